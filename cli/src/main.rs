@@ -1,0 +1,3 @@
+//! aion-cli
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! aion-daemon
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! aion-launcher
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! aion-worker
+
+fn main() {}

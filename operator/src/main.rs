@@ -1,0 +1,3 @@
+//! aion-operator
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! aion-bench
+
+fn main() {}
