@@ -1,1 +1,20 @@
-//! aion-abi
+//! The wire contracts of a node: what a sandboxed program says to the kernel
+//! (the *syscall protocol*), what it is given when it starts ([`boot`]), and what
+//! a person's tool says to the daemon ([`admin`]).
+//!
+//! What may not enter: IO, clocks, async, Kubernetes. Everything here is data and
+//! arithmetic on bytes, so that each SDK can be checked against `sdk/vectors/`.
+//!
+//! The syscall protocol is HTTP/1.1 over a Unix socket that belongs to one running
+//! instance. A call is `POST /v1/<family>/<verb>` with a JSON body and the headers of
+//! [`headers`]; a refusal is `application/problem+json` ([`problem::Problem`], RFC 9457).
+
+pub mod admin;
+pub mod boot;
+pub mod canonical;
+pub mod code;
+pub mod headers;
+pub mod problem;
+pub mod replay;
+pub mod signing;
+pub mod syscall;

@@ -1,0 +1,343 @@
+//! The admin and invoke interface of a daemon: what `aionctl` (and later the gateway) says to a node.
+//!
+//! Standalone it is HTTP/1.1 over a Unix socket of mode 0600; in a cluster the same paths over TCP behind
+//! TokenReview and SubjectAccessReview. Bodies are JSON, refusals are [`Problem`]s, and streams are
+//! `text/event-stream` whose events carry one JSON value each.
+//!
+//! | method and path | body → answer |
+//! |---|---|
+//! | `GET /api/v1/status` | → [`NodeStatus`] |
+//! | `POST /api/v1/apply` | [`ApplyRequest`] → [`ApplyResponse`] |
+//! | `GET /api/v1/resources/{kind}[?namespace=]` | → `{items: […]}` of whole resources |
+//! | `GET, DELETE /api/v1/resources/{kind}/{namespace}/{name}` | → the resource; `-` for the namespace of a cluster-wide one |
+//! | `PUT /api/v1/mounts/{name}` · `GET /api/v1/mounts` | [`MountMapping`] → the mappings (standalone only) |
+//! | `POST /api/v1/namespaces/{ns}/agents/{agent}/uploads?name=` | raw bytes → [`Upload`] |
+//! | `POST /api/v1/namespaces/{ns}/agents/{agent}/turns` | [`TurnRequest`] → stream of [`TurnEvent`] |
+//! | `GET /api/v1/turns/{turn}` · `…/events` | → [`TurnRecord`] · stream of [`TurnEvent`], from its start |
+//! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
+//! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
+//! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+/// The mount a turn reads its uploaded files from.
+pub const INPUT_MOUNT: &str = "input";
+/// The mount a turn writes files for its caller to.
+pub const OUTPUT_MOUNT: &str = "output";
+
+/// Manifests to take in: all of them or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// One a file, each with one or more YAML documents.
+    pub manifests: Vec<Manifest>,
+    /// Check and say what would change, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// A file of manifests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// The file's name, for messages.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What became of each resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyResponse {
+    /// In the order of the manifests.
+    pub applied: Vec<Applied>,
+    /// Why nothing was taken in; `applied` is empty then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejected>,
+}
+
+/// A resource that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// `Agent`, `Tool`, ….
+    pub kind: String,
+    /// Absent for a cluster-wide resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What an apply did to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is new.
+    Created,
+    /// It was there and differs.
+    Configured,
+    /// It was there already.
+    Unchanged,
+}
+
+/// A place in a manifest that must be mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    /// The file.
+    pub file: String,
+    /// 1-based line, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// `Kind/name`, where the document got that far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Dotted path, e.g. `spec.limits.tokensPerHour`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// The daemon's version.
+    pub version: String,
+    /// The node's name.
+    pub node: String,
+    /// `standalone` or `kubernetes`.
+    pub mode: String,
+    /// When the daemon started, milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// Whether `OFFLINE_MODE` is on.
+    pub offline: bool,
+    /// Agents known, and how many are ready.
+    pub agents: u32,
+    /// Agents that are ready.
+    pub agents_ready: u32,
+    /// Turns waiting and running.
+    pub turns_waiting: u32,
+    /// Turns running now.
+    pub turns_running: u32,
+    /// What the launcher can enforce here.
+    pub layers: Vec<Layer>,
+    /// Whether the launcher answers.
+    pub launcher: String,
+    /// Where the state is.
+    pub home: String,
+}
+
+/// One layer of the sandbox, as read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// A stable name, e.g. `seccomp`.
+    pub name: String,
+    /// Whether the kernel was seen to enforce it.
+    pub enforced: bool,
+    /// What was read, or why it is missing.
+    pub evidence: String,
+}
+
+/// A mount name and the folder its user confirmed for it (standalone).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MountMapping {
+    /// Absolute path of a folder.
+    pub path: String,
+    /// Whether an agent whose permission says `readWrite` may write.
+    #[serde(default)]
+    pub writable: bool,
+}
+
+/// A file kept for a turn to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upload {
+    /// Names it in a [`TurnRequest`]; erased an hour later if no turn takes it.
+    pub upload: String,
+    /// The file's name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Starts a turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TurnRequest {
+    /// What to ask.
+    pub input: String,
+    /// Uploads the turn finds in its `input` mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<String>,
+    /// Give up after this long; the agent's own bound holds too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// What a turn's caller sees. The stream ends after `ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum TurnEvent {
+    /// The kernel took the turn.
+    Queued {
+        /// Its id.
+        turn: u64,
+    },
+    /// Its worker's sandbox stands and the program runs.
+    Started {
+        /// The run.
+        incarnation: u32,
+    },
+    /// What the agent does now.
+    Progress {
+        /// One line.
+        text: String,
+    },
+    /// More of the answer.
+    Delta {
+        /// The text.
+        text: String,
+    },
+    /// The whole answer.
+    Final {
+        /// The text.
+        text: String,
+    },
+    /// The end.
+    Ended(TurnOutcome),
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnOutcome {
+    /// Whether the program ended well.
+    pub ok: bool,
+    /// Why it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// Files in the turn's `output` mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OutputFile>,
+    /// Tokens charged.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Syscalls made.
+    #[serde(default)]
+    pub syscalls: u64,
+    /// From start to end, in milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+}
+
+/// A file a turn wrote for its caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    /// Its path beneath the `output` mount.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A turn as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnRecord {
+    /// Its id.
+    pub turn: u64,
+    /// `namespace/agent`.
+    pub agent: String,
+    /// What was asked.
+    pub input: String,
+    /// The whole answer, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// How it ended; absent while it waits or runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<TurnOutcome>,
+}
+
+/// A line an agent's worker wrote, or the daemon about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogLine {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The run that wrote it.
+    pub incarnation: u32,
+    /// `stdout`, `stderr` or `node`.
+    pub source: String,
+    /// The text, without its newline.
+    pub text: String,
+}
+
+/// The causal chain of one agent: from its signature to its last refusals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// `namespace/agent`.
+    pub agent: String,
+    /// Whether it would answer now.
+    pub ready: bool,
+    /// In causal order: accepted, references, signature, policy, placement, sandbox, turns.
+    pub links: Vec<Link>,
+    /// The last refusals, newest first.
+    pub denials: Vec<Denial>,
+}
+
+/// One link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// e.g. `signature`.
+    pub stage: String,
+    /// How it stands.
+    pub state: LinkState,
+    /// CamelCase reason, as in the conditions.
+    pub reason: String,
+    /// In plain words, with what to do where it is not good.
+    pub message: String,
+}
+
+/// How a link stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkState {
+    /// Good.
+    Ok,
+    /// Good, but less than there could be.
+    Degraded,
+    /// Not good: what comes after waits for it.
+    Failed,
+    /// Not known yet.
+    Pending,
+}
+
+/// A syscall that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denial {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The turn.
+    pub turn: u64,
+    /// `family.verb` and its target, e.g. `fs.read:notes`.
+    pub capability: String,
+    /// The code.
+    pub code: crate::code::Code,
+    /// Which rule or quota refused it.
+    pub rule: String,
+}

@@ -1,0 +1,159 @@
+//! The boot document: all that a worker is given, on an inherited descriptor.
+//!
+//! It holds the run's HMAC key, so it is never written to disk, never passed in an argument or the
+//! environment, and has no `Debug` that shows the key. A WASM guest never sees it: the host half of the
+//! worker signs for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::signing::Key;
+
+/// Descriptors the worker inherits.
+pub mod fd {
+    /// The boot document: JSON, read to its end, after the sandbox stands.
+    pub const BOOT: i32 = 3;
+    /// The gate: one byte `g` means go; end of file means die.
+    pub const GATE: i32 = 4;
+    /// The worker says here that its sandbox stands.
+    pub const READY: i32 = 5;
+    /// A WASM program's module, read-only.
+    pub const MODULE: i32 = 6;
+}
+
+/// Where the worker finds its socket, inside its sandbox.
+pub const SOCKET: &str = "/run/aion.sock";
+
+/// The document.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Boot {
+    /// The instance's uid.
+    pub instance: String,
+    /// Which run of it this is.
+    pub incarnation: u32,
+    /// `namespace/agent`, for messages.
+    pub agent: String,
+    /// Hex of the 32-byte key.
+    #[serde(with = "key_as_hex")]
+    pub key: Key,
+    /// What to run.
+    pub program: Program,
+    /// What happened: the turn's input.
+    pub input: Input,
+    /// What the last `agent.checkpoint` kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The turn's bound in milliseconds, from the opening of the gate.
+    pub turn_ms: u64,
+}
+
+/// The program of a turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "runtime", rename_all = "camelCase")]
+pub enum Program {
+    /// The declarative loop.
+    Declarative(Declarative),
+    /// A WASI core module, on [`fd::MODULE`].
+    Wasm(Wasm),
+}
+
+/// What the declarative loop needs to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Declarative {
+    /// The system prompt.
+    pub instructions: String,
+    /// Whether the agent has a model.
+    pub has_model: bool,
+    /// What to do where there is no model, or none answers.
+    pub without_model: WithoutModel,
+    /// Whether the agent has a memory pool.
+    pub has_memory: bool,
+    /// Mounts whose text files are indexed into memory before the answer.
+    #[serde(default)]
+    pub knowledge: Vec<String>,
+    /// Mounts the agent may use as tools, with whether it may write.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// Whether the agent has tools: then `tool.list` is asked.
+    #[serde(default)]
+    pub has_tools: bool,
+    /// Model calls of one turn at most.
+    pub max_steps: u32,
+    /// Tokens of one answer at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+}
+
+/// A mount as the program sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    /// Its name.
+    pub name: String,
+    /// Whether `fs.write` is granted.
+    pub writable: bool,
+}
+
+/// What a declarative agent does where no model answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WithoutModel {
+    /// Says so, and how to get one.
+    #[default]
+    Refuse,
+    /// Answers with the passages it recalls, word for word, with their places.
+    Quote,
+}
+
+/// A WASM program's bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wasm {
+    /// Linear memory at most, in MiB.
+    pub memory_mib: u32,
+    /// Fuel (about one unit an instruction); unlimited but for the turn's time where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+}
+
+/// What a turn is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// What was asked.
+    pub text: String,
+    /// Files the caller named, as `mount/path`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<InputFile>,
+}
+
+/// A file of the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputFile {
+    /// The mount to read it from.
+    pub mount: String,
+    /// The path beneath it.
+    pub path: String,
+}
+
+mod key_as_hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use zeroize::Zeroizing;
+
+    use crate::signing::Key;
+
+    pub(super) fn serialize<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = Zeroizing::new(hex::encode(key.expose()));
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let mut bytes = Zeroizing::new([0u8; 32]);
+        hex::decode_to_slice(text.as_bytes(), bytes.as_mut())
+            .map_err(|_| D::Error::custom("the key is not 64 hex digits"))?;
+        Ok(Key::new(*bytes))
+    }
+}

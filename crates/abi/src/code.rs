@@ -1,0 +1,103 @@
+//! Stable error codes. A client may match on them; text may change, codes do not.
+//!
+//! The table gives each code its HTTP status and a remedy that holds wherever the code appears; a
+//! [`Problem`](crate::problem::Problem) may carry a more exact one.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:literal, $remedy:literal;)*) => {
+        /// Why a call was not answered. Written in kebab-case on the wire.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, for tests and for documentation.
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            /// The code as it stands on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// The HTTP status a reply with this code has.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)* }
+            }
+
+            /// What a person can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Code::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The signature is missing, malformed, or of another key.
+    BadSignature = "bad-signature", 401, "sign the canonical request with the key of this run of the instance";
+    /// The counter was used before.
+    Replayed = "replayed", 401, "use a higher counter for every request, retries included";
+    /// The timestamp is out of the allowed skew or from before the daemon started.
+    Stale = "stale", 401, "set the clock, then sign the request again with the current time";
+    /// No such syscall.
+    UnknownSyscall = "unknown-syscall", 404, "see docs/syscalls.md for the families and verbs this node answers";
+    /// The body or a header does not have the form the syscall takes.
+    BadRequest = "bad-request", 400, "compare the request with the shape in docs/syscalls.md";
+    /// The body is larger than the syscall takes.
+    TooLarge = "too-large", 413, "send less at a time: read and write files in parts";
+    /// No grant covers the call.
+    Denied = "denied", 403, "ask for it under spec.permissions, and have a policy that grants it: aionctl explain shows both";
+    /// The grant says that a person must agree first, and nobody can be asked yet.
+    ApprovalRequired = "approval-required", 403, "move the capability from permissions.ask to permissions.allow if it needs no approval";
+    /// A quota is used up.
+    QuotaExceeded = "quota-exceeded", 429, "wait for retryAfterMs, or raise the limit in the agent or its policy";
+    /// The node has as much waiting work as it takes.
+    Overloaded = "overloaded", 503, "retry after retryAfterMs";
+    /// The idempotency key was used with another body.
+    IdempotencyMismatch = "idempotency-mismatch", 422, "use a new idempotency key for a new request";
+    /// The call's deadline passed.
+    DeadlineExceeded = "deadline-exceeded", 504, "give the call more time with aion-deadline-ms, or ask for less";
+    /// The caller cancelled, or its connection closed.
+    Cancelled = "cancelled", 499, "nothing to do: the call was given up by its caller";
+    /// The daemon died while the effect was under way: it may or may not have happened.
+    OutcomeUnknown = "outcome-unknown", 500, "look whether the effect happened before doing it again";
+    /// What the call names does not exist.
+    NotFound = "not-found", 404, "check the name: list what there is first";
+    /// The instance is not running, is being replaced, or was removed.
+    NotRunning = "not-running", 409, "start a new turn: this run of the instance has ended";
+    /// `OFFLINE_MODE` keeps every packet on this machine.
+    Offline = "offline", 403, "use something on this machine, or start the node without OFFLINE_MODE";
+    /// Nothing answers at the address of a model, tool or store.
+    Unreachable = "unreachable", 502, "start the service, or correct its address in the ModelEndpoint or Tool";
+    /// A model, tool or store answered with an error of its own.
+    UpstreamFailed = "upstream-failed", 502, "the detail is what the service said: mend it there";
+    /// The disk is full or a store cannot be written.
+    StorageFull = "storage-full", 507, "free space on the node's state directory, then retry";
+    /// A part of the node failed in a way it should not.
+    Internal = "internal", 500, "see the daemon's log for this call id, and report it";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_form_is_the_same_for_serde_and_display() {
+        for &code in Code::ALL {
+            assert_eq!(
+                serde_json::to_value(code).ok(),
+                Some(serde_json::Value::from(code.as_str()))
+            );
+            assert!((400..=599).contains(&code.status()));
+            assert!(!code.remedy().is_empty());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `agent.message` and `agent.checkpoint`.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest checkpoint, in bytes of its text.
+pub const MAX_CHECKPOINT: usize = 256 * 1024;
+
+/// Says something to whoever started the turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MessageRequest {
+    /// More text of the answer, or a note about progress.
+    pub text: String,
+    /// What the text is.
+    pub kind: MessageKind,
+}
+
+/// What a message is to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageKind {
+    /// A line about what the agent does now; not part of the answer.
+    Progress,
+    /// The next part of the answer.
+    Delta,
+    /// The whole answer; ends the turn's output. One a turn.
+    Final,
+}
+
+/// An empty object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageResponse {}
+
+/// Keeps the program's own state for its next turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckpointRequest {
+    /// Replaces the last one; at most [`MAX_CHECKPOINT`] bytes. Given back in the boot document.
+    pub state: String,
+}
+
+/// An empty object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointResponse {}

@@ -1,0 +1,125 @@
+//! `fs.read`, `fs.write` and `fs.list`, beneath a named mount.
+//!
+//! A path is relative, `/`-separated UTF-8 without `..`; it is opened beneath the mount, so a link that
+//! leads outside is refused. Bytes travel as base64.
+
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of one read or write.
+pub const MAX_CHUNK: u32 = 512 * 1024;
+/// The most entries of one page of a listing.
+pub const MAX_ENTRIES: u32 = 1000;
+
+/// Reads part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadRequest {
+    /// The mount's name.
+    pub mount: String,
+    /// The path beneath it.
+    pub path: String,
+    /// First byte.
+    #[serde(default)]
+    pub offset: u64,
+    /// How many bytes at most, 1 to [`MAX_CHUNK`].
+    pub length: u32,
+}
+
+/// Part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadResponse {
+    /// The bytes, base64 (standard alphabet, padded); empty at or past the end.
+    pub data: String,
+    /// The file's size now.
+    pub size: u64,
+    /// Last change, milliseconds since the Unix epoch.
+    pub modified_ms: u64,
+}
+
+/// Writes to a file, making its folders where needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WriteRequest {
+    /// The mount's name; the agent's permission must say `readWrite`.
+    pub mount: String,
+    /// The path beneath it.
+    pub path: String,
+    /// The bytes, base64.
+    pub data: String,
+    /// What to do with what is there.
+    pub mode: WriteMode,
+}
+
+/// How a write treats an existing file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteMode {
+    /// The file becomes these bytes, atomically.
+    Replace,
+    /// The bytes go to its end.
+    Append,
+    /// The file must not be there yet.
+    CreateNew,
+}
+
+/// What a write left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteResponse {
+    /// The file's size after the write.
+    pub size: u64,
+}
+
+/// Lists a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListRequest {
+    /// The mount's name.
+    pub mount: String,
+    /// The folder beneath it; empty for the mount itself.
+    #[serde(default)]
+    pub path: String,
+    /// Whole tree, files only, instead of one level.
+    #[serde(default)]
+    pub recursive: bool,
+    /// Continue after this path (the last one of the page before).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many entries at most, 1 to [`MAX_ENTRIES`].
+    pub limit: u32,
+}
+
+/// A page of a listing, sorted by path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResponse {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// There is more: ask again with `after` set to the last path.
+    pub more: bool,
+}
+
+/// A file or folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Relative to the mount.
+    pub path: String,
+    /// What it is; links and devices are not listed.
+    pub kind: EntryKind,
+    /// Bytes; 0 for a folder.
+    pub size: u64,
+    /// Last change, milliseconds since the Unix epoch.
+    pub modified_ms: u64,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+}
