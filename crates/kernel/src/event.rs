@@ -1,0 +1,142 @@
+//! What happens to the kernel. The shell makes these; they are never stored.
+
+use crate::{
+    ids::{Body, CallId, IdempotencyKey, Incarnation, InstanceUid, Name, Ticket, TurnId},
+    outcome::{Exit, Finish, Usage},
+    spec::{InstanceSpec, Limits},
+    syscall::{Kind, Resource},
+};
+
+/// One input of [`crate::Kernel::handle`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An instance is to be here with this spec. Repeating it changes nothing; a new
+    /// profile governs the next call.
+    Apply(InstanceSpec),
+    /// An instance is to be gone: waiting turns end, the running one is killed.
+    Remove {
+        /// Which.
+        instance: InstanceUid,
+    },
+    /// Somebody wants a turn.
+    Invoke(Invoke),
+    /// Somebody who need not hold its ticket stops a turn.
+    CancelTurn {
+        /// Which.
+        turn: TurnId,
+    },
+    /// A worker is confined and waits at its gate.
+    WorkerReady {
+        /// Whose.
+        turn: TurnId,
+        /// Of which start.
+        incarnation: Incarnation,
+        /// Process id, as the launcher sees it.
+        pid: u32,
+        /// The process's start time in clock ticks since boot; with the pid it names
+        /// the process across restarts of the daemon.
+        start_time: u64,
+        /// The layers that were read back as enforced.
+        layers: Vec<Name>,
+    },
+    /// A worker ended, or could not be started.
+    WorkerExited {
+        /// Whose.
+        turn: TurnId,
+        /// Of which start.
+        incarnation: Incarnation,
+        /// How.
+        exit: Exit,
+    },
+    /// A verified syscall.
+    Call(Call),
+    /// What a running call has used so far; the shell coalesces.
+    Progress {
+        /// Which.
+        call: CallId,
+        /// In total since its start.
+        usage: Usage,
+    },
+    /// A driver no longer works on a call. Never refused; late ones change nothing.
+    Finished {
+        /// Which.
+        call: CallId,
+        /// How.
+        finish: Finish,
+        /// What it used.
+        usage: Usage,
+    },
+    /// The caller behind this ticket wants to stop it.
+    Cancel {
+        /// A call's or a turn's.
+        ticket: Ticket,
+    },
+    /// The connection behind this ticket is gone.
+    Disconnected {
+        /// A call's or a turn's.
+        ticket: Ticket,
+    },
+    /// The moment that [`crate::Kernel::next_deadline`] named has come; early or
+    /// repeated ones do no harm.
+    Alarm,
+    /// New bounds for the node.
+    SetLimits(Limits),
+    /// Start no further turn; running ones go on.
+    Drain,
+    /// Once after [`crate::Kernel::restore`] and the facts behind the snapshot, before
+    /// any other event: settles what was in flight.
+    Recovered {
+        /// Workers that still run.
+        workers: Vec<LiveWorker>,
+    },
+}
+
+/// A request for a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invoke {
+    /// Who waits; `None` when nobody does.
+    pub ticket: Option<Ticket>,
+    /// Of which instance.
+    pub instance: InstanceUid,
+    /// What made it: `ask`, `cron`, … For people.
+    pub cause: Name,
+    /// The input. The shell keeps its bytes until the turn ends.
+    pub input: Body,
+    /// Give up so many milliseconds after now, waiting included; `None`: only the
+    /// agent's own bound on a running turn holds.
+    pub deadline_ms: Option<u64>,
+    /// When the ticket's connection closes: cancel the turn, or let it go on.
+    pub cancel_on_disconnect: bool,
+}
+
+/// A syscall whose signature, age and counter the connection's task has verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Who waits.
+    pub ticket: Ticket,
+    /// The turn whose worker called.
+    pub turn: TurnId,
+    /// Which syscall.
+    pub kind: Kind,
+    /// What the grant is looked up for: `<tool>.<operation>`, a mount, an endpoint, a pool.
+    pub target: Option<Name>,
+    /// What it waits for; not looked at for `sys.null`.
+    pub resource: Resource,
+    /// The request's body.
+    pub body: Body,
+    /// Makes a retry safe.
+    pub key: Option<IdempotencyKey>,
+    /// Wanted deadline in milliseconds from now; `None`: the kind's default.
+    pub deadline_ms: Option<u64>,
+    /// Model tokens it may use at most: prompt plus largest answer. 0 for the rest.
+    pub reserve_tokens: u64,
+}
+
+/// A worker found running after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveWorker {
+    /// Whose.
+    pub turn: TurnId,
+    /// Of which start.
+    pub incarnation: Incarnation,
+}

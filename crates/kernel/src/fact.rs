@@ -1,0 +1,241 @@
+//! What has happened, for ever: the only way to durable state.
+//!
+//! A fact's name and fields are a storage format. A changed meaning gets a new
+//! name; a new field is optional with a default. Recovery folds facts and never
+//! decides again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{
+        AccountId, Body, CallId, Digest, IdempotencyKey, Incarnation, InstanceUid, Millis, Name,
+        ProfileId, TurnId,
+    },
+    outcome::{Outcome, TurnOutcome, Usage},
+    refusal::{Level, Refusal},
+    spec::Profile,
+    syscall::Kind,
+};
+
+/// The format of facts and snapshots that this build writes. The shell writes it at the
+/// head of a journal and refuses to read a newer one.
+pub const FORMAT: u32 = 1;
+
+/// One fact, as JSON an object whose `fact` is its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Fact {
+    /// A daemon took the state over and settled what was in flight.
+    Recovered {
+        /// When.
+        at: Millis,
+    },
+    /// An account exists at a level of the ledger.
+    AccountOpened {
+        /// Its number.
+        account: AccountId,
+        /// Its level.
+        level: Level,
+        /// The tenant's account, for an agent's.
+        parent: Option<AccountId>,
+        /// Tenant's or agent's name.
+        name: Name,
+    },
+    /// An account that nobody uses is forgotten.
+    AccountClosed {
+        /// Its number.
+        account: AccountId,
+    },
+    /// A profile exists.
+    ProfileAdded {
+        /// Its number.
+        profile: ProfileId,
+        /// Its agent's account.
+        account: AccountId,
+        /// What it says.
+        spec: Profile,
+    },
+    /// A profile that no instance has is forgotten.
+    ProfileDropped {
+        /// Its number.
+        profile: ProfileId,
+    },
+    /// An instance is here, with this profile from now on.
+    InstanceApplied {
+        /// Which.
+        instance: InstanceUid,
+        /// Its profile.
+        profile: ProfileId,
+        /// When.
+        at: Millis,
+    },
+    /// An instance takes no more turns and will be gone.
+    InstanceRetiring {
+        /// Which.
+        instance: InstanceUid,
+        /// When.
+        at: Millis,
+    },
+    /// An instance is gone, with its idempotency keys.
+    InstanceRemoved {
+        /// Which.
+        instance: InstanceUid,
+        /// When.
+        at: Millis,
+    },
+    /// A turn waits.
+    TurnQueued {
+        /// Its number.
+        turn: TurnId,
+        /// Whose.
+        instance: InstanceUid,
+        /// What made it.
+        cause: Name,
+        /// Its input.
+        input: Body,
+        /// When its caller gives up.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        deadline: Option<Millis>,
+        /// When.
+        at: Millis,
+    },
+    /// A worker is being started for it.
+    TurnStarted {
+        /// Which.
+        turn: TurnId,
+        /// Of which start.
+        incarnation: Incarnation,
+        /// When.
+        at: Millis,
+    },
+    /// A turn whose gate never opened waits again after a restart.
+    TurnRequeued {
+        /// Which.
+        turn: TurnId,
+        /// When.
+        at: Millis,
+    },
+    /// The worker is confined as required; its gate opens.
+    WorkerRunning {
+        /// Whose.
+        turn: TurnId,
+        /// Process id.
+        pid: u32,
+        /// Start time, see [`crate::Event::WorkerReady`].
+        start_time: u64,
+        /// Enforced layers.
+        layers: Vec<Name>,
+        /// When.
+        at: Millis,
+    },
+    /// The worker is being killed; so the turn will end.
+    TurnStopping {
+        /// Which.
+        turn: TurnId,
+        /// How it will end.
+        #[serde(rename = "as")]
+        outcome: TurnOutcome,
+        /// When.
+        at: Millis,
+    },
+    /// A turn ended.
+    TurnEnded {
+        /// Which.
+        turn: TurnId,
+        /// How.
+        #[serde(rename = "as")]
+        outcome: TurnOutcome,
+        /// When.
+        at: Millis,
+    },
+    /// A call is authorised and charged for; its driver starts.
+    CallStarted {
+        /// Its number.
+        call: CallId,
+        /// Whose turn.
+        turn: TurnId,
+        /// Which syscall.
+        kind: Kind,
+        /// As called.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        target: Option<Name>,
+        /// Its key.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+        /// Of the request.
+        digest: Digest,
+        /// When.
+        at: Millis,
+    },
+    /// A call that was started ended.
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// How.
+        #[serde(rename = "as")]
+        outcome: Outcome,
+        /// What is charged.
+        #[serde(default)]
+        usage: Usage,
+        /// When.
+        at: Millis,
+    },
+    /// A call started and ended in one step, inside the kernel.
+    CallServed {
+        /// Its number.
+        call: CallId,
+        /// Whose turn.
+        turn: TurnId,
+        /// Which syscall.
+        kind: Kind,
+        /// Its key.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+        /// Of the request.
+        digest: Digest,
+        /// When.
+        at: Millis,
+    },
+    /// A call was answered without being started.
+    CallRefused {
+        /// Its number.
+        call: CallId,
+        /// Whose turn.
+        turn: TurnId,
+        /// Which syscall.
+        kind: Kind,
+        /// As called.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        target: Option<Name>,
+        /// Why.
+        #[serde(rename = "as")]
+        refusal: Refusal,
+        /// When.
+        at: Millis,
+    },
+}
+
+impl Fact {
+    /// The names of all facts that this build can fold. A name that is not here was
+    /// written by a newer build.
+    pub const NAMES: [&'static str; 18] = [
+        "recovered",
+        "account-opened",
+        "account-closed",
+        "profile-added",
+        "profile-dropped",
+        "instance-applied",
+        "instance-retiring",
+        "instance-removed",
+        "turn-queued",
+        "turn-started",
+        "turn-requeued",
+        "worker-running",
+        "turn-stopping",
+        "turn-ended",
+        "call-started",
+        "call-ended",
+        "call-served",
+        "call-refused",
+    ];
+}

@@ -1,0 +1,337 @@
+//! Identities and plain values that events, facts and effects share.
+//!
+//! Nothing here decides anything. Identities are small and `Copy`, so that a row
+//! of the process table stays small; names are shared text.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Milliseconds since the Unix epoch.
+///
+/// The shell reads the clock; the kernel never does. Within one run the shell
+/// hands in values that do not go back (wall clock at start plus a monotonic
+/// clock); a step back is treated as standing still.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The moment `ms` milliseconds later.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` until now, 0 when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_id! {
+    /// A syscall that the kernel has seen. Assigned by the kernel, durable, never
+    /// reused for another call whose reply could have left the machine.
+    CallId(u64)
+}
+number_id! {
+    /// One event handled by one instance. Assigned by the kernel, durable.
+    TurnId(u64)
+}
+number_id! {
+    /// Counts the workers an instance has had, from 1. With the instance's uid it
+    /// names one process and one HMAC key; a number is never given out twice.
+    Incarnation(u32)
+}
+number_id! {
+    /// A waiting connection, named by the shell and volatile: meaningless after a
+    /// restart. One ticket stands for one request and gets at most one answer.
+    Ticket(u64)
+}
+number_id! {
+    /// A [`crate::spec::Profile`] that one or more instances share.
+    ProfileId(u32)
+}
+number_id! {
+    /// A level's account in the ledger: the cluster's, a tenant's or an agent's.
+    AccountId(u32)
+}
+
+/// The uid of an `AgentInstance`: a UUID, as the API server and standalone give.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceUid(pub u128);
+
+/// A text that is not a UUID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("instance uid {0:?} is not a uuid")]
+pub struct NotAUuid(pub String);
+
+impl fmt::Display for InstanceUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut at = 0;
+        for nibble in 0..32 {
+            if matches!(nibble, 8 | 12 | 16 | 20) {
+                at += 1;
+            }
+            let value = (self.0 >> (4 * (31 - nibble))) & 0xf;
+            text[at] = DIGITS[value as usize];
+            at += 1;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for InstanceUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for InstanceUid {
+    type Err = NotAUuid;
+
+    fn from_str(text: &str) -> Result<Self, NotAUuid> {
+        let bad = || NotAUuid(text.chars().take(64).collect());
+        let bytes = text.as_bytes();
+        if bytes.len() != 36 {
+            return Err(bad());
+        }
+        let mut value = 0_u128;
+        for (at, byte) in bytes.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if *byte != b'-' {
+                    return Err(bad());
+                }
+                continue;
+            }
+            let digit = char::from(*byte).to_digit(16).ok_or_else(bad)?;
+            value = (value << 4) | u128::from(digit);
+        }
+        Ok(Self(value))
+    }
+}
+
+impl Serialize for InstanceUid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for InstanceUid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Shared text: a tenant, an agent, a target, the origin of a rule.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self(Arc::from(""))
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)
+            .map(|text| Self(Arc::from(text.as_ref())))
+    }
+}
+
+/// SHA-256 of a body, as hexadecimal in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0_u8; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bad = || de::Error::custom("a digest is 64 hexadecimal digits");
+        if text.len() != 64 {
+            return Err(bad());
+        }
+        let mut bytes = [0_u8; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let high = char::from(pair[0]).to_digit(16).ok_or_else(bad)?;
+            let low = char::from(pair[1]).to_digit(16).ok_or_else(bad)?;
+            *byte = u8::try_from(high * 16 + low).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// What the kernel knows of a body: never its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Body {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// A caller's idempotency key, 1 to [`IdempotencyKey::MAX_BYTES`] bytes, scoped to its instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdempotencyKey(Name);
+
+impl IdempotencyKey {
+    /// Longest key taken, in bytes.
+    pub const MAX_BYTES: usize = 128;
+
+    /// `None` when `text` is empty or longer than [`Self::MAX_BYTES`].
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        (1..=Self::MAX_BYTES)
+            .contains(&text.len())
+            .then(|| Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_uid_reads_back_what_it_writes() {
+        let text = "0190163d-8694-739b-aea5-966c26f8ad91";
+        let uid: InstanceUid = text.parse().unwrap();
+        assert_eq!(uid.to_string(), text);
+        assert_eq!(
+            serde_json::from_str::<InstanceUid>(&format!("\"{text}\"")).unwrap(),
+            uid
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_uuid_is_refused() {
+        for text in [
+            "",
+            "0190163d-8694-739b-aea5-966c26f8ad9",
+            "0190163d+8694-739b-aea5-966c26f8ad91",
+            "é190163d-8694-739b-aea5-966c26f8ad9",
+        ] {
+            assert!(text.parse::<InstanceUid>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_digest_reads_back_what_it_writes() {
+        let digest = Digest(std::array::from_fn(|i| i as u8 * 7));
+        let json = serde_json::to_string(&digest).unwrap();
+        assert_eq!(json.len(), 66);
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        assert!(serde_json::from_str::<Digest>("\"00\"").is_err());
+    }
+
+    #[test]
+    fn a_key_has_bounds() {
+        assert!(IdempotencyKey::new("").is_none());
+        assert!(IdempotencyKey::new(&"k".repeat(129)).is_none());
+        assert!(IdempotencyKey::new("k").is_some());
+    }
+}

@@ -1,0 +1,138 @@
+//! How calls and turns end, and what they used.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Body, Name};
+
+/// Model tokens a call used; zero for everything that is not a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    #[serde(rename = "in")]
+    pub input_tokens: u64,
+    /// Tokens written.
+    #[serde(rename = "out")]
+    pub output_tokens: u64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+    }
+}
+
+/// The terminal outcome of a call whose driver was started. There is exactly one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The driver did it.
+    Ok {
+        /// The answer's body. Needed where the call had an idempotency key: the shell
+        /// finds the bytes again by this digest.
+        body: Option<Body>,
+    },
+    /// The driver could not.
+    Failed(Failure),
+    /// Stopped on request; the driver says that nothing was done.
+    Cancelled {
+        /// Who asked.
+        by: CancelCause,
+    },
+    /// Stopped at its deadline; the driver says that nothing was done.
+    DeadlineExceeded,
+    /// Nobody knows whether it was done: the daemon or the driver went away first.
+    #[serde(rename = "outcome-unknown")]
+    Unknown,
+    /// An `observe` call that a crash interrupted. It changed nothing, and its key is
+    /// free again: a retry runs.
+    Interrupted,
+}
+
+/// Why a driver failed. The code is the syscall protocol's; the kernel only carries it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable kebab-case code.
+    pub code: Name,
+    /// What happened, for people, without secrets. The shell bounds its length.
+    pub detail: Name,
+}
+
+/// Who stopped a call or a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CancelCause {
+    /// The caller asked.
+    Request,
+    /// The caller's connection closed.
+    Disconnect,
+    /// The turn ended around it.
+    TurnEnded,
+    /// The instance was removed.
+    InstanceRemoved,
+}
+
+/// What a driver tells of a call that it no longer works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Done.
+    Ok {
+        /// See [`Outcome::Ok`].
+        body: Option<Body>,
+    },
+    /// Not done.
+    Failed(Failure),
+    /// Stopped because it was told to, and nothing was done.
+    Stopped,
+    /// Stopped midway; it may or may not have been done.
+    Unknown,
+}
+
+/// How a worker process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// Exit code.
+    Code(i32),
+    /// Signal number.
+    Signal(i32),
+    /// Never began; the launcher says why.
+    StartFailed(Failure),
+    /// Gone without a trace.
+    Lost,
+}
+
+/// How a turn ended. There is exactly one for every queued turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum TurnOutcome {
+    /// The worker ended with code 0.
+    Completed,
+    /// The worker ended otherwise.
+    WorkerFailed {
+        /// How.
+        exit: Exit,
+    },
+    /// A required layer was not enforced; no instruction of the agent ran.
+    SandboxIncomplete {
+        /// The layers that are missing.
+        missing: Vec<Name>,
+    },
+    /// The worker was not ready in time.
+    StartTimeout,
+    /// The turn took longer than its agent may.
+    DeadlineExceeded,
+    /// Stopped.
+    Cancelled {
+        /// By whom.
+        by: CancelCause,
+    },
+    /// After a restart of the daemon its worker was gone.
+    WorkerLost,
+}
