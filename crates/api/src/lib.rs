@@ -1,1 +1,67 @@
-//! aion-api
+//! The resources of AION-OS: group `aion.dev`, version `v1alpha1`, one kind a file.
+//!
+//! What a person writes ([`Agent`], [`MemoryPool`], [`ModelEndpoint`], [`Tool`]), what an
+//! administrator writes ([`AgentPolicy`], [`ClusterAgentPolicy`], [`TrustPolicy`]), what the operator
+//! writes ([`AgentInstance`]) and what a node says of itself ([`KernelNode`]). The schemas, their bounds
+//! and their CEL rules are made from these types by [`crd::all`]: an API server and a machine standing
+//! alone judge by the same rules.
+//!
+//! What may not enter: a client, IO, a clock, and any decision. What follows from a resource is decided
+//! in `aion-policy` and `aion-resolve`.
+
+// The schema derive writes a copy of each struct, `pub`, into a function.
+#![allow(unreachable_pub)]
+
+pub mod condition;
+pub mod crd;
+pub mod defaults;
+pub mod metadata;
+pub mod program;
+pub mod sandbox;
+pub mod schema;
+pub mod selector;
+
+mod agent;
+mod agent_instance;
+mod agent_policy;
+mod agent_request;
+mod cluster_agent_policy;
+mod instance_parts;
+mod kernel_node;
+mod memory_pool;
+mod model_endpoint;
+mod policy_rules;
+mod tool;
+mod trust_policy;
+
+pub use agent::{Agent, AgentSpec, AgentStatus};
+pub use agent_instance::{
+    AgentInstance, AgentInstanceSpec, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
+};
+pub use agent_policy::{AgentPolicy, AgentPolicySpec};
+pub use agent_request::{
+    FileMode, FileRequest, Limits, MemoryShare, MemoryUse, ModelUse, Permissions, ToolUse, Trigger,
+};
+pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
+pub use instance_parts::{
+    AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedEndpoint,
+    ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
+};
+pub use kernel_node::{
+    KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, Scheduling,
+};
+pub use memory_pool::{
+    Backend, EmbeddingUse, Encryption, Erasure, ErasureState, MemoryPool, MemoryPoolSpec,
+    MemoryPoolStatus, Retention, Tier, Tiers,
+};
+pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
+pub use policy_rules::PolicyQuotas;
+pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
+pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
+
+/// The API group of every resource.
+pub const GROUP: &str = "aion.dev";
+/// The version of every resource.
+pub const VERSION: &str = "v1alpha1";
+/// What a manifest says under `apiVersion`.
+pub const API_VERSION: &str = "aion.dev/v1alpha1";

@@ -1,0 +1,215 @@
+//! The parts of an Agent: what it asks for.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::{CAPABILITY, HOST_PORT, MODEL, NAME};
+
+/// The models an agent uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelUse {
+    /// The model it asks: the name of a ModelEndpoint of this namespace, and after a slash one of its
+    /// models, such as local/qwen3. Without the slash it is the endpoint's first chat model.
+    #[serde(rename = "use")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = MODEL))]
+    pub use_model: String,
+    /// Models that are asked in this order where the first does not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 4),
+        inner(length(min = 1, max = 253), regex(pattern = MODEL)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub fallback: Vec<String>,
+}
+
+/// A tool an agent is offered: exactly one of `name` and `mcp`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.mcp)").message("a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server): write exactly one of them"))]
+pub struct ToolUse {
+    /// The name of a Tool of this namespace, of whatever kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub name: Option<String>,
+    /// The name of a Tool of this namespace that must be an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub mcp: Option<String>,
+}
+
+impl ToolUse {
+    /// The Tool's name, however it was given; empty where neither was.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        self.name
+            .as_deref()
+            .or(self.mcp.as_deref())
+            .unwrap_or_default()
+    }
+}
+
+/// The memory an agent uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryUse {
+    /// The name of a MemoryPool of this namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub pool: String,
+    /// Who sees what it remembers: private (only this agent; the default) or pool (every agent that
+    /// shares the pool in this way).
+    #[serde(default)]
+    pub share: MemoryShare,
+}
+
+/// Who sees what an agent remembers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryShare {
+    /// Only this agent.
+    #[default]
+    Private,
+    /// Every agent that uses the pool with `share: pool`.
+    Pool,
+}
+
+/// What starts a turn: exactly one of `cron` and `device`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.cron) != has(self.device)").message("a trigger is either cron or device: write exactly one of them"))]
+pub struct Trigger {
+    /// A schedule of five fields, such as 0 7 * * * for every morning at seven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 128), regex(pattern = r"^\S+ \S+ \S+ \S+ \S+$"))]
+    pub cron: Option<String>,
+    /// The name of a Device whose events start a turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub device: Option<String>,
+}
+
+/// What an agent asks for. A request is not a grant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Permissions {
+    /// Capabilities it wants: TOOL.OPERATION for a tool (calendar.read), or a syscall such as
+    /// memory.forget. Its model, and remembering and recalling in its own pool, need not be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        inner(length(min = 3, max = 253), regex(pattern = CAPABILITY)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub allow: Vec<String>,
+    /// Capabilities it wants with a person's word each time. This release has nobody to ask yet, so they
+    /// are refused, with that as the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        inner(length(min = 3, max = 253), regex(pattern = CAPABILITY)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub ask: Vec<String>,
+    /// Hosts it wants to reach, as HOST:PORT. Kept, but no syscall of this release reaches the network:
+    /// the condition FieldsInEffect says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 3, max = 260), regex(pattern = HOST_PORT)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub network: Vec<String>,
+    /// Mounts it wants to open. A mount is a name: on a machine standing alone the owner maps it to a
+    /// folder, in a cluster a ClusterAgentPolicy grants it. Paths are not accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mount"])
+    )]
+    pub files: Vec<FileRequest>,
+}
+
+/// A mount an agent wants to open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileRequest {
+    /// The mount's name, such as notes.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub mount: String,
+    /// read (read and list; the default) or write (also create and overwrite).
+    #[serde(default)]
+    pub mode: FileMode,
+}
+
+/// What may be done with the files of a mount.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum FileMode {
+    /// Read and list.
+    #[default]
+    Read,
+    /// Also create and overwrite.
+    Write,
+}
+
+/// How much an agent may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.usdPerDay)").message("usdPerDay is not enforced by this release, and a limit that does not hold is worse than none: remove it and use tokensPerHour").field_path(".usdPerDay").reason(Reason::FieldValueForbidden))]
+pub struct Limits {
+    /// Tokens, asked and answered, that each instance may use an hour; 200000 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    pub tokens_per_hour: Option<i64>,
+    /// Money it may spend a day, in US dollars as a decimal such as "0.50". Refused by this release,
+    /// which does not count money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 16),
+        regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,4})?$")
+    )]
+    pub usd_per_day: Option<String>,
+    /// Syscalls that each instance may make a minute; 6000 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub calls_per_minute: Option<i32>,
+    /// Syscalls of an instance that may be under way at once; 16 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub concurrent_calls: Option<i32>,
+    /// Times the model is asked in one turn at most; 16 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub max_steps: Option<i32>,
+    /// Tokens of one answer of the model at most; left out, the model decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_tokens: Option<i32>,
+    /// Seconds a turn may take; 300 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub turn_seconds: Option<i32>,
+    /// Memory of a running instance at most, in MiB; 256 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
+    #[schemars(range(min = 16, max = 1_048_576))]
+    pub memory_mib: Option<i32>,
+    /// CPU of a running instance at most, in thousandths of a core; 1000 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 1_024_000))]
+    pub cpu_millis: Option<i32>,
+}

@@ -1,0 +1,227 @@
+//! The parts of an AgentInstance: references that were resolved, rights that were granted.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::agent_request::{FileMode, MemoryShare};
+use crate::model_endpoint::Provider;
+use crate::program::{SecretKey, WithoutModel};
+use crate::tool::{McpServer, ToolOperation};
+
+/// The Agent an instance belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
+/// A declarative program that stands in the Agent itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InlineProgram {
+    /// The agent's instructions.
+    #[schemars(length(min = 1, max = 65536))]
+    pub instructions: String,
+}
+
+/// The models an instance may ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedModel {
+    /// Endpoints with one model each, in the order they are asked.
+    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "atomic"))]
+    pub endpoints: Vec<ResolvedEndpoint>,
+}
+
+/// One model of one endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedEndpoint {
+    /// The ModelEndpoint's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub endpoint: String,
+    /// The model that is asked for.
+    #[schemars(length(min = 1, max = 189))]
+    pub model: String,
+    /// The protocol.
+    #[serde(default)]
+    pub provider: Provider,
+    /// The address before /chat/completions.
+    #[schemars(length(min = 1, max = 1024))]
+    pub base_url: String,
+    /// Where the bearer token is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<SecretKey>,
+    /// Tokens that fit into its context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub context_tokens: Option<i32>,
+    /// Calls the endpoint is given at once by a node.
+    #[schemars(range(min = 1))]
+    pub max_concurrent: i32,
+    /// Seconds a call may take.
+    #[schemars(range(min = 1))]
+    pub timeout_seconds: i32,
+}
+
+/// A tool an instance is offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedTool {
+    /// The Tool's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The MCP server that it is.
+    pub mcp: McpServer,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+    /// The operations that may be offered; empty: all that the server lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub operations: Vec<ToolOperation>,
+    /// Calls the tool is given at once by a node.
+    #[schemars(range(min = 1))]
+    pub max_concurrent: i32,
+    /// Seconds a call may take.
+    #[schemars(range(min = 1))]
+    pub timeout_seconds: i32,
+}
+
+/// The memory an instance uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedMemory {
+    /// The MemoryPool's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub pool: String,
+    /// The MemoryPool's uid: a pool that was deleted and made again is another pool.
+    #[schemars(length(max = 64))]
+    pub pool_uid: String,
+    /// Who sees what is remembered.
+    #[serde(default)]
+    pub share: MemoryShare,
+    /// Days until it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub retention_days: Option<i32>,
+    /// How much the pool holds, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "quotaMiB")]
+    #[schemars(range(min = 1))]
+    pub quota_mib: Option<i32>,
+    /// The model that turns text into vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<ResolvedEndpoint>,
+}
+
+/// A mount an instance may open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedMount {
+    /// The mount's name as the agent knows it.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The volume it is on the node: a name that the node's configuration maps to a folder.
+    #[schemars(length(min = 1, max = 63))]
+    pub volume: String,
+    /// What may be done with its files.
+    #[serde(default)]
+    pub mode: FileMode,
+}
+
+/// A right, and where it comes from.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// FAMILY.VERB or FAMILY.VERB:TARGET, such as tool.call:calendar.read.
+    #[schemars(length(min = 3, max = 512))]
+    pub capability: String,
+    /// allow, or ask for a right that needs a person's word each time.
+    #[serde(default)]
+    pub effect: GrantEffect,
+}
+
+/// How a right holds.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantEffect {
+    /// It holds.
+    #[default]
+    Allow,
+    /// It needs a person's word each time.
+    Ask,
+}
+
+/// What an instance may use, after every policy had its say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Quotas {
+    /// Tokens an hour.
+    #[schemars(range(min = 0))]
+    pub tokens_per_hour: i64,
+    /// Syscalls a minute.
+    #[schemars(range(min = 0))]
+    pub calls_per_minute: i32,
+    /// Syscalls under way at once.
+    #[schemars(range(min = 1))]
+    pub concurrent_calls: i32,
+    /// Tokens an hour of the whole namespace on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub tenant_tokens_per_hour: Option<i64>,
+    /// Syscalls a minute of the whole namespace on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub tenant_calls_per_minute: Option<i32>,
+}
+
+/// The bounds of a running instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceLimits {
+    /// Times the model is asked in one turn.
+    #[schemars(range(min = 1))]
+    pub max_steps: i32,
+    /// Tokens of one answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_tokens: Option<i32>,
+    /// Seconds of one turn.
+    #[schemars(range(min = 1))]
+    pub turn_seconds: i32,
+    /// Memory, in MiB.
+    #[serde(rename = "memoryMiB")]
+    #[schemars(range(min = 1))]
+    pub memory_mib: i32,
+    /// CPU, in thousandths of a core.
+    #[schemars(range(min = 1))]
+    pub cpu_millis: i32,
+    /// What a declarative agent does where no model answers.
+    #[serde(default)]
+    pub without_model: WithoutModel,
+}

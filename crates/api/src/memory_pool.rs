@@ -1,0 +1,175 @@
+//! `MemoryPool`: where agents remember.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::MODEL;
+
+/// Where agents remember.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
+)]
+#[kube(
+    group = "aion.dev",
+    version = "v1alpha1",
+    kind = "MemoryPool",
+    namespaced,
+    status = "MemoryPoolStatus",
+    shortname = "mp",
+    category = "aion",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "Where agents remember. An embedded pool lives on one node, and the agents that use it are placed there. Deleting it erases it: the object stays until every node that held a part has erased it.",
+    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a MemoryPool is at most 63 characters of a-z, 0-9 and -: choose a shorter or simpler metadata.name"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether it can be used."),
+    printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", description = "The node that holds it."),
+    printcolumn(name = "Retention", type_ = "integer", json_path = ".spec.retention.days", description = "Days until what was remembered is forgotten.", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there.")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryPoolSpec {
+    /// Where each kind of memory is kept. Left out, all are embedded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Tiers>,
+    /// How long it remembers. Left out, until it is told to forget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// How much it holds, in MiB. Remembering more is refused. Left out, as much as the node has.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "quotaMiB")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub quota_mib: Option<i32>,
+    /// The model that turns text into vectors, so that recall also finds what is said in other words.
+    /// Left out, recall goes by words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingUse>,
+    /// How it is kept on disk: none (as the disk keeps it; the default) or atRest (not done by this
+    /// release, and refused).
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self != 'atRest'").message("encryption: atRest is not done by this release: remove it, and encrypt the disk"))]
+    pub encryption: Encryption,
+}
+
+/// Where each kind of memory is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tiers {
+    /// What matters during a conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short: Option<Tier>,
+    /// What is known: recalled by words, and by meaning where there is an embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<Tier>,
+    /// What happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episodic: Option<Tier>,
+}
+
+/// A tier of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tier {
+    /// Where it is kept: embedded (in the node agent's own store; the default). redis, qdrant and s3 are
+    /// not run by this release, and refused.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == 'embedded'").message("this release keeps memory in the embedded store only: say backend: embedded, or leave it out"))]
+    pub backend: Backend,
+}
+
+/// Where a tier is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The node agent's own store.
+    #[default]
+    Embedded,
+    /// Redis; refused by this release.
+    Redis,
+    /// Qdrant; refused by this release.
+    Qdrant,
+    /// S3 or MinIO; refused by this release.
+    S3,
+}
+
+/// How a pool is kept on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Encryption {
+    /// As the disk keeps it.
+    #[default]
+    None,
+    /// Encrypted by AION-OS; refused by this release.
+    AtRest,
+}
+
+/// How long a pool remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// Days after which what was remembered is forgotten.
+    #[schemars(range(min = 1, max = 36500))]
+    pub days: i32,
+}
+
+/// The model that turns text into vectors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmbeddingUse {
+    /// ENDPOINT/MODEL of this namespace; the model's purpose must be embedding.
+    #[serde(rename = "use")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = MODEL))]
+    pub use_model: String,
+}
+
+/// What became of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryPoolStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub observed_generation: Option<i64>,
+    /// Accepted, ResolvedRefs, Ready, and while it is deleted Erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::schema::conditions")]
+    pub conditions: Vec<Condition>,
+    /// The node that holds it. Set when the first agent that uses it is placed, and then kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node_name: Option<String>,
+    /// What each node that held a part says about erasing it. Written by that node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["node"])
+    )]
+    pub erasures: Vec<Erasure>,
+}
+
+/// What a node says about erasing its part of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    /// The node.
+    #[schemars(length(min = 1, max = 253))]
+    pub node: String,
+    /// Erased (read back and gone) or NotErased (the message says why).
+    pub state: ErasureState,
+    /// What was erased, or why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+}
+
+/// How erasing went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ErasureState {
+    /// It was erased, and reading back found nothing.
+    Erased,
+    /// It was not.
+    NotErased,
+}

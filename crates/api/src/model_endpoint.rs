@@ -1,0 +1,109 @@
+//! `ModelEndpoint`: where models answer.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::program::SecretKey;
+use crate::schema::URL;
+
+/// Where models answer.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
+)]
+#[kube(
+    group = "aion.dev",
+    version = "v1alpha1",
+    kind = "ModelEndpoint",
+    namespaced,
+    shortname = "me",
+    category = "aion",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "Where models answer: a server that speaks the OpenAI protocol, on this machine (Ollama, llama.cpp, vLLM) or elsewhere. Agents name it as ENDPOINT/MODEL.",
+    printcolumn(
+        name = "URL",
+        type_ = "string",
+        json_path = ".spec.baseUrl",
+        description = "Where it is."
+    ),
+    printcolumn(
+        name = "Models",
+        type_ = "string",
+        json_path = ".spec.models[*].name",
+        description = "What it offers."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Since when it is there."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelEndpointSpec {
+    /// The protocol it speaks: openai, which most servers do.
+    #[serde(default)]
+    pub provider: Provider,
+    /// The address before /chat/completions, such as http://127.0.0.1:11434/v1.
+    #[schemars(length(min = 8, max = 1024), regex(pattern = URL))]
+    pub base_url: String,
+    /// The models agents may use. The first chat model is the one that an agent gets by naming only the
+    /// endpoint.
+    #[schemars(
+        length(min = 1, max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub models: Vec<Model>,
+    /// The key that is sent as a bearer token, as a reference to a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<SecretKey>,
+    /// Calls it is given at once by each node, 4 unless said otherwise. One slow endpoint holds up
+    /// nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_concurrent: Option<i32>,
+    /// Seconds a call may take, 120 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_seconds: Option<i32>,
+}
+
+/// The protocol of an endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// OpenAI-compatible: `/chat/completions`, `/embeddings`, `/models`.
+    #[default]
+    Openai,
+}
+
+/// A model of an endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    /// The name that agents write and that is sent to the server, such as qwen3 or llama3.2:3b.
+    #[schemars(
+        length(min = 1, max = 189),
+        regex(pattern = r"^[A-Za-z0-9][-._:/@A-Za-z0-9]*$")
+    )]
+    pub name: String,
+    /// What it is for: chat (the default) or embedding.
+    #[serde(default)]
+    pub purpose: ModelPurpose,
+    /// Tokens that fit into its context; what does not fit is cut before it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 256, max = 100_000_000))]
+    pub context_tokens: Option<i32>,
+}
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelPurpose {
+    /// Answering.
+    #[default]
+    Chat,
+    /// Turning text into vectors for recall.
+    Embedding,
+}

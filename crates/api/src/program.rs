@@ -1,0 +1,114 @@
+//! What an instance runs: the shapes that an Agent and its AgentInstance share.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::{DIGEST, NAME};
+
+/// What executes the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// The model-tools-memory loop that AION-OS brings.
+    #[default]
+    Declarative,
+    /// A WASI core module from a bundle.
+    Wasm,
+    /// A container image; refused by this release.
+    Process,
+}
+
+impl Runtime {
+    /// As it is written in YAML.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Declarative => "declarative",
+            Self::Wasm => "wasm",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// Which queue the agent's turns and calls wait in.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Something in the world waits: devices, alarms.
+    Realtime,
+    /// A person waits.
+    #[default]
+    Interactive,
+    /// Nobody waits, but it should be done soon.
+    Batch,
+    /// Whatever is left over.
+    Background,
+}
+
+impl Lane {
+    /// As it is written in YAML.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Realtime => "realtime",
+            Self::Interactive => "interactive",
+            Self::Batch => "batch",
+            Self::Background => "background",
+        }
+    }
+}
+
+/// What a declarative agent does where no model answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutModel {
+    /// Says so, and how to get one.
+    #[default]
+    Refuse,
+    /// Answers with the passages it recalls, word for word, with their places.
+    Quote,
+}
+
+/// A signed bundle, named by content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleRef {
+    /// The bundle's name in the registries and layouts that the node is configured with, such as
+    /// analyst or team/analyst. No registry host and no tag: those are the node's business, so the same
+    /// YAML serves everywhere.
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^[a-z0-9]+([._/-][a-z0-9]+)*$")
+    )]
+    pub name: String,
+    /// The digest of the bundle's manifest, sha256: and 64 hex digits. `aionctl bundle push` prints it.
+    #[schemars(length(min = 71, max = 71), regex(pattern = DIGEST))]
+    pub digest: String,
+}
+
+/// A Secret's key, by name; never its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKey {
+    /// The Secret's name. In a cluster it is a Secret of the same namespace; on a machine standing alone
+    /// a folder of that name under `config/secrets`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub secret: String,
+    /// The key within the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}

@@ -1,0 +1,65 @@
+//! The patterns that several schemas use, and the schema of conditions with every string bounded.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// A name of a resource: a DNS label.
+pub const NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A digest.
+pub const DIGEST: &str = "^sha256:[a-f0-9]{64}$";
+/// A model: an endpoint's name, and after a slash one of its models.
+pub const MODEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9][-._:/@A-Za-z0-9]*)?$";
+/// A pattern of models in a policy: as [`MODEL`], with `*` for the rest.
+pub const MODEL_PATTERN: &str =
+    r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?(/(\*|[A-Za-z0-9][-._:/@A-Za-z0-9]*\*?))?)$";
+/// A capability an agent asks for: `memory.recall`, `calendar.read`, `tool.call:calendar.read`.
+pub const CAPABILITY: &str =
+    r"^[a-z0-9][-a-z0-9]*\.[A-Za-z0-9_][-_A-Za-z0-9]*(:[A-Za-z0-9_][-._/A-Za-z0-9]*)?$";
+/// A capability in a policy: as [`CAPABILITY`], where the last part may be `*`.
+pub const CAPABILITY_PATTERN: &str = r"^(\*|[a-z0-9][-a-z0-9]*\.(\*|[A-Za-z0-9_][-_A-Za-z0-9]*(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?))?))$";
+/// A host and a port: `api.weather.gov:443`.
+pub const HOST_PORT: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[1-9][0-9]{0,4}$";
+/// An `http` or `https` address.
+pub const URL: &str = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$";
+
+/// The schema of `status.conditions`: a list keyed by type, as Kubernetes writes it, every string bounded.
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "description": "What holds of this object at the moment, one entry a type. Each says when it last changed and for which generation it was judged.",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {
+                    "type": "string", "minLength": 1, "maxLength": 316,
+                    "pattern": "^[A-Za-z][-A-Za-z0-9_./]*$",
+                    "description": "What is judged, in CamelCase, such as Ready."
+                },
+                "status": {
+                    "type": "string", "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds."
+                },
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 256,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "description": "Why, in one CamelCase word that a program can compare."
+                },
+                "message": {
+                    "type": "string", "maxLength": 8192,
+                    "description": "Why, for a person, and what to do about it."
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time",
+                    "description": "When the status last changed."
+                },
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0,
+                    "description": "The metadata.generation that was judged."
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,117 @@
+//! `TrustPolicy`: whose signatures count.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::{DIGEST, NAME};
+use crate::selector::Selector;
+
+/// Whose signatures count, for which bundles and namespaces.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
+)]
+#[kube(
+    group = "aion.dev",
+    version = "v1alpha1",
+    kind = "TrustPolicy",
+    plural = "trustpolicies",
+    shortname = "trust",
+    category = "aion",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "Whose signatures count, for which bundles and namespaces. With no TrustPolicy nothing is trusted: no bundle is unpacked and no inline agent runs.",
+    printcolumn(
+        name = "Keys",
+        type_ = "string",
+        json_path = ".spec.keys[*].name",
+        description = "The keys it trusts."
+    ),
+    printcolumn(
+        name = "Inline",
+        type_ = "string",
+        json_path = ".spec.inline",
+        description = "What becomes of agents without a bundle."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Since when it is there."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustPolicySpec {
+    /// The namespaces it is for, by their labels. Left out: every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<Selector>,
+    /// Public keys whose Cosign signatures count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub keys: Vec<TrustedKey>,
+    /// What becomes of agents whose instructions stand in the Agent itself and are signed by nobody:
+    /// refuse (the default) or allow. Who may write Agents in the namespace then decides what runs.
+    #[serde(default)]
+    pub inline: InlineAgents,
+}
+
+/// What becomes of inline agents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InlineAgents {
+    /// They do not run.
+    #[default]
+    Refuse,
+    /// They run, with the reason `Inline` in the condition Verified.
+    Allow,
+}
+
+/// A public key, and what it may vouch for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.purpose != 'machine' || has(self.digests)").message("a machine key vouches for named bundles only: list their digests").field_path(".digests"))]
+pub struct TrustedKey {
+    /// A name for the key, used in policies and conditions.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub name: String,
+    /// The public key in PEM form, as `cosign generate-key-pair` writes to cosign.pub.
+    #[schemars(
+        length(min = 1, max = 4096),
+        regex(pattern = r"^-----BEGIN PUBLIC KEY-----\s")
+    )]
+    pub public_key: String,
+    /// release (somebody's key for bundles at large; the default) or machine (made by the set-up on this
+    /// machine, for the digests listed here only; the condition Verified then has the reason LocalKey).
+    #[serde(default)]
+    pub purpose: KeyPurpose,
+    /// Names of bundles it may vouch for; a trailing * stands for the rest. Left out: every name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 200), regex(pattern = r"^[a-z0-9._/-]*\*?$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub bundles: Vec<String>,
+    /// Digests it may vouch for. Left out: every digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub digests: Vec<String>,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPurpose {
+    /// Bundles at large.
+    #[default]
+    Release,
+    /// Bundles made on this machine, by digest.
+    Machine,
+}
