@@ -200,7 +200,7 @@ pub struct AgentInstanceStatus {
     /// What is enforced, layer by layer, as it was read back from the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 7),
+        length(max = 14),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["layer"])
     )]
     pub layers: Vec<LayerReport>,

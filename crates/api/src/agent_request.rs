@@ -138,7 +138,7 @@ pub struct FileRequest {
     /// The mount's name, such as notes.
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
     pub mount: String,
-    /// read (read and list; the default) or write (also create and overwrite).
+    /// read (read and list; the default) or readWrite (also create and overwrite).
     #[serde(default)]
     pub mode: FileMode,
 }
@@ -158,13 +158,13 @@ pub struct FileRequest {
     Deserialize,
     JsonSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum FileMode {
     /// Read and list.
     #[default]
     Read,
     /// Also create and overwrite.
-    Write,
+    ReadWrite,
 }
 
 /// How much an agent may use.

@@ -135,7 +135,7 @@ pub struct MountGrant {
         regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$")
     )]
     pub mount: String,
-    /// What may be done with its files at most: read (the default) or write.
+    /// What may be done with its files at most: read (the default) or readWrite.
     #[serde(default)]
     pub mode: FileMode,
     /// The volume it is: a name that the node's configuration maps to a folder. Left out, it is the

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
@@ -143,16 +143,29 @@ fn tidy(schema: &mut Value) {
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(tidy);
     }
-    drop_unsigned_formats(object);
-}
-
-/// `uint32` and its like are no formats that Kubernetes knows.
-fn drop_unsigned_formats(object: &mut Map<String, Value>) {
-    let unknown = object
+    // `uint32` and its like are no formats that Kubernetes knows.
+    if object
         .get("format")
         .and_then(Value::as_str)
-        .is_some_and(|format| format.starts_with("uint"));
-    if unknown {
+        .is_some_and(|format| format.starts_with("uint"))
+    {
         object.remove("format");
+    }
+    for bound in ["minimum", "maximum"] {
+        if let Some(value) = object.get_mut(bound) {
+            whole(value);
+        }
+    }
+}
+
+/// A bound of an integer is an integer; the Kubernetes types hold it as a float.
+fn whole(bound: &mut Value) {
+    // Every bound of ours is far below 2^53, where a float holds each integer.
+    #[allow(clippy::cast_possible_truncation)]
+    if let Some(float) = bound
+        .as_f64()
+        .filter(|float| float.fract() == 0.0 && float.abs() < 9e15)
+    {
+        *bound = Value::from(float as i64);
     }
 }
