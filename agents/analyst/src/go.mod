@@ -1,0 +1,3 @@
+module aion.dev/agents/analyst
+
+go 1.24
