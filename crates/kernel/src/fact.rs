@@ -164,6 +164,9 @@ pub enum Fact {
         key: Option<IdempotencyKey>,
         /// Of the request.
         digest: Digest,
+        /// Model tokens it may use.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        reserve: u64,
         /// When.
         at: Millis,
     },
@@ -215,27 +218,44 @@ pub enum Fact {
     },
 }
 
-impl Fact {
-    /// The names of all facts that this build can fold. A name that is not here was
-    /// written by a newer build.
-    pub const NAMES: [&'static str; 18] = [
-        "recovered",
-        "account-opened",
-        "account-closed",
-        "profile-added",
-        "profile-dropped",
-        "instance-applied",
-        "instance-retiring",
-        "instance-removed",
-        "turn-queued",
-        "turn-started",
-        "turn-requeued",
-        "worker-running",
-        "turn-stopping",
-        "turn-ended",
-        "call-started",
-        "call-ended",
-        "call-served",
-        "call-refused",
-    ];
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Each fact's name, once: in JSON, in errors, in [`Fact::NAMES`].
+macro_rules! names {
+    ($($variant:ident = $name:literal,)*) => {
+        impl Fact {
+            /// The names of all facts that this build can fold. A name that is not
+            /// here was written by a newer build.
+            pub const NAMES: &[&str] = &[$($name,)*];
+
+            /// The fact's name, as in JSON.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name,)* }
+            }
+        }
+    };
+}
+
+names! {
+    Recovered = "recovered",
+    AccountOpened = "account-opened",
+    AccountClosed = "account-closed",
+    ProfileAdded = "profile-added",
+    ProfileDropped = "profile-dropped",
+    InstanceApplied = "instance-applied",
+    InstanceRetiring = "instance-retiring",
+    InstanceRemoved = "instance-removed",
+    TurnQueued = "turn-queued",
+    TurnStarted = "turn-started",
+    TurnRequeued = "turn-requeued",
+    WorkerRunning = "worker-running",
+    TurnStopping = "turn-stopping",
+    TurnEnded = "turn-ended",
+    CallStarted = "call-started",
+    CallEnded = "call-ended",
+    CallServed = "call-served",
+    CallRefused = "call-refused",
 }

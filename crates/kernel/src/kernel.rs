@@ -1,84 +1,208 @@
-//! The kernel's one door.
+//! The kernel's one door: events in, facts and effects out.
 
 use crate::{
-    effect::Step,
+    apply::ApplyError,
+    effect::{Barrier, Effect, Release, Step},
     event::Event,
-    fact::{FORMAT, Fact},
+    fact::Fact,
     ids::Millis,
+    live::Live,
+    snapshot::{NewerFormat, Snapshot},
     spec::Limits,
-    state::{ApplyError, Snapshot, State},
+    state::State,
+    timers::Timer,
 };
 
-/// Durable state, and what is waiting and running right now.
+/// Durable state, and what waits and runs right now.
 #[derive(Debug)]
 pub struct Kernel {
-    state: State,
-    limits: Limits,
+    pub(crate) state: State,
+    pub(crate) live: Live,
+    pub(crate) limits: Limits,
+    pub(crate) now: Millis,
+    /// Durable state came from a snapshot or a journal, and what was in flight then
+    /// has not been settled.
+    pub(crate) unsettled: bool,
+}
+
+/// How much waits and runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Turns that have a worker, or whose worker is starting.
+    pub running_turns: usize,
+    /// Turns that wait.
+    pub waiting_turns: usize,
+    /// Calls whose driver works.
+    pub running_calls: usize,
+    /// Calls that wait.
+    pub waiting_calls: usize,
 }
 
 impl Kernel {
     /// With nothing in it.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        let state = State::default();
+        let live = Live::derive(&state, &limits);
         Self {
-            state: State::default(),
+            state,
+            live,
             limits,
+            now: Millis(0),
+            unsettled: false,
         }
     }
 
-    /// As it was at a snapshot. The facts behind it follow by [`Kernel::apply`], then
-    /// [`Event::Recovered`].
+    /// As it was at a snapshot. The facts recorded after it follow by [`Kernel::apply`],
+    /// then [`Event::Recovered`].
     ///
     /// # Errors
-    /// [`ApplyError::NewerFormat`].
-    pub fn restore(snapshot: Snapshot, limits: Limits) -> Result<Self, ApplyError> {
-        if snapshot.format > FORMAT {
-            return Err(ApplyError::NewerFormat {
-                found: snapshot.format,
-                known: FORMAT,
-            });
-        }
+    /// When the snapshot's format is newer than this build's.
+    pub fn restore(snapshot: Snapshot, limits: Limits) -> Result<Self, NewerFormat> {
+        let state = snapshot.into_state()?;
+        let live = Live::derive(&state, &limits);
         Ok(Self {
-            state: snapshot.state,
+            state,
+            live,
             limits,
+            now: Millis(0),
+            unsettled: true,
         })
     }
 
-    /// Folds a fact of the journal in, between [`Kernel::restore`] and [`Event::Recovered`].
-    /// Facts of [`Kernel::handle`]'s own steps are applied already.
+    /// Folds a fact of the journal in, before [`Event::Recovered`]. The facts of
+    /// [`Kernel::handle`]'s own steps are applied already.
     ///
     /// # Errors
-    /// When the fact does not follow from those before it.
+    /// When the fact does not follow from those before it: the journal is damaged, and
+    /// the kernel is not to be used.
     pub fn apply(&mut self, fact: &Fact) -> Result<(), ApplyError> {
+        self.unsettled = true;
         self.state.apply(fact)
     }
 
-    /// Takes one event in. The step's facts are applied when this returns.
-    pub fn handle(&mut self, event: Event, _now: Millis) -> Step {
-        if let Event::SetLimits(limits) = event {
-            self.limits = limits;
+    /// Takes one event in, at `now`. The step's facts are applied when this returns; the
+    /// shell must append them to the journal before those of any later step, and stop
+    /// if it cannot.
+    pub fn handle(&mut self, event: Event, now: Millis) -> Step {
+        self.now = self.now.max(now);
+        let mut step = Step::default();
+        if let Event::Recovered { workers } = event {
+            self.recover(&workers, &mut step);
+            return step;
         }
-        Step::default()
+        self.fire_due(&mut step);
+        match event {
+            Event::Call(call) => self.call(call, &mut step),
+            Event::Finished {
+                call,
+                finish,
+                usage,
+            } => self.finished(call, finish, usage, &mut step),
+            Event::Progress { call, usage } => self.progress(call, usage),
+            Event::Cancel { ticket } => self.cancel(ticket, &mut step),
+            Event::Disconnected { ticket } => self.disconnected(ticket, &mut step),
+            Event::Apply(spec) => self.apply_instance(spec, &mut step),
+            Event::Remove { instance } => self.remove_instance(instance, &mut step),
+            Event::Invoke(invoke) => self.invoke(invoke, &mut step),
+            Event::CancelTurn { turn } => self.cancel_turn(turn, &mut step),
+            Event::WorkerReady {
+                turn,
+                incarnation,
+                pid,
+                start_time,
+                layers,
+            } => {
+                self.worker_ready(turn, incarnation, (pid, start_time), layers, &mut step);
+            }
+            Event::WorkerExited {
+                turn,
+                incarnation,
+                exit,
+            } => {
+                self.worker_exited(turn, incarnation, exit, &mut step);
+            }
+            Event::SetLimits(limits) => self.set_limits(limits, &mut step),
+            Event::Drain => self.live.draining = true,
+            Event::Alarm | Event::Recovered { .. } => {}
+        }
+        step
     }
 
     /// When [`Event::Alarm`] is due; `None`: not needed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        None
+        self.live.timers.next()
     }
 
-    /// The durable state as it is now.
+    /// Durable state as it is now, to store.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            format: FORMAT,
-            state: self.state.clone(),
-        }
+        Snapshot::of(&self.state)
     }
 
-    /// Read-only view of durable state.
+    /// Durable state, to read.
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// How much waits and runs.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let waiting_turns = self
+            .live
+            .waiting_turns
+            .values()
+            .map(std::collections::VecDeque::len)
+            .sum();
+        let queues = || self.live.scheduler.resources().map(|(_, queue)| queue);
+        Load {
+            running_turns: self.state.turns.len() - waiting_turns,
+            waiting_turns,
+            running_calls: queues().map(|queue| queue.busy() as usize).sum(),
+            waiting_calls: queues().map(crate::scheduler::FairQueue::waiting).sum(),
+        }
+    }
+
+    /// Records a fact: applies it and puts it into the step.
+    pub(crate) fn record(&mut self, fact: Fact, step: &mut Step) {
+        if let Err(error) = self.state.apply(&fact) {
+            // A decision that contradicts the state it was taken on. The fact is not in
+            // the journal yet: stopping here loses nothing, going on would.
+            unreachable!("{error}");
+        }
+        step.facts.push(fact);
+    }
+
+    fn fire_due(&mut self, step: &mut Step) {
+        while let Some(timer) = self.live.timers.due(self.now) {
+            match timer {
+                Timer::Call(call) => self.call_due(call, step),
+                Timer::Turn(turn) => self.turn_due(turn, step),
+                Timer::Account(account) => self.account_due(account, step),
+            }
+        }
+    }
+
+    fn set_limits(&mut self, limits: Limits, step: &mut Step) {
+        self.live.scheduler.set_limits(&limits);
+        self.limits = limits;
+        self.dispatch_turns(step);
+        let resources: Vec<_> = self
+            .live
+            .scheduler
+            .resources()
+            .map(|(name, _)| name.clone())
+            .collect();
+        for resource in resources {
+            self.dispatch_calls(&resource, step);
+        }
+    }
+}
+
+impl Step {
+    pub(crate) fn release(&mut self, barrier: Barrier, effect: Effect) {
+        self.effects.push(Release { barrier, effect });
     }
 }

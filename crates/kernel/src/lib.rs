@@ -6,17 +6,29 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
+mod calls;
 mod effect;
 mod event;
 mod fact;
+mod grant;
+mod idempotency;
 mod ids;
 mod kernel;
+mod ledger;
+mod live;
 mod outcome;
+mod process_table;
+mod recovery;
 mod refusal;
+mod scheduler;
+mod snapshot;
 mod spec;
 mod state;
 mod syscall;
+mod timers;
 
+pub use apply::ApplyError;
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
@@ -24,9 +36,11 @@ pub use ids::{
     AccountId, Body, CallId, Digest, IdempotencyKey, Incarnation, InstanceUid, Millis, Name,
     NotAUuid, ProfileId, Ticket, TurnId,
 };
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Load};
+pub use ledger::{Account, Denial};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
 pub use refusal::{Level, Queue, QuotaKind, Refusal};
+pub use snapshot::{NewerFormat, Snapshot};
 pub use spec::{GrantRule, InstanceSpec, Lane, Limits, Profile, Quota, TargetPattern, Verdict};
-pub use state::{ApplyError, Snapshot, State};
+pub use state::{CallRow, InstanceView, Phase, State, TurnRow};
 pub use syscall::{Class, Kind, Resource};

@@ -99,6 +99,4 @@ pub enum Queue {
     TenantCalls,
     /// Calls on one resource.
     ResourceCalls,
-    /// Idempotency keys of calls in flight, of one instance.
-    IdempotencyKeys,
 }

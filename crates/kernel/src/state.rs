@@ -1,41 +1,267 @@
-//! Durable state.
+//! Durable state: what the facts fold to.
+//!
+//! Rows and how to read them; how facts change them is in `apply`. Every map is
+//! ordered, so that equal histories make equal states and equal snapshots. A row
+//! of an instance at rest is a few dozen bytes: what instances share is in profiles.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fact::Fact;
+use crate::{
+    idempotency::KeyTable,
+    ids::{
+        AccountId, Body, CallId, IdempotencyKey, Incarnation, InstanceUid, Millis, Name, ProfileId,
+        TurnId,
+    },
+    ledger::{Account, Denial},
+    outcome::{TurnOutcome, Usage},
+    refusal::Level,
+    spec::Profile,
+    syscall::Kind,
+};
+
+/// The account that all tenants charge to.
+pub(crate) const CLUSTER: AccountId = AccountId(0);
 
 /// What the facts fold to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {}
-
-/// A state and the format it is written in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// See [`crate::FORMAT`].
-    pub format: u32,
-    /// The state.
-    pub state: State,
+pub struct State {
+    pub(crate) recoveries: u64,
+    pub(crate) next_call: u64,
+    pub(crate) next_turn: u64,
+    pub(crate) next_profile: u32,
+    pub(crate) next_account: u32,
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) profiles: BTreeMap<ProfileId, ProfileRow>,
+    pub(crate) instances: BTreeMap<InstanceUid, InstanceRow>,
+    pub(crate) turns: BTreeMap<TurnId, TurnRow>,
+    pub(crate) calls: BTreeMap<CallId, CallRow>,
+    pub(crate) keys: BTreeMap<InstanceUid, KeyTable>,
 }
 
-/// A fact or snapshot that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// Written by a newer build.
-    #[error("snapshot has format {found}, this build reads up to {known}: start the newer build")]
-    NewerFormat {
-        /// In the snapshot.
-        found: u32,
-        /// Of this build.
-        known: u32,
+/// A profile and who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProfileRow {
+    #[serde(with = "shared")]
+    pub(crate) spec: Arc<Profile>,
+    pub(crate) account: AccountId,
+    pub(crate) instances: u32,
+}
+
+/// An instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InstanceRow {
+    pub(crate) profile: ProfileId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) retiring: bool,
+    /// The turn that has its worker.
+    pub(crate) turn: Option<TurnId>,
+}
+
+/// A turn that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRow {
+    /// Whose.
+    pub instance: InstanceUid,
+    /// What made it.
+    pub cause: Name,
+    /// Its input.
+    pub input: Body,
+    /// Since when it waits, or waited.
+    pub queued_at: Millis,
+    /// When its caller gives up.
+    pub deadline: Option<Millis>,
+    /// How far it is.
+    pub phase: Phase,
+    /// Its worker is being killed; so it will end.
+    pub stopping: Option<TurnOutcome>,
+    /// Tokens charged so far.
+    pub usage: Usage,
+    /// Calls admitted so far.
+    pub calls: u64,
+}
+
+/// How far a turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Waits.
+    Queued,
+    /// Its worker is being started; the gate is closed.
+    Starting {
+        /// Which start.
+        incarnation: Incarnation,
+        /// When it began.
+        since: Millis,
+    },
+    /// Its worker runs; the gate is open.
+    Running {
+        /// Which start.
+        incarnation: Incarnation,
+        /// When the start began.
+        since: Millis,
+        /// Process id.
+        pid: u32,
+        /// With the pid names the process.
+        start_time: u64,
     },
 }
 
+impl Phase {
+    /// The worker's, if there is one.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        match self {
+            Self::Queued => None,
+            Self::Starting { incarnation, .. } | Self::Running { incarnation, .. } => {
+                Some(*incarnation)
+            }
+        }
+    }
+}
+
+/// A call whose driver was started and that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRow {
+    /// Whose turn.
+    pub turn: TurnId,
+    /// Whose instance.
+    pub instance: InstanceUid,
+    /// Which syscall.
+    pub kind: Kind,
+    /// Its key.
+    pub key: Option<IdempotencyKey>,
+    /// The agent's account that it charges to.
+    pub(crate) account: AccountId,
+    /// Tokens it may use.
+    pub(crate) reserve: u64,
+    /// When its driver was started.
+    pub started_at: Millis,
+}
+
+/// An instance, to read.
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceView<'a> {
+    /// Its uid.
+    pub uid: InstanceUid,
+    /// What it may do.
+    pub profile: &'a Profile,
+    /// Its last worker's number; 0 when there was none.
+    pub incarnation: Incarnation,
+    /// The turn that has its worker.
+    pub turn: Option<TurnId>,
+    /// It takes no more turns.
+    pub retiring: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let cluster = Account::new(Level::Cluster, None, Name::default());
+        Self {
+            recoveries: 0,
+            next_call: 1,
+            next_turn: 1,
+            next_profile: 1,
+            next_account: CLUSTER.0 + 1,
+            accounts: BTreeMap::from([(CLUSTER, cluster)]),
+            profiles: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
 impl State {
-    /// Folds one fact in.
-    ///
-    /// # Errors
-    /// When the fact does not follow from those before it.
-    pub fn apply(&mut self, _fact: &Fact) -> Result<(), ApplyError> {
-        Ok(())
+    /// How often the state was taken over after a stop.
+    #[must_use]
+    pub fn recoveries(&self) -> u64 {
+        self.recoveries
+    }
+
+    /// One instance.
+    #[must_use]
+    pub fn instance(&self, uid: InstanceUid) -> Option<InstanceView<'_>> {
+        self.view(uid, self.instances.get(&uid)?)
+    }
+
+    /// All instances, by uid.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceView<'_>> {
+        self.instances
+            .iter()
+            .filter_map(|(uid, row)| self.view(*uid, row))
+    }
+
+    /// A turn that has not ended.
+    #[must_use]
+    pub fn turn(&self, turn: TurnId) -> Option<&TurnRow> {
+        self.turns.get(&turn)
+    }
+
+    /// All turns that have not ended, oldest first.
+    pub fn turns(&self) -> impl Iterator<Item = (TurnId, &TurnRow)> {
+        self.turns.iter().map(|(turn, row)| (*turn, row))
+    }
+
+    /// All calls whose driver was started and that have not ended, oldest first.
+    pub fn calls(&self) -> impl Iterator<Item = (CallId, &CallRow)> {
+        self.calls.iter().map(|(call, row)| (*call, row))
+    }
+
+    /// The accounts that an instance charges to: cluster, tenant, agent.
+    #[must_use]
+    pub fn accounts_of(&self, uid: InstanceUid) -> Option<[&Account; 3]> {
+        let profile = self.profiles.get(&self.instances.get(&uid)?.profile)?;
+        let ids = self.levels(profile.account)?;
+        Some([
+            self.accounts.get(&ids[0])?,
+            self.accounts.get(&ids[1])?,
+            self.accounts.get(&ids[2])?,
+        ])
+    }
+
+    /// The last refusals by rule or quota of an instance's agent, oldest first.
+    pub fn denials(&self, uid: InstanceUid) -> impl Iterator<Item = &Denial> {
+        self.accounts_of(uid)
+            .into_iter()
+            .flat_map(|[_, _, agent]| &agent.denials)
+    }
+
+    /// An agent's account and those above it, cluster first.
+    pub(crate) fn levels(&self, agent: AccountId) -> Option<[AccountId; 3]> {
+        let tenant = self.accounts.get(&agent)?.parent?;
+        Some([self.accounts.get(&tenant)?.parent?, tenant, agent])
+    }
+
+    fn view(&self, uid: InstanceUid, row: &InstanceRow) -> Option<InstanceView<'_>> {
+        Some(InstanceView {
+            uid,
+            profile: &self.profiles.get(&row.profile)?.spec,
+            incarnation: row.incarnation,
+            turn: row.turn,
+            retiring: row.retiring,
+        })
+    }
+}
+
+/// A shared value, stored as its content.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
     }
 }

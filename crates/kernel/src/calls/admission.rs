@@ -1,0 +1,364 @@
+//! From the request to the driver.
+
+use crate::{
+    effect::{Answer, Barrier, Effect, Step},
+    event::Call,
+    fact::Fact,
+    grant::Decision,
+    idempotency::Lookup,
+    ids::{AccountId, CallId, InstanceUid, Ticket},
+    kernel::Kernel,
+    ledger::Quotas,
+    live::{CallPhase, Holder, LiveCall},
+    outcome::{Outcome, Usage},
+    refusal::{Queue, Refusal},
+    scheduler::{Claim, Slot},
+    spec::{Lane, Profile},
+    state::Phase,
+    syscall::{Class, Kind, Resource},
+    timers::Timer,
+};
+
+/// What a call is judged by.
+struct Caller {
+    instance: InstanceUid,
+    accounts: [AccountId; 3],
+    lane: Lane,
+}
+
+/// How safe an outcome must be before anybody hears of it.
+pub(super) fn reply_barrier(kind: Kind) -> Barrier {
+    match kind.class() {
+        Class::Observe => Barrier::Written,
+        Class::Effect => Barrier::Durable,
+    }
+}
+
+impl Kernel {
+    pub(crate) fn call(&mut self, call: Call, step: &mut Step) {
+        if self.live.tickets.contains_key(&call.ticket) {
+            return;
+        }
+        let Some(instance) = self.calling_instance(&call) else {
+            self.refuse(&call, Refusal::TurnNotRunning, step);
+            return;
+        };
+        if self.answer_by_key(&call, instance, step) {
+            return;
+        }
+        let caller = match self.authorise(&call, instance) {
+            Ok(caller) => caller,
+            Err(refusal) => return self.refuse(&call, refusal, step),
+        };
+        if call.kind == Kind::Null {
+            self.serve_null(call, step);
+        } else if let Err(refusal) = self.room_for(&call, caller.accounts[1]) {
+            self.refuse(&call, refusal, step);
+        } else {
+            self.wait(call, &caller, step);
+        }
+    }
+
+    fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
+        let row = self.state.turns.get(&call.turn)?;
+        let runs = matches!(row.phase, Phase::Running { .. }) && row.stopping.is_none();
+        runs.then_some(row.instance)
+    }
+
+    /// Whether the key already decides: joins, replays or refuses.
+    fn answer_by_key(&mut self, call: &Call, instance: InstanceUid, step: &mut Step) -> bool {
+        let Some(key) = &call.key else { return false };
+        if let Some(&waiting) = self.live.waiting_keys.get(&(instance, key.clone())) {
+            match self.live.calls.get(&waiting) {
+                Some(first) if (first.kind, first.body.digest) == (call.kind, call.body.digest) => {
+                    self.join(waiting, call.ticket);
+                }
+                _ => self.refuse(
+                    call,
+                    Refusal::IdempotencyMismatch { recorded: waiting },
+                    step,
+                ),
+            }
+            return true;
+        }
+        let Some(table) = self.state.keys.get(&instance) else {
+            return false;
+        };
+        match table.lookup(key, call.kind, call.body.digest, self.now) {
+            Lookup::New => return false,
+            Lookup::Mismatch(recorded) => {
+                self.refuse(call, Refusal::IdempotencyMismatch { recorded }, step)
+            }
+            Lookup::InFlight(first) => self.join(first, call.ticket),
+            Lookup::Ended(first, outcome) => {
+                let answer = Answer::Outcome {
+                    outcome: outcome.clone(),
+                    replayed: true,
+                };
+                let effect = Effect::Reply {
+                    ticket: call.ticket,
+                    call: first,
+                    answer,
+                };
+                step.release(reply_barrier(call.kind), effect);
+            }
+        }
+        true
+    }
+
+    fn join(&mut self, first: CallId, ticket: Ticket) {
+        if let Some(live) = self.live.calls.get_mut(&first) {
+            live.tickets.push(ticket);
+            self.live.tickets.insert(ticket, Holder::Call(first));
+        }
+    }
+
+    /// Grants, then quotas.
+    fn authorise(&self, call: &Call, instance: InstanceUid) -> Result<Caller, Refusal> {
+        let row = self
+            .state
+            .instances
+            .get(&instance)
+            .ok_or(Refusal::TurnNotRunning)?;
+        let profile = self
+            .state
+            .profiles
+            .get(&row.profile)
+            .ok_or(Refusal::TurnNotRunning)?;
+        self.granted(instance, call.kind, call.target.as_ref())?;
+        let accounts = self
+            .state
+            .levels(profile.account)
+            .ok_or(Refusal::TurnNotRunning)?;
+        let levels = self
+            .quotas(accounts, &profile.spec)
+            .ok_or(Refusal::TurnNotRunning)?;
+        self.live
+            .reservations
+            .check(&levels, call.reserve_tokens, self.now)?;
+        Ok(Caller {
+            instance,
+            accounts,
+            lane: profile.spec.lane,
+        })
+    }
+
+    fn granted(
+        &self,
+        instance: InstanceUid,
+        kind: Kind,
+        target: Option<&crate::Name>,
+    ) -> Result<(), Refusal> {
+        let profile = self.state.instances.get(&instance).map(|row| row.profile);
+        let Some(table) = profile.and_then(|profile| self.live.tables.get(&profile)) else {
+            return Err(Refusal::Denied { rule: None });
+        };
+        match table.decide(kind, target) {
+            Decision::Allow => Ok(()),
+            Decision::Ask { rule } => Err(Refusal::ApprovalRequired { rule }),
+            Decision::Deny { rule } => Err(Refusal::Denied { rule }),
+        }
+    }
+
+    fn quotas(&self, ids: [AccountId; 3], profile: &Profile) -> Option<Quotas<'_>> {
+        let of_tenant = self
+            .limits
+            .tenants
+            .get(&profile.tenant)
+            .unwrap_or(&self.limits.tenant_default);
+        let [cluster, tenant, agent] = ids;
+        Some([
+            (
+                cluster,
+                self.state.accounts.get(&cluster)?,
+                self.limits.cluster,
+            ),
+            (tenant, self.state.accounts.get(&tenant)?, *of_tenant),
+            (agent, self.state.accounts.get(&agent)?, profile.quota),
+        ])
+    }
+
+    /// The hot path: one fact, one reply.
+    fn serve_null(&mut self, call: Call, step: &mut Step) {
+        let id = self.next_call();
+        let fact = Fact::CallServed {
+            call: id,
+            turn: call.turn,
+            kind: call.kind,
+            key: call.key,
+            digest: call.body.digest,
+            at: self.now,
+        };
+        self.record(fact, step);
+        let answer = Answer::Outcome {
+            outcome: Outcome::Ok { body: None },
+            replayed: false,
+        };
+        step.release(
+            reply_barrier(call.kind),
+            Effect::Reply {
+                ticket: call.ticket,
+                call: id,
+                answer,
+            },
+        );
+    }
+
+    fn room_for(&mut self, call: &Call, tenant: AccountId) -> Result<(), Refusal> {
+        let per_tenant = self.limits.queue_per_tenant as usize;
+        let per_resource = self.limits.queue_per_resource as usize;
+        let Some(queue) = self.live.scheduler.calls(&call.resource) else {
+            return Ok(());
+        };
+        let (all, of_tenant) = (queue.waiting(), queue.waiting_of(tenant));
+        let (full, waiting) = if of_tenant >= per_tenant {
+            (Queue::TenantCalls, of_tenant)
+        } else if all >= per_resource {
+            (Queue::ResourceCalls, all)
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::Overloaded {
+            queue: full,
+            retry_after_ms: queue.retry_after_ms(waiting),
+        })
+    }
+
+    fn wait(&mut self, call: Call, caller: &Caller, step: &mut Step) {
+        let id = self.next_call();
+        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
+        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        let attained = self.live.turns.get_mut(&call.turn).map_or(0, |turn| {
+            turn.calls.insert(id);
+            turn.attained
+        });
+        let [_, tenant, _] = caller.accounts;
+        let cost = matches!(call.resource, Resource::Model(_)).then_some(call.reserve_tokens);
+        let claim = Claim {
+            id,
+            lane: caller.lane,
+            tenant,
+            attained,
+            cost,
+        };
+        let queue = self
+            .live
+            .scheduler
+            .calls_or_new(&call.resource, &self.limits);
+        let place = queue.push(claim, self.now);
+        self.live
+            .reservations
+            .hold(caller.accounts, call.reserve_tokens);
+        self.live.timers.set(Timer::Call(id), deadline);
+        self.live.tickets.insert(call.ticket, Holder::Call(id));
+        if let Some(key) = &call.key {
+            self.live
+                .waiting_keys
+                .insert((caller.instance, key.clone()), id);
+        }
+        let resource = call.resource.clone();
+        let live = LiveCall {
+            turn: call.turn,
+            instance: caller.instance,
+            kind: call.kind,
+            target: call.target,
+            resource: call.resource,
+            body: call.body,
+            key: call.key,
+            tickets: vec![call.ticket],
+            opened_by: call.ticket,
+            accounts: caller.accounts,
+            held: call.reserve_tokens,
+            seen: Usage::default(),
+            deadline,
+            phase: CallPhase::Waiting(place),
+        };
+        self.live.calls.insert(id, live);
+        self.dispatch_calls(&resource, step);
+    }
+
+    /// Starts what waits for a resource, as far as it has slots.
+    pub(crate) fn dispatch_calls(&mut self, resource: &Resource, step: &mut Step) {
+        while let Some(queue) = self.live.scheduler.calls(resource)
+            && let Some((call, slot)) = queue.pop(self.now, self.limits.aging_ms)
+        {
+            self.start_call(call, slot, step);
+        }
+        self.live.scheduler.tidy(resource);
+    }
+
+    fn start_call(&mut self, id: CallId, slot: Slot, step: &mut Step) {
+        let Some(live) = self.live.calls.get_mut(&id) else {
+            return;
+        };
+        live.phase = CallPhase::Running(slot);
+        let (instance, kind, accounts) = (live.instance, live.kind, live.accounts);
+        if let Some(key) = &live.key {
+            self.live.waiting_keys.remove(&(instance, key.clone()));
+        }
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        // The grant may have been taken back while the call waited.
+        if let Err(refusal) = self.granted(instance, kind, live.target.as_ref()) {
+            self.end_waiting(id, refusal, step);
+            return;
+        }
+        let fact = Fact::CallStarted {
+            call: id,
+            turn: live.turn,
+            kind,
+            target: live.target.clone(),
+            key: live.key.clone(),
+            digest: live.body.digest,
+            reserve: live.held,
+            at: self.now,
+        };
+        let drive = Effect::Drive {
+            call: id,
+            ticket: live.opened_by,
+            turn: live.turn,
+            instance,
+            kind,
+            target: live.target.clone(),
+            resource: live.resource.clone(),
+            deadline: live.deadline,
+        };
+        let barrier = match kind.class() {
+            Class::Observe => Barrier::None,
+            Class::Effect => Barrier::Durable,
+        };
+        self.record(fact, step);
+        self.live.reservations.started(accounts);
+        step.release(barrier, drive);
+    }
+
+    /// A call that does not become one: answered at once.
+    fn refuse(&mut self, call: &Call, refusal: Refusal, step: &mut Step) {
+        let id = self.next_call();
+        let fact = Fact::CallRefused {
+            call: id,
+            turn: call.turn,
+            kind: call.kind,
+            target: call.target.clone(),
+            refusal: refusal.clone(),
+            at: self.now,
+        };
+        self.record(fact, step);
+        let answer = Answer::Refused(refusal);
+        step.release(
+            Barrier::Written,
+            Effect::Reply {
+                ticket: call.ticket,
+                call: id,
+                answer,
+            },
+        );
+    }
+
+    fn next_call(&mut self) -> CallId {
+        let id = CallId(self.live.next_call.max(self.state.next_call));
+        self.live.next_call = id.0 + 1;
+        id
+    }
+}

@@ -1,0 +1,253 @@
+//! From the driver, or from the queue, to the end.
+
+use crate::{
+    effect::{Answer, Barrier, Effect, Step},
+    fact::Fact,
+    ids::{CallId, Ticket, TurnId},
+    kernel::Kernel,
+    live::{CallPhase, Holder, LiveCall},
+    outcome::{CancelCause, Finish, Outcome, TurnOutcome, Usage},
+    refusal::Refusal,
+    syscall::Class,
+    timers::Timer,
+};
+
+use super::admission::reply_barrier;
+
+impl Kernel {
+    /// A driver no longer works on a call.
+    pub(crate) fn finished(&mut self, id: CallId, finish: Finish, usage: Usage, step: &mut Step) {
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        let told = match live.phase {
+            CallPhase::Waiting(_) => return,
+            CallPhase::Running(_) => None,
+            CallPhase::Stopping(_, cause) => Some(cause),
+        };
+        let outcome = match (finish, live.kind.class()) {
+            (Finish::Ok { body }, _) => Outcome::Ok { body },
+            (Finish::Failed(failure), _) => Outcome::Failed(failure),
+            (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, stopped),
+            (Finish::Unknown, Class::Observe) => Outcome::Interrupted,
+            (Finish::Unknown, Class::Effect) => Outcome::Unknown,
+        };
+        let usage = if outcome == Outcome::Unknown {
+            self.presumed(id, usage)
+        } else {
+            usage
+        };
+        self.end_call(id, outcome, usage, step);
+    }
+
+    /// A running call has used so much: it weighs at once, in the queue and in the ledger.
+    pub(crate) fn progress(&mut self, id: CallId, usage: Usage) {
+        let Some(live) = self.live.calls.get_mut(&id) else {
+            return;
+        };
+        let (CallPhase::Running(slot) | CallPhase::Stopping(slot, _)) = &mut live.phase else {
+            return;
+        };
+        if let Some(queue) = self.live.scheduler.calls(&live.resource) {
+            queue.progress(slot, usage.total());
+        }
+        let more = usage.total().saturating_sub(live.held);
+        self.live.reservations.grow(live.accounts, more);
+        live.held += more;
+        live.seen = usage;
+    }
+
+    /// The caller wants to stop what its ticket waits for.
+    pub(crate) fn cancel(&mut self, ticket: Ticket, step: &mut Step) {
+        match self.live.tickets.get(&ticket) {
+            Some(Holder::Call(call)) => self.stop_call(*call, CancelCause::Request, step),
+            Some(Holder::Turn(turn)) => self.cancel_turn(*turn, step),
+            None => {}
+        }
+    }
+
+    /// Nobody listens to a ticket any more. What nobody listens to is stopped.
+    pub(crate) fn disconnected(&mut self, ticket: Ticket, step: &mut Step) {
+        match self.live.tickets.remove(&ticket) {
+            Some(Holder::Call(call)) => {
+                let Some(live) = self.live.calls.get_mut(&call) else {
+                    return;
+                };
+                live.tickets.retain(|other| *other != ticket);
+                if live.tickets.is_empty() {
+                    self.stop_call(call, CancelCause::Disconnect, step);
+                }
+            }
+            Some(Holder::Turn(turn)) => {
+                let Some(live) = self.live.turns.get_mut(&turn) else {
+                    return;
+                };
+                live.ticket = None;
+                if live.cancel_on_disconnect {
+                    self.stop_turn(
+                        turn,
+                        TurnOutcome::Cancelled {
+                            by: CancelCause::Disconnect,
+                        },
+                        step,
+                    );
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Stops all calls of a turn that is ending.
+    pub(crate) fn stop_calls_of(&mut self, turn: TurnId, step: &mut Step) {
+        let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
+        for call in calls.into_iter().flatten() {
+            self.stop_call(call, CancelCause::TurnEnded, step);
+        }
+    }
+
+    fn stop_call(&mut self, id: CallId, by: CancelCause, step: &mut Step) {
+        match self.live.calls.get(&id).map(|live| live.phase) {
+            Some(CallPhase::Waiting(_)) => self.end_waiting(id, Refusal::Cancelled { by }, step),
+            Some(CallPhase::Running(_)) => self.tell_to_stop(id, Some(by), step),
+            Some(CallPhase::Stopping(..)) | None => {}
+        }
+    }
+
+    fn tell_to_stop(&mut self, id: CallId, by: Option<CancelCause>, step: &mut Step) {
+        let Some(live) = self.live.calls.get_mut(&id) else {
+            return;
+        };
+        let CallPhase::Running(slot) = live.phase else {
+            return;
+        };
+        live.phase = CallPhase::Stopping(slot, by);
+        step.release(Barrier::None, Effect::CancelDriver { call: id, by });
+        self.live
+            .timers
+            .set(Timer::Call(id), self.now.plus(self.limits.cancel_grace_ms));
+    }
+
+    pub(crate) fn call_due(&mut self, id: CallId, step: &mut Step) {
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        match live.phase {
+            CallPhase::Waiting(_) => self.end_waiting(id, Refusal::DeadlineExceeded, step),
+            CallPhase::Running(_) => self.tell_to_stop(id, None, step),
+            CallPhase::Stopping(_, by) => {
+                let (outcome, usage) = match live.kind.class() {
+                    Class::Observe => (stopped(by), live.seen),
+                    Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
+                };
+                step.release(Barrier::None, Effect::AbortDriver { call: id });
+                self.end_call(id, outcome, usage, step);
+            }
+        }
+    }
+
+    /// A call that never got its driver ends: it had no effect, and its key is free.
+    pub(super) fn end_waiting(&mut self, id: CallId, refusal: Refusal, step: &mut Step) {
+        let Some(live) = self.live.calls.remove(&id) else {
+            return;
+        };
+        if let Some(queue) = self.live.scheduler.calls(&live.resource) {
+            match live.phase {
+                CallPhase::Waiting(place) => queue.remove(place),
+                CallPhase::Running(slot) | CallPhase::Stopping(slot, _) => {
+                    queue.release(slot, 0, self.now)
+                }
+            }
+        }
+        if let Some(key) = &live.key {
+            self.live.waiting_keys.remove(&(live.instance, key.clone()));
+        }
+        self.live
+            .reservations
+            .give_back(live.accounts, live.held, true);
+        let fact = Fact::CallRefused {
+            call: id,
+            turn: live.turn,
+            kind: live.kind,
+            target: live.target.clone(),
+            refusal: refusal.clone(),
+            at: self.now,
+        };
+        self.record(fact, step);
+        self.answer_all(id, &live, &Answer::Refused(refusal), Barrier::Written, step);
+        self.live.scheduler.tidy(&live.resource);
+    }
+
+    fn end_call(&mut self, id: CallId, outcome: Outcome, usage: Usage, step: &mut Step) {
+        let Some(live) = self.live.calls.remove(&id) else {
+            return;
+        };
+        if let CallPhase::Running(slot) | CallPhase::Stopping(slot, _) = live.phase {
+            if let Some(turn) = self.live.turns.get_mut(&live.turn) {
+                turn.attained += slot.held_ms(self.now);
+            }
+            if let Some(queue) = self.live.scheduler.calls(&live.resource) {
+                queue.release(slot, usage.total(), self.now);
+            }
+        }
+        self.live
+            .reservations
+            .give_back(live.accounts, live.held, false);
+        self.record(
+            Fact::CallEnded {
+                call: id,
+                outcome: outcome.clone(),
+                usage,
+                at: self.now,
+            },
+            step,
+        );
+        let answer = Answer::Outcome {
+            outcome,
+            replayed: false,
+        };
+        self.answer_all(id, &live, &answer, reply_barrier(live.kind), step);
+        self.dispatch_calls(&live.resource, step);
+    }
+
+    fn answer_all(
+        &mut self,
+        id: CallId,
+        live: &LiveCall,
+        answer: &Answer,
+        barrier: Barrier,
+        step: &mut Step,
+    ) {
+        self.live.timers.clear(Timer::Call(id));
+        if let Some(turn) = self.live.turns.get_mut(&live.turn) {
+            turn.calls.remove(&id);
+        }
+        for ticket in &live.tickets {
+            self.live.tickets.remove(ticket);
+            let effect = Effect::Reply {
+                ticket: *ticket,
+                call: id,
+                answer: answer.clone(),
+            };
+            step.release(barrier, effect);
+        }
+    }
+
+    /// What is charged where nobody knows what was used: all that it might have.
+    fn presumed(&self, id: CallId, seen: Usage) -> Usage {
+        let held = self.live.calls.get(&id).map_or(0, |live| live.held);
+        presumed_usage(held, seen)
+    }
+}
+
+/// See [`Kernel::presumed`].
+pub(crate) fn presumed_usage(held: u64, seen: Usage) -> Usage {
+    let unseen = held.saturating_sub(seen.total());
+    Usage {
+        output_tokens: seen.output_tokens.saturating_add(unseen),
+        ..seen
+    }
+}
+
+fn stopped(cause: Option<CancelCause>) -> Outcome {
+    cause.map_or(Outcome::DeadlineExceeded, |by| Outcome::Cancelled { by })
+}

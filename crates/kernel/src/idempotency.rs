@@ -1,0 +1,234 @@
+//! Idempotency keys of one instance: a retry joins the call in flight or gets its
+//! recorded outcome, and never runs twice.
+//!
+//! Kept: the keys of calls in flight (as many as run: slots bound them), and the last [`KEPT`] that ended within
+//! [`KEPT_MS`]. An instance that uses no keys has no table.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CallId, Digest, IdempotencyKey, Millis},
+    outcome::Outcome,
+    syscall::Kind,
+};
+
+/// Ended keys kept per instance.
+pub(crate) const KEPT: usize = 256;
+/// How long an ended key is kept, in milliseconds: a day.
+pub(crate) const KEPT_MS: u64 = 24 * 3_600_000;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyTable {
+    entries: BTreeMap<IdempotencyKey, Entry>,
+    /// Keys that ended, in the order they did.
+    ended: VecDeque<IdempotencyKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    call: CallId,
+    kind: Kind,
+    digest: Digest,
+    /// `None` while in flight.
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ended {
+    at: Millis,
+    outcome: Outcome,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup<'a> {
+    /// Nothing: run.
+    New,
+    /// Another request has it.
+    Mismatch(CallId),
+    /// The same request is in flight: join it.
+    InFlight(CallId),
+    /// The same request ended so.
+    Ended(CallId, &'a Outcome),
+}
+
+impl KeyTable {
+    pub(crate) fn lookup(
+        &self,
+        key: &IdempotencyKey,
+        kind: Kind,
+        digest: Digest,
+        now: Millis,
+    ) -> Lookup<'_> {
+        match self.entries.get(key) {
+            None => Lookup::New,
+            Some(entry) if entry.is_expired(now) => Lookup::New,
+            Some(entry) if (entry.kind, entry.digest) != (kind, digest) => {
+                Lookup::Mismatch(entry.call)
+            }
+            Some(Entry {
+                call, ended: None, ..
+            }) => Lookup::InFlight(*call),
+            Some(Entry {
+                call,
+                ended: Some(ended),
+                ..
+            }) => Lookup::Ended(*call, &ended.outcome),
+        }
+    }
+
+    pub(crate) fn begin(&mut self, key: IdempotencyKey, call: CallId, kind: Kind, digest: Digest) {
+        let entry = Entry {
+            call,
+            kind,
+            digest,
+            ended: None,
+        };
+        if self
+            .entries
+            .insert(key.clone(), entry)
+            .is_some_and(|old| old.ended.is_some())
+        {
+            self.ended.retain(|other| *other != key);
+        }
+    }
+
+    pub(crate) fn end(
+        &mut self,
+        key: &IdempotencyKey,
+        call: CallId,
+        outcome: &Outcome,
+        at: Millis,
+    ) {
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.call == call) else {
+            return;
+        };
+        if *outcome == Outcome::Interrupted {
+            self.entries.remove(key);
+            return;
+        }
+        entry.ended = Some(Ended {
+            at,
+            outcome: outcome.clone(),
+        });
+        self.ended.push_back(key.clone());
+        while let Some(oldest) = self.ended.front() {
+            let expired = self
+                .entries
+                .get(oldest)
+                .is_none_or(|entry| entry.is_expired(at));
+            if !expired && self.ended.len() <= KEPT {
+                break;
+            }
+            self.entries.remove(oldest);
+            self.ended.pop_front();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Entry {
+    fn is_expired(&self, now: Millis) -> bool {
+        self.ended
+            .as_ref()
+            .is_some_and(|ended| now.since(ended.at) > KEPT_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const DIGEST: Digest = Digest([1; 32]);
+    const OK: Outcome = Outcome::Ok { body: None };
+
+    fn key(n: usize) -> IdempotencyKey {
+        IdempotencyKey::new(&format!("k{n}")).unwrap()
+    }
+
+    #[test]
+    fn a_retry_joins_then_gets_the_outcome() {
+        let mut table = KeyTable::default();
+        let at = Millis(5);
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsWrite, DIGEST, at),
+            Lookup::New
+        );
+        table.begin(key(1), CallId(9), Kind::FsWrite, DIGEST);
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsWrite, DIGEST, at),
+            Lookup::InFlight(CallId(9))
+        );
+        table.end(&key(1), CallId(9), &OK, at);
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsWrite, DIGEST, at),
+            Lookup::Ended(CallId(9), &OK)
+        );
+    }
+
+    #[test]
+    fn another_request_under_the_same_key_is_told_so() {
+        let mut table = KeyTable::default();
+        table.begin(key(1), CallId(9), Kind::FsWrite, DIGEST);
+        let other = Digest([2; 32]);
+        let mismatch = Lookup::Mismatch(CallId(9));
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsWrite, other, Millis(5)),
+            mismatch
+        );
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsRead, DIGEST, Millis(5)),
+            mismatch
+        );
+    }
+
+    #[test]
+    fn an_interrupted_call_frees_its_key() {
+        let mut table = KeyTable::default();
+        table.begin(key(1), CallId(9), Kind::FsRead, DIGEST);
+        table.end(&key(1), CallId(9), &Outcome::Interrupted, Millis(5));
+        assert_eq!(
+            table.lookup(&key(1), Kind::FsRead, DIGEST, Millis(5)),
+            Lookup::New
+        );
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_count_and_by_age() {
+        let mut table = KeyTable::default();
+        table.begin(key(9_999), CallId(1), Kind::FsWrite, DIGEST);
+        for n in 0..KEPT + 10 {
+            table.begin(key(n), CallId(n as u64 + 2), Kind::FsWrite, DIGEST);
+            table.end(&key(n), CallId(n as u64 + 2), &OK, Millis(5));
+        }
+        assert_eq!(table.entries.len(), KEPT + 1, "the one in flight stays");
+        assert_eq!(
+            table.lookup(&key(9), Kind::FsWrite, DIGEST, Millis(5)),
+            Lookup::New
+        );
+        let last = KEPT + 9;
+        let late = Millis(6 + KEPT_MS);
+        assert!(matches!(
+            table.lookup(&key(last), Kind::FsWrite, DIGEST, Millis(5 + KEPT_MS)),
+            Lookup::Ended(..)
+        ));
+        assert_eq!(
+            table.lookup(&key(last), Kind::FsWrite, DIGEST, late),
+            Lookup::New
+        );
+        table.begin(key(last), CallId(7_777), Kind::FsWrite, DIGEST);
+        table.end(&key(last), CallId(7_777), &OK, late);
+        assert_eq!(
+            (table.entries.len(), table.ended.len()),
+            (2, 1),
+            "the old ones went"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! The ledger: what each level of cluster, tenant and agent has used and holds reserved.
+//!
+//! *Charges* are durable: facts add to an account's windows, see [`Account`].
+//! *Reservations* are volatile: they hold room for calls that wait or run, see
+//! [`Reservations`], and go when the call ends. A quota is kept when charges and
+//! reservations together fit. Who may do what does not enter here.
+
+mod reserve;
+mod window;
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use reserve::{Quotas, Reservations};
+pub(crate) use window::{Span, Window};
+
+use crate::{
+    ids::{AccountId, Millis, Name, TurnId},
+    outcome::Usage,
+    refusal::{Level, Refusal},
+    syscall::Kind,
+};
+
+/// How many denials an agent's account remembers.
+pub(crate) const DENIALS: usize = 8;
+
+/// What one level has used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its level.
+    pub level: Level,
+    /// The level above; `None` for the cluster's.
+    pub parent: Option<AccountId>,
+    /// Tenant's or agent's name; empty for the cluster's.
+    pub name: Name,
+    /// Profiles, or accounts of the level below, that charge to it.
+    pub(crate) users: u32,
+    /// Calls of the last minute.
+    pub(crate) calls: Window,
+    /// Model tokens of the last hour.
+    pub(crate) tokens: Window,
+    /// Calls ever charged.
+    pub total_calls: u64,
+    /// Tokens ever charged.
+    pub total_tokens: u64,
+    /// The last refusals by rule or quota, oldest first; agents' accounts only.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub(crate) denials: VecDeque<Denial>,
+}
+
+/// A call that a rule or a quota refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// When.
+    pub at: Millis,
+    /// In which turn.
+    pub turn: TurnId,
+    /// Which syscall.
+    pub kind: Kind,
+    /// As called.
+    pub target: Option<Name>,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+impl Account {
+    pub(crate) fn new(level: Level, parent: Option<AccountId>, name: Name) -> Self {
+        Self {
+            level,
+            parent,
+            name,
+            users: 0,
+            calls: Window::default(),
+            tokens: Window::default(),
+            total_calls: 0,
+            total_tokens: 0,
+            denials: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn charge_call(&mut self, at: Millis) {
+        self.calls.add(Span::MINUTE, at, 1);
+        self.total_calls = self.total_calls.saturating_add(1);
+    }
+
+    pub(crate) fn charge_tokens(&mut self, at: Millis, usage: Usage) {
+        self.tokens.add(Span::HOUR, at, usage.total());
+        self.total_tokens = self.total_tokens.saturating_add(usage.total());
+    }
+
+    pub(crate) fn remember_denial(&mut self, denial: Denial) {
+        if self.denials.len() == DENIALS {
+            self.denials.pop_front();
+        }
+        self.denials.push_back(denial);
+    }
+
+    /// Calls that weigh against the rate quota now.
+    #[must_use]
+    pub fn calls_in_window(&self, now: Millis) -> u64 {
+        self.calls.sum(Span::MINUTE, now)
+    }
+
+    /// Tokens that weigh against the hourly quota now.
+    #[must_use]
+    pub fn tokens_in_window(&self, now: Millis) -> u64 {
+        self.tokens.sum(Span::HOUR, now)
+    }
+}

@@ -1,0 +1,136 @@
+//! Volatile state: who waits, what runs, and what is derived from durable state.
+//!
+//! Nothing here is stored. After a restart the derived part is rebuilt from durable
+//! state, and the rest is settled by `recovery`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    grant::GrantTable,
+    ids::{
+        AccountId, Body, CallId, IdempotencyKey, InstanceUid, Millis, Name, ProfileId, Ticket,
+        TurnId,
+    },
+    ledger::Reservations,
+    outcome::{CancelCause, Usage},
+    scheduler::{Place, Scheduler, Slot},
+    spec::{Limits, Profile},
+    state::State,
+    syscall::{Kind, Resource},
+    timers::Timers,
+};
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// Number of the next call; ahead of the durable one by the calls that wait.
+    pub(crate) next_call: u64,
+    pub(crate) calls: BTreeMap<CallId, LiveCall>,
+    /// Keys of calls that wait; those of running ones are durable.
+    pub(crate) waiting_keys: BTreeMap<(InstanceUid, IdempotencyKey), CallId>,
+    pub(crate) turns: BTreeMap<TurnId, LiveTurn>,
+    /// Turns that have not got a worker, by instance, oldest first. Only the first of an
+    /// instance without a worker waits for a slot.
+    pub(crate) waiting_turns: BTreeMap<InstanceUid, VecDeque<TurnId>>,
+    /// How many turns without a worker each tenant has.
+    pub(crate) waiting_by_tenant: BTreeMap<AccountId, u32>,
+    pub(crate) tickets: BTreeMap<Ticket, Holder>,
+    pub(crate) reservations: Reservations,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) timers: Timers,
+    /// Worker time by agent, in milliseconds: which of a tenant's programs goes first.
+    pub(crate) attained: BTreeMap<AccountId, u64>,
+    pub(crate) tables: BTreeMap<ProfileId, GrantTable>,
+    pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
+    /// Accounts by the account above and name.
+    pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
+    pub(crate) draining: bool,
+}
+
+/// What a ticket waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holder {
+    Call(CallId),
+    Turn(TurnId),
+}
+
+/// A call that waits or runs.
+#[derive(Debug)]
+pub(crate) struct LiveCall {
+    pub(crate) turn: TurnId,
+    pub(crate) instance: InstanceUid,
+    pub(crate) kind: Kind,
+    pub(crate) target: Option<Name>,
+    pub(crate) resource: Resource,
+    pub(crate) body: Body,
+    pub(crate) key: Option<IdempotencyKey>,
+    /// The first is the one a stream goes to; others joined by the same key.
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) opened_by: Ticket,
+    /// Cluster, tenant, agent.
+    pub(crate) accounts: [AccountId; 3],
+    /// Tokens held in the ledger.
+    pub(crate) held: u64,
+    /// What it used as far as is known.
+    pub(crate) seen: Usage,
+    pub(crate) deadline: Millis,
+    pub(crate) phase: CallPhase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallPhase {
+    Waiting(Place),
+    Running(Slot),
+    /// Told to stop; `None` because of its deadline.
+    Stopping(Slot, Option<CancelCause>),
+}
+
+/// A turn that has not ended.
+#[derive(Debug, Default)]
+pub(crate) struct LiveTurn {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) cancel_on_disconnect: bool,
+    /// Its calls that wait or run.
+    pub(crate) calls: BTreeSet<CallId>,
+    /// Slot time its calls have had, in milliseconds.
+    pub(crate) attained: u64,
+    pub(crate) place: Option<Place>,
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Live {
+    /// With what is derived from `state`.
+    pub(crate) fn derive(state: &State, limits: &Limits) -> Self {
+        let tables = state
+            .profiles
+            .iter()
+            .map(|(id, row)| (*id, GrantTable::compile(&row.spec.grants)));
+        let profile_ids = state
+            .profiles
+            .iter()
+            .map(|(id, row)| (row.spec.clone(), *id));
+        let account_ids = state
+            .accounts
+            .iter()
+            .filter_map(|(id, account)| Some(((account.parent?, account.name.clone()), *id)));
+        Self {
+            next_call: state.next_call,
+            calls: BTreeMap::new(),
+            waiting_keys: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            waiting_turns: BTreeMap::new(),
+            waiting_by_tenant: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            reservations: Reservations::default(),
+            scheduler: Scheduler::new(limits),
+            timers: Timers::default(),
+            attained: BTreeMap::new(),
+            tables: tables.collect(),
+            profile_ids: profile_ids.collect(),
+            account_ids: account_ids.collect(),
+            draining: false,
+        }
+    }
+}

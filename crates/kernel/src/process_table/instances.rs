@@ -1,0 +1,194 @@
+//! Instances, the profiles they share, and the accounts they charge to.
+
+use std::sync::Arc;
+
+use crate::{
+    effect::{Barrier, Effect, Step},
+    fact::Fact,
+    grant::GrantTable,
+    ids::{AccountId, InstanceUid, Name, ProfileId},
+    kernel::Kernel,
+    ledger::Span,
+    outcome::{CancelCause, TurnOutcome},
+    refusal::Level,
+    spec::{InstanceSpec, Profile},
+    state::CLUSTER,
+    timers::Timer,
+};
+
+impl Kernel {
+    pub(crate) fn apply_instance(&mut self, spec: InstanceSpec, step: &mut Step) {
+        let InstanceSpec { uid, profile } = spec;
+        let old = self.state.instances.get(&uid).copied();
+        if old.is_some_and(|row| row.retiring) {
+            return;
+        }
+        let profile = self.profile_id(profile, step);
+        if old.is_some_and(|row| row.profile == profile) {
+            return;
+        }
+        self.record(
+            Fact::InstanceApplied {
+                instance: uid,
+                profile,
+                at: self.now,
+            },
+            step,
+        );
+        if let Some(old) = old {
+            self.drop_profile_if_unused(old.profile, step);
+        }
+    }
+
+    pub(crate) fn remove_instance(&mut self, instance: InstanceUid, step: &mut Step) {
+        let Some(row) = self.state.instances.get(&instance).copied() else {
+            step.release(Barrier::Durable, Effect::InstanceRemoved { instance });
+            return;
+        };
+        if row.retiring {
+            return;
+        }
+        self.record(
+            Fact::InstanceRetiring {
+                instance,
+                at: self.now,
+            },
+            step,
+        );
+        let waiting: Vec<_> = self
+            .live
+            .waiting_turns
+            .get(&instance)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let outcome = TurnOutcome::Cancelled {
+            by: CancelCause::InstanceRemoved,
+        };
+        for turn in waiting.into_iter().chain(row.turn) {
+            self.stop_turn(turn, outcome.clone(), step);
+        }
+        self.finish_removal(instance, step);
+    }
+
+    /// Removes an instance that is retiring, once its last turn has ended.
+    pub(crate) fn finish_removal(&mut self, instance: InstanceUid, step: &mut Step) {
+        let Some(row) = self.state.instances.get(&instance).copied() else {
+            return;
+        };
+        if !row.retiring || row.turn.is_some() || self.live.waiting_turns.contains_key(&instance) {
+            return;
+        }
+        self.record(
+            Fact::InstanceRemoved {
+                instance,
+                at: self.now,
+            },
+            step,
+        );
+        self.drop_profile_if_unused(row.profile, step);
+        step.release(Barrier::Durable, Effect::InstanceRemoved { instance });
+    }
+
+    /// The number of a profile with this content, a new one if need be.
+    fn profile_id(&mut self, spec: Profile, step: &mut Step) -> ProfileId {
+        if let Some(id) = self.live.profile_ids.get(&spec) {
+            return *id;
+        }
+        let tenant = self.account_id(CLUSTER, Level::Tenant, &spec.tenant, step);
+        let account = self.account_id(tenant, Level::Agent, &spec.agent, step);
+        let profile = ProfileId(self.state.next_profile);
+        self.live
+            .tables
+            .insert(profile, GrantTable::compile(&spec.grants));
+        self.record(
+            Fact::ProfileAdded {
+                profile,
+                account,
+                spec,
+            },
+            step,
+        );
+        if let Some(row) = self.state.profiles.get(&profile) {
+            self.live.profile_ids.insert(Arc::clone(&row.spec), profile);
+        }
+        profile
+    }
+
+    fn account_id(
+        &mut self,
+        parent: AccountId,
+        level: Level,
+        name: &Name,
+        step: &mut Step,
+    ) -> AccountId {
+        let key = (parent, name.clone());
+        if let Some(id) = self.live.account_ids.get(&key) {
+            return *id;
+        }
+        let account = AccountId(self.state.next_account);
+        self.record(
+            Fact::AccountOpened {
+                account,
+                level,
+                parent: Some(parent),
+                name: name.clone(),
+            },
+            step,
+        );
+        self.live.account_ids.insert(key, account);
+        account
+    }
+
+    fn drop_profile_if_unused(&mut self, profile: ProfileId, step: &mut Step) {
+        let Some(row) = self.state.profiles.get(&profile) else {
+            return;
+        };
+        if row.instances > 0 {
+            return;
+        }
+        let account = row.account;
+        self.live.profile_ids.remove(&row.spec);
+        self.live.tables.remove(&profile);
+        self.record(Fact::ProfileDropped { profile }, step);
+        self.watch_account(account);
+    }
+
+    /// An account that nobody uses stays until what it was charged no longer weighs:
+    /// making an agent anew does not renew its quota.
+    pub(crate) fn watch_account(&mut self, id: AccountId) {
+        if self
+            .state
+            .accounts
+            .get(&id)
+            .is_some_and(|account| account.users == 0)
+        {
+            self.live.timers.set(
+                Timer::Account(id),
+                self.now.plus(Span::HOUR.drained_after()),
+            );
+        }
+    }
+
+    pub(crate) fn account_due(&mut self, id: AccountId, step: &mut Step) {
+        let Some(account) = self.state.accounts.get(&id) else {
+            return;
+        };
+        let Some(parent) = account.parent.filter(|_| account.users == 0) else {
+            return;
+        };
+        if self.live.reservations.holds(id) {
+            self.watch_account(id);
+            return;
+        }
+        self.live
+            .account_ids
+            .remove(&(parent, account.name.clone()));
+        self.live.attained.remove(&id);
+        self.record(Fact::AccountClosed { account: id }, step);
+        if parent != CLUSTER {
+            self.watch_account(parent);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The process table: instances and their turns.
+//!
+//! ```text
+//! instance   idle ──▶ starting ──▶ running(incarnation) ──▶ idle … ──▶ removed
+//! turn       queued ──▶ starting ──▶ running ──▶ ended
+//!                          └────────────┴── stopping ──▶ ended
+//! ```
+//! An idle instance is a row. One worker process serves one turn; its gate opens
+//! only when every required layer was read back as enforced. Calls do not enter
+//! here but to be ended with their turn.
+
+mod instances;
+mod turns;
+mod workers;

@@ -1,0 +1,352 @@
+//! Turns: from the request to the end.
+
+use crate::{
+    effect::{Barrier, Effect, Step},
+    event::Invoke,
+    fact::Fact,
+    ids::{AccountId, Incarnation, InstanceUid, Millis, TurnId},
+    kernel::Kernel,
+    live::{Holder, LiveTurn},
+    outcome::{CancelCause, TurnOutcome},
+    refusal::{Queue, Refusal},
+    scheduler::{Claim, Slot},
+    state::{Phase, TurnRow},
+    timers::Timer,
+};
+
+impl Kernel {
+    pub(crate) fn invoke(&mut self, invoke: Invoke, step: &mut Step) {
+        let ticket = invoke.ticket;
+        if ticket.is_some_and(|ticket| self.live.tickets.contains_key(&ticket)) {
+            return;
+        }
+        let tenant = match self.admit_turn(invoke.instance) {
+            Ok(tenant) => tenant,
+            Err(refusal) => {
+                step.release(Barrier::None, Effect::InvokeRefused { ticket, refusal });
+                return;
+            }
+        };
+        let turn = TurnId(self.state.next_turn);
+        let fact = Fact::TurnQueued {
+            turn,
+            instance: invoke.instance,
+            cause: invoke.cause,
+            input: invoke.input,
+            deadline: invoke.deadline_ms.map(|ms| self.now.plus(ms)),
+            at: self.now,
+        };
+        self.record(fact, step);
+        if let Some(ticket) = ticket {
+            self.live.tickets.insert(ticket, Holder::Turn(turn));
+        }
+        let live = LiveTurn {
+            ticket,
+            cancel_on_disconnect: invoke.cancel_on_disconnect,
+            ..LiveTurn::default()
+        };
+        self.live.turns.insert(turn, live);
+        step.release(Barrier::Written, Effect::TurnAccepted { ticket, turn });
+        self.enqueue_turn(turn, invoke.instance, tenant);
+        self.dispatch_turns(step);
+    }
+
+    fn admit_turn(&self, instance: InstanceUid) -> Result<AccountId, Refusal> {
+        if self.live.draining {
+            return Err(Refusal::Draining);
+        }
+        let row = self
+            .state
+            .instances
+            .get(&instance)
+            .filter(|row| !row.retiring);
+        let accounts = row.and_then(|_| self.accounts_of(instance));
+        let Some([_, tenant, _]) = accounts else {
+            return Err(Refusal::NoSuchInstance);
+        };
+        let workers = &self.live.scheduler.workers;
+        let overloaded = |queue| Refusal::Overloaded {
+            queue,
+            retry_after_ms: workers.retry_after_ms(workers.waiting()),
+        };
+        let of_instance = self
+            .live
+            .waiting_turns
+            .get(&instance)
+            .map_or(0, std::collections::VecDeque::len);
+        if of_instance >= self.limits.turns_per_instance as usize {
+            return Err(overloaded(Queue::InstanceTurns));
+        }
+        let of_tenant = self
+            .live
+            .waiting_by_tenant
+            .get(&tenant)
+            .copied()
+            .unwrap_or(0);
+        if of_tenant >= self.limits.turns_per_tenant {
+            return Err(overloaded(Queue::TenantTurns));
+        }
+        Ok(tenant)
+    }
+
+    /// Puts a turn behind the others of its instance.
+    pub(crate) fn enqueue_turn(&mut self, turn: TurnId, instance: InstanceUid, tenant: AccountId) {
+        self.live
+            .waiting_turns
+            .entry(instance)
+            .or_default()
+            .push_back(turn);
+        *self.live.waiting_by_tenant.entry(tenant).or_default() += 1;
+        self.arm_turn(turn);
+        self.offer_next_turn(instance);
+    }
+
+    /// The first waiting turn of an instance without a worker asks for a slot.
+    fn offer_next_turn(&mut self, instance: InstanceUid) {
+        let Some(row) = self
+            .state
+            .instances
+            .get(&instance)
+            .filter(|row| row.turn.is_none())
+        else {
+            return;
+        };
+        let Some(turn) = self
+            .live
+            .waiting_turns
+            .get(&instance)
+            .and_then(|queue| queue.front().copied())
+        else {
+            return;
+        };
+        let Some(profile) = self.state.profiles.get(&row.profile) else {
+            return;
+        };
+        let Some([_, tenant, agent]) = self.state.levels(profile.account) else {
+            return;
+        };
+        let Some(live) = self
+            .live
+            .turns
+            .get_mut(&turn)
+            .filter(|live| live.place.is_none())
+        else {
+            return;
+        };
+        let attained = self.live.attained.get(&agent).copied().unwrap_or(0);
+        let claim = Claim {
+            id: turn,
+            lane: profile.spec.lane,
+            tenant,
+            attained,
+            cost: None,
+        };
+        live.place = Some(self.live.scheduler.workers.push(claim, self.now));
+    }
+
+    pub(crate) fn dispatch_turns(&mut self, step: &mut Step) {
+        while !self.live.draining
+            && let Some((turn, slot)) = self
+                .live
+                .scheduler
+                .workers
+                .pop(self.now, self.limits.aging_ms)
+        {
+            self.start_turn(turn, slot, step);
+        }
+    }
+
+    fn start_turn(&mut self, turn: TurnId, slot: Slot, step: &mut Step) {
+        let Some((instance, last)) = self.state.turns.get(&turn).and_then(|row| {
+            let instance = self.state.instances.get(&row.instance)?;
+            Some((row.instance, instance.incarnation))
+        }) else {
+            return;
+        };
+        self.leave_waiting(turn, instance);
+        if let Some(live) = self.live.turns.get_mut(&turn) {
+            live.place = None;
+            live.slot = Some(slot);
+        }
+        let incarnation = Incarnation(last.0 + 1);
+        self.record(
+            Fact::TurnStarted {
+                turn,
+                incarnation,
+                at: self.now,
+            },
+            step,
+        );
+        // The worker's key is derived from the number, so it must never be given out again.
+        step.release(
+            Barrier::Durable,
+            Effect::StartWorker {
+                turn,
+                instance,
+                incarnation,
+            },
+        );
+        self.arm_turn(turn);
+    }
+
+    fn leave_waiting(&mut self, turn: TurnId, instance: InstanceUid) {
+        let Some(queue) = self.live.waiting_turns.get_mut(&instance) else {
+            return;
+        };
+        let before = queue.len();
+        queue.retain(|other| *other != turn);
+        let left = before - queue.len();
+        if queue.is_empty() {
+            self.live.waiting_turns.remove(&instance);
+        }
+        if left == 0 {
+            return;
+        }
+        if let Some([_, tenant, _]) = self.accounts_of(instance)
+            && let Some(waiting) = self.live.waiting_by_tenant.get_mut(&tenant)
+        {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.live.waiting_by_tenant.remove(&tenant);
+            }
+        }
+    }
+
+    pub(crate) fn cancel_turn(&mut self, turn: TurnId, step: &mut Step) {
+        self.stop_turn(
+            turn,
+            TurnOutcome::Cancelled {
+                by: CancelCause::Request,
+            },
+            step,
+        );
+    }
+
+    /// Ends a turn that waits; kills the worker of one that has one.
+    pub(crate) fn stop_turn(&mut self, turn: TurnId, outcome: TurnOutcome, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let Some(incarnation) = row.phase.incarnation() else {
+            self.end_turn(turn, outcome, step);
+            return;
+        };
+        if row.stopping.is_some() {
+            return;
+        }
+        self.record(
+            Fact::TurnStopping {
+                turn,
+                outcome,
+                at: self.now,
+            },
+            step,
+        );
+        step.release(Barrier::Written, Effect::KillWorker { turn, incarnation });
+        self.live
+            .timers
+            .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
+        self.stop_calls_of(turn, step);
+    }
+
+    pub(crate) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let TurnRow {
+            instance,
+            usage,
+            calls,
+            ..
+        } = *row;
+        self.stop_calls_of(turn, step);
+        self.leave_waiting(turn, instance);
+        self.record(
+            Fact::TurnEnded {
+                turn,
+                outcome: outcome.clone(),
+                at: self.now,
+            },
+            step,
+        );
+        self.live.timers.clear(Timer::Turn(turn));
+        let live = self.live.turns.remove(&turn).unwrap_or_default();
+        if let Some(ticket) = live.ticket {
+            self.live.tickets.remove(&ticket);
+        }
+        if let Some(place) = live.place {
+            self.live.scheduler.workers.remove(place);
+        }
+        if let Some(slot) = live.slot {
+            if let Some([_, _, agent]) = self.accounts_of(instance) {
+                *self.live.attained.entry(agent).or_default() += slot.held_ms(self.now);
+            }
+            self.live.scheduler.workers.release(slot, 0, self.now);
+        }
+        let done = Effect::TurnDone {
+            ticket: live.ticket,
+            turn,
+            instance,
+            outcome,
+            usage,
+            calls,
+        };
+        step.release(Barrier::Durable, done);
+        self.offer_next_turn(instance);
+        self.finish_removal(instance, step);
+        self.dispatch_turns(step);
+    }
+
+    pub(crate) fn turn_due(&mut self, turn: TurnId, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        if let Some(outcome) = row.stopping.clone() {
+            // The launcher did not tell of its end in time. Its key is never used again,
+            // so a process that is left can do nothing; it is to be killed all the same.
+            if let Some(incarnation) = row.phase.incarnation() {
+                step.release(Barrier::None, Effect::KillWorker { turn, incarnation });
+            }
+            self.end_turn(turn, outcome, step);
+            return;
+        }
+        let late = row.deadline.is_some_and(|deadline| deadline <= self.now);
+        let outcome = match row.phase {
+            Phase::Starting { .. } if !late => TurnOutcome::StartTimeout,
+            _ => TurnOutcome::DeadlineExceeded,
+        };
+        self.stop_turn(turn, outcome, step);
+    }
+
+    /// Sets the turn's timer to the first bound that it can run into.
+    pub(crate) fn arm_turn(&mut self, turn: TurnId) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let bound = match row.phase {
+            Phase::Queued => None,
+            Phase::Starting { since, .. } => Some(since.plus(self.limits.start_timeout_ms)),
+            Phase::Running { since, .. } => Some(since.plus(self.max_turn_ms(row.instance))),
+        };
+        let first: Option<Millis> = bound.into_iter().chain(row.deadline).min();
+        match first {
+            Some(at) => self.live.timers.set(Timer::Turn(turn), at),
+            None => self.live.timers.clear(Timer::Turn(turn)),
+        }
+    }
+
+    fn max_turn_ms(&self, instance: InstanceUid) -> u64 {
+        let seconds = self
+            .state
+            .instance(instance)
+            .map_or(1, |view| view.profile.max_turn_seconds.max(1));
+        u64::from(seconds) * 1_000
+    }
+
+    /// Cluster, tenant and agent that an instance charges to.
+    pub(crate) fn accounts_of(&self, instance: InstanceUid) -> Option<[AccountId; 3]> {
+        let profile = self.state.instances.get(&instance)?.profile;
+        self.state
+            .levels(self.state.profiles.get(&profile)?.account)
+    }
+}

@@ -1,0 +1,162 @@
+//! After a restart: what was in flight is settled, what still runs is adopted.
+//!
+//! Nothing is decided anew that a fact has decided. Drivers and connections died with
+//! the daemon; workers may have lived on.
+
+use crate::{
+    calls::presumed_usage,
+    effect::{Barrier, Effect, Step},
+    event::LiveWorker,
+    fact::Fact,
+    ids::TurnId,
+    kernel::Kernel,
+    live::{Live, LiveTurn},
+    outcome::{Outcome, TurnOutcome, Usage},
+    state::{CLUSTER, Phase},
+    syscall::Class,
+    timers::Timer,
+};
+
+impl Kernel {
+    pub(crate) fn recover(&mut self, workers: &[LiveWorker], step: &mut Step) {
+        if !self.unsettled {
+            return;
+        }
+        self.unsettled = false;
+        self.live = Live::derive(&self.state, &self.limits);
+        self.record(Fact::Recovered { at: self.now }, step);
+        self.settle_calls(step);
+        self.settle_turns(workers, step);
+        let accounts: Vec<_> = self
+            .state
+            .accounts
+            .keys()
+            .copied()
+            .filter(|id| *id != CLUSTER)
+            .collect();
+        for account in accounts {
+            self.watch_account(account);
+        }
+        let retiring = self.state.instances.iter().filter(|(_, row)| row.retiring);
+        for instance in retiring.map(|(uid, _)| *uid).collect::<Vec<_>>() {
+            self.finish_removal(instance, step);
+        }
+        self.dispatch_turns(step);
+    }
+
+    fn settle_calls(&mut self, step: &mut Step) {
+        let calls: Vec<_> = self
+            .state
+            .calls
+            .iter()
+            .map(|(id, row)| (*id, row.kind, row.reserve))
+            .collect();
+        for (call, kind, reserve) in calls {
+            let (outcome, usage) = match kind.class() {
+                Class::Observe => (Outcome::Interrupted, Usage::default()),
+                Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
+            };
+            self.record(
+                Fact::CallEnded {
+                    call,
+                    outcome,
+                    usage,
+                    at: self.now,
+                },
+                step,
+            );
+        }
+    }
+
+    fn settle_turns(&mut self, workers: &[LiveWorker], step: &mut Step) {
+        let turns: Vec<TurnId> = self.state.turns.keys().copied().collect();
+        for turn in &turns {
+            self.live.turns.insert(*turn, LiveTurn::default());
+        }
+        for LiveWorker { turn, incarnation } in workers {
+            let row = self.state.turns.get(turn);
+            let wanted = row.is_some_and(|row| {
+                matches!(row.phase, Phase::Running { incarnation: own, .. } if own == *incarnation)
+                    && row.stopping.is_none()
+            });
+            if !wanted {
+                step.release(
+                    Barrier::Written,
+                    Effect::KillWorker {
+                        turn: *turn,
+                        incarnation: *incarnation,
+                    },
+                );
+            }
+        }
+        for turn in turns {
+            self.settle_turn(turn, workers, step);
+        }
+    }
+
+    fn settle_turn(&mut self, turn: TurnId, workers: &[LiveWorker], step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let (instance, phase, stopping) = (row.instance, row.phase, row.stopping.clone());
+        let Some([_, tenant, _]) = self.accounts_of(instance) else {
+            return;
+        };
+        let lives = |incarnation| workers.contains(&LiveWorker { turn, incarnation });
+        match (phase, stopping) {
+            (Phase::Queued, _) => self.enqueue_turn(turn, instance, tenant),
+            // The gate opens after the fact that it does: nothing of the agent has run.
+            (Phase::Starting { .. }, None) => {
+                self.record(Fact::TurnRequeued { turn, at: self.now }, step);
+                self.enqueue_turn(turn, instance, tenant);
+            }
+            (
+                Phase::Running {
+                    incarnation, since, ..
+                },
+                None,
+            ) if lives(incarnation) => {
+                self.adopt(turn, since);
+                self.arm_turn(turn);
+            }
+            (Phase::Running { .. }, None) => self.end_turn(turn, TurnOutcome::WorkerLost, step),
+            (
+                Phase::Starting { incarnation, since }
+                | Phase::Running {
+                    incarnation, since, ..
+                },
+                Some(outcome),
+            ) => {
+                if lives(incarnation) {
+                    self.adopt(turn, since);
+                    self.live
+                        .timers
+                        .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
+                } else {
+                    self.end_turn(turn, outcome, step);
+                }
+            }
+        }
+    }
+
+    /// The turn keeps its worker, and the worker its slot.
+    fn adopt(&mut self, turn: TurnId, since: crate::Millis) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let Some([_, tenant, _]) = self.accounts_of(row.instance) else {
+            return;
+        };
+        let Some(view) = self.state.instance(row.instance) else {
+            return;
+        };
+        let slot = self
+            .live
+            .scheduler
+            .workers
+            .occupy(view.profile.lane, tenant, since);
+        if let Some(live) = self.live.turns.get_mut(&turn) {
+            live.slot = Some(slot);
+        }
+    }
+}
