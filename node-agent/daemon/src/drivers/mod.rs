@@ -1,0 +1,1 @@
+//! The drivers: what carries out an effect once the kernel has allowed it.
