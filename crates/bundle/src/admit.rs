@@ -1,0 +1,247 @@
+//! How a bundle gets into the store: its manifest is fetched, its signature is
+//! verified, and only then is anything else of it fetched, let alone unpacked.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    BundleName, Candidate, Digest, Limits, Reason, Refusal, Source, SourceError, Store, StoreError,
+    Stored, TrustSet, UnpackError, Verdict,
+    file::write_atomically,
+    manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
+    sink::{read_blob, save_blob},
+    store::{on, program_file},
+    transfer::signatures,
+    unpack::unpack,
+    verify::verify,
+};
+
+const FILE_MODE: u32 = 0o444;
+
+/// What an Agent refers to: a name for people and rules, a digest for what it
+/// is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct BundleRef {
+    /// The name.
+    pub name: BundleName,
+    /// The digest of its manifest.
+    pub digest: Digest,
+}
+
+/// A bundle that was let in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admitted {
+    /// Who vouches for it.
+    pub verdict: Verdict,
+    /// Whether the verdict was there already.
+    pub cached: bool,
+    /// Where it is.
+    pub bundle: Stored,
+}
+
+/// Why a bundle was not let in.
+#[derive(Debug, Error)]
+pub enum AdmitError {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It is not signed by whom it should be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is no bundle, or too large.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Its archive is harmful or broken.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// It is another bundle.
+    #[error(
+        "the bundle {digest} calls itself `{actual}`, not `{asked}`; correct the name or the digest"
+    )]
+    Name {
+        /// The digest.
+        digest: Digest,
+        /// What was asked for.
+        asked: BundleName,
+        /// What it is called.
+        actual: BundleName,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdmitError {
+    /// The stable name of the refusal, for `Verified=False`.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Source(e) => e.reason(),
+            Self::Refused(e) => e.reason(),
+            Self::Manifest(e) => e.reason(),
+            Self::Unpack(e) => e.reason(),
+            Self::Name { .. } => Reason::NameMismatch,
+            Self::Store(e) => e.reason(),
+        }
+    }
+}
+
+impl Store {
+    /// Lets in `bundle` from `source` if `trust` vouches for it. What is in the
+    /// store and was verified under this revision of the trust needs no source;
+    /// under another revision the kept signatures are verified again, and the
+    /// source is asked only when they do not suffice.
+    pub async fn admit(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+        limits: &Limits,
+    ) -> Result<Admitted, AdmitError> {
+        let digest = &bundle.digest;
+        let stored = self.get(digest);
+        if let Some(stored) = &stored {
+            check_name(bundle, &stored.config)?;
+            if let Some(verdict) = self.verdict(digest, &trust.revision) {
+                return Ok(Admitted {
+                    verdict,
+                    cached: true,
+                    bundle: stored.clone(),
+                });
+            }
+            let kept = self.signatures(digest);
+            if let Ok(verdict) = verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
+                return self.admitted(verdict, stored.clone());
+            }
+        }
+        let bytes = match self.manifest(digest) {
+            Some(bytes) if stored.is_some() => bytes,
+            _ => source.manifest(digest).await?,
+        };
+        let manifest = Manifest::parse(&bytes)?;
+        manifest.bundle_layers(limits)?;
+        let (verdict, found) = self.vouched(source, bundle, trust).await?;
+        let stored = match stored {
+            Some(stored) => {
+                self.keep_signatures(&stored.root, &found)?;
+                stored
+            }
+            None => {
+                self.take_in(source, bundle, &bytes, &manifest, &found, limits)
+                    .await?
+            }
+        };
+        self.admitted(verdict, stored)
+    }
+
+    fn admitted(&self, verdict: Verdict, bundle: Stored) -> Result<Admitted, AdmitError> {
+        self.verdicts
+            .put(&verdict)
+            .map_err(on("keep the verdict on", &bundle.root))?;
+        Ok(Admitted {
+            verdict,
+            cached: false,
+            bundle,
+        })
+    }
+
+    async fn vouched(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+    ) -> Result<(Verdict, Vec<Candidate>), AdmitError> {
+        let found = signatures(source, &bundle.digest).await?;
+        let now = Timestamp::now();
+        match verify(&bundle.name, &bundle.digest, &found.candidates, trust, now) {
+            Ok(mut verdict) => {
+                let unreadable = found.unreadable.into_iter().map(|(_, one)| one);
+                verdict.passed_over.extend(unreadable);
+                Ok((verdict, found.candidates))
+            }
+            Err(mut refusal) => match found.unreachable {
+                // The signature that counts may be the one that was not read.
+                Some(unreachable) => Err(unreachable.into()),
+                None => {
+                    refusal.add_unreadable(found.unreadable);
+                    Err(refusal.into())
+                }
+            },
+        }
+    }
+
+    async fn take_in(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        bytes: &[u8],
+        manifest: &Manifest,
+        signatures: &[Candidate],
+        limits: &Limits,
+    ) -> Result<Stored, AdmitError> {
+        let (program, files) = manifest.bundle_layers(limits)?;
+        let config_bytes = read_blob(source, &manifest.config, MAX_CONFIG).await?;
+        let config = BundleConfig::parse(&config_bytes, program)?;
+        check_name(bundle, &config)?;
+
+        let workspace = self.workspace()?;
+        let folder = workspace.path().join("bundle");
+        fs::create_dir(&folder).map_err(on("create", &folder))?;
+        for (name, content) in [("manifest.json", bytes), ("config.json", &config_bytes)] {
+            let path = folder.join(name);
+            write_atomically(&path, content, FILE_MODE).map_err(on("write", &path))?;
+        }
+        self.keep_signatures(&folder, signatures)?;
+        let path = folder.join(program_file(config.runtime));
+        save_blob(source, program, &path).await?;
+        read_only(&path)?;
+        if let Some(files) = files {
+            let packed = workspace.path().join("files.tar.gz");
+            save_blob(source, files, &packed).await?;
+            unpack_aside(packed, folder.join("files"), *limits).await?;
+        }
+        self.settle(&folder, &bundle.digest)?;
+        self.get(&bundle.digest).ok_or_else(|| {
+            let vanished = std::io::Error::other("it is not there although it was just written");
+            on("read", &self.entry(&bundle.digest))(vanished).into()
+        })
+    }
+}
+
+fn check_name(bundle: &BundleRef, config: &BundleConfig) -> Result<(), AdmitError> {
+    if config.name == bundle.name {
+        return Ok(());
+    }
+    Err(AdmitError::Name {
+        digest: bundle.digest,
+        asked: bundle.name.clone(),
+        actual: config.name.clone(),
+    })
+}
+
+fn read_only(path: &Path) -> Result<(), StoreError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
+        .map_err(on("make read-only", path))
+}
+
+/// Unpacks where it may block.
+async fn unpack_aside(
+    packed: std::path::PathBuf,
+    into: std::path::PathBuf,
+    limits: Limits,
+) -> Result<(), AdmitError> {
+    let work = move || -> Result<(), AdmitError> {
+        fs::create_dir(&into).map_err(on("create", &into))?;
+        let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
+        Ok(unpack(packed, &into, &limits)?)
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => {
+            let given_up = std::io::Error::other(e);
+            Err(on("unpack in", Path::new("tmp"))(given_up).into())
+        }
+    }
+}

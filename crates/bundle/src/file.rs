@@ -1,0 +1,48 @@
+//! Files as this crate needs them: bounded reads, writes that a crash leaves
+//! whole or absent.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+/// Reads the regular file `path`; nothing when it is longer than `limit`.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+/// Writes a file beside `path`, syncs it, and renames it to `path`.
+pub(crate) fn write_atomically(path: &Path, mut from: impl Read, mode: u32) -> io::Result<()> {
+    let parent = parent(path)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(parent)?;
+    io::copy(&mut from, &mut temporary)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    sync_dir(parent)
+}
+
+/// Makes what was created or renamed in `dir` survive a crash.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
+}
+
+fn parent(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(p) if p.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(p) => Ok(p),
+        None => Err(io::Error::new(io::ErrorKind::InvalidInput, "no parent")),
+    }
+}
