@@ -1,1 +1,31 @@
-//! aion-testkit
+//! Starts the real components that the tests run against, and the two stand-ins
+//! for what no test machine has (a model, a tool server).
+//!
+//! Every launcher is a value: it starts on a free loopback port in a folder of
+//! its own, is ready when `start` returns, and is gone when the value is dropped
+//! or the test's process ends, however it ends. A component that is not on this
+//! machine is no failure: [`or_skip`] notes the test as skipped, by name.
+//!
+//! Nothing of AION-OS itself may enter: the crate depends on none of ours, so
+//! every one of them can use it in its tests.
+
+mod component;
+mod control_plane;
+mod cosign;
+mod loopback;
+mod mcp;
+mod model;
+mod process;
+mod registry;
+mod skip;
+mod wait;
+
+pub use component::{Component, StartError};
+pub use control_plane::{ControlPlane, ControlPlaneOptions};
+pub use cosign::{Cosign, KeyPair};
+pub use mcp::McpServer;
+pub use model::{FakeModel, ModelRequest, Reply, ScriptedCall};
+pub use process::{Process, free_port};
+pub use registry::{Credentials, Registry, RegistryKind};
+pub use skip::{or_skip, skip};
+pub use wait::{WaitError, until};

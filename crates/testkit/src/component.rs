@@ -1,0 +1,203 @@
+//! Where the real components are found on this machine, and why one is not.
+//!
+//! `tests/components/ensure` builds them; this only looks. The versions are read
+//! from the same file that it reads.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::WaitError;
+
+const VERSIONS: &str = include_str!("../../../tests/components/versions");
+
+/// Why a component is not running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It is not on this machine; the test that wants it is skipped.
+    #[error("{component} is not on this machine: {why}; run tests/components/ensure {component}")]
+    Missing {
+        /// The binary's name.
+        component: &'static str,
+        /// What stood in the way of having it, in words.
+        why: String,
+    },
+    /// It ended, or never became ready.
+    #[error(transparent)]
+    NotReady(#[from] WaitError),
+    /// It ran, and said no.
+    #[error("{command} failed ({status}): {output}")]
+    Command {
+        /// What was run, with its arguments.
+        command: String,
+        /// Its exit status, in words.
+        status: String,
+        /// What it wrote, standard error first.
+        output: String,
+    },
+    /// A file, a port or a process could not be made.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+}
+
+/// A real component, by the binary that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// The API server's store.
+    Etcd,
+    /// The Kubernetes API server.
+    KubeApiserver,
+    /// Garbage collection, namespaces, service accounts.
+    KubeControllerManager,
+    /// The command-line client.
+    Kubectl,
+    /// Signs and verifies artifacts.
+    Cosign,
+    /// OCI registries, of the version of CNCF distribution.
+    Registry,
+}
+
+impl Component {
+    /// The name of its binary.
+    #[must_use]
+    pub fn binary(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Cosign => "cosign",
+            Self::Registry => "registry",
+        }
+    }
+
+    /// The name that it goes by in `tests/components/versions`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => "kubernetes",
+            other => other.binary(),
+        }
+    }
+
+    /// The version that the tests are written for, as its project writes it.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        VERSIONS
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .find(|(name, _)| *name == self.name())
+            .map_or("", |(_, version)| version)
+    }
+
+    /// Where it is: in `KUBEBUILDER_ASSETS`, else where `tests/components/ensure`
+    /// puts it.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] with the reason that `ensure` left, if it left one.
+    pub fn find(self) -> Result<PathBuf, StartError> {
+        if let Some(assets) = env::var_os("KUBEBUILDER_ASSETS") {
+            let binary = Path::new(&assets).join(self.binary());
+            if binary.is_file() {
+                return Ok(binary);
+            }
+        }
+        let Some(cache) = cache_folder() else {
+            return Err(self.missing("neither AION_CACHE, XDG_CACHE_HOME nor HOME is set"));
+        };
+        let folder = cache.join(self.name()).join(self.version());
+        let binary = folder.join("bin").join(self.binary());
+        if binary.is_file() {
+            return Ok(binary);
+        }
+        match fs::read_to_string(folder.join(format!("{}.missing", self.binary()))) {
+            Ok(why) => Err(self.missing(why.trim())),
+            Err(_) => Err(self.missing(&format!("{} does not exist", binary.display()))),
+        }
+    }
+
+    fn missing(self, why: &str) -> StartError {
+        StartError::Missing {
+            component: self.binary(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("AION_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("aion")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/aion")))
+}
+
+/// Runs a command to its end and gives what it wrote to standard output.
+pub(crate) fn run(command: &mut Command) -> Result<String, StartError> {
+    let line = words(command);
+    let output = command
+        .output()
+        .map_err(StartError::io(format!("running {line}")))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(stdout);
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(StartError::Command {
+        command: line,
+        status: output.status.to_string(),
+        output: format!("{}\n{}", stderr.trim(), stdout.trim())
+            .trim()
+            .to_owned(),
+    })
+}
+
+/// A command as a person would type it.
+fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut line = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    for word in command.get_args() {
+        line.push(' ');
+        line.push_str(&word.to_string_lossy());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_has_a_version() {
+        for component in [
+            Component::Etcd,
+            Component::KubeApiserver,
+            Component::KubeControllerManager,
+            Component::Kubectl,
+            Component::Cosign,
+            Component::Registry,
+        ] {
+            assert!(component.version().starts_with('v'), "{component:?}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A Kubernetes control plane: etcd, kube-apiserver with RBAC and, where a test
+//! needs namespaces to end and garbage to be collected, the controller-manager.
+//!
+//! No kubelet and no scheduler: a Pod stays pending, a Node is only its object.
+
+mod credentials;
+mod node_token;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use self::credentials::Credentials;
+use crate::{Component, Process, StartError, component, free_port};
+
+/// The controllers that stand in for a cluster's own; the rest look after
+/// workloads, which nothing here runs.
+const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,\
+    serviceaccount-controller,root-ca-certificate-publisher-controller,\
+    clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller";
+
+/// Readiness takes seconds; a machine that is busy compiling may need minutes.
+const BOUND: Duration = Duration::from_secs(240);
+
+/// Two launches may be given the same port; the one that loses it tries again.
+const ATTEMPTS: usize = 3;
+
+/// What a control plane is started with.
+#[derive(Debug, Clone, Default)]
+pub struct ControlPlaneOptions {
+    /// Run the controller-manager too: without it a deleted namespace stays
+    /// terminating, nothing is collected through owner references, and the
+    /// aggregated roles (`view`, `edit`, `admin`) are empty.
+    pub controller_manager: bool,
+    /// Users who can log in and may do nothing until a test binds a role to them,
+    /// each with the groups that it is in. The admin exists always.
+    pub users: Vec<(String, Vec<String>)>,
+}
+
+/// A running control plane; gone when dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // In the order of dropping: who talks to the store goes before it.
+    _controller_manager: Option<Process>,
+    api_server: Process,
+    _etcd: Process,
+    kubectl: PathBuf,
+    url: String,
+    credentials: Credentials,
+    folder: TempDir,
+}
+
+impl ControlPlane {
+    /// Starts etcd and kube-apiserver.
+    ///
+    /// # Errors
+    /// See [`ControlPlane::with`].
+    pub fn start() -> Result<Self, StartError> {
+        Self::with(&ControlPlaneOptions::default())
+    }
+
+    /// Starts what the options say and waits until the API server is ready.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] when a component is not on this machine; otherwise
+    /// with the log of the one that did not start.
+    pub fn with(options: &ControlPlaneOptions) -> Result<Self, StartError> {
+        let mut attempt = 1;
+        loop {
+            match Self::attempt(options) {
+                Err(StartError::NotReady(error))
+                    if attempt < ATTEMPTS && error.last.contains("address already in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn attempt(options: &ControlPlaneOptions) -> Result<Self, StartError> {
+        let kubectl = Component::Kubectl.find()?;
+        let (etcd, api_server) = (Component::Etcd.find()?, Component::KubeApiserver.find()?);
+        let controller_manager = match options.controller_manager {
+            true => Some(Component::KubeControllerManager.find()?),
+            false => None,
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("aion-control-plane-")
+            .tempdir()
+            .map_err(StartError::io("making a folder for the control plane"))?;
+        let credentials = Credentials::make(folder.path(), &options.users)?;
+        let (etcd, store) = start_etcd(&etcd, folder.path())?;
+        let (api_server, url) =
+            start_api_server(&api_server, &kubectl, folder.path(), &store, &credentials)?;
+        let controller_manager = controller_manager
+            .map(|binary| start_controller_manager(&binary, folder.path(), &credentials))
+            .transpose()?;
+        Ok(Self {
+            _controller_manager: controller_manager,
+            api_server,
+            _etcd: etcd,
+            kubectl,
+            url,
+            credentials,
+            folder,
+        })
+    }
+
+    /// Where the API server listens, `https://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The certificate that the API server is known by, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        credentials::certificate(self.folder.path())
+    }
+
+    /// The kubeconfig of `cluster-admin`.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        self.credentials.kubeconfig(credentials::ADMIN)
+    }
+
+    /// The kubeconfig of one of [`ControlPlaneOptions::users`].
+    #[must_use]
+    pub fn user(&self, name: &str) -> PathBuf {
+        self.credentials.kubeconfig(name)
+    }
+
+    /// Writes a kubeconfig that logs in with `token`, say a service account's.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf, StartError> {
+        self.credentials.write_kubeconfig(&self.url, name, token)
+    }
+
+    /// Runs `kubectl` as the admin and gives its standard output.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with what it wrote, when it did not end with success.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String, StartError> {
+        self.kubectl_as(&self.admin(), args)
+    }
+
+    /// Runs `kubectl` with another kubeconfig.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::kubectl`].
+    pub fn kubectl_as(&self, kubeconfig: &Path, args: &[&str]) -> Result<String, StartError> {
+        component::run(kubectl_command(&self.kubectl, kubeconfig).args(args))
+    }
+
+    /// Applies a manifest, YAML or JSON, as the admin.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::kubectl`].
+    pub fn apply(&self, manifest: &str) -> Result<String, StartError> {
+        let file = tempfile::Builder::new()
+            .suffix(".yaml")
+            .tempfile_in(self.folder.path())
+            .map_err(StartError::io("making a file for the manifest"))?;
+        fs::write(file.path(), manifest).map_err(StartError::io("writing the manifest"))?;
+        self.kubectl(&[
+            "apply",
+            "--server-side",
+            "-f",
+            &file.path().to_string_lossy(),
+        ])
+    }
+
+    /// The end of the API server's log, for a failing test's message.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        self.api_server.tail()
+    }
+}
+
+fn kubectl_command(kubectl: &Path, kubeconfig: &Path) -> Command {
+    let mut command = Command::new(kubectl);
+    command
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .env_remove("KUBECONFIG");
+    // Its discovery cache is keyed by host and port, and ports are used again.
+    command
+        .arg("--cache-dir")
+        .arg(kubeconfig.with_extension("cache"));
+    command
+}
+
+fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartError> {
+    let url = format!("http://127.0.0.1:{}", free_port()?);
+    let peer = format!("http://127.0.0.1:{}", free_port()?);
+    let mut command = Command::new(binary);
+    command
+        .arg("--unsafe-no-fsync")
+        .args(["--name=test", &format!("--initial-cluster=test={peer}")])
+        .arg(format!("--data-dir={}", folder.join("etcd").display()))
+        .arg(format!("--listen-client-urls={url}"))
+        .arg(format!("--advertise-client-urls={url}"))
+        .arg(format!("--listen-peer-urls={peer}"))
+        .arg(format!("--initial-advertise-peer-urls={peer}"));
+    let mut etcd = Process::spawn(&command, &folder.join("etcd.log"))?;
+    etcd.until_ready(BOUND, |etcd| {
+        match etcd.log().contains("ready to serve client requests") {
+            true => Ok(()),
+            false => Err("it does not serve yet".to_owned()),
+        }
+    })?;
+    Ok((etcd, url))
+}
+
+fn start_api_server(
+    binary: &Path,
+    kubectl: &Path,
+    folder: &Path,
+    store: &str,
+    credentials: &Credentials,
+) -> Result<(Process, String), StartError> {
+    let port = free_port()?;
+    let url = format!("https://127.0.0.1:{port}");
+    credentials.write_kubeconfigs(&url)?;
+    let mut command = Command::new(binary);
+    command
+        .arg(format!("--etcd-servers={store}"))
+        .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
+        // It makes its own certificate there, which the kubeconfigs trust.
+        .arg(format!("--cert-dir={}", folder.display()))
+        .arg(format!(
+            "--token-auth-file={}",
+            credentials.tokens().display()
+        ))
+        .arg("--service-account-issuer=https://kubernetes.default.svc")
+        .arg(format!(
+            "--service-account-key-file={}",
+            credentials.signing_key().display()
+        ))
+        .arg(format!(
+            "--service-account-signing-key-file={}",
+            credentials.signing_key().display()
+        ))
+        .args(["--authorization-mode=Node,RBAC", "--allow-privileged=true"])
+        .arg("--service-cluster-ip-range=10.0.0.0/24")
+        // The `kubernetes` Service may not have a loopback address behind it.
+        .arg("--endpoint-reconciler-type=none");
+    let mut process = Process::spawn(&command, &folder.join("kube-apiserver.log"))?;
+    let admin = credentials.kubeconfig(credentials::ADMIN);
+    process.until_ready(BOUND, |_| {
+        if !credentials::certificate(folder).is_file() {
+            return Err("it has made no certificate yet".to_owned());
+        }
+        component::run(kubectl_command(kubectl, &admin).args(["get", "--raw", "/readyz"]))
+            .map_err(|error| error.to_string())
+    })?;
+    Ok((process, url))
+}
+
+fn start_controller_manager(
+    binary: &Path,
+    folder: &Path,
+    credentials: &Credentials,
+) -> Result<Process, StartError> {
+    let kubeconfig = credentials.kubeconfig(credentials::CONTROLLER_MANAGER);
+    let mut command = Command::new(binary);
+    command
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .arg(format!("--controllers={CONTROLLERS}"))
+        .arg(format!(
+            "--service-account-private-key-file={}",
+            credentials.signing_key().display()
+        ))
+        .arg(format!(
+            "--root-ca-file={}",
+            credentials::certificate(folder).display()
+        ))
+        .arg("--use-service-account-credentials=true")
+        .args(["--leader-elect=false", "--secure-port=0"]);
+    let mut process = Process::spawn(&command, &folder.join("kube-controller-manager.log"))?;
+    process.until_ready(BOUND, |process| {
+        // The namespace controller is the last word: caches of all kinds are full.
+        match process.log().contains("Caches are synced") {
+            true => Ok(()),
+            false => Err("its caches are not synced yet".to_owned()),
+        }
+    })?;
+    Ok(process)
+}

@@ -1,0 +1,138 @@
+//! A real MCP server (rmcp's) over streamable HTTP with tools that tests can tell
+//! apart: one that answers, one that fails, one that is slow.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
+        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    },
+    service::RequestContext,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{StartError, loopback::Loopback};
+
+/// A tool call that arrived: the tool's name and its arguments.
+type Call = (String, Value);
+type Calls = Arc<Mutex<Vec<Call>>>;
+
+/// A running tool server; gone when dropped. It has three tools:
+///
+/// - `echo {text}` answers with the text
+/// - `fail {}` answers with an error result
+/// - `wait {milliseconds}` answers when they have passed
+pub struct McpServer {
+    server: Loopback,
+    calls: Calls,
+}
+
+impl McpServer {
+    /// Starts it on a free loopback port.
+    ///
+    /// # Errors
+    /// When no port or thread can be had.
+    pub fn start() -> Result<Self, StartError> {
+        let calls = Calls::default();
+        let tools = Tools {
+            calls: calls.clone(),
+        };
+        let service = StreamableHttpService::new(
+            move || Ok(tools.clone()),
+            Arc::new(LocalSessionManager::default()),
+            StreamableHttpServerConfig::default(),
+        );
+        let server = Loopback::serve("MCP server", Router::new().route_service("/mcp", service))?;
+        Ok(Self { server, calls })
+    }
+
+    /// What a `Tool` says as its URL, `http://127.0.0.1:port/mcp`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.server.address())
+    }
+
+    /// Every tool call so far, in the order of arrival: name and arguments.
+    #[must_use]
+    pub fn calls(&self) -> Vec<(String, Value)> {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[derive(Clone)]
+struct Tools {
+    calls: Calls,
+}
+
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(vec![
+            tool(
+                "echo",
+                "Answers with its text.",
+                json!({"text": {"type": "string"}}),
+            ),
+            tool("fail", "Fails.", json!({})),
+            tool(
+                "wait",
+                "Answers later.",
+                json!({"milliseconds": {"type": "integer"}}),
+            ),
+        ]))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((request.name.to_string(), arguments.clone()));
+        let say = |text: &str| vec![ContentBlock::text(text)];
+        let result = match request.name.as_ref() {
+            "echo" => CallToolResult::success(say(arguments["text"].as_str().unwrap_or_default())),
+            "fail" => CallToolResult::error(say("it was asked to fail")),
+            "wait" => {
+                let pause = arguments["milliseconds"].as_u64().unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                CallToolResult::success(say("done"))
+            }
+            name => return Err(ErrorData::invalid_params(format!("no tool {name}"), None)),
+        };
+        Ok(result.into())
+    }
+}
+
+fn tool(name: &'static str, description: &'static str, properties: Value) -> Tool {
+    let required: Vec<&String> = properties
+        .as_object()
+        .into_iter()
+        .flat_map(|p| p.keys())
+        .collect();
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    let schema = schema.as_object().cloned().unwrap_or_default();
+    Tool::new(name, description, schema)
+}

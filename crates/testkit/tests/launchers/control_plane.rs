@@ -1,0 +1,105 @@
+//! The control plane: who may do what, and what a node's token says.
+
+use std::time::Duration;
+
+use aion_testkit::{ControlPlane, ControlPlaneOptions, StartError, or_skip, until};
+use serde_json::{Value, json};
+
+#[test]
+fn the_admin_may_do_all_and_a_user_nothing_until_a_role_is_bound() {
+    let options = ControlPlaneOptions {
+        users: vec![("alice".to_owned(), vec!["devs".to_owned()])],
+        ..ControlPlaneOptions::default()
+    };
+    let Some(cluster) = or_skip(ControlPlane::with(&options)) else {
+        return;
+    };
+    let version: Value =
+        serde_json::from_str(&cluster.kubectl(&["get", "--raw", "/version"]).unwrap()).unwrap();
+    assert_eq!(
+        version["gitVersion"],
+        aion_testkit::Component::KubeApiserver.version()
+    );
+
+    let alice = cluster.user("alice");
+    let refused = cluster
+        .kubectl_as(&alice, &["get", "namespaces"])
+        .unwrap_err();
+    assert!(matches!(refused, StartError::Command { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("User \"alice\" cannot list"),
+        "{refused}"
+    );
+    for binding in [
+        ["clusterrole", "see", "--verb=list", "--resource=namespaces"],
+        [
+            "clusterrolebinding",
+            "see",
+            "--clusterrole=see",
+            "--group=devs",
+        ],
+    ] {
+        cluster
+            .kubectl(&[&["create"], &binding[..]].concat())
+            .unwrap();
+    }
+    until("the binding", Duration::from_secs(30), || {
+        cluster
+            .kubectl_as(&alice, &["get", "namespaces"])
+            .map_err(|error| error.to_string())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_token_bound_to_a_node_says_the_node_to_the_api_server() {
+    let Some(cluster) = or_skip(ControlPlane::start()) else {
+        return;
+    };
+    for node in ["node-a", "node-b"] {
+        let token = cluster
+            .token_bound_to_node(node, "aion-system", "node-agent")
+            .unwrap();
+        let kubeconfig = cluster.kubeconfig_for_token(node, &token).unwrap();
+        let who: Value = serde_json::from_str(
+            &cluster
+                .kubectl_as(&kubeconfig, &["auth", "whoami", "-o", "json"])
+                .unwrap(),
+        )
+        .unwrap();
+        let user = &who["status"]["userInfo"];
+        assert_eq!(
+            user["username"],
+            "system:serviceaccount:aion-system:node-agent"
+        );
+        assert_eq!(
+            user["extra"]["authentication.kubernetes.io/node-name"],
+            json!([node])
+        );
+    }
+}
+
+#[test]
+fn with_the_controller_manager_a_deleted_namespace_is_gone() {
+    let options = ControlPlaneOptions {
+        controller_manager: true,
+        ..ControlPlaneOptions::default()
+    };
+    let Some(cluster) = or_skip(ControlPlane::with(&options)) else {
+        return;
+    };
+    cluster
+        .kubectl(&["create", "namespace", "short-lived"])
+        .unwrap();
+    let owned = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "content", "namespace": "short-lived"},
+    });
+    cluster.apply(&owned.to_string()).unwrap();
+    cluster
+        .kubectl(&["delete", "namespace", "short-lived", "--timeout=120s"])
+        .unwrap();
+    cluster
+        .kubectl(&["get", "namespace", "short-lived"])
+        .expect_err("it is deleted");
+}

@@ -1,0 +1,206 @@
+//! The dependency edges of the design: what may not enter a crate, directly or by
+//! way of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{cargo, none};
+
+/// Runtimes, sockets, clients: what turns a pure crate into one that does things.
+const IO: &[&str] = &[
+    "async-std",
+    "axum",
+    "cap-std",
+    "hyper",
+    "kube-client",
+    "kube-runtime",
+    "mio",
+    "nix",
+    "oci-client",
+    "reqwest",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "socket2",
+    "tempfile",
+    "tokio",
+    "tower",
+];
+
+/// Everything that crate is built from, itself not included, with its own features
+/// alone: the features that the rest of the workspace asks for are not its doing.
+fn built_from(package: &str) -> BTreeSet<String> {
+    let tree = cargo(&[
+        "tree",
+        "--package",
+        package,
+        "--edges=normal",
+        "--prefix=none",
+        "--format={p}",
+    ]);
+    let mut names: BTreeSet<String> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(names.remove(package), "cargo tree knows no {package}");
+    names
+}
+
+fn none_of(package: &str, unwanted: &[&str]) -> Vec<String> {
+    let names = built_from(package);
+    let found = unwanted.iter().filter(|name| names.contains(**name));
+    found
+        .map(|name| format!("{package} is built from {name}"))
+        .collect()
+}
+
+/// Our packages, each with those of ours that it depends on outside its tests.
+fn ours() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version=1"])).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let normal = |package: &Value| -> BTreeSet<String> {
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        dependencies
+            .filter(|one| one["kind"].is_null() && !one["path"].is_null())
+            .map(name)
+            .collect()
+    };
+    packages
+        .iter()
+        .map(|package| (name(package), normal(package)))
+        .collect()
+}
+
+#[test]
+fn the_kernel_is_built_from_no_crate_of_ours_no_runtime_and_no_io() {
+    let mut broken = none_of("aion-kernel", IO);
+    let names = built_from("aion-kernel");
+    broken.extend(
+        names
+            .iter()
+            .filter(|name| name.starts_with("aion-"))
+            .cloned(),
+    );
+    broken.extend(
+        names
+            .iter()
+            .filter(|name| name.starts_with("kube"))
+            .cloned(),
+    );
+    none("the kernel is pure", &broken);
+}
+
+#[test]
+fn the_api_crate_is_types_without_a_client() {
+    none("crates/api is types alone", &none_of("aion-api", IO));
+}
+
+#[test]
+fn policy_and_resolve_are_pure() {
+    let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
+    none(
+        "what operator, node agent and aionctl share decides, it does nothing",
+        &broken,
+    );
+}
+
+#[test]
+fn api_and_kernel_meet_only_in_policy_resolve_and_the_daemon() {
+    let meet = |uses: &BTreeSet<String>| uses.contains("aion-api") && uses.contains("aion-kernel");
+    let allowed = ["aion-policy", "aion-resolve", "aion-daemon"];
+    let broken: Vec<String> = ours()
+        .into_iter()
+        .filter(|(package, uses)| meet(uses) && !allowed.contains(&package.as_str()))
+        .map(|(package, _)| format!("{package} depends on both"))
+        .collect();
+    none(
+        "resource types and kernel types meet in policy, resolve and the daemon",
+        &broken,
+    );
+}
+
+#[test]
+fn the_launcher_has_no_network_and_no_runtime() {
+    let unwanted = [
+        "axum",
+        "hyper",
+        "kube-client",
+        "oci-client",
+        "reqwest",
+        "rmcp",
+        "rustls",
+        "tokio",
+    ];
+    none(
+        "the launcher speaks its own protocol only",
+        &none_of("aion-launcher", &unwanted),
+    );
+}
+
+#[test]
+fn the_worker_holds_no_client_but_its_socket() {
+    let unwanted = [
+        "aion-daemon",
+        "aion-kernel",
+        "kube-client",
+        "oci-client",
+        "reqwest",
+        "rustls",
+    ];
+    none(
+        "a worker reaches the daemon and nothing else",
+        &none_of("aion-worker", &unwanted),
+    );
+}
+
+#[test]
+fn the_standalone_daemon_is_built_without_a_kubernetes_client() {
+    none(
+        "kube's client is a feature that is off",
+        &none_of("aion-daemon", &["kube-client"]),
+    );
+}
+
+#[test]
+fn the_testkit_is_for_tests_and_depends_on_none_of_ours() {
+    let ours = ours();
+    let mut broken: Vec<String> = ours["aion-testkit"]
+        .iter()
+        .map(|name| format!("aion-testkit depends on {name}"))
+        .collect();
+    let tests = ["aion-e2e", "aion-bench"];
+    for (package, uses) in ours {
+        if uses.contains("aion-testkit") && !tests.contains(&package.as_str()) {
+            broken.push(format!(
+                "{package} depends on aion-testkit outside its tests"
+            ));
+        }
+    }
+    none("the testkit is for tests", &broken);
+}
+
+#[test]
+fn there_is_one_backend_for_cryptography() {
+    let tree = cargo(&[
+        "tree",
+        "--workspace",
+        "--edges=normal",
+        "--prefix=none",
+        "--format={p}",
+    ]);
+    let broken: BTreeSet<String> = tree
+        .lines()
+        .filter(|line| {
+            ["ring", "openssl-sys", "native-tls"].contains(&line.split(' ').next().unwrap())
+        })
+        .map(str::to_owned)
+        .collect();
+    none(
+        "cryptography is aws-lc-rs's",
+        &broken.into_iter().collect::<Vec<_>>(),
+    );
+}

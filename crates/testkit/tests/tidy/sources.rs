@@ -1,0 +1,198 @@
+//! What every Rust file of the workspace looks like.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{none, root};
+
+/// A file about one thing fits into this.
+const LINES: usize = 500;
+
+/// Rooms that say nothing about what is in them.
+const ROOMS: &[&str] = &[
+    "util", "utils", "common", "helper", "helpers", "manager", "misc",
+];
+
+/// The packages that talk to the kernel of the machine.
+const UNSAFE: &[&str] = &["node-agent/launcher/", "node-agent/worker/"];
+
+/// A source file: its path from the root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Its lines with their numbers, without what is in a comment.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && !is_built(&path) {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                found.push(read(&root, path));
+            }
+        }
+    }
+    assert!(
+        found.len() > 20,
+        "the sources were not found below {}",
+        root.display()
+    );
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Cargo marks what it fills.
+fn is_built(folder: &Path) -> bool {
+    folder.join("CACHEDIR.TAG").exists()
+}
+
+fn read(root: &Path, path: PathBuf) -> Source {
+    let text = fs::read_to_string(&path).unwrap();
+    Source {
+        path: path
+            .strip_prefix(root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned(),
+        text,
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_its_bound() {
+    let broken: Vec<String> = sources()
+        .iter()
+        .map(|source| (source, source.text.lines().count()))
+        .filter(|(_, lines)| *lines > LINES)
+        .map(|(source, lines)| format!("{}: {lines} lines", source.path))
+        .collect();
+    none(
+        &format!("a file has at most {LINES} lines; split it by what it is about"),
+        &broken,
+    );
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let broken: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.text.starts_with("//!"))
+        .map(|source| source.path.clone())
+        .collect();
+    none("a file begins with //! and what the room is for", &broken);
+}
+
+#[test]
+fn no_room_is_named_after_nothing() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let parts = Path::new(&source.path).with_extension("");
+        for part in parts
+            .iter()
+            .filter(|part| ROOMS.iter().any(|room| part == room))
+        {
+            broken.push(format!("{}: {}", source.path, part.to_string_lossy()));
+        }
+        for (line, code) in source.code() {
+            let words: Vec<&str> = code.split([' ', ';', '{']).collect();
+            let inline = words
+                .windows(2)
+                .any(|pair| pair[0] == "mod" && ROOMS.contains(&pair[1]));
+            if inline {
+                broken.push(format!("{}:{line}: {}", source.path, code.trim()));
+            }
+        }
+    }
+    none("a module is named after what is in it", &broken);
+}
+
+#[test]
+fn unsafe_is_in_launcher_and_worker_and_says_why_it_is_sound() {
+    let opens = [
+        "unsafe {",
+        "unsafe fn",
+        "unsafe impl",
+        "unsafe extern",
+        "allow(unsafe_code)",
+    ];
+    let allowed = |path: &str| UNSAFE.iter().any(|package| path.starts_with(package));
+    let mut broken = Vec::new();
+    for source in sources() {
+        if source.path.starts_with("crates/testkit/tests/tidy/") {
+            continue;
+        }
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (line, code) in source.code() {
+            if !opens.iter().any(|open| code.contains(open)) {
+                continue;
+            }
+            if !allowed(&source.path) {
+                broken.push(format!("{}:{line}: it may not be here", source.path));
+            } else if code.contains("unsafe {") && !is_explained(&lines[..line]) {
+                broken.push(format!("{}:{line}: no SAFETY in its function", source.path));
+            }
+        }
+    }
+    none(
+        "unsafe code is in launcher and worker only, with its reason",
+        &broken,
+    );
+}
+
+/// Whether a SAFETY comment stands between the last line and the head of its function.
+fn is_explained(lines: &[&str]) -> bool {
+    for line in lines.iter().rev() {
+        if line.contains("SAFETY") {
+            return true;
+        }
+        if line.contains("fn ") && !line.trim_start().starts_with("//") {
+            return false;
+        }
+    }
+    false
+}
+
+#[test]
+fn nothing_is_left_for_later_in_a_comment() {
+    // Put together here, else this file would be the first to break the rule.
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|halves| halves.concat());
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (index, line) in source.text.lines().enumerate() {
+            let is_word = |word: &str| marks.iter().any(|mark| mark == word);
+            if line.split(|c: char| !c.is_alphanumeric()).any(is_word) {
+                broken.push(format!("{}:{}: {}", source.path, index + 1, line.trim()));
+            }
+        }
+    }
+    none("what is missing is an issue, not a comment", &broken);
+}
+
+#[test]
+fn a_test_that_is_ignored_says_why() {
+    let bare = ["#[ign", "ore]"].concat();
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (line, code) in source.code().filter(|(_, code)| code.contains(&bare)) {
+            broken.push(format!("{}:{line}: {}", source.path, code.trim()));
+        }
+    }
+    none("an ignored test carries its reason", &broken);
+}
