@@ -1,0 +1,34 @@
+# `make` alone says what there is.
+WORKSPACE := --workspace --features aion-daemon/kubernetes
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench crds lint components clean
+
+help: ## Says what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Sets AION-OS up on this machine and starts it
+	./install.sh --local
+
+test: ## Runs every test, bringing the real components that they need
+	tests/run
+
+bench: ## Measures, prints a table and writes bench.json
+	cargo run --release --package aion-bench
+
+crds: ## Writes the resource definitions to crds/
+	cargo run --package aion-api --example generate_crds
+
+lint: ## Checks formatting, lints, the rules of the house and licences
+	cargo fmt --all --check
+	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	cargo test --quiet $(WORKSPACE) --test tidy
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
+	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
+
+components: ## Builds the real components that the tests run against
+	tests/components/ensure
+
+clean: ## Removes what cargo built; the components stay in their cache
+	cargo clean
+	rm -f bench.json
