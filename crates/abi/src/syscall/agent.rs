@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::Problem;
+
 /// The largest checkpoint, in bytes of its text.
 pub const MAX_CHECKPOINT: usize = 256 * 1024;
 
@@ -13,6 +15,9 @@ pub struct MessageRequest {
     pub text: String,
     /// What the text is.
     pub kind: MessageKind,
+    /// With [`MessageKind::Failed`]: the refusal that ended the turn, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// What a message is to its reader.
@@ -23,8 +28,10 @@ pub enum MessageKind {
     Progress,
     /// The next part of the answer.
     Delta,
-    /// The whole answer; ends the turn's output. One a turn.
+    /// The whole answer; ends the turn's output. One a turn, and none after `Failed`.
     Final,
+    /// The turn cannot be answered: why, and what to do. Ends the turn's output too; the turn is not `ok`.
+    Failed,
 }
 
 /// An empty object.
