@@ -74,6 +74,28 @@ pub mod reason {
     pub const BUNDLE_NOT_FOUND: &str = "BundleNotFound";
     /// A registry does not answer.
     pub const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
+    /// A registry refuses access.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
+    /// The registry is off this machine and the node is offline.
+    pub const OFFLINE: &str = "Offline";
+    /// No source is configured for the bundle's name.
+    pub const NO_SOURCE: &str = "NoSource";
+    /// A trusted key signed the bundle, but it is not trusted for its name or digest.
+    pub const KEY_OUT_OF_SCOPE: &str = "KeyOutOfScope";
+    /// The bundle is signed with a certificate, which no key can verify.
+    pub const KEYLESS_UNSUPPORTED: &str = "KeylessUnsupported";
+    /// A manifest, a signature or an archive is not in the form that it claims to have.
+    pub const MALFORMED: &str = "Malformed";
+    /// The bundle, or a part of it, is larger than the limits allow.
+    pub const TOO_LARGE: &str = "TooLarge";
+    /// What the digest names is not a bundle.
+    pub const NOT_A_BUNDLE: &str = "NotABundle";
+    /// The bundle carries another name than the one asked for.
+    pub const NAME_MISMATCH: &str = "NameMismatch";
+    /// The node's store has no room.
+    pub const NO_SPACE: &str = "NoSpace";
+    /// The node's store cannot be read or written.
+    pub const STORE_FAILED: &str = "StoreFailed";
     /// All layers are enforced.
     pub const ENFORCED: &str = "Enforced";
     /// The required layers are enforced, others are missing; the message names them.

@@ -11,6 +11,8 @@
 
 // The schema derive writes a copy of each struct, `pub`, into a function.
 #![allow(unreachable_pub)]
+// Clippy takes the parts of repeated `printcolumn`s for repetitions.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod condition;
 pub mod crd;

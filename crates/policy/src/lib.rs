@@ -1,1 +1,36 @@
-//! aion-policy
+//! What an agent gets of what it asks for.
+//!
+//! A request is not a grant: grant = permissions ∩ ClusterAgentPolicy ∩ AgentPolicy. [`decide`] says for
+//! each right whether it is granted and which rule gave or took it, [`explain`] says the same in plain
+//! words, [`quotas`] and [`trust`] combine bounds and keys, [`authorise`] answers for one right of an
+//! instance, and [`lower`] translates an instance into the kernel's tables.
+//!
+//! The rules, in the order they are looked at:
+//! 1. `agent.message`, `agent.checkpoint`, `sys.null` and (with tools) `tool.list` need no policy.
+//! 2. A right that any policy denies is denied.
+//! 3. A right stands where one ClusterAgentPolicy that selects the agent grants it: capabilities by
+//!    `allow` or `ask`, models by `models`, mounts by `mounts`, hosts by `network`. No such policy, no
+//!    right.
+//! 4. AgentPolicies that select the agent narrow: where any of them lists `allow` (or `models`), the
+//!    right must stand in one of those lists.
+//! 5. A right becomes a question where the agent or any policy says `ask`.
+//!
+//! What may not enter: a client, IO, a clock.
+
+pub mod authorise;
+pub mod capability;
+pub mod decide;
+pub mod explain;
+pub mod lower;
+pub mod quota;
+pub mod request;
+pub mod trust;
+
+pub use authorise::{Decision, authorise};
+pub use capability::{Capability, Pattern};
+pub use decide::{Applied, Decided, Verdict, decide};
+pub use explain::explain;
+pub use lower::{LowerError, lower, tenant_quota};
+pub use quota::{Bounds, quotas};
+pub use request::{Request, Wanted, requests};
+pub use trust::{Trust, trust};

@@ -1,0 +1,164 @@
+//! Names of rights and patterns of them.
+
+use std::fmt;
+
+/// The families of syscalls. `X.Y` where X is none of these is operation Y of tool X.
+pub const FAMILIES: [&str; 8] = [
+    "sys", "model", "tool", "memory", "fs", "device", "event", "agent",
+];
+
+/// A right: `family.verb`, with a target where the syscall has one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Capability {
+    /// `family.verb`.
+    pub syscall: String,
+    /// A tool's operation (`calendar.read`), a mount, an endpoint, a pool.
+    pub target: Option<String>,
+}
+
+impl Capability {
+    /// The right to `syscall`, on `target`.
+    #[must_use]
+    pub fn new(syscall: &str, target: Option<&str>) -> Self {
+        Self {
+            syscall: syscall.to_owned(),
+            target: target.map(str::to_owned),
+        }
+    }
+
+    /// Reads a right as people write it: `memory.forget`, `tool.call:calendar.read`, and in short
+    /// `calendar.read` for the latter. `None` where it is none of these.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (syscall, target) = match text.split_once(':') {
+            Some((syscall, target)) => (syscall, Some(target)),
+            None => (text, None),
+        };
+        let (family, verb) = syscall.split_once('.')?;
+        if family.is_empty() || verb.is_empty() || target.is_some_and(str::is_empty) {
+            return None;
+        }
+        if FAMILIES.contains(&family) {
+            Some(Self::new(syscall, target))
+        } else if target.is_none() {
+            Some(Self::new("tool.call", Some(syscall)))
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.syscall)?;
+        match &self.target {
+            Some(target) => write!(f, ":{target}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A pattern of rights in a policy: a right, where the last part may be `*`. A pattern without a target
+/// takes in every target: `fs.read` is every mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern<'a>(pub &'a str);
+
+impl Pattern<'_> {
+    /// Whether `capability` fits.
+    #[must_use]
+    pub fn matches(&self, capability: &Capability) -> bool {
+        if self.0 == "*" {
+            return true;
+        }
+        let (syscall, target) = match self.0.split_once(':') {
+            Some((syscall, target)) => (syscall, Some(target)),
+            None => (self.0, None),
+        };
+        let Some((family, verb)) = syscall.split_once('.') else {
+            return false;
+        };
+        if !FAMILIES.contains(&family) {
+            // The short form of a tool's operation: `calendar.read`, `calendar.*`.
+            return target.is_none()
+                && capability.syscall == "tool.call"
+                && capability
+                    .target
+                    .as_deref()
+                    .is_some_and(|have| fits(syscall, have));
+        }
+        if verb == "*" {
+            return capability
+                .syscall
+                .split_once('.')
+                .is_some_and(|(have, _)| have == family);
+        }
+        capability.syscall == syscall
+            && target.is_none_or(|pattern| {
+                capability
+                    .target
+                    .as_deref()
+                    .is_some_and(|have| fits(pattern, have))
+            })
+    }
+}
+
+/// Whether `text` is `pattern`, or begins as `pattern` does before its final `*`.
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => text.starts_with(prefix),
+        None => text == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_right_is_read_as_people_write_it() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(
+                Capability::parse(text).map(|c| c.to_string()).as_deref(),
+                expect,
+                "{text}"
+            );
+        };
+        check("memory.recall", Some("memory.recall"));
+        check("calendar.read", Some("tool.call:calendar.read"));
+        check("tool.call:calendar.read", Some("tool.call:calendar.read"));
+        check("fs.read:notes", Some("fs.read:notes"));
+        check("calendar", None);
+        check("calendar.read:today", None);
+        check(".read", None);
+        check("memory.recall:", None);
+    }
+
+    #[test]
+    fn a_pattern_matches_what_it_says_and_nothing_else() {
+        let check = |pattern: &str, capability: &str, expect: bool| {
+            let capability = Capability::parse(capability).unwrap();
+            assert_eq!(
+                Pattern(pattern).matches(&capability),
+                expect,
+                "{pattern} on {capability}"
+            );
+        };
+        check("*", "memory.recall", true);
+        check("memory.*", "memory.recall", true);
+        check("memory.*", "fs.read:notes", false);
+        check("memory.recall", "memory.recall", true);
+        check("memory.recall", "memory.recall:pool", true);
+        check("memory.recall", "memory.remember", false);
+        check("fs.read:notes", "fs.read:notes", true);
+        check("fs.read:notes", "fs.read:notebook", false);
+        check("fs.read", "fs.read:notes", true);
+        check("tool.call:calendar.*", "calendar.read", true);
+        check("tool.call:calendar.*", "calendars.read", false);
+        check("tool.call:*", "calendar.read", true);
+        check("calendar.*", "calendar.read", true);
+        check("calendar.read", "calendar.read", true);
+        check("calendar.read", "calendar.write", false);
+        check("calendar.read", "fs.read:calendar.read", false);
+    }
+}

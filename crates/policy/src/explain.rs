@@ -1,0 +1,86 @@
+//! Rights in plain words.
+
+use aion_api::{FileMode, GrantEffect};
+
+use crate::decide::{Decided, Verdict};
+use crate::request::Wanted;
+
+/// A line of an explanation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Whether it is granted.
+    pub granted: bool,
+    /// What, in plain words: `may read files of the mount notes`.
+    pub what: String,
+    /// Which rule gave or took it, and which field asked.
+    pub why: String,
+}
+
+/// Says for each decision what the agent may and may not do, and why.
+#[must_use]
+pub fn explain(decided: &[Decided]) -> Vec<Line> {
+    decided.iter().map(line).collect()
+}
+
+fn line(decided: &Decided) -> Line {
+    let deed = deed(&decided.request.wanted, &decided.verdict);
+    let (granted, what) = match &decided.verdict {
+        Verdict::Granted(GrantEffect::Allow) | Verdict::Mounted { .. } => {
+            (true, format!("may {deed}"))
+        }
+        Verdict::Granted(GrantEffect::Ask) => (
+            false,
+            format!("must ask before it may {deed}; nobody can be asked yet, so it is refused"),
+        ),
+        Verdict::Denied | Verdict::NotGranted => (false, format!("may not {deed}")),
+    };
+    Line {
+        granted,
+        what,
+        why: format!(
+            "{} (asked by {})",
+            decided.rules.join("; "),
+            decided.request.field
+        ),
+    }
+}
+
+fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
+    match wanted {
+        Wanted::Always(right) | Wanted::Capability(right) => {
+            let target = right.target.as_deref().unwrap_or_default();
+            match (right.syscall.as_str(), target) {
+                ("agent.message", _) => "answer whoever asked".into(),
+                ("agent.checkpoint", _) => "keep its own state between turns".into(),
+                ("sys.null", _) => "make the empty syscall".into(),
+                ("tool.list", _) => "see the tools it is granted".into(),
+                ("memory.recall", pool) => format!("recall from the memory pool {pool}"),
+                ("memory.remember", pool) => format!("remember in the memory pool {pool}"),
+                ("memory.forget", pool) => {
+                    format!("erase what it remembered in the memory pool {pool}")
+                }
+                ("tool.call", target) => match target.split_once('.') {
+                    Some((tool, operation)) => format!("use {operation} of the tool {tool}"),
+                    None => format!("use the tool {target}"),
+                },
+                (syscall, "") => format!("call {syscall}"),
+                (syscall, target) => format!("call {syscall} on {target}"),
+            }
+        }
+        Wanted::Model(model) => format!("ask the model {model}"),
+        Wanted::Mount { mount, mode } => {
+            let granted = match verdict {
+                Verdict::Mounted { mode, .. } => *mode,
+                _ => *mode,
+            };
+            match (granted, mode) {
+                (FileMode::ReadWrite, _) => format!("read and write files of the mount {mount}"),
+                (FileMode::Read, FileMode::Read) => format!("read files of the mount {mount}"),
+                (FileMode::Read, FileMode::ReadWrite) => {
+                    format!("read files of the mount {mount}, but not write them as it asked")
+                }
+            }
+        }
+        Wanted::Host(host) => format!("reach {host}, for which no syscall exists yet"),
+    }
+}

@@ -1,0 +1,120 @@
+//! Bounds: the agent's own, lowered by every policy that speaks.
+
+use aion_api::sandbox::{Layer, SandboxRules};
+use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, defaults};
+
+use crate::decide::Applied;
+
+/// What an agent's instances may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Rates.
+    pub quotas: Quotas,
+    /// Bounds of a running instance.
+    pub limits: InstanceLimits,
+    /// Instances there may be, of those the agent wants.
+    pub replicas: i32,
+    /// Layers that are required, each once, in the order of reports.
+    pub layers: Vec<Layer>,
+    /// Keys that a bundle must be signed with one of; `None`: any that is trusted.
+    pub signers: Option<Vec<String>>,
+}
+
+/// The smallest of what `agent` says (or the defaults) and what `policies` say; layers of all together;
+/// signers that stand in every list.
+#[must_use]
+pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
+    let own = agent.limits.clone().unwrap_or_default();
+    let all: Vec<&PolicyQuotas> = policies
+        .cluster
+        .iter()
+        .filter_map(|p| p.spec.quotas.as_ref())
+        .chain(
+            policies
+                .namespaced
+                .iter()
+                .filter_map(|p| p.spec.quotas.as_ref()),
+        )
+        .collect();
+    let least32 = |own: i32, of: fn(&PolicyQuotas) -> Option<i32>| {
+        all.iter().filter_map(|q| of(q)).fold(own, i32::min)
+    };
+    let least64 = |own: i64, of: fn(&PolicyQuotas) -> Option<i64>| {
+        all.iter().filter_map(|q| of(q)).fold(own, i64::min)
+    };
+    Bounds {
+        quotas: Quotas {
+            tokens_per_hour: least64(
+                own.tokens_per_hour.unwrap_or(defaults::TOKENS_PER_HOUR),
+                |q| q.tokens_per_hour,
+            ),
+            calls_per_minute: least32(
+                own.calls_per_minute.unwrap_or(defaults::CALLS_PER_MINUTE),
+                |q| q.calls_per_minute,
+            ),
+            concurrent_calls: least32(
+                own.concurrent_calls.unwrap_or(defaults::CONCURRENT_CALLS),
+                |q| q.concurrent_calls,
+            ),
+            tenant_tokens_per_hour: all.iter().filter_map(|q| q.tenant_tokens_per_hour).min(),
+            tenant_calls_per_minute: all.iter().filter_map(|q| q.tenant_calls_per_minute).min(),
+        },
+        limits: InstanceLimits {
+            max_steps: own.max_steps.unwrap_or(defaults::MAX_STEPS),
+            max_tokens: own.max_tokens,
+            turn_seconds: least32(own.turn_seconds.unwrap_or(defaults::TURN_SECONDS), |q| {
+                q.turn_seconds
+            }),
+            memory_mib: least32(own.memory_mib.unwrap_or(defaults::MEMORY_MIB), |q| {
+                q.memory_mib
+            }),
+            cpu_millis: least32(own.cpu_millis.unwrap_or(defaults::CPU_MILLIS), |q| {
+                q.cpu_millis
+            }),
+            without_model: agent.without_model.unwrap_or_default(),
+        },
+        replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),
+        layers: layers(agent, policies),
+        signers: signers(policies),
+    }
+}
+
+fn layers(agent: &AgentSpec, policies: &Applied) -> Vec<Layer> {
+    let wanted: Vec<&SandboxRules> = agent
+        .sandbox
+        .iter()
+        .chain(
+            policies
+                .cluster
+                .iter()
+                .filter_map(|p| p.spec.sandbox.as_ref()),
+        )
+        .chain(
+            policies
+                .namespaced
+                .iter()
+                .filter_map(|p| p.spec.sandbox.as_ref()),
+        )
+        .collect();
+    Layer::ALL
+        .into_iter()
+        .filter(|layer| wanted.iter().any(|rules| rules.require.contains(layer)))
+        .collect()
+}
+
+fn signers(policies: &Applied) -> Option<Vec<String>> {
+    policies
+        .cluster
+        .iter()
+        .filter_map(|p| p.spec.signers.clone())
+        .chain(
+            policies
+                .namespaced
+                .iter()
+                .filter_map(|p| p.spec.signers.clone()),
+        )
+        .reduce(|mut kept, next| {
+            kept.retain(|name| next.contains(name));
+            kept
+        })
+}

@@ -1,0 +1,134 @@
+//! What an agent asks for: what it lists, and what it asks for by declaring a model, a pool, tools or
+//! mounts.
+
+use aion_api::{AgentSpec, FileMode, GrantEffect};
+
+use crate::capability::Capability;
+
+/// One thing an agent wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What.
+    pub wanted: Wanted,
+    /// Outright, or with a person's word each time.
+    pub effect: GrantEffect,
+    /// The field of the Agent that asks for it.
+    pub field: String,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A right that needs no policy.
+    Always(Capability),
+    /// A right.
+    Capability(Capability),
+    /// A model, as `endpoint/model`.
+    Model(String),
+    /// A mount.
+    Mount {
+        /// Its name.
+        mount: String,
+        /// What is to be done with its files.
+        mode: FileMode,
+    },
+    /// A host and port.
+    Host(String),
+}
+
+/// Everything `agent` asks for, in the order of its fields.
+///
+/// `models` are the agent's models as `endpoint/model`, resolved from `model.use` and `model.fallback`.
+/// Permissions that are no right are passed over: validation names them.
+#[must_use]
+pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
+    let mut asked = Asked::default();
+    for syscall in ["agent.message", "agent.checkpoint", "sys.null"] {
+        asked.always(syscall, "spec");
+    }
+    for (at, model) in models.iter().enumerate() {
+        let field = match at {
+            0 => "spec.model.use".to_owned(),
+            _ => format!("spec.model.fallback[{}]", at - 1),
+        };
+        asked.push(Wanted::Model(model.clone()), GrantEffect::Allow, field);
+    }
+    if let Some(memory) = &agent.memory {
+        for syscall in ["memory.recall", "memory.remember"] {
+            let right = Capability::new(syscall, Some(&memory.pool));
+            asked.push(
+                Wanted::Capability(right),
+                GrantEffect::Allow,
+                "spec.memory".into(),
+            );
+        }
+    }
+    if !agent.tools.is_empty() {
+        asked.always("tool.list", "spec.tools");
+    }
+    if let Some(permissions) = &agent.permissions {
+        let pool = agent.memory.as_ref().map(|memory| memory.pool.as_str());
+        asked.list(
+            &permissions.allow,
+            GrantEffect::Allow,
+            "spec.permissions.allow",
+            pool,
+        );
+        asked.list(
+            &permissions.ask,
+            GrantEffect::Ask,
+            "spec.permissions.ask",
+            pool,
+        );
+        for (at, file) in permissions.files.iter().enumerate() {
+            let wanted = Wanted::Mount {
+                mount: file.mount.clone(),
+                mode: file.mode,
+            };
+            asked.push(
+                wanted,
+                GrantEffect::Allow,
+                format!("spec.permissions.files[{at}]"),
+            );
+        }
+        for (at, host) in permissions.network.iter().enumerate() {
+            let field = format!("spec.permissions.network[{at}]");
+            asked.push(Wanted::Host(host.clone()), GrantEffect::Allow, field);
+        }
+    }
+    asked.0
+}
+
+#[derive(Default)]
+struct Asked(Vec<Request>);
+
+impl Asked {
+    fn push(&mut self, wanted: Wanted, effect: GrantEffect, field: String) {
+        self.0.push(Request {
+            wanted,
+            effect,
+            field,
+        });
+    }
+
+    fn always(&mut self, syscall: &str, field: &str) {
+        self.push(
+            Wanted::Always(Capability::new(syscall, None)),
+            GrantEffect::Allow,
+            field.to_owned(),
+        );
+    }
+
+    fn list(&mut self, texts: &[String], effect: GrantEffect, field: &str, pool: Option<&str>) {
+        for (at, text) in texts.iter().enumerate() {
+            let Some(mut right) = Capability::parse(text) else {
+                continue;
+            };
+            // An agent has one pool; a right to memory is a right to that one.
+            if right.target.is_none() && right.syscall.starts_with("memory.") {
+                right.target = pool.map(str::to_owned);
+            }
+            self.push(Wanted::Capability(right), effect, format!("{field}[{at}]"));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Rights of instances: authorised here and lowered into the kernel, with the same answer.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use aion_api::program::BundleRef;
+use aion_api::{AgentInstance, TrustPolicy};
+use aion_policy::{Capability, Decision, LowerError, authorise, lower, trust};
+use serde_json::{Value, json};
+
+fn instance(uid: &str, grants: Value) -> AgentInstance {
+    serde_json::from_value(json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "AgentInstance",
+        "metadata": {"name": "a-0", "namespace": "home", "uid": uid},
+        "spec": {
+            "agent": {"name": "a", "uid": "u"}, "tenant": "home", "nodeName": "n", "revision": "r", "lane": "batch",
+            "inline": {"instructions": "x"}, "grants": grants,
+            "sandbox": {"require": ["seccomp", "cgroup-memory"]},
+            "quotas": {"tokensPerHour": 10, "callsPerMinute": 20, "concurrentCalls": 3, "tenantTokensPerHour": 7},
+            "limits": {"maxSteps": 1, "turnSeconds": 30, "memoryMiB": 64, "cpuMillis": 100},
+        },
+    }))
+    .unwrap()
+}
+
+const UID: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
+
+#[test]
+fn what_is_not_granted_is_denied() {
+    let instance = instance(
+        UID,
+        json!([
+            {"capability": "tool.call:calendar.read"},
+            {"capability": "tool.call:mail.send", "effect": "ask"},
+            {"capability": "fs.read:notes"},
+            {"capability": "agent.message"},
+        ]),
+    );
+    let check = |right: &str, expect: Decision| {
+        assert_eq!(
+            authorise(&instance.spec, &Capability::parse(right).unwrap()),
+            expect,
+            "{right}"
+        );
+    };
+    check("calendar.read", Decision::Allow);
+    check("calendar.write", Decision::Deny);
+    check("mail.send", Decision::Ask);
+    check("fs.read:notes", Decision::Allow);
+    check("fs.read:other", Decision::Deny);
+    check("fs.write:notes", Decision::Deny);
+    check("agent.message", Decision::Allow);
+    check("memory.recall:p", Decision::Deny);
+}
+
+#[test]
+fn an_instance_is_lowered_with_all_it_was_given() {
+    let lowered = lower(&instance(
+        UID,
+        json!([{"capability": "fs.read:notes"}, {"capability": "mail.send", "effect": "ask"}]),
+    ));
+    let spec = lowered.unwrap();
+    assert_eq!(spec.uid.to_string(), UID);
+    assert_eq!(spec.profile.tenant.as_str(), "home");
+    assert_eq!(spec.profile.lane, aion_kernel::Lane::Batch);
+    assert_eq!(spec.profile.max_turn_seconds, 30);
+    assert_eq!(spec.profile.quota.tokens_per_hour, Some(10));
+    assert_eq!(spec.profile.quota.concurrency, Some(3));
+    let layers: Vec<_> = spec
+        .profile
+        .required_layers
+        .iter()
+        .map(|l| l.as_str().to_owned())
+        .collect();
+    assert_eq!(layers, ["seccomp", "cgroup-memory"]);
+    assert_eq!(spec.profile.grants.len(), 2);
+    assert_eq!(
+        spec.profile.grants[0].target,
+        aion_kernel::TargetPattern::Exact("notes".into())
+    );
+    assert_eq!(spec.profile.grants[1].kind, aion_kernel::Kind::ToolCall);
+    assert_eq!(spec.profile.grants[1].verdict, aion_kernel::Verdict::Ask);
+}
+
+#[test]
+fn an_instance_that_cannot_be_lowered_whole_is_refused() {
+    assert!(matches!(
+        lower(&instance("no-uuid", json!([]))),
+        Err(LowerError::Uid { .. })
+    ));
+    let unknown = lower(&instance(UID, json!([{"capability": "device.open:door"}]))).unwrap_err();
+    assert!(
+        matches!(unknown, LowerError::UnknownSyscall { .. }),
+        "{unknown}"
+    );
+}
+
+fn trust_policy(name: &str, spec: Value) -> TrustPolicy {
+    serde_json::from_value(json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": name}, "spec": spec,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_key_vouches_for_what_it_is_trusted_for_only() {
+    let digest = |c: &str| format!("sha256:{}", c.repeat(64));
+    let bundle = |name: &str, c: &str| BundleRef {
+        name: name.into(),
+        digest: digest(c),
+    };
+    let policies = [
+        trust_policy(
+            "local",
+            json!({"keys": [
+                {"name": "machine", "publicKey": "k", "purpose": "machine", "digests": [digest("a")]},
+                {"name": "careless", "publicKey": "k", "purpose": "machine"},
+            ]}),
+        ),
+        trust_policy(
+            "release",
+            json!({"inline": "allow", "keys": [
+                {"name": "team", "publicKey": "k", "bundles": ["team/*"]},
+                {"name": "any", "publicKey": "k"},
+            ]}),
+        ),
+        trust_policy(
+            "elsewhere",
+            json!({"keys": [{"name": "other", "publicKey": "k"}],
+            "namespaceSelector": {"matchLabels": {"zone": "other"}}}),
+        ),
+    ];
+    let trusted = trust(&policies, &BTreeMap::new());
+    assert_eq!(trusted.policies, ["local", "release"]);
+    assert!(trusted.inline);
+    let check = |name: &str, c: &str, signers: Option<&[String]>, expect: &[&str]| {
+        let bundle = bundle(name, c);
+        let names: Vec<_> = trusted
+            .keys_for(&bundle, signers)
+            .into_iter()
+            .map(|key| key.name.as_str())
+            .collect();
+        assert_eq!(names, expect, "{name} {c}");
+    };
+    check("librarian", "a", None, &["machine", "any"]);
+    check("librarian", "b", None, &["any"]);
+    check("team/x", "b", None, &["team", "any"]);
+    check("team/x", "b", Some(&["team".to_owned()]), &["team"]);
+    check("team/x", "b", Some(&[]), &[]);
+    assert!(
+        !trust(&policies[..1], &BTreeMap::new()).inline,
+        "inline is refused unless a policy allows it"
+    );
+    assert!(trust([], &BTreeMap::new()).keys.is_empty());
+}
