@@ -65,6 +65,8 @@ codes! {
     OutcomeUnknown = "outcome-unknown", 500, "look whether the effect happened before doing it again";
     /// What the call names does not exist.
     NotFound = "not-found", 404, "check the name: list what there is first";
+    /// What the call is to make is there already.
+    AlreadyExists = "already-exists", 409, "choose another name, or replace what is there";
     /// The instance is not running, is being replaced, or was removed.
     NotRunning = "not-running", 409, "start a new turn: this run of the instance has ended";
     /// `OFFLINE_MODE` keeps every packet on this machine.
