@@ -1,0 +1,13 @@
+//! The only way a driver reaches another machine: an address is judged by [`Rule`], and exactly the
+//! judged address is dialled.
+//!
+//! What may not enter: a client of its own in any other module, proxies, redirects. A proxy or a redirect
+//! would be dialled instead of what was judged.
+
+mod dial;
+mod failure;
+mod rule;
+
+pub use dial::{Endpoint, Outbound};
+pub(crate) use failure::{describe, refusal_of};
+pub use rule::{Place, Refusal, Rule};

@@ -1,0 +1,206 @@
+//! Which addresses may be dialled on an agent's behalf. Pure: addresses in, a verdict out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where the node runs; decides what a person's own word is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A machine standing alone: whoever wrote the `ModelEndpoint` or `Tool` owns the machine, so
+    /// addresses of the machine itself may be named.
+    Standalone,
+    /// A cluster: tenants write endpoints, so only cluster policy may name the node's own addresses.
+    Cluster,
+}
+
+/// The node's outbound rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `OFFLINE_MODE`: no packet leaves the machine, whatever else is allowed.
+    pub offline: bool,
+    /// Where the node runs.
+    pub place: Place,
+    /// Addresses of this and other nodes, e.g. the Node objects' `InternalIP`. Empty standalone.
+    pub node_addresses: Vec<IpAddr>,
+}
+
+/// Why an address or a name is not dialled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The address is off the machine while `OFFLINE_MODE` is on.
+    #[error("{0} is not on this machine, and OFFLINE_MODE keeps every packet on it")]
+    Offline(String),
+    /// The address belongs to a kind that only cluster policy may name.
+    #[error("{address} is {kind}, which is not dialled on an agent's behalf")]
+    Kind {
+        /// The address.
+        address: IpAddr,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
+}
+
+impl Rule {
+    /// Judges one address. `trusted`: cluster policy names the endpoint by its host and port.
+    ///
+    /// # Errors
+    /// [`Refusal`], which names the address.
+    pub fn judge(&self, address: IpAddr, trusted: bool) -> Result<(), Refusal> {
+        // Only a mapped address stays on the machine; a NAT64 or 6to4 one is sent off it, whatever it holds.
+        if self.offline && !address.to_canonical().is_loopback() {
+            return Err(Refusal::Offline(address.to_string()));
+        }
+        let address = unwrapped(address);
+        let kind = if address.is_unspecified() {
+            // Linux takes it for the machine itself; nobody means it, so not even policy can.
+            return Err(Refusal::Kind {
+                address,
+                kind: "the unspecified address",
+            });
+        } else if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            "a multicast address"
+        } else if is_metadata(address) {
+            "a metadata service of a cloud"
+        } else if is_link_local(address) {
+            "a link-local address"
+        } else if address.is_loopback() && self.place == Place::Cluster {
+            "the node's own loopback address"
+        } else if self
+            .node_addresses
+            .iter()
+            .any(|node| unwrapped(*node) == address)
+        {
+            "an address of a node"
+        } else {
+            return Ok(());
+        };
+        if trusted {
+            Ok(())
+        } else {
+            Err(Refusal::Kind { address, kind })
+        }
+    }
+}
+
+/// The IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4): what would really be reached.
+fn unwrapped(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = address else {
+        return address;
+    };
+    let [a, b, c, d, e, f, g, h] = six.segments();
+    let four = |high: u16, low: u16| {
+        let [p, q] = high.to_be_bytes();
+        let [r, s] = low.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(p, q, r, s))
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0xffff) => four(g, h),
+        (0, 0, 0, 0, 0, 0) if !(g == 0 && h <= 1) => four(g, h),
+        (0x64, 0xff9b, 0, 0, 0, 0) => four(g, h),
+        (0x2002, high, low, ..) => four(high, low),
+        _ => address,
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => four.is_link_local(),
+        IpAddr::V6(six) => six.is_unicast_link_local(),
+    }
+}
+
+/// Metadata services: AWS, Azure, Google, OpenStack; AWS over IPv6; Alibaba; Oracle.
+fn is_metadata(address: IpAddr) -> bool {
+    const SERVICES: [IpAddr; 4] = [
+        IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    ];
+    SERVICES.contains(&address)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn rule(place: Place, offline: bool) -> Rule {
+        Rule {
+            offline,
+            place,
+            node_addresses: vec!["10.0.0.7".parse().unwrap()],
+        }
+    }
+
+    fn judged(rule: &Rule, address: &str, trusted: bool) -> bool {
+        rule.judge(address.parse().unwrap(), trusted).is_ok()
+    }
+
+    #[test]
+    fn a_cluster_refuses_its_own_addresses_in_every_spelling() {
+        let rule = rule(Place::Cluster, false);
+        for address in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "169.254.1.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "192.0.0.192",
+            "10.0.0.7",
+            "::ffff:10.0.0.7",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+        ] {
+            assert!(!judged(&rule, address, false), "{address}");
+            assert!(judged(&rule, address, true), "policy names {address}");
+        }
+        for address in ["10.0.0.8", "192.168.1.5", "1.1.1.1", "2606:4700::1111"] {
+            assert!(judged(&rule, address, false), "{address}");
+        }
+    }
+
+    #[test]
+    fn nobody_dials_the_unspecified_address() {
+        for place in [Place::Cluster, Place::Standalone] {
+            for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+                assert!(!judged(&rule(place, false), address, true), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_machine_standing_alone_may_name_itself_but_not_link_local() {
+        let rule = rule(Place::Standalone, false);
+        assert!(judged(&rule, "127.0.0.1", false));
+        assert!(judged(&rule, "::1", false));
+        assert!(judged(&rule, "192.168.1.5", false));
+        assert!(!judged(&rule, "169.254.169.254", false));
+        assert!(!judged(&rule, "fe80::1", false));
+    }
+
+    #[test]
+    fn offline_lets_loopback_only_and_no_policy_changes_that() {
+        let rule = rule(Place::Standalone, true);
+        assert!(judged(&rule, "127.0.0.1", false));
+        assert!(judged(&rule, "::1", false));
+        for address in [
+            "192.168.1.5",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "10.0.0.7",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+        ] {
+            assert!(!judged(&rule, address, true), "{address}");
+        }
+    }
+}
