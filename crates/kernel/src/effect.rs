@@ -2,7 +2,8 @@
 
 use crate::{
     fact::Fact,
-    ids::{CallId, Incarnation, InstanceUid, Millis, Name, Ticket, TurnId},
+    ids::{CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
+    name::Name,
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     refusal::Refusal,
     syscall::{Kind, Resource},

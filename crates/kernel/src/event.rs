@@ -1,7 +1,9 @@
 //! What happens to the kernel. The shell makes these; they are never stored.
 
 use crate::{
-    ids::{Body, CallId, IdempotencyKey, Incarnation, InstanceUid, Name, Ticket, TurnId},
+    body::Body,
+    ids::{CallId, Incarnation, InstanceUid, Ticket, TurnId},
+    name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
     spec::{InstanceSpec, Limits},
     syscall::{Kind, Resource},

@@ -7,10 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{
-        AccountId, Body, CallId, Digest, IdempotencyKey, Incarnation, InstanceUid, Millis, Name,
-        ProfileId, TurnId,
-    },
+    body::{Body, Digest},
+    ids::{AccountId, CallId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
+    name::{IdempotencyKey, Name},
     outcome::{Outcome, TurnOutcome, Usage},
     refusal::{Level, Refusal},
     spec::Profile,

@@ -5,7 +5,7 @@
 //! Nothing durable lives here, and no quota.
 
 use crate::{
-    ids::Name,
+    name::Name,
     spec::{GrantRule, TargetPattern, Verdict},
     syscall::Kind,
 };

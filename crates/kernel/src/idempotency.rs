@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CallId, Digest, IdempotencyKey, Millis},
+    body::Digest,
+    ids::{CallId, Millis},
+    name::IdempotencyKey,
     outcome::Outcome,
     syscall::Kind,
 };

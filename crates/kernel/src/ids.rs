@@ -1,9 +1,9 @@
-//! Identities and plain values that events, facts and effects share.
+//! Identities that events, facts and effects share.
 //!
 //! Nothing here decides anything. Identities are small and `Copy`, so that a row
-//! of the process table stays small; names are shared text.
+//! of the process table stays small.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -146,151 +146,6 @@ impl<'de> Deserialize<'de> for InstanceUid {
     }
 }
 
-/// Shared text: a tenant, an agent, a target, the origin of a rule.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
-
-impl Name {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for Name {
-    fn default() -> Self {
-        Self(Arc::from(""))
-    }
-}
-
-impl From<&str> for Name {
-    fn from(text: &str) -> Self {
-        Self(Arc::from(text))
-    }
-}
-
-impl From<String> for Name {
-    fn from(text: String) -> Self {
-        Self(Arc::from(text))
-    }
-}
-
-impl AsRef<str> for Name {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::borrow::Borrow<str> for Name {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Serialize for Name {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(deserializer)
-            .map(|text| Self(Arc::from(text.as_ref())))
-    }
-}
-
-/// SHA-256 of a body, as hexadecimal in JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0_u8; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 0xf)];
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let bad = || de::Error::custom("a digest is 64 hexadecimal digits");
-        if text.len() != 64 {
-            return Err(bad());
-        }
-        let mut bytes = [0_u8; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let high = char::from(pair[0]).to_digit(16).ok_or_else(bad)?;
-            let low = char::from(pair[1]).to_digit(16).ok_or_else(bad)?;
-            *byte = u8::try_from(high * 16 + low).map_err(|_| bad())?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-/// What the kernel knows of a body: never its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Body {
-    /// SHA-256 of the bytes.
-    pub digest: Digest,
-    /// Length in bytes.
-    pub size: u64,
-}
-
-/// A caller's idempotency key, 1 to [`IdempotencyKey::MAX_BYTES`] bytes, scoped to its instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IdempotencyKey(Name);
-
-impl IdempotencyKey {
-    /// Longest key taken, in bytes.
-    pub const MAX_BYTES: usize = 128;
-
-    /// `None` when `text` is empty or longer than [`Self::MAX_BYTES`].
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        (1..=Self::MAX_BYTES)
-            .contains(&text.len())
-            .then(|| Self(text.into()))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -317,21 +172,5 @@ mod tests {
         ] {
             assert!(text.parse::<InstanceUid>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_digest_reads_back_what_it_writes() {
-        let digest = Digest(std::array::from_fn(|i| i as u8 * 7));
-        let json = serde_json::to_string(&digest).unwrap();
-        assert_eq!(json.len(), 66);
-        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
-        assert!(serde_json::from_str::<Digest>("\"00\"").is_err());
-    }
-
-    #[test]
-    fn a_key_has_bounds() {
-        assert!(IdempotencyKey::new("").is_none());
-        assert!(IdempotencyKey::new(&"k".repeat(129)).is_none());
-        assert!(IdempotencyKey::new("k").is_some());
     }
 }

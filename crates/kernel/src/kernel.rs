@@ -87,12 +87,10 @@ impl Kernel {
     pub fn handle(&mut self, event: Event, now: Millis) -> Step {
         self.now = self.now.max(now);
         let mut step = Step::default();
-        if let Event::Recovered { workers } = event {
-            self.recover(&workers, &mut step);
-            return step;
-        }
+        // What was due before the event comes first; what the event made due, at once.
         self.fire_due(&mut step);
         match event {
+            Event::Recovered { workers } => self.recover(&workers, &mut step),
             Event::Call(call) => self.call(call, &mut step),
             Event::Finished {
                 call,
@@ -124,8 +122,9 @@ impl Kernel {
             }
             Event::SetLimits(limits) => self.set_limits(limits, &mut step),
             Event::Drain => self.live.draining = true,
-            Event::Alarm | Event::Recovered { .. } => {}
+            Event::Alarm => {}
         }
+        self.fire_due(&mut step);
         step
     }
 

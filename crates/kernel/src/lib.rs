@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod body;
 mod calls;
 mod effect;
 mod event;
@@ -17,11 +18,14 @@ mod ids;
 mod kernel;
 mod ledger;
 mod live;
+mod name;
 mod outcome;
 mod process_table;
 mod recovery;
 mod refusal;
 mod scheduler;
+#[cfg(test)]
+mod sim;
 mod snapshot;
 mod spec;
 mod state;
@@ -29,15 +33,16 @@ mod syscall;
 mod timers;
 
 pub use apply::ApplyError;
+pub use body::{Body, Digest};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
 pub use ids::{
-    AccountId, Body, CallId, Digest, IdempotencyKey, Incarnation, InstanceUid, Millis, Name,
-    NotAUuid, ProfileId, Ticket, TurnId,
+    AccountId, CallId, Incarnation, InstanceUid, Millis, NotAUuid, ProfileId, Ticket, TurnId,
 };
 pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial};
+pub use name::{IdempotencyKey, Name};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
 pub use refusal::{Level, Queue, QuotaKind, Refusal};
 pub use snapshot::{NewerFormat, Snapshot};

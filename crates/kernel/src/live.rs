@@ -9,12 +9,11 @@ use std::{
 };
 
 use crate::{
+    body::Body,
     grant::GrantTable,
-    ids::{
-        AccountId, Body, CallId, IdempotencyKey, InstanceUid, Millis, Name, ProfileId, Ticket,
-        TurnId,
-    },
+    ids::{AccountId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
+    name::{IdempotencyKey, Name},
     outcome::{CancelCause, Usage},
     scheduler::{Place, Scheduler, Slot},
     spec::{Limits, Profile},

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Body, Name};
+use crate::{body::Body, name::Name};
 
 /// Model tokens a call used; zero for everything that is not a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,6 +27,15 @@ impl Kernel {
         self.record(Fact::Recovered { at: self.now }, step);
         self.settle_calls(step);
         self.settle_turns(workers, step);
+        // A journal may end between the facts of one step.
+        let unused = self
+            .state
+            .profiles
+            .iter()
+            .filter(|(_, row)| row.instances == 0);
+        for profile in unused.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.drop_profile_if_unused(profile, step);
+        }
         let accounts: Vec<_> = self
             .state
             .accounts

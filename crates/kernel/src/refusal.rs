@@ -5,10 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ids::{CallId, Name},
-    outcome::CancelCause,
-};
+use crate::{ids::CallId, name::Name, outcome::CancelCause};
 
 /// A request that was not admitted, or left its queue without being started. It had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

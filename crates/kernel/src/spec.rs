@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{InstanceUid, Name},
+    ids::InstanceUid,
+    name::Name,
     syscall::{Kind, Resource},
 };
 

@@ -9,12 +9,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    body::Body,
     idempotency::KeyTable,
-    ids::{
-        AccountId, Body, CallId, IdempotencyKey, Incarnation, InstanceUid, Millis, Name, ProfileId,
-        TurnId,
-    },
+    ids::{AccountId, CallId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     ledger::{Account, Denial},
+    name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
     refusal::Level,
     spec::Profile,

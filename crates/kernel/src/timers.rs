@@ -50,6 +50,20 @@ impl Timers {
 }
 
 #[cfg(test)]
+impl Timers {
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.times.contains_key(&timer)
+    }
+
+    pub(crate) fn first(&self, which: impl Fn(&Timer) -> bool) -> Option<Millis> {
+        self.by_time
+            .iter()
+            .find(|(_, timer)| which(timer))
+            .map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ use crate::{
     live::{CallPhase, Holder, LiveCall},
     outcome::{Outcome, Usage},
     refusal::{Queue, Refusal},
-    scheduler::{Claim, Slot},
+    scheduler::Claim,
     spec::{Lane, Profile},
     state::Phase,
     syscall::{Class, Kind, Resource},
@@ -143,7 +143,7 @@ impl Kernel {
         })
     }
 
-    fn granted(
+    pub(super) fn granted(
         &self,
         instance: InstanceUid,
         kind: Kind,
@@ -275,62 +275,6 @@ impl Kernel {
         };
         self.live.calls.insert(id, live);
         self.dispatch_calls(&resource, step);
-    }
-
-    /// Starts what waits for a resource, as far as it has slots.
-    pub(crate) fn dispatch_calls(&mut self, resource: &Resource, step: &mut Step) {
-        while let Some(queue) = self.live.scheduler.calls(resource)
-            && let Some((call, slot)) = queue.pop(self.now, self.limits.aging_ms)
-        {
-            self.start_call(call, slot, step);
-        }
-        self.live.scheduler.tidy(resource);
-    }
-
-    fn start_call(&mut self, id: CallId, slot: Slot, step: &mut Step) {
-        let Some(live) = self.live.calls.get_mut(&id) else {
-            return;
-        };
-        live.phase = CallPhase::Running(slot);
-        let (instance, kind, accounts) = (live.instance, live.kind, live.accounts);
-        if let Some(key) = &live.key {
-            self.live.waiting_keys.remove(&(instance, key.clone()));
-        }
-        let Some(live) = self.live.calls.get(&id) else {
-            return;
-        };
-        // The grant may have been taken back while the call waited.
-        if let Err(refusal) = self.granted(instance, kind, live.target.as_ref()) {
-            self.end_waiting(id, refusal, step);
-            return;
-        }
-        let fact = Fact::CallStarted {
-            call: id,
-            turn: live.turn,
-            kind,
-            target: live.target.clone(),
-            key: live.key.clone(),
-            digest: live.body.digest,
-            reserve: live.held,
-            at: self.now,
-        };
-        let drive = Effect::Drive {
-            call: id,
-            ticket: live.opened_by,
-            turn: live.turn,
-            instance,
-            kind,
-            target: live.target.clone(),
-            resource: live.resource.clone(),
-            deadline: live.deadline,
-        };
-        let barrier = match kind.class() {
-            Class::Observe => Barrier::None,
-            Class::Effect => Barrier::Durable,
-        };
-        self.record(fact, step);
-        self.live.reservations.started(accounts);
-        step.release(barrier, drive);
     }
 
     /// A call that does not become one: answered at once.

@@ -10,6 +10,7 @@
 //! Turns and workers are not decided on here.
 
 mod admission;
+mod dispatch;
 mod running;
 
 pub(crate) use running::presumed_usage;

@@ -16,7 +16,8 @@ pub(crate) use reserve::{Quotas, Reservations};
 pub(crate) use window::{Span, Window};
 
 use crate::{
-    ids::{AccountId, Millis, Name, TurnId},
+    ids::{AccountId, Millis, TurnId},
+    name::Name,
     outcome::Usage,
     refusal::{Level, Refusal},
     syscall::Kind,

@@ -134,6 +134,7 @@ impl Reservations {
     }
 
     /// Whether nothing is held anywhere.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
@@ -142,7 +143,7 @@ impl Reservations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ids::Name, outcome::Usage, refusal::Level};
+    use crate::{name::Name, outcome::Usage, refusal::Level};
 
     const IDS: [AccountId; 3] = [AccountId(0), AccountId(1), AccountId(2)];
 

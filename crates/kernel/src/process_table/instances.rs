@@ -6,9 +6,10 @@ use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
     grant::GrantTable,
-    ids::{AccountId, InstanceUid, Name, ProfileId},
+    ids::{AccountId, InstanceUid, ProfileId},
     kernel::Kernel,
     ledger::Span,
+    name::Name,
     outcome::{CancelCause, TurnOutcome},
     refusal::Level,
     spec::{InstanceSpec, Profile},
@@ -141,7 +142,7 @@ impl Kernel {
         account
     }
 
-    fn drop_profile_if_unused(&mut self, profile: ProfileId, step: &mut Step) {
+    pub(crate) fn drop_profile_if_unused(&mut self, profile: ProfileId, step: &mut Step) {
         let Some(row) = self.state.profiles.get(&profile) else {
             return;
         };

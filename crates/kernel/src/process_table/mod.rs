@@ -11,4 +11,5 @@
 
 mod instances;
 mod turns;
+mod waiting;
 mod workers;

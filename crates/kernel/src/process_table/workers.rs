@@ -3,8 +3,9 @@
 use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
-    ids::{Incarnation, Name, TurnId},
+    ids::{Incarnation, TurnId},
     kernel::Kernel,
+    name::Name,
     outcome::{Exit, TurnOutcome},
     state::Phase,
 };

@@ -82,6 +82,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[cfg(test)]
+    pub(crate) fn since(&self) -> Millis {
+        self.since
+    }
+
     /// How long it has been had, in milliseconds.
     pub(crate) fn held_ms(&self, now: Millis) -> u64 {
         now.since(self.since)

@@ -1,0 +1,208 @@
+//! How facts change durable state: the only way.
+//!
+//! Folding decides nothing and reads no limits: a fact that follows from those
+//! before it has one meaning, and one that does not is an error that stops recovery.
+
+mod charges;
+mod table;
+
+use std::sync::Arc;
+
+use crate::{
+    fact::Fact,
+    ledger::{Account, Denial},
+    outcome::{Outcome, Usage},
+    refusal::Refusal,
+    state::{CallRow, Phase, ProfileRow, State, TurnRow},
+};
+
+/// A fact that does not follow from those before it: the journal is damaged or incomplete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("fact {fact} does not follow from those before it: {why}")]
+pub struct ApplyError {
+    /// The fact's name.
+    pub fact: &'static str,
+    /// What is missing, or there already.
+    pub why: &'static str,
+}
+
+/// Done, or what is missing or there already.
+type Applied = Result<(), &'static str>;
+
+impl State {
+    /// Folds one fact in.
+    ///
+    /// # Errors
+    /// When the fact does not follow from those before it; the state is then not to be used.
+    pub fn apply(&mut self, fact: &Fact) -> Result<(), ApplyError> {
+        self.fold(fact).map_err(|why| ApplyError {
+            fact: fact.name(),
+            why,
+        })
+    }
+
+    fn fold(&mut self, fact: &Fact) -> Applied {
+        match fact {
+            Fact::Recovered { .. } => {
+                self.recoveries += 1;
+                Ok(())
+            }
+            Fact::AccountOpened {
+                account,
+                level,
+                parent,
+                name,
+            } => self.open_account(*account, Account::new(*level, *parent, name.clone())),
+            Fact::AccountClosed { account } => self.close_account(*account),
+            Fact::ProfileAdded {
+                profile,
+                account,
+                spec,
+            } => {
+                let row = ProfileRow {
+                    spec: Arc::new(spec.clone()),
+                    account: *account,
+                    instances: 0,
+                };
+                self.add_profile(*profile, row)
+            }
+            Fact::ProfileDropped { profile } => self.drop_profile(*profile),
+            Fact::InstanceApplied {
+                instance, profile, ..
+            } => self.apply_instance(*instance, *profile),
+            Fact::InstanceRetiring { instance, .. } => {
+                self.instances
+                    .get_mut(instance)
+                    .ok_or("no such instance")?
+                    .retiring = true;
+                Ok(())
+            }
+            Fact::InstanceRemoved { instance, .. } => self.remove_instance(*instance),
+            Fact::TurnQueued {
+                turn,
+                instance,
+                cause,
+                input,
+                deadline,
+                at,
+            } => {
+                let row = TurnRow {
+                    instance: *instance,
+                    cause: cause.clone(),
+                    input: *input,
+                    queued_at: *at,
+                    deadline: *deadline,
+                    phase: Phase::Queued,
+                    stopping: None,
+                    usage: Usage::default(),
+                    calls: 0,
+                };
+                self.queue_turn(*turn, row)
+            }
+            Fact::TurnStarted {
+                turn,
+                incarnation,
+                at,
+            } => self.start_turn(*turn, *incarnation, *at),
+            Fact::TurnRequeued { turn, .. } => self.requeue_turn(*turn),
+            Fact::WorkerRunning {
+                turn,
+                pid,
+                start_time,
+                ..
+            } => self.run_worker(*turn, *pid, *start_time),
+            Fact::TurnStopping { turn, outcome, .. } => {
+                let row = self.turns.get_mut(turn).ok_or("no such turn")?;
+                row.stopping = Some(outcome.clone());
+                Ok(())
+            }
+            Fact::TurnEnded { turn, .. } => self.end_turn(*turn),
+            Fact::CallStarted {
+                call,
+                turn,
+                kind,
+                key,
+                digest,
+                reserve,
+                at,
+                ..
+            } => {
+                let (instance, account) = self.charge_call(*call, *turn, *at)?;
+                if let Some(key) = key {
+                    self.keys.entry(instance).or_default().begin(
+                        key.clone(),
+                        *call,
+                        *kind,
+                        *digest,
+                    );
+                }
+                let row = CallRow {
+                    turn: *turn,
+                    instance,
+                    kind: *kind,
+                    key: key.clone(),
+                    account,
+                    reserve: *reserve,
+                    started_at: *at,
+                };
+                self.calls.insert(*call, row);
+                Ok(())
+            }
+            Fact::CallEnded {
+                call,
+                outcome,
+                usage,
+                at,
+            } => self.end_call(*call, outcome, *usage, *at),
+            Fact::CallServed {
+                call,
+                turn,
+                kind,
+                key,
+                digest,
+                at,
+            } => {
+                let (instance, _) = self.charge_call(*call, *turn, *at)?;
+                if let Some(key) = key {
+                    self.keys.entry(instance).or_default().begin(
+                        key.clone(),
+                        *call,
+                        *kind,
+                        *digest,
+                    );
+                    self.end_key(instance, key, *call, &Outcome::Ok { body: None }, *at);
+                }
+                Ok(())
+            }
+            Fact::CallRefused {
+                call,
+                turn,
+                kind,
+                target,
+                refusal,
+                at,
+            } => {
+                self.next_call = self.next_call.max(call.0 + 1);
+                if is_denial(refusal)
+                    && let Some(account) = self.agent_account(*turn)
+                {
+                    account.remember_denial(Denial {
+                        at: *at,
+                        turn: *turn,
+                        kind: *kind,
+                        target: target.clone(),
+                        refusal: refusal.clone(),
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_denial(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Denied { .. } | Refusal::ApprovalRequired { .. } | Refusal::QuotaExceeded { .. }
+    )
+}

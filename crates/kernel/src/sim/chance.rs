@@ -1,0 +1,397 @@
+//! What happens next, by chance: clients, workers, drivers, people and faults.
+
+use super::{model::Check, world::World};
+use crate::{
+    Body, Call, CallId, Class, Digest, Event, Exit, Failure, Finish, GrantRule, IdempotencyKey,
+    Incarnation, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Name, Profile, Quota, Resource,
+    TargetPattern, Ticket, TurnId, Usage, Verdict,
+};
+
+const TARGETS: [&str; 4] = ["calendar.read", "calendar.write", "mail.send", "notes"];
+const LANES: [Lane; 4] = [
+    Lane::Realtime,
+    Lane::Interactive,
+    Lane::Batch,
+    Lane::Background,
+];
+
+impl World {
+    /// Agents of two tenants and their instances.
+    pub(super) fn populate(&mut self) -> Check {
+        for (tenant, agent) in [("red", "jarvis"), ("red", "analyst"), ("blue", "jarvis")] {
+            let quota = self.random.chance(50).then(|| Quota {
+                calls_per_minute: Some(1 + self.random.below(30)),
+                concurrency: Some(1 + self.random.below(6) as u32),
+                tokens_per_hour: Some(self.random.below(2_000)),
+            });
+            let profile = Profile {
+                tenant: tenant.into(),
+                agent: agent.into(),
+                revision: "1".into(),
+                lane: self.random.pick(&LANES).unwrap_or_default(),
+                required_layers: vec!["seccomp".into()],
+                grants: self.grants(),
+                quota: quota.unwrap_or_default(),
+                max_turn_seconds: 30 + self.random.below(300) as u32,
+            };
+            self.agents
+                .insert((tenant.into(), agent.into()), profile.clone());
+            for _ in 0..1 + self.random.below(2) {
+                self.apply_new(profile.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_new(&mut self, profile: Profile) -> Check {
+        let uid = InstanceUid(u128::from(self.random.below(u64::MAX)));
+        self.desired.insert(uid, profile.clone());
+        self.feed(Event::Apply(InstanceSpec { uid, profile }))
+    }
+
+    fn grants(&mut self) -> Vec<GrantRule> {
+        let mut rules = Vec::new();
+        for kind in Kind::ALL.into_iter().skip(1) {
+            let target = match self.random.below(4) {
+                0 => TargetPattern::Any,
+                1 => TargetPattern::parse("calendar.*"),
+                2 => TargetPattern::parse("notes"),
+                _ => continue,
+            };
+            let wide = match self.random.below(8) {
+                0 => Some(Verdict::Deny),
+                1 => Some(Verdict::Ask),
+                2..=5 => Some(Verdict::Allow),
+                _ => None,
+            };
+            rules.extend(wide.map(|verdict| GrantRule {
+                verdict,
+                kind,
+                target: TargetPattern::Any,
+                origin: "wide".into(),
+            }));
+            rules.push(GrantRule {
+                verdict: Verdict::Allow,
+                kind,
+                target,
+                origin: "narrow".into(),
+            });
+        }
+        rules
+    }
+
+    /// One random thing happens.
+    pub(super) fn happen(&mut self) -> Check {
+        self.advance();
+        match self.random.below(100) {
+            0..=37 => self.a_worker_calls(),
+            38..=54 => self.a_driver_speaks(),
+            55..=75 => self.a_worker_moves(),
+            76..=79 => self.somebody_asks(),
+            80..=83 => self.somebody_gives_up(),
+            84..=88 => self.write(),
+            89..=92 => self.sync(),
+            93..=94 => self.feed(Event::Alarm),
+            95..=96 => self.somebody_administers(),
+            97 => {
+                let power = self.random.chance(40);
+                self.crash(power)?;
+                self.remove_the_undesired()
+            }
+            98 => self.live_equals_folded(),
+            _ => self.a_stray_event(),
+        }
+    }
+
+    fn advance(&mut self) {
+        let by = match self.random.below(100) {
+            0..=79 => self.random.below(5),
+            80..=97 => self.random.below(1_500),
+            98 => self.random.below(60_000),
+            _ if self.random.chance(20) => self.random.below(7_200_000),
+            _ => 0,
+        };
+        self.now = self.now.plus(by);
+    }
+
+    fn a_worker_calls(&mut self) -> Check {
+        let running = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.running && !worker.killed && !worker.hangs);
+        let turns: Vec<TurnId> = running.map(|((turn, _), _)| *turn).collect();
+        let Some(turn) = self.random.pick(&turns) else {
+            return self.somebody_asks();
+        };
+        let kind = self.random.pick(&Kind::ALL).unwrap_or(Kind::Null);
+        let call = self.call(turn, kind);
+        self.feed(Event::Call(call))
+    }
+
+    fn call(&mut self, turn: TurnId, kind: Kind) -> Call {
+        let target = self.random.pick(&TARGETS).map(Name::from);
+        let resource = match kind {
+            Kind::ModelChat => Resource::Model(Name::from("qwen")),
+            Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
+            Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
+            Kind::AgentMessage | Kind::AgentCheckpoint | Kind::Null => Resource::Agent,
+            _ => Resource::Memory(Name::from("personal")),
+        };
+        let digest = Digest([self.random.below(2) as u8; 32]);
+        let key = self
+            .random
+            .chance(40)
+            .then(|| format!("{kind:?}-{}", self.random.below(6)));
+        Call {
+            ticket: self.ticket(),
+            turn,
+            kind,
+            target: target.filter(|_| kind != Kind::Null),
+            resource,
+            body: Body {
+                digest,
+                size: self.random.below(4_096),
+            },
+            key: key.and_then(|key| IdempotencyKey::new(&key)),
+            deadline_ms: self.random.chance(50).then(|| self.random.below(90_000)),
+            reserve_tokens: if kind == Kind::ModelChat {
+                self.random.below(400)
+            } else {
+                0
+            },
+        }
+    }
+
+    fn a_driver_speaks(&mut self) -> Check {
+        let calls: Vec<CallId> = self
+            .drivers
+            .iter()
+            .filter(|(_, driver)| !driver.hangs)
+            .map(|(id, _)| *id)
+            .collect();
+        let Some(call) = self.random.pick(&calls) else {
+            return Ok(());
+        };
+        let Some(driver) = self.drivers.get(&call) else {
+            return Ok(());
+        };
+        let (kind, reserve, told) = (driver.kind, driver.reserve, driver.told);
+        let usage = self.usage(reserve);
+        if kind == Kind::ModelChat && self.random.chance(40) {
+            return self.feed(Event::Progress {
+                call,
+                usage: Usage {
+                    input_tokens: usage.input_tokens / 2,
+                    output_tokens: 0,
+                },
+            });
+        }
+        let finish = match self.random.below(10) {
+            _ if told && self.random.chance(70) => Finish::Stopped,
+            0 => Finish::Failed(Failure {
+                code: "unreachable".into(),
+                detail: "nobody there".into(),
+            }),
+            1 if kind.class() == Class::Effect => Finish::Unknown,
+            2 => Finish::Stopped,
+            _ => Finish::Ok { body: None },
+        };
+        if self.random.chance(95) {
+            self.drivers.remove(&call);
+        } // else it will speak again
+        self.finish(call, finish, usage)
+    }
+
+    fn usage(&mut self, reserve: u64) -> Usage {
+        let overrun = if reserve > 0 && self.random.chance(3) {
+            50
+        } else {
+            0
+        };
+        let input_tokens = self.random.below(reserve / 2 + 1);
+        Usage {
+            input_tokens,
+            output_tokens: self.random.below(reserve / 2 + 1) + overrun,
+        }
+    }
+
+    fn a_worker_moves(&mut self) -> Check {
+        let workers: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.hangs)
+            .map(|(key, _)| *key)
+            .collect();
+        let Some((turn, incarnation)) = self.random.pick(&workers) else {
+            return Ok(());
+        };
+        let Some(worker) = self.workers.get_mut(&(turn, incarnation)) else {
+            return Ok(());
+        };
+        if !worker.at_gate && !worker.killed && self.random.chance(90) {
+            worker.at_gate = true;
+            let complete = self.random.chance(90);
+            let layers = if complete {
+                vec!["landlock".into(), "seccomp".into()]
+            } else {
+                vec!["landlock".into()]
+            };
+            return self.feed(Event::WorkerReady {
+                turn,
+                incarnation,
+                pid: 42,
+                start_time: 7,
+                layers,
+            });
+        }
+        if worker.at_gate && !worker.killed && self.random.chance(80) {
+            return self.a_worker_calls();
+        }
+        self.a_worker_ends(turn, incarnation)
+    }
+
+    pub(super) fn a_worker_ends(&mut self, turn: TurnId, incarnation: Incarnation) -> Check {
+        self.workers.remove(&(turn, incarnation));
+        let exit = match self.random.below(4) {
+            0 => Exit::Signal(9),
+            1 => Exit::Lost,
+            _ => Exit::Code(0),
+        };
+        self.feed(Event::WorkerExited {
+            turn,
+            incarnation,
+            exit,
+        })
+    }
+
+    fn somebody_asks(&mut self) -> Check {
+        let instances: Vec<_> = self.desired.keys().copied().collect();
+        let Some(instance) = self.random.pick(&instances) else {
+            return Ok(());
+        };
+        let ticket = self.random.chance(80).then(|| self.ticket());
+        let deadline_ms = self.random.chance(30).then(|| self.random.below(600_000));
+        let cancel_on_disconnect = self.random.chance(50);
+        let input = Body {
+            digest: Digest([7; 32]),
+            size: 3,
+        };
+        let invoke = Invoke {
+            ticket,
+            instance,
+            cause: "ask".into(),
+            input,
+            deadline_ms,
+            cancel_on_disconnect,
+        };
+        self.feed(Event::Invoke(invoke))
+    }
+
+    fn somebody_gives_up(&mut self) -> Check {
+        let waiting: Vec<Ticket> = self.told.waiting().collect();
+        let Some(ticket) = self.random.pick(&waiting) else {
+            return Ok(());
+        };
+        if self.random.chance(50) {
+            return self.feed(Event::Cancel { ticket });
+        }
+        // Whoever left is not answered any more, or is and does not hear it.
+        self.told.close(ticket);
+        self.feed(Event::Disconnected { ticket })
+    }
+
+    fn somebody_administers(&mut self) -> Check {
+        let instances: Vec<_> = self.desired.keys().copied().collect();
+        let Some(uid) = self.random.pick(&instances) else {
+            return Ok(());
+        };
+        match self.random.below(6) {
+            0..=2 => {
+                let grants = self.grants();
+                let Some(profile) = self.desired.get_mut(&uid) else {
+                    return Ok(());
+                };
+                profile.grants = grants;
+                let profile = profile.clone();
+                self.feed(Event::Apply(InstanceSpec { uid, profile }))
+            }
+            3 => {
+                let Some(profile) = self.desired.remove(&uid) else {
+                    return Ok(());
+                };
+                self.feed(Event::Remove { instance: uid })?;
+                self.apply_new(profile)
+            }
+            4 => {
+                self.limits.worker_slots = self.random.below(4) as u32;
+                self.limits.resource_default = self.random.below(4) as u32;
+                self.feed(Event::SetLimits(self.limits.clone()))
+            }
+            _ if self.random.chance(20) => {
+                self.draining = true;
+                self.feed(Event::Drain)
+            }
+            _ => {
+                let turns: Vec<TurnId> =
+                    self.kernel.state().turns().map(|(turn, _)| turn).collect();
+                let Some(turn) = self.random.pick(&turns) else {
+                    return Ok(());
+                };
+                self.feed(Event::CancelTurn { turn })
+            }
+        }
+    }
+
+    fn remove_the_undesired(&mut self) -> Check {
+        let here: Vec<_> = self
+            .kernel
+            .state()
+            .instances()
+            .map(|view| view.uid)
+            .collect();
+        for instance in here
+            .into_iter()
+            .filter(|uid| !self.desired.contains_key(uid))
+            .collect::<Vec<_>>()
+        {
+            self.feed(Event::Remove { instance })?;
+        }
+        Ok(())
+    }
+
+    /// Late, doubled or invented: nothing comes of it but an answer.
+    fn a_stray_event(&mut self) -> Check {
+        let turn = TurnId(self.random.below(20));
+        let call = CallId(self.random.below(60));
+        let driven = self.drivers.contains_key(&call);
+        match self.random.below(5) {
+            0 if !driven => self.feed(Event::Finished {
+                call,
+                finish: Finish::Stopped,
+                usage: Usage::default(),
+            }),
+            1 => self.feed(Event::WorkerExited {
+                turn,
+                incarnation: Incarnation(99),
+                exit: Exit::Lost,
+            }),
+            2 => {
+                let layers = vec!["seccomp".into()];
+                self.feed(Event::WorkerReady {
+                    turn,
+                    incarnation: Incarnation(99),
+                    pid: 1,
+                    start_time: 1,
+                    layers,
+                })
+            }
+            3 => self.feed(Event::Cancel {
+                ticket: Ticket(u64::MAX),
+            }),
+            _ => {
+                let call = self.call(turn, Kind::Null);
+                self.feed(Event::Call(call))
+            }
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! What the facts and effects of a history must never do, told without the kernel's code.
+//!
+//! The model reads the same facts with tables of its own, and judges each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Answer, Barrier, CallId, Class, Effect, Fact, GrantRule, Incarnation, InstanceUid, Kind,
+    Millis, Name, Outcome, Profile, ProfileId, Refusal, Release, TargetPattern, Ticket, TurnId,
+    TurnOutcome, Usage, Verdict,
+};
+
+pub(super) type Check = Result<(), String>;
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition { return Err(format!($($message)*)); }
+    };
+}
+pub(super) use ensure;
+
+/// A call that was started or served.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) turn: TurnId,
+    pub(super) agent: (Name, Name),
+    pub(super) kind: Kind,
+    pub(super) target: Option<Name>,
+    pub(super) reserve: u64,
+    pub(super) at: Millis,
+    pub(super) ended: Option<(Outcome, Usage, Millis)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ModelTurn {
+    pub(super) instance: InstanceUid,
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) running: bool,
+    pub(super) stopping: bool,
+    pub(super) ended: Option<TurnOutcome>,
+}
+
+/// Everything the facts say, kept for ever.
+#[derive(Default)]
+pub(super) struct Model {
+    profiles: BTreeMap<ProfileId, Profile>,
+    pub(super) instances: BTreeMap<InstanceUid, ProfileId>,
+    pub(super) calls: BTreeMap<CallId, Admitted>,
+    pub(super) refused: BTreeMap<CallId, Refusal>,
+    pub(super) turns: BTreeMap<TurnId, ModelTurn>,
+    incarnations: BTreeMap<InstanceUid, Incarnation>,
+}
+
+/// What a connection has been told, in one run of the daemon.
+#[derive(Default)]
+pub(super) struct Told {
+    open: BTreeSet<Ticket>,
+    answered: BTreeSet<Ticket>,
+}
+
+impl Told {
+    pub(super) fn open(&mut self, ticket: Ticket) {
+        self.open.insert(ticket);
+    }
+
+    /// Nobody listens any more.
+    pub(super) fn close(&mut self, ticket: Ticket) {
+        self.open.remove(&ticket);
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.open.iter().copied()
+    }
+
+    fn answer(&mut self, ticket: Ticket) -> Check {
+        ensure!(
+            self.answered.insert(ticket),
+            "ticket {ticket} was answered twice"
+        );
+        self.open.remove(&ticket);
+        Ok(())
+    }
+}
+
+impl Model {
+    pub(super) fn profile(&self, instance: InstanceUid) -> Option<&Profile> {
+        self.profiles.get(self.instances.get(&instance)?)
+    }
+
+    pub(super) fn fact(&mut self, fact: &Fact) -> Check {
+        match fact.clone() {
+            Fact::ProfileAdded { profile, spec, .. } => {
+                self.profiles.insert(profile, spec);
+            }
+            Fact::InstanceApplied {
+                instance, profile, ..
+            } => {
+                self.instances.insert(instance, profile);
+            }
+            Fact::InstanceRemoved { instance, .. } => {
+                let open = |turn: &&ModelTurn| turn.instance == instance && turn.ended.is_none();
+                ensure!(
+                    !self.turns.values().any(|turn| open(&turn)),
+                    "{instance} was removed with a turn"
+                );
+                self.instances.remove(&instance);
+                self.incarnations.remove(&instance);
+            }
+            Fact::TurnQueued { turn, instance, .. } => {
+                let row = ModelTurn {
+                    instance,
+                    incarnation: None,
+                    running: false,
+                    stopping: false,
+                    ended: None,
+                };
+                ensure!(
+                    self.turns.insert(turn, row).is_none(),
+                    "turn {turn} was queued twice"
+                );
+            }
+            Fact::TurnStarted {
+                turn, incarnation, ..
+            } => {
+                let row = self.turns.get_mut(&turn).ok_or("an unknown turn started")?;
+                row.incarnation = Some(incarnation);
+                let last = self.incarnations.insert(row.instance, incarnation);
+                ensure!(
+                    last < Some(incarnation),
+                    "incarnation {incarnation} was given out twice"
+                );
+                let instance = row.instance;
+                let busy = self.turns.values().filter(|row| {
+                    row.instance == instance && row.incarnation.is_some() && row.ended.is_none()
+                });
+                ensure!(busy.count() == 1, "{instance} has two workers");
+            }
+            Fact::TurnRequeued { turn, .. } => {
+                let row = self
+                    .turns
+                    .get_mut(&turn)
+                    .ok_or("an unknown turn was requeued")?;
+                ensure!(
+                    !row.running,
+                    "turn {turn} was requeued after its gate opened"
+                );
+                row.incarnation = None;
+            }
+            Fact::WorkerRunning { turn, .. } => {
+                self.turns
+                    .get_mut(&turn)
+                    .ok_or("an unknown turn runs")?
+                    .running = true;
+            }
+            Fact::TurnStopping { turn, .. } => {
+                self.turns
+                    .get_mut(&turn)
+                    .ok_or("an unknown turn stops")?
+                    .stopping = true;
+            }
+            Fact::TurnEnded { turn, outcome, .. } => {
+                let row = self.turns.get_mut(&turn).ok_or("an unknown turn ended")?;
+                ensure!(row.ended.is_none(), "turn {turn} ended twice");
+                row.ended = Some(outcome);
+            }
+            Fact::CallStarted {
+                call,
+                turn,
+                kind,
+                target,
+                reserve,
+                at,
+                ..
+            } => {
+                self.admit(call, turn, kind, target, reserve, at, None)?;
+            }
+            Fact::CallServed {
+                call,
+                turn,
+                kind,
+                at,
+                ..
+            } => {
+                let ended = Some((Outcome::Ok { body: None }, Usage::default(), at));
+                self.admit(call, turn, kind, None, 0, at, ended)?;
+            }
+            Fact::CallEnded {
+                call,
+                outcome,
+                usage,
+                at,
+            } => {
+                let row = self
+                    .calls
+                    .get_mut(&call)
+                    .ok_or("a call ended that was not started")?;
+                ensure!(row.ended.is_none(), "call {call} has two outcomes");
+                row.ended = Some((outcome, usage, at));
+            }
+            Fact::CallRefused { call, refusal, .. } => {
+                ensure!(
+                    !self.calls.contains_key(&call),
+                    "call {call} was refused after its start"
+                );
+                ensure!(
+                    self.refused.insert(call, refusal).is_none(),
+                    "call {call} was refused twice"
+                );
+            }
+            Fact::Recovered { .. }
+            | Fact::AccountOpened { .. }
+            | Fact::AccountClosed { .. }
+            | Fact::ProfileDropped { .. }
+            | Fact::InstanceRetiring { .. } => {}
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one fact")]
+    fn admit(
+        &mut self,
+        call: CallId,
+        turn: TurnId,
+        kind: Kind,
+        target: Option<Name>,
+        reserve: u64,
+        at: Millis,
+        ended: Option<(Outcome, Usage, Millis)>,
+    ) -> Check {
+        let row = self.turns.get(&turn).ok_or("a call of an unknown turn")?;
+        ensure!(
+            row.running && !row.stopping && row.ended.is_none(),
+            "call {call} of a turn that does not run"
+        );
+        let profile = self
+            .profile(row.instance)
+            .ok_or("a call without a profile")?;
+        ensure!(
+            granted(&profile.grants, kind, target.as_ref()),
+            "call {call} ran without a grant"
+        );
+        let agent = (profile.tenant.clone(), profile.agent.clone());
+        let new = Admitted {
+            turn,
+            agent,
+            kind,
+            target,
+            reserve,
+            at,
+            ended,
+        };
+        ensure!(
+            self.calls.insert(call, new).is_none(),
+            "call {call} was admitted twice"
+        );
+        ensure!(
+            !self.refused.contains_key(&call),
+            "call {call} ran after its refusal"
+        );
+        Ok(())
+    }
+
+    /// Judges an effect against the facts up to its step.
+    pub(super) fn effect(&self, release: &Release, told: &mut Told) -> Check {
+        let Release { barrier, effect } = release;
+        match effect {
+            Effect::Reply {
+                ticket,
+                call,
+                answer,
+            } => {
+                told.answer(*ticket)?;
+                self.answer_is_recorded(*call, answer, *barrier)
+            }
+            Effect::Drive {
+                call,
+                turn,
+                kind,
+                target,
+                ..
+            } => {
+                let row = self
+                    .calls
+                    .get(call)
+                    .ok_or("a driver for a call without a fact")?;
+                ensure!(
+                    row.ended.is_none(),
+                    "a driver for call {call}, which has ended"
+                );
+                ensure!(
+                    (row.turn, row.kind, &row.target) == (*turn, *kind, target),
+                    "call {call} drives another"
+                );
+                let intent_first = kind.class() == Class::Observe || *barrier == Barrier::Durable;
+                ensure!(
+                    intent_first,
+                    "the driver of call {call} does not wait for its intent"
+                );
+                Ok(())
+            }
+            Effect::StartWorker {
+                turn, incarnation, ..
+            } => {
+                let row = self.turns.get(turn).ok_or("a worker for an unknown turn")?;
+                ensure!(
+                    row.incarnation == Some(*incarnation),
+                    "a worker of incarnation {incarnation}"
+                );
+                ensure!(
+                    *barrier == Barrier::Durable,
+                    "a worker whose incarnation may be forgotten"
+                );
+                Ok(())
+            }
+            Effect::OpenGate { turn, .. } => {
+                let row = self.turns.get(turn).ok_or("a gate for an unknown turn")?;
+                ensure!(
+                    row.running && !row.stopping && row.ended.is_none(),
+                    "a gate of a turn that stops"
+                );
+                ensure!(*barrier >= Barrier::Written, "a gate that may be forgotten");
+                Ok(())
+            }
+            Effect::TurnDone {
+                ticket,
+                turn,
+                outcome,
+                ..
+            } => {
+                let row = self.turns.get(turn).ok_or("an unknown turn is done")?;
+                ensure!(
+                    row.ended.as_ref() == Some(outcome),
+                    "turn {turn} is done otherwise than recorded"
+                );
+                ensure!(
+                    *barrier == Barrier::Durable,
+                    "the end of turn {turn} may be forgotten"
+                );
+                ticket.map_or(Ok(()), |ticket| told.answer(ticket))
+            }
+            Effect::InvokeRefused { ticket, .. } => {
+                ticket.map_or(Ok(()), |ticket| told.answer(ticket))
+            }
+            Effect::TurnAccepted { turn, .. } => {
+                ensure!(
+                    self.turns.contains_key(turn),
+                    "turn {turn} was accepted without a fact"
+                );
+                Ok(())
+            }
+            Effect::InstanceRemoved { instance } => {
+                ensure!(
+                    !self.instances.contains_key(instance),
+                    "{instance} is told removed and is here"
+                );
+                Ok(())
+            }
+            Effect::KillWorker { .. }
+            | Effect::CancelDriver { .. }
+            | Effect::AbortDriver { .. } => Ok(()),
+        }
+    }
+
+    /// Whether the facts say what a caller is told.
+    pub(super) fn answer_is_recorded(
+        &self,
+        call: CallId,
+        answer: &Answer,
+        barrier: Barrier,
+    ) -> Check {
+        match answer {
+            Answer::Refused(refusal) => {
+                ensure!(
+                    self.refused.get(&call) == Some(refusal),
+                    "refusal of call {call} is not recorded"
+                );
+                ensure!(
+                    barrier >= Barrier::Written,
+                    "the refusal of call {call} may be forgotten"
+                );
+            }
+            Answer::Outcome { outcome, .. } => {
+                let row = self.calls.get(&call).ok_or("an outcome without a call")?;
+                let recorded = row.ended.as_ref().map(|(outcome, ..)| outcome);
+                ensure!(
+                    recorded == Some(outcome),
+                    "call {call}: told {outcome:?}, recorded {recorded:?}"
+                );
+                let needed = match row.kind.class() {
+                    Class::Observe => Barrier::Written,
+                    Class::Effect => Barrier::Durable,
+                };
+                ensure!(
+                    barrier >= needed,
+                    "the outcome of call {call} may be forgotten"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether rules allow a call: default deny, deny before ask before allow.
+pub(super) fn granted(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> bool {
+    let matches = |rule: &&GrantRule| {
+        rule.kind == kind
+            && match (&rule.target, target) {
+                (TargetPattern::Any, _) => true,
+                (TargetPattern::Exact(name), Some(target)) => name == target,
+                (TargetPattern::Prefix(prefix), Some(target)) => {
+                    target.as_str().starts_with(prefix.as_str())
+                }
+                (_, None) => false,
+            }
+    };
+    let strictest = rules.iter().filter(matches).map(|rule| rule.verdict).max();
+    strictest == Some(Verdict::Allow) || (strictest.is_none() && kind == Kind::Null)
+}

@@ -1,0 +1,125 @@
+//! What must hold between any two events: nothing waits without reason or end.
+
+use super::model::{Check, ensure};
+use crate::{
+    Kernel, Millis, Phase,
+    live::{CallPhase, Holder},
+    timers::Timer,
+};
+
+pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
+    let Kernel {
+        state,
+        live,
+        limits,
+        ..
+    } = kernel;
+    ensure!(
+        kernel.next_deadline().is_none_or(|at| at > now),
+        "a deadline has passed unseen"
+    );
+    for (resource, queue) in live.scheduler.resources() {
+        let slots = limits
+            .resources
+            .get(resource)
+            .copied()
+            .unwrap_or(limits.resource_default);
+        ensure!(
+            queue.waiting() == 0 || queue.busy() >= slots,
+            "{resource:?} is idle and calls wait for it"
+        );
+        ensure!(!queue.is_idle(), "{resource:?} is unused and kept");
+    }
+    let workers = &live.scheduler.workers;
+    let idle = workers.busy() < limits.worker_slots && !live.draining;
+    ensure!(
+        workers.waiting() == 0 || !idle,
+        "workers are free and turns wait"
+    );
+    for (instance, queue) in &live.waiting_turns {
+        let first = queue
+            .front()
+            .and_then(|turn| live.turns.get(turn))
+            .ok_or("an empty queue is kept")?;
+        let busy = state
+            .instances
+            .get(instance)
+            .is_none_or(|row| row.turn.is_some());
+        ensure!(
+            busy != first.place.is_some(),
+            "{instance} is idle and its turn asks for no worker"
+        );
+        // One more: a turn that a restart has put back.
+        ensure!(
+            queue.len() <= limits.turns_per_instance as usize + 1,
+            "too many turns wait for {instance}"
+        );
+    }
+    for (id, row) in &state.turns {
+        let timed = live.timers.is_set(Timer::Turn(*id));
+        ensure!(
+            timed || (row.phase == Phase::Queued && row.deadline.is_none()),
+            "turn {id} has no end"
+        );
+        let has_slot = live.turns.get(id).is_some_and(|turn| turn.slot.is_some());
+        ensure!(
+            has_slot == (row.phase != Phase::Queued),
+            "turn {id} runs without a slot, or has one for nothing"
+        );
+    }
+    for (id, call) in &live.calls {
+        ensure!(live.timers.is_set(Timer::Call(*id)), "call {id} has no end");
+        let started = state.calls.contains_key(id);
+        ensure!(
+            started != matches!(call.phase, CallPhase::Waiting(_)),
+            "call {id} runs without a fact, or waits with one"
+        );
+    }
+    for (ticket, holder) in &live.tickets {
+        let known = match holder {
+            Holder::Call(call) => live
+                .calls
+                .get(call)
+                .is_some_and(|call| call.tickets.contains(ticket)),
+            Holder::Turn(turn) => live
+                .turns
+                .get(turn)
+                .is_some_and(|turn| turn.ticket == Some(*ticket)),
+        };
+        ensure!(known, "ticket {ticket} waits for nothing");
+    }
+    ensure!(
+        state.calls.keys().all(|id| live.calls.contains_key(id)),
+        "a call in flight is forgotten"
+    );
+    Ok(())
+}
+
+/// When all is quiet nothing is held.
+pub(super) fn nothing_is_left(kernel: &Kernel) -> Check {
+    let Kernel { state, live, .. } = kernel;
+    ensure!(
+        live.calls.is_empty() && state.calls.is_empty(),
+        "calls are left"
+    );
+    ensure!(
+        live.turns.is_empty() && state.turns.is_empty(),
+        "turns are left"
+    );
+    ensure!(
+        live.waiting_turns.is_empty() && live.waiting_by_tenant.is_empty(),
+        "waiting turns are left"
+    );
+    ensure!(
+        live.waiting_keys.is_empty(),
+        "keys of waiting calls are left"
+    );
+    ensure!(live.tickets.is_empty(), "tickets are left");
+    ensure!(live.reservations.is_empty(), "reservations are left");
+    ensure!(
+        live.scheduler.resources().next().is_none(),
+        "queues are left"
+    );
+    ensure!(live.scheduler.workers.is_idle(), "worker slots are left");
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Broken kernels: each lets one thing go wrong that a check must see.
+
+use crate::{Answer, Barrier, Effect, Fact, Name, Outcome, State, Step};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tamper {
+    None,
+    /// Runs what no rule allows.
+    IgnoreGrants,
+    /// Answers a caller twice.
+    AnswerTwice,
+    /// Does not answer a caller.
+    ForgetCaller,
+    /// Tells an outcome that it does not record.
+    TellOtherwise,
+    /// Records two outcomes.
+    EndTwice,
+    /// Charges something else than was used.
+    Overcharge,
+    /// Does not record that a driver starts.
+    ForgetIntent,
+    /// Lets an outcome go before it is durable.
+    ReplyEarly,
+    /// Lets a driver start before its intent is durable.
+    DriveEarly,
+    /// Runs a driver twice.
+    DriveTwice,
+    /// Opens the gate of an incomplete sandbox.
+    OpenAnyway,
+    /// Gives an incarnation out twice.
+    ReuseIncarnation,
+    /// Changes state without a fact.
+    ForgetFact,
+}
+
+impl Tamper {
+    pub(super) const ALL: [Self; 13] = [
+        Self::IgnoreGrants,
+        Self::AnswerTwice,
+        Self::ForgetCaller,
+        Self::TellOtherwise,
+        Self::EndTwice,
+        Self::Overcharge,
+        Self::ForgetIntent,
+        Self::ReplyEarly,
+        Self::DriveEarly,
+        Self::DriveTwice,
+        Self::OpenAnyway,
+        Self::ReuseIncarnation,
+        Self::ForgetFact,
+    ];
+
+    pub(super) fn step(self, step: &mut Step, state: &State) {
+        match self {
+            Self::None => {}
+            Self::IgnoreGrants => {
+                let nowhere = Some(Name::from("nowhere"));
+                for fact in &mut step.facts {
+                    if let Fact::CallStarted { target, .. } = fact {
+                        target.clone_from(&nowhere);
+                    }
+                }
+                for release in &mut step.effects {
+                    if let Effect::Drive { target, .. } = &mut release.effect {
+                        target.clone_from(&nowhere);
+                    }
+                }
+            }
+            Self::AnswerTwice => {
+                let reply = step
+                    .effects
+                    .iter()
+                    .find(|release| matches!(release.effect, Effect::Reply { .. }));
+                step.effects.extend(reply.cloned());
+            }
+            Self::ForgetCaller => step
+                .effects
+                .retain(|release| !matches!(release.effect, Effect::TurnDone { .. })),
+            Self::TellOtherwise => {
+                for release in &mut step.effects {
+                    if let Effect::Reply {
+                        answer: Answer::Outcome { outcome, .. },
+                        ..
+                    } = &mut release.effect
+                    {
+                        *outcome = Outcome::DeadlineExceeded;
+                    }
+                }
+            }
+            Self::EndTwice => {
+                let end = step
+                    .facts
+                    .iter()
+                    .find(|fact| matches!(fact, Fact::CallEnded { .. }));
+                step.facts.extend(end.cloned());
+            }
+            Self::Overcharge => {
+                for fact in &mut step.facts {
+                    if let Fact::CallEnded {
+                        outcome: Outcome::Ok { .. },
+                        usage,
+                        ..
+                    } = fact
+                    {
+                        usage.output_tokens += 1;
+                    }
+                }
+            }
+            Self::ForgetIntent => step
+                .facts
+                .retain(|fact| !matches!(fact, Fact::CallStarted { .. })),
+            Self::ReplyEarly => self.lower(step, |effect| matches!(effect, Effect::Reply { .. })),
+            Self::DriveEarly => self.lower(step, |effect| matches!(effect, Effect::Drive { .. })),
+            Self::DriveTwice => {
+                let drive = step
+                    .effects
+                    .iter()
+                    .find(|release| matches!(release.effect, Effect::Drive { .. }));
+                step.effects.extend(drive.cloned());
+            }
+            Self::OpenAnyway => {
+                for release in &mut step.effects {
+                    if let Effect::KillWorker { turn, incarnation } = release.effect {
+                        release.effect = Effect::OpenGate { turn, incarnation };
+                    }
+                }
+            }
+            Self::ReuseIncarnation => {
+                for fact in &mut step.facts {
+                    if let Fact::TurnStarted { incarnation, .. } = fact {
+                        incarnation.0 = 1;
+                    }
+                }
+            }
+            Self::ForgetFact => {
+                if state.next_call.is_multiple_of(16) {
+                    step.facts
+                        .retain(|fact| !matches!(fact, Fact::CallServed { .. }));
+                    let replies = |effect: &Effect| matches!(effect, Effect::Reply { .. });
+                    step.effects.retain(|release| !replies(&release.effect));
+                }
+            }
+        }
+    }
+
+    fn lower(self, step: &mut Step, which: impl Fn(&Effect) -> bool) {
+        for release in &mut step.effects {
+            if which(&release.effect) {
+                release.barrier = Barrier::None;
+            }
+        }
+    }
+}

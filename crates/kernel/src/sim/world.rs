@@ -1,0 +1,391 @@
+//! A shell, its disk, launcher, drivers and clients, all made of chance.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    model::{Check, Model, Told, ensure},
+    random::Random,
+    tamper::Tamper,
+};
+use crate::{
+    Answer, Barrier, CallId, Class, Effect, Event, FORMAT, Fact, Incarnation, InstanceUid, Kernel,
+    Kind, Limits, LiveWorker, Millis, Name, Outcome, Profile, Release, Snapshot, State, Step,
+    Ticket, TurnId, Usage,
+};
+
+/// One history.
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) tamper: Tamper,
+    pub(super) kernel: Kernel,
+    pub(super) limits: Limits,
+    pub(super) now: Millis,
+    /// What was recorded, what the operating system has of it, and what the disk has.
+    pub(super) journal: Vec<Fact>,
+    pub(super) written: usize,
+    pub(super) durable: usize,
+    /// Effects that wait for their barrier, with the length the journal had.
+    pending: VecDeque<(usize, Release)>,
+    snapshot: Option<(usize, Snapshot)>,
+    pub(super) model: Model,
+    pub(super) told: Told,
+    /// Replies that left, with what must survive for them.
+    replies: Vec<(CallId, Answer, Class)>,
+    pub(super) workers: BTreeMap<(TurnId, Incarnation), Worker>,
+    /// The newest incarnation that a process was started with, for ever.
+    started: BTreeMap<InstanceUid, Incarnation>,
+    pub(super) drivers: BTreeMap<CallId, Driver>,
+    /// How often an effect ran, by instance and key, and how often it was certainly undone.
+    pub(super) key_runs: BTreeMap<(InstanceUid, String), (u32, u32)>,
+    pub(super) keys: BTreeMap<CallId, (InstanceUid, String)>,
+    pub(super) next_ticket: u64,
+    pub(super) agents: BTreeMap<(Name, Name), Profile>,
+    pub(super) desired: BTreeMap<InstanceUid, Profile>,
+    pub(super) crashes: u32,
+    pub(super) draining: bool,
+}
+
+pub(super) struct Worker {
+    pub(super) at_gate: bool,
+    pub(super) running: bool,
+    pub(super) killed: bool,
+    /// Does nothing any more, not even end.
+    pub(super) hangs: bool,
+}
+
+pub(super) struct Driver {
+    pub(super) kind: Kind,
+    pub(super) reserve: u64,
+    pub(super) told: bool,
+    pub(super) hangs: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, tamper: Tamper, limits: Limits) -> Self {
+        Self {
+            random: Random::new(seed),
+            tamper,
+            kernel: Kernel::new(limits.clone()),
+            limits,
+            now: Millis(1_700_000_000_000),
+            journal: Vec::new(),
+            written: 0,
+            durable: 0,
+            pending: VecDeque::new(),
+            snapshot: None,
+            model: Model::default(),
+            told: Told::default(),
+            replies: Vec::new(),
+            workers: BTreeMap::new(),
+            started: BTreeMap::new(),
+            drivers: BTreeMap::new(),
+            key_runs: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next_ticket: 1,
+            agents: BTreeMap::new(),
+            desired: BTreeMap::new(),
+            crashes: 0,
+            draining: false,
+        }
+    }
+
+    /// Hands an event to the kernel and judges the step.
+    pub(super) fn feed(&mut self, event: Event) -> Check {
+        let mut step = self.kernel.handle(event, self.now);
+        self.tamper.step(&mut step, self.kernel.state());
+        for fact in &step.facts {
+            self.model.fact(fact)?;
+            if let Fact::CallStarted {
+                call,
+                turn,
+                key: Some(key),
+                kind,
+                ..
+            } = fact
+                && kind.class() == Class::Effect
+                && let Some(turn) = self.model.turns.get(turn)
+            {
+                self.keys
+                    .insert(*call, (turn.instance, key.as_str().to_owned()));
+            }
+            if let Fact::CallEnded {
+                call,
+                outcome: Outcome::Interrupted,
+                ..
+            } = fact
+                && let Some(key) = self.keys.get(call)
+            {
+                self.key_runs.entry(key.clone()).or_default().1 += 1;
+            }
+        }
+        for release in &step.effects {
+            self.model.effect(release, &mut self.told)?;
+        }
+        let Step { facts, effects } = step;
+        self.journal.extend(facts);
+        let length = self.journal.len();
+        self.pending
+            .extend(effects.into_iter().map(|release| (length, release)));
+        super::standing::check(&self.kernel, self.now)?;
+        if self.random.chance(70) {
+            self.write()?;
+        }
+        if self.random.chance(40) {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.told.open(ticket);
+        ticket
+    }
+
+    pub(super) fn write(&mut self) -> Check {
+        self.written = self.journal.len();
+        self.release()
+    }
+
+    pub(super) fn sync(&mut self) -> Check {
+        self.written = self.journal.len();
+        self.durable = self.written;
+        if self.random.chance(10) {
+            self.snapshot = Some((self.durable, self.kernel.snapshot()));
+        }
+        self.release()
+    }
+
+    /// Does what has its barrier behind it; the rest keeps waiting.
+    fn release(&mut self) -> Check {
+        let mut waiting = VecDeque::new();
+        for (length, release) in std::mem::take(&mut self.pending) {
+            let reached = match release.barrier {
+                Barrier::None => true,
+                Barrier::Written => self.written >= length,
+                Barrier::Durable => self.durable >= length,
+            };
+            if reached {
+                self.perform(release.effect)?;
+            } else {
+                waiting.push_back((length, release));
+            }
+        }
+        self.pending = waiting;
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) -> Check {
+        match effect {
+            Effect::Reply { call, answer, .. } => {
+                let kind = self.model.calls.get(&call).map(|row| row.kind);
+                let class = match &answer {
+                    Answer::Outcome { .. } => kind.map_or(Class::Observe, Kind::class),
+                    Answer::Refused(_) => Class::Observe,
+                };
+                self.replies.push((call, answer, class));
+            }
+            Effect::Drive { call, kind, .. } => {
+                let reserve = self.model.calls.get(&call).map_or(0, |row| row.reserve);
+                let driver = Driver {
+                    kind,
+                    reserve,
+                    told: false,
+                    hangs: self.random.chance(8),
+                };
+                ensure!(
+                    self.drivers.insert(call, driver).is_none(),
+                    "call {call} runs twice"
+                );
+                if let Some(key) = self.keys.get(&call) {
+                    let (runs, undone) = self.key_runs.entry(key.clone()).or_default();
+                    *runs += 1;
+                    ensure!(*runs <= *undone + 1, "the effect of key {key:?} ran again");
+                }
+            }
+            Effect::CancelDriver { call, .. } => {
+                if let Some(driver) = self.drivers.get_mut(&call) {
+                    driver.told = true;
+                }
+            }
+            Effect::AbortDriver { call } => {
+                self.drivers.remove(&call);
+            }
+            Effect::StartWorker {
+                turn,
+                instance,
+                incarnation,
+            } => {
+                let last = self.started.insert(instance, incarnation);
+                ensure!(
+                    last < Some(incarnation),
+                    "two processes of {instance} with key {incarnation}"
+                );
+                let hangs = self.random.chance(5);
+                let worker = Worker {
+                    at_gate: false,
+                    running: false,
+                    killed: false,
+                    hangs,
+                };
+                self.workers.insert((turn, incarnation), worker);
+            }
+            Effect::OpenGate { turn, incarnation } => {
+                if let Some(worker) = self.workers.get_mut(&(turn, incarnation)) {
+                    ensure!(worker.at_gate, "a gate opened before the sandbox stood");
+                    worker.running = true;
+                }
+            }
+            Effect::KillWorker { turn, incarnation } => {
+                if let Some(worker) = self.workers.get_mut(&(turn, incarnation)) {
+                    worker.killed = true;
+                }
+            }
+            Effect::InstanceRemoved { instance } => {
+                self.key_runs.retain(|(owner, _), _| *owner != instance);
+            }
+            Effect::TurnAccepted { .. }
+            | Effect::InvokeRefused { .. }
+            | Effect::TurnDone { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The daemon ends here: with `power`, the whole machine does.
+    pub(super) fn crash(&mut self, power: bool) -> Check {
+        self.crashes += 1;
+        let certain = if power { self.durable } else { self.written };
+        let kept = certain + self.random.below((self.written - certain) as u64 + 1) as usize;
+        let nothing_lost = kept == self.journal.len();
+        self.journal.truncate(kept);
+        self.pending.clear();
+        self.drivers.clear();
+        if power {
+            self.workers.clear();
+        } else {
+            self.workers.retain(|_, worker| !worker.killed);
+        }
+        self.rebuild_model()?;
+        self.replies_survive(power)?;
+        let full = fold(&self.journal)?;
+        if nothing_lost {
+            ensure!(
+                *self.kernel.state() == full,
+                "live state differs from the folded facts"
+            );
+        }
+        self.kernel = self.restore(kept)?;
+        ensure!(
+            *self.kernel.state() == full,
+            "snapshot and tail differ from all facts folded"
+        );
+        (self.written, self.durable) = (kept, kept);
+        self.told = Told::default();
+        self.draining = false;
+        let lives = |key: &(TurnId, Incarnation)| LiveWorker {
+            turn: key.0,
+            incarnation: key.1,
+        };
+        let workers: Vec<_> = self.workers.keys().map(lives).collect();
+        self.feed(Event::Recovered { workers })?;
+        for (uid, profile) in self.desired.clone() {
+            self.feed(Event::Apply(crate::InstanceSpec { uid, profile }))?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, kept: usize) -> Result<Kernel, String> {
+        let usable = self.snapshot.take().filter(|(at, _)| *at <= kept);
+        let (from, snapshot) = usable.unwrap_or((0, Snapshot::of(&State::default())));
+        let as_text = self.random.chance(20);
+        let snapshot = if as_text {
+            through_json(&snapshot)?
+        } else {
+            snapshot
+        };
+        let mut kernel = Kernel::restore(snapshot, self.limits.clone())
+            .map_err(|error| format!("{error} (this is {FORMAT})"))?;
+        for fact in &self.journal[from..] {
+            let applied = if as_text {
+                kernel.apply(&through_json(fact)?)
+            } else {
+                kernel.apply(fact)
+            };
+            applied.map_err(|error| error.to_string())?;
+        }
+        Ok(kernel)
+    }
+
+    fn rebuild_model(&mut self) -> Check {
+        self.model = Model::default();
+        for fact in &self.journal {
+            self.model.fact(fact)?;
+        }
+        self.keys
+            .retain(|call, _| self.model.calls.contains_key(call));
+        Ok(())
+    }
+
+    /// What anybody was told is still in the journal: after the end of the machine what had
+    /// to be durable, after the end of the process everything.
+    fn replies_survive(&mut self, power: bool) -> Check {
+        if power {
+            self.replies.retain(|(_, _, class)| *class == Class::Effect);
+        }
+        for (call, answer, _) in &self.replies {
+            self.model
+                .answer_is_recorded(*call, answer, Barrier::Durable)
+                .map_err(|lost| format!("lost: {lost}"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn live_equals_folded(&self) -> Check {
+        ensure!(
+            *self.kernel.state() == fold(&self.journal)?,
+            "live state differs from the folded facts"
+        );
+        Ok(())
+    }
+
+    /// A driver's end, remembered to compare with what is charged.
+    pub(super) fn finish(&mut self, call: CallId, finish: crate::Finish, usage: Usage) -> Check {
+        let before = self
+            .model
+            .calls
+            .get(&call)
+            .is_some_and(|row| row.ended.is_none());
+        self.feed(Event::Finished {
+            call,
+            finish,
+            usage,
+        })?;
+        let ended = self
+            .model
+            .calls
+            .get(&call)
+            .and_then(|row| row.ended.clone());
+        if before && let Some((outcome, charged, _)) = ended {
+            let expected = outcome != Outcome::Unknown;
+            ensure!(
+                !expected || charged == usage,
+                "call {call} used {usage:?}, charged {charged:?}"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn fold(facts: &[Fact]) -> Result<State, String> {
+    let mut state = State::default();
+    for fact in facts {
+        state.apply(fact).map_err(|error| error.to_string())?;
+    }
+    Ok(state)
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> Result<T, String> {
+    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+}
