@@ -1,3 +1,51 @@
-//! aion-worker
+//! `aion-worker`: one confined process that runs one turn of one program.
+//!
+//! It shuts itself in before it reads anything, waits at its gate, reads the boot document, runs, and ends.
+//! What may not enter: a resource, a configuration file, a second turn. Everything with an effect is a
+//! syscall. Exit codes are those of [`aion_launcher::exit`].
 
-fn main() {}
+mod declarative;
+mod syscalls;
+mod turn;
+
+use std::process::ExitCode;
+
+use aion_launcher::{Held, HoldError, exit, hold};
+use tokio::runtime;
+
+fn main() -> ExitCode {
+    // Before anything else, on the only thread: see [`hold`].
+    let held = match hold() {
+        Ok(held) => held,
+        Err(error) => {
+            eprintln!("{error}");
+            return code(match error {
+                HoldError::GateClosed => exit::GATE_CLOSED,
+                HoldError::NoLauncher(_) => exit::USAGE,
+                HoldError::NotTold(_) => exit::SANDBOX,
+            });
+        }
+    };
+    match run(&held) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ended) => {
+            eprintln!("{ended}");
+            held.note(&ended.to_string());
+            code(ended.code())
+        }
+    }
+}
+
+fn run(held: &Held) -> Result<(), turn::Ended> {
+    let boot = turn::read_boot(held)?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(turn::Ended::Runtime)?;
+    runtime.block_on(turn::run(boot, held))
+}
+
+fn code(code: i32) -> ExitCode {
+    // Codes are below 128 by their table; another would be a fault of ours.
+    ExitCode::from(u8::try_from(code).unwrap_or(exit::INTERNAL as u8))
+}

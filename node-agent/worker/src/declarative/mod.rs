@@ -1,1 +1,283 @@
 //! The declarative runtime: a turn of an agent that is instructions, not code.
+//!
+//! Documents are brought into memory ([`knowledge`]), the question is recalled, and either a model answers,
+//! with tools ([`conversation`], [`toolbox`]), or what was recalled is quoted ([`quote`]). Every effect is a
+//! syscall; the loop is bounded in steps by its own count, in tokens and time by the kernel.
+
+mod conversation;
+mod knowledge;
+mod passage;
+mod quote;
+mod toolbox;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use aion_abi::boot::{Declarative, Input, WithoutModel};
+use aion_abi::code::Code;
+use aion_abi::problem::Problem;
+use aion_abi::syscall::agent::{MessageKind, MessageRequest, MessageResponse};
+use aion_abi::syscall::memory::{
+    Hit, Item, RecallRequest, RecallResponse, RememberRequest, RememberResponse,
+};
+use aion_abi::syscall::model::{ChatEvent, ChatRequest, Finish, ToolUse};
+use aion_abi::syscall::{Syscall, tool};
+
+use crate::syscalls::{Chat, Syscalls};
+use conversation::{Conversation, Next};
+use toolbox::Toolbox;
+
+/// So many passages are recalled for a question.
+const RECALLED: u32 = 8;
+/// The collection of earlier questions and answers.
+const EXCHANGES: &str = "exchanges";
+/// Text of an answer is passed on when so much has come together.
+const DELTA: usize = 64;
+/// An exchange is remembered up to this length.
+const MAX_EXCHANGE: usize = 16 * 1024;
+
+/// Runs one turn; its answer goes out as `agent.message`.
+///
+/// # Errors
+/// What ended the turn without an answer.
+pub(crate) async fn run(
+    program: &Declarative,
+    input: &Input,
+    syscalls: &impl Syscalls,
+) -> Result<(), Problem> {
+    for mount in &program.knowledge {
+        refresh(syscalls, mount).await?;
+    }
+    let recalled = recall(program, input, syscalls).await?;
+    let answer = if program.has_model {
+        match converse(program, input, &recalled, syscalls).await {
+            Err(problem) if quotes_instead(program, &problem) => {
+                say(
+                    syscalls,
+                    MessageKind::Progress,
+                    format!("{problem}; quoting instead"),
+                )
+                .await?;
+                quote::answer(&recalled, &program.knowledge)
+            }
+            answer => answer?,
+        }
+    } else {
+        match program.without_model {
+            WithoutModel::Quote => quote::answer(&recalled, &program.knowledge),
+            WithoutModel::Refuse => {
+                return Err(
+                    Problem::new(Code::NotFound, "this agent has no model to answer with")
+                        .remedy("name one under spec.model.use, or set spec.withoutModel: quote"),
+                );
+            }
+        }
+    };
+    if program.has_memory && program.has_model {
+        remember(syscalls, &input.text, &answer).await?;
+    }
+    say(syscalls, MessageKind::Final, answer).await
+}
+
+/// Says `text` to whoever asked.
+pub(crate) async fn say(
+    syscalls: &impl Syscalls,
+    kind: MessageKind,
+    text: String,
+) -> Result<(), Problem> {
+    let request = MessageRequest {
+        text,
+        kind,
+        problem: None,
+    };
+    let _: MessageResponse = syscalls.call(Syscall::AgentMessage, &request).await?;
+    Ok(())
+}
+
+async fn refresh<S: Syscalls>(syscalls: &S, mount: &str) -> Result<(), Problem> {
+    let report = knowledge::refresh(
+        syscalls,
+        mount,
+        async |syscalls: &S, number, total, path: &str| {
+            say(
+                syscalls,
+                MessageKind::Progress,
+                format!("reading {mount}/{path} ({number} of {total})"),
+            )
+            .await
+        },
+    )
+    .await?;
+    if !report.skipped.is_empty() {
+        let named: Vec<String> = report
+            .skipped
+            .iter()
+            .take(3)
+            .map(|(path, why)| format!("{path} ({why})"))
+            .collect();
+        let more = report.skipped.len().saturating_sub(3);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let text = format!("left out of {mount}: {}{more}", named.join(", "));
+        say(syscalls, MessageKind::Progress, text).await?;
+    }
+    Ok(())
+}
+
+/// Whether `problem` means that no model can be had now, and the agent says what to do then.
+fn quotes_instead(program: &Declarative, problem: &Problem) -> bool {
+    program.without_model == WithoutModel::Quote
+        && matches!(
+            problem.code,
+            Code::Unreachable
+                | Code::Offline
+                | Code::NotFound
+                | Code::UpstreamFailed
+                | Code::DeadlineExceeded
+        )
+}
+
+async fn recall(
+    program: &Declarative,
+    input: &Input,
+    syscalls: &impl Syscalls,
+) -> Result<Vec<Hit>, Problem> {
+    if !program.has_memory || input.text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let collection = if program.knowledge.is_empty() {
+        EXCHANGES
+    } else {
+        knowledge::PASSAGES
+    };
+    let request = RecallRequest {
+        query: input.text.clone(),
+        k: RECALLED,
+        collection: Some(collection.to_owned()),
+        attributes: BTreeMap::new(),
+        offset: 0,
+    };
+    let answer: RecallResponse = syscalls.call(Syscall::MemoryRecall, &request).await?;
+    if let Some(why) = answer.degraded {
+        say(
+            syscalls,
+            MessageKind::Progress,
+            format!("searched by words only: {why}"),
+        )
+        .await?;
+    }
+    Ok(answer.hits)
+}
+
+async fn remember(syscalls: &impl Syscalls, asked: &str, answer: &str) -> Result<(), Problem> {
+    let mut text = format!("Asked: {asked}\nAnswered: {answer}");
+    text.truncate(text.floor_char_boundary(MAX_EXCHANGE));
+    let item = Item {
+        id: None,
+        text,
+        collection: EXCHANGES.to_owned(),
+        attributes: BTreeMap::new(),
+    };
+    let request = RememberRequest { items: vec![item] };
+    let _: RememberResponse = syscalls.call(Syscall::MemoryRemember, &request).await?;
+    Ok(())
+}
+
+async fn converse(
+    program: &Declarative,
+    input: &Input,
+    recalled: &[Hit],
+    syscalls: &impl Syscalls,
+) -> Result<String, Problem> {
+    let toolbox = Toolbox::new(program, tools(program, syscalls).await?);
+    let mut conversation = Conversation::new(program, toolbox.specs().to_vec(), recalled, input);
+    let mut next = conversation.ask();
+    loop {
+        next = match next {
+            Next::Chat(request) => {
+                let (text, tool_calls, finish) = chat(syscalls, &request).await?;
+                conversation.model_answered(text, tool_calls, finish)
+            }
+            Next::Tools(asked) => {
+                let mut results = Vec::with_capacity(asked.len());
+                for call in asked {
+                    say(
+                        syscalls,
+                        MessageKind::Progress,
+                        format!("calling {}", call.name),
+                    )
+                    .await?;
+                    let result = toolbox.call(syscalls, &call).await?;
+                    results.push((call.id, result));
+                }
+                conversation.tools_answered(results)
+            }
+            Next::Answer(text) => return Ok(text),
+            Next::OutOfSteps(steps) => {
+                return Err(Problem::new(
+                    Code::QuotaExceeded,
+                    format!("no answer after {steps} steps of the model"),
+                )
+                .remedy("ask for less at a time, or raise spec.limits.maxSteps"));
+            }
+        };
+    }
+}
+
+async fn tools(
+    program: &Declarative,
+    syscalls: &impl Syscalls,
+) -> Result<Vec<tool::ToolSpec>, Problem> {
+    if !program.has_tools {
+        return Ok(Vec::new());
+    }
+    let list: tool::ListResponse = syscalls
+        .call(Syscall::ToolList, &tool::ListRequest {})
+        .await?;
+    for missing in &list.unavailable {
+        let text = format!(
+            "the tool {} cannot be used: {}",
+            missing.tool, missing.reason
+        );
+        say(syscalls, MessageKind::Progress, text).await?;
+    }
+    Ok(list.tools)
+}
+
+/// One completion; its text goes out as it arrives.
+async fn chat(
+    syscalls: &impl Syscalls,
+    request: &ChatRequest,
+) -> Result<(String, Vec<ToolUse>, Finish), Problem> {
+    let mut stream = syscalls.chat(request).await?;
+    let (mut text, mut told, mut tool_calls) = (String::new(), 0, Vec::new());
+    while let Some(event) = stream.next().await {
+        match event {
+            ChatEvent::Start { .. } => {}
+            ChatEvent::Delta { text: more } => {
+                text.push_str(&more);
+                if text.len() - told >= DELTA {
+                    say(syscalls, MessageKind::Delta, text[told..].to_owned()).await?;
+                    told = text.len();
+                }
+            }
+            ChatEvent::ToolCall(call) => tool_calls.push(call),
+            ChatEvent::End { finish, .. } => {
+                if told < text.len() {
+                    say(syscalls, MessageKind::Delta, text[told..].to_owned()).await?;
+                }
+                return Ok((text, tool_calls, finish));
+            }
+            ChatEvent::Error(problem) => return Err(problem),
+        }
+    }
+    Err(Problem::new(
+        Code::OutcomeUnknown,
+        "the model's answer ended without its end",
+    ))
+}

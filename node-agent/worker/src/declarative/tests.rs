@@ -1,0 +1,347 @@
+//! Whole turns against a kernel made of maps and a scripted model.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use aion_abi::syscall::fs::{self, Entry, EntryKind};
+use aion_abi::syscall::memory::{self, ForgetRequest, ForgetResponse, Method};
+use aion_abi::syscall::model::{Role, Usage};
+use base64::Engine as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Answers like the kernel would; keeps what was asked of it.
+#[derive(Default)]
+struct Kernel {
+    files: RefCell<BTreeMap<String, (String, u64)>>,
+    items: RefCell<Vec<Item>>,
+    model: RefCell<VecDeque<Result<Vec<ChatEvent>, Problem>>>,
+    said: RefCell<Vec<MessageRequest>>,
+    asked: RefCell<Vec<ChatRequest>>,
+    calls: RefCell<Vec<Syscall>>,
+}
+
+struct Script(VecDeque<ChatEvent>);
+
+impl Chat for Script {
+    async fn next(&mut self) -> Option<ChatEvent> {
+        self.0.pop_front()
+    }
+}
+
+impl Syscalls for Kernel {
+    type Chat = Script;
+
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        syscall: Syscall,
+        request: &Q,
+    ) -> Result<A, Problem> {
+        self.calls.borrow_mut().push(syscall);
+        let request = serde_json::to_value(request).unwrap();
+        self.answer(syscall, request)
+            .map(|answer| serde_json::from_value(answer).unwrap())
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<Script, Problem> {
+        self.asked.borrow_mut().push(request.clone());
+        self.model
+            .borrow_mut()
+            .pop_front()
+            .unwrap()
+            .map(|events| Script(events.into()))
+    }
+}
+
+impl Kernel {
+    fn answer(&self, syscall: Syscall, request: Value) -> Result<Value, Problem> {
+        Ok(match syscall {
+            Syscall::AgentMessage => {
+                self.said
+                    .borrow_mut()
+                    .push(serde_json::from_value(request).unwrap());
+                json!({})
+            }
+            Syscall::FsList => {
+                let files = self.files.borrow();
+                let entries = files.iter().map(|(path, (text, modified_ms))| Entry {
+                    path: path.clone(),
+                    kind: EntryKind::File,
+                    size: text.len() as u64,
+                    modified_ms: *modified_ms,
+                });
+                json!({"entries": entries.collect::<Vec<_>>(), "more": false})
+            }
+            Syscall::FsRead => {
+                let request: fs::ReadRequest = serde_json::from_value(request).unwrap();
+                let (text, modified_ms) = self.files.borrow()[&request.path].clone();
+                let rest = text
+                    .as_bytes()
+                    .get(request.offset as usize..)
+                    .unwrap_or_default();
+                let data = base64::engine::general_purpose::STANDARD.encode(rest);
+                json!({"data": data, "size": text.len(), "modifiedMs": modified_ms})
+            }
+            Syscall::MemoryRemember => {
+                let request: RememberRequest = serde_json::from_value(request).unwrap();
+                let ids: Vec<String> = request.items.iter().map(|_| "id".to_owned()).collect();
+                self.items.borrow_mut().extend(request.items);
+                json!({"ids": ids})
+            }
+            Syscall::MemoryForget => {
+                let ForgetRequest::Collection {
+                    collection,
+                    attributes,
+                } = serde_json::from_value(request).unwrap()
+                else {
+                    panic!("only whole files are forgotten");
+                };
+                let gone = |item: &Item| {
+                    item.collection == collection
+                        && attributes
+                            .iter()
+                            .all(|(name, value)| item.attributes.get(name) == Some(value))
+                };
+                self.items.borrow_mut().retain(|item| !gone(item));
+                serde_json::to_value(ForgetResponse { forgotten: 0 }).unwrap()
+            }
+            Syscall::MemoryRecall => self.recall(serde_json::from_value(request).unwrap()),
+            Syscall::ToolList => {
+                json!({"tools": [{"name": "calendar.read", "description": "", "parameters": {}}]})
+            }
+            Syscall::ToolCall => {
+                return Err(Problem::new(Code::Denied, "calendar.read is not granted"));
+            }
+            other => panic!("{other} was not expected"),
+        })
+    }
+
+    /// Items that share a word with the query.
+    fn recall(&self, request: memory::RecallRequest) -> Value {
+        let words: Vec<String> = request
+            .query
+            .to_lowercase()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        let hits: Vec<Hit> = self
+            .items
+            .borrow()
+            .iter()
+            .filter(|item| {
+                request
+                    .collection
+                    .as_ref()
+                    .is_none_or(|wanted| *wanted == item.collection)
+            })
+            .filter(|item| {
+                words.is_empty()
+                    || words
+                        .iter()
+                        .any(|word| item.text.to_lowercase().contains(word))
+            })
+            .skip(request.offset as usize)
+            .take(request.k as usize)
+            .map(|item| Hit {
+                id: "id".to_owned(),
+                text: item.text.clone(),
+                collection: item.collection.clone(),
+                attributes: item.attributes.clone(),
+                score: 1.0,
+                stored_at_ms: 0,
+            })
+            .collect();
+        serde_json::to_value(RecallResponse {
+            hits,
+            method: Method::Lexical,
+            degraded: None,
+        })
+        .unwrap()
+    }
+
+    fn file(&self, path: &str, text: &str, modified_ms: u64) {
+        self.files
+            .borrow_mut()
+            .insert(path.to_owned(), (text.to_owned(), modified_ms));
+    }
+
+    fn model_says(&self, text: &str, tool_calls: Vec<ToolUse>) {
+        let mut events = vec![ChatEvent::Start {
+            model: "local/test".to_owned(),
+        }];
+        events.push(ChatEvent::Delta {
+            text: text.to_owned(),
+        });
+        let finish = if tool_calls.is_empty() {
+            Finish::Stop
+        } else {
+            Finish::ToolCalls
+        };
+        events.extend(tool_calls.into_iter().map(ChatEvent::ToolCall));
+        events.push(ChatEvent::End {
+            finish,
+            usage: Usage::default(),
+        });
+        self.model.borrow_mut().push_back(Ok(events));
+    }
+
+    fn final_text(&self) -> String {
+        let said = self.said.borrow();
+        let finals: Vec<_> = said
+            .iter()
+            .filter(|said| said.kind == MessageKind::Final)
+            .collect();
+        assert_eq!(finals.len(), 1, "one answer a turn");
+        finals[0].text.clone()
+    }
+
+    fn count(&self, syscall: Syscall) -> usize {
+        self.calls
+            .borrow()
+            .iter()
+            .filter(|called| **called == syscall)
+            .count()
+    }
+}
+
+fn librarian() -> Declarative {
+    Declarative {
+        without_model: WithoutModel::Quote,
+        has_memory: true,
+        knowledge: vec!["docs".to_owned()],
+        max_steps: 4,
+        ..Declarative::default()
+    }
+}
+
+fn ask(text: &str) -> Input {
+    Input {
+        text: text.to_owned(),
+        files: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn documents_are_quoted_with_their_places() {
+    let kernel = Kernel::default();
+    kernel.file("trust.md", "# Keys\nA bundle is signed.\n", 1);
+    run(&librarian(), &ask("signed"), &kernel).await.unwrap();
+    assert_eq!(
+        kernel.final_text(),
+        "docs/trust.md, lines 1-2 (Keys)\n> # Keys\n> A bundle is signed."
+    );
+}
+
+#[tokio::test]
+async fn unchanged_documents_are_not_read_again_and_changed_ones_are_replaced() {
+    let kernel = Kernel::default();
+    kernel.file("a.md", "old words", 1);
+    kernel.file("b.md", "other", 1);
+    run(&librarian(), &ask("old"), &kernel).await.unwrap();
+    let reads = kernel.count(Syscall::FsRead);
+    run_again(&kernel, "old").await;
+    assert_eq!(kernel.count(Syscall::FsRead), reads);
+
+    kernel.file("a.md", "new words", 2);
+    kernel.files.borrow_mut().remove("b.md");
+    let answer = run_again(&kernel, "words").await;
+    assert!(
+        answer.contains("new words") && !answer.contains("old words"),
+        "{answer}"
+    );
+    assert!(
+        run_again(&kernel, "other")
+            .await
+            .starts_with("Nothing in docs")
+    );
+}
+
+async fn run_again(kernel: &Kernel, text: &str) -> String {
+    kernel.said.borrow_mut().clear();
+    run(&librarian(), &ask(text), kernel).await.unwrap();
+    kernel.final_text()
+}
+
+#[tokio::test]
+async fn a_model_that_is_down_is_said_and_the_documents_are_quoted() {
+    let kernel = Kernel::default();
+    kernel.file("a.md", "the answer", 1);
+    kernel.model.borrow_mut().push_back(Err(Problem::new(
+        Code::Unreachable,
+        "local does not answer",
+    )));
+    let program = Declarative {
+        has_model: true,
+        ..librarian()
+    };
+    run(&program, &ask("answer"), &kernel).await.unwrap();
+    assert!(kernel.final_text().contains("> the answer"));
+    let said = kernel.said.borrow();
+    assert!(said.iter().any(|said| said.kind == MessageKind::Progress && said.text.contains("quoting instead")));
+}
+
+#[tokio::test]
+async fn a_refused_tool_is_told_to_the_model_and_not_to_the_person() {
+    let kernel = Kernel::default();
+    let call = ToolUse {
+        id: "1".to_owned(),
+        name: "calendar_read".to_owned(),
+        arguments: "{}".to_owned(),
+    };
+    kernel.model_says("", vec![call]);
+    kernel.model_says("I may not read it.", Vec::new());
+    let program = Declarative {
+        has_model: true,
+        has_tools: true,
+        max_steps: 4,
+        ..Declarative::default()
+    };
+    run(&program, &ask("what is on today?"), &kernel)
+        .await
+        .unwrap();
+    assert_eq!(kernel.final_text(), "I may not read it.");
+    let asked = kernel.asked.borrow();
+    let result = asked[1]
+        .messages
+        .iter()
+        .find(|message| message.role == Role::Tool)
+        .unwrap();
+    assert!(result.content.contains("denied"), "{}", result.content);
+}
+
+#[tokio::test]
+async fn without_a_model_and_without_quoting_the_turn_fails_with_a_remedy() {
+    let problem = run(&Declarative::default(), &ask("hello"), &Kernel::default())
+        .await
+        .unwrap_err();
+    assert!(
+        problem.remedy.contains("spec.model.use"),
+        "{}",
+        problem.remedy
+    );
+}
+
+#[tokio::test]
+async fn steps_are_bounded() {
+    let kernel = Kernel::default();
+    let call = ToolUse {
+        id: "1".to_owned(),
+        name: "none".to_owned(),
+        arguments: "{}".to_owned(),
+    };
+    for _ in 0..2 {
+        kernel.model_says("", vec![call.clone()]);
+    }
+    let program = Declarative {
+        has_model: true,
+        max_steps: 2,
+        ..Declarative::default()
+    };
+    let problem = run(&program, &ask("loop"), &kernel).await.unwrap_err();
+    assert_eq!(problem.code, Code::QuotaExceeded);
+    assert_eq!(kernel.asked.borrow().len(), 2);
+}

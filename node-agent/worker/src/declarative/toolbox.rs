@@ -1,0 +1,409 @@
+//! What the model may ask for: the agent's tools, and the syscalls of its mounts and memory as tools.
+//!
+//! A tool's result is text for the model. A refusal is a result too: the model hears what was refused and
+//! why, and can do something else.
+
+use std::collections::BTreeMap;
+
+use aion_abi::boot::Declarative;
+use aion_abi::code::Code;
+use aion_abi::problem::Problem;
+use aion_abi::syscall::model::{ToolSpec, ToolUse};
+use aion_abi::syscall::{Syscall, fs, memory, tool};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::syscalls::Syscalls;
+
+/// The most text of one result: more would only crowd out the conversation.
+const MAX_RESULT: usize = 32 * 1024;
+
+/// A tool by what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tool {
+    Granted(String),
+    ListFiles,
+    ReadFile,
+    WriteFile,
+    Recall,
+    Remember,
+}
+
+/// The tools of one turn.
+#[derive(Debug, Default)]
+pub(super) struct Toolbox {
+    tools: BTreeMap<String, Tool>,
+    specs: Vec<ToolSpec>,
+}
+
+impl Toolbox {
+    /// The tools that `program` and `granted` (the answer to `tool.list`) give.
+    pub(super) fn new(program: &Declarative, granted: Vec<ToolSpec>) -> Self {
+        let mut toolbox = Self::default();
+        for spec in granted {
+            let tool = Tool::Granted(spec.name.clone());
+            toolbox.add(tool, spec);
+        }
+        let mounts: Vec<&str> = program
+            .mounts
+            .iter()
+            .map(|mount| mount.name.as_str())
+            .collect();
+        let writable: Vec<&str> = program
+            .mounts
+            .iter()
+            .filter(|mount| mount.writable)
+            .map(|mount| mount.name.as_str())
+            .collect();
+        if !mounts.is_empty() {
+            toolbox.built_in(Tool::ListFiles, "files_list", "Lists a folder of a mount.", json!({
+                "mount": {"type": "string", "enum": mounts},
+                "path": {"type": "string", "description": "folder within the mount; empty for all of it"},
+            }), &["mount"]);
+            toolbox.built_in(
+                Tool::ReadFile,
+                "files_read",
+                "Reads a text file of a mount.",
+                json!({
+                    "mount": {"type": "string", "enum": mounts},
+                    "path": {"type": "string"},
+                    "offset": {"type": "integer", "minimum": 0, "description": "first byte"},
+                }),
+                &["mount", "path"],
+            );
+        }
+        if !writable.is_empty() {
+            toolbox.built_in(
+                Tool::WriteFile,
+                "files_write",
+                "Writes a text file of a mount, replacing it.",
+                json!({
+                    "mount": {"type": "string", "enum": writable},
+                    "path": {"type": "string"},
+                    "text": {"type": "string"},
+                }),
+                &["mount", "path", "text"],
+            );
+        }
+        if program.has_memory {
+            toolbox.built_in(
+                Tool::Recall,
+                "memory_recall",
+                "Searches what you remember.",
+                json!({
+                    "query": {"type": "string"},
+                }),
+                &["query"],
+            );
+            toolbox.built_in(
+                Tool::Remember,
+                "memory_remember",
+                "Remembers a fact for later.",
+                json!({
+                    "text": {"type": "string"},
+                }),
+                &["text"],
+            );
+        }
+        toolbox
+    }
+
+    /// As they are offered to the model.
+    pub(super) fn specs(&self) -> &[ToolSpec] {
+        &self.specs
+    }
+
+    /// Does what the model asked for.
+    ///
+    /// # Errors
+    /// Only what ends the turn; every other refusal is the result's text.
+    pub(super) async fn call(
+        &self,
+        syscalls: &impl Syscalls,
+        asked: &ToolUse,
+    ) -> Result<String, Problem> {
+        let result = match self.tools.get(&asked.name) {
+            Some(tool) => dispatch(syscalls, tool, &asked.arguments).await,
+            None => Err(
+                Problem::new(Code::NotFound, format!("there is no tool {:?}", asked.name))
+                    .remedy("use one of the tools that are offered"),
+            ),
+        };
+        match result {
+            Ok(text) => Ok(bounded(text)),
+            Err(problem) if ends_the_turn(problem.code) => Err(problem),
+            Err(problem) => Ok(format!("error: {problem}. {}", problem.remedy)),
+        }
+    }
+
+    fn built_in(
+        &mut self,
+        tool: Tool,
+        name: &str,
+        description: &str,
+        properties: Value,
+        required: &[&str],
+    ) {
+        let parameters = json!({"type": "object", "properties": properties, "required": required});
+        self.add(
+            tool,
+            ToolSpec {
+                name: name.to_owned(),
+                description: description.to_owned(),
+                parameters,
+            },
+        );
+    }
+
+    /// Endpoints take letters, digits, `_` and `-` in a tool's name, 64 at most; ours have dots.
+    fn add(&mut self, tool: Tool, mut spec: ToolSpec) {
+        let mut name: String = spec
+            .name
+            .chars()
+            .map(|char| {
+                if char.is_ascii_alphanumeric() || char == '-' {
+                    char
+                } else {
+                    '_'
+                }
+            })
+            .take(60)
+            .collect();
+        let plain = name.clone();
+        let mut number = 2;
+        while self.tools.contains_key(&name) {
+            name = format!("{plain}_{number}");
+            number += 1;
+        }
+        self.tools.insert(name.clone(), tool);
+        spec.name = name;
+        self.specs.push(spec);
+    }
+}
+
+fn ends_the_turn(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotRunning | Code::Cancelled | Code::BadSignature | Code::Replayed | Code::Stale
+    )
+}
+
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_RESULT {
+        text.truncate(text.floor_char_boundary(MAX_RESULT));
+        text.push_str("\n[cut: the rest is too long]");
+    }
+    text
+}
+
+fn parse<T: DeserializeOwned>(arguments: &str) -> Result<T, Problem> {
+    // A tool without arguments is called with "" by some models.
+    let text = if arguments.trim().is_empty() {
+        "{}"
+    } else {
+        arguments
+    };
+    serde_json::from_str(text).map_err(|error| {
+        Problem::new(
+            Code::BadRequest,
+            format!("the arguments are not what the tool takes: {error}"),
+        )
+    })
+}
+
+#[derive(Deserialize)]
+struct FileArguments {
+    mount: String,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct MemoryArguments {
+    #[serde(default)]
+    query: String,
+    #[serde(default)]
+    text: String,
+}
+
+async fn dispatch(
+    syscalls: &impl Syscalls,
+    tool: &Tool,
+    arguments: &str,
+) -> Result<String, Problem> {
+    match tool {
+        Tool::Granted(name) => {
+            let request = tool::CallRequest {
+                name: name.clone(),
+                arguments: parse(arguments)?,
+            };
+            let answer: tool::CallResponse = syscalls.call(Syscall::ToolCall, &request).await?;
+            Ok(match answer.is_error {
+                true => format!("error: {}", answer.text),
+                false => answer.text,
+            })
+        }
+        Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
+        Tool::ReadFile => read_file(syscalls, parse(arguments)?).await,
+        Tool::WriteFile => {
+            let FileArguments {
+                mount, path, text, ..
+            } = parse(arguments)?;
+            let data = BASE64.encode(text);
+            let request = fs::WriteRequest {
+                mount,
+                path,
+                data,
+                mode: fs::WriteMode::Replace,
+            };
+            let answer: fs::WriteResponse = syscalls.call(Syscall::FsWrite, &request).await?;
+            Ok(format!("written, {} bytes", answer.size))
+        }
+        Tool::Recall => {
+            let MemoryArguments { query, .. } = parse(arguments)?;
+            let request = memory::RecallRequest {
+                query,
+                k: 8,
+                collection: None,
+                attributes: BTreeMap::new(),
+                offset: 0,
+            };
+            let answer: memory::RecallResponse =
+                syscalls.call(Syscall::MemoryRecall, &request).await?;
+            Ok(match answer.hits.is_empty() {
+                true => "nothing found".to_owned(),
+                false => answer
+                    .hits
+                    .into_iter()
+                    .map(|hit| hit.text)
+                    .collect::<Vec<_>>()
+                    .join("\n\n"),
+            })
+        }
+        Tool::Remember => {
+            let MemoryArguments { text, .. } = parse(arguments)?;
+            let item = memory::Item {
+                id: None,
+                text,
+                collection: "facts".to_owned(),
+                attributes: BTreeMap::new(),
+            };
+            let request = memory::RememberRequest { items: vec![item] };
+            let _: memory::RememberResponse =
+                syscalls.call(Syscall::MemoryRemember, &request).await?;
+            Ok("remembered".to_owned())
+        }
+    }
+}
+
+async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Result<String, Problem> {
+    let request = fs::ListRequest {
+        mount: arguments.mount,
+        path: arguments.path,
+        recursive: false,
+        after: None,
+        limit: fs::MAX_ENTRIES,
+    };
+    let page: fs::ListResponse = syscalls.call(Syscall::FsList, &request).await?;
+    let mut lines: Vec<String> = page
+        .entries
+        .iter()
+        .map(|entry| match entry.kind {
+            fs::EntryKind::File => format!("{} ({} bytes)", entry.path, entry.size),
+            fs::EntryKind::Folder => format!("{}/", entry.path),
+        })
+        .collect();
+    if page.more {
+        lines.push("[more files follow]".to_owned());
+    }
+    Ok(lines.join("\n"))
+}
+
+async fn read_file(syscalls: &impl Syscalls, arguments: FileArguments) -> Result<String, Problem> {
+    let offset = arguments.offset;
+    let request = fs::ReadRequest {
+        mount: arguments.mount,
+        path: arguments.path,
+        offset,
+        length: MAX_RESULT as u32 - 1024,
+    };
+    let part: fs::ReadResponse = syscalls.call(Syscall::FsRead, &request).await?;
+    let data = BASE64.decode(&part.data).map_err(|error| {
+        Problem::new(
+            Code::Internal,
+            format!("the node's data is not base64: {error}"),
+        )
+    })?;
+    let end = offset + data.len() as u64;
+    let mut text = String::from_utf8_lossy(&data).into_owned();
+    if end < part.size {
+        text.push_str(&format!(
+            "\n[{} of {} bytes; go on at offset {end}]",
+            data.len(),
+            part.size
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_endpoints_take_and_stay_apart() {
+        let spec = |name: &str| ToolSpec {
+            name: name.to_owned(),
+            description: String::new(),
+            parameters: json!({}),
+        };
+        let toolbox = Toolbox::new(
+            &Declarative::default(),
+            vec![
+                spec("calendar.read"),
+                spec("calendar_read"),
+                spec(&"x".repeat(80)),
+            ],
+        );
+        let names: Vec<&str> = toolbox
+            .specs()
+            .iter()
+            .map(|spec| spec.name.as_str())
+            .collect();
+        assert_eq!(names, ["calendar_read", "calendar_read_2", &"x".repeat(60)]);
+        assert_eq!(
+            toolbox.tools["calendar_read_2"],
+            Tool::Granted("calendar_read".to_owned())
+        );
+    }
+
+    #[test]
+    fn only_what_the_program_has_is_offered() {
+        let bare = Toolbox::new(&Declarative::default(), Vec::new());
+        assert!(bare.specs().is_empty());
+        let mount = aion_abi::boot::Mount {
+            name: "notes".to_owned(),
+            writable: false,
+        };
+        let reader = Toolbox::new(
+            &Declarative {
+                mounts: vec![mount],
+                ..Declarative::default()
+            },
+            Vec::new(),
+        );
+        let names: Vec<&str> = reader
+            .specs()
+            .iter()
+            .map(|spec| spec.name.as_str())
+            .collect();
+        assert_eq!(names, ["files_list", "files_read"]);
+    }
+}

@@ -1,0 +1,273 @@
+//! The real [`Syscalls`]: signs each request with the run's key and sends it over the run's socket.
+//!
+//! The daemon may be killed and come back while a turn runs. So a lost connection is opened again, with
+//! growing pauses, for as long as the turn has time; every effect carries an idempotency key, and a second
+//! try gets the recorded outcome instead of a second effect. After a restart the daemon calls earlier
+//! timestamps stale: then the request is signed anew.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aion_abi::canonical::{CanonicalRequest, body_digest};
+use aion_abi::code::Code;
+use aion_abi::headers;
+use aion_abi::problem::Problem;
+use aion_abi::signing::Key;
+use aion_abi::syscall::Syscall;
+use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::connection::{Connection, Lost, read};
+use super::sse::Decoder;
+use super::{Chat, Syscalls};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection to the kernel, for one run.
+pub(crate) struct Client {
+    socket: PathBuf,
+    key: Key,
+    incarnation: u32,
+    /// The last counter used.
+    counter: Cell<u64>,
+    /// Effects so far; makes idempotency keys.
+    effects: Cell<u64>,
+    /// When the turn is over and another try is in vain.
+    until: Instant,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Client {
+    /// A client of the run `incarnation`, whose turn ends at `until`.
+    pub(crate) fn new(socket: PathBuf, key: Key, incarnation: u32, until: Instant) -> Self {
+        Self {
+            socket,
+            key,
+            incarnation,
+            counter: Cell::new(0),
+            effects: Cell::new(0),
+            until,
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// Sends raw JSON, for a program that is not ours; gives status and body as they came.
+    pub(crate) async fn raw(&self, syscall: Syscall, body: Bytes) -> Result<Bytes, Problem> {
+        let value: serde_json::Value = self.exchange(syscall, body).await?;
+        serde_json::to_vec(&value)
+            .map(Bytes::from)
+            .map_err(|error| Problem::new(Code::Internal, error.to_string()))
+    }
+
+    async fn exchange<A: DeserializeOwned>(
+        &self,
+        syscall: Syscall,
+        body: Bytes,
+    ) -> Result<A, Problem> {
+        let effect = self.effect_key(syscall);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (wait, problem) = match self.attempt(syscall, &body, effect.as_deref()).await {
+                Ok(Err(problem)) if problem.code == Code::Stale => (pause, problem),
+                Ok(Err(problem)) if problem.code == Code::Overloaded => {
+                    let named = problem.retry_after_ms.map(Duration::from_millis);
+                    (named.unwrap_or(pause), problem)
+                }
+                Ok(answer) => return answer,
+                Err(lost) => (pause, unreachable(&lost)),
+            };
+            if Instant::now() + wait >= self.until {
+                return Err(problem);
+            }
+            sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempt<A: DeserializeOwned>(
+        &self,
+        syscall: Syscall,
+        body: &Bytes,
+        effect: Option<&str>,
+    ) -> Result<Result<A, Problem>, Lost> {
+        let mut held = self.connection.lock().await;
+        let mut connection = match held.take().filter(Connection::is_open) {
+            Some(connection) => connection,
+            None => Connection::open(&self.socket).await?,
+        };
+        let response = connection.send(self.sign(syscall, body, effect)?).await?;
+        let answer = read(response).await?;
+        *held = Some(connection);
+        Ok(answer)
+    }
+
+    /// Names an effect once for all its tries; the run's number keeps it apart from earlier runs'.
+    fn effect_key(&self, syscall: Syscall) -> Option<String> {
+        use Syscall::{FsList, FsRead, MemoryRecall, SysNull, ToolList};
+        if matches!(syscall, SysNull | ToolList | MemoryRecall | FsRead | FsList) {
+            return None;
+        }
+        self.effects.set(self.effects.get() + 1);
+        Some(format!("r{}-e{}", self.incarnation, self.effects.get()))
+    }
+
+    fn sign(
+        &self,
+        syscall: Syscall,
+        body: &Bytes,
+        effect: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, Lost> {
+        self.counter.set(self.counter.get() + 1);
+        let timestamp_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64);
+        let signature = self.key.sign(&CanonicalRequest {
+            method: "POST",
+            path: syscall.path(),
+            timestamp_ms,
+            counter: self.counter.get(),
+            idempotency_key: effect,
+            deadline_ms: None,
+            body_digest: body_digest(body),
+        });
+        let mut request = Request::post(syscall.path())
+            .header("host", "aion")
+            .header("content-type", "application/json")
+            .header(headers::TIMESTAMP, timestamp_ms)
+            .header(headers::COUNTER, self.counter.get())
+            .header(headers::SIGNATURE, signature);
+        if let Some(effect) = effect {
+            request = request.header(headers::IDEMPOTENCY_KEY, effect);
+        }
+        request
+            .body(Full::new(body.clone()))
+            .map_err(|error| Lost(error.to_string()))
+    }
+
+    async fn open_chat(
+        &self,
+        body: &Bytes,
+        effect: Option<&str>,
+    ) -> Result<Result<Response<Incoming>, Problem>, Lost> {
+        // A connection of its own: other syscalls go on while the answer streams.
+        let mut connection = Connection::open(&self.socket).await?;
+        let request = self.sign(Syscall::ModelChat, body, effect)?;
+        let response = connection.send(request).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(Ok(response));
+        }
+        Ok(Err(read::<serde_json::Value>(response)
+            .await?
+            .err()
+            .unwrap_or_else(|| {
+                Problem::new(Code::Internal, "the node refused and gave no reason")
+            })))
+    }
+}
+
+impl Syscalls for Client {
+    type Chat = ChatStream;
+
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        syscall: Syscall,
+        request: &Q,
+    ) -> Result<A, Problem> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+        self.exchange(syscall, body.into()).await
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<ChatStream, Problem> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?
+            .into();
+        let effect = self.effect_key(Syscall::ModelChat);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let problem = match self.open_chat(&body, effect.as_deref()).await {
+                Ok(Ok(response)) => return Ok(ChatStream::new(response.into_body())),
+                Ok(Err(problem)) if problem.code != Code::Stale => return Err(problem),
+                Ok(Err(stale)) => stale,
+                Err(lost) => unreachable(&lost),
+            };
+            if Instant::now() + pause >= self.until {
+                return Err(problem);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+fn unreachable(lost: &Lost) -> Problem {
+    Problem::new(Code::Unreachable, lost.to_string())
+        .remedy("look whether the node agent runs: aionctl local status")
+}
+
+/// A streamed answer.
+pub(crate) struct ChatStream {
+    body: Incoming,
+    decoder: Decoder,
+    ready: std::collections::VecDeque<Vec<u8>>,
+    over: bool,
+}
+
+impl ChatStream {
+    fn new(body: Incoming) -> Self {
+        Self {
+            body,
+            decoder: Decoder::default(),
+            ready: std::collections::VecDeque::new(),
+            over: false,
+        }
+    }
+
+    fn broken(&mut self, why: &str) -> Option<ChatEvent> {
+        self.over = true;
+        Some(ChatEvent::Error(
+            Problem::new(
+                Code::OutcomeUnknown,
+                format!("the model's answer broke off: {why}"),
+            )
+            .remedy("ask again: the tokens of the broken answer are charged"),
+        ))
+    }
+}
+
+impl Chat for ChatStream {
+    async fn next(&mut self) -> Option<ChatEvent> {
+        loop {
+            if self.over {
+                return None;
+            }
+            if let Some(data) = self.ready.pop_front() {
+                return match serde_json::from_slice(&data) {
+                    Ok(event) => {
+                        self.over = matches!(event, ChatEvent::End { .. } | ChatEvent::Error(_));
+                        Some(event)
+                    }
+                    Err(error) => self.broken(&format!("an event is not of this version: {error}")),
+                };
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.ready.extend(self.decoder.feed(bytes));
+                    }
+                }
+                Some(Err(error)) => return self.broken(&error.to_string()),
+                None => return self.broken("the node closed the connection"),
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! From the boot document to the end of the turn, and how an end is told: to the caller as the last
+//! `agent.message`, to the launcher as an exit code.
+
+use std::io;
+use std::time::Duration;
+
+use aion_abi::boot::{Boot, Program};
+use aion_abi::code::Code;
+use aion_abi::problem::Problem;
+use aion_abi::syscall::Syscall;
+use aion_abi::syscall::agent::{MessageKind, MessageRequest, MessageResponse};
+use aion_launcher::Held;
+use aion_launcher::exit;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::declarative;
+use crate::syscalls::Syscalls;
+use crate::syscalls::client::Client;
+
+/// Told a little before the kernel ends the turn, so that the reason still gets out.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Why a turn ended without an answer.
+#[derive(Debug, Error)]
+pub(crate) enum Ended {
+    /// The boot document could not be read.
+    #[error("the boot document cannot be read: {0}")]
+    BootUnreadable(#[source] io::Error),
+    /// The boot document is not of this version.
+    #[error("the boot document is not valid: {0}")]
+    BootInvalid(#[source] serde_json::Error),
+    /// No runtime.
+    #[error("the runtime cannot be made: {0}")]
+    Runtime(#[source] io::Error),
+    /// The turn took longer than it may.
+    #[error("the turn took longer than its {0} ms")]
+    Deadline(u64),
+    /// A refusal ended it.
+    #[error("{0}")]
+    Refused(#[source] Problem),
+}
+
+impl Ended {
+    /// The exit code that says this.
+    pub(crate) fn code(&self) -> i32 {
+        match self {
+            Self::BootUnreadable(_) | Self::BootInvalid(_) => exit::BOOT,
+            Self::Runtime(_) => exit::INTERNAL,
+            Self::Deadline(_) => exit::DEADLINE,
+            Self::Refused(problem) if problem.code == Code::Unreachable => exit::DAEMON_LOST,
+            Self::Refused(_) => exit::FAILED,
+        }
+    }
+}
+
+/// Reads the boot document from its descriptor.
+pub(crate) fn read_boot(held: &Held) -> Result<Boot, Ended> {
+    let bytes = zeroize::Zeroizing::new(held.read_boot().map_err(Ended::BootUnreadable)?);
+    serde_json::from_slice(&bytes).map_err(Ended::BootInvalid)
+}
+
+/// Runs the turn and tells its end.
+pub(crate) async fn run(boot: Boot, held: &Held) -> Result<(), Ended> {
+    let time = Duration::from_millis(boot.turn_ms);
+    let until = Instant::now() + time;
+    let socket = held.socket().to_owned();
+    let client = Client::new(socket, boot.key.clone(), boot.incarnation, until);
+    let program = async {
+        match &boot.program {
+            Program::Declarative(program) => declarative::run(program, &boot.input, &client).await,
+            Program::Wasm(_) => Err(Problem::new(
+                Code::Internal,
+                "this worker was built without a WASM engine",
+            )),
+        }
+    };
+    let problem = match tokio::time::timeout(time.saturating_sub(LAST_WORDS), program).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(problem)) => problem,
+        Err(_) => Problem::new(
+            Code::DeadlineExceeded,
+            format!("the turn took longer than its {} ms", boot.turn_ms),
+        )
+        .remedy("ask for less at a time, or raise spec.limits.turnSeconds"),
+    };
+    let request = MessageRequest {
+        text: problem.detail.clone(),
+        kind: MessageKind::Failed,
+        problem: Some(problem.clone()),
+    };
+    // Best effort: where the daemon does not hear it, the exit code tells.
+    let _: Result<MessageResponse, Problem> = client.call(Syscall::AgentMessage, &request).await;
+    Err(match problem.code {
+        Code::DeadlineExceeded => Ended::Deadline(boot.turn_ms),
+        _ => Ended::Refused(problem),
+    })
+}
