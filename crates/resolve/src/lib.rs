@@ -1,1 +1,3 @@
-//! aion-resolve
+//! draft
+pub mod manifest;
+pub mod problem;
