@@ -10,13 +10,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
 use self::credentials::Credentials;
-use crate::{Component, Process, StartError, component, free_port};
+use crate::{Component, Process, StartError, component, free_port, skip};
 
 /// The controllers that stand in for a cluster's own; the rest look after
 /// workloads, which nothing here runs.
@@ -80,6 +81,32 @@ impl ControlPlane {
                 }
                 result => return result,
             }
+        }
+    }
+
+    /// One control plane for all tests of a test program: with the controller-manager
+    /// and a user `alice` without rights, started by the first who asks and gone with
+    /// the program. Each test works in a namespace of its own. `None`, with the test
+    /// noted as skipped, when a component is not on this machine.
+    ///
+    /// # Panics
+    /// With the log of the component that is here and did not start.
+    #[allow(clippy::panic)]
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Result<ControlPlane, StartError>> = OnceLock::new();
+        let started = SHARED.get_or_init(|| {
+            Self::with(&ControlPlaneOptions {
+                controller_manager: true,
+                users: vec![("alice".to_owned(), Vec::new())],
+            })
+        });
+        match started {
+            Ok(running) => Some(running),
+            Err(StartError::Missing { component, why }) => {
+                skip(component, why);
+                None
+            }
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -210,7 +237,7 @@ fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartEr
         .arg(format!("--advertise-client-urls={url}"))
         .arg(format!("--listen-peer-urls={peer}"))
         .arg(format!("--initial-advertise-peer-urls={peer}"));
-    let mut etcd = Process::spawn(&command, &folder.join("etcd.log"))?;
+    let mut etcd = Process::spawn_with(&command, &folder.join("etcd.log"), folder)?;
     etcd.until_ready(BOUND, |etcd| {
         match etcd.log().contains("ready to serve client requests") {
             true => Ok(()),

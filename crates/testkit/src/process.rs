@@ -23,15 +23,15 @@ use nix::{
 
 use crate::{StartError, WaitError, until};
 
-/// `$0` is the program. Standard output first carries its pid, then nothing: the
-/// program's own output goes to the log on descriptor 2.
+/// `$0` is the folder to remove in the end, or nothing. Standard output first carries
+/// the program's pid, then nothing: its own output goes to the log on descriptor 2.
 const SUPERVISOR: &str = r#"
 exec 3<&0
-(exec 3<&- </dev/null; exec "$0" "$@" >&2) &
+(exec 3<&- </dev/null; exec "$@" >&2) &
 program=$!
 echo $program
 exec >&-
-{ read -r _ <&3; kill -9 0; } &
+{ read -r _ <&3; kill -9 $program; [ -z "$0" ] || rm -rf "$0"; kill -9 0; } 2>/dev/null &
 exec 3<&-
 wait $program
 "#;
@@ -58,6 +58,16 @@ impl Process {
     /// # Errors
     /// When the log cannot be made or the program not be started.
     pub fn spawn(command: &Command, log: &Path) -> Result<Self, StartError> {
+        Self::spawn_with(command, log, Path::new(""))
+    }
+
+    /// As [`Process::spawn`], and removes `folder` after the end: also where no
+    /// destructor runs, for a test that is killed and for a value kept in a static.
+    pub(crate) fn spawn_with(
+        command: &Command,
+        log: &Path,
+        folder: &Path,
+    ) -> Result<Self, StartError> {
         let program = Path::new(command.get_program());
         let name = program
             .file_name()
@@ -71,6 +81,7 @@ impl Process {
         shell
             .arg("-c")
             .arg(SUPERVISOR)
+            .arg(folder)
             .arg(program)
             .args(command.get_args());
         for (key, value) in command.get_envs() {

@@ -72,7 +72,8 @@ impl Registry {
                     .arg(accounts)
             }
         };
-        let mut process = Process::spawn(&command, &folder.path().join("registry.log"))?;
+        let mut process =
+            Process::spawn_with(&command, &folder.path().join("registry.log"), folder.path())?;
         let address = process.until_ready(BOUND, |process| {
             listening_on(&process.log()).ok_or_else(|| "it does not listen yet".to_owned())
         })?;

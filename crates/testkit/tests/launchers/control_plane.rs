@@ -80,26 +80,58 @@ fn a_token_bound_to_a_node_says_the_node_to_the_api_server() {
 }
 
 #[test]
-fn with_the_controller_manager_a_deleted_namespace_is_gone() {
-    let options = ControlPlaneOptions {
-        controller_manager: true,
-        ..ControlPlaneOptions::default()
-    };
-    let Some(cluster) = or_skip(ControlPlane::with(&options)) else {
+fn on_the_shared_one_a_deleted_namespace_is_gone() {
+    let Some(cluster) = ControlPlane::shared() else {
         return;
     };
     cluster
         .kubectl(&["create", "namespace", "short-lived"])
         .unwrap();
-    let owned = json!({
+    let content = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "content", "namespace": "short-lived"},
     });
-    cluster.apply(&owned.to_string()).unwrap();
+    cluster.apply(&content.to_string()).unwrap();
     cluster
         .kubectl(&["delete", "namespace", "short-lived", "--timeout=120s"])
         .unwrap();
     cluster
         .kubectl(&["get", "namespace", "short-lived"])
         .expect_err("it is deleted");
+}
+
+#[test]
+fn on_the_shared_one_what_an_owner_owns_is_deleted_with_it() {
+    let Some(cluster) = ControlPlane::shared() else {
+        return;
+    };
+    cluster.kubectl(&["create", "namespace", "owners"]).unwrap();
+    let of = |name: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "owners"},
+        })
+    };
+    cluster.apply(&of("owner").to_string()).unwrap();
+    let get = |name: &str, path: &str| {
+        cluster.kubectl(&["-n", "owners", "get", "configmap", name, "-o", path])
+    };
+    let mut owned = of("owned");
+    owned["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "owner",
+        "uid": get("owner", "jsonpath={.metadata.uid}").unwrap(),
+    }]);
+    cluster.apply(&owned.to_string()).unwrap();
+    cluster
+        .kubectl(&["-n", "owners", "delete", "configmap", "owner"])
+        .unwrap();
+    until(
+        "the collection of what it owned",
+        Duration::from_secs(120),
+        || match get("owned", "name") {
+            Ok(_) => Err("it is still there".to_owned()),
+            Err(_) => Ok(()),
+        },
+    )
+    .unwrap();
 }
