@@ -100,6 +100,16 @@ fn the_api_crate_is_types_without_a_client() {
 }
 
 #[test]
+fn the_wire_contracts_do_no_io_and_know_no_kubernetes() {
+    let mut broken = none_of("aion-abi", IO);
+    broken.extend(none_of(
+        "aion-abi",
+        &["kube", "kube-core", "k8s-openapi", "aion-api"],
+    ));
+    none("crates/abi is what every SDK has to say again", &broken);
+}
+
+#[test]
 fn policy_and_resolve_are_pure() {
     let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
     none(

@@ -25,6 +25,24 @@ struct Source {
 }
 
 impl Source {
+    /// The modules that it compiles for tests only, as paths without an extension.
+    fn test_modules(&self) -> Vec<String> {
+        let path = Path::new(&self.path);
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        let folder = match stem.as_ref() {
+            "lib" | "main" | "mod" => path.parent().unwrap().to_owned(),
+            _ => path.with_extension(""),
+        };
+        let lines: Vec<&str> = self.text.lines().collect();
+        let declared = lines
+            .windows(2)
+            .filter(|pair| pair[0].trim() == "#[cfg(test)]");
+        declared
+            .filter_map(|pair| pair[1].trim().strip_prefix("mod ")?.strip_suffix(';'))
+            .map(|name| folder.join(name).to_string_lossy().into_owned())
+            .collect()
+    }
+
     /// Its lines with their numbers, without what is in a comment.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text
@@ -195,4 +213,39 @@ fn a_test_that_is_ignored_says_why() {
         }
     }
     none("an ignored test carries its reason", &broken);
+}
+
+#[test]
+fn no_program_knows_a_shipped_agent_by_name() {
+    let agents: Vec<String> = fs::read_dir(root().join("agents"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let sources = sources();
+    let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    let is_program = |source: &&Source| {
+        let below = |module: &String| {
+            let rest = source.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest.starts_with(['.', '/']))
+        };
+        source.path.contains("src/") && !tests.iter().any(below)
+    };
+    let mut broken = Vec::new();
+    for source in sources.iter().filter(is_program) {
+        let shipped = source
+            .code()
+            .take_while(|(_, code)| !code.contains("#[cfg(test)]"));
+        for (line, code) in shipped {
+            // Whole strings: an example in a help text may speak of one.
+            if code
+                .split('"')
+                .any(|text| agents.iter().any(|agent| agent == text))
+            {
+                broken.push(format!("{}:{line}: {}", source.path, code.trim()));
+            }
+        }
+    }
+    none("a shipped agent is one like any other", &broken);
 }
