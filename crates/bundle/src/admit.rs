@@ -104,7 +104,8 @@ impl Store {
         let stored = self.get(digest);
         if let Some(stored) = &stored {
             check_name(bundle, &stored.config)?;
-            if let Some(verdict) = self.verdict(digest, &trust.revision) {
+            let cached = self.verdict(digest, &trust.revision);
+            if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
                 return Ok(Admitted {
                     verdict,
                     cached: true,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest name, in bytes.
-pub const MAX_NAME: usize = 128;
+pub const MAX_NAME: usize = 200;
 
 /// The name of a bundle: components of lower-case letters and digits with `.`,
 /// `_`, `__` or hyphens between them, joined by `/` (the repository grammar of

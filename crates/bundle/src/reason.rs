@@ -1,86 +1,86 @@
 //! The stable names under which a refusal is told: the reason of the
 //! condition `Verified=False`, the label of a metric, the type of an event.
 //!
-//! A name in this list is never changed or given a second meaning.
+//! The resource definitions list the same names; a name is never changed or
+//! given a second meaning.
 
 use std::fmt;
 
-/// Why a bundle was not admitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[non_exhaustive]
-pub enum Reason {
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why a bundle was not admitted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name, in CamelCase.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// No signature refers to the bundle.
     Unsigned,
     /// There are signatures, none by a key that is trusted.
-    WrongKey,
+    UntrustedKey,
     /// A trusted key signed, but it is not trusted for this name or digest.
     KeyOutOfScope,
     /// What was read, or what was signed, has another digest.
     DigestMismatch,
     /// A signature by a trusted key does not fit the statement it comes with.
-    PayloadAltered,
+    BadSignature,
     /// Not in the form it claims to have.
     Malformed,
     /// Larger than the limits allow.
     TooLarge,
-    /// The signature is by a certificate, which no offline key can verify.
+    /// The signature is by a certificate, which no key can verify.
     KeylessUnsupported,
-    /// The trust set holds no key at all.
-    NothingTrusted,
-    /// Nowhere to be found.
-    NotFound,
+    /// No key is trusted at all.
+    NoTrustPolicy,
+    /// It was found nowhere.
+    BundleNotFound,
     /// No source is configured for the name.
     NoSource,
-    /// The source did not answer, or failed; a later attempt may work.
-    Unreachable,
-    /// The source refuses access.
+    /// A registry does not answer, or fails.
+    RegistryUnavailable,
+    /// A registry refuses access.
     AccessDenied,
-    /// The source is off this machine and the node is offline.
+    /// The registry is off this machine and the node is offline.
     Offline,
     /// The artifact is not a bundle of ours.
     NotABundle,
     /// The bundle carries another name than the one asked for.
     NameMismatch,
-    /// The archive holds something that is never unpacked.
-    UnsafeArchive,
+    /// The archive breaks a rule for unpacking.
+    BadArchive,
     /// The store has no room.
     NoSpace,
-    /// The store could not be read or written.
+    /// The store cannot be read or written.
     StoreFailed,
 }
 
 impl Reason {
-    /// The name, in CamelCase.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unsigned => "Unsigned",
-            Self::WrongKey => "WrongKey",
-            Self::KeyOutOfScope => "KeyOutOfScope",
-            Self::DigestMismatch => "DigestMismatch",
-            Self::PayloadAltered => "PayloadAltered",
-            Self::Malformed => "Malformed",
-            Self::TooLarge => "TooLarge",
-            Self::KeylessUnsupported => "KeylessUnsupported",
-            Self::NothingTrusted => "NothingTrusted",
-            Self::NotFound => "NotFound",
-            Self::NoSource => "NoSource",
-            Self::Unreachable => "Unreachable",
-            Self::AccessDenied => "AccessDenied",
-            Self::Offline => "Offline",
-            Self::NotABundle => "NotABundle",
-            Self::NameMismatch => "NameMismatch",
-            Self::UnsafeArchive => "UnsafeArchive",
-            Self::NoSpace => "NoSpace",
-            Self::StoreFailed => "StoreFailed",
-        }
-    }
-
-    /// Whether the same request may succeed later with nothing changed by the
-    /// user: then it is worth asking again, with backoff.
+    /// Whether the same request may succeed later with nothing changed here:
+    /// then it is worth asking again, with backoff.
     pub fn may_pass_later(self) -> bool {
         matches!(
             self,
-            Self::Unsigned | Self::NotFound | Self::Unreachable | Self::NoSpace | Self::StoreFailed
+            Self::Unsigned
+                | Self::BundleNotFound
+                | Self::RegistryUnavailable
+                | Self::NoSpace
+                | Self::StoreFailed
         )
     }
 }
@@ -88,5 +88,21 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_one_that_the_resources_list() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/src/condition.rs");
+        let listed = std::fs::read_to_string(path).unwrap();
+        for reason in Reason::ALL {
+            assert!(listed.contains(&format!("\"{reason}\"")), "{reason}");
+        }
     }
 }

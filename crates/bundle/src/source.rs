@@ -128,8 +128,8 @@ impl SourceError {
     /// The stable name of the refusal.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::NotFound { .. } => Reason::NotFound,
-            Self::Unreachable { .. } => Reason::Unreachable,
+            Self::NotFound { .. } => Reason::BundleNotFound,
+            Self::Unreachable { .. } => Reason::RegistryUnavailable,
             Self::Denied { .. } => Reason::AccessDenied,
             Self::Offline { .. } => Reason::Offline,
             Self::TooLarge { .. } => Reason::TooLarge,

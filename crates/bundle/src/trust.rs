@@ -7,13 +7,13 @@ use sigstore_crypto::VerificationKey;
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use thiserror::Error;
 
-use crate::{BundleName, Digest, NamePattern, digest};
+use crate::{BundleName, Digest, NamePattern, Verdict, digest};
 
 /// The keys trusted at one revision of whatever states the trust.
 #[derive(Clone, Debug)]
 pub struct TrustSet {
-    /// Names the state the set was made from; a verdict is good for one
-    /// revision only.
+    /// Names the state the set was made from; a verdict counts for one revision
+    /// only.
     pub revision: String,
     /// The keys; with none, nothing is trusted.
     pub keys: Vec<TrustedKey>,
@@ -44,6 +44,19 @@ enum Scope {
 pub struct TrustError {
     name: String,
     why: String,
+}
+
+impl TrustSet {
+    /// Whether a verdict of this revision still stands on a key of the set: a
+    /// caller that narrows the keys and keeps the revision gains nothing.
+    pub(crate) fn stands(&self, verdict: &Verdict, name: &BundleName) -> bool {
+        verdict.trust_revision == self.revision
+            && self.keys.iter().any(|key| {
+                key.fingerprint == verdict.signer.fingerprint
+                    && key.name == verdict.signer.key
+                    && key.covers(name, &verdict.digest)
+            })
+    }
 }
 
 impl TrustedKey {

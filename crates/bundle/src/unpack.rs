@@ -8,12 +8,12 @@
 use std::{
     collections::HashSet,
     fs,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
 
@@ -60,7 +60,7 @@ impl UnpackError {
     /// The stable name of the refusal.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Unsafe { .. } => Reason::UnsafeArchive,
+            Self::Unsafe { .. } => Reason::BadArchive,
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::Malformed(_) => Reason::Malformed,
             Self::Io { why, .. } => io_reason(why),
@@ -70,11 +70,12 @@ impl UnpackError {
 
 /// Unpacks a gzipped tar into the empty folder `into`.
 pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<(), UnpackError> {
+    let counted = Counted {
+        inner: packed,
+        count: 0,
+    };
     let bounded = Bounded {
-        inner: GzDecoder::new(Counted {
-            inner: packed,
-            count: 0,
-        }),
+        inner: GzDecoder::new(BufReader::new(counted)),
         count: 0,
         limits: *limits,
     };
@@ -109,10 +110,29 @@ pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<
             write_file(&mut entry, &target)?;
         }
     }
+    check_end(archive.into_inner()).map_err(from_archive)?;
     for folder in folders {
         sync_dir(&folder).map_err(on(&folder))?;
     }
     Ok(())
+}
+
+/// After the last entry come zeros, the checksum of the stream, and nothing
+/// that another tool might see and this one does not.
+fn check_end<R: Read>(mut rest: Bounded<R>) -> io::Result<()> {
+    let after = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    let mut piece = [0; 4096];
+    loop {
+        match rest.read(&mut piece)? {
+            0 => break,
+            n if piece[..n].iter().all(|b| *b == 0) => {}
+            _ => return after("there is more after the end of the tar"),
+        }
+    }
+    match rest.inner.into_inner().fill_buf()? {
+        [] => Ok(()),
+        _ => after("there is more after the end of the gzip stream"),
+    }
 }
 
 /// Whether the entry is a folder; neither folder nor file is refused.
@@ -210,7 +230,7 @@ impl<R: Read> Read for Counted<R> {
 
 /// Ends the stream with an error where it grows past the limits.
 struct Bounded<R> {
-    inner: GzDecoder<Counted<R>>,
+    inner: GzDecoder<BufReader<Counted<R>>>,
     count: u64,
     limits: Limits,
 }
@@ -231,7 +251,7 @@ impl<R: Read> Read for Bounded<R> {
         if self.count > self.limits.unpacked {
             return over("bytes", self.limits.unpacked);
         }
-        let packed = self.inner.get_ref().count;
+        let packed = self.inner.get_ref().get_ref().count;
         if self.count > Limits::RATIO_FROM && self.count / packed.max(1) >= self.limits.ratio {
             return over("bytes for each packed byte", self.limits.ratio);
         }
@@ -248,3 +268,6 @@ fn from_archive(error: io::Error) -> UnpackError {
         None => UnpackError::Malformed(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ pub struct Signer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Grade {
     /// By a key of the trust set.
-    Verified,
+    Signed,
     /// By the key of this machine, for what this machine built.
     LocalKey,
 }
@@ -62,7 +62,7 @@ impl Grade {
     /// The name, in CamelCase.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Verified => "Verified",
+            Self::Signed => "Signed",
             Self::LocalKey => "LocalKey",
         }
     }
@@ -158,10 +158,14 @@ mod tests {
                 key: "release".into(),
                 fingerprint: Digest::of(b"key"),
             },
-            grade: Grade::Verified,
+            grade: Grade::Signed,
             trust_revision: revision.into(),
             verified_at: Timestamp::UNIX_EPOCH,
-            passed_over: vec![PassedOver::new(Digest::of(b"s"), Reason::WrongKey, "no")],
+            passed_over: vec![PassedOver::new(
+                Digest::of(b"s"),
+                Reason::UntrustedKey,
+                "no",
+            )],
         }
     }
 

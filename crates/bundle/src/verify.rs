@@ -63,7 +63,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bundle {} {} is not verified: ", self.name, self.digest)?;
         match self.reason {
-            Reason::NothingTrusted => {
+            Reason::NoTrustPolicy => {
                 return f.write_str("no key is trusted; add one to a TrustPolicy");
             }
             Reason::Unsigned if self.passed_over.is_empty() => {
@@ -99,8 +99,8 @@ impl Fault {
             Self::Attestation(_) => Reason::Unsigned,
             Self::Malformed(_) => Reason::Malformed,
             Self::Keyless => Reason::KeylessUnsupported,
-            Self::WrongKey(_) => Reason::WrongKey,
-            Self::Altered(_) => Reason::PayloadAltered,
+            Self::WrongKey(_) => Reason::UntrustedKey,
+            Self::Altered(_) => Reason::BadSignature,
             Self::OtherDigest(..) => Reason::DigestMismatch,
             Self::OutOfScope(_) => Reason::KeyOutOfScope,
         }
@@ -156,7 +156,7 @@ pub fn verify(
         passed_over,
     };
     if trust.keys.is_empty() {
-        return Err(refuse(Reason::NothingTrusted, Vec::new()));
+        return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
     let mut faults = Vec::new();
     let mut accepted = None;
@@ -183,7 +183,7 @@ pub fn verify(
             grade: if key.is_machine() {
                 Grade::LocalKey
             } else {
-                Grade::Verified
+                Grade::Signed
             },
             trust_revision: trust.revision.clone(),
             verified_at: now,
@@ -236,4 +236,44 @@ fn examine<'t>(
 
 fn short(digest: &Digest) -> String {
     digest.hex().chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{NamePattern, SigningKey, digest, dsse};
+
+    #[test]
+    fn an_attestation_by_a_trusted_key_is_no_signature() {
+        let key = SigningKey::generate().unwrap();
+        let subject = Digest::of(b"manifest");
+        let statement = String::from_utf8(dsse::statement(&subject)).unwrap();
+        let check = |from: &str, to: &str, expect: Result<(), Reason>| {
+            let statement = statement.replace(from, to).into_bytes();
+            let signature = key.signature(&dsse::message(&statement)).unwrap();
+            let hint = digest::key_hint(&key.fingerprint());
+            let candidate = Candidate {
+                origin: subject,
+                bytes: dsse::seal(&statement, signature, hint).unwrap(),
+            };
+            let any = vec![NamePattern::any()];
+            let trust = TrustSet {
+                revision: String::new(),
+                keys: vec![TrustedKey::new("k", &key.public_pem(), any).unwrap()],
+            };
+            let name = "a".parse().unwrap();
+            let now = Timestamp::UNIX_EPOCH;
+            let outcome = verify(&name, &subject, &[candidate], &trust, now);
+            assert_eq!(outcome.map(|_| ()).map_err(|e| e.reason()), expect, "{to}");
+        };
+        check("", "", Ok(()));
+        let sbom = "https://spdx.dev/Document";
+        check(dsse::SIGN_PREDICATE, sbom, Err(Reason::Unsigned));
+        check("Statement/v1", "Statement/v0.1", Err(Reason::Malformed));
+        check("subject", "object", Err(Reason::Malformed));
+        check("sha256", "sha512", Err(Reason::Malformed));
+        check("sha256", "gitCommit", Err(Reason::DigestMismatch));
+    }
 }

@@ -1,0 +1,176 @@
+//! The real Cosign and a real registry, in both directions.
+
+use std::fs;
+
+use aion_bundle::{
+    Built, Credentials, Layout, Limits, Reason, Reference, Registry, RegistryAccess, SigningKey,
+    Store, attach, copy,
+};
+use aion_testkit::{Cosign, RegistryKind, or_skip};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::fixture::{declarative, reference, trust_pem, trusting};
+
+/// A bundle pushed to a running registry, and Cosign.
+struct Stage {
+    at: tempfile::TempDir,
+    running: aion_testkit::Registry,
+    cosign: Cosign,
+    ours: Registry,
+    built: Built,
+}
+
+impl Stage {
+    async fn set(kind: RegistryKind) -> Option<Self> {
+        let running = or_skip(aion_testkit::Registry::start(kind))?;
+        let cosign = or_skip(Cosign::find())?;
+        let at = tempfile::tempdir().unwrap();
+        let layout = Layout::create(at.path().join("layout")).unwrap();
+        let built = declarative(&layout);
+        let place: Reference = format!("{}/agents/librarian", running.address())
+            .parse()
+            .unwrap();
+        let credentials = running
+            .credentials()
+            .map(|c| Credentials::new(c.user, c.password));
+        let access = RegistryAccess {
+            credentials,
+            ..RegistryAccess::default()
+        };
+        let ours = Registry::new(&place, &access).unwrap();
+        copy(&layout, &ours, &built.digest, None).await.unwrap();
+        Some(Self {
+            at,
+            running,
+            cosign,
+            ours,
+            built,
+        })
+    }
+
+    fn named(&self) -> String {
+        let digest = self.built.digest;
+        format!("{}/agents/librarian@{digest}", self.running.address())
+    }
+
+    fn accepted_by_cosign(&self, public_pem: &str) -> Result<(), String> {
+        let path = self.at.path().join("key.pub");
+        fs::write(&path, public_pem).unwrap();
+        self.cosign
+            .verify(&path, &self.named(), self.running.credentials())
+            .map_err(|e| e.to_string())
+    }
+
+    async fn admitted_by_us(&self, public_pem: &str) -> Result<(), Reason> {
+        let store = Store::open(self.at.path().join("store")).unwrap();
+        let wanted = reference(&self.built);
+        let (trust, limits) = (trust_pem(public_pem), Limits::default());
+        let admitted = store.admit(&self.ours, &wanted, &trust, &limits).await;
+        store.prune(&[]).unwrap();
+        admitted.map(|_| ()).map_err(|e| e.reason())
+    }
+}
+
+async fn both_ways(kind: RegistryKind) {
+    let Some(stage) = Stage::set(kind).await else {
+        return;
+    };
+    let stranger = SigningKey::generate().unwrap().public_pem();
+
+    // Theirs to us.
+    let theirs = stage.cosign.generate_key_pair("theirs").unwrap();
+    let their_pem = theirs.public_pem().unwrap();
+    let before = stage.admitted_by_us(&their_pem).await;
+    assert_eq!(before, Err(Reason::Unsigned));
+    let login = stage.running.credentials();
+    stage
+        .cosign
+        .sign(&theirs.private, &stage.named(), login)
+        .unwrap();
+    stage.admitted_by_us(&their_pem).await.unwrap();
+    let wrong = stage.admitted_by_us(&stranger).await;
+    assert_eq!(wrong, Err(Reason::UntrustedKey));
+
+    // Ours to them, beside theirs.
+    let key = SigningKey::generate().unwrap();
+    let our_pem = key.public_pem();
+    assert!(stage.accepted_by_cosign(&our_pem).is_err());
+    let bundle = key.sign(&stage.built.digest).unwrap();
+    let now = Timestamp::now();
+    attach(&stage.ours, &stage.built.digest, &bundle, now)
+        .await
+        .unwrap();
+    stage.accepted_by_cosign(&our_pem).unwrap();
+    stage.accepted_by_cosign(&their_pem).unwrap();
+    assert!(stage.accepted_by_cosign(&stranger).is_err());
+    stage.admitted_by_us(&our_pem).await.unwrap();
+    stage.admitted_by_us(&their_pem).await.unwrap();
+}
+
+#[tokio::test]
+async fn signatures_go_both_ways_by_the_referrers_tag() {
+    both_ways(RegistryKind::Anonymous).await;
+}
+
+#[tokio::test]
+async fn signatures_go_both_ways_by_the_referrers_api() {
+    both_ways(RegistryKind::Referrers).await;
+}
+
+#[tokio::test]
+async fn signatures_go_both_ways_with_a_password() {
+    both_ways(RegistryKind::Password).await;
+}
+
+#[tokio::test]
+async fn a_signature_by_cosign_travels_in_a_layout() {
+    let Some(stage) = Stage::set(RegistryKind::Anonymous).await else {
+        return;
+    };
+    let theirs = stage.cosign.generate_key_pair("theirs").unwrap();
+    stage
+        .cosign
+        .sign(&theirs.private, &stage.named(), None)
+        .unwrap();
+    let layout = Layout::create(stage.at.path().join("carried")).unwrap();
+    let count = copy(&stage.ours, &layout, &stage.built.digest, None).await;
+    assert_eq!(count.unwrap(), 1);
+    let store = Store::open(stage.at.path().join("store")).unwrap();
+    let wanted = reference(&stage.built);
+    let (trust, limits) = (trust_pem(&theirs.public_pem().unwrap()), Limits::default());
+    store
+        .admit(&layout, &wanted, &trust, &limits)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn keys_go_both_ways() {
+    let Some(stage) = Stage::set(RegistryKind::Anonymous).await else {
+        return;
+    };
+    // Cosign signs with a key that we made.
+    let ours = SigningKey::generate().unwrap();
+    let path = stage.at.path().join("ours.key");
+    ours.save_new(&path, Some("")).unwrap();
+    stage.cosign.sign(&path, &stage.named(), None).unwrap();
+    stage.accepted_by_cosign(&ours.public_pem()).unwrap();
+    stage.admitted_by_us(&ours.public_pem()).await.unwrap();
+
+    // We sign with a key that Cosign made.
+    let theirs = stage.cosign.generate_key_pair("theirs").unwrap();
+    let key = SigningKey::load(&theirs.private, || Ok(Zeroizing::new(String::new()))).unwrap();
+    let public = theirs.public_pem().unwrap();
+    assert_eq!(
+        trusting(&key).keys[0].fingerprint(),
+        trust_pem(&public).keys[0].fingerprint()
+    );
+    let bundle = key.sign(&stage.built.digest).unwrap();
+    attach(&stage.ours, &stage.built.digest, &bundle, Timestamp::now())
+        .await
+        .unwrap();
+    stage.accepted_by_cosign(&public).unwrap();
+    let wrong = SigningKey::load(&theirs.private, || Ok(Zeroizing::new("no".to_owned())));
+    assert!(wrong.is_err());
+}

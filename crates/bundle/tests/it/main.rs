@@ -1,0 +1,13 @@
+//! The crate from outside: signatures, sources, the store, and the real Cosign
+//! and registries.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admit;
+mod build;
+mod cosign;
+mod crash;
+mod fixture;
+mod hostile;
+mod no_space;
+mod sources;
+mod verify;
