@@ -75,6 +75,9 @@ func Progress(caller Caller, text string) error { return message(caller, "progre
 // Final is the whole answer.
 func Final(caller Caller, text string) error { return message(caller, "final", text) }
 
+// Failed says that the turn cannot be answered: why, and what to do. It takes the place of Final.
+func Failed(caller Caller, text string) error { return message(caller, "failed", text) }
+
 func message(caller Caller, kind, text string) error {
 	return Do(caller, "agent.message", map[string]string{"kind": kind, "text": text}, nil)
 }

@@ -36,10 +36,13 @@ func Run(caller host.Caller, input host.Input) error {
 		}
 		answer.WriteString(summary)
 	}
-	if err := host.Final(caller, answer.String()); err != nil {
-		return err
+	if failed != nil {
+		if err := host.Failed(caller, answer.String()); err != nil {
+			return err
+		}
+		return failed
 	}
-	return failed
+	return host.Final(caller, answer.String())
 }
 
 // folder is where the results of one of several files go; the only file's lie at the top.

@@ -17,6 +17,7 @@ type node struct {
 	files    map[string][]byte
 	said     []string
 	final    string
+	failed   string
 	memories map[string]string
 	refuse   map[string]string
 	reads    int
@@ -63,9 +64,12 @@ func (n *node) Call(name string, body []byte) (int, []byte, error) {
 		n.files[path] = append(n.files[path], request.Data...)
 		return 200, []byte(`{"size":1}`), nil
 	case "agent.message":
-		if request.Kind == "final" {
+		switch request.Kind {
+		case "final":
 			n.final = request.Text
-		} else {
+		case "failed":
+			n.failed = request.Text
+		default:
 			n.said = append(n.said, request.Text)
 		}
 		return 200, []byte("{}"), nil
@@ -195,11 +199,11 @@ func TestAFileThatIsNoTableFailsTheTurnAndSaysWhy(t *testing.T) {
 	if err := run(t, n, "", "a.xlsx"); err == nil {
 		t.Error("no error")
 	}
-	if !strings.Contains(n.final, "does not look like a table") {
-		t.Errorf("answered %q", n.final)
+	if !strings.Contains(n.failed, "does not look like a table") || n.final != "" {
+		t.Errorf("said %q, answered %q", n.failed, n.final)
 	}
-	if err := run(t, n, "", "missing.csv"); err == nil || !strings.Contains(n.final, "no such file") {
-		t.Errorf("%v, answered %q", err, n.final)
+	if err := run(t, n, "", "missing.csv"); err == nil || !strings.Contains(n.failed, "no such file") {
+		t.Errorf("%v, said %q", err, n.failed)
 	}
 }
 

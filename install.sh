@@ -1,0 +1,294 @@
+#!/bin/sh
+# Sets up AION-OS on this machine. Run it again at any time: what is there already stays.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+Sets up AION-OS.
+
+  ./install.sh --local                build from this folder, start the node, apply the shipped agents
+
+With --local:
+  --prefix FOLDER       programs go to FOLDER/bin               [default: where the state is]
+  --docs FOLDER         the documents that the librarian reads  [default: docs/ of this project]
+  --from-package FOLDER take built programs from FOLDER/bin instead of building them
+  --no-start            build and install only
+  --yes                 ask nothing
+
+  ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
+                                      all state: agents, memory, keys, journal
+
+State is in ~/.aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As root every layer of
+the agents' sandbox can be had; as an ordinary user those that need no privileges.
+TEXT
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+action='' docs='' package='' start=yes ask=yes purge=no prefix=''
+
+fail() {
+    printf '\nerror: %s\n' "$1" >&2
+    [ $# -lt 2 ] || printf '   do: %s\n' "$2" >&2
+    exit 1
+}
+
+step() { printf '\n%s== %s%s\n' "$strong" "$1" "$plain"; }
+say() { printf '   %s\n' "$1"; }
+value() { [ -n "${2:-}" ] || { usage >&2; fail "$1 needs a value"; }; }
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --local) action=local ;;
+        --uninstall) action=uninstall ;;
+        --purge) purge=yes ;;
+        --prefix) value "$1" "${2:-}"; prefix=$2; shift ;;
+        --docs) value "$1" "${2:-}"; docs=$2; shift ;;
+        --from-package) value "$1" "${2:-}"; package=$2; shift ;;
+        --no-start) start=no ;;
+        --yes | -y) ask=no ;;
+        --help | -h) usage; exit 0 ;;
+        *) usage >&2; printf '\nerror: there is no option %s\n' "$1" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ -n "$action" ] || { usage; exit 2; }
+
+[ -n "${HOME:-}" ] || fail 'the variable HOME is not set' 'set it to your home folder'
+AION_HOME=${AION_HOME:-$HOME/.aion}
+case $AION_HOME in /*) ;; *) AION_HOME=$PWD/$AION_HOME ;; esac
+export AION_HOME
+prefix=${prefix:-$AION_HOME}
+case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+bin=$prefix/bin
+programs='aion-node aion-launcher aion-worker aionctl'
+[ -t 1 ] && terminal=yes || terminal=no
+strong='' plain=''
+if [ "$terminal" = yes ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    strong=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+
+# Where a link makes aionctl reachable without touching anybody's profile.
+link_folder() {
+    if [ "$(id -u)" = 0 ] && [ -w /usr/local/bin ]; then
+        printf '/usr/local/bin'
+        return
+    fi
+    case :$PATH: in *:$HOME/.local/bin:*) mkdir -p "$HOME/.local/bin" && printf '%s' "$HOME/.local/bin" ;; esac
+}
+
+uninstall() {
+    if [ -x "$bin/aionctl" ]; then
+        step 'Stopping the node'
+        "$bin/aionctl" local stop --force
+    fi
+    step 'Removing the programs'
+    for folder in /usr/local/bin "$HOME/.local/bin"; do
+        if [ "$(readlink "$folder/aionctl" 2>/dev/null)" = "$bin/aionctl" ]; then
+            rm -f "$folder/aionctl"
+            say "$folder/aionctl"
+        fi
+    done
+    for program in $programs; do rm -f "$bin/$program"; done
+    rmdir "$bin" 2>/dev/null || true
+    say "$bin"
+    if [ "$purge" = no ]; then
+        say "the state stays in $AION_HOME; --purge removes it too"
+        return
+    fi
+    [ -d "$AION_HOME/state" ] || [ -d "$AION_HOME/config" ] || { say "there is no state in $AION_HOME"; return; }
+    if [ "$ask" = yes ]; then
+        [ -t 0 ] || fail "nobody can be asked whether to remove $AION_HOME" 'say --yes as well'
+        printf '   Remove all agents, memory and keys in %s? [y/N] ' "$AION_HOME"
+        read -r answer
+        case $answer in y | Y | yes) ;; *) say 'kept'; return ;; esac
+    fi
+    for folder in bundles config logs manifests run state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    rmdir "$AION_HOME" 2>/dev/null || true
+    say "$AION_HOME"
+}
+
+check_needs() {
+    step 'Looking for what is needed'
+    [ "$(uname -s)" = Linux ] || fail 'AION-OS runs on Linux: its sandbox is made of Linux parts' \
+        'use a Linux machine or a virtual one'
+    [ -z "$package" ] || return 0
+    command -v cargo >/dev/null 2>&1 || fail 'cargo is not there: Rust builds AION-OS' \
+        'install Rust 1.95 or newer from https://rustup.rs, open a new terminal, and run this again'
+    version=$(rustc --version 2>/dev/null | sed -n 's/^rustc \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+    major=${version% *} minor=${version#* }
+    if [ -z "$version" ] || [ "$major" -lt 1 ] || { [ "$major" = 1 ] && [ "$minor" -lt 95 ]; }; then
+        fail "Rust 1.95 or newer is needed; $(rustc --version 2>/dev/null || echo 'rustc does not run')" 'rustup update stable'
+    fi
+    command -v cc >/dev/null 2>&1 || fail 'a C compiler (cc) is not there: SQLite and the cryptography are built with it' \
+        'Debian, Ubuntu: apt install build-essential · Fedora: dnf install gcc · Arch: pacman -S base-devel'
+    say "$(rustc --version), $(cc --version 2>/dev/null | head -n 1)"
+}
+
+# Cargo tells of each package that it compiles; how many there are is known before.
+build() {
+    step 'Building (some minutes the first time)'
+    target=${CARGO_TARGET_DIR:-$here/target}
+    mkdir -p "$target"
+    log=$target/install.log
+    : > "$log"
+    (cd "$here" && cargo fetch --locked >>"$log" 2>&1) || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
+        "look at the connection to the crate registry; the log is $log"; }
+    total=$(cd "$here" && cargo tree --locked --prefix none --edges normal,build -p aion-daemon -p aion-launcher \
+        -p aion-worker -p aion-cli 2>>"$log" | sed 's/ (.*//' | sort -u | wc -l)
+    begun=$(date +%s)
+    {
+        (cd "$here" && CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never cargo build --release --locked \
+            -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli 2>&1) && echo 'build: done' || echo 'build: failed'
+    } | show_build "$total" "$begun"
+    case $(tail -n 1 "$log") in
+        'build: done') ;;
+        *) tail -n 40 "$log" >&2; fail 'the build failed: its last lines are above' "the whole log is $log" ;;
+    esac
+    say "built in $(elapsed "$begun")"
+}
+
+show_build() {
+    count=0 shown=0
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >> "$log"
+        case $line in *Compiling\ *) ;; *) continue ;; esac
+        count=$((count + 1))
+        if [ "$terminal" = yes ]; then
+            name=${line#*Compiling }
+            printf '\r\033[2K   %s of about %s packages, %s: %.30s' "$count" "$1" "$(elapsed "$2")" "${name%% *}"
+        elif [ $((count - shown)) -ge 50 ]; then
+            shown=$count
+            say "$count of about $1 packages, $(elapsed "$2")"
+        fi
+    done
+    [ "$terminal" = no ] || printf '\r\033[2K'
+}
+
+elapsed() {
+    seconds=$(($(date +%s) - $1))
+    if [ "$seconds" -lt 60 ]; then printf '%s s' "$seconds"; else printf '%s min %s s' $((seconds / 60)) $((seconds % 60)); fi
+}
+
+install_programs() {
+    step "Installing into $bin"
+    from=${package:+$package/bin}
+    from=${from:-$target/release}
+    mkdir -p "$bin"
+    for program in $programs; do
+        [ -f "$from/$program" ] || fail "$from/$program is not there" 'give --from-package the folder that holds bin/'
+        # Beside the old one and over it in one move: a program that runs keeps its file.
+        cp "$from/$program" "$bin/.$program.new"
+        chmod 755 "$bin/.$program.new"
+        mv -f "$bin/.$program.new" "$bin/$program"
+    done
+    say "$programs"
+    folder=$(link_folder)
+    if [ -n "$folder" ]; then
+        if [ ! -e "$folder/aionctl" ] || [ -L "$folder/aionctl" ]; then
+            ln -sfn "$bin/aionctl" "$folder/aionctl"
+            say "$folder/aionctl leads there"
+        fi
+    fi
+}
+
+# The folder that the librarian reads is one that somebody agreed to.
+choose_docs() {
+    asked=$docs
+    docs=${docs:-$here/docs}
+    [ -d "$docs" ] || fail "$docs is no folder" 'say --docs FOLDER'
+    docs=$(CDPATH='' cd -- "$docs" && pwd)
+    if [ -z "$asked" ] && [ "$ask" = yes ] && [ -t 0 ] && [ "$terminal" = yes ]; then
+        printf '   The librarian may read this folder and nothing else. Return takes it, or type another:\n   [%s] ' "$docs"
+        read -r answer
+        [ -z "$answer" ] || docs=$answer
+        [ -d "$docs" ] || fail "$docs is no folder" 'run this again and name a folder that is there'
+    fi
+}
+
+start_node() {
+    step 'Starting the node'
+    # A node of an older build makes way for the new one.
+    "$aionctl" local stop >/dev/null
+    "$aionctl" local start
+}
+
+trust_shipped() {
+    step 'Signing the shipped bundles with a key of this machine'
+    keys=$AION_HOME/config/keys
+    mkdir -p "$keys"
+    chmod 700 "$AION_HOME" "$AION_HOME/config" "$keys"
+    [ -f "$keys/machine.key" ] || "$aionctl" bundle keygen --no-password "$keys/machine" >/dev/null
+    digests=''
+    for recipe in "$shipped"/agents/*/bundle.yaml; do
+        folder=$(dirname -- "$recipe")
+        digest=$("$aionctl" bundle build "$folder" --quiet)
+        grep -q "$digest" "$folder/agent.yaml" || fail "the bundle in $folder is not the one that its agent.yaml names ($digest)" \
+            'the folder was changed: take it fresh, or sign and trust your own bundle (docs/trust.md)'
+        "$aionctl" bundle verify "$digest" --key "$keys/machine.pub" >/dev/null 2>&1 \
+            || "$aionctl" bundle sign "$digest" --key "$keys/machine.key" >/dev/null
+        digests="$digests
+        - \"$digest\""
+        say "$(basename -- "$folder") $digest"
+    done
+    {
+        printf '%s\n' '# Written by install.sh: this machine trusts what it signed itself, by digest, and agents written inline.' \
+            'apiVersion: aion.dev/v1alpha1' 'kind: TrustPolicy' 'metadata: {name: local}' 'spec:' '  inline: allow' '  keys:' \
+            '    - name: machine' '      purpose: machine' '      publicKey: |'
+        sed 's/^/        /' "$keys/machine.pub"
+        printf '      digests:%s\n' "$digests"
+    } > "$AION_HOME/config/trust-local.yaml"
+}
+
+apply_shipped() {
+    step 'Applying the shipped agents'
+    "$aionctl" mount add docs "$docs" >/dev/null
+    say "mount docs is $docs; to change it: aionctl mount add docs FOLDER"
+    "$aionctl" apply -f "$AION_HOME/config/trust-local.yaml" -f "$shipped/policies/standalone.yaml"
+    "$aionctl" apply --wait 120 -f "$shipped/agents/librarian" -f "$shipped/agents/analyst/agent.yaml"
+    "$aionctl" apply -f "$shipped/agents/jarvis"
+}
+
+next_steps() {
+    step 'Ready'
+    call=aionctl
+    found=$(command -v aionctl 2>/dev/null || true)
+    if [ -z "$found" ] || [ "$(readlink -f "$found")" != "$(readlink -f "$bin/aionctl")" ]; then
+        call=$bin/aionctl
+        line="export PATH=\"$bin:\$PATH\"" profile=.profile
+        case ${SHELL:-} in
+            */zsh) profile=.zshrc ;;
+            */bash) profile=.bashrc ;;
+            */fish) profile=.config/fish/config.fish line="fish_add_path $bin" ;;
+        esac
+        say "aionctl is not on your PATH yet. Add this line to $HOME/$profile and open a new terminal:"
+        say "  $line"
+        say ''
+    fi
+    say "$call get agents"
+    say "$call ask librarian \"How do I map a mount?\""
+    say "$call run analyst --file $here/agents/analyst/examples/orders.csv"
+    say "$call why librarian"
+    say "$call local stop"
+}
+
+if [ "$action" = uninstall ]; then
+    uninstall
+    exit 0
+fi
+
+begun_all=$(date +%s)
+shipped=${package:-$here}
+aionctl=$bin/aionctl
+check_needs
+[ -n "$package" ] || build
+install_programs
+if [ "$start" = no ]; then
+    say "not started: $bin/aionctl local start"
+    exit 0
+fi
+choose_docs
+start_node
+trust_shipped
+apply_shipped
+next_steps
+printf '\n   done in %s\n' "$(elapsed "$begun_all")"
