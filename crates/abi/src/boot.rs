@@ -12,13 +12,16 @@ use crate::signing::Key;
 pub mod fd {
     /// The boot document: JSON, read to its end, after the sandbox stands.
     pub const BOOT: i32 = 3;
-    /// The gate: one byte `g` means go; end of file means die.
+    /// The gate: one byte [`GO`](super::GO) means go; end of file means die.
     pub const GATE: i32 = 4;
     /// The worker says here that its sandbox stands.
     pub const READY: i32 = 5;
     /// A WASM program's module, read-only.
     pub const MODULE: i32 = 6;
 }
+
+/// The byte that opens the gate.
+pub const GO: u8 = b'g';
 
 /// Where the worker finds its socket, inside its sandbox.
 pub const SOCKET: &str = "/run/aion.sock";

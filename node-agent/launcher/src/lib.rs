@@ -7,15 +7,22 @@
 //! |---|---|---|
 //! | none | everyone | [`protocol`], [`wire`], layers and exit codes |
 //! | `client` | the daemon | [`Client`] |
+//! | `confine` | the worker | [`hold`]: confining itself, up to its gate |
 //! | `server` | the launcher's own binary | starting, reading back, adopting |
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "confine")]
+mod confine;
 pub mod exit;
 mod layer;
 pub mod protocol;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod wire;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError, StartFds, Started};
+#[cfg(feature = "confine")]
+pub use confine::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
 pub use layer::{Layer, LayerName, LayerState};

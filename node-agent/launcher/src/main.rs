@@ -1,3 +1,58 @@
-//! aion-launcher
+//! `aion-launcher`: see the library for what it does and may not do.
 
-fn main() {}
+mod args;
+
+use std::process::ExitCode;
+
+use aion_launcher::{Layer, LayerState, server};
+use anyhow::Context;
+use args::{Cli, Command, Output};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("AION_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("aion-launcher: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(serve) => server::serve(serve.into_options()),
+        Command::Probe(probe) => {
+            let output = probe.output;
+            let layers = server::probe(&probe.into_options())?;
+            match output {
+                Output::Json => {
+                    let text = serde_json::to_string_pretty(&layers).context("write JSON")?;
+                    println!("{text}");
+                }
+                Output::Table => print_table(&layers),
+            }
+            Ok(())
+        }
+    }
+}
+
+fn print_table(layers: &[Layer]) {
+    println!("{:<18} {:<14} EVIDENCE", "LAYER", "STATE");
+    for layer in layers {
+        let (state, text) = match &layer.state {
+            LayerState::Enforced => ("enforced", layer.evidence.clone()),
+            LayerState::NotRequested => ("not requested", String::new()),
+            LayerState::Missing { why } if layer.evidence.is_empty() => ("missing", why.clone()),
+            LayerState::Missing { why } => ("missing", format!("{why} ({})", layer.evidence)),
+        };
+        println!("{:<18} {state:<14} {text}", layer.name);
+    }
+}

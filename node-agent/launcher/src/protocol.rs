@@ -29,19 +29,9 @@ pub const WORKERS_PER_PAGE: usize = 64;
 /// The longest path of a socket, without its terminating zero byte.
 pub const MAX_SOCKET_PATH: usize = 107;
 
-/// Descriptor numbers that a worker inherits. Nothing else is open in it.
-pub mod fd {
-    /// The boot document: JSON, read to the end.
-    pub const BOOT: i32 = 3;
-    /// The gate: one byte means go, end of file means die.
-    pub const GATE: i32 = 4;
-    /// The worker's end of its socket pair with the launcher.
-    pub const LAUNCHER: i32 = 5;
-    /// The WASM module, where the runtime is `wasm`.
-    pub const MODULE: i32 = 6;
-    /// The detached mount of the worker's socket; closed before the gate.
-    pub const SOCKET_MOUNT: i32 = 7;
-}
+/// The number on which a worker inherits the detached mount of its socket, next
+/// to those of `aion_abi::boot::fd`. Nothing else is open in it.
+pub const SOCKET_MOUNT: i32 = 7;
 
 /// Which worker: one turn of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

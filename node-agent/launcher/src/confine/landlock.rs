@@ -1,0 +1,85 @@
+//! The Landlock domain, and the proof that it holds. The kernel has no file that
+//! says in which domain a process is, so the proof is two attempts that must fail.
+
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, Ipv4Addr, SocketAddrV4, SocketFlags, SocketType, connect, socket_with,
+};
+
+/// The newest interface whose every right is asked for; an older kernel gives the
+/// part of them that it knows.
+const NEWEST: ABI = ABI::V9;
+
+/// Enters a domain in which no file can be opened, no TCP port bound or reached,
+/// no signal sent outwards and no abstract socket reached. The one thing allowed
+/// is to connect to `socket`, on kernels that ask.
+pub(super) fn restrict(socket: &Path) -> Result<String, String> {
+    let wanted = || -> Result<_, landlock::RulesetError> {
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .handle_access(AccessNet::from_all(NEWEST))?
+            .scope(Scope::from_all(NEWEST))?
+            .create()?;
+        let ruleset = match PathFd::new(socket) {
+            Ok(fd) => ruleset.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?,
+            // Then there is nothing to connect to, which the first call will say.
+            Err(_) => ruleset,
+        };
+        ruleset.restrict_self()
+    };
+    let status = wanted().map_err(|error| error.to_string())?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err(
+            "this kernel has no Landlock, or it is not among the LSMs it was booted with".into(),
+        );
+    }
+    let abi = match status.landlock {
+        landlock::LandlockStatus::Available { effective_abi, .. } => effective_abi as i32,
+        _ => 0,
+    };
+    let file = probe_file()?;
+    let tcp = probe_tcp(abi)?;
+    Ok(format!("probed, ABI {abi}: {file}, {tcp}"))
+}
+
+fn probe_file() -> Result<&'static str, String> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match open("/", flags, Mode::empty()) {
+        Err(Errno::ACCESS) => Ok("opening / is refused"),
+        Err(error) => Err(format!(
+            "opening / fails with {error}, which is not Landlock's answer"
+        )),
+        Ok(_) => Err("/ can be opened in spite of the domain".into()),
+    }
+}
+
+fn probe_tcp(abi: i32) -> Result<&'static str, String> {
+    if abi < 4 {
+        return Ok("TCP is not covered before ABI 4");
+    }
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    );
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => return Err(format!("no TCP socket to try with: {error}")),
+    };
+    match connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9)) {
+        Err(Errno::ACCESS) => Ok("a TCP connection is refused"),
+        Err(error) => Err(format!(
+            "a TCP connection fails with {error}, which is not Landlock's answer"
+        )),
+        Ok(()) => Err("a TCP connection is possible in spite of the domain".into()),
+    }
+}

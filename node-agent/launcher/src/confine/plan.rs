@@ -1,0 +1,54 @@
+//! The messages between the launcher and the worker it made, on the worker's end
+//! of their socket pair: the plan down, then ready and at most one note up.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::layer::LayerName;
+
+/// The longest note, in bytes.
+pub(crate) const MAX_NOTE: usize = 1024;
+
+/// What the worker is to do to itself. The namespaces, the cgroup and the
+/// resource limits are there before it runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Whether it has a mount namespace of its own to empty.
+    pub(crate) private_root: bool,
+    /// How it comes by its socket.
+    pub(crate) socket: Socket,
+    /// Whether a WASM module is among its descriptors.
+    pub(crate) module: bool,
+    /// The user to become, where no user namespace did it.
+    pub(crate) switch_user: Option<u32>,
+    /// Seccomp programs, installed in this order.
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// How a worker comes by its socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Socket {
+    /// A detached mount of it is on [`crate::protocol::SOCKET_MOUNT`].
+    Mount,
+    /// It is at this path of the host, which the worker may look up.
+    Path(PathBuf),
+}
+
+/// A seccomp program: one `sock_filter` in eight bytes, as `code`, `jt`, `jf` and
+/// `k` from the most significant end.
+pub(crate) type Filter = Vec<u64>;
+
+/// What a worker tells its launcher.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum WorkerMessage {
+    /// It is confined and waits at its gate.
+    Ready {
+        /// What was tried against the Landlock domain and refused.
+        landlock: Option<String>,
+        /// Steps that failed.
+        failures: Vec<(LayerName, String)>,
+    },
+    /// Why it is about to end, in one line.
+    Note(String),
+}

@@ -1,0 +1,89 @@
+//! A root with nothing in it but the worker's socket.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use aion_abi::boot;
+use rustix::fs::{CWD, Mode, OFlags, mkdir, open};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_bind,
+    mount_change, mount_remount, move_mount, unmount,
+};
+use rustix::process::{chdir, pivot_root};
+
+use super::Socket;
+
+/// Where the new root is put together. It is on every Linux, and the worker has
+/// no use for what it covers.
+const STAGE: &str = "/proc";
+
+/// Empties the mount namespace. Gives the path of the socket from then on; with
+/// an error, the path that is left and why the root is still the host's.
+pub(super) fn enter(
+    private: bool,
+    socket: Socket,
+    mount_fd: Option<OwnedFd>,
+) -> Result<PathBuf, (PathBuf, String)> {
+    if !private {
+        return match socket {
+            Socket::Path(path) => Ok(path),
+            Socket::Mount => Err((
+                PathBuf::from(boot::SOCKET),
+                "a socket mount needs a mount namespace".into(),
+            )),
+        };
+    }
+    build(&socket, mount_fd).map_err(|why| match socket {
+        Socket::Path(path) => (path, why),
+        Socket::Mount => (PathBuf::from(boot::SOCKET), why),
+    })
+}
+
+fn build(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<PathBuf, String> {
+    let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
+    let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount_change(
+        "/",
+        MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
+    )
+    .map_err(step("make the mounts private"))?;
+    mount(
+        "tmpfs",
+        STAGE,
+        "tmpfs",
+        locked,
+        c"size=64k,nr_inodes=8,mode=0755",
+    )
+    .map_err(step("mount a tmpfs"))?;
+    let target = format!("{STAGE}{}", boot::SOCKET);
+    mkdir(format!("{STAGE}/run"), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
+    open(
+        target.as_str(),
+        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::from_raw_mode(0o600),
+    )
+    .map_err(step("make the place of the socket"))?;
+    match (socket, mount_fd) {
+        (Socket::Mount, Some(fd)) => move_mount(
+            fd.as_fd(),
+            "",
+            CWD,
+            target.as_str(),
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .map_err(step("mount the socket"))?,
+        (Socket::Mount, None) => return Err("the mount of the socket is missing".into()),
+        (Socket::Path(path), _) => {
+            mount_bind(path.as_path(), target.as_str()).map_err(step("mount the socket"))?;
+        }
+    }
+    chdir(STAGE).map_err(step("enter the new root"))?;
+    // The old root lands on top of the new one and is unmounted from there, so
+    // that no directory is needed to put it into.
+    pivot_root(".", ".").map_err(step("pivot_root"))?;
+    unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
+    chdir("/").map_err(step("enter the new root"))?;
+    mount_remount("/", MountFlags::BIND | MountFlags::RDONLY | locked, c"")
+        .map_err(step("make the root read-only"))?;
+    Ok(PathBuf::from(boot::SOCKET))
+}

@@ -1,0 +1,71 @@
+//! The workers of an earlier launcher. Those whose gate was open go on under this
+//! one; those still waiting ended with the launcher that held their gate.
+
+use anyhow::Context;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::Server;
+use super::record::{Known, Record, start_time};
+use super::worker::{Phase, Worker};
+use crate::protocol::{ExitStatus, Exited};
+
+impl Server {
+    /// Takes over what the records name: live workers, and exits that nobody
+    /// acknowledged.
+    pub(super) fn adopt(&mut self) -> anyhow::Result<()> {
+        for record in self.records.load().context("read the records")? {
+            match record {
+                Record::Exited(exited) => {
+                    self.exits.insert(exited.id.clone(), exited);
+                }
+                Record::Worker(known) => self.adopt_one(known),
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt_one(&mut self, known: Known) {
+        let found = (known.boot == self.boot)
+            .then(|| i32::try_from(known.pid).ok().and_then(Pid::from_raw))
+            .flatten()
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            // The descriptor stands for whatever has the number now; if that is
+            // our worker, it cannot become another any more.
+            .filter(|_| start_time(known.pid) == Some(known.start_time));
+        match found {
+            Some(pidfd) if known.running => {
+                tracing::info!(worker = %known.id, pid = known.pid, "adopted");
+                self.workers.insert(
+                    known.id.clone(),
+                    Worker {
+                        known,
+                        pidfd,
+                        child: false,
+                        phase: Phase::Open,
+                        link: None,
+                        note: None,
+                        kill_at: None,
+                        gone_since: None,
+                    },
+                );
+            }
+            found => {
+                if let Some(pidfd) = found {
+                    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+                }
+                tracing::info!(worker = %known.id, "ended with its launcher");
+                let oom = known.group.out_of_memory();
+                let peak_memory_bytes = known.group.peak_memory();
+                self.clear_away(known.group);
+                self.keep_exit(Exited {
+                    id: known.id,
+                    status: ExitStatus::Unknown,
+                    oom,
+                    cpu_us: None,
+                    peak_memory_bytes,
+                    note: Some("the launcher restarted".into()),
+                });
+            }
+        }
+    }
+}

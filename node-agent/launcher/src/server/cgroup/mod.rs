@@ -1,0 +1,188 @@
+//! The cgroup of a worker: memory, processes and CPU, on version 1, version 2
+//! and the mixture of both, one controller at a time. The launcher only makes
+//! groups below its own and never moves or changes what it did not make.
+
+mod group;
+mod place;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(super) use group::Group;
+use place::{Place, locate};
+
+use crate::layer::LayerName;
+
+/// A controller that workers are limited by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) enum Controller {
+    Memory,
+    Pids,
+    Cpu,
+}
+
+impl Controller {
+    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Pids, Self::Cpu];
+
+    /// The kernel's name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Pids => "pids",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// The layer it makes.
+    pub(super) fn layer(self) -> LayerName {
+        match self {
+            Self::Memory => LayerName::CgroupMemory,
+            Self::Pids => LayerName::CgroupPids,
+            Self::Cpu => LayerName::CgroupCpu,
+        }
+    }
+}
+
+/// Which interface a group has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) enum Version {
+    V1,
+    V2,
+}
+
+/// What a group is to be limited to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Memory in bytes.
+    pub(super) memory: Option<u64>,
+    /// Processes and threads.
+    pub(super) pids: Option<u32>,
+    /// CPU in thousandths of a core.
+    pub(super) cpu_milli: Option<u32>,
+}
+
+impl Bounds {
+    /// Whether this controller has something to limit.
+    pub(super) fn asks_for(&self, controller: Controller) -> bool {
+        match controller {
+            Controller::Memory => self.memory.is_some(),
+            Controller::Pids => self.pids.is_some(),
+            Controller::Cpu => self.cpu_milli.is_some(),
+        }
+    }
+}
+
+/// The directory below which workers get theirs, for each controller, or why
+/// there is none.
+#[derive(Debug)]
+pub(super) struct Cgroups {
+    parents: Vec<(Controller, Result<Place, String>)>,
+}
+
+/// The directory between the launcher's own group and its workers'.
+const PARENT: &str = "aion";
+
+impl Cgroups {
+    /// Looks where this machine has the controllers, and makes the parents.
+    pub(super) fn prepare() -> io::Result<Self> {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
+        let own = fs::read_to_string("/proc/self/cgroup")?;
+        let found = locate(&mountinfo, &own, &|path| fs::read_to_string(path).ok());
+        let mut unified: Option<Result<(), String>> = None;
+        let parents = found.into_iter().map(|(controller, place)| {
+            let place = place.and_then(|place| match place.version {
+                Version::V1 => make(&place.dir.join(PARENT)).map(|dir| Place { dir, ..place }),
+                Version::V2 => unified
+                    .get_or_insert_with(|| delegate(&place.dir))
+                    .clone()
+                    .and_then(|()| enable(&place.dir.join(PARENT), controller))
+                    .map(|dir| Place { dir, ..place }),
+            });
+            (controller, place)
+        });
+        Ok(Self {
+            parents: parents.collect(),
+        })
+    }
+
+    /// Removes the parents, where no other launcher's workers are in them.
+    pub(super) fn remove(&self) {
+        for (_, parent) in &self.parents {
+            if let Ok(place) = parent {
+                let _ = fs::remove_dir(&place.dir);
+            }
+        }
+    }
+
+    /// Makes the group of one worker. Controllers that nothing is asked of, and
+    /// those that are missing, are left out; [`Group::missing`] says which.
+    pub(super) fn create(&self, name: &str, bounds: &Bounds) -> Group {
+        let mut group = Group::default();
+        for (controller, parent) in &self.parents {
+            if !bounds.asks_for(*controller) {
+                continue;
+            }
+            match parent {
+                Ok(place) => group.add(*controller, place.version, &place.dir.join(name), bounds),
+                Err(why) => group.lacks(*controller, why.clone()),
+            }
+        }
+        group
+    }
+}
+
+fn make(dir: &Path) -> Result<PathBuf, String> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(not_made(dir, &error)),
+        _ => Ok(dir.to_owned()),
+    }
+}
+
+fn not_made(dir: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot make {}: {error}; it takes root or a delegated cgroup (systemd-run --user \
+         --scope -p Delegate=yes)",
+        dir.display()
+    )
+}
+
+/// Version 2 gives controllers only to groups whose parent holds no process, so
+/// the launcher first moves itself out of the way, into a group of its own.
+fn delegate(own: &Path) -> Result<(), String> {
+    let is_root = !own.join("cgroup.type").exists();
+    if !is_root {
+        let leaf = make(&own.join("aion-launcher"))?;
+        let procs = leaf.join("cgroup.procs");
+        fs::write(&procs, std::process::id().to_string())
+            .map_err(|error| format!("cannot enter {}: {error}", leaf.display()))?;
+    }
+    let parent = make(&own.join(PARENT))?;
+    for controller in Controller::ALL {
+        // Judged one by one in `enable`: one that is refused is no reason to go
+        // without the others.
+        let word = format!("+{}", controller.as_str());
+        if fs::write(own.join("cgroup.subtree_control"), &word).is_ok() {
+            let _ = fs::write(parent.join("cgroup.subtree_control"), &word);
+        }
+    }
+    Ok(())
+}
+
+fn enable(parent: &Path, controller: Controller) -> Result<PathBuf, String> {
+    let file = parent.join("cgroup.subtree_control");
+    let enabled = fs::read_to_string(&file).unwrap_or_default();
+    if enabled
+        .split_whitespace()
+        .any(|it| it == controller.as_str())
+    {
+        return Ok(parent.to_owned());
+    }
+    Err(format!(
+        "the {} controller is not delegated to {}: its cgroup holds other processes or is not \
+         the launcher's; start the launcher in one of its own (systemd-run --user --scope -p \
+         Delegate=yes)",
+        controller.as_str(),
+        parent.display()
+    ))
+}

@@ -1,0 +1,280 @@
+//! The launcher itself: one thread, one loop over its socket, its workers and
+//! their deadlines. It holds no policy: what a start asks for is tried, what is in
+//! force is told, and whether that is enough is the daemon's to say.
+
+mod adopt;
+mod cgroup;
+mod connection;
+mod endings;
+mod namespaces;
+mod profile;
+mod readback;
+mod record;
+mod requests;
+mod rlimits;
+mod seccomp;
+mod starter;
+mod sys;
+mod trial;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::layer::Layer;
+use crate::protocol::{Exited, WorkerId};
+use cgroup::{Cgroups, Group};
+use connection::Connection;
+use namespaces::Namespaces;
+use profile::Profiles;
+use record::Records;
+use starter::Starter;
+use worker::{Phase, Worker};
+
+/// How the launcher is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The worker's program; beside the launcher's own where `None`.
+    pub worker: Option<PathBuf>,
+    /// A seccomp profile instead of the built-in one.
+    pub seccomp_profile: Option<PathBuf>,
+    /// Cgroup profiles instead of the built-in ones.
+    pub cgroup_profiles: Option<PathBuf>,
+    /// The daemon's user: who may connect.
+    pub daemon_uid: u32,
+    /// Where the socket is to be.
+    pub socket: PathBuf,
+    /// Where workers are remembered, for a later launcher.
+    pub state: PathBuf,
+    /// Workers at the same time, those that wait at their gate included.
+    pub max_workers: usize,
+    /// How long a worker may take to confine itself.
+    pub start_timeout: Duration,
+}
+
+/// Between two looks at what cannot be waited for: a group that is still held, the
+/// status of an adopted worker.
+const RETRY: Duration = Duration::from_millis(20);
+
+struct Server {
+    options: Options,
+    starter: Starter,
+    features: Vec<Layer>,
+    records: Records,
+    boot: String,
+    listener: OwnedFd,
+    connection: Option<Connection>,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// Told on each connection until acknowledged.
+    exits: BTreeMap<WorkerId, Exited>,
+    /// Groups of ended workers that could not be removed yet.
+    leftovers: Vec<Group>,
+}
+
+/// What a descriptor of the loop stands for.
+enum Source {
+    Stop,
+    Listener,
+    Connection,
+    Link(WorkerId),
+    End(WorkerId),
+}
+
+/// Serves until SIGTERM or SIGINT; every worker is ended then, and its exit kept
+/// for the next launcher to tell.
+///
+/// # Errors
+/// The launcher cannot start here; the message says what to do.
+pub fn serve(options: Options) -> anyhow::Result<()> {
+    let stop = sys::stop_signals().context("take the stop signals")?;
+    let records = Records::open(&options.state.join("workers"))
+        .with_context(|| format!("open the state in {}", options.state.display()))?;
+    let lock = connection::lock(&options.state)?;
+    let listener = connection::listen(&options.socket, options.daemon_uid)?;
+    let (starter, features) = prepare(&options)?;
+    if starter.namespaces.privileged() {
+        leave_network()?;
+    }
+    let mut server = Server {
+        starter,
+        features,
+        records,
+        boot: record::boot_id().context("read the boot id")?,
+        listener,
+        connection: None,
+        workers: BTreeMap::new(),
+        exits: BTreeMap::new(),
+        leftovers: Vec::new(),
+        options,
+    };
+    server.adopt()?;
+    tracing::info!(
+        socket = %server.options.socket.display(),
+        adopted = server.workers.len(),
+        exits = server.exits.len(),
+        "ready"
+    );
+    while server.turn(&stop)? {}
+    server.end_all();
+    server.starter.cgroups.remove();
+    let _ = fs::remove_file(&server.options.socket);
+    drop(lock);
+    Ok(())
+}
+
+/// What this machine can enforce, found by confining a worker that never runs.
+///
+/// # Errors
+/// No worker can be started at all.
+pub fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
+    let (starter, features) = prepare(options)?;
+    starter.cgroups.remove();
+    Ok(features)
+}
+
+fn prepare(options: &Options) -> anyhow::Result<(Starter, Vec<Layer>)> {
+    let read = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map(|path| {
+                fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+            })
+            .transpose()
+    };
+    let program = match &options.worker {
+        Some(path) => path.clone(),
+        None => starter::beside_launcher()?,
+    };
+    let profile = read(&options.seccomp_profile)?;
+    let filters = match seccomp::compile(profile.as_deref().unwrap_or(seccomp::DEFAULT)) {
+        Ok(filters) => filters,
+        Err(seccomp::BadProfile::Processor) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let privileged = rustix::process::geteuid().is_root();
+    let mut starter = Starter {
+        namespaces: Namespaces::find().context("try the namespaces")?,
+        cgroups: Cgroups::prepare().context("look for the cgroups")?,
+        profiles: Profiles::parse(read(&options.cgroup_profiles)?.as_deref())?,
+        filters,
+        worker: starter::open_worker(&program)
+            .with_context(|| format!("open the worker {}", program.display()))?,
+        socket_owner: privileged.then_some(options.daemon_uid),
+    };
+    let features = match trial::run(&starter, options.start_timeout) {
+        Ok(features) => features,
+        Err(why) => {
+            tracing::warn!(%why, "no worker lives in namespaces here, so none gets any");
+            starter.namespaces = Namespaces::none(&why);
+            match trial::run(&starter, options.start_timeout) {
+                Ok(features) => features,
+                Err(why) => bail!("no worker can be started from {}: {why}", program.display()),
+            }
+        }
+    };
+    Ok((starter, features))
+}
+
+/// The launcher talks over Unix sockets only, and where it is root the kernel
+/// holds it to that: a network namespace with no interface.
+fn leave_network() -> anyhow::Result<()> {
+    #[allow(unsafe_code)]
+    // SAFETY: unsharing the network namespace changes no memory and no descriptor.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+        .context("leave the network")
+}
+
+impl Server {
+    /// One round of the loop; `false` once it is to stop.
+    fn turn(&mut self, stop: &OwnedFd) -> anyhow::Result<bool> {
+        let timeout = self.timeout();
+        let (sources, ready) = {
+            let mut sources = vec![Source::Stop, Source::Listener];
+            let mut fds = vec![watch(stop), watch(&self.listener)];
+            if let Some(connection) = &self.connection {
+                sources.push(Source::Connection);
+                fds.push(connection.watch());
+            }
+            for (id, worker) in &self.workers {
+                if let Some(link) = &worker.link {
+                    sources.push(Source::Link(id.clone()));
+                    fds.push(watch(link));
+                }
+                if worker.gone_since.is_none() {
+                    sources.push(Source::End(id.clone()));
+                    fds.push(watch(&worker.pidfd));
+                }
+            }
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error).context("wait for events"),
+            }
+            let ready: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+            (sources, ready)
+        };
+        for (source, events) in sources.into_iter().zip(ready) {
+            if events.is_empty() {
+                continue;
+            }
+            match source {
+                Source::Stop => return Ok(false),
+                Source::Listener => self.accept(),
+                Source::Connection => self.serve_connection(),
+                Source::Link(id) => self.hear(&id),
+                Source::End(id) => self.look_after(&id),
+            }
+        }
+        self.keep_time();
+        Ok(true)
+    }
+
+    /// Until the next thing that no descriptor announces.
+    fn timeout(&self) -> Option<Timespec> {
+        let now = Instant::now();
+        let deadlines = self.workers.values().flat_map(|worker| {
+            let start = match &worker.phase {
+                Phase::Starting(_, deadline) => Some(*deadline),
+                _ => None,
+            };
+            let retry = worker.gone_since.map(|_| now + RETRY);
+            [start, worker.kill_at, retry]
+        });
+        let leftovers = (!self.leftovers.is_empty()).then(|| now + RETRY);
+        let next = deadlines.flatten().chain(leftovers).min()?;
+        Timespec::try_from(next.saturating_duration_since(now)).ok()
+    }
+
+    fn keep_time(&mut self) {
+        let now = Instant::now();
+        let ids: Vec<WorkerId> = self.workers.keys().cloned().collect();
+        for id in ids {
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
+            if worker.kill_at.is_some_and(|at| at <= now) {
+                worker.kill_at = None;
+                worker.kill();
+            }
+            if let Phase::Starting(_, deadline) = &worker.phase
+                && *deadline <= now
+            {
+                worker.note = Some("did not confine itself in time".into());
+                worker.kill();
+            }
+            if worker.gone_since.is_some() {
+                self.look_after(&id);
+            }
+        }
+        self.leftovers.retain_mut(|group| !group.remove());
+    }
+}
+
+fn watch(fd: &OwnedFd) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)
+}

@@ -1,0 +1,193 @@
+//! Which namespaces this machine gives the launcher, found by trying, and the
+//! users that workers are mapped to.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+use rustix::process::{Signal, getegid, geteuid, pidfd_send_signal};
+
+use super::sys;
+use crate::layer::LayerName;
+
+/// The layers that are namespaces, with their flags.
+pub(super) const KINDS: [(LayerName, i32); 6] = [
+    (LayerName::UserNamespace, libc::CLONE_NEWUSER),
+    (LayerName::MountNamespace, libc::CLONE_NEWNS),
+    (LayerName::NetworkNamespace, libc::CLONE_NEWNET),
+    (LayerName::PidNamespace, libc::CLONE_NEWPID),
+    (LayerName::IpcNamespace, libc::CLONE_NEWIPC),
+    (LayerName::UtsNamespace, libc::CLONE_NEWUTS),
+];
+
+/// Host users for workers, one each, where the launcher is root: a range that
+/// systemd's table of users leaves unused, and its range for dynamic users where
+/// a container has no other.
+const USERS: [Range<u32>; 2] = [0x7000_0000..0x7000_1000, 61_184..65_520];
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    flags: u64,
+    missing: Vec<(LayerName, String)>,
+    users: Range<u32>,
+    privileged: bool,
+}
+
+impl Namespaces {
+    /// Tries them all together, then one by one.
+    pub(super) fn find() -> io::Result<Self> {
+        let privileged = geteuid().is_root();
+        let own_map = fs::read_to_string("/proc/self/uid_map")?;
+        let mut found = Self {
+            flags: KINDS.iter().map(|(_, flag)| *flag as u64).sum(),
+            missing: Vec::new(),
+            users: if privileged { usable(&own_map) } else { 0..0 },
+            privileged,
+        };
+        if found.try_out(found.flags).is_ok() {
+            return Ok(found);
+        }
+        let all = std::mem::take(&mut found.flags);
+        for (name, flag) in KINDS {
+            match found.try_out(found.flags | flag as u64) {
+                Ok(()) => found.flags |= flag as u64,
+                Err(error) => found.missing.push((name, explain(name, &error))),
+            }
+        }
+        tracing::info!(all, given = found.flags, "not every namespace is to be had");
+        Ok(found)
+    }
+
+    /// None at all, for a machine on which a worker cannot live in them.
+    pub(super) fn none(why: &str) -> Self {
+        Self {
+            flags: 0,
+            missing: KINDS
+                .iter()
+                .map(|(name, _)| (*name, why.to_owned()))
+                .collect(),
+            users: 0..0,
+            privileged: geteuid().is_root(),
+        }
+    }
+
+    /// As `CLONE_NEW…`.
+    pub(super) fn flags(&self) -> u64 {
+        self.flags
+    }
+
+    /// Whether workers get this one.
+    pub(super) fn has(&self, name: LayerName) -> bool {
+        KINDS
+            .iter()
+            .any(|(it, flag)| *it == name && self.flags & *flag as u64 != 0)
+    }
+
+    /// Why one is missing, if it is.
+    pub(super) fn missing(&self, name: LayerName) -> Option<&str> {
+        self.missing
+            .iter()
+            .find(|(it, _)| *it == name)
+            .map(|(_, why)| why.as_str())
+    }
+
+    /// Whether the launcher is root.
+    pub(super) fn privileged(&self) -> bool {
+        self.privileged
+    }
+
+    /// A host user for a worker that none of `taken` is; `None` where the worker
+    /// has to be the launcher's own.
+    pub(super) fn free_user(&self, taken: &[u32]) -> Option<u32> {
+        self.users.clone().find(|user| !taken.contains(user))
+    }
+
+    /// Writes the maps of a worker's user namespace: user 0 in it is `user`, or
+    /// the launcher's own.
+    pub(super) fn map(&self, pid: u32, user: Option<u32>) -> io::Result<()> {
+        let (uid, gid) = match user {
+            Some(user) => (user, user),
+            None => (geteuid().as_raw(), getegid().as_raw()),
+        };
+        if user.is_none() {
+            // The kernel wants this of whoever maps only himself.
+            fs::write(format!("/proc/{pid}/setgroups"), "deny")?;
+        }
+        fs::write(format!("/proc/{pid}/uid_map"), format!("0 {uid} 1\n"))?;
+        fs::write(format!("/proc/{pid}/gid_map"), format!("0 {gid} 1\n"))
+    }
+
+    fn try_out(&self, flags: u64) -> io::Result<()> {
+        let made = sys::spawn_idle(flags)?;
+        let mapped = if flags & libc::CLONE_NEWUSER as u64 == 0 {
+            Ok(())
+        } else {
+            self.map(made.pid, self.free_user(&[]))
+        };
+        pidfd_send_signal(&made.pidfd, Signal::KILL)?;
+        sys::wait(made.pidfd.as_fd(), true)?;
+        mapped
+    }
+}
+
+/// The first range of [`USERS`] that is mapped whole in the launcher's own user
+/// namespace, whose `/proc/self/uid_map` this is.
+fn usable(own_map: &str) -> Range<u32> {
+    let extents: Vec<Range<u64>> = own_map
+        .lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(|it| it.parse::<u64>().ok());
+            let (inside, _, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+            Some(inside..inside + count)
+        })
+        .collect();
+    USERS
+        .into_iter()
+        .find(|range| {
+            extents.iter().any(|extent| {
+                extent.start <= u64::from(range.start) && u64::from(range.end) <= extent.end
+            })
+        })
+        .unwrap_or(0..0)
+}
+
+fn explain(name: LayerName, error: &io::Error) -> String {
+    let hint = match (name, error.raw_os_error()) {
+        (LayerName::UserNamespace, Some(libc::EPERM | libc::EACCES)) => {
+            "; ordinary users may not make one here (sysctl kernel.unprivileged_userns_clone, \
+             kernel.apparmor_restrict_unprivileged_userns, or the container's seccomp profile)"
+        }
+        (_, Some(libc::EPERM | libc::EACCES)) => {
+            "; it takes root or a user namespace with its capabilities (sysctl \
+             kernel.apparmor_restrict_unprivileged_userns, or the container's seccomp profile)"
+        }
+        (_, Some(libc::ENOSPC)) => "; the limit in /proc/sys/user is reached",
+        (_, Some(libc::EINVAL)) => "; this kernel was built without it",
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_get_users_that_exist_in_the_launchers_own_namespace() {
+        assert_eq!(usable("         0          0 4294967295\n"), USERS[0]);
+        assert_eq!(usable("0 1000 1\n1 100000 65536\n"), USERS[1]);
+        assert_eq!(usable("0 1000 1\n"), 0..0);
+        assert_eq!(usable("garbage"), 0..0);
+    }
+
+    #[test]
+    fn two_workers_never_share_a_user() {
+        let mut found = Namespaces::none("for the test");
+        found.users = 10..12;
+        assert_eq!(found.free_user(&[]), Some(10));
+        assert_eq!(found.free_user(&[10]), Some(11));
+        assert_eq!(found.free_user(&[10, 11]), None);
+    }
+}

@@ -1,0 +1,338 @@
+//! What the kernel says about a worker that claims to be confined, layer by
+//! layer. The worker is asked only where the kernel has no answer (Landlock).
+
+use std::fs;
+use std::path::Path;
+
+use super::cgroup::Controller;
+use super::namespaces::KINDS;
+use super::rlimits::compare;
+use super::starter::{Begun, Starter};
+use crate::layer::{Layer, LayerName};
+
+/// What the worker said of itself.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    /// What it tried against its Landlock domain.
+    pub(super) landlock: Option<String>,
+    /// Steps that failed.
+    pub(super) failures: Vec<(LayerName, String)>,
+}
+
+impl Claims {
+    /// The reason the worker gave, or that it gave none.
+    fn reason(&self, name: LayerName) -> String {
+        self.failures
+            .iter()
+            .find(|(it, _)| *it == name)
+            .map_or_else(
+                || "not in force, and the worker knows no reason".into(),
+                |(_, why)| why.clone(),
+            )
+    }
+}
+
+/// Reads every layer back, in the order of [`LayerName::ALL`].
+pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Vec<Layer> {
+    let view = View::of(begun.made.pid);
+    LayerName::ALL
+        .into_iter()
+        .map(|name| match name {
+            LayerName::UserNamespace
+            | LayerName::MountNamespace
+            | LayerName::NetworkNamespace
+            | LayerName::PidNamespace
+            | LayerName::IpcNamespace
+            | LayerName::UtsNamespace => namespace(name, starter, &view, claims),
+            LayerName::CgroupMemory => cgroup(Controller::Memory, begun, &view),
+            LayerName::CgroupPids => cgroup(Controller::Pids, begun, &view),
+            LayerName::CgroupCpu => cgroup(Controller::Cpu, begun, &view),
+            LayerName::Rlimits => match compare(&begun.limits, &view.text("limits")) {
+                Ok(evidence) => Layer::enforced(name, evidence),
+                Err(why) => Layer::missing(name, why, ""),
+            },
+            LayerName::NoNewPrivs => match view.status("NoNewPrivs").as_str() {
+                "1" => Layer::enforced(name, "NoNewPrivs 1"),
+                other => Layer::missing(name, claims.reason(name), format!("NoNewPrivs {other}")),
+            },
+            LayerName::Capabilities => capabilities(&view, claims),
+            LayerName::Landlock => match &claims.landlock {
+                Some(evidence) => Layer::enforced(name, evidence),
+                None => Layer::missing(name, claims.reason(name), ""),
+            },
+            LayerName::Seccomp => seccomp(starter, &view, claims),
+        })
+        .collect()
+}
+
+/// `/proc/PID` of a worker.
+struct View {
+    directory: String,
+    status: String,
+}
+
+impl View {
+    fn of(pid: u32) -> Self {
+        let directory = format!("/proc/{pid}");
+        let status = fs::read_to_string(format!("{directory}/status")).unwrap_or_default();
+        Self { directory, status }
+    }
+
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(format!("{}/{file}", self.directory)).unwrap_or_default()
+    }
+
+    fn status(&self, key: &str) -> String {
+        status_field(&self.status, key)
+            .unwrap_or("unreadable")
+            .to_owned()
+    }
+
+    fn namespace(&self, kind: &str) -> Option<String> {
+        let target = fs::read_link(format!("{}/ns/{kind}", self.directory)).ok()?;
+        Some(target.to_string_lossy().into_owned())
+    }
+}
+
+fn status_field<'a>(status: &'a str, key: &str) -> Option<&'a str> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+/// The programs that every process of the launcher has before its own.
+pub(super) fn own_seccomp_filters() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status_field(&status, "Seccomp_filters")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
+}
+
+fn kind(name: LayerName) -> &'static str {
+    match name {
+        LayerName::UserNamespace => "user",
+        LayerName::MountNamespace => "mnt",
+        LayerName::NetworkNamespace => "net",
+        LayerName::PidNamespace => "pid",
+        LayerName::IpcNamespace => "ipc",
+        _ => "uts",
+    }
+}
+
+fn namespace(name: LayerName, starter: &Starter, view: &View, claims: &Claims) -> Layer {
+    let kind = kind(name);
+    debug_assert!(KINDS.iter().any(|(it, _)| *it == name));
+    if let Some(why) = starter.namespaces.missing(name) {
+        return Layer::missing(name, why, format!("uid {}", view.status("Uid")));
+    }
+    let own = fs::read_link(format!("/proc/self/ns/{kind}"))
+        .map(|target| target.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let Some(theirs) = view.namespace(kind) else {
+        return Layer::missing(name, format!("/proc/PID/ns/{kind} cannot be read"), "");
+    };
+    if theirs == own {
+        return Layer::missing(name, "shares the launcher's", theirs);
+    }
+    let further = match name {
+        LayerName::UserNamespace => {
+            unprivileged_user(&view.text("uid_map"), starter.namespaces.privileged())
+        }
+        LayerName::MountNamespace => empty_root(&view.text("mountinfo")),
+        LayerName::NetworkNamespace => lonely_network(&view.text("net/dev")),
+        _ => Ok(String::new()),
+    };
+    match further {
+        Ok(further) if further.is_empty() => Layer::enforced(name, theirs),
+        Ok(further) => Layer::enforced(name, format!("{theirs}, {further}")),
+        Err(evidence) => Layer::missing(name, claims.reason(name), evidence),
+    }
+}
+
+/// The map seen from the launcher: one user, and not root's own.
+fn unprivileged_user(uid_map: &str, privileged: bool) -> Result<String, String> {
+    let fields: Vec<&str> = uid_map.split_whitespace().collect();
+    match fields[..] {
+        [inside, outside, "1"] if !(privileged && outside == "0") => {
+            Ok(format!("user {inside} is {outside} outside"))
+        }
+        _ => Err(format!("uid_map {}", fields.join(" "))),
+    }
+}
+
+/// A read-only tmpfs, and on it nothing but the socket.
+fn empty_root(mountinfo: &str) -> Result<String, String> {
+    let mut root = None;
+    let mut others = Vec::new();
+    for line in mountinfo.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let kind = line
+            .split_once(" - ")
+            .and_then(|(_, after)| after.split(' ').next());
+        match (fields.get(4), fields.get(5), kind) {
+            (Some(&"/"), Some(options), Some(kind)) => root = Some((kind, *options)),
+            (Some(at), _, _) => others.push(*at),
+            _ => return Err("mountinfo cannot be read".into()),
+        }
+    }
+    match root {
+        Some(("tmpfs", options)) if options.split(',').any(|it| it == "ro") => {}
+        Some((kind, options)) => return Err(format!("root is {kind} {options}")),
+        None => return Err("mountinfo names no root".into()),
+    }
+    match others[..] {
+        [aion_abi::boot::SOCKET] => Ok(format!(
+            "root is an empty read-only tmpfs with {}",
+            aion_abi::boot::SOCKET
+        )),
+        _ => Err(format!("also mounted: {}", others.join(", "))),
+    }
+}
+
+fn lonely_network(net_dev: &str) -> Result<String, String> {
+    let devices: Vec<&str> = net_dev
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim())
+        .collect();
+    match devices[..] {
+        [] | ["lo"] => Ok("no interface but lo".into()),
+        _ => Err(format!("interfaces {}", devices.join(", "))),
+    }
+}
+
+fn cgroup(controller: Controller, begun: &Begun, view: &View) -> Layer {
+    let name = controller.layer();
+    if !begun.bounds.asks_for(controller) {
+        return Layer::not_requested(name);
+    }
+    if let Some(why) = begun.group.missing(controller) {
+        return Layer::missing(name, why, "");
+    }
+    let Some(directory) = begun.group.directory(controller) else {
+        return Layer::missing(name, "no group was made", "");
+    };
+    let member = is_member(&view.text("cgroup"), directory);
+    if !member {
+        let why = format!("the worker is not in {}", directory.display());
+        return Layer::missing(name, why, "");
+    }
+    let mut evidence = Vec::new();
+    for setting in begun.group.settings(controller, &begun.bounds) {
+        let holds = fs::read_to_string(&setting.file).unwrap_or_default();
+        let file = setting
+            .file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        if holds.trim() != setting.value {
+            let why = format!("{file} is {} and not {}", holds.trim(), setting.value);
+            return Layer::missing(name, why, "");
+        }
+        evidence.push(format!("{file} {}", setting.value));
+    }
+    Layer::enforced(name, evidence.join(", "))
+}
+
+/// The kernel names groups from the root of the hierarchy and the launcher by
+/// where it is mounted: they end alike.
+fn is_member(proc_cgroup: &str, directory: &Path) -> bool {
+    proc_cgroup
+        .lines()
+        .filter_map(|line| line.splitn(3, ':').nth(2))
+        .any(|path| {
+            let path = path.trim_start_matches('/');
+            !path.is_empty() && directory.ends_with(tail(path))
+        })
+}
+
+/// The last two parts of a path: the launcher's parent and the worker's own name,
+/// which no other worker has.
+fn tail(path: &str) -> &str {
+    path.rmatch_indices('/')
+        .nth(1)
+        .map_or(path, |(at, _)| &path[at + 1..])
+}
+
+fn capabilities(view: &View, claims: &Claims) -> Layer {
+    let name = LayerName::Capabilities;
+    let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    let held: Vec<String> = sets
+        .iter()
+        .map(|set| (set, view.status(set)))
+        .filter(|(_, value)| value.is_empty() || value.bytes().any(|digit| digit != b'0'))
+        .map(|(set, value)| format!("{set} {value}"))
+        .collect();
+    if held.is_empty() {
+        Layer::enforced(name, "CapInh, CapPrm, CapEff, CapBnd and CapAmb are 0")
+    } else {
+        Layer::missing(name, claims.reason(name), held.join(", "))
+    }
+}
+
+fn seccomp(starter: &Starter, view: &View, claims: &Claims) -> Layer {
+    let name = LayerName::Seccomp;
+    let (mode, filters) = (view.status("Seccomp"), view.status("Seccomp_filters"));
+    let wanted = own_seccomp_filters() + starter.filters.len() as u32;
+    let enough = filters.parse::<u32>().is_ok_and(|count| count >= wanted);
+    let evidence = format!("Seccomp {mode}, Seccomp_filters {filters}");
+    if mode == "2" && enough && !starter.filters.is_empty() {
+        Layer::enforced(name, evidence)
+    } else {
+        Layer::missing(name, claims.reason(name), evidence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_with_anything_else_in_it_is_not_empty() {
+        let socket = "61 60 0:5 /s/7.sock /run/aion.sock rw - tmpfs tmpfs rw\n";
+        let root = "60 60 0:41 / / ro,nosuid,nodev - tmpfs tmpfs rw,size=64k\n";
+        let proc = "62 60 0:9 / /proc rw - proc proc rw\n";
+        let host = "22 1 254:1 / / rw,relatime - ext4 /dev/vda rw\n";
+        let writable = "60 60 0:41 / / rw,nosuid - tmpfs tmpfs rw\n";
+        assert!(empty_root(&format!("{root}{socket}")).is_ok());
+        assert!(empty_root(&format!("{root}{socket}{proc}")).is_err());
+        assert!(empty_root(&format!("{host}{socket}")).is_err());
+        assert!(empty_root(&format!("{writable}{socket}")).is_err());
+        assert!(empty_root(root).is_err());
+        assert!(empty_root("").is_err());
+    }
+
+    #[test]
+    fn a_worker_that_is_root_outside_is_not_confined_to_a_user() {
+        assert!(unprivileged_user("0 1879048192 1", true).is_ok());
+        assert!(unprivileged_user("0 1000 1", false).is_ok());
+        assert!(unprivileged_user("0 0 1", true).is_err());
+        assert!(unprivileged_user("0 0 4294967295", true).is_err());
+        assert!(unprivileged_user("", false).is_err());
+    }
+
+    #[test]
+    fn a_network_with_an_interface_is_not_lonely() {
+        let head = "Inter-|   Receive\n face |bytes\n";
+        assert!(lonely_network(&format!("{head}    lo: 0 0\n")).is_ok());
+        assert!(lonely_network(&format!("{head}    lo: 0 0\n  eth0: 1 1\n")).is_err());
+    }
+
+    #[test]
+    fn membership_is_of_this_worker_and_no_other() {
+        let directory = Path::new("/sys/fs/cgroup/memory/x/aion/uid-a.3");
+        assert!(is_member("4:memory:/x/aion/uid-a.3\n0::/\n", directory));
+        assert!(!is_member("4:memory:/x/aion/uid-b.3\n0::/\n", directory));
+        assert!(!is_member("4:memory:/\n0::/\n", directory));
+    }
+
+    #[test]
+    fn a_status_field_is_found_by_its_whole_name() {
+        let status = "Seccomp:\t2\nSeccomp_filters:\t3\n";
+        assert_eq!(status_field(status, "Seccomp"), Some("2"));
+        assert_eq!(status_field(status, "Seccomp_filters"), Some("3"));
+        assert_eq!(status_field(status, "Sec"), None);
+    }
+}

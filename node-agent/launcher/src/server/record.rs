@@ -1,0 +1,167 @@
+//! What the launcher keeps on disk about its workers, so that the next launcher
+//! knows them: one small file each, replaced as a whole. It need survive the
+//! launcher, not the machine, so nothing is forced to the disk.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cgroup::Group;
+use crate::protocol::{Exited, WorkerId};
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Record {
+    /// A worker that was made.
+    Worker(Known),
+    /// A worker that ended, until the daemon acknowledges it.
+    Exited(Exited),
+}
+
+/// What finds a worker again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) id: WorkerId,
+    pub(super) pid: u32,
+    pub(super) start_time: u64,
+    /// `/proc/sys/kernel/random/boot_id` at the time.
+    pub(super) boot: String,
+    /// Whether its gate was opened. One that was not ends by itself with its
+    /// launcher.
+    pub(super) running: bool,
+    pub(super) group: Group,
+    /// Its user on the host, where it has one of its own.
+    pub(super) user: Option<u32>,
+}
+
+/// The folder of records.
+#[derive(Debug)]
+pub(super) struct Records {
+    folder: PathBuf,
+}
+
+impl Records {
+    /// Makes the folder, for this user only.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Keeps or replaces a worker's record.
+    pub(super) fn keep(&self, id: &WorkerId, record: &Record) -> io::Result<()> {
+        let path = self.path(id);
+        let beside = path.with_extension("new");
+        fs::write(&beside, serde_json::to_vec(record)?)?;
+        fs::rename(&beside, &path)
+    }
+
+    /// Forgets a worker.
+    pub(super) fn forget(&self, id: &WorkerId) {
+        if let Err(error) = fs::remove_file(self.path(id))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(worker = %id, %error, "cannot forget the record");
+        }
+    }
+
+    /// All records. One that cannot be read is told and removed: its worker, if
+    /// there is one, is then unknown to everybody.
+    pub(super) fn load(&self) -> io::Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|it| it != "json") {
+                continue;
+            }
+            let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+            match read {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "cannot read a record");
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    fn path(&self, id: &WorkerId) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+}
+
+/// This boot of the machine.
+pub(super) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// When a process started, in clock ticks since boot: field 22 of
+/// `/proc/PID/stat`, counted after the name, which may hold anything.
+pub(super) fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::protocol::ExitStatus;
+
+    #[test]
+    fn a_record_is_replaced_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(&folder.path().join("workers")).unwrap();
+        let id = WorkerId {
+            instance: "a".into(),
+            incarnation: 1,
+        };
+        let known = Known {
+            id: id.clone(),
+            pid: 7,
+            start_time: 8,
+            boot: "b".into(),
+            running: true,
+            group: Group::default(),
+            user: Some(9),
+        };
+        records.keep(&id, &Record::Worker(known)).unwrap();
+        let exited = Record::Exited(Exited {
+            id: id.clone(),
+            status: ExitStatus::Code(0),
+            oom: None,
+            cpu_us: None,
+            peak_memory_bytes: None,
+            note: None,
+        });
+        records.keep(&id, &exited).unwrap();
+        assert_eq!(records.load().unwrap(), vec![exited]);
+        records.forget(&id);
+        assert_eq!(records.load().unwrap(), vec![]);
+    }
+
+    #[test]
+    fn a_torn_record_does_not_stop_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path()).unwrap();
+        fs::write(folder.path().join("torn.json"), "{\"Wor").unwrap();
+        assert_eq!(records.load().unwrap(), vec![]);
+    }
+
+    #[test]
+    fn this_process_has_a_start_time() {
+        assert!(start_time(std::process::id()).unwrap() > 0);
+        assert_eq!(start_time(u32::MAX), None);
+    }
+}

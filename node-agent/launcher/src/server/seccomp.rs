@@ -1,0 +1,424 @@
+//! From a seccomp profile as container runtimes write it (OCI runtime
+//! specification, `linux.seccomp`, with Docker's `includes` and `excludes` by
+//! architecture) to programs for the kernel. Pure.
+//!
+//! A program of `seccompiler` knows two outcomes: one for what its rules match,
+//! one for the rest. A profile with more actions becomes several programs, and the
+//! kernel applies the strictest answer of all installed ones (seccomp(2)):
+//!
+//! 1. for each action but allow, its rules; the rest passes;
+//! 2. the rules that let a call through (allow, log), the rest as `defaultAction`:
+//!    last, as nothing can be installed any more once it is there.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{BpfProgram, TargetArch};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::confine::Filter;
+
+/// The profile that is built in; a file given to the launcher replaces it.
+pub(super) const DEFAULT: &str = include_str!("../../../../config/seccomp_profile.json");
+
+/// A profile that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadProfile {
+    /// Not of the format, or with something in it that this translation lacks.
+    #[error("seccomp profile: {0}")]
+    Format(#[from] serde_json::Error),
+    /// An action that the kernel cannot take on its own.
+    #[error(
+        "seccomp profile: action {0} needs a tracer or a listener, and there is none; use SCMP_ACT_ERRNO or SCMP_ACT_KILL_PROCESS"
+    )]
+    Action(String),
+    /// The same call in two actions, whose order would decide.
+    #[error("seccomp profile: {0} stands under more than one action")]
+    Ambiguous(String),
+    /// The default lets calls through, so nothing would be confined.
+    #[error("seccomp profile: the default action lets every call through")]
+    Open,
+    /// The programs could not be made.
+    #[error("seccomp profile: {0}")]
+    Compile(#[from] seccompiler::Error),
+    /// Not one of the processors that programs can be made for.
+    #[error("no seccomp programs for this processor")]
+    Processor,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile {
+    default_action: String,
+    #[serde(default)]
+    default_errno_ret: Option<u32>,
+    #[serde(default)]
+    syscalls: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    names: Vec<String>,
+    action: String,
+    #[serde(default)]
+    errno_ret: Option<u32>,
+    #[serde(default)]
+    args: Option<Vec<Argument>>,
+    #[serde(default)]
+    includes: Condition,
+    #[serde(default)]
+    excludes: Condition,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Argument {
+    index: u8,
+    value: u64,
+    #[serde(default)]
+    value_two: u64,
+    op: Operator,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+enum Operator {
+    #[serde(rename = "SCMP_CMP_NE")]
+    Ne,
+    #[serde(rename = "SCMP_CMP_LT")]
+    Lt,
+    #[serde(rename = "SCMP_CMP_LE")]
+    Le,
+    #[serde(rename = "SCMP_CMP_EQ")]
+    Eq,
+    #[serde(rename = "SCMP_CMP_GE")]
+    Ge,
+    #[serde(rename = "SCMP_CMP_GT")]
+    Gt,
+    #[serde(rename = "SCMP_CMP_MASKED_EQ")]
+    MaskedEq,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    #[serde(default)]
+    arches: Vec<String>,
+    #[serde(default)]
+    caps: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Action {
+    Allow,
+    Log,
+    Errno(u32),
+    Trap,
+    KillThread,
+    KillProcess,
+}
+
+impl Action {
+    fn parse(name: &str, errno: Option<u32>) -> Result<Self, BadProfile> {
+        Ok(match name {
+            "SCMP_ACT_ALLOW" => Self::Allow,
+            "SCMP_ACT_LOG" => Self::Log,
+            "SCMP_ACT_ERRNO" => Self::Errno(errno.unwrap_or(libc::EPERM as u32)),
+            "SCMP_ACT_TRAP" => Self::Trap,
+            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Self::KillThread,
+            "SCMP_ACT_KILL_PROCESS" => Self::KillProcess,
+            other => return Err(BadProfile::Action(other.to_owned())),
+        })
+    }
+
+    fn passes(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+
+    fn to_json(self) -> Value {
+        match self {
+            Self::Allow => json!("allow"),
+            Self::Log => json!("log"),
+            Self::Errno(number) => json!({ "errno": number }),
+            Self::Trap => json!("trap"),
+            Self::KillThread => json!("kill_thread"),
+            Self::KillProcess => json!("kill_process"),
+        }
+    }
+}
+
+/// The rules of one call under one action: without any it always matches.
+type Rules = Vec<Value>;
+
+/// Makes the programs of a profile for the processor this was built for.
+pub(super) fn compile(text: &str) -> Result<Vec<Filter>, BadProfile> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
+    let mut filters = Vec::new();
+    for filter in translate(text, arch)? {
+        let program = compile_one(filter, arch)?;
+        filters.push(program.into_iter().map(pack).collect());
+    }
+    Ok(filters)
+}
+
+/// The filters in the language of `seccompiler`.
+fn translate(text: &str, arch: TargetArch) -> Result<Vec<Value>, BadProfile> {
+    let profile: Profile = serde_json::from_str(text)?;
+    let default = Action::parse(&profile.default_action, profile.default_errno_ret)?;
+    if default.passes() {
+        return Err(BadProfile::Open);
+    }
+    let groups = by_action(&profile.syscalls, arch)?;
+    let passing = groups.iter().filter(|(action, _)| action.passes());
+    let list = filter(
+        default,
+        Action::Allow,
+        passing.flat_map(|(_, calls)| calls.iter()),
+    );
+    let others = groups
+        .iter()
+        .filter(|(action, _)| **action != Action::Allow && **action != default)
+        .map(|(action, calls)| filter(Action::Allow, *action, calls.iter()));
+    Ok(others.chain([list]).collect())
+}
+
+fn by_action(
+    groups: &[Group],
+    arch: TargetArch,
+) -> Result<BTreeMap<Action, BTreeMap<&str, Rules>>, BadProfile> {
+    let mut found: BTreeMap<Action, BTreeMap<&str, Rules>> = BTreeMap::new();
+    let mut owner: BTreeMap<&str, Action> = BTreeMap::new();
+    for group in groups.iter().filter(|group| group.applies(arch)) {
+        let action = Action::parse(&group.action, group.errno_ret)?;
+        let arguments = group.args.as_deref().unwrap_or_default();
+        for name in group.names.iter().filter(|name| is_known(name, arch)) {
+            if *owner.entry(name).or_insert(action) != action {
+                return Err(BadProfile::Ambiguous(name.clone()));
+            }
+            let calls = found.entry(action).or_default();
+            if arguments.is_empty() {
+                // Always: narrower rules beside it would narrow it.
+                calls.insert(name, Vec::new());
+                continue;
+            }
+            match calls.get_mut(name.as_str()) {
+                Some(rules) if rules.is_empty() => {}
+                Some(rules) => rules.push(conditions(arguments)),
+                None => {
+                    calls.insert(name, vec![conditions(arguments)]);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Group {
+    /// A worker has no capability, so what is for those who have one is not for it.
+    fn applies(&self, arch: TargetArch) -> bool {
+        let names: &[&str] = match arch {
+            TargetArch::x86_64 => &["amd64", "x86_64", "SCMP_ARCH_X86_64"],
+            TargetArch::aarch64 => &["arm64", "aarch64", "SCMP_ARCH_AARCH64"],
+            TargetArch::riscv64 => &["riscv64", "SCMP_ARCH_RISCV64"],
+        };
+        let is_mine = |arches: &[String]| arches.iter().any(|it| names.contains(&it.as_str()));
+        self.includes.caps.is_empty()
+            && (self.includes.arches.is_empty() || is_mine(&self.includes.arches))
+            && !is_mine(&self.excludes.arches)
+    }
+}
+
+fn conditions(arguments: &[Argument]) -> Value {
+    arguments
+        .iter()
+        .map(|argument| {
+            let (op, value) = match argument.op {
+                Operator::Ne => (json!("ne"), argument.value),
+                Operator::Lt => (json!("lt"), argument.value),
+                Operator::Le => (json!("le"), argument.value),
+                Operator::Eq => (json!("eq"), argument.value),
+                Operator::Ge => (json!("ge"), argument.value),
+                Operator::Gt => (json!("gt"), argument.value),
+                Operator::MaskedEq => (json!({ "masked_eq": argument.value }), argument.value_two),
+            };
+            json!({"index": argument.index, "type": "qword", "op": op, "val": value})
+        })
+        .collect()
+}
+
+fn filter<'a>(
+    rest: Action,
+    matched: Action,
+    calls: impl Iterator<Item = (&'a &'a str, &'a Rules)>,
+) -> Value {
+    let rules: Vec<Value> = calls
+        .flat_map(|(name, rules)| match rules.as_slice() {
+            [] => vec![json!({ "syscall": name })],
+            rules => rules
+                .iter()
+                .map(|args| json!({"syscall": name, "args": args}))
+                .collect(),
+        })
+        .collect();
+    json!({
+        "mismatch_action": rest.to_json(),
+        "match_action": matched.to_json(),
+        "filter": rules,
+    })
+}
+
+fn compile_one(filter: Value, arch: TargetArch) -> Result<BpfProgram, seccompiler::Error> {
+    let text = json!({ "worker": filter }).to_string();
+    let mut programs = seccompiler::compile_from_json(text.as_bytes(), arch)?;
+    Ok(programs.remove("worker").unwrap_or_default())
+}
+
+/// Whether this processor has the call: profiles name calls of others, which a
+/// container runtime passes over too. The table is not public, so it is asked by
+/// making a program.
+fn is_known(name: &str, arch: TargetArch) -> bool {
+    let rules = Rules::new();
+    let probe = filter(
+        Action::KillProcess,
+        Action::Allow,
+        std::iter::once((&name, &rules)),
+    );
+    compile_one(probe, arch).is_ok()
+}
+
+fn pack(instruction: seccompiler::sock_filter) -> u64 {
+    u64::from(instruction.code) << 48
+        | u64::from(instruction.jt) << 40
+        | u64::from(instruction.jf) << 32
+        | u64::from(instruction.k)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const ARCH: TargetArch = TargetArch::x86_64;
+
+    fn calls(filter: &Value) -> Vec<String> {
+        let rules = filter["filter"].as_array().unwrap();
+        rules
+            .iter()
+            .map(|rule| rule["syscall"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_built_in_profile_becomes_programs_for_every_processor() {
+        for arch in [TargetArch::x86_64, TargetArch::aarch64] {
+            let filters = translate(DEFAULT, arch).unwrap();
+            assert_eq!(filters.len(), 2);
+            for filter in filters {
+                assert!(compile_one(filter, arch).unwrap().len() > 10);
+            }
+        }
+        assert_eq!(compile(DEFAULT).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn every_name_of_the_built_in_profile_is_a_call_somewhere() {
+        let profile: Profile = serde_json::from_str(DEFAULT).unwrap();
+        for group in profile.syscalls {
+            for name in group.names {
+                assert!(is_known(&name, ARCH), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_allow_list_passes_its_calls_and_gives_the_rest_the_default() {
+        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
+            {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}]}"#;
+        let filters = translate(text, ARCH).unwrap();
+        assert_eq!(filters.len(), 1);
+        assert_eq!(filters[0]["mismatch_action"], json!({"errno": 38}));
+        assert_eq!(filters[0]["match_action"], json!("allow"));
+        assert_eq!(calls(&filters[0]), ["read", "write"]);
+    }
+
+    #[test]
+    fn a_stricter_action_is_a_program_of_its_own() {
+        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+            {"names": ["ptrace"], "action": "SCMP_ACT_KILL_PROCESS"},
+            {"names": ["write"], "action": "SCMP_ACT_LOG"}]}"#;
+        let filters = translate(text, ARCH).unwrap();
+        assert_eq!(filters.len(), 3);
+        assert_eq!(filters[0]["match_action"], json!("log"));
+        assert_eq!(calls(&filters[0]), ["write"]);
+        assert_eq!(filters[1]["match_action"], json!("kill_process"));
+        assert_eq!(filters[1]["mismatch_action"], json!("allow"));
+        assert_eq!(calls(&filters[1]), ["ptrace"]);
+        assert_eq!(calls(&filters[2]), ["read", "write"]);
+    }
+
+    #[test]
+    fn arguments_of_one_group_hold_together_and_groups_are_alternatives() {
+        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
+                {"index": 1, "value": 1, "op": "SCMP_CMP_GE"},
+                {"index": 1, "value": 4, "op": "SCMP_CMP_LE"}]},
+            {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
+                {"index": 1, "value": 4, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#;
+        let filters = translate(text, ARCH).unwrap();
+        let rules = filters[0]["filter"].as_array().unwrap();
+        assert_eq!(rules.len(), 2);
+        assert_eq!(rules[0]["args"].as_array().unwrap().len(), 2);
+        assert_eq!(rules[1]["args"][0]["op"], json!({"masked_eq": 4}));
+        assert_eq!(rules[1]["args"][0]["val"], json!(0));
+    }
+
+    #[test]
+    fn a_call_allowed_always_stays_so_beside_a_narrower_rule() {
+        let narrow = r#"{"names": ["mmap"], "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": 2, "value": 1, "op": "SCMP_CMP_EQ"}]}"#;
+        let always = r#"{"names": ["mmap"], "action": "SCMP_ACT_ALLOW"}"#;
+        for (first, second) in [(narrow, always), (always, narrow)] {
+            let text = format!(
+                r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{first}, {second}]}}"#
+            );
+            let filters = translate(&text, ARCH).unwrap();
+            assert_eq!(filters[0]["filter"], json!([{"syscall": "mmap"}]));
+        }
+    }
+
+    #[test]
+    fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
+        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64"]}},
+            {"names": ["write"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["s390x"]}},
+            {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+            {"names": ["close"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
+            {"names": ["s390_runtime_instr"], "action": "SCMP_ACT_ALLOW"}]}"#;
+        assert_eq!(calls(&translate(text, ARCH).unwrap()[0]), ["read"]);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_and_not_left_out() {
+        let with = |rule: &str| {
+            let text = format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{rule}]}}"#);
+            translate(&text, ARCH)
+        };
+        assert!(matches!(
+            with(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
+            Err(BadProfile::Action(_))
+        ));
+        assert!(matches!(
+            with(
+                r#"{"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+                   {"names": ["read"], "action": "SCMP_ACT_KILL_PROCESS"}"#
+            ),
+            Err(BadProfile::Ambiguous(_))
+        ));
+        assert!(matches!(
+            translate(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#, ARCH),
+            Err(BadProfile::Open)
+        ));
+        assert!(matches!(translate("[]", ARCH), Err(BadProfile::Format(_))));
+    }
+}

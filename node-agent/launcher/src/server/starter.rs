@@ -1,0 +1,244 @@
+//! Making one worker: its groups, its namespaces, its descriptors. Everything a
+//! start needs that is the same for every start is found once, here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use aion_abi::boot::fd;
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::cgroup::{Bounds, Cgroups, Group};
+use super::namespaces::Namespaces;
+use super::profile::Profiles;
+use super::rlimits::{Limit, limits};
+use super::sys::{self, Child, Made};
+use crate::confine::{Filter, Plan, Socket};
+use crate::layer::LayerName;
+use crate::protocol::{SOCKET_MOUNT, Start, StartFailure};
+use crate::wire;
+
+/// What every start needs.
+#[derive(Debug)]
+pub(super) struct Starter {
+    pub(super) namespaces: Namespaces,
+    pub(super) cgroups: Cgroups,
+    pub(super) profiles: Profiles,
+    pub(super) filters: Vec<Filter>,
+    pub(super) worker: OwnedFd,
+    /// Owner that a worker's socket must have; anyone's where the launcher is not
+    /// root and has no reach beyond its user's.
+    pub(super) socket_owner: Option<u32>,
+}
+
+/// The descriptors that came with a start, as it orders them.
+#[derive(Debug)]
+pub(super) struct StartFds {
+    boot: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    module: Option<OwnedFd>,
+}
+
+/// A worker that was made and has not said yet that it is confined.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) made: Made,
+    /// The launcher's end of the pair.
+    pub(super) link: OwnedFd,
+    /// A byte opens the gate; closing it ends the worker.
+    pub(super) gate: OwnedFd,
+    pub(super) group: Group,
+    pub(super) bounds: Bounds,
+    pub(super) limits: Vec<Limit>,
+    /// Its user on the host, where it is not the launcher's own.
+    pub(super) user: Option<u32>,
+}
+
+/// Why there is no worker.
+pub(super) type NotBegun = (StartFailure, String);
+
+impl StartFds {
+    /// Takes as many as the start asks for, no more and no fewer.
+    pub(super) fn take(start: &Start, fds: Vec<OwnedFd>) -> Result<Self, NotBegun> {
+        let (wanted, given) = (start.fds(), fds.len());
+        let wrong = || {
+            let why = format!("{given} descriptors came with the start, which takes {wanted}");
+            (StartFailure::Invalid, why)
+        };
+        if wanted != given {
+            return Err(wrong());
+        }
+        let mut fds = fds.into_iter();
+        match (fds.next(), fds.next(), fds.next()) {
+            (Some(boot), Some(stdout), Some(stderr)) => Ok(Self {
+                boot,
+                stdout,
+                stderr,
+                module: fds.next(),
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Starter {
+    /// Makes the worker. `taken` are the host users of those that run.
+    pub(super) fn begin(
+        &self,
+        start: &Start,
+        fds: &StartFds,
+        taken: &[u32],
+    ) -> Result<Begun, NotBegun> {
+        let invalid = |why| (StartFailure::Invalid, why);
+        let profile = self.profiles.get(&start.profile).map_err(invalid)?;
+        let bounds = profile.bounds(&start.limits);
+        let (socket, mount) = self.socket(&start.socket).map_err(invalid)?;
+        let user = self.namespaces.free_user(taken);
+        let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
+        let limits = limits(profile, &bounds, own_user_namespace || user.is_some());
+        let plan = Plan {
+            private_root: self.namespaces.has(LayerName::MountNamespace),
+            socket,
+            module: fds.module.is_some(),
+            switch_user: user.filter(|_| !own_user_namespace),
+            filters: self.filters.clone(),
+        };
+        let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
+        match self.make(&plan, fds, mount.as_ref(), &limits, user, &mut group) {
+            Ok((made, link, gate)) => Ok(Begun {
+                made,
+                link,
+                gate,
+                group,
+                bounds,
+                limits,
+                user,
+            }),
+            Err(why) => {
+                group.remove();
+                Err((StartFailure::Spawn, why))
+            }
+        }
+    }
+
+    /// How the worker gets its socket. A worker of another user cannot look the
+    /// path up, so the launcher takes hold of the socket for it.
+    fn socket(&self, path: &Path) -> Result<(Socket, Option<OwnedFd>), String> {
+        let wrong = |error: Errno| format!("socket {}: {error}", path.display());
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = open(path, flags, Mode::empty()).map_err(wrong)?;
+        let status = fstat(&handle).map_err(wrong)?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
+            return Err(format!("{} is not a socket", path.display()));
+        }
+        if self
+            .socket_owner
+            .is_some_and(|owner| owner != status.st_uid)
+        {
+            return Err(format!("{} is not the daemon's own", path.display()));
+        }
+        let mounted =
+            self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
+        if !mounted {
+            return Ok((Socket::Path(path.to_owned()), None));
+        }
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH;
+        let mount = open_tree(&handle, "", flags)
+            .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
+        Ok((Socket::Mount, Some(mount)))
+    }
+
+    fn make(
+        &self,
+        plan: &Plan,
+        fds: &StartFds,
+        mount: Option<&OwnedFd>,
+        limits: &[Limit],
+        user: Option<u32>,
+        group: &mut Group,
+    ) -> Result<(Made, OwnedFd, OwnedFd), String> {
+        let step = |what: &'static str| move |error: Errno| format!("{what}: {error}");
+        let (link, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(step("socket pair"))?;
+        let (release_read, release) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
+        let (gate_read, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
+        let nothing = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
+        // In the buffer before the worker runs, so that it never waits for it.
+        wire::send(&link, plan, &[]).map_err(|error| format!("send the plan: {error}"))?;
+
+        let mut descriptors: Vec<(i32, BorrowedFd<'_>)> = vec![
+            (0, nothing.as_fd()),
+            (1, fds.stdout.as_fd()),
+            (2, fds.stderr.as_fd()),
+            (fd::BOOT, fds.boot.as_fd()),
+            (fd::GATE, gate_read.as_fd()),
+            (fd::READY, theirs.as_fd()),
+        ];
+        descriptors.extend(fds.module.as_ref().map(|it| (fd::MODULE, it.as_fd())));
+        descriptors.extend(mount.map(|it| (SOCKET_MOUNT, it.as_fd())));
+        let rlimits: Vec<_> = limits.iter().map(|it| (it.resource, it.value)).collect();
+        let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
+        let made = sys::spawn(&Child {
+            namespaces: self.namespaces.flags(),
+            release: release_read.as_fd(),
+            report: theirs.as_fd(),
+            become_mapped: own_user_namespace,
+            drop_groups: own_user_namespace && user.is_some(),
+            own_cgroup_namespace: self.namespaces.privileged() || own_user_namespace,
+            descriptors: &descriptors,
+            limits: &rlimits,
+            program: self.worker.as_fd(),
+            name: c"aion-worker",
+        })
+        .map_err(|error| format!("make the process: {error}"))?;
+
+        let set_up = (|| {
+            if own_user_namespace {
+                self.namespaces
+                    .map(made.pid, user)
+                    .map_err(|error| format!("map its user: {error}"))?;
+            }
+            group.enter(made.pid);
+            rustix::io::write(&release, b"g").map_err(step("release it"))?;
+            Ok(())
+        })();
+        match set_up {
+            Ok(()) => Ok((made, link, gate)),
+            Err(why) => {
+                end(&made);
+                Err(why)
+            }
+        }
+    }
+}
+
+/// Kills a process that was made and takes its end.
+pub(super) fn end(made: &Made) {
+    let _ = pidfd_send_signal(&made.pidfd, Signal::KILL);
+    let _ = sys::wait(made.pidfd.as_fd(), true);
+}
+
+/// Opens the worker's program, so that its path is needed no more.
+pub(super) fn open_worker(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
+}
+
+/// Where the worker is unless told: beside the launcher.
+pub(super) fn beside_launcher() -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("aion-worker"))
+}

@@ -1,0 +1,393 @@
+//! Kernel calls that the safe crates lack: a process made straight into its
+//! namespaces, its end with what it used, and signals as a descriptor. The only
+//! unsafe code of the launcher proper; no policy.
+
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use crate::protocol::ExitStatus;
+
+/// The most descriptors of a child.
+pub(super) const MAX_DESCRIPTORS: usize = 16;
+
+/// The kernel's number of a resource limit.
+pub(super) type Resource = libc::__rlimit_resource_t;
+
+/// The kernel's `struct clone_args`, version 0 (Linux 5.3).
+#[repr(C, align(8))]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+/// What a new process does before the program: only system calls, with memory
+/// that was ready before it was made.
+#[derive(Debug)]
+pub(super) struct Child<'a> {
+    /// Namespaces of its own, as `CLONE_NEW…`.
+    pub(super) namespaces: u64,
+    /// Read until the parent has set it up; end of file means die.
+    pub(super) release: BorrowedFd<'a>,
+    /// Where a failure is told, as [`Failure::to_bytes`].
+    pub(super) report: BorrowedFd<'a>,
+    /// Whether to become user and group 0 of its user namespace.
+    pub(super) become_mapped: bool,
+    /// Whether to leave the supplementary groups.
+    pub(super) drop_groups: bool,
+    /// Whether to root the cgroup namespace where it is by then.
+    pub(super) own_cgroup_namespace: bool,
+    /// Descriptors to have, as (number, descriptor), and nothing else; at most
+    /// [`MAX_DESCRIPTORS`], numbers below it.
+    pub(super) descriptors: &'a [(RawFd, BorrowedFd<'a>)],
+    /// Resource limits, soft and hard alike.
+    pub(super) limits: &'a [(Resource, u64)],
+    /// The program.
+    pub(super) program: BorrowedFd<'a>,
+    /// Its name, as its only argument.
+    pub(super) name: &'a CStr,
+}
+
+/// A made process.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its id.
+    pub(super) pid: u32,
+    /// A descriptor that stands for it.
+    pub(super) pidfd: OwnedFd,
+}
+
+/// A step of the child that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    step: u8,
+    errno: i32,
+}
+
+/// The steps of a child, as they are reported.
+const STEPS: [&str; 9] = [
+    "wait for the launcher",
+    "drop the groups",
+    "become the mapped user",
+    "start a session",
+    "enter /",
+    "arrange the descriptors",
+    "close the other descriptors (Linux 5.11 or later is needed)",
+    "set the resource limits",
+    "execute the worker",
+];
+
+impl Failure {
+    const MARK: u8 = b'!';
+
+    fn to_bytes(self) -> [u8; 6] {
+        let errno = self.errno.to_le_bytes();
+        [
+            Self::MARK,
+            self.step,
+            errno[0],
+            errno[1],
+            errno[2],
+            errno[3],
+        ]
+    }
+
+    /// Reads what a child reported; `None` for anything else.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [Self::MARK, step, a, b, c, d] => Some(Self {
+                step,
+                errno: i32::from_le_bytes([a, b, c, d]),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let step = STEPS.get(usize::from(self.step)).unwrap_or(&"start");
+        write!(f, "{step}: {}", io::Error::from_raw_os_error(self.errno))
+    }
+}
+
+/// A process right after it was made, seen from both sides.
+enum Fork {
+    Child,
+    Parent(Made),
+}
+
+/// Makes the process. It runs [`Child`]'s steps and then the program.
+pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
+    if child.descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    match clone3(child.namespaces)? {
+        Fork::Parent(made) => Ok(made),
+        Fork::Child => {
+            let bytes = run(child).to_bytes();
+            // SAFETY: `bytes` lives on this process's own copy of the stack;
+            // `_exit` ends it without running anything of the launcher's.
+            unsafe {
+                libc::send(
+                    child.report.as_raw_fd(),
+                    bytes.as_ptr().cast(),
+                    bytes.len(),
+                    libc::MSG_NOSIGNAL,
+                );
+                libc::_exit(127);
+            }
+        }
+    }
+}
+
+/// A process in these namespaces that does nothing until it is killed.
+pub(super) fn spawn_idle(namespaces: u64) -> io::Result<Made> {
+    match clone3(namespaces)? {
+        Fork::Parent(made) => Ok(made),
+        Fork::Child => loop {
+            // SAFETY: waits; touches nothing.
+            unsafe { libc::pause() };
+        },
+    }
+}
+
+fn clone3(namespaces: u64) -> io::Result<Fork> {
+    let mut pidfd: RawFd = -1;
+    let args = CloneArgs {
+        flags: namespaces | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM this is fork: the child has a copy of everything
+    // and goes on here. The launcher has one thread, so no other one can hold a
+    // lock that the copy would wait for. `args` and `pidfd` outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    match u32::try_from(pid) {
+        Err(_) => Err(io::Error::last_os_error()),
+        Ok(0) => Ok(Fork::Child),
+        Ok(pid) => Ok(Fork::Parent(Made {
+            pid,
+            // SAFETY: the kernel stored a new descriptor there; nobody else has it.
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        })),
+    }
+}
+
+/// The child's steps. Returns only with the step that failed.
+fn run(child: &Child<'_>) -> Failure {
+    let mut step = 0;
+    let Err(error) = try_run(child, &mut step);
+    Failure {
+        step,
+        errno: error.raw_os_error().unwrap_or(0),
+    }
+}
+
+fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible, io::Error> {
+    let check = |result: i64| match result {
+        -1 => Err(io::Error::last_os_error()),
+        result => Ok(result),
+    };
+    // SAFETY (for every block below): plain system calls of the child about
+    // itself, on memory of its own copy that outlives each call. Identities are
+    // set by the raw call, as libc's wrappers would look for other threads.
+    let mut byte = 0_u8;
+    let read =
+        check(unsafe { libc::read(child.release.as_raw_fd(), (&raw mut byte).cast(), 1) as i64 })?;
+    if read != 1 {
+        unsafe { libc::_exit(126) }
+    }
+    *step = 1;
+    if child.drop_groups {
+        check(unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) })?;
+    }
+    *step = 2;
+    if child.become_mapped {
+        check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
+        check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
+    }
+    if child.own_cgroup_namespace {
+        // Not a layer of its own: without it the worker could at most learn the
+        // name of its cgroup, from files that it does not have.
+        unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+    }
+    *step = 3;
+    check(unsafe { libc::setsid() }.into())?;
+    *step = 4;
+    check(unsafe { libc::chdir(c"/".as_ptr()) }.into())?;
+    *step = 5;
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+    let mut copies = [-1; MAX_DESCRIPTORS];
+    for (copy, (_, from)) in copies.iter_mut().zip(child.descriptors) {
+        // Out of the way first, so that no number is overwritten before its turn.
+        *copy = check(i64::from(unsafe {
+            libc::fcntl(
+                from.as_raw_fd(),
+                libc::F_DUPFD_CLOEXEC,
+                MAX_DESCRIPTORS as i32,
+            )
+        }))? as RawFd;
+    }
+    let keep = |fd: BorrowedFd<'_>| {
+        check(i64::from(unsafe {
+            libc::fcntl(
+                fd.as_raw_fd(),
+                libc::F_DUPFD_CLOEXEC,
+                MAX_DESCRIPTORS as i32,
+            )
+        }))
+    };
+    let program = keep(child.program)? as RawFd;
+    for (copy, (number, _)) in copies.iter().zip(child.descriptors) {
+        check(unsafe { libc::dup2(*copy, *number) }.into())?;
+    }
+    *step = 6;
+    let first = child
+        .descriptors
+        .iter()
+        .map(|(number, _)| number + 1)
+        .max()
+        .unwrap_or(0);
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })?;
+    *step = 7;
+    for &(resource, value) in child.limits {
+        let limit = libc::rlimit64 {
+            rlim_cur: value,
+            rlim_max: value,
+        };
+        check(i64::from(unsafe {
+            libc::prlimit64(0, resource, &raw const limit, ptr::null_mut())
+        }))?;
+    }
+    *step = 8;
+    let argv = [child.name.as_ptr(), ptr::null()];
+    let envp: [*const libc::c_char; 1] = [ptr::null()];
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program,
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    })?;
+    Err(io::Error::last_os_error())
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// Its status.
+    pub(super) status: ExitStatus,
+    /// User and system time, in microseconds.
+    pub(super) cpu_us: u64,
+    /// The most resident memory, in bytes.
+    pub(super) peak_resident_bytes: u64,
+}
+
+/// Takes the end of a child; `None` while it runs, unless `block`.
+pub(super) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Ended>> {
+    let options = libc::WEXITED | if block { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: both structures are plain data for which all zeroes is a value,
+        // and they outlive the call. The raw call has a fifth argument, the usage,
+        // which libc's wrapper leaves out.
+        let (result, info, usage) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let mut usage: libc::rusage = std::mem::zeroed();
+            let result = libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                pidfd.as_raw_fd(),
+                &raw mut info,
+                options,
+                &raw mut usage,
+            );
+            (result, info, usage)
+        };
+        if result == -1 {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        }
+        // SAFETY: after a successful waitid these fields are the valid ones.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        if pid == 0 {
+            return Ok(None);
+        }
+        let micros = |t: libc::timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
+        return Ok(Some(Ended {
+            status: match info.si_code {
+                libc::CLD_EXITED => ExitStatus::Code(status),
+                _ => ExitStatus::Signal(status),
+            },
+            cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+            peak_resident_bytes: usage.ru_maxrss as u64 * 1024,
+        }));
+    }
+}
+
+/// How a process that is no child ended: from Linux 6.15 on, and once its parent
+/// has taken the end. `None` otherwise.
+pub(super) fn exit_of_adopted(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    // SAFETY: plain data for which all zeroes is a value; it outlives the call,
+    // and the request's number holds its size.
+    let (result, info) = unsafe {
+        let mut info: libc::pidfd_info = std::mem::zeroed();
+        info.mask = u64::from(libc::PIDFD_INFO_EXIT);
+        let result = libc::ioctl(pidfd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info);
+        (result, info)
+    };
+    if result != 0 || info.mask & u64::from(libc::PIDFD_INFO_EXIT) == 0 {
+        return None;
+    }
+    Some(match info.exit_code & 0x7f {
+        0 => ExitStatus::Code((info.exit_code >> 8) & 0xff),
+        signal => ExitStatus::Signal(signal),
+    })
+}
+
+/// Takes SIGTERM and SIGINT out of their usual way; each is then readable here.
+pub(super) fn stop_signals() -> io::Result<OwnedFd> {
+    // SAFETY: the set is initialised by `sigemptyset` before it is used, and
+    // the descriptor is new and nobody else's.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigaddset(&raw mut set, libc::SIGINT);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}

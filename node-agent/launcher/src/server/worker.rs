@@ -1,0 +1,51 @@
+//! One worker in the launcher's table.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::record::Known;
+use super::starter::Begun;
+
+/// A worker that was made or adopted, and has not ended.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) known: Known,
+    pub(super) pidfd: OwnedFd,
+    /// Whether this launcher made it, and so may wait for it.
+    pub(super) child: bool,
+    pub(super) phase: Phase,
+    /// This side of the socket pair, while the other is open.
+    pub(super) link: Option<OwnedFd>,
+    /// What it said, or what is to be said, about its end.
+    pub(super) note: Option<String>,
+    /// When patience with it ends.
+    pub(super) kill_at: Option<Instant>,
+    /// Since when an adopted worker is gone with its status not known yet.
+    pub(super) gone_since: Option<Instant>,
+}
+
+/// How far a worker is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// It confines itself, until this moment at the latest.
+    Starting(Box<Begun>, Instant),
+    /// It waits at its gate; closing this ends it.
+    Waiting(OwnedFd),
+    /// It runs.
+    Open,
+}
+
+impl Worker {
+    /// Asks it to stop.
+    pub(super) fn ask_to_stop(&self) {
+        // Gone already is as good.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::TERM);
+    }
+
+    /// Ends it. With its process-id namespace everything in it ends.
+    pub(super) fn kill(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}

@@ -1,0 +1,68 @@
+//! The same launcher for a user without privileges: what remains is enforced, what
+//! is missing is named.
+
+#![allow(clippy::unwrap_used)]
+
+mod stage;
+
+use aion_launcher::{LayerName, LayerState};
+use stage::{Stage, is_root};
+
+const USER: u32 = 61_998;
+
+#[tokio::test]
+async fn an_ordinary_users_worker_runs_with_the_layers_that_remain() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::as_user(USER);
+    let (client, mut exits) = stage.connect().await;
+    let captive = stage
+        .start(
+            &client,
+            "a",
+            "open /etc/passwd\ntcp 127.0.0.1:80\nconnect\nfork",
+        )
+        .await;
+    // These never need privileges.
+    for name in [
+        LayerName::Rlimits,
+        LayerName::NoNewPrivs,
+        LayerName::Landlock,
+        LayerName::Seccomp,
+    ] {
+        assert!(
+            captive.layer(name).is_enforced(),
+            "{:?}",
+            captive.layer(name)
+        );
+    }
+    // Nothing gives this user a cgroup here, and the reason must say what would.
+    let memory = captive.layer(LayerName::CgroupMemory);
+    match &memory.state {
+        LayerState::Missing { why } => assert!(why.contains("delegated"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    // Namespaces depend on the machine: enforced, or missing with a reason.
+    let user = captive.layer(LayerName::UserNamespace);
+    match &user.state {
+        LayerState::Enforced => {
+            assert!(
+                user.evidence.contains("user 0 is 61998 outside"),
+                "{user:?}"
+            );
+            assert!(captive.layer(LayerName::Capabilities).is_enforced());
+        }
+        LayerState::Missing { why } => assert!(!why.is_empty()),
+        LayerState::NotRequested => panic!("always requested"),
+    }
+    client.open_gate(&captive.id).await.unwrap();
+    stage::exit_of(&mut exits, &captive.id).await;
+    assert_eq!(
+        captive.printed(),
+        "open /etc/passwd: refused, PermissionDenied\n\
+         tcp 127.0.0.1:80: refused, PermissionDenied\n\
+         connect : connected\n\
+         fork : refused, PermissionDenied\n"
+    );
+}

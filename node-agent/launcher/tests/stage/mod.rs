@@ -1,0 +1,329 @@
+//! A launcher process with captives for workers, and a daemon's view of both.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aion_launcher::protocol::{Exited, Limits, Runtime, Start, WorkerId};
+use aion_launcher::{Client, ClientError, Layer, LayerName, StartFds, Started};
+use rustix::fs::Uid;
+use rustix::thread::set_thread_res_uid;
+use tokio::sync::mpsc::Receiver;
+
+/// Long enough for anything here on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A launcher in a folder of its own. Killed when dropped, its workers with it.
+pub struct Stage {
+    folder: tempfile::TempDir,
+    launcher: Child,
+    arguments: Vec<String>,
+    user: Option<u32>,
+}
+
+/// A worker under way: its logs, and its socket.
+pub struct Captive {
+    pub id: WorkerId,
+    pub started: Started,
+    stdout: File,
+    stderr: File,
+    pub listener: UnixListener,
+}
+
+impl Stage {
+    /// Starts a launcher as the tests' own user.
+    pub fn new(arguments: &[&str]) -> Self {
+        Self::launched(arguments, None)
+    }
+
+    /// Starts a launcher as an ordinary user; the tests must run as root.
+    pub fn as_user(user: u32) -> Self {
+        Self::launched(&[], Some(user))
+    }
+
+    fn launched(arguments: &[&str], user: Option<u32>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        if let Some(user) = user {
+            // The user must be able to run what may be built where only root looks.
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            for program in [launcher_program(), captive_program()] {
+                fs::copy(&program, folder.path().join(program.file_name().unwrap())).unwrap();
+            }
+            arguments.push("--worker".into());
+            arguments.push(folder.path().join("captive").display().to_string());
+        } else {
+            arguments.push("--worker".into());
+            arguments.push(captive_program().display().to_string());
+        }
+        for own in ["state", "s"] {
+            fs::create_dir(folder.path().join(own)).unwrap();
+            std::os::unix::fs::chown(folder.path().join(own), user, user).unwrap();
+        }
+        let launcher = spawn(folder.path(), &arguments, user);
+        Self {
+            folder,
+            launcher,
+            arguments,
+            user,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.launcher.id()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// kill -9, and nothing cleaned up.
+    pub fn kill(&mut self) {
+        self.launcher.kill().unwrap();
+        self.launcher.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.launcher);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.launcher.wait().unwrap().success());
+    }
+
+    /// Another launcher on the same state.
+    pub fn restart(&mut self) {
+        self.launcher = spawn(self.folder.path(), &self.arguments, self.user);
+    }
+
+    /// Connects as the daemon would, waiting for the launcher to listen.
+    pub async fn connect(&self) -> (Client, Receiver<Exited>) {
+        let socket = self.path("s/launcher.sock");
+        let connected = async {
+            loop {
+                let as_user = self.user.map(AsUser::become_user);
+                let connected = Client::connect(&socket).await;
+                drop(as_user);
+                match connected {
+                    Ok(connected) => return connected,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected)
+            .await
+            .expect("the launcher does not listen")
+    }
+
+    /// Starts a captive that will do `words`, one a line.
+    pub async fn start(&self, client: &Client, name: &str, words: &str) -> Captive {
+        self.try_start(client, name, words, Limits::default(), None)
+            .await
+            .unwrap()
+    }
+
+    pub async fn try_start(
+        &self,
+        client: &Client,
+        name: &str,
+        words: &str,
+        limits: Limits,
+        module: Option<&str>,
+    ) -> Result<Captive, ClientError> {
+        let id = WorkerId {
+            instance: name.into(),
+            incarnation: 1,
+        };
+        let socket = self.path("s").join(name);
+        let listener = UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+        std::os::unix::fs::chown(&socket, self.user, self.user).unwrap();
+        let (boot, boot_end) = rustix::pipe::pipe().unwrap();
+        File::from(boot_end).write_all(words.as_bytes()).unwrap();
+        let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
+        let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
+        let module: Option<OwnedFd> = module.map(|text| {
+            let (read, write) = rustix::pipe::pipe().unwrap();
+            File::from(write).write_all(text.as_bytes()).unwrap();
+            read
+        });
+        let start = Start {
+            id: id.clone(),
+            runtime: match module {
+                Some(_) => Runtime::Wasm,
+                None => Runtime::Declarative,
+            },
+            profile: "declarative".into(),
+            limits,
+            socket,
+        };
+        let fds = StartFds {
+            boot: boot.as_fd(),
+            stdout: stdout_end.as_fd(),
+            stderr: stderr_end.as_fd(),
+            module: module.as_ref().map(AsFd::as_fd),
+        };
+        let started = client.start(start, fds).await?;
+        Ok(Captive {
+            id,
+            started,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            listener,
+        })
+    }
+
+    /// Starts a captive, lets it run to its end, and gives what it printed.
+    pub async fn run(&self, name: &str, words: &str) -> (String, Exited) {
+        let (client, mut exits) = self.connect().await;
+        let captive = self.start(&client, name, words).await;
+        client.open_gate(&captive.id).await.unwrap();
+        let exited = exit_of(&mut exits, &captive.id).await;
+        client.acknowledge(&captive.id).await.unwrap();
+        (captive.printed(), exited)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // A stop ends the workers too; a launcher that a test killed has none.
+        if let Ok(None) = self.launcher.try_wait() {
+            let pid = rustix::process::Pid::from_child(&self.launcher);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = self.launcher.wait();
+        }
+    }
+}
+
+impl Captive {
+    /// Everything it printed, once it ended.
+    pub fn printed(mut self) -> String {
+        self.take_printed()
+    }
+
+    /// As [`Self::printed`].
+    pub fn take_printed(&mut self) -> String {
+        let mut text = String::new();
+        self.stdout.read_to_string(&mut text).unwrap();
+        let mut errors = String::new();
+        self.stderr.read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, "");
+        text
+    }
+
+    pub fn layer(&self, name: LayerName) -> &Layer {
+        self.started
+            .layers
+            .iter()
+            .find(|layer| layer.name == name)
+            .unwrap()
+    }
+}
+
+/// This thread as another user, until dropped: a connection is of the user who
+/// makes it.
+struct AsUser;
+
+impl AsUser {
+    fn become_user(user: u32) -> Self {
+        let user = Uid::from_raw(user);
+        set_thread_res_uid(None::<Uid>, user, None::<Uid>).unwrap();
+        Self
+    }
+}
+
+impl Drop for AsUser {
+    fn drop(&mut self) {
+        set_thread_res_uid(None::<Uid>, Uid::ROOT, None::<Uid>).unwrap();
+    }
+}
+
+/// Waits for the exit of this worker.
+pub async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exited {
+    let awaited = async {
+        loop {
+            match exits.recv().await {
+                Some(exited) if exited.id == *id => return exited,
+                Some(_) => {}
+                None => panic!("the launcher went away"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, awaited)
+        .await
+        .expect("the worker does not end")
+}
+
+/// Whether the tests run as root; if not, the test is noted as skipped.
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        aion_testkit::skip(
+            "root",
+            "only root can give a worker another user and a cgroup",
+        );
+    }
+    root
+}
+
+/// The built-in seccomp profile with more calls allowed, to look at what is behind.
+pub fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
+    let text = include_str!("../../../../config/seccomp_profile.json");
+    let mut profile: serde_json::Value = serde_json::from_str(text).unwrap();
+    let groups = profile["syscalls"].as_array_mut().unwrap();
+    for group in groups.iter_mut() {
+        let kept = group["names"].as_array().unwrap().clone();
+        group["names"] = kept
+            .into_iter()
+            .filter(|name| !names.contains(&name.as_str().unwrap()))
+            .collect();
+    }
+    groups.push(serde_json::json!({"names": names, "action": "SCMP_ACT_ALLOW"}));
+    let path = folder.join("wider.json");
+    fs::write(&path, profile.to_string()).unwrap();
+    path
+}
+
+fn spawn(folder: &Path, arguments: &[String], user: Option<u32>) -> Child {
+    let socket = folder.join("s/launcher.sock");
+    let mut command = match user {
+        None => Command::new(launcher_program()),
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command
+                .arg(format!("--reuid={user}"))
+                .arg(format!("--regid={user}"))
+                .arg("--clear-groups")
+                .arg(folder.join("aion-launcher"));
+            command
+        }
+    };
+    command
+        .args(["serve", "--socket"])
+        .arg(&socket)
+        .arg("--state")
+        .arg(folder.join("state"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env("AION_LOG", "warn")
+        .spawn()
+        .unwrap()
+}
+
+fn launcher_program() -> PathBuf {
+    env!("CARGO_BIN_EXE_aion-launcher").into()
+}
+
+fn captive_program() -> PathBuf {
+    let path = launcher_program()
+        .with_file_name("examples")
+        .join("captive");
+    assert!(path.exists(), "cargo test builds {}", path.display());
+    path
+}
