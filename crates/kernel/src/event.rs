@@ -86,7 +86,8 @@ pub enum Event {
     /// Start no further turn; running ones go on.
     Drain,
     /// Once after [`crate::Kernel::restore`] and the facts behind the snapshot, before
-    /// any other event: settles what was in flight.
+    /// any other event: settles what was in flight. If another comes first, no worker
+    /// is taken to have lived on.
     Recovered {
         /// Workers that still run.
         workers: Vec<LiveWorker>,

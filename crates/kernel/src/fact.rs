@@ -177,7 +177,7 @@ pub enum Fact {
         #[serde(rename = "as")]
         outcome: Outcome,
         /// What is charged.
-        #[serde(default)]
+        #[serde(skip_serializing_if = "is_nothing", default)]
         usage: Usage,
         /// When.
         at: Millis,
@@ -219,6 +219,10 @@ pub enum Fact {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_nothing(usage: &Usage) -> bool {
+    *usage == Usage::default()
 }
 
 /// Each fact's name, once: in JSON, in errors, in [`Fact::NAMES`].

@@ -87,6 +87,9 @@ impl Kernel {
     pub fn handle(&mut self, event: Event, now: Millis) -> Step {
         self.now = self.now.max(now);
         let mut step = Step::default();
+        if self.unsettled && !matches!(event, Event::Recovered { .. }) {
+            self.recover(&[], &mut step);
+        }
         // What was due before the event comes first; what the event made due, at once.
         self.fire_due(&mut step);
         match event {

@@ -19,6 +19,7 @@ use crate::{
 
 impl Kernel {
     pub(crate) fn recover(&mut self, workers: &[LiveWorker], step: &mut Step) {
+        self.kill_strays(workers, step);
         if !self.unsettled {
             return;
         }
@@ -53,6 +54,26 @@ impl Kernel {
         self.dispatch_turns(step);
     }
 
+    /// Kills the workers that no turn will go on with.
+    fn kill_strays(&mut self, workers: &[LiveWorker], step: &mut Step) {
+        for LiveWorker { turn, incarnation } in workers {
+            let row = self.state.turns.get(turn);
+            let wanted = row.is_some_and(|row| {
+                matches!(row.phase, Phase::Running { incarnation: own, .. } if own == *incarnation)
+                    && row.stopping.is_none()
+            });
+            if !wanted {
+                step.release(
+                    Barrier::Written,
+                    Effect::KillWorker {
+                        turn: *turn,
+                        incarnation: *incarnation,
+                    },
+                );
+            }
+        }
+    }
+
     fn settle_calls(&mut self, step: &mut Step) {
         let calls: Vec<_> = self
             .state
@@ -81,22 +102,6 @@ impl Kernel {
         let turns: Vec<TurnId> = self.state.turns.keys().copied().collect();
         for turn in &turns {
             self.live.turns.insert(*turn, LiveTurn::default());
-        }
-        for LiveWorker { turn, incarnation } in workers {
-            let row = self.state.turns.get(turn);
-            let wanted = row.is_some_and(|row| {
-                matches!(row.phase, Phase::Running { incarnation: own, .. } if own == *incarnation)
-                    && row.stopping.is_none()
-            });
-            if !wanted {
-                step.release(
-                    Barrier::Written,
-                    Effect::KillWorker {
-                        turn: *turn,
-                        incarnation: *incarnation,
-                    },
-                );
-            }
         }
         for turn in turns {
             self.settle_turn(turn, workers, step);

@@ -111,7 +111,6 @@ impl TargetPattern {
 
 /// Bounds at one level of the ledger; `None` is no bound at this level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Quota {
     /// Calls in any 60 seconds.
     pub calls_per_minute: Option<u64>,

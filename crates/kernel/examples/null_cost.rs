@@ -1,0 +1,92 @@
+//! What one `sys.null` costs in the kernel: `cargo run --release -p aion-kernel --example null_cost`.
+//!
+//! Prints nanoseconds per call through `handle` (which applies the fact), with every
+//! level of quota on and one hundred instances running. Nothing is asserted.
+
+use std::{hint::black_box, time::Instant};
+
+use aion_kernel::{
+    Body, Call, Digest, Event, GrantRule, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel,
+    Kind, Lane, Limits, Millis, Profile, Quota, Resource, TargetPattern, Ticket, TurnId, Verdict,
+};
+
+const INSTANCES: u64 = 100;
+const CALLS: u64 = 2_000_000;
+
+fn main() {
+    let quota = Quota {
+        calls_per_minute: Some(u64::MAX / 2),
+        concurrency: Some(1_000),
+        tokens_per_hour: Some(1_000_000),
+    };
+    let limits = Limits {
+        worker_slots: 1_000,
+        cluster: quota,
+        tenant_default: quota,
+        ..Limits::default()
+    };
+    let mut kernel = Kernel::new(limits);
+    let body = Body {
+        digest: Digest([7; 32]),
+        size: 1_024,
+    };
+    let start = Millis(1_700_000_000_000);
+    for n in 0..INSTANCES {
+        let rules = Kind::ALL.map(|kind| GrantRule {
+            verdict: Verdict::Allow,
+            kind,
+            target: TargetPattern::Any,
+            origin: "bench".into(),
+        });
+        let profile = Profile {
+            tenant: format!("tenant-{}", n % 10).as_str().into(),
+            agent: format!("agent-{n}").as_str().into(),
+            revision: "1".into(),
+            lane: Lane::Interactive,
+            required_layers: Vec::new(),
+            grants: rules.to_vec(),
+            quota,
+            max_turn_seconds: 86_400,
+        };
+        let uid = InstanceUid(u128::from(n) << 64 | 0x0190_163d);
+        kernel.handle(Event::Apply(InstanceSpec { uid, profile }), start);
+        let invoke = Invoke {
+            ticket: None,
+            instance: uid,
+            cause: "bench".into(),
+            input: body,
+            deadline_ms: None,
+            cancel_on_disconnect: false,
+        };
+        kernel.handle(Event::Invoke(invoke), start);
+        let ready = Event::WorkerReady {
+            turn: TurnId(n + 1),
+            incarnation: Incarnation(1),
+            pid: 1,
+            start_time: 1,
+            layers: Vec::new(),
+        };
+        kernel.handle(ready, start);
+    }
+    for _ in 0..3 {
+        let begin = Instant::now();
+        for n in 0..CALLS {
+            let call = Call {
+                ticket: Ticket(n),
+                turn: TurnId(n % INSTANCES + 1),
+                kind: Kind::Null,
+                target: None,
+                resource: Resource::Agent,
+                body,
+                key: None,
+                deadline_ms: None,
+                reserve_tokens: 0,
+            };
+            black_box(kernel.handle(Event::Call(call), start.plus(n / 100)));
+        }
+        println!(
+            "sys.null {:.0} ns/op",
+            begin.elapsed().as_nanos() as f64 / CALLS as f64
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What the kernel does, told as it is seen from the shell.
+#![allow(clippy::unwrap_used)]
+
+mod calls;
+mod endings;
+mod facts;
+mod harness;
+mod quotas;
+mod recovery;
+mod turns;
