@@ -23,7 +23,7 @@ mod wait;
 pub use component::{Component, StartError};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use cosign::{Cosign, KeyPair};
-pub use mcp::McpServer;
+pub use mcp::{McpServer, serve_mcp_on_stdio};
 pub use model::{FakeModel, ModelRequest, Reply, ScriptedCall};
 pub use process::{Process, free_port};
 pub use registry::{Credentials, Registry, RegistryKind};

@@ -1,5 +1,6 @@
-//! A real MCP server (rmcp's) over streamable HTTP with tools that tests can tell
-//! apart: one that answers, one that fails, one that is slow.
+//! A real MCP server (rmcp's) with tools that tests can tell apart: one that answers,
+//! one that fails, one that is slow. Over streamable HTTP, or as a program on its
+//! standard streams.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -8,7 +9,7 @@ use std::{
 
 use axum::Router;
 use rmcp::{
-    ErrorData, RoleServer, ServerHandler,
+    ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
         PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -71,7 +72,17 @@ impl McpServer {
     }
 }
 
-#[derive(Clone)]
+/// Serves the same tools on standard input and output until the client closes them.
+///
+/// # Errors
+/// When the client does not speak the protocol.
+pub async fn serve_mcp_on_stdio() -> anyhow::Result<()> {
+    let running = Tools::default().serve(rmcp::transport::stdio()).await?;
+    running.waiting().await?;
+    Ok(())
+}
+
+#[derive(Clone, Default)]
 struct Tools {
     calls: Calls,
 }
