@@ -1,5 +1,7 @@
 //! How calls and turns end, and what they used.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{body::Body, name::Name};
@@ -76,6 +78,17 @@ pub enum CancelCause {
     TurnEnded,
     /// The instance was removed.
     InstanceRemoved,
+}
+
+impl fmt::Display for CancelCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "the caller asked for it",
+            Self::Disconnect => "the caller's connection closed",
+            Self::TurnEnded => "its turn ended",
+            Self::InstanceRemoved => "its instance was removed",
+        })
+    }
 }
 
 /// What a driver tells of a call that it no longer works on.

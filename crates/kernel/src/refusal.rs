@@ -3,25 +3,30 @@
 //! The daemon maps each to an error code of the syscall protocol with a remedy;
 //! here is the data for it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::CallId, name::Name, outcome::CancelCause};
 
 /// A request that was not admitted, or left its queue without being started. It had no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "refusal", rename_all = "kebab-case")]
 pub enum Refusal {
     /// No rule allows it, or one denies it.
+    #[error("{}", denied(rule.as_ref()))]
     Denied {
         /// Origin of the rule that denies; `None`: no rule allows it.
         rule: Option<Name>,
     },
     /// A person would have to approve.
+    #[error("{rule} asks for a person's approval")]
     ApprovalRequired {
         /// Origin of the rule.
         rule: Name,
     },
     /// A quota is used up.
+    #[error("the {level}'s quota of {limit} {quota} is used up")]
     QuotaExceeded {
         /// Whose quota.
         level: Level,
@@ -34,6 +39,7 @@ pub enum Refusal {
         retry_after_ms: Option<u64>,
     },
     /// Too much waits already.
+    #[error("as many {queue} wait as may")]
     Overloaded {
         /// What is full.
         queue: Queue,
@@ -41,19 +47,25 @@ pub enum Refusal {
         retry_after_ms: u64,
     },
     /// The key was used with another request.
+    #[error("call {recorded} used this idempotency key with another request")]
     IdempotencyMismatch {
         /// The call that has it.
         recorded: CallId,
     },
     /// No such instance, or it is being removed.
+    #[error("the instance is not here, or is being removed")]
     NoSuchInstance,
     /// The turn is not running.
+    #[error("the turn is not running")]
     TurnNotRunning,
     /// The daemon is stopping.
+    #[error("the daemon is stopping")]
     Draining,
     /// Its deadline passed while it waited.
+    #[error("the deadline passed while the call waited")]
     DeadlineExceeded,
     /// Cancelled while it waited.
+    #[error("cancelled while it waited: {by}")]
     Cancelled {
         /// By whom.
         by: CancelCause,
@@ -96,4 +108,80 @@ pub enum Queue {
     TenantCalls,
     /// Calls on one resource.
     ResourceCalls,
+}
+
+fn denied(rule: Option<&Name>) -> String {
+    rule.map_or_else(
+        || String::from("no rule allows it"),
+        |rule| format!("{rule} denies it"),
+    )
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "node",
+            Self::Tenant => "tenant",
+            Self::Agent => "agent",
+        })
+    }
+}
+
+impl fmt::Display for QuotaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rate => "calls a minute",
+            Self::Concurrency => "calls at the same time",
+            Self::Tokens => "model tokens an hour",
+        })
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InstanceTurns => "turns of this instance",
+            Self::TenantTurns => "turns of this tenant",
+            Self::TenantCalls => "calls of this tenant on this resource",
+            Self::ResourceCalls => "calls on this resource",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_reads_as_a_sentence() {
+        let quota = |level, quota| Refusal::QuotaExceeded {
+            level,
+            quota,
+            limit: 60,
+            retry_after_ms: None,
+        };
+        let overloaded = Refusal::Overloaded {
+            queue: Queue::TenantCalls,
+            retry_after_ms: 5,
+        };
+        for (refusal, text) in [
+            (Refusal::Denied { rule: None }, "no rule allows it"),
+            (
+                quota(Level::Agent, QuotaKind::Rate),
+                "the agent's quota of 60 calls a minute is used up",
+            ),
+            (
+                overloaded,
+                "as many calls of this tenant on this resource wait as may",
+            ),
+            (
+                Refusal::Cancelled {
+                    by: CancelCause::Disconnect,
+                },
+                "cancelled while it waited: the caller's connection closed",
+            ),
+        ] {
+            assert_eq!(refusal.to_string(), text);
+        }
+    }
 }

@@ -147,6 +147,8 @@ impl Kind {
 }
 
 /// What a call waits for: concurrency is limited, and shared fairly, for each of these apart.
+/// The names are the shell's: things of two tenants that are not one thing need two names,
+/// such as `<tenant>/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resource {
