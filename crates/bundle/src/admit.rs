@@ -1,7 +1,11 @@
 //! How a bundle gets into the store: its manifest is fetched, its signature is
 //! verified, and only then is anything else of it fetched, let alone unpacked.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +14,7 @@ use thiserror::Error;
 use crate::{
     BundleName, Candidate, Digest, Limits, Reason, Refusal, Source, SourceError, Store, StoreError,
     Stored, TrustSet, UnpackError, Verdict,
-    file::write_atomically,
+    file::{sync_tree, write_new},
     manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
     sink::{read_blob, save_blob},
     store::{on, program_file},
@@ -192,17 +196,19 @@ impl Store {
         fs::create_dir(&folder).map_err(on("create", &folder))?;
         for (name, content) in [("manifest.json", bytes), ("config.json", &config_bytes)] {
             let path = folder.join(name);
-            write_atomically(&path, content, FILE_MODE).map_err(on("write", &path))?;
+            write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
         }
         self.keep_signatures(&folder, signatures)?;
         let path = folder.join(program_file(config.runtime));
         save_blob(source, program, &path).await?;
         read_only(&path)?;
+        let mut packed = None;
         if let Some(files) = files {
-            let packed = workspace.path().join("files.tar.gz");
-            save_blob(source, files, &packed).await?;
-            unpack_aside(packed, folder.join("files"), *limits).await?;
+            let path = workspace.path().join("files.tar.gz");
+            save_blob(source, files, &path).await?;
+            packed = Some(path);
         }
+        complete(folder.clone(), packed, *limits).await?;
         self.settle(&folder, &bundle.digest)?;
         self.get(&bundle.digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
@@ -227,22 +233,26 @@ fn read_only(path: &Path) -> Result<(), StoreError> {
         .map_err(on("make read-only", path))
 }
 
-/// Unpacks where it may block.
-async fn unpack_aside(
-    packed: std::path::PathBuf,
-    into: std::path::PathBuf,
+/// Unpacks the archive into `folder` and syncs the whole of it, where that may
+/// block.
+async fn complete(
+    folder: PathBuf,
+    packed: Option<PathBuf>,
     limits: Limits,
 ) -> Result<(), AdmitError> {
+    let shown = folder.clone();
     let work = move || -> Result<(), AdmitError> {
-        fs::create_dir(&into).map_err(on("create", &into))?;
-        let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
-        Ok(unpack(packed, &into, &limits)?)
+        if let Some(packed) = packed {
+            let into = folder.join("files");
+            fs::create_dir(&into).map_err(on("create", &into))?;
+            let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
+            unpack(packed, &into, &limits)?;
+        }
+        sync_tree(&folder).map_err(on("sync", &folder))?;
+        Ok(())
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(e) => {
-            let given_up = std::io::Error::other(e);
-            Err(on("unpack in", Path::new("tmp"))(given_up).into())
-        }
+        Err(e) => Err(on("complete", &shown)(std::io::Error::other(e)).into()),
     }
 }

@@ -3,8 +3,8 @@
 
 use std::{
     fs,
-    io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -32,6 +32,27 @@ pub(crate) fn write_atomically(path: &Path, mut from: impl Read, mode: u32) -> i
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
     sync_dir(parent)
+}
+
+/// Writes the new file `path` without syncing it.
+pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut new = fs::OpenOptions::new();
+    let mut file = new.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)
+}
+
+/// Makes everything in `folder` survive a crash. All is written before the
+/// first sync, so that a file system with a journal commits it in one go.
+pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(folder)
 }
 
 /// Makes what was created or renamed in `dir` survive a crash.

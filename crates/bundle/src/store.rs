@@ -240,15 +240,14 @@ impl Store {
             .map_err(on("create a folder in", &tmp))
     }
 
-    /// Makes the finished folder `from` the entry of `digest`. An entry that
+    /// Makes the finished and synced folder `from` the entry of `digest`. An entry that
     /// another task finished first stays; a broken one is replaced.
     pub(crate) fn settle(&self, from: &Path, digest: &Digest) -> Result<(), StoreError> {
         let to = self.entry(digest);
         if to.exists() && self.get(digest).is_none() {
             self.discard(digest)?;
         }
-        let moved = sync_dir(from).and_then(|()| fs::rename(from, &to));
-        match moved {
+        match fs::rename(from, &to) {
             Ok(()) => sync_dir(&self.root.join("bundles")).map_err(on("sync", &to)),
             Err(_) if self.get(digest).is_some() => Ok(()),
             Err(e) => Err(on("move a bundle to", &to)(e)),

@@ -10,14 +10,14 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
 
-use crate::{Limits, Reason, entry_path::entry_path, file::sync_dir, source::io_reason};
+use crate::{Limits, Reason, entry_path::entry_path, source::io_reason};
 
 const FILE_MODE: u32 = 0o444;
 const FOLDER_MODE: u32 = 0o755;
@@ -68,7 +68,8 @@ impl UnpackError {
     }
 }
 
-/// Unpacks a gzipped tar into the empty folder `into`.
+/// Unpacks a gzipped tar into the empty folder `into`. What is written is not
+/// synced to disk.
 pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<(), UnpackError> {
     let counted = Counted {
         inner: packed,
@@ -81,7 +82,6 @@ pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<
     };
     let mut archive = Archive::new(bounded);
     let mut seen = HashSet::new();
-    let mut folders = vec![into.to_path_buf()];
     // Raw: extension headers come as entries of their own and are refused,
     // where the crate would hold a name of any length in memory.
     let entries = archive.entries().map_err(from_archive)?.raw(true);
@@ -102,19 +102,14 @@ pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<
         if !seen.insert(path.clone()) {
             return Err(refuse(&entry, "it comes twice"));
         }
-        make_folders(into, path.parent(), &mut folders)?;
-        let target = into.join(&path);
         if is_folder {
-            make_folders(into, Some(&path), &mut folders)?;
+            make_folders(into, Some(&path))?;
         } else {
-            write_file(&mut entry, &target)?;
+            make_folders(into, path.parent())?;
+            write_file(&mut entry, &into.join(&path))?;
         }
     }
-    check_end(archive.into_inner()).map_err(from_archive)?;
-    for folder in folders {
-        sync_dir(&folder).map_err(on(&folder))?;
-    }
-    Ok(())
+    check_end(archive.into_inner()).map_err(from_archive)
 }
 
 /// After the last entry come zeros, the checksum of the stream, and nothing
@@ -157,16 +152,12 @@ fn kind<R: Read>(entry: &Entry<'_, R>) -> Result<bool, &'static str> {
     }
 }
 
-fn make_folders(
-    into: &Path,
-    path: Option<&Path>,
-    made: &mut Vec<PathBuf>,
-) -> Result<(), UnpackError> {
+fn make_folders(into: &Path, path: Option<&Path>) -> Result<(), UnpackError> {
     let mut folder = into.to_path_buf();
     for part in path.into_iter().flatten() {
         folder.push(part);
         match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
-            Ok(()) => made.push(folder.clone()),
+            Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(UnpackError::Unsafe {
@@ -201,7 +192,7 @@ fn write_file(entry: &mut impl Read, target: &Path) -> Result<(), UnpackError> {
     loop {
         let n = entry.read(&mut piece).map_err(from_archive)?;
         if n == 0 {
-            return file.sync_all().map_err(on(target));
+            return Ok(());
         }
         io::Write::write_all(&mut file, &piece[..n]).map_err(on(target))?;
     }
