@@ -3,7 +3,8 @@
 //! Every reason that any part of AION-OS writes stands here, so that a program can compare it and the
 //! handbook can list it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// The specification makes sense and is granted what it needs.
 pub const ACCEPTED: &str = "Accepted";
@@ -146,6 +147,68 @@ pub mod reason {
     pub const NOT_ERASED: &str = "NotErased";
     /// The API server does not answer, or refuses for now.
     pub const API_UNAVAILABLE: &str = "ApiUnavailable";
+
+    /// Every reason.
+    pub const ALL: &[&str] = &[
+        OK,
+        ACCEPTED,
+        INVALID,
+        PARTLY_GRANTED,
+        NOT_GRANTED,
+        RESOLVED,
+        NOT_FOUND,
+        MOUNT_NOT_MAPPED,
+        WRONG_KIND,
+        PENDING,
+        SIGNED,
+        LOCAL_KEY,
+        INLINE,
+        INLINE_NOT_ALLOWED,
+        NO_TRUST_POLICY,
+        UNSIGNED,
+        UNTRUSTED_KEY,
+        DIGEST_MISMATCH,
+        BAD_SIGNATURE,
+        BAD_ARCHIVE,
+        BUNDLE_NOT_FOUND,
+        REGISTRY_UNAVAILABLE,
+        ACCESS_DENIED,
+        OFFLINE,
+        NO_SOURCE,
+        KEY_OUT_OF_SCOPE,
+        KEYLESS_UNSUPPORTED,
+        MALFORMED,
+        TOO_LARGE,
+        NOT_A_BUNDLE,
+        NAME_MISMATCH,
+        NO_SPACE,
+        STORE_FAILED,
+        ENFORCED,
+        ENFORCED_IN_PART,
+        LAYER_MISSING,
+        INSTANCES_READY,
+        INSTANCES_NOT_READY,
+        INSTANCES_PARTLY_READY,
+        SCALED_TO_ZERO,
+        NO_NODE_FITS,
+        INSTANCE_FAILED,
+        DRAINING,
+        ROLLING_OUT,
+        STABLE,
+        NOT_YET_RUN,
+        LEASE_RENEWED,
+        LEASE_EXPIRED,
+        LEASE_MISSING,
+        NODE_GONE,
+        NODE_OUT_OF_SERVICE,
+        WAITING_FOR_FIRST_USE,
+        BOUND,
+        IN_USE,
+        ERASING,
+        ERASED,
+        NOT_ERASED,
+        API_UNAVAILABLE,
+    ];
 }
 
 /// A condition that was judged, before it is written down with its time.

@@ -1,0 +1,141 @@
+//! What an agent refers to: which objects, and those objects gathered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, Tool};
+use aion_policy::{Applied, Trust, trust};
+
+use crate::universe::{Key, NodeView, Setting, Universe};
+
+/// The names, in its own namespace, that an agent refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    /// ModelEndpoints.
+    pub endpoints: BTreeSet<String>,
+    /// Tools.
+    pub tools: BTreeSet<String>,
+    /// The MemoryPool. Its embedding may name a further endpoint: [`embedding_endpoint`].
+    pub pool: Option<String>,
+}
+
+/// What `agent` refers to.
+#[must_use]
+pub fn references(agent: &Agent) -> References {
+    let models = agent
+        .spec
+        .model
+        .iter()
+        .flat_map(|model| std::iter::once(&model.use_model).chain(&model.fallback));
+    References {
+        endpoints: models.map(|model| endpoint_of(model).to_owned()).collect(),
+        tools: agent
+            .spec
+            .tools
+            .iter()
+            .map(|tool| tool.tool().to_owned())
+            .collect(),
+        pool: agent.spec.memory.as_ref().map(|memory| memory.pool.clone()),
+    }
+}
+
+/// The endpoint that `pool`'s embedding names.
+#[must_use]
+pub fn embedding_endpoint(pool: &MemoryPool) -> Option<&str> {
+    pool.spec
+        .embedding
+        .as_ref()
+        .map(|embedding| endpoint_of(&embedding.use_model))
+}
+
+pub(crate) fn endpoint_of(model: &str) -> &str {
+    model
+        .split_once('/')
+        .map_or(model, |(endpoint, _)| endpoint)
+}
+
+/// An agent and all that is needed to resolve it.
+#[derive(Debug, Clone, Default)]
+pub struct Dereferenced {
+    /// The agent.
+    pub agent: Agent,
+    /// Where this is.
+    pub setting: Setting,
+    /// Its ModelEndpoints that are there, and its pool's, by name.
+    pub endpoints: BTreeMap<String, ModelEndpoint>,
+    /// Its Tools that are there, by name.
+    pub tools: BTreeMap<String, Tool>,
+    /// Its MemoryPool, if it is there.
+    pub pool: Option<MemoryPool>,
+    /// The policies that select it.
+    pub policies: Applied,
+    /// Whom to trust in its namespace.
+    pub trust: Trust,
+    /// All nodes.
+    pub nodes: Vec<NodeView>,
+    /// Its own instances.
+    pub instances: Vec<AgentInstance>,
+}
+
+/// Gathers what the agent of `key` refers to; `None` where there is no such agent.
+#[must_use]
+pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
+    let agent = universe.agents.get(key)?;
+    let names = references(agent);
+    let pool = names
+        .pool
+        .and_then(|name| universe.pools.get(&Key::new(&key.namespace, &name)))
+        .cloned();
+    let embedding = pool
+        .as_ref()
+        .and_then(embedding_endpoint)
+        .map(str::to_owned);
+    let labels = agent.metadata.labels.clone().unwrap_or_default();
+    let namespace_labels = universe.namespace_labels(&key.namespace);
+    let in_namespace = universe
+        .agent_policies
+        .iter()
+        .filter(|(at, _)| at.namespace == key.namespace)
+        .map(|(_, p)| p);
+    Some(Dereferenced {
+        setting: universe.setting,
+        endpoints: pick(
+            &universe.endpoints,
+            &key.namespace,
+            names.endpoints.into_iter().chain(embedding),
+        ),
+        tools: pick(&universe.tools, &key.namespace, names.tools),
+        pool,
+        policies: Applied::select(
+            universe.cluster_policies.values(),
+            in_namespace,
+            &labels,
+            &namespace_labels,
+        ),
+        trust: trust(universe.trust_policies.values(), &namespace_labels),
+        nodes: universe.nodes.values().cloned().collect(),
+        instances: universe
+            .instances
+            .iter()
+            .filter(|(at, instance)| {
+                at.namespace == key.namespace && instance.spec.agent.name == key.name
+            })
+            .map(|(_, instance)| instance.clone())
+            .collect(),
+        agent: agent.clone(),
+    })
+}
+
+fn pick<T: Clone>(
+    all: &BTreeMap<Key, T>,
+    namespace: &str,
+    names: impl IntoIterator<Item = String>,
+) -> BTreeMap<String, T> {
+    names
+        .into_iter()
+        .filter_map(|name| {
+            all.get(&Key::new(namespace, &name))
+                .cloned()
+                .map(|object| (name, object))
+        })
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! Whether a node is alive, and what placement sees of it.
+
+use aion_api::condition::{self, Judgement, READY, reason};
+use aion_api::{KernelNode, Scheduling};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::universe::{NodeState, NodeView};
+
+/// A node agent's Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// When it was renewed.
+    pub renewed: Timestamp,
+    /// For how many seconds that holds.
+    pub seconds: i64,
+}
+
+/// What the cluster knows of the Node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Machine {
+    /// It is there.
+    #[default]
+    There,
+    /// It is tainted out of service.
+    OutOfService,
+    /// There is no such Node.
+    Gone,
+}
+
+/// Whether a node is alive at `now`.
+#[must_use]
+pub fn node_state(heartbeat: Option<Heartbeat>, machine: Machine, now: Timestamp) -> NodeState {
+    match (machine, heartbeat) {
+        (Machine::Gone, _) => NodeState::Gone,
+        (Machine::OutOfService, _) => NodeState::OutOfService,
+        (Machine::There, None) => {
+            NodeState::NotReady("its node agent has no Lease: is it running?".into())
+        }
+        (Machine::There, Some(heartbeat)) => {
+            let age = now.as_second() - heartbeat.renewed.as_second();
+            if age <= heartbeat.seconds {
+                NodeState::Ready
+            } else {
+                NodeState::NotReady(format!(
+                    "its node agent renewed its Lease last at {}",
+                    heartbeat.renewed
+                ))
+            }
+        }
+    }
+}
+
+/// `state` as the condition Ready; `heard_of` says whether there is a Lease at all.
+#[must_use]
+pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
+    match state {
+        NodeState::Ready => Judgement::new(
+            READY,
+            true,
+            reason::LEASE_RENEWED,
+            "its node agent is alive",
+        ),
+        NodeState::NotReady(why) => {
+            let reason = if heard_of {
+                reason::LEASE_EXPIRED
+            } else {
+                reason::LEASE_MISSING
+            };
+            Judgement::new(READY, condition::Status::Unknown, reason, why.clone())
+        }
+        NodeState::OutOfService => Judgement::new(
+            READY,
+            false,
+            reason::NODE_OUT_OF_SERVICE,
+            "its Node is tainted out of service: what ran there is replaced",
+        ),
+        NodeState::Gone => Judgement::new(
+            READY,
+            false,
+            reason::NODE_GONE,
+            "its Node is gone: what ran there is replaced",
+        ),
+    }
+}
+
+/// What placement sees of `node`, on which `instances` are placed.
+#[must_use]
+pub fn node_view(node: &KernelNode, state: NodeState, instances: i32) -> NodeView {
+    let status = node.status.clone().unwrap_or_default();
+    NodeView {
+        name: node.metadata.name.clone().unwrap_or_default(),
+        labels: status.labels,
+        state,
+        paused: node.spec.scheduling == Scheduling::Pause,
+        capacity: status.capacity.unwrap_or_default(),
+        layers: status.layers,
+        runtimes: status.runtimes,
+        volumes: status.volumes,
+        instances,
+    }
+}

@@ -1,0 +1,96 @@
+//! What is to be made and what is to go: a new revision comes up before the old one goes.
+
+use aion_api::AgentInstance;
+use aion_api::condition::{self, READY};
+
+use crate::universe::NodeView;
+
+/// What is to be done about an agent's instances.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Instances there should be and are not.
+    pub create: Vec<AgentInstance>,
+    /// Instances there should be and are, by name, as they should be.
+    pub keep: Vec<AgentInstance>,
+    /// Instances that go, by name.
+    pub retire: Vec<String>,
+    /// Instances of an older revision that stay until the newer one is ready, by name.
+    pub linger: Vec<String>,
+    /// Names that cannot be made yet, since an instance of that name is still being deleted.
+    pub blocked: Vec<String>,
+}
+
+/// Whether the node of `instance` says that it can be asked.
+#[must_use]
+pub fn is_ready(instance: &AgentInstance) -> bool {
+    instance.metadata.deletion_timestamp.is_none()
+        && instance
+            .status
+            .as_ref()
+            .is_some_and(|status| condition::is_true(&status.conditions, READY))
+}
+
+/// Compares what there should be with what there is.
+///
+/// An instance of an older revision goes when the newer one of its replica is ready, when it is not
+/// ready itself, when its replica is no longer wanted, or when its node is lost.
+#[must_use]
+pub fn plan(wanted: Vec<AgentInstance>, existing: &[AgentInstance], nodes: &[NodeView]) -> Plan {
+    let mut plan = Plan::default();
+    let name = |instance: &AgentInstance| instance.metadata.name.clone().unwrap_or_default();
+    for instance in existing
+        .iter()
+        .filter(|instance| instance.metadata.deletion_timestamp.is_none())
+    {
+        if wanted
+            .iter()
+            .any(|w| w.metadata.name == instance.metadata.name)
+        {
+            continue;
+        }
+        let successor = wanted
+            .iter()
+            .find(|w| w.spec.replica == instance.spec.replica);
+        let succeeded = successor.is_none_or(|successor| {
+            existing
+                .iter()
+                .any(|e| e.metadata.name == successor.metadata.name && is_ready(e))
+        });
+        let lost = nodes
+            .iter()
+            .find(|n| n.name == instance.spec.node_name)
+            .is_none_or(|n| n.state.is_lost());
+        if succeeded || lost || !is_ready(instance) {
+            plan.retire.push(name(instance));
+        } else {
+            plan.linger.push(name(instance));
+        }
+    }
+    for instance in wanted {
+        match existing
+            .iter()
+            .find(|e| e.metadata.name == instance.metadata.name)
+        {
+            None => plan.create.push(instance),
+            Some(there) if there.metadata.deletion_timestamp.is_some() => {
+                plan.blocked.push(name(&instance))
+            }
+            Some(_) => plan.keep.push(instance),
+        }
+    }
+    plan
+}
+
+/// Every instance goes.
+#[must_use]
+pub fn retire_all(existing: &[AgentInstance]) -> Plan {
+    let alive = existing
+        .iter()
+        .filter(|instance| instance.metadata.deletion_timestamp.is_none());
+    Plan {
+        retire: alive
+            .filter_map(|instance| instance.metadata.name.clone())
+            .collect(),
+        ..Plan::default()
+    }
+}

@@ -1,0 +1,149 @@
+//! The models an agent asks.
+
+use aion_api::condition::reason;
+use aion_api::program::WithoutModel;
+use aion_api::{
+    GrantEffect, ModelEndpoint, ModelPurpose, ResolvedEndpoint, ResolvedModel, defaults,
+};
+use aion_policy::{Decided, Verdict, Wanted};
+
+use crate::dereference::{Dereferenced, endpoint_of};
+use crate::problem::Problem;
+
+use super::Findings;
+
+/// The models that `model.use` and `model.fallback` name, with the field that names each. What is not
+/// there is found, unless the agent says that it can do without a model.
+pub(super) fn resolve(
+    input: &Dereferenced,
+    findings: &mut Findings,
+) -> Vec<(String, ResolvedEndpoint)> {
+    let Some(model) = &input.agent.spec.model else {
+        return Vec::new();
+    };
+    let fallback = model
+        .fallback
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (format!("spec.model.fallback[{at}]"), name));
+    let named = std::iter::once(("spec.model.use".to_owned(), &model.use_model)).chain(fallback);
+    let mut resolved = Vec::new();
+    for (field, name) in named {
+        match endpoint(input, name, ModelPurpose::Chat) {
+            Ok(endpoint) => resolved.push((field, endpoint)),
+            Err((_, message)) if can_do_without(input) => {
+                let message = format!(
+                    "{message}; until then it quotes passages, as withoutModel: quote says"
+                );
+                findings.notes.push(Problem::new(field, message));
+            }
+            Err((reason, message)) => findings
+                .unresolved
+                .push((reason, Problem::new(field, message))),
+        }
+    }
+    resolved
+}
+
+/// Whether the agent says what it does without a model.
+pub(super) fn can_do_without(input: &Dereferenced) -> bool {
+    input.agent.spec.without_model == Some(WithoutModel::Quote)
+}
+
+/// The model that `name` (`endpoint` or `endpoint/model`) is.
+///
+/// # Errors
+/// The reason and a message, when there is none for `purpose`.
+pub(super) fn endpoint(
+    input: &Dereferenced,
+    name: &str,
+    purpose: ModelPurpose,
+) -> Result<ResolvedEndpoint, (&'static str, String)> {
+    let at = endpoint_of(name);
+    let Some(endpoint) = input.endpoints.get(at) else {
+        let namespace = input
+            .agent
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default();
+        let message = format!(
+            "there is no ModelEndpoint {at} in namespace {namespace}: apply one, or name another"
+        );
+        return Err((reason::NOT_FOUND, message));
+    };
+    let kind = match purpose {
+        ModelPurpose::Chat => "chat",
+        ModelPurpose::Embedding => "embedding",
+    };
+    let models = &endpoint.spec.models;
+    let found = match name.split_once('/') {
+        Some((_, model)) => models.iter().find(|m| m.name == model),
+        None => models.iter().find(|m| m.purpose == purpose),
+    };
+    match found {
+        Some(model) if model.purpose == purpose => Ok(resolved(at, endpoint, model)),
+        Some(model) => {
+            let message = format!(
+                "model {} of ModelEndpoint {at} is not for {kind}: name one whose purpose is {kind}",
+                model.name
+            );
+            Err((reason::WRONG_KIND, message))
+        }
+        None => {
+            let offered: Vec<&str> = models
+                .iter()
+                .filter(|m| m.purpose == purpose)
+                .map(|m| m.name.as_str())
+                .collect();
+            let offered = if offered.is_empty() {
+                format!("no {kind} model")
+            } else {
+                offered.join(", ")
+            };
+            let message = format!(
+                "ModelEndpoint {at} has no such model, it offers {offered}: name one of them, or add it there"
+            );
+            Err((reason::NOT_FOUND, message))
+        }
+    }
+}
+
+fn resolved(name: &str, endpoint: &ModelEndpoint, model: &aion_api::Model) -> ResolvedEndpoint {
+    ResolvedEndpoint {
+        endpoint: name.to_owned(),
+        model: model.name.clone(),
+        provider: endpoint.spec.provider,
+        base_url: endpoint.spec.base_url.clone(),
+        api_key: endpoint.spec.api_key.clone(),
+        context_tokens: model.context_tokens,
+        max_concurrent: endpoint
+            .spec
+            .max_concurrent
+            .unwrap_or(defaults::MAX_CONCURRENT),
+        timeout_seconds: endpoint
+            .spec
+            .timeout_seconds
+            .unwrap_or(defaults::TIMEOUT_SECONDS),
+    }
+}
+
+/// Those of `models` that are granted; `None` where there is none.
+pub(super) fn granted(
+    models: Vec<(String, ResolvedEndpoint)>,
+    decided: &[Decided],
+) -> Option<ResolvedModel> {
+    let may = |endpoint: &ResolvedEndpoint| {
+        let name = format!("{}/{}", endpoint.endpoint, endpoint.model);
+        decided.iter().any(|d| {
+            d.request.wanted == Wanted::Model(name.clone())
+                && d.verdict == Verdict::Granted(GrantEffect::Allow)
+        })
+    };
+    let endpoints: Vec<_> = models
+        .into_iter()
+        .map(|(_, endpoint)| endpoint)
+        .filter(may)
+        .collect();
+    (!endpoints.is_empty()).then_some(ResolvedModel { endpoints })
+}

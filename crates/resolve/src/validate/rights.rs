@@ -1,0 +1,205 @@
+//! An agent's rights: names that are none, and what follows from what is not granted.
+
+use std::collections::BTreeMap;
+
+use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount};
+use aion_policy::{Bounds, Capability, Decided, Verdict, Wanted};
+
+use crate::dereference::Dereferenced;
+use crate::problem::Problem;
+
+use super::{Findings, models};
+
+/// Syscalls that can be asked for by name. The others come with a model, tools or files.
+const BY_NAME: [&str; 7] = [
+    "memory.remember",
+    "memory.recall",
+    "memory.forget",
+    "tool.call",
+    "agent.message",
+    "agent.checkpoint",
+    "sys.null",
+];
+
+/// Finds permissions that are no right, or stand under both `allow` and `ask`.
+pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
+    let Some(permissions) = &agent.spec.permissions else {
+        return;
+    };
+    for (list, texts) in [("allow", &permissions.allow), ("ask", &permissions.ask)] {
+        for (at, text) in texts.iter().enumerate() {
+            if let Some(message) = fault(agent, text) {
+                findings.invalid.push(Problem::new(
+                    format!("spec.permissions.{list}[{at}]"),
+                    message,
+                ));
+            }
+        }
+    }
+    for (at, text) in permissions.ask.iter().enumerate() {
+        if permissions.allow.contains(text) {
+            let message = format!("{text} stands under allow and under ask: remove one of them");
+            findings
+                .invalid
+                .push(Problem::new(format!("spec.permissions.ask[{at}]"), message));
+        }
+    }
+}
+
+fn fault(agent: &Agent, text: &str) -> Option<String> {
+    let Some(right) = Capability::parse(text) else {
+        return Some(format!(
+            "{text} is no right: write TOOL.OPERATION, or a syscall such as memory.forget"
+        ));
+    };
+    let pool = agent
+        .spec
+        .memory
+        .as_ref()
+        .map(|memory| memory.pool.as_str());
+    let family = right.syscall.split('.').next().unwrap_or_default();
+    match (family, right.target.as_deref()) {
+        ("fs", _) => Some(format!(
+            "{text}: files are asked for under permissions.files"
+        )),
+        ("model", _) => Some(format!("{text}: a model is asked for under model")),
+        ("device" | "event", _) => Some(format!(
+            "{text}: this release has no syscalls for devices and events: remove it"
+        )),
+        ("tool", None) => Some(format!("{text} names no operation: write TOOL.OPERATION")),
+        ("memory", target)
+            if pool.is_none() || target.is_some_and(|target| Some(target) != pool) =>
+        {
+            Some(format!(
+                "{text} is about a memory pool the agent does not use: set memory.pool, or remove it"
+            ))
+        }
+        _ if !BY_NAME.contains(&right.syscall.as_str()) => Some(format!(
+            "{text} is no syscall: there are {}, and TOOL.OPERATION",
+            BY_NAME.join(", ")
+        )),
+        _ => None,
+    }
+}
+
+/// The rights an agent gets.
+pub(super) struct Rights {
+    pub(super) grants: Vec<Grant>,
+    pub(super) mounts: Vec<ResolvedMount>,
+}
+
+/// What follows from `decided`: grants, mounts, what the agent cannot do without and is not given, and
+/// what it is not given and can do without.
+pub(super) fn weigh(
+    input: &Dereferenced,
+    decided: &[Decided],
+    bounds: &Bounds,
+    findings: &mut Findings,
+) -> Rights {
+    let mut grants = BTreeMap::new();
+    let mut mounts = Vec::new();
+    let mut grant = |right: Capability, effect| {
+        grants.insert(right.to_string(), effect);
+    };
+    let mut models_denied = Vec::new();
+    for decided in decided {
+        let why = decided.rules.join("; ");
+        let field = &decided.request.field;
+        match (&decided.request.wanted, &decided.verdict) {
+            (Wanted::Always(right) | Wanted::Capability(right), Verdict::Granted(effect)) => {
+                grant(right.clone(), *effect);
+                if *effect == GrantEffect::Ask {
+                    let message = format!(
+                        "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({why})"
+                    );
+                    findings.notes.push(Problem::new(field.clone(), message));
+                }
+            }
+            (Wanted::Capability(right), _) => {
+                let problem = Problem::new(field.clone(), format!("{right} is not granted: {why}"));
+                // It declares the pool: without these two there is no use for it.
+                let needed = field == "spec.memory";
+                if needed {
+                    findings.not_granted.push(problem)
+                } else {
+                    findings.notes.push(problem)
+                }
+            }
+            (Wanted::Always(right), _) => {
+                let problem = Problem::new(field.clone(), format!("{right} is not granted: {why}"));
+                findings.not_granted.push(problem);
+            }
+            (Wanted::Model(model), Verdict::Granted(_)) => {
+                grant(
+                    Capability::new("model.chat", model.split('/').next()),
+                    GrantEffect::Allow,
+                );
+            }
+            (Wanted::Model(model), _) => {
+                models_denied.push(Problem::new(
+                    field.clone(),
+                    format!("the model {model} is not granted: {why}"),
+                ));
+            }
+            (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
+                let verbs: &[&str] = match mode {
+                    FileMode::Read => &["fs.read", "fs.list"],
+                    FileMode::ReadWrite => &["fs.read", "fs.list", "fs.write"],
+                };
+                for verb in verbs {
+                    grant(Capability::new(verb, Some(mount)), GrantEffect::Allow);
+                }
+                mounts.push(ResolvedMount {
+                    name: mount.clone(),
+                    volume: volume.clone(),
+                    mode: *mode,
+                });
+                if mode < asked {
+                    let message =
+                        format!("writing to the mount {mount} is not granted, only reading: {why}");
+                    findings.notes.push(Problem::new(field.clone(), message));
+                }
+            }
+            (Wanted::Mount { mount, .. }, _) => {
+                let message = format!("the mount {mount} is not granted: {why}");
+                findings
+                    .not_granted
+                    .push(Problem::new(field.clone(), message));
+            }
+            (Wanted::Host(_), Verdict::Granted(_)) => {}
+            (Wanted::Host(host), _) => {
+                findings.notes.push(Problem::new(
+                    field.clone(),
+                    format!("{host} is not granted: {why}"),
+                ));
+            }
+        }
+    }
+    // One model that is granted is enough; none is, where the agent says that it can do without.
+    let some_model = grants.keys().any(|right| right.starts_with("model.chat"));
+    let list = if some_model || models::can_do_without(input) {
+        &mut findings.notes
+    } else {
+        &mut findings.not_granted
+    };
+    list.append(&mut models_denied);
+    let wanted = input
+        .agent
+        .spec
+        .replicas
+        .unwrap_or(aion_api::defaults::REPLICAS);
+    if bounds.replicas < wanted {
+        let message = format!(
+            "{wanted} replicas are wanted, and policy allows {}",
+            bounds.replicas
+        );
+        findings.notes.push(Problem::new("spec.replicas", message));
+    }
+    Rights {
+        grants: grants
+            .into_iter()
+            .map(|(capability, effect)| Grant { capability, effect })
+            .collect(),
+        mounts,
+    }
+}

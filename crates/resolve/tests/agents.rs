@@ -1,0 +1,513 @@
+//! Agents from manifests to instances and conditions: one boundary, many cases.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use aion_api::condition::{self, reason};
+use aion_api::program::Runtime;
+use aion_api::{AgentInstance, AgentInstanceStatus, InstancePhase, NodeCapacity};
+use aion_resolve::{
+    Key, NodeView, Object, Resolved, Setting, Universe, parse_manifests, resolve_agent, resolve_all,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+const ALLOW: &str = "
+apiVersion: aion.dev/v1alpha1
+kind: ClusterAgentPolicy
+metadata: {name: all}
+spec: {allow: ['*'], models: ['*'], mounts: [{mount: '*', mode: readWrite}]}
+---
+apiVersion: aion.dev/v1alpha1
+kind: TrustPolicy
+metadata: {name: all}
+spec: {inline: allow}
+";
+
+fn now() -> Time {
+    Time(Timestamp::from_second(1_800_000_000).unwrap())
+}
+
+fn universe(texts: &[&str]) -> Universe {
+    let mut universe = Universe::default();
+    let node = NodeView {
+        name: "here".into(),
+        capacity: NodeCapacity {
+            instances: 100,
+            memory_mib: 4096,
+            cpu_millis: 4000,
+        },
+        runtimes: vec![Runtime::Declarative, Runtime::Wasm],
+        volumes: vec!["notes".into()],
+        ..NodeView::default()
+    };
+    universe.nodes.insert(node.name.clone(), node);
+    for text in texts {
+        for manifest in parse_manifests(text, "test.yaml").unwrap_or_else(|p| panic!("{p:?}")) {
+            assert!(universe.insert(manifest.object, "home"), "twice");
+        }
+    }
+    universe
+}
+
+fn agent(spec: &str) -> String {
+    format!("apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: a}}\nspec: {{{spec}}}\n")
+}
+
+fn resolved(universe: &Universe) -> Resolved {
+    resolve_agent(universe, &Key::new("home", "a")).unwrap()
+}
+
+/// The conditions that are not as in an agent that waits for its first instance, one a line.
+fn conditions(universe: &Universe) -> Vec<String> {
+    let usual = [
+        ("Accepted", "True"),
+        ("ResolvedRefs", "True"),
+        ("Verified", "True"),
+        ("SandboxEnforced", "Unknown"),
+        ("Ready", "False"),
+        ("Progressing", "True"),
+        ("Degraded", "False"),
+        ("FieldsInEffect", "True"),
+        ("Reconciling", "True"),
+        ("Stalled", "False"),
+    ];
+    let key = Key::new("home", "a");
+    let instances: Vec<AgentInstance> = universe.instances.values().cloned().collect();
+    let status = resolved(universe).status(&universe.agents[&key], &instances, &now());
+    let types: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
+    assert_eq!(
+        types,
+        usual.map(|(type_, _)| type_),
+        "all conditions are there from the first write"
+    );
+    status
+        .conditions
+        .iter()
+        .filter(|c| {
+            !usual.contains(&(c.type_.as_str(), c.status.as_str()))
+                || c.reason == reason::PARTLY_GRANTED
+        })
+        .filter(|c| !["Progressing", "Reconciling"].contains(&c.type_.as_str()))
+        .map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message))
+        .collect()
+}
+
+fn check(texts: &[&str], expect: &[&str]) {
+    assert_eq!(conditions(&universe(texts)), expect);
+}
+
+#[test]
+fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
+    let pool = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: p}\nspec: {retention: {days: 30}}\n";
+    let endpoint = "apiVersion: aion.dev/v1alpha1\nkind: ModelEndpoint\nmetadata: {name: local}\nspec: {baseUrl: 'http://127.0.0.1:1/v1', models: [{name: e, purpose: embedding}, {name: qwen3, contextTokens: 8192}]}\n";
+    let tool = "apiVersion: aion.dev/v1alpha1\nkind: Tool\nmetadata: {name: calendar}\nspec: {mcp: {http: {url: 'http://127.0.0.1:2/mcp'}}}\n";
+    let agent = agent(
+        "instructions: Be brief., model: {use: local}, memory: {pool: p}, tools: [{name: calendar}], knowledge: [notes],
+         permissions: {allow: [calendar.read, memory.forget], files: [{mount: notes}]}, limits: {maxSteps: 3}, lane: batch",
+    );
+    let universe = universe(&[ALLOW, pool, endpoint, tool, &agent]);
+    assert_eq!(conditions(&universe), [] as [&str; 0]);
+    let plan = resolved(&universe).plan;
+    let [instance] = plan.create.as_slice() else {
+        panic!("{plan:?}")
+    };
+    let spec = &instance.spec;
+    assert_eq!(
+        (spec.tenant.as_str(), spec.node_name.as_str()),
+        ("home", "here")
+    );
+    assert_eq!(spec.inline.as_ref().unwrap().instructions, "Be brief.");
+    let model = &spec.model.as_ref().unwrap().endpoints[0];
+    assert_eq!(
+        (
+            model.endpoint.as_str(),
+            model.model.as_str(),
+            model.context_tokens
+        ),
+        ("local", "qwen3", Some(8192))
+    );
+    assert_eq!(spec.memory.as_ref().unwrap().retention_days, Some(30));
+    assert_eq!(spec.limits.max_steps, 3);
+    let grants: Vec<&str> = spec
+        .grants
+        .iter()
+        .map(|grant| grant.capability.as_str())
+        .collect();
+    assert_eq!(
+        grants,
+        [
+            "agent.checkpoint",
+            "agent.message",
+            "fs.list:notes",
+            "fs.read:notes",
+            "memory.forget:p",
+            "memory.recall:p",
+            "memory.remember:p",
+            "model.chat:local",
+            "sys.null",
+            "tool.call:calendar.read",
+            "tool.list",
+        ]
+    );
+    assert!(aion_policy::lower(instance).is_ok());
+    assert!(instance.metadata.name.as_ref().unwrap().starts_with("a-0-"));
+    assert_eq!(
+        resolved(&universe).plan,
+        plan,
+        "equal inputs give equal results"
+    );
+}
+
+#[test]
+fn a_change_that_matters_makes_another_revision_and_a_description_does_not() {
+    let revision = |spec: &str| {
+        resolved(&universe(&[ALLOW, &agent(spec)]))
+            .revision
+            .unwrap()
+    };
+    let base = revision("instructions: x");
+    assert_eq!(
+        base,
+        revision("instructions: x, description: new, try: [What], replicas: 3")
+    );
+    assert_ne!(base, revision("instructions: changed"));
+    assert_ne!(base, revision("instructions: x, limits: {turnSeconds: 1}"));
+    assert_ne!(base, revision("instructions: x, lane: batch"));
+}
+
+#[test]
+fn references_that_are_not_there_are_named_with_what_to_do() {
+    check(
+        &[ALLOW, &agent("instructions: x, model: {use: local}")],
+        &[
+            "ResolvedRefs=False NotFound: spec.model.use: there is no ModelEndpoint local in namespace home: apply one, or name another",
+            "Stalled=True NotFound: spec.model.use: there is no ModelEndpoint local in namespace home: apply one, or name another",
+        ],
+    );
+    check(
+        &[
+            ALLOW,
+            &agent("instructions: x, tools: [{mcp: home}], memory: {pool: p}"),
+        ],
+        &[
+            "ResolvedRefs=False NotFound: spec.tools[0].mcp: there is no Tool home in namespace home: apply one, or name another; spec.memory.pool: there is no MemoryPool p in namespace home: apply one, or name another",
+            "Stalled=True NotFound: spec.tools[0].mcp: there is no Tool home in namespace home: apply one, or name another; spec.memory.pool: there is no MemoryPool p in namespace home: apply one, or name another",
+        ],
+    );
+    check(
+        &[
+            ALLOW,
+            &agent("instructions: x, permissions: {files: [{mount: elsewhere}]}"),
+        ],
+        &[
+            "ResolvedRefs=False MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: name the folder in the node's configuration, under mounts",
+            "Stalled=True MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: name the folder in the node's configuration, under mounts",
+        ],
+    );
+}
+
+#[test]
+fn an_agent_that_quotes_does_without_a_model() {
+    let pool = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: p}\nspec: {}\n";
+    check(
+        &[
+            ALLOW,
+            pool,
+            &agent("instructions: x, model: {use: local}, memory: {pool: p}, withoutModel: quote"),
+        ],
+        &[
+            "Accepted=True PartlyGranted: spec.model.use: there is no ModelEndpoint local in namespace home: apply one, or name another; until then it quotes passages, as withoutModel: quote says",
+        ],
+    );
+}
+
+#[test]
+fn what_it_cannot_do_without_and_is_not_granted_keeps_it_out() {
+    let none = "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: t}\nspec: {inline: allow}\n";
+    let why = "spec.permissions.files[0]: the mount notes is not granted: no ClusterAgentPolicy selects this agent";
+    check(
+        &[
+            none,
+            &agent(
+                "instructions: x, permissions: {allow: [calendar.read], files: [{mount: notes}]}",
+            ),
+        ],
+        &[
+            &format!("Accepted=False NotGranted: {why}"),
+            &format!("Stalled=True NotGranted: {why}"),
+        ],
+    );
+    check(
+        &[
+            none,
+            &agent("instructions: x, permissions: {allow: [calendar.read]}"),
+        ],
+        &[
+            "Accepted=True PartlyGranted: spec.permissions.allow[0]: tool.call:calendar.read is not granted: no ClusterAgentPolicy selects this agent",
+        ],
+    );
+}
+
+#[test]
+fn rights_that_are_none_are_refused_with_what_to_write() {
+    let check_right = |right: &str, expect: &str| {
+        let universe = universe(&[
+            ALLOW,
+            &agent(&format!(
+                "instructions: x, permissions: {{allow: ['{right}']}}"
+            )),
+        ]);
+        let problems: Vec<String> = resolved(&universe)
+            .judged
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(problems, [format!("spec.permissions.allow[0]: {expect}")]);
+    };
+    check_right(
+        "fs.read:notes",
+        "fs.read:notes: files are asked for under permissions.files",
+    );
+    check_right("model.chat", "model.chat: a model is asked for under model");
+    check_right(
+        "device.open:door",
+        "device.open:door: this release has no syscalls for devices and events: remove it",
+    );
+    check_right(
+        "memory.forget",
+        "memory.forget is about a memory pool the agent does not use: set memory.pool, or remove it",
+    );
+    check_right(
+        "tool.call",
+        "tool.call names no operation: write TOOL.OPERATION",
+    );
+    check_right(
+        "agent.spawn",
+        "agent.spawn is no syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, sys.null, and TOOL.OPERATION",
+    );
+}
+
+#[test]
+fn nothing_is_trusted_without_a_trust_policy() {
+    let policy =
+        "apiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {name: p}\nspec: {}\n";
+    let no_policy = "no TrustPolicy speaks for this namespace, so nothing is trusted: apply one";
+    check(
+        &[policy, &agent("instructions: x")],
+        &[
+            &format!("Verified=False NoTrustPolicy: {no_policy}"),
+            &format!("Stalled=True NoTrustPolicy: {no_policy}"),
+        ],
+    );
+    let strict =
+        "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: strict}\nspec: {}\n";
+    let inline = "written in the Agent itself and signed by nobody: say inline: allow in TrustPolicy strict, or use a signed bundle";
+    check(
+        &[policy, strict, &agent("instructions: x")],
+        &[
+            &format!("Verified=False InlineNotAllowed: {inline}"),
+            &format!("Stalled=True InlineNotAllowed: {inline}"),
+        ],
+    );
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let bundle = format!(
+        "no key of TrustPolicy strict may vouch for bundle b with digest {digest}: add the key that signed it, or its digest to the machine's key"
+    );
+    check(
+        &[
+            policy,
+            strict,
+            &agent(&format!(
+                "runtime: wasm, bundle: {{name: b, digest: '{digest}'}}"
+            )),
+        ],
+        &[
+            &format!("Verified=False UntrustedKey: {bundle}"),
+            &format!("Stalled=True UntrustedKey: {bundle}"),
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_effect_yet_is_said() {
+    check(
+        &[
+            ALLOW,
+            &agent("instructions: x, triggers: [{cron: '0 7 * * *'}]"),
+        ],
+        &[
+            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.triggers: nothing starts a turn yet but asking",
+        ],
+    );
+}
+
+#[test]
+fn a_cluster_starts_no_programs_of_users() {
+    let tool = "apiVersion: aion.dev/v1alpha1\nkind: Tool\nmetadata: {name: t}\nspec: {mcp: {stdio: {command: /bin/tool}}}\n";
+    let mut universe = universe(&[ALLOW, tool, &agent("instructions: x, tools: [{name: t}]")]);
+    assert_eq!(conditions(&universe), [] as [&str; 0]);
+    universe.setting = Setting::Cluster;
+    assert!(
+        conditions(&universe)[0]
+            .starts_with("ResolvedRefs=False WrongKind: spec.tools[0].name: Tool t is a program")
+    );
+}
+
+/// Makes what the plan says, as a node that answers `ready` for every instance would leave it.
+fn apply(universe: &mut Universe, ready: bool) {
+    let plan = resolved(universe).plan;
+    for name in plan.retire {
+        universe.instances.remove(&Key::new("home", &name));
+    }
+    for mut instance in plan.create {
+        let judged = [
+            condition::Judgement::new(
+                condition::SANDBOX_ENFORCED,
+                true,
+                reason::ENFORCED,
+                "all layers",
+            ),
+            condition::Judgement::new(condition::READY, ready, reason::OK, "can be asked"),
+        ];
+        instance.status = Some(AgentInstanceStatus {
+            phase: if ready {
+                InstancePhase::Ready
+            } else {
+                InstancePhase::Failed
+            },
+            conditions: condition::write(&[], &judged, Some(1), &now()),
+            ..AgentInstanceStatus::default()
+        });
+        let key = Key::new("home", instance.metadata.name.as_ref().unwrap());
+        universe.instances.insert(key, instance);
+    }
+}
+
+fn change(universe: &mut Universe, spec: &str) {
+    let manifest = parse_manifests(&agent(spec), "test.yaml")
+        .unwrap()
+        .remove(0);
+    universe.agents.clear();
+    universe.insert(manifest.object, "home");
+}
+
+#[test]
+fn a_new_revision_comes_up_before_the_old_one_goes() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x, replicas: 2")]);
+    apply(&mut universe, true);
+    assert_eq!(
+        conditions(&universe)[..2],
+        [
+            "SandboxEnforced=True Enforced: on node here: all layers".to_owned(),
+            "Ready=True InstancesReady: 2 of 2 instances can be asked".to_owned(),
+        ]
+    );
+    let before: Vec<Key> = universe.instances.keys().cloned().collect();
+
+    change(&mut universe, "instructions: changed, replicas: 2");
+    let plan = resolved(&universe).plan;
+    assert_eq!(
+        (plan.create.len(), plan.linger.len(), plan.retire.len()),
+        (2, 2, 0)
+    );
+    // The new ones fail: the old ones go on.
+    apply(&mut universe, false);
+    assert!(
+        before
+            .iter()
+            .all(|key| universe.instances.contains_key(key))
+    );
+    let told = conditions(&universe);
+    assert!(
+        told.iter()
+            .any(|c| c.starts_with("Ready=True InstancesReady")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|c| c.starts_with("Degraded=True InstanceFailed")),
+        "{told:?}"
+    );
+    assert_eq!(resolved(&universe).plan.retire, [] as [&str; 0]);
+    // They are mended: the failed ones went, and now the old ones go.
+    change(&mut universe, "instructions: z, replicas: 2");
+    apply(&mut universe, true);
+    let plan = resolved(&universe).plan;
+    assert_eq!(
+        (
+            plan.create.len(),
+            plan.keep.len(),
+            plan.retire.len(),
+            plan.linger.len()
+        ),
+        (0, 2, 2, 0)
+    );
+}
+
+#[test]
+fn fewer_replicas_and_withdrawn_trust_take_instances_away() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x, replicas: 3")]);
+    apply(&mut universe, true);
+    change(&mut universe, "instructions: x, replicas: 1");
+    assert_eq!(resolved(&universe).plan.retire.len(), 2);
+    universe.trust_policies.clear();
+    let resolved = resolved(&universe);
+    assert_eq!(
+        resolved.plan.retire.len(),
+        3,
+        "what is not trusted any more does not run on"
+    );
+    // A reference that goes away is a mistake, not a withdrawal: what runs goes on.
+    let mut universe = self::universe(&[ALLOW, &agent("instructions: x")]);
+    apply(&mut universe, true);
+    change(&mut universe, "instructions: x, model: {use: gone}");
+    assert_eq!(self::resolved(&universe).plan.retire.len(), 0);
+    assert!(
+        conditions(&universe)
+            .iter()
+            .any(|c| c.starts_with("Ready=True"))
+    );
+}
+
+#[test]
+fn agents_of_one_pool_are_placed_where_the_first_of_them_is() {
+    let pool = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: p}\nspec: {}\n";
+    let named = |name: &str| {
+        agent("instructions: x, memory: {pool: p}").replace("name: a", &format!("name: {name}"))
+    };
+    let mut universe = universe(&[ALLOW, pool, &named("a"), &named("b"), &named("c")]);
+    let other = NodeView {
+        name: "other".into(),
+        ..universe.nodes["here"].clone()
+    };
+    universe.nodes.insert("other".into(), other);
+    let all = resolve_all(&mut universe).unwrap();
+    let nodes: Vec<&str> = all
+        .iter()
+        .map(|(_, r)| r.plan.create[0].spec.node_name.as_str())
+        .collect();
+    assert_eq!(nodes, ["here", "here", "here"]);
+    let bound = universe.pools[&Key::new("home", "p")]
+        .status
+        .as_ref()
+        .unwrap()
+        .node_name
+        .clone();
+    assert_eq!(bound.as_deref(), Some("here"));
+}
+
+#[test]
+fn an_object_without_a_namespace_gets_the_one_that_is_given() {
+    let universe = universe(&[ALLOW, &agent("instructions: x")]);
+    assert_eq!(universe.agents.keys().next(), Some(&Key::new("home", "a")));
+    let labels: BTreeMap<String, String> = universe.namespace_labels("home");
+    assert_eq!(labels["kubernetes.io/metadata.name"], "home");
+    let again = Object::Agent(Box::new(universe.agents[&Key::new("home", "a")].clone()));
+    let mut universe = universe;
+    assert!(
+        !universe.insert(again, "home"),
+        "a second object of that name is not taken"
+    );
+}
