@@ -7,8 +7,17 @@ use crate::{
     kernel::Kernel,
     live::CallPhase,
     scheduler::Slot,
-    syscall::{Class, Resource},
+    syscall::{Class, Kind, Resource},
 };
+
+/// How safe a call's intent must be before its driver hears of it. What a driver is told
+/// later has the same barrier, so that it does not overtake the start.
+pub(super) fn driver_barrier(kind: Kind) -> Barrier {
+    match kind.class() {
+        Class::Observe => Barrier::None,
+        Class::Effect => Barrier::Durable,
+    }
+}
 
 impl Kernel {
     /// Starts what waits for a resource, as far as it has slots.
@@ -58,12 +67,8 @@ impl Kernel {
             resource: live.resource.clone(),
             deadline: live.deadline,
         };
-        let barrier = match kind.class() {
-            Class::Observe => Barrier::None,
-            Class::Effect => Barrier::Durable,
-        };
         self.record(fact, step);
         self.live.reservations.started(accounts);
-        step.release(barrier, drive);
+        step.release(driver_barrier(kind), drive);
     }
 }

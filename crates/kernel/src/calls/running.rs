@@ -12,7 +12,7 @@ use crate::{
     timers::Timer,
 };
 
-use super::admission::reply_barrier;
+use super::{admission::reply_barrier, dispatch::driver_barrier};
 
 impl Kernel {
     /// A driver no longer works on a call.
@@ -121,7 +121,10 @@ impl Kernel {
             return;
         };
         live.phase = CallPhase::Stopping(slot, by);
-        step.release(Barrier::None, Effect::CancelDriver { call: id, by });
+        step.release(
+            driver_barrier(live.kind),
+            Effect::CancelDriver { call: id, by },
+        );
         self.live
             .timers
             .set(Timer::Call(id), self.now.plus(self.limits.cancel_grace_ms));
@@ -131,15 +134,16 @@ impl Kernel {
         let Some(live) = self.live.calls.get(&id) else {
             return;
         };
+        let kind = live.kind;
         match live.phase {
             CallPhase::Waiting(_) => self.end_waiting(id, Refusal::DeadlineExceeded, step),
             CallPhase::Running(_) => self.tell_to_stop(id, None, step),
             CallPhase::Stopping(_, by) => {
-                let (outcome, usage) = match live.kind.class() {
+                let (outcome, usage) = match kind.class() {
                     Class::Observe => (stopped(by), live.seen),
                     Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
-                step.release(Barrier::None, Effect::AbortDriver { call: id });
+                step.release(driver_barrier(kind), Effect::AbortDriver { call: id });
                 self.end_call(id, outcome, usage, step);
             }
         }

@@ -118,7 +118,8 @@ impl Kernel {
             },
             step,
         );
-        step.release(Barrier::Written, Effect::KillWorker { turn, incarnation });
+        // As safe as the start, which it must not overtake.
+        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
         self.live
             .timers
             .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
@@ -181,7 +182,7 @@ impl Kernel {
             // The launcher did not tell of its end in time. Its key is never used again,
             // so a process that is left can do nothing; it is to be killed all the same.
             if let Some(incarnation) = row.phase.incarnation() {
-                step.release(Barrier::None, Effect::KillWorker { turn, incarnation });
+                step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
             }
             self.end_turn(turn, outcome, step);
             return;

@@ -1,6 +1,6 @@
 //! A shell, its disk, launcher, drivers and clients, all made of chance.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     model::{Check, Model, Told, ensure},
@@ -35,6 +35,9 @@ pub(super) struct World {
     /// The newest incarnation that a process was started with, for ever.
     started: BTreeMap<InstanceUid, Incarnation>,
     pub(super) drivers: BTreeMap<CallId, Driver>,
+    driven: BTreeSet<CallId>,
+    /// Workers that were to be killed.
+    doomed: BTreeSet<(TurnId, Incarnation)>,
     /// How often an effect ran, by instance and key, and how often it was certainly undone.
     pub(super) key_runs: BTreeMap<(InstanceUid, String), (u32, u32)>,
     pub(super) keys: BTreeMap<CallId, (InstanceUid, String)>,
@@ -79,6 +82,8 @@ impl World {
             workers: BTreeMap::new(),
             started: BTreeMap::new(),
             drivers: BTreeMap::new(),
+            driven: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             key_runs: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_ticket: 1,
@@ -194,6 +199,7 @@ impl World {
                     told: false,
                     hangs: self.random.chance(8),
                 };
+                self.driven.insert(call);
                 ensure!(
                     self.drivers.insert(call, driver).is_none(),
                     "call {call} runs twice"
@@ -205,11 +211,19 @@ impl World {
                 }
             }
             Effect::CancelDriver { call, .. } => {
+                ensure!(
+                    self.driven.contains(&call),
+                    "call {call} is told to stop before it starts"
+                );
                 if let Some(driver) = self.drivers.get_mut(&call) {
                     driver.told = true;
                 }
             }
             Effect::AbortDriver { call } => {
+                ensure!(
+                    self.driven.contains(&call),
+                    "call {call} is given up before it starts"
+                );
                 self.drivers.remove(&call);
             }
             Effect::StartWorker {
@@ -221,6 +235,11 @@ impl World {
                 ensure!(
                     last < Some(incarnation),
                     "two processes of {instance} with key {incarnation}"
+                );
+                let doomed = self.doomed.contains(&(turn, incarnation));
+                ensure!(
+                    !doomed,
+                    "the worker of turn {turn} is killed before it starts"
                 );
                 let hangs = self.random.chance(5);
                 let worker = Worker {
@@ -238,6 +257,7 @@ impl World {
                 }
             }
             Effect::KillWorker { turn, incarnation } => {
+                self.doomed.insert((turn, incarnation));
                 if let Some(worker) = self.workers.get_mut(&(turn, incarnation)) {
                     worker.killed = true;
                 }
