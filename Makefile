@@ -23,7 +23,7 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test --quiet $(WORKSPACE) --test tidy
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tests/run tests/components/ensure; \
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run tests/run tests/components/ensure; \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
