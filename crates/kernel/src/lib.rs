@@ -1,8 +1,53 @@
 //! The kernel: decides who may do what, when, and at whose expense, and remembers it.
 //!
-//! A pure state machine: `handle(event, now) -> Step { facts, effects }`. Durable
-//! state changes by [`State::apply`] alone. No clock, randomness, file, socket,
-//! thread or lock may enter; bodies stay outside, only their digest and size come in.
+//! A pure state machine: [`Kernel::handle`] takes an [`Event`] and the time, and gives a
+//! [`Step`] of facts and effects. No clock, randomness, file, socket, thread or lock may
+//! enter, and no crate of ours; bodies stay outside, only their digest and size come in.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | `event`, `effect`, `fact`, `spec`, `refusal`, `outcome` | the contract with the shell |
+//! | `kernel` | the door |
+//! | `process_table` | instances, turns, workers |
+//! | `calls`, `syscall` | syscalls, from request to outcome |
+//! | `grant` | may it? |
+//! | `ledger` | at whose expense? |
+//! | `scheduler` | who is next? |
+//! | `idempotency` | was it done already? |
+//! | `state`, `apply`, `snapshot` | what is durable, and how facts change it |
+//! | `live`, `timers` | what is not durable |
+//! | `recovery` | what a restart settles |
+//! | `sim` | random histories that try to break all this (tests only) |
+//!
+//! # Using it
+//! The shell hands a batch of events in, appends the facts of the steps to its journal in
+//! order and in one write, and releases each effect when its [`Barrier`] is reached: effects
+//! of equal barrier in the order they came. `handle` has applied its facts when it returns;
+//! a shell that cannot append must stop. It arms one timer for [`Kernel::next_deadline`] and
+//! hands [`Event::Alarm`] in when that comes. To start: [`Kernel::restore`] (or
+//! [`Kernel::new`]), [`Kernel::apply`] for each fact behind the snapshot, then
+//! [`Event::Recovered`].
+//!
+//! # Invariants
+//! Each is checked in simulated histories with crashes on every test run (`sim`):
+//!
+//! 1. **No effect without a grant.** A driver starts only if the profile that the instance has at
+//!    that moment allows it; a gate opens only with every required layer.
+//! 2. **One outcome.** A call whose driver was started has exactly one [`Fact::CallEnded`], a turn that was
+//!    queued exactly one [`Fact::TurnEnded`]; a ticket is answered at most once, and exactly once if
+//!    nothing crashes and its connection stays.
+//! 3. **No effect twice.** An incarnation is given out once; a call is driven once; under an idempotency key
+//!    an effect runs once, until the key is forgotten (the last 256 that ended, for a day) or the
+//!    driver says that nothing was done.
+//! 4. **Told is kept.** The intent of an effect is durable before its driver starts; an outcome is as safe as its
+//!    class demands before anybody hears of it.
+//! 5. **Charged equals ran.** Accounts hold exactly the calls that started and the tokens they used; with nothing
+//!    in flight nothing is reserved. Where nobody knows what a call used, what was reserved is charged.
+//! 6. **No quota is exceeded** in any minute or hour, but by a driver that uses more than was reserved for it.
+//! 7. **Fairness** within the bounds in `scheduler/README.md`.
+//! 8. **Nothing waits for ever.** No slot is free while something waits for it; every call and every worker has a time
+//!    by which it ends.
+//! 9. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
 #![forbid(unsafe_code)]
 

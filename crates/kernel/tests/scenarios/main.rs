@@ -4,6 +4,7 @@
 mod calls;
 mod endings;
 mod facts;
+mod fairness;
 mod harness;
 mod quotas;
 mod recovery;
