@@ -15,7 +15,9 @@ const BUCKETS: u64 = 13;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Window {
     newest: u64,
-    counts: [u64; BUCKETS as usize],
+    /// Not there before the first addition: most accounts of agents at rest need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts: Option<Box<[u64; BUCKETS as usize]>>,
 }
 
 /// A window's span in milliseconds, a multiple of twelve.
@@ -39,13 +41,14 @@ impl Span {
 impl Window {
     pub(crate) fn add(&mut self, span: Span, at: Millis, amount: u64) {
         let bucket = at.0 / span.width();
+        let counts = self.counts.get_or_insert_default();
         if bucket > self.newest {
             for stale in self.newest + 1..=bucket.min(self.newest + BUCKETS) {
-                self.counts[(stale % BUCKETS) as usize] = 0;
+                counts[(stale % BUCKETS) as usize] = 0;
             }
             self.newest = bucket;
         }
-        let count = &mut self.counts[(self.newest % BUCKETS) as usize];
+        let count = &mut counts[(self.newest % BUCKETS) as usize];
         *count = count.saturating_add(amount);
     }
 
@@ -72,7 +75,10 @@ impl Window {
     fn oldest_first(&self, span: Span, now: Millis) -> impl Iterator<Item = (u64, u64)> + '_ {
         let current = (now.0 / span.width()).max(self.newest);
         let first = (current + 1).saturating_sub(BUCKETS);
-        (first..=self.newest).map(|bucket| (bucket, self.counts[(bucket % BUCKETS) as usize]))
+        let counts = self.counts.as_deref();
+        counts.into_iter().flat_map(move |counts| {
+            (first..=self.newest).map(|bucket| (bucket, counts[(bucket % BUCKETS) as usize]))
+        })
     }
 }
 

@@ -69,6 +69,11 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
     }
     for (id, call) in &live.calls {
         ensure!(live.timers.is_set(Timer::Call(*id)), "call {id} has no end");
+        let stops = matches!(call.phase, CallPhase::Stopping(..));
+        ensure!(
+            stops || !call.tickets.is_empty(),
+            "call {id} runs for nobody"
+        );
         let started = state.calls.contains_key(id);
         ensure!(
             started != matches!(call.phase, CallPhase::Waiting(_)),
