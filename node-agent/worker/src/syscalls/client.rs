@@ -60,14 +60,6 @@ impl Client {
         }
     }
 
-    /// Sends raw JSON, for a program that is not ours; gives status and body as they came.
-    pub(crate) async fn raw(&self, syscall: Syscall, body: Bytes) -> Result<Bytes, Problem> {
-        let value: serde_json::Value = self.exchange(syscall, body).await?;
-        serde_json::to_vec(&value)
-            .map(Bytes::from)
-            .map_err(|error| Problem::new(Code::Internal, error.to_string()))
-    }
-
     async fn exchange<A: DeserializeOwned>(
         &self,
         syscall: Syscall,
