@@ -132,6 +132,16 @@ impl KeyTable {
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// Bodies of the outcomes that are kept.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = Digest> {
+        self.entries
+            .values()
+            .filter_map(|entry| match &entry.ended.as_ref()?.outcome {
+                Outcome::Ok { body } => body.as_ref().map(|body| body.digest),
+                _ => None,
+            })
+    }
 }
 
 impl Entry {

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    body::Body,
+    body::{Body, Digest},
     idempotency::KeyTable,
     ids::{AccountId, CallId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     ledger::{Account, Denial},
@@ -207,6 +207,11 @@ impl State {
     /// All calls whose driver was started and that have not ended, oldest first.
     pub fn calls(&self) -> impl Iterator<Item = (CallId, &CallRow)> {
         self.calls.iter().map(|(call, row)| (*call, row))
+    }
+
+    /// Bodies that a retry with an idempotency key may still ask for: the shell keeps their bytes.
+    pub fn recorded_bodies(&self) -> impl Iterator<Item = Digest> {
+        self.keys.values().flat_map(KeyTable::bodies)
     }
 
     /// The accounts that an instance charges to: cluster, tenant, agent.
