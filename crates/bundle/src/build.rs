@@ -3,7 +3,7 @@
 //!
 //! The folder holds a `bundle.yaml`:
 //! ```yaml
-//! name: librarian
+//! name: reader
 //! version: 0.1.0
 //! runtime: declarative      # or wasm
 //! entry: agent.yaml         # the definition, or the module
@@ -98,17 +98,10 @@ struct Recipe {
 
 /// Builds the bundle in `folder` into `layout`.
 pub fn build(folder: &Path, layout: &Layout) -> Result<Built, BuildError> {
-    let recipe = read_recipe(&folder.join(RECIPE))?;
+    let (config, files) = read_recipe(&folder.join(RECIPE))?;
     let limits = Limits::default();
-    let program = read(&folder.join(below(&recipe.entry)?), limits.program)?;
-    check_program(&recipe, &program)?;
-    let config = BundleConfig {
-        name: recipe.name,
-        version: recipe.version,
-        runtime: recipe.runtime,
-        entry: recipe.entry.clone(),
-        description: recipe.description,
-    };
+    let program = read(&folder.join(&config.entry), limits.program)?;
+    check_program(&config, &program)?;
     let json = |error: serde_json::Error| BuildError::Recipe {
         path: RECIPE.to_owned(),
         why: error.to_string(),
@@ -118,11 +111,12 @@ pub fn build(folder: &Path, layout: &Layout) -> Result<Built, BuildError> {
     layout.add_blob(&manifest.config, Payload::Bytes(&config_bytes))?;
 
     let mut layer = Descriptor::of(config.runtime.program_type(), &program);
-    layer.annotations.insert(TITLE.to_owned(), recipe.entry);
+    let title = config.entry.clone();
+    layer.annotations.insert(TITLE.to_owned(), title);
     layout.add_blob(&layer, Payload::Bytes(&program))?;
     manifest.layers.push(layer);
-    if !recipe.files.is_empty() {
-        let archive = pack(folder, &recipe.files, &limits)?;
+    if !files.is_empty() {
+        let archive = pack(folder, &files, &limits)?;
         let layer = Descriptor::of(FILES, &archive);
         layout.add_blob(&layer, Payload::Bytes(&archive))?;
         manifest.layers.push(layer);
@@ -137,7 +131,8 @@ pub fn build(folder: &Path, layout: &Layout) -> Result<Built, BuildError> {
     })
 }
 
-fn read_recipe(path: &Path) -> Result<Recipe, BuildError> {
+/// What the recipe says of the bundle, and which files go along.
+fn read_recipe(path: &Path) -> Result<(BundleConfig, Vec<String>), BuildError> {
     let wrong = |why: String| BuildError::Recipe {
         path: path.display().to_string(),
         why,
@@ -145,31 +140,30 @@ fn read_recipe(path: &Path) -> Result<Recipe, BuildError> {
     let bytes = read(path, MAX_RECIPE)?;
     let text = std::str::from_utf8(&bytes).map_err(|e| wrong(e.to_string()))?;
     let recipe: Recipe = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
-    let version_is_plain = recipe
-        .version
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
-    if recipe.version.is_empty() || recipe.version.len() > 64 || !version_is_plain {
-        return Err(wrong(
-            "version: use 1 to 64 letters, digits, `.`, `_`, `+` or `-`".to_owned(),
-        ));
-    }
     if recipe.runtime == Runtime::Wasm && !recipe.files.is_empty() {
         return Err(wrong(
             "files: a wasm bundle holds its module only; remove them".to_owned(),
         ));
     }
-    Ok(recipe)
+    let config = BundleConfig {
+        name: recipe.name,
+        version: recipe.version,
+        runtime: recipe.runtime,
+        entry: recipe.entry,
+        description: recipe.description,
+    };
+    config.check().map_err(wrong)?;
+    Ok((config, recipe.files))
 }
 
-fn check_program(recipe: &Recipe, program: &[u8]) -> Result<(), BuildError> {
+fn check_program(config: &BundleConfig, program: &[u8]) -> Result<(), BuildError> {
     let refuse = |why: String| {
         Err(BuildError::Refused {
-            path: recipe.entry.clone(),
+            path: config.entry.clone(),
             why,
         })
     };
-    match recipe.runtime {
+    match config.runtime {
         Runtime::Wasm if program.starts_with(CORE_MODULE) => Ok(()),
         Runtime::Wasm => refuse("it is not a WASM core module (components do not run yet)".into()),
         Runtime::Declarative => {

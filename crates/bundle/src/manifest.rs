@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::oci::{
     Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST, Manifest, ManifestError, SIGSTORE_BUNDLE,
 };
-use crate::{BundleName, Limits, oci::parse};
+use crate::{BundleName, Limits, entry_path::entry_path, oci::parse};
 
 /// Artifact type of a bundle and media type of its configuration.
 pub const BUNDLE: &str = "application/vnd.aion.bundle.v1+json";
@@ -22,6 +22,9 @@ pub const DEFINITION: &str = "application/vnd.aion.agent.definition.v1+yaml";
 pub const FILES: &str = "application/vnd.aion.bundle.files.v1.tar+gzip";
 /// The largest bundle configuration that is read, in bytes.
 pub const MAX_CONFIG: u64 = 64 << 10;
+
+const MAX_VERSION: usize = 64;
+const MAX_DESCRIPTION: usize = 500;
 
 /// What runs a bundle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -111,7 +114,29 @@ impl BundleConfig {
                 config.runtime, program.media_type
             )));
         }
+        config.check().map_err(ManifestError::NotABundle)?;
         Ok(config)
+    }
+
+    /// Whether what people will see is fit to be shown.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+        let version = self.version.as_bytes();
+        if version.is_empty() || version.len() > MAX_VERSION || !version.iter().all(|b| plain(*b)) {
+            return Err(format!(
+                "version: use 1 to {MAX_VERSION} letters, digits, `.`, `_`, `+` or `-`"
+            ));
+        }
+        let description = self.description.as_deref().unwrap_or_default();
+        if description.len() > MAX_DESCRIPTION || description.chars().any(char::is_control) {
+            return Err(format!(
+                "description: use one line of at most {MAX_DESCRIPTION} bytes"
+            ));
+        }
+        match entry_path(self.entry.as_bytes()) {
+            Ok(_) => Ok(()),
+            Err(why) => Err(format!("entry: {why}")),
+        }
     }
 }
 

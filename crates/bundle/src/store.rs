@@ -8,7 +8,7 @@
 //!            module.wasm | agent.yaml
 //!            files/…             prompts and skills
 //!            signatures/<hex>.json
-//!        verdicts/<hex>.json     0600 in a folder 0700
+//!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
 //!        tmp/                    what is on its way; emptied when opened
 //! ```
 //! An entry is put together in `tmp`, synced and renamed, so a crash leaves it
@@ -40,7 +40,7 @@ const FILE_MODE: u32 = 0o444;
 pub struct Store {
     root: PathBuf,
     pub(crate) verdicts: Verdicts,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 /// A bundle in the store.
@@ -101,14 +101,7 @@ impl Store {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(on("create", &path))?;
         }
-        let path = root.join("lock");
-        let lock = fs::File::create(&path).map_err(on("create", &path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
-            rustix::io::Errno::WOULDBLOCK => StoreError::InUse {
-                path: root.display().to_string(),
-            },
-            other => on("lock", &path)(other.into()),
-        })?;
+        let lock = Lock::take(&root)?;
         let folder = root.join("verdicts");
         let verdicts = Verdicts::open(folder.clone()).map_err(on("open", &folder))?;
         let store = Self {
@@ -260,6 +253,34 @@ impl Store {
 
     fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+}
+
+/// The right to a store, given back when dropped.
+#[derive(Debug)]
+struct Lock(fs::File);
+
+impl Lock {
+    fn take(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join("lock");
+        let file = fs::File::create(&path).map_err(on("create", &path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse {
+                path: root.display().to_string(),
+            }),
+            Err(e) => Err(on("lock", &path)(e.into())),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started holds a copy
+        // of the descriptor, and the lock with it, until it executes.
+        if let Err(error) = flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the lock of the store was not given back");
+        }
     }
 }
 

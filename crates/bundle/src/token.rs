@@ -50,9 +50,8 @@ impl Http {
             (Some(Challenge::Basic), None) => return Err(denied("it wants a name and password")),
             (None, _) => return Err(denied("it names no scheme that is known here")),
         };
-        let mut header = HeaderValue::from_str(&value)
-            .map_err(|_| SourceError::malformed(&self.name, "token of illegal characters"))?;
-        header.set_sensitive(true);
+        let header = secret(&value)
+            .ok_or_else(|| SourceError::malformed(&self.name, "token of illegal characters"))?;
         self.slots()[access as usize] = Some(header);
         Ok(())
     }
@@ -81,8 +80,8 @@ impl Http {
             url.query_pairs_mut().append_pair("service", service);
         }
         let mut request = self.client.get(url).timeout(DOCUMENT);
-        if let Some(mine) = &self.credentials {
-            request = request.header(AUTHORIZATION, mine.basic().as_str());
+        if let Some(mine) = self.credentials.as_ref().and_then(|c| secret(&c.basic())) {
+            request = request.header(AUTHORIZATION, mine);
         }
         let sent = request.send().await;
         let mut answer = sent.map_err(|e| unreachable(&self.name, &e))?;
@@ -103,4 +102,11 @@ impl Http {
             .ok_or_else(|| SourceError::malformed(&self.name, "its token service gave no token"))?;
         Ok(Zeroizing::new(format!("Bearer {}", token.as_str())))
     }
+}
+
+/// A header that nobody prints.
+fn secret(value: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(value).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }

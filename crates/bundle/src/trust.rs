@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use sigstore_crypto::VerificationKey;
+use sigstore_crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use thiserror::Error;
 
@@ -39,7 +39,7 @@ enum Scope {
 /// A key that cannot be used.
 #[derive(Debug, Error)]
 #[error(
-    "key `{name}` is no public key in PEM that is understood here: {why}; use `cosign generate-key-pair`"
+    "key `{name}` is no public key that is understood here: {why}; use ECDSA P-256, as `cosign generate-key-pair` makes it"
 )]
 pub struct TrustError {
     name: String,
@@ -61,8 +61,9 @@ impl TrustSet {
 
 impl TrustedKey {
     /// The key in `pem` (SubjectPublicKeyInfo; ECDSA P-256 or P-384, RSA from
-    /// 2048 bits, Ed25519), trusted for bundles whose name matches one of
-    /// `subjects`.
+    /// 2048 bits), trusted for bundles whose name matches one of `subjects`.
+    /// Ed25519 is refused: Cosign signs prehashed with such a key, which no
+    /// library here verifies.
     pub fn new(
         name: impl Into<String>,
         pem: &str,
@@ -96,7 +97,8 @@ impl TrustedKey {
         let parsed = DerPublicKey::from_pem(pem)
             .map_err(|e| e.to_string())
             .and_then(|der| match VerificationKey::from_spki(&der) {
-                Ok(key) => Ok((key, Digest::of(der.as_bytes()))),
+                Ok(key) if is_supported(key.scheme()) => Ok((key, Digest::of(der.as_bytes()))),
+                Ok(key) => Err(format!("{} is not supported", key.scheme().name())),
                 Err(e) => Err(e.to_string()),
             });
         match parsed {
@@ -143,6 +145,13 @@ impl TrustedKey {
             Scope::Machine(digests) => digests.contains(digest),
         }
     }
+}
+
+fn is_supported(scheme: SigningScheme) -> bool {
+    matches!(
+        scheme.key_algorithm(),
+        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::Rsa
+    )
 }
 
 impl fmt::Debug for TrustedKey {

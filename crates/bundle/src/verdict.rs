@@ -1,12 +1,12 @@
 //! What verification found, and the cache that remembers it by digest and
 //! trust revision.
 //!
-//! A verdict is as good as the file it is in: the folder is 0700, the files are
-//! 0600, and one that another user could have written is not read.
+//! A verdict is as good as the file it is in: the folders are 0700, the files
+//! are 0600, and one that another user could have written is not read.
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,9 @@ use crate::{
 };
 
 const MAX_VERDICT: u64 = 64 << 10;
+/// How many revisions a bundle's verdicts are kept for: as many as tenants with
+/// a trust of their own commonly share a bundle. Beyond, all are forgotten.
+const MAX_REVISIONS: usize = 64;
 
 /// A bundle that was verified, by whom, and under which trust.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -90,7 +93,7 @@ impl PassedOver {
     }
 }
 
-/// Verdicts in a folder.
+/// Verdicts in a folder: one folder for a bundle, one file for a revision.
 #[derive(Debug)]
 pub(crate) struct Verdicts {
     folder: PathBuf,
@@ -98,15 +101,15 @@ pub(crate) struct Verdicts {
 
 impl Verdicts {
     pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
+        private_folder(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         Ok(Self { folder })
     }
 
-    /// The verdict on `digest` under `revision`; another revision's does not
-    /// count, nor does a file that is not ours alone.
+    /// The verdict on `digest` under `revision`. A file that is not ours alone
+    /// does not count, nor one that was moved here.
     pub(crate) fn get(&self, digest: &Digest, revision: &str) -> Option<Verdict> {
-        let path = self.path(digest);
+        let path = self.path(digest, revision);
         if !is_ours_alone(&path) {
             return None;
         }
@@ -116,20 +119,37 @@ impl Verdicts {
     }
 
     pub(crate) fn put(&self, verdict: &Verdict) -> io::Result<()> {
+        let folder = self.of(&verdict.digest);
+        private_folder(&folder)?;
+        if fs::read_dir(&folder)?.count() >= MAX_REVISIONS {
+            self.forget(&verdict.digest)?;
+            private_folder(&folder)?;
+        }
         let bytes = serde_json::to_vec(verdict)?;
-        write_atomically(&self.path(&verdict.digest), bytes.as_slice(), 0o600)
+        let path = self.path(&verdict.digest, &verdict.trust_revision);
+        write_atomically(&path, bytes.as_slice(), 0o600)
     }
 
     pub(crate) fn forget(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.path(digest)) {
+        match fs::remove_dir_all(self.of(digest)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}.json", digest.hex()))
+    fn of(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(digest.hex())
     }
+
+    fn path(&self, digest: &Digest, revision: &str) -> PathBuf {
+        let file = Digest::of(revision.as_bytes()).hex();
+        self.of(digest).join(format!("{file}.json"))
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
 }
 
 fn is_ours_alone(path: &Path) -> bool {
@@ -173,17 +193,32 @@ mod tests {
     fn a_verdict_counts_for_its_digest_and_revision_only() {
         let dir = tempfile::tempdir().unwrap();
         let verdicts = Verdicts::open(dir.path().join("v")).unwrap();
-        let kept = verdict("7");
+        let (kept, newer) = (verdict("7"), verdict("8/../x"));
         verdicts.put(&kept).unwrap();
+        assert_eq!(verdicts.get(&kept.digest, "8/../x"), None);
+        verdicts.put(&newer).unwrap();
         assert_eq!(verdicts.get(&kept.digest, "7"), Some(kept.clone()));
-        assert_eq!(verdicts.get(&kept.digest, "8"), None);
-        assert_eq!(verdicts.get(&Digest::of(b"other"), "7"), None);
-        let moved = verdicts.path(&Digest::of(b"other"));
-        fs::copy(verdicts.path(&kept.digest), &moved).unwrap();
-        assert_eq!(verdicts.get(&Digest::of(b"other"), "7"), None);
+        assert_eq!(verdicts.get(&kept.digest, "8/../x"), Some(newer));
+        let other = Digest::of(b"other");
+        fs::rename(verdicts.of(&kept.digest), verdicts.of(&other)).unwrap();
+        assert_eq!(verdicts.get(&other, "7"), None);
+        verdicts.put(&kept).unwrap();
         verdicts.forget(&kept.digest).unwrap();
         verdicts.forget(&kept.digest).unwrap();
         assert_eq!(verdicts.get(&kept.digest, "7"), None);
+    }
+
+    #[test]
+    fn verdicts_of_many_revisions_do_not_pile_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let verdicts = Verdicts::open(dir.path().join("v")).unwrap();
+        for revision in 0..=MAX_REVISIONS {
+            let revision = revision.to_string();
+            verdicts.put(&verdict(&revision)).unwrap();
+            assert!(verdicts.get(&verdict("").digest, &revision).is_some());
+        }
+        let folder = verdicts.of(&verdict("").digest);
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
     }
 
     #[test]
@@ -192,9 +227,11 @@ mod tests {
         let verdicts = Verdicts::open(dir.path().join("v")).unwrap();
         let kept = verdict("7");
         verdicts.put(&kept).unwrap();
-        let path = verdicts.path(&kept.digest);
+        let path = verdicts.path(&kept.digest, "7");
         let mode = |p: &Path| fs::metadata(p).unwrap().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(mode(&verdicts.folder), 0o700);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
         assert_eq!(verdicts.get(&kept.digest, "7"), None);
         fs::write(&path, b"{").unwrap();

@@ -1,3 +1,4 @@
+//! Archives as an attacker makes them.
 #![allow(clippy::unwrap_used)]
 
 use std::{io::Write, os::unix::fs::PermissionsExt};

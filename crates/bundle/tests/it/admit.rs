@@ -211,10 +211,10 @@ async fn an_altered_bundle_stays_out() {
 async fn a_bundle_under_a_false_name_stays_out() {
     let place = Place::new();
     let mut built = place.signed().await;
-    built.config.name = name("analyst");
+    built.config.name = name("counter");
     let error = place.refuses(&built, Reason::NameMismatch).await;
     assert!(
-        error.to_string().contains("calls itself `librarian`"),
+        error.to_string().contains("calls itself `reader`"),
         "{error}"
     );
 }

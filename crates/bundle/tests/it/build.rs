@@ -14,11 +14,11 @@ fn the_same_content_has_the_same_digest_everywhere_and_always() {
     let layout = Layout::create(at.path()).unwrap();
     assert_eq!(
         declarative(&layout).digest.to_string(),
-        "sha256:5e0b6511121f7d0e67e6a0019ac8749ac6421d10cb413402df22baa3b7bfdfe2"
+        "sha256:8f1f549a667bffd8ea8bc9980d12ebcb9f419a1703644bfd4bdf2463c60a1c73"
     );
     assert_eq!(
         wasm(&layout).digest.to_string(),
-        "sha256:a06620b1f68206f28b8ffce422376fc8219d67a2361420fa3d99e22f4046733d"
+        "sha256:6550bfb60f623f9ad61019c5c63ca0906d30c6ba0feaff66e5d51108ca962d5a"
     );
 }
 
@@ -79,6 +79,10 @@ fn a_folder_that_is_no_bundle_is_refused_by_name() {
     );
     check(&good.replace("'1'", "'a b'"), &["bundle.yaml", "version"]);
     check(&good.replace("'1'", "''"), &["bundle.yaml", "version"]);
+    check(
+        &format!("{good}description: \"a\\nb\"\n"),
+        &["bundle.yaml", "one line"],
+    );
     check(&format!("{good}colour: red\n"), &["bundle.yaml", "colour"]);
     check(
         &good.replace("declarative", "process"),

@@ -28,7 +28,7 @@ impl Stage {
         let at = tempfile::tempdir().unwrap();
         let layout = Layout::create(at.path().join("layout")).unwrap();
         let built = declarative(&layout);
-        let place: Reference = format!("{}/agents/librarian", running.address())
+        let place: Reference = format!("{}/agents/reader", running.address())
             .parse()
             .unwrap();
         let credentials = running
@@ -51,7 +51,7 @@ impl Stage {
 
     fn named(&self) -> String {
         let digest = self.built.digest;
-        format!("{}/agents/librarian@{digest}", self.running.address())
+        format!("{}/agents/reader@{digest}", self.running.address())
     }
 
     fn accepted_by_cosign(&self, public_pem: &str) -> Result<(), String> {

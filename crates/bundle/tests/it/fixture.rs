@@ -17,7 +17,7 @@ pub(crate) fn declarative(layout: &Layout) -> Built {
     write(
         folder.path(),
         "bundle.yaml",
-        "name: librarian\nversion: 0.1.0\nruntime: declarative\nentry: agent.yaml\n\
+        "name: reader\nversion: 0.1.0\nruntime: declarative\nentry: agent.yaml\n\
          description: Answers from your documents\nfiles: [prompts]\n",
     );
     build(folder.path(), layout).unwrap()
@@ -30,7 +30,7 @@ pub(crate) fn wasm(layout: &Layout) -> Built {
     write(
         folder.path(),
         "bundle.yaml",
-        "name: analyst\nversion: '1'\nruntime: wasm\nentry: a.wasm\n",
+        "name: counter\nversion: '1'\nruntime: wasm\nentry: a.wasm\n",
     );
     build(folder.path(), layout).unwrap()
 }

@@ -112,7 +112,7 @@ async fn refuses_what_is_not_there(target: &dyn Target) {
 }
 
 fn registry(address: &str, credentials: Option<Credentials>) -> Registry {
-    let reference: Reference = format!("{address}/agents/librarian").parse().unwrap();
+    let reference: Reference = format!("{address}/agents/reader").parse().unwrap();
     let access = RegistryAccess {
         credentials,
         ..RegistryAccess::default()
@@ -301,13 +301,13 @@ async fn sources_are_configured_by_name_and_offline_keeps_to_this_machine() {
     let remote = Place::Registry("registry.invalid/agents".into());
     let sources = Sources {
         sources: vec![
-            rule("librarian", Place::Layout(layout.root().to_owned())),
+            rule("reader", Place::Layout(layout.root().to_owned())),
             rule("acme/*", remote),
         ],
         ..Sources::default()
     };
-    let librarian = sources.open(&name("librarian"), true).unwrap();
-    assert!(librarian.manifest(&built.digest).await.is_ok());
+    let reader = sources.open(&name("reader"), true).unwrap();
+    assert!(reader.manifest(&built.digest).await.is_ok());
     let acme = sources.open(&name("acme/x"), false).unwrap();
     assert_eq!(acme.describe(), "registry.invalid/agents/acme/x");
     let acme = sources.open(&name("acme/x"), true).unwrap();
