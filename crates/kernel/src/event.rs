@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// An instance is to be here with this spec. Repeating it changes nothing; a new
-    /// profile governs the next call.
+    /// profile governs the next call. Without effect on an instance that is being removed.
     Apply(InstanceSpec),
     /// An instance is to be gone: waiting turns end, the running one is killed.
     Remove {

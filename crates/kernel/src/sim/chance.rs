@@ -29,7 +29,7 @@ impl World {
                 agent: agent.into(),
                 revision: "1".into(),
                 lane: self.random.pick(&LANES).unwrap_or_default(),
-                required_layers: vec!["seccomp".into()],
+                required_layers: vec!["seccomp".into(), "landlock".into()],
                 grants: self.grants(),
                 quota: quota.unwrap_or_default(),
                 max_turn_seconds: 30 + self.random.below(300) as u32,

@@ -146,11 +146,16 @@ impl Model {
                 );
                 row.incarnation = None;
             }
-            Fact::WorkerRunning { turn, .. } => {
-                self.turns
-                    .get_mut(&turn)
-                    .ok_or("an unknown turn runs")?
-                    .running = true;
+            Fact::WorkerRunning { turn, layers, .. } => {
+                let row = self.turns.get_mut(&turn).ok_or("an unknown turn runs")?;
+                row.running = true;
+                let instance = row.instance;
+                let profile = self.profile(instance).ok_or("a worker without a profile")?;
+                let stands = profile
+                    .required_layers
+                    .iter()
+                    .all(|layer| layers.contains(layer));
+                ensure!(stands, "turn {turn} runs in {layers:?}");
             }
             Fact::TurnStopping { turn, .. } => {
                 self.turns
