@@ -1,0 +1,10 @@
+//! Speaks the admin interface of a node (`aion_abi::admin`). Typed calls in, typed answers out; what they look like
+//! and what they mean for the exit status is not decided here.
+
+mod connection;
+mod events;
+mod node;
+
+pub(crate) use connection::{Address, ClientError, file_body};
+pub(crate) use events::Events;
+pub(crate) use node::Node;

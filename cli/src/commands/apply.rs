@@ -1,0 +1,101 @@
+//! `aionctl apply`.
+
+use std::{path::PathBuf, time::Duration};
+
+use aion_abi::admin::{Applied, ApplyRequest, Change, Manifest, Rejected};
+use clap::Args;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    render::{excerpt, screen::Tone},
+};
+
+use super::{manifests, wait};
+
+/// Take in agents and what belongs to them from YAML
+///
+/// All of the manifests are taken in, or none: where one is wrong, every fault is shown with its line, and
+/// nothing changes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aionctl apply -f my-agent.yaml
+  aionctl apply -f my-agent.yaml --wait 60 come back when it can be asked
+  aionctl apply -f agents/ --dry-run       check a folder, change nothing
+  generate-agent | aionctl apply -f -")]
+pub(crate) struct ApplyArgs {
+    /// A file, a folder, or - for standard input; may be given several times
+    #[arg(short, long = "file", required = true, value_name = "PATH")]
+    file: Vec<PathBuf>,
+    /// Check, and say what would change, without changing it
+    #[arg(long)]
+    dry_run: bool,
+    /// Then wait so long until the agents are ready
+    #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run")]
+    wait: Option<u64>,
+}
+
+pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failure> {
+    let manifests = manifests::read(&args.file)?;
+    let request = ApplyRequest {
+        manifests,
+        dry_run: args.dry_run,
+    };
+    let node = context.node()?;
+    let answer = node.apply(&request).await?;
+    if !answer.rejected.is_empty() {
+        return Err(rejected(context, &answer.rejected, &request.manifests));
+    }
+    let mut out = String::new();
+    for applied in &answer.applied {
+        out += &line(context, applied, args.dry_run);
+    }
+    context.print(&out)?;
+    let Some(seconds) = args.wait else {
+        return Ok(());
+    };
+    let agents: Vec<_> = answer
+        .applied
+        .into_iter()
+        .filter(|applied| applied.kind == "Agent")
+        .map(|agent| {
+            (
+                agent.namespace.unwrap_or_else(|| context.namespace.clone()),
+                agent.name,
+            )
+        })
+        .collect();
+    wait::until_ready(context, &node, &agents, Duration::from_secs(seconds)).await
+}
+
+fn line(context: &Context, applied: &Applied, dry_run: bool) -> String {
+    let (word, tone) = match applied.change {
+        Change::Created => ("created", Tone::Good),
+        Change::Configured => ("configured", Tone::Good),
+        Change::Unchanged => ("unchanged", Tone::Faint),
+    };
+    let kind = applied.kind.to_ascii_lowercase();
+    let dry = if dry_run { " (dry run)" } else { "" };
+    format!(
+        "{kind}/{} {}{dry}\n",
+        applied.name,
+        context.screen.paint(word, tone)
+    )
+}
+
+/// Shows every fault, and makes the failure that sums them up.
+pub(crate) fn rejected(context: &Context, faults: &[Rejected], manifests: &[Manifest]) -> Failure {
+    for fault in faults {
+        let source = manifests
+            .iter()
+            .find(|manifest| manifest.file == fault.file);
+        let source = source.map(|manifest| manifest.text.as_str());
+        eprintln!("{}", excerpt::rejection(&context.screen, fault, source));
+    }
+    let count = match faults.len() {
+        1 => "1 fault".to_owned(),
+        n => format!("{n} faults"),
+    };
+    Failure::usage(format!("{count} in the manifests: nothing was changed"))
+}

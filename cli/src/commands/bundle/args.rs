@@ -1,0 +1,139 @@
+//! What can be said after `aionctl bundle`.
+
+use std::path::{Path, PathBuf};
+
+use aion_bundle::{Layout, RegistryAccess};
+use clap::{Args, Subcommand};
+
+use crate::{context::Context, failure::Failure};
+
+/// Build, move, sign and check bundles
+///
+/// A bundle is an agent's code or definition as an OCI artifact. A BUNDLE is named by NAME:VERSION or by digest in
+/// the layout of this machine, or by HOST/PATH:TAG or HOST/PATH@DIGEST in a registry. Agents refer to bundles by
+/// digest only. Signatures are those of Cosign 3.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  aionctl bundle build my-agent/
+  aionctl bundle keygen me                      makes me.key and me.pub
+  aionctl bundle sign my-agent:0.1.0 --key me.key
+  aionctl bundle push my-agent:0.1.0 registry.example:5000/team/my-agent:0.1.0
+  aionctl bundle verify registry.example:5000/team/my-agent:0.1.0 --key me.pub")]
+pub(crate) enum BundleCommand {
+    /// Build a bundle from a folder with a bundle.yaml
+    Build {
+        /// The folder
+        folder: PathBuf,
+        /// Print only the digest
+        #[arg(short, long)]
+        quiet: bool,
+        #[command(flatten)]
+        layout: LayoutArg,
+    },
+    /// Copy a bundle and its signatures from this machine's layout to a registry
+    Push {
+        /// Which bundle of the layout
+        bundle: String,
+        /// Where to: HOST/PATH[:TAG]
+        to: String,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Copy a bundle and its signatures from a registry to this machine's layout
+    Pull {
+        /// From where: HOST/PATH:TAG or HOST/PATH@DIGEST
+        from: String,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Sign a bundle with a key
+    Sign {
+        /// Which bundle
+        bundle: String,
+        /// The private key, of `keygen` or of `cosign generate-key-pair`
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Check that a bundle is signed with a key, as a node does
+    Verify {
+        /// Which bundle
+        bundle: String,
+        /// The public key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Make a pair of keys: NAME.key (keep it) and NAME.pub (for a TrustPolicy)
+    Keygen {
+        /// The files' name, without ending
+        name: PathBuf,
+        /// Keep the private key without a password, readable by its owner only
+        #[arg(long)]
+        no_password: bool,
+    },
+}
+
+/// Which layout is meant.
+#[derive(Debug, Args)]
+pub(crate) struct LayoutArg {
+    /// The OCI layout [default: the one this machine's node reads]
+    #[arg(long, value_name = "FOLDER")]
+    layout: Option<PathBuf>,
+}
+
+/// How registries are spoken to.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// Speak plain HTTP to this registry; registries on this machine need no word
+    #[arg(long, value_name = "HOST")]
+    insecure: Vec<String>,
+    /// Credentials, as `docker login` keeps them [default: ~/.docker/config.json]
+    #[arg(long, env = "AION_DOCKER_CONFIG", value_name = "FILE")]
+    docker_config: Option<PathBuf>,
+}
+
+impl LayoutArg {
+    pub(super) fn open(&self, context: &Context) -> Result<Layout, Failure> {
+        let root = match &self.layout {
+            Some(root) => root.clone(),
+            None => context.home()?.bundles(),
+        };
+        Ok(Layout::at(root))
+    }
+
+    pub(super) fn make(&self, context: &Context) -> Result<Layout, Failure> {
+        Ok(Layout::create(self.open(context)?.root())?)
+    }
+}
+
+impl AccessArgs {
+    pub(super) fn to(&self, host: &str) -> Result<RegistryAccess, Failure> {
+        let home =
+            std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker/config.json"));
+        let file = self.docker_config.clone().or(home);
+        let credentials = match file {
+            Some(path) => {
+                aion_bundle::Credentials::from_docker_config(&path, host).map_err(Failure::new)?
+            }
+            None => None,
+        };
+        let offline = std::env::var("OFFLINE_MODE").is_ok_and(|value| value == "true");
+        Ok(RegistryAccess {
+            insecure_hosts: self.insecure.clone(),
+            offline,
+            credentials,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! `aionctl bundle`: what people do with bundles, over `aion-bundle`. No node is asked.
+
+mod args;
+mod key;
+mod password;
+mod place;
+
+use std::path::Path;
+
+use aion_bundle::{
+    BundleName, NamePattern, SigningKey, TrustSet, TrustedKey, attach, build, copy, signatures,
+    verify,
+};
+use jiff::Timestamp;
+
+use crate::{
+    context::Context,
+    failure::{Failure, Status},
+};
+
+pub(crate) use args::BundleCommand;
+use args::{AccessArgs, LayoutArg};
+use place::Place;
+
+pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(), Failure> {
+    match command {
+        BundleCommand::Build {
+            folder,
+            quiet,
+            layout,
+        } => self::build_folder(context, &folder, quiet, &layout),
+        BundleCommand::Push {
+            bundle,
+            to,
+            layout,
+            access,
+        } => push(context, &bundle, &to, &layout, &access).await,
+        BundleCommand::Pull {
+            from,
+            layout,
+            access,
+        } => pull(context, &from, &layout, &access).await,
+        BundleCommand::Sign {
+            bundle,
+            key,
+            layout,
+            access,
+        } => sign(context, &bundle, &key, &layout, &access).await,
+        BundleCommand::Verify {
+            bundle,
+            key,
+            layout,
+            access,
+        } => check(context, &bundle, &key, &layout, &access).await,
+        BundleCommand::Keygen { name, no_password } => key::generate(context, &name, no_password),
+    }
+}
+
+fn build_folder(
+    context: &Context,
+    folder: &Path,
+    quiet: bool,
+    layout: &LayoutArg,
+) -> Result<(), Failure> {
+    let layout = layout.make(context)?;
+    let built = build(folder, &layout).map_err(|why| {
+        Failure::usage(why)
+            .at(folder.display())
+            .remedy("docs/agents.md says what a bundle.yaml holds")
+    })?;
+    if quiet {
+        return context.print(&format!("{}\n", built.digest));
+    }
+    context.print(&format!(
+        "built {} into {}\n\nAn Agent refers to it as\n  bundle: {{name: {}, digest: \"{}\"}}\n",
+        built.tag,
+        layout.root().display(),
+        built.config.name,
+        built.digest,
+    ))
+}
+
+async fn push(
+    context: &Context,
+    bundle: &str,
+    to: &str,
+    layout: &LayoutArg,
+    access: &AccessArgs,
+) -> Result<(), Failure> {
+    let from = Place::in_layout(bundle, layout.open(context)?)?;
+    let to = Place::in_registry(to, access)?;
+    let digest = from.digest().await?;
+    let tag = to.tag().map(str::to_owned);
+    let count = copy(from.source(), to.target(), &digest, tag.as_deref()).await?;
+    context.print(&format!("pushed {digest} with {}\n", signed(count)))
+}
+
+async fn pull(
+    context: &Context,
+    from: &str,
+    layout: &LayoutArg,
+    access: &AccessArgs,
+) -> Result<(), Failure> {
+    let from = Place::in_registry(from, access)?;
+    let layout = layout.make(context)?;
+    let digest = from.digest().await?;
+    let count = copy(from.source(), &layout, &digest, from.tag()).await?;
+    context.print(&format!("pulled {digest} with {}\n", signed(count)))
+}
+
+fn signed(count: usize) -> String {
+    match count {
+        0 => "no signature".to_owned(),
+        1 => "its signature".to_owned(),
+        n => format!("its {n} signatures"),
+    }
+}
+
+async fn sign(
+    context: &Context,
+    bundle: &str,
+    key: &Path,
+    layout: &LayoutArg,
+    access: &AccessArgs,
+) -> Result<(), Failure> {
+    let place = Place::find(bundle, layout.open(context)?, access)?;
+    let digest = place.digest().await?;
+    let key = SigningKey::load(key, || password::ask("password of the key: "))
+        .map_err(|why| Failure::usage(why).at(key.display()))?;
+    let signature = key.sign(&digest).map_err(Failure::new)?;
+    attach(place.target(), &digest, &signature, Timestamp::now()).await?;
+    context.print(&format!(
+        "signed {digest} with the key {}\n",
+        key.fingerprint()
+    ))
+}
+
+async fn check(
+    context: &Context,
+    bundle: &str,
+    key: &Path,
+    layout: &LayoutArg,
+    access: &AccessArgs,
+) -> Result<(), Failure> {
+    let place = Place::find(bundle, layout.open(context)?, access)?;
+    let digest = place.digest().await?;
+    let pem = std::fs::read_to_string(key).map_err(|why| Failure::io("read the key", key, &why))?;
+    let name = key.file_stem().unwrap_or_default().to_string_lossy();
+    let trusted = TrustedKey::new(name, &pem, vec![NamePattern::any()])
+        .map_err(|why| Failure::usage(why).at(key.display()))?;
+    let trust = TrustSet {
+        revision: "command line".to_owned(),
+        keys: vec![trusted],
+    };
+    let found = signatures(place.source(), &digest).await?;
+    if let (true, Some(why)) = (found.candidates.is_empty(), found.unreachable) {
+        return Err(why.into());
+    }
+    let name: BundleName = place.name().parse().map_err(Failure::usage)?;
+    let verdict = verify(&name, &digest, &found.candidates, &trust, Timestamp::now())
+        .map_err(|why| Failure::new(why).status(Status::Refused))?;
+    context.print(&format!(
+        "verified {} with the key {} ({})\n",
+        verdict.digest, verdict.signer.key, verdict.signer.fingerprint,
+    ))
+}
+
+impl From<aion_bundle::SourceError> for Failure {
+    fn from(error: aion_bundle::SourceError) -> Self {
+        use aion_bundle::SourceError as E;
+        let failure = Failure::new(&error);
+        match error {
+            E::NotFound { .. } => failure
+                .status(Status::NotFound)
+                .remedy("check name, tag and place: NAME:VERSION is looked for in the layout"),
+            E::Unreachable { .. } => failure.status(Status::Unreachable),
+            E::Offline { .. } => failure.status(Status::Refused),
+            _ => failure,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `aionctl describe`.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    context::{Context, yaml},
+    failure::Failure,
+    render::{
+        age,
+        screen::{Screen, Tone, tame},
+        table::{Field, table},
+    },
+};
+
+use super::kind::{self, Known};
+
+/// Tell everything about one resource
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aionctl describe agent librarian
+  aionctl describe pool/notes")]
+pub(crate) struct DescribeArgs {
+    /// The kind, or KIND/NAME
+    #[arg(value_name = "KIND")]
+    kind: String,
+    /// The resource's name
+    name: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Failure> {
+    let (known, name) = kind::named(&args.kind, args.name.as_deref())?;
+    let namespace = known.namespace(&context.namespace);
+    let resource = context
+        .node()?
+        .resource(known.kind.plural, namespace, &name)
+        .await?;
+    let text = describe(&context.screen, &known, &resource, Timestamp::now())?;
+    context.print(&text)
+}
+
+fn describe(
+    screen: &Screen,
+    known: &Known,
+    resource: &Value,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    let mut out = head(screen, known, resource, now);
+    let conditions = resource["status"]["conditions"].as_array();
+    if let Some(conditions) = conditions.filter(|all| !all.is_empty()) {
+        out += &heading(screen, "Conditions");
+        out += &condition_table(screen, conditions, now);
+    }
+    let granted = words(&resource["status"]["granted"]);
+    if !granted.is_empty() {
+        out += &heading(screen, "Granted");
+        out += &listed(screen, &granted);
+    }
+    if resource["spec"].is_object() {
+        out += &heading(screen, "Spec");
+        for line in yaml(&resource["spec"])?.lines() {
+            out += &format!("  {}\n", tame(line));
+        }
+    }
+    let questions = words(&resource["spec"]["try"]);
+    if !questions.is_empty() {
+        out += &heading(screen, "Try");
+        let name = resource["metadata"]["name"].as_str().unwrap_or_default();
+        for question in questions {
+            out += &format!("  aionctl ask {name} {}\n", tame(&quoted(question)));
+        }
+    }
+    Ok(out)
+}
+
+fn head(screen: &Screen, known: &Known, resource: &Value, now: Timestamp) -> String {
+    let meta = &resource["metadata"];
+    let name = meta["name"].as_str().unwrap_or_default();
+    let title = format!("{} {}", known.kind.name, tame(name));
+    let mut out = format!("{}\n", screen.paint(&title, Tone::Strong));
+    if let Some(description) = resource["spec"]["description"].as_str() {
+        for line in screen.wrap(&tame(description), 2) {
+            out += &format!("  {line}\n");
+        }
+    }
+    let mut fact = |label: &str, text: &str| {
+        if !text.is_empty() {
+            let label = screen.paint(&format!("{:<12}", format!("{label}:")), Tone::Faint);
+            out += &format!("  {label}{}\n", tame(text));
+        }
+    };
+    fact("Namespace", meta["namespace"].as_str().unwrap_or_default());
+    if let Some(labels) = meta["labels"].as_object() {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        fact("Labels", &labels.join(", "));
+    }
+    let created = meta["creationTimestamp"].as_str().unwrap_or_default();
+    if let Ok(then) = created.parse::<Timestamp>() {
+        fact(
+            "Age",
+            &format!("{} (since {created})", age::since(then, now)),
+        );
+    }
+    fact(
+        "Revision",
+        resource["status"]["revision"].as_str().unwrap_or_default(),
+    );
+    fact(
+        "Instances",
+        resource["status"]["summary"].as_str().unwrap_or_default(),
+    );
+    fact("Nodes", &words(&resource["status"]["nodes"]).join(", "));
+    out
+}
+
+fn heading(screen: &Screen, text: &str) -> String {
+    format!("\n{}\n", screen.paint(text, Tone::Strong))
+}
+
+fn condition_table(screen: &Screen, conditions: &[Value], now: Timestamp) -> String {
+    let text =
+        |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+    let rows: Vec<_> = conditions
+        .iter()
+        .map(|condition| {
+            let status = text(condition, "status");
+            let kind = text(condition, "type");
+            // These four are good news where they are False.
+            let inverted =
+                ["Degraded", "Stalled", "Reconciling", "Progressing"].contains(&kind.as_str());
+            let tone = match (status.as_str(), inverted) {
+                ("True", false) => Tone::Good,
+                ("False", false) => Tone::Bad,
+                ("True", true) => Tone::Warn,
+                ("False", true) => Tone::Faint,
+                _ => Tone::Warn,
+            };
+            let since = text(condition, "lastTransitionTime").parse::<Timestamp>();
+            vec![
+                Field::plain(kind),
+                Field::toned(status, tone),
+                Field::plain(text(condition, "reason")),
+                Field::toned(
+                    since.map_or(String::new(), |then| age::since(then, now)),
+                    Tone::Faint,
+                ),
+                Field::plain(text(condition, "message")),
+            ]
+        })
+        .collect();
+    indented(&table(
+        &narrower(screen),
+        &["type", "status", "reason", "age", "message"],
+        &rows,
+    ))
+}
+
+fn narrower(screen: &Screen) -> Screen {
+    Screen {
+        width: screen.width.map(|width| width.saturating_sub(2)),
+        ..*screen
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn listed(screen: &Screen, items: &[&str]) -> String {
+    let mut out = String::new();
+    for line in screen.wrap(&tame(&items.join(", ")), 2) {
+        out += &format!("  {line}\n");
+    }
+    out
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    let values = value.as_array().into_iter().flatten();
+    values.filter_map(Value::as_str).collect()
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', '$', '`', '\\', '!']) {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    } else {
+        format!("\"{text}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_is_told_from_its_head_to_what_to_try() {
+        let agent = json!({
+            "metadata": {"name": "jarvis", "namespace": "default", "creationTimestamp": "2026-03-01T12:00:00Z"},
+            "spec": {"description": "Helps with my day", "try": ["What is on today?", "Cost: $5?"]},
+            "status": {
+                "summary": "0/1",
+                "granted": ["memory.recall:notes", "agent.message"],
+                "conditions": [{
+                    "type": "Ready", "status": "False", "reason": "ModelUnreachable",
+                    "lastTransitionTime": "2026-03-01T12:00:00Z",
+                    "message": "nothing answers at http://127.0.0.1:11434/v1",
+                }],
+            },
+        });
+        let known = kind::find("agent").unwrap();
+        let now = "2026-03-01T12:05:00Z".parse().unwrap();
+        let screen = Screen::test(Some(80), false, true);
+        let told = describe(&screen, &known, &agent, now).unwrap();
+        assert_eq!(
+            told,
+            "Agent jarvis\n  Helps with my day\n  \
+             Namespace:  default\n  \
+             Age:        5m (since 2026-03-01T12:00:00Z)\n  \
+             Instances:  0/1\n\
+             \nConditions\n  \
+             TYPE    STATUS   REASON             AGE   MESSAGE\n  \
+             Ready   False    ModelUnreachable   5m    nothing answers at\n                                            \
+             http://127.0.0.1:11434/v1\n\
+             \nGranted\n  memory.recall:notes, agent.message\n\
+             \nSpec\n  description: Helps with my day\n  try:\n  - What is on today?\n  - \"Cost: $5?\"\n\
+             \nTry\n  aionctl ask jarvis \"What is on today?\"\n  aionctl ask jarvis 'Cost: $5?'\n"
+        );
+    }
+
+    #[test]
+    fn a_question_is_one_word_to_the_shell() {
+        assert_eq!(quoted("plain"), "\"plain\"");
+        assert_eq!(quoted("it's $5"), r"'it'\''s $5'");
+    }
+}

@@ -1,0 +1,110 @@
+//! `aionctl explain`: the same code that a node and the operator decide with, asked beforehand.
+
+mod words;
+mod world;
+
+use std::path::PathBuf;
+
+use aion_abi::admin::{Manifest, Rejected};
+use aion_resolve::{Key, Object, Problem, dereference, parse_manifests, validate};
+use clap::Args;
+
+use crate::{
+    context::Context,
+    failure::{Failure, Status},
+};
+
+use super::{apply, manifests};
+
+/// Say in plain words what a manifest asks for and would get
+///
+/// Works before anything is applied, and without a node. Where a node answers, its policies, pools, models and mounts
+/// are used; else the policy of a machine that stands alone. Policies among the FILEs come before both.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aionctl explain my-agent.yaml
+  aionctl explain my-agent.yaml policies/cluster.yaml     as that policy decides
+  aionctl explain agents/ --offline                       ask no node")]
+pub(crate) struct ExplainArgs {
+    /// Manifests, or folders of them; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Ask no node
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
+    let manifests = manifests::read(&args.file)?;
+    let objects = parse(context, &manifests)?;
+    let agents = keys(&objects, &context.namespace);
+    if agents.is_empty() {
+        return Err(Failure::usage("there is no Agent in the manifests")
+            .remedy("name a file with `kind: Agent`"));
+    }
+    let (universe, source) = world::around(context, objects, args.offline).await?;
+    let mut out = String::new();
+    let mut troubled = false;
+    for key in &agents {
+        let Some(input) = dereference::dereference(&universe, key) else {
+            continue;
+        };
+        let judged = validate(&input);
+        troubled |= judged.validated.is_none();
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out += &words::agent(&context.screen, &input.agent, &judged);
+    }
+    context.print(&out)?;
+    context.note(&source);
+    if troubled {
+        return Err(
+            Failure::new("an agent would not run: what to mend is above").status(Status::Failed),
+        );
+    }
+    Ok(())
+}
+
+/// Every object of the manifests, or every fault.
+fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<Object>, Failure> {
+    let (mut objects, mut faults) = (Vec::new(), Vec::new());
+    for manifest in manifests {
+        match parse_manifests(&manifest.text, &manifest.file) {
+            Ok(parsed) => objects.extend(parsed.into_iter().map(|manifest| manifest.object)),
+            Err(problems) => faults.extend(problems.into_iter().map(fault)),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(objects),
+        false => Err(apply::rejected(context, &faults, manifests)),
+    }
+}
+
+fn fault(problem: Problem) -> Rejected {
+    let (file, line) = match problem.place {
+        Some(place) => (place.file, u32::try_from(place.line).ok()),
+        None => (String::new(), None),
+    };
+    Rejected {
+        file,
+        line,
+        resource: Some(problem.object).filter(|object| !object.is_empty()),
+        field: Some(problem.field).filter(|field| !field.is_empty()),
+        message: problem.message,
+        remedy: String::new(),
+    }
+}
+
+fn keys(objects: &[Object], namespace: &str) -> Vec<Key> {
+    let agents = objects
+        .iter()
+        .filter(|object| matches!(object, Object::Agent(_)));
+    agents
+        .map(|agent| {
+            let own = agent.namespace();
+            Key::new(if own.is_empty() { namespace } else { own }, agent.name())
+        })
+        .collect()
+}

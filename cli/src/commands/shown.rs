@@ -1,0 +1,144 @@
+//! What a person who asked has seen of a turn: the answer as far as it was told, and one line of progress beside it.
+
+use std::io::{self, Write};
+
+use aion_abi::admin::TurnEvent;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    render::{
+        answer::AnswerText,
+        screen::{Tone, tame},
+    },
+};
+
+/// What the person has seen.
+pub(super) struct Shown<'a> {
+    context: &'a Context,
+    text: AnswerText,
+    quiet: bool,
+    pub(super) turn: Option<u64>,
+    /// The answer as it was shown, before it was wrapped.
+    pub(super) answer: String,
+    /// The answer as this stream has told it: after coming back it is told again from its start.
+    told: String,
+    progress: bool,
+    newline: bool,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(context: &'a Context, quiet: bool) -> Self {
+        Self {
+            context,
+            text: AnswerText::new(&context.screen),
+            quiet,
+            turn: None,
+            answer: String::new(),
+            told: String::new(),
+            progress: false,
+            newline: true,
+        }
+    }
+
+    pub(super) fn start_again(&mut self) {
+        self.told.clear();
+        self.clear_progress();
+    }
+
+    pub(super) fn take(&mut self, event: TurnEvent) -> Result<(), Failure> {
+        match event {
+            TurnEvent::Queued { turn } => {
+                self.turn = Some(turn);
+                self.progress("waiting for its turn");
+                Ok(())
+            }
+            TurnEvent::Started { .. } => {
+                self.progress("working");
+                Ok(())
+            }
+            TurnEvent::Progress { text } => {
+                self.progress(&text);
+                Ok(())
+            }
+            TurnEvent::Delta { text } => {
+                self.told += &text;
+                self.show()
+            }
+            TurnEvent::Final { text } => {
+                // The same text, maybe trimmed: what was streamed stands.
+                if text.trim() == self.answer.trim() && !self.answer.is_empty() {
+                    return Ok(());
+                }
+                self.told = text;
+                self.show()
+            }
+            TurnEvent::Ended(_) => Ok(()),
+        }
+    }
+
+    /// Shows what was told and not yet shown. Where it is told otherwise than before (the turn ran again), it is shown
+    /// from its start.
+    fn show(&mut self) -> Result<(), Failure> {
+        if self.answer.starts_with(&self.told) {
+            return Ok(());
+        }
+        let new = match self.told.strip_prefix(self.answer.as_str()) {
+            Some(rest) => rest.to_owned(),
+            None => {
+                let broken_off = self.text.finish();
+                self.write(&format!("{broken_off}\n\n"))?;
+                self.told.clone()
+            }
+        };
+        self.answer.clone_from(&self.told);
+        let text = self.text.push(&new);
+        self.write(&text)
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        if self.quiet || text.is_empty() {
+            return Ok(());
+        }
+        self.clear_progress();
+        self.newline = text.ends_with('\n');
+        self.context.print(text)
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        let rest = self.text.finish();
+        self.write(&rest)?;
+        if !self.newline {
+            self.write("\n")?;
+        }
+        Ok(())
+    }
+
+    /// One line on a terminal's standard error, until something else is shown. Not once the answer has begun: the
+    /// cursor is in the middle of it.
+    pub(super) fn progress(&mut self, text: &str) {
+        if !self.context.screen.live || !self.newline {
+            return;
+        }
+        self.clear_progress();
+        let dots = self.context.screen.pick("…", "...");
+        let room = self.context.screen.width.unwrap_or(80).saturating_sub(4);
+        let text: String = tame(text).replace('\n', " ").chars().take(room).collect();
+        eprint!(
+            "{}",
+            self.context
+                .screen
+                .paint_err(&format!("{text}{dots}"), Tone::Faint)
+        );
+        let _ = io::stderr().flush();
+        self.progress = true;
+    }
+
+    pub(super) fn clear_progress(&mut self) {
+        if self.progress {
+            eprint!("\r\x1b[2K");
+            let _ = io::stderr().flush();
+            self.progress = false;
+        }
+    }
+}

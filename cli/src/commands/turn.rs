@@ -1,0 +1,167 @@
+//! Follows one turn to its end: shows the answer as it streams and progress beside it, comes back to the turn when
+//! the node restarts, cancels it on Ctrl-C. What `ask` and `run` share.
+
+use std::time::Duration;
+
+use aion_abi::admin::{TurnEvent, TurnOutcome};
+use aion_abi::code::Code;
+
+use crate::{
+    client::{ClientError, Events, Node},
+    context::Context,
+    failure::{Failure, Status},
+    render::{age, screen::Tone},
+};
+
+use super::shown::Shown;
+
+/// How long a node that went away is waited for, in attempts of [`PAUSE`].
+const ATTEMPTS: u32 = 120;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A turn that came to its end.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) turn: u64,
+    pub(crate) answer: String,
+    pub(crate) outcome: TurnOutcome,
+}
+
+/// Follows a turn. The answer goes to standard output as it comes, unless `quiet`.
+///
+/// # Errors
+/// Where the node goes away and does not come back, and on Ctrl-C. A turn that ended badly is no error here.
+pub(crate) async fn follow(
+    context: &Context,
+    node: &Node,
+    stream: Events<TurnEvent>,
+    quiet: bool,
+) -> Result<Followed, Failure> {
+    let mut shown = Shown::new(context, quiet);
+    let ended = tokio::select! {
+        ended = attend(context, node, stream, &mut shown) => ended,
+        _ = tokio::signal::ctrl_c() => Err(cancel(context, node, shown.turn).await),
+    };
+    shown.clear_progress();
+    shown.finish()?;
+    let outcome = ended?;
+    Ok(Followed {
+        turn: shown.turn.unwrap_or_default(),
+        answer: shown.answer,
+        outcome,
+    })
+}
+
+/// What a turn that ended badly means to the person who asked.
+pub(crate) fn verdict(followed: &Followed) -> Result<(), Failure> {
+    if followed.outcome.ok {
+        return Ok(());
+    }
+    let Some(problem) = &followed.outcome.problem else {
+        return Err(Failure::new(format!("turn {} failed", followed.turn)));
+    };
+    let status = match problem.code {
+        Code::Denied | Code::ApprovalRequired | Code::Offline => Status::Refused,
+        _ => Status::Failed,
+    };
+    Err(Failure::new(&problem.detail)
+        .at(format!("turn {}", followed.turn))
+        .remedy(&problem.remedy)
+        .status(status))
+}
+
+/// One line about what the turn cost, for a person who watches.
+pub(crate) fn cost(context: &Context, followed: &Followed) {
+    if !context.screen.live {
+        return;
+    }
+    let outcome = &followed.outcome;
+    let mut parts = vec![
+        format!("turn {}", followed.turn),
+        age::duration(outcome.elapsed_ms),
+        format!("{} syscalls", outcome.syscalls),
+    ];
+    if outcome.tokens > 0 {
+        parts.push(format!("{} tokens", outcome.tokens));
+    }
+    let line = parts.join(context.screen.pick(" · ", ", "));
+    eprintln!("{}", context.screen.paint_err(&line, Tone::Faint));
+}
+
+async fn attend(
+    context: &Context,
+    node: &Node,
+    mut stream: Events<TurnEvent>,
+    shown: &mut Shown<'_>,
+) -> Result<TurnOutcome, Failure> {
+    loop {
+        match stream.next().await {
+            Ok(Some(TurnEvent::Ended(outcome))) => return Ok(outcome),
+            Ok(Some(event)) => shown.take(event)?,
+            Err(error @ ClientError::Unexpected { .. }) => return Err(error.into()),
+            Ok(None) | Err(_) => {
+                stream = come_back(context, node, shown).await?;
+                shown.start_again();
+            }
+        }
+    }
+}
+
+/// Attaches to the turn again after the connection broke.
+async fn come_back(
+    context: &Context,
+    node: &Node,
+    shown: &mut Shown<'_>,
+) -> Result<Events<TurnEvent>, Failure> {
+    let Some(turn) = shown.turn else {
+        return Err(node
+            .address
+            .broken("it closed before it took the turn")
+            .into());
+    };
+    shown.progress("the node went away; waiting for it to come back");
+    for _ in 0..ATTEMPTS {
+        match node.turn_events(turn).await {
+            Ok(stream) => return Ok(stream),
+            Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(
+        Failure::new(format!("the node went away during turn {turn}"))
+            .at(&node.address)
+            .remedy(format!(
+                "see how it is: aionctl local status{}",
+                if context.screen.live {
+                    "; the turn is recorded and goes on when the node is back"
+                } else {
+                    ""
+                }
+            ))
+            .status(Status::Unreachable),
+    )
+}
+
+async fn cancel(context: &Context, node: &Node, turn: Option<u64>) -> Failure {
+    let interrupted = Failure::new("interrupted").status(Status::Interrupted);
+    let Some(turn) = turn else {
+        return interrupted;
+    };
+    // A second Ctrl-C does not wait for the answer.
+    let cancelled = tokio::select! {
+        cancelled = node.cancel_turn(turn) => cancelled,
+        _ = tokio::signal::ctrl_c() => return interrupted,
+    };
+    match cancelled {
+        Ok(_) => eprintln!(
+            "\n{}",
+            context
+                .screen
+                .paint_err(&format!("turn {turn} cancelled"), Tone::Faint)
+        ),
+        Err(error) => eprintln!("\nturn {turn} could not be cancelled: {error}"),
+    }
+    interrupted
+}
