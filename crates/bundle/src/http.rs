@@ -36,11 +36,12 @@ pub(crate) enum Access {
 /// A connection to one repository of one registry.
 pub(crate) struct Http {
     pub(crate) client: Client,
-    pub(crate) base: Url,
+    base: Url,
     /// `host[:port]/repository`, for messages.
     pub(crate) name: String,
     pub(crate) repository: String,
     pub(crate) credentials: Option<Credentials>,
+    offline: bool,
     /// The `Authorization` values in use, for pull and push.
     granted: Mutex<[Option<HeaderValue>; 2]>,
 }
@@ -105,6 +106,7 @@ impl Http {
             name,
             repository: repository.to_owned(),
             credentials,
+            offline,
             granted: Mutex::default(),
         })
     }
@@ -130,6 +132,7 @@ impl Http {
         url: &Url,
         shape: impl Fn(RequestBuilder) -> Result<RequestBuilder, SourceError>,
     ) -> Result<Response, SourceError> {
+        self.permit(url)?;
         let mut authorised = false;
         loop {
             let plain = self.client.request(method.clone(), url.clone());
@@ -230,6 +233,22 @@ impl Http {
             bytes.extend_from_slice(&piece);
         }
         Ok(Some(bytes))
+    }
+
+    /// Whether an address that the registry gave may be spoken to.
+    pub(crate) fn permit(&self, url: &Url) -> Result<(), SourceError> {
+        if self.base.scheme() == "https" && url.scheme() != "https" {
+            return Err(SourceError::malformed(
+                &self.name,
+                "it sends us from https to plain http",
+            ));
+        }
+        if self.offline && !url.host_str().is_some_and(is_loopback) {
+            return Err(SourceError::Offline {
+                at: url.host_str().unwrap_or("a host").to_owned(),
+            });
+        }
+        Ok(())
     }
 
     fn authorise(&self, access: Access, request: &mut Request) {

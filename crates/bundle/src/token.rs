@@ -63,12 +63,7 @@ impl Http {
         service: Option<&str>,
     ) -> Result<Zeroizing<String>, SourceError> {
         let mut url = self.join(realm)?;
-        if url.scheme() != "https" && self.base.scheme() == "https" {
-            return Err(SourceError::malformed(
-                &self.name,
-                "its token service is not https",
-            ));
-        }
+        self.permit(&url)?;
         let actions = if access == Access::Push {
             "pull,push"
         } else {

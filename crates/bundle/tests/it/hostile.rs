@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use aion_bundle::{
-    Credentials, Digest, Reason, Reference, Registry, RegistryAccess, Source, SourceError,
-    manifest::Descriptor, read_blob,
+    Credentials, Digest, Payload, Reason, Reference, Registry, RegistryAccess, Source, SourceError,
+    Target, manifest::Descriptor, read_blob,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -309,6 +309,38 @@ async fn redirects_end_and_offline_stay_on_this_machine() {
     let ours = server.repository(None);
     let error = ours.manifest(&Digest::of(b"")).await.unwrap_err();
     assert!(error.to_string().contains("while offline"), "{error}");
+}
+
+#[tokio::test]
+async fn offline_no_address_that_a_registry_gives_is_followed_off_the_machine() {
+    let check = |reply: fn(&str) -> Reply| async move {
+        let server = Server::start(reply).await;
+        let ours = server.repository(Some(Credentials::new("ann", "hunter2")));
+        let blob = Descriptor::of("application/x", b"x");
+        let pulled = ours.referrers(&blob.digest).await.map(|_| ());
+        let pushed = ours.put_blob(&blob, Payload::Bytes(b"x")).await;
+        let error = pulled.and(pushed).unwrap_err();
+        assert!(matches!(error, SourceError::Offline { .. }), "{error}");
+    };
+    check(|_| {
+        let realm = "www-authenticate: Bearer realm=\"http://registry.invalid/t\"\r\n";
+        whole(401, realm, "")
+    })
+    .await;
+    check(|_| {
+        let index = "{\"schemaVersion\":2,\"manifests\":[]}";
+        whole(
+            200,
+            "link: <http://registry.invalid/x>; rel=\"next\"\r\n",
+            index,
+        )
+    })
+    .await;
+    check(|head| match head.starts_with("post") {
+        true => whole(202, "location: http://registry.invalid/upload\r\n", ""),
+        false => whole(404, "", ""),
+    })
+    .await;
 }
 
 #[tokio::test]
