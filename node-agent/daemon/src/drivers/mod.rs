@@ -10,6 +10,7 @@
 
 mod blocking;
 pub mod files;
+pub mod memory;
 pub mod outbound;
 pub mod secrets;
 

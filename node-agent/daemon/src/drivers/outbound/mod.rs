@@ -4,10 +4,12 @@
 //! What may not enter: a client of its own in any other module, proxies, redirects. A proxy or a redirect
 //! would be dialled instead of what was judged.
 
+mod body;
 mod dial;
 mod failure;
 mod rule;
 
+pub(crate) use body::{error_text, message, read_at_most};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use rule::{Place, Refusal, Rule};

@@ -1,0 +1,330 @@
+//! What was forgotten or erased is on no file: the raw bytes of the store are searched for it.
+#![allow(clippy::unwrap_used)]
+
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
+
+use aion_abi::syscall::memory::{ForgetRequest, Item};
+
+use super::{
+    super::{
+        MemoryConfig, MemoryDriver, Pool,
+        conformance::{batch, ids, item, pool, query},
+        embed::fake::FakeEmbedder,
+    },
+    EmbeddedMemory,
+};
+
+fn open(home: &Path) -> EmbeddedMemory {
+    EmbeddedMemory::open(
+        home,
+        MemoryConfig::shipped().unwrap(),
+        Arc::new(FakeEmbedder::default()),
+    )
+    .unwrap()
+}
+
+/// In the middle of every mark.
+const TAG: &str = "qzvk";
+const TAIL: usize = 13;
+
+/// What follows the tag, wherever it occurs in a file below.
+struct Seen(HashSet<Vec<u8>>);
+
+fn raw(folder: &Path) -> Seen {
+    let mut seen = HashSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            seen.extend(raw(&path).0);
+            continue;
+        }
+        let bytes = fs::read(path).unwrap().to_ascii_lowercase();
+        let tagged = bytes
+            .windows(TAG.len() + TAIL)
+            .filter(|window| window.starts_with(TAG.as_bytes()));
+        seen.extend(tagged.map(|window| window[TAG.len()..].to_vec()));
+    }
+    Seen(seen)
+}
+
+/// A word that occurs nowhere else. The index keeps of it what it does not share with its neighbour, so it
+/// is told by its end, after a tag that makes it quick to search for.
+struct Mark(String);
+
+impl Mark {
+    fn new(random: &mut fastrand::Rng) -> Self {
+        Self(format!(
+            "{:08x}{TAG}{:012x}7",
+            random.u32(..),
+            random.u64(..1 << 48)
+        ))
+    }
+
+    fn is_in(&self, seen: &Seen) -> bool {
+        seen.0.contains(&self.0.as_bytes()[self.0.len() - TAIL..])
+    }
+}
+
+/// Marks of an item: in its text, in capitals in its text, in its id, its attribute and its collection.
+fn marked(random: &mut fastrand::Rng) -> (Item, Vec<Mark>) {
+    let marks: Vec<Mark> = (0..5).map(|_| Mark::new(random)).collect();
+    let filler: String = (0..random.usize(0..600))
+        .map(|n| if n % 7 == 0 { ' ' } else { 'e' })
+        .collect();
+    let text = format!(
+        "{filler} {} and {} {filler}",
+        marks[0].0,
+        marks[1].0.to_uppercase()
+    );
+    let mut item = item(&marks[2].0, &text);
+    item.attributes.insert("mark".into(), marks[3].0.clone());
+    item.collection = marks[4].0.clone();
+    (item, marks)
+}
+
+/// Stores many, forgets some in between, and looks at the disk while the store is open.
+async fn no_trace_after_forgetting(seed: u64) {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let agents = [pool("me", Some("a")), pool("me", None)];
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut held: Vec<(usize, Item, Vec<Mark>)> = Vec::new();
+    for _ in 0..12 {
+        let whose = random.usize(..2);
+        let new: Vec<_> = (0..random.usize(1..150))
+            .map(|_| marked(&mut random))
+            .collect();
+        memory
+            .remember(
+                &agents[whose],
+                batch(new.iter().map(|(item, _)| item.clone())),
+            )
+            .await
+            .unwrap();
+        held.extend(new.into_iter().map(|(item, marks)| (whose, item, marks)));
+        random.shuffle(&mut held);
+        let gone = held.split_off(held.len() - held.len().min(random.usize(0..120)));
+        let (one_by_one, at_once) = gone.split_at(gone.len().min(3));
+        for (whose, item, _) in one_by_one {
+            let (collection, attributes) = (item.collection.clone(), item.attributes.clone());
+            let request = ForgetRequest::Collection {
+                collection,
+                attributes,
+            };
+            assert_eq!(
+                memory
+                    .forget(&agents[*whose], request)
+                    .await
+                    .unwrap()
+                    .forgotten,
+                1
+            );
+        }
+        for (at, agent) in agents.iter().enumerate() {
+            let of_agent = at_once.iter().filter(|(whose, ..)| *whose == at);
+            let ids: Vec<String> = of_agent
+                .map(|(_, item, _)| item.id.clone().unwrap())
+                .collect();
+            let count = ids.len() as u64;
+            if count > 0 {
+                let done = memory
+                    .forget(agent, ForgetRequest::Ids { ids })
+                    .await
+                    .unwrap();
+                assert_eq!(done.forgotten, count);
+            }
+        }
+        let raw = raw(home.path());
+        for mark in gone.iter().flat_map(|(_, _, marks)| marks) {
+            assert!(
+                !mark.is_in(&raw),
+                "seed {seed}: {} is still on the disk",
+                mark.0
+            );
+        }
+        for (_, _, marks) in held.iter().take(5) {
+            assert!(
+                marks.iter().all(|mark| mark.is_in(&raw)),
+                "seed {seed}: the search finds what is there"
+            );
+        }
+    }
+    for (whose, item, marks) in held.iter().take(20) {
+        assert_eq!(
+            ids(&memory, &agents[*whose], query(&marks[1].0)).await,
+            [item.id.clone().unwrap()]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_on_no_file() {
+    for seed in 0..4 {
+        no_trace_after_forgetting(seed).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_replaced_item_said_is_gone_with_the_next_forgetting() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let agent = pool("me", Some("a"));
+    let mut random = fastrand::Rng::with_seed(7);
+    let (old, new) = (Mark::new(&mut random), Mark::new(&mut random));
+    memory
+        .remember(&agent, batch([item("1", &old.0), item("2", "other")]))
+        .await
+        .unwrap();
+    memory
+        .remember(&agent, batch([item("1", &new.0)]))
+        .await
+        .unwrap();
+    memory
+        .forget(
+            &agent,
+            ForgetRequest::Ids {
+                ids: vec!["2".into()],
+            },
+        )
+        .await
+        .unwrap();
+    let raw = raw(home.path());
+    assert!(!old.is_in(&raw) && new.is_in(&raw));
+}
+
+#[tokio::test]
+async fn an_agents_part_and_what_is_too_old_leave_no_trace() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let mut random = fastrand::Rng::with_seed(8);
+    let marks: Vec<Mark> = (0..3).map(|_| Mark::new(&mut random)).collect();
+    let views = [pool("me", Some("a")), pool("me", Some("b"))];
+    memory
+        .remember(&views[0], batch([item("1", &marks[0].0)]))
+        .await
+        .unwrap();
+    memory
+        .remember(&views[1], batch([item("1", &marks[1].0)]))
+        .await
+        .unwrap();
+    assert_eq!(memory.erase_owner(&views[0].id, "a").await, Ok(1));
+    let seen = raw(home.path());
+    assert!(!marks[0].is_in(&seen) && marks[1].is_in(&seen));
+
+    let late = EmbeddedMemory::open_with_clock(
+        home.path().join("late"),
+        MemoryConfig::shipped().unwrap(),
+        Arc::new(FakeEmbedder::default()),
+        || 1,
+    )
+    .unwrap();
+    let short = Pool {
+        retention_days: Some(3),
+        ..pool("me", None)
+    };
+    late.remember(&short, batch([item("old", &marks[2].0)]))
+        .await
+        .unwrap();
+    assert_eq!(ids(&late, &short, query(&marks[2].0)).await, ["old"]);
+    drop(late);
+    let now = open(&home.path().join("late"));
+    assert!(
+        ids(&now, &short, query(&marks[2].0)).await.is_empty(),
+        "too old is as good as forgotten"
+    );
+    assert!(ids(&now, &short, query("")).await.is_empty());
+    assert_eq!(now.expire(&short).await, Ok(1));
+    assert!(!marks[2].is_in(&raw(home.path())));
+}
+
+#[tokio::test]
+async fn an_erased_pool_leaves_no_file_and_others_stay() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let mut random = fastrand::Rng::with_seed(9);
+    let (mine, theirs) = (Mark::new(&mut random), Mark::new(&mut random));
+    memory
+        .remember(&pool("me", Some("a")), batch([item("1", &mine.0)]))
+        .await
+        .unwrap();
+    memory
+        .remember(&pool("them", Some("a")), batch([item("1", &theirs.0)]))
+        .await
+        .unwrap();
+    assert!(mine.is_in(&raw(home.path())));
+    memory.erase(&pool("me", None).id).await.unwrap();
+    assert!(!home.path().join("me").exists());
+    let seen = raw(home.path());
+    assert!(!mine.is_in(&seen) && theirs.is_in(&seen));
+}
+
+#[tokio::test]
+async fn a_forgetting_that_a_crash_cut_short_is_finished_when_the_pool_is_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = pool("me", None);
+    // What remembering and forgetting commit, and nothing of what forgetting does then.
+    let place = super::place::Place::new(home.path(), &agent.id).unwrap();
+    place.make().unwrap();
+    let mut writer = super::schema::open_writer(&place).unwrap();
+    let mut random = fastrand::Rng::with_seed(11);
+    let (mut held, mut gone) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        let new: Vec<_> = (0..100).map(|_| marked(&mut random)).collect();
+        let items = new.iter().map(|(item, _)| item.clone()).collect();
+        let batch = super::remember::Batch::new(&agent, u64::MAX, 1, items);
+        super::remember::remember(&mut writer, &batch).unwrap();
+        held.extend(new);
+        random.shuffle(&mut held);
+        let out = held.split_off(held.len() - 70);
+        let ids = out
+            .iter()
+            .map(|(item, _)| item.id.clone().unwrap())
+            .collect();
+        super::forget::forget(&mut writer, "", &ForgetRequest::Ids { ids }).unwrap();
+        gone.extend(out);
+    }
+    drop(writer);
+    let left = |seen: &Seen| {
+        gone.iter()
+            .flat_map(|(_, marks)| marks)
+            .filter(|mark| mark.is_in(seen))
+            .count()
+    };
+    assert!(
+        left(&raw(home.path())) > 0,
+        "copies stay where entries moved away, or scrubbing were not needed"
+    );
+    let memory = open(home.path());
+    assert_eq!(ids_of(&memory, &agent).await, 100);
+    assert_eq!(left(&raw(home.path())), 0);
+}
+
+async fn ids_of(memory: &EmbeddedMemory, agent: &Pool) -> usize {
+    ids(
+        memory,
+        agent,
+        aion_abi::syscall::memory::RecallRequest {
+            k: 100,
+            ..query("")
+        },
+    )
+    .await
+    .len()
+}
+
+#[tokio::test]
+async fn an_erasure_that_a_crash_cut_short_is_finished_at_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let mark = Mark::new(&mut fastrand::Rng::with_seed(10));
+    memory
+        .remember(&pool("me", None), batch([item("1", &mark.0)]))
+        .await
+        .unwrap();
+    drop(memory);
+    let tenant = home.path().join("me");
+    fs::rename(tenant.join("personal~u1"), tenant.join(".erasing-1")).unwrap();
+    assert!(mark.is_in(&raw(home.path())));
+    drop(open(home.path()));
+    assert!(!mark.is_in(&raw(home.path())));
+}

@@ -1,0 +1,74 @@
+//! From SQLite's errors to what a caller can act on.
+
+use rusqlite::{ErrorCode, ffi};
+
+use super::{super::failure::MemoryError, place::Place};
+
+/// What stopped work on an open pool: SQLite, or something already told.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Sql(rusqlite::Error),
+    Known(MemoryError),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Fault {
+    pub(super) fn broken(place: &Place, why: impl Into<String>) -> Self {
+        Self::Known(MemoryError::Internal {
+            pool: place.pool.clone(),
+            why: why.into(),
+        })
+    }
+
+    /// Sorts an error by what can be done about it.
+    pub(super) fn told(self, place: &Place) -> MemoryError {
+        let error = match self {
+            Self::Known(error) => return error,
+            Self::Sql(error) => error,
+        };
+        let (pool, file) = (place.pool.clone(), place.shown.clone());
+        let why = error.to_string();
+        let rusqlite::Error::SqliteFailure(cause, _) = &error else {
+            return MemoryError::Internal { pool, why };
+        };
+        match cause.code {
+            ErrorCode::DiskFull => MemoryError::Full(pool),
+            // On a full disk SQLite cannot make its shared index, which it only calls an IO error.
+            _ if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => MemoryError::Full(pool),
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen if is_full(place) => {
+                MemoryError::Full(pool)
+            }
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                MemoryError::Corrupt { pool, file, why }
+            }
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => MemoryError::Busy(pool),
+            ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure => MemoryError::Unusable { pool, file, why },
+            _ => MemoryError::Internal { pool, why },
+        }
+    }
+}
+
+fn is_full(place: &Place) -> bool {
+    nix::sys::statvfs::statvfs(&place.database).is_ok_and(|disk| disk.blocks_available() == 0)
+}
+
+/// The same for what goes wrong with folders and files themselves.
+pub(super) fn told_io(place: &Place, error: &std::io::Error) -> MemoryError {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => MemoryError::Full(place.pool.clone()),
+        _ => MemoryError::Unusable {
+            pool: place.pool.clone(),
+            file: place.shown.clone(),
+            why: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,104 @@
+//! Taking items out of the store and the words of the index; what SQLite leaves behind is scrubbed after.
+
+use aion_abi::syscall::memory::ForgetRequest;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params, params_from_iter};
+
+use super::{super::words, fault::Fault, filter::Filter};
+
+/// Erases what the request names within the owner's part.
+pub(super) fn forget(
+    writer: &mut Connection,
+    owner: &str,
+    request: &ForgetRequest,
+) -> Result<u64, Fault> {
+    erase(writer, |step| match request {
+        ForgetRequest::Ids { ids } => {
+            let mut by_id =
+                step.prepare_cached("SELECT n FROM items WHERE owner = ?1 AND id = ?2")?;
+            let mut found = Vec::new();
+            for id in ids {
+                found.extend(
+                    by_id
+                        .query_map(params![owner, id], |row| row.get::<_, i64>(0))?
+                        .collect::<Result<Vec<_>, _>>()?,
+                );
+            }
+            Ok(found)
+        }
+        ForgetRequest::Collection {
+            collection,
+            attributes,
+        } => {
+            let filter = Filter {
+                owner: owner.to_owned(),
+                collection: Some(collection.clone()),
+                attributes: attributes.clone(),
+                not_before: None,
+            };
+            numbers(step, &filter.condition(), filter.values())
+        }
+    })
+}
+
+/// Erases an owner's part.
+pub(super) fn owned(writer: &mut Connection, owner: &str) -> Result<u64, Fault> {
+    erase(writer, |step| {
+        numbers(step, "i.owner = ?", vec![owner.to_owned().into()])
+    })
+}
+
+/// Erases what was stored before `cutoff`, whoever owns it.
+pub(super) fn older(writer: &mut Connection, cutoff: i64) -> Result<u64, Fault> {
+    erase(writer, |step| {
+        numbers(step, "i.stored_at < ?", vec![cutoff.into()])
+    })
+}
+
+/// The same within a transaction that does more.
+pub(super) fn older_than(step: &Transaction<'_>, cutoff: i64) -> Result<(), Fault> {
+    let found = numbers(step, "i.stored_at < ?", vec![cutoff.into()])?;
+    all(step, &found)
+}
+
+/// Erases one item. The index holds no text, so it is told the words it is to forget.
+pub(super) fn one(step: &Transaction<'_>, n: i64) -> Result<(), Fault> {
+    let text: String = step
+        .prepare_cached("SELECT text FROM contents WHERE n = ?1")?
+        .query_row([n], |row| row.get(0))?;
+    step.prepare_cached("INSERT INTO words (words, rowid, text) VALUES ('delete', ?1, ?2)")?
+        .execute(params![n, words::indexed(&text)])?;
+    step.prepare_cached("DELETE FROM items WHERE n = ?1")?
+        .execute([n])?;
+    Ok(())
+}
+
+fn erase(
+    writer: &mut Connection,
+    find: impl FnOnce(&Transaction<'_>) -> Result<Vec<i64>, Fault>,
+) -> Result<u64, Fault> {
+    let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = find(&step)?;
+    all(&step, &found)?;
+    step.commit()?;
+    Ok(found.len() as u64)
+}
+
+fn all(step: &Transaction<'_>, found: &[i64]) -> Result<(), Fault> {
+    for n in found {
+        one(step, *n)?;
+    }
+    if !found.is_empty() {
+        step.execute("UPDATE totals SET unscrubbed = 1", [])?;
+    }
+    Ok(())
+}
+
+fn numbers(
+    step: &Transaction<'_>,
+    condition: &str,
+    values: Vec<rusqlite::types::Value>,
+) -> Result<Vec<i64>, Fault> {
+    let mut found = step.prepare_cached(&format!("SELECT i.n FROM items i WHERE {condition}"))?;
+    let rows = found.query_map(params_from_iter(values), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
