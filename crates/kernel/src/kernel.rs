@@ -90,7 +90,9 @@ impl Kernel {
         if self.unsettled && !matches!(event, Event::Recovered { .. }) {
             self.recover(&[], &mut step);
         }
-        // What was due before the event comes first; what the event made due, at once.
+        // What was due before the event comes first, but for what the event is the end of;
+        // what the event made due, at once.
+        self.disarm_what_ends(&event);
         self.fire_due(&mut step);
         match event {
             Event::Recovered { workers } => self.recover(&workers, &mut step),
@@ -175,6 +177,24 @@ impl Kernel {
             unreachable!("{error}");
         }
         step.facts.push(fact);
+    }
+
+    /// An end that is here counts, though its time ran out while the alarm was on its way.
+    fn disarm_what_ends(&mut self, event: &Event) {
+        match event {
+            Event::Finished { call, .. } if self.state.calls.contains_key(call) => {
+                self.live.timers.clear(Timer::Call(*call));
+            }
+            Event::WorkerExited {
+                turn, incarnation, ..
+            } => {
+                let row = self.state.turns.get(turn);
+                if row.is_some_and(|row| row.phase.incarnation() == Some(*incarnation)) {
+                    self.live.timers.clear(Timer::Turn(*turn));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn fire_due(&mut self, step: &mut Step) {

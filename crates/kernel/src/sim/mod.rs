@@ -5,10 +5,13 @@
 //! [`quotas`] what the ledger owes, [`tamper`] shows that each check can fail.
 
 mod chance;
+mod effects;
 mod fairness;
 mod model;
+mod people;
 mod quotas;
 mod random;
+mod restart;
 mod standing;
 mod tamper;
 mod world;

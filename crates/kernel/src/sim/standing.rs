@@ -1,8 +1,10 @@
 //! What must hold between any two events: nothing waits without reason or end.
 
+use std::collections::BTreeMap;
+
 use super::model::{Check, ensure};
 use crate::{
-    Kernel, Millis, Phase,
+    Kernel, Level, Millis, Phase,
     live::{CallPhase, Holder},
     timers::Timer,
 };
@@ -67,6 +69,13 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             "turn {id} runs without a slot, or has one for nothing"
         );
     }
+    for (instance, row) in state.instances.iter().filter(|(_, row)| row.retiring) {
+        let stops = row
+            .turn
+            .and_then(|turn| state.turns.get(&turn))
+            .is_some_and(|turn| turn.stopping.is_some());
+        ensure!(stops, "{instance} is being removed and its worker runs on");
+    }
     for (id, call) in &live.calls {
         ensure!(live.timers.is_set(Timer::Call(*id)), "call {id} has no end");
         let stops = matches!(call.phase, CallPhase::Stopping(..));
@@ -93,10 +102,54 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
         };
         ensure!(known, "ticket {ticket} waits for nothing");
     }
+    at_once_within_quota(kernel)?;
     ensure!(
         state.calls.keys().all(|id| live.calls.contains_key(id)),
         "a call in flight is forgotten"
     );
+    Ok(())
+}
+
+/// No level has more calls at once than its quota allows.
+fn at_once_within_quota(kernel: &Kernel) -> Check {
+    let Kernel {
+        state,
+        live,
+        limits,
+        ..
+    } = kernel;
+    let mut at_once = BTreeMap::new();
+    for call in live.calls.values() {
+        for account in call.accounts {
+            *at_once.entry(account).or_insert(0) += 1;
+        }
+    }
+    for (id, count) in at_once {
+        let account = state
+            .accounts
+            .get(&id)
+            .ok_or("a call charges to no account")?;
+        let quota = match account.level {
+            Level::Cluster => Some(limits.cluster),
+            Level::Tenant => Some(
+                *limits
+                    .tenants
+                    .get(&account.name)
+                    .unwrap_or(&limits.tenant_default),
+            ),
+            Level::Agent => state
+                .profiles
+                .values()
+                .find(|row| row.account == id)
+                .map(|row| row.spec.quota),
+        };
+        let most = quota.and_then(|quota| quota.concurrency);
+        ensure!(
+            most.is_none_or(|most| count <= most),
+            "{count} calls of {} at once",
+            account.name
+        );
+    }
     Ok(())
 }
 

@@ -8,9 +8,8 @@ use super::{
     tamper::Tamper,
 };
 use crate::{
-    Answer, Barrier, CallId, Class, Effect, Event, FORMAT, Fact, Incarnation, InstanceUid, Kernel,
-    Kind, Limits, LiveWorker, Millis, Name, Outcome, Profile, Release, Snapshot, State, Step,
-    Ticket, TurnId, Usage,
+    Answer, Barrier, CallId, Class, Effect, Event, Fact, Finish, Incarnation, InstanceUid, Kernel,
+    Kind, Limits, Millis, Name, Outcome, Profile, Release, Snapshot, Step, Ticket, TurnId, Usage,
 };
 
 /// One history.
@@ -25,17 +24,17 @@ pub(super) struct World {
     pub(super) written: usize,
     pub(super) durable: usize,
     /// Effects that wait for their barrier, with the length the journal had.
-    pending: VecDeque<(usize, Release)>,
-    snapshot: Option<(usize, Snapshot)>,
+    pub(super) pending: VecDeque<(usize, Release)>,
+    pub(super) snapshot: Option<(usize, Snapshot)>,
     pub(super) model: Model,
     pub(super) told: Told,
     /// Replies that left, with what must survive for them.
-    replies: Vec<(CallId, Answer, Class)>,
+    pub(super) replies: Vec<(CallId, Answer, Class)>,
     pub(super) workers: BTreeMap<(TurnId, Incarnation), Worker>,
     /// The newest incarnation that a process was started with, for ever.
     started: BTreeMap<InstanceUid, Incarnation>,
     pub(super) drivers: BTreeMap<CallId, Driver>,
-    driven: BTreeSet<CallId>,
+    pub(super) driven: BTreeSet<CallId>,
     /// Workers that were to be killed.
     doomed: BTreeSet<(TurnId, Incarnation)>,
     /// How often an effect ran, by instance and key, and how often it was certainly undone.
@@ -272,105 +271,8 @@ impl World {
         Ok(())
     }
 
-    /// The daemon ends here: with `power`, the whole machine does.
-    pub(super) fn crash(&mut self, power: bool) -> Check {
-        self.crashes += 1;
-        let certain = if power { self.durable } else { self.written };
-        let kept = certain + self.random.below((self.written - certain) as u64 + 1) as usize;
-        let nothing_lost = kept == self.journal.len();
-        self.journal.truncate(kept);
-        self.pending.clear();
-        self.drivers.clear();
-        if power {
-            self.workers.clear();
-        } else {
-            self.workers.retain(|_, worker| !worker.killed);
-        }
-        self.rebuild_model()?;
-        self.replies_survive(power)?;
-        let full = fold(&self.journal)?;
-        if nothing_lost {
-            ensure!(
-                *self.kernel.state() == full,
-                "live state differs from the folded facts"
-            );
-        }
-        self.kernel = self.restore(kept)?;
-        ensure!(
-            *self.kernel.state() == full,
-            "snapshot and tail differ from all facts folded"
-        );
-        (self.written, self.durable) = (kept, kept);
-        self.told = Told::default();
-        self.draining = false;
-        let lives = |key: &(TurnId, Incarnation)| LiveWorker {
-            turn: key.0,
-            incarnation: key.1,
-        };
-        let workers: Vec<_> = self.workers.keys().map(lives).collect();
-        self.feed(Event::Recovered { workers })?;
-        for (uid, profile) in self.desired.clone() {
-            self.feed(Event::Apply(crate::InstanceSpec { uid, profile }))?;
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, kept: usize) -> Result<Kernel, String> {
-        let usable = self.snapshot.take().filter(|(at, _)| *at <= kept);
-        let (from, snapshot) = usable.unwrap_or((0, Snapshot::of(&State::default())));
-        let as_text = self.random.chance(20);
-        let snapshot = if as_text {
-            through_json(&snapshot)?
-        } else {
-            snapshot
-        };
-        let mut kernel = Kernel::restore(snapshot, self.limits.clone())
-            .map_err(|error| format!("{error} (this is {FORMAT})"))?;
-        for fact in &self.journal[from..] {
-            let applied = if as_text {
-                kernel.apply(&through_json(fact)?)
-            } else {
-                kernel.apply(fact)
-            };
-            applied.map_err(|error| error.to_string())?;
-        }
-        Ok(kernel)
-    }
-
-    fn rebuild_model(&mut self) -> Check {
-        self.model = Model::default();
-        for fact in &self.journal {
-            self.model.fact(fact)?;
-        }
-        self.keys
-            .retain(|call, _| self.model.calls.contains_key(call));
-        Ok(())
-    }
-
-    /// What anybody was told is still in the journal: after the end of the machine what had
-    /// to be durable, after the end of the process everything.
-    fn replies_survive(&mut self, power: bool) -> Check {
-        if power {
-            self.replies.retain(|(_, _, class)| *class == Class::Effect);
-        }
-        for (call, answer, _) in &self.replies {
-            self.model
-                .answer_is_recorded(*call, answer, Barrier::Durable)
-                .map_err(|lost| format!("lost: {lost}"))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn live_equals_folded(&self) -> Check {
-        ensure!(
-            *self.kernel.state() == fold(&self.journal)?,
-            "live state differs from the folded facts"
-        );
-        Ok(())
-    }
-
     /// A driver's end, remembered to compare with what is charged.
-    pub(super) fn finish(&mut self, call: CallId, finish: crate::Finish, usage: Usage) -> Check {
+    pub(super) fn finish(&mut self, call: CallId, finish: Finish, usage: Usage) -> Check {
         let before = self
             .model
             .calls
@@ -378,7 +280,7 @@ impl World {
             .is_some_and(|row| row.ended.is_none());
         self.feed(Event::Finished {
             call,
-            finish,
+            finish: finish.clone(),
             usage,
         })?;
         let ended = self
@@ -388,6 +290,19 @@ impl World {
             .and_then(|row| row.ended.clone());
         if before && let Some((outcome, charged, _)) = ended {
             let expected = outcome != Outcome::Unknown;
+            let said = match finish {
+                Finish::Ok { .. } => matches!(outcome, Outcome::Ok { .. }),
+                Finish::Failed(_) => matches!(outcome, Outcome::Failed(_)),
+                Finish::Unknown => matches!(outcome, Outcome::Unknown),
+                Finish::Stopped => !matches!(
+                    outcome,
+                    Outcome::Ok { .. } | Outcome::Failed(_) | Outcome::Unknown
+                ),
+            };
+            ensure!(
+                said,
+                "call {call}: its driver said {finish:?}, recorded {outcome:?}"
+            );
             ensure!(
                 !expected || charged == usage,
                 "call {call} used {usage:?}, charged {charged:?}"
@@ -395,17 +310,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-fn fold(facts: &[Fact]) -> Result<State, String> {
-    let mut state = State::default();
-    for fact in facts {
-        state.apply(fact).map_err(|error| error.to_string())?;
-    }
-    Ok(state)
-}
-
-fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> Result<T, String> {
-    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
 }

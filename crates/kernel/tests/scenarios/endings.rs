@@ -139,3 +139,18 @@ fn who_hangs_up_cancels_unless_somebody_else_waits_for_the_same() {
     };
     assert_eq!(outcome(&node.call(retry).1), (cancelled, true));
 }
+
+#[test]
+fn an_end_that_is_here_counts_though_the_alarm_is_late() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let call = node.plain(turn, Kind::FsWrite);
+    let call = driven(&node.call(call).1)[0];
+    node.wait(Kind::FsWrite.default_deadline_ms());
+    node.now = node.now.plus(60_000);
+    let step = node.finish(call);
+    assert!(matches!(outcome(&step).0, Outcome::Ok { .. }));
+    node.now = node.now.plus(86_400_000);
+    let step = node.exited(turn, 1);
+    assert_eq!(facts(&step), ["turn-ended"]);
+}

@@ -1,0 +1,175 @@
+//! What people do: ask, give up, administer.
+
+use super::{model::Check, world::World};
+use crate::{
+    Body, Digest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Profile, Quota,
+    TargetPattern, Ticket, TurnId, Verdict,
+};
+
+const LANES: [Lane; 4] = [
+    Lane::Realtime,
+    Lane::Interactive,
+    Lane::Batch,
+    Lane::Background,
+];
+
+impl World {
+    /// Agents of two tenants and their instances.
+    pub(super) fn populate(&mut self) -> Check {
+        for (tenant, agent) in [("red", "jarvis"), ("red", "analyst"), ("blue", "jarvis")] {
+            let quota = self.random.chance(50).then(|| Quota {
+                calls_per_minute: Some(1 + self.random.below(30)),
+                concurrency: Some(1 + self.random.below(6) as u32),
+                tokens_per_hour: Some(self.random.below(2_000)),
+            });
+            let profile = Profile {
+                tenant: tenant.into(),
+                agent: agent.into(),
+                revision: "1".into(),
+                lane: self.random.pick(&LANES).unwrap_or_default(),
+                required_layers: vec!["seccomp".into(), "landlock".into()],
+                grants: self.grants(),
+                quota: quota.unwrap_or_default(),
+                max_turn_seconds: 30 + self.random.below(300) as u32,
+            };
+            self.agents
+                .insert((tenant.into(), agent.into()), profile.clone());
+            for _ in 0..1 + self.random.below(2) {
+                self.apply_new(profile.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_new(&mut self, profile: Profile) -> Check {
+        let uid = InstanceUid(u128::from(self.random.below(u64::MAX)));
+        self.desired.insert(uid, profile.clone());
+        self.feed(Event::Apply(InstanceSpec { uid, profile }))
+    }
+
+    fn grants(&mut self) -> Vec<GrantRule> {
+        let mut rules = Vec::new();
+        for kind in Kind::ALL.into_iter().skip(1) {
+            let target = match self.random.below(4) {
+                0 => TargetPattern::Any,
+                1 => TargetPattern::parse("calendar.*"),
+                2 => TargetPattern::parse("notes"),
+                _ => continue,
+            };
+            let wide = match self.random.below(8) {
+                0 => Some(Verdict::Deny),
+                1 => Some(Verdict::Ask),
+                2..=5 => Some(Verdict::Allow),
+                _ => None,
+            };
+            rules.extend(wide.map(|verdict| GrantRule {
+                verdict,
+                kind,
+                target: TargetPattern::Any,
+                origin: "wide".into(),
+            }));
+            rules.push(GrantRule {
+                verdict: Verdict::Allow,
+                kind,
+                target,
+                origin: "narrow".into(),
+            });
+        }
+        rules
+    }
+
+    pub(super) fn somebody_asks(&mut self) -> Check {
+        let instances: Vec<_> = self.desired.keys().copied().collect();
+        let Some(instance) = self.random.pick(&instances) else {
+            return Ok(());
+        };
+        let ticket = self.random.chance(80).then(|| self.ticket());
+        let deadline_ms = self.random.chance(30).then(|| self.random.below(600_000));
+        let cancel_on_disconnect = self.random.chance(50);
+        let input = Body {
+            digest: Digest([7; 32]),
+            size: 3,
+        };
+        let invoke = Invoke {
+            ticket,
+            instance,
+            cause: "ask".into(),
+            input,
+            deadline_ms,
+            cancel_on_disconnect,
+        };
+        self.feed(Event::Invoke(invoke))
+    }
+
+    pub(super) fn somebody_gives_up(&mut self) -> Check {
+        let waiting: Vec<Ticket> = self.told.waiting().collect();
+        let Some(ticket) = self.random.pick(&waiting) else {
+            return Ok(());
+        };
+        if self.random.chance(50) {
+            return self.feed(Event::Cancel { ticket });
+        }
+        // Whoever left is not answered any more, or is and does not hear it.
+        self.told.close(ticket);
+        self.feed(Event::Disconnected { ticket })
+    }
+
+    pub(super) fn somebody_administers(&mut self) -> Check {
+        let instances: Vec<_> = self.desired.keys().copied().collect();
+        let Some(uid) = self.random.pick(&instances) else {
+            return Ok(());
+        };
+        match self.random.below(6) {
+            0..=2 => {
+                let grants = self.grants();
+                let Some(profile) = self.desired.get_mut(&uid) else {
+                    return Ok(());
+                };
+                profile.grants = grants;
+                let profile = profile.clone();
+                self.feed(Event::Apply(InstanceSpec { uid, profile }))
+            }
+            3 => {
+                let Some(profile) = self.desired.remove(&uid) else {
+                    return Ok(());
+                };
+                self.feed(Event::Remove { instance: uid })?;
+                self.apply_new(profile)
+            }
+            4 => {
+                self.limits.worker_slots = self.random.below(4) as u32;
+                self.limits.resource_default = self.random.below(4) as u32;
+                self.feed(Event::SetLimits(self.limits.clone()))
+            }
+            _ if self.random.chance(20) => {
+                self.draining = true;
+                self.feed(Event::Drain)
+            }
+            _ => {
+                let turns: Vec<TurnId> =
+                    self.kernel.state().turns().map(|(turn, _)| turn).collect();
+                let Some(turn) = self.random.pick(&turns) else {
+                    return Ok(());
+                };
+                self.feed(Event::CancelTurn { turn })
+            }
+        }
+    }
+
+    pub(super) fn remove_the_undesired(&mut self) -> Check {
+        let here: Vec<_> = self
+            .kernel
+            .state()
+            .instances()
+            .map(|view| view.uid)
+            .collect();
+        for instance in here
+            .into_iter()
+            .filter(|uid| !self.desired.contains_key(uid))
+            .collect::<Vec<_>>()
+        {
+            self.feed(Event::Remove { instance })?;
+        }
+        Ok(())
+    }
+}
