@@ -1,12 +1,12 @@
 //! Ends and new beginnings: what is lost, what must not be, and that facts are the state.
 
 use super::{
-    model::{Check, Model, Told, ensure},
+    model::{Admitted, Check, Model, Told, ensure},
     world::World,
 };
 use crate::{
-    Barrier, Class, Event, FORMAT, Fact, Incarnation, Kernel, LiveWorker, Phase, Snapshot, State,
-    TurnId,
+    Barrier, CallId, Class, Event, FORMAT, Fact, Incarnation, Kernel, LiveWorker, Outcome, Phase,
+    Snapshot, State, TurnId,
 };
 
 impl World {
@@ -46,7 +46,24 @@ impl World {
             incarnation: key.1,
         };
         let workers: Vec<_> = self.workers.keys().map(lives).collect();
+        let open = |(call, row): (&CallId, &Admitted)| row.ended.is_none().then_some(*call);
+        let in_flight: Vec<_> = self.model.calls.iter().filter_map(open).collect();
         self.feed(Event::Recovered { workers })?;
+        for call in in_flight {
+            let settled = self
+                .model
+                .calls
+                .get(&call)
+                .and_then(|row| Some((row.kind.class(), &row.ended.as_ref()?.0)));
+            let expected = matches!(
+                settled,
+                Some((Class::Effect, Outcome::Unknown) | (Class::Observe, Outcome::Interrupted))
+            );
+            ensure!(
+                expected,
+                "call {call} was in flight and is settled as {settled:?}"
+            );
+        }
         for (turn, row) in self.kernel.state().turns() {
             let key = row
                 .phase
