@@ -11,6 +11,7 @@
 mod blocking;
 pub mod files;
 pub mod memory;
+pub mod model;
 pub mod outbound;
 pub mod secrets;
 

@@ -1,11 +1,6 @@
 //! Reading part of a file.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fs::File, io, os::unix::fs::FileExt, time::UNIX_EPOCH};
 
 use aion_abi::syscall::fs::{MAX_CHUNK, ReadRequest, ReadResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -105,11 +100,7 @@ pub(super) fn modified_ms(metadata: &Metadata) -> u64 {
     metadata
         .modified()
         .ok()
-        .and_then(|time| {
-            SystemTime::from(time.into_std())
-                .duration_since(UNIX_EPOCH)
-                .ok()
-        })
+        .and_then(|time| time.into_std().duration_since(UNIX_EPOCH).ok())
         .and_then(|since| u64::try_from(since.as_millis()).ok())
         .unwrap_or(0)
 }

@@ -46,7 +46,7 @@ pub(crate) async fn error_text(mut response: Response, secret: Option<&Secret>) 
 }
 
 /// `{"error": {"message": …}}`, `{"error": …}`, `{"message": …}` or `{"detail": …}`.
-pub(crate) fn message(body: &[u8]) -> Option<String> {
+fn message(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let found = [
         value.pointer("/error/message"),

@@ -9,7 +9,7 @@ mod dial;
 mod failure;
 mod rule;
 
-pub(crate) use body::{error_text, message, read_at_most};
+pub(crate) use body::{error_text, read_at_most};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use rule::{Place, Refusal, Rule};

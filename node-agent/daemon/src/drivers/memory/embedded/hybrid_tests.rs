@@ -1,5 +1,5 @@
 //! Recall by words and meaning together, and what happens while the endpoint is away.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
     path::Path,

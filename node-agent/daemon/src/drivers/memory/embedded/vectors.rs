@@ -181,7 +181,7 @@ impl Eq for Near {}
 /// The product with a kept vector; 0 for one of another length. Summed in lanes, since a compiler must not
 /// reorder a plain sum of floats and so could not use wide registers.
 fn product(query: &[f32], blob: &[u8]) -> f32 {
-    if blob.len() != query.len() * size_of::<f32>() {
+    if blob.len() != size_of_val(query) {
         return 0.0;
     }
     let mut sums = [0.0_f32; LANES];
