@@ -14,6 +14,7 @@ pub mod memory;
 pub mod model;
 pub mod outbound;
 pub mod secrets;
+pub mod tool;
 
 #[cfg(test)]
 mod small_disk;

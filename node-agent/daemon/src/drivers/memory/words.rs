@@ -32,25 +32,21 @@ pub(super) fn indexed(text: &str) -> String {
     out
 }
 
-/// A query for any of the words, or nothing where there is none. Each word is quoted, so that nothing a
-/// caller writes is an operator.
-pub(super) fn any_of(query: &str) -> Option<String> {
+/// The words of a query as terms of the index, each once. Each is quoted, so that nothing a caller writes
+/// is an operator.
+pub(super) fn terms(query: &str) -> Vec<String> {
     let text = indexed(query);
-    let mut words: Vec<String> = Vec::new();
+    let mut terms: Vec<String> = Vec::new();
     for word in text.split(is_separator).filter(|word| !word.is_empty()) {
         let quoted = format!("\"{word}\"");
-        if !words.contains(&quoted) {
-            words.push(quoted);
+        if !terms.contains(&quoted) {
+            terms.push(quoted);
         }
-        if words.len() == MAX_WORDS {
+        if terms.len() == MAX_WORDS {
             break;
         }
     }
-    if words.is_empty() {
-        None
-    } else {
-        Some(words.join(" OR "))
-    }
+    terms
 }
 
 fn pairs(run: &mut Vec<char>, out: &mut String) {
@@ -128,7 +124,6 @@ fn is_separator(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;
@@ -136,25 +131,11 @@ mod tests {
     #[test]
     fn every_word_is_quoted_and_asked_for_once() {
         assert_eq!(
-            any_of("What is Rex's age? What!").unwrap(),
-            r#""What" OR "is" OR "Rex" OR "s" OR "age""#
+            terms("What is Rex's age? What!"),
+            [r#""What""#, r#""is""#, r#""Rex""#, r#""s""#, r#""age""#]
         );
-        assert_eq!(
-            any_of(r#"NEAR(a b) "x" OR text:y* ^z -w"#)
-                .unwrap()
-                .matches('"')
-                .count()
-                % 2,
-            0
-        );
-        assert_eq!(any_of(" ?! … «»"), None);
-        assert_eq!(
-            any_of(&"a1 b2 c3 ".repeat(100))
-                .unwrap()
-                .matches(" OR ")
-                .count(),
-            2
-        );
+        assert!(terms(" ?! … «»").is_empty());
+        assert_eq!(terms(&"a1 b2 c3 ".repeat(100)).len(), 3);
     }
 
     #[test]
@@ -169,7 +150,7 @@ mod tests {
             indexed("a猫b").split_whitespace().collect::<Vec<_>>(),
             ["a", "猫", "b"]
         );
-        assert_eq!(any_of("東京都?").unwrap(), r#""東京" OR "京都""#);
+        assert_eq!(terms("東京都?"), [r#""東京""#, r#""京都""#]);
     }
 
     #[test]
@@ -183,11 +164,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_can_break_out_of_its_quotes(text in any::<String>()) {
-            if let Some(query) = any_of(&text) {
-                for word in query.split(" OR ") {
-                    prop_assert!(word.len() > 2 && word.starts_with('"') && word.ends_with('"'));
-                    prop_assert!(!word[1..word.len() - 1].contains(['"', '\0', ' ']));
-                }
+            for word in terms(&text) {
+                prop_assert!(word.len() > 2 && word.starts_with('"') && word.ends_with('"'));
+                prop_assert!(!word[1..word.len() - 1].contains(['"', '\0', ' ']));
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) struct Filter {
 impl Filter {
     /// The condition, with a `?` for each of [`Filter::values`].
     pub(super) fn condition(&self) -> String {
-        let mut sql = String::from("i.owner = ?");
+        let mut sql = String::from("i.owner = (SELECT id FROM owners WHERE name = ?)");
         if self.collection.is_some() {
             sql.push_str(" AND i.collection = ?");
         }

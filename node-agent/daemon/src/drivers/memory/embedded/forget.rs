@@ -1,5 +1,7 @@
 //! Taking items out of the store and the words of the index; what SQLite leaves behind is scrubbed after.
 
+use std::collections::BTreeMap;
+
 use aion_abi::syscall::memory::ForgetRequest;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params, params_from_iter};
 
@@ -14,7 +16,7 @@ pub(super) fn forget(
     erase(writer, |step| match request {
         ForgetRequest::Ids { ids } => {
             let mut by_id =
-                step.prepare_cached("SELECT n FROM items WHERE owner = ?1 AND id = ?2")?;
+                step.prepare_cached("SELECT n FROM items WHERE owner = (SELECT id FROM owners WHERE name = ?1) AND id = ?2")?;
             let mut found = Vec::new();
             for id in ids {
                 found.extend(
@@ -40,11 +42,22 @@ pub(super) fn forget(
     })
 }
 
-/// Erases an owner's part.
+/// Erases an owner's part, and its name.
 pub(super) fn owned(writer: &mut Connection, owner: &str) -> Result<u64, Fault> {
-    erase(writer, |step| {
-        numbers(step, "i.owner = ?", vec![owner.to_owned().into()])
-    })
+    let whole = Filter {
+        owner: owner.to_owned(),
+        collection: None,
+        attributes: BTreeMap::new(),
+        not_before: None,
+    };
+    let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = numbers(&step, &whole.condition(), whole.values())?;
+    all(&step, &found)?;
+    if step.execute("DELETE FROM owners WHERE name = ?1", [owner])? > 0 {
+        step.execute("UPDATE totals SET unscrubbed = 1", [])?;
+    }
+    step.commit()?;
+    Ok(found.len() as u64)
 }
 
 /// Erases what was stored before `cutoff`, whoever owns it.

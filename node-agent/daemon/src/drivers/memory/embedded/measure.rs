@@ -1,9 +1,10 @@
 //! What recall costs. Not a test: run by hand with
-//! `cargo test --release -p aion-daemon --lib drivers::memory::embedded::measure -- --ignored --nocapture`.
+//! `cargo test --release -p aion-daemon --lib memory::embedded::measure -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used)]
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
+use aion_abi::syscall::memory::RecallRequest;
 use rusqlite::Connection;
 
 use super::{
@@ -19,11 +20,12 @@ use super::{
 
 const DIMENSION: usize = 384;
 const ROUNDS: usize = 21;
+/// Words of a language.
+const VOCABULARY: f64 = 50_000.0;
 
-/// A word by Zipf's law, as words of a language are used.
+/// A word by Zipf's law: the second is used half as often as the first, the third a third.
 fn word(random: &mut fastrand::Rng) -> String {
-    let rank = (1.0 / (random.f64() + 0.00003)) as u32;
-    format!("w{rank:x}")
+    format!("w{:x}", VOCABULARY.powf(random.f64()) as u32)
 }
 
 fn sentence(random: &mut fastrand::Rng, words: usize) -> String {
@@ -41,11 +43,8 @@ fn vector(random: &mut fastrand::Rng) -> Vec<f32> {
 
 fn told(what: &str, mut times: Vec<f64>) {
     times.sort_by(f64::total_cmp);
-    println!(
-        "{what:<44} p50 {:>8.2} ms   max {:>8.2} ms",
-        times[times.len() / 2],
-        times[times.len() - 1]
-    );
+    let (middle, last) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{what:<48} p50 {middle:>8.2} ms   max {last:>8.2} ms");
 }
 
 #[tokio::test]
@@ -68,61 +67,72 @@ async fn recall_at_size() {
             "{size} items of 60 words stored at {:.0}/s",
             f64::from(size) / start.elapsed().as_secs_f64()
         );
-        for (what, words) in [
-            ("rare words", vec!["wa3f", "w1b2c"]),
-            ("8 words as used", vec![]),
-            ("the commonest word", vec!["w1"]),
-        ] {
-            let times = futures::future::join_all((0..ROUNDS).map(|_| async { 0.0 })).await;
-            let mut times = times;
-            for time in &mut times {
-                let text = if words.is_empty() {
-                    sentence(&mut random, 8)
-                } else {
-                    words.join(" ")
-                };
+        let asked = [
+            ("2 rare words", Some("w9c3f w7b2c")),
+            ("8 words as used", None),
+            ("the commonest word", Some("w1")),
+        ];
+        for (what, text) in asked {
+            let mut times = Vec::new();
+            for _ in 0..ROUNDS {
+                let text = text.map_or_else(|| sentence(&mut random, 8), str::to_owned);
                 let start = Instant::now();
                 memory.recall(&pool, query(&text)).await.unwrap();
-                *time = start.elapsed().as_secs_f64() * 1000.0;
+                times.push(start.elapsed().as_secs_f64() * 1000.0);
             }
             told(&format!("lexical, {size}, {what}"), times);
         }
-        by_hand(
+        drop(memory);
+        with_vectors(
             &pool,
             &home.path().join("me/personal~u1/items.db"),
-            memory,
             &mut random,
             i64::from(size),
         );
     }
 }
 
-/// The same on the connection, so that no embedding is counted.
-fn by_hand(
-    pool: &Pool,
-    file: &std::path::Path,
-    memory: EmbeddedMemory,
-    random: &mut fastrand::Rng,
-    size: i64,
-) {
-    drop(memory);
+/// On the connection itself, so that no embedding is counted.
+fn with_vectors(pool: &Pool, file: &Path, random: &mut fastrand::Rng, size: i64) {
     let mut connection = Connection::open(file).unwrap();
+    connection.pragma_update(None, "cache_size", -2048).unwrap();
     for from in (1..=size).step_by(1000) {
         let made: Vec<_> = (from..from + 1000)
             .map(|n| (n, Some(vector(random))))
             .collect();
         vectors::keep(&mut connection, "m", &made).unwrap();
     }
-    connection.pragma_update(None, "cache_size", -2048).unwrap();
-    let mut times = Vec::new();
-    for _ in 0..ROUNDS {
-        let wish = Wish::new(pool, 0, query(&sentence(random, 8)));
-        let asked = ("m".to_owned(), vector(random));
-        let start = Instant::now();
-        recall::recall(&connection, &wish, Some(&asked)).unwrap();
-        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    let filtered = RecallRequest {
+        collection: Some(String::new()),
+        ..query("!")
+    };
+    for (what, request) in [
+        ("vectors alone", query("!")),
+        ("vectors alone, filtered", filtered),
+        ("hybrid", query("")),
+    ] {
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            let text = if request.query.is_empty() {
+                sentence(random, 8)
+            } else {
+                request.query.clone()
+            };
+            let wish = Wish::new(
+                pool,
+                0,
+                RecallRequest {
+                    query: text,
+                    ..request.clone()
+                },
+            );
+            let asked = ("m".to_owned(), vector(random));
+            let start = Instant::now();
+            recall::recall(&connection, &wish, Some(&asked)).unwrap();
+            times.push(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        told(&format!("{what}, {size}, {DIMENSION} dimensions"), times);
     }
-    told(&format!("hybrid, {size}, {DIMENSION} dimensions"), times);
     let size = std::fs::metadata(file).unwrap().len() as f64 / 1024.0 / 1024.0;
-    println!("{:<44} {size:>8.1} MiB", "the database");
+    println!("{:<48} {size:>12.1} MiB", "the database");
 }

@@ -1,7 +1,7 @@
 //! Finding items: by words, by meaning, or the newest.
 
 use aion_abi::syscall::memory::{Hit, Method, RecallRequest};
-use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
     super::{Pool, bounds::is_listing, fusion, words},
@@ -13,6 +13,9 @@ use super::{
 
 /// How deep each ranking is read before they are fused: twice the page, and never less than this.
 const FUSED_AT_LEAST: usize = 100;
+
+/// From so many items on, words that say nothing are left out of a search.
+const LARGE: i64 = 5000;
 
 /// A recall within its bounds.
 pub(super) struct Wish {
@@ -97,16 +100,17 @@ fn by_words(
     limit: usize,
     offset: usize,
 ) -> Result<Vec<(i64, f64)>, Fault> {
-    let Some(query) = words::any_of(query) else {
+    let terms = telling(reader, words::terms(query))?;
+    if terms.is_empty() {
         return Ok(Vec::new());
-    };
+    }
     // CROSS JOIN: the matches come from the index, and each is then looked up; never the other way round.
     let sql = format!(
         "SELECT w.rowid, bm25(words) AS score FROM words w CROSS JOIN items i ON i.n = w.rowid
          WHERE words MATCH ? AND {} ORDER BY score, w.rowid DESC LIMIT ? OFFSET ?",
         filter.condition()
     );
-    let mut values = vec![Value::from(query)];
+    let mut values = vec![Value::from(terms.join(" OR "))];
     values.extend(filter.values());
     values.extend([Value::from(limit as i64), Value::from(offset as i64)]);
     let mut statement = reader.prepare_cached(&sql)?;
@@ -115,6 +119,24 @@ fn by_words(
         Ok((row.get(0)?, -row.get::<_, f64>(1)?))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The terms without those that more than half of all items hold. BM25 gives them no weight, and in a
+/// large pool they are what a search spends its time on. Where there are only such terms, they are kept.
+fn telling(reader: &Connection, terms: Vec<String>) -> Result<Vec<String>, Fault> {
+    let items: i64 = reader.query_row("SELECT items FROM totals", [], |row| row.get(0))?;
+    if items < LARGE {
+        return Ok(terms);
+    }
+    let mut more_than_half =
+        reader.prepare_cached("SELECT 1 FROM words WHERE words MATCH ?1 LIMIT 1 OFFSET ?2")?;
+    let mut telling = Vec::with_capacity(terms.len());
+    for term in &terms {
+        if !more_than_half.exists(params![term, items / 2])? {
+            telling.push(term.clone());
+        }
+    }
+    Ok(if telling.is_empty() { terms } else { telling })
 }
 
 fn shown(reader: &Connection, n: i64, score: f64) -> rusqlite::Result<Hit> {

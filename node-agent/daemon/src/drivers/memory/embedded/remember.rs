@@ -47,17 +47,26 @@ pub(super) fn remember(writer: &mut Connection, batch: &Batch) -> Result<Vec<Str
     if let Some(not_before) = batch.not_before {
         forget::older_than(&step, not_before)?;
     }
+    step.execute(
+        "INSERT OR IGNORE INTO owners (name) VALUES (?1)",
+        [&batch.owner],
+    )?;
+    let owner = step.query_row(
+        "SELECT id FROM owners WHERE name = ?1",
+        [&batch.owner],
+        |row| row.get(0),
+    )?;
     let ids = batch
         .items
         .iter()
-        .map(|item| store(&step, batch, item))
+        .map(|item| store(&step, batch, owner, item))
         .collect::<Result<Vec<_>, _>>()?;
     check_quota(&step, batch)?;
     step.commit()?;
     Ok(ids)
 }
 
-fn store(step: &Transaction<'_>, batch: &Batch, item: &Item) -> Result<String, Fault> {
+fn store(step: &Transaction<'_>, batch: &Batch, owner: i64, item: &Item) -> Result<String, Fault> {
     let attributes = serde_json::to_string(&item.attributes)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     // Time-ordered, so that neighbours in time are neighbours in the index.
@@ -72,7 +81,7 @@ fn store(step: &Transaction<'_>, batch: &Batch, item: &Item) -> Result<String, F
                  FROM items i JOIN contents c ON c.n = i.n WHERE i.owner = ?1 AND i.id = ?2",
             )?
             .query_row(
-                params![batch.owner, id, item.collection, item.text, attributes],
+                params![owner, id, item.collection, item.text, attributes],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
@@ -94,13 +103,7 @@ fn store(step: &Transaction<'_>, batch: &Batch, item: &Item) -> Result<String, F
     step.prepare_cached(
         "INSERT INTO items (owner, collection, stored_at, bytes, id) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![
-        batch.owner,
-        item.collection,
-        batch.now,
-        bytes as i64,
-        id
-    ])?;
+    .execute(params![owner, item.collection, batch.now, bytes as i64, id])?;
     let n = step.last_insert_rowid();
     step.prepare_cached("INSERT INTO contents (n, attributes, text) VALUES (?1, ?2, ?3)")?
         .execute(params![n, attributes, item.text])?;

@@ -20,9 +20,10 @@ const MIGRATIONS: [&str; 1] = [V1];
 /// - `unscrubbed` is set with what is erased, and cleared once no trace of it is on the disk.
 /// - A vector of an item that the model refuses is NULL, so that it is not asked for again.
 const V1: &str = "
+CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE items (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner TEXT NOT NULL,
+    owner INTEGER NOT NULL REFERENCES owners (id),
     collection TEXT NOT NULL,
     stored_at INTEGER NOT NULL,
     bytes INTEGER NOT NULL,

@@ -62,7 +62,7 @@ pub(super) fn keep(
                 .collect::<Vec<u8>>()
         });
         step.prepare_cached(
-            "INSERT OR REPLACE INTO vectors (n, model, vector) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM items WHERE n = ?1)",
+            "INSERT OR REPLACE INTO vectors (n, model, vector) SELECT n, ?2, ?3 FROM items WHERE n = ?1",
         )?
         .execute(params![n, id, blob])?;
     }

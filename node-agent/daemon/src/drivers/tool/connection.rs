@@ -1,0 +1,152 @@
+//! Connecting to a server: over HTTP by the outbound rule, or over the pipes of a process that a starter
+//! gives.
+
+use std::{sync::Arc, time::Duration};
+
+use aion_abi::{code::Code, problem::Problem};
+use rmcp::{
+    ClientHandler, RoleClient, ServiceExt,
+    model::{ClientConfig, Implementation},
+    service::{ClientCacheConfig, Peer, RunningService},
+    transport::{
+        StreamableHttpClientTransport, async_rw::AsyncRwTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use tokio::net::unix::pipe;
+
+use super::{
+    StdioCommand, StdioServers, ToolServer, Transport,
+    failure::{not_connected, unreachable},
+};
+use crate::drivers::{outbound::Outbound, secrets::Secrets};
+
+/// The largest message of a server, in bytes.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// How much of an error that is no message is read.
+const MAX_ERROR: usize = 4 * 1024;
+/// How long a server may take to say what it is; one that is a process starts meanwhile.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a listing is used where the server gives no time of its own. It is dropped at once when the
+/// server says that its list has changed.
+const LISTING_KEPT: Duration = Duration::from_secs(60);
+
+/// What connecting needs.
+pub(super) struct Connector {
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) stdio: Arc<dyn StdioServers>,
+}
+
+/// An open connection. Dropping it closes it, and ends the process behind it.
+pub(super) struct Connection {
+    service: RunningService<RoleClient, Client>,
+    _process: Option<Box<dyn Send + Sync>>,
+}
+
+impl Connection {
+    pub(super) fn peer(&self) -> Peer<RoleClient> {
+        self.service.peer().clone()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.service.is_closed() || self.service.peer().is_transport_closed()
+    }
+}
+
+/// What we are to a server: a client that can do nothing for it.
+struct Client;
+
+impl ClientHandler for Client {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
+        info
+    }
+}
+
+impl Connector {
+    pub(super) async fn connect(&self, server: &ToolServer) -> Result<Connection, Problem> {
+        let connecting = async {
+            match &server.transport {
+                Transport::Http(endpoint) => self.over_http(server, endpoint).await,
+                Transport::Stdio(command) => self.over_stdio(server, command).await,
+            }
+        };
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| {
+                Err(unreachable(
+                    &server.name,
+                    &format!(
+                        "it did not say what it is within {} s",
+                        CONNECT_TIMEOUT.as_secs()
+                    ),
+                ))
+            })?;
+        let kept = ClientCacheConfig::default()
+            .with_default_ttl(LISTING_KEPT)
+            .with_serve_stale_on_error(false);
+        connection
+            .service
+            .peer()
+            .set_response_cache_config(kept)
+            .await;
+        Ok(connection)
+    }
+
+    async fn over_http(
+        &self,
+        server: &ToolServer,
+        endpoint: &crate::drivers::outbound::Endpoint,
+    ) -> Result<Connection, Problem> {
+        let (client, url) = self.outbound.client(endpoint)?;
+        let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+        config.max_sse_event_size = MAX_MESSAGE;
+        config.max_json_response_size = MAX_MESSAGE;
+        config.max_error_response_size = MAX_ERROR;
+        config.max_concurrent_requests = usize::try_from(server.max_concurrent).unwrap_or(1);
+        if let Some(reference) = &endpoint.secret {
+            let secret = self.secrets.read(&endpoint.tenant, reference).await?;
+            config = config.auth_header(secret.expose());
+        }
+        let transport = StreamableHttpClientTransport::with_client(client, config);
+        let service = Client
+            .serve(transport)
+            .await
+            .map_err(|error| not_connected(&server.name, &error))?;
+        Ok(Connection {
+            service,
+            _process: None,
+        })
+    }
+
+    async fn over_stdio(
+        &self,
+        server: &ToolServer,
+        command: &StdioCommand,
+    ) -> Result<Connection, Problem> {
+        let process = self.stdio.start(server, command).await?;
+        let no_pipe = |error: std::io::Error| {
+            Problem::new(
+                Code::Internal,
+                format!(
+                    "tool {}: its process cannot be spoken to: {error}",
+                    server.name
+                ),
+            )
+        };
+        let write = pipe::Sender::from_owned_fd(process.stdin).map_err(no_pipe)?;
+        let read = pipe::Receiver::from_owned_fd(process.stdout).map_err(no_pipe)?;
+        let transport = AsyncRwTransport::<RoleClient, _, _>::new(read, write)
+            .with_max_line_length(MAX_MESSAGE);
+        let service = Client
+            .serve(transport)
+            .await
+            .map_err(|error| not_connected(&server.name, &error))?;
+        Ok(Connection {
+            service,
+            _process: Some(process.guard),
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! The connections that are open: one a server, made when first needed, made again with growing pauses
+//! when it breaks, closed when nobody uses it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aion_abi::problem::Problem;
+use rmcp::{RoleClient, service::Peer};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Semaphore},
+    time::Instant,
+};
+
+use super::{
+    ToolServer,
+    connection::{Connection, Connector},
+};
+
+/// A connection that was not used for so long is closed.
+const IDLE: Duration = Duration::from_secs(300);
+/// One that broke earlier than this after it was made counts as one that could not be made.
+const SHORT_LIVED: Duration = Duration::from_secs(5);
+/// The first pause after a failure; it doubles with each, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+pub(super) struct Connections {
+    connector: Connector,
+    entries: Mutex<HashMap<ToolServer, Arc<Entry>>>,
+    idle: Duration,
+    first_pause: Duration,
+}
+
+/// A server and its connection.
+pub(super) struct Entry {
+    server: ToolServer,
+    /// Calls that may be under way.
+    pub(super) places: Semaphore,
+    state: AsyncMutex<State>,
+    used: Mutex<Instant>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<(Connection, Instant)>,
+    failures: u32,
+    /// Until when it is left alone, and why.
+    resting: Option<(Instant, Problem)>,
+}
+
+impl Connections {
+    pub(super) fn new(connector: Connector) -> Arc<Self> {
+        Self::with_times(connector, IDLE, FIRST_PAUSE)
+    }
+
+    pub(super) fn with_times(
+        connector: Connector,
+        idle: Duration,
+        first_pause: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            connector,
+            entries: Mutex::default(),
+            idle,
+            first_pause,
+        })
+    }
+
+    pub(super) fn entry(self: &Arc<Self>, server: &ToolServer) -> Arc<Entry> {
+        let mut entries = lock(&self.entries);
+        if let Some(entry) = entries.get(server) {
+            return entry.clone();
+        }
+        if entries.is_empty() {
+            self.sweep_while_any();
+        }
+        let places = usize::try_from(server.max_concurrent)
+            .unwrap_or(1)
+            .clamp(1, Semaphore::MAX_PERMITS);
+        let entry = Arc::new(Entry {
+            server: server.clone(),
+            places: Semaphore::new(places),
+            state: AsyncMutex::default(),
+            used: Mutex::new(Instant::now()),
+        });
+        entries.insert(server.clone(), entry.clone());
+        entry
+    }
+
+    /// The other end, connecting where needed. Callers that come meanwhile wait for the same connection.
+    pub(super) async fn peer(&self, entry: &Entry) -> Result<Peer<RoleClient>, Problem> {
+        *lock(&entry.used) = Instant::now();
+        let mut state = entry.state.lock().await;
+        if let Some((open, since)) = &state.open {
+            if !open.is_closed() {
+                return Ok(open.peer());
+            }
+            if since.elapsed() < SHORT_LIVED {
+                let problem = super::failure::unreachable(
+                    &entry.server.name,
+                    "it ended soon after it was started",
+                );
+                self.rest(&mut state, problem);
+            }
+            state.open = None;
+        }
+        if let Some((until, problem)) = &state.resting {
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                return Err(problem.clone().retry_after_ms(left.max(1)));
+            }
+        }
+        match self.connector.connect(&entry.server).await {
+            Ok(connection) => {
+                let peer = connection.peer();
+                state.open = Some((connection, Instant::now()));
+                state.resting = None;
+                Ok(peer)
+            }
+            Err(problem) => {
+                self.rest(&mut state, problem.clone());
+                Err(problem)
+            }
+        }
+    }
+
+    /// A request went through: what failed before counts no more.
+    pub(super) async fn note_good(&self, entry: &Entry) {
+        entry.state.lock().await.failures = 0;
+    }
+
+    /// The connection is of no more use.
+    pub(super) async fn drop_connection(&self, entry: &Entry) {
+        entry.state.lock().await.open = None;
+    }
+
+    fn rest(&self, state: &mut State, problem: Problem) {
+        let bound = self
+            .first_pause
+            .saturating_mul(2_u32.saturating_pow(state.failures))
+            .min(LAST_PAUSE);
+        // At least half of it: a server that is down is not asked at once by the next caller.
+        let pause = bound.mul_f64(0.5 + fastrand::f64() / 2.0);
+        state.failures = state.failures.saturating_add(1);
+        state.resting = Some((Instant::now() + pause, problem));
+    }
+
+    /// One task closes what is idle; it ends with the last entry.
+    fn sweep_while_any(self: &Arc<Self>) {
+        let connections = Arc::downgrade(self);
+        let pause = self.idle / 2;
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(connections) = connections.upgrade() else {
+                    return;
+                };
+                let mut entries = lock(&connections.entries);
+                entries.retain(|_, entry| {
+                    Arc::strong_count(entry) > 1 || lock(&entry.used).elapsed() < connections.idle
+                });
+                if entries.is_empty() {
+                    return;
+                }
+            }
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        lock(&self.entries).len()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
