@@ -164,6 +164,60 @@ async fn what_was_forgotten_is_on_no_file() {
     }
 }
 
+/// Words that share all but their ends, so that the index keeps them whole to tell its pages apart.
+#[tokio::test]
+async fn a_forgotten_word_is_no_signpost_of_the_index_either() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path());
+    let agent = pool("me", None);
+    let word = |n: u32| format!("hunter{n:05}");
+    let say = |n: u32| {
+        item(
+            &n.to_string(),
+            &(0..40).map(|m| word(n * 40 + m) + " ").collect::<String>(),
+        )
+    };
+    memory
+        .remember(&agent, batch((0..200).map(say)))
+        .await
+        .unwrap();
+    let seen = || -> HashSet<Vec<u8>> {
+        let bytes = fs::read(home.path().join("me/personal~u1/items.db")).unwrap();
+        let words = bytes
+            .windows(word(0).len())
+            .filter(|window| window.starts_with(b"hunter"));
+        words.map(<[u8]>::to_vec).collect()
+    };
+    // From one end to the other, so that every page once begins with a word that goes.
+    for from in (0..200).step_by(10) {
+        let ids = (from..from + 9).map(|n: u32| n.to_string()).collect();
+        memory
+            .forget(&agent, ForgetRequest::Ids { ids })
+            .await
+            .unwrap();
+        let seen = seen();
+        let left = (from * 40..(from + 9) * 40)
+            .map(word)
+            .find(|word| seen.contains(word.as_bytes()));
+        assert_eq!(left, None);
+    }
+    assert_eq!(
+        ids(&memory, &agent, query(&word(199 * 40 + 7))).await,
+        ["199"]
+    );
+    memory
+        .forget(
+            &agent,
+            ForgetRequest::Collection {
+                collection: String::new(),
+                attributes: Default::default(),
+            },
+        )
+        .await
+        .unwrap();
+    assert!(seen().is_empty());
+}
+
 #[tokio::test]
 async fn what_a_replaced_item_said_is_gone_with_the_next_forgetting() {
     let home = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 
 use std::{path::Path, sync::Arc, time::Instant};
 
-use aion_abi::syscall::memory::RecallRequest;
+use aion_abi::syscall::memory::{ForgetRequest, RecallRequest};
 use rusqlite::Connection;
 
 use super::{
@@ -81,6 +81,17 @@ async fn recall_at_size() {
                 times.push(start.elapsed().as_secs_f64() * 1000.0);
             }
             told(&format!("lexical, {size}, {what}"), times);
+        }
+        for n in 0..5 {
+            let start = Instant::now();
+            let one = ForgetRequest::Ids {
+                ids: vec![(n * 7).to_string()],
+            };
+            memory.forget(&pool, one).await.unwrap();
+            println!(
+                "forgetting 1 of {size} {:>40.2} ms",
+                start.elapsed().as_secs_f64() * 1000.0
+            );
         }
         drop(memory);
         with_vectors(

@@ -15,6 +15,7 @@ mod recall;
 mod remember;
 mod schema;
 mod scrub;
+mod separators;
 mod vectors;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{
 
 use rusqlite::Connection;
 
-use super::{super::failure::MemoryError, fault::Fault, place::Place, schema};
+use super::{super::failure::MemoryError, fault::Fault, place::Place, schema, separators};
 
 /// Reading connections that are kept while nobody reads.
 const KEPT_READERS: usize = 2;
@@ -74,6 +74,11 @@ impl OpenPool {
         writer.execute("UPDATE totals SET unscrubbed = 0", [])?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         Ok(())
+    }
+
+    /// Sees to it that no forgotten word is left in the structure of the index.
+    pub(super) fn renew_separators(&self) -> Result<(), Fault> {
+        separators::renew(&mut lock(&self.writer))
     }
 
     /// Writes the log back into the database, cuts it to nothing and closes the database.

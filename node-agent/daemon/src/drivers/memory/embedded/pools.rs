@@ -120,19 +120,8 @@ impl Slot {
         &self,
         work: impl FnOnce(&OpenPool) -> Result<T, Fault>,
     ) -> Result<T, MemoryError> {
-        loop {
-            {
-                let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-                if let Some(pool) = &*gate {
-                    *lock(&self.used) = Instant::now();
-                    let done = work(pool).map_err(|fault| fault.told(&self.place));
-                    *lock(&self.used) = Instant::now();
-                    return done;
-                }
-            }
-            let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-            self.open_in(&mut gate)?;
-        }
+        self.run(true, work)?
+            .ok_or_else(|| MemoryError::Busy(self.place.pool.clone()))
     }
 
     /// The same on a pool that is there; nothing where it is not.
@@ -140,10 +129,30 @@ impl Slot {
         &self,
         work: impl FnOnce(&OpenPool) -> Result<T, Fault>,
     ) -> Result<Option<T>, MemoryError> {
-        if !self.is_open() && !self.place.exists() {
-            return Ok(None);
+        self.run(false, work)
+    }
+
+    fn run<T>(
+        &self,
+        make: bool,
+        work: impl FnOnce(&OpenPool) -> Result<T, Fault>,
+    ) -> Result<Option<T>, MemoryError> {
+        loop {
+            {
+                let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(pool) = &*gate {
+                    *lock(&self.used) = Instant::now();
+                    let done = work(pool).map_err(|fault| fault.told(&self.place));
+                    *lock(&self.used) = Instant::now();
+                    return done.map(Some);
+                }
+            }
+            let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            if gate.is_none() && !make && !self.place.exists() {
+                return Ok(None);
+            }
+            self.open_in(&mut gate)?;
         }
-        self.with(work).map(Some)
     }
 
     /// Waits for whoever is at the pool, runs `work`, which erases items, and sees to it that no trace of
@@ -204,6 +213,7 @@ impl Slot {
         if !pool.is_unscrubbed()? {
             return Ok(pool);
         }
+        pool.renew_separators()?;
         pool.close()?;
         scrub::scrub(&self.place.database)
             .map_err(|error| Fault::Known(told_io(&self.place, &error)))?;
