@@ -21,6 +21,8 @@ mod conformance;
 mod fake;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod race_tests;
 
 use aion_abi::{
     problem::Problem,

@@ -25,6 +25,8 @@ mod fake;
 mod openai_tests;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod stream_tests;
 
 use std::time::Duration;
 

@@ -50,3 +50,77 @@ impl Secrets for ClusterSecrets {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::{
+        Json, Router, extract::Path, http::StatusCode, response::IntoResponse, routing::get,
+    };
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn secrets() -> ClusterSecrets {
+        let app = Router::new().route(
+            "/api/v1/namespaces/{namespace}/secrets/{name}",
+            get(|Path((namespace, name)): Path<(String, String)>| async move {
+                match (namespace.as_str(), name.as_str()) {
+                    // `hunter2` and a line end.
+                    ("team", "openai") => Json(json!({
+                        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {"key": "aHVudGVyMgo="}
+                    }))
+                    .into_response(),
+                    ("team", "forbidden") => (
+                        StatusCode::FORBIDDEN,
+                        Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "message": "not yours", "code": 403})),
+                    )
+                        .into_response(),
+                    _ => (
+                        StatusCode::NOT_FOUND,
+                        Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "message": "none", "code": 404})),
+                    )
+                        .into_response(),
+                }
+            }),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        ClusterSecrets::new(Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_by_name_in_its_own_namespace() {
+        let secrets = secrets().await;
+        let wanted = |secret: &str, key: &str| SecretRef {
+            secret: secret.into(),
+            key: key.into(),
+        };
+        assert_eq!(
+            secrets
+                .read("team", &wanted("openai", "key"))
+                .await
+                .unwrap()
+                .expose(),
+            "hunter2"
+        );
+        for (tenant, secret, key) in [
+            ("team", "openai", "none"),
+            ("team", "none", "key"),
+            ("other", "openai", "key"),
+        ] {
+            let error = secrets
+                .read(tenant, &wanted(secret, key))
+                .await
+                .unwrap_err();
+            assert!(matches!(error, SecretError::Missing(_)), "{error}");
+        }
+        let error = secrets
+            .read("team", &wanted("forbidden", "key"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, SecretError::Unreadable { .. }), "{error}");
+    }
+}

@@ -26,7 +26,7 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How much of an error that is no message is read.
 const MAX_ERROR: usize = 4 * 1024;
 /// How long a server may take to say what it is; one that is a process starts meanwhile.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a listing is used where the server gives no time of its own. It is dropped at once when the
 /// server says that its list has changed.
 const LISTING_KEPT: Duration = Duration::from_secs(60);

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     ToolServer,
     connection::{Connection, Connector},
+    failure::unreachable,
 };
 
 /// A connection that was not used for so long is closed.
@@ -90,19 +91,37 @@ impl Connections {
         entry
     }
 
-    /// The other end, connecting where needed. Callers that come meanwhile wait for the same connection.
-    pub(super) async fn peer(&self, entry: &Entry) -> Result<Peer<RoleClient>, Problem> {
+    /// The other end, connecting where needed. Callers that come meanwhile wait for the same connection;
+    /// one that gives up does not stop it, since a server that is slow to start would never be there.
+    pub(super) async fn peer(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+    ) -> Result<Peer<RoleClient>, Problem> {
         *lock(&entry.used) = Instant::now();
+        if let Some((open, _)) = &entry.state.lock().await.open
+            && !open.is_closed()
+        {
+            return Ok(open.peer());
+        }
+        let (connections, wanted) = (self.clone(), entry.clone());
+        let connecting = tokio::spawn(async move { connections.connected(&wanted).await });
+        connecting.await.unwrap_or_else(|error| {
+            tracing::error!(%error, tool = entry.server.name, "connecting broke off");
+            Err(unreachable(
+                &entry.server.name,
+                "connecting broke off inside the node",
+            ))
+        })
+    }
+
+    async fn connected(&self, entry: &Entry) -> Result<Peer<RoleClient>, Problem> {
         let mut state = entry.state.lock().await;
         if let Some((open, since)) = &state.open {
             if !open.is_closed() {
                 return Ok(open.peer());
             }
             if since.elapsed() < SHORT_LIVED {
-                let problem = super::failure::unreachable(
-                    &entry.server.name,
-                    "it ended soon after it was started",
-                );
+                let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 self.rest(&mut state, problem);
             }
             state.open = None;

@@ -19,6 +19,8 @@ mod fake;
 #[cfg(test)]
 mod mcp_tests;
 #[cfg(test)]
+mod reconnect_tests;
+#[cfg(test)]
 mod test_server;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Text to vectors, by an OpenAI-compatible `/embeddings` endpoint. Knows nothing of pools.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 pub(crate) mod fake;
 mod http;
 mod paused;

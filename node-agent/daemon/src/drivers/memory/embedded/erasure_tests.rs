@@ -1,10 +1,11 @@
 //! What was forgotten or erased is on no file: the raw bytes of the store are searched for it.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{collections::HashSet, fs, sync::Arc};
 
 use aion_abi::syscall::memory::{ForgetRequest, Item};
 
+use super::marks::{Mark, marked, open, raw};
 use super::{
     super::{
         MemoryConfig, MemoryDriver, Pool,
@@ -13,74 +14,6 @@ use super::{
     },
     EmbeddedMemory,
 };
-
-fn open(home: &Path) -> EmbeddedMemory {
-    EmbeddedMemory::open(
-        home,
-        MemoryConfig::shipped().unwrap(),
-        Arc::new(FakeEmbedder::default()),
-    )
-    .unwrap()
-}
-
-/// In the middle of every mark.
-const TAG: &str = "qzvk";
-const TAIL: usize = 13;
-
-/// What follows the tag, wherever it occurs in a file below.
-struct Seen(HashSet<Vec<u8>>);
-
-fn raw(folder: &Path) -> Seen {
-    let mut seen = HashSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            seen.extend(raw(&path).0);
-            continue;
-        }
-        let bytes = fs::read(path).unwrap().to_ascii_lowercase();
-        let tagged = bytes
-            .windows(TAG.len() + TAIL)
-            .filter(|window| window.starts_with(TAG.as_bytes()));
-        seen.extend(tagged.map(|window| window[TAG.len()..].to_vec()));
-    }
-    Seen(seen)
-}
-
-/// A word that occurs nowhere else. The index keeps of it what it does not share with its neighbour, so it
-/// is told by its end, after a tag that makes it quick to search for.
-struct Mark(String);
-
-impl Mark {
-    fn new(random: &mut fastrand::Rng) -> Self {
-        Self(format!(
-            "{:08x}{TAG}{:012x}7",
-            random.u32(..),
-            random.u64(..1 << 48)
-        ))
-    }
-
-    fn is_in(&self, seen: &Seen) -> bool {
-        seen.0.contains(&self.0.as_bytes()[self.0.len() - TAIL..])
-    }
-}
-
-/// Marks of an item: in its text, in capitals in its text, in its id, its attribute and its collection.
-fn marked(random: &mut fastrand::Rng) -> (Item, Vec<Mark>) {
-    let marks: Vec<Mark> = (0..5).map(|_| Mark::new(random)).collect();
-    let filler: String = (0..random.usize(0..600))
-        .map(|n| if n % 7 == 0 { ' ' } else { 'e' })
-        .collect();
-    let text = format!(
-        "{filler} {} and {} {filler}",
-        marks[0].0,
-        marks[1].0.to_uppercase()
-    );
-    let mut item = item(&marks[2].0, &text);
-    item.attributes.insert("mark".into(), marks[3].0.clone());
-    item.collection = marks[4].0.clone();
-    (item, marks)
-}
 
 /// Stores many, forgets some in between, and looks at the disk while the store is open.
 async fn no_trace_after_forgetting(seed: u64) {
@@ -155,6 +88,15 @@ async fn no_trace_after_forgetting(seed: u64) {
             [item.id.clone().unwrap()]
         );
     }
+    drop(memory);
+    let store = rusqlite::Connection::open(home.path().join("me/personal~u1/items.db")).unwrap();
+    let sound: String = store
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    store
+        .execute("INSERT INTO words (words) VALUES ('integrity-check')", [])
+        .unwrap();
 }
 
 #[tokio::test]
@@ -310,75 +252,4 @@ async fn an_erased_pool_leaves_no_file_and_others_stay() {
     assert!(!home.path().join("me").exists());
     let seen = raw(home.path());
     assert!(!mine.is_in(&seen) && theirs.is_in(&seen));
-}
-
-#[tokio::test]
-async fn a_forgetting_that_a_crash_cut_short_is_finished_when_the_pool_is_opened() {
-    let home = tempfile::tempdir().unwrap();
-    let agent = pool("me", None);
-    // What remembering and forgetting commit, and nothing of what forgetting does then.
-    let place = super::place::Place::new(home.path(), &agent.id).unwrap();
-    place.make().unwrap();
-    let mut writer = super::schema::open_writer(&place).unwrap();
-    let mut random = fastrand::Rng::with_seed(11);
-    let (mut held, mut gone) = (Vec::new(), Vec::new());
-    for _ in 0..12 {
-        let new: Vec<_> = (0..100).map(|_| marked(&mut random)).collect();
-        let items = new.iter().map(|(item, _)| item.clone()).collect();
-        let batch = super::remember::Batch::new(&agent, u64::MAX, 1, items);
-        super::remember::remember(&mut writer, &batch).unwrap();
-        held.extend(new);
-        random.shuffle(&mut held);
-        let out = held.split_off(held.len() - 70);
-        let ids = out
-            .iter()
-            .map(|(item, _)| item.id.clone().unwrap())
-            .collect();
-        super::forget::forget(&mut writer, "", &ForgetRequest::Ids { ids }).unwrap();
-        gone.extend(out);
-    }
-    drop(writer);
-    let left = |seen: &Seen| {
-        gone.iter()
-            .flat_map(|(_, marks)| marks)
-            .filter(|mark| mark.is_in(seen))
-            .count()
-    };
-    assert!(
-        left(&raw(home.path())) > 0,
-        "copies stay where entries moved away, or scrubbing were not needed"
-    );
-    let memory = open(home.path());
-    assert_eq!(ids_of(&memory, &agent).await, 100);
-    assert_eq!(left(&raw(home.path())), 0);
-}
-
-async fn ids_of(memory: &EmbeddedMemory, agent: &Pool) -> usize {
-    ids(
-        memory,
-        agent,
-        aion_abi::syscall::memory::RecallRequest {
-            k: 100,
-            ..query("")
-        },
-    )
-    .await
-    .len()
-}
-
-#[tokio::test]
-async fn an_erasure_that_a_crash_cut_short_is_finished_at_the_next_start() {
-    let home = tempfile::tempdir().unwrap();
-    let memory = open(home.path());
-    let mark = Mark::new(&mut fastrand::Rng::with_seed(10));
-    memory
-        .remember(&pool("me", None), batch([item("1", &mark.0)]))
-        .await
-        .unwrap();
-    drop(memory);
-    let tenant = home.path().join("me");
-    fs::rename(tenant.join("personal~u1"), tenant.join(".erasing-1")).unwrap();
-    assert!(mark.is_in(&raw(home.path())));
-    drop(open(home.path()));
-    assert!(!mark.is_in(&raw(home.path())));
 }

@@ -103,6 +103,19 @@ async fn a_pool_that_nobody_uses_is_closed_and_opens_again() {
 }
 
 #[tokio::test]
+async fn a_store_may_lie_behind_a_link() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real", home.path().join("alias")).unwrap();
+    let memory = open(&home.path().join("alias"), shipped());
+    memory
+        .remember(&pool("me", None), batch([item("1", "an apple")]))
+        .await
+        .unwrap();
+    assert_eq!(ids(&memory, &pool("me", None), query("apple")).await, ["1"]);
+}
+
+#[tokio::test]
 async fn no_more_pools_are_open_than_may_be() {
     let home = tempfile::tempdir().unwrap();
     let memory = open(

@@ -16,8 +16,11 @@ mod remember;
 mod schema;
 mod scrub;
 mod separators;
+mod sweeping;
 mod vectors;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod erasure_tests;
 #[cfg(test)]
@@ -27,14 +30,13 @@ mod hybrid_tests;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
+mod marks;
+#[cfg(test)]
 mod measure;
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -76,8 +78,8 @@ struct Store {
 }
 
 impl EmbeddedMemory {
-    /// Opens the store under `root`, making the folder where it is missing and finishing erasures that a
-    /// crash cut short. Blocks on the disk; no pool is opened.
+    /// Opens the store under `root`, made where it is missing, and finishes erasures that a crash cut
+    /// short. Blocks on the disk; opens no pool.
     ///
     /// # Errors
     /// `internal` or `storage-full` where the folder cannot be made or read.
@@ -160,28 +162,6 @@ impl EmbeddedMemory {
             }
             error.into()
         })
-    }
-
-    /// One task closes idle pools; it ends with the last open one.
-    fn keep_sweeping(&self) {
-        if self.0.pools.open_count() == 0 || self.0.sweeping.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let store = Arc::downgrade(&self.0);
-        let pause = self.0.config.idle / 2;
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(pause).await;
-                let Some(store) = store.upgrade() else { return };
-                let sweeper = store.clone();
-                // Closing writes the log back, so it blocks.
-                let left = tokio::task::spawn_blocking(move || sweeper.pools.close_idle()).await;
-                if !matches!(left, Ok(1..)) {
-                    store.sweeping.store(false, Ordering::Release);
-                    return;
-                }
-            }
-        });
     }
 }
 

@@ -95,8 +95,9 @@ impl Place {
     }
 }
 
-/// Makes the store's folder, and removes what an erasure that a crash cut short left behind.
-pub(super) fn prepare(root: &Path) -> io::Result<()> {
+/// Makes the store's folder, and removes what an erasure that a crash cut short left behind. Answers the
+/// folder's path without links.
+pub(super) fn prepare(root: &Path) -> io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(root)?;
     for tenant in fs::read_dir(root)? {
         let tenant = tenant?;
@@ -114,7 +115,7 @@ pub(super) fn prepare(root: &Path) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    fs::canonicalize(root)
 }
 
 /// `a-z`, `0-9` and `-` stand for themselves, every other byte is `_` and two digits: no two names are

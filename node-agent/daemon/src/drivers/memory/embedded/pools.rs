@@ -39,7 +39,8 @@ pub(super) struct Slot {
 
 impl Pools {
     pub(super) fn open(root: PathBuf, most: usize, idle: Duration) -> Result<Self, MemoryError> {
-        place::prepare(&root).map_err(|error| match error.kind() {
+        // Without links: SQLite is told to follow none.
+        let root = place::prepare(&root).map_err(|error| match error.kind() {
             std::io::ErrorKind::StorageFull => MemoryError::Full("store".into()),
             _ => MemoryError::Unusable {
                 pool: "store".into(),

@@ -1,0 +1,205 @@
+//! What every embedder must do; run on the fake and on the real one.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{EmbedError, Embedder, Embedding, HttpEmbedder, fake::FakeEmbedder};
+use crate::drivers::{
+    outbound::{Endpoint, Outbound, Place, Rule},
+    secrets::{HeldSecrets, SecretRef},
+};
+
+/// `away` switches the endpoint off; a text with `poison` is refused.
+async fn conforms(embedder: &dyn Embedder, embedding: &Embedding, away: impl Fn(bool)) {
+    let texts = [
+        "a dog barks".to_owned(),
+        "a cat sleeps".to_owned(),
+        "a dog barks".to_owned(),
+    ];
+    let vectors = embedder.embed(embedding, &texts).await.unwrap();
+    assert_eq!(vectors.len(), 3);
+    for vector in &vectors {
+        assert_eq!(vector.len(), vectors[0].len());
+        let length: f32 = vector.iter().map(|part| part * part).sum();
+        assert!((length - 1.0).abs() < 1e-4, "{length}");
+    }
+    assert_eq!(vectors[0], vectors[2]);
+    assert_ne!(vectors[0], vectors[1], "in the order of the texts");
+    let refused = embedder
+        .embed(embedding, &["good".to_owned(), "poison".to_owned()])
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, EmbedError::Refused(_)), "{refused:?}");
+    away(true);
+    let error = embedder.embed(embedding, &texts).await.unwrap_err();
+    assert!(matches!(error, EmbedError::Away(_)), "{error:?}");
+    away(false);
+    assert_eq!(embedder.embed(embedding, &texts).await.unwrap(), vectors);
+}
+
+#[derive(Default)]
+struct Shared {
+    away: AtomicBool,
+    keys: Mutex<Vec<String>>,
+}
+
+/// Lengths of the text's words, not of length one, and answered in the wrong order.
+async fn embeddings(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let key = headers
+        .get("authorization")
+        .and_then(|key| key.to_str().ok())
+        .unwrap_or_default();
+    shared.keys.lock().unwrap().push(key.to_owned());
+    if shared.away.load(Ordering::Acquire) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "loading for sk-hunter2").into_response();
+    }
+    assert_eq!(body["encoding_format"], "float");
+    let texts: Vec<&str> = body["input"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    if texts.iter().any(|text| text.contains("poison")) {
+        return (
+            StatusCode::BAD_REQUEST,
+            Json(json!({"error": {"message": "too long"}})),
+        )
+            .into_response();
+    }
+    let mut data: Vec<Value> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let mut lengths = text.split(' ').map(str::len).chain([0, 0, 0]);
+        let embedding: Vec<usize> = (0..3).map(|_| lengths.next().unwrap()).collect();
+        data.push(json!({"object": "embedding", "index": index, "embedding": embedding}));
+    }
+    data.reverse();
+    match body["model"].as_str().unwrap() {
+        "none" => Json(json!({"data": []})).into_response(),
+        "odd" => Json(json!({"data": [{"index": 0, "embedding": [0.0, 0.0]}]})).into_response(),
+        "text" => "no json".into_response(),
+        _ => Json(json!({"data": data, "usage": {"prompt_tokens": 1}})).into_response(),
+    }
+}
+
+async fn server() -> (Embedding, Arc<Shared>) {
+    let shared = Arc::<Shared>::default();
+    let app = Router::new()
+        .route("/v1/embeddings", post(embeddings))
+        .with_state(shared.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint {
+        name: "local".into(),
+        tenant: "me".into(),
+        url: format!("http://{}/v1/", listener.local_addr().unwrap()),
+        secret: Some(SecretRef {
+            secret: "openai".into(),
+            key: "key".into(),
+        }),
+        trusted: false,
+    };
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (
+        Embedding {
+            endpoint,
+            model: "minilm".into(),
+        },
+        shared,
+    )
+}
+
+fn http(offline: bool, place: Place) -> HttpEmbedder {
+    let outbound = Outbound::new(Rule {
+        offline,
+        place,
+        node_addresses: vec![],
+    });
+    let secrets = HeldSecrets([("me/openai/key".to_owned(), "sk-hunter2".to_owned())].into());
+    HttpEmbedder::new(Arc::new(outbound), Arc::new(secrets))
+}
+
+#[tokio::test]
+async fn the_fake_conforms() {
+    let (embedding, _) = server().await;
+    let embedder = FakeEmbedder::default();
+    *embedder.refused.lock().unwrap() = Some("poison".into());
+    conforms(&embedder, &embedding, |away| {
+        embedder.away.store(away, Ordering::Release)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn openai_compatible_endpoints_conform() {
+    let (embedding, shared) = server().await;
+    conforms(&http(false, Place::Standalone), &embedding, |away| {
+        shared.away.store(away, Ordering::Release)
+    })
+    .await;
+    assert!(
+        shared
+            .keys
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|key| key == "Bearer sk-hunter2")
+    );
+}
+
+#[tokio::test]
+async fn answers_that_make_no_vectors_and_endpoints_that_may_not_be_dialled_are_away() {
+    let (embedding, shared) = server().await;
+    let texts = ["a dog".to_owned()];
+    for model in ["none", "odd", "text"] {
+        let odd = Embedding {
+            model: model.into(),
+            ..embedding.clone()
+        };
+        let error = http(false, Place::Standalone)
+            .embed(&odd, &texts)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, EmbedError::Away(_)), "{model}: {error:?}");
+    }
+    shared.away.store(true, Ordering::Release);
+    let error = http(false, Place::Standalone)
+        .embed(&embedding, &texts)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("503") && !error.contains("hunter2"),
+        "{error}"
+    );
+    let error = http(false, Place::Cluster)
+        .embed(&embedding, &texts)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("loopback"), "{error}");
+    let mut far = embedding;
+    far.endpoint.url = "https://api.example.org/v1".into();
+    let error = http(true, Place::Standalone)
+        .embed(&far, &texts)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("OFFLINE_MODE"), "{error}");
+}
