@@ -20,7 +20,7 @@ where
     let run = move || {
         let folder = tempfile::tempdir().unwrap();
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNS) {
-            eprintln!("skipped: a full disk needs the right to mount: {error}");
+            aion_testkit::skip("right to mount", &error.to_string());
             return;
         }
         let none = None::<&str>;
@@ -42,7 +42,13 @@ where
         drop(runtime);
         nix::mount::umount2(folder.path(), nix::mount::MntFlags::MNT_DETACH).unwrap();
     };
-    if let Err(panic) = std::thread::spawn(run).join() {
+    // Named as the test is, for the summary of what was skipped.
+    let name = std::thread::current()
+        .name()
+        .unwrap_or("small disk")
+        .to_owned();
+    let thread = std::thread::Builder::new().name(name).spawn(run).unwrap();
+    if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
 }
