@@ -145,6 +145,8 @@ pub mod reason {
     pub const ERASED: &str = "Erased";
     /// A part was not erased; the message says where and why.
     pub const NOT_ERASED: &str = "NotErased";
+    /// The API server refused what was written.
+    pub const API_REFUSED: &str = "ApiRefused";
     /// The API server does not answer, or refuses for now.
     pub const API_UNAVAILABLE: &str = "ApiUnavailable";
 
@@ -207,6 +209,7 @@ pub mod reason {
         ERASING,
         ERASED,
         NOT_ERASED,
+        API_REFUSED,
         API_UNAVAILABLE,
     ];
 }

@@ -83,6 +83,23 @@ pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
     }
 }
 
+/// The state that `node`'s condition Ready tells.
+#[must_use]
+pub fn told_state(node: &KernelNode) -> NodeState {
+    let conditions = node
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    match condition::find(conditions, READY) {
+        None => NodeState::NotReady("nobody has judged yet whether it is alive".into()),
+        Some(ready) if ready.status == "True" => NodeState::Ready,
+        Some(ready) if ready.reason == reason::NODE_GONE => NodeState::Gone,
+        Some(ready) if ready.reason == reason::NODE_OUT_OF_SERVICE => NodeState::OutOfService,
+        Some(ready) => NodeState::NotReady(ready.message.clone()),
+    }
+}
+
 /// What placement sees of `node`, on which `instances` are placed.
 #[must_use]
 pub fn node_view(node: &KernelNode, state: NodeState, instances: i32) -> NodeView {

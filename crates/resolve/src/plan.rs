@@ -16,6 +16,8 @@ pub struct Plan {
     pub retire: Vec<String>,
     /// Instances of an older revision that stay until the newer one is ready, by name.
     pub linger: Vec<String>,
+    /// Instances that are being deleted and whose node cannot drain them any more, since it is lost.
+    pub release: Vec<String>,
     /// Names that cannot be made yet, since an instance of that name is still being deleted.
     pub blocked: Vec<String>,
 }
@@ -66,6 +68,7 @@ pub fn plan(wanted: Vec<AgentInstance>, existing: &[AgentInstance], nodes: &[Nod
             plan.linger.push(name(instance));
         }
     }
+    plan.release = lost(existing, nodes);
     for instance in wanted {
         match existing
             .iter()
@@ -83,7 +86,7 @@ pub fn plan(wanted: Vec<AgentInstance>, existing: &[AgentInstance], nodes: &[Nod
 
 /// Every instance goes.
 #[must_use]
-pub fn retire_all(existing: &[AgentInstance]) -> Plan {
+pub fn retire_all(existing: &[AgentInstance], nodes: &[NodeView]) -> Plan {
     let alive = existing
         .iter()
         .filter(|instance| instance.metadata.deletion_timestamp.is_none());
@@ -91,6 +94,26 @@ pub fn retire_all(existing: &[AgentInstance]) -> Plan {
         retire: alive
             .filter_map(|instance| instance.metadata.name.clone())
             .collect(),
+        release: lost(existing, nodes),
         ..Plan::default()
     }
+}
+
+/// Names of instances that are being deleted on a node that is lost.
+pub(crate) fn lost(existing: &[AgentInstance], nodes: &[NodeView]) -> Vec<String> {
+    existing
+        .iter()
+        .filter(|instance| {
+            instance.metadata.deletion_timestamp.is_some() && is_lost(instance, nodes)
+        })
+        .filter_map(|instance| instance.metadata.name.clone())
+        .collect()
+}
+
+/// Whether it is certain that `instance` does not run: its node is lost, or nobody knows of such a node.
+fn is_lost(instance: &AgentInstance, nodes: &[NodeView]) -> bool {
+    nodes
+        .iter()
+        .find(|node| node.name == instance.spec.node_name)
+        .is_none_or(|node| node.state.is_lost())
 }

@@ -9,7 +9,7 @@ use crate::build::{build, needs};
 use crate::dereference::{Dereferenced, dereference};
 use crate::identity;
 use crate::place::{Placement, place};
-use crate::plan::{Plan, plan, retire_all};
+use crate::plan::{Plan, lost, plan, retire_all};
 use crate::universe::{Key, Universe};
 use crate::validate::{Judged, validate};
 
@@ -60,17 +60,30 @@ impl Resolved {
 
 /// Judges, places and builds.
 ///
-/// An agent that cannot be resolved keeps what runs of it, unless it is no longer allowed to.
+/// # Errors
+/// As [`prepare`].
+pub fn resolve(input: &Dereferenced) -> Result<Resolved, serde_json::Error> {
+    prepare(input, validate(input))
+}
+
+/// Places and builds what was judged.
+///
+/// An agent that cannot be resolved keeps what runs of it, unless it is no longer allowed to; one that is
+/// being deleted keeps nothing.
 ///
 /// # Errors
 /// When what was resolved cannot be hashed, which its types rule out.
-pub fn resolve(input: &Dereferenced) -> Result<Resolved, serde_json::Error> {
-    let judged = validate(input);
-    let Some(validated) = &judged.validated else {
-        let plan = if judged.must_stop {
-            retire_all(&input.instances)
+pub fn prepare(input: &Dereferenced, judged: Judged) -> Result<Resolved, serde_json::Error> {
+    let deleted = input.agent.metadata.deletion_timestamp.is_some();
+    let validated = judged.validated.as_ref().filter(|_| !deleted);
+    let Some(validated) = validated else {
+        let plan = if deleted || judged.must_stop {
+            retire_all(&input.instances, &input.nodes)
         } else {
-            Plan::default()
+            Plan {
+                release: lost(&input.instances, &input.nodes),
+                ..Plan::default()
+            }
         };
         return Ok(Resolved {
             judged,

@@ -201,8 +201,8 @@ fn references_that_are_not_there_are_named_with_what_to_do() {
             &agent("instructions: x, permissions: {files: [{mount: elsewhere}]}"),
         ],
         &[
-            "ResolvedRefs=False MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: name the folder in the node's configuration, under mounts",
-            "Stalled=True MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: name the folder in the node's configuration, under mounts",
+            "ResolvedRefs=False MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: aionctl mount add elsewhere FOLDER",
+            "Stalled=True MountNotMapped: spec.permissions.files[elsewhere]: the mount elsewhere is not mapped to a folder on this machine: aionctl mount add elsewhere FOLDER",
         ],
     );
 }

@@ -127,8 +127,8 @@ pub(super) fn mounts_are_mapped(
         let field = format!("spec.permissions.files[{}]", mount.name);
         let message = match input.setting {
             Setting::Standalone => format!(
-                "the mount {} is not mapped to a folder on this machine: name the folder in the node's configuration, under mounts",
-                mount.name
+                "the mount {name} is not mapped to a folder on this machine: aionctl mount add {name} FOLDER",
+                name = mount.name
             ),
             Setting::Cluster => format!(
                 "the mount {} is the volume {}, which no node has: map it on a node, or name another volume in the ClusterAgentPolicy",
