@@ -6,5 +6,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+mod clock;
+pub mod config;
+pub mod dispatch;
 pub mod drivers;
+mod files;
+pub mod instances;
 pub mod journal;
+pub mod machine;
+pub mod mounts;
+pub mod node;
+pub mod secret;
+pub mod server;
+pub mod shell;
+pub mod telemetry;
+pub mod turns;
+pub mod workers;
+
+pub use clock::Clock;
+pub use config::Config;
+pub use node::{Node, NodeError, Options};

@@ -1,0 +1,119 @@
+//! What belongs to one agent: uploads for its turns, its log.
+
+use std::sync::Arc;
+
+use aion_abi::{admin::Upload, problem::Problem};
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Query, State},
+    response::Response,
+};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{
+    Admin,
+    answer::{Refused, events},
+};
+
+/// Lines of a log that are shown where nobody says how many.
+const TAIL: usize = 200;
+/// Lines that are shown at most.
+const MAX_TAIL: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UploadQuery {
+    name: String,
+}
+
+pub(super) async fn upload(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    Query(query): Query<UploadQuery>,
+    body: Body,
+) -> Result<Json<Upload>, Refused> {
+    known(&admin, &namespace, &agent)?;
+    let content = body
+        .into_data_stream()
+        .map(|piece| piece.map_err(|error| error.to_string()));
+    let agent = format!("{namespace}/{agent}");
+    let uploads = admin.turns.uploads();
+    Ok(Json(
+        uploads.take(&agent, &query.name, Box::pin(content)).await?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    #[serde(default)]
+    follow: bool,
+    tail: Option<usize>,
+}
+
+pub(super) async fn logs(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    Query(query): Query<LogQuery>,
+) -> Result<Response, Refused> {
+    known(&admin, &namespace, &agent)?;
+    let tail = query.tail.unwrap_or(TAIL).min(MAX_TAIL);
+    let (logs, name) = (admin.logs.clone(), format!("{namespace}/{agent}"));
+    let read = tokio::task::spawn_blocking(move || logs.read(&name, tail)).await;
+    let (lines, to_come) = read
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(|error| Refused::internal(format!("the log cannot be read: {error}")))?;
+    let so_far = stream::iter(lines);
+    if !query.follow {
+        return Ok(events(so_far));
+    }
+    let follow = stream::unfold(to_come, |mut to_come| async {
+        loop {
+            match to_come.recv().await {
+                Ok(line) => return Some((line, to_come)),
+                // Who reads too slowly loses lines here, and finds them in the file.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Ok(events(so_far.chain(follow)))
+}
+
+/// Whether there is such an agent on this node.
+pub(super) fn known(admin: &Admin, namespace: &str, agent: &str) -> Result<(), Refused> {
+    let here = match &admin.folder {
+        Some(folder) => folder.get("Agent", namespace, agent).is_some(),
+        None => !admin.standings.of_agent(namespace, agent).is_empty(),
+    };
+    match here {
+        true => Ok(()),
+        false => Err(unknown(admin, namespace, agent).into()),
+    }
+}
+
+/// What to say of an agent that is not there, with those that are.
+fn unknown(admin: &Admin, namespace: &str, agent: &str) -> Problem {
+    let shown: String = agent.chars().take(100).collect();
+    let problem = Problem::new(
+        aion_abi::code::Code::NotFound,
+        format!("there is no agent {shown} in namespace {namespace} on this node"),
+    );
+    let mut names: Vec<String> = match &admin.folder {
+        Some(folder) => folder
+            .list("Agent", Some(namespace))
+            .iter()
+            .filter_map(|it| it["metadata"]["name"].as_str().map(str::to_owned))
+            .collect(),
+        None => Vec::new(),
+    };
+    names.truncate(10);
+    match names.is_empty() {
+        true => problem.remedy("apply its manifest: aionctl apply -f FILE"),
+        false => problem.remedy(format!("there are: {}", names.join(", "))),
+    }
+}

@@ -1,0 +1,136 @@
+//! Answers: JSON, problems, streams of events.
+
+use std::convert::Infallible;
+
+use aion_abi::{
+    code::Code,
+    problem::{self, Problem},
+};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::Stream;
+use serde::Serialize;
+
+use crate::{
+    instances::folder::FolderError,
+    mounts::MappingError,
+    turns::{AskError, UploadError},
+};
+
+/// What is answered where a request cannot be done.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Problem);
+
+impl Refused {
+    pub(super) fn not_found(what: impl Into<String>) -> Self {
+        Self(Problem::new(Code::NotFound, what))
+    }
+
+    pub(super) fn internal(why: impl Into<String>) -> Self {
+        Self(Problem::new(Code::Internal, why))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self.0)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(problem::MEDIA_TYPE),
+        );
+        response
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<AskError> for Refused {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Problem(problem) => Self(problem),
+            AskError::Upload(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for Refused {
+    fn from(error: UploadError) -> Self {
+        let (code, remedy) = match &error {
+            UploadError::Name(_) => (Code::BadRequest, "give the file a plain name"),
+            UploadError::TooLarge(_) => (Code::TooLarge, "map its folder as a mount instead"),
+            UploadError::Unknown(_) => (Code::NotFound, "upload the file again"),
+            UploadError::Twice(_) => (Code::BadRequest, "give the files different names"),
+            UploadError::Broken(_) => (Code::BadRequest, "upload the file again"),
+            UploadError::Io(io) if crate::journal::is_full(io) => (
+                Code::StorageFull,
+                "free space on the node's state directory",
+            ),
+            UploadError::Io(_) => (Code::Internal, "see the daemon's log"),
+        };
+        Self(Problem::new(code, error.to_string()).remedy(remedy))
+    }
+}
+
+impl From<MappingError> for Refused {
+    fn from(error: MappingError) -> Self {
+        let code = match &error {
+            MappingError::Name(_) | MappingError::Folder(_) => Code::BadRequest,
+            MappingError::Io { .. } => Code::Internal,
+        };
+        let remedy = match &error {
+            MappingError::Name(_) => "give the mount a plain name, such as notes",
+            MappingError::Folder(_) => "name a folder of your own, as an absolute path",
+            MappingError::Io { .. } => "see whether the file can be written, then try again",
+        };
+        Self(Problem::new(code, error.to_string()).remedy(remedy))
+    }
+}
+
+impl From<FolderError> for Refused {
+    fn from(error: FolderError) -> Self {
+        let code = match &error {
+            FolderError::Io { source, .. } if crate::journal::is_full(source) => Code::StorageFull,
+            FolderError::Io { .. } | FolderError::Form { .. } => Code::Internal,
+            FolderError::Shared { .. } => Code::AlreadyExists,
+        };
+        let remedy = match &error {
+            FolderError::Shared { .. } => {
+                "edit the file that it stands in, or split it into one file an object"
+            }
+            _ => "see whether the folder of manifests can be written",
+        };
+        Self(Problem::new(code, error.to_string()).remedy(remedy))
+    }
+}
+
+/// A stream of JSON values as server-sent events.
+pub(super) fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'static) -> Response {
+    use futures::StreamExt;
+
+    let frames = values.map(|value| {
+        // The wire types always have a JSON form.
+        let json = serde_json::to_vec(&value).unwrap_or_default();
+        let mut frame = Vec::with_capacity(json.len() + 8);
+        frame.extend_from_slice(b"data: ");
+        frame.extend_from_slice(&json);
+        frame.extend_from_slice(b"\n\n");
+        Ok::<_, Infallible>(Bytes::from(frame))
+    });
+    let mut response = Body::from_stream(frames).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

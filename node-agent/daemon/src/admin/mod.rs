@@ -1,0 +1,21 @@
+//! The admin and invoke interface: what people's tools say to this node, over a Unix socket of mode 0600
+//! or, in a cluster, over TCP behind the API server's word on who may.
+//!
+//! What may not enter: syscalls (they have sockets of their own), decisions of the kernel, rules about
+//! resources.
+
+mod access;
+mod agents;
+mod answer;
+mod metrics;
+mod mounts;
+mod resources;
+mod router;
+mod serve;
+mod status;
+mod turns;
+mod why;
+
+pub use access::Access;
+pub use router::{Admin, router};
+pub use serve::{ServeError, serve_tcp, serve_unix};

@@ -1,0 +1,36 @@
+//! Mounts: which folders people let agents have.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aion_abi::{admin::MountMapping, code::Code, problem::Problem};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+
+use super::{Admin, answer::Refused};
+
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<BTreeMap<String, MountMapping>> {
+    Json(admin.mounts.all())
+}
+
+pub(super) async fn put(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+    Json(mapping): Json<MountMapping>,
+) -> Result<Json<MountMapping>, Refused> {
+    let Some(folder) = admin.folder.clone() else {
+        return Err(Problem::new(
+            Code::Denied,
+            "in a cluster the node's configuration maps volumes to folders",
+        )
+        .remedy("ask whoever runs the nodes")
+        .into());
+    };
+    let mounts = admin.mounts.clone();
+    let put = tokio::task::spawn_blocking(move || mounts.put(&name, mapping)).await;
+    let mapping = put.map_err(|error| Refused::internal(error.to_string()))??;
+    let volumes = admin.mounts.all().into_keys().collect();
+    folder.node_changed(|node| node.volumes = volumes);
+    Ok(Json(mapping))
+}

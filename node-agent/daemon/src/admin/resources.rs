@@ -1,0 +1,174 @@
+//! Resources of a machine standing alone. In a cluster the API server has them, and this says so.
+
+use std::{collections::HashMap, sync::Arc};
+
+use aion_abi::{
+    admin::{ApplyRequest, ApplyResponse},
+    code::Code,
+    problem::Problem,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use serde_json::{Value, json};
+
+use super::{Admin, answer::Refused};
+use crate::{
+    drivers::memory::PoolId,
+    instances::{
+        Folder,
+        folder::{ObjectKey, kind_of},
+    },
+};
+
+/// In a path: the namespace of a cluster-wide resource.
+const NO_NAMESPACE: &str = "-";
+
+pub(super) async fn apply(
+    State(admin): State<Arc<Admin>>,
+    Json(request): Json<ApplyRequest>,
+) -> Result<Json<ApplyResponse>, Refused> {
+    let folder = folder(&admin)?;
+    let applied = tokio::task::spawn_blocking(move || folder.apply(&request)).await;
+    let applied = applied.map_err(|error| Refused::internal(error.to_string()))??;
+    Ok(Json(applied))
+}
+
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Path(plural): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, Refused> {
+    let folder = folder(&admin)?;
+    let kind = kind(&plural)?;
+    let items = match kind {
+        "KernelNode" => vec![this_node(&admin)],
+        kind => folder.list(kind, query.get("namespace").map(String::as_str)),
+    };
+    Ok(Json(json!({ "items": items })))
+}
+
+pub(super) async fn get(
+    State(admin): State<Arc<Admin>>,
+    Path((plural, namespace, name)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refused> {
+    let folder = folder(&admin)?;
+    let kind = kind(&plural)?;
+    let found = match kind {
+        "KernelNode" => Some(this_node(&admin)).filter(|_| name == admin.node),
+        kind => folder.get(kind, bare(&namespace), &name),
+    };
+    found
+        .map(Json)
+        .ok_or_else(|| missing(kind, bare(&namespace), &name))
+}
+
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Path((plural, namespace, name)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refused> {
+    let folder = folder(&admin)?;
+    let kind = kind(&plural)?;
+    let namespace = bare(&namespace);
+    let found = folder
+        .get(kind, namespace, &name)
+        .ok_or_else(|| missing(kind, namespace, &name))?;
+    if kind == "MemoryPool" {
+        erase(&admin, &folder, &found, namespace, &name).await?;
+    }
+    let key = ObjectKey {
+        kind,
+        namespace: namespace.to_owned(),
+        name,
+    };
+    let deleted = tokio::task::spawn_blocking(move || folder.delete(&key)).await;
+    deleted.map_err(|error| Refused::internal(error.to_string()))??;
+    Ok(Json(found))
+}
+
+/// A pool is erased before it is gone, and only once nobody uses it.
+async fn erase(
+    admin: &Admin,
+    folder: &Folder,
+    pool: &Value,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Refused> {
+    let users = folder.users_of_pool(namespace, name);
+    if !users.is_empty() {
+        return Err(Problem::new(
+            Code::AlreadyExists,
+            format!("agents {} still use the pool", users.join(", ")),
+        )
+        .remedy("delete those agents first, or take the pool out of them")
+        .into());
+    }
+    let id = PoolId {
+        tenant: namespace.to_owned(),
+        pool: name.to_owned(),
+        uid: pool["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    Ok(admin.memory.erase(&id).await?)
+}
+
+fn this_node(admin: &Admin) -> Value {
+    let features = admin.features.borrow().clone().unwrap_or_default();
+    let layers: Vec<_> = features
+        .iter()
+        .filter(|layer| layer.is_enforced())
+        .map(|layer| layer.name.as_str())
+        .collect();
+    json!({
+        "apiVersion": aion_api::API_VERSION,
+        "kind": "KernelNode",
+        "metadata": {"name": admin.node},
+        "spec": {"scheduling": "allow"},
+        "status": {
+            "layers": layers,
+            "runtimes": ["declarative", "wasm"],
+            "volumes": admin.mounts.all().keys().collect::<Vec<_>>(),
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+    })
+}
+
+fn folder(admin: &Admin) -> Result<Folder, Refused> {
+    admin.folder.clone().ok_or_else(|| {
+        Problem::new(
+            Code::NotFound,
+            "in a cluster the Kubernetes API has the resources",
+        )
+        .remedy("use kubectl, or aionctl with the cluster's kubeconfig")
+        .into()
+    })
+}
+
+fn kind(plural: &str) -> Result<&'static str, Refused> {
+    kind_of(plural).map(|it| it.name).ok_or_else(|| {
+        let known: Vec<_> = aion_api::crd::KINDS.iter().map(|it| it.plural).collect();
+        let shown: String = plural.chars().take(100).collect();
+        Problem::new(Code::NotFound, format!("there is no kind {shown}"))
+            .remedy(format!("one of {}", known.join(", ")))
+            .into()
+    })
+}
+
+fn bare(namespace: &str) -> &str {
+    match namespace {
+        NO_NAMESPACE => "",
+        other => other,
+    }
+}
+
+fn missing(kind: &str, namespace: &str, name: &str) -> Refused {
+    let place = match namespace {
+        "" => String::new(),
+        namespace => format!(" in namespace {namespace}"),
+    };
+    let shown: String = name.chars().take(100).collect();
+    Refused::not_found(format!("there is no {kind} {shown}{place}"))
+}

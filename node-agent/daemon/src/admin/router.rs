@@ -1,0 +1,120 @@
+//! The table of endpoints, as `aion_abi::admin` has it.
+
+use std::sync::Arc;
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_launcher::Layer;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post, put},
+};
+use tokio::sync::watch;
+
+use super::{
+    Access, access, agents, answer::Refused, metrics, mounts, resources, status, turns, why,
+};
+use crate::{
+    clock::Clock,
+    drivers::{files::FolderFiles, memory::MemoryDriver},
+    instances::{Folder, Instances, Standings},
+    mounts::Mounts,
+    shell::Handle,
+    telemetry::Telemetry,
+    turns::Turns,
+    workers::Logs,
+};
+
+/// The largest body of a request that is not an upload, in bytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// What the interface works with.
+pub struct Admin {
+    /// The node's name.
+    pub node: String,
+    /// Whether `OFFLINE_MODE` is on.
+    pub offline: bool,
+    /// Where the state is.
+    pub home: std::path::PathBuf,
+    /// The clock.
+    pub clock: Clock,
+    /// The kernel.
+    pub shell: Handle,
+    /// Instances that are ready.
+    pub instances: Instances,
+    /// How all instances stand.
+    pub standings: Standings,
+    /// Turns.
+    pub turns: Turns,
+    /// Logs.
+    pub logs: Logs,
+    /// Mounts, where people map them.
+    pub mounts: Mounts,
+    /// The driver that checks folders.
+    pub files: Arc<FolderFiles>,
+    /// The folder of manifests; `None` in a cluster, where the API server has them.
+    pub folder: Option<Folder>,
+    /// Memory, to erase pools.
+    pub memory: Arc<dyn MemoryDriver>,
+    /// What the launcher can enforce.
+    pub features: watch::Receiver<Option<Vec<Layer>>>,
+    /// Counters.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// The interface. `access` says who may.
+pub fn router(admin: Arc<Admin>, access: Access) -> Router {
+    let api = Router::new()
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/apply", post(resources::apply))
+        .route("/api/v1/resources/{kind}", get(resources::list))
+        .route(
+            "/api/v1/resources/{kind}/{namespace}/{name}",
+            get(resources::get).delete(resources::delete),
+        )
+        .route("/api/v1/mounts", get(mounts::list))
+        .route("/api/v1/mounts/{name}", put(mounts::put))
+        .route(
+            "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
+            post(turns::ask),
+        )
+        .route(
+            "/api/v1/turns/{turn}",
+            get(turns::get).delete(turns::cancel),
+        )
+        .route("/api/v1/turns/{turn}/events", get(turns::events))
+        .route("/api/v1/turns/{turn}/files/{*path}", get(turns::file))
+        .route(
+            "/api/v1/namespaces/{namespace}/agents/{agent}/logs",
+            get(agents::logs),
+        )
+        .route(
+            "/api/v1/namespaces/{namespace}/agents/{agent}/why",
+            get(why::why),
+        )
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        // An upload is bounded as it is written.
+        .merge(
+            Router::new()
+                .route(
+                    "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
+                    post(agents::upload),
+                )
+                .layer(DefaultBodyLimit::disable()),
+        )
+        .layer(middleware::from_fn_with_state(
+            Arc::new(access),
+            access::check,
+        ));
+    Router::new()
+        .merge(api)
+        .merge(metrics::probes())
+        .fallback(|| async {
+            Refused(Problem::new(
+                Code::NotFound,
+                "there is nothing at this address",
+            ))
+        })
+        .with_state(admin)
+}

@@ -1,0 +1,112 @@
+//! Serving the interface, on a Unix socket or over TCP.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use axum::Router;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Why the interface cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket.
+    #[error("cannot serve the admin interface at {path}: {source}")]
+    Unix {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address.
+    #[error("cannot serve at {address}: {source}")]
+    Tcp {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Serves on a socket that only this user may open, until `stop`; then lets what is under way end, but for
+/// streams that nothing ends.
+pub async fn serve_unix(
+    path: &Path,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = ()> + use<>, ServeError> {
+    let listener = bind(path).map_err(|source| ServeError::Unix {
+        path: path.to_owned(),
+        source,
+    })?;
+    let own = rustix::process::geteuid().as_raw();
+    Ok(async move {
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    // The mode keeps others out; this holds also where the folder's mode is changed.
+                    let peer = stream.peer_cred().map(|peer| peer.uid());
+                    if peer.is_ok_and(|uid| uid == own || uid == 0) {
+                        connections.spawn(connection(stream, router.clone(), stop.clone()));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the admin interface was not accepted");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+        }
+        connections.close();
+        connections.wait().await;
+    })
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+    let serving = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        _ = serving.as_mut() => return,
+        () = stop.cancelled() => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = serving.await;
+}
+
+/// Serves over TCP, until `stop`.
+pub async fn serve_tcp(
+    address: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), ServeError> {
+    let failed = |source| ServeError::Tcp { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let serving = async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the interface over TCP has ended");
+        }
+    };
+    Ok((bound, serving))
+}

@@ -1,0 +1,165 @@
+//! Turns: asking, following, what was kept.
+
+use std::{path::Path as FsPath, sync::Arc};
+
+use aion_abi::{
+    admin::{OUTPUT_MOUNT, TurnRecord, TurnRequest},
+    code::Code,
+    problem::Problem,
+};
+use aion_kernel::{Event, TurnId};
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use cap_std::{ambient_authority, fs::Dir};
+use futures::stream;
+use tokio_util::io::ReaderStream;
+
+use super::{
+    Admin, agents,
+    answer::{Refused, events as stream_of},
+};
+use crate::{instances::Instance, turns::Follow};
+
+pub(super) async fn ask(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    Json(request): Json<TurnRequest>,
+) -> Result<Response, Refused> {
+    agents::known(&admin, &namespace, &agent)?;
+    let instance = idlest(&admin, &namespace, &agent).await?;
+    let turn = admin
+        .turns
+        .ask(&admin.shell, &instance, request, "ask")
+        .await?;
+    admin.telemetry.turns_asked.inc();
+    follow(&admin, turn).await
+}
+
+/// The agent's instance with the fewest turns.
+async fn idlest(admin: &Admin, namespace: &str, agent: &str) -> Result<Arc<Instance>, Refused> {
+    let instances = admin.instances.of_agent(namespace, agent);
+    let uids: Vec<_> = instances.iter().map(|it| it.uid).collect();
+    let counted = admin
+        .shell
+        .look(move |kernel| {
+            let turns: Vec<_> = kernel
+                .state()
+                .turns()
+                .map(|(_, row)| row.instance)
+                .collect();
+            let count = |uid| turns.iter().filter(|it| **it == uid).count();
+            uids.into_iter().map(count).collect::<Vec<_>>()
+        })
+        .await
+        .unwrap_or_default();
+    let fewest = instances
+        .into_iter()
+        .zip(counted)
+        .min_by_key(|(_, count)| *count);
+    fewest.map(|(instance, _)| instance).ok_or_else(|| {
+        Problem::new(
+            Code::NotRunning,
+            format!("agent {agent} is not ready: no instance of it can take a turn here"),
+        )
+        .remedy(format!("aionctl why {agent} says what is missing"))
+        .into()
+    })
+}
+
+pub(super) async fn events(
+    State(admin): State<Arc<Admin>>,
+    Path(turn): Path<u64>,
+) -> Result<Response, Refused> {
+    follow(&admin, TurnId(turn)).await
+}
+
+async fn follow(admin: &Admin, turn: TurnId) -> Result<Response, Refused> {
+    let follow = admin
+        .turns
+        .follow(turn)
+        .await
+        .map_err(|error| unreadable(&error))?
+        .ok_or_else(|| unknown(turn))?;
+    Ok(stream_of(stream::unfold(
+        follow,
+        |mut follow: Follow| async { Some((follow.next().await?, follow)) },
+    )))
+}
+
+pub(super) async fn get(
+    State(admin): State<Arc<Admin>>,
+    Path(turn): Path<u64>,
+) -> Result<Json<TurnRecord>, Refused> {
+    record(&admin, TurnId(turn)).await.map(Json)
+}
+
+pub(super) async fn cancel(
+    State(admin): State<Arc<Admin>>,
+    Path(turn): Path<u64>,
+) -> Result<Json<TurnRecord>, Refused> {
+    let turn = TurnId(turn);
+    let before = record(&admin, turn).await?;
+    if before.outcome.is_some() {
+        return Ok(Json(before));
+    }
+    admin.shell.tell(Event::CancelTurn { turn });
+    if let Ok(Some(mut follow)) = admin.turns.follow(turn).await {
+        while follow.next().await.is_some() {}
+    }
+    record(&admin, turn).await.map(Json)
+}
+
+pub(super) async fn file(
+    State(admin): State<Arc<Admin>>,
+    Path((turn, path)): Path<(u64, String)>,
+) -> Result<Response, Refused> {
+    let turn = TurnId(turn);
+    let folder = admin.turns.known(turn).ok_or_else(|| unknown(turn))?;
+    let root = folder.mount(OUTPUT_MOUNT);
+    let opened = tokio::task::spawn_blocking(move || open_beneath(&root, &path)).await;
+    let (file, size) = opened
+        .map_err(|error| Refused::internal(error.to_string()))?
+        .map_err(|_| Refused::not_found("the turn wrote no such file"))?;
+    let stream = ReaderStream::new(tokio::fs::File::from_std(file));
+    let mut response = Body::from_stream(stream).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    Ok(response)
+}
+
+/// The agent wrote what is there: no link may lead elsewhere.
+fn open_beneath(root: &FsPath, path: &str) -> std::io::Result<(std::fs::File, u64)> {
+    let dir = Dir::open_ambient_dir(root, ambient_authority())?;
+    let file = dir.open(path)?.into_std();
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    Ok((file, metadata.len()))
+}
+
+async fn record(admin: &Admin, turn: TurnId) -> Result<TurnRecord, Refused> {
+    let record = admin.turns.record(turn).await;
+    record
+        .map_err(|error| unreadable(&error))?
+        .ok_or_else(|| unknown(turn))
+}
+
+fn unknown(turn: TurnId) -> Refused {
+    Problem::new(Code::NotFound, format!("there is no turn {turn}"))
+        .remedy("the newest turns of each agent are kept, older ones are not")
+        .into()
+}
+
+fn unreadable(error: &std::io::Error) -> Refused {
+    Refused::internal(format!("the turn's folder cannot be read: {error}"))
+}

@@ -1,0 +1,211 @@
+//! `why`: the causal chain of one agent, from its signature to its last refusals.
+
+use std::sync::Arc;
+
+use aion_abi::{
+    admin::{Denial, Link, LinkState, Why},
+    code::Code,
+};
+use aion_api::{
+    AgentInstanceStatus, AgentStatus,
+    condition::{self, reason},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{Admin, agents, answer::Refused};
+use crate::{instances::Standing, server::refusal};
+
+/// Turns of the agent that are looked at.
+const TURNS: usize = 3;
+
+pub(super) async fn why(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+) -> Result<Json<Why>, Refused> {
+    agents::known(&admin, &namespace, &agent)?;
+    let standings = admin.standings.of_agent(&namespace, &agent);
+    let mut links = Vec::new();
+    if let Some(folder) = &admin.folder
+        && let Some(status) = folder
+            .get("Agent", &namespace, &agent)
+            .and_then(|mut it| serde_json::from_value::<AgentStatus>(it["status"].take()).ok())
+    {
+        for (stage, type_) in [
+            ("accepted", condition::ACCEPTED),
+            ("references", condition::RESOLVED_REFS),
+        ] {
+            links.push(link(stage, condition::find(&status.conditions, type_)));
+        }
+    }
+    links.push(of_instances("signature", condition::VERIFIED, &standings));
+    links.push(policy(&standings));
+    links.push(placement(&admin, &standings));
+    links.push(of_instances(
+        "sandbox",
+        condition::SANDBOX_ENFORCED,
+        &standings,
+    ));
+    links.push(turns(&admin, &namespace, &agent).await);
+    let ready = standings
+        .iter()
+        .any(|it| condition::is_true(&it.status.conditions, condition::READY));
+    Ok(Json(Why {
+        agent: format!("{namespace}/{agent}"),
+        ready,
+        links,
+        denials: denials(&admin, &standings).await,
+    }))
+}
+
+fn link(stage: &str, found: Option<&Condition>) -> Link {
+    let Some(condition) = found else {
+        return pending(stage, "not judged yet");
+    };
+    let degraded = [reason::ENFORCED_IN_PART, reason::PARTLY_GRANTED];
+    Link {
+        stage: stage.to_owned(),
+        state: match condition.status.as_str() {
+            "True" if degraded.contains(&condition.reason.as_str()) => LinkState::Degraded,
+            "True" => LinkState::Ok,
+            "False" => LinkState::Failed,
+            _ => LinkState::Pending,
+        },
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+    }
+}
+
+fn pending(stage: &str, message: &str) -> Link {
+    Link {
+        stage: stage.to_owned(),
+        state: LinkState::Pending,
+        reason: reason::PENDING.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// The worst word of the agent's instances on a condition.
+fn of_instances(stage: &str, type_: &str, standings: &[Standing]) -> Link {
+    fn found<'a>(status: &'a AgentInstanceStatus, type_: &str) -> Option<&'a Condition> {
+        condition::find(&status.conditions, type_)
+    }
+    let worst = standings
+        .iter()
+        .map(|it| link(stage, found(&it.status, type_)))
+        .min_by_key(|it| match it.state {
+            LinkState::Failed => 0,
+            LinkState::Pending => 1,
+            LinkState::Degraded => 2,
+            LinkState::Ok => 3,
+        });
+    worst.unwrap_or_else(|| pending(stage, "there is no instance yet"))
+}
+
+fn policy(standings: &[Standing]) -> Link {
+    let Some(standing) = standings.first() else {
+        return pending("policy", "there is no instance yet");
+    };
+    let granted: Vec<&str> = standing
+        .instance
+        .spec
+        .grants
+        .iter()
+        .map(|it| it.capability.as_str())
+        .collect();
+    Link {
+        stage: "policy".to_owned(),
+        state: LinkState::Ok,
+        reason: reason::ACCEPTED.to_owned(),
+        message: format!("granted: {}", granted.join(", ")),
+    }
+}
+
+fn placement(admin: &Admin, standings: &[Standing]) -> Link {
+    match standings.len() {
+        0 => pending("placement", "no instance was placed on this node"),
+        n => Link {
+            stage: "placement".to_owned(),
+            state: LinkState::Ok,
+            reason: reason::OK.to_owned(),
+            message: format!("{n} on node {}", admin.node),
+        },
+    }
+}
+
+async fn turns(admin: &Admin, namespace: &str, agent: &str) -> Link {
+    let newest = admin
+        .turns
+        .of_agent(&format!("{namespace}/{agent}"), TURNS)
+        .await;
+    let ended = newest
+        .iter()
+        .find_map(|turn| turn.outcome.as_ref().map(|outcome| (turn, outcome)));
+    let (state, reason, message) = match ended {
+        None => (
+            LinkState::Ok,
+            "NoTurns",
+            "nobody has asked it yet".to_owned(),
+        ),
+        Some((turn, outcome)) => match &outcome.problem {
+            None => (
+                LinkState::Ok,
+                reason::OK,
+                format!(
+                    "turn {} was answered in {} ms",
+                    turn.turn, outcome.elapsed_ms
+                ),
+            ),
+            Some(problem) => (
+                LinkState::Failed,
+                "TurnFailed",
+                format!("turn {}: {}; {}", turn.turn, problem.detail, problem.remedy),
+            ),
+        },
+    };
+    Link {
+        stage: "turns".to_owned(),
+        state,
+        reason: reason.to_owned(),
+        message,
+    }
+}
+
+async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
+    let uids: Vec<_> = standings
+        .iter()
+        .filter_map(|it| it.instance.metadata.uid.as_deref()?.parse().ok())
+        .collect();
+    let denials = admin.shell.look(move |kernel| {
+        // Instances of one agent share its account.
+        let first = uids.first().copied();
+        let denials = first
+            .into_iter()
+            .flat_map(|uid| kernel.state().denials(uid));
+        denials.cloned().collect::<Vec<_>>()
+    });
+    let mut denials: Vec<_> = denials
+        .await
+        .unwrap_or_default()
+        .iter()
+        .map(|it| Denial {
+            at_ms: it.at.0,
+            turn: it.turn.0,
+            capability: match &it.target {
+                Some(target) => format!("{}:{target}", it.kind.as_str()),
+                None => it.kind.as_str().to_owned(),
+            },
+            code: code(&it.refusal),
+            rule: it.refusal.to_string(),
+        })
+        .collect();
+    denials.reverse();
+    denials
+}
+
+fn code(refused: &aion_kernel::Refusal) -> Code {
+    refusal::problem(refused).code
+}

@@ -1,0 +1,71 @@
+//! The daemon's configuration, checked once. Nothing else of the daemon reads flags, environment or files
+//! of settings.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use aion_api::NodeCapacity;
+use aion_bundle::Sources;
+use aion_kernel::Limits;
+
+use crate::drivers::memory::MemoryConfig;
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The state directory, absolute.
+    pub home: PathBuf,
+    /// The node's name.
+    pub node: String,
+    /// No packet leaves the machine.
+    pub offline: bool,
+    /// Where the launcher listens.
+    pub launcher: PathBuf,
+    /// Where instances come from.
+    pub mode: Mode,
+    /// The address of the interface over TCP, if any.
+    pub listen: Option<SocketAddr>,
+    /// Where bundles are fetched.
+    pub sources: Sources,
+    /// Memory pools.
+    pub memory: MemoryConfig,
+    /// Bounds of the kernel.
+    pub limits: Limits,
+    /// What placement may count on.
+    pub capacity: NodeCapacity,
+    /// Bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Bytes of history in the journal.
+    pub journal_bytes: u64,
+}
+
+/// Where instances come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// The folder of manifests.
+    Standalone,
+    /// The Kubernetes API.
+    Kubernetes,
+}
+
+impl Config {
+    /// A configuration for `home` with everything else as it is by default.
+    ///
+    /// # Errors
+    /// The shipped settings of memory cannot be read, which a test rules out.
+    pub fn standalone(home: PathBuf) -> Result<Self, crate::drivers::memory::ConfigError> {
+        Ok(Self {
+            node: "local".to_owned(),
+            offline: false,
+            launcher: home.join("run/launcher.sock"),
+            mode: Mode::Standalone,
+            listen: None,
+            sources: Sources::default(),
+            memory: MemoryConfig::shipped()?,
+            limits: Limits::default(),
+            capacity: crate::machine::capacity(),
+            segment_bytes: 32 << 20,
+            journal_bytes: 256 << 20,
+            home,
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! How a job ended, for the kernel and for the caller.
+
+use aion_abi::{canonical::body_digest, code::Code, problem::Problem};
+use aion_kernel::{Body, Digest, Failure, Finish, Kind};
+use bytes::Bytes;
+
+use super::{NO_USAGE, done};
+use crate::{server::Request, shell::Driven};
+
+/// Which syscall a request is.
+pub(super) fn kind(request: &Request) -> Kind {
+    match request {
+        Request::Null => Kind::Null,
+        Request::Chat(_) => Kind::ModelChat,
+        Request::ToolList => Kind::ToolList,
+        Request::ToolCall(_) => Kind::ToolCall,
+        Request::Remember(_) => Kind::MemoryRemember,
+        Request::Recall(_) => Kind::MemoryRecall,
+        Request::Forget(_) => Kind::MemoryForget,
+        Request::Read(_) => Kind::FsRead,
+        Request::Write(_) => Kind::FsWrite,
+        Request::List(_) => Kind::FsList,
+        Request::Message(_) => Kind::AgentMessage,
+        Request::Checkpoint(_) => Kind::AgentCheckpoint,
+    }
+}
+
+/// An answer that came in one piece.
+pub(super) fn of(answer: Result<Vec<u8>, Problem>, keyed: bool) -> Driven {
+    let said = answer.map(Bytes::from);
+    let finish = match &said {
+        Ok(bytes) => done(keyed.then(|| body(bytes))),
+        Err(problem) => failed(problem),
+    };
+    Driven {
+        finish,
+        usage: NO_USAGE,
+        said,
+        stream: None,
+    }
+}
+
+/// A call that was stopped and had changed nothing.
+pub(super) fn stopped() -> Driven {
+    Driven {
+        finish: Finish::Stopped,
+        usage: NO_USAGE,
+        said: Err(Problem::new(Code::Cancelled, "the call was stopped")),
+        stream: None,
+    }
+}
+
+/// What the kernel is told of a problem.
+pub(super) fn failed(problem: &Problem) -> Finish {
+    if problem.code == Code::OutcomeUnknown {
+        return Finish::Unknown;
+    }
+    Finish::Failed(Failure {
+        code: problem.code.as_str().into(),
+        detail: problem.detail.as_str().into(),
+    })
+}
+
+/// What the kernel is told of an answer's bytes.
+pub(super) fn body(bytes: &[u8]) -> Body {
+    Body {
+        digest: Digest(body_digest(bytes)),
+        size: bytes.len() as u64,
+    }
+}

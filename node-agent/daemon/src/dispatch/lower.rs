@@ -1,0 +1,83 @@
+//! Resolved resources of the API as the drivers' plain types.
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_api::{MemoryShare, ResolvedEndpoint};
+
+use super::Dispatch;
+use crate::{
+    drivers::{
+        files::{Mount, MountTable, Origin},
+        memory::{Embedding, Pool, PoolId, PoolQuota},
+        outbound::Endpoint,
+        secrets::SecretRef,
+    },
+    instances::Instance,
+    server::Session,
+    turns::mounts_of_a_turn,
+};
+
+impl Dispatch {
+    /// The mounts of a call: the agent's, and its turn's own.
+    pub(super) fn mount_table(&self, session: &Session) -> MountTable {
+        let mut table = self.mounts.table(&session.instance.spec.mounts);
+        if let Some(folder) = self.turns.known(session.turn) {
+            for (name, writable) in mounts_of_a_turn() {
+                let mount = Mount {
+                    folder: folder.mount(name),
+                    writable,
+                    origin: Origin::Turn,
+                };
+                table = table.with(name, mount);
+            }
+        }
+        table
+    }
+}
+
+/// The pool of an instance, as it uses it.
+pub(super) fn pool(instance: &Instance) -> Result<Pool, Problem> {
+    let spec = &instance.spec;
+    let memory = spec
+        .memory
+        .as_ref()
+        .ok_or_else(|| Problem::new(Code::NotFound, "the agent has no memory pool"))?;
+    Ok(Pool {
+        id: PoolId {
+            tenant: spec.tenant.clone(),
+            pool: memory.pool.clone(),
+            uid: memory.pool_uid.clone(),
+        },
+        owner: match memory.share {
+            MemoryShare::Private => Some(spec.agent.name.clone()),
+            MemoryShare::Pool => None,
+        },
+        quota: PoolQuota {
+            max_items: None,
+            max_bytes: memory
+                .quota_mib
+                .and_then(|mib| u64::try_from(mib).ok())
+                .map(|mib| mib << 20),
+        },
+        retention_days: memory
+            .retention_days
+            .and_then(|days| u32::try_from(days).ok()),
+        embedding: memory.embedding.as_ref().map(|it| Embedding {
+            endpoint: endpoint(instance, it),
+            model: it.model.clone(),
+        }),
+    })
+}
+
+/// An endpoint as it is dialled for an instance.
+pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
+    Endpoint {
+        name: resolved.endpoint.clone(),
+        tenant: instance.spec.tenant.clone(),
+        url: resolved.base_url.clone(),
+        secret: resolved.api_key.as_ref().map(|key| SecretRef {
+            secret: key.secret.clone(),
+            key: key.key.clone(),
+        }),
+        trusted: false,
+    }
+}

@@ -1,0 +1,116 @@
+//! From a call to its driver: the resources an instance was resolved to become the plain types that the
+//! drivers take, and what they answer becomes one ending for the kernel.
+//!
+//! What may not enter: authorisation, order, deadlines (the kernel had its say, and says stop).
+
+mod ending;
+mod lower;
+mod relay;
+
+use std::sync::Arc;
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_kernel::{Class, Finish, Usage};
+use futures::future::BoxFuture;
+use serde::Serialize;
+
+use crate::{
+    drivers::{files::FilesDriver, memory::MemoryDriver},
+    mounts::Mounts,
+    server::Request,
+    shell::{Driven, Driving, Job},
+    turns::{Checkpoints, Turns},
+};
+
+/// The drivers of a node.
+pub struct Dispatch {
+    /// Files beneath mounts.
+    pub files: Arc<dyn FilesDriver>,
+    /// Which folders the mounts are.
+    pub mounts: Mounts,
+    /// Memory pools.
+    pub memory: Arc<dyn MemoryDriver>,
+    /// Turns, for what programs say to their callers.
+    pub turns: Turns,
+    /// What programs keep.
+    pub checkpoints: Checkpoints,
+}
+
+impl Driving for Dispatch {
+    fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven> {
+        Box::pin(async move {
+            let keyed = job.keyed;
+            let cancel = job.cancel.clone();
+            let observes = ending::kind(&job.request).class() == Class::Observe;
+            if !observes {
+                // What changes something runs to its end; a kernel that cannot wait drops this future.
+                return ending::of(self.answer(job).await, keyed);
+            }
+            tokio::select! {
+                biased;
+                answer = self.answer(job) => ending::of(answer, keyed),
+                () = cancel.cancelled() => ending::stopped(),
+            }
+        })
+    }
+}
+
+impl Dispatch {
+    async fn answer(&self, job: Job) -> Result<Vec<u8>, Problem> {
+        let session = &job.session;
+        let instance = &session.instance;
+        match job.request {
+            Request::Null => Ok(b"{}".to_vec()),
+            Request::Read(request) => {
+                let mounts = self.mount_table(session);
+                json(self.files.read(&mounts, request).await?)
+            }
+            Request::Write(request) => {
+                let mounts = self.mount_table(session);
+                json(self.files.write(&mounts, request).await?)
+            }
+            Request::List(request) => {
+                let mounts = self.mount_table(session);
+                json(self.files.list(&mounts, request).await?)
+            }
+            Request::Remember(request) => {
+                let pool = lower::pool(instance)?;
+                json(self.memory.remember(&pool, request).await?)
+            }
+            Request::Recall(request) => {
+                let pool = lower::pool(instance)?;
+                json(self.memory.recall(&pool, request).await?)
+            }
+            Request::Forget(request) => {
+                let pool = lower::pool(instance)?;
+                json(self.memory.forget(&pool, request).await?)
+            }
+            Request::Message(message) => self.say(session.turn, message).await,
+            Request::Checkpoint(request) => self.keep(instance, request.state).await,
+            Request::Chat(_) | Request::ToolList | Request::ToolCall(_) => Err(Problem::new(
+                Code::Unreachable,
+                "this build has no driver for models and tools",
+            )),
+        }
+    }
+}
+
+fn json(answer: impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(&answer).map_err(|error| {
+        Problem::new(
+            Code::Internal,
+            format!("the answer has no JSON form: {error}"),
+        )
+    })
+}
+
+/// Used for nothing but tokens of models.
+pub(crate) const NO_USAGE: Usage = Usage {
+    input_tokens: 0,
+    output_tokens: 0,
+};
+
+/// What the kernel is told of a driver that did it.
+pub(crate) fn done(body: Option<aion_kernel::Body>) -> Finish {
+    Finish::Ok { body }
+}

@@ -1,0 +1,14 @@
+//! Standalone: the resources of a folder of manifests, resolved by the same code as a cluster's.
+//!
+//! One owner of the folder: applying writes one file an object; files that people edit by hand are noticed
+//! and taken in, and a broken one changes nothing but a line in the log. What may not enter: workers and
+//! turns; rules about resources, which are `aion-resolve`'s.
+
+mod manifests;
+mod source;
+mod watch;
+mod world;
+
+pub use manifests::{FolderError, ObjectKey};
+pub(crate) use source::kind_of;
+pub use source::{Folder, NodeFacts};

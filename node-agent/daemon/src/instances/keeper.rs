@@ -1,0 +1,502 @@
+//! The keeper: makes what the source wants into what the kernel has, and says how it stands.
+//!
+//! One task. What takes long (fetching, verifying, writing status) runs beside it and comes back as a
+//! message with the version it was made for; an older version's result is dropped. What cannot be had now
+//! is tried again with a growing pause, and what runs goes on running meanwhile.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
+use aion_kernel::{Event, GrantRule, InstanceSpec, InstanceUid, Kind, TargetPattern, Verdict};
+use aion_launcher::Layer;
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
+    status::{Found, status},
+};
+use crate::{shell::Handle, turns::mounts_of_a_turn};
+
+/// The first pause before something is tried again, doubled each time up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How an instance stands, for whoever asks.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// As the source gave it.
+    pub instance: AgentInstance,
+    /// As it was last judged.
+    pub status: AgentInstanceStatus,
+}
+
+/// All standings, by uid. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Standings(Arc<RwLock<HashMap<String, Standing>>>);
+
+impl Standings {
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Standing> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
+    }
+
+    /// Those of an agent.
+    pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Standing> {
+        let mut found = self.all();
+        found.retain(|it| {
+            it.instance.metadata.namespace.as_deref() == Some(namespace)
+                && it.instance.spec.agent.name == agent
+        });
+        found.sort_by_key(|it| it.instance.spec.replica);
+        found
+    }
+
+    fn put(&self, uid: &str, standing: Standing) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(uid.to_owned(), standing);
+    }
+
+    fn remove(&self, uid: &str) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.remove(uid);
+    }
+}
+
+/// See the module.
+pub struct Keeper {
+    /// Where instances come from.
+    pub source: Arc<dyn InstanceSource>,
+    /// Lets programs in.
+    pub preparer: Preparer,
+    /// Those that are ready.
+    pub instances: Instances,
+    /// How all of them stand.
+    pub standings: Standings,
+    /// The kernel.
+    pub shell: Handle,
+    /// What a worker started now would have; `None` while the launcher does not answer.
+    pub features: watch::Receiver<Option<Vec<Layer>>>,
+    /// The layers of workers as they were started, by instance.
+    pub started: mpsc::UnboundedReceiver<(InstanceUid, Vec<Layer>)>,
+    /// Instances that the kernel has let go of.
+    pub removed: mpsc::UnboundedReceiver<InstanceUid>,
+}
+
+/// An instance at work.
+struct Kept {
+    instance: AgentInstance,
+    /// Counts what was told about it.
+    version: u64,
+    found: Found,
+    status: AgentInstanceStatus,
+    tries: u32,
+}
+
+/// What comes back from beside.
+enum Beside {
+    Prepared {
+        uid: String,
+        version: u64,
+        result: Result<(Prepared, Judgement), PrepareError>,
+    },
+    TryAgain {
+        uid: String,
+        version: u64,
+    },
+}
+
+impl Keeper {
+    /// Works until the source is given up.
+    pub async fn run(mut self) {
+        let mut changes = self.source.watch();
+        let (beside, mut from_beside) = mpsc::unbounded_channel();
+        let mut work = Work {
+            kept: HashMap::new(),
+            versions: 0,
+            beside,
+            keeper: &mut self,
+        };
+        loop {
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(change) => work.change(change),
+                    None => return,
+                },
+                Some(message) = from_beside.recv() => work.came_back(message),
+                Ok(()) = work.keeper.features.changed() => work.features(),
+                Some((uid, layers)) = work.keeper.started.recv() => work.layers(uid, layers),
+                Some(uid) = work.keeper.removed.recv() => work.removed(uid),
+            }
+        }
+    }
+}
+
+struct Work<'a> {
+    kept: HashMap<String, Kept>,
+    versions: u64,
+    beside: mpsc::UnboundedSender<Beside>,
+    keeper: &'a mut Keeper,
+}
+
+impl Work<'_> {
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Applied(instance) if instance.metadata.deletion_timestamp.is_some() => {
+                self.drain(*instance);
+            }
+            Change::Applied(instance) => self.applied(*instance),
+            Change::Deleted(instance) => self.drain(*instance),
+            Change::Synced(uids) => {
+                let told: HashSet<&str> = uids.iter().map(String::as_str).collect();
+                let gone: Vec<AgentInstance> = self
+                    .kept
+                    .iter()
+                    .filter(|(uid, _)| !told.contains(uid.as_str()))
+                    .map(|(_, kept)| kept.instance.clone())
+                    .collect();
+                for instance in gone {
+                    self.drain(instance);
+                }
+                self.forget_unknown(uids);
+            }
+            Change::Trust => {
+                for uid in self.kept.keys().cloned().collect::<Vec<_>>() {
+                    self.prepare(&uid);
+                }
+            }
+            Change::Unavailable(why) => {
+                tracing::warn!(%why, "the source of instances cannot be reached; what runs goes on");
+            }
+        }
+    }
+
+    /// Instances that the kernel remembers from an earlier run and nobody wants any more.
+    fn forget_unknown(&self, told: Vec<String>) {
+        let shell = self.keeper.shell.clone();
+        tokio::spawn(async move {
+            let told: HashSet<String> = told.into_iter().collect();
+            let unknown = shell.look(move |kernel| {
+                kernel
+                    .state()
+                    .instances()
+                    .map(|it| it.uid)
+                    .filter(|uid| !told.contains(&uid.to_string()))
+                    .collect::<Vec<_>>()
+            });
+            for instance in unknown.await.unwrap_or_default() {
+                shell.tell(Event::Remove { instance });
+            }
+        });
+    }
+
+    fn applied(&mut self, instance: AgentInstance) {
+        let Some(uid) = instance.metadata.uid.clone() else {
+            return;
+        };
+        if let Some(kept) = self.kept.get_mut(&uid)
+            && kept.instance.spec == instance.spec
+            && !kept.found.draining
+        {
+            kept.instance = instance;
+            return;
+        }
+        self.versions += 1;
+        let status = instance.status.clone().unwrap_or_default();
+        let kept = Kept {
+            instance,
+            version: self.versions,
+            found: Found {
+                verified: None,
+                rejected: None,
+                layers: self.keeper.features.borrow().clone(),
+                draining: false,
+            },
+            status,
+            tries: 0,
+        };
+        self.kept.insert(uid.clone(), kept);
+        self.prepare(&uid);
+    }
+
+    fn prepare(&mut self, uid: &str) {
+        let Some(kept) = self.kept.get(uid) else {
+            return;
+        };
+        let namespace = kept.instance.metadata.namespace.clone().unwrap_or_default();
+        let trust = self.keeper.source.trust(&namespace);
+        let (preparer, instance) = (self.keeper.preparer.clone(), kept.instance.clone());
+        let (uid, version, beside) = (uid.to_owned(), kept.version, self.beside.clone());
+        tokio::spawn(async move {
+            let result = preparer.prepare(&instance, &trust).await;
+            let _ = beside.send(Beside::Prepared {
+                uid,
+                version,
+                result,
+            });
+        });
+    }
+
+    fn came_back(&mut self, message: Beside) {
+        let (uid, version) = match &message {
+            Beside::Prepared { uid, version, .. } | Beside::TryAgain { uid, version } => {
+                (uid.clone(), *version)
+            }
+        };
+        let current = self.kept.get_mut(&uid);
+        let Some(kept) = current.filter(|kept| kept.version == version && !kept.found.draining)
+        else {
+            return;
+        };
+        match message {
+            Beside::TryAgain { .. } => self.prepare(&uid),
+            Beside::Prepared {
+                result: Ok((program, judgement)),
+                ..
+            } => {
+                kept.tries = 0;
+                kept.found.verified = Some(judgement);
+                let instance = kept.instance.clone();
+                let rejected = self.admit(&instance, program).err();
+                if let Some(kept) = self.kept.get_mut(&uid) {
+                    kept.found.rejected = rejected;
+                }
+                self.publish(&uid);
+            }
+            Beside::Prepared {
+                result: Err(error), ..
+            } => {
+                tracing::warn!(
+                    instance = %uid,
+                    reason = error.judgement.reason,
+                    why = %error.judgement.message,
+                    "the program was not let in"
+                );
+                kept.found.verified = Some(error.judgement);
+                if error.passing {
+                    let pause = FIRST_PAUSE
+                        .saturating_mul(1 << kept.tries.min(16))
+                        .min(LONGEST_PAUSE);
+                    kept.tries += 1;
+                    let beside = self.beside.clone();
+                    let again = Beside::TryAgain {
+                        uid: uid.clone(),
+                        version,
+                    };
+                    tokio::spawn(async move {
+                        tokio::time::sleep(pause).await;
+                        let _ = beside.send(again);
+                    });
+                } else {
+                    // What was let in under other trust takes no further turns.
+                    self.withdraw(&uid);
+                }
+                self.publish(&uid);
+            }
+        }
+    }
+
+    /// Tells the kernel of an instance whose program is there.
+    fn admit(&self, instance: &AgentInstance, program: Prepared) -> Result<(), String> {
+        let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
+        spec.profile.grants.extend(turn_grants());
+        let uid = spec.uid;
+        self.keeper.instances.put(Instance {
+            uid,
+            namespace: instance.metadata.namespace.clone().unwrap_or_default(),
+            name: instance.metadata.name.clone().unwrap_or_default(),
+            spec: instance.spec.clone(),
+            program,
+        });
+        self.apply(spec);
+        Ok(())
+    }
+
+    fn apply(&self, spec: InstanceSpec) {
+        self.keeper.shell.tell(Event::Apply(spec));
+    }
+
+    fn withdraw(&self, uid: &str) {
+        if let Ok(uid) = uid.parse::<InstanceUid>()
+            && self.keeper.instances.remove(uid).is_some()
+        {
+            self.keeper.shell.tell(Event::Remove { instance: uid });
+        }
+    }
+
+    fn drain(&mut self, instance: AgentInstance) {
+        let Some(uid) = instance.metadata.uid.clone() else {
+            return;
+        };
+        let Ok(parsed) = uid.parse::<InstanceUid>() else {
+            return;
+        };
+        self.versions += 1;
+        let version = self.versions;
+        let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
+            status: instance.status.clone().unwrap_or_default(),
+            instance: instance.clone(),
+            version,
+            found: Found {
+                verified: None,
+                rejected: None,
+                layers: None,
+                draining: true,
+            },
+            tries: 0,
+        });
+        kept.version = version;
+        kept.found.draining = true;
+        kept.instance = instance;
+        // The kernel says when it is gone, also of one that it never had.
+        self.keeper.shell.tell(Event::Remove { instance: parsed });
+        self.publish(&uid);
+        let shell = self.keeper.shell.clone();
+        let removed = self.beside_removed(parsed);
+        tokio::spawn(async move {
+            let known = shell
+                .look(move |kernel| kernel.state().instance(parsed).is_some())
+                .await;
+            if known == Some(false) {
+                removed.await;
+            }
+        });
+    }
+
+    fn beside_removed(&self, uid: InstanceUid) -> impl Future<Output = ()> + Send + use<> {
+        let source = Arc::clone(&self.keeper.source);
+        let instance = self
+            .kept
+            .get(&uid.to_string())
+            .map(|kept| kept.instance.clone());
+        let instances = self.keeper.instances.clone();
+        let standings = self.keeper.standings.clone();
+        async move {
+            instances.remove(uid);
+            standings.remove(&uid.to_string());
+            if let Some(instance) = instance {
+                release(&*source, &instance).await;
+            }
+        }
+    }
+
+    fn removed(&mut self, uid: InstanceUid) {
+        let text = uid.to_string();
+        let draining = self.kept.get(&text).is_some_and(|kept| kept.found.draining);
+        if draining {
+            let removed = self.beside_removed(uid);
+            self.kept.remove(&text);
+            tokio::spawn(removed);
+        }
+    }
+
+    fn features(&mut self) {
+        let layers = self.keeper.features.borrow().clone();
+        for uid in self.kept.keys().cloned().collect::<Vec<_>>() {
+            if let Some(kept) = self.kept.get_mut(&uid) {
+                kept.found.layers.clone_from(&layers);
+            }
+            self.publish(&uid);
+        }
+    }
+
+    fn layers(&mut self, uid: InstanceUid, layers: Vec<Layer>) {
+        let uid = uid.to_string();
+        if let Some(kept) = self.kept.get_mut(&uid)
+            && kept.found.layers.as_ref() != Some(&layers)
+        {
+            kept.found.layers = Some(layers);
+            self.publish(&uid);
+        }
+    }
+
+    /// Judges anew, and writes what changed.
+    fn publish(&mut self, uid: &str) {
+        let Some(kept) = self.kept.get_mut(uid) else {
+            return;
+        };
+        let now = Time(k8s_openapi::jiff::Timestamp::now());
+        let judged = status(&kept.instance, &kept.status, &kept.found, &now);
+        let standing = Standing {
+            instance: kept.instance.clone(),
+            status: judged.clone(),
+        };
+        self.keeper.standings.put(uid, standing);
+        if judged == kept.status {
+            return;
+        }
+        kept.status = judged.clone();
+        let (source, instance) = (Arc::clone(&self.keeper.source), kept.instance.clone());
+        let (standings, uid) = (self.keeper.standings.clone(), uid.to_owned());
+        tokio::spawn(async move {
+            write(&*source, &instance, judged, &standings, &uid).await;
+        });
+    }
+}
+
+/// Writes a status until it is written, or another took its place.
+async fn write(
+    source: &dyn InstanceSource,
+    instance: &AgentInstance,
+    judged: AgentInstanceStatus,
+    standings: &Standings,
+    uid: &str,
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let newest = {
+            let all = standings.0.read().unwrap_or_else(PoisonError::into_inner);
+            all.get(uid).is_some_and(|it| it.status == judged)
+        };
+        if !newest {
+            return;
+        }
+        match source.patch_status(instance, judged.clone()).await {
+            Ok(()) | Err(SourceError::Gone) => return,
+            Err(SourceError::Refused(why)) => {
+                tracing::error!(instance = uid, %why, "the status cannot be written");
+                return;
+            }
+            Err(SourceError::Unavailable(why)) => {
+                tracing::warn!(instance = uid, %why, "the status is written later");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn release(source: &dyn InstanceSource, instance: &AgentInstance) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(SourceError::Unavailable(why)) = source.released(instance).await {
+        tracing::warn!(%why, "an instance is released later");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A turn may use the folders that were made for it: its caller put the files there, and gets them.
+fn turn_grants() -> Vec<GrantRule> {
+    let rule = |kind, mount: &str| GrantRule {
+        verdict: Verdict::Allow,
+        kind,
+        target: TargetPattern::Exact(mount.into()),
+        origin: "the turn's own files".into(),
+    };
+    mounts_of_a_turn()
+        .into_iter()
+        .flat_map(|(mount, writable)| {
+            let kinds = match writable {
+                true => vec![Kind::FsRead, Kind::FsList, Kind::FsWrite],
+                false => vec![Kind::FsRead, Kind::FsList],
+            };
+            kinds.into_iter().map(move |kind| rule(kind, mount))
+        })
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! Where instances come from and where their status goes.
+
+use aion_api::{AgentInstance, AgentInstanceStatus};
+use aion_policy::Trust;
+use futures::{future::BoxFuture, stream::BoxStream};
+
+/// What a source tells.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// This instance is to be here, as it is now.
+    Applied(Box<AgentInstance>),
+    /// This instance is to be gone.
+    Deleted(Box<AgentInstance>),
+    /// All instances there are have been told; what was not told is to be gone. Comes once at the
+    /// beginning and again after each interruption.
+    Synced(Vec<String>),
+    /// Whom to trust changed: everything is to be verified again.
+    Trust,
+    /// The source cannot be reached for now; what runs goes on running.
+    Unavailable(String),
+}
+
+/// Why a status could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Not for now: try again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The instance is gone; nobody reads its status.
+    #[error("the instance is gone")]
+    Gone,
+    /// Never: somebody has to change something.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A source of instances for this node.
+pub trait InstanceSource: Send + Sync + 'static {
+    /// Everything there is, then every change. Ends only when the source is given up.
+    fn watch(&self) -> BoxStream<'static, Change>;
+
+    /// Writes what this node says of an instance.
+    fn patch_status<'a>(
+        &'a self,
+        instance: &'a AgentInstance,
+        status: AgentInstanceStatus,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// The instance was drained and is gone from this node.
+    fn released<'a>(
+        &'a self,
+        instance: &'a AgentInstance,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Whom to trust in a namespace.
+    fn trust(&self, namespace: &str) -> Trust;
+}

@@ -1,0 +1,240 @@
+//! What a node says of an instance, from what it found. Pure.
+
+use aion_api::{
+    AgentInstance, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
+    condition::{self, Judgement, Status, reason},
+    sandbox,
+};
+use aion_launcher::{Layer, LayerState as Seen};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// How far the node is with an instance.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// The condition `Verified`, once it was judged.
+    pub(super) verified: Option<Judgement>,
+    /// What the kernel did not take, in words.
+    pub(super) rejected: Option<String>,
+    /// The layers of the last worker, or what a worker started now would have.
+    pub(super) layers: Option<Vec<Layer>>,
+    /// It is being drained.
+    pub(super) draining: bool,
+}
+
+/// The status of `instance`, given what was found; times of conditions that did not change are those of
+/// `before`.
+pub(super) fn status(
+    instance: &AgentInstance,
+    before: &AgentInstanceStatus,
+    found: &Found,
+    now: &Time,
+) -> AgentInstanceStatus {
+    let pending = |type_| Judgement::new(type_, Status::Unknown, reason::PENDING, "not judged yet");
+    let verified = found
+        .verified
+        .clone()
+        .unwrap_or_else(|| pending(condition::VERIFIED));
+    let sandbox = match &found.layers {
+        Some(layers) => enforced(instance, layers),
+        None => Judgement::new(
+            condition::SANDBOX_ENFORCED,
+            Status::Unknown,
+            reason::PENDING,
+            "the launcher does not answer: is aion-launcher running?",
+        ),
+    };
+    let (phase, ready) = ready(found, &verified, &sandbox);
+    AgentInstanceStatus {
+        observed_generation: instance.metadata.generation,
+        phase,
+        conditions: condition::write(
+            &before.conditions,
+            &[verified, sandbox, ready],
+            instance.metadata.generation,
+            now,
+        ),
+        layers: found.layers.iter().flatten().filter_map(report).collect(),
+    }
+}
+
+fn ready(found: &Found, verified: &Judgement, sandbox: &Judgement) -> (InstancePhase, Judgement) {
+    let not = |reason, message: String| Judgement::new(condition::READY, false, reason, message);
+    if found.draining {
+        let message = "it ends its turns and takes no new ones".to_owned();
+        return (InstancePhase::Draining, not(reason::DRAINING, message));
+    }
+    if let Some(why) = &found.rejected {
+        return (InstancePhase::Failed, not(reason::INVALID, why.clone()));
+    }
+    match (verified.status, sandbox.status) {
+        (Status::True, Status::True) => (
+            InstancePhase::Ready,
+            Judgement::new(condition::READY, true, reason::OK, "it can be asked"),
+        ),
+        (Status::False, _) => (
+            InstancePhase::Failed,
+            not(verified.reason, verified.message.clone()),
+        ),
+        (_, Status::False) => (
+            InstancePhase::Failed,
+            not(sandbox.reason, sandbox.message.clone()),
+        ),
+        (Status::Unknown, _) => (
+            InstancePhase::Preparing,
+            not(
+                reason::PENDING,
+                "its program is being fetched and verified".to_owned(),
+            ),
+        ),
+        (Status::True, Status::Unknown) => (
+            InstancePhase::Pending,
+            not(sandbox.reason, sandbox.message.clone()),
+        ),
+    }
+}
+
+fn enforced(instance: &AgentInstance, layers: &[Layer]) -> Judgement {
+    let missing: Vec<(&'static str, &str)> = layers
+        .iter()
+        .filter_map(|layer| match &layer.state {
+            Seen::Missing { why } => Some((layer.name.as_str(), why.as_str())),
+            _ => None,
+        })
+        .collect();
+    let required = instance.spec.sandbox.iter().flat_map(|it| &it.require);
+    let lacking: Vec<&str> = required
+        .map(|layer| layer.as_str())
+        .filter(|name| {
+            !layers
+                .iter()
+                .any(|it| it.name.as_str() == *name && it.is_enforced())
+        })
+        .collect();
+    let named = missing
+        .iter()
+        .map(|(name, why)| format!("{name} ({why})"))
+        .collect::<Vec<_>>()
+        .join("; ");
+    if !lacking.is_empty() {
+        return Judgement::new(
+            condition::SANDBOX_ENFORCED,
+            false,
+            reason::LAYER_MISSING,
+            format!(
+                "required and not to be had on this node: {}. Missing here: {named}",
+                lacking.join(", ")
+            ),
+        );
+    }
+    if missing.is_empty() {
+        return Judgement::new(
+            condition::SANDBOX_ENFORCED,
+            true,
+            reason::ENFORCED,
+            "every layer is enforced",
+        );
+    }
+    Judgement::new(
+        condition::SANDBOX_ENFORCED,
+        true,
+        reason::ENFORCED_IN_PART,
+        format!("missing, and not required: {named}"),
+    )
+}
+
+fn report(layer: &Layer) -> Option<LayerReport> {
+    let (state, detail) = match &layer.state {
+        Seen::Enforced => (LayerState::Enforced, layer.evidence.clone()),
+        Seen::Missing { why } => (LayerState::Missing, why.clone()),
+        Seen::NotRequested => (LayerState::Missing, "nothing asked for it".to_owned()),
+    };
+    let end = detail.floor_char_boundary(512);
+    Some(LayerReport {
+        layer: layer_of(layer.name.as_str())?,
+        state,
+        detail: (end > 0).then(|| detail[..end].to_owned()),
+    })
+}
+
+/// The layer of this name: launcher and resources spell them alike.
+pub(crate) fn layer_of(name: &str) -> Option<sandbox::Layer> {
+    sandbox::Layer::ALL
+        .into_iter()
+        .find(|layer| layer.as_str() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_api::sandbox::SandboxRules;
+    use aion_launcher::LayerName;
+
+    use super::*;
+
+    fn found(layers: Vec<Layer>) -> Found {
+        Found {
+            verified: Some(Judgement::new(
+                condition::VERIFIED,
+                true,
+                reason::INLINE,
+                "inline",
+            )),
+            rejected: None,
+            layers: Some(layers),
+            draining: false,
+        }
+    }
+
+    fn judge(instance: &AgentInstance, found: &Found) -> (InstancePhase, String) {
+        let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let status = status(instance, &AgentInstanceStatus::default(), found, &now);
+        let ready = condition::find(&status.conditions, condition::READY).unwrap();
+        (status.phase, ready.reason.clone())
+    }
+
+    #[test]
+    fn an_instance_is_ready_once_it_is_verified_and_its_layers_are_known() {
+        let instance = AgentInstance::default();
+        let enforced = vec![Layer::enforced(LayerName::Seccomp, "mode 2")];
+        let all = found(enforced);
+        assert_eq!(judge(&instance, &all).0, InstancePhase::Ready);
+        let no_launcher = Found {
+            layers: None,
+            ..all.clone()
+        };
+        assert_eq!(judge(&instance, &no_launcher).0, InstancePhase::Pending);
+        let unverified = Found {
+            verified: None,
+            ..all
+        };
+        assert_eq!(judge(&instance, &unverified).0, InstancePhase::Preparing);
+    }
+
+    #[test]
+    fn launcher_and_resources_spell_every_layer_alike() {
+        for name in LayerName::ALL {
+            assert!(layer_of(name.as_str()).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_layer_fails_only_where_it_is_required() {
+        let mut instance = AgentInstance::default();
+        let missing = found(vec![Layer::missing(
+            LayerName::Landlock,
+            "kernel too old",
+            "",
+        )]);
+        assert_eq!(
+            judge(&instance, &missing),
+            (InstancePhase::Ready, reason::OK.to_owned())
+        );
+        instance.spec.sandbox = Some(SandboxRules {
+            require: vec![sandbox::Layer::Landlock],
+        });
+        assert_eq!(
+            judge(&instance, &missing),
+            (InstancePhase::Failed, reason::LAYER_MISSING.to_owned())
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Which folder of this machine a mount's name stands for: what a person confirmed, kept in one file.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use aion_abi::admin::MountMapping;
+use aion_api::{FileMode, ResolvedMount};
+
+use crate::{
+    drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin},
+    files::write_whole,
+};
+
+/// Why a mapping was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// The name is not one.
+    #[error("{0:?} is not the name of a mount: 1 to 63 of a-z, 0-9 and -, and not input or output")]
+    Name(String),
+    /// The folder cannot be one.
+    #[error(transparent)]
+    Folder(#[from] MountError),
+    /// The file cannot be read or written.
+    #[error("the mounts in {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The mappings. Clones share them.
+#[derive(Clone)]
+pub struct Mounts {
+    file: Arc<PathBuf>,
+    mappings: Arc<RwLock<BTreeMap<String, MountMapping>>>,
+    files: Arc<FolderFiles>,
+}
+
+impl Mounts {
+    /// Reads the mappings of `file`; there may be none yet.
+    ///
+    /// # Errors
+    /// A file that is there and is not one of mappings.
+    pub fn open(file: PathBuf, files: Arc<FolderFiles>) -> Result<Self, MappingError> {
+        let read = |path: &Path| -> io::Result<_> {
+            match fs::read(path) {
+                Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+                Err(error) => Err(error),
+            }
+        };
+        let mappings = read(&file).map_err(|source| MappingError::Io {
+            path: file.clone(),
+            source,
+        })?;
+        Ok(Self {
+            file: Arc::new(file),
+            mappings: Arc::new(RwLock::new(mappings)),
+            files,
+        })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<String, MountMapping> {
+        self.mappings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Maps a name to a folder, or to another one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`MappingError`]; nothing changed then.
+    pub fn put(&self, name: &str, mapping: MountMapping) -> Result<MountMapping, MappingError> {
+        let fits = (1..=63).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !fits || crate::server::is_turn_mount(name) {
+            return Err(MappingError::Name(name.chars().take(100).collect()));
+        }
+        let real = self.files.check_mapping(Path::new(&mapping.path))?;
+        let mapping = MountMapping {
+            path: real.to_string_lossy().into_owned(),
+            writable: mapping.writable,
+        };
+        let mut mappings = self
+            .mappings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut next = mappings.clone();
+        next.insert(name.to_owned(), mapping.clone());
+        serde_json::to_vec_pretty(&next)
+            .map_err(io::Error::from)
+            .and_then(|json| write_whole(&self.file, &json))
+            .map_err(|source| MappingError::Io {
+                path: self.file.to_path_buf(),
+                source,
+            })?;
+        *mappings = next;
+        Ok(mapping)
+    }
+
+    /// The table of a call by an instance with these mounts. One that is not mapped is left out, and then
+    /// is not found.
+    pub fn table(&self, mounts: &[ResolvedMount]) -> MountTable {
+        let mappings = self.mappings.read().unwrap_or_else(PoisonError::into_inner);
+        let mut table = MountTable::new();
+        for mount in mounts {
+            if let Some(mapping) = mappings.get(&mount.volume) {
+                let mapped = Mount {
+                    folder: PathBuf::from(&mapping.path),
+                    writable: mapping.writable && mount.mode == FileMode::ReadWrite,
+                    origin: Origin::Mapped,
+                };
+                table = table.with(&mount.name, mapped);
+            }
+        }
+        table
+    }
+}

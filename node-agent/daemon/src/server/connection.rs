@@ -1,0 +1,218 @@
+//! One request of one connection: verified, read, handed to the kernel, answered.
+
+use std::{convert::Infallible, sync::Arc};
+
+use aion_abi::{
+    canonical::{CanonicalRequest, body_digest},
+    code::Code,
+    headers,
+    problem::Problem,
+    syscall::Syscall,
+};
+use aion_kernel::{Body, Call, Digest, Event, Kind, Ticket};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response};
+use hyper::body::Incoming;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Lowered, Session,
+    body::{self, Answer},
+    chat::{self, Events},
+    headers::Signed,
+};
+use crate::shell::{CHUNKS_WAITING, CallInput, Handle, Reply};
+
+const JSON: &str = "application/json";
+
+/// Answers one request.
+pub(super) async fn answer(
+    session: Arc<Session>,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    Ok(match serve(session, request).await {
+        Ok(response) => response,
+        Err(problem) => body::refused(&problem),
+    })
+}
+
+async fn serve(
+    session: Arc<Session>,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Answer>, Problem> {
+    let (head, incoming) = request.into_parts();
+    let syscall = syscall(&head)?;
+    let signed = Signed::read(&head.headers)?;
+    session.fresh(&signed)?;
+    let taken = body::take(&session.admission, incoming).await?;
+    let digest = body_digest(&taken.bytes);
+    let canonical = CanonicalRequest {
+        method: "POST",
+        path: syscall.path(),
+        timestamp_ms: signed.timestamp_ms,
+        counter: signed.counter,
+        idempotency_key: signed.key,
+        deadline_ms: signed.deadline_ms,
+        body_digest: digest,
+    };
+    session.verify(&canonical, signed.signature)?;
+    let lowered = Lowered::read(syscall, &taken.bytes, &session.instance)?;
+    let streams = lowered.kind == Kind::ModelChat;
+    let (reply, replied) = oneshot::channel();
+    let (chunks, chunks_out) = match streams {
+        true => {
+            let (chunks, out) = mpsc::channel(CHUNKS_WAITING);
+            (Some(chunks), Some(out))
+        }
+        false => (None, None),
+    };
+    let ticket = Ticketed::new(&session.shell);
+    let call = Call {
+        ticket: ticket.ticket,
+        turn: session.turn,
+        kind: lowered.kind,
+        target: lowered.target,
+        resource: lowered.resource,
+        body: Body {
+            digest: Digest(digest),
+            size: taken.bytes.len() as u64,
+        },
+        key: signed.idempotency_key(),
+        deadline_ms: signed.deadline_ms,
+        reserve_tokens: lowered.reserve_tokens,
+    };
+    let input = CallInput {
+        call,
+        request: lowered.request,
+        session: Arc::clone(&session),
+        reply,
+        chunks,
+    };
+    session.shell.call(input)?;
+    match chunks_out {
+        None => whole(ticket, replied, JSON).await,
+        Some(chunks) => stream(ticket, chunks, replied).await,
+    }
+}
+
+fn syscall(head: &http::request::Parts) -> Result<Syscall, Problem> {
+    let path = head.uri.path();
+    let known = Syscall::from_path(path).filter(|_| head.uri.query().is_none());
+    let syscall = known.ok_or_else(|| {
+        let shown: String = path.chars().take(100).collect();
+        Problem::new(Code::UnknownSyscall, format!("{shown} is no syscall"))
+    })?;
+    if head.method != Method::POST {
+        return Err(Problem::new(
+            Code::BadRequest,
+            format!("{} takes POST, not {}", syscall.path(), head.method),
+        ));
+    }
+    Ok(syscall)
+}
+
+async fn whole(
+    mut ticket: Ticketed,
+    replied: oneshot::Receiver<Reply>,
+    media_type: &'static str,
+) -> Result<Response<Answer>, Problem> {
+    let reply = replied.await;
+    ticket.answered();
+    match reply {
+        Ok(Reply::Done {
+            call,
+            recorded,
+            body,
+            ..
+        }) => {
+            let mut response = body::ok(media_type, Answer::Whole(Some(body)));
+            let headers = response.headers_mut();
+            headers.insert(headers::CALL, HeaderValue::from(call.0));
+            if recorded {
+                headers.insert(headers::OUTCOME, HeaderValue::from_static("recorded"));
+            }
+            Ok(response)
+        }
+        Ok(Reply::Problem(problem)) => Err(*problem),
+        Err(_) => Err(chat::gone()),
+    }
+}
+
+/// A stream begins with its first event; what is refused before is an ordinary problem.
+async fn stream(
+    ticket: Ticketed,
+    mut chunks: mpsc::Receiver<aion_abi::syscall::model::ChatEvent>,
+    replied: oneshot::Receiver<Reply>,
+) -> Result<Response<Answer>, Problem> {
+    match chunks.recv().await {
+        None => whole_stream(ticket, replied).await,
+        first @ Some(_) => Ok(body::ok(
+            chat::MEDIA_TYPE,
+            Answer::Stream(Box::new(Events {
+                first,
+                chunks,
+                reply: Some(replied),
+                ticket,
+            })),
+        )),
+    }
+}
+
+/// The driver said nothing but its end, or the answer is a recorded one.
+async fn whole_stream(
+    ticket: Ticketed,
+    replied: oneshot::Receiver<Reply>,
+) -> Result<Response<Answer>, Problem> {
+    let (framed, forwarded) = oneshot::channel();
+    match replied.await {
+        Ok(Reply::Done {
+            call,
+            recorded,
+            body,
+            whole,
+        }) => {
+            let body: Bytes = if whole { body } else { chat::frame_of(&body) };
+            let _ = framed.send(Reply::Done {
+                call,
+                recorded,
+                body,
+                whole,
+            });
+        }
+        Ok(problem) => {
+            let _ = framed.send(problem);
+        }
+        Err(_) => drop(framed),
+    }
+    whole(ticket, forwarded, chat::MEDIA_TYPE).await
+}
+
+/// A ticket that the kernel is told about when nobody waits for its answer any more.
+pub(super) struct Ticketed {
+    ticket: Ticket,
+    shell: Option<Handle>,
+}
+
+impl Ticketed {
+    fn new(shell: &Handle) -> Self {
+        Self {
+            ticket: shell.ticket(),
+            shell: Some(shell.clone()),
+        }
+    }
+
+    /// The answer came; dropping this tells nothing any more.
+    pub(super) fn answered(&mut self) {
+        self.shell = None;
+    }
+}
+
+impl Drop for Ticketed {
+    fn drop(&mut self) {
+        if let Some(shell) = &self.shell {
+            shell.tell(Event::Disconnected {
+                ticket: self.ticket,
+            });
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The socket of a running worker.
+//!
+//! It lies in a folder of its own, which only the daemon's user may enter; the launcher shows it to the
+//! worker. A daemon that starts again binds the same path.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixListener, sync::OwnedSemaphorePermit};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Session, connection};
+
+/// The longest path that a Unix socket can have, in bytes.
+const MAX_PATH: usize = 107;
+
+/// How long after a failed accept (too many open files) the next comes.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Why a socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The path is too long.
+    #[error(
+        "the socket {0} has a path of over {MAX_PATH} bytes: put the node's home at a shorter path"
+    )]
+    TooLong(PathBuf),
+    /// The operating system refused.
+    #[error("cannot listen at {path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A socket that is served. Dropping it closes it and its connections.
+#[derive(Debug)]
+pub struct Listener {
+    path: PathBuf,
+    stop: CancellationToken,
+    keep: bool,
+}
+
+impl Listener {
+    /// Binds `path` and serves `session` on it.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn start(path: &Path, session: Arc<Session>) -> Result<Self, ListenError> {
+        if path.as_os_str().len() > MAX_PATH {
+            return Err(ListenError::TooLong(path.to_owned()));
+        }
+        let listener = bind(path).map_err(|source| ListenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let stop = CancellationToken::new();
+        tokio::spawn(accept(listener, session, stop.clone()));
+        Ok(Self {
+            path: path.to_owned(),
+            stop,
+            keep: false,
+        })
+    }
+
+    /// Closes it, but leaves its place for the next daemon, which the worker is waiting for.
+    pub fn leave(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if !self.keep {
+            let _ = fs::remove_file(&self.path);
+            if let Some(folder) = self.path.parent() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, session: Arc<Session>, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        // Taken first: beyond its share a worker waits in the backlog.
+        let permit = tokio::select! {
+            () = stop.cancelled() => return,
+            permit = Arc::clone(&session.admission.connections).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { return };
+        let stream = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match stream {
+            Ok((stream, _)) => {
+                let serving = serve(stream, Arc::clone(&session), stop.clone(), permit);
+                connections.spawn(serving);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a worker's connection was not accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: tokio::net::UnixStream,
+    session: Arc<Session>,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
+    let service = service_fn(move |request| connection::answer(Arc::clone(&session), request));
+    // No time-out on heads: a worker that is slow or silent holds up only its own few connections.
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        // A connection that breaks is the worker's business; its calls were given up by their tickets.
+        _ = connection => {}
+    }
+}

@@ -1,0 +1,82 @@
+//! The kernel's refusals and outcomes as problems of the syscall protocol: a code, what happened, what to
+//! do.
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_kernel::{CancelCause, Failure, Outcome, QuotaKind, Refusal};
+
+/// The problem that a refusal is answered with.
+pub(crate) fn problem(refusal: &Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::Denied { .. } => Code::Denied,
+        Refusal::ApprovalRequired { .. } => Code::ApprovalRequired,
+        Refusal::QuotaExceeded { .. } => Code::QuotaExceeded,
+        Refusal::Overloaded { .. } => Code::Overloaded,
+        Refusal::IdempotencyMismatch { .. } => Code::IdempotencyMismatch,
+        Refusal::NoSuchInstance | Refusal::TurnNotRunning | Refusal::Draining => Code::NotRunning,
+        Refusal::DeadlineExceeded => Code::DeadlineExceeded,
+        Refusal::Cancelled { .. } => Code::Cancelled,
+    };
+    let problem = Problem::new(code, refusal.to_string());
+    match refusal {
+        Refusal::QuotaExceeded {
+            retry_after_ms: Some(after),
+            ..
+        }
+        | Refusal::Overloaded {
+            retry_after_ms: after,
+            ..
+        } => problem.retry_after_ms(*after),
+        Refusal::QuotaExceeded {
+            retry_after_ms: None,
+            quota,
+            ..
+        } => problem.remedy(match quota {
+            QuotaKind::Tokens => "ask for fewer tokens at once (maxTokens), or raise tokensPerHour",
+            _ => "raise the limit in the agent or its policy: this call never fits under it",
+        }),
+        Refusal::Draining => {
+            problem.remedy("wait until the daemon is back, then start the turn again")
+        }
+        _ => problem,
+    }
+}
+
+/// The problem of a call that was started and did not end well.
+pub(crate) fn ended(outcome: &Outcome) -> Problem {
+    match outcome {
+        Outcome::Failed(failure) => failed(failure),
+        Outcome::Cancelled { by } => Problem::new(Code::Cancelled, cancelled_by(*by)),
+        Outcome::DeadlineExceeded => Problem::new(
+            Code::DeadlineExceeded,
+            "the call's deadline passed while it ran",
+        ),
+        Outcome::Unknown => Problem::new(
+            Code::OutcomeUnknown,
+            "the daemon or the driver went away while the call ran",
+        ),
+        Outcome::Interrupted => Problem::new(
+            Code::Cancelled,
+            "the daemon stopped while the call ran; it changed nothing",
+        )
+        .remedy("make the call again"),
+        Outcome::Ok { .. } => Problem::new(Code::Internal, "the answer was lost on its way"),
+    }
+}
+
+fn cancelled_by(cause: CancelCause) -> &'static str {
+    match cause {
+        CancelCause::Request => "the call was cancelled on request",
+        CancelCause::Disconnect => "the caller's connection closed",
+        CancelCause::TurnEnded => "the turn ended around the call",
+        CancelCause::InstanceRemoved => "the instance was removed",
+    }
+}
+
+fn failed(failure: &Failure) -> Problem {
+    let code = Code::ALL
+        .iter()
+        .copied()
+        .find(|code| code.as_str() == failure.code.as_str())
+        .unwrap_or(Code::Internal);
+    Problem::new(code, failure.detail.as_str())
+}

@@ -1,0 +1,117 @@
+//! A run of a worker as its socket sees it: its key, its counters, its share of memory for bodies.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aion_abi::{
+    canonical::CanonicalRequest,
+    code::Code,
+    problem::Problem,
+    replay::{Refused, Window, freshness},
+    signing::Key,
+};
+use aion_kernel::{Incarnation, TurnId};
+use tokio::sync::Semaphore;
+
+use super::headers::Signed;
+use crate::{clock::Clock, instances::Instance, shell::Handle};
+
+/// Bytes of request bodies that one worker may have in the daemon at a time.
+const BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Connections that one worker may have at a time.
+const CONNECTIONS: usize = 64;
+
+/// What bounds a worker before its calls reach the kernel, so that one that misbehaves holds up nobody
+/// else.
+#[derive(Debug)]
+pub struct Admission {
+    pub(super) bodies: Arc<Semaphore>,
+    pub(super) connections: Arc<Semaphore>,
+}
+
+/// One run of one instance.
+pub struct Session {
+    /// Its turn.
+    pub turn: TurnId,
+    /// Which run.
+    pub incarnation: Incarnation,
+    /// Whose.
+    pub instance: Arc<Instance>,
+    pub(super) admission: Admission,
+    pub(super) shell: Handle,
+    clock: Clock,
+    key: Key,
+    window: Mutex<Window>,
+}
+
+impl Session {
+    /// A run whose calls are signed with `key`. No counter was used yet, as far as this daemon knows: what
+    /// an earlier one saw is older than `clock` and refused as stale.
+    pub fn new(
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: Arc<Instance>,
+        key: Key,
+        shell: Handle,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            turn,
+            incarnation,
+            instance,
+            admission: Admission {
+                bodies: Arc::new(Semaphore::new(BODY_BYTES)),
+                connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            },
+            shell,
+            clock,
+            key,
+            window: Mutex::new(Window::new()),
+        }
+    }
+
+    /// Whether the timestamp is fresh: known before anything costly is done.
+    pub(super) fn fresh(&self, signed: &Signed<'_>) -> Result<(), Problem> {
+        freshness(
+            signed.timestamp_ms,
+            self.clock.now().0,
+            self.clock.started_ms(),
+        )
+        .map_err(refused)
+    }
+
+    /// Whether the request is this run's and new. The counter is used up by it.
+    pub(super) fn verify(
+        &self,
+        request: &CanonicalRequest<'_>,
+        signature: &[u8],
+    ) -> Result<(), Problem> {
+        self.key
+            .verify(request, signature)
+            .map_err(|error| Problem::new(Code::BadSignature, error.to_string()))?;
+        self.window
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .accept(request.counter)
+            .map_err(refused)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("turn", &self.turn)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refused(refused: Refused) -> Problem {
+    let code = match refused {
+        Refused::Replayed => Code::Replayed,
+        Refused::Stale => Code::Stale,
+    };
+    Problem::new(code, refused.to_string())
+}

@@ -1,0 +1,70 @@
+//! What the shell asks of the drivers: one job a call, one ending a job.
+
+use std::sync::Arc;
+
+use aion_abi::{problem::Problem, syscall::model::ChatEvent};
+use aion_kernel::{CallId, Event, Finish, Millis, Usage};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Handle;
+use crate::server::{Request, Session};
+
+/// A call that the kernel started.
+#[derive(Debug)]
+pub struct Job {
+    /// Which.
+    pub call: CallId,
+    /// Whose.
+    pub session: Arc<Session>,
+    /// What is asked.
+    pub request: Request,
+    /// It has an idempotency key: its answer will be recorded.
+    pub keyed: bool,
+    /// Where a stream's events go but for its last; it may be closed already.
+    pub chunks: Option<mpsc::Sender<ChatEvent>>,
+    /// Fired when the kernel wants it stopped.
+    pub cancel: CancellationToken,
+    /// When the kernel will want it stopped.
+    pub deadline: Millis,
+    /// Where a long call tells what it used so far.
+    pub progress: Progress,
+}
+
+/// Tells the kernel what a call used so far.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    pub(super) handle: Handle,
+    pub(super) call: CallId,
+}
+
+impl Progress {
+    /// In total since its start.
+    pub fn used(&self, usage: Usage) {
+        self.handle.tell(Event::Progress {
+            call: self.call,
+            usage,
+        });
+    }
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct Driven {
+    /// For the kernel. `Ok` names the body where the job was keyed.
+    pub finish: Finish,
+    /// What it used.
+    pub usage: Usage,
+    /// For the caller: the answer as JSON, for a stream its last event.
+    pub said: Result<Bytes, Problem>,
+    /// For a keyed stream: the whole of it as it went over the wire, the last event included.
+    pub stream: Option<Bytes>,
+}
+
+/// Carries out calls.
+pub trait Driving: Send + Sync + 'static {
+    /// Carries `job` out. The future is dropped when the kernel gives the call up.
+    fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven>;
+}

@@ -1,0 +1,285 @@
+//! The shell: everything around the kernel that the kernel must not know.
+//!
+//! One task ([`owner`]) owns kernel and journal. It drains its lanes in batches, appends the facts of a
+//! batch in one write and releases each effect when its facts are safe enough. Two lanes lead to it: one
+//! bounded, for new work, and one for what ends or gives up work that was admitted, which is never
+//! refused and bounded by that work.
+//!
+//! What may not enter: HTTP, drivers, launchers. They are behind [`Reply`], [`Driving`] and [`WorkerOrder`].
+
+mod driving;
+mod owner;
+mod recover;
+mod release;
+mod room;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use aion_abi::{code::Code, problem::Problem, syscall::model::ChatEvent};
+use aion_kernel::{
+    Call, CallId, Event, Failure, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
+    TurnOutcome, Usage,
+};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+pub use driving::{Driven, Driving, Job};
+pub use owner::{Shell, ShellError};
+pub use recover::{Opened, RecoverError, open};
+
+use crate::server::{Request, Session};
+
+/// New work that waits for the kernel; more is refused as overloaded.
+const CALLS_WAITING: usize = 4096;
+/// Chunks of a stream that wait for their connection; a driver waits beyond.
+pub const CHUNKS_WAITING: usize = 64;
+
+/// A verified syscall on its way into the kernel.
+#[derive(Debug)]
+pub struct CallInput {
+    /// What the kernel sees of it. Its ticket is from [`Handle::ticket`].
+    pub call: Call,
+    /// Its body, read and checked.
+    pub request: Request,
+    /// The run that made it.
+    pub session: Arc<Session>,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Reply>,
+    /// Where a stream's events go, before the answer.
+    pub chunks: Option<mpsc::Sender<ChatEvent>>,
+}
+
+/// The one answer of a syscall.
+#[derive(Debug)]
+pub enum Reply {
+    /// It was done.
+    Done {
+        /// Which call it was.
+        call: CallId,
+        /// The outcome is that of an earlier call with the same key.
+        recorded: bool,
+        /// The answer: JSON, or for a stream its terminal event alone; the whole stream where `whole`.
+        body: Bytes,
+        /// The body is a whole stream.
+        whole: bool,
+    },
+    /// It was not done.
+    Problem(Box<Problem>),
+}
+
+/// What the kernel wants done with workers and turns. In order.
+#[derive(Debug)]
+pub enum WorkerOrder {
+    /// See [`aion_kernel::Effect::StartWorker`].
+    Start {
+        /// For which turn.
+        turn: TurnId,
+        /// Whose.
+        instance: InstanceUid,
+        /// Of which start.
+        incarnation: Incarnation,
+    },
+    /// See [`aion_kernel::Effect::OpenGate`].
+    OpenGate {
+        /// Whose.
+        turn: TurnId,
+        /// Of which start.
+        incarnation: Incarnation,
+    },
+    /// See [`aion_kernel::Effect::KillWorker`].
+    Kill {
+        /// Whose.
+        turn: TurnId,
+        /// Of which start.
+        incarnation: Incarnation,
+    },
+    /// A turn ended.
+    Done {
+        /// Which.
+        turn: TurnId,
+        /// Whose.
+        instance: InstanceUid,
+        /// How.
+        outcome: TurnOutcome,
+        /// Tokens it was charged.
+        usage: Usage,
+        /// Syscalls that were admitted.
+        calls: u64,
+    },
+    /// An instance is gone.
+    Removed {
+        /// Which.
+        instance: InstanceUid,
+    },
+}
+
+/// Reads something out of the kernel, between two batches.
+type Look = Box<dyn FnOnce(&Kernel) + Send>;
+
+/// What goes to the owner.
+enum Input {
+    Call(Box<CallInput>),
+    Invoke(Invoke, oneshot::Sender<Result<TurnId, Problem>>),
+    Event(Event),
+    Finished {
+        call: CallId,
+        finish: Finish,
+        usage: Usage,
+        /// The answer's bytes, or what the driver said.
+        said: Result<Bytes, Problem>,
+        /// The answer is a whole stream's transcript, the terminal event apart.
+        stream: Option<Bytes>,
+    },
+    Look(Look),
+    Snapshot,
+    Stop(oneshot::Sender<()>),
+}
+
+/// The way into the shell. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    work: mpsc::Sender<Input>,
+    ends: mpsc::UnboundedSender<Input>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    tickets: AtomicU64,
+    /// The journal has no room for new work.
+    full: AtomicBool,
+}
+
+struct Lanes {
+    work: mpsc::Receiver<Input>,
+    ends: mpsc::UnboundedReceiver<Input>,
+}
+
+fn lanes() -> (Handle, Lanes) {
+    let (work, work_out) = mpsc::channel(CALLS_WAITING);
+    let (ends, ends_out) = mpsc::unbounded_channel();
+    let handle = Handle {
+        work,
+        ends,
+        shared: Arc::default(),
+    };
+    let lanes = Lanes {
+        work: work_out,
+        ends: ends_out,
+    };
+    (handle, lanes)
+}
+
+impl Handle {
+    /// A ticket that nobody had before.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.shared.tickets.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Hands a verified call in; its answer comes through its own channel.
+    ///
+    /// # Errors
+    /// The problem to answer with, where it cannot be taken now.
+    pub fn call(&self, input: CallInput) -> Result<(), Problem> {
+        self.admit(Input::Call(Box::new(input)))
+    }
+
+    /// Asks for a turn.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn invoke(&self, invoke: Invoke) -> Result<TurnId, Problem> {
+        let (answer, accepted) = oneshot::channel();
+        self.admit(Input::Invoke(invoke, answer))?;
+        accepted.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    fn admit(&self, input: Input) -> Result<(), Problem> {
+        if self.shared.full.load(Ordering::Relaxed) {
+            return Err(storage_full());
+        }
+        self.work.try_send(input).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Problem::new(
+                Code::Overloaded,
+                format!("{CALLS_WAITING} calls wait for the kernel already"),
+            )
+            .retry_after_ms(100),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })
+    }
+
+    /// Tells the kernel what became of something it knows.
+    pub fn tell(&self, event: Event) {
+        let _ = self.ends.send(Input::Event(event));
+    }
+
+    fn finished(&self, call: CallId, driven: Driven) {
+        let finish = match &driven.finish {
+            Finish::Failed(failure) => Finish::Failed(bounded(failure)),
+            other => other.clone(),
+        };
+        let _ = self.ends.send(Input::Finished {
+            call,
+            finish,
+            usage: driven.usage,
+            said: driven.said,
+            stream: driven.stream,
+        });
+    }
+
+    /// Reads something out of the kernel; `None` when the shell has stopped.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Kernel) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, seen) = oneshot::channel();
+        let look: Look = Box::new(move |kernel| {
+            let _ = answer.send(read(kernel));
+        });
+        self.ends.send(Input::Look(look)).ok()?;
+        seen.await.ok()
+    }
+
+    /// Whether the journal has room for new work.
+    pub fn has_room(&self) -> bool {
+        !self.shared.full.load(Ordering::Relaxed)
+    }
+
+    /// Takes a snapshot, syncs, ends the shell; returns when that is done.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.ends.send(Input::Stop(done)).is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// The longest text of a failure that the journal keeps, in bytes.
+const MAX_DETAIL: usize = 512;
+
+fn bounded(failure: &Failure) -> Failure {
+    let detail = failure.detail.as_str();
+    if detail.len() <= MAX_DETAIL {
+        return failure.clone();
+    }
+    let end = detail.floor_char_boundary(MAX_DETAIL);
+    Failure {
+        code: failure.code.clone(),
+        detail: format!("{}…", &detail[..end]).into(),
+    }
+}
+
+fn stopping() -> Problem {
+    Problem::new(Code::NotRunning, "the daemon is stopping")
+}
+
+fn storage_full() -> Problem {
+    Problem::new(
+        Code::StorageFull,
+        "the node's journal has no room for new work",
+    )
+    .retry_after_ms(1000)
+}

@@ -1,0 +1,389 @@
+//! The task that owns kernel and journal.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use aion_abi::problem::Problem;
+use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
+use crate::{
+    clock::Clock,
+    journal::{AppendError, Batch, Durable, Journal, Lsn},
+    server::{Request, Session},
+};
+
+/// The most inputs of one batch.
+const BATCH: usize = 512;
+/// How often a batch that found no room is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Why the shell ended although nobody stopped it.
+#[derive(Debug, thiserror::Error)]
+pub enum ShellError {
+    /// The journal cannot be written any more.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The journal cannot be synced any more.
+    #[error("{0}; check the disk, then start the daemon again")]
+    Sync(String),
+    /// A fact could not be written down.
+    #[error("a fact has no JSON form: {0}")]
+    Fact(#[from] serde_json::Error),
+}
+
+/// Kernel, journal and all that waits for them.
+pub struct Shell {
+    pub(super) kernel: Kernel,
+    pub(super) journal: Journal,
+    pub(super) batch: Batch,
+    pub(super) handle: Handle,
+    pub(super) lanes: Lanes,
+    pub(super) clock: Clock,
+    pub(super) driving: Arc<dyn Driving>,
+    pub(super) orders: mpsc::UnboundedSender<WorkerOrder>,
+    /// Effects of the batch at hand.
+    pub(super) staged: Vec<(Barrier, Staged)>,
+    /// Effects that wait for a sync, and those that must not overtake them.
+    pub(super) queue: VecDeque<(Lsn, Staged)>,
+    pub(super) durable: Lsn,
+    pub(super) waiting: HashMap<Ticket, Waiting>,
+    pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
+    pub(super) running: HashMap<CallId, Running>,
+    pub(super) snapshot: super::room::Snapshots,
+    /// The batch at hand found no room.
+    stalled: bool,
+}
+
+/// An effect and what the caller will be told.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) effect: Effect,
+    pub(super) said: Option<Said>,
+}
+
+/// What a driver said.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) answer: Result<Bytes, Problem>,
+    pub(super) stream: Option<Bytes>,
+    /// The ticket that the driver worked for; others joined it.
+    pub(super) first: Ticket,
+}
+
+/// A caller.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Taken when its driver starts.
+    pub(super) request: Option<Request>,
+    pub(super) session: Arc<Session>,
+    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) chunks: Option<mpsc::Sender<aion_abi::syscall::model::ChatEvent>>,
+    pub(super) keyed: bool,
+}
+
+/// A driver at work.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) ticket: Ticket,
+    pub(super) keyed: bool,
+    pub(super) cancel: CancellationToken,
+    pub(super) abort: AbortHandle,
+}
+
+impl Shell {
+    /// Puts a recovered kernel and its journal together. The orders come out of the receiver.
+    pub fn new(
+        kernel: Kernel,
+        journal: Journal,
+        clock: Clock,
+    ) -> (Handle, ShellParts, mpsc::UnboundedReceiver<WorkerOrder>) {
+        let (handle, lanes) = lanes();
+        let (orders, orders_out) = mpsc::unbounded_channel();
+        let parts = ShellParts {
+            kernel,
+            journal,
+            clock,
+            handle: handle.clone(),
+            lanes,
+            orders,
+        };
+        (handle, parts, orders_out)
+    }
+
+    /// Settles what was in flight, then works until it is stopped.
+    ///
+    /// # Errors
+    /// [`ShellError`]: nothing was released whose facts are not safe.
+    pub async fn run(mut self, alive: Vec<LiveWorker>) -> Result<(), ShellError> {
+        let mut inputs = Vec::with_capacity(BATCH);
+        let mut durable = self.journal.durable();
+        self.durable = durable.now().map_err(ShellError::Sync)?;
+        let alarm = sleep_until(Instant::now());
+        tokio::pin!(alarm);
+        let mut armed = None;
+        self.take(Event::Recovered { workers: alive })?;
+        self.settle(&mut durable)?;
+        loop {
+            let due = self.wake_at();
+            if due != armed {
+                armed = due;
+                if let Some(due) = due {
+                    alarm.as_mut().reset(due);
+                }
+            }
+            tokio::select! {
+                biased;
+                changed = durable.changed() => {
+                    self.durable = changed.map_err(ShellError::Sync)?;
+                }
+                input = self.lanes.ends.recv(), if !self.stalled => inputs.extend(input),
+                input = self.lanes.work.recv() => inputs.extend(input),
+                () = &mut alarm, if armed.is_some() => armed = None,
+            }
+            if self.stalled {
+                for input in inputs.drain(..) {
+                    self.refuse(input);
+                }
+            } else {
+                self.drain_into(&mut inputs);
+                for input in inputs.drain(..) {
+                    if let Some(stopped) = self.process(input)? {
+                        return self.finish(stopped, &mut durable).await;
+                    }
+                }
+                if self.alarm_is_due() {
+                    self.take(Event::Alarm)?;
+                }
+            }
+            self.settle(&mut durable)?;
+        }
+    }
+
+    /// Takes along what both lanes hold by now.
+    fn drain_into(&mut self, inputs: &mut Vec<Input>) {
+        while inputs.len() < BATCH
+            && let Ok(input) = self.lanes.ends.try_recv()
+        {
+            inputs.push(input);
+        }
+        while inputs.len() < BATCH
+            && let Ok(input) = self.lanes.work.try_recv()
+        {
+            inputs.push(input);
+        }
+    }
+
+    fn process(&mut self, input: Input) -> Result<Option<oneshot::Sender<()>>, ShellError> {
+        match input {
+            Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
+            Input::Call(input) => {
+                let waiting = Waiting {
+                    request: Some(input.request),
+                    session: input.session,
+                    reply: input.reply,
+                    chunks: input.chunks,
+                    keyed: input.call.key.is_some(),
+                };
+                self.waiting.insert(input.call.ticket, waiting);
+                self.take(Event::Call(input.call))?;
+            }
+            Input::Invoke(mut invoke, answer) => {
+                let ticket = self.handle.ticket();
+                invoke.ticket = Some(ticket);
+                self.invokes.insert(ticket, answer);
+                self.take(Event::Invoke(invoke))?;
+            }
+            Input::Event(Event::Disconnected { ticket }) => {
+                self.waiting.remove(&ticket);
+                self.take(Event::Disconnected { ticket })?;
+            }
+            Input::Event(event) => self.take(event)?,
+            Input::Finished {
+                call,
+                finish,
+                usage,
+                said,
+                stream,
+            } => {
+                let Some(running) = self.running.remove(&call) else {
+                    return Ok(None);
+                };
+                if running.keyed
+                    && let aion_kernel::Finish::Ok { body: Some(body) } = &finish
+                    && let Some(bytes) = stream.as_ref().or(said.as_ref().ok())
+                {
+                    self.batch.body(body.digest, bytes);
+                }
+                let said = Said {
+                    answer: said,
+                    stream,
+                    first: running.ticket,
+                };
+                let event = Event::Finished {
+                    call,
+                    finish,
+                    usage,
+                };
+                let step = self.kernel.handle(event, self.clock.now());
+                self.stage(step, Some((call, said)))?;
+            }
+            Input::Look(look) => look(&self.kernel),
+            Input::Snapshot => self.snapshot_written()?,
+            Input::Stop(stopped) => return Ok(Some(stopped)),
+        }
+        Ok(None)
+    }
+
+    /// Answers new work that there is no room for; everything else waits in its lane, which is not read
+    /// meanwhile.
+    fn refuse(&mut self, input: Input) {
+        match input {
+            Input::Call(input) => {
+                let _ = input.reply.send(Reply::Problem(Box::new(storage_full())));
+            }
+            Input::Invoke(_, answer) => {
+                let _ = answer.send(Err(storage_full()));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn take(&mut self, event: Event) -> Result<(), ShellError> {
+        let step = self.kernel.handle(event, self.clock.now());
+        self.stage(step, None)
+    }
+
+    fn stage(&mut self, step: Step, said: Option<(CallId, Said)>) -> Result<(), ShellError> {
+        for fact in &step.facts {
+            self.batch.fact(fact)?;
+        }
+        for release in step.effects {
+            let said = match (&release.effect, &said) {
+                (Effect::Reply { call, .. }, Some((ended, said))) if call == ended => {
+                    Some(said.clone())
+                }
+                _ => None,
+            };
+            let staged = Staged {
+                effect: release.effect,
+                said,
+            };
+            self.staged.push((release.barrier, staged));
+        }
+        Ok(())
+    }
+
+    /// Writes the batch at hand and releases what may be released.
+    fn settle(&mut self, durable: &mut Durable) -> Result<(), ShellError> {
+        let wanted = self.staged.iter().any(|(barrier, staged)| {
+            *barrier == Barrier::Durable || matches!(staged.effect, Effect::StartWorker { .. })
+        });
+        if wanted || !self.batch.is_empty() {
+            match self.journal.append(&mut self.batch, wanted) {
+                Ok(end) => {
+                    self.stalled = false;
+                    self.durable = durable.now().map_err(ShellError::Sync)?;
+                    self.release(end);
+                }
+                Err(AppendError::Full { dir, why }) => {
+                    if !self.stalled {
+                        tracing::error!(dir = %dir.display(), %why, "the journal has no room; waiting for it");
+                    }
+                    self.stalled = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        } else if !self.staged.is_empty() {
+            self.release(self.journal.end());
+        }
+        self.release_durable();
+        self.watch_room(self.stalled);
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.stalled {
+            return Some(now + RETRY);
+        }
+        let recheck = (!self.handle.has_room()).then(|| now + RETRY);
+        let alarm = self.kernel.next_deadline();
+        let alarm = alarm.map(|at| Instant::from_std(self.clock.instant(at)));
+        recheck.into_iter().chain(alarm).min()
+    }
+
+    fn alarm_is_due(&self) -> bool {
+        self.kernel
+            .next_deadline()
+            .is_some_and(|at| at <= self.clock.now())
+    }
+
+    async fn finish(
+        mut self,
+        stopped: oneshot::Sender<()>,
+        durable: &mut Durable,
+    ) -> Result<(), ShellError> {
+        self.settle(durable)?;
+        self.journal.sync_now();
+        while self.durable < self.journal.end() {
+            self.durable = durable.changed().await.map_err(ShellError::Sync)?;
+        }
+        self.release_durable();
+        if !self.stalled {
+            self.final_snapshot().await;
+        }
+        drop(self);
+        let _ = stopped.send(());
+        Ok(())
+    }
+}
+
+/// A shell that has no drivers yet.
+pub struct ShellParts {
+    kernel: Kernel,
+    journal: Journal,
+    clock: Clock,
+    handle: Handle,
+    lanes: Lanes,
+    orders: mpsc::UnboundedSender<WorkerOrder>,
+}
+
+impl ShellParts {
+    /// What was recovered, to read.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Gives it its drivers.
+    pub fn with(self, driving: Arc<dyn Driving>) -> Shell {
+        Shell {
+            kernel: self.kernel,
+            journal: self.journal,
+            batch: Batch::default(),
+            handle: self.handle,
+            lanes: self.lanes,
+            clock: self.clock,
+            driving,
+            orders: self.orders,
+            staged: Vec::new(),
+            queue: VecDeque::new(),
+            durable: Lsn(0),
+            waiting: HashMap::new(),
+            invokes: HashMap::new(),
+            running: HashMap::new(),
+            snapshot: super::room::Snapshots::default(),
+            stalled: false,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Releasing effects: what is done once the facts behind it are safe enough.
+//!
+//! Replies and drivers go as soon as their own barrier is reached. Everything else keeps its order behind
+//! what waits for a sync, so that nothing is stopped before it was started.
+
+use std::sync::Arc;
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, Usage};
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Driven, Job, Reply, WorkerOrder,
+    driving::Progress,
+    owner::{Running, Said, Shell, Staged},
+};
+use crate::{journal::Lsn, server::refusal};
+
+/// What an answer without content looks like.
+pub(crate) const EMPTY: &[u8] = b"{}";
+
+impl Shell {
+    /// The facts of the staged effects were written; the journal ends at `end`.
+    pub(super) fn release(&mut self, end: Lsn) {
+        let mut staged = std::mem::take(&mut self.staged);
+        for (barrier, effect) in staged.drain(..) {
+            let needs = match barrier {
+                Barrier::Durable => end,
+                Barrier::None | Barrier::Written => Lsn(0),
+            };
+            let free = matches!(effect.effect, Effect::Reply { .. } | Effect::Drive { .. });
+            if needs <= self.durable && (free || self.queue.is_empty()) {
+                self.carry_out(effect);
+            } else {
+                self.queue.push_back((needs, effect));
+            }
+        }
+        self.staged = staged;
+    }
+
+    /// Carries out what waited for the disk and need not any longer.
+    pub(super) fn release_durable(&mut self) {
+        while let Some((needs, _)) = self.queue.front()
+            && *needs <= self.durable
+            && let Some((_, effect)) = self.queue.pop_front()
+        {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, staged: Staged) {
+        match staged.effect {
+            Effect::Reply {
+                ticket,
+                call,
+                answer,
+            } => self.reply(ticket, call, answer, staged.said),
+            Effect::Drive {
+                call,
+                ticket,
+                deadline,
+                ..
+            } => self.drive(call, ticket, deadline),
+            Effect::CancelDriver { call, .. } => {
+                if let Some(running) = self.running.get(&call) {
+                    running.cancel.cancel();
+                }
+            }
+            Effect::AbortDriver { call } => {
+                if let Some(running) = self.running.remove(&call) {
+                    running.abort.abort();
+                }
+            }
+            Effect::TurnAccepted { ticket, turn } => {
+                if let Some(answer) = ticket.and_then(|ticket| self.invokes.remove(&ticket)) {
+                    let _ = answer.send(Ok(turn));
+                }
+            }
+            Effect::InvokeRefused { ticket, refusal } => {
+                if let Some(answer) = ticket.and_then(|ticket| self.invokes.remove(&ticket)) {
+                    let _ = answer.send(Err(refusal::problem(&refusal)));
+                }
+            }
+            Effect::StartWorker {
+                turn,
+                instance,
+                incarnation,
+            } => self.order(WorkerOrder::Start {
+                turn,
+                instance,
+                incarnation,
+            }),
+            Effect::OpenGate { turn, incarnation } => {
+                self.order(WorkerOrder::OpenGate { turn, incarnation });
+            }
+            Effect::KillWorker { turn, incarnation } => {
+                self.order(WorkerOrder::Kill { turn, incarnation });
+            }
+            Effect::TurnDone {
+                turn,
+                instance,
+                outcome,
+                usage,
+                calls,
+                ..
+            } => self.order(WorkerOrder::Done {
+                turn,
+                instance,
+                outcome,
+                usage,
+                calls,
+            }),
+            Effect::InstanceRemoved { instance } => {
+                self.order(WorkerOrder::Removed { instance });
+            }
+        }
+    }
+
+    fn order(&self, order: WorkerOrder) {
+        let _ = self.orders.send(order);
+    }
+
+    fn reply(&mut self, ticket: Ticket, call: CallId, answer: Answer, said: Option<Said>) {
+        let Some(waiting) = self.waiting.remove(&ticket) else {
+            return;
+        };
+        let reply = match answer {
+            Answer::Refused(refusal) => Err(refusal::problem(&refusal)),
+            Answer::Outcome { outcome, replayed } => match said {
+                Some(said) => first_hand(ticket, call, &outcome, said),
+                None => self.recorded(call, &outcome, replayed),
+            },
+        };
+        let reply = reply.unwrap_or_else(|problem| Reply::Problem(Box::new(problem.call(call.0))));
+        let _ = waiting.reply.send(reply);
+    }
+
+    /// The answer of a call that ended without a driver of this run: inside the kernel, or earlier.
+    fn recorded(&self, call: CallId, outcome: &Outcome, replayed: bool) -> Result<Reply, Problem> {
+        let body = match outcome {
+            Outcome::Ok { body: None } => Bytes::from_static(EMPTY),
+            Outcome::Ok { body: Some(body) } => match self.journal.body(body.digest) {
+                Ok(bytes) => Bytes::from(bytes),
+                Err(error) => {
+                    return Err(Problem::new(
+                        Code::OutcomeUnknown,
+                        format!(
+                            "call {call} ended well, but its answer is no longer kept: {error}"
+                        ),
+                    )
+                    .remedy("the effect happened once: look at it instead of doing it again"));
+                }
+            },
+            other => return Err(refusal::ended(other)),
+        };
+        Ok(Reply::Done {
+            call,
+            recorded: replayed,
+            body,
+            whole: true,
+        })
+    }
+
+    fn drive(&mut self, call: CallId, ticket: Ticket, deadline: aion_kernel::Millis) {
+        let Some((request, waiting)) = self
+            .waiting
+            .get_mut(&ticket)
+            .and_then(|waiting| Some((waiting.request.take()?, waiting)))
+        else {
+            // Its connection closed while it waited for the disk: nobody has its body any more.
+            self.handle.tell(aion_kernel::Event::Finished {
+                call,
+                finish: Finish::Stopped,
+                usage: Usage::default(),
+            });
+            return;
+        };
+        let cancel = CancellationToken::new();
+        let keyed = waiting.keyed;
+        let job = Job {
+            call,
+            session: Arc::clone(&waiting.session),
+            request,
+            keyed,
+            chunks: waiting.chunks.take(),
+            cancel: cancel.clone(),
+            deadline,
+            progress: Progress {
+                handle: self.handle.clone(),
+                call,
+            },
+        };
+        let handle = self.handle.clone();
+        let driving = Arc::clone(&self.driving);
+        let work = tokio::spawn(driving.drive(job));
+        let abort = work.abort_handle();
+        tokio::spawn(async move {
+            match work.await {
+                Ok(driven) => handle.finished(call, driven),
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => handle.finished(call, broken(&error)),
+            }
+        });
+        let running = Running {
+            ticket,
+            keyed,
+            cancel,
+            abort,
+        };
+        self.running.insert(call, running);
+    }
+}
+
+fn first_hand(
+    ticket: Ticket,
+    call: CallId,
+    outcome: &Outcome,
+    said: Said,
+) -> Result<Reply, Problem> {
+    match (outcome, said.answer) {
+        (Outcome::Ok { .. }, Ok(body)) => {
+            let joined = said.stream.filter(|_| ticket != said.first);
+            let whole = joined.is_some();
+            Ok(Reply::Done {
+                call,
+                recorded: ticket != said.first,
+                body: joined.unwrap_or(body),
+                whole,
+            })
+        }
+        (Outcome::Failed(_), Err(problem)) => Err(problem),
+        (other, _) => Err(refusal::ended(other)),
+    }
+}
+
+/// A driver that broke down. What it did nobody knows.
+fn broken(error: &tokio::task::JoinError) -> Driven {
+    tracing::error!(%error, "a driver broke down");
+    Driven {
+        finish: Finish::Unknown,
+        usage: Usage::default(),
+        said: Err(Problem::new(Code::OutcomeUnknown, "the driver broke down")),
+        stream: None,
+    }
+}

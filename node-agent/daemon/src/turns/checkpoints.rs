@@ -1,0 +1,56 @@
+//! What programs keep for their next turn: one text an agent's replica, the last one.
+
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
+
+use crate::{files::write_whole, instances::Instance};
+
+/// See the module. Clones share the folder.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    root: PathBuf,
+}
+
+impl Checkpoints {
+    /// Those in `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Keeps `state`, durable. Blocks on the disk.
+    pub fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
+        let folder = self.folder(instance);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
+        write_whole(
+            &folder.join(instance.spec.replica.to_string()),
+            state.as_bytes(),
+        )
+    }
+
+    /// What was kept. Blocks on the disk.
+    pub fn get(&self, instance: &Instance) -> io::Result<Option<String>> {
+        let path = self
+            .folder(instance)
+            .join(instance.spec.replica.to_string());
+        match fs::read_to_string(path) {
+            Ok(state) => Ok(Some(state)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Erases what an agent that is gone had kept.
+    pub fn erase(&self, instance: &Instance) {
+        let _ = fs::remove_dir_all(self.folder(instance));
+    }
+
+    /// Another agent of the same name has another uid, and finds nothing.
+    fn folder(&self, instance: &Instance) -> PathBuf {
+        let agent = &instance.spec.agent;
+        self.root
+            .join(&instance.namespace)
+            .join(format!("{}.{}", agent.name, agent.uid))
+    }
+}

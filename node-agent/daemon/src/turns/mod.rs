@@ -1,0 +1,26 @@
+//! Turns as people see them: what was asked, what is being said, what came of it.
+//!
+//! Each turn has a folder, named by the digest of its input, which the kernel remembers: so the two find
+//! each other again after any crash without a second index. What may not enter: when a turn runs and how
+//! it ends, which the kernel decides.
+
+mod checkpoints;
+mod folder;
+mod live;
+mod outcome;
+mod retention;
+mod table;
+mod uploads;
+
+pub use checkpoints::Checkpoints;
+pub use folder::{Asked, TurnFolder};
+pub use live::Follow;
+pub use table::{AskError, Turns};
+pub use uploads::{UploadError, Uploads};
+
+use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
+
+/// The mounts that every turn has, and whether it may write there.
+pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
+    [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)]
+}

@@ -1,0 +1,107 @@
+//! The boot document of a turn.
+
+use std::{
+    io::{self, Seek, SeekFrom, Write},
+    os::fd::OwnedFd,
+};
+
+use aion_abi::{
+    admin::{INPUT_MOUNT, OUTPUT_MOUNT},
+    boot::{Boot, Declarative, Input, InputFile, Mount, Program, Wasm, WithoutModel},
+    signing::Key,
+};
+use aion_api::{FileMode, program};
+use aion_kernel::Incarnation;
+use rustix::fs::{MemfdFlags, SealFlags};
+use zeroize::Zeroizing;
+
+use crate::{
+    instances::{Instance, Prepared},
+    turns::Asked,
+};
+
+/// All that a worker is given.
+pub(super) fn document(
+    instance: &Instance,
+    incarnation: Incarnation,
+    key: Key,
+    asked: &Asked,
+    checkpoint: Option<String>,
+    turn_ms: u64,
+) -> Boot {
+    Boot {
+        instance: instance.uid.to_string(),
+        incarnation: u32::try_from(incarnation.0).unwrap_or(u32::MAX),
+        agent: instance.agent(),
+        key,
+        program: program(instance),
+        input: Input {
+            text: asked.input.clone(),
+            files: asked
+                .files
+                .iter()
+                .map(|path| InputFile {
+                    mount: INPUT_MOUNT.to_owned(),
+                    path: path.clone(),
+                })
+                .collect(),
+        },
+        checkpoint,
+        turn_ms,
+    }
+}
+
+fn program(instance: &Instance) -> Program {
+    let spec = &instance.spec;
+    match &instance.program {
+        Prepared::Wasm { .. } => Program::Wasm(Wasm {
+            memory_mib: u32::try_from(spec.limits.memory_mib).unwrap_or(1),
+            fuel: None,
+        }),
+        Prepared::Declarative { instructions } => {
+            let mut mounts: Vec<Mount> = spec
+                .mounts
+                .iter()
+                .map(|mount| Mount {
+                    name: mount.name.clone(),
+                    writable: mount.mode == FileMode::ReadWrite,
+                })
+                .collect();
+            mounts.extend(
+                [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)].map(|(name, writable)| Mount {
+                    name: name.to_owned(),
+                    writable,
+                }),
+            );
+            Program::Declarative(Declarative {
+                instructions: instructions.clone(),
+                has_model: spec.model.is_some(),
+                without_model: match spec.limits.without_model {
+                    program::WithoutModel::Refuse => WithoutModel::Refuse,
+                    program::WithoutModel::Quote => WithoutModel::Quote,
+                },
+                has_memory: spec.memory.is_some(),
+                knowledge: spec.knowledge.clone(),
+                mounts,
+                has_tools: !spec.tools.is_empty(),
+                max_steps: u32::try_from(spec.limits.max_steps).unwrap_or(1),
+                max_tokens: spec.limits.max_tokens.and_then(|n| u32::try_from(n).ok()),
+            })
+        }
+    }
+}
+
+/// The document in memory that only whoever holds the descriptor can read, sealed.
+pub(super) fn in_memory(boot: &Boot) -> io::Result<OwnedFd> {
+    let json = Zeroizing::new(serde_json::to_vec(boot)?);
+    let fd =
+        rustix::fs::memfd_create("aion-boot", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(&json)?;
+    file.seek(SeekFrom::Start(0))?;
+    rustix::fs::fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
+    Ok(file.into())
+}

@@ -1,0 +1,654 @@
+//! The crew: carries out the kernel's orders about workers, and tells it what became of them.
+//!
+//! One task; what takes long runs beside it. A worker's socket, key, pipes and folder follow from its turn
+//! and incarnation alone, so a daemon that finds it running takes it over without having seen it start.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use aion_abi::signing::NodeSecret;
+use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
+use aion_launcher::{
+    Layer,
+    protocol::{ExitStatus, Exited, Limits, Runtime, Start, Worker, WorkerId},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use super::{LaunchError, Launched, Launcher, LauncherEvent, Logs, WorkerFds, boot, fifo::Fifo};
+use crate::{
+    clock::Clock,
+    instances::{Instance, Instances, Prepared},
+    server::{Listener, Session},
+    shell::{Handle, WorkerOrder},
+    turns::{Checkpoints, TurnFolder, Turns},
+};
+
+/// Between the request to stop and the kill.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long a turn waits for its instance's program after a start of the daemon.
+const PREPARING: Duration = Duration::from_secs(20);
+/// How long an exit may be behind the list that lacks its worker.
+const EXIT_BEHIND: Duration = Duration::from_secs(1);
+
+/// What the crew works with.
+pub struct CrewParts {
+    /// Starts and ends processes.
+    pub launcher: Arc<dyn Launcher>,
+    /// What it tells.
+    pub events: mpsc::UnboundedReceiver<LauncherEvent>,
+    /// What the kernel wants.
+    pub orders: mpsc::UnboundedReceiver<WorkerOrder>,
+    /// The kernel.
+    pub shell: Handle,
+    /// The instances that are ready.
+    pub instances: Instances,
+    /// The turns.
+    pub turns: Turns,
+    /// What programs keep for their next turn.
+    pub checkpoints: Checkpoints,
+    /// The logs.
+    pub logs: Logs,
+    /// What keys are derived from.
+    pub secret: NodeSecret,
+    /// The clock.
+    pub clock: Clock,
+    /// Where sockets and pipes are.
+    pub run: PathBuf,
+    /// What a worker started now would have; `None` while the launcher does not answer.
+    pub features: watch::Sender<Option<Vec<Layer>>>,
+    /// The layers of workers as they were started.
+    pub started: mpsc::UnboundedSender<(InstanceUid, Vec<Layer>)>,
+    /// Instances that the kernel let go of.
+    pub removed: mpsc::UnboundedSender<InstanceUid>,
+}
+
+/// See the module.
+pub struct Crew {
+    parts: Arc<Parts>,
+    events: mpsc::UnboundedReceiver<LauncherEvent>,
+    orders: mpsc::UnboundedReceiver<WorkerOrder>,
+    workers: HashMap<WorkerId, Member>,
+    beside: mpsc::UnboundedSender<Beside>,
+    from_beside: mpsc::UnboundedReceiver<Beside>,
+}
+
+struct Parts {
+    launcher: Arc<dyn Launcher>,
+    shell: Handle,
+    instances: Instances,
+    turns: Turns,
+    checkpoints: Checkpoints,
+    logs: Logs,
+    secret: NodeSecret,
+    clock: Clock,
+    run: PathBuf,
+    features: watch::Sender<Option<Vec<Layer>>>,
+    started: mpsc::UnboundedSender<(InstanceUid, Vec<Layer>)>,
+    removed: mpsc::UnboundedSender<InstanceUid>,
+}
+
+/// A worker.
+struct Member {
+    turn: TurnId,
+    incarnation: Incarnation,
+    instance: InstanceUid,
+    agent: String,
+    /// Its start is under way.
+    starting: bool,
+    /// It is to be killed as soon as its start is over.
+    kill: bool,
+    /// Its end was told.
+    exited: bool,
+    listener: Option<Listener>,
+    /// Copies its log.
+    log: TaskTracker,
+    fifos: [Fifo; 2],
+}
+
+enum Beside {
+    Started {
+        id: WorkerId,
+        result: Result<Launched, Failure>,
+    },
+    Ready {
+        id: WorkerId,
+        listener: Listener,
+        agent: String,
+    },
+    Gone(Vec<WorkerId>),
+}
+
+impl Crew {
+    /// A crew without workers.
+    pub fn new(parts: CrewParts) -> Self {
+        let (beside, from_beside) = mpsc::unbounded_channel();
+        Self {
+            events: parts.events,
+            orders: parts.orders,
+            parts: Arc::new(Parts {
+                launcher: parts.launcher,
+                shell: parts.shell,
+                instances: parts.instances,
+                turns: parts.turns,
+                checkpoints: parts.checkpoints,
+                logs: parts.logs,
+                secret: parts.secret,
+                clock: parts.clock,
+                run: parts.run,
+                features: parts.features,
+                started: parts.started,
+                removed: parts.removed,
+            }),
+            workers: HashMap::new(),
+            beside,
+            from_beside,
+        }
+    }
+
+    /// Takes over a worker that was found running: binds its socket again, reads its log on. Before the
+    /// kernel is told of it.
+    ///
+    /// # Errors
+    /// Why not; it is then to be killed.
+    pub fn adopt(
+        &mut self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        input: aion_kernel::Digest,
+    ) -> Result<(), String> {
+        let folder = self
+            .parts
+            .turns
+            .folder(turn, input)
+            .map_err(|error| format!("its turn's folder cannot be read: {error}"))?;
+        let instance = folder
+            .instance()
+            .map_err(|error| format!("its instance was not kept: {error}"))?;
+        let id = id(instance.uid, incarnation);
+        let instance = Arc::new(instance);
+        let mut member = self.parts.member(turn, incarnation, instance.uid);
+        member.agent = instance.agent();
+        let listener = self.parts.listen(turn, incarnation, &instance)?;
+        member.listener = Some(listener);
+        self.parts.read_log(&member);
+        member.starting = false;
+        tracing::info!(worker = %id, agent = %instance.agent(), "took over a running worker");
+        self.parts.logs.add(
+            &instance.agent(),
+            incarnation,
+            "node",
+            "the daemon is back and took this turn over",
+        );
+        self.workers.insert(id, member);
+        Ok(())
+    }
+
+    /// Works until the shell is gone; leaves what runs to the next daemon.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.order(order).await,
+                    None => break,
+                },
+                Some(event) = self.events.recv() => self.event(event),
+                Some(message) = self.from_beside.recv() => self.came_back(message),
+            }
+        }
+        for (_, member) in self.workers {
+            if let Some(listener) = member.listener {
+                listener.leave();
+            }
+        }
+    }
+
+    async fn order(&mut self, order: WorkerOrder) {
+        match order {
+            WorkerOrder::Start {
+                turn,
+                instance,
+                incarnation,
+            } => self.start(turn, instance, incarnation),
+            WorkerOrder::OpenGate { turn, incarnation } => {
+                let Some(id) = self.find(turn, incarnation) else {
+                    return;
+                };
+                self.parts.turns.started(turn, incarnation);
+                let parts = Arc::clone(&self.parts);
+                tokio::spawn(async move {
+                    if let Err(error) = parts.launcher.open_gate(&id).await {
+                        tracing::warn!(worker = %id, %error, "the gate was not opened");
+                        // Without a gate it never runs; a launcher that is gone lets it die.
+                        let _ = parts.launcher.kill(&id, Duration::ZERO).await;
+                    }
+                });
+            }
+            WorkerOrder::Kill { turn, incarnation } => {
+                if let Some(id) = self.find(turn, incarnation) {
+                    self.kill(id);
+                }
+            }
+            WorkerOrder::Done {
+                turn,
+                outcome,
+                usage,
+                calls,
+                ..
+            } => {
+                self.dismiss(turn).await;
+                self.parts.turns.done(turn, outcome, usage, calls).await;
+            }
+            WorkerOrder::Removed { instance } => {
+                let _ = self.parts.removed.send(instance);
+            }
+        }
+    }
+
+    fn find(&self, turn: TurnId, incarnation: Incarnation) -> Option<WorkerId> {
+        self.workers
+            .iter()
+            .find(|(_, it)| (it.turn, it.incarnation) == (turn, incarnation))
+            .map(|(id, _)| id.clone())
+    }
+
+    fn start(&mut self, turn: TurnId, uid: InstanceUid, incarnation: Incarnation) {
+        let id = id(uid, incarnation);
+        let member = self.parts.member(turn, incarnation, uid);
+        self.workers.insert(id.clone(), member);
+        let (parts, beside) = (Arc::clone(&self.parts), self.beside.clone());
+        tokio::spawn(async move {
+            let result = match parts.instances.wait(uid, PREPARING).await {
+                Some(instance) => parts.launch(turn, incarnation, &instance, &beside).await,
+                None => Err(failure(
+                    "not-running",
+                    "the instance's program is not there: aionctl why AGENT says what is missing",
+                )),
+            };
+            let _ = beside.send(Beside::Started { id, result });
+        });
+    }
+
+    fn kill(&mut self, id: WorkerId) {
+        let Some(member) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if member.starting {
+            member.kill = true;
+        }
+        let (parts, beside, starting) = (
+            Arc::clone(&self.parts),
+            self.beside.clone(),
+            member.starting,
+        );
+        tokio::spawn(async move {
+            match parts.launcher.kill(&id, GRACE).await {
+                Ok(()) => {}
+                Err(LaunchError {
+                    unreachable: false, ..
+                }) if !starting => {
+                    // It does not know the worker: it ended, and its exit may be on its way.
+                    tokio::time::sleep(EXIT_BEHIND).await;
+                    let _ = beside.send(Beside::Gone(vec![id]));
+                }
+                Err(error) => tracing::warn!(worker = %id, %error, "a worker was not killed"),
+            }
+        });
+    }
+
+    fn came_back(&mut self, message: Beside) {
+        match message {
+            Beside::Ready {
+                id,
+                listener,
+                agent,
+            } => {
+                if let Some(member) = self.workers.get_mut(&id) {
+                    member.listener = Some(listener);
+                    member.agent = agent;
+                    self.parts.read_log(member);
+                }
+            }
+            Beside::Started { id, result } => {
+                let Some(member) = self.workers.get_mut(&id) else {
+                    return;
+                };
+                member.starting = false;
+                match result {
+                    Ok(launched) => {
+                        let layers = launched.layers.iter().filter(|it| it.is_enforced());
+                        let layers = layers.map(|it| it.name.as_str().into()).collect();
+                        self.parts.shell.tell(Event::WorkerReady {
+                            turn: member.turn,
+                            incarnation: member.incarnation,
+                            pid: launched.pid,
+                            start_time: launched.start_time,
+                            layers,
+                        });
+                        let told = (member.instance, launched.layers);
+                        let _ = self.parts.started.send(told);
+                        if member.kill {
+                            self.kill(id);
+                        }
+                    }
+                    Err(failure) => {
+                        let (turn, incarnation) = (member.turn, member.incarnation);
+                        self.parts.logs.add(
+                            &member.agent,
+                            incarnation,
+                            "node",
+                            &format!("the worker was not started: {}", failure.detail),
+                        );
+                        member.exited = true;
+                        self.parts.failed_start(turn, incarnation, failure);
+                    }
+                }
+            }
+            Beside::Gone(ids) => {
+                for id in ids {
+                    if let Some(member) = self.workers.get_mut(&id)
+                        && !member.exited
+                        && !member.starting
+                    {
+                        member.exited = true;
+                        self.parts
+                            .exited(member.turn, member.incarnation, Exit::Lost);
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: LauncherEvent) {
+        match event {
+            LauncherEvent::Up { layers, workers } => {
+                self.parts.features.send_replace(Some(layers));
+                self.compare(&workers);
+            }
+            LauncherEvent::Down(why) => {
+                tracing::warn!(%why, "no worker can be started for now");
+                self.parts.features.send_replace(None);
+            }
+            LauncherEvent::Exited(exited) => self.exited(exited),
+        }
+    }
+
+    /// Workers that nobody knows are killed; those that are known and not listed are gone.
+    fn compare(&mut self, listed: &[Worker]) {
+        for worker in listed {
+            if !self.workers.contains_key(&worker.id) {
+                tracing::warn!(worker = %worker.id, "a worker that no turn knows is killed");
+                let (parts, id) = (Arc::clone(&self.parts), worker.id.clone());
+                tokio::spawn(async move { parts.launcher.kill(&id, Duration::ZERO).await });
+            }
+        }
+        let gone: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(id, it)| !it.starting && !listed.iter().any(|worker| worker.id == **id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let beside = self.beside.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(EXIT_BEHIND).await;
+            let _ = beside.send(Beside::Gone(gone));
+        });
+    }
+
+    fn exited(&mut self, exited: Exited) {
+        let Some(member) = self.workers.get_mut(&exited.id) else {
+            let parts = Arc::clone(&self.parts);
+            tokio::spawn(async move { parts.launcher.acknowledge(&exited.id).await });
+            return;
+        };
+        if member.exited {
+            return;
+        }
+        member.exited = true;
+        let exit = match exited.status {
+            ExitStatus::Code(code) => Exit::Code(code),
+            ExitStatus::Signal(signal) => Exit::Signal(signal),
+            ExitStatus::Unknown => Exit::Lost,
+        };
+        let mut text = format!("the worker ended: {}", describe(&exit));
+        if exited.oom == Some(true) {
+            text.push_str(", out of memory");
+        }
+        if let Some(note) = &exited.note {
+            text.push_str(": ");
+            text.push_str(note);
+        }
+        self.parts
+            .logs
+            .add(&member.agent, member.incarnation, "node", &text);
+        self.parts.exited(member.turn, member.incarnation, exit);
+    }
+
+    /// A turn is over: its workers' places are cleared.
+    async fn dismiss(&mut self, turn: TurnId) {
+        let ids: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, it)| it.turn == turn)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            if let Some(member) = self.workers.remove(&id) {
+                member.clear();
+            }
+            let parts = Arc::clone(&self.parts);
+            tokio::spawn(async move { parts.launcher.acknowledge(&id).await });
+        }
+    }
+}
+
+impl Member {
+    fn clear(self) {
+        drop(self.listener);
+        for fifo in &self.fifos {
+            fifo.remove();
+        }
+        self.log.close();
+    }
+}
+
+impl Parts {
+    fn member(&self, turn: TurnId, incarnation: Incarnation, instance: InstanceUid) -> Member {
+        let pipes = self.run.join("l");
+        let name = place(turn, incarnation);
+        Member {
+            turn,
+            incarnation,
+            instance,
+            agent: String::new(),
+            starting: true,
+            kill: false,
+            exited: false,
+            listener: None,
+            log: TaskTracker::new(),
+            fifos: ["o", "e"].map(|stream| Fifo::new(&pipes, &format!("{name}.{stream}"))),
+        }
+    }
+
+    fn listen(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: &Arc<Instance>,
+    ) -> Result<Listener, String> {
+        let session = Session::new(
+            turn,
+            incarnation,
+            Arc::clone(instance),
+            self.secret.derive(
+                &instance.uid.to_string(),
+                u32::try_from(incarnation.0).unwrap_or(u32::MAX),
+            ),
+            self.shell.clone(),
+            self.clock,
+        );
+        Listener::start(&self.socket(turn, incarnation), Arc::new(session))
+            .map_err(|error| error.to_string())
+    }
+
+    fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
+        self.run
+            .join("s")
+            .join(place(turn, incarnation))
+            .join("aion.sock")
+    }
+
+    /// Reads a worker's streams into its agent's log until they end.
+    fn read_log(&self, member: &Member) {
+        let agent = &member.agent;
+        for (fifo, source) in member.fifos.iter().zip(["stdout", "stderr"]) {
+            match fifo.read() {
+                Ok(stream) => {
+                    let (logs, agent, incarnation) =
+                        (self.logs.clone(), agent.clone(), member.incarnation);
+                    member.log.spawn(async move {
+                        logs.copy(&agent, incarnation, source, stream).await;
+                    });
+                }
+                Err(error) => tracing::warn!(%agent, %error, "a worker's log cannot be read"),
+            }
+        }
+    }
+
+    async fn launch(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: &Arc<Instance>,
+        beside: &mpsc::UnboundedSender<Beside>,
+    ) -> Result<Launched, Failure> {
+        let id = id(instance.uid, incarnation);
+        let internal = |why: String| failure("internal", why);
+        let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
+        let key = self.secret.derive(
+            &id.instance,
+            u32::try_from(incarnation.0).unwrap_or(u32::MAX),
+        );
+        let asked = folder
+            .asked()
+            .map_err(|error| internal(error.to_string()))?;
+        let checkpoint = self
+            .checkpoints
+            .get(instance)
+            .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
+        let boot = boot::document(instance, incarnation, key, &asked, checkpoint, turn_ms);
+        let member = self.member(turn, incarnation, instance.uid);
+        let prepared = || -> std::io::Result<WorkerFds> {
+            Ok(WorkerFds {
+                boot: boot::in_memory(&boot)?,
+                stdout: member.fifos[0].make()?,
+                stderr: member.fifos[1].make()?,
+                module: match &instance.program {
+                    Prepared::Wasm { module } => Some(std::fs::File::open(module)?.into()),
+                    Prepared::Declarative { .. } => None,
+                },
+            })
+        };
+        let fds = prepared().map_err(|error| internal(error.to_string()))?;
+        let listener = self.listen(turn, incarnation, instance).map_err(internal)?;
+        let ready = Beside::Ready {
+            id: id.clone(),
+            listener,
+            agent: instance.agent(),
+        };
+        let _ = beside.send(ready);
+        let start = Start {
+            id,
+            runtime: match instance.program {
+                Prepared::Declarative { .. } => Runtime::Declarative,
+                Prepared::Wasm { .. } => Runtime::Wasm,
+            },
+            profile: instance.spec.runtime.as_str().to_owned(),
+            limits: limits(instance),
+            socket: self.socket(turn, incarnation),
+        };
+        self.launcher
+            .start(start, fds)
+            .await
+            .map_err(|error| failure("not-running", error.why))
+    }
+
+    /// The turn's folder, with the instance kept in it, and how long it may take.
+    async fn begin(
+        &self,
+        turn: TurnId,
+        instance: &Arc<Instance>,
+    ) -> Result<(TurnFolder, u64), String> {
+        let row = self
+            .shell
+            .look(move |kernel| {
+                let row = kernel.state().turn(turn)?;
+                Some((row.input.digest, row.deadline))
+            })
+            .await
+            .flatten();
+        let (input, deadline) = row.ok_or("the turn has ended")?;
+        let folder = self
+            .turns
+            .folder(turn, input)
+            .and_then(|folder| {
+                folder.keep_instance(instance)?;
+                Ok(folder)
+            })
+            .map_err(|error| format!("the turn's folder: {error}"))?;
+        let most = u64::try_from(instance.spec.limits.turn_seconds).unwrap_or(1) * 1000;
+        let left = deadline.map_or(most, |at| at.since(self.clock.now()));
+        Ok((folder, most.min(left)))
+    }
+
+    fn failed_start(&self, turn: TurnId, incarnation: Incarnation, failure: Failure) {
+        self.exited(turn, incarnation, Exit::StartFailed(failure));
+    }
+
+    fn exited(&self, turn: TurnId, incarnation: Incarnation, exit: Exit) {
+        self.shell.tell(Event::WorkerExited {
+            turn,
+            incarnation,
+            exit,
+        });
+    }
+}
+
+fn failure(code: &str, why: impl Into<String>) -> Failure {
+    Failure {
+        code: code.into(),
+        detail: why.into().into(),
+    }
+}
+
+fn limits(instance: &Instance) -> Limits {
+    let limits = &instance.spec.limits;
+    Limits {
+        memory_bytes: u64::try_from(limits.memory_mib).ok().map(|mib| mib << 20),
+        pids: None,
+        cpu_milli: u32::try_from(limits.cpu_millis).ok(),
+    }
+}
+
+fn id(instance: InstanceUid, incarnation: Incarnation) -> WorkerId {
+    WorkerId {
+        instance: instance.to_string(),
+        incarnation: incarnation.0,
+    }
+}
+
+/// The name of a worker's places: short, since a socket's path has 107 bytes at most.
+fn place(turn: TurnId, incarnation: Incarnation) -> String {
+    format!("{:x}.{:x}", turn.0, incarnation.0)
+}
+
+fn describe(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => match aion_launcher::exit::describe(*code) {
+            Some((_, sentence)) => sentence.to_owned(),
+            None => format!("exit code {code}"),
+        },
+        Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::StartFailed(failure) => failure.detail.to_string(),
+        Exit::Lost => "gone without a trace".to_owned(),
+    }
+}

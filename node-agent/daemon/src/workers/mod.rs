@@ -1,0 +1,16 @@
+//! Workers: one confined process a turn, started, adopted and ended through the launcher.
+//!
+//! What may not enter: the program itself (it is in the boot document and the worker), decisions when to
+//! start and kill (the kernel's), privileges (the launcher's).
+
+mod boot;
+mod crew;
+mod fifo;
+mod launcher;
+mod link;
+mod logs;
+
+pub use crew::{Crew, CrewParts};
+pub use launcher::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
+pub use link::Link;
+pub use logs::Logs;
