@@ -1,3 +1,115 @@
-//! aion-operator
+//! `aion-operator`: the control plane's half of AION-OS.
+//!
+//! One folder a controller, one file a step: `dereference` reads, `validate` and `build` are pure, `apply`
+//! writes, `update_status` reports. What may not enter: anything on the way of a syscall.
 
-fn main() {}
+mod agent;
+mod args;
+mod caches;
+mod controller;
+mod events;
+mod failure;
+mod kernel_node;
+mod leader;
+mod memory_pool;
+mod probes;
+mod telemetry;
+
+use anyhow::Context as _;
+use clap::Parser;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Args;
+use crate::caches::Caches;
+use crate::controller::Context;
+use crate::leader::Candidate;
+use crate::probes::Readiness;
+use crate::telemetry::Metrics;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    telemetry::log(&args.log)?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let client = Client::try_default()
+        .await
+        .context("cannot tell where the API server is: set KUBECONFIG, or run in a pod with a service account")?;
+    let metrics = Metrics::new()?;
+    let readiness = Readiness::default();
+    let probes = tokio::spawn(probes::serve(
+        args.listen,
+        metrics.clone(),
+        readiness.clone(),
+        stop.clone().cancelled_owned(),
+    ));
+
+    let result = lead(&args, client, metrics, readiness, stop.clone()).await;
+    stop.cancel();
+    probes.await.context("the probes' task ended badly")??;
+    result
+}
+
+/// Fills the caches, stands for the lease, and reconciles while it leads.
+async fn lead(
+    args: &Args,
+    client: Client,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (caches, queues) = Caches::follow(&client, &args.namespace, stop.clone());
+    tokio::select! {
+        filled = caches.filled() => filled?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    readiness.set();
+    tracing::info!("the caches are filled, standing for the lease");
+    let mut candidate = Candidate::stand(client.clone(), args)
+        .await
+        .with_context(|| format!("cannot stand for the lease in namespace {}", args.namespace))?;
+    let elected = tokio::select! {
+        elected = candidate.elected() => elected,
+        () = stop.cancelled() => false,
+    };
+    if elected {
+        tracing::info!(identity = args.identity, "leading");
+        metrics.leads(true);
+        let context = Context::new(client, caches, metrics.clone(), args);
+        let reconciling = stop.child_token();
+        let run = controller::run(context, queues, reconciling.clone());
+        tokio::pin!(run);
+        tokio::select! {
+            () = &mut run => {}
+            () = candidate.deposed() => {
+                tracing::warn!("another operator leads now");
+                reconciling.cancel();
+                run.await;
+            }
+        }
+        metrics.leads(false);
+    }
+    let stopped = stop.is_cancelled();
+    candidate.resign().await;
+    anyhow::ensure!(
+        stopped || !elected,
+        "lost the lease; started again, it stands for it anew"
+    );
+    Ok(())
+}
+
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what is being reconciled is finished first");
+        stop.cancel();
+    });
+    Ok(())
+}

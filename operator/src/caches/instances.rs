@@ -1,0 +1,188 @@
+//! AgentInstances by agent and by node, kept as events come, so that a reconciliation costs what the agent
+//! has and not what the cluster has.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aion_api::AgentInstance;
+use aion_resolve::Key;
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+
+/// A shared index. Reading it gives copies of pointers; the lock is never held across an await.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InstanceIndex(Arc<RwLock<Tables>>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_agent: HashMap<Key, BTreeMap<String, Arc<AgentInstance>>>,
+    per_node: HashMap<String, i32>,
+    /// What a running list has named so far; what it does not name at its end is gone.
+    listed: Option<Vec<Key>>,
+}
+
+impl InstanceIndex {
+    /// Takes in what the watch says.
+    pub(crate) fn take(&self, event: &Event<AgentInstance>) {
+        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Init => tables.listed = Some(Vec::new()),
+            Event::InitApply(instance) => {
+                if let Some(listed) = &mut tables.listed {
+                    listed.push(name(instance));
+                }
+                tables.insert(instance.clone());
+            }
+            Event::InitDone => tables.retain_listed(),
+            Event::Apply(instance) => tables.insert(instance.clone()),
+            Event::Delete(instance) => tables.remove(&agent(instance), &instance.name_any()),
+        }
+    }
+
+    /// The instances of an agent, by name.
+    pub(crate) fn of_agent(&self, agent: &Key) -> Vec<Arc<AgentInstance>> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        tables
+            .by_agent
+            .get(agent)
+            .map(|instances| instances.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Names of the agents that have instances using a memory pool.
+    pub(crate) fn using_pool(&self, pool: &Key) -> Vec<String> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let uses = |instance: &Arc<AgentInstance>| {
+            instance
+                .spec
+                .memory
+                .as_ref()
+                .is_some_and(|m| m.pool == pool.name)
+        };
+        let mut agents: Vec<String> = tables
+            .by_agent
+            .iter()
+            .filter(|(agent, instances)| {
+                agent.namespace == pool.namespace && instances.values().any(uses)
+            })
+            .map(|(agent, _)| agent.name.clone())
+            .collect();
+        agents.sort();
+        agents
+    }
+
+    /// How many instances, of all agents, a node has.
+    pub(crate) fn on_node(&self, node: &str) -> i32 {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        tables.per_node.get(node).copied().unwrap_or_default()
+    }
+}
+
+impl Tables {
+    fn insert(&mut self, instance: AgentInstance) {
+        let node = instance.spec.node_name.clone();
+        let instances = self.by_agent.entry(agent(&instance)).or_default();
+        // The node of an instance never changes: replacing one leaves the counts as they are.
+        if instances
+            .insert(instance.name_any(), Arc::new(instance))
+            .is_none()
+        {
+            *self.per_node.entry(node).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, agent: &Key, name: &str) {
+        let Some(instances) = self.by_agent.get_mut(agent) else {
+            return;
+        };
+        let Some(gone) = instances.remove(name) else {
+            return;
+        };
+        if instances.is_empty() {
+            self.by_agent.remove(agent);
+        }
+        if let Some(count) = self.per_node.get_mut(&gone.spec.node_name) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_node.remove(&gone.spec.node_name);
+            }
+        }
+    }
+
+    fn retain_listed(&mut self) {
+        let Some(listed) = self.listed.take() else {
+            return;
+        };
+        let listed: std::collections::HashSet<Key> = listed.into_iter().collect();
+        let gone: Vec<(Key, String)> = self
+            .by_agent
+            .iter()
+            .flat_map(|(agent, instances)| {
+                instances
+                    .keys()
+                    .map(move |name| (agent.clone(), name.clone()))
+            })
+            .filter(|(agent, name)| !listed.contains(&Key::new(&agent.namespace, name)))
+            .collect();
+        for (agent, name) in gone {
+            self.remove(&agent, &name);
+        }
+    }
+}
+
+fn agent(instance: &AgentInstance) -> Key {
+    Key::new(
+        &instance.namespace().unwrap_or_default(),
+        &instance.spec.agent.name,
+    )
+}
+
+fn name(instance: &AgentInstance) -> Key {
+    Key::new(
+        &instance.namespace().unwrap_or_default(),
+        &instance.name_any(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(name: &str, agent: &str, node: &str) -> AgentInstance {
+        let mut instance = AgentInstance::default();
+        instance.metadata.name = Some(name.to_owned());
+        instance.metadata.namespace = Some("home".to_owned());
+        instance.spec.agent.name = agent.to_owned();
+        instance.spec.node_name = node.to_owned();
+        instance
+    }
+
+    #[test]
+    fn a_list_that_does_not_name_an_instance_removes_it() {
+        let index = InstanceIndex::default();
+        index.take(&Event::Apply(instance("a-0-x", "a", "n1")));
+        index.take(&Event::Apply(instance("a-1-x", "a", "n2")));
+        index.take(&Event::Init);
+        index.take(&Event::InitApply(instance("a-1-x", "a", "n2")));
+        index.take(&Event::InitDone);
+        let left: Vec<String> = index
+            .of_agent(&Key::new("home", "a"))
+            .iter()
+            .map(|i| i.name_any())
+            .collect();
+        assert_eq!(left, ["a-1-x"]);
+        assert_eq!((index.on_node("n1"), index.on_node("n2")), (0, 1));
+    }
+
+    #[test]
+    fn an_update_is_not_counted_twice() {
+        let index = InstanceIndex::default();
+        for _ in 0..3 {
+            index.take(&Event::Apply(instance("a-0-x", "a", "n1")));
+        }
+        assert_eq!(index.on_node("n1"), 1);
+        index.take(&Event::Delete(instance("a-0-x", "a", "n1")));
+        assert_eq!(index.on_node("n1"), 0);
+        assert!(index.of_agent(&Key::new("home", "a")).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! Events, as `kubectl describe` shows them: told when a condition changes, not when it is looked at.
+
+use aion_api::condition::{
+    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, find,
+};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+/// The conditions whose changes are told.
+const TOLD: [&str; 6] = [
+    ACCEPTED,
+    RESOLVED_REFS,
+    VERIFIED,
+    SANDBOX_ENFORCED,
+    READY,
+    ERASED,
+];
+/// An event's note is at most 1 KiB.
+const NOTE: usize = 1000;
+
+/// Writes events.
+#[derive(Clone)]
+pub(crate) struct Announcer {
+    recorder: Recorder,
+}
+
+impl Announcer {
+    pub(crate) fn new(client: Client, identity: &str) -> Self {
+        let reporter = Reporter {
+            controller: "aion-operator".into(),
+            instance: Some(identity.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Tells `events` about `object`. An event that cannot be written is logged and lost: nothing depends
+    /// on it.
+    pub(crate) async fn tell(&self, object: &ObjectReference, events: Vec<Event>) {
+        for event in events {
+            let reason = event.reason.clone();
+            if let Err(error) = self.recorder.publish(&event, object).await {
+                tracing::warn!(%error, reason, "an event was not written");
+            }
+        }
+    }
+}
+
+/// What changed between two sets of conditions, as events. What is not known yet is not told.
+pub(crate) fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
+    TOLD.into_iter()
+        .filter_map(|type_| {
+            let now = find(after, type_).filter(|condition| condition.status != "Unknown")?;
+            let same = find(before, type_)
+                .is_some_and(|old| old.status == now.status && old.reason == now.reason);
+            (!same).then(|| {
+                event(
+                    now.status == "True",
+                    &now.reason,
+                    &format!("{type_}: {}", now.message),
+                    type_,
+                )
+            })
+        })
+        .collect()
+}
+
+/// One event.
+pub(crate) fn event(good: bool, reason: &str, note: &str, action: &str) -> Event {
+    let mut end = note.len().min(NOTE);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    Event {
+        type_: if good {
+            EventType::Normal
+        } else {
+            EventType::Warning
+        },
+        reason: reason.to_owned(),
+        note: Some(note[..end].to_owned()),
+        action: action.to_owned(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aion_api::condition::{Judgement, write};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn conditions(judged: &[(&'static str, bool, &'static str)]) -> Vec<Condition> {
+        let judged: Vec<Judgement> = judged
+            .iter()
+            .map(|(t, s, r)| Judgement::new(t, *s, r, "because"))
+            .collect();
+        write(&[], &judged, Some(1), &Time(Timestamp::UNIX_EPOCH))
+    }
+
+    #[test]
+    fn only_a_change_is_told() {
+        let before = conditions(&[
+            (ACCEPTED, true, "Accepted"),
+            (READY, false, "InstancesNotReady"),
+        ]);
+        let after = conditions(&[
+            (ACCEPTED, true, "Accepted"),
+            (READY, true, "InstancesReady"),
+        ]);
+        let told: Vec<(String, Option<String>)> = changes(&before, &after)
+            .into_iter()
+            .map(|e| (e.reason, e.note))
+            .collect();
+        assert_eq!(
+            told,
+            [(
+                "InstancesReady".to_owned(),
+                Some("Ready: because".to_owned())
+            )]
+        );
+        assert!(changes(&after, &after).is_empty());
+    }
+}

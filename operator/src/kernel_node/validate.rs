@@ -1,0 +1,36 @@
+//! Step 2: whether the node is alive. Pure.
+
+use std::time::Duration;
+
+use aion_api::KernelNode;
+use aion_api::condition::Judgement;
+use aion_resolve::NodeState;
+use aion_resolve::node_status::{node_condition, node_state};
+use k8s_openapi::jiff::Timestamp;
+
+use super::dereference::Dereferenced;
+
+/// A node that was judged.
+pub(super) struct Validated {
+    pub(super) node: KernelNode,
+    pub(super) judgement: Judgement,
+    /// When it must be looked at again, if nothing is heard: a second after its Lease runs out.
+    pub(super) again: Option<Duration>,
+}
+
+/// Judges what was dereferenced, at `now`.
+pub(super) fn validate(input: Dereferenced, now: Timestamp) -> Validated {
+    let state = node_state(input.heartbeat, input.machine, now);
+    let again = input
+        .heartbeat
+        .filter(|_| state == NodeState::Ready)
+        .map(|heartbeat| {
+            let left = heartbeat.renewed.as_second() + heartbeat.seconds - now.as_second() + 1;
+            Duration::from_secs(u64::try_from(left).unwrap_or(1).max(1))
+        });
+    Validated {
+        judgement: node_condition(&state, input.heartbeat.is_some()),
+        node: input.node,
+        again,
+    }
+}

@@ -1,0 +1,86 @@
+//! Step 4: writes the finalizer. What was lost with a node is told before the pool goes.
+
+use aion_api::condition::{Judgement, reason};
+use aion_api::metadata::{FINALIZER_ERASE, MANAGER_MEMORY_POOL};
+use aion_api::{API_VERSION, MemoryPool};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
+
+use crate::controller::Context;
+use crate::events::event;
+use crate::failure::Failure;
+
+use super::build::{Finalizer, Prepared};
+
+/// A pool whose finalizer is as it should be.
+pub(super) struct Applied {
+    pub(super) pool: MemoryPool,
+    pub(super) judgements: Vec<Judgement>,
+    /// Whether it is gone now.
+    pub(super) gone: bool,
+}
+
+/// Writes `prepared`.
+///
+/// # Errors
+/// The API server did not take the finalizer.
+pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Failure> {
+    let Prepared {
+        pool,
+        judgements,
+        finalizer,
+    } = prepared;
+    let gone = matches!(finalizer, Finalizer::Remove(_));
+    match finalizer {
+        Finalizer::Add => finalizers(context, &pool, &[FINALIZER_ERASE]).await?,
+        Finalizer::Keep => {}
+        Finalizer::Remove(lost) => {
+            if let Some(lost) = lost {
+                tracing::error!(
+                    pool = pool.name_any(),
+                    namespace = pool.namespace(),
+                    lost,
+                    "not erased"
+                );
+                let told = vec![event(false, reason::NOT_ERASED, &lost, "Erase")];
+                context.announcer.tell(&pool.object_ref(&()), told).await;
+            }
+            finalizers(context, &pool, &[]).await?;
+        }
+    }
+    Ok(Applied {
+        pool,
+        judgements,
+        gone,
+    })
+}
+
+async fn finalizers(
+    context: &Context,
+    pool: &MemoryPool,
+    finalizers: &[&str],
+) -> Result<(), Failure> {
+    let name = pool.name_any();
+    let pools: Api<MemoryPool> = Api::namespaced(
+        context.client.clone(),
+        &pool.namespace().unwrap_or_default(),
+    );
+    let object = json!({
+        "apiVersion": API_VERSION,
+        "kind": "MemoryPool",
+        "metadata": {"name": name, "uid": pool.metadata.uid, "finalizers": finalizers},
+    });
+    let params = PatchParams::apply(MANAGER_MEMORY_POOL).force();
+    match pools.patch(&name, &params, &Patch::Apply(&object)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status))
+            if status.code == 404 || status.code == 409 && finalizers.is_empty() =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(Failure::of(format!(
+            "writing the finalizer of MemoryPool {name}"
+        ))(error)),
+    }
+}
