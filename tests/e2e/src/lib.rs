@@ -1,6 +1,10 @@
 //! What the end-to-end tests share: the programs under test, as cargo built them.
 //! The tests themselves are under `tests/`, one file a story.
 
+pub mod cluster;
+pub mod node_double;
+pub mod operator;
+
 use std::{env, path::PathBuf};
 
 use anyhow::Context;

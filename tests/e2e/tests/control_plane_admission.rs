@@ -1,0 +1,405 @@
+//! Who may write what: with real tokens, against a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use aion_e2e::cluster::{cluster, root};
+use aion_testkit::{ControlPlane, StartError};
+use serde_json::{Value, json};
+
+const SYSTEM: &str = "aion-system";
+
+/// The identities of this story.
+struct Cast {
+    cluster: &'static ControlPlane,
+    operator: PathBuf,
+    node_a: PathBuf,
+    node_b: PathBuf,
+}
+
+fn cast(test: &str) -> Option<Cast> {
+    let cluster = cluster().unwrap()?;
+    let token = cluster
+        .kubectl(&["-n", SYSTEM, "create", "token", "aion-operator"])
+        .unwrap();
+    let node = |name: &str| {
+        let token = cluster
+            .token_bound_to_node(name, SYSTEM, "aion-node")
+            .unwrap();
+        cluster
+            .kubeconfig_for_token(&format!("{test}-{name}"), &token)
+            .unwrap()
+    };
+    let operator = cluster
+        .kubeconfig_for_token(&format!("{test}-operator"), token.trim())
+        .unwrap();
+    cluster.kubectl(&["create", "namespace", test]).unwrap();
+    Some(Cast {
+        cluster,
+        operator,
+        node_a: node("node-a"),
+        node_b: node("node-b"),
+    })
+}
+
+impl Cast {
+    fn run(&self, who: &Path, args: &[&str]) -> Result<String, String> {
+        self.cluster
+            .kubectl_as(who, args)
+            .map_err(|error| match error {
+                StartError::Command { .. } => error.to_string(),
+                other => panic!("{other}"),
+            })
+    }
+
+    fn apply(&self, who: &Path, object: &Value, more: &[&str]) -> Result<String, String> {
+        let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+        std::fs::write(file.path(), object.to_string()).unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let manager = [
+            "apply",
+            "--server-side",
+            "--field-manager=story",
+            "--force-conflicts",
+            "-f",
+            &path,
+        ];
+        self.run(who, &[&manager[..], more].concat())
+    }
+}
+
+fn instance(namespace: &str, name: &str, node: &str) -> Value {
+    json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "AgentInstance",
+        "metadata": {"name": name, "namespace": namespace, "finalizers": ["aion.dev/drain"]},
+        "spec": {
+            "agent": {"name": "a", "uid": "u"}, "tenant": namespace, "nodeName": node, "revision": "0".repeat(64),
+            "inline": {"instructions": "x"},
+            "quotas": {"tokensPerHour": 1, "callsPerMinute": 1, "concurrentCalls": 1},
+            "limits": {"maxSteps": 1, "turnSeconds": 1, "memoryMiB": 64, "cpuMillis": 100},
+        },
+    })
+}
+
+fn status(namespace: &str, name: &str, phase: &str) -> Value {
+    json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "AgentInstance", "metadata": {"name": name, "namespace": namespace},
+        "status": {"phase": phase},
+    })
+}
+
+fn refused(result: Result<String, String>, words: &str) {
+    let error = result.expect_err("it was accepted");
+    assert!(
+        error.contains(words),
+        "refused, but not with {words:?}:\n{error}"
+    );
+}
+
+#[test]
+fn a_user_cannot_write_an_agent_instance() {
+    let Some(cast) = cast("forger") else { return };
+    let forged = instance("forger", "forged", "node-a");
+    let admin = cast.cluster.admin();
+    refused(cast.apply(&admin, &forged, &[]), "change the Agent instead");
+    // Who may edit everything in a namespace has no right to it either.
+    cast.cluster
+        .kubectl(&[
+            "-n",
+            "forger",
+            "create",
+            "rolebinding",
+            "edit",
+            "--clusterrole=admin",
+            "--user=alice",
+        ])
+        .unwrap();
+    refused(
+        cast.apply(&cast.cluster.user("alice"), &forged, &[]),
+        "cannot patch resource",
+    );
+
+    cast.apply(&cast.operator, &forged, &[]).unwrap();
+    refused(
+        cast.run(
+            &admin,
+            &["-n", "forger", "label", "agentinstance", "forged", "x=y"],
+        ),
+        "change the Agent instead",
+    );
+    refused(
+        cast.run(
+            &admin,
+            &["-n", "forger", "delete", "agentinstance", "forged"],
+        ),
+        "change the Agent instead",
+    );
+    refused(
+        cast.apply(
+            &admin,
+            &status("forger", "forged", "Ready"),
+            &["--subresource=status"],
+        ),
+        "node agent of node node-a",
+    );
+    refused(
+        cast.apply(
+            &cast.operator,
+            &status("forger", "forged", "Ready"),
+            &["--subresource=status"],
+        ),
+        "agentinstances/status",
+    );
+}
+
+#[test]
+fn an_instance_is_immutable_but_for_the_policy_revision() {
+    let Some(cast) = cast("immutable") else {
+        return;
+    };
+    let mut object = instance("immutable", "i", "node-a");
+    cast.apply(&cast.operator, &object, &[]).unwrap();
+    object["spec"]["policyRevision"] = "1".repeat(64).into();
+    cast.apply(&cast.operator, &object, &[]).unwrap();
+    for (field, value) in [
+        ("nodeName", json!("node-b")),
+        ("lane", json!("batch")),
+        ("knowledge", json!(["docs"])),
+    ] {
+        let mut changed = object.clone();
+        changed["spec"][field] = value;
+        refused(
+            cast.apply(&cast.operator, &changed, &[]),
+            "immutable but for policyRevision",
+        );
+    }
+}
+
+#[test]
+fn node_a_cannot_write_node_bs_status() {
+    let Some(cast) = cast("nodes") else { return };
+    for node in ["node-a", "node-b"] {
+        cast.apply(
+            &cast.operator,
+            &instance("nodes", &format!("on-{node}"), node),
+            &[],
+        )
+        .unwrap();
+    }
+    let write = |who: &Path, name: &str| {
+        cast.apply(
+            who,
+            &status("nodes", name, "Ready"),
+            &["--subresource=status"],
+        )
+    };
+    write(&cast.node_a, "on-node-a").unwrap();
+    write(&cast.node_b, "on-node-b").unwrap();
+    refused(
+        write(&cast.node_a, "on-node-b"),
+        "written by the node agent of node node-b, and this is the node agent of node node-a",
+    );
+    // A token of the same service account that is bound to no node says nothing for any node.
+    let token = cast
+        .cluster
+        .kubectl(&["-n", SYSTEM, "create", "token", "aion-node"])
+        .unwrap();
+    let nowhere = cast
+        .cluster
+        .kubeconfig_for_token("nodes-nowhere", token.trim())
+        .unwrap();
+    refused(
+        write(&nowhere, "on-node-a"),
+        "written by the node agent of node node-a",
+    );
+
+    // The finalizer: its own, and nothing besides.
+    let drained = |who: &Path, name: &str, patch: &str| {
+        cast.run(
+            who,
+            &[
+                "-n",
+                "nodes",
+                "patch",
+                "agentinstance",
+                name,
+                "--type=merge",
+                "-p",
+                patch,
+            ],
+        )
+    };
+    let free = r#"{"metadata":{"finalizers":null}}"#;
+    refused(
+        drained(&cast.node_a, "on-node-b", free),
+        "instances of node node-a",
+    );
+    refused(
+        drained(
+            &cast.node_a,
+            "on-node-a",
+            r#"{"spec":{"policyRevision":null,"lane":"batch"}}"#,
+        ),
+        "instances of node node-a",
+    );
+    refused(
+        drained(
+            &cast.node_a,
+            "on-node-a",
+            r#"{"metadata":{"labels":{"x":"y"}}}"#,
+        ),
+        "instances of node node-a",
+    );
+    refused(
+        drained(
+            &cast.node_a,
+            "on-node-a",
+            r#"{"metadata":{"finalizers":["aion.dev/drain","x/y"]}}"#,
+        ),
+        "instances of node node-a",
+    );
+    drained(&cast.node_a, "on-node-a", free).unwrap();
+}
+
+#[test]
+fn a_node_agent_speaks_for_its_own_node_only() {
+    let Some(cast) = cast("kernelnodes") else {
+        return;
+    };
+    let node = |name: &str| {
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name}, "spec": {},
+        })
+    };
+    let capacity = |name: &str| {
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name},
+            "status": {"capacity": {"instances": 5, "memoryMiB": 100, "cpuMillis": 100}},
+        })
+    };
+    cast.apply(&cast.node_a, &node("node-a"), &[]).unwrap();
+    refused(
+        cast.apply(&cast.node_a, &node("node-b"), &[]),
+        "may not write the KernelNode node-b",
+    );
+    cast.apply(&cast.node_b, &node("node-b"), &[]).unwrap();
+    cast.apply(&cast.node_a, &capacity("node-a"), &["--subresource=status"])
+        .unwrap();
+    refused(
+        cast.apply(&cast.node_a, &capacity("node-b"), &["--subresource=status"]),
+        "may not write the KernelNode node-b",
+    );
+    let admin = cast.cluster.admin();
+    refused(
+        cast.apply(&admin, &capacity("node-b"), &["--subresource=status"]),
+        "written by its node agent and the operator",
+    );
+    let pause = |who: &Path| {
+        cast.run(
+            who,
+            &[
+                "patch",
+                "kernelnode",
+                "node-a",
+                "--type=merge",
+                "-p",
+                r#"{"spec":{"scheduling":"pause"}}"#,
+            ],
+        )
+    };
+    refused(
+        pause(&cast.node_a),
+        "people say whether instances are placed there",
+    );
+    pause(&admin).unwrap();
+    pause(&cast.operator).expect_err("the operator has no right to it");
+
+    let lease = |name: &str| {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": SYSTEM},
+            "spec": {"holderIdentity": "x", "leaseDurationSeconds": 40},
+        })
+    };
+    cast.apply(&cast.node_a, &lease("aion-node.node-a"), &[])
+        .unwrap();
+    refused(
+        cast.apply(&cast.node_a, &lease("aion-node.node-b"), &[]),
+        "Lease of its own node only",
+    );
+    refused(
+        cast.apply(&cast.node_a, &lease("aion-operator"), &[]),
+        "Lease of its own node only",
+    );
+    cast.apply(&cast.operator, &lease("aion-operator"), &[])
+        .unwrap();
+    cast.apply(&cast.operator, &lease("aion-node.node-a"), &[])
+        .expect_err("a node's Lease is the node's");
+}
+
+#[test]
+fn a_node_says_what_it_erased_itself_and_nothing_else() {
+    let Some(cast) = cast("pools") else { return };
+    let pool = |part: &str, value: Value| {
+        let mut object = json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "p", "namespace": "pools"},
+        });
+        object[part] = value;
+        object
+    };
+    let admin = cast.cluster.admin();
+    cast.apply(&admin, &pool("spec", json!({})), &[]).unwrap();
+    let write = |who: &Path, value: Value| {
+        cast.apply(
+            who,
+            &pool("status", value),
+            &["--subresource=status", "--force-conflicts"],
+        )
+    };
+    write(&cast.operator, json!({"nodeName": "node-a"})).unwrap();
+    let erased =
+        |node: &str| json!({"nodeName": "node-a", "erasures": [{"node": node, "state": "Erased"}]});
+    write(&cast.node_a, erased("node-a")).unwrap();
+    refused(
+        write(
+            &cast.node_b,
+            json!({"nodeName": "node-a", "erasures": [{"node": "node-a", "state": "NotErased"}]}),
+        ),
+        "own entry of status.erasures only",
+    );
+    refused(
+        write(&cast.node_b, json!({"nodeName": "node-b"})),
+        "own entry of status.erasures only",
+    );
+    refused(
+        write(
+            &cast.operator,
+            json!({"nodeName": "node-a", "erasures": [{"node": "node-a", "state": "NotErased"}]}),
+        ),
+        "said by that node",
+    );
+    refused(
+        write(&admin, json!({"nodeName": "node-b"})),
+        "written by the operator and the node that holds it",
+    );
+}
+
+#[test]
+fn the_shipped_policies_are_accepted() {
+    let Some(cast) = cast("shipped") else { return };
+    let admin = cast.cluster.admin();
+    for file in ["standalone.yaml", "cluster.yaml"] {
+        let path = root().join("policies").join(file);
+        let path = path.to_string_lossy();
+        cast.run(
+            &admin,
+            &[
+                "apply",
+                "--dry-run=server",
+                "--warnings-as-errors",
+                "-f",
+                &path,
+            ],
+        )
+        .unwrap();
+    }
+}
