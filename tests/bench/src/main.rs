@@ -1,3 +1,71 @@
-//! aion-bench
+//! `make bench`: what the hot paths cost, against a bare baseline in the same run.
+//!
+//! Prints a table and writes `bench.json`. Nothing here passes or fails by time: a person or a script that
+//! compares runs judges. Load goes to Unix sockets of this program's own making and ends by itself.
 
-fn main() {}
+mod echo;
+mod host;
+mod load;
+mod memory;
+mod report;
+mod signed;
+mod syscalls;
+mod turn;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures AION-OS on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "aion-bench")]
+struct Args {
+    /// Where the figures go.
+    #[arg(long, default_value = "bench.json")]
+    out: PathBuf,
+    /// The daemon to weigh: the program that a set-up installs.
+    #[arg(long, default_value = "target/release/aion-node")]
+    node: PathBuf,
+    /// Rounds of each paired measurement; the median round counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// Parts that run as processes of their own, so that client and server do not share a scheduler.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// The bare baseline.
+    #[command(hide = true)]
+    Echo {
+        /// Where it listens.
+        socket: PathBuf,
+    },
+    /// The daemon, with one agent in a turn; prints the boot document's key and the socket.
+    #[command(hide = true)]
+    Host {
+        /// Its state.
+        home: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match &args.part {
+        Some(Part::Echo { socket }) => runtime.block_on(echo::run(socket)),
+        Some(Part::Host { home }) => runtime.block_on(syscalls::host(home)),
+        None => {
+            let mut figures = runtime.block_on(syscalls::measure(args.rounds))?;
+            figures.extend(memory::measure(&args.node)?);
+            println!("{}", report::table(&figures));
+            report::write(&figures, &args.out)?;
+            println!("written to {}", args.out.display());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the daemon weighs: at rest, and with ten thousand idle agents.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::report::Figure;
+
+const AGENTS: usize = 10_000;
+/// Agents in one file of manifests.
+const PER_FILE: usize = 100;
+
+/// Measures both figures with the program `node`.
+pub(crate) fn measure(node: &Path) -> Result<Vec<Figure>> {
+    let node = fs::canonicalize(node).with_context(|| {
+        format!(
+            "{}: build it with cargo build --release --bin aion-node",
+            node.display()
+        )
+    })?;
+    let idle = weigh(&node, 0)?;
+    let loaded = weigh(&node, AGENTS)?;
+    Ok(vec![
+        Figure::plain("daemon_idle_mib", idle, "MiB", "≤ 64"),
+        Figure::plain("idle_agents_10k_mib", loaded - idle, "MiB", "rows only"),
+    ])
+}
+
+/// Resident memory, in MiB, of a daemon with `agents` agents once all of them are taken in.
+fn weigh(node: &Path, agents: usize) -> Result<f64> {
+    let home = tempfile::tempdir()?;
+    let manifests = home.path().join("manifests");
+    fs::create_dir(&manifests)?;
+    fs::write(
+        manifests.join("policy.yaml"),
+        "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: inline}\nspec: {inline: allow}\n",
+    )?;
+    for file in 0..agents.div_ceil(PER_FILE) {
+        let mut text = String::new();
+        for agent in file * PER_FILE..((file + 1) * PER_FILE).min(agents) {
+            writeln!(
+                text,
+                "---\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: idle-{agent}}}\n\
+                 spec: {{instructions: Waits.}}"
+            )?;
+        }
+        fs::write(manifests.join(format!("idle-{file}.yaml")), text)?;
+    }
+    let mut daemon = Daemon(
+        Command::new(node)
+            .env("AION_HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        if let Some(status) = daemon.0.try_wait()? {
+            bail!("the daemon ended: {status}");
+        }
+        if known(home.path())? >= agents {
+            break;
+        }
+        if Instant::now() > until {
+            bail!("the daemon did not take {agents} agents in within two minutes");
+        }
+    }
+    // What it needed to take them in is given back to the allocator by now, and counts all the same.
+    std::thread::sleep(Duration::from_secs(2));
+    resident(daemon.0.id())
+}
+
+/// Agents that the daemon says it knows; 0 while it does not answer.
+fn known(home: &Path) -> Result<usize> {
+    use std::io::{Read, Write};
+    let Ok(mut socket) = std::os::unix::net::UnixStream::connect(home.join("run/admin.sock"))
+    else {
+        return Ok(0);
+    };
+    socket.write_all(b"GET /api/v1/status HTTP/1.1\r\nhost: aion\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let status: aion_abi::admin::NodeStatus =
+        serde_json::from_str(body).context("the daemon's status")?;
+    Ok(status.agents as usize)
+}
+
+fn resident(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Rss:"))
+        .context("no Rss")?;
+    let kib: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .context("no figure")?
+        .parse()?;
+    Ok(kib / 1024.0)
+}
+
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

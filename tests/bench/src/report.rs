@@ -1,0 +1,74 @@
+//! Figures, and how they are shown: a table for eyes, `bench.json` for scripts.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Serialize;
+
+/// One measured figure. Names are stable: scripts compare them from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Figure {
+    /// e.g. `syscall_uds_1k`.
+    pub(crate) name: &'static str,
+    /// Measured here, in `unit`.
+    pub(crate) value: f64,
+    /// e.g. `requests/s`, `ms`, `MiB`.
+    pub(crate) unit: &'static str,
+    /// What the same run measured for the baseline, in the same unit.
+    pub(crate) baseline: Option<f64>,
+    /// `value / baseline`.
+    pub(crate) ratio: Option<f64>,
+    /// What it is to be, for the reader of the table.
+    #[serde(skip)]
+    pub(crate) goal: &'static str,
+}
+
+impl Figure {
+    /// A figure that stands alone.
+    pub(crate) fn plain(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        goal: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            unit,
+            baseline: None,
+            ratio: None,
+            goal,
+        }
+    }
+}
+
+/// The table a person reads.
+pub(crate) fn table(figures: &[Figure]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(["figure", "value", "unit", "baseline", "ratio", "goal"]);
+    let number = |value: Option<f64>, digits: usize| {
+        Cell::new(value.map_or("–".to_owned(), |value| format!("{value:.digits$}")))
+            .set_alignment(CellAlignment::Right)
+    };
+    for figure in figures {
+        let digits = if figure.value < 100.0 { 2 } else { 0 };
+        table.add_row([
+            Cell::new(figure.name),
+            number(Some(figure.value), digits),
+            Cell::new(figure.unit),
+            number(figure.baseline, digits),
+            number(figure.ratio, 2),
+            Cell::new(figure.goal),
+        ]);
+    }
+    table
+}
+
+/// Writes `bench.json`.
+pub(crate) fn write(figures: &[Figure], path: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(figures)?;
+    std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+}
