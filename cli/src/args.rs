@@ -8,12 +8,12 @@ use crate::{commands, render::screen::Colour};
 
 const AFTER_HELP: &str = "\
 First steps:
-  aionctl local start                           start the node on this machine
-  aionctl get agents                            see who is there
-  aionctl ask librarian \"How do I write an agent?\"
-  aionctl run analyst --file sales.csv          give a file, get a report and a plot
-  aionctl why librarian                         see why an agent is, or is not, ready
-  aionctl explain my-agent.yaml                 see what an agent may do before it runs
+  aionctl local start                       start the node on this machine
+  aionctl get agents                        see who is there
+  aionctl ask librarian \"What is a mount?\"
+  aionctl run analyst --file sales.csv      a file in, a report and a plot out
+  aionctl why librarian                     why an agent is ready, or is not
+  aionctl explain my-agent.yaml             what an agent may do, before it runs
 
 Exit status:
   0  done                      3  nothing answers there
@@ -40,6 +40,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "AION_NAMESPACE",
+        hide_env_values = true,
         default_value = "default",
         value_name = "NAME",
         help_heading = "Everywhere"
@@ -50,17 +51,19 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "AION_HOME",
+        hide_env_values = true,
         value_name = "FOLDER",
         help_heading = "Everywhere"
     )]
     pub(crate) home: Option<PathBuf>,
-    /// When to use colour; NO_COLOR is honoured
+    /// auto, always or never; NO_COLOR is honoured
     #[arg(
         long,
         global = true,
         value_enum,
         default_value_t,
         value_name = "WHEN",
+        hide_possible_values = true,
         help_heading = "Everywhere"
     )]
     pub(crate) color: Colour,
@@ -88,7 +91,7 @@ pub(crate) enum Command {
     Local(commands::local::LocalCommand),
     /// Take in agents and what belongs to them from YAML
     Apply(commands::apply::ApplyArgs),
-    /// List resources: agents, instances, pools, models, tools, policies, …
+    /// List resources of a kind
     Get(commands::get::GetArgs),
     /// Tell everything about one resource
     Describe(commands::describe::DescribeArgs),
@@ -100,7 +103,7 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
-    /// Show the causal chain: signature, policy, placement, sandbox, refusals
+    /// Show why an agent is ready, or is not
     Why(commands::why::WhyArgs),
     /// Say in plain words what a manifest asks for and would get
     Explain(commands::explain::ExplainArgs),

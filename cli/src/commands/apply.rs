@@ -14,11 +14,10 @@ use crate::{
 use super::{manifests, wait};
 
 /// Take in agents and what belongs to them from YAML
-///
-/// All of the manifests are taken in, or none: where one is wrong, every fault is shown with its line, and
-/// nothing changes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+All of the manifests are taken in, or none: where one is wrong, every fault is shown with its line, and nothing changes.
+
 Examples:
   aionctl apply -f my-agent.yaml
   aionctl apply -f my-agent.yaml --wait 60 come back when it can be asked

@@ -14,11 +14,10 @@ use super::turn;
 const MAX_INPUT: u64 = 256 << 10;
 
 /// Ask an agent; its answer streams
-///
-/// The answer goes to standard output, progress to standard error. Ctrl-C cancels. Where the node restarts meanwhile,
-/// aionctl comes back to the same turn.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The answer goes to standard output, progress to standard error. Ctrl-C cancels. Where the node restarts meanwhile, aionctl comes back to the same turn.
+
 Examples:
   aionctl ask librarian \"How do I map a mount?\"
   aionctl ask librarian < question.txt

@@ -10,7 +10,6 @@ use crate::{
     render::{
         age,
         screen::{Screen, Tone, tame},
-        table::{Field, table},
     },
 };
 
@@ -51,7 +50,7 @@ fn describe(
     let conditions = resource["status"]["conditions"].as_array();
     if let Some(conditions) = conditions.filter(|all| !all.is_empty()) {
         out += &heading(screen, "Conditions");
-        out += &condition_table(screen, conditions, now);
+        out += &condition_list(screen, conditions, now);
     }
     let granted = words(&resource["status"]["granted"]);
     if !granted.is_empty() {
@@ -122,53 +121,42 @@ fn heading(screen: &Screen, text: &str) -> String {
     format!("\n{}\n", screen.paint(text, Tone::Strong))
 }
 
-fn condition_table(screen: &Screen, conditions: &[Value], now: Timestamp) -> String {
-    let text =
-        |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-    let rows: Vec<_> = conditions
-        .iter()
-        .map(|condition| {
-            let status = text(condition, "status");
-            let kind = text(condition, "type");
-            // These four are good news where they are False.
-            let inverted =
-                ["Degraded", "Stalled", "Reconciling", "Progressing"].contains(&kind.as_str());
-            let tone = match (status.as_str(), inverted) {
-                ("True", false) => Tone::Good,
-                ("False", false) => Tone::Bad,
-                ("True", true) => Tone::Warn,
-                ("False", true) => Tone::Faint,
-                _ => Tone::Warn,
-            };
-            let since = text(condition, "lastTransitionTime").parse::<Timestamp>();
-            vec![
-                Field::plain(kind),
-                Field::toned(status, tone),
-                Field::plain(text(condition, "reason")),
-                Field::toned(
-                    since.map_or(String::new(), |then| age::since(then, now)),
-                    Tone::Faint,
-                ),
-                Field::plain(text(condition, "message")),
-            ]
-        })
-        .collect();
-    indented(&table(
-        &narrower(screen),
-        &["type", "status", "reason", "age", "message"],
-        &rows,
-    ))
-}
-
-fn narrower(screen: &Screen) -> Screen {
-    Screen {
-        width: screen.width.map(|width| width.saturating_sub(2)),
-        ..*screen
+fn condition_list(screen: &Screen, conditions: &[Value], now: Timestamp) -> String {
+    let text = |condition: &Value, key: &str| tame(condition[key].as_str().unwrap_or_default());
+    let widest = |key: &str| {
+        let widths = conditions.iter().map(|c| text(c, key).chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let (kinds, reasons) = (widest("type"), widest("reason"));
+    let mut out = String::new();
+    for condition in conditions {
+        let kind = text(condition, "type");
+        let status = text(condition, "status");
+        let since = text(condition, "lastTransitionTime").parse::<Timestamp>();
+        let since = since.map_or(String::new(), |then| age::since(then, now));
+        let line = format!(
+            "  {kind:kinds$}  {}  {:reasons$}  {}",
+            screen.paint(&format!("{status:7}"), tone(&kind, &status)),
+            text(condition, "reason"),
+            screen.paint(&since, Tone::Faint),
+        );
+        out += &format!("{}\n", line.trim_end());
+        for line in screen.wrap(&text(condition, "message"), 6) {
+            out += &format!("      {line}\n");
+        }
     }
+    out
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+fn tone(kind: &str, status: &str) -> Tone {
+    // These are good news where they are False.
+    let inverted = ["Degraded", "Stalled", "Reconciling", "Progressing"].contains(&kind);
+    match (status, inverted) {
+        ("True", false) => Tone::Good,
+        ("False", false) => Tone::Bad,
+        ("False", true) => Tone::Faint,
+        _ => Tone::Warn,
+    }
 }
 
 fn listed(screen: &Screen, items: &[&str]) -> String {
@@ -226,9 +214,8 @@ mod tests {
              Age:        5m (since 2026-03-01T12:00:00Z)\n  \
              Instances:  0/1\n\
              \nConditions\n  \
-             TYPE    STATUS   REASON             AGE   MESSAGE\n  \
-             Ready   False    ModelUnreachable   5m    nothing answers at\n                                            \
-             http://127.0.0.1:11434/v1\n\
+             Ready  False    ModelUnreachable  5m\n      \
+             nothing answers at http://127.0.0.1:11434/v1\n\
              \nGranted\n  memory.recall:notes, agent.message\n\
              \nSpec\n  description: Helps with my day\n  try:\n  - What is on today?\n  - \"Cost: $5?\"\n\
              \nTry\n  aionctl ask jarvis \"What is on today?\"\n  aionctl ask jarvis 'Cost: $5?'\n"

@@ -16,7 +16,7 @@ use crate::{
 
 use super::kind::{self, Known};
 
-/// List resources: agents, instances, pools, models, tools, policies, …
+/// List resources of a kind
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

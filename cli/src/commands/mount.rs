@@ -13,12 +13,10 @@ use crate::{
 };
 
 /// Map the names of mounts to folders of this machine
-///
-/// An agent names the files it works with as mounts (`permissions.files`), never as paths. On this machine you say
-/// which folder a mount is; an agent sees nothing outside of it, and writes only where both you and its permission
-/// allow it.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
+An agent names the files it works with as mounts (`permissions.files`), never as paths. On this machine you say which folder a mount is; an agent sees nothing outside of it, and writes only where both you and its permission allow it.
+
 Examples:
   aionctl mount add docs ~/Documents/manuals
   aionctl mount add notes ~/notes --writable

@@ -5,12 +5,11 @@ use jiff::tz::TimeZone;
 
 use crate::{context::Context, failure::Failure, render::why};
 
-/// Show the causal chain: signature, policy, placement, sandbox, refusals
-///
-/// Each link of the chain rests on the one above it: the first that is not well is the cause, and its message says
-/// what to do.
+/// Show why an agent is ready, or is not
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The causal chain: references, signature, policy, placement, sandbox, refusals. Each link rests on the one above it: the first that is not well is the cause, and its message says what to do.
+
 Examples:
   aionctl why librarian
   aionctl why librarian -o json | jq .links")]

@@ -1,13 +1,15 @@
 //! Tables for eyes: headings in capitals, three spaces between columns, one line a row where the width allows it.
 
 use comfy_table::{
-    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets::NOTHING,
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
 };
 
 use super::screen::{Screen, Tone, tame};
 
-/// Spaces between two columns.
-const GAP: u16 = 3;
+/// Spaces between two columns where there is room.
+const WIDEST_GAP: u16 = 3;
+/// Spaces where lines are wider than the terminal anyway.
+const OVERFLOW_GAP: u16 = 2;
 
 /// A cell: its text and how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,50 +34,43 @@ impl Field {
     }
 }
 
-/// Draws a table. Where it is wider than the terminal, cells of the widest columns are wrapped.
+/// Draws a table. Where it is wider than the terminal, columns stand closer and the last one, which is the one with
+/// the sentences, is wrapped. Where the others alone are too wide nothing is wrapped: a name cut in two is worse
+/// than a long line.
 pub(crate) fn table(screen: &Screen, headings: &[&str], rows: &[Vec<Field>]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    match screen.width {
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
     if screen.colour {
         table.enforce_styling();
     } else {
         table.force_no_tty();
     }
-    if headings.iter().any(|heading| !heading.is_empty()) {
-        table.set_header(
-            headings
-                .iter()
-                .map(|heading| Cell::new(heading.to_uppercase()).add_attribute(Attribute::Dim)),
-        );
-    }
+    table.set_header(
+        headings
+            .iter()
+            .map(|heading| Cell::new(heading.to_uppercase()).add_attribute(Attribute::Dim)),
+    );
     for row in rows {
         table.add_row(row.iter().map(cell));
     }
     let widths = table.column_max_content_widths();
-    let rigid = rigid(screen, &widths);
-    for (at, column) in table.column_iter_mut().enumerate() {
-        let last = at + 1 == widths.len();
-        column.set_padding((0, if last { 0 } else { GAP }));
-        if !last && rigid {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-            continue;
+    let gap = gap(screen, &widths);
+    match (screen.width, gap) {
+        (Some(width), Some(_)) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         }
-        let least = headings
-            .get(at)
-            .map_or(0, |heading| heading.chars().count())
-            + 3;
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
-            u16::try_from(least).unwrap_or(u16::MAX),
-        )));
+        _ => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        if at + 1 == widths.len() {
+            column.set_padding((0, 0));
+        } else {
+            column.set_padding((0, gap.unwrap_or(OVERFLOW_GAP)));
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let mut drawn = String::new();
     for line in table.lines() {
@@ -85,17 +80,19 @@ pub(crate) fn table(screen: &Screen, headings: &[&str], rows: &[Vec<Field>]) -> 
     drawn
 }
 
-/// Whether all columns but the last can have the width they want: only the last one is wrapped then, which is the
-/// one with the sentences.
-fn rigid(screen: &Screen, widths: &[u16]) -> bool {
-    const LEAST: usize = 20;
-    let Some((last, others)) = widths.split_last() else {
-        return false;
+/// Spaces between two columns, so that all but the last have the width they want and the last has room for some
+/// words; `None` where that cannot be.
+fn gap(screen: &Screen, widths: &[u16]) -> Option<u16> {
+    const LEAST: usize = 16;
+    let Some(width) = screen.width else {
+        return Some(WIDEST_GAP);
     };
-    let others: usize = others.iter().map(|width| usize::from(width + GAP)).sum();
-    screen
-        .width
-        .is_some_and(|width| others + LEAST.min(usize::from(*last)) <= width)
+    let (last, others) = widths.split_last()?;
+    let others: usize = others.iter().map(|width| usize::from(*width)).sum();
+    let last = LEAST.min(usize::from(*last));
+    (1..=WIDEST_GAP)
+        .rev()
+        .find(|gap| others + last + usize::from(*gap) * (widths.len() - 1) <= width)
 }
 
 fn cell(field: &Field) -> Cell {
@@ -179,6 +176,18 @@ mod tests {
             drawn.contains("\n                    to a folder:"),
             "{drawn}"
         );
+    }
+
+    #[test]
+    fn a_name_is_never_cut_in_two() {
+        let row = |name: &str| vec![Field::plain(name), Field::plain(name), Field::plain("x y")];
+        let name = "a-name-of-thirty-characters-or-so";
+        let drawn = table(
+            &Screen::test(Some(60), false, true),
+            &["a", "b", "c"],
+            &[row(name)],
+        );
+        assert!(drawn.contains(&format!("{name}  {name}  x y")), "{drawn}");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 use super::{
     age,
     screen::{Screen, Tone, tame},
-    table::{Field, table},
 };
 
 /// Draws the chain.
@@ -58,26 +57,20 @@ fn denials(screen: &Screen, denials: &[Denial], zone: &TimeZone) -> String {
     if denials.is_empty() {
         return "No syscall was refused.\n".to_owned();
     }
-    let rows: Vec<_> = denials
-        .iter()
-        .map(|denial| {
-            vec![
-                Field::toned(age::clock(denial.at_ms, zone), Tone::Faint),
-                Field::plain(denial.turn.to_string()),
-                Field::plain(&denial.capability),
-                Field::toned(denial.code.as_str(), Tone::Bad),
-                Field::plain(&denial.rule),
-            ]
-        })
-        .collect();
-    format!(
-        "Last refusals, newest first:\n{}",
-        table(
-            screen,
-            &["when", "turn", "capability", "code", "rule"],
-            &rows
-        )
-    )
+    let mut out = "Last refusals, newest first:\n".to_owned();
+    for denial in denials {
+        out += &format!(
+            "  {}  turn {}  {}  {}\n",
+            screen.paint(&age::clock(denial.at_ms, zone), Tone::Faint),
+            denial.turn,
+            tame(&denial.capability),
+            screen.paint(denial.code.as_str(), Tone::Bad),
+        );
+        for line in screen.wrap(&tame(&denial.rule), 6) {
+            out += &format!("      {line}\n");
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -129,8 +122,7 @@ mod tests {
              enforced on this node: run the launcher as root\n\
              \n\
              Last refusals, newest first:\n\
-             WHEN                  TURN   CAPABILITY      CODE     RULE\n\
-             1970-01-01 00:00:00   3      fs.read:notes   denied   no grant\n"
+             \x20\x201970-01-01 00:00:00  turn 3  fs.read:notes  denied\n      no grant\n"
         );
     }
 

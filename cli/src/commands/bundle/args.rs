@@ -8,12 +8,10 @@ use clap::{Args, Subcommand};
 use crate::{context::Context, failure::Failure};
 
 /// Build, move, sign and check bundles
-///
-/// A bundle is an agent's code or definition as an OCI artifact. A BUNDLE is named by NAME:VERSION or by digest in
-/// the layout of this machine, or by HOST/PATH:TAG or HOST/PATH@DIGEST in a registry. Agents refer to bundles by
-/// digest only. Signatures are those of Cosign 3.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
+A bundle is an agent's code or definition as an OCI artifact. A BUNDLE is named by NAME:VERSION or by digest in the layout of this machine, or by HOST/PATH:TAG or HOST/PATH@DIGEST in a registry. Agents refer to bundles by digest only. Signatures are those of Cosign 3.
+
 Examples:
   aionctl bundle build my-agent/
   aionctl bundle keygen me                      makes me.key and me.pub

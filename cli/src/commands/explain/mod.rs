@@ -17,11 +17,10 @@ use crate::{
 use super::{apply, manifests};
 
 /// Say in plain words what a manifest asks for and would get
-///
-/// Works before anything is applied, and without a node. Where a node answers, its policies, pools, models and mounts
-/// are used; else the policy of a machine that stands alone. Policies among the FILEs come before both.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Works before anything is applied, and without a node. Where a node answers, its policies, pools, models and mounts are used; else the policy of a machine that stands alone. Policies among the FILEs come before both.
+
 Examples:
   aionctl explain my-agent.yaml
   aionctl explain my-agent.yaml policies/cluster.yaml     as that policy decides

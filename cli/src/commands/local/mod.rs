@@ -11,12 +11,10 @@ use clap::{Args, Subcommand};
 use crate::{context::Context, failure::Failure, home::Home, process::Program};
 
 /// Start, stop or look at the node on this machine
-///
-/// The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and
-/// aion-launcher (starts and confines the agents' workers). As root every layer of the sandbox can be had; as an
-/// ordinary user those that need no privileges.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
+The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and aion-launcher (starts and confines the agents' workers). As root every layer of the sandbox can be had; as an ordinary user those that need no privileges.
+
 Examples:
   aionctl local start
   aionctl local status
