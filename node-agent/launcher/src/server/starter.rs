@@ -174,6 +174,8 @@ impl Starter {
             None,
         )
         .map_err(step("socket pair"))?;
+        // This end only: the loop may not wait for one worker, and a worker waits for its plan.
+        rustix::io::ioctl_fionbio(&link, true).map_err(step("socket pair"))?;
         let (release_read, release) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
         let (gate_read, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
         let nothing = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
