@@ -131,7 +131,7 @@ fn take<'a>(value: &'a Value, step: &Step<'_>) -> Vec<&'a Value> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use serde_json::json;
 
     use super::*;

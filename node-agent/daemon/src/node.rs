@@ -27,8 +27,10 @@ use crate::{
     drivers::{
         files::FolderFiles,
         memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+        model::{OpenAiModels, Patience},
         outbound::{Outbound, Place, Rule},
         secrets::{SecretFolder, Secrets},
+        tool::{McpTools, NoStdioServers},
     },
     instances::{
         Folder, InstanceSource, Instances, Keeper, Preparer, Standings,
@@ -36,7 +38,7 @@ use crate::{
     },
     journal,
     mounts::{MappingError, Mounts},
-    shell::{self, Handle, RecoverError, Shell, ShellError},
+    shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     turns::{Checkpoints, Turns},
     workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs},
@@ -149,7 +151,7 @@ impl Node {
         .map_err(io_error("read", home.join("state/turns")))?;
 
         let (found, early) = running(&unsettled, &mut events).await;
-        let (handle, parts, orders) = Shell::new(opened.kernel, opened.journal, clock);
+        let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
         let files = Arc::new(FolderFiles::new([home.clone()]));
         let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
         let outbound = Arc::new(Outbound::new(Rule {
@@ -164,6 +166,17 @@ impl Node {
             files: files.clone(),
             mounts: mounts.clone(),
             memory: Arc::clone(&memory),
+            models: Arc::new(OpenAiModels::new(
+                Arc::clone(&outbound),
+                Arc::clone(&secrets),
+                Patience::default(),
+            )),
+            tools: Arc::new(McpTools::new(
+                Arc::clone(&outbound),
+                Arc::clone(&secrets),
+                Arc::new(NoStdioServers),
+            )),
+            clock,
             turns: turns.clone(),
             checkpoints: checkpoints.clone(),
         };

@@ -14,7 +14,7 @@ pub(super) enum Place {
         named: String,
     },
     Registry {
-        registry: Registry,
+        registry: Box<Registry>,
         reference: Reference,
     },
 }

@@ -88,20 +88,13 @@ async fn fill(
         );
     }
     if !skip.trust {
-        found.extend(
-            list::<TrustPolicy>(node, "trustpolicies", None, |it| Object::TrustPolicy(it)).await?,
-        );
+        found.extend(list::<TrustPolicy>(node, "trustpolicies", None, Object::TrustPolicy).await?);
     }
+    found.extend(list::<MemoryPool>(node, "memorypools", namespace, Object::MemoryPool).await?);
     found.extend(
-        list::<MemoryPool>(node, "memorypools", namespace, |it| Object::MemoryPool(it)).await?,
+        list::<ModelEndpoint>(node, "modelendpoints", namespace, Object::ModelEndpoint).await?,
     );
-    found.extend(
-        list::<ModelEndpoint>(node, "modelendpoints", namespace, |it| {
-            Object::ModelEndpoint(it)
-        })
-        .await?,
-    );
-    found.extend(list::<Tool>(node, "tools", namespace, |it| Object::Tool(it)).await?);
+    found.extend(list::<Tool>(node, "tools", namespace, Object::Tool).await?);
     for object in found {
         universe.insert(object, &context.namespace);
     }

@@ -3,9 +3,11 @@
 //!
 //! What may not enter: authorisation, order, deadlines (the kernel had its say, and says stop).
 
+mod chat;
 mod ending;
 mod lower;
 mod relay;
+mod tools;
 
 use std::sync::Arc;
 
@@ -15,7 +17,8 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::{
-    drivers::{files::FilesDriver, memory::MemoryDriver},
+    clock::Clock,
+    drivers::{files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver},
     mounts::Mounts,
     server::Request,
     shell::{Driven, Driving, Job},
@@ -30,6 +33,12 @@ pub struct Dispatch {
     pub mounts: Mounts,
     /// Memory pools.
     pub memory: Arc<dyn MemoryDriver>,
+    /// Models.
+    pub models: Arc<dyn ModelDriver>,
+    /// Tools.
+    pub tools: Arc<dyn ToolDriver>,
+    /// The clock of the kernel's deadlines.
+    pub clock: Clock,
     /// Turns, for what programs say to their callers.
     pub turns: Turns,
     /// What programs keep.
@@ -40,6 +49,29 @@ impl Driving for Dispatch {
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven> {
         Box::pin(async move {
             let keyed = job.keyed;
+            let job = match job {
+                Job {
+                    request: Request::Chat(request),
+                    session,
+                    chunks,
+                    cancel,
+                    progress,
+                    deadline,
+                    ..
+                } => {
+                    let listener = chat::Listener {
+                        chunks,
+                        progress,
+                        cancel,
+                        keyed,
+                    };
+                    let deadline = self.clock.instant(deadline).into();
+                    return self
+                        .chat(&session.instance, request, deadline, listener)
+                        .await;
+                }
+                job => job,
+            };
             let cancel = job.cancel.clone();
             let observes = ending::kind(&job.request).class() == Class::Observe;
             if !observes {
@@ -87,9 +119,20 @@ impl Dispatch {
             }
             Request::Message(message) => self.say(session.turn, message).await,
             Request::Checkpoint(request) => self.keep(instance, request.state).await,
-            Request::Chat(_) | Request::ToolList | Request::ToolCall(_) => Err(Problem::new(
-                Code::Unreachable,
-                "this build has no driver for models and tools",
+            Request::ToolList => {
+                let servers = tools::servers(instance)?;
+                let spec = instance.spec.clone();
+                let granted = move |operation: &str| tools::granted(&spec, operation);
+                json(self.tools.list(&servers, &granted).await?)
+            }
+            Request::ToolCall(request) => {
+                let servers = tools::servers(instance)?;
+                let deadline = self.clock.instant(job.deadline).into();
+                json(self.tools.call(&servers, request, deadline).await?)
+            }
+            Request::Chat(_) => Err(Problem::new(
+                Code::Internal,
+                "a chat is a stream and was taken for a single answer",
             )),
         }
     }

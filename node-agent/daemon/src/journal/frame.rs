@@ -129,6 +129,8 @@ fn word(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
 
     fn frame(payload: &[u8]) -> Vec<u8> {

@@ -13,6 +13,7 @@ pub(crate) mod refusal;
 mod request;
 mod session;
 
+pub(crate) use chat::frame;
 pub use listener::{ListenError, Listener};
 pub(crate) use request::is_turn_mount;
 pub use request::{Lowered, Request};

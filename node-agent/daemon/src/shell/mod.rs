@@ -26,8 +26,8 @@ use aion_kernel::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-pub use driving::{Driven, Driving, Job};
-pub use owner::{Shell, ShellError};
+pub use driving::{Driven, Driving, Job, Progress};
+pub use owner::{Shell, ShellError, ShellParts};
 pub use recover::{Opened, RecoverError, open};
 
 use crate::server::{Request, Session};

@@ -102,25 +102,6 @@ pub(super) struct Running {
 }
 
 impl Shell {
-    /// Puts a recovered kernel and its journal together. The orders come out of the receiver.
-    pub fn new(
-        kernel: Kernel,
-        journal: Journal,
-        clock: Clock,
-    ) -> (Handle, ShellParts, mpsc::UnboundedReceiver<WorkerOrder>) {
-        let (handle, lanes) = lanes();
-        let (orders, orders_out) = mpsc::unbounded_channel();
-        let parts = ShellParts {
-            kernel,
-            journal,
-            clock,
-            handle: handle.clone(),
-            lanes,
-            orders,
-        };
-        (handle, parts, orders_out)
-    }
-
     /// Settles what was in flight, then works until it is stopped.
     ///
     /// # Errors
@@ -360,6 +341,25 @@ pub struct ShellParts {
 }
 
 impl ShellParts {
+    /// Puts a recovered kernel and its journal together. The orders come out of the receiver.
+    pub fn open(
+        kernel: Kernel,
+        journal: Journal,
+        clock: Clock,
+    ) -> (Handle, Self, mpsc::UnboundedReceiver<WorkerOrder>) {
+        let (handle, lanes) = lanes();
+        let (orders, orders_out) = mpsc::unbounded_channel();
+        let parts = Self {
+            kernel,
+            journal,
+            clock,
+            handle: handle.clone(),
+            lanes,
+            orders,
+        };
+        (handle, parts, orders_out)
+    }
+
     /// What was recovered, to read.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel

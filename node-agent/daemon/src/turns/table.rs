@@ -197,7 +197,7 @@ impl Turns {
 
     /// Its worker runs.
     pub fn started(&self, turn: TurnId, incarnation: Incarnation) {
-        let incarnation = u32::try_from(incarnation.0).unwrap_or(u32::MAX);
+        let incarnation = incarnation.0;
         self.note(turn, TurnEvent::Started { incarnation });
     }
 

@@ -31,7 +31,7 @@ pub(super) fn document(
 ) -> Boot {
     Boot {
         instance: instance.uid.to_string(),
-        incarnation: u32::try_from(incarnation.0).unwrap_or(u32::MAX),
+        incarnation: incarnation.0,
         agent: instance.agent(),
         key,
         program: program(instance),

@@ -479,10 +479,7 @@ impl Parts {
             turn,
             incarnation,
             Arc::clone(instance),
-            self.secret.derive(
-                &instance.uid.to_string(),
-                u32::try_from(incarnation.0).unwrap_or(u32::MAX),
-            ),
+            self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
             self.clock,
         );
@@ -524,10 +521,7 @@ impl Parts {
         let id = id(instance.uid, incarnation);
         let internal = |why: String| failure("internal", why);
         let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
-        let key = self.secret.derive(
-            &id.instance,
-            u32::try_from(incarnation.0).unwrap_or(u32::MAX),
-        );
+        let key = self.secret.derive(&id.instance, incarnation.0);
         let asked = folder
             .asked()
             .map_err(|error| internal(error.to_string()))?;

@@ -64,7 +64,7 @@ impl Logs {
         let end = text.floor_char_boundary(MAX_LINE);
         let line = LogLine {
             at_ms: self.shared.clock.now().0,
-            incarnation: u32::try_from(incarnation.0).unwrap_or(u32::MAX),
+            incarnation: incarnation.0,
             source: source.to_owned(),
             text: text[..end].to_owned(),
         };

@@ -18,10 +18,10 @@ use rustix::thread::set_thread_res_uid;
 use tokio::sync::mpsc::Receiver;
 
 /// Long enough for anything here on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A launcher in a folder of its own. Killed when dropped, its workers with it.
-pub struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
     launcher: Child,
     arguments: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Stage {
 }
 
 /// A worker under way: its logs, and its socket.
-pub struct Captive {
+pub(crate) struct Captive {
     pub id: WorkerId,
     pub started: Started,
     stdout: File,
@@ -39,19 +39,19 @@ pub struct Captive {
 
 impl Stage {
     /// Starts a launcher as the tests' own user.
-    pub fn new(arguments: &[&str]) -> Self {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
         Self::launched(arguments, None)
     }
 
     /// Starts a launcher as an ordinary user; the tests must run as root.
-    pub fn as_user(user: u32) -> Self {
+    pub(crate) fn as_user(user: u32) -> Self {
         Self::launched(&[], Some(user))
     }
 
     fn launched(arguments: &[&str], user: Option<u32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
-        if let Some(user) = user {
+        if user.is_some() {
             // The user must be able to run what may be built where only root looks.
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
             for program in [launcher_program(), captive_program()] {
@@ -76,34 +76,34 @@ impl Stage {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.launcher.id()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// kill -9, and nothing cleaned up.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.launcher.kill().unwrap();
         self.launcher.wait().unwrap();
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.launcher);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(self.launcher.wait().unwrap().success());
     }
 
     /// Another launcher on the same state.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.launcher = spawn(self.folder.path(), &self.arguments, self.user);
     }
 
     /// Connects as the daemon would, waiting for the launcher to listen.
-    pub async fn connect(&self) -> (Client, Receiver<Exited>) {
+    pub(crate) async fn connect(&self) -> (Client, Receiver<Exited>) {
         let socket = self.path("s/launcher.sock");
         let connected = async {
             loop {
@@ -122,13 +122,13 @@ impl Stage {
     }
 
     /// Starts a captive that will do `words`, one a line.
-    pub async fn start(&self, client: &Client, name: &str, words: &str) -> Captive {
+    pub(crate) async fn start(&self, client: &Client, name: &str, words: &str) -> Captive {
         self.try_start(client, name, words, Limits::default(), None)
             .await
             .unwrap()
     }
 
-    pub async fn try_start(
+    pub(crate) async fn try_start(
         &self,
         client: &Client,
         name: &str,
@@ -180,7 +180,7 @@ impl Stage {
     }
 
     /// Starts a captive, lets it run to its end, and gives what it printed.
-    pub async fn run(&self, name: &str, words: &str) -> (String, Exited) {
+    pub(crate) async fn run(&self, name: &str, words: &str) -> (String, Exited) {
         let (client, mut exits) = self.connect().await;
         let captive = self.start(&client, name, words).await;
         client.open_gate(&captive.id).await.unwrap();
@@ -203,12 +203,12 @@ impl Drop for Stage {
 
 impl Captive {
     /// Everything it printed, once it ended.
-    pub fn printed(mut self) -> String {
+    pub(crate) fn printed(mut self) -> String {
         self.take_printed()
     }
 
     /// As [`Self::printed`].
-    pub fn take_printed(&mut self) -> String {
+    pub(crate) fn take_printed(&mut self) -> String {
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).unwrap();
         let mut errors = String::new();
@@ -217,7 +217,7 @@ impl Captive {
         text
     }
 
-    pub fn layer(&self, name: LayerName) -> &Layer {
+    pub(crate) fn layer(&self, name: LayerName) -> &Layer {
         self.started
             .layers
             .iter()
@@ -245,7 +245,7 @@ impl Drop for AsUser {
 }
 
 /// Waits for the exit of this worker.
-pub async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exited {
+pub(crate) async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exited {
     let awaited = async {
         loop {
             match exits.recv().await {
@@ -261,7 +261,7 @@ pub async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exited {
 }
 
 /// Whether the tests run as root; if not, the test is noted as skipped.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         aion_testkit::skip(
@@ -273,7 +273,7 @@ pub fn is_root() -> bool {
 }
 
 /// The built-in seccomp profile with more calls allowed, to look at what is behind.
-pub fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
+pub(crate) fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
     let text = include_str!("../../../../config/seccomp_profile.json");
     let mut profile: serde_json::Value = serde_json::from_str(text).unwrap();
     let groups = profile["syscalls"].as_array_mut().unwrap();
