@@ -1,0 +1,163 @@
+//! `model.chat`: an answer's events to the caller as they come, its last one through the kernel.
+
+use std::time::Duration;
+
+use aion_abi::{
+    problem::Problem,
+    syscall::model::{self, ChatEvent, ChatRequest},
+};
+use aion_api::ResolvedModel;
+use aion_kernel::Usage;
+use bytes::{Bytes, BytesMut};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{Dispatch, ending, lower};
+use crate::{
+    drivers::model::{Candidate, ChatStream},
+    instances::Instance,
+    server::frame,
+    shell::{Driven, Progress},
+};
+
+/// Where the events of an answer go.
+pub(super) struct Listener {
+    pub(super) chunks: Option<mpsc::Sender<ChatEvent>>,
+    pub(super) progress: Progress,
+    pub(super) cancel: CancellationToken,
+    /// The whole stream is kept, for another caller with the same key.
+    pub(super) keyed: bool,
+}
+
+impl Dispatch {
+    pub(super) async fn chat(
+        &self,
+        instance: &Instance,
+        request: ChatRequest,
+        deadline: Instant,
+        listener: Listener,
+    ) -> Driven {
+        let Some(model) = &instance.spec.model else {
+            let problem = Problem::new(
+                aion_abi::code::Code::NotFound,
+                "the agent has no model: name one under spec.model",
+            );
+            return ending::of(Err(problem), false);
+        };
+        let candidates = candidates(instance, model);
+        let begun = self.models.chat(&candidates, request, deadline);
+        let stream = tokio::select! {
+            biased;
+            begun = begun => begun,
+            () = listener.cancel.cancelled() => return ending::stopped(),
+        };
+        match stream {
+            Ok(stream) => listener.relay(stream).await,
+            Err(problem) => ending::of(Err(problem), false),
+        }
+    }
+}
+
+impl Listener {
+    /// Passes the events on until the last one, which is handed to the kernel instead: a caller learns
+    /// the end of an answer only once its outcome is in the journal.
+    async fn relay(self, mut stream: ChatStream) -> Driven {
+        let mut transcript = BytesMut::new();
+        let mut metered = true;
+        let last = loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => {
+                    return Driven { usage: used(&stream), ..ending::stopped() };
+                }
+                changed = stream.usage.changed(), if metered => match changed {
+                    Ok(()) => self.progress.used(used(&stream)),
+                    Err(_) => metered = false,
+                },
+                event = stream.events.recv() => match event {
+                    Some(last @ (ChatEvent::End { .. } | ChatEvent::Error(_))) => break Some(last),
+                    Some(event) => {
+                        if self.keyed {
+                            transcript.extend_from_slice(&frame(&event));
+                        }
+                        if !self.pass(event).await {
+                            return Driven { usage: used(&stream), ..ending::stopped() };
+                        }
+                    }
+                    None => break None,
+                },
+            }
+        };
+        self.ended(last, transcript, used(&stream))
+    }
+
+    /// Gives an event to the caller, who may read slowly or not at all any more; false once the kernel
+    /// wants the call stopped.
+    async fn pass(&self, event: ChatEvent) -> bool {
+        let Some(chunks) = &self.chunks else {
+            return true;
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => false,
+            // A caller that is gone is the kernel's to notice.
+            _ = chunks.send(event) => true,
+        }
+    }
+
+    fn ended(&self, last: Option<ChatEvent>, mut transcript: BytesMut, usage: Usage) -> Driven {
+        let problem = match last {
+            Some(ChatEvent::Error(problem)) => problem,
+            Some(end) => match serde_json::to_vec(&end) {
+                Ok(json) => {
+                    transcript.extend_from_slice(&frame(&end));
+                    let whole = self.keyed.then(|| transcript.freeze());
+                    return Driven {
+                        finish: super::done(whole.as_deref().map(ending::body)),
+                        usage,
+                        said: Ok(Bytes::from(json)),
+                        stream: whole,
+                    };
+                }
+                Err(error) => Problem::new(
+                    aion_abi::code::Code::Internal,
+                    format!("the answer has no JSON form: {error}"),
+                ),
+            },
+            None => Problem::new(
+                aion_abi::code::Code::UpstreamFailed,
+                "the answer broke off without an end",
+            ),
+        };
+        Driven {
+            usage,
+            ..ending::of(Err(problem), false)
+        }
+    }
+}
+
+fn used(stream: &ChatStream) -> Usage {
+    let model::Usage {
+        input_tokens,
+        output_tokens,
+        ..
+    } = *stream.usage.borrow();
+    Usage {
+        input_tokens,
+        output_tokens,
+    }
+}
+
+/// The models that may answer, in order.
+fn candidates(instance: &Instance, model: &ResolvedModel) -> Vec<Candidate> {
+    model
+        .endpoints
+        .iter()
+        .map(|it| Candidate {
+            endpoint: lower::endpoint(instance, it),
+            model: it.model.clone(),
+            context_tokens: it.context_tokens.and_then(|n| u32::try_from(n).ok()),
+            timeout: Duration::from_secs(u64::try_from(it.timeout_seconds).unwrap_or(1)),
+        })
+        .collect()
+}
