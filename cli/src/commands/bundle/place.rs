@@ -47,7 +47,7 @@ impl Place {
         let reference: Reference = text.parse().map_err(Failure::usage)?;
         let registry = Registry::new(&reference, &access.to(&reference.host)?)?;
         Ok(Self::Registry {
-            registry,
+            registry: Box::new(registry),
             reference,
         })
     }
@@ -89,14 +89,14 @@ impl Place {
     pub(super) fn source(&self) -> &dyn Source {
         match self {
             Self::Layout { layout, .. } => layout,
-            Self::Registry { registry, .. } => registry,
+            Self::Registry { registry, .. } => registry.as_ref(),
         }
     }
 
     pub(super) fn target(&self) -> &dyn Target {
         match self {
             Self::Layout { layout, .. } => layout,
-            Self::Registry { registry, .. } => registry,
+            Self::Registry { registry, .. } => registry.as_ref(),
         }
     }
 }

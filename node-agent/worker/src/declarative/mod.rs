@@ -7,6 +7,7 @@
 mod conversation;
 mod knowledge;
 mod passage;
+mod question;
 mod quote;
 mod toolbox;
 
@@ -29,8 +30,9 @@ use crate::syscalls::{Chat, Syscalls};
 use conversation::{Conversation, Next};
 use toolbox::Toolbox;
 
-/// So many passages are recalled for a question.
-const RECALLED: u32 = 8;
+/// So many passages are looked at for a question, and so many of them kept.
+const RECALLED: u32 = 24;
+const KEPT: usize = 8;
 /// The collection of earlier questions and answers.
 const EXCHANGES: &str = "exchanges";
 /// Text of an answer is passed on when so much has come together.
@@ -155,14 +157,18 @@ async fn recall(
     } else {
         knowledge::PASSAGES
     };
+    let searched = question::searched(&input.text);
     let request = RecallRequest {
-        query: input.text.clone(),
+        query: searched.clone(),
         k: RECALLED,
         collection: Some(collection.to_owned()),
         attributes: BTreeMap::new(),
         offset: 0,
     };
     let answer: RecallResponse = syscalls.call(Syscall::MemoryRecall, &request).await?;
+    let mut hits = answer.hits;
+    question::order(&searched, &mut hits);
+    hits.truncate(KEPT);
     if let Some(why) = answer.degraded {
         say(
             syscalls,
@@ -171,7 +177,7 @@ async fn recall(
         )
         .await?;
     }
-    Ok(answer.hits)
+    Ok(hits)
 }
 
 async fn remember(syscalls: &impl Syscalls, asked: &str, answer: &str) -> Result<(), Problem> {
