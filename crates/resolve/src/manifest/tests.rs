@@ -1,4 +1,7 @@
+//! What a file of manifests may look like, and what is said where it may not.
+
 #![allow(clippy::unwrap_used, clippy::panic)]
+
 use super::*;
 
 /// The problems of `text`, one a line; what was read where there are none.

@@ -1,4 +1,7 @@
+//! Where instances are placed, and what is said where they fit nowhere.
+
 #![allow(clippy::unwrap_used)]
+
 use aion_api::NodeCapacity;
 
 use super::*;

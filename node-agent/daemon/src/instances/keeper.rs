@@ -11,7 +11,7 @@ use std::{
 };
 
 use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
-use aion_kernel::{Event, GrantRule, InstanceSpec, InstanceUid, Kind, TargetPattern, Verdict};
+use aion_kernel::{Event, InstanceSpec, InstanceUid};
 use aion_launcher::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,8 +20,9 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
     status::{Found, status},
+    turn_rights::turn_rights,
 };
-use crate::{shell::Handle, turns::mounts_of_a_turn};
+use crate::shell::Handle;
 
 /// The first pause before something is tried again, doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -305,7 +306,7 @@ impl Work<'_> {
     /// Tells the kernel of an instance whose program is there.
     fn admit(&self, instance: &AgentInstance, program: Prepared) -> Result<(), String> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
-        spec.profile.grants.extend(turn_grants());
+        spec.profile.grants.extend(turn_rights());
         let uid = spec.uid;
         self.keeper.instances.put(Instance {
             uid,
@@ -479,24 +480,4 @@ async fn release(source: &dyn InstanceSource, instance: &AgentInstance) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// A turn may use the folders that were made for it: its caller put the files there, and gets them.
-fn turn_grants() -> Vec<GrantRule> {
-    let rule = |kind, mount: &str| GrantRule {
-        verdict: Verdict::Allow,
-        kind,
-        target: TargetPattern::Exact(mount.into()),
-        origin: "the turn's own files".into(),
-    };
-    mounts_of_a_turn()
-        .into_iter()
-        .flat_map(|(mount, writable)| {
-            let kinds = match writable {
-                true => vec![Kind::FsRead, Kind::FsList, Kind::FsWrite],
-                false => vec![Kind::FsRead, Kind::FsList],
-            };
-            kinds.into_iter().map(move |kind| rule(kind, mount))
-        })
-        .collect()
 }

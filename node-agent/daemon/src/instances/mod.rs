@@ -11,6 +11,7 @@ mod keeper;
 mod prepare;
 mod source;
 mod status;
+mod turn_rights;
 
 pub use folder::Folder;
 pub use instance::{Instance, Instances, Prepared};

@@ -202,19 +202,19 @@ impl Drop for Stage {
 }
 
 impl Captive {
-    /// Everything it printed, once it ended.
-    pub(crate) fn printed(mut self) -> String {
-        self.take_printed()
-    }
-
-    /// As [`Self::printed`].
-    pub(crate) fn take_printed(&mut self) -> String {
-        let mut text = String::new();
-        self.stdout.read_to_string(&mut text).unwrap();
-        let mut errors = String::new();
-        self.stderr.read_to_string(&mut errors).unwrap();
+    /// Everything it printed, once it ended without a complaint.
+    pub(crate) fn printed(self) -> String {
+        let (text, errors) = self.said();
         assert_eq!(errors, "");
         text
+    }
+
+    /// Everything on its two streams, once it ended.
+    pub(crate) fn said(mut self) -> (String, String) {
+        let (mut text, mut errors) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut text).unwrap();
+        self.stderr.read_to_string(&mut errors).unwrap();
+        (text, errors)
     }
 
     pub(crate) fn layer(&self, name: LayerName) -> &Layer {

@@ -1,3 +1,5 @@
+//! What an endpoint may say, and what becomes of it.
+
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use aion_abi::syscall::model::{ChatRequest, ToolSpec};

@@ -1,3 +1,5 @@
+//! What is dialled and what is not, against servers of this machine.
+
 #![allow(clippy::unwrap_used)]
 
 use axum::{Router, routing::get};

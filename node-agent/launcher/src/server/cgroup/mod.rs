@@ -115,16 +115,18 @@ impl Cgroups {
         }
     }
 
-    /// Makes the group of one worker. Controllers that nothing is asked of, and
+    /// Makes the group of one worker, named for its launcher too: those of another user or home on
+    /// this machine may share the parent. Controllers that nothing is asked of, and
     /// those that are missing, are left out; [`Group::missing`] says which.
     pub(super) fn create(&self, name: &str, bounds: &Bounds) -> Group {
         let mut group = Group::default();
+        let name = format!("{}.{name}", std::process::id());
         for (controller, parent) in &self.parents {
             if !bounds.asks_for(*controller) {
                 continue;
             }
             match parent {
-                Ok(place) => group.add(*controller, place.version, &place.dir.join(name), bounds),
+                Ok(place) => group.add(*controller, place.version, &place.dir.join(&name), bounds),
                 Err(why) => group.lacks(*controller, why.clone()),
             }
         }

@@ -1,0 +1,118 @@
+//! How a new revision takes the place of an old one, and how instances go.
+
+use super::*;
+
+fn apply(universe: &mut Universe, ready: bool) {
+    let plan = resolved(universe).plan;
+    for name in plan.retire {
+        universe.instances.remove(&Key::new("home", &name));
+    }
+    for mut instance in plan.create {
+        let judged = [
+            condition::Judgement::new(
+                condition::SANDBOX_ENFORCED,
+                true,
+                reason::ENFORCED,
+                "all layers",
+            ),
+            condition::Judgement::new(condition::READY, ready, reason::OK, "can be asked"),
+        ];
+        instance.status = Some(AgentInstanceStatus {
+            phase: if ready {
+                InstancePhase::Ready
+            } else {
+                InstancePhase::Failed
+            },
+            conditions: condition::write(&[], &judged, Some(1), &now()),
+            ..AgentInstanceStatus::default()
+        });
+        let key = Key::new("home", instance.metadata.name.as_ref().unwrap());
+        universe.instances.insert(key, instance);
+    }
+}
+
+fn change(universe: &mut Universe, spec: &str) {
+    let manifest = parse_manifests(&agent(spec), "test.yaml")
+        .unwrap()
+        .remove(0);
+    universe.agents.clear();
+    universe.insert(manifest.object, "home");
+}
+
+#[test]
+fn a_new_revision_comes_up_before_the_old_one_goes() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x, replicas: 2")]);
+    apply(&mut universe, true);
+    assert_eq!(
+        conditions(&universe)[..2],
+        [
+            "SandboxEnforced=True Enforced: on node here: all layers".to_owned(),
+            "Ready=True InstancesReady: 2 of 2 instances can be asked".to_owned(),
+        ]
+    );
+    let before: Vec<Key> = universe.instances.keys().cloned().collect();
+
+    change(&mut universe, "instructions: changed, replicas: 2");
+    let plan = resolved(&universe).plan;
+    assert_eq!(
+        (plan.create.len(), plan.linger.len(), plan.retire.len()),
+        (2, 2, 0)
+    );
+    // The new ones fail: the old ones go on.
+    apply(&mut universe, false);
+    assert!(
+        before
+            .iter()
+            .all(|key| universe.instances.contains_key(key))
+    );
+    let told = conditions(&universe);
+    assert!(
+        told.iter()
+            .any(|c| c.starts_with("Ready=True InstancesReady")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|c| c.starts_with("Degraded=True InstanceFailed")),
+        "{told:?}"
+    );
+    assert_eq!(resolved(&universe).plan.retire, [] as [&str; 0]);
+    // They are mended: the failed ones went, and now the old ones go.
+    change(&mut universe, "instructions: z, replicas: 2");
+    apply(&mut universe, true);
+    let plan = resolved(&universe).plan;
+    assert_eq!(
+        (
+            plan.create.len(),
+            plan.keep.len(),
+            plan.retire.len(),
+            plan.linger.len()
+        ),
+        (0, 2, 2, 0)
+    );
+}
+
+#[test]
+fn fewer_replicas_and_withdrawn_trust_take_instances_away() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x, replicas: 3")]);
+    apply(&mut universe, true);
+    change(&mut universe, "instructions: x, replicas: 1");
+    assert_eq!(resolved(&universe).plan.retire.len(), 2);
+    universe.trust_policies.clear();
+    let resolved = resolved(&universe);
+    assert_eq!(
+        resolved.plan.retire.len(),
+        3,
+        "what is not trusted any more does not run on"
+    );
+    // A reference that goes away is a mistake, not a withdrawal: what runs goes on.
+    let mut universe = self::universe(&[ALLOW, &agent("instructions: x")]);
+    apply(&mut universe, true);
+    change(&mut universe, "instructions: x, model: {use: gone}");
+    assert_eq!(self::resolved(&universe).plan.retire.len(), 0);
+    assert!(
+        conditions(&universe)
+            .iter()
+            .any(|c| c.starts_with("Ready=True"))
+    );
+}

@@ -1,0 +1,207 @@
+//! One worker's start: its places, its key, its descriptors. All of them follow from turn and incarnation.
+
+use std::{path::PathBuf, sync::Arc};
+
+use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
+use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    super::{Launched, WorkerFds, boot, fifo::Fifo},
+    Beside, Member, Parts,
+};
+use crate::{
+    instances::{Instance, Prepared},
+    server::{Listener, Session},
+    turns::TurnFolder,
+};
+
+impl Parts {
+    pub(super) fn member(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: InstanceUid,
+    ) -> Member {
+        let pipes = self.run.join("l");
+        let name = place(turn, incarnation);
+        Member {
+            turn,
+            incarnation,
+            instance,
+            agent: String::new(),
+            starting: true,
+            kill: false,
+            exited: false,
+            listener: None,
+            log: TaskTracker::new(),
+            fifos: ["o", "e"].map(|stream| Fifo::new(&pipes, &format!("{name}.{stream}"))),
+        }
+    }
+
+    pub(super) fn listen(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: &Arc<Instance>,
+    ) -> Result<Listener, String> {
+        let session = Session::new(
+            turn,
+            incarnation,
+            Arc::clone(instance),
+            self.secret.derive(&instance.uid.to_string(), incarnation.0),
+            self.shell.clone(),
+            self.clock,
+        );
+        Listener::start(&self.socket(turn, incarnation), Arc::new(session))
+            .map_err(|error| error.to_string())
+    }
+
+    fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
+        self.run
+            .join("s")
+            .join(place(turn, incarnation))
+            .join("aion.sock")
+    }
+
+    /// Reads a worker's streams into its agent's log until they end.
+    pub(super) fn read_log(&self, member: &Member) {
+        let agent = &member.agent;
+        for (fifo, source) in member.fifos.iter().zip(["stdout", "stderr"]) {
+            match fifo.read() {
+                Ok(stream) => {
+                    let (logs, agent, incarnation) =
+                        (self.logs.clone(), agent.clone(), member.incarnation);
+                    member.log.spawn(async move {
+                        logs.copy(&agent, incarnation, source, stream).await;
+                    });
+                }
+                Err(error) => tracing::warn!(%agent, %error, "a worker's log cannot be read"),
+            }
+        }
+    }
+
+    pub(super) async fn launch(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: &Arc<Instance>,
+        beside: &mpsc::UnboundedSender<Beside>,
+    ) -> Result<Launched, Failure> {
+        let id = id(instance.uid, incarnation);
+        let internal = |why: String| failure("internal", why);
+        let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
+        let key = self.secret.derive(&id.instance, incarnation.0);
+        let asked = folder
+            .asked()
+            .map_err(|error| internal(error.to_string()))?;
+        let checkpoint = self
+            .checkpoints
+            .get(instance)
+            .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
+        let boot = boot::document(instance, incarnation, key, &asked, checkpoint, turn_ms);
+        let member = self.member(turn, incarnation, instance.uid);
+        let prepared = || -> std::io::Result<WorkerFds> {
+            Ok(WorkerFds {
+                boot: boot::in_memory(&boot)?,
+                stdout: member.fifos[0].make()?,
+                stderr: member.fifos[1].make()?,
+                module: match &instance.program {
+                    Prepared::Wasm { module } => Some(std::fs::File::open(module)?.into()),
+                    Prepared::Declarative { .. } => None,
+                },
+            })
+        };
+        let fds = prepared().map_err(|error| internal(error.to_string()))?;
+        let listener = self.listen(turn, incarnation, instance).map_err(internal)?;
+        let ready = Beside::Ready {
+            id: id.clone(),
+            listener,
+            agent: instance.agent(),
+        };
+        let _ = beside.send(ready);
+        let start = Start {
+            id,
+            runtime: match instance.program {
+                Prepared::Declarative { .. } => Runtime::Declarative,
+                Prepared::Wasm { .. } => Runtime::Wasm,
+            },
+            profile: instance.spec.runtime.as_str().to_owned(),
+            limits: limits(instance),
+            socket: self.socket(turn, incarnation),
+        };
+        self.launcher
+            .start(start, fds)
+            .await
+            .map_err(|error| failure("not-running", error.why))
+    }
+
+    /// The turn's folder, with the instance kept in it, and how long it may take.
+    async fn begin(
+        &self,
+        turn: TurnId,
+        instance: &Arc<Instance>,
+    ) -> Result<(TurnFolder, u64), String> {
+        let row = self
+            .shell
+            .look(move |kernel| {
+                let row = kernel.state().turn(turn)?;
+                Some((row.input.digest, row.deadline))
+            })
+            .await
+            .flatten();
+        let (input, deadline) = row.ok_or("the turn has ended")?;
+        let folder = self
+            .turns
+            .folder(turn, input)
+            .and_then(|folder| {
+                folder.keep_instance(instance)?;
+                Ok(folder)
+            })
+            .map_err(|error| format!("the turn's folder: {error}"))?;
+        let most = u64::try_from(instance.spec.limits.turn_seconds).unwrap_or(1) * 1000;
+        let left = deadline.map_or(most, |at| at.since(self.clock.now()));
+        Ok((folder, most.min(left)))
+    }
+
+    pub(super) fn failed_start(&self, turn: TurnId, incarnation: Incarnation, failure: Failure) {
+        self.exited(turn, incarnation, Exit::StartFailed(failure));
+    }
+
+    pub(super) fn exited(&self, turn: TurnId, incarnation: Incarnation, exit: Exit) {
+        self.shell.tell(Event::WorkerExited {
+            turn,
+            incarnation,
+            exit,
+        });
+    }
+}
+
+pub(super) fn failure(code: &str, why: impl Into<String>) -> Failure {
+    Failure {
+        code: code.into(),
+        detail: why.into().into(),
+    }
+}
+
+fn limits(instance: &Instance) -> Limits {
+    let limits = &instance.spec.limits;
+    Limits {
+        memory_bytes: u64::try_from(limits.memory_mib).ok().map(|mib| mib << 20),
+        pids: None,
+        cpu_milli: u32::try_from(limits.cpu_millis).ok(),
+    }
+}
+
+pub(super) fn id(instance: InstanceUid, incarnation: Incarnation) -> WorkerId {
+    WorkerId {
+        instance: instance.to_string(),
+        incarnation: incarnation.0,
+    }
+}
+
+/// The name of a worker's places: short, since a socket's path has 107 bytes at most.
+fn place(turn: TurnId, incarnation: Incarnation) -> String {
+    format!("{:x}.{:x}", turn.0, incarnation.0)
+}
