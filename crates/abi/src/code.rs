@@ -77,6 +77,8 @@ codes! {
     UpstreamFailed = "upstream-failed", 502, "the detail is what the service said: mend it there";
     /// The disk is full or a store cannot be written.
     StorageFull = "storage-full", 507, "free space on the node's state directory, then retry";
+    /// The agent's own program ended with a fault, or went beyond its bounds.
+    ProgramFailed = "program-failed", 500, "see the agent's log: aionctl logs AGENT; the program's author can mend it";
     /// A part of the node failed in a way it should not.
     Internal = "internal", 500, "see the daemon's log for this call id, and report it";
 }

@@ -46,9 +46,9 @@ fn act(held: &aion_launcher::Held, word: &str, argument: &str) -> String {
         ),
         "open" => told(File::open(argument).map(|_| "opened".into())),
         "create" => told(File::create(argument).map(|_| "created".into())),
-        "connect" => told(UnixStream::connect(held.socket()).map(|_| "connected".into())),
+        "connect" => told(connect(held).map(|_| "connected".into())),
         // Until the other side hangs up.
-        "wait" => told(UnixStream::connect(held.socket()).and_then(|mut stream| {
+        "wait" => told(connect(held).and_then(|mut stream| {
             stream.read_to_end(&mut Vec::new())?;
             Ok("waited".into())
         })),
@@ -120,6 +120,10 @@ fn checked(result: i64) -> io::Result<String> {
     }
 }
 
+fn connect(held: &aion_launcher::Held) -> io::Result<UnixStream> {
+    UnixStream::connect(held.socket().ok_or(io::ErrorKind::NotFound)?)
+}
+
 fn connect_abstract(name: &str) -> io::Result<String> {
     use std::os::linux::net::SocketAddrExt;
     let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
@@ -134,7 +138,7 @@ fn stoppable(held: &aion_launcher::Held) -> String {
     }
     // SAFETY: the handler does one thing that handlers may do.
     unsafe { libc::signal(libc::SIGTERM, stop as *const () as libc::sighandler_t) };
-    told(UnixStream::connect(held.socket()).map(|_| "told".into()))
+    told(connect(held).map(|_| "told".into()))
 }
 
 /// The numbers of the descriptors that are open.

@@ -54,6 +54,9 @@ struct Common {
     /// The worker's program [default: aion-worker beside this one].
     #[arg(long, value_name = "PATH")]
     worker: Option<PathBuf>,
+    /// The program that compiles WASM modules [default: aion-compiler beside this one].
+    #[arg(long, value_name = "PATH")]
+    compiler: Option<PathBuf>,
     /// A seccomp profile in the OCI format, instead of the built-in one.
     #[arg(long, value_name = "PATH")]
     seccomp_profile: Option<PathBuf>,
@@ -101,6 +104,7 @@ impl Common {
     ) -> Options {
         Options {
             worker: self.worker,
+            compiler: self.compiler,
             seccomp_profile: self.seccomp_profile,
             cgroup_profiles: self.cgroup_profiles,
             daemon_uid,

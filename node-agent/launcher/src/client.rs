@@ -60,7 +60,9 @@ pub enum ClientError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The number of descriptors does not fit the runtime.
-    #[error("a wasm worker needs a module descriptor and a declarative one takes none")]
+    #[error(
+        "a worker or compiler of modules needs a module descriptor, and a declarative worker takes none"
+    )]
     Module,
     /// The packet could not be sent.
     #[error(transparent)]

@@ -32,6 +32,9 @@ pub const GUEST_FUEL: i32 = 82;
 pub const GUEST_MEMORY: i32 = 83;
 /// The guest exited with a code other than 0.
 pub const GUEST_EXIT: i32 = 84;
+/// The compiled module is not of this engine or this machine; it is to be made
+/// anew.
+pub const ARTIFACT: i32 = 85;
 
 /// A stable word for the code (for reasons and metrics) and a sentence.
 /// `None` for a code that no worker uses.
@@ -64,6 +67,10 @@ pub fn describe(code: i32) -> Option<(&'static str, &'static str)> {
             "the guest asked for more memory than it may have",
         ),
         GUEST_EXIT => ("guest-exit", "the guest ended with an error"),
+        ARTIFACT => (
+            "artifact",
+            "the compiled module does not fit this engine and machine; the next turn compiles it anew",
+        ),
         _ => return None,
     })
 }
@@ -78,9 +85,9 @@ mod tests {
             .filter_map(describe)
             .map(|(word, _)| word)
             .collect();
-        assert_eq!(words.len(), 15);
+        assert_eq!(words.len(), 16);
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 15);
+        assert_eq!(words.len(), 16);
     }
 }

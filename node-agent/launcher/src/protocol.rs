@@ -15,7 +15,7 @@ use crate::layer::Layer;
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
@@ -55,8 +55,11 @@ impl std::fmt::Display for WorkerId {
 pub enum Runtime {
     /// The loop over model, tools and memory.
     Declarative,
-    /// A WASM guest.
+    /// A WASM guest, from a module that was compiled.
     Wasm,
+    /// Not a program of an instance: the compiler, which makes of a module what
+    /// [`Runtime::Wasm`] runs. It makes no syscalls, so it has no socket.
+    Compile,
 }
 
 /// Limits of one worker. What is `None` comes from the profile; a profile that
@@ -76,8 +79,8 @@ pub struct Limits {
 }
 
 /// Start one worker. Beside it ride the read end of the boot document, the
-/// write ends for its standard output and standard error and, for
-/// [`Runtime::Wasm`], the module: exactly [`Start::fds`] descriptors.
+/// write ends for its standard output and standard error and, but for
+/// [`Runtime::Declarative`], the module: exactly [`Start::fds`] descriptors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
@@ -92,8 +95,10 @@ pub struct Start {
     pub limits: Limits,
     /// The daemon's listening socket for this worker: absolute, at most
     /// [`MAX_SOCKET_PATH`] bytes. The worker runs as another user, so the socket
-    /// itself has mode 0666 in a directory of mode 0700.
-    pub socket: PathBuf,
+    /// itself has mode 0666 in a directory of mode 0700. None for
+    /// [`Runtime::Compile`], and for nothing else.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
 }
 
 impl Start {
@@ -101,7 +106,7 @@ impl Start {
     pub fn fds(&self) -> usize {
         match self.runtime {
             Runtime::Declarative => 3,
-            Runtime::Wasm => 4,
+            Runtime::Wasm | Runtime::Compile => 4,
         }
     }
 }
@@ -196,6 +201,8 @@ pub enum StartFailure {
     Invalid,
     /// The launcher has as many workers as it may.
     Busy,
+    /// The program that the runtime needs is not installed.
+    NoProgram,
     /// The process could not be made.
     Spawn,
     /// The process ended, or stayed silent, before it was confined.
@@ -290,6 +297,9 @@ pub enum Invalid {
     /// See [`Start::socket`].
     #[error("socket must be an absolute path of at most {MAX_SOCKET_PATH} bytes")]
     Socket,
+    /// See [`Start::socket`].
+    #[error("a compiler takes no socket, and every other worker takes one")]
+    SocketForRuntime,
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
@@ -320,9 +330,14 @@ impl Start {
         if !is_name(&self.profile) {
             return Err(Invalid::Profile);
         }
-        let socket = self.socket.as_os_str().as_encoded_bytes();
-        if !self.socket.is_absolute() || socket.len() > MAX_SOCKET_PATH || socket.contains(&0) {
-            return Err(Invalid::Socket);
+        if self.socket.is_none() != (self.runtime == Runtime::Compile) {
+            return Err(Invalid::SocketForRuntime);
+        }
+        if let Some(path) = &self.socket {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            if !path.is_absolute() || bytes.len() > MAX_SOCKET_PATH || bytes.contains(&0) {
+                return Err(Invalid::Socket);
+            }
         }
         if self.limits.memory_bytes == Some(0) {
             return Err(Invalid::Limit("memory_bytes"));
@@ -366,7 +381,7 @@ mod tests {
             runtime: Runtime::Declarative,
             profile: "declarative".into(),
             limits: Limits::default(),
-            socket: "/run/aion/s/7.sock".into(),
+            socket: Some("/run/aion/s/7.sock".into()),
         }
     }
 
@@ -384,10 +399,15 @@ mod tests {
         it.profile = String::new();
         assert_eq!(it.check(), Err(Invalid::Profile));
         let mut it = start();
-        it.socket = "relative.sock".into();
+        it.socket = Some("relative.sock".into());
         assert_eq!(it.check(), Err(Invalid::Socket));
-        it.socket = format!("/{}", "s".repeat(MAX_SOCKET_PATH)).into();
+        it.socket = Some(format!("/{}", "s".repeat(MAX_SOCKET_PATH)).into());
         assert_eq!(it.check(), Err(Invalid::Socket));
+        it.socket = None;
+        assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
+        let mut it = start();
+        it.runtime = Runtime::Compile;
+        assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
         let mut it = start();
         it.limits.pids = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("pids")));

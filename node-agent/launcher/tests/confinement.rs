@@ -261,7 +261,7 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 runtime: Runtime::Declarative,
                 profile: "declarative".into(),
                 limits: Limits::default(),
-                socket: "/etc/passwd".into(),
+                socket: Some("/etc/passwd".into()),
             },
             StartFds {
                 boot: nothing.as_fd(),

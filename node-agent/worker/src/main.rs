@@ -7,15 +7,17 @@
 mod declarative;
 mod syscalls;
 mod turn;
+mod wasm;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use aion_launcher::{Held, HoldError, exit, hold};
 use tokio::runtime;
 
 fn main() -> ExitCode {
     // Before anything else, on the only thread: see [`hold`].
-    let held = match hold() {
+    let mut held = match hold() {
         Ok(held) => held,
         Err(error) => {
             eprintln!("{error}");
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
             });
         }
     };
-    match run(&held) {
+    match run(&mut held) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ended) => {
             eprintln!("{ended}");
@@ -36,13 +38,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(held: &Held) -> Result<(), turn::Ended> {
+fn run(held: &mut Held) -> Result<(), turn::Ended> {
     let boot = turn::read_boot(held)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(turn::Ended::Runtime)?;
-    runtime.block_on(turn::run(boot, held))
+    turn::run(&boot, held, Rc::new(runtime))
 }
 
 fn code(code: i32) -> ExitCode {

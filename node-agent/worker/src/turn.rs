@@ -2,6 +2,8 @@
 //! `agent.message`, to the launcher as an exit code.
 
 use std::io;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aion_abi::boot::{Boot, Program};
@@ -12,11 +14,12 @@ use aion_abi::syscall::agent::{MessageKind, MessageRequest, MessageResponse};
 use aion_launcher::Held;
 use aion_launcher::exit;
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, timeout};
 
-use crate::declarative;
 use crate::syscalls::Syscalls;
 use crate::syscalls::client::Client;
+use crate::{declarative, wasm};
 
 /// Told a little before the kernel ends the turn, so that the reason still gets out.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -39,6 +42,9 @@ pub(crate) enum Ended {
     /// A refusal ended it.
     #[error("{0}")]
     Refused(#[source] Problem),
+    /// A guest ended badly.
+    #[error("{0}")]
+    Guest(#[source] wasm::Ended),
 }
 
 impl Ended {
@@ -50,6 +56,7 @@ impl Ended {
             Self::Deadline(_) => exit::DEADLINE,
             Self::Refused(problem) if problem.code == Code::Unreachable => exit::DAEMON_LOST,
             Self::Refused(_) => exit::FAILED,
+            Self::Guest(ended) => ended.code(),
         }
     }
 }
@@ -61,38 +68,51 @@ pub(crate) fn read_boot(held: &Held) -> Result<Boot, Ended> {
 }
 
 /// Runs the turn and tells its end.
-pub(crate) async fn run(boot: Boot, held: &Held) -> Result<(), Ended> {
+pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<(), Ended> {
     let time = Duration::from_millis(boot.turn_ms);
-    let until = Instant::now() + time;
-    let socket = held.socket().to_owned();
-    let client = Client::new(socket, boot.key.clone(), boot.incarnation, until);
-    let program = async {
-        match &boot.program {
-            Program::Declarative(program) => declarative::run(program, &boot.input, &client).await,
-            Program::Wasm(_) => Err(Problem::new(
-                Code::Internal,
-                "this worker was built without a WASM engine",
-            )),
+    let (began, told_by) = (Instant::now(), time.saturating_sub(LAST_WORDS));
+    let socket = held.socket().map(Path::to_owned).unwrap_or_default();
+    let client = Client::new(socket, boot.key.clone(), boot.incarnation, began + time);
+    let client = Rc::new(client);
+    let (problem, ended) = match &boot.program {
+        Program::Declarative(program) => {
+            let work = declarative::run(program, &boot.input, &*client);
+            let problem = match runtime.block_on(async { timeout(told_by, work).await }) {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(problem)) => problem,
+                Err(_) => Problem::new(
+                    Code::DeadlineExceeded,
+                    format!("the turn took longer than its {} ms", boot.turn_ms),
+                )
+                .remedy("ask for less at a time, or raise spec.limits.turnSeconds"),
+            };
+            let ended = match problem.code {
+                Code::DeadlineExceeded => Ended::Deadline(boot.turn_ms),
+                _ => Ended::Refused(problem.clone()),
+            };
+            (Some(problem), ended)
+        }
+        Program::Wasm(program) => {
+            let until = (began + told_by).into_std();
+            let artifact = held.take_module();
+            let (client, runtime) = (Rc::clone(&client), Rc::clone(&runtime));
+            match wasm::run(boot, program, artifact, client, runtime, until) {
+                Ok(()) => return Ok(()),
+                Err(wasm::Failed { ended, told }) => {
+                    ((!told).then(|| ended.problem()), Ended::Guest(ended))
+                }
+            }
         }
     };
-    let problem = match tokio::time::timeout(time.saturating_sub(LAST_WORDS), program).await {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(problem)) => problem,
-        Err(_) => Problem::new(
-            Code::DeadlineExceeded,
-            format!("the turn took longer than its {} ms", boot.turn_ms),
-        )
-        .remedy("ask for less at a time, or raise spec.limits.turnSeconds"),
-    };
-    let request = MessageRequest {
-        text: problem.detail.clone(),
-        kind: MessageKind::Failed,
-        problem: Some(problem.clone()),
-    };
-    // Best effort: where the daemon does not hear it, the exit code tells.
-    let _: Result<MessageResponse, Problem> = client.call(Syscall::AgentMessage, &request).await;
-    Err(match problem.code {
-        Code::DeadlineExceeded => Ended::Deadline(boot.turn_ms),
-        _ => Ended::Refused(problem),
-    })
+    if let Some(problem) = problem {
+        let request = MessageRequest {
+            text: problem.detail.clone(),
+            kind: MessageKind::Failed,
+            problem: Some(problem),
+        };
+        // Best effort: where the daemon does not hear it, the exit code tells.
+        let told = client.call::<_, MessageResponse>(Syscall::AgentMessage, &request);
+        let _ = runtime.block_on(told);
+    }
+    Err(ended)
 }

@@ -22,7 +22,7 @@ pub const MAX_MODULE: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Held {
     launcher: OwnedFd,
-    socket: PathBuf,
+    socket: Option<PathBuf>,
     boot: File,
     module: Option<File>,
 }
@@ -49,7 +49,7 @@ pub enum HoldError {
 pub fn hold() -> Result<Held, HoldError> {
     let launcher = inherited(boot::fd::READY);
     let (plan, _) = wire::receive::<Plan>(&launcher).map_err(HoldError::NoLauncher)?;
-    let mount = matches!(plan.socket, Socket::Mount).then(|| inherited(SOCKET_MOUNT));
+    let mount = matches!(plan.socket, Some(Socket::Mount)).then(|| inherited(SOCKET_MOUNT));
     let module = plan.module.then(|| inherited(boot::fd::MODULE).into());
     let boot = inherited(boot::fd::BOOT).into();
     let mut gate = File::from(inherited(boot::fd::GATE));
@@ -72,9 +72,9 @@ pub fn hold() -> Result<Held, HoldError> {
 }
 
 impl Held {
-    /// Where the daemon's socket is.
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    /// Where the daemon's socket is; a compiler has none.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// The boot document; the second call finds it empty.
@@ -86,7 +86,7 @@ impl Held {
         read_bounded(&self.boot, MAX_BOOT)
     }
 
-    /// The module of a WASM program; empty for any other.
+    /// The module of a compiler; empty where there is none.
     ///
     /// # Errors
     /// The descriptor could not be read, or the module is larger than
@@ -96,6 +96,12 @@ impl Held {
             Some(module) => read_bounded(module, MAX_MODULE),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The compiled module of a WASM program, to be mapped and not copied; the
+    /// second call finds none.
+    pub fn take_module(&mut self) -> Option<File> {
+        self.module.take()
     }
 
     /// Tells the launcher why this worker is about to end, in one line; it is

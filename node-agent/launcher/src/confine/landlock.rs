@@ -20,7 +20,7 @@ const NEWEST: ABI = ABI::V9;
 /// Enters a domain in which no file can be opened, no TCP port bound or reached,
 /// no signal sent outwards and no abstract socket reached. The one thing allowed
 /// is to connect to `socket`, on kernels that ask.
-pub(super) fn restrict(socket: &Path) -> Result<String, String> {
+pub(super) fn restrict(socket: Option<&Path>) -> Result<String, String> {
     let wanted = || -> Result<_, landlock::RulesetError> {
         let ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -28,10 +28,10 @@ pub(super) fn restrict(socket: &Path) -> Result<String, String> {
             .handle_access(AccessNet::from_all(NEWEST))?
             .scope(Scope::from_all(NEWEST))?
             .create()?;
-        let ruleset = match PathFd::new(socket) {
-            Ok(fd) => ruleset.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?,
+        let ruleset = match socket.map(PathFd::new) {
+            Some(Ok(fd)) => ruleset.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?,
             // Then there is nothing to connect to, which the first call will say.
-            Err(_) => ruleset,
+            Some(Err(_)) | None => ruleset,
         };
         ruleset.restrict_self()
     };

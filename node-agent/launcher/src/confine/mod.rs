@@ -19,14 +19,16 @@ use std::path::PathBuf;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
-pub(crate) use plan::{Filter, MAX_NOTE, Plan, Socket, WorkerMessage};
+#[cfg(feature = "server")]
+pub(crate) use plan::MAX_NOTE;
+pub(crate) use plan::{Filter, Plan, Socket, WorkerMessage};
 
 use crate::layer::LayerName;
 
 /// What became of the steps.
 struct Confined {
-    /// Where the worker's socket is now.
-    socket: PathBuf,
+    /// Where the worker's socket is now, if it has one.
+    socket: Option<PathBuf>,
     /// What was tried against the Landlock domain and refused, if there is one.
     landlock: Option<String>,
     /// Steps that failed, by the layer they were for.
@@ -59,7 +61,7 @@ fn confine(plan: Plan, socket_mount: Option<OwnedFd>) -> Confined {
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
         failures.push((LayerName::NoNewPrivs, format!("prctl: {error}")));
     }
-    let landlock = match landlock::restrict(&socket) {
+    let landlock = match landlock::restrict(socket.as_deref()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
             failures.push((LayerName::Landlock, why));

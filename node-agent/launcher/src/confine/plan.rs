@@ -16,8 +16,8 @@ pub(crate) const MAX_NOTE: usize = 1024;
 pub(crate) struct Plan {
     /// Whether it has a mount namespace of its own to empty.
     pub(crate) private_root: bool,
-    /// How it comes by its socket.
-    pub(crate) socket: Socket,
+    /// How it comes by its socket; a compiler has none.
+    pub(crate) socket: Option<Socket>,
     /// Whether a WASM module is among its descriptors.
     pub(crate) module: bool,
     /// The user to become, where no user namespace did it.

@@ -21,25 +21,27 @@ const STAGE: &str = "/proc";
 /// an error, the path that is left and why the root is still the host's.
 pub(super) fn enter(
     private: bool,
-    socket: Socket,
+    socket: Option<Socket>,
     mount_fd: Option<OwnedFd>,
-) -> Result<PathBuf, (PathBuf, String)> {
+) -> Result<Option<PathBuf>, (Option<PathBuf>, String)> {
     if !private {
         return match socket {
-            Socket::Path(path) => Ok(path),
-            Socket::Mount => Err((
-                PathBuf::from(boot::SOCKET),
+            Some(Socket::Path(path)) => Ok(Some(path)),
+            None => Ok(None),
+            Some(Socket::Mount) => Err((
+                Some(PathBuf::from(boot::SOCKET)),
                 "a socket mount needs a mount namespace".into(),
             )),
         };
     }
-    build(&socket, mount_fd).map_err(|why| match socket {
-        Socket::Path(path) => (path, why),
-        Socket::Mount => (PathBuf::from(boot::SOCKET), why),
+    build(socket.as_ref(), mount_fd).map_err(|why| match socket {
+        Some(Socket::Path(path)) => (Some(path), why),
+        Some(Socket::Mount) => (Some(PathBuf::from(boot::SOCKET)), why),
+        None => (None, why),
     })
 }
 
-fn build(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<PathBuf, String> {
+fn build(socket: Option<&Socket>, mount_fd: Option<OwnedFd>) -> Result<Option<PathBuf>, String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_change(
@@ -55,6 +57,26 @@ fn build(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<PathBuf, String> 
         c"size=64k,nr_inodes=8,mode=0755",
     )
     .map_err(step("mount a tmpfs"))?;
+    let path = match socket {
+        Some(socket) => {
+            place(socket, mount_fd)?;
+            Some(PathBuf::from(boot::SOCKET))
+        }
+        None => None,
+    };
+    chdir(STAGE).map_err(step("enter the new root"))?;
+    // The old root lands on top of the new one and is unmounted from there, so
+    // that no directory is needed to put it into.
+    pivot_root(".", ".").map_err(step("pivot_root"))?;
+    unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
+    chdir("/").map_err(step("enter the new root"))?;
+    mount_remount("/", MountFlags::BIND | MountFlags::RDONLY | locked, c"")
+        .map_err(step("make the root read-only"))?;
+    Ok(path)
+}
+
+fn place(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<(), String> {
+    let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let target = format!("{STAGE}{}", boot::SOCKET);
     mkdir(format!("{STAGE}/run"), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
     open(
@@ -71,19 +93,10 @@ fn build(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<PathBuf, String> 
             target.as_str(),
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
         )
-        .map_err(step("mount the socket"))?,
-        (Socket::Mount, None) => return Err("the mount of the socket is missing".into()),
+        .map_err(step("mount the socket")),
+        (Socket::Mount, None) => Err("the mount of the socket is missing".into()),
         (Socket::Path(path), _) => {
-            mount_bind(path.as_path(), target.as_str()).map_err(step("mount the socket"))?;
+            mount_bind(path.as_path(), target.as_str()).map_err(step("mount the socket"))
         }
     }
-    chdir(STAGE).map_err(step("enter the new root"))?;
-    // The old root lands on top of the new one and is unmounted from there, so
-    // that no directory is needed to put it into.
-    pivot_root(".", ".").map_err(step("pivot_root"))?;
-    unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
-    chdir("/").map_err(step("enter the new root"))?;
-    mount_remount("/", MountFlags::BIND | MountFlags::RDONLY | locked, c"")
-        .map_err(step("make the root read-only"))?;
-    Ok(PathBuf::from(boot::SOCKET))
 }

@@ -43,6 +43,8 @@ use worker::{Phase, Worker};
 pub struct Options {
     /// The worker's program; beside the launcher's own where `None`.
     pub worker: Option<PathBuf>,
+    /// The program that compiles modules; beside the launcher's own where `None`.
+    pub compiler: Option<PathBuf>,
     /// A seccomp profile instead of the built-in one.
     pub seccomp_profile: Option<PathBuf>,
     /// Cgroup profiles instead of the built-in ones.
@@ -149,12 +151,16 @@ fn prepare(options: &Options) -> anyhow::Result<(Starter, Vec<Layer>)> {
     };
     let program = match &options.worker {
         Some(path) => path.clone(),
-        None => starter::beside_launcher()?,
+        None => starter::beside_launcher("aion-worker")?,
+    };
+    let compiler = match &options.compiler {
+        Some(path) => path.clone(),
+        None => starter::beside_launcher("aion-compiler")?,
     };
     let profile = read(&options.seccomp_profile)?;
     let filters = match seccomp::compile(profile.as_deref().unwrap_or(seccomp::DEFAULT)) {
         Ok(filters) => filters,
-        Err(seccomp::BadProfile::Processor) => Vec::new(),
+        Err(seccomp::BadProfile::Processor) => seccomp::Filters::default(),
         Err(error) => return Err(error.into()),
     };
     let privileged = rustix::process::geteuid().is_root();
@@ -163,8 +169,9 @@ fn prepare(options: &Options) -> anyhow::Result<(Starter, Vec<Layer>)> {
         cgroups: Cgroups::prepare().context("look for the cgroups")?,
         profiles: Profiles::parse(read(&options.cgroup_profiles)?.as_deref())?,
         filters,
-        worker: starter::open_worker(&program)
+        worker: starter::open_program(&program)
             .with_context(|| format!("open the worker {}", program.display()))?,
+        compiler,
         socket_owner: privileged.then_some(options.daemon_uid),
     };
     let features = match trial::run(&starter, options.start_timeout) {

@@ -40,6 +40,9 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
     if let Some(pids) = bounds.pids.filter(|_| counts_processes) {
         limits.push(limit(libc::RLIMIT_NPROC, "Max processes", pids.into()));
     }
+    if let Some(seconds) = profile.cpu_seconds {
+        limits.push(limit(libc::RLIMIT_CPU, "Max cpu time", seconds));
+    }
     for limit in &mut limits {
         limit.value = limit.value.min(ceiling(limit.resource));
     }
@@ -53,6 +56,7 @@ fn ceiling(resource: Resource) -> u64 {
         libc::RLIMIT_NOFILE => Named::Nofile,
         libc::RLIMIT_AS => Named::As,
         libc::RLIMIT_NPROC => Named::Nproc,
+        libc::RLIMIT_CPU => Named::Cpu,
         // The others are zero, and nothing is below that.
         _ => return u64::MAX,
     };

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::confine::Filter;
+use crate::protocol::Runtime;
 
 /// The profile that is built in; a file given to the launcher replaces it.
 pub(super) const DEFAULT: &str = include_str!("../../../../config/seccomp_profile.json");
@@ -106,6 +107,27 @@ struct Condition {
     arches: Vec<String>,
     #[serde(default)]
     caps: Vec<String>,
+    /// Ours, which a container runtime passes over: `declarative`, `wasm`, `compile`.
+    #[serde(default)]
+    runtimes: Vec<Runtime>,
+}
+
+/// The programs of a profile, by what the worker runs.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    declarative: Vec<Filter>,
+    wasm: Vec<Filter>,
+    compile: Vec<Filter>,
+}
+
+impl Filters {
+    pub(super) fn of(&self, runtime: Runtime) -> &[Filter] {
+        match runtime {
+            Runtime::Declarative => &self.declarative,
+            Runtime::Wasm => &self.wasm,
+            Runtime::Compile => &self.compile,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,24 +173,31 @@ impl Action {
 type Rules = Vec<Value>;
 
 /// Makes the programs of a profile for the processor this was built for.
-pub(super) fn compile(text: &str) -> Result<Vec<Filter>, BadProfile> {
+pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
-    let mut filters = Vec::new();
-    for filter in translate(text, arch)? {
-        let program = compile_one(filter, arch)?;
-        filters.push(program.into_iter().map(pack).collect());
-    }
-    Ok(filters)
+    let of = |runtime| -> Result<Vec<Filter>, BadProfile> {
+        let mut filters = Vec::new();
+        for filter in translate(text, arch, runtime)? {
+            let program = compile_one(filter, arch)?;
+            filters.push(program.into_iter().map(pack).collect());
+        }
+        Ok(filters)
+    };
+    Ok(Filters {
+        declarative: of(Runtime::Declarative)?,
+        wasm: of(Runtime::Wasm)?,
+        compile: of(Runtime::Compile)?,
+    })
 }
 
 /// The filters in the language of `seccompiler`.
-fn translate(text: &str, arch: TargetArch) -> Result<Vec<Value>, BadProfile> {
+fn translate(text: &str, arch: TargetArch, runtime: Runtime) -> Result<Vec<Value>, BadProfile> {
     let profile: Profile = serde_json::from_str(text)?;
     let default = Action::parse(&profile.default_action, profile.default_errno_ret)?;
     if default.passes() {
         return Err(BadProfile::Open);
     }
-    let groups = by_action(&profile.syscalls, arch)?;
+    let groups = by_action(&profile.syscalls, arch, runtime)?;
     let passing = groups.iter().filter(|(action, _)| action.passes());
     let list = filter(
         default,
@@ -185,10 +214,11 @@ fn translate(text: &str, arch: TargetArch) -> Result<Vec<Value>, BadProfile> {
 fn by_action(
     groups: &[Group],
     arch: TargetArch,
+    runtime: Runtime,
 ) -> Result<BTreeMap<Action, BTreeMap<&str, Rules>>, BadProfile> {
     let mut found: BTreeMap<Action, BTreeMap<&str, Rules>> = BTreeMap::new();
     let mut owner: BTreeMap<&str, Action> = BTreeMap::new();
-    for group in groups.iter().filter(|group| group.applies(arch)) {
+    for group in groups.iter().filter(|group| group.applies(arch, runtime)) {
         let action = Action::parse(&group.action, group.errno_ret)?;
         let arguments = group.args.as_deref().unwrap_or_default();
         for name in group.names.iter().filter(|name| is_known(name, arch)) {
@@ -215,7 +245,7 @@ fn by_action(
 
 impl Group {
     /// A worker has no capability, so what is for those who have one is not for it.
-    fn applies(&self, arch: TargetArch) -> bool {
+    fn applies(&self, arch: TargetArch, runtime: Runtime) -> bool {
         let names: &[&str] = match arch {
             TargetArch::x86_64 => &["amd64", "x86_64", "SCMP_ARCH_X86_64"],
             TargetArch::aarch64 => &["arm64", "aarch64", "SCMP_ARCH_AARCH64"],
@@ -224,7 +254,9 @@ impl Group {
         let is_mine = |arches: &[String]| arches.iter().any(|it| names.contains(&it.as_str()));
         self.includes.caps.is_empty()
             && (self.includes.arches.is_empty() || is_mine(&self.includes.arches))
+            && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&runtime))
             && !is_mine(&self.excludes.arches)
+            && !self.excludes.runtimes.contains(&runtime)
     }
 }
 
@@ -311,13 +343,16 @@ mod tests {
     #[test]
     fn the_built_in_profile_becomes_programs_for_every_processor() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            let filters = translate(DEFAULT, arch).unwrap();
+            let filters = translate(DEFAULT, arch, Runtime::Declarative).unwrap();
             assert_eq!(filters.len(), 2);
             for filter in filters {
                 assert!(compile_one(filter, arch).unwrap().len() > 10);
             }
         }
-        assert_eq!(compile(DEFAULT).unwrap().len(), 2);
+        let filters = compile(DEFAULT).unwrap();
+        for runtime in [Runtime::Declarative, Runtime::Wasm, Runtime::Compile] {
+            assert_eq!(filters.of(runtime).len(), 2);
+        }
     }
 
     #[test]
@@ -334,7 +369,7 @@ mod tests {
     fn an_allow_list_passes_its_calls_and_gives_the_rest_the_default() {
         let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
             {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}]}"#;
-        let filters = translate(text, ARCH).unwrap();
+        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
         assert_eq!(filters.len(), 1);
         assert_eq!(filters[0]["mismatch_action"], json!({"errno": 38}));
         assert_eq!(filters[0]["match_action"], json!("allow"));
@@ -347,7 +382,7 @@ mod tests {
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["ptrace"], "action": "SCMP_ACT_KILL_PROCESS"},
             {"names": ["write"], "action": "SCMP_ACT_LOG"}]}"#;
-        let filters = translate(text, ARCH).unwrap();
+        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
         assert_eq!(filters.len(), 3);
         assert_eq!(filters[0]["match_action"], json!("log"));
         assert_eq!(calls(&filters[0]), ["write"]);
@@ -365,7 +400,7 @@ mod tests {
                 {"index": 1, "value": 4, "op": "SCMP_CMP_LE"}]},
             {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
                 {"index": 1, "value": 4, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#;
-        let filters = translate(text, ARCH).unwrap();
+        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
         let rules = filters[0]["filter"].as_array().unwrap();
         assert_eq!(rules.len(), 2);
         assert_eq!(rules[0]["args"].as_array().unwrap().len(), 2);
@@ -382,7 +417,7 @@ mod tests {
             let text = format!(
                 r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{first}, {second}]}}"#
             );
-            let filters = translate(&text, ARCH).unwrap();
+            let filters = translate(&text, ARCH, Runtime::Declarative).unwrap();
             assert_eq!(filters[0]["filter"], json!([{"syscall": "mmap"}]));
         }
     }
@@ -395,14 +430,17 @@ mod tests {
             {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
             {"names": ["close"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
             {"names": ["s390_runtime_instr"], "action": "SCMP_ACT_ALLOW"}]}"#;
-        assert_eq!(calls(&translate(text, ARCH).unwrap()[0]), ["read"]);
+        assert_eq!(
+            calls(&translate(text, ARCH, Runtime::Declarative).unwrap()[0]),
+            ["read"]
+        );
     }
 
     #[test]
     fn what_cannot_be_kept_is_refused_and_not_left_out() {
         let with = |rule: &str| {
             let text = format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{rule}]}}"#);
-            translate(&text, ARCH)
+            translate(&text, ARCH, Runtime::Declarative)
         };
         assert!(matches!(
             with(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
@@ -416,9 +454,28 @@ mod tests {
             Err(BadProfile::Ambiguous(_))
         ));
         assert!(matches!(
-            translate(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#, ARCH),
+            translate(
+                r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#,
+                ARCH,
+                Runtime::Declarative
+            ),
             Err(BadProfile::Open)
         ));
-        assert!(matches!(translate("[]", ARCH), Err(BadProfile::Format(_))));
+        assert!(matches!(
+            translate("[]", ARCH, Runtime::Declarative),
+            Err(BadProfile::Format(_))
+        ));
+    }
+
+    #[test]
+    fn a_group_for_one_runtime_is_passed_over_for_the_others() {
+        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+            {"names": ["setitimer"], "action": "SCMP_ACT_ALLOW", "includes": {"runtimes": ["wasm"]}},
+            {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"runtimes": ["wasm"]}}]}"#;
+        let of = |runtime| calls(&translate(text, ARCH, runtime).unwrap()[0]);
+        assert_eq!(of(Runtime::Wasm), ["read", "setitimer"]);
+        assert_eq!(of(Runtime::Declarative), ["read", "write"]);
+        assert_eq!(of(Runtime::Compile), ["read", "write"]);
     }
 }

@@ -18,10 +18,11 @@ use super::cgroup::{Bounds, Cgroups, Group};
 use super::namespaces::Namespaces;
 use super::profile::Profiles;
 use super::rlimits::{Limit, limits};
+use super::seccomp::Filters;
 use super::sys::{self, Child, Made};
-use crate::confine::{Filter, Plan, Socket};
+use crate::confine::{Plan, Socket};
 use crate::layer::LayerName;
-use crate::protocol::{SOCKET_MOUNT, Start, StartFailure};
+use crate::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure};
 use crate::wire;
 
 /// What every start needs.
@@ -30,8 +31,11 @@ pub(super) struct Starter {
     pub(super) namespaces: Namespaces,
     pub(super) cgroups: Cgroups,
     pub(super) profiles: Profiles,
-    pub(super) filters: Vec<Filter>,
+    pub(super) filters: Filters,
     pub(super) worker: OwnedFd,
+    /// The program that compiles modules. Opened when it is needed: a node without
+    /// it runs everything but new modules.
+    pub(super) compiler: PathBuf,
     /// Owner that a worker's socket must have; anyone's where the launcher is not
     /// root and has no reach beyond its user's.
     pub(super) socket_owner: Option<u32>,
@@ -57,8 +61,17 @@ pub(super) struct Begun {
     pub(super) group: Group,
     pub(super) bounds: Bounds,
     pub(super) limits: Vec<Limit>,
+    /// How many seccomp programs it was given.
+    pub(super) filters: usize,
     /// Its user on the host, where it is not the launcher's own.
     pub(super) user: Option<u32>,
+}
+
+/// What a worker is made of besides its limits.
+struct Inherited<'a> {
+    fds: &'a StartFds,
+    mount: Option<&'a OwnedFd>,
+    program: (BorrowedFd<'a>, &'static std::ffi::CStr),
 }
 
 /// Why there is no worker.
@@ -99,7 +112,14 @@ impl Starter {
         let invalid = |why| (StartFailure::Invalid, why);
         let profile = self.profiles.get(&start.profile).map_err(invalid)?;
         let bounds = profile.bounds(&start.limits);
-        let (socket, mount) = self.socket(&start.socket).map_err(invalid)?;
+        let compiler = match start.runtime {
+            Runtime::Compile => Some(self.open_compiler()?),
+            Runtime::Declarative | Runtime::Wasm => None,
+        };
+        let (socket, mount) = match &start.socket {
+            Some(path) => self.socket(path).map_err(invalid)?,
+            None => (None, None),
+        };
         let user = self.namespaces.free_user(taken);
         let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
         let limits = limits(profile, &bounds, own_user_namespace || user.is_some());
@@ -108,10 +128,18 @@ impl Starter {
             socket,
             module: fds.module.is_some(),
             switch_user: user.filter(|_| !own_user_namespace),
-            filters: self.filters.clone(),
+            filters: self.filters.of(start.runtime).to_vec(),
         };
         let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
-        match self.make(&plan, fds, mount.as_ref(), &limits, user, &mut group) {
+        let inherited = Inherited {
+            fds,
+            mount: mount.as_ref(),
+            program: match &compiler {
+                Some(compiler) => (compiler.as_fd(), c"aion-compiler"),
+                None => (self.worker.as_fd(), c"aion-worker"),
+            },
+        };
+        match self.make(&plan, &inherited, &limits, user, &mut group) {
             Ok((made, link, gate)) => Ok(Begun {
                 made,
                 link,
@@ -119,6 +147,7 @@ impl Starter {
                 group,
                 bounds,
                 limits,
+                filters: plan.filters.len(),
                 user,
             }),
             Err(why) => {
@@ -128,9 +157,19 @@ impl Starter {
         }
     }
 
+    fn open_compiler(&self) -> Result<OwnedFd, NotBegun> {
+        open_program(&self.compiler).map_err(|error| {
+            let why = format!(
+                "the compiler cannot be opened at {}: {error}; install aion-compiler beside aion-launcher",
+                self.compiler.display()
+            );
+            (StartFailure::NoProgram, why)
+        })
+    }
+
     /// How the worker gets its socket. A worker of another user cannot look the
     /// path up, so the launcher takes hold of the socket for it.
-    fn socket(&self, path: &Path) -> Result<(Socket, Option<OwnedFd>), String> {
+    fn socket(&self, path: &Path) -> Result<(Option<Socket>, Option<OwnedFd>), String> {
         let wrong = |error: Errno| format!("socket {}: {error}", path.display());
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = open(path, flags, Mode::empty()).map_err(wrong)?;
@@ -147,21 +186,20 @@ impl Starter {
         let mounted =
             self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
         if !mounted {
-            return Ok((Socket::Path(path.to_owned()), None));
+            return Ok((Some(Socket::Path(path.to_owned())), None));
         }
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_EMPTY_PATH;
         let mount = open_tree(&handle, "", flags)
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
-        Ok((Socket::Mount, Some(mount)))
+        Ok((Some(Socket::Mount), Some(mount)))
     }
 
     fn make(
         &self,
         plan: &Plan,
-        fds: &StartFds,
-        mount: Option<&OwnedFd>,
+        inherited: &Inherited<'_>,
         limits: &[Limit],
         user: Option<u32>,
         group: &mut Group,
@@ -182,6 +220,11 @@ impl Starter {
         // In the buffer before the worker runs, so that it never waits for it.
         wire::send(&link, plan, &[]).map_err(|error| format!("send the plan: {error}"))?;
 
+        let Inherited {
+            fds,
+            mount,
+            program: (program, name),
+        } = *inherited;
         let mut descriptors: Vec<(i32, BorrowedFd<'_>)> = vec![
             (0, nothing.as_fd()),
             (1, fds.stdout.as_fd()),
@@ -203,8 +246,8 @@ impl Starter {
             own_cgroup_namespace: self.namespaces.privileged() || own_user_namespace,
             descriptors: &descriptors,
             limits: &rlimits,
-            program: self.worker.as_fd(),
-            name: c"aion-worker",
+            program,
+            name,
         })
         .map_err(|error| format!("make the process: {error}"))?;
 
@@ -234,13 +277,13 @@ pub(super) fn end(made: &Made) {
     let _ = sys::wait(made.pidfd.as_fd(), true);
 }
 
-/// Opens the worker's program, so that its path is needed no more.
-pub(super) fn open_worker(path: &Path) -> io::Result<OwnedFd> {
+/// Opens a program, so that its path is needed no more.
+pub(super) fn open_program(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(open(path, flags, Mode::empty())?)
 }
 
-/// Where the worker is unless told: beside the launcher.
-pub(super) fn beside_launcher() -> io::Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("aion-worker"))
+/// Where a program is unless told: beside the launcher.
+pub(super) fn beside_launcher(program: &str) -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(program))
 }

@@ -40,7 +40,7 @@ pub(super) fn run(starter: &Starter, patience: Duration) -> Result<Vec<Layer>, S
             runtime: Runtime::Declarative,
             profile: "declarative".into(),
             limits: Limits::default(),
-            socket: path.clone(),
+            socket: Some(path.clone()),
         };
         confine_one(starter, &start, patience)
     });

@@ -161,7 +161,7 @@ impl Stage {
             },
             profile: "declarative".into(),
             limits,
-            socket,
+            socket: Some(socket),
         };
         let fds = StartFds {
             boot: boot.as_fd(),

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Connection, Lost, read};
+use super::connection::{Connection, Lost, Whole, read};
 use super::sse::Decoder;
 use super::{Chat, Syscalls};
 
@@ -60,37 +60,35 @@ impl Client {
         }
     }
 
-    async fn exchange<A: DeserializeOwned>(
-        &self,
-        syscall: Syscall,
-        body: Bytes,
-    ) -> Result<A, Problem> {
+    /// Makes a syscall other than `model.chat` until it has an answer, be it a refusal, or the turn is over.
+    pub(crate) async fn exchange(&self, syscall: Syscall, body: Bytes) -> Result<Whole, Lost> {
         let effect = self.effect_key(syscall);
         let mut pause = FIRST_PAUSE;
         loop {
-            let (wait, problem) = match self.attempt(syscall, &body, effect.as_deref()).await {
-                Ok(Err(problem)) if problem.code == Code::Stale => (pause, problem),
-                Ok(Err(problem)) if problem.code == Code::Overloaded => {
+            let outcome = self.attempt(syscall, &body, effect.as_deref()).await;
+            let wait = match outcome.as_ref().map(Whole::problem) {
+                Ok(Some(problem)) if problem.code == Code::Stale => pause,
+                Ok(Some(problem)) if problem.code == Code::Overloaded => {
                     let named = problem.retry_after_ms.map(Duration::from_millis);
-                    (named.unwrap_or(pause), problem)
+                    named.unwrap_or(pause)
                 }
-                Ok(answer) => return answer,
-                Err(lost) => (pause, unreachable(&lost)),
+                Ok(_) => return outcome,
+                Err(_) => pause,
             };
             if Instant::now() + wait >= self.until {
-                return Err(problem);
+                return outcome;
             }
             sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn attempt<A: DeserializeOwned>(
+    async fn attempt(
         &self,
         syscall: Syscall,
         body: &Bytes,
         effect: Option<&str>,
-    ) -> Result<Result<A, Problem>, Lost> {
+    ) -> Result<Whole, Lost> {
         let mut held = self.connection.lock().await;
         let mut connection = match held.take().filter(Connection::is_open) {
             Some(connection) => connection,
@@ -145,11 +143,35 @@ impl Client {
             .map_err(|error| Lost(error.to_string()))
     }
 
+    /// Asks for a chat completion until its stream begins, it is refused, or the turn is over.
+    pub(crate) async fn stream(
+        &self,
+        body: Bytes,
+    ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
+        let effect = self.effect_key(Syscall::ModelChat);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = self.open_chat(&body, effect.as_deref()).await;
+            match &outcome {
+                Ok(Ok(_)) => return outcome,
+                Ok(Err(refusal)) if refusal.problem().is_none_or(|it| it.code != Code::Stale) => {
+                    return outcome;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            if Instant::now() + pause >= self.until {
+                return outcome;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     async fn open_chat(
         &self,
         body: &Bytes,
         effect: Option<&str>,
-    ) -> Result<Result<Response<Incoming>, Problem>, Lost> {
+    ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
         // A connection of its own: other syscalls go on while the answer streams.
         let mut connection = Connection::open(&self.socket).await?;
         let request = self.sign(Syscall::ModelChat, body, effect)?;
@@ -157,12 +179,7 @@ impl Client {
         if response.status() == StatusCode::OK {
             return Ok(Ok(response));
         }
-        Ok(Err(read::<serde_json::Value>(response)
-            .await?
-            .err()
-            .unwrap_or_else(|| {
-                Problem::new(Code::Internal, "the node refused and gave no reason")
-            })))
+        Ok(Err(read(response).await?))
     }
 }
 
@@ -176,32 +193,27 @@ impl Syscalls for Client {
     ) -> Result<A, Problem> {
         let body = serde_json::to_vec(request)
             .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
-        self.exchange(syscall, body.into()).await
+        match self.exchange(syscall, body.into()).await {
+            Ok(answer) => answer.decode(),
+            Err(lost) => Err(unreachable(&lost)),
+        }
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatStream, Problem> {
         let body = serde_json::to_vec(request)
             .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?
             .into();
-        let effect = self.effect_key(Syscall::ModelChat);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let problem = match self.open_chat(&body, effect.as_deref()).await {
-                Ok(Ok(response)) => return Ok(ChatStream::new(response.into_body())),
-                Ok(Err(problem)) if problem.code != Code::Stale => return Err(problem),
-                Ok(Err(stale)) => stale,
-                Err(lost) => unreachable(&lost),
-            };
-            if Instant::now() + pause >= self.until {
-                return Err(problem);
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        match self.stream(body).await {
+            Ok(Ok(response)) => Ok(ChatStream::new(response.into_body())),
+            Ok(Err(refusal)) => Err(refusal.problem().unwrap_or_else(|| {
+                Problem::new(Code::Internal, "the node refused and gave no reason")
+            })),
+            Err(lost) => Err(unreachable(&lost)),
         }
     }
 }
 
-fn unreachable(lost: &Lost) -> Problem {
+pub(crate) fn unreachable(lost: &Lost) -> Problem {
     Problem::new(Code::Unreachable, lost.to_string())
         .remedy("look whether the node agent runs: aionctl local status")
 }

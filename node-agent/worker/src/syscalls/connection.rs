@@ -19,7 +19,7 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// The daemon is not there, or went away in the middle: worth another try.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Lost(pub(super) String);
+pub(crate) struct Lost(pub(super) String);
 
 /// A connection that is ready for a request.
 pub(super) struct Connection(SendRequest<Full<Bytes>>);
@@ -51,29 +51,50 @@ impl Connection {
     }
 }
 
-/// Reads an answer: the value, or the problem the daemon tells.
-pub(super) async fn read<A: DeserializeOwned>(
-    response: Response<Incoming>,
-) -> Result<Result<A, Problem>, Lost> {
+/// An answer that is here in full.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// The value, or the problem the daemon tells.
+    pub(crate) body: Bytes,
+}
+
+/// Reads an answer to its end.
+pub(super) async fn read(response: Response<Incoming>) -> Result<Whole, Lost> {
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_ANSWER)
         .collect()
         .await
         .map_err(|error| Lost(format!("the answer broke off: {error}")))?
         .to_bytes();
-    Ok(if status == StatusCode::OK {
-        serde_json::from_slice(&body).map_err(|error| {
-            Problem::new(
-                Code::Internal,
-                format!("the node's answer is not of this version: {error}"),
-            )
+    Ok(Whole { status, body })
+}
+
+impl Whole {
+    /// The value, or why there is none.
+    pub(super) fn decode<A: DeserializeOwned>(&self) -> Result<A, Problem> {
+        match self.problem() {
+            Some(problem) => Err(problem),
+            None => serde_json::from_slice(&self.body).map_err(|error| {
+                Problem::new(
+                    Code::Internal,
+                    format!("the node's answer is not of this version: {error}"),
+                )
+            }),
+        }
+    }
+
+    /// Why it is a refusal, if it is one.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        let status = self.status;
+        (status != StatusCode::OK).then(|| {
+            serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+                Problem::new(
+                    Code::Internal,
+                    format!("the node refused with status {status} and no reason"),
+                )
+            })
         })
-    } else {
-        Err(serde_json::from_slice(&body).unwrap_or_else(|_| {
-            Problem::new(
-                Code::Internal,
-                format!("the node refused with status {status} and no reason"),
-            )
-        }))
-    })
+    }
 }

@@ -7,6 +7,8 @@ pub(crate) mod client;
 mod connection;
 mod sse;
 
+pub(crate) use connection::{Lost, Whole};
+
 use aion_abi::problem::Problem;
 use aion_abi::syscall::Syscall;
 use aion_abi::syscall::model::{ChatEvent, ChatRequest};

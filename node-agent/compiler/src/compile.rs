@@ -1,0 +1,23 @@
+//! The compiler. It works on bytes that nobody has looked at, so it runs in a process that is confined, or
+//! in a test.
+
+use wasmtime::{Engine, OptLevel};
+
+use crate::{Settings, engine};
+
+/// Compiles `module`. The error is about the module, for whoever wrote it.
+///
+/// # Errors
+/// It is not a valid module, or uses what is not supported.
+pub fn compile(module: &[u8], settings: Settings) -> Result<Vec<u8>, String> {
+    let mut config = engine::config(settings);
+    config.cranelift_opt_level(OptLevel::Speed);
+    let engine = Engine::new(&config).map_err(|error| format!("the compiler: {error:#}"))?;
+    // The text format is a convenience of other tools; `precompile_module` takes it where the feature is on.
+    if !module.starts_with(b"\0asm") {
+        return Err("not a WASM module: it does not begin with \\0asm".into());
+    }
+    engine
+        .precompile_module(module)
+        .map_err(|error| format!("{error:#}"))
+}

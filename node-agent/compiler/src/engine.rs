@@ -1,0 +1,28 @@
+//! The engine's configuration. Whatever is set here is part of what an artifact fits: a change of it raises
+//! the revision in `settings`.
+
+use wasmtime::Config;
+
+use crate::Settings;
+
+/// Native stack that a guest may use, in bytes. Deeper recursion is a trap.
+pub const STACK: usize = 1024 * 1024;
+
+/// The same for the compiler and the worker.
+pub fn config(settings: Settings) -> Config {
+    let mut config = Config::new();
+    config
+        // The turn's deadline comes at any instruction, also in an endless loop.
+        .epoch_interruption(true)
+        .consume_fuel(settings.fuel)
+        .max_wasm_stack(STACK)
+        // Data is mapped from the artifact and copied page by page as it is written.
+        .memory_init_cow(true)
+        // Function names are enough in a log; the map of each instruction doubles an artifact.
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false);
+    config
+}

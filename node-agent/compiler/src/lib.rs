@@ -1,0 +1,21 @@
+//! WASM modules made ready to run: the settings that compiler and worker share, what a compiled module is
+//! called, and the compiler.
+//!
+//! | feature | for | what |
+//! |---|---|---|
+//! | none | the daemon | [`Settings`], [`answer`]: what it asks the compiler, and what it gets |
+//! | `engine` | the worker | [`engine`]: the engine's configuration |
+//! | `compile` | `aion-compiler` | [`compile`]: Cranelift |
+//!
+//! What may not enter: running a module.
+
+#![forbid(unsafe_code)]
+
+pub mod answer;
+#[cfg(feature = "compile")]
+pub mod compile;
+#[cfg(feature = "engine")]
+pub mod engine;
+mod settings;
+
+pub use settings::{ENGINE, Order, Settings, cpu};

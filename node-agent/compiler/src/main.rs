@@ -1,0 +1,86 @@
+//! `aion-compiler`: makes of one WASM module what a worker of this machine runs.
+//!
+//! Started by the launcher and confined like a worker, before it reads a byte: it has no socket, no file and
+//! no network. The module comes in on its own descriptor, the answer goes to standard output
+//! ([`aion_compiler::answer`]). Exit codes are those of [`aion_launcher::exit`].
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use aion_compiler::answer::{Head, MAX_ARTIFACT, MAX_REFUSAL};
+use aion_compiler::{Order, compile};
+use aion_launcher::{Held, HoldError, exit, hold};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("the order cannot be read: {0}")]
+    Order(#[source] io::Error),
+    #[error("the order is not of this version: {0}")]
+    OrderInvalid(#[source] serde_json::Error),
+    #[error("the module cannot be read: {0}")]
+    Module(#[source] io::Error),
+    #[error("nobody takes the answer: {0}")]
+    Answer(#[source] io::Error),
+}
+
+fn main() -> ExitCode {
+    // Before anything else, on the only thread: see [`hold`].
+    let held = match hold() {
+        Ok(held) => held,
+        Err(error) => {
+            eprintln!("{error}");
+            return code(match error {
+                HoldError::GateClosed => exit::GATE_CLOSED,
+                HoldError::NoLauncher(_) => exit::USAGE,
+                HoldError::NotTold(_) => exit::SANDBOX,
+            });
+        }
+    };
+    match run(&held) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => code(exit::GUEST_INVALID),
+        Err(failed) => {
+            eprintln!("{failed}");
+            held.note(&failed.to_string());
+            code(match failed {
+                Failed::Order(_) | Failed::OrderInvalid(_) => exit::BOOT,
+                Failed::Module(_) | Failed::Answer(_) => exit::FAILED,
+            })
+        }
+    }
+}
+
+/// Whether there is an artifact.
+fn run(held: &Held) -> Result<bool, Failed> {
+    let order = held.read_boot().map_err(Failed::Order)?;
+    let order: Order = serde_json::from_slice(&order).map_err(Failed::OrderInvalid)?;
+    let module = held.read_module().map_err(Failed::Module)?;
+    let (head, body) = match compile::compile(&module, order.settings) {
+        Ok(artifact) if artifact.len() as u64 <= MAX_ARTIFACT => {
+            (Head::Artifact(artifact.len() as u64), artifact)
+        }
+        Ok(artifact) => refusal(format!(
+            "compiled, the module has {} bytes, and {MAX_ARTIFACT} are the most",
+            artifact.len()
+        )),
+        Err(why) => refusal(why),
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(&head.to_bytes())
+        .and_then(|()| out.write_all(&body))
+        .and_then(|()| out.flush())
+        .map_err(Failed::Answer)?;
+    Ok(matches!(head, Head::Artifact(_)))
+}
+
+fn refusal(why: String) -> (Head, Vec<u8>) {
+    let end = why.floor_char_boundary(MAX_REFUSAL as usize);
+    let text = why.as_bytes()[..end].to_vec();
+    (Head::Refused(text.len() as u64), text)
+}
+
+fn code(code: i32) -> ExitCode {
+    // Codes are below 128 by their table; another would be a fault of ours.
+    ExitCode::from(u8::try_from(code).unwrap_or(exit::INTERNAL as u8))
+}

@@ -1,0 +1,138 @@
+//! The WASM runtime: a turn of an agent that is code.
+//!
+//! The artifact is machine code that a confined compiler made of untrusted bytes, so it is untrusted itself:
+//! it runs here and nowhere else, in a process that is confined already. What the guest sees is
+//! `docs/wasm-abi.md`: a few calls of WASI ([`wasi`]) and the syscalls ([`syscall`]), each of which checks
+//! every offset. What may not enter: the key, files, other processes.
+
+mod deadline;
+mod door;
+mod ended;
+mod host;
+mod limits;
+mod memory;
+mod poll;
+mod syscall;
+mod wasi;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::rc::Rc;
+
+use aion_abi::boot::{Boot, Wasm};
+use aion_compiler::{Settings, engine};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use wasmtime::{Engine, Linker, Module, Store};
+
+use crate::syscalls::client::Client;
+use door::{Door, Node};
+pub(crate) use ended::{Ended, Failed};
+use host::Host;
+
+/// Runs one turn on this thread, to its end or to `until`.
+///
+/// # Errors
+/// Why the turn has no answer.
+pub(crate) fn run(
+    boot: &Boot,
+    program: &Wasm,
+    artifact: Option<File>,
+    client: Rc<Client>,
+    runtime: Rc<Runtime>,
+    until: std::time::Instant,
+) -> Result<(), Failed> {
+    let artifact = artifact.ok_or_else(|| Ended::Artifact("there is none".into()))?;
+    let engine = engine_for(program)?;
+    let module = load(&engine, artifact)?;
+    let host = Host::new(
+        boot.agent.clone(),
+        document(boot),
+        program.memory_mib,
+        Node::new(client, runtime, until),
+        until,
+    );
+    let _clock = deadline::Clock::start(&engine, until).map_err(Ended::Internal)?;
+    start(&engine, &module, host, program.fuel)
+}
+
+fn engine_for(program: &Wasm) -> Result<Engine, Ended> {
+    let settings = Settings {
+        fuel: program.fuel.is_some(),
+    };
+    Engine::new(&engine::config(settings))
+        .map_err(|error| Ended::Internal(format!("the engine: {error:#}")))
+}
+
+/// Maps the artifact: nothing is read before it is needed, and nothing copied before it is written.
+#[allow(unsafe_code)]
+fn load(engine: &Engine, artifact: File) -> Result<Module, Ended> {
+    let copy = artifact.try_clone();
+    // SAFETY: the bytes come from the node's own compiler for this engine, as the daemon proved by their
+    // digest, in a file that is never written again. The machine code in them is as untrusted as the module:
+    // what it can do is what this confined process can do.
+    match unsafe { Module::deserialize_open_file(engine, artifact) } {
+        Ok(module) => Ok(module),
+        Err(mapped) => {
+            // A store on a file system mounted `noexec` cannot be mapped so, but copied.
+            let bytes = copy.and_then(|mut file| {
+                use std::io::{Read, Seek};
+                let mut bytes = Vec::new();
+                file.rewind()?;
+                file.read_to_end(&mut bytes)?;
+                Ok(bytes)
+            });
+            let bytes = bytes.map_err(|error| Ended::Artifact(error.to_string()))?;
+            // SAFETY: as above.
+            unsafe { Module::deserialize(engine, bytes) }
+                .map_err(|_| Ended::Artifact(format!("{mapped:#}")))
+        }
+    }
+}
+
+/// Links, instantiates and runs `_start`.
+fn start<D: Door + 'static>(
+    engine: &Engine,
+    module: &Module,
+    mut host: Host<D>,
+    fuel: Option<u64>,
+) -> Result<(), Failed> {
+    let invalid = |error: wasmtime::Error| Ended::Invalid(format!("{error:#}"));
+    let mut linker = Linker::new(engine);
+    syscall::link(&mut linker).map_err(invalid)?;
+    wasi::link(&mut linker).map_err(invalid)?;
+    let linked = linker.instantiate_pre(module).map_err(invalid)?;
+    host.fuel = fuel.unwrap_or(0);
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| host.limits());
+    // One tick of the clock ends the turn.
+    store.set_epoch_deadline(1);
+    if let Some(fuel) = fuel {
+        store.set_fuel(fuel).map_err(invalid)?;
+    }
+    let ran = linked
+        .instantiate(&mut store)
+        .and_then(|instance| {
+            let entry = instance.get_typed_func::<(), ()>(&mut store, "_start");
+            entry.map_err(|_| Ended::Invalid("it exports no function _start()".into()).into())
+        })
+        .and_then(|entry| entry.call(&mut store, ()));
+    match ran {
+        Ok(()) => Ok(()),
+        Err(error) => Ended::of(&error, store.data()).map_err(|ended| Failed {
+            ended,
+            told: store.data().told,
+        }),
+    }
+}
+
+/// What the guest reads from its standard input.
+fn document(boot: &Boot) -> Vec<u8> {
+    let mut document = json!({ "input": boot.input, "turnMs": boot.turn_ms });
+    if let Some(checkpoint) = &boot.checkpoint {
+        document["checkpoint"] = checkpoint.as_str().into();
+    }
+    document.to_string().into_bytes()
+}
