@@ -5,12 +5,14 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use aion_testkit::{ControlPlane, Process, free_port, until};
 use anyhow::Context;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -29,6 +31,7 @@ pub struct NodeAgent {
     /// With its own token.
     pub kubeconfig: PathBuf,
     launcher: Process,
+    launcher_command: Command,
     command: Command,
     home: TempDir,
 }
@@ -54,11 +57,12 @@ impl NodeAgent {
         let mounts = json!({"docs": {"path": docs, "writable": false}});
         fs::write(root.join("config/mounts.json"), mounts.to_string())?;
 
-        let mut launcher = Command::new(crate::program("aion-launcher")?);
-        launcher.arg("serve");
-        launcher.arg("--socket").arg(root.join("run/launcher.sock"));
-        launcher.arg("--state").arg(root.join("run/launcher"));
-        let launcher = Process::spawn(&launcher, &root.join("launcher.log"))?;
+        let mut launcher_command = Command::new(crate::program("aion-launcher")?);
+        launcher_command.arg("serve");
+        let (socket, state) = (root.join("run/launcher.sock"), root.join("run/launcher"));
+        launcher_command.arg("--socket").arg(socket);
+        launcher_command.arg("--state").arg(state);
+        let launcher = Process::spawn(&launcher_command, &root.join("launcher.log"))?;
 
         let port = free_port()?;
         let mut command = Command::new(crate::program("aion-node")?);
@@ -80,6 +84,7 @@ impl NodeAgent {
             port,
             kubeconfig,
             launcher,
+            launcher_command,
             command,
             home,
         };
@@ -97,15 +102,11 @@ impl NodeAgent {
     }
 
     fn until_ready(&mut self) -> anyhow::Result<()> {
-        let socket = self.home.path().join("run/admin.sock");
         until("the node agent to be ready", BOUND, || {
             if let Some(code) = self.daemon.exit_code() {
                 return Err(format!("it ended with {code}\n{}", self.daemon.tail()));
             }
-            let ready = std::os::unix::net::UnixStream::connect(&socket)
-                .map_err(anyhow::Error::from)
-                .and_then(|stream| exchange(stream, "GET /readyz HTTP/1.1", "", None));
-            match ready {
+            match self.request_here("GET /readyz", None) {
                 Ok((200, _)) => Ok(()),
                 other => Err(format!(
                     "{other:?}\n{}\n{}",
@@ -115,6 +116,26 @@ impl NodeAgent {
             }
         })?;
         Ok(())
+    }
+
+    /// Ends the launcher by `kill -9`.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop_launcher(&mut self) -> anyhow::Result<()> {
+        self.launcher.signal(Signal::SIGKILL);
+        self.launcher.wait(BOUND)?;
+        Ok(())
+    }
+
+    /// Starts the launcher again.
+    ///
+    /// # Errors
+    /// When the daemon does not find it.
+    pub fn start_launcher(&mut self) -> anyhow::Result<()> {
+        let log = self.home.path().join("launcher.log");
+        self.launcher = Process::spawn(&self.launcher_command, &log)?;
+        self.until_ready()
     }
 
     /// Its state.
@@ -139,6 +160,15 @@ impl NodeAgent {
             format!("authorization: Bearer {token}\r\n")
         });
         exchange(stream, &format!("{line} HTTP/1.1"), &authorization, body)
+    }
+
+    /// Asks its interface on the Unix socket, as its own user.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn request_here(&self, line: &str, body: Option<&str>) -> anyhow::Result<(u16, String)> {
+        let stream = UnixStream::connect(self.home.path().join("run/admin.sock"))?;
+        exchange(stream, &format!("{line} HTTP/1.1"), "", body)
     }
 
     /// What the node's processes wrote last, for a failing test's message.
