@@ -49,6 +49,7 @@ pub struct ControlPlane {
     // In the order of dropping: who talks to the store goes before it.
     _controller_manager: Option<Process>,
     api_server: Process,
+    api_server_command: Command,
     _etcd: Process,
     kubectl: PathBuf,
     url: String,
@@ -123,14 +124,17 @@ impl ControlPlane {
             .map_err(StartError::io("making a folder for the control plane"))?;
         let credentials = Credentials::make(folder.path(), &options.users)?;
         let (etcd, store) = start_etcd(&etcd, folder.path())?;
-        let (api_server, url) =
-            start_api_server(&api_server, &kubectl, folder.path(), &store, &credentials)?;
+        let (api_server_command, url) =
+            api_server_command(&api_server, folder.path(), &store, &credentials)?;
+        let api_server =
+            start_api_server(&api_server_command, &kubectl, folder.path(), &credentials)?;
         let controller_manager = controller_manager
             .map(|binary| start_controller_manager(&binary, folder.path(), &credentials))
             .transpose()?;
         Ok(Self {
             _controller_manager: controller_manager,
             api_server,
+            api_server_command,
             _etcd: etcd,
             kubectl,
             url,
@@ -205,6 +209,30 @@ impl ControlPlane {
         ])
     }
 
+    /// Ends the API server as a power cut does; everything else runs on, and so does what is stored.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop_api_server(&mut self) -> Result<(), StartError> {
+        self.api_server.signal(nix::sys::signal::Signal::SIGKILL);
+        self.api_server.wait(BOUND)?;
+        Ok(())
+    }
+
+    /// Starts the API server again, at the same address, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::with`].
+    pub fn start_api_server(&mut self) -> Result<(), StartError> {
+        self.api_server = start_api_server(
+            &self.api_server_command,
+            &self.kubectl,
+            self.folder.path(),
+            &self.credentials,
+        )?;
+        Ok(())
+    }
+
     /// The end of the API server's log, for a failing test's message.
     #[must_use]
     pub fn log_tail(&self) -> String {
@@ -247,13 +275,13 @@ fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartEr
     Ok((etcd, url))
 }
 
-fn start_api_server(
+/// The API server at a port of its own, and its address.
+fn api_server_command(
     binary: &Path,
-    kubectl: &Path,
     folder: &Path,
     store: &str,
     credentials: &Credentials,
-) -> Result<(Process, String), StartError> {
+) -> Result<(Command, String), StartError> {
     let port = free_port()?;
     let url = format!("https://127.0.0.1:{port}");
     credentials.write_kubeconfigs(&url)?;
@@ -280,7 +308,16 @@ fn start_api_server(
         .arg("--service-cluster-ip-range=10.0.0.0/24")
         // The `kubernetes` Service may not have a loopback address behind it.
         .arg("--endpoint-reconciler-type=none");
-    let mut process = Process::spawn(&command, &folder.join("kube-apiserver.log"))?;
+    Ok((command, url))
+}
+
+fn start_api_server(
+    command: &Command,
+    kubectl: &Path,
+    folder: &Path,
+    credentials: &Credentials,
+) -> Result<Process, StartError> {
+    let mut process = Process::spawn(command, &folder.join("kube-apiserver.log"))?;
     let admin = credentials.kubeconfig(credentials::ADMIN);
     process.until_ready(BOUND, |_| {
         if !credentials::certificate(folder).is_file() {
@@ -289,7 +326,7 @@ fn start_api_server(
         component::run(kubectl_command(kubectl, &admin).args(["get", "--raw", "/readyz"]))
             .map_err(|error| error.to_string())
     })?;
-    Ok((process, url))
+    Ok(process)
 }
 
 fn start_controller_manager(

@@ -2,20 +2,16 @@
 //!
 //! A flag wins over its variable, a variable over the file, the file over what is built in.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+mod settings;
+#[cfg(test)]
+mod tests;
 
-use aion_bundle::{NamePattern, Place, SourceRule, Sources};
-use aion_daemon::{
-    config::{Config, Mode},
-    drivers::memory::{ConfigError, MemoryConfig},
-    machine,
-};
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use aion_daemon::{config::Config, drivers::memory::ConfigError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Deserialize;
+
+use settings::{File, config, find_home, read_yaml};
 
 /// The daemon of an AION-OS node: the kernel that decides what agents may do, their memory, models, tools
 /// and files, and the socket that aionctl talks to.
@@ -91,10 +87,34 @@ struct Flags {
     /// Let no packet leave this machine.
     #[arg(long, env = "OFFLINE_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     offline: Option<bool>,
-    /// Serve the interface over TCP too, e.g. 127.0.0.1:7700; needs a token or a cluster.
+    /// Serve the interface over TCP too, e.g. 127.0.0.1:7443. In a cluster who may is asked of the
+    /// Kubernetes API; else whoever has the token of HOME/config/admin.token, from this machine.
     #[arg(long, env = "AION_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Take instances from the Kubernetes API instead of HOME/manifests.
+    /// Where others reach it [default: https:// or http:// and the address of --listen].
+    #[arg(long, env = "AION_API_URL", value_name = "URL", requires = "listen")]
+    api_url: Option<String>,
+    /// Its certificate, PEM; without one it is served on loopback only. In a cluster only.
+    #[arg(long, env = "AION_API_TLS_CERT", value_name = "FILE", requires_all = ["listen", "api_tls_key"])]
+    api_tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(
+        long,
+        env = "AION_API_TLS_KEY",
+        value_name = "FILE",
+        requires = "api_tls_cert"
+    )]
+    api_tls_key: Option<PathBuf>,
+    /// The authority that clients check the certificate against, PEM [default: the certificate itself].
+    #[arg(
+        long,
+        env = "AION_API_TLS_CA",
+        value_name = "FILE",
+        requires = "api_tls_cert"
+    )]
+    api_tls_ca: Option<PathBuf>,
+    /// Take instances from the Kubernetes API instead of HOME/manifests. It is found as kubectl finds it:
+    /// KUBECONFIG, ~/.kube/config, or the pod's service account.
     #[arg(long, env = "AION_KUBERNETES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     kubernetes: Option<bool>,
     /// Agents that run at the same time [default: 16].
@@ -103,31 +123,6 @@ struct Flags {
     /// Log JSON instead of lines for eyes.
     #[arg(long, env = "AION_LOG_JSON")]
     log_json: bool,
-}
-
-/// `config/node.yaml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct File {
-    node_name: Option<String>,
-    launcher_socket: Option<PathBuf>,
-    offline: Option<bool>,
-    listen: Option<SocketAddr>,
-    kubernetes: Option<bool>,
-    workers: Option<u32>,
-    sources: Vec<SourceRule>,
-    insecure_hosts: Vec<String>,
-    docker_config: Option<PathBuf>,
-    journal: JournalFile,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct JournalFile {
-    #[serde(rename = "segmentMiB")]
-    segment_mib: Option<u64>,
-    #[serde(rename = "keepMiB")]
-    keep_mib: Option<u64>,
 }
 
 /// What is to be done.
@@ -166,6 +161,16 @@ pub(crate) enum ArgsError {
         "this aion-node was built without the feature kubernetes: install the one of the container image"
     )]
     NoKubernetes,
+    /// Others cannot be told where the interface is.
+    #[error(
+        "--listen {0} is every address of this machine: say with --api-url where others reach it"
+    )]
+    NoUrl(SocketAddr),
+    /// Standing alone, the interface over TCP is for this machine.
+    #[error(
+        "--api-tls-cert is for a cluster: on a machine standing alone listen at 127.0.0.1, without it"
+    )]
+    AloneWithTls,
 }
 
 impl Cli {
@@ -186,202 +191,5 @@ impl Cli {
                 })
             }
         }
-    }
-}
-
-fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, ArgsError> {
-    let mut config = Config::standalone(home)?;
-    config.sources = sources(&config.home, &file);
-    let node = flags.node_name.or(file.node_name);
-    config.node = node.unwrap_or_else(machine::name);
-    if config.node.is_empty() || config.node.len() > 253 {
-        return Err(ArgsError::Bound {
-            name: "the node's name",
-            value: format!("{:?}", config.node),
-            rule: "1 to 253 characters",
-        });
-    }
-    if let Some(socket) = flags.launcher_socket.or(file.launcher_socket) {
-        config.launcher = absolute(&socket)?;
-    }
-    config.offline = flags.offline.or(file.offline).unwrap_or(false);
-    config.listen = flags.listen.or(file.listen);
-    if flags.kubernetes.or(file.kubernetes).unwrap_or(false) {
-        if !cfg!(feature = "kubernetes") {
-            return Err(ArgsError::NoKubernetes);
-        }
-        config.mode = Mode::Kubernetes;
-    }
-    if let Some(workers) = flags.workers.or(file.workers) {
-        config.limits.worker_slots = within("workers", u64::from(workers), 1, 1024, "1 to 1024")?
-            .try_into()
-            .unwrap_or(u32::MAX);
-    }
-    if let Some(mib) = file.journal.segment_mib {
-        config.segment_bytes = within("journal.segmentMiB", mib, 1, 1024, "1 to 1024")? << 20;
-    }
-    if let Some(mib) = file.journal.keep_mib {
-        config.journal_bytes = within("journal.keepMiB", mib, 4, 65536, "4 to 65536")? << 20;
-    }
-    // Two snapshots, the segment at hand and its spare must fit.
-    if config.journal_bytes < config.segment_bytes * 4 {
-        return Err(ArgsError::Bound {
-            name: "journal.keepMiB",
-            value: (config.journal_bytes >> 20).to_string(),
-            rule: "at least four times journal.segmentMiB",
-        });
-    }
-    let memory = config.home.join("config/memory.yaml");
-    match fs::read_to_string(&memory) {
-        Ok(text) => config.memory = MemoryConfig::parse(&text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => {
-            return Err(ArgsError::Io {
-                path: memory,
-                source,
-            });
-        }
-    }
-    Ok(config)
-}
-
-/// The configured places; without any, the node's own layout.
-fn sources(home: &Path, file: &File) -> Sources {
-    let mut rules = file.sources.clone();
-    if rules.is_empty() {
-        rules.push(SourceRule {
-            bundles: NamePattern::any(),
-            place: Place::Layout(home.join("bundles")),
-        });
-    }
-    Sources {
-        sources: rules,
-        insecure_hosts: file.insecure_hosts.clone(),
-        docker_config: file.docker_config.clone(),
-    }
-}
-
-fn find_home(given: Option<PathBuf>) -> Result<PathBuf, ArgsError> {
-    let given = given.filter(|path| !path.as_os_str().is_empty());
-    let home = given.or_else(|| {
-        std::env::var_os("HOME")
-            .filter(|home| !home.is_empty())
-            .map(|home| Path::new(&home).join(".aion"))
-    });
-    absolute(&home.ok_or(ArgsError::NoHome)?)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, ArgsError> {
-    std::path::absolute(path).map_err(|source| ArgsError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ArgsError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(ArgsError::Io {
-                path: path.to_owned(),
-                source,
-            });
-        }
-    };
-    serde_saphyr::from_str(&text)
-        .map(Some)
-        .map_err(|error| ArgsError::Form {
-            path: path.to_owned(),
-            why: error.to_string(),
-        })
-}
-
-fn within(
-    name: &'static str,
-    value: u64,
-    least: u64,
-    most: u64,
-    rule: &'static str,
-) -> Result<u64, ArgsError> {
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(ArgsError::Bound {
-        name,
-        value: value.to_string(),
-        rule,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::*;
-
-    fn resolve(arguments: &[&str]) -> Result<Task, ArgsError> {
-        let arguments = std::iter::once("aion-node").chain(arguments.iter().copied());
-        Cli::try_parse_from(arguments).unwrap().resolve()
-    }
-
-    fn config(home: &Path, arguments: &[&str]) -> Config {
-        let mut all = vec!["--home", home.to_str().unwrap()];
-        all.extend(arguments);
-        match resolve(&all).unwrap() {
-            Task::Run { config, .. } => *config,
-            Task::Dump { .. } => panic!("not a dump"),
-        }
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_file() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("config")).unwrap();
-        fs::write(
-            home.path().join("config/node.yaml"),
-            "nodeName: from-file\nworkers: 3\noffline: true\nsources: [{layout: /srv/b}]\n",
-        )
-        .unwrap();
-        let config = config(home.path(), &["--node-name", "from-flag"]);
-        assert_eq!(config.node, "from-flag");
-        assert_eq!(config.limits.worker_slots, 3);
-        assert!(config.offline);
-        assert_eq!(config.sources.sources.len(), 1);
-    }
-
-    #[test]
-    fn a_misspelt_setting_is_refused_by_file_and_name() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("config")).unwrap();
-        fs::write(home.path().join("config/node.yaml"), "worker: 3\n").unwrap();
-        let error = resolve(&["--home", home.path().to_str().unwrap()]).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains("node.yaml") && text.contains("worker"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn values_out_of_bounds_are_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path().to_str().unwrap();
-        assert!(matches!(
-            resolve(&["--home", home, "--workers", "0"]),
-            Err(ArgsError::Bound {
-                name: "workers",
-                ..
-            })
-        ));
-    }
-
-    #[test]
-    fn without_sources_the_nodes_own_layout_serves() {
-        let home = tempfile::tempdir().unwrap();
-        let config = config(home.path(), &[]);
-        assert_eq!(
-            config.sources.sources[0].place,
-            Place::Layout(home.path().join("bundles"))
-        );
     }
 }

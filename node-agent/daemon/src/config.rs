@@ -22,8 +22,8 @@ pub struct Config {
     pub launcher: PathBuf,
     /// Where instances come from.
     pub mode: Mode,
-    /// The address of the interface over TCP, if any.
-    pub listen: Option<SocketAddr>,
+    /// The interface over TCP, if any.
+    pub tcp: Option<TcpConfig>,
     /// Where bundles are fetched.
     pub sources: Sources,
     /// Memory pools.
@@ -38,8 +38,30 @@ pub struct Config {
     pub journal_bytes: u64,
 }
 
-/// Where instances come from.
+/// The interface over TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where others reach it; that address unless said otherwise.
+    pub url: Option<String>,
+    /// Its certificate. Without one it is served in plain text, on loopback only.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Files of a certificate, in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the authority.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority that it is checked against; left out, the certificate itself.
+    pub ca: Option<PathBuf>,
+}
+
+/// Where instances come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The folder of manifests.
     Standalone,
@@ -58,7 +80,7 @@ impl Config {
             offline: false,
             launcher: home.join("run/launcher.sock"),
             mode: Mode::Standalone,
-            listen: None,
+            tcp: None,
             sources: Sources::default(),
             memory: MemoryConfig::shipped()?,
             limits: Limits::default(),

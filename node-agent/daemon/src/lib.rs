@@ -8,6 +8,8 @@
 
 pub mod admin;
 mod clock;
+#[cfg(feature = "kubernetes")]
+pub mod cluster;
 pub mod config;
 pub mod dispatch;
 pub mod drivers;

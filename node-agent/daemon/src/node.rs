@@ -1,17 +1,13 @@
 //! The node: all parts put together, started, drained and stopped.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod adoption;
+mod setting;
+mod state;
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
-use aion_kernel::{Event, Incarnation, LiveWorker, TurnId};
-use aion_launcher::{Layer, protocol::WorkerId};
+use aion_kernel::{Event, LiveWorker};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -26,26 +22,24 @@ use crate::{
     dispatch::Dispatch,
     drivers::{
         files::FolderFiles,
-        memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
         model::{OpenAiModels, Patience},
-        outbound::{Outbound, Place, Rule},
-        secrets::{SecretFolder, Secrets},
+        outbound::Outbound,
         tool::{McpTools, NoStdioServers},
     },
-    instances::{
-        Folder, InstanceSource, Instances, Keeper, Preparer, Standings,
-        folder::{FolderError, NodeFacts},
-    },
+    instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
     journal,
     mounts::{MappingError, Mounts},
+    secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     turns::{Checkpoints, Turns},
     workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs},
 };
 
-/// How long a start waits for the launcher where workers may be running.
-const LAUNCHER_PATIENCE: Duration = Duration::from_secs(10);
+use adoption::{Unsettled, joined, running};
+use setting::Setting;
+use state::{folders, io_error, memory};
+
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long a stop waits for connections.
@@ -85,6 +79,20 @@ pub enum NodeError {
     /// The interface.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The token of the interface over TCP.
+    #[error(transparent)]
+    Token(#[from] secret::SecretError),
+    /// The certificate of the interface over TCP.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Tls(#[from] crate::cluster::TlsError),
+    /// The Kubernetes API.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Join(#[from] crate::cluster::JoinError),
+    /// The build cannot be a member of a cluster.
+    #[error("this aion-node was built without the feature kubernetes")]
+    NoKubernetes,
     /// The metrics.
     #[error("metrics: {0}")]
     Telemetry(#[from] prometheus::Error),
@@ -154,13 +162,10 @@ impl Node {
         let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
         let files = Arc::new(FolderFiles::new([home.clone()]));
         let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
-        let outbound = Arc::new(Outbound::new(Rule {
-            offline: config.offline,
-            place: Place::Standalone,
-            node_addresses: Vec::new(),
-        }));
-        let secrets: Arc<dyn Secrets> = Arc::new(SecretFolder::new(home.join("config/secrets")));
-        let memory = memory(&config, &home, &outbound, &secrets)?;
+        let setting = Setting::find(&config, &mounts).await?;
+        let outbound = Arc::new(Outbound::new(setting.rule(&config).await));
+        let secrets = setting.secrets(&home);
+        let memory = memory(&config, &outbound, &secrets)?;
         let checkpoints = Checkpoints::new(home.join("state/checkpoints"));
         let dispatch = Dispatch {
             files: files.clone(),
@@ -215,10 +220,9 @@ impl Node {
 
         let shell_task = tokio::spawn(parts.with(Arc::new(dispatch)).run(alive));
         let crew_task = tokio::spawn(crew.run());
-        let folder = Folder::open(home.join("manifests"), facts(&config, &mounts))?;
         let standings = Standings::default();
         let keeper = Keeper {
-            source: Arc::new(folder.clone()) as Arc<dyn InstanceSource>,
+            source: setting.source(),
             preparer: Preparer {
                 store: Arc::new(aion_bundle::Store::open(home.join("store"))?),
                 sources: Arc::new(config.sources.clone()),
@@ -232,7 +236,6 @@ impl Node {
             removed,
         };
         let keeper_task = tokio::spawn(keeper.run());
-        tokio::spawn(layers_to_folder(features.clone(), folder.clone()));
 
         let admin = Arc::new(Admin {
             node: config.node.clone(),
@@ -246,7 +249,7 @@ impl Node {
             logs,
             mounts,
             files,
-            folder: Some(folder),
+            folder: setting.folder(),
             memory,
             features,
             telemetry,
@@ -258,6 +261,10 @@ impl Node {
             stop.clone(),
         )
         .await?;
+        let beside = setting.serve(&config, &admin, &stop).await?;
+        let serving = async move {
+            tokio::join!(serving, beside);
+        };
         Ok(Self {
             shell: handle,
             stop,
@@ -319,175 +326,5 @@ impl Node {
         let _ = timeout(CLOSE, &mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended
-    }
-}
-
-/// A turn that the kernel had when the last daemon ended.
-struct Unsettled {
-    turn: TurnId,
-    instance: aion_kernel::InstanceUid,
-    incarnation: Option<Incarnation>,
-    input: aion_kernel::Digest,
-}
-
-impl Unsettled {
-    fn of((turn, row): (TurnId, &aion_kernel::TurnRow)) -> Self {
-        Self {
-            turn,
-            instance: row.instance,
-            incarnation: row.phase.incarnation(),
-            input: row.input.digest,
-        }
-    }
-
-    fn worker(&self) -> Option<WorkerId> {
-        Some(WorkerId {
-            instance: self.instance.to_string(),
-            incarnation: self.incarnation?.0,
-        })
-    }
-}
-
-/// A worker that was found.
-struct Found {
-    turn: TurnId,
-    incarnation: Incarnation,
-    input: aion_kernel::Digest,
-}
-
-/// Which workers of `unsettled` turns run, or ended while nobody listened (their exit follows). Waits for
-/// the launcher only where there may be some. Gives the events that were read, too.
-async fn running(
-    unsettled: &[Unsettled],
-    events: &mut mpsc::UnboundedReceiver<LauncherEvent>,
-) -> (Vec<Found>, Vec<LauncherEvent>) {
-    let mut early = Vec::new();
-    if unsettled.iter().all(|it| it.incarnation.is_none()) {
-        return (Vec::new(), early);
-    }
-    let up = async {
-        while let Some(event) = events.recv().await {
-            let up = matches!(event, LauncherEvent::Up { .. });
-            early.push(event);
-            if up {
-                return;
-            }
-        }
-    };
-    if timeout(LAUNCHER_PATIENCE, up).await.is_err() {
-        tracing::warn!("the launcher does not answer: turns that ran before are given up");
-    }
-    let known: HashSet<&WorkerId> = early
-        .iter()
-        .flat_map(|event| match event {
-            LauncherEvent::Up { workers, .. } => workers.iter().map(|it| &it.id).collect(),
-            LauncherEvent::Exited(exited) => vec![&exited.id],
-            LauncherEvent::Down(_) => Vec::new(),
-        })
-        .collect();
-    let found = unsettled
-        .iter()
-        .filter(|it| it.worker().is_some_and(|id| known.contains(&id)))
-        .filter_map(|it| {
-            Some(Found {
-                turn: it.turn,
-                incarnation: it.incarnation?,
-                input: it.input,
-            })
-        })
-        .collect();
-    (found, early)
-}
-
-/// The events that were read early, then those to come.
-fn joined(
-    early: Vec<LauncherEvent>,
-    mut later: mpsc::UnboundedReceiver<LauncherEvent>,
-) -> mpsc::UnboundedReceiver<LauncherEvent> {
-    if early.is_empty() {
-        return later;
-    }
-    let (out, joined) = mpsc::unbounded_channel();
-    for event in early {
-        let _ = out.send(event);
-    }
-    tokio::spawn(async move {
-        while let Some(event) = later.recv().await {
-            if out.send(event).is_err() {
-                return;
-            }
-        }
-    });
-    joined
-}
-
-/// Placement counts on what the launcher can enforce.
-async fn layers_to_folder(mut features: watch::Receiver<Option<Vec<Layer>>>, folder: Folder) {
-    loop {
-        let layers = features.borrow_and_update().clone();
-        // While it does not answer, what it could do before is what is expected again.
-        if let Some(layers) = layers {
-            let enforced = layers.iter().filter(|it| it.is_enforced());
-            let layers = enforced
-                .filter_map(|it| crate::instances::layer_of(it.name.as_str()))
-                .collect();
-            folder.node_changed(|node| node.layers = layers);
-        }
-        if features.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn facts(config: &Config, mounts: &Mounts) -> NodeFacts {
-    NodeFacts {
-        name: config.node.clone(),
-        capacity: config.capacity,
-        layers: Vec::new(),
-        volumes: mounts.all().into_keys().collect(),
-    }
-}
-
-fn memory(
-    config: &Config,
-    home: &Path,
-    outbound: &Arc<Outbound>,
-    secrets: &Arc<dyn Secrets>,
-) -> Result<Arc<dyn MemoryDriver>, NodeError> {
-    let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
-    let memory = EmbeddedMemory::open(
-        home.join("state/memory"),
-        config.memory.clone(),
-        Arc::new(embedder),
-    );
-    Ok(Arc::new(memory.map_err(|problem| {
-        NodeError::Memory(problem.to_string())
-    })?))
-}
-
-/// Makes the folders of the state, for this user only.
-fn folders(home: &Path) -> Result<(), NodeError> {
-    for folder in ["", "config", "run", "run/s", "run/l", "state", "logs"] {
-        let path = home.join(folder);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(io_error("create", &path))?;
-    }
-    for folder in ["", "run", "run/s", "run/l", "state", "config"] {
-        let path = home.join(folder);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
-            .map_err(io_error("keep others out of", &path))?;
-    }
-    Ok(())
-}
-
-fn io_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> NodeError {
-    let path = path.into();
-    move |source| NodeError::Io {
-        action,
-        path,
-        source,
     }
 }

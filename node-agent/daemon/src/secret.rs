@@ -41,35 +41,62 @@ pub enum SecretError {
 /// # Errors
 /// [`SecretError`].
 pub fn load(path: &Path) -> Result<NodeSecret, SecretError> {
+    let bytes = kept(path, |bytes| Zeroizing::new(bytes.to_vec()))?;
+    let bytes: [u8; 32] = bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| unfit(path, "it is not 32 bytes"))?;
+    Ok(NodeSecret::new(bytes))
+}
+
+/// Reads the token of the interface over TCP, or makes one: text, since people copy it.
+///
+/// # Errors
+/// [`SecretError`].
+pub(crate) fn token(path: &Path) -> Result<String, SecretError> {
+    let bytes = kept(path, |bytes| {
+        Zeroizing::new(format!("{}\n", hex::encode(bytes)).into_bytes())
+    })?;
+    let text = std::str::from_utf8(&bytes).map(str::trim);
+    let fits = |text: &&str| text.len() >= 32 && text.bytes().all(|b| b.is_ascii_graphic());
+    match text.ok().filter(fits) {
+        Some(token) => Ok(token.to_owned()),
+        None => Err(unfit(path, "it is not a token of 32 characters or more")),
+    }
+}
+
+/// What `path` holds; where there is nothing, what `form` makes of 32 random bytes.
+fn kept(
+    path: &Path,
+    form: impl FnOnce(&[u8; 32]) -> Zeroizing<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let io = |source| SecretError::Io {
         path: path.to_owned(),
         source,
     };
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut bytes = Zeroizing::new([0u8; 32]);
+            let mut random = Zeroizing::new([0u8; 32]);
             File::open("/dev/urandom")
-                .and_then(|mut random| random.read_exact(bytes.as_mut()))
-                .and_then(|()| write_whole(path, bytes.as_ref()))
+                .and_then(|mut source| source.read_exact(random.as_mut()))
                 .map_err(io)?;
-            return Ok(NodeSecret::new(*bytes));
+            let bytes = form(&random);
+            write_whole(path, &bytes).map_err(io)?;
+            return Ok(bytes);
         }
         opened => opened.map_err(io)?,
     };
-    let unfit = |why: &str| SecretError::Unfit {
+    if file.metadata().map_err(io)?.mode() & 0o077 != 0 {
+        return Err(unfit(path, "others may read or write it"));
+    }
+    fs::read(path).map(Zeroizing::new).map_err(io)
+}
+
+fn unfit(path: &Path, why: &str) -> SecretError {
+    SecretError::Unfit {
         path: path.to_owned(),
         why: why.to_owned(),
-    };
-    let metadata = file.metadata().map_err(io)?;
-    if metadata.mode() & 0o077 != 0 {
-        return Err(unfit("others may read or write it"));
     }
-    let bytes = Zeroizing::new(fs::read(path).map_err(io)?);
-    let bytes: [u8; 32] = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| unfit("it is not 32 bytes"))?;
-    Ok(NodeSecret::new(bytes))
 }
 
 #[cfg(test)]
@@ -92,5 +119,17 @@ mod tests {
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(load(&path), Err(SecretError::Unfit { .. })));
+    }
+
+    #[test]
+    fn a_token_is_text_and_stays_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let made = token(&path).unwrap();
+        assert_eq!(made.len(), 64);
+        assert_eq!(token(&path).unwrap(), made);
+        assert_eq!(fs::read_to_string(&path).unwrap().trim(), made);
+        fs::write(&path, "short").unwrap();
+        assert!(matches!(token(&path), Err(SecretError::Unfit { .. })));
     }
 }

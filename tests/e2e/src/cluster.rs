@@ -34,7 +34,11 @@ pub fn cluster() -> anyhow::Result<Option<&'static ControlPlane>> {
     Ok(Some(cluster))
 }
 
-fn furnish(cluster: &ControlPlane) -> anyhow::Result<()> {
+/// Gives `cluster` definitions, roles and admission policies.
+///
+/// # Errors
+/// When something of ours is not accepted.
+pub fn furnish(cluster: &ControlPlane) -> anyhow::Result<()> {
     let root = root();
     apply_folder(cluster, &root.join("crds"))?;
     cluster.kubectl(&[

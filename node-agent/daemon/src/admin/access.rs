@@ -13,7 +13,7 @@ use axum::{
 use futures::future::BoxFuture;
 use subtle::ConstantTimeEq as _;
 
-use super::answer::Refused;
+use super::{Admin, answer::Refused};
 
 /// How an interface is guarded.
 pub enum Access {
@@ -53,15 +53,20 @@ pub struct Asked {
 const REVIEW: Duration = Duration::from_secs(10);
 
 pub(super) async fn check(
-    State(access): State<Arc<Access>>,
+    State((access, admin)): State<(Arc<Access>, Arc<Admin>)>,
     request: Request,
     next: Next,
 ) -> Response {
     let allowed = match &*access {
         Access::Socket => Ok(()),
         Access::Token(token) => by_token(token, &request),
-        Access::Cluster(reviewer) => match claim(&request) {
-            Ok((token, asked)) => by_review(&**reviewer, &token, &asked).await,
+        Access::Cluster(reviewer) => match token(&request) {
+            Ok(token) => {
+                let (token, method) = (token.to_owned(), request.method().clone());
+                let path = request.uri().path().to_owned();
+                let asked = asked(&admin, &method, &path).await;
+                by_review(&**reviewer, &token, &asked).await
+            }
             Err(problem) => Err(problem),
         },
     };
@@ -115,16 +120,12 @@ fn is_loopback(authority: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Who says that they are whom, and what they ask for.
-fn claim(request: &Request) -> Result<(String, Asked), Problem> {
-    let token = bearer(request).ok_or_else(|| {
+/// The token of who is asking.
+fn token(request: &Request) -> Result<&str, Problem> {
+    bearer(request).ok_or_else(|| {
         Problem::new(Code::BadSignature, "the request has no bearer token")
             .remedy("send a token of the cluster: aionctl does, with a kubeconfig")
-    })?;
-    Ok((
-        token.to_owned(),
-        asked(request.method(), request.uri().path()),
-    ))
+    })
 }
 
 async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Result<(), Problem> {
@@ -137,30 +138,45 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
     }
 }
 
-/// What a request needs: `invoke` on the agent for everything about one agent's turns, else `get` on the
-/// nodes.
-fn asked(method: &Method, path: &str) -> Asked {
+/// What a request needs. An agent's log and `why` need `get` on it; asking it, and everything about a turn
+/// of it, which is somebody's conversation, needs `invoke`. The rest speaks of the node.
+async fn asked(admin: &Admin, method: &Method, path: &str) -> Asked {
     let parts: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
-    match parts[..] {
-        ["api", "v1", "namespaces", namespace, "agents", agent, what] => Asked {
-            verb: match (method, what) {
-                (&Method::GET, _) => "get",
-                _ => "invoke",
-            },
-            resource: "agents",
-            namespace: namespace.to_owned(),
-            name: agent.to_owned(),
+    let of_turn = match parts[..] {
+        ["api", "v1", "turns", turn, ..] => agent_of(admin, turn).await,
+        _ => None,
+    };
+    needed(method, &parts, of_turn.as_deref()).unwrap_or_else(|| Asked {
+        verb: "get",
+        resource: "kernelnodes",
+        namespace: String::new(),
+        name: admin.node.clone(),
+    })
+}
+
+/// The agent of a turn that this node knows, as `namespace/name`.
+async fn agent_of(admin: &Admin, turn: &str) -> Option<String> {
+    let turn = aion_kernel::TurnId(turn.parse().ok()?);
+    Some(admin.turns.record(turn).await.ok()??.agent)
+}
+
+fn needed(method: &Method, parts: &[&str], of_turn: Option<&str>) -> Option<Asked> {
+    let (verb, namespace, agent) = match *parts {
+        ["api", "v1", "namespaces", namespace, "agents", agent, _] => match *method {
+            Method::GET => ("get", namespace, agent),
+            _ => ("invoke", namespace, agent),
         },
-        _ => Asked {
-            verb: match *method {
-                Method::GET => "get",
-                _ => "update",
-            },
-            resource: "kernelnodes",
-            namespace: String::new(),
-            name: String::new(),
-        },
-    }
+        _ => {
+            let (namespace, agent) = of_turn?.split_once('/')?;
+            ("invoke", namespace, agent)
+        }
+    };
+    Some(Asked {
+        verb,
+        resource: "agents",
+        namespace: namespace.to_owned(),
+        name: agent.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -204,10 +220,26 @@ mod tests {
 
     #[test]
     fn a_turn_needs_the_right_to_invoke_its_agent() {
-        let asked = asked(&Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns");
-        assert_eq!(
-            (asked.verb, asked.resource, asked.name.as_str()),
-            ("invoke", "agents", "jarvis")
-        );
+        let needs = |method: Method, path: &str, of_turn: Option<&str>| {
+            let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).collect();
+            let asked = needed(&method, &parts, of_turn)?;
+            Some(format!("{} {}/{}", asked.verb, asked.namespace, asked.name))
+        };
+        let jarvis = |what: &str| format!("/api/v1/namespaces/home/agents/jarvis/{what}");
+        let invoke = Some("invoke home/jarvis".to_owned());
+        assert_eq!(needs(Method::POST, &jarvis("turns"), None), invoke);
+        assert_eq!(needs(Method::POST, &jarvis("uploads"), None), invoke);
+        let get = Some("get home/jarvis".to_owned());
+        assert_eq!(needs(Method::GET, &jarvis("logs"), None), get);
+        for (method, path) in [
+            (Method::GET, "/api/v1/turns/7"),
+            (Method::GET, "/api/v1/turns/7/events"),
+            (Method::GET, "/api/v1/turns/7/files/a.md"),
+            (Method::DELETE, "/api/v1/turns/7"),
+        ] {
+            assert_eq!(needs(method, path, Some("home/jarvis")), invoke, "{path}");
+        }
+        assert_eq!(needs(Method::GET, "/api/v1/turns/8", None), None);
+        assert_eq!(needs(Method::GET, "/api/v1/status", None), None);
     }
 }

@@ -13,9 +13,11 @@ mod resources;
 mod router;
 mod serve;
 mod status;
+mod tcp;
 mod turns;
 mod why;
 
-pub use access::Access;
+pub use access::{Access, Asked, Reviewer};
 pub use router::{Admin, router};
-pub use serve::{ServeError, serve_tcp, serve_unix};
+pub use serve::{ServeError, serve_unix};
+pub use tcp::{Tcp, serve_tcp};

@@ -63,18 +63,30 @@ pub struct Admin {
     pub telemetry: Arc<Telemetry>,
 }
 
-/// The interface. `access` says who may.
+/// The interface. `access` says who may, and what there is: in a cluster the API server has the resources.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
-    let api = Router::new()
+    let mut api = of_agents();
+    if !matches!(access, Access::Cluster(_)) {
+        api = api.merge(of_resources());
+    }
+    let guard = (Arc::new(access), Arc::clone(&admin));
+    let api = api.layer(middleware::from_fn_with_state(guard, access::check));
+    Router::new()
+        .merge(api)
+        .merge(metrics::probes())
+        .fallback(|| async {
+            Refused(Problem::new(
+                Code::NotFound,
+                "there is nothing at this address",
+            ))
+        })
+        .with_state(admin)
+}
+
+/// Agents: asking them, and what became of it.
+fn of_agents() -> Router<Arc<Admin>> {
+    let router = Router::new()
         .route("/api/v1/status", get(status::status))
-        .route("/api/v1/apply", post(resources::apply))
-        .route("/api/v1/resources/{kind}", get(resources::list))
-        .route(
-            "/api/v1/resources/{kind}/{namespace}/{name}",
-            get(resources::get).delete(resources::delete),
-        )
-        .route("/api/v1/mounts", get(mounts::list))
-        .route("/api/v1/mounts/{name}", put(mounts::put))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
             post(turns::ask),
@@ -93,28 +105,28 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
             get(why::why),
         )
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        // An upload is bounded as it is written.
-        .merge(
-            Router::new()
-                .route(
-                    "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
-                    post(agents::upload),
-                )
-                .layer(DefaultBodyLimit::disable()),
-        )
-        .layer(middleware::from_fn_with_state(
-            Arc::new(access),
-            access::check,
-        ));
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    // An upload is bounded as it is written.
+    router.merge(
+        Router::new()
+            .route(
+                "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
+                post(agents::upload),
+            )
+            .layer(DefaultBodyLimit::disable()),
+    )
+}
+
+/// Resources and mounts, where this node has them.
+fn of_resources() -> Router<Arc<Admin>> {
     Router::new()
-        .merge(api)
-        .merge(metrics::probes())
-        .fallback(|| async {
-            Refused(Problem::new(
-                Code::NotFound,
-                "there is nothing at this address",
-            ))
-        })
-        .with_state(admin)
+        .route("/api/v1/apply", post(resources::apply))
+        .route("/api/v1/resources/{kind}", get(resources::list))
+        .route(
+            "/api/v1/resources/{kind}/{namespace}/{name}",
+            get(resources::get).delete(resources::delete),
+        )
+        .route("/api/v1/mounts", get(mounts::list))
+        .route("/api/v1/mounts/{name}", put(mounts::put))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
 }

@@ -1,15 +1,22 @@
-//! Serving the interface, on a Unix socket or over TCP.
+//! Serving the interface on a Unix socket.
 
 use std::{
     fs, io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use axum::Router;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixListener,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Why the interface cannot be served.
@@ -31,7 +38,15 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// Tokens would cross the network in plain text.
+    #[error(
+        "cannot serve at {0} without TLS, since other machines reach it: give a certificate with --api-tls-cert and --api-tls-key, or listen at 127.0.0.1"
+    )]
+    Plain(SocketAddr),
 }
+
+/// How long the head of a request may take.
+const HEADERS: Duration = Duration::from_secs(30);
 
 /// Serves on a socket that only this user may open, until `stop`; then lets what is under way end, but for
 /// streams that nothing ends.
@@ -81,8 +96,14 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+/// Answers on one connection until it closes, or until `stop` and the end of what is under way.
+pub(super) async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
@@ -91,22 +112,4 @@ async fn connection(stream: UnixStream, router: Router, stop: CancellationToken)
     }
     serving.as_mut().graceful_shutdown();
     let _ = serving.await;
-}
-
-/// Serves over TCP, until `stop`.
-pub async fn serve_tcp(
-    address: SocketAddr,
-    router: Router,
-    stop: CancellationToken,
-) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), ServeError> {
-    let failed = |source| ServeError::Tcp { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    let serving = async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the interface over TCP has ended");
-        }
-    };
-    Ok((bound, serving))
 }

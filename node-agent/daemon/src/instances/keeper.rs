@@ -6,8 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::Arc,
 };
 
 use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
@@ -19,56 +18,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
+    standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
     status::{Found, status},
     turn_rights::turn_rights,
 };
 use crate::shell::Handle;
-
-/// The first pause before something is tried again, doubled each time up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// How an instance stands, for whoever asks.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// As the source gave it.
-    pub instance: AgentInstance,
-    /// As it was last judged.
-    pub status: AgentInstanceStatus,
-}
-
-/// All standings, by uid. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Standings(Arc<RwLock<HashMap<String, Standing>>>);
-
-impl Standings {
-    /// All of them, in no order.
-    pub fn all(&self) -> Vec<Standing> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().cloned().collect()
-    }
-
-    /// Those of an agent.
-    pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Standing> {
-        let mut found = self.all();
-        found.retain(|it| {
-            it.instance.metadata.namespace.as_deref() == Some(namespace)
-                && it.instance.spec.agent.name == agent
-        });
-        found.sort_by_key(|it| it.instance.spec.replica);
-        found
-    }
-
-    fn put(&self, uid: &str, standing: Standing) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(uid.to_owned(), standing);
-    }
-
-    fn remove(&self, uid: &str) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.remove(uid);
-    }
-}
 
 /// See the module.
 pub struct Keeper {
@@ -167,8 +121,12 @@ impl Work<'_> {
                 }
                 self.forget_unknown(uids);
             }
-            Change::Trust => {
-                for uid in self.kept.keys().cloned().collect::<Vec<_>>() {
+            Change::Trust(namespace) => {
+                let concerned = |kept: &&Kept| {
+                    namespace.is_none() || kept.instance.metadata.namespace == namespace
+                };
+                let kept = self.kept.iter().filter(|(_, kept)| concerned(kept));
+                for uid in kept.map(|(uid, _)| uid.clone()).collect::<Vec<_>>() {
                     self.prepare(&uid);
                 }
             }
@@ -338,6 +296,12 @@ impl Work<'_> {
         let Ok(parsed) = uid.parse::<InstanceUid>() else {
             return;
         };
+        if let Some(kept) = self.kept.get_mut(&uid)
+            && kept.found.draining
+        {
+            kept.instance = instance;
+            return;
+        }
         self.versions += 1;
         let version = self.versions;
         let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
@@ -358,42 +322,19 @@ impl Work<'_> {
         // The kernel says when it is gone, also of one that it never had.
         self.keeper.shell.tell(Event::Remove { instance: parsed });
         self.publish(&uid);
-        let shell = self.keeper.shell.clone();
-        let removed = self.beside_removed(parsed);
-        tokio::spawn(async move {
-            let known = shell
-                .look(move |kernel| kernel.state().instance(parsed).is_some())
-                .await;
-            if known == Some(false) {
-                removed.await;
-            }
-        });
     }
 
-    fn beside_removed(&self, uid: InstanceUid) -> impl Future<Output = ()> + Send + use<> {
-        let source = Arc::clone(&self.keeper.source);
-        let instance = self
-            .kept
-            .get(&uid.to_string())
-            .map(|kept| kept.instance.clone());
-        let instances = self.keeper.instances.clone();
-        let standings = self.keeper.standings.clone();
-        async move {
-            instances.remove(uid);
-            standings.remove(&uid.to_string());
-            if let Some(instance) = instance {
-                release(&*source, &instance).await;
-            }
-        }
-    }
-
+    /// The kernel has let go of an instance.
     fn removed(&mut self, uid: InstanceUid) {
         let text = uid.to_string();
-        let draining = self.kept.get(&text).is_some_and(|kept| kept.found.draining);
-        if draining {
-            let removed = self.beside_removed(uid);
-            self.kept.remove(&text);
-            tokio::spawn(removed);
+        if !self.kept.get(&text).is_some_and(|kept| kept.found.draining) {
+            return;
+        }
+        self.keeper.instances.remove(uid);
+        self.keeper.standings.remove(&text);
+        if let Some(kept) = self.kept.remove(&text) {
+            let source = Arc::clone(&self.keeper.source);
+            tokio::spawn(async move { release(&*source, &kept.instance).await });
         }
     }
 
@@ -432,52 +373,25 @@ impl Work<'_> {
         if judged == kept.status {
             return;
         }
-        kept.status = judged.clone();
-        let (source, instance) = (Arc::clone(&self.keeper.source), kept.instance.clone());
-        let (standings, uid) = (self.keeper.standings.clone(), uid.to_owned());
-        tokio::spawn(async move {
-            write(&*source, &instance, judged, &standings, &uid).await;
-        });
-    }
-}
-
-/// Writes a status until it is written, or another took its place.
-async fn write(
-    source: &dyn InstanceSource,
-    instance: &AgentInstance,
-    judged: AgentInstanceStatus,
-    standings: &Standings,
-    uid: &str,
-) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let newest = {
-            let all = standings.0.read().unwrap_or_else(PoisonError::into_inner);
-            all.get(uid).is_some_and(|it| it.status == judged)
-        };
-        if !newest {
-            return;
-        }
-        match source.patch_status(instance, judged.clone()).await {
-            Ok(()) | Err(SourceError::Gone) => return,
-            Err(SourceError::Refused(why)) => {
-                tracing::error!(instance = uid, %why, "the status cannot be written");
-                return;
-            }
-            Err(SourceError::Unavailable(why)) => {
-                tracing::warn!(instance = uid, %why, "the status is written later");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
+        kept.status = judged;
+        self.keeper.standings.write_up(uid, &self.keeper.source);
     }
 }
 
 async fn release(source: &dyn InstanceSource, instance: &AgentInstance) {
     let mut pause = FIRST_PAUSE;
-    while let Err(SourceError::Unavailable(why)) = source.released(instance).await {
-        tracing::warn!(%why, "an instance is released later");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+    loop {
+        match source.released(instance).await {
+            Ok(()) | Err(SourceError::Gone) => return,
+            Err(SourceError::Refused(why)) => {
+                tracing::error!(instance = instance.metadata.name, %why, "an instance cannot be released");
+                return;
+            }
+            Err(SourceError::Unavailable(why)) => {
+                tracing::warn!(instance = instance.metadata.name, %why, "an instance is released later");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
     }
 }

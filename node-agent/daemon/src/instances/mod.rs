@@ -5,17 +5,27 @@
 //! gives (trust, bundle), tells the kernel, and writes the status up. What may not enter: turns, workers,
 //! syscalls.
 
+#[cfg(feature = "kubernetes")]
+pub(crate) mod cluster;
 pub mod folder;
 mod instance;
 mod keeper;
 mod prepare;
 mod source;
+mod standings;
 mod status;
 mod turn_rights;
 
 pub use folder::Folder;
 pub use instance::{Instance, Instances, Prepared};
-pub use keeper::{Keeper, Standing, Standings};
+pub use keeper::Keeper;
 pub use prepare::{PrepareError, Preparer};
 pub use source::{Change, InstanceSource, SourceError};
+pub use standings::{Standing, Standings};
 pub(crate) use status::layer_of;
+
+/// The runtimes that this release's worker has.
+pub(crate) const RUNTIMES: [aion_api::program::Runtime; 2] = [
+    aion_api::program::Runtime::Declarative,
+    aion_api::program::Runtime::Wasm,
+];

@@ -14,8 +14,8 @@ pub enum Change {
     /// All instances there are have been told; what was not told is to be gone. Comes once at the
     /// beginning and again after each interruption.
     Synced(Vec<String>),
-    /// Whom to trust changed: everything is to be verified again.
-    Trust,
+    /// Whom to trust changed, in this namespace or in all: what is there is to be verified again.
+    Trust(Option<String>),
     /// The source cannot be reached for now; what runs goes on running.
     Unavailable(String),
 }

@@ -9,9 +9,7 @@ use std::{
 };
 
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change as Made, Rejected};
-use aion_api::{
-    AgentInstance, AgentInstanceStatus, NodeCapacity, crd, program::Runtime, sandbox::Layer,
-};
+use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity, crd, sandbox::Layer};
 use aion_policy::Trust;
 use aion_resolve::{Manifest, NodeState, NodeView, Object, Problem, identity, parse_manifests};
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -24,7 +22,7 @@ use super::{
     watch::Watch,
     world::{Moves, World},
 };
-use crate::instances::{Change, InstanceSource, SourceError};
+use crate::instances::{Change, InstanceSource, RUNTIMES, SourceError};
 
 /// How long after a failed watch the folder is looked at again.
 const REWATCH: Duration = Duration::from_secs(5);
@@ -233,7 +231,7 @@ impl State {
             state: NodeState::Ready,
             capacity: self.node.capacity,
             layers: self.node.layers.clone(),
-            runtimes: vec![Runtime::Declarative, Runtime::Wasm],
+            runtimes: RUNTIMES.to_vec(),
             volumes: self.node.volumes.clone(),
             ..NodeView::default()
         }
@@ -273,7 +271,7 @@ impl State {
             return;
         };
         if moves.trust {
-            let _ = out.send(Change::Trust);
+            let _ = out.send(Change::Trust(None));
         }
         for instance in moves.applied {
             let _ = out.send(Change::Applied(Box::new(instance)));

@@ -1,0 +1,98 @@
+//! Serving the interface over TCP: with TLS, or in plain text to this machine only.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{ServeError, serve::connection};
+
+/// Connections that are open at once; more wait.
+const CONNECTIONS: usize = 1024;
+/// How long a handshake may take.
+#[cfg(feature = "kubernetes")]
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The pause after a connection that could not be accepted.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What is spoken on the connection.
+#[derive(Clone)]
+pub enum Tcp {
+    /// HTTP, on loopback.
+    Plain,
+    /// HTTPS.
+    #[cfg(feature = "kubernetes")]
+    Tls(tokio_rustls::TlsAcceptor),
+}
+
+/// Serves at `address`, until `stop`; then lets what is under way end. Gives the address, which has a port
+/// now.
+///
+/// # Errors
+/// [`ServeError::Tcp`], also for plain text at an address that other machines reach.
+pub async fn serve_tcp(
+    address: SocketAddr,
+    tcp: Tcp,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(SocketAddr, impl Future<Output = ()> + use<>), ServeError> {
+    let failed = |source| ServeError::Tcp { address, source };
+    if matches!(tcp, Tcp::Plain) && !address.ip().is_loopback() {
+        return Err(ServeError::Plain(address));
+    }
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((bound, accept(listener, tcp, router, stop)))
+}
+
+async fn accept(listener: TcpListener, tcp: Tcp, router: Router, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let next = async {
+            // The semaphore is never closed.
+            let permit = Arc::clone(&room).acquire_owned().await.ok();
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (tcp, router, stop) = (tcp.clone(), router.clone(), stop.clone());
+                connections.spawn(async move {
+                    let _permit = permit;
+                    tcp.serve(stream, router, stop).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection over TCP was not accepted");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+impl Tcp {
+    async fn serve(self, stream: TcpStream, router: Router, stop: CancellationToken) {
+        let _ = stream.set_nodelay(true);
+        match self {
+            Self::Plain => connection(stream, router, stop).await,
+            #[cfg(feature = "kubernetes")]
+            Self::Tls(acceptor) => {
+                match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(stream, router, stop).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                    Err(_) => tracing::debug!("a handshake took too long"),
+                }
+            }
+        }
+    }
+}

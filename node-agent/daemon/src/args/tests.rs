@@ -1,0 +1,105 @@
+//! What flags and files come to.
+#![allow(clippy::unwrap_used, clippy::panic)]
+use std::{fs, path::Path};
+
+use aion_bundle::Place;
+
+use super::*;
+
+fn resolve(arguments: &[&str]) -> Result<Task, ArgsError> {
+    let arguments = std::iter::once("aion-node").chain(arguments.iter().copied());
+    Cli::try_parse_from(arguments).unwrap().resolve()
+}
+
+fn config(home: &Path, arguments: &[&str]) -> Config {
+    let mut all = vec!["--home", home.to_str().unwrap()];
+    all.extend(arguments);
+    match resolve(&all).unwrap() {
+        Task::Run { config, .. } => *config,
+        Task::Dump { .. } => panic!("not a dump"),
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("config")).unwrap();
+    fs::write(
+        home.path().join("config/node.yaml"),
+        "nodeName: from-file\nworkers: 3\noffline: true\nsources: [{layout: /srv/b}]\n",
+    )
+    .unwrap();
+    let config = config(home.path(), &["--node-name", "from-flag"]);
+    assert_eq!(config.node, "from-flag");
+    assert_eq!(config.limits.worker_slots, 3);
+    assert!(config.offline);
+    assert_eq!(config.sources.sources.len(), 1);
+}
+
+#[test]
+fn a_misspelt_setting_is_refused_by_file_and_name() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("config")).unwrap();
+    fs::write(home.path().join("config/node.yaml"), "worker: 3\n").unwrap();
+    let error = resolve(&["--home", home.path().to_str().unwrap()]).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("node.yaml") && text.contains("worker"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    assert!(matches!(
+        resolve(&["--home", home, "--workers", "0"]),
+        Err(ArgsError::Bound {
+            name: "workers",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn without_sources_the_nodes_own_layout_serves() {
+    let home = tempfile::tempdir().unwrap();
+    let config = config(home.path(), &[]);
+    assert_eq!(
+        config.sources.sources[0].place,
+        Place::Layout(home.path().join("bundles"))
+    );
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn an_interface_that_others_reach_says_where() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let cluster = ["--home", home, "--kubernetes", "--listen", "0.0.0.0:7443"];
+    assert!(matches!(resolve(&cluster), Err(ArgsError::NoUrl(_))));
+    let named = [&cluster[..], &["--api-url", "https://10.0.0.7:7443"]].concat();
+    assert!(resolve(&named).is_ok());
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused() {
+    let arguments = [
+        "aion-node",
+        "--listen",
+        "127.0.0.1:1",
+        "--api-tls-cert",
+        "c",
+    ];
+    assert!(Cli::try_parse_from(arguments).is_err());
+}
+
+#[test]
+fn standing_alone_there_is_no_certificate() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let tls = ["--api-tls-cert", "c", "--api-tls-key", "k"];
+    let arguments = [&["--home", home, "--listen", "127.0.0.1:1"], &tls[..]].concat();
+    assert!(matches!(resolve(&arguments), Err(ArgsError::AloneWithTls)));
+}

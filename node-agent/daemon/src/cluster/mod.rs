@@ -1,0 +1,137 @@
+//! What a node does as a member of a cluster, beside running its instances: it says what it is and that it
+//! lives, erases pools that are deleted, and asks the API server who may ask its agents.
+//!
+//! What may not enter: instances (`crate::instances::cluster`), decisions of the operator.
+
+mod erasure;
+mod heartbeat;
+mod registration;
+mod reviewer;
+mod tls;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use aion_api::{NodeApi, NodeCapacity};
+use aion_launcher::Layer;
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    drivers::{memory::MemoryDriver, secrets::ClusterSecrets},
+    instances::cluster::ClusterSource,
+    shell::Handle,
+};
+
+use erasure::Eraser;
+use registration::Registration;
+pub(crate) use reviewer::ClusterReviewer;
+pub use tls::TlsError;
+pub(crate) use tls::{acceptor, ca_bundle};
+
+/// How long a start waits for the addresses of its Node.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// Why a node cannot be a member.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// There is no way to the API server.
+    #[error(
+        "cannot tell where the Kubernetes API is: {0}; set KUBECONFIG, or run in a pod with a service account"
+    )]
+    Config(Box<kube::Error>),
+}
+
+/// This node as a member of a cluster.
+#[derive(Clone)]
+pub(crate) struct Member {
+    client: Client,
+    node: String,
+}
+
+/// What a member says of itself, and what it works with.
+pub(crate) struct Duties {
+    pub(crate) capacity: NodeCapacity,
+    pub(crate) volumes: Vec<String>,
+    pub(crate) api: Option<NodeApi>,
+    pub(crate) features: watch::Receiver<Option<Vec<Layer>>>,
+    pub(crate) shell: Handle,
+    pub(crate) memory: Arc<dyn MemoryDriver>,
+}
+
+impl Member {
+    /// Finds the API server as kubectl does: `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
+    /// It need not answer yet.
+    pub(crate) async fn join(node: String) -> Result<Self, JoinError> {
+        let client = Client::try_default().await;
+        let client = client.map_err(|error| JoinError::Config(Box::new(error)))?;
+        Ok(Self { client, node })
+    }
+
+    pub(crate) fn source(&self) -> ClusterSource {
+        ClusterSource::new(self.client.clone(), self.node.clone())
+    }
+
+    pub(crate) fn secrets(&self) -> ClusterSecrets {
+        ClusterSecrets::new(self.client.clone())
+    }
+
+    pub(crate) fn reviewer(&self) -> ClusterReviewer {
+        ClusterReviewer::new(self.client.clone())
+    }
+
+    /// The addresses of the Node object; none where there is no such object, or nobody answers in time.
+    pub(crate) async fn addresses(&self) -> Vec<IpAddr> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let looked = tokio::time::timeout(LOOK_UP, nodes.get_opt(&self.node)).await;
+        let node = match looked {
+            Ok(Ok(node)) => node,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the addresses of this Node are not known");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the addresses of this Node are not known: no answer in time");
+                None
+            }
+        };
+        let addresses = node.and_then(|it| it.status?.addresses).unwrap_or_default();
+        let parsed = addresses.iter().filter_map(|it| it.address.parse().ok());
+        parsed.collect()
+    }
+
+    /// Does what a member does, until `stop`.
+    pub(crate) fn serve(self, duties: Duties, stop: &CancellationToken) -> TaskTracker {
+        let tasks = TaskTracker::new();
+        let until = |work: futures::future::BoxFuture<'static, ()>| {
+            tasks.spawn(stop.clone().run_until_cancelled_owned(work));
+        };
+        let Duties {
+            capacity,
+            volumes,
+            api,
+            features,
+            shell,
+            memory,
+        } = duties;
+        let registration = Registration {
+            client: self.client.clone(),
+            node: self.node.clone(),
+            capacity,
+            volumes,
+            api,
+            features,
+        };
+        let eraser = Eraser {
+            client: self.client.clone(),
+            node: self.node.clone(),
+            memory,
+        };
+        until(Box::pin(registration.keep()));
+        until(Box::pin(eraser.work()));
+        until(Box::pin(heartbeat::beat(self.client, self.node, shell)));
+        tasks.close();
+        tasks
+    }
+}

@@ -1,0 +1,217 @@
+//! How every instance stands, and the writing of it upwards: one writer an instance, so that an older word
+//! never arrives after a newer one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aion_api::{AgentInstance, AgentInstanceStatus};
+
+use super::{InstanceSource, SourceError};
+
+/// The first pause before something is tried again, doubled each time up to [`LONGEST_PAUSE`].
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How an instance stands, for whoever asks.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// As the source gave it.
+    pub instance: AgentInstance,
+    /// As it was last judged.
+    pub status: AgentInstanceStatus,
+}
+
+/// All standings, by uid. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Standings(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    all: HashMap<String, Standing>,
+    /// Those whose status is being written.
+    written: HashSet<String>,
+}
+
+impl Standings {
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Standing> {
+        self.lock().all.values().cloned().collect()
+    }
+
+    /// Those of an agent, by replica.
+    pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Standing> {
+        let belongs = |it: &&Standing| {
+            it.instance.metadata.namespace.as_deref() == Some(namespace)
+                && it.instance.spec.agent.name == agent
+        };
+        let mut found: Vec<_> = self.lock().all.values().filter(belongs).cloned().collect();
+        found.sort_by_key(|it| it.instance.spec.replica);
+        found
+    }
+
+    pub(super) fn put(&self, uid: &str, standing: Standing) {
+        self.lock().all.insert(uid.to_owned(), standing);
+    }
+
+    pub(super) fn remove(&self, uid: &str) {
+        self.lock().all.remove(uid);
+    }
+
+    /// Has the newest status of `uid` written, and every newer one after it.
+    pub(super) fn write_up(&self, uid: &str, source: &Arc<dyn InstanceSource>) {
+        if self.lock().written.insert(uid.to_owned()) {
+            let (standings, source, uid) = (self.clone(), Arc::clone(source), uid.to_owned());
+            tokio::spawn(async move { standings.write(&*source, &uid).await });
+        }
+    }
+
+    async fn write(&self, source: &dyn InstanceSource, uid: &str) {
+        let mut pause = FIRST_PAUSE;
+        let mut done = None;
+        while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
+            match source.patch_status(&instance, status.clone()).await {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(SourceError::Gone) => {}
+                Err(SourceError::Refused(why)) => {
+                    tracing::error!(instance = uid, %why, "the status cannot be written");
+                }
+                Err(SourceError::Unavailable(why)) => {
+                    tracing::warn!(instance = uid, %why, "the status is written later");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+            }
+            done = Some(status);
+        }
+    }
+
+    /// What is still to be written after `done`. `None` ends the writer, in the same breath in which it was
+    /// seen that nothing is left.
+    fn unwritten(&self, uid: &str, done: Option<&AgentInstanceStatus>) -> Option<Standing> {
+        let mut table = self.lock();
+        let newest = table.all.get(uid).filter(|it| Some(&it.status) != done);
+        let newest = newest.cloned();
+        if newest.is_none() {
+            table.written.remove(uid);
+        }
+        newest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use aion_api::InstancePhase;
+    use aion_policy::Trust;
+    use futures::{future::BoxFuture, stream::BoxStream};
+    use tokio::sync::{Semaphore, mpsc};
+
+    use super::super::Change;
+    use super::*;
+
+    /// Takes a status whenever the test lets it, and is unavailable when the test says so.
+    struct Slow {
+        let_through: Semaphore,
+        down: AtomicBool,
+        told: mpsc::UnboundedSender<InstancePhase>,
+    }
+
+    impl InstanceSource for Slow {
+        fn watch(&self) -> BoxStream<'static, Change> {
+            Box::pin(futures::stream::pending())
+        }
+
+        fn patch_status<'a>(
+            &'a self,
+            _: &'a AgentInstance,
+            status: AgentInstanceStatus,
+        ) -> BoxFuture<'a, Result<(), SourceError>> {
+            Box::pin(async move {
+                self.let_through.acquire().await.unwrap().forget();
+                if self.down.load(Ordering::SeqCst) {
+                    return Err(SourceError::Unavailable("down".into()));
+                }
+                self.told.send(status.phase).unwrap();
+                Ok(())
+            })
+        }
+
+        fn released<'a>(&'a self, _: &'a AgentInstance) -> BoxFuture<'a, Result<(), SourceError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn trust(&self, _: &str) -> Trust {
+            Trust::default()
+        }
+    }
+
+    fn standing(phase: InstancePhase) -> Standing {
+        Standing {
+            instance: AgentInstance::default(),
+            status: AgentInstanceStatus {
+                phase,
+                ..AgentInstanceStatus::default()
+            },
+        }
+    }
+
+    fn slow() -> (Arc<Slow>, mpsc::UnboundedReceiver<InstancePhase>) {
+        let (told, heard) = mpsc::unbounded_channel();
+        let source = Slow {
+            let_through: Semaphore::new(0),
+            down: AtomicBool::new(false),
+            told,
+        };
+        (Arc::new(source), heard)
+    }
+
+    #[tokio::test]
+    async fn a_newer_status_is_written_after_the_older_and_those_between_are_not_written() {
+        let (source, mut heard) = slow();
+        let dynamic: Arc<dyn InstanceSource> = source.clone();
+        let standings = Standings::default();
+        standings.put("a", standing(InstancePhase::Preparing));
+        standings.write_up("a", &dynamic);
+        source.let_through.add_permits(1);
+        assert_eq!(heard.recv().await, Some(InstancePhase::Preparing));
+        for phase in [
+            InstancePhase::Pending,
+            InstancePhase::Failed,
+            InstancePhase::Ready,
+        ] {
+            standings.put("a", standing(phase));
+            standings.write_up("a", &dynamic);
+        }
+        source.let_through.add_permits(8);
+        assert_eq!(heard.recv().await, Some(InstancePhase::Ready));
+        assert!(heard.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_cannot_be_written_is_written_when_the_source_is_back() {
+        let (source, mut heard) = slow();
+        let dynamic: Arc<dyn InstanceSource> = source.clone();
+        source.down.store(true, Ordering::SeqCst);
+        source.let_through.add_permits(1);
+        let standings = Standings::default();
+        standings.put("a", standing(InstancePhase::Ready));
+        standings.write_up("a", &dynamic);
+        while source.let_through.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(heard.try_recv().is_err());
+        source.let_through.add_permits(1);
+        source.down.store(false, Ordering::SeqCst);
+        assert_eq!(heard.recv().await, Some(InstancePhase::Ready));
+    }
+}

@@ -1,0 +1,184 @@
+//! Where a node is, standing alone or in a cluster, and everything that differs: where instances and
+//! secrets come from, what may be dialled, who may use the interface over TCP.
+
+use std::{path::Path, sync::Arc};
+
+use aion_launcher::Layer;
+use futures::{FutureExt, future::BoxFuture};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::NodeError;
+use crate::{
+    admin::{Access, Admin, Tcp, router, serve_tcp},
+    config::{Config, Mode},
+    drivers::{
+        outbound::{Place, Rule},
+        secrets::{SecretFolder, Secrets},
+    },
+    instances::{Folder, InstanceSource, folder::NodeFacts, layer_of},
+    mounts::Mounts,
+    secret,
+};
+
+#[cfg(feature = "kubernetes")]
+use crate::cluster::{Duties, Member};
+
+/// See the module.
+pub(super) enum Setting {
+    /// The folder of manifests.
+    Alone(Folder),
+    /// The Kubernetes API.
+    #[cfg(feature = "kubernetes")]
+    Member(Member),
+}
+
+impl Setting {
+    /// As the configuration says.
+    pub(super) async fn find(config: &Config, mounts: &Mounts) -> Result<Self, NodeError> {
+        match config.mode {
+            Mode::Standalone => {
+                let manifests = config.home.join("manifests");
+                Ok(Self::Alone(Folder::open(manifests, facts(config, mounts))?))
+            }
+            #[cfg(feature = "kubernetes")]
+            Mode::Kubernetes => Ok(Self::Member(Member::join(config.node.clone()).await?)),
+            #[cfg(not(feature = "kubernetes"))]
+            Mode::Kubernetes => Err(NodeError::NoKubernetes),
+        }
+    }
+
+    pub(super) fn source(&self) -> Arc<dyn InstanceSource> {
+        match self {
+            Self::Alone(folder) => Arc::new(folder.clone()),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => Arc::new(member.source()),
+        }
+    }
+
+    pub(super) fn secrets(&self, home: &Path) -> Arc<dyn Secrets> {
+        match self {
+            Self::Alone(_) => Arc::new(SecretFolder::new(home.join("config/secrets"))),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => Arc::new(member.secrets()),
+        }
+    }
+
+    /// What may be dialled on an agent's behalf.
+    pub(super) async fn rule(&self, config: &Config) -> Rule {
+        let (place, node_addresses) = match self {
+            Self::Alone(_) => (Place::Standalone, Vec::new()),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => (Place::Cluster, member.addresses().await),
+        };
+        Rule {
+            offline: config.offline,
+            place,
+            node_addresses,
+        }
+    }
+
+    /// The manifests, where this node has them.
+    pub(super) fn folder(&self) -> Option<Folder> {
+        match self {
+            Self::Alone(folder) => Some(folder.clone()),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(_) => None,
+        }
+    }
+
+    /// Serves the interface over TCP, if it is to be, and does what this setting asks of a node beside that.
+    /// What is given ends after `stop`.
+    pub(super) async fn serve(
+        self,
+        config: &Config,
+        admin: &Arc<Admin>,
+        stop: &CancellationToken,
+    ) -> Result<BoxFuture<'static, ()>, NodeError> {
+        match self {
+            Self::Alone(folder) => {
+                let layers = layers_to_folder(admin.features.clone(), folder);
+                tokio::spawn(stop.clone().run_until_cancelled_owned(layers));
+                let Some(tcp) = &config.tcp else {
+                    return Ok(futures::future::ready(()).boxed());
+                };
+                let token = secret::token(&config.home.join("config/admin.token"))?;
+                let router = router(Arc::clone(admin), Access::Token(token));
+                let served = serve_tcp(tcp.address, Tcp::Plain, router, stop.clone()).await?;
+                tracing::info!(address = %served.0, "serving over TCP, with the token of config/admin.token");
+                Ok(served.1.boxed())
+            }
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => member_serves(member, config, admin, stop).await,
+        }
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+async fn member_serves(
+    member: Member,
+    config: &Config,
+    admin: &Arc<Admin>,
+    stop: &CancellationToken,
+) -> Result<BoxFuture<'static, ()>, NodeError> {
+    let mut api = None;
+    let mut serving = futures::future::ready(()).boxed();
+    if let Some(tcp) = &config.tcp {
+        let (wire, scheme, ca_bundle) = match &tcp.tls {
+            Some(files) => {
+                let acceptor = crate::cluster::acceptor(files)?;
+                let ca_bundle = crate::cluster::ca_bundle(files)?;
+                (Tcp::Tls(acceptor), "https", Some(ca_bundle))
+            }
+            None => (Tcp::Plain, "http", None),
+        };
+        let access = Access::Cluster(Arc::new(member.reviewer()));
+        let router = router(Arc::clone(admin), access);
+        let served = serve_tcp(tcp.address, wire, router, stop.clone()).await?;
+        let own = format!("{scheme}://{}", served.0);
+        let url = tcp.url.clone().unwrap_or(own);
+        tracing::info!(address = %served.0, url, "serving the cluster over TCP");
+        api = Some(aion_api::NodeApi { url, ca_bundle });
+        serving = served.1.boxed();
+    }
+    let duties = Duties {
+        capacity: config.capacity,
+        volumes: admin.mounts.all().into_keys().collect(),
+        api,
+        features: admin.features.clone(),
+        shell: admin.shell.clone(),
+        memory: Arc::clone(&admin.memory),
+    };
+    let tasks = member.serve(duties, stop);
+    Ok(async move {
+        tokio::join!(serving, tasks.wait());
+    }
+    .boxed())
+}
+
+/// Placement counts on what the launcher can enforce.
+async fn layers_to_folder(mut features: watch::Receiver<Option<Vec<Layer>>>, folder: Folder) {
+    loop {
+        let layers = features.borrow_and_update().clone();
+        // While it does not answer, what it could do before is what is expected again.
+        if let Some(layers) = layers {
+            let enforced = layers.iter().filter(|it| it.is_enforced());
+            let layers = enforced
+                .filter_map(|it| layer_of(it.name.as_str()))
+                .collect();
+            folder.node_changed(|node| node.layers = layers);
+        }
+        if features.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn facts(config: &Config, mounts: &Mounts) -> NodeFacts {
+    NodeFacts {
+        name: config.node.clone(),
+        capacity: config.capacity,
+        layers: Vec::new(),
+        volumes: mounts.all().into_keys().collect(),
+    }
+}

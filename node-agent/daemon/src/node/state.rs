@@ -1,0 +1,65 @@
+//! The folders of the state, and the memory in them.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::NodeError;
+use crate::{
+    config::Config,
+    drivers::{
+        memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+        outbound::Outbound,
+        secrets::Secrets,
+    },
+};
+
+/// The store of what agents remember.
+pub(super) fn memory(
+    config: &Config,
+    outbound: &Arc<Outbound>,
+    secrets: &Arc<dyn Secrets>,
+) -> Result<Arc<dyn MemoryDriver>, NodeError> {
+    let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
+    let memory = EmbeddedMemory::open(
+        config.home.join("state/memory"),
+        config.memory.clone(),
+        Arc::new(embedder),
+    );
+    Ok(Arc::new(memory.map_err(|problem| {
+        NodeError::Memory(problem.to_string())
+    })?))
+}
+
+/// Makes the folders of the state, for this user only.
+pub(super) fn folders(home: &Path) -> Result<(), NodeError> {
+    for folder in ["", "config", "run", "run/s", "run/l", "state", "logs"] {
+        let path = home.join(folder);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(io_error("create", &path))?;
+    }
+    for folder in ["", "run", "run/s", "run/l", "state", "config"] {
+        let path = home.join(folder);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
+            .map_err(io_error("keep others out of", &path))?;
+    }
+    Ok(())
+}
+
+pub(super) fn io_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> NodeError {
+    let path = path.into();
+    move |source| NodeError::Io {
+        action,
+        path,
+        source,
+    }
+}

@@ -1,0 +1,201 @@
+//! A node agent as it runs in a cluster: the real daemon and launcher as processes, with a token bound to
+//! their node and nothing more.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use aion_testkit::{ControlPlane, Process, free_port, until};
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::cluster::BOUND;
+
+const SYSTEM: &str = "aion-system";
+
+/// A running node agent; gone when dropped.
+pub struct NodeAgent {
+    /// Its daemon.
+    pub daemon: Process,
+    /// Its name.
+    pub name: String,
+    /// Where its interface is.
+    pub port: u16,
+    /// With its own token.
+    pub kubeconfig: PathBuf,
+    launcher: Process,
+    launcher_command: Command,
+    command: Command,
+    home: TempDir,
+}
+
+impl NodeAgent {
+    /// Starts launcher and daemon on `name`, with the folder `docs` as the volume of that name; `tls` has
+    /// the interface served with the API server's own certificate. Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not built, or does not become ready.
+    pub fn start(
+        cluster: &ControlPlane,
+        name: &str,
+        docs: &Path,
+        tls: bool,
+    ) -> anyhow::Result<Self> {
+        let token = cluster.token_bound_to_node(name, SYSTEM, "aion-node")?;
+        let kubeconfig = cluster.kubeconfig_for_token(&format!("agent-{name}"), &token)?;
+        let home = tempfile::Builder::new().prefix("aion-").tempdir()?;
+        let root = home.path();
+        fs::create_dir_all(root.join("config"))?;
+        fs::create_dir_all(root.join("run"))?;
+        let mounts = json!({"docs": {"path": docs, "writable": false}});
+        fs::write(root.join("config/mounts.json"), mounts.to_string())?;
+
+        let mut launcher_command = Command::new(crate::program("aion-launcher")?);
+        launcher_command.arg("serve");
+        let (socket, state) = (root.join("run/launcher.sock"), root.join("run/launcher"));
+        launcher_command.arg("--socket").arg(socket);
+        launcher_command.arg("--state").arg(state);
+        let launcher = Process::spawn(&launcher_command, &root.join("launcher.log"))?;
+
+        let port = free_port()?;
+        let mut command = Command::new(crate::program("aion-node")?);
+        command.env("KUBECONFIG", &kubeconfig).arg("--kubernetes");
+        command.args(["--node-name", name]);
+        command.arg("--home").arg(root);
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        if tls {
+            let certificate = cluster.certificate();
+            command.arg("--api-tls-cert").arg(&certificate);
+            command
+                .arg("--api-tls-key")
+                .arg(certificate.with_extension("key"));
+        }
+        let daemon = Process::spawn(&command, &root.join("daemon.log"))?;
+        let mut agent = Self {
+            daemon,
+            name: name.to_owned(),
+            port,
+            kubeconfig,
+            launcher,
+            launcher_command,
+            command,
+            home,
+        };
+        agent.until_ready()?;
+        Ok(agent)
+    }
+
+    /// Starts the daemon again, after it was ended.
+    ///
+    /// # Errors
+    /// As [`NodeAgent::start`].
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.daemon = Process::spawn(&self.command, &self.home.path().join("daemon.log"))?;
+        self.until_ready()
+    }
+
+    fn until_ready(&mut self) -> anyhow::Result<()> {
+        until("the node agent to be ready", BOUND, || {
+            if let Some(code) = self.daemon.exit_code() {
+                return Err(format!("it ended with {code}\n{}", self.daemon.tail()));
+            }
+            match self.request_here("GET /readyz", None) {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!(
+                    "{other:?}\n{}\n{}",
+                    self.daemon.tail(),
+                    self.launcher.tail()
+                )),
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Ends the launcher by `kill -9`.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop_launcher(&mut self) -> anyhow::Result<()> {
+        self.launcher.signal(Signal::SIGKILL);
+        self.launcher.wait(BOUND)?;
+        Ok(())
+    }
+
+    /// Starts the launcher again.
+    ///
+    /// # Errors
+    /// When the daemon does not find it.
+    pub fn start_launcher(&mut self) -> anyhow::Result<()> {
+        let log = self.home.path().join("launcher.log");
+        self.launcher = Process::spawn(&self.launcher_command, &log)?;
+        self.until_ready()
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Asks its interface in plain text, as whoever has `token`: status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn request(
+        &self,
+        line: &str,
+        token: Option<&str>,
+        body: Option<&str>,
+    ) -> anyhow::Result<(u16, String)> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(BOUND))?;
+        let authorization = token.map_or(String::new(), |token| {
+            format!("authorization: Bearer {token}\r\n")
+        });
+        exchange(stream, &format!("{line} HTTP/1.1"), &authorization, body)
+    }
+
+    /// Asks its interface on the Unix socket, as its own user.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn request_here(&self, line: &str, body: Option<&str>) -> anyhow::Result<(u16, String)> {
+        let stream = UnixStream::connect(self.home.path().join("run/admin.sock"))?;
+        exchange(stream, &format!("{line} HTTP/1.1"), "", body)
+    }
+
+    /// What the node's processes wrote last, for a failing test's message.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        format!("{}\n{}", self.daemon.tail(), self.launcher.tail())
+    }
+}
+
+fn exchange(
+    mut stream: impl Read + Write,
+    line: &str,
+    headers: &str,
+    body: Option<&str>,
+) -> anyhow::Result<(u16, String)> {
+    let body = body.unwrap_or_default();
+    write!(
+        stream,
+        "{line}\r\nhost: localhost\r\nconnection: close\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|it| it.parse().ok());
+    let status = status.with_context(|| format!("no status in {answer:?}"))?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    Ok((status, body.unwrap_or_default()))
+}
