@@ -238,7 +238,7 @@ fn node_a_cannot_write_node_bs_status() {
         drained(
             &cast.node_a,
             "on-node-a",
-            r#"{"spec":{"policyRevision":null,"lane":"batch"}}"#,
+            &format!(r#"{{"spec":{{"policyRevision":"{}"}}}}"#, "2".repeat(64)),
         ),
         "instances of node node-a",
     );
