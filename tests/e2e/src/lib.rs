@@ -4,6 +4,9 @@
 pub mod cluster;
 pub mod node_double;
 pub mod operator;
+pub mod outcome;
+pub mod standalone;
+pub mod story;
 
 use std::{env, path::PathBuf};
 

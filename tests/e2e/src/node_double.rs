@@ -23,6 +23,18 @@ impl<'a> NodeDouble<'a> {
     /// # Errors
     /// What kubectl says.
     pub fn register(cluster: &'a ControlPlane, name: &str) -> anyhow::Result<Self> {
+        Self::register_with(cluster, name, Value::Null)
+    }
+
+    /// As [`NodeDouble::register`], with the fields of `status` in place of what it would say.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn register_with(
+        cluster: &'a ControlPlane,
+        name: &str,
+        status: Value,
+    ) -> anyhow::Result<Self> {
         let token = cluster.token_bound_to_node(name, SYSTEM, "aion-node")?;
         let kubeconfig = cluster.kubeconfig_for_token(&format!("node-{name}"), &token)?;
         let node = Self {
@@ -31,15 +43,20 @@ impl<'a> NodeDouble<'a> {
             name: name.to_owned(),
         };
         node.apply(&json!({"apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name}, "spec": {}}), &[])?;
-        let layers = aion_api::sandbox::Layer::ALL;
+        let mut says = json!({
+            "capacity": {"instances": 1000, "memoryMiB": 8192, "cpuMillis": 8000},
+            "layers": aion_api::sandbox::Layer::ALL,
+            "runtimes": ["declarative", "wasm"],
+            "volumes": ["docs"],
+            "labels": {"test/node": name},
+        });
+        for (field, value) in status.as_object().into_iter().flatten() {
+            says[field] = value.clone();
+        }
         node.apply(
             &json!({
                 "apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name},
-                "status": {
-                    "capacity": {"instances": 1000, "memoryMiB": 8192, "cpuMillis": 8000},
-                    "layers": layers, "runtimes": ["declarative", "wasm"], "volumes": ["docs"],
-                    "labels": {"test/node": name},
-                },
+                "status": says,
             }),
             &["--subresource=status"],
         )?;
@@ -131,11 +148,19 @@ impl<'a> NodeDouble<'a> {
                 json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": now})
             })
             .collect();
+        self.says(instance, &json!({"phase": phase, "conditions": conditions}))
+    }
+
+    /// Says `status` of `instance`.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn says(&self, instance: &Value, status: &Value) -> Result<(), StartError> {
         self.apply(
             &json!({
                 "apiVersion": "aion.dev/v1alpha1", "kind": "AgentInstance",
                 "metadata": {"name": instance["metadata"]["name"], "namespace": instance["metadata"]["namespace"]},
-                "status": {"phase": phase, "conditions": conditions},
+                "status": status,
             }),
             &["--subresource=status"],
         )

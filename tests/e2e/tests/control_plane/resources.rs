@@ -1,5 +1,4 @@
 //! The definitions before a real API server: accepted without a warning, and read well.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use aion_e2e::cluster::cluster;
 use aion_testkit::ControlPlane;
