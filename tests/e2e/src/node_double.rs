@@ -88,16 +88,42 @@ impl<'a> NodeDouble<'a> {
     /// What kubectl says.
     pub fn instances(&self, namespace: &str) -> Result<Vec<Value>, StartError> {
         let field = format!("spec.nodeName={}", self.name);
-        let list = self.run(&[
+        self.list(&[
             "-n",
             namespace,
             "get",
             "agentinstances",
             "--field-selector",
             &field,
-            "-o",
-            "json",
-        ])?;
+        ])
+    }
+
+    /// All instances that are on this node.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn all_instances(&self) -> Result<Vec<Value>, StartError> {
+        let field = format!("spec.nodeName={}", self.name);
+        self.list(&["get", "agentinstances", "-A", "--field-selector", &field])
+    }
+
+    /// The pools that are being deleted, are held by this node, and that it did not erase yet.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn leaving_pools(&self) -> Result<Vec<Value>, StartError> {
+        let mut pools = self.list(&["get", "memorypools", "-A"])?;
+        pools.retain(|pool| {
+            let erased = pool["status"]["erasures"].as_array();
+            !pool["metadata"]["deletionTimestamp"].is_null()
+                && pool["status"]["nodeName"] == self.name.as_str()
+                && !erased.is_some_and(|all| all.iter().any(|e| e["node"] == self.name.as_str()))
+        });
+        Ok(pools)
+    }
+
+    fn list(&self, args: &[&str]) -> Result<Vec<Value>, StartError> {
+        let list = self.run(&[args, &["-o", "json"]].concat())?;
         let list: Value = serde_json::from_str(&list).unwrap_or_default();
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }

@@ -16,7 +16,8 @@ pub struct Standalone {
     _daemon: Process,
     _launcher: Process,
     aionctl: PathBuf,
-    home: TempDir,
+    home: PathBuf,
+    folder: TempDir,
 }
 
 impl Standalone {
@@ -26,30 +27,28 @@ impl Standalone {
     /// When a program is not built, or does not become ready.
     pub fn start(name: &str) -> anyhow::Result<Self> {
         // A socket's path is at most 108 bytes long.
-        let home = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("aion-")
             .tempdir_in("/tmp")?;
-        let run = home.path().join("run");
+        let home = folder.path().join("home");
+        let run = home.join("run");
         std::fs::create_dir_all(&run)?;
-        std::fs::create_dir_all(home.path().join("logs"))?;
+        std::fs::create_dir_all(home.join("logs"))?;
         let socket = run.join("launcher.sock");
         let mut launcher = Command::new(crate::program("aion-launcher")?);
         launcher.arg("serve").arg("--socket").arg(&socket);
         launcher.arg("--state").arg(run.join("launcher"));
-        let log = |name: &str| home.path().join("logs").join(name);
+        let log = |name: &str| home.join("logs").join(name);
         let launcher = Process::spawn(&launcher, &log("launcher.log"))?;
         let mut daemon = Command::new(crate::program("aion-node")?);
-        daemon
-            .arg("--home")
-            .arg(home.path())
-            .args(["--node-name", name]);
+        daemon.arg("--home").arg(&home).args(["--node-name", name]);
         let mut daemon = Process::spawn(&daemon, &log("node.log"))?;
         let aionctl = crate::program("aionctl")?;
         until("the node to know its layers", BOUND, || {
             if let Some(code) = daemon.exit_code() {
                 return Err(format!("it ended with {code}\n{}", daemon.tail()));
             }
-            let nodes = list(&aionctl, home.path(), "nodes").map_err(|e| e.to_string())?;
+            let nodes = list(&aionctl, &home, "nodes").map_err(|e| e.to_string())?;
             match nodes.first() {
                 Some(node) if !node["status"]["layers"][0].is_null() => Ok(()),
                 _ => Err(format!("{nodes:?}\n{}\n{}", daemon.tail(), launcher.tail())),
@@ -60,6 +59,7 @@ impl Standalone {
             _launcher: launcher,
             aionctl,
             home,
+            folder,
         })
     }
 
@@ -68,7 +68,7 @@ impl Standalone {
     /// # Errors
     /// What it said, when it did not end with success.
     pub fn aionctl(&self, args: &[&str]) -> anyhow::Result<String> {
-        run(&self.aionctl, self.home.path(), args)
+        run(&self.aionctl, &self.home, args)
     }
 
     /// Whole objects of a kind.
@@ -76,13 +76,13 @@ impl Standalone {
     /// # Errors
     /// As [`Standalone::aionctl`].
     pub fn list(&self, kind: &str) -> anyhow::Result<Vec<Value>> {
-        list(&self.aionctl, self.home.path(), kind)
+        list(&self.aionctl, &self.home, kind)
     }
 
-    /// A file or folder of its own.
+    /// A file or folder beside the node's own state, gone with it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Builds the bundle in `folder`, signs it with a key of this machine, and gives its digest and the
