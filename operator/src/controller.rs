@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -30,10 +30,13 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) caches: Caches,
     pub(crate) announcer: Announcer,
+    /// The namespace of Leases.
+    pub(crate) system: String,
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     metrics: Metrics,
     failures: Mutex<HashMap<String, u32>>,
+    placing: Mutex<()>,
 }
 
 impl Context {
@@ -42,10 +45,18 @@ impl Context {
             announcer: Announcer::new(client.clone(), &args.identity),
             client,
             caches,
+            system: args.namespace.clone(),
             node_lease: args.node_lease(),
             metrics,
             failures: Mutex::default(),
+            placing: Mutex::default(),
         })
+    }
+
+    /// Held while an agent is placed and its instances are counted as being there: two agents that are
+    /// placed at once would both take a node's last room.
+    pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
+        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often `object` failed in a row, this time included; 0 forgets.
@@ -133,11 +144,13 @@ async fn drive<K, R, F>(
         .concurrency(CONCURRENCY)
         .debounce(DEBOUNCE);
     applier(work, on_error, context.clone(), store, queue, config)
-        .for_each(|result| async move {
+        .for_each(|result| async {
             match result {
                 Ok((object, _)) => tracing::debug!(controller = name, %object, "reconciled"),
                 // An object that went away while it waited its turn needs nothing.
                 Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
+                    let namespace = object.namespace.as_deref().unwrap_or_default();
+                    context.failed(&identity(name, namespace, &object.name), false);
                     tracing::debug!(controller = name, %object, "is gone");
                 }
                 Err(error) => tracing::warn!(controller = name, %error, "not reconciled"),
@@ -147,9 +160,10 @@ async fn drive<K, R, F>(
 }
 
 fn identify<K: Resource<DynamicType = ()>>(controller: &str, object: &K) -> String {
-    format!(
-        "{controller}/{}/{}",
-        object.namespace().unwrap_or_default(),
-        object.name_any()
-    )
+    let namespace = object.namespace().unwrap_or_default();
+    identity(controller, &namespace, &object.name_any())
+}
+
+fn identity(controller: &str, namespace: &str, name: &str) -> String {
+    format!("{controller}/{namespace}/{name}")
 }

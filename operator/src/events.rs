@@ -16,6 +16,16 @@ const TOLD: [&str; 6] = [
     READY,
     ERASED,
 ];
+/// Reasons of events that are no condition's.
+pub(crate) mod reason {
+    /// An AgentInstance was made.
+    pub(crate) const INSTANCE_CREATED: &str = "InstanceCreated";
+    /// An AgentInstance was told to end its turns and go.
+    pub(crate) const INSTANCE_RETIRED: &str = "InstanceRetired";
+    /// An AgentInstance was given up, since its node is lost.
+    pub(crate) const INSTANCE_LOST: &str = "InstanceLost";
+}
+
 /// An event's note is at most 1 KiB.
 const NOTE: usize = 1000;
 

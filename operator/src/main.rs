@@ -15,6 +15,8 @@ mod memory_pool;
 mod probes;
 mod telemetry;
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
@@ -27,6 +29,9 @@ use crate::controller::Context;
 use crate::leader::Candidate;
 use crate::probes::Readiness;
 use crate::telemetry::Metrics;
+
+/// How long an operator that is told to stop waits for answers of the API server.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -67,9 +72,7 @@ async fn lead(
     }
     readiness.set();
     tracing::info!("the caches are filled, standing for the lease");
-    let mut candidate = Candidate::stand(client.clone(), args)
-        .await
-        .with_context(|| format!("cannot stand for the lease in namespace {}", args.namespace))?;
+    let mut candidate = Candidate::stand(client.clone(), args);
     let elected = tokio::select! {
         elected = candidate.elected() => elected,
         () = stop.cancelled() => false,
@@ -78,16 +81,11 @@ async fn lead(
         tracing::info!(identity = args.identity, "leading");
         metrics.leads(true);
         let context = Context::new(client, caches, metrics.clone(), args);
-        let reconciling = stop.child_token();
-        let run = controller::run(context, queues, reconciling.clone());
-        tokio::pin!(run);
         tokio::select! {
-            () = &mut run => {}
-            () = candidate.deposed() => {
-                tracing::warn!("another operator leads now");
-                reconciling.cancel();
-                run.await;
-            }
+            () = controller::run(context, queues, stop.clone()) => {}
+            // What is being written is dropped on the spot: another operator may lead from now on.
+            () = candidate.deposed() => {}
+            () = patience(&stop) => tracing::warn!("what is being reconciled does not end, it is given up"),
         }
         metrics.leads(false);
     }
@@ -98,6 +96,12 @@ async fn lead(
         "lost the lease; started again, it stands for it anew"
     );
     Ok(())
+}
+
+/// Resolves when what is being reconciled had its time to end.
+async fn patience(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_WRITES).await;
 }
 
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aion_api::condition::{
-    self, DEGRADED, Judgement, PROGRESSING, READY, RECONCILING, SANDBOX_ENFORCED, STALLED, Status,
-    VERIFIED, reason,
+    self, DEGRADED, Judgement, PROGRESSING, READY, RECONCILING, RESOLVED_REFS, SANDBOX_ENFORCED,
+    STALLED, Status, VERIFIED, reason,
 };
 use aion_api::{Agent, AgentInstance, AgentStatus, GrantEffect, InstancePhase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -137,7 +137,7 @@ fn judgements(facts: Facts<'_>, tally: &Tally<'_>) -> Vec<Judgement> {
         .unwrap_or_else(|| gather(VERIFIED, tally));
     let mut list = vec![
         judged.accepted.clone(),
-        judged.resolved_refs.clone(),
+        resolved_refs(judged, tally),
         verified,
         gather(SANDBOX_ENFORCED, tally),
         ready,
@@ -205,7 +205,7 @@ fn stalled(facts: Facts<'_>, tally: &Tally<'_>) -> Option<(&'static str, String)
         .as_ref()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let told = [VERIFIED, SANDBOX_ENFORCED, condition::RESOLVED_REFS, READY]
+    let told = [VERIFIED, SANDBOX_ENFORCED, RESOLVED_REFS, READY]
         .into_iter()
         .find_map(|type_| {
             condition::find(conditions, type_).filter(|condition| condition.status == "False")
@@ -236,6 +236,16 @@ fn degraded(tally: &Tally<'_>) -> Judgement {
             judge(true, reason::INSTANCES_PARTLY_READY, waiting(tally))
         }
         None => judge(false, reason::OK, "no instance failed".to_owned()),
+    }
+}
+
+/// What the resources say, and where they are all there, what a node misses: a Secret is seen by nodes only.
+fn resolved_refs(judged: &Judged, tally: &Tally<'_>) -> Judgement {
+    let told = gather(RESOLVED_REFS, tally);
+    if judged.resolved_refs.status == Status::True && told.status == Status::False {
+        told
+    } else {
+        judged.resolved_refs.clone()
     }
 }
 

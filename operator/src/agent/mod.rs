@@ -12,17 +12,25 @@ mod validate;
 use std::sync::Arc;
 
 use aion_api::Agent;
+use aion_resolve::{Key, Placement};
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
+
+use self::build::Prepared;
 
 use crate::controller::Context;
 use crate::failure::Failure;
 
 /// Brings one agent from what is written to what runs.
 pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Result<Action, Failure> {
-    let dereferenced = dereference::dereference(&agent, &context.caches);
-    let validated = validate::validate(dereferenced);
-    let prepared = build::build(validated)?;
-    match apply::apply(&context.client, &prepared).await {
+    let prepared = prepare(&agent, &context)?;
+    let applied = apply::apply(&context.client, &prepared).await;
+    if applied.is_err() {
+        // What of it was written after all, the watch will tell.
+        let instances = &context.caches.instances;
+        instances.withdraw(&prepared.resolved.plan.create);
+    }
+    match applied {
         Ok(applied) => update_status::update(&context, &prepared, applied).await?,
         Err(failure @ Failure::Refused { .. }) => {
             // Only a change helps, so it is said where that change will be made.
@@ -32,4 +40,18 @@ pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Resul
         Err(failure) => return Err(failure),
     }
     Ok(Action::await_change())
+}
+
+/// The three steps that only think, and what they took room for counted at once.
+fn prepare(agent: &Agent, context: &Context) -> Result<Prepared, Failure> {
+    let _placing = context.placing();
+    let dereferenced = dereference::dereference(agent, &context.caches);
+    let validated = validate::validate(dereferenced);
+    let prepared = build::build(validated)?;
+    let resolved = &prepared.resolved;
+    context.caches.instances.assume(&resolved.plan.create);
+    let key = Key::new(&agent.namespace().unwrap_or_default(), &agent.name_any());
+    let missing = resolved.placement.as_ref().and_then(Placement::missing);
+    context.caches.waiting.note(key, missing.is_some());
+    Ok(prepared)
 }

@@ -10,6 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use crate::controller::Context;
+use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
 use crate::events::{changes, event};
 use crate::failure::Failure;
 
@@ -30,27 +31,23 @@ pub(super) async fn update(
         return Ok(());
     }
     let mut events = Vec::new();
-    for (names, reason, what) in [
-        (&applied.made, "InstanceCreated", "made"),
+    let happened = [
+        (&applied.made, INSTANCE_CREATED, "was made"),
         (
             &applied.retired,
-            "InstanceRetired",
-            "told to end its turns and go",
+            INSTANCE_RETIRED,
+            "was told to end its turns and go",
         ),
         (
             &applied.released,
-            "InstanceLost",
-            "given up, since its node is lost:",
+            INSTANCE_LOST,
+            "was given up, since its node is lost",
         ),
-    ] {
+    ];
+    for (names, reason, what) in happened {
         for name in names {
-            let good = reason != "InstanceLost";
-            events.push(event(
-                good,
-                reason,
-                &format!("{what} AgentInstance {name}"),
-                "Reconcile",
-            ));
+            let note = format!("AgentInstance {name} {what}");
+            events.push(event(reason != INSTANCE_LOST, reason, &note, "Reconcile"));
         }
     }
     let status = status(prepared, &applied.instances);

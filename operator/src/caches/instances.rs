@@ -39,6 +39,30 @@ impl InstanceIndex {
         }
     }
 
+    /// Counts `instances` as being there, before they are written. The watch puts the truth in their place.
+    pub(crate) fn assume(&self, instances: &[AgentInstance]) {
+        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for instance in instances {
+            tables.insert(instance.clone());
+        }
+    }
+
+    /// Takes back what was assumed and could not be written. What the watch has told since stays.
+    pub(crate) fn withdraw(&self, instances: &[AgentInstance]) {
+        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for instance in instances {
+            let agent = agent(instance);
+            let assumed = tables
+                .by_agent
+                .get(&agent)
+                .and_then(|instances| instances.get(&instance.name_any()))
+                .is_some_and(|there| there.metadata.uid.is_none());
+            if assumed {
+                tables.remove(&agent, &instance.name_any());
+            }
+        }
+    }
+
     /// The instances of an agent, by name.
     pub(crate) fn of_agent(&self, agent: &Key) -> Vec<Arc<AgentInstance>> {
         let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -172,6 +196,20 @@ mod tests {
             .collect();
         assert_eq!(left, ["a-1-x"]);
         assert_eq!((index.on_node("n1"), index.on_node("n2")), (0, 1));
+    }
+
+    #[test]
+    fn what_is_assumed_counts_until_it_is_taken_back_and_the_truth_stays() {
+        let index = InstanceIndex::default();
+        let assumed = [instance("a-0-x", "a", "n1"), instance("a-1-x", "a", "n1")];
+        index.assume(&assumed);
+        assert_eq!(index.on_node("n1"), 2);
+        let mut written = assumed[0].clone();
+        written.metadata.uid = Some("u".to_owned());
+        index.take(&Event::Apply(written));
+        assert_eq!(index.on_node("n1"), 2);
+        index.withdraw(&assumed);
+        assert_eq!(index.on_node("n1"), 1);
     }
 
     #[test]

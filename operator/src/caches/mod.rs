@@ -4,6 +4,7 @@
 mod follow;
 mod instances;
 mod queues;
+mod waiting;
 
 use aion_api::{
     Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::follow::{Filled, follow};
 pub(crate) use self::instances::InstanceIndex;
 pub(crate) use self::queues::{Queue, Queues};
+use self::waiting::Waiting;
 
 /// The caches.
 #[derive(Clone)]
@@ -35,6 +37,8 @@ pub(crate) struct Caches {
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<Namespace>,
     pub(crate) leases: Store<Lease>,
+    /// Agents that no node has room for.
+    pub(crate) waiting: Waiting,
     filled: Vec<Filled>,
 }
 
@@ -138,6 +142,7 @@ impl Caches {
             ),
             agents,
             instances: instances.clone(),
+            waiting: Waiting::default(),
             filled: Vec::new(),
         };
         filled.push(follow(
@@ -145,6 +150,9 @@ impl Caches {
             stop,
             move |event| {
                 instances.take(event);
+                if matches!(event, watcher::Event::Delete(_)) {
+                    changes.room();
+                }
                 changes.take(event, &|q: &queues::Changes, it: &AgentInstance| {
                     q.instance(it)
                 });

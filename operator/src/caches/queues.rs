@@ -111,6 +111,16 @@ impl Changes {
         });
     }
 
+    /// An instance is gone: who waits for room is looked at again.
+    pub(crate) fn room(&self) {
+        self.known(|caches| {
+            for agent in caches.waiting.take() {
+                let agent = ObjectRef::new(&agent.name).within(&agent.namespace);
+                send(&self.agents, agent);
+            }
+        });
+    }
+
     pub(crate) fn pool(&self, pool: &MemoryPool) {
         send(&self.pools, ObjectRef::from_obj(pool));
     }

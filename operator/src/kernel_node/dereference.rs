@@ -19,12 +19,15 @@ pub(super) struct Dereferenced {
 
 /// Gathers what is known about `node`. A Lease that does not say for how long it holds, holds for
 /// `otherwise`.
-pub(super) fn dereference(node: &KernelNode, caches: &Caches, otherwise: Duration) -> Dereferenced {
+pub(super) fn dereference(
+    node: &KernelNode,
+    caches: &Caches,
+    system: &str,
+    otherwise: Duration,
+) -> Dereferenced {
     let name = node.name_any();
-    let lease = caches
-        .leases
-        .find(|lease| lease.name_any() == node_lease(&name));
-    let heartbeat = lease.and_then(|lease| {
+    let lease = ObjectRef::new(&node_lease(&name)).within(system);
+    let heartbeat = caches.leases.get(&lease).and_then(|lease| {
         let spec = lease.spec.as_ref()?;
         let seconds = spec.lease_duration_seconds.map(i64::from);
         Some(Heartbeat {

@@ -21,7 +21,8 @@ pub(crate) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Failure> {
     let now = Timestamp::now();
-    let dereferenced = dereference::dereference(&node, &context.caches, context.node_lease);
+    let dereferenced =
+        dereference::dereference(&node, &context.caches, &context.system, context.node_lease);
     let validated = validate::validate(dereferenced, now);
     let again = validated.again;
     update_status::update(&context, validated, now).await?;

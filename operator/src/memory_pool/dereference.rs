@@ -25,14 +25,18 @@ pub(super) fn dereference(pool: &MemoryPool, caches: &Caches) -> Dereferenced {
         .status
         .as_ref()
         .and_then(|status| status.node_name.as_deref());
+    // Only what is being deleted waits for its users to go.
+    let deleted = pool.metadata.deletion_timestamp.is_some();
+    let used_by = deleted.then(|| {
+        let pool = Key::new(&namespace, &pool.name_any());
+        caches.instances.using_pool(&pool)
+    });
     let facts = PoolFacts {
         endpoints: endpoints
             .iter()
             .map(|endpoint| (endpoint.name_any(), endpoint.as_ref().clone()))
             .collect(),
-        used_by: caches
-            .instances
-            .using_pool(&Key::new(&namespace, &pool.name_any())),
+        used_by: used_by.unwrap_or_default(),
         node: node.and_then(|node| state(node, caches)),
     };
     Dereferenced {

@@ -106,10 +106,9 @@ impl Launcher for NoWorkers {
                     why: error.to_string(),
                     unreachable: false,
                 })?;
-            let _ = self.runs.send(Run {
-                boot,
-                socket: start.socket,
-            });
+            if let Some(socket) = start.socket {
+                let _ = self.runs.send(Run { boot, socket });
+            }
             Ok(Launched {
                 pid: std::process::id(),
                 start_time: 0,

@@ -2,9 +2,13 @@
 //! The tests themselves are under `tests/`, one file a story.
 
 pub mod cluster;
+pub mod node;
 pub mod node_agent;
 pub mod node_double;
 pub mod operator;
+pub mod outcome;
+pub mod standalone;
+pub mod story;
 
 use std::{env, path::PathBuf};
 

@@ -23,6 +23,18 @@ impl<'a> NodeDouble<'a> {
     /// # Errors
     /// What kubectl says.
     pub fn register(cluster: &'a ControlPlane, name: &str) -> anyhow::Result<Self> {
+        Self::register_with(cluster, name, Value::Null)
+    }
+
+    /// As [`NodeDouble::register`], with the fields of `status` in place of what it would say.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn register_with(
+        cluster: &'a ControlPlane,
+        name: &str,
+        status: Value,
+    ) -> anyhow::Result<Self> {
         let token = cluster.token_bound_to_node(name, SYSTEM, "aion-node")?;
         let kubeconfig = cluster.kubeconfig_for_token(&format!("node-{name}"), &token)?;
         let node = Self {
@@ -31,15 +43,20 @@ impl<'a> NodeDouble<'a> {
             name: name.to_owned(),
         };
         node.apply(&json!({"apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name}, "spec": {}}), &[])?;
-        let layers = aion_api::sandbox::Layer::ALL;
+        let mut says = json!({
+            "capacity": {"instances": 1000, "memoryMiB": 8192, "cpuMillis": 8000},
+            "layers": aion_api::sandbox::Layer::ALL,
+            "runtimes": ["declarative", "wasm"],
+            "volumes": ["docs"],
+            "labels": {"test/node": name},
+        });
+        for (field, value) in status.as_object().into_iter().flatten() {
+            says[field] = value.clone();
+        }
         node.apply(
             &json!({
                 "apiVersion": "aion.dev/v1alpha1", "kind": "KernelNode", "metadata": {"name": name},
-                "status": {
-                    "capacity": {"instances": 1000, "memoryMiB": 8192, "cpuMillis": 8000},
-                    "layers": layers, "runtimes": ["declarative", "wasm"], "volumes": ["docs"],
-                    "labels": {"test/node": name},
-                },
+                "status": says,
             }),
             &["--subresource=status"],
         )?;
@@ -71,16 +88,42 @@ impl<'a> NodeDouble<'a> {
     /// What kubectl says.
     pub fn instances(&self, namespace: &str) -> Result<Vec<Value>, StartError> {
         let field = format!("spec.nodeName={}", self.name);
-        let list = self.run(&[
+        self.list(&[
             "-n",
             namespace,
             "get",
             "agentinstances",
             "--field-selector",
             &field,
-            "-o",
-            "json",
-        ])?;
+        ])
+    }
+
+    /// All instances that are on this node.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn all_instances(&self) -> Result<Vec<Value>, StartError> {
+        let field = format!("spec.nodeName={}", self.name);
+        self.list(&["get", "agentinstances", "-A", "--field-selector", &field])
+    }
+
+    /// The pools that are being deleted, are held by this node, and that it did not erase yet.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn leaving_pools(&self) -> Result<Vec<Value>, StartError> {
+        let mut pools = self.list(&["get", "memorypools", "-A"])?;
+        pools.retain(|pool| {
+            let erased = pool["status"]["erasures"].as_array();
+            !pool["metadata"]["deletionTimestamp"].is_null()
+                && pool["status"]["nodeName"] == self.name.as_str()
+                && !erased.is_some_and(|all| all.iter().any(|e| e["node"] == self.name.as_str()))
+        });
+        Ok(pools)
+    }
+
+    fn list(&self, args: &[&str]) -> Result<Vec<Value>, StartError> {
+        let list = self.run(&[args, &["-o", "json"]].concat())?;
         let list: Value = serde_json::from_str(&list).unwrap_or_default();
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
@@ -131,11 +174,19 @@ impl<'a> NodeDouble<'a> {
                 json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": now})
             })
             .collect();
+        self.says(instance, &json!({"phase": phase, "conditions": conditions}))
+    }
+
+    /// Says `status` of `instance`.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn says(&self, instance: &Value, status: &Value) -> Result<(), StartError> {
         self.apply(
             &json!({
                 "apiVersion": "aion.dev/v1alpha1", "kind": "AgentInstance",
                 "metadata": {"name": instance["metadata"]["name"], "namespace": instance["metadata"]["namespace"]},
-                "status": {"phase": phase, "conditions": conditions},
+                "status": status,
             }),
             &["--subresource=status"],
         )

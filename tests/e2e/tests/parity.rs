@@ -1,319 +1,387 @@
-//! One set of manifests, two ways: a real API server with the operator, and the folder of a machine
-//! standing alone. What is accepted, which instances there are and what the conditions say is the same.
+//! One set of manifests, three ways: a running node that stands alone, a real API server with the operator,
+//! and the resolver alone. What is accepted, which instances there are and what the conditions say is the
+//! same, and `aionctl explain` says beforehand what the conditions say afterwards.
 //!
-//! Each case is a file under `manifests/parity`; its first line says what is expected of both.
+//! Each case is a file under `manifests/parity`, or a shipped agent; the first line of a case says what is
+//! expected: `# accepted`, `# accepted, in other words` where the remedy depends on where it runs,
+//! `# refused: WORDS | WORDS`, or `# refused alone: WORDS` where kubectl lets it through.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aion_api::condition::Condition;
-use aion_api::{Agent, AgentInstance, KernelNode, NodeCapacity};
+use aion_api::{Agent, AgentInstance, AgentInstanceStatus, KernelNode};
 use aion_e2e::cluster::{BOUND, cluster, root};
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
+use aion_e2e::outcome::{Detail, Outcome};
+use aion_e2e::standalone::Standalone;
 use aion_resolve::node_status::node_view;
-use aion_resolve::{Key, NodeState, Setting, Universe, parse_manifests, resolve_all};
+use aion_resolve::{Key, NodeState, Object, Setting, Universe, parse_manifests, resolve_all};
 use aion_testkit::{ControlPlane, until};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NODE: &str = "node-parity";
+
+/// What is expected of a case.
+enum Expect {
+    Accepted(Detail),
+    Refused(String),
+    RefusedAlone(String),
+}
 
 struct Case {
     name: String,
     path: PathBuf,
     text: String,
-    /// Words of the refusal, where it is expected.
-    refused: Option<String>,
+    expect: Expect,
 }
 
 fn cases() -> Vec<Case> {
     let folder = root().join("tests/e2e/manifests/parity");
     let mut cases: Vec<Case> = fs::read_dir(folder)
         .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let text = fs::read_to_string(&path).unwrap();
-            let first = text.lines().next().unwrap_or_default();
-            let refused = first.strip_prefix("# refused: ").map(str::to_owned);
-            assert!(
-                refused.is_some() || first.starts_with("# accepted"),
-                "{}: what is expected?",
-                path.display()
-            );
-            Case {
-                name: path
-                    .file_stem()
-                    .unwrap()
-                    .to_string_lossy()
-                    .replace('_', "-"),
-                path,
-                text,
-                refused,
-            }
-        })
+        .map(|entry| case(&entry.unwrap().path(), None))
         .collect();
+    for shipped in ["librarian", "analyst", "jarvis"] {
+        let path = root().join("agents").join(shipped).join("agent.yaml");
+        cases.push(Case {
+            name: format!("shipped-{shipped}"),
+            ..case(&path, Some(Expect::Accepted(Detail::Words)))
+        });
+    }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(cases.len() >= 20, "only {} cases", cases.len());
     cases
 }
 
-/// What became of a case.
-#[derive(Debug, PartialEq)]
-struct Outcome {
-    /// By name: the spec, labels and finalizers.
-    instances: BTreeMap<String, Value>,
-    /// By agent: type, status, reason, message.
-    conditions: BTreeMap<String, Vec<String>>,
-}
-
-fn outcome<'a>(
-    agents: impl IntoIterator<Item = (&'a str, Vec<Condition>)>,
-    instances: impl IntoIterator<Item = AgentInstance>,
-) -> Outcome {
-    let line = |c: Condition| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message);
-    Outcome {
-        instances: instances
-            .into_iter()
-            .map(|instance| {
-                let metadata = &instance.metadata;
-                let owners: Vec<_> = metadata.owner_references.iter().flatten().map(|o| (&o.kind, &o.name, &o.uid)).collect();
-                let value = serde_json::json!({
-                    "spec": instance.spec, "labels": metadata.labels, "finalizers": metadata.finalizers, "owners": owners,
-                });
-                (metadata.name.clone().unwrap(), value)
-            })
-            .collect(),
-        conditions: agents
-            .into_iter()
-            .map(|(name, conditions)| (name.to_owned(), conditions.into_iter().map(line).collect()))
-            .collect(),
+fn case(path: &Path, expect: Option<Expect>) -> Case {
+    let text = fs::read_to_string(path).unwrap();
+    let first = text.lines().next().unwrap_or_default();
+    let said = |prefix: &str| first.strip_prefix(prefix).map(str::to_owned);
+    let read = match first {
+        "# accepted" => Some(Expect::Accepted(Detail::Words)),
+        "# accepted, in other words" => Some(Expect::Accepted(Detail::Reasons)),
+        _ => said("# refused: ")
+            .map(Expect::Refused)
+            .or_else(|| said("# refused alone: ").map(Expect::RefusedAlone)),
+    };
+    Case {
+        name: path
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .replace('_', "-"),
+        path: path.to_owned(),
+        expect: expect
+            .or(read)
+            .unwrap_or_else(|| panic!("{}: what is expected?", path.display())),
+        text,
     }
 }
 
-fn list<T: DeserializeOwned>(
-    cluster: &ControlPlane,
-    namespace: &str,
-    kind: &str,
-) -> Result<Vec<T>, String> {
-    let text = cluster
-        .kubectl(&["-n", namespace, "get", kind, "-o", "json"])
-        .map_err(|e| e.to_string())?;
-    let list: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    list["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|item| serde_json::from_value(item.clone()).map_err(|e| e.to_string()))
-        .collect()
+/// The three ways, side by side.
+struct Stage {
+    cluster: &'static ControlPlane,
+    node: NodeDouble<'static>,
+    alone: Standalone,
+    /// The machine, as placement sees it.
+    machine: KernelNode,
+    policies: Vec<PathBuf>,
 }
 
 #[test]
-fn standalone_and_a_cluster_take_the_same_and_make_the_same_of_it() {
+fn alone_in_a_cluster_and_in_theory_the_same_manifests_come_to_the_same() {
     let Some(cluster) = cluster().unwrap() else {
         return;
     };
-    let shared = root().join("tests/e2e/manifests/parity_policies.yaml");
-    cluster
-        .kubectl(&["apply", "-f", &shared.to_string_lossy()])
-        .unwrap();
-    let node = NodeDouble::register(cluster, NODE).unwrap();
+    let stage = Stage::set(cluster).unwrap();
     let operator = Operator::start(cluster, "parity").unwrap();
     let mut faults = Vec::new();
     for case in cases() {
-        if let Err(fault) = compare(cluster, &node, &shared, &case) {
-            faults.push(format!(
-                "== {}\n{fault}\n{}",
-                case.name,
-                operator.process.tail()
-            ));
+        if let Err(fault) = stage.compare(&case) {
+            faults.push(format!("== {}\n{fault}", case.name));
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
-}
-
-fn compare(
-    cluster: &ControlPlane,
-    node: &NodeDouble<'_>,
-    shared: &PathBuf,
-    case: &Case,
-) -> Result<(), String> {
-    let namespace = format!("parity-{}", case.name);
-    cluster
-        .kubectl(&["create", "namespace", &namespace])
-        .map_err(|e| e.to_string())?;
-    let applied = cluster.kubectl(&[
-        "-n",
-        &namespace,
-        "apply",
-        "--validate=strict",
-        "-f",
-        &case.path.to_string_lossy(),
-    ]);
-    let parsed = parse_manifests(&case.text, &case.name);
-    match (&case.refused, &applied, &parsed) {
-        (Some(words), Err(cluster), Err(alone)) => {
-            let alone: Vec<String> = alone.iter().map(ToString::to_string).collect();
-            let said = |text: &str| words.split(" | ").any(|words| text.contains(words));
-            return match said(&alone.join("\n")) && said(&cluster.to_string()) {
-                true => Ok(()),
-                false => Err(format!(
-                    "refused, but not with {words:?}\ncluster: {cluster}\nstandalone: {alone:?}"
-                )),
-            };
-        }
-        (None, Ok(_), Ok(_)) => {}
-        _ => {
-            return Err(format!(
-                "expected refused={:?}\ncluster: {applied:?}\nstandalone: {parsed:?}",
-                case.refused
-            ));
-        }
-    }
-    let mut universe = universe(cluster, &namespace, shared, &case.text)?;
-
-    // Both again and again, until they agree: each new instance reports ready.
-    let alone = settle(&mut universe)?;
-    until("both to agree", BOUND, || {
-        for instance in node.instances(&namespace).map_err(|e| e.to_string())? {
-            if instance["status"].is_null() {
-                node.ready(&instance).map_err(|e| e.to_string())?;
-            }
-        }
-        let agents: Vec<Agent> = list(cluster, &namespace, "agents")?;
-        let instances: Vec<AgentInstance> = list(cluster, &namespace, "agentinstances")?;
-        let told = agents.iter().map(|agent| {
-            let status = agent.status.clone().unwrap_or_default();
-            (
-                agent.metadata.name.as_deref().unwrap_or_default(),
-                status.conditions,
-            )
-        });
-        let there = outcome(told, instances);
-        if there == alone {
-            Ok(())
-        } else {
-            Err(format!("cluster: {there:#?}\nstandalone: {alone:#?}"))
-        }
-    })
-    .map_err(|error| error.to_string())
-}
-
-/// The folder of a machine that stands where the cluster's node stands, with the uids that the API server
-/// gave, since they are part of what is resolved.
-fn universe(
-    cluster: &ControlPlane,
-    namespace: &str,
-    shared: &PathBuf,
-    text: &str,
-) -> Result<Universe, String> {
-    let mut universe = Universe {
-        setting: Setting::Standalone,
-        ..Universe::default()
-    };
-    let kernel_nodes: Vec<KernelNode> = list(cluster, namespace, "kernelnodes")?;
-    let kernel_node = kernel_nodes
-        .iter()
-        .find(|n| n.metadata.name.as_deref() == Some(NODE))
-        .ok_or("no node")?;
-    let view = node_view(kernel_node, NodeState::Ready, 0);
-    assert_eq!(
-        view.capacity,
-        NodeCapacity {
-            instances: 1000,
-            memory_mib: 8192,
-            cpu_millis: 8000
-        }
+    assert!(
+        faults.is_empty(),
+        "{}\n{}",
+        faults.join("\n\n"),
+        operator.process.tail()
     );
-    universe.nodes.insert(NODE.to_owned(), view);
-    let shared = fs::read_to_string(shared).map_err(|e| e.to_string())?;
-    for text in [shared.as_str(), text] {
-        for mut manifest in parse_manifests(text, "parity").map_err(|p| format!("{p:?}"))? {
-            let kind = manifest.object.kind().to_lowercase();
-            let name = manifest.object.name().to_owned();
-            let uid = cluster.kubectl(&[
-                "-n",
-                namespace,
-                "get",
-                &kind,
-                &name,
-                "-o",
-                "jsonpath={.metadata.uid}",
-            ]);
-            manifest.object.metadata_mut().uid =
-                Some(uid.map_err(|e| e.to_string())?.trim().to_owned());
-            universe.insert(manifest.object, namespace);
-        }
-    }
-    Ok(universe)
 }
 
-/// Resolves, makes what is planned, lets it report ready, until nothing changes.
-fn settle(universe: &mut Universe) -> Result<Outcome, String> {
-    let now = Time(jiff::Timestamp::now());
-    for _ in 0..5 {
-        let resolved = resolve_all(universe).map_err(|e| e.to_string())?;
-        let mut conditions = Vec::new();
-        let mut changed = false;
-        for (key, resolved) in &resolved {
-            for name in &resolved.plan.retire {
-                changed |= universe
-                    .instances
-                    .remove(&Key::new(&key.namespace, name))
-                    .is_some();
+impl Stage {
+    fn set(cluster: &'static ControlPlane) -> anyhow::Result<Self> {
+        let alone = Standalone::start(NODE)?;
+        let docs = alone.path("docs");
+        fs::create_dir_all(&docs)?;
+        fs::write(docs.join("manual.md"), "# Mounts\nA mount maps a name.\n")?;
+        alone.aionctl(&["mount", "add", "docs", &docs.to_string_lossy()])?;
+
+        // The shipped bundle is signed by this machine.
+        let (digest, key) = alone.sign(&root().join("agents/analyst"))?;
+        let trust = json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "machine"},
+            "spec": {"keys": [{"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]}]},
+        });
+        let trusted = alone.path("trust.yaml");
+        fs::write(&trusted, trust.to_string())?;
+        let policies = vec![
+            root().join("tests/e2e/manifests/parity_policies.yaml"),
+            trusted,
+        ];
+        for file in &policies {
+            let file = file.to_string_lossy();
+            cluster.kubectl(&["apply", "-f", &file])?;
+            alone.aionctl(&["apply", "-f", &file])?;
+        }
+
+        // The cluster's node is the same machine.
+        let node = alone.list("nodes")?.remove(0);
+        let machine: KernelNode = serde_json::from_value(node.clone())?;
+        let fields = ["capacity", "layers", "runtimes", "volumes"];
+        let status = fields.map(|field| (field.to_owned(), node["status"][field].clone()));
+        let mut status: serde_json::Map<String, Value> = status.into_iter().collect();
+        status.insert("labels".to_owned(), json!({}));
+        let node = NodeDouble::register_with(cluster, NODE, Value::Object(status))?;
+        Ok(Self {
+            cluster,
+            node,
+            alone,
+            machine,
+            policies,
+        })
+    }
+
+    fn compare(&self, case: &Case) -> Result<(), String> {
+        let namespace = format!("parity-{}", case.name);
+        self.kubectl(&["create", "namespace", &namespace])?;
+        let path = case.path.to_string_lossy();
+        let there = self.kubectl(&["-n", &namespace, "apply", "--validate=strict", "-f", &path]);
+        let alone = match self.before(case) {
+            Ok(()) => self.aionctl(&["apply", "-f", &path]).map(|_| ()),
+            Err(fault) => return Err(fault),
+        };
+        match (&case.expect, there, alone) {
+            (Expect::Refused(words), Err(there), Err(alone)) => {
+                said("kubectl", &there, words)?;
+                said("aionctl", &alone, words)
             }
-            for instance in &resolved.plan.create {
+            (Expect::RefusedAlone(words), Ok(_), Err(alone)) => said("aionctl", &alone, words),
+            (Expect::Accepted(detail), Ok(_), Ok(())) => {
+                let compared = self.accepted(case, &namespace, *detail);
+                self.clear(case)?;
+                compared
+            }
+            (_, there, alone) => Err(format!(
+                "not what is expected\nkubectl: {there:?}\naionctl: {alone:?}"
+            )),
+        }
+    }
+
+    fn accepted(&self, case: &Case, namespace: &str, detail: Detail) -> Result<(), String> {
+        let (alone, said) = self.alone()?;
+        let theory = self.theory(case, &said)?;
+        alone.same("the node alone", "the resolver", &theory, Detail::Words)?;
+        let mut last = String::new();
+        until("the cluster to come to the same", BOUND, || {
+            self.play(namespace, &said)?;
+            let agents: Vec<Agent> = self.list(namespace, "agents")?;
+            let instances: Vec<AgentInstance> = self.list(namespace, "agentinstances")?;
+            let there = Outcome::of(namespace, &agents, &instances)?;
+            let same = there.same("the cluster", "the node alone", &alone, detail);
+            last = same.clone().err().unwrap_or_default();
+            same
+        })
+        .map_err(|_| last)
+    }
+
+    /// What `aionctl explain` says before anything is applied.
+    fn before(&self, case: &Case) -> Result<(), String> {
+        let Expect::Accepted(_) = case.expect else {
+            return Ok(());
+        };
+        let mut universe = self.universe(case)?;
+        let resolved = resolve_all(&mut universe).map_err(|e| e.to_string())?;
+        let problems: Vec<String> = resolved
+            .iter()
+            .flat_map(|(_, resolved)| &resolved.judged.problems)
+            .map(ToString::to_string)
+            .collect();
+        let explained = self.aionctl(&["explain", &case.path.to_string_lossy()]);
+        let told = match &explained {
+            Ok(told) if problems.is_empty() => told,
+            Err(told) if !problems.is_empty() => told,
+            other => return Err(format!("explain: {other:?}\nof {problems:?}")),
+        };
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match problems
+            .iter()
+            .find(|problem| !words(told).contains(&words(problem)))
+        {
+            Some(problem) => Err(format!("explain does not say {problem:?}:\n{told}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What the node alone came to, and what it said of each replica.
+    fn alone(&self) -> Result<(Outcome, Said), String> {
+        let mut before = None;
+        until("the node alone to settle", BOUND, || {
+            let agents = typed::<Agent>(self.alone.list("agents").map_err(|e| e.to_string())?)?;
+            let instances = self.alone.list("instances").map_err(|e| e.to_string())?;
+            let instances = typed::<AgentInstance>(instances)?;
+            let mut said = Said::new();
+            for instance in &instances {
+                let status = instance.status.clone().unwrap_or_default();
+                let unknown = status.conditions.iter().any(|c| c.status == "Unknown");
+                if unknown || status.conditions.is_empty() {
+                    return Err(format!("{:?}", instance.status));
+                }
+                let of = (instance.spec.agent.name.clone(), instance.spec.replica);
+                said.insert(of, status);
+            }
+            let outcome = Outcome::of("default", &agents, &instances)?;
+            let settled = before.as_ref() == Some(&outcome);
+            before = Some(outcome.clone());
+            match settled {
+                true => Ok((outcome, said)),
+                false => Err("it changed just now".to_owned()),
+            }
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    /// What follows from the manifests when the nodes say what this one said.
+    fn theory(&self, case: &Case, said: &Said) -> Result<Outcome, String> {
+        let mut universe = self.universe(case)?;
+        let now = Time(jiff::Timestamp::now());
+        for _ in 0..5 {
+            let resolved = resolve_all(&mut universe).map_err(|e| e.to_string())?;
+            let planned = resolved
+                .iter()
+                .flat_map(|(_, resolved)| &resolved.plan.create);
+            let mut made = Vec::new();
+            for instance in planned {
                 let mut instance = instance.clone();
-                let verified = if instance.spec.bundle.is_some() {
-                    "Signed"
-                } else {
-                    "Inline"
-                };
-                let told = [
-                    ("Verified", verified, "as it should be"),
-                    ("SandboxEnforced", "Enforced", "all layers are enforced"),
-                    ("Ready", "Ok", "can be asked"),
-                ];
-                let status = instance.status.get_or_insert_default();
-                status.phase = aion_api::InstancePhase::Ready;
-                status.conditions = told
-                    .map(|(type_, reason, message)| Condition {
-                        type_: type_.into(),
-                        status: "True".into(),
-                        reason: reason.into(),
-                        message: message.into(),
-                        last_transition_time: now.clone(),
-                        observed_generation: None,
-                    })
-                    .to_vec();
+                let of = (instance.spec.agent.name.clone(), instance.spec.replica);
+                instance.status = said.get(&of).cloned();
+                made.push(instance);
+            }
+            if made.is_empty() {
+                let instances: Vec<AgentInstance> = universe.instances.values().cloned().collect();
+                let mut agents = Vec::new();
+                for (key, resolved) in &resolved {
+                    let own = |i: &&AgentInstance| i.spec.agent.name == key.name;
+                    let own: Vec<_> = instances.iter().filter(own).cloned().collect();
+                    let mut agent = universe.agents[key].clone();
+                    agent.status = Some(resolved.status(&agent, &own, &now));
+                    agents.push(agent);
+                }
+                return Outcome::of("default", &agents, &instances);
+            }
+            for instance in made {
                 let name = instance.metadata.name.clone().unwrap_or_default();
                 universe
                     .instances
-                    .insert(Key::new(&key.namespace, &name), instance);
-                changed = true;
+                    .insert(Key::new("default", &name), instance);
             }
-            let own: Vec<AgentInstance> = universe
-                .instances
-                .values()
-                .filter(|i| i.spec.agent.name == key.name)
-                .cloned()
-                .collect();
-            conditions.push((
-                key.name.clone(),
-                resolved
-                    .status(&universe.agents[key], &own, &now)
-                    .conditions,
-            ));
         }
-        if !changed {
-            let told = conditions
-                .iter()
-                .map(|(name, conditions)| (name.as_str(), conditions.clone()));
-            return Ok(outcome(told, universe.instances.values().cloned()));
-        }
+        Err("the resolver does not settle".to_owned())
     }
-    Err("standalone does not settle".to_owned())
+
+    fn universe(&self, case: &Case) -> Result<Universe, String> {
+        let mut universe = Universe {
+            setting: Setting::Standalone,
+            ..Universe::default()
+        };
+        let view = node_view(&self.machine, NodeState::Ready, 0);
+        universe.nodes.insert(NODE.to_owned(), view);
+        let mut texts = vec![case.text.clone()];
+        for file in &self.policies {
+            texts.push(fs::read_to_string(file).map_err(|e| e.to_string())?);
+        }
+        for text in texts {
+            for manifest in parse_manifests(&text, &case.name).map_err(|p| format!("{p:?}"))? {
+                universe.insert(manifest.object, "default");
+            }
+        }
+        Ok(universe)
+    }
+
+    /// The cluster's node says of its instances what the node alone says of its own.
+    fn play(&self, namespace: &str, said: &Said) -> Result<(), String> {
+        for instance in self.node.instances(namespace).map_err(|e| e.to_string())? {
+            let replica = instance["spec"]["replica"].as_i64().unwrap_or_default();
+            let agent = instance["spec"]["agent"]["name"]
+                .as_str()
+                .unwrap_or_default();
+            let replica = i32::try_from(replica).unwrap_or_default();
+            let status = said.get(&(agent.to_owned(), replica));
+            if let Some(status) = status.filter(|_| instance["status"].is_null()) {
+                let status = serde_json::to_value(status).map_err(|e| e.to_string())?;
+                self.node
+                    .says(&instance, &status)
+                    .map_err(|e| e.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a case away from the node alone: agents first, then what they use.
+    fn clear(&self, case: &Case) -> Result<(), String> {
+        let mut objects = parse_manifests(&case.text, &case.name).map_err(|p| format!("{p:?}"))?;
+        objects.sort_by_key(|manifest| !matches!(manifest.object, Object::Agent(_)));
+        for manifest in objects {
+            let object = &manifest.object;
+            let kind = object.kind().to_lowercase();
+            let until_gone = || self.aionctl(&["delete", &kind, object.name()]);
+            until("it to be deleted", BOUND, || until_gone().map(|_| ()))
+                .map_err(|e| e.to_string())?;
+        }
+        until("the node alone to be empty", BOUND, || {
+            match self.alone.list("instances").map_err(|e| e.to_string())? {
+                left if left.is_empty() => Ok(()),
+                left => Err(format!("{left:?}")),
+            }
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    fn kubectl(&self, args: &[&str]) -> Result<String, String> {
+        self.cluster
+            .kubectl(args)
+            .map_err(|error| error.to_string())
+    }
+
+    fn aionctl(&self, args: &[&str]) -> Result<String, String> {
+        self.alone.aionctl(args).map_err(|error| error.to_string())
+    }
+
+    fn list<T: DeserializeOwned>(&self, namespace: &str, kind: &str) -> Result<Vec<T>, String> {
+        let text = self.kubectl(&["-n", namespace, "get", kind, "-o", "json"])?;
+        let list: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        typed(list["items"].as_array().cloned().unwrap_or_default())
+    }
+}
+
+/// What the node alone says, by agent and replica.
+type Said = BTreeMap<(String, i32), AgentInstanceStatus>;
+
+fn typed<T: DeserializeOwned>(items: Vec<Value>) -> Result<Vec<T>, String> {
+    let typed = items.into_iter().map(serde_json::from_value);
+    typed.collect::<Result<_, _>>().map_err(|e| e.to_string())
+}
+
+fn said(who: &str, text: &str, words: &str) -> Result<(), String> {
+    // aionctl breaks lines, and draws where it is.
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.split(" | ").any(|words| plain.contains(words)) {
+        true => Ok(()),
+        false => Err(format!("{who} refuses it, but not with {words:?}:\n{text}")),
+    }
 }

@@ -126,9 +126,14 @@ pub(super) fn mounts_are_mapped(
         }
         let field = format!("spec.permissions.files[{}]", mount.name);
         let message = match input.setting {
-            Setting::Standalone => format!(
+            Setting::Standalone if mount.volume == mount.name => format!(
                 "the mount {name} is not mapped to a folder on this machine: aionctl mount add {name} FOLDER",
                 name = mount.name
+            ),
+            Setting::Standalone => format!(
+                "the mount {} is the volume {volume}, which is not mapped to a folder on this machine: aionctl mount add {volume} FOLDER",
+                mount.name,
+                volume = mount.volume
             ),
             Setting::Cluster => format!(
                 "the mount {} is the volume {}, which no node has: map it on a node, or name another volume in the ClusterAgentPolicy",

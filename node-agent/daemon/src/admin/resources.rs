@@ -43,7 +43,7 @@ pub(super) async fn list(
     let folder = folder(&admin)?;
     let kind = kind(&plural)?;
     let items = match kind {
-        "KernelNode" => vec![this_node(&admin)],
+        "KernelNode" => vec![this_node(&admin, &folder)],
         kind => folder.list(kind, query.get("namespace").map(String::as_str)),
     };
     Ok(Json(json!({ "items": items })))
@@ -56,7 +56,7 @@ pub(super) async fn get(
     let folder = folder(&admin)?;
     let kind = kind(&plural)?;
     let found = match kind {
-        "KernelNode" => Some(this_node(&admin)).filter(|_| name == admin.node),
+        "KernelNode" => Some(this_node(&admin, &folder)).filter(|_| name == admin.node),
         kind => folder.get(kind, bare(&namespace), &name),
     };
     found
@@ -115,7 +115,7 @@ async fn erase(
     Ok(admin.memory.erase(&id).await?)
 }
 
-fn this_node(admin: &Admin) -> Value {
+fn this_node(admin: &Admin, folder: &Folder) -> Value {
     let features = admin.features.borrow().clone().unwrap_or_default();
     let layers: Vec<_> = features
         .iter()
@@ -128,6 +128,7 @@ fn this_node(admin: &Admin) -> Value {
         "metadata": {"name": admin.node},
         "spec": {"scheduling": "allow"},
         "status": {
+            "capacity": folder.capacity(),
             "layers": layers,
             "runtimes": ["declarative", "wasm"],
             "volumes": admin.mounts.all().keys().collect::<Vec<_>>(),

@@ -95,6 +95,11 @@ impl Folder {
         self.shared.look.notify_one();
     }
 
+    /// What this node takes at most.
+    pub fn capacity(&self) -> NodeCapacity {
+        self.lock().node.capacity
+    }
+
     /// Takes manifests in: all of them or none.
     ///
     /// # Errors

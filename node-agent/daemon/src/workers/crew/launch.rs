@@ -129,7 +129,7 @@ impl Parts {
             },
             profile: instance.spec.runtime.as_str().to_owned(),
             limits: limits(instance),
-            socket: self.socket(turn, incarnation),
+            socket: Some(self.socket(turn, incarnation)),
         };
         self.launcher
             .start(start, fds)

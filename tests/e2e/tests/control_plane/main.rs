@@ -1,0 +1,8 @@
+//! What a cluster is given, before a real API server with the operator beside it: one control plane for all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admission;
+mod agents;
+mod resources;
+mod roles;
+mod trouble;

@@ -1,0 +1,263 @@
+//! Operators that come and go: one leads, the next takes over, nothing is done twice, and at rest nothing is
+//! done at all.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::{Mutex, PoisonError};
+
+use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::node_double::NodeDouble;
+use aion_e2e::operator::Operator;
+use aion_testkit::{ControlPlane, until};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// These stories start and stop operators: one at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn leads(operator: &Operator) -> Result<bool, String> {
+    let (_, metrics) = operator
+        .get("/metrics")
+        .map_err(|error| error.to_string())?;
+    Ok(metrics
+        .lines()
+        .any(|line| line == "aion_operator_leader_info 1"))
+}
+
+fn until_leads(operator: &Operator) {
+    until("the operator to lead", BOUND, || match leads(operator)? {
+        true => Ok(()),
+        false => Err(operator.process.tail()),
+    })
+    .unwrap();
+}
+
+fn apply(cluster: &ControlPlane, name: &str) {
+    let agent = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": name, "namespace": "failover"},
+        "spec": {"instructions": "Be brief."},
+    });
+    cluster.apply(&agent.to_string()).unwrap();
+}
+
+fn names(node: &NodeDouble<'_>, count: usize) -> Vec<String> {
+    until(&format!("{count} instances"), BOUND, || {
+        let all: Vec<Value> = node
+            .instances("failover")
+            .map_err(|error| error.to_string())?;
+        let names: Vec<String> = all
+            .iter()
+            .map(|i| i["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        if names.len() == count {
+            Ok(names)
+        } else {
+            Err(format!("{names:?}"))
+        }
+    })
+    .unwrap()
+}
+
+fn prepared(namespace: &str) -> Option<&'static ControlPlane> {
+    let cluster = cluster().unwrap()?;
+    let policies = root().join("policies/cluster.yaml");
+    let policies = policies.to_string_lossy();
+    cluster.kubectl(&["apply", "-f", &policies]).unwrap();
+    cluster
+        .kubectl(&["create", "namespace", namespace])
+        .unwrap();
+    let label = "aion.dev/inline-agents=allowed";
+    cluster
+        .kubectl(&["label", "namespace", namespace, label])
+        .unwrap();
+    Some(cluster)
+}
+
+#[test]
+fn another_operator_takes_over_from_one_that_is_killed_or_stopped() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cluster) = prepared("failover") else {
+        return;
+    };
+    let node = NodeDouble::register(cluster, "node-a").unwrap();
+
+    let mut first = Operator::start(cluster, "first").unwrap();
+    until_leads(&first);
+    let second = Operator::start(cluster, "second").unwrap();
+    assert_eq!(leads(&second), Ok(false), "two lead at once");
+    apply(cluster, "before");
+    let before = names(&node, 1);
+    let (_, metrics) = second.get("/metrics").unwrap();
+    assert!(
+        !metrics.contains("controller_runtime_reconcile_total{"),
+        "a standby reconciles:\n{metrics}"
+    );
+    let (_, metrics) = first.get("/metrics").unwrap();
+    assert!(
+        metrics
+            .contains(r#"controller_runtime_reconcile_total{controller="agent",result="success"}"#),
+        "{metrics}"
+    );
+
+    // kill -9: the lease runs out, the next leads, and what is there stays.
+    first.process.signal(Signal::SIGKILL);
+    first.process.wait(BOUND).unwrap();
+    until_leads(&second);
+    apply(cluster, "between");
+    let between = names(&node, 2);
+    assert!(
+        before.iter().all(|name| between.contains(name)),
+        "{before:?} {between:?}"
+    );
+
+    // SIGTERM: it gives the lease up and ends well.
+    let third = Operator::start(cluster, "third").unwrap();
+    let mut second = second;
+    second.process.signal(Signal::SIGTERM);
+    assert_eq!(
+        second.process.wait(BOUND).unwrap(),
+        0,
+        "{}",
+        second.process.tail()
+    );
+    until_leads(&third);
+    apply(cluster, "after");
+    let after = names(&node, 3);
+    assert!(
+        between.iter().all(|name| after.contains(name)),
+        "{between:?} {after:?}"
+    );
+}
+
+#[test]
+fn a_leader_that_was_frozen_leads_no_more_when_it_wakes() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cluster) = cluster().unwrap() else {
+        return;
+    };
+    let mut first = Operator::start(cluster, "frozen").unwrap();
+    until_leads(&first);
+    let second = Operator::start(cluster, "awake").unwrap();
+    first.process.signal(Signal::SIGSTOP);
+    until_leads(&second);
+    first.process.signal(Signal::SIGCONT);
+    // It ends, to be started again as one that waits.
+    let code = first.process.wait(BOUND).unwrap();
+    assert_eq!(code, 1, "{}", first.process.tail());
+    assert!(
+        first.process.log().contains("lost the lease"),
+        "{}",
+        first.process.tail()
+    );
+    assert_eq!(leads(&second), Ok(true));
+}
+
+/// How often anybody wrote something of ours, as the API server counts: objects and events.
+fn writes(cluster: &ControlPlane) -> Vec<String> {
+    let text = cluster.kubectl(&["get", "--raw", "/metrics"]).unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("apiserver_request_total{"))
+        .filter(|line| {
+            ["aion.dev", "events.k8s.io"]
+                .iter()
+                .any(|g| line.contains(&format!("group=\"{g}\"")))
+        })
+        .filter(|line| {
+            !["GET", "LIST", "WATCH"]
+                .iter()
+                .any(|v| line.contains(&format!("verb=\"{v}\"")))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// How many reconciliations of agents ended well.
+fn looks(operator: &Operator) -> Result<u64, String> {
+    let (_, metrics) = operator
+        .get("/metrics")
+        .map_err(|error| error.to_string())?;
+    let name = r#"controller_runtime_reconcile_total{controller="agent",result="success"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+    count.and_then(|count| count.parse().ok()).ok_or(metrics)
+}
+
+#[test]
+fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
+    const AGENTS: u64 = 20;
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cluster) = prepared("rest") else {
+        return;
+    };
+    let node = NodeDouble::register(cluster, "node-rest").unwrap();
+    let operator = Operator::start(cluster, "rest").unwrap();
+    let pool = json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "p", "namespace": "rest"}, "spec": {}});
+    let mut items = vec![pool];
+    for n in 0..AGENTS {
+        items.push(json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": format!("a{n}"), "namespace": "rest"},
+            "spec": {"instructions": "Be brief.", "memory": {"pool": "p"}, "nodeSelector": {"test/node": "node-rest"}},
+        }));
+    }
+    // One that cannot be resolved: it says so once.
+    items.push(json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "lacking", "namespace": "rest"},
+        "spec": {"instructions": "Be brief.", "model": {"use": "none"}},
+    }));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    cluster.apply(&list.to_string()).unwrap();
+    until("all to be ready", BOUND, || {
+        let instances = node.instances("rest").map_err(|e| e.to_string())?;
+        for instance in instances.iter().filter(|i| i["status"].is_null()) {
+            node.ready(instance).map_err(|e| e.to_string())?;
+        }
+        let path = "jsonpath={.items[*].status.readyReplicas}";
+        let ready = cluster.kubectl(&["-n", "rest", "get", "agents", "-o", path]);
+        let ready = ready.map_err(|e| e.to_string())?;
+        match ready.split(' ').filter(|count| *count == "1").count() {
+            n if n as u64 == AGENTS => Ok(()),
+            n => Err(format!("{n} are ready")),
+        }
+    })
+    .unwrap();
+    // Until the last event is written.
+    let mut last = writes(cluster);
+    until("it to be at rest", BOUND, || {
+        let now = writes(cluster);
+        let rests = now == last;
+        last.clone_from(&now);
+        match rests {
+            true => Ok(()),
+            false => Err("something was written just now".to_owned()),
+        }
+    })
+    .unwrap();
+
+    for round in 1..=10_u64 {
+        let before = looks(&operator).unwrap();
+        let mark = format!("round={round}");
+        cluster
+            .kubectl(&["annotate", "--overwrite", "namespace", "rest", &mark])
+            .unwrap();
+        until("every agent to be looked at", BOUND, || {
+            match looks(&operator)? - before {
+                seen if seen > AGENTS => Ok(()),
+                seen => Err(format!("{seen} were")),
+            }
+        })
+        .unwrap();
+    }
+    assert_eq!(writes(cluster), last, "something was written at rest");
+
+    // Nor by one that is started anew and looks at everything for the first time.
+    drop(operator);
+    let operator = Operator::start(cluster, "rest-again").unwrap();
+    until(
+        "the new one to look at everything",
+        BOUND,
+        || match looks(&operator)? {
+            seen if seen > AGENTS => Ok(()),
+            seen => Err(format!("{seen} were")),
+        },
+    )
+    .unwrap();
+    assert_eq!(writes(cluster), last, "a new operator wrote what was there");
+}

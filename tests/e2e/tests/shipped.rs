@@ -1,0 +1,270 @@
+//! The shipped agents in a cluster, with kubectl alone: applied, waited for, listed, described, explained and
+//! erased; and what must not be done there is not done.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::node::Node;
+use aion_e2e::node_double::NodeDouble;
+use aion_e2e::operator::Operator;
+use aion_testkit::{ControlPlane, until};
+use serde_json::{Value, json};
+
+const SHIPPED: [&str; 3] = ["librarian", "analyst", "jarvis"];
+/// The longest that `kubectl wait` waits.
+const PATIENCE: &str = "--timeout=180s";
+
+/// The files of the shipped agents, each with its `-f`.
+fn files() -> Vec<String> {
+    SHIPPED
+        .iter()
+        .flat_map(|name| {
+            let file = root().join("agents").join(name).join("agent.yaml");
+            ["-f".to_owned(), file.to_string_lossy().into_owned()]
+        })
+        .collect()
+}
+
+/// The digest that the analyst's file names.
+fn digest() -> String {
+    let text = std::fs::read_to_string(root().join("agents/analyst/agent.yaml")).unwrap();
+    let at = text.find("sha256:").unwrap();
+    text[at..at + 71].to_owned()
+}
+
+struct Home {
+    cluster: &'static ControlPlane,
+}
+
+impl Home {
+    fn kubectl(&self, args: &[&str]) -> String {
+        self.attempt(args).unwrap()
+    }
+
+    fn attempt(&self, args: &[&str]) -> Result<String, String> {
+        let all = [&["-n", "people"], args].concat();
+        self.cluster
+            .kubectl(&all)
+            .map_err(|error| error.to_string())
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let all = [args, &["-o", "json"]].concat();
+        serde_json::from_str(&self.kubectl(&all)).unwrap()
+    }
+}
+
+/// What an admin prepares: policies, a namespace that may have inline agents, and a key for the bundles.
+fn prepare(cluster: &'static ControlPlane) -> Home {
+    let policies = root().join("policies/cluster.yaml");
+    cluster
+        .kubectl(&["apply", "-f", &policies.to_string_lossy()])
+        .unwrap();
+    cluster.kubectl(&["create", "namespace", "people"]).unwrap();
+    let label = [
+        "label",
+        "namespace",
+        "people",
+        "aion.dev/inline-agents=allowed",
+    ];
+    cluster.kubectl(&label).unwrap();
+    let trust = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "release"},
+        "spec": {"keys": [{
+            "name": "release", "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
+        }]},
+    });
+    cluster.apply(&trust.to_string()).unwrap();
+    Home { cluster }
+}
+
+#[test]
+fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased() {
+    let Some(cluster) = cluster().unwrap() else {
+        return;
+    };
+    let home = prepare(cluster);
+    let operator = Operator::start(cluster, "shipped").unwrap();
+    let node = Node::start(cluster, "node-a", &["docs", "input", "output"], &[digest()]).unwrap();
+
+    let files = files();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let applied = home.kubectl(&[&["apply"], &files[..]].concat());
+    for name in SHIPPED {
+        assert!(
+            applied.contains(&format!("agent.aion.dev/{name} created")),
+            "{applied}"
+        );
+    }
+    home.attempt(&["wait", "--for=condition=Ready", "agent", "--all", PATIENCE])
+        .unwrap_or_else(|error| panic!("{error}\n{}\n{}", node.log(), operator.process.tail()));
+
+    it_reads_well(&home);
+    nobody_steps_around_the_operator(&home);
+    an_unsigned_bundle_stays_out(&home);
+
+    // Deleting waits until the node has drained and erased everything.
+    home.kubectl(&["delete", "agent", "stranger", PATIENCE]);
+    home.kubectl(&[&["delete", PATIENCE], &files[..]].concat());
+    let left = home.kubectl(&["get", "agents,memorypools,agentinstances", "-o", "name"]);
+    assert_eq!(left, "");
+    let pools = ["people/analyses", "people/library", "people/personal"];
+    assert_eq!(
+        node.erased(),
+        pools
+            .map(str::to_owned)
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+    );
+}
+
+/// `get`, `describe` and `explain` tell what there is to know.
+fn it_reads_well(home: &Home) {
+    let wide = home.kubectl(&["get", "agents", "-o", "wide"]);
+    for (name, words) in [
+        (
+            "librarian",
+            [
+                "True",
+                "InstancesReady",
+                "1/1",
+                "interactive",
+                "declarative",
+                "node-a",
+            ],
+        ),
+        (
+            "analyst",
+            ["True", "InstancesReady", "1/1", "batch", "wasm", "node-a"],
+        ),
+        (
+            "jarvis",
+            [
+                "True",
+                "InstancesReady",
+                "1/1",
+                "interactive",
+                "local/qwen3",
+                "node-a",
+            ],
+        ),
+    ] {
+        let line = wide.lines().find(|line| line.starts_with(name)).unwrap();
+        for word in words {
+            assert!(
+                line.split_whitespace().any(|it| it == word),
+                "no {word} in\n{wide}"
+            );
+        }
+    }
+    // Events are written after the status, so they may come a moment later.
+    until("describe to tell the story", BOUND, || {
+        let told = home.attempt(&["describe", "agent", "librarian"])?;
+        let words = [
+            "Answers from your documents",
+            "everything it refers to is there",
+            "1 of 1 instances can be asked",
+            "InstanceCreated",
+            "InstancesReady",
+            "Verified: written in the Agent itself, which TrustPolicy",
+            "memory.recall:library",
+        ];
+        match words.iter().find(|words| !told.contains(**words)) {
+            Some(missing) => Err(format!("no {missing:?} in\n{told}")),
+            None => Ok(()),
+        }
+    })
+    .unwrap();
+    let explained = home.kubectl(&["explain", "agent.spec"]);
+    assert!(
+        explained.contains("Policy decides what it gets"),
+        "{explained}"
+    );
+    let instances = home.kubectl(&["get", "agentinstances", "-o", "wide"]);
+    assert_eq!(
+        instances
+            .lines()
+            .filter(|line| line.contains("node-a"))
+            .count(),
+        3,
+        "{instances}"
+    );
+}
+
+fn nobody_steps_around_the_operator(home: &Home) {
+    let bind = [
+        "create",
+        "rolebinding",
+        "edit",
+        "--clusterrole=admin",
+        "--user=alice",
+    ];
+    home.kubectl(&bind);
+    let alice = home.cluster.user("alice");
+    let list = home.json(&["get", "agentinstances"]);
+    let instance = list["items"][0].clone();
+    let name = instance["metadata"]["name"].as_str().unwrap();
+    let refused = |who: &std::path::Path, args: &[&str], words: &str| {
+        let all = [&["-n", "people"], args].concat();
+        let said = home.cluster.kubectl_as(who, &all);
+        let said = said.expect_err("it was accepted").to_string();
+        assert!(said.contains(words), "not {words:?}: {said}");
+    };
+    let patch = [
+        "patch",
+        "agentinstance",
+        name,
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"lane":"realtime"}}"#,
+    ];
+    refused(&alice, &patch, "cannot patch resource");
+    let admin = home.cluster.admin();
+    refused(
+        &admin,
+        &["delete", "agentinstance", name],
+        "change the Agent instead",
+    );
+    // Another node's agent, with a real token of its own.
+    let other = NodeDouble::register_with(home.cluster, "node-b", json!({"volumes": []})).unwrap();
+    let said = other.ready(&instance).unwrap_err().to_string();
+    let words =
+        "written by the node agent of node node-a, and this is the node agent of node node-b";
+    assert!(said.contains(words), "{said}");
+}
+
+fn an_unsigned_bundle_stays_out(home: &Home) {
+    let stranger = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "stranger", "namespace": "people"},
+        "spec": {
+            "runtime": "wasm", "bundle": {"name": "stranger", "digest": format!("sha256:{}", "5".repeat(64))},
+            "permissions": {"files": [{"mount": "docs"}]},
+        },
+    });
+    home.cluster.apply(&stranger.to_string()).unwrap();
+    let unsigned = "jsonpath={.status.conditions[?(@.type==\"Verified\")].reason}=Unsigned";
+    home.kubectl(&[
+        "wait",
+        &format!("--for={unsigned}"),
+        "agent/stranger",
+        PATIENCE,
+    ]);
+    until("describe to say why", BOUND, || {
+        let told = home.attempt(&["describe", "agent", "stranger"])?;
+        let why = "bundle stranger carries no signature: sign it with a trusted key";
+        let event = told
+            .lines()
+            .any(|line| line.contains("Warning") && line.contains("Unsigned"));
+        match told.contains(why) && event {
+            true => Ok(()),
+            false => Err(told),
+        }
+    })
+    .unwrap();
+    let line = home.kubectl(&["get", "agent", "stranger"]);
+    assert!(
+        line.contains("False") && line.contains("InstanceFailed"),
+        "{line}"
+    );
+}
