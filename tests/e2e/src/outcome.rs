@@ -62,7 +62,13 @@ impl Outcome {
         }
         let agents = agents.iter().map(|agent| {
             let name = agent.metadata.name.clone().unwrap_or_default();
-            (name, translated(status(json!(agent.status)), &names))
+            let mut status = status(json!(agent.status));
+            // Without an instance there is nothing that says what the revision stands for.
+            let revision = &status["revision"];
+            if !names.iter().any(|(from, _)| revision == from.as_str()) {
+                status["revision"] = json!(revision.is_string());
+            }
+            (name, translated(status, &names))
         });
         Ok(Self {
             agents: agents.collect(),

@@ -91,10 +91,10 @@ impl Standalone {
     /// # Errors
     /// As [`Standalone::aionctl`].
     pub fn sign(&self, folder: &Path) -> anyhow::Result<(String, String)> {
-        let key = self.path("config/machine");
+        let key = self.path("machine");
         let (secret, public) = (
-            self.path("config/machine.key"),
-            self.path("config/machine.pub"),
+            self.path("machine.key"),
+            self.path("machine.pub"),
         );
         if !secret.is_file() {
             self.aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;

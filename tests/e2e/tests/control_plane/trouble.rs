@@ -93,19 +93,21 @@ fn what_a_policy_takes_away_is_named_with_the_policy() {
 fn a_volume_that_no_node_has_and_a_secret_that_is_missing_are_references_too() {
     let Some(story) = story("absent") else { return };
     let node = story.node("node-absent");
-    story.apply(
-        "Agent",
-        "reader",
-        on(
-            "node-absent",
-            json!({"permissions": {"files": [{"mount": "output", "mode": "readWrite"}]}}),
-        ),
-    );
+    let policy = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "ClusterAgentPolicy", "metadata": {"name": "absent"},
+        "spec": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "absent"}},
+            "mounts": [{"mount": "archive", "mode": "read", "volume": "tape"}],
+        },
+    });
+    story.cluster.apply(&policy.to_string()).unwrap();
+    let reader = json!({"permissions": {"files": [{"mount": "archive"}]}});
+    story.apply("Agent", "reader", on("node-absent", reader));
     let message = story.condition("agent", "reader", "ResolvedRefs", "False MountNotMapped");
     holds(
         &message,
         &[
-            "spec.permissions.files[output]: the mount output is the volume output, which no node has: map it on a node",
+            "spec.permissions.files[archive]: the mount archive is the volume tape, which no node has: map it on a node",
         ],
     );
     // Nobody but the node sees Secrets.

@@ -440,11 +440,8 @@ fn now() -> Time {
 }
 
 fn rejection(file: &str, problem: &Problem) -> Rejected {
-    // A problem's message says both; what is to be done stands behind the first colon.
-    let (message, remedy) = problem.message.split_once(": ").unwrap_or((
-        problem.message.as_str(),
-        "correct the manifest and apply it again",
-    ));
+    let (message, remedy) = told(&problem.message)
+        .unwrap_or((&problem.message, "correct the manifest and apply it again"));
     Rejected {
         file: file.to_owned(),
         line: problem
@@ -456,6 +453,15 @@ fn rejection(file: &str, problem: &Problem) -> Rejected {
         message: message.to_owned(),
         remedy: remedy.to_owned(),
     }
+}
+
+/// What is wrong, and what is to be done, which stands behind a colon. One behind a single word, as in
+/// `withoutModel: quote`, is YAML.
+fn told(message: &str) -> Option<(&str, &str)> {
+    let colons = message.match_indices(": ");
+    colons
+        .map(|(at, colon)| (&message[..at], &message[at + colon.len()..]))
+        .find(|(before, _)| before.contains(' '))
 }
 
 /// Objects that are there twice in one request.
@@ -481,4 +487,23 @@ fn twice(objects: &[Manifest]) -> Vec<Rejected> {
 /// The kind with this plural, if there is one.
 pub(crate) fn kind_of(plural: &str) -> Option<&'static crd::Kind> {
     crd::KINDS.iter().find(|it| it.plural == plural)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_stands_behind_the_first_colon_that_is_not_yaml() {
+        let quote = "withoutModel: quote answers with passages from memory: add memory {pool}";
+        assert_eq!(
+            told(quote),
+            Some((
+                "withoutModel: quote answers with passages from memory",
+                "add memory {pool}"
+            ))
+        );
+        assert_eq!(told("fs.read: files are asked for elsewhere"), None);
+        assert_eq!(told("is no number"), None);
+    }
 }
