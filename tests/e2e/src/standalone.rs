@@ -85,32 +85,39 @@ impl Standalone {
         self.folder.path().join(name)
     }
 
-    /// Builds the bundle in `folder`, signs it with a key of this machine, and gives its digest and the
-    /// public key.
+    /// As [`sign`], into this node's own store.
     ///
     /// # Errors
-    /// As [`Standalone::aionctl`].
+    /// As [`sign`].
     pub fn sign(&self, folder: &Path) -> anyhow::Result<(String, String)> {
-        let key = self.path("machine");
-        let (secret, public) = (
-            self.path("machine.key"),
-            self.path("machine.pub"),
-        );
-        if !secret.is_file() {
-            self.aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
-        }
-        let digest = self.aionctl(&["bundle", "build", &folder.to_string_lossy(), "--quiet"])?;
-        let digest = digest.trim().to_owned();
-        self.aionctl(&[
-            "bundle",
-            "sign",
-            &digest,
-            "--key",
-            &secret.to_string_lossy(),
-        ])?;
-        let public = std::fs::read_to_string(&public).context("reading the public key")?;
-        Ok((digest, public))
+        sign(&self.home, folder, self.folder.path())
     }
+}
+
+/// Builds the bundle in `folder` into the layout of the node whose state is in `home`, signs it with a key of
+/// this machine, kept in `keys`, and gives its digest and the public key.
+///
+/// # Errors
+/// What aionctl says.
+pub fn sign(home: &Path, folder: &Path, keys: &Path) -> anyhow::Result<(String, String)> {
+    let aionctl = crate::program("aionctl")?;
+    let aionctl = |args: &[&str]| run(&aionctl, home, args);
+    let (secret, public) = (keys.join("machine.key"), keys.join("machine.pub"));
+    if !secret.is_file() {
+        let key = keys.join("machine");
+        aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
+    }
+    let digest = aionctl(&["bundle", "build", &folder.to_string_lossy(), "--quiet"])?;
+    let digest = digest.trim().to_owned();
+    aionctl(&[
+        "bundle",
+        "sign",
+        &digest,
+        "--key",
+        &secret.to_string_lossy(),
+    ])?;
+    let public = std::fs::read_to_string(&public).context("reading the public key")?;
+    Ok((digest, public))
 }
 
 fn list(aionctl: &Path, home: &Path, kind: &str) -> anyhow::Result<Vec<Value>> {

@@ -3,11 +3,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use aion_e2e::cluster::{BOUND, cluster, root};
 use aion_e2e::node::Node;
+use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
+use aion_e2e::standalone::sign;
 use aion_testkit::{ControlPlane, until};
 use serde_json::{Value, json};
 
@@ -33,8 +36,12 @@ fn digest() -> String {
     text[at..at + 71].to_owned()
 }
 
+/// These stories place agents where there is room: one at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
 struct Home {
     cluster: &'static ControlPlane,
+    namespace: &'static str,
 }
 
 impl Home {
@@ -43,7 +50,7 @@ impl Home {
     }
 
     fn attempt(&self, args: &[&str]) -> Result<String, String> {
-        let all = [&["-n", "people"], args].concat();
+        let all = [&["-n", self.namespace], args].concat();
         self.cluster
             .kubectl(&all)
             .map_err(|error| error.to_string())
@@ -56,71 +63,107 @@ impl Home {
 }
 
 /// What an admin prepares: policies, a namespace that may have inline agents, and a key for the bundles.
-fn prepare(cluster: &'static ControlPlane) -> Home {
+fn prepare(cluster: &'static ControlPlane, namespace: &'static str) -> Home {
     let policies = root().join("policies/cluster.yaml");
+    let policies = policies.to_string_lossy();
+    cluster.kubectl(&["apply", "-f", &policies]).unwrap();
     cluster
-        .kubectl(&["apply", "-f", &policies.to_string_lossy()])
+        .kubectl(&["create", "namespace", namespace])
         .unwrap();
-    cluster.kubectl(&["create", "namespace", "people"]).unwrap();
-    let label = [
-        "label",
-        "namespace",
-        "people",
-        "aion.dev/inline-agents=allowed",
-    ];
-    cluster.kubectl(&label).unwrap();
-    let trust = json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "release"},
-        "spec": {"keys": [{
-            "name": "release", "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
-        }]},
-    });
-    cluster.apply(&trust.to_string()).unwrap();
-    Home { cluster }
+    let label = "aion.dev/inline-agents=allowed";
+    cluster
+        .kubectl(&["label", "namespace", namespace, label])
+        .unwrap();
+    Home { cluster, namespace }
 }
 
-#[test]
-fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased() {
-    let Some(cluster) = cluster().unwrap() else {
-        return;
-    };
-    let home = prepare(cluster);
-    let operator = Operator::start(cluster, "shipped").unwrap();
-    let node = Node::start(cluster, "node-a", &["docs", "input", "output"], &[digest()]).unwrap();
+fn trust(home: &Home, keys: Value) {
+    let own = json!({"matchLabels": {"kubernetes.io/metadata.name": home.namespace}});
+    let trust = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": home.namespace},
+        "spec": {"namespaceSelector": own, "keys": keys},
+    });
+    home.cluster.apply(&trust.to_string()).unwrap();
+}
 
+/// Applies the shipped agents and waits until they can be asked.
+fn apply(home: &Home, log: impl Fn() -> String) {
     let files = files();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let applied = home.kubectl(&[&["apply"], &files[..]].concat());
     for name in SHIPPED {
-        assert!(
-            applied.contains(&format!("agent.aion.dev/{name} created")),
-            "{applied}"
-        );
+        let created = format!("agent.aion.dev/{name} created");
+        assert!(applied.contains(&created), "{applied}");
     }
     home.attempt(&["wait", "--for=condition=Ready", "agent", "--all", PATIENCE])
-        .unwrap_or_else(|error| panic!("{error}\n{}\n{}", node.log(), operator.process.tail()));
+        .unwrap_or_else(|error| {
+            let agents = home.kubectl(&["get", "agents", "-o", "yaml"]);
+            panic!("{error}\n{agents}\n{}", log())
+        });
+}
 
-    it_reads_well(&home);
-    nobody_steps_around_the_operator(&home);
-    an_unsigned_bundle_stays_out(&home);
-
-    // Deleting waits until the node has drained and erased everything.
-    home.kubectl(&["delete", "agent", "stranger", PATIENCE]);
+/// Deletes them, which waits until their node has drained and erased everything.
+fn delete(home: &Home) {
+    let files = files();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
     home.kubectl(&[&["delete", PATIENCE], &files[..]].concat());
     let left = home.kubectl(&["get", "agents,memorypools,agentinstances", "-o", "name"]);
     assert_eq!(left, "");
+}
+
+#[test]
+fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cluster) = cluster().unwrap() else {
+        return;
+    };
+    let home = prepare(cluster, "people");
+    let key = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
+    trust(&home, json!([{"name": "release", "publicKey": key}]));
+    let operator = Operator::start(cluster, "shipped").unwrap();
+    let node = Node::start(cluster, "node-a", &["docs"], &[digest()]).unwrap();
+    apply(&home, || {
+        format!("{}\n{}", node.log(), operator.process.tail())
+    });
+    it_reads_well(&home, "node-a");
+    nobody_steps_around_the_operator(&home);
+    an_unsigned_bundle_stays_out(&home);
+
+    home.kubectl(&["delete", "agent", "stranger", PATIENCE]);
+    delete(&home);
     let pools = ["people/analyses", "people/library", "people/personal"];
-    assert_eq!(
-        node.erased(),
-        pools
-            .map(str::to_owned)
-            .into_iter()
-            .collect::<BTreeSet<_>>()
-    );
+    assert_eq!(node.erased(), BTreeSet::from(pools.map(str::to_owned)));
+    cluster.kubectl(&["delete", "kernelnode", node]).unwrap();
+}
+
+#[test]
+fn on_a_real_node_agent_it_is_the_same() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cluster) = cluster().unwrap() else {
+        return;
+    };
+    let home = prepare(cluster, "real");
+    let docs = tempfile::tempdir().unwrap();
+    std::fs::write(
+        docs.path().join("mounts.md"),
+        "# Mounts\n\nA mount is a name.\n",
+    )
+    .unwrap();
+    let node = NodeAgent::start(cluster, "node-real", docs.path(), false).unwrap();
+    let (digest, key) = sign(node.home(), &root().join("agents/analyst"), node.home()).unwrap();
+    let keys =
+        json!([{"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]}]);
+    trust(&home, keys);
+    let operator = Operator::start(cluster, "shipped-real").unwrap();
+    apply(&home, || {
+        format!("{}\n{}", node.tail(), operator.process.tail())
+    });
+    it_reads_well(&home, "node-real");
+    delete(&home);
 }
 
 /// `get`, `describe` and `explain` tell what there is to know.
-fn it_reads_well(home: &Home) {
+fn it_reads_well(home: &Home, node: &str) {
     let wide = home.kubectl(&["get", "agents", "-o", "wide"]);
     for (name, words) in [
         (
@@ -131,12 +174,12 @@ fn it_reads_well(home: &Home) {
                 "1/1",
                 "interactive",
                 "declarative",
-                "node-a",
+                node,
             ],
         ),
         (
             "analyst",
-            ["True", "InstancesReady", "1/1", "batch", "wasm", "node-a"],
+            ["True", "InstancesReady", "1/1", "batch", "wasm", node],
         ),
         (
             "jarvis",
@@ -146,7 +189,7 @@ fn it_reads_well(home: &Home) {
                 "1/1",
                 "interactive",
                 "local/qwen3",
-                "node-a",
+                node,
             ],
         ),
     ] {
@@ -183,10 +226,7 @@ fn it_reads_well(home: &Home) {
     );
     let instances = home.kubectl(&["get", "agentinstances", "-o", "wide"]);
     assert_eq!(
-        instances
-            .lines()
-            .filter(|line| line.contains("node-a"))
-            .count(),
+        instances.lines().filter(|line| line.contains(node)).count(),
         3,
         "{instances}"
     );
@@ -206,7 +246,7 @@ fn nobody_steps_around_the_operator(home: &Home) {
     let instance = list["items"][0].clone();
     let name = instance["metadata"]["name"].as_str().unwrap();
     let refused = |who: &std::path::Path, args: &[&str], words: &str| {
-        let all = [&["-n", "people"], args].concat();
+        let all = [&["-n", home.namespace], args].concat();
         let said = home.cluster.kubectl_as(who, &all);
         let said = said.expect_err("it was accepted").to_string();
         assert!(said.contains(words), "not {words:?}: {said}");
@@ -236,7 +276,7 @@ fn nobody_steps_around_the_operator(home: &Home) {
 
 fn an_unsigned_bundle_stays_out(home: &Home) {
     let stranger = json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "stranger", "namespace": "people"},
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "stranger", "namespace": home.namespace},
         "spec": {
             "runtime": "wasm", "bundle": {"name": "stranger", "digest": format!("sha256:{}", "5".repeat(64))},
             "permissions": {"files": [{"mount": "docs"}]},
