@@ -1,9 +1,12 @@
 //! Resources of the Kubernetes API, whole.
 
+use std::collections::BTreeMap;
+
 use aion_api::{
     GROUP, VERSION,
     crd::{KINDS, Kind},
 };
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams},
@@ -58,6 +61,19 @@ impl Cluster {
         deleted
             .map(|_| ())
             .map_err(|why| self.failure(&format!("delete {plural} {name}"), &why))
+    }
+
+    /// The labels of a namespace; none where there is no such namespace, or the caller may not see it.
+    pub(crate) async fn namespace_labels(
+        &self,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces.get_metadata_opt(namespace).await {
+            Ok(found) => Ok(found.and_then(|it| it.metadata.labels).unwrap_or_default()),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(BTreeMap::new()),
+            Err(why) => Err(self.failure("look at the namespace's labels", &why)),
+        }
     }
 
     pub(super) fn api(

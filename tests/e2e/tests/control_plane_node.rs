@@ -303,7 +303,10 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
     let told = good(&["describe", "agent", "librarian"]);
     assert!(told.contains("node-tls"), "{told}");
     let explained = good(&["explain", &librarian]);
-    assert!(explained.contains("as the cluster decides"), "{explained}");
+    assert!(
+        explained.contains("ClusterAgentPolicy/default mounts docs"),
+        "{explained}"
+    );
 
     // The question crosses the network to the node, under TLS.
     let question = "When does the lighthouse keeper polish the lamp?";

@@ -117,7 +117,13 @@ async fn fill(
     let node = match resources {
         Resources::Node(node) => node,
         #[cfg(feature = "kubernetes")]
-        Resources::Cluster(_) => return nodes(universe, resources).await,
+        Resources::Cluster(cluster) => {
+            let labels = cluster.namespace_labels(&context.namespace).await?;
+            universe
+                .namespaces
+                .insert(context.namespace.clone(), labels);
+            return nodes(universe, resources).await;
+        }
     };
     let status = node.status().await?;
     let mounts = node.mounts().await?;
