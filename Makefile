@@ -1,5 +1,5 @@
 # `make` alone says what there is.
-WORKSPACE := --workspace --features aion-daemon/kubernetes
+WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench crds lint components clean

@@ -1,45 +1,122 @@
 //! What every command is given: the screen, the namespace, and the way to a node. Also what a client's error means
 //! to the person who typed the command.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use aion_abi::code::Code;
 use serde_json::Value;
 
+#[cfg(feature = "kubernetes")]
+use crate::cluster::{Cluster, Named};
 use crate::{
     args::Global,
-    client::{Address, ClientError, Node},
+    client::{Address, ClientError, Node, Resources},
     failure::{Failure, Status},
     home::Home,
     render::{message, screen::Screen},
 };
 
 /// What every command is given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) screen: Screen,
     pub(crate) namespace: String,
-    global: Global,
+    home: Option<PathBuf>,
+    #[cfg(feature = "kubernetes")]
+    cluster: Option<Cluster>,
 }
 
+/// The namespace where nobody says another.
+const NAMESPACE: &str = "default";
+
 impl Context {
-    pub(crate) fn new(global: &Global) -> Self {
-        Self {
-            screen: Screen::of_process(global.color),
-            namespace: global.namespace.clone(),
-            global: global.clone(),
+    /// The node on this machine, unless a cluster is named.
+    #[cfg(not(feature = "kubernetes"))]
+    pub(crate) async fn find(screen: Screen, global: &Global) -> Result<Self, Failure> {
+        if in_cluster(global) {
+            return Err(
+                Failure::usage("this aionctl was built without the feature kubernetes")
+                    .remedy("build one that has it: cargo build --release -p aion-cli --features kubernetes"),
+            );
         }
+        Ok(Self {
+            screen,
+            namespace: global.namespace.clone().unwrap_or(NAMESPACE.to_owned()),
+            home: global.home.clone(),
+        })
+    }
+
+    /// The node on this machine, unless a cluster is named.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) async fn find(screen: Screen, global: &Global) -> Result<Self, Failure> {
+        let cluster = match in_cluster(global) {
+            false => None,
+            true => Some(
+                Cluster::find(&Named {
+                    kubeconfig: global.kubeconfig.as_deref(),
+                    context: global.context.as_deref(),
+                    service_account: global.service_account.as_deref(),
+                })
+                .await?,
+            ),
+        };
+        let own = cluster.as_ref().map_or(NAMESPACE, Cluster::namespace);
+        let namespace = global.namespace.clone().unwrap_or(own.to_owned());
+        Ok(Self {
+            screen,
+            namespace,
+            home: global.home.clone(),
+            cluster,
+        })
     }
 
     pub(crate) fn home(&self) -> Result<Home, Failure> {
-        Home::find(self.global.home.as_deref())
+        Home::find(self.home.as_deref())
     }
 
-    /// The node that answers for this machine.
+    /// The cluster that was named.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// The node that answers for this machine, for what only it can do.
     pub(crate) fn node(&self) -> Result<Node, Failure> {
+        #[cfg(feature = "kubernetes")]
+        if self.cluster.is_some() {
+            return Err(
+                Failure::usage("that is done on one machine, not in a cluster").remedy(
+                    "leave --cluster, --context and --kubeconfig out, and AION_CLUSTER unset",
+                ),
+            );
+        }
         Ok(Node {
             address: Address::Unix(self.home()?.admin_socket()),
         })
+    }
+
+    /// Who has the resources.
+    pub(crate) fn resources(&self) -> Result<Resources, Failure> {
+        #[cfg(feature = "kubernetes")]
+        if let Some(cluster) = &self.cluster {
+            return Ok(Resources::Cluster(Box::new(cluster.clone())));
+        }
+        self.node().map(Resources::Node)
+    }
+
+    /// The node that is asked about an agent.
+    pub(crate) async fn node_of(
+        &self,
+        #[cfg_attr(not(feature = "kubernetes"), allow(unused_variables))] agent: &str,
+    ) -> Result<Node, Failure> {
+        #[cfg(feature = "kubernetes")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.node_of(&self.namespace, agent).await;
+        }
+        self.node()
     }
 
     /// Prints to standard output. A reader that went away (`| head`) is no failure: the command is done then.
@@ -70,6 +147,10 @@ impl Context {
     }
 }
 
+fn in_cluster(global: &Global) -> bool {
+    global.cluster || global.kubeconfig.is_some() || global.context.is_some()
+}
+
 /// A value as YAML, with a newline at its end.
 pub(crate) fn yaml(value: &Value) -> Result<String, Failure> {
     let text = serde_saphyr::to_string(value)
@@ -81,6 +162,18 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let what = error.to_string();
         match error {
+            ClientError::Unreachable { at, why } if is_remote(&at) => {
+                Self::new(format!("the node agent does not answer: {why}"))
+                    .at(at)
+                    .remedy("see how its node is: aionctl --cluster get nodes")
+                    .status(Status::Unreachable)
+            }
+            ClientError::Broken { at, why } if is_remote(&at) => {
+                Self::new(format!("the connection to the node agent broke: {why}"))
+                    .at(at)
+                    .remedy("see how its node is: aionctl --cluster get nodes")
+                    .status(Status::Unreachable)
+            }
             ClientError::Unreachable { at, why } => Self::new(format!(
                 "the node does not answer: {}",
                 match why.kind() {
@@ -110,7 +203,9 @@ impl From<ClientError> for Failure {
             ClientError::Refused(problem) => {
                 let status = match problem.code {
                     Code::NotFound => Status::NotFound,
-                    Code::Denied | Code::ApprovalRequired | Code::Offline => Status::Refused,
+                    Code::Denied | Code::ApprovalRequired | Code::Offline | Code::BadSignature => {
+                        Status::Refused
+                    }
                     Code::BadRequest => Status::Usage,
                     _ => Status::Failed,
                 };
@@ -120,4 +215,9 @@ impl From<ClientError> for Failure {
             }
         }
     }
+}
+
+/// A socket on this machine is a path; anything else is another's address.
+fn is_remote(at: &str) -> bool {
+    !at.starts_with('/')
 }

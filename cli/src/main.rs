@@ -1,11 +1,13 @@
 //! `aionctl`: what a person says to AION-OS, on one machine or in a cluster.
 //!
-//! `args` is the command line, `commands` has a file for each command, `client` speaks to a node, `render` makes
-//! text. Nothing here decides what an agent may do: that is `aion-policy` and `aion-resolve`, which this binary only
+//! `args` is the command line, `commands` has a file for each command, `client` speaks to a node, `cluster` to the
+//! Kubernetes API, `render` makes text. Nothing here decides what an agent may do: that is `aion-policy` and `aion-resolve`, which this binary only
 //! asks.
 
 mod args;
 mod client;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod commands;
 mod context;
 mod failure;
@@ -20,6 +22,7 @@ use clap::Parser;
 use args::Cli;
 use context::Context;
 use failure::Status;
+use render::screen::Screen;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,12 +37,15 @@ fn main() -> ExitCode {
             });
         }
     };
-    let context = Context::new(&cli.global);
+    let screen = Screen::of_process(cli.global.color);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(&context, cli.command)),
+        Ok(runtime) => runtime.block_on(async {
+            let context = Context::find(screen.clone(), &cli.global).await?;
+            commands::run(&context, cli.command).await
+        }),
         Err(why) => Err(failure::Failure::new(format!(
             "cannot start the event loop: {why}"
         ))),
@@ -48,7 +54,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.status != Status::Interrupted {
-                eprint!("{}", render::message::failure(&context.screen, &failure));
+                eprint!("{}", render::message::failure(&screen, &failure));
             }
             ExitCode::from(failure.status as u8)
         }

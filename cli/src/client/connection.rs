@@ -13,14 +13,16 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
     client::conn::http1,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::{
-    io::AsyncReadExt,
-    net::{TcpStream, UnixStream},
-};
+use tokio::{io::AsyncReadExt, net::UnixStream};
+#[cfg(feature = "kubernetes")]
+use zeroize::Zeroizing;
+
+#[cfg(feature = "kubernetes")]
+use super::Tls;
 
 /// The largest answer that is read whole, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -51,18 +53,31 @@ pub(crate) async fn file_body(path: &Path) -> io::Result<Body> {
 }
 
 /// Where a node listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Address {
     /// A machine standing alone.
     Unix(PathBuf),
     /// A node of a cluster: `host:port`, and the caller's token.
-    Tcp { host: String, token: String },
+    #[cfg(feature = "kubernetes")]
+    Tcp {
+        host: String,
+        token: Zeroizing<String>,
+        tls: Option<Tls>,
+    },
+}
+
+/// Says nothing of the token.
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Address({self})")
+    }
 }
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unix(path) => path.display().fmt(f),
+            #[cfg(feature = "kubernetes")]
             Self::Tcp { host, .. } => f.write_str(host),
         }
     }
@@ -106,9 +121,13 @@ impl Address {
             .header(CONTENT_TYPE, call.content_type);
         request = match self {
             Self::Unix(_) => request.header(HOST, "localhost"),
-            Self::Tcp { host, token } => request
-                .header(HOST, host)
-                .header(AUTHORIZATION, format!("Bearer {token}")),
+            #[cfg(feature = "kubernetes")]
+            Self::Tcp { host, token, .. } => {
+                let bearer = format!("Bearer {}", token.as_str());
+                request
+                    .header(HOST, host)
+                    .header(hyper::header::AUTHORIZATION, bearer)
+            }
         };
         let request = request.body(call.body).map_err(|why| self.broken(why))?;
         let response = self.exchange(request).await?;
@@ -125,10 +144,17 @@ impl Address {
                 self.speak(stream.map_err(|why| self.unreachable(why))?, request)
                     .await
             }
-            Self::Tcp { host, .. } => {
-                let stream = TcpStream::connect(host).await;
-                self.speak(stream.map_err(|why| self.unreachable(why))?, request)
-                    .await
+            #[cfg(feature = "kubernetes")]
+            Self::Tcp { host, tls, .. } => {
+                let stream = tokio::net::TcpStream::connect(host).await;
+                let stream = stream.map_err(|why| self.unreachable(why))?;
+                match tls {
+                    None => self.speak(stream, request).await,
+                    Some(tls) => {
+                        let stream = tls.wrap(stream).await.map_err(|why| self.broken(why))?;
+                        self.speak(stream, request).await
+                    }
+                }
             }
         }
     }

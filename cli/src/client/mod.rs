@@ -4,7 +4,13 @@
 mod connection;
 mod events;
 mod node;
+mod resources;
+#[cfg(feature = "kubernetes")]
+mod tls;
 
 pub(crate) use connection::{Address, ClientError, file_body};
 pub(crate) use events::Events;
 pub(crate) use node::Node;
+pub(crate) use resources::Resources;
+#[cfg(feature = "kubernetes")]
+pub(crate) use tls::Tls;

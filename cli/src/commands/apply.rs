@@ -41,8 +41,8 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
         manifests,
         dry_run: args.dry_run,
     };
-    let node = context.node()?;
-    let answer = node.apply(&request).await?;
+    let resources = context.resources()?;
+    let answer = resources.apply(&request, &context.namespace).await?;
     if !answer.rejected.is_empty() {
         return Err(rejected(context, &answer.rejected, &request.manifests));
     }
@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
             )
         })
         .collect();
-    wait::until_ready(context, &node, &agents, Duration::from_secs(seconds)).await
+    wait::until_ready(context, &resources, &agents, Duration::from_secs(seconds)).await
 }
 
 fn line(context: &Context, applied: &Applied, dry_run: bool) -> String {

@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, args: AskArgs) -> Result<(), Failure>
         deadline_ms: args.how.timeout.map(|seconds| seconds * 1000),
         ..TurnRequest::default()
     };
-    let node = context.node()?;
+    let node = context.node_of(&args.agent).await?;
     let stream = node
         .start_turn(&context.namespace, &args.agent, &request)
         .await?;

@@ -30,11 +30,11 @@ pub(crate) async fn run(context: &Context, args: DeleteArgs) -> Result<(), Failu
     let (known, name) = kind::named(&args.kind, args.name.as_deref())?;
     let namespace = known.namespace(&context.namespace);
     let deleted = context
-        .node()?
+        .resources()?
         .delete(known.kind.plural, namespace, &name)
         .await;
     let label = format!("{}/{name}", known.kind.name.to_ascii_lowercase());
-    match deleted.map_err(Failure::from) {
+    match deleted {
         Ok(()) => context.print(&format!("{label} deleted\n")),
         Err(failure) if args.ignore_not_found && failure.status == Status::NotFound => {
             context.print(&format!("{label} was not there\n"))

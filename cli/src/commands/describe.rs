@@ -33,8 +33,8 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
     let (known, name) = kind::named(&args.kind, args.name.as_deref())?;
     let namespace = known.namespace(&context.namespace);
     let resource = context
-        .node()?
-        .resource(known.kind.plural, namespace, &name)
+        .resources()?
+        .get(known.kind.plural, namespace, &name)
         .await?;
     let text = describe(&context.screen, &known, &resource, Timestamp::now())?;
     context.print(&text)

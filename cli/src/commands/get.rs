@@ -57,16 +57,16 @@ pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure>
             (known, Some(name))
         }
     };
-    let node = context.node()?;
+    let resources = context.resources()?;
     let namespace = known.namespace(&context.namespace);
     let (items, whole) = match name {
         Some(name) => {
-            let one = node.resource(known.kind.plural, namespace, &name).await?;
+            let one = resources.get(known.kind.plural, namespace, &name).await?;
             (vec![one.clone()], one)
         }
         None => {
             let namespace = namespace.filter(|_| !args.all_namespaces);
-            let items = node.list(known.kind.plural, namespace).await?;
+            let items = resources.list(known.kind.plural, namespace).await?;
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             (items, list)
         }

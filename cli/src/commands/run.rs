@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
             args.agent
         )));
     }
-    let node = context.node()?;
+    let node = context.node_of(&args.agent).await?;
     let mut request = TurnRequest {
         input,
         deadline_ms: args.how.timeout.map(|seconds| seconds * 1000),

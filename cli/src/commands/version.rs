@@ -15,6 +15,14 @@ pub(crate) struct VersionArgs {
 
 pub(crate) async fn run(context: &Context, args: VersionArgs) -> Result<(), Failure> {
     let own = env!("CARGO_PKG_VERSION");
+    #[cfg(feature = "kubernetes")]
+    if let Some(cluster) = context.cluster() {
+        let version = cluster.version().await?;
+        if args.json {
+            return context.print_json(&json!({"aionctl": own, "cluster": version}));
+        }
+        return context.print(&format!("aionctl  {own}\ncluster  {version}\n"));
+    }
     // A node that is not there has no version, and that is an answer too.
     let node = context.node()?.status().await.ok();
     if args.json {

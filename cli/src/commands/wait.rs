@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    client::Node,
+    client::Resources,
     context::Context,
     failure::Failure,
     render::screen::{Tone, tame},
@@ -30,14 +30,14 @@ const CHAIN: [&str; 5] = [
 /// After `bound`, with what the first one that is not ready waits for.
 pub(super) async fn until_ready(
     context: &Context,
-    node: &Node,
+    resources: &Resources,
     agents: &[(String, String)],
     bound: Duration,
 ) -> Result<(), Failure> {
     let until = Instant::now() + bound;
     for (namespace, name) in agents {
         loop {
-            let agent = node.resource("agents", Some(namespace), name).await?;
+            let agent = resources.get("agents", Some(namespace), name).await?;
             let Some(waits) = waits_for(&agent) else {
                 break;
             };

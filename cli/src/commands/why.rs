@@ -1,5 +1,6 @@
 //! `aionctl why`.
 
+use aion_abi::admin::Why;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
@@ -36,8 +37,16 @@ enum WhyOutput {
     Yaml,
 }
 
+async fn why_of(context: &Context, agent: &str) -> Result<Why, Failure> {
+    #[cfg(feature = "kubernetes")]
+    if let Some(cluster) = context.cluster() {
+        return cluster.why(&context.namespace, agent).await;
+    }
+    Ok(context.node()?.why(&context.namespace, agent).await?)
+}
+
 pub(crate) async fn run(context: &Context, args: WhyArgs) -> Result<(), Failure> {
-    let answer = context.node()?.why(&context.namespace, &args.agent).await?;
+    let answer = why_of(context, &args.agent).await?;
     let value = || {
         serde_json::to_value(&answer)
             .map_err(|why| Failure::new(format!("cannot write the answer: {why}")))

@@ -81,7 +81,8 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<Object>, Failu
     }
 }
 
-fn fault(problem: Problem) -> Rejected {
+/// A fault of a manifest, in the form that `apply` shows.
+pub(crate) fn fault(problem: Problem) -> Rejected {
     let (file, line) = match problem.place {
         Some(place) => (place.file, u32::try_from(place.line).ok()),
         None => (String::new(), None),

@@ -6,9 +6,9 @@ use aion_resolve::{NodeView, Object, Universe, parse_manifests};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    client::{ClientError, Node},
+    client::Resources,
     context::Context,
-    failure::Failure,
+    failure::{Failure, Status},
 };
 
 const STANDALONE: &str = include_str!("../../../../policies/standalone.yaml");
@@ -30,15 +30,22 @@ pub(super) async fn around(
         universe.insert(object, &context.namespace);
     }
     if !offline {
-        let node = context.node()?;
+        let resources = context.resources()?;
         let skip = Skip {
             policies: own_policy,
             trust: own_trust,
         };
-        match fill(&mut universe, &node, context, &skip).await {
-            Ok(()) => return Ok((universe, "as the node on this machine decides".to_owned())),
-            Err(ClientError::Unreachable { .. }) => {}
-            Err(error) => return Err(error.into()),
+        match fill(&mut universe, &resources, context, &skip).await {
+            Ok(()) => {
+                let decides = match &resources {
+                    Resources::Node(_) => "as the node on this machine decides",
+                    #[cfg(feature = "kubernetes")]
+                    Resources::Cluster(_) => "as the cluster decides",
+                };
+                return Ok((universe, decides.to_owned()));
+            }
+            Err(failure) if failure.status == Status::Unreachable => {}
+            Err(failure) => return Err(failure),
         }
     }
     if own_policy {
@@ -67,37 +74,57 @@ struct Skip {
 /// Adds what the node has; an object of the files stays where both have it.
 async fn fill(
     universe: &mut Universe,
-    node: &Node,
+    resources: &Resources,
     context: &Context,
     skip: &Skip,
-) -> Result<(), ClientError> {
+) -> Result<(), Failure> {
     let namespace = Some(context.namespace.as_str());
     let mut found: Vec<Object> = Vec::new();
     if !skip.policies {
         found.extend(
-            list::<ClusterAgentPolicy>(node, "clusteragentpolicies", None, |it| {
+            list::<ClusterAgentPolicy>(resources, "clusteragentpolicies", None, |it| {
                 Object::ClusterAgentPolicy(it)
             })
             .await?,
         );
         found.extend(
-            list::<AgentPolicy>(node, "agentpolicies", namespace, |it| {
+            list::<AgentPolicy>(resources, "agentpolicies", namespace, |it| {
                 Object::AgentPolicy(it)
             })
             .await?,
         );
     }
     if !skip.trust {
-        found.extend(list::<TrustPolicy>(node, "trustpolicies", None, Object::TrustPolicy).await?);
+        found.extend(
+            list::<TrustPolicy>(resources, "trustpolicies", None, Object::TrustPolicy).await?,
+        );
     }
-    found.extend(list::<MemoryPool>(node, "memorypools", namespace, Object::MemoryPool).await?);
+    found
+        .extend(list::<MemoryPool>(resources, "memorypools", namespace, Object::MemoryPool).await?);
     found.extend(
-        list::<ModelEndpoint>(node, "modelendpoints", namespace, Object::ModelEndpoint).await?,
+        list::<ModelEndpoint>(
+            resources,
+            "modelendpoints",
+            namespace,
+            Object::ModelEndpoint,
+        )
+        .await?,
     );
-    found.extend(list::<Tool>(node, "tools", namespace, Object::Tool).await?);
+    found.extend(list::<Tool>(resources, "tools", namespace, Object::Tool).await?);
     for object in found {
         universe.insert(object, &context.namespace);
     }
+    let node = match resources {
+        Resources::Node(node) => node,
+        #[cfg(feature = "kubernetes")]
+        Resources::Cluster(cluster) => {
+            let labels = cluster.namespace_labels(&context.namespace).await?;
+            universe
+                .namespaces
+                .insert(context.namespace.clone(), labels);
+            return nodes(universe, resources).await;
+        }
+    };
     let status = node.status().await?;
     let mounts = node.mounts().await?;
     let volumes = mounts.as_object().map(|all| all.keys().cloned().collect());
@@ -110,19 +137,37 @@ async fn fill(
     Ok(())
 }
 
+/// The nodes of a cluster, where they may be seen.
+#[cfg(feature = "kubernetes")]
+async fn nodes(universe: &mut Universe, resources: &Resources) -> Result<(), Failure> {
+    use aion_resolve::{
+        Setting,
+        node_status::{node_view, told_state},
+    };
+
+    universe.setting = Setting::Cluster;
+    for node in resources.list("kernelnodes", None).await? {
+        let node: aion_api::KernelNode = serde_json::from_value(node)
+            .map_err(|why| Failure::new(format!("a KernelNode cannot be read: {why}")))?;
+        let view = node_view(&node, told_state(&node), 0);
+        universe.nodes.insert(view.name.clone(), view);
+    }
+    Ok(())
+}
+
 async fn list<T: DeserializeOwned>(
-    node: &Node,
+    resources: &Resources,
     plural: &str,
     namespace: Option<&str>,
     wrap: impl Fn(Box<T>) -> Object,
-) -> Result<Vec<Object>, ClientError> {
-    let items = node.list(plural, namespace).await?;
+) -> Result<Vec<Object>, Failure> {
+    let items = resources.list(plural, namespace).await?;
     items
         .into_iter()
         .map(|item| {
             serde_json::from_value(item)
                 .map(|it| wrap(Box::new(it)))
-                .map_err(|why| node.address.unexpected(why))
+                .map_err(|why| Failure::new(format!("one of the {plural} cannot be read: {why}")))
         })
         .collect()
 }

@@ -383,12 +383,9 @@ async fn release(source: &dyn InstanceSource, instance: &AgentInstance) {
     loop {
         match source.released(instance).await {
             Ok(()) | Err(SourceError::Gone) => return,
-            Err(SourceError::Refused(why)) => {
-                tracing::error!(instance = instance.metadata.name, %why, "an instance cannot be released");
-                return;
-            }
-            Err(SourceError::Unavailable(why)) => {
-                tracing::warn!(instance = instance.metadata.name, %why, "an instance is released later");
+            Err(error) => {
+                let uid = instance.metadata.uid.as_deref().unwrap_or_default();
+                error.tell("an instance is released later", uid);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -29,9 +29,20 @@ pub enum SourceError {
     /// The instance is gone; nobody reads its status.
     #[error("the instance is gone")]
     Gone,
-    /// Never: somebody has to change something.
+    /// Not before somebody changes something. Tried again all the same: a right may be given at any time,
+    /// and an API server that has only just started refuses what it will allow a moment later.
     #[error("{0}")]
     Refused(String),
+}
+
+impl SourceError {
+    /// Says it in the log, as loud as it is bad.
+    pub(super) fn tell(&self, what: &str, instance: &str) {
+        match self {
+            Self::Refused(why) => tracing::error!(instance, %why, "{what}: refused for now"),
+            other => tracing::warn!(instance, why = %other, "{what}"),
+        }
+    }
 }
 
 /// A source of instances for this node.

@@ -73,18 +73,15 @@ impl Standings {
         let mut done = None;
         while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
             match source.patch_status(&instance, status.clone()).await {
-                Ok(()) => pause = FIRST_PAUSE,
-                Err(SourceError::Gone) => {}
-                Err(SourceError::Refused(why)) => {
-                    tracing::error!(instance = uid, %why, "the status cannot be written");
-                }
-                Err(SourceError::Unavailable(why)) => {
-                    tracing::warn!(instance = uid, %why, "the status is written later");
+                Ok(()) | Err(SourceError::Gone) => {}
+                Err(error) => {
+                    error.tell("the status is written later", uid);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     continue;
                 }
             }
+            pause = FIRST_PAUSE;
             done = Some(status);
         }
     }

@@ -1,0 +1,124 @@
+//! Which node agent is asked: one that has an instance of the agent, at the address of its KernelNode.
+
+use std::time::SystemTime;
+
+use aion_api::{AgentInstance, KernelNode, NodeApi, condition};
+use kube::api::ListParams;
+use serde_json::Value;
+
+use super::Cluster;
+use crate::{
+    client::{Address, Node, Tls},
+    failure::{Failure, Status},
+};
+
+impl Cluster {
+    /// The node agent to ask about an agent.
+    pub(crate) async fn node_of(&self, namespace: &str, agent: &str) -> Result<Node, Failure> {
+        let instances = self.instances_of(namespace, agent).await?;
+        let Some(instance) = choose(&instances) else {
+            // Says so itself where there is no such agent.
+            let found = self.get("agents", Some(namespace), agent).await?;
+            let why = why_not(&found);
+            return Err(
+                Failure::new(format!("agent {agent} runs nowhere: {why}")).remedy(format!(
+                    "see the whole chain: aionctl --cluster why {agent}"
+                )),
+            );
+        };
+        let name = &instance.spec.node_name;
+        let node = self.get("kernelnodes", None, name).await?;
+        let node: KernelNode = serde_json::from_value(node)
+            .map_err(|why| Failure::new(format!("KernelNode {name} cannot be read: {why}")))?;
+        let Some(api) = node.status.and_then(|status| status.api) else {
+            return Err(Failure::new(format!("node {name} can be asked by nobody"))
+                .remedy("have its aion-node started with --listen")
+                .status(Status::Unreachable));
+        };
+        let token = self.token(namespace).await?;
+        Ok(Node {
+            address: address(name, &api, token)?,
+        })
+    }
+
+    pub(super) async fn instances_of(
+        &self,
+        namespace: &str,
+        agent: &str,
+    ) -> Result<Vec<AgentInstance>, Failure> {
+        let which = ListParams::default().fields(&format!("spec.agent.name={agent}"));
+        let found = self
+            .listed("agentinstances", Some(namespace), &which)
+            .await?;
+        let read = |it| {
+            serde_json::from_value(it)
+                .map_err(|why| Failure::new(format!("an AgentInstance cannot be read: {why}")))
+        };
+        found.into_iter().map(read).collect()
+    }
+}
+
+/// One that is ready, another each time; else any.
+fn choose(instances: &[AgentInstance]) -> Option<&AgentInstance> {
+    let is_ready = |it: &&AgentInstance| {
+        let status = it.status.as_ref();
+        status.is_some_and(|it| condition::is_true(&it.conditions, condition::READY))
+    };
+    let ready: Vec<_> = instances.iter().filter(is_ready).collect();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let any = now.map_or(0, |it| it.subsec_nanos() as usize);
+    match ready.len() {
+        0 => instances.first(),
+        many => ready.get(any % many).copied(),
+    }
+}
+
+fn why_not(agent: &Value) -> String {
+    let conditions = agent["status"]["conditions"].as_array();
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Ready");
+    let message = ready.and_then(|it| it["message"].as_str());
+    message
+        .unwrap_or("the operator has not looked at it yet")
+        .to_owned()
+}
+
+fn address(node: &str, api: &NodeApi, token: String) -> Result<Address, Failure> {
+    let bad = |why: &str| {
+        Failure::new(format!(
+            "the address {} of node {node} cannot be used: {why}",
+            api.url
+        ))
+        .status(Status::Unreachable)
+    };
+    let uri: hyper::Uri = api.url.parse().map_err(|_| bad("it is none"))?;
+    let host = uri.host().ok_or_else(|| bad("it names no host"))?;
+    let tls = match (uri.scheme_str(), &api.ca_bundle) {
+        (Some("https"), Some(ca)) => Some(Tls::new(host, ca).map_err(|why| bad(&why))?),
+        (Some("https"), None) => {
+            return Err(bad(
+                "nothing says by which authority its certificate is checked",
+            ));
+        }
+        _ if is_loopback(host) => None,
+        _ => return Err(bad("a token is not sent in plain text to another machine")),
+    };
+    let port = uri
+        .port_u16()
+        .unwrap_or(if tls.is_some() { 443 } else { 80 });
+    Ok(Address::Tcp {
+        host: format!("{host}:{port}"),
+        token: token.into(),
+        tls,
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_matches(['[', ']']);
+    host == "localhost"
+        || bare
+            .parse()
+            .is_ok_and(|it: std::net::IpAddr| it.is_loopback())
+}
