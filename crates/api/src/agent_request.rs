@@ -143,6 +143,10 @@ pub struct FileRequest {
     pub mode: FileMode,
 }
 
+/// Mounts that are there in every turn: what the caller gave, and what the caller gets. They are the turn's
+/// own folders, so no machine maps them.
+pub const TURN_MOUNTS: [&str; 2] = ["input", "output"];
+
 /// What may be done with the files of a mount.
 #[derive(
     Debug,

@@ -42,7 +42,8 @@ pub use agent_instance::{
 };
 pub use agent_policy::{AgentPolicy, AgentPolicySpec};
 pub use agent_request::{
-    FileMode, FileRequest, Limits, MemoryShare, MemoryUse, ModelUse, Permissions, ToolUse, Trigger,
+    FileMode, FileRequest, Limits, MemoryShare, MemoryUse, ModelUse, Permissions, TURN_MOUNTS,
+    ToolUse, Trigger,
 };
 pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
 pub use instance_parts::{

@@ -105,10 +105,11 @@ impl Launcher for NoWorkers {
                 .map_err(|error| LaunchError {
                     why: error.to_string(),
                     unreachable: false,
+                    failure: None,
                 })?;
             let _ = self.runs.send(Run {
                 boot,
-                socket: start.socket,
+                socket: start.socket.unwrap_or_default(),
             });
             Ok(Launched {
                 pid: std::process::id(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount};
+use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
 use aion_policy::{Bounds, Capability, Decided, Verdict, Wanted};
 
 use crate::dereference::Dereferenced;
@@ -149,11 +149,13 @@ pub(super) fn weigh(
                 for verb in verbs {
                     grant(Capability::new(verb, Some(mount)), GrantEffect::Allow);
                 }
-                mounts.push(ResolvedMount {
-                    name: mount.clone(),
-                    volume: volume.clone(),
-                    mode: *mode,
-                });
+                if !TURN_MOUNTS.contains(&mount.as_str()) {
+                    mounts.push(ResolvedMount {
+                        name: mount.clone(),
+                        volume: volume.clone(),
+                        mode: *mode,
+                    });
+                }
                 if mode < asked {
                     let message =
                         format!("writing to the mount {mount} is not granted, only reading: {why}");
