@@ -101,6 +101,12 @@ pub mod reason {
     pub const ENFORCED: &str = "Enforced";
     /// The required layers are enforced, others are missing; the message names them.
     pub const ENFORCED_IN_PART: &str = "EnforcedInPart";
+    /// Its module is being compiled for the node.
+    pub const COMPILING: &str = "Compiling";
+    /// The node lacks the program that compiles modules.
+    pub const COMPILER_MISSING: &str = "CompilerMissing";
+    /// Its module cannot be compiled; the message says why.
+    pub const COMPILE_FAILED: &str = "CompileFailed";
     /// A required layer is missing.
     pub const LAYER_MISSING: &str = "LayerMissing";
     /// Instances are ready.
@@ -187,6 +193,9 @@ pub mod reason {
         STORE_FAILED,
         ENFORCED,
         ENFORCED_IN_PART,
+        COMPILING,
+        COMPILER_MISSING,
+        COMPILE_FAILED,
         LAYER_MISSING,
         INSTANCES_READY,
         INSTANCES_NOT_READY,

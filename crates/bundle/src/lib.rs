@@ -15,6 +15,7 @@
 mod admit;
 mod build;
 mod challenge;
+mod compiled;
 mod credentials;
 mod digest;
 mod dsse;
@@ -44,6 +45,7 @@ mod verify;
 
 pub use admit::{AdmitError, Admitted, BundleRef};
 pub use build::{BuildError, Built, RECIPE, build};
+pub use compiled::Compiled;
 pub use credentials::{Credentials, CredentialsError};
 pub use digest::{Digest, NotADigest};
 pub use key::{KeyError, SigningKey};

@@ -16,7 +16,7 @@ pub fn config(settings: Settings) -> Config {
         .epoch_interruption(true)
         .consume_fuel(settings.fuel)
         .max_wasm_stack(STACK)
-        // Data is mapped from the artifact and copied page by page as it is written.
+        // The data of a module is one image then, and not code for each of its thousands of pieces.
         .memory_init_cow(true)
         // Function names are enough in a log; the map of each instruction doubles an artifact.
         .generate_address_map(false)

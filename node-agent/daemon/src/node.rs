@@ -33,7 +33,7 @@ use crate::{
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs},
+    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules},
 };
 
 use adoption::{Unsettled, joined, running};
@@ -191,6 +191,8 @@ impl Node {
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();
+        let store = Arc::new(aion_bundle::Store::open(home.join("store"))?);
+        let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
         let mut crew = Crew::new(CrewParts {
             launcher,
             events: joined(early, events),
@@ -200,6 +202,7 @@ impl Node {
             turns: turns.clone(),
             checkpoints,
             logs: logs.clone(),
+            modules: Arc::clone(&modules),
             secret,
             clock,
             run: home.join("run"),
@@ -224,9 +227,10 @@ impl Node {
         let keeper = Keeper {
             source: setting.source(),
             preparer: Preparer {
-                store: Arc::new(aion_bundle::Store::open(home.join("store"))?),
+                store,
                 sources: Arc::new(config.sources.clone()),
                 offline: config.offline,
+                modules,
             },
             instances: instances.clone(),
             standings: standings.clone(),

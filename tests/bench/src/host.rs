@@ -105,10 +105,12 @@ impl Launcher for NoWorkers {
                 .map_err(|error| LaunchError {
                     why: error.to_string(),
                     unreachable: false,
+                    failure: None,
                 })?;
-            if let Some(socket) = start.socket {
-                let _ = self.runs.send(Run { boot, socket });
-            }
+            let _ = self.runs.send(Run {
+                boot,
+                socket: start.socket.unwrap_or_default(),
+            });
             Ok(Launched {
                 pid: std::process::id(),
                 start_time: 0,

@@ -94,8 +94,7 @@ fn another_operator_takes_over_from_one_that_is_killed_or_stopped() {
     // A reconciliation is counted once it is over, which is after what it made can be seen.
     until("the leader's count", BOUND, || {
         let (_, metrics) = first.get("/metrics").map_err(|error| error.to_string())?;
-        let counted =
-            r#"controller_runtime_reconcile_total{controller="agent",result="success"}"#;
+        let counted = r#"controller_runtime_reconcile_total{controller="agent",result="success"}"#;
         if metrics.contains(counted) {
             Ok(())
         } else {

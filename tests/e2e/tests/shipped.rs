@@ -133,7 +133,9 @@ fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased()
     delete(&home);
     let pools = ["people/analyses", "people/library", "people/personal"];
     assert_eq!(node.erased(), BTreeSet::from(pools.map(str::to_owned)));
-    cluster.kubectl(&["delete", "kernelnode", "node-a"]).unwrap();
+    cluster
+        .kubectl(&["delete", "kernelnode", "node-a"])
+        .unwrap();
 }
 
 #[test]

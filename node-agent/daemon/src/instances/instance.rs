@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
 use aion_api::AgentInstanceSpec;
+use aion_bundle::Digest;
 use aion_kernel::InstanceUid;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -37,10 +37,10 @@ pub enum Prepared {
         /// The system prompt.
         instructions: String,
     },
-    /// A WASM module in the node's store.
+    /// The WASM module of a bundle in the node's store.
     Wasm {
-        /// The module's file.
-        module: PathBuf,
+        /// The bundle.
+        bundle: Digest,
     },
 }
 
@@ -49,6 +49,17 @@ impl Instance {
     pub fn agent(&self) -> String {
         format!("{}/{}", self.namespace, self.spec.agent.name)
     }
+
+    /// The layers that whatever runs its code must have.
+    pub fn required_layers(&self) -> Vec<&'static str> {
+        required_layers(&self.spec)
+    }
+}
+
+/// The layers that an instance requires, by name.
+pub(super) fn required_layers(spec: &AgentInstanceSpec) -> Vec<&'static str> {
+    let required = spec.sandbox.iter().flat_map(|it| &it.require);
+    required.map(|layer| layer.as_str()).collect()
 }
 
 /// The instances that are ready, by uid and by agent. Clones share them.

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
+use aion_api::{
+    AgentInstance, AgentInstanceStatus,
+    condition::{self, Judgement},
+};
 use aion_kernel::{Event, InstanceSpec, InstanceUid};
 use aion_launcher::Layer;
 use futures::StreamExt;
@@ -60,6 +63,12 @@ enum Beside {
         uid: String,
         version: u64,
         result: Result<(Prepared, Judgement), PrepareError>,
+    },
+    /// Verified, and its module is being compiled.
+    Compiling {
+        uid: String,
+        version: u64,
+        verified: Judgement,
     },
     TryAgain {
         uid: String,
@@ -174,6 +183,7 @@ impl Work<'_> {
             found: Found {
                 verified: None,
                 rejected: None,
+                compiling: false,
                 layers: self.keeper.features.borrow().clone(),
                 draining: false,
             },
@@ -193,7 +203,14 @@ impl Work<'_> {
         let (preparer, instance) = (self.keeper.preparer.clone(), kept.instance.clone());
         let (uid, version, beside) = (uid.to_owned(), kept.version, self.beside.clone());
         tokio::spawn(async move {
-            let result = preparer.prepare(&instance, &trust).await;
+            let compiling = |verified: &Judgement| {
+                let _ = beside.send(Beside::Compiling {
+                    uid: uid.clone(),
+                    version,
+                    verified: verified.clone(),
+                });
+            };
+            let result = preparer.prepare(&instance, &trust, compiling).await;
             let _ = beside.send(Beside::Prepared {
                 uid,
                 version,
@@ -204,9 +221,9 @@ impl Work<'_> {
 
     fn came_back(&mut self, message: Beside) {
         let (uid, version) = match &message {
-            Beside::Prepared { uid, version, .. } | Beside::TryAgain { uid, version } => {
-                (uid.clone(), *version)
-            }
+            Beside::Prepared { uid, version, .. }
+            | Beside::Compiling { uid, version, .. }
+            | Beside::TryAgain { uid, version } => (uid.clone(), *version),
         };
         let current = self.kept.get_mut(&uid);
         let Some(kept) = current.filter(|kept| kept.version == version && !kept.found.draining)
@@ -215,14 +232,23 @@ impl Work<'_> {
         };
         match message {
             Beside::TryAgain { .. } => self.prepare(&uid),
+            Beside::Compiling { verified, .. } => {
+                kept.found.verified = Some(verified);
+                kept.found.compiling = true;
+                kept.found.rejected = None;
+                self.publish(&uid);
+            }
             Beside::Prepared {
                 result: Ok((program, judgement)),
                 ..
             } => {
                 kept.tries = 0;
                 kept.found.verified = Some(judgement);
+                kept.found.compiling = false;
                 let instance = kept.instance.clone();
-                let rejected = self.admit(&instance, program).err();
+                let rejected = self.admit(&instance, program).err().map(|why| {
+                    Judgement::new(condition::READY, false, condition::reason::INVALID, why)
+                });
                 if let Some(kept) = self.kept.get_mut(&uid) {
                     kept.found.rejected = rejected;
                 }
@@ -237,7 +263,11 @@ impl Work<'_> {
                     why = %error.judgement.message,
                     "the program was not let in"
                 );
-                kept.found.verified = Some(error.judgement);
+                kept.found.compiling = false;
+                match error.judgement {
+                    ready if ready.type_ == condition::READY => kept.found.rejected = Some(ready),
+                    verified => kept.found.verified = Some(verified),
+                }
                 if error.passing {
                     let pause = FIRST_PAUSE
                         .saturating_mul(1 << kept.tries.min(16))
@@ -311,6 +341,7 @@ impl Work<'_> {
             found: Found {
                 verified: None,
                 rejected: None,
+                compiling: false,
                 layers: None,
                 draining: true,
             },

@@ -14,10 +14,11 @@ use aion_bundle::{
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 
-use super::instance::Prepared;
+use super::instance::{Prepared, required_layers};
+use crate::workers::{ModuleError, Modules};
 
 /// Lets programs in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Preparer {
     /// What was let in before.
     pub store: Arc<Store>,
@@ -25,12 +26,14 @@ pub struct Preparer {
     pub sources: Arc<Sources>,
     /// No packet leaves the machine.
     pub offline: bool,
+    /// What modules are compiled with.
+    pub modules: Arc<Modules>,
 }
 
-/// Why a program was not let in: what `Verified` says.
+/// Why a program was not let in.
 #[derive(Debug)]
 pub struct PrepareError {
-    /// The condition.
+    /// What `Verified` says; or `Ready`, where the program is verified and still cannot be run.
     pub judgement: Judgement,
     /// Trying again may help: something did not answer.
     pub passing: bool,
@@ -46,11 +49,30 @@ impl PrepareError {
 }
 
 impl Preparer {
-    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`.
+    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `compiling`
+    /// hears of it before the program is compiled, where that takes its time.
     ///
     /// # Errors
     /// [`PrepareError`].
     pub async fn prepare(
+        &self,
+        instance: &AgentInstance,
+        trust: &Trust,
+        compiling: impl FnOnce(&Judgement),
+    ) -> Result<(Prepared, Judgement), PrepareError> {
+        let (program, judgement) = self.verify(instance, trust).await?;
+        if let Prepared::Wasm { bundle } = &program {
+            if !self.modules.is_compiled(bundle).await {
+                compiling(&judgement);
+            }
+            let required = required_layers(&instance.spec);
+            let compiled = self.modules.open(bundle, &required).await;
+            compiled.map_err(|error| not_compiled(&error))?;
+        }
+        Ok((program, judgement))
+    }
+
+    async fn verify(
         &self,
         instance: &AgentInstance,
         trust: &Trust,
@@ -135,7 +157,7 @@ impl Preparer {
         }
         match stored.config.runtime {
             aion_bundle::Runtime::Wasm => Ok(Prepared::Wasm {
-                module: stored.program.clone(),
+                bundle: stored.digest,
             }),
             aion_bundle::Runtime::Declarative => {
                 let text = tokio::fs::read_to_string(&stored.program)
@@ -247,6 +269,22 @@ fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, PrepareError> {
     } else {
         parsed.only(digests)
     })
+}
+
+fn not_compiled(error: &ModuleError) -> PrepareError {
+    let reason = match error {
+        ModuleError::NoCompiler(_) => reason::COMPILER_MISSING,
+        ModuleError::Unconfined(_) => reason::LAYER_MISSING,
+        ModuleError::NotStarted(_) => reason::PENDING,
+        ModuleError::NoBundle(_) | ModuleError::Store(_) | ModuleError::Io { .. } => {
+            reason::STORE_FAILED
+        }
+        ModuleError::Refused(_) | ModuleError::Failed(_) => reason::COMPILE_FAILED,
+    };
+    PrepareError {
+        judgement: Judgement::new(condition::READY, false, reason, error.to_string()),
+        passing: error.is_passing(),
+    }
 }
 
 fn not_admitted(error: &AdmitError) -> PrepareError {

@@ -13,8 +13,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub(super) struct Found {
     /// The condition `Verified`, once it was judged.
     pub(super) verified: Option<Judgement>,
-    /// What the kernel did not take, in words.
-    pub(super) rejected: Option<String>,
+    /// Why it is not ready though it is verified: the condition `Ready`.
+    pub(super) rejected: Option<Judgement>,
+    /// Its module is being compiled.
+    pub(super) compiling: bool,
     /// The layers of the last worker, or what a worker started now would have.
     pub(super) layers: Option<Vec<Layer>>,
     /// It is being drained.
@@ -63,8 +65,12 @@ fn ready(found: &Found, verified: &Judgement, sandbox: &Judgement) -> (InstanceP
         let message = "it ends its turns and takes no new ones".to_owned();
         return (InstancePhase::Draining, not(reason::DRAINING, message));
     }
-    if let Some(why) = &found.rejected {
-        return (InstancePhase::Failed, not(reason::INVALID, why.clone()));
+    if let Some(judgement) = &found.rejected {
+        return (InstancePhase::Failed, judgement.clone());
+    }
+    if found.compiling {
+        let message = "its module is being compiled for this machine".to_owned();
+        return (InstancePhase::Preparing, not(reason::COMPILING, message));
     }
     match (verified.status, sandbox.status) {
         (Status::True, Status::True) => (
@@ -180,6 +186,7 @@ mod tests {
                 "inline",
             )),
             rejected: None,
+            compiling: false,
             layers: Some(layers),
             draining: false,
         }

@@ -24,3 +24,13 @@ use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
 pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
     [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mounts_of_a_turn_need_no_folder_of_the_machine() {
+        assert_eq!(mounts_of_a_turn().map(|it| it.0), aion_api::TURN_MOUNTS);
+    }
+}

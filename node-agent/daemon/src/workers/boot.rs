@@ -20,6 +20,9 @@ use crate::{
     turns::Asked,
 };
 
+/// MiB for the host half of a worker with a guest: answers, requests, the engine.
+const HOST_MIB: u32 = 32;
+
 /// All that a worker is given.
 pub(super) fn document(
     instance: &Instance,
@@ -55,7 +58,7 @@ fn program(instance: &Instance) -> Program {
     let spec = &instance.spec;
     match &instance.program {
         Prepared::Wasm { .. } => Program::Wasm(Wasm {
-            memory_mib: u32::try_from(spec.limits.memory_mib).unwrap_or(1),
+            memory_mib: guest_memory(u32::try_from(spec.limits.memory_mib).unwrap_or(1)),
             fuel: None,
         }),
         Prepared::Declarative { instructions } => {
@@ -91,13 +94,23 @@ fn program(instance: &Instance) -> Program {
     }
 }
 
+/// What of an agent's memory its guest may have: the host half needs some of it, and an end by the kernel's
+/// hand would say less than a refused growth.
+fn guest_memory(mib: u32) -> u32 {
+    mib - (mib / 2).min(HOST_MIB)
+}
+
 /// The document in memory that only whoever holds the descriptor can read, sealed.
 pub(super) fn in_memory(boot: &Boot) -> io::Result<OwnedFd> {
-    let json = Zeroizing::new(serde_json::to_vec(boot)?);
+    sealed(&Zeroizing::new(serde_json::to_vec(boot)?))
+}
+
+/// Bytes in memory that only whoever holds the descriptor can read, and nobody can change.
+pub(super) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
     let fd =
         rustix::fs::memfd_create("aion-boot", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut file = std::fs::File::from(fd);
-    file.write_all(&json)?;
+    file.write_all(bytes)?;
     file.seek(SeekFrom::Start(0))?;
     rustix::fs::fcntl_add_seals(
         &file,

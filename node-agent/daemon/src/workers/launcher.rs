@@ -8,7 +8,7 @@ use std::{
 
 use aion_launcher::{
     Layer,
-    protocol::{Exited, Start, Worker, WorkerId},
+    protocol::{Exited, Start, StartFailure, Worker, WorkerId},
 };
 use futures::future::BoxFuture;
 
@@ -56,6 +56,8 @@ pub struct LaunchError {
     pub why: String,
     /// The launcher itself is not there.
     pub unreachable: bool,
+    /// What kind of failure, where a start failed.
+    pub failure: Option<StartFailure>,
 }
 
 /// What a launcher tells by itself.

@@ -39,6 +39,7 @@ impl Link {
                 self.path.display()
             ),
             unreachable: true,
+            failure: None,
         })
     }
 }
@@ -149,6 +150,10 @@ impl Launcher for Link {
 fn refused(error: ClientError) -> LaunchError {
     LaunchError {
         unreachable: matches!(error, ClientError::Lost | ClientError::Unreachable { .. }),
+        failure: match &error {
+            ClientError::NotStarted { failure, .. } => Some(*failure),
+            _ => None,
+        },
         why: error.to_string(),
     }
 }

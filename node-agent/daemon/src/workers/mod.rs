@@ -9,8 +9,10 @@ mod fifo;
 mod launcher;
 mod link;
 mod logs;
+mod modules;
 
 pub use crew::{Crew, CrewParts};
 pub use launcher::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 pub use link::Link;
 pub use logs::Logs;
+pub use modules::{ModuleError, Modules};

@@ -7,7 +7,7 @@
 //! kernel applies the strictest answer of all installed ones (seccomp(2)):
 //!
 //! 1. for each action but allow, its rules; the rest passes;
-//! 2. the rules that let a call through (allow, log), the rest as `defaultAction`:
+//! 2. the rules that let a call through, or leave it to a program of 1, the rest as `defaultAction`:
 //!    last, as nothing can be installed any more once it is there.
 
 use std::collections::BTreeMap;
@@ -157,6 +157,18 @@ impl Action {
         matches!(self, Self::Allow | Self::Log)
     }
 
+    /// As the kernel orders them (seccomp(2)).
+    fn strictness(self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Log => 1,
+            Self::Errno(_) => 2,
+            Self::Trap => 3,
+            Self::KillThread => 4,
+            Self::KillProcess => 5,
+        }
+    }
+
     fn to_json(self) -> Value {
         match self {
             Self::Allow => json!("allow"),
@@ -198,7 +210,11 @@ fn translate(text: &str, arch: TargetArch, runtime: Runtime) -> Result<Vec<Value
         return Err(BadProfile::Open);
     }
     let groups = by_action(&profile.syscalls, arch, runtime)?;
-    let passing = groups.iter().filter(|(action, _)| action.passes());
+    // The kernel takes the strictest answer, and of two alike the last program's: what is to be answered no
+    // more strictly than the default must pass here for its own program to answer.
+    let passing = groups
+        .iter()
+        .filter(|(action, _)| action.strictness() <= default.strictness() && **action != default);
     let list = filter(
         default,
         Action::Allow,
@@ -326,156 +342,4 @@ fn pack(instruction: seccompiler::sock_filter) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const ARCH: TargetArch = TargetArch::x86_64;
-
-    fn calls(filter: &Value) -> Vec<String> {
-        let rules = filter["filter"].as_array().unwrap();
-        rules
-            .iter()
-            .map(|rule| rule["syscall"].as_str().unwrap().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn the_built_in_profile_becomes_programs_for_every_processor() {
-        for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            let filters = translate(DEFAULT, arch, Runtime::Declarative).unwrap();
-            assert_eq!(filters.len(), 2);
-            for filter in filters {
-                assert!(compile_one(filter, arch).unwrap().len() > 10);
-            }
-        }
-        let filters = compile(DEFAULT).unwrap();
-        for runtime in [Runtime::Declarative, Runtime::Wasm, Runtime::Compile] {
-            assert_eq!(filters.of(runtime).len(), 2);
-        }
-    }
-
-    #[test]
-    fn every_name_of_the_built_in_profile_is_a_call_somewhere() {
-        let profile: Profile = serde_json::from_str(DEFAULT).unwrap();
-        for group in profile.syscalls {
-            for name in group.names {
-                assert!(is_known(&name, ARCH), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_allow_list_passes_its_calls_and_gives_the_rest_the_default() {
-        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
-            {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}]}"#;
-        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
-        assert_eq!(filters.len(), 1);
-        assert_eq!(filters[0]["mismatch_action"], json!({"errno": 38}));
-        assert_eq!(filters[0]["match_action"], json!("allow"));
-        assert_eq!(calls(&filters[0]), ["read", "write"]);
-    }
-
-    #[test]
-    fn a_stricter_action_is_a_program_of_its_own() {
-        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
-            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
-            {"names": ["ptrace"], "action": "SCMP_ACT_KILL_PROCESS"},
-            {"names": ["write"], "action": "SCMP_ACT_LOG"}]}"#;
-        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
-        assert_eq!(filters.len(), 3);
-        assert_eq!(filters[0]["match_action"], json!("log"));
-        assert_eq!(calls(&filters[0]), ["write"]);
-        assert_eq!(filters[1]["match_action"], json!("kill_process"));
-        assert_eq!(filters[1]["mismatch_action"], json!("allow"));
-        assert_eq!(calls(&filters[1]), ["ptrace"]);
-        assert_eq!(calls(&filters[2]), ["read", "write"]);
-    }
-
-    #[test]
-    fn arguments_of_one_group_hold_together_and_groups_are_alternatives() {
-        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
-            {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
-                {"index": 1, "value": 1, "op": "SCMP_CMP_GE"},
-                {"index": 1, "value": 4, "op": "SCMP_CMP_LE"}]},
-            {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
-                {"index": 1, "value": 4, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#;
-        let filters = translate(text, ARCH, Runtime::Declarative).unwrap();
-        let rules = filters[0]["filter"].as_array().unwrap();
-        assert_eq!(rules.len(), 2);
-        assert_eq!(rules[0]["args"].as_array().unwrap().len(), 2);
-        assert_eq!(rules[1]["args"][0]["op"], json!({"masked_eq": 4}));
-        assert_eq!(rules[1]["args"][0]["val"], json!(0));
-    }
-
-    #[test]
-    fn a_call_allowed_always_stays_so_beside_a_narrower_rule() {
-        let narrow = r#"{"names": ["mmap"], "action": "SCMP_ACT_ALLOW",
-            "args": [{"index": 2, "value": 1, "op": "SCMP_CMP_EQ"}]}"#;
-        let always = r#"{"names": ["mmap"], "action": "SCMP_ACT_ALLOW"}"#;
-        for (first, second) in [(narrow, always), (always, narrow)] {
-            let text = format!(
-                r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{first}, {second}]}}"#
-            );
-            let filters = translate(&text, ARCH, Runtime::Declarative).unwrap();
-            assert_eq!(filters[0]["filter"], json!([{"syscall": "mmap"}]));
-        }
-    }
-
-    #[test]
-    fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
-        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
-            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64"]}},
-            {"names": ["write"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["s390x"]}},
-            {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
-            {"names": ["close"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
-            {"names": ["s390_runtime_instr"], "action": "SCMP_ACT_ALLOW"}]}"#;
-        assert_eq!(
-            calls(&translate(text, ARCH, Runtime::Declarative).unwrap()[0]),
-            ["read"]
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_kept_is_refused_and_not_left_out() {
-        let with = |rule: &str| {
-            let text = format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{rule}]}}"#);
-            translate(&text, ARCH, Runtime::Declarative)
-        };
-        assert!(matches!(
-            with(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
-            Err(BadProfile::Action(_))
-        ));
-        assert!(matches!(
-            with(
-                r#"{"names": ["read"], "action": "SCMP_ACT_ALLOW"},
-                   {"names": ["read"], "action": "SCMP_ACT_KILL_PROCESS"}"#
-            ),
-            Err(BadProfile::Ambiguous(_))
-        ));
-        assert!(matches!(
-            translate(
-                r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#,
-                ARCH,
-                Runtime::Declarative
-            ),
-            Err(BadProfile::Open)
-        ));
-        assert!(matches!(
-            translate("[]", ARCH, Runtime::Declarative),
-            Err(BadProfile::Format(_))
-        ));
-    }
-
-    #[test]
-    fn a_group_for_one_runtime_is_passed_over_for_the_others() {
-        let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
-            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
-            {"names": ["setitimer"], "action": "SCMP_ACT_ALLOW", "includes": {"runtimes": ["wasm"]}},
-            {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"runtimes": ["wasm"]}}]}"#;
-        let of = |runtime| calls(&translate(text, ARCH, runtime).unwrap()[0]);
-        assert_eq!(of(Runtime::Wasm), ["read", "setitimer"]);
-        assert_eq!(of(Runtime::Declarative), ["read", "write"]);
-        assert_eq!(of(Runtime::Compile), ["read", "write"]);
-    }
-}
+mod tests;

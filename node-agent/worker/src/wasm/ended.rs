@@ -72,8 +72,17 @@ impl Ended {
         Err(Self::bad(error, host))
     }
 
+    /// An error before the first instruction: a fault of the worker, unless the guest's own start trapped.
+    pub(super) fn of_start(error: wasmtime::Error) -> wasmtime::Error {
+        if error.is::<Trap>() || error.is::<Exit>() || error.is::<Self>() {
+            return error;
+        }
+        Self::Internal(format!("the program was not started: {error:#}")).into()
+    }
+
     fn bad<D: Door>(error: &wasmtime::Error, host: &Host<D>) -> Self {
-        if let Some(ended) = error.downcast_ref::<Self>() {
+        let own = error.downcast_ref::<Self>();
+        if let Some(ended) = own.filter(|it| !matches!(it, Self::Internal(_))) {
             return ended.clone();
         }
         match error.downcast_ref::<Trap>() {
@@ -88,6 +97,9 @@ impl Ended {
                 wanted_mib: mib(wanted),
                 most_mib: most >> 20,
             };
+        }
+        if let Some(ended) = own {
+            return ended.clone();
         }
         match (error.downcast_ref::<Exit>(), error.downcast_ref::<Trap>()) {
             (Some(Exit(code)), _) => Self::Exit(*code),

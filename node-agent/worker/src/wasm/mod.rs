@@ -19,10 +19,13 @@ mod wasi;
 mod tests;
 
 use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 use aion_abi::boot::{Boot, Wasm};
 use aion_compiler::{Settings, engine};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasmtime::{Engine, Linker, Module, Store};
@@ -66,30 +69,42 @@ fn engine_for(program: &Wasm) -> Result<Engine, Ended> {
         .map_err(|error| Ended::Internal(format!("the engine: {error:#}")))
 }
 
-/// Maps the artifact: nothing is read before it is needed, and nothing copied before it is written.
+/// Loads the artifact: mapped, so that nothing is read before it is needed; copied where it cannot be.
 #[allow(unsafe_code)]
-fn load(engine: &Engine, artifact: File) -> Result<Module, Ended> {
-    let copy = artifact.try_clone();
+fn load(engine: &Engine, mut artifact: File) -> Result<Module, Ended> {
+    let wrong = |error: io::Error| Ended::Artifact(error.to_string());
+    let length = artifact.seek(io::SeekFrom::End(0)).map_err(wrong)?;
+    let length = usize::try_from(length).map_err(|error| Ended::Artifact(error.to_string()))?;
+    let mapped = map(&artifact, length).map_err(wrong)?;
     // SAFETY: the bytes come from the node's own compiler for this engine, as the daemon proved by their
-    // digest, in a file that is never written again. The machine code in them is as untrusted as the module:
-    // what it can do is what this confined process can do.
-    match unsafe { Module::deserialize_open_file(engine, artifact) } {
+    // digest, in a file that is never written again; the mapping is never undone. The machine code in them is
+    // as untrusted as the module: what it can do is what this confined process can do.
+    match unsafe { Module::deserialize_raw(engine, mapped) } {
         Ok(module) => Ok(module),
-        Err(mapped) => {
-            // A store on a file system mounted `noexec` cannot be mapped so, but copied.
-            let bytes = copy.and_then(|mut file| {
-                use std::io::{Read, Seek};
-                let mut bytes = Vec::new();
-                file.rewind()?;
-                file.read_to_end(&mut bytes)?;
-                Ok(bytes)
-            });
-            let bytes = bytes.map_err(|error| Ended::Artifact(error.to_string()))?;
+        Err(unfit) => {
+            // What lies on a file system mounted `noexec` may be mapped but not run.
+            let mut bytes = Vec::with_capacity(length);
+            artifact.rewind().map_err(wrong)?;
+            artifact.read_to_end(&mut bytes).map_err(wrong)?;
             // SAFETY: as above.
             unsafe { Module::deserialize(engine, bytes) }
-                .map_err(|_| Ended::Artifact(format!("{mapped:#}")))
+                .map_err(|_| Ended::Artifact(format!("{unfit:#}")))
         }
     }
+}
+
+/// A private mapping of `file`, for as long as the process lives.
+#[allow(unsafe_code)]
+fn map(file: &File, length: usize) -> io::Result<NonNull<[u8]>> {
+    let (protection, flags) = (
+        ProtFlags::READ | ProtFlags::WRITE,
+        MapFlags::PRIVATE | MapFlags::NORESERVE,
+    );
+    // SAFETY: a new mapping where the kernel finds room for it touches nothing that is there.
+    let start = unsafe { mmap(std::ptr::null_mut(), length, protection, flags, file, 0) }?;
+    NonNull::new(start.cast::<u8>())
+        .map(|start| NonNull::slice_from_raw_parts(start, length))
+        .ok_or_else(|| io::Error::other("mapped at zero"))
 }
 
 /// Links, instantiates and runs `_start`.
@@ -114,6 +129,7 @@ fn start<D: Door + 'static>(
     }
     let ran = linked
         .instantiate(&mut store)
+        .map_err(Ended::of_start)
         .and_then(|instance| {
             let entry = instance.get_typed_func::<(), ()>(&mut store, "_start");
             entry.map_err(|_| Ended::Invalid("it exports no function _start()".into()).into())

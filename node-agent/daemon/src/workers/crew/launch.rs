@@ -102,15 +102,19 @@ impl Parts {
             .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
         let boot = boot::document(instance, incarnation, key, &asked, checkpoint, turn_ms);
         let member = self.member(turn, incarnation, instance.uid);
+        let module = match &instance.program {
+            Prepared::Wasm { bundle } => {
+                let opened = self.modules.open(bundle, &instance.required_layers()).await;
+                Some(opened.map_err(|error| failure("not-running", error.to_string()))?)
+            }
+            Prepared::Declarative { .. } => None,
+        };
         let prepared = || -> std::io::Result<WorkerFds> {
             Ok(WorkerFds {
                 boot: boot::in_memory(&boot)?,
                 stdout: member.fifos[0].make()?,
                 stderr: member.fifos[1].make()?,
-                module: match &instance.program {
-                    Prepared::Wasm { module } => Some(std::fs::File::open(module)?.into()),
-                    Prepared::Declarative { .. } => None,
-                },
+                module,
             })
         };
         let fds = prepared().map_err(|error| internal(error.to_string()))?;

@@ -16,10 +16,10 @@ use aion_launcher::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{LaunchError, Launched, Launcher, LauncherEvent, Logs, fifo::Fifo};
+use super::{LaunchError, Launched, Launcher, LauncherEvent, Logs, Modules, fifo::Fifo};
 use crate::{
     clock::Clock,
-    instances::Instances,
+    instances::{Instances, Prepared},
     server::Listener,
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},
@@ -51,6 +51,8 @@ pub struct CrewParts {
     pub checkpoints: Checkpoints,
     /// The logs.
     pub logs: Logs,
+    /// What WASM programs are run from.
+    pub modules: Arc<Modules>,
     /// What keys are derived from.
     pub secret: NodeSecret,
     /// The clock.
@@ -82,6 +84,7 @@ struct Parts {
     turns: Turns,
     checkpoints: Checkpoints,
     logs: Logs,
+    modules: Arc<Modules>,
     secret: NodeSecret,
     clock: Clock,
     run: PathBuf,
@@ -135,6 +138,7 @@ impl Crew {
                 turns: parts.turns,
                 checkpoints: parts.checkpoints,
                 logs: parts.logs,
+                modules: parts.modules,
                 secret: parts.secret,
                 clock: parts.clock,
                 run: parts.run,
@@ -378,7 +382,7 @@ impl Crew {
     /// Workers that nobody knows are killed; those that are known and not listed are gone.
     fn compare(&mut self, listed: &[Worker]) {
         for worker in listed {
-            if !self.workers.contains_key(&worker.id) {
+            if !self.workers.contains_key(&worker.id) && !self.parts.modules.awaits(&worker.id) {
                 tracing::warn!(worker = %worker.id, "a worker that no turn knows is killed");
                 let (parts, id) = (Arc::clone(&self.parts), worker.id.clone());
                 tokio::spawn(async move { parts.launcher.kill(&id, Duration::ZERO).await });
@@ -407,6 +411,12 @@ impl Crew {
             return;
         }
         member.exited = true;
+        if exited.status == ExitStatus::Code(aion_launcher::exit::ARTIFACT)
+            && let Some(instance) = self.parts.instances.get(member.instance)
+            && let Prepared::Wasm { bundle } = &instance.program
+        {
+            self.parts.modules.distrust(bundle);
+        }
         let exit = match exited.status {
             ExitStatus::Code(code) => Exit::Code(code),
             ExitStatus::Signal(signal) => Exit::Signal(signal),
