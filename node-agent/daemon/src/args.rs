@@ -58,9 +58,6 @@ enum Journal {
         /// How to print.
         #[arg(short, long, value_enum, default_value_t = Output::Text)]
         output: Output,
-        #[arg(long, env = "AION_HOME", value_name = "FOLDER")]
-        /// The state of the node [default: ~/.aion].
-        home: Option<PathBuf>,
     },
 }
 
@@ -76,7 +73,7 @@ pub(crate) enum Output {
 #[derive(Debug, Default, Args)]
 struct Flags {
     /// Where the node's state is [default: ~/.aion].
-    #[arg(long, env = "AION_HOME", value_name = "FOLDER")]
+    #[arg(long, env = "AION_HOME", value_name = "FOLDER", global = true)]
     home: Option<PathBuf>,
     /// The node's name [default: the host's; in a cluster that of the Node].
     #[arg(long, env = "AION_NODE_NAME", value_name = "NAME")]
@@ -177,8 +174,8 @@ impl Cli {
     /// Checks everything.
     pub(crate) fn resolve(self) -> Result<Task, ArgsError> {
         match self.command {
-            Some(Sub::Journal(Journal::Dump { output, home })) => Ok(Task::Dump {
-                journal: find_home(home)?.join("state/journal"),
+            Some(Sub::Journal(Journal::Dump { output })) => Ok(Task::Dump {
+                journal: find_home(self.flags.home)?.join("state/journal"),
                 output,
             }),
             None => {
