@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod node_agent;
 pub mod node_double;
 pub mod operator;
+pub mod standalone;
 
 use std::{env, path::PathBuf};
 
