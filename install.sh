@@ -60,7 +60,7 @@ export AION_HOME
 prefix=${prefix:-$AION_HOME}
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
 bin=$prefix/bin
-programs='aion-node aion-launcher aion-worker aionctl'
+programs='aion-node aion-launcher aion-worker aion-compiler aionctl'
 [ -t 1 ] && terminal=yes || terminal=no
 strong='' plain=''
 if [ "$terminal" = yes ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -134,11 +134,15 @@ build() {
     (cd "$here" && cargo fetch --locked >>"$log" 2>&1) || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
         "look at the connection to the crate registry; the log is $log"; }
     total=$(cd "$here" && cargo tree --locked --prefix none --edges normal,build -p aion-daemon -p aion-launcher \
-        -p aion-worker -p aion-cli 2>>"$log" | sed 's/ (.*//' | sort -u | wc -l)
+        -p aion-worker -p aion-cli -p aion-compiler 2>>"$log" | sed 's/ (.*//' | sort -u | wc -l)
     begun=$(date +%s)
+    # The compiler apart: in one call its code generator would be linked into the worker too.
     {
-        (cd "$here" && CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never cargo build --release --locked \
-            -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli 2>&1) && echo 'build: done' || echo 'build: failed'
+        (
+            cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never
+            cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli 2>&1 \
+                && cargo build --release --locked -p aion-compiler 2>&1
+        ) && echo 'build: done' || echo 'build: failed'
     } | show_build "$total" "$begun"
     case $(tail -n 1 "$log") in
         'build: done') ;;

@@ -79,6 +79,20 @@ impl Standalone {
         list(&self.aionctl, &self.home, kind)
     }
 
+    /// The folder of the node's state.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// What the daemon wrote.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(self.home.join("logs/node.log")).context("the daemon's log")
+    }
+
     /// A file or folder beside the node's own state, gone with it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

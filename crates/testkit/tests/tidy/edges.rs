@@ -168,6 +168,21 @@ fn the_worker_holds_no_client_but_its_socket() {
 }
 
 #[test]
+fn only_the_compiler_holds_a_code_generator_and_only_the_worker_runs_its_code() {
+    let mut broken = none_of(
+        "aion-worker",
+        &["cranelift-codegen", "wasmtime-internal-cranelift"],
+    );
+    for package in ["aion-daemon", "aion-launcher", "aion-cli"] {
+        broken.extend(none_of(package, &["wasmtime", "cranelift-codegen"]));
+    }
+    none(
+        "untrusted modules are compiled and run in confined processes",
+        &broken,
+    );
+}
+
+#[test]
 fn the_standalone_daemon_is_built_without_a_kubernetes_client() {
     none(
         "kube's client is a feature that is off",
