@@ -94,7 +94,10 @@ impl Launcher {
     }
 
     fn start(&mut self, start: Start, fds: Vec<OwnedFd>) -> anyhow::Result<Reply> {
-        let boot = fds.into_iter().next().context("a start without its boot document")?;
+        let boot = fds
+            .into_iter()
+            .next()
+            .context("a start without its boot document")?;
         let mut text = Vec::new();
         File::from(boot).read_to_end(&mut text)?;
         let run = Run {

@@ -60,7 +60,10 @@ struct Told {
 
 #[test]
 fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
-    let folder = tempfile::Builder::new().prefix("aion-").tempdir_in("/tmp").unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("aion-")
+        .tempdir_in("/tmp")
+        .unwrap();
     let home = folder.path().join("home");
     for place in ["run", "logs", "manifests"] {
         std::fs::create_dir_all(home.join(place)).unwrap();
@@ -82,7 +85,11 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
     for kill_at in KILLS {
         until("answers to come in", BOUND, || {
             let got = told.lock().unwrap().len() as u64;
-            if got >= kill_at { Ok(()) } else { Err(format!("{got} of {kill_at}")) }
+            if got >= kill_at {
+                Ok(())
+            } else {
+                Err(format!("{got} of {kill_at}"))
+            }
         })
         .unwrap();
         daemon.signal(Signal::SIGKILL);
@@ -94,7 +101,11 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
     }
 
     let told = told.lock().unwrap();
-    assert_eq!(told.len() as u64, CALLERS * EACH, "each call was answered in the end");
+    assert_eq!(
+        told.len() as u64,
+        CALLERS * EACH,
+        "each call was answered in the end"
+    );
     let journal = outcomes(&home);
     for it in told.iter() {
         let recorded = journal
@@ -111,7 +122,10 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
     let once: BTreeSet<&String> = written.iter().collect();
     assert_eq!(once.len(), written.len(), "a line was written twice");
     for it in told.iter().filter(|it| it.effect && it.ok) {
-        assert!(once.contains(&it.line), "{it:?} was answered and its line is not there");
+        assert!(
+            once.contains(&it.line),
+            "{it:?} was answered and its line is not there"
+        );
     }
     let unknown = told.iter().filter(|it| !it.ok).count() as u64;
     assert!(
@@ -123,7 +137,10 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
 
 fn start(home: &Path) -> Process {
     let mut command = Command::new(program("aion-node").unwrap());
-    command.arg("--home").arg(home).args(["--node-name", "here"]);
+    command
+        .arg("--home")
+        .arg(home)
+        .args(["--node-name", "here"]);
     Process::spawn(&command, &home.join("logs/node.log")).unwrap()
 }
 
@@ -133,16 +150,29 @@ fn ask(home: &Path) {
     asked.env("AION_HOME", home).args(["ask", "busy", "go"]);
     until("the agent to be ready", BOUND, || {
         let mut get = Command::new(program("aionctl").unwrap());
-        let got = get.env("AION_HOME", home).args(["get", "agents", "-o", "json"]).output().unwrap();
+        let got = get
+            .env("AION_HOME", home)
+            .args(["get", "agents", "-o", "json"])
+            .output()
+            .unwrap();
         let list: Value = serde_json::from_slice(&got.stdout).unwrap_or_default();
         let ready = list["items"][0]["status"]["conditions"]
             .as_array()
-            .is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"));
-        if ready { Ok(()) } else { Err(String::from_utf8_lossy(&got.stderr).into_owned()) }
+            .is_some_and(|all| {
+                all.iter()
+                    .any(|it| it["type"] == "Ready" && it["status"] == "True")
+            });
+        if ready {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&got.stderr).into_owned())
+        }
     })
     .unwrap();
     // It waits for the answer of a turn that has none; the test's end is its end.
-    Box::leak(Box::new(Process::spawn(&asked, &home.join("logs/ask.log")).unwrap()));
+    Box::leak(Box::new(
+        Process::spawn(&asked, &home.join("logs/ask.log")).unwrap(),
+    ));
 }
 
 fn call_all(caller: u64, run: &Run, counter: &AtomicU64, told: &Mutex<Vec<Told>>) {
@@ -194,7 +224,10 @@ fn try_call(
     }
     let stream = connection.as_mut()?;
     let counter = counter.fetch_add(1, Ordering::Relaxed) + 1;
-    let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let timestamp_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as u64;
     let path = syscall.path();
     let signature = run.boot.key.sign(&CanonicalRequest {
         method: "POST",
@@ -260,7 +293,10 @@ fn outcomes(home: &Path) -> BTreeMap<u64, String> {
         };
         let call = fact["call"].as_u64().unwrap();
         let before = found.insert(call, outcome.to_owned());
-        assert!(before.is_none(), "call {call} ended twice: {before:?} and {outcome}");
+        assert!(
+            before.is_none(),
+            "call {call} ended twice: {before:?} and {outcome}"
+        );
     }
     found
 }
@@ -276,7 +312,12 @@ fn written(home: &Path) -> Vec<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if name.starts_with("caller-") {
-                lines.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
+                lines.extend(
+                    std::fs::read_to_string(path)
+                        .unwrap()
+                        .lines()
+                        .map(str::to_owned),
+                );
             }
         }
     }

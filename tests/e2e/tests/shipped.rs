@@ -133,7 +133,9 @@ fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased()
     delete(&home);
     let pools = ["people/analyses", "people/library", "people/personal"];
     assert_eq!(node.erased(), BTreeSet::from(pools.map(str::to_owned)));
-    cluster.kubectl(&["delete", "kernelnode", node]).unwrap();
+    cluster
+        .kubectl(&["delete", "kernelnode", "node-a"])
+        .unwrap();
 }
 
 #[test]
@@ -160,6 +162,11 @@ fn on_a_real_node_agent_it_is_the_same() {
     });
     it_reads_well(&home, "node-real");
     delete(&home);
+    // Nothing is placed there any more.
+    drop(node);
+    cluster
+        .kubectl(&["delete", "kernelnode", "node-real"])
+        .unwrap();
 }
 
 /// `get`, `describe` and `explain` tell what there is to know.
