@@ -8,10 +8,13 @@ use clap::Args;
 use crate::{
     context::Context,
     failure::Failure,
-    render::{excerpt, screen::Tone},
+    render::{
+        excerpt,
+        screen::{Tone, tame},
+    },
 };
 
-use super::{manifests, wait};
+use super::{explain, manifests, wait};
 
 /// Take in agents and what belongs to them from YAML
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ pub(crate) struct ApplyArgs {
     /// A file, a folder, or - for standard input; may be given several times
     #[arg(short, long = "file", required = true, value_name = "PATH")]
     file: Vec<PathBuf>,
-    /// Check, and say what would change, without changing it
+    /// Check, and say what would change and what would keep an agent from running, without changing it
     #[arg(long)]
     dry_run: bool,
     /// Then wait so long until the agents are ready
@@ -50,6 +53,9 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
     for applied in &answer.applied {
         out += &line(context, applied, args.dry_run);
     }
+    if args.dry_run {
+        out += &troubles(context, &request.manifests).await?;
+    }
     context.print(&out)?;
     let Some(seconds) = args.wait else {
         return Ok(());
@@ -66,6 +72,22 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
         })
         .collect();
     wait::until_ready(context, &resources, &agents, Duration::from_secs(seconds)).await
+}
+
+/// What keeps the agents from running once they are applied, in the words of their conditions.
+async fn troubles(context: &Context, manifests: &[Manifest]) -> Result<String, Failure> {
+    let troubles = explain::troubles(context, manifests).await?;
+    let screen = &context.screen;
+    let mark = screen.paint(screen.pick("✗", "x"), Tone::Bad);
+    let told = troubles.iter().map(|problem| {
+        let text = screen.wrap(&tame(&problem.to_string()), 4);
+        format!("  {mark} {}\n", text.join("\n    "))
+    });
+    let told: String = told.collect();
+    Ok(match told.is_empty() {
+        true => told,
+        false => format!("It would not run as it is:\n{told}"),
+    })
 }
 
 fn line(context: &Context, applied: &Applied, dry_run: bool) -> String {

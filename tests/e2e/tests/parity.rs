@@ -218,14 +218,16 @@ impl Stage {
             Err(told) if !problems.is_empty() => told,
             other => return Err(format!("explain: {other:?}\nof {problems:?}")),
         };
+        let dry = ["apply", "--dry-run", "-f", &case.path.to_string_lossy()];
+        let dry = self.aionctl(&dry)?;
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match problems
-            .iter()
-            .find(|problem| !words(told).contains(&words(problem)))
-        {
-            Some(problem) => Err(format!("explain does not say {problem:?}:\n{told}")),
-            None => Ok(()),
+        for told in [told, &dry] {
+            let silent = |problem: &&String| !words(told).contains(&words(problem));
+            if let Some(problem) = problems.iter().find(silent) {
+                return Err(format!("nobody says {problem:?}:\n{told}"));
+            }
         }
+        Ok(())
     }
 
     /// What the node alone came to, and what it said of each replica.

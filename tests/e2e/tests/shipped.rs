@@ -162,6 +162,11 @@ fn on_a_real_node_agent_it_is_the_same() {
     });
     it_reads_well(&home, "node-real");
     delete(&home);
+    // Nothing is placed there any more.
+    drop(node);
+    cluster
+        .kubectl(&["delete", "kernelnode", "node-real"])
+        .unwrap();
 }
 
 /// `get`, `describe` and `explain` tell what there is to know.

@@ -66,6 +66,27 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
     Ok(())
 }
 
+/// What keeps agents of `manifests` from running, each with its agent.
+pub(crate) async fn troubles(
+    context: &Context,
+    manifests: &[Manifest],
+) -> Result<Vec<Problem>, Failure> {
+    let objects = parse(context, manifests)?;
+    let agents = keys(&objects, &context.namespace);
+    let (universe, _) = world::around(context, objects, false).await?;
+    let mut troubles = Vec::new();
+    for key in &agents {
+        let Some(input) = dereference::dereference(&universe, key) else {
+            continue;
+        };
+        for mut problem in validate(&input).problems {
+            problem.object = format!("Agent {}", key.name);
+            troubles.push(problem);
+        }
+    }
+    Ok(troubles)
+}
+
 /// Every object of the manifests, or every fault.
 fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<Object>, Failure> {
     let (mut objects, mut faults) = (Vec::new(), Vec::new());
