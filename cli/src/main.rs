@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         .build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(async {
-            let context = Context::find(screen.clone(), &cli.global).await?;
+            let context = Context::find(screen, &cli.global).await?;
             commands::run(&context, cli.command).await
         }),
         Err(why) => Err(failure::Failure::new(format!(

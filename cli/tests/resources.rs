@@ -84,20 +84,21 @@ fn cluster_wide_kinds_are_asked_for_without_a_namespace() {
 fn manifests_are_sent_whole_and_what_changed_is_told() {
     let node = Node::start();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.yaml"), "kind: Agent\n").unwrap();
+    let text = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: a}\nspec: {}\n";
+    std::fs::write(folder.path().join("a.yaml"), text).unwrap();
     let applied = json!({"applied": [
-        {"kind": "Agent", "namespace": "default", "name": "a", "change": "created"},
+        {"kind": "MemoryPool", "namespace": "default", "name": "a", "change": "created"},
         {"kind": "MemoryPool", "namespace": "default", "name": "p", "change": "unchanged"},
     ]});
     node.on("POST /api/v1/apply", Answer::json(&applied));
     let ran = node.aionctl_in(folder.path(), &["apply", "-f", "a.yaml", "--dry-run"]);
     assert_eq!(
         ran.out,
-        "agent/a created (dry run)\nmemorypool/p unchanged (dry run)\n"
+        "memorypool/a created (dry run)\nmemorypool/p unchanged (dry run)\n"
     );
     assert_eq!(
         node.body_of("POST /api/v1/apply"),
-        json!({"manifests": [{"file": "a.yaml", "text": "kind: Agent\n"}], "dryRun": true})
+        json!({"manifests": [{"file": "a.yaml", "text": text}], "dryRun": true})
     );
 }
 

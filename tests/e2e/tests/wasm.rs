@@ -47,21 +47,25 @@ impl Guests {
     fn trust(&mut self, folder: &Path) -> anyhow::Result<String> {
         let (digest, key) = self.node.sign(folder)?;
         self.digests.push(digest.clone());
-        let key: String = key.lines().map(|line| format!("        {line}\n")).collect();
+        let key: String = key
+            .lines()
+            .map(|line| format!("        {line}\n"))
+            .collect();
         let digests: String = self
             .digests
             .iter()
             .map(|it| format!("        - \"{it}\"\n"))
             .collect();
-        self.apply(&format!(
+        let trust = format!(
             "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: tests}}\nspec:\n  inline: allow\n  keys:\n    \
              - name: machine\n      purpose: machine\n      publicKey: |\n{key}      digests:\n{digests}"
-        ))?;
+        );
+        self.apply(&trust, 0)?;
         Ok(digest)
     }
 
     /// Makes a bundle of `module` and applies an agent of it.
-    fn agent(&mut self, name: &str, module: &[u8]) -> anyhow::Result<()> {
+    fn agent(&mut self, name: &str, module: &[u8], seconds: u32) -> anyhow::Result<()> {
         let folder = self.node.path(&format!("bundle-{name}"));
         fs::create_dir(&folder)?;
         fs::write(folder.join("guest.wasm"), module)?;
@@ -70,18 +74,20 @@ impl Guests {
         );
         fs::write(folder.join("bundle.yaml"), about)?;
         let digest = self.trust(&folder)?;
-        self.apply(&format!(
+        let manifest = format!(
             "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\nspec:\n  runtime: wasm\n  \
              bundle: {{name: {name}, digest: \"{digest}\"}}\n  limits: {{turnSeconds: 5, memoryMiB: 64}}\n"
-        ))
+        );
+        self.apply(&manifest, seconds)
     }
 
-    /// Applies a manifest and waits for its agents.
-    fn apply(&self, manifest: &str) -> anyhow::Result<()> {
+    /// Applies a manifest and waits so long for its agents.
+    fn apply(&self, manifest: &str, seconds: u32) -> anyhow::Result<()> {
         let path = self.node.path("manifest.yaml");
         fs::write(&path, manifest)?;
+        let (path, seconds) = (path.to_string_lossy(), seconds.to_string());
         self.node
-            .aionctl(&["apply", "--wait", "600", "-f", &path.to_string_lossy()])?;
+            .aionctl(&["apply", "--wait", &seconds, "-f", &path])?;
         Ok(())
     }
 
@@ -126,7 +132,7 @@ fn guests_answer_end_at_their_bounds_and_run_only_as_they_were_compiled() -> any
         ("greedy", GREEDY),
         ("stranger", STRANGER),
     ] {
-        guests.agent(name, &wat::parse_str(text)?)?;
+        guests.agent(name, &wat::parse_str(text)?, 120)?;
     }
     let answer = guests.ask("speaker");
     assert!(answer.starts_with("here I am"), "{answer}");
@@ -163,10 +169,16 @@ fn guests_answer_end_at_their_bounds_and_run_only_as_they_were_compiled() -> any
         let key = path.file_name().unwrap().to_str().unwrap();
         let key = &key[..key.len() - 64];
         fs::remove_file(path)?;
-        fs::write(path.with_file_name(format!("{key}{}", hex(foreign))), foreign)?;
+        fs::write(
+            path.with_file_name(format!("{key}{}", hex(foreign))),
+            foreign,
+        )?;
     }
     let said = guests.ask("speaker");
-    assert!(said.contains("the compiled module cannot be loaded"), "{said}");
+    assert!(
+        said.contains("the compiled module cannot be loaded"),
+        "{said}"
+    );
     let answer = guests.ask("speaker");
     assert!(answer.starts_with("here I am"), "{answer}");
     Ok(())
@@ -177,7 +189,7 @@ fn what_is_no_module_is_told_and_never_run() -> anyhow::Result<()> {
     let mut guests = Guests::start("broken")?;
     let mut broken = wat::parse_str(ENDLESS)?;
     broken.truncate(broken.len() - 4);
-    let Err(refused) = guests.agent("broken", &broken) else {
+    let Err(refused) = guests.agent("broken", &broken, 20) else {
         anyhow::bail!("a broken module became ready");
     };
     let text = refused.to_string();
@@ -191,7 +203,7 @@ fn the_analyst_reads_a_table_and_leaves_a_report_and_a_plot() -> anyhow::Result<
     let mut guests = Guests::start("analyst")?;
     let folder = root().join("agents/analyst");
     guests.trust(&folder)?;
-    guests.apply(&fs::read_to_string(folder.join("agent.yaml"))?)?;
+    guests.apply(&fs::read_to_string(folder.join("agent.yaml"))?, 600)?;
     let table = folder.join("examples/orders.csv");
     let out = guests.node.path("out");
     let said = guests.node.aionctl(&[

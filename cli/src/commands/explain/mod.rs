@@ -73,6 +73,9 @@ pub(crate) async fn troubles(
 ) -> Result<Vec<Problem>, Failure> {
     let objects = parse(context, manifests)?;
     let agents = keys(&objects, &context.namespace);
+    if agents.is_empty() {
+        return Ok(Vec::new());
+    }
     let (universe, _) = world::around(context, objects, false).await?;
     let mut troubles = Vec::new();
     for key in &agents {

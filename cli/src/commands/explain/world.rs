@@ -6,7 +6,7 @@ use aion_resolve::{NodeView, Object, Universe, parse_manifests};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    client::Resources,
+    client::{Node, Resources},
     context::Context,
     failure::{Failure, Status},
 };
@@ -114,17 +114,21 @@ async fn fill(
     for object in found {
         universe.insert(object, &context.namespace);
     }
-    let node = match resources {
-        Resources::Node(node) => node,
+    match resources {
+        Resources::Node(node) => this_node(universe, node).await,
         #[cfg(feature = "kubernetes")]
         Resources::Cluster(cluster) => {
             let labels = cluster.namespace_labels(&context.namespace).await?;
             universe
                 .namespaces
                 .insert(context.namespace.clone(), labels);
-            return nodes(universe, resources).await;
+            nodes(universe, resources).await
         }
-    };
+    }
+}
+
+/// The one node there is, standalone.
+async fn this_node(universe: &mut Universe, node: &Node) -> Result<(), Failure> {
     let status = node.status().await?;
     let mounts = node.mounts().await?;
     let volumes = mounts.as_object().map(|all| all.keys().cloned().collect());

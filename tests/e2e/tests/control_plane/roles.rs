@@ -126,7 +126,7 @@ fn the_operator_may_do_what_it_does_and_nothing_besides() {
     );
 }
 
-const NODE: [(&str, &str); 9] = [
+const NODE: [(&str, &str); 10] = [
     (
         "get list watch",
         "aion.dev/agents aion.dev/agentinstances aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools",
@@ -140,6 +140,8 @@ const NODE: [(&str, &str); 9] = [
         "get create patch",
         "aion.dev/kernelnodes aion.dev/kernelnodes/status",
     ),
+    // As everybody who is known to the cluster.
+    ("list", "aion.dev/kernelnodes"),
     ("get", "/nodes"),
     ("get list watch", "/namespaces"),
     ("create patch", "events.k8s.io/events"),

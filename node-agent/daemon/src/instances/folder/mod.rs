@@ -5,6 +5,7 @@
 //! turns; rules about resources, which are `aion-resolve`'s.
 
 mod manifests;
+mod rejection;
 mod source;
 mod watch;
 mod world;
