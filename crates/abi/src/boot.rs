@@ -50,6 +50,20 @@ pub struct Boot {
     pub turn_ms: u64,
 }
 
+/// The document of a tool: the program that takes the worker's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The program, as an absolute path.
+    pub command: String,
+    /// Its arguments, without its name.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Its environment; nothing is inherited.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+}
+
 /// The program of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "runtime", rename_all = "camelCase")]

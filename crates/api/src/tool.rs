@@ -75,8 +75,10 @@ pub struct McpServer {
     /// A server that is reached over streamable HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<McpHttp>,
-    /// A program that is started in a sandbox and spoken to over its standard input and output. On a
-    /// machine standing alone only; in a cluster it is refused, since a node has no programs of users.
+    /// A program that is started in a sandbox and spoken to over its standard input and output: it has no
+    /// network, sees the machine's programs and libraries and its mounts, and may write to /tmp, which is
+    /// its own and empty. On a machine standing alone only; in a cluster it is refused, since a node has
+    /// no programs of users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdio: Option<McpStdio>,
 }
@@ -97,7 +99,7 @@ pub struct McpHttp {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct McpStdio {
-    /// The program, as an absolute path.
+    /// The program, as an absolute path. What it needs beside itself outside of /usr must be in a mount.
     #[schemars(length(min = 2, max = 1024), regex(pattern = "^/"))]
     pub command: String,
     /// Its arguments.
@@ -108,7 +110,7 @@ pub struct McpStdio {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "environment")]
     pub env: BTreeMap<String, String>,
-    /// Mounts it may open, read-only.
+    /// Mounts it may read, by name: it finds each at /mnt/NAME, and where it is on the machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub mounts: Vec<String>,

@@ -24,7 +24,7 @@ use crate::{
         files::FolderFiles,
         model::{OpenAiModels, Patience},
         outbound::Outbound,
-        tool::{McpTools, NoStdioServers},
+        tool::McpTools,
     },
     instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
     journal,
@@ -33,7 +33,7 @@ use crate::{
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules},
+    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};
@@ -167,6 +167,7 @@ impl Node {
         let secrets = setting.secrets(&home);
         let memory = memory(&config, &outbound, &secrets)?;
         let checkpoints = Checkpoints::new(home.join("state/checkpoints"));
+        let processes = Arc::new(ToolProcesses::new(Arc::clone(&launcher), mounts.clone()));
         let dispatch = Dispatch {
             files: files.clone(),
             mounts: mounts.clone(),
@@ -179,7 +180,7 @@ impl Node {
             tools: Arc::new(McpTools::new(
                 Arc::clone(&outbound),
                 Arc::clone(&secrets),
-                Arc::new(NoStdioServers),
+                setting.stdio(&processes),
             )),
             clock,
             turns: turns.clone(),
@@ -203,6 +204,7 @@ impl Node {
             checkpoints,
             logs: logs.clone(),
             modules: Arc::clone(&modules),
+            tools: processes,
             secret,
             clock,
             run: home.join("run"),

@@ -60,10 +60,8 @@ pub enum ClientError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The number of descriptors does not fit the runtime.
-    #[error(
-        "a worker or compiler of modules needs a module descriptor, and a declarative worker takes none"
-    )]
-    Module,
+    #[error("the start does not come with the descriptors that its runtime takes")]
+    Descriptors,
     /// The packet could not be sent.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -78,8 +76,8 @@ pub struct StartFds<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Write end for standard error.
     pub stderr: BorrowedFd<'a>,
-    /// The WASM module, open for reading.
-    pub module: Option<BorrowedFd<'a>>,
+    /// What further the runtime takes, in the order of [`Start`].
+    pub rest: Vec<BorrowedFd<'a>>,
 }
 
 /// A worker that waits at its gate.
@@ -168,9 +166,9 @@ impl Client {
     /// Starts a worker and waits until it is confined and read back.
     pub async fn start(&self, start: Start, fds: StartFds<'_>) -> Result<Started, ClientError> {
         let mut list = vec![fds.boot, fds.stdout, fds.stderr];
-        list.extend(fds.module);
+        list.extend(fds.rest);
         if list.len() != start.fds() {
-            return Err(ClientError::Module);
+            return Err(ClientError::Descriptors);
         }
         let key = Key::Start(start.id.clone());
         match self.ask(key, &Request::Start(start), &list).await? {

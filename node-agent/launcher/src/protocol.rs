@@ -15,13 +15,16 @@ use crate::layer::Layer;
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
 
+/// The most folders that a [`Runtime::Tool`] is shown.
+pub const MAX_MOUNTS: usize = 16;
+
 /// The most descriptors that ride with one message.
-pub const MAX_FDS: usize = 4;
+pub const MAX_FDS: usize = 5 + MAX_MOUNTS;
 
 /// The most workers in one [`Reply::Workers`] page.
 pub const WORKERS_PER_PAGE: usize = 64;
@@ -32,6 +35,10 @@ pub const MAX_SOCKET_PATH: usize = 107;
 /// The number on which a worker inherits the detached mount of its socket, next
 /// to those of `aion_abi::boot::fd`. Nothing else is open in it.
 pub const SOCKET_MOUNT: i32 = 7;
+
+/// The number of the first of the detached mounts that a [`Runtime::Tool`]
+/// inherits: its program, and then its folders in the order of the start.
+pub const TOOL_MOUNTS: i32 = 8;
 
 /// Which worker: one turn of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +67,11 @@ pub enum Runtime {
     /// Not a program of an instance: the compiler, which makes of a module what
     /// [`Runtime::Wasm`] runs. It makes no syscalls, so it has no socket.
     Compile,
+    /// Not a program of an instance either: a server of somebody else's, such as
+    /// one that speaks MCP over its standard input and output. It has the
+    /// machine's programs and libraries to read, a folder of its own to write to,
+    /// and no socket.
+    Tool,
 }
 
 /// Limits of one worker. What is `None` comes from the profile; a profile that
@@ -79,8 +91,11 @@ pub struct Limits {
 }
 
 /// Start one worker. Beside it ride the read end of the boot document, the
-/// write ends for its standard output and standard error and, but for
-/// [`Runtime::Declarative`], the module: exactly [`Start::fds`] descriptors.
+/// write ends for its standard output and standard error and then: nothing for
+/// [`Runtime::Declarative`]; for [`Runtime::Wasm`] and [`Runtime::Compile`] the
+/// module; for [`Runtime::Tool`] the read end of its standard input, its program
+/// and its folders, both opened by the daemon with what it may open itself.
+/// Exactly [`Start::fds`] descriptors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
@@ -96,9 +111,13 @@ pub struct Start {
     /// The daemon's listening socket for this worker: absolute, at most
     /// [`MAX_SOCKET_PATH`] bytes. The worker runs as another user, so the socket
     /// itself has mode 0666 in a directory of mode 0700. None for
-    /// [`Runtime::Compile`], and for nothing else.
+    /// [`Runtime::Compile`] and [`Runtime::Tool`], and for nothing else.
     #[serde(default)]
     pub socket: Option<PathBuf>,
+    /// For [`Runtime::Tool`], the names of its folders, at most [`MAX_MOUNTS`]:
+    /// it finds them at `/mnt/NAME`.
+    #[serde(default)]
+    pub mounts: Vec<String>,
 }
 
 impl Start {
@@ -107,6 +126,7 @@ impl Start {
         match self.runtime {
             Runtime::Declarative => 3,
             Runtime::Wasm | Runtime::Compile => 4,
+            Runtime::Tool => 5 + self.mounts.len(),
         }
     }
 }
@@ -298,8 +318,13 @@ pub enum Invalid {
     #[error("socket must be an absolute path of at most {MAX_SOCKET_PATH} bytes")]
     Socket,
     /// See [`Start::socket`].
-    #[error("a compiler takes no socket, and every other worker takes one")]
+    #[error("a compiler or a tool takes no socket, and every other worker takes one")]
     SocketForRuntime,
+    /// See [`Start::mounts`].
+    #[error(
+        "a tool takes at most {MAX_MOUNTS} mounts, named with 1 to 63 characters of a-z, 0-9 and -, and no other worker takes any"
+    )]
+    Mounts,
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
@@ -330,8 +355,16 @@ impl Start {
         if !is_name(&self.profile) {
             return Err(Invalid::Profile);
         }
-        if self.socket.is_none() != (self.runtime == Runtime::Compile) {
+        if self.socket.is_none() != matches!(self.runtime, Runtime::Compile | Runtime::Tool) {
             return Err(Invalid::SocketForRuntime);
+        }
+        let mounts = self.mounts.iter().all(|name| is_name(name));
+        let most = match self.runtime {
+            Runtime::Tool => MAX_MOUNTS,
+            _ => 0,
+        };
+        if !mounts || self.mounts.len() > most {
+            return Err(Invalid::Mounts);
         }
         if let Some(path) = &self.socket {
             let bytes = path.as_os_str().as_encoded_bytes();
@@ -382,6 +415,7 @@ mod tests {
             profile: "declarative".into(),
             limits: Limits::default(),
             socket: Some("/run/aion/s/7.sock".into()),
+            mounts: Vec::new(),
         }
     }
 
@@ -408,6 +442,13 @@ mod tests {
         let mut it = start();
         it.runtime = Runtime::Compile;
         assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
+        let mut it = start();
+        it.mounts = vec!["docs".into()];
+        assert_eq!(it.check(), Err(Invalid::Mounts));
+        (it.runtime, it.socket) = (Runtime::Tool, None);
+        assert_eq!(it.check(), Ok(()));
+        it.mounts = vec!["../x".into()];
+        assert_eq!(it.check(), Err(Invalid::Mounts));
         let mut it = start();
         it.limits.pids = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("pids")));

@@ -170,9 +170,9 @@ mod tests {
     fn too_many_descriptors_are_refused_and_closed() {
         let (a, b) = pair();
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let many = [write.as_fd(); 16];
+        let many = [write.as_fd(); 32];
         assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
         sendmsg(
             &a,

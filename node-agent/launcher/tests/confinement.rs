@@ -262,12 +262,13 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 profile: "declarative".into(),
                 limits: Limits::default(),
                 socket: Some("/etc/passwd".into()),
+                mounts: Vec::new(),
             },
             StartFds {
                 boot: nothing.as_fd(),
                 stdout: nothing.as_fd(),
                 stderr: nothing.as_fd(),
-                module: None,
+                rest: Vec::new(),
             },
         )
         .await;

@@ -1,4 +1,4 @@
-//! `aion-worker`: one confined process that runs one turn of one program.
+//! `aion-worker`: one confined process that runs one turn of one program, or becomes a tool.
 //!
 //! It shuts itself in before it reads anything, waits at its gate, reads the boot document, runs, and ends.
 //! What may not enter: a resource, a configuration file, a second turn. Everything with an effect is a
@@ -6,6 +6,7 @@
 
 mod declarative;
 mod syscalls;
+mod tool;
 mod turn;
 mod wasm;
 
@@ -28,6 +29,12 @@ fn main() -> ExitCode {
             });
         }
     };
+    if held.tool().is_some() {
+        let failed = tool::become_it(&held);
+        eprintln!("{failed}");
+        held.note(&failed.to_string());
+        return code(exit::BOOT);
+    }
     match run(&mut held) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ended) => {

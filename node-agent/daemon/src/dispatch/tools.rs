@@ -61,6 +61,7 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Proble
         operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
         max_concurrent: u32::try_from(tool.max_concurrent).unwrap_or(1),
         timeout: Duration::from_secs(u64::try_from(tool.timeout_seconds).unwrap_or(1)),
+        required_layers: instance.required_layers(),
     })
 }
 

@@ -15,14 +15,19 @@ use crate::{
     drivers::{
         outbound::{Place, Rule},
         secrets::{SecretFolder, Secrets},
+        tool::StdioServers,
     },
     instances::{Folder, InstanceSource, folder::NodeFacts, layer_of},
     mounts::Mounts,
     secret,
+    workers::ToolProcesses,
 };
 
 #[cfg(feature = "kubernetes")]
-use crate::cluster::{Duties, Member};
+use crate::{
+    cluster::{Duties, Member},
+    drivers::tool::NoStdioServers,
+};
 
 /// See the module.
 pub(super) enum Setting {
@@ -53,6 +58,15 @@ impl Setting {
             Self::Alone(folder) => Arc::new(folder.clone()),
             #[cfg(feature = "kubernetes")]
             Self::Member(member) => Arc::new(member.source()),
+        }
+    }
+
+    /// Tools as processes: on a machine that stands alone only, since a cluster's node has no programs of users.
+    pub(super) fn stdio(&self, processes: &Arc<ToolProcesses>) -> Arc<dyn StdioServers> {
+        match self {
+            Self::Alone(_) => Arc::new(Arc::clone(processes)),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(_) => Arc::new(NoStdioServers),
         }
     }
 

@@ -2,7 +2,7 @@
 //! measurement may bring another.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     time::Duration,
 };
 
@@ -21,18 +21,17 @@ pub struct WorkerFds {
     pub stdout: OwnedFd,
     /// Standard error.
     pub stderr: OwnedFd,
-    /// A WASM module.
-    pub module: Option<OwnedFd>,
+    /// What further the runtime takes; see [`Start`].
+    pub rest: Vec<OwnedFd>,
 }
 
 impl WorkerFds {
     pub(super) fn borrow(&self) -> aion_launcher::StartFds<'_> {
-        let module: Option<BorrowedFd<'_>> = self.module.as_ref().map(AsFd::as_fd);
         aion_launcher::StartFds {
             boot: self.boot.as_fd(),
             stdout: self.stdout.as_fd(),
             stderr: self.stderr.as_fd(),
-            module,
+            rest: self.rest.iter().map(AsFd::as_fd).collect(),
         }
     }
 }

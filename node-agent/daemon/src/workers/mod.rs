@@ -10,9 +10,23 @@ mod launcher;
 mod link;
 mod logs;
 mod modules;
+mod tools;
 
 pub use crew::{Crew, CrewParts};
 pub use launcher::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 pub use link::Link;
 pub use logs::Logs;
 pub use modules::{ModuleError, Modules};
+pub use tools::ToolProcesses;
+
+use aion_launcher::Layer;
+
+/// The layers of `required` that a worker does not have.
+fn lacking<'a>(required: &[&'a str], layers: &[Layer]) -> Vec<&'a str> {
+    let has = |name: &str| {
+        layers
+            .iter()
+            .any(|it| it.name.as_str() == name && it.is_enforced())
+    };
+    required.iter().copied().filter(|name| !has(name)).collect()
+}

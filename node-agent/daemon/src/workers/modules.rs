@@ -20,13 +20,10 @@ use aion_compiler::{
     Order, Settings,
     answer::{HEAD, Head},
 };
-use aion_launcher::{
-    Layer,
-    protocol::{Limits, Runtime, Start, StartFailure, WorkerId},
-};
+use aion_launcher::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
 use tokio::task::spawn_blocking;
 
-use super::{LaunchError, Launcher, WorkerFds, boot};
+use super::{LaunchError, Launcher, WorkerFds, boot, lacking};
 
 /// How long one compilation may take. The largest module needs a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -242,6 +239,7 @@ impl Modules {
             profile: "compile".to_owned(),
             limits: Limits::default(),
             socket: None,
+            mounts: Vec::new(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let lacking = lacking(required, &launched.layers);
@@ -269,15 +267,6 @@ fn not_started(error: LaunchError) -> ModuleError {
     }
 }
 
-fn lacking<'a>(required: &[&'a str], layers: &[Layer]) -> Vec<&'a str> {
-    let has = |name: &str| {
-        layers
-            .iter()
-            .any(|it| it.name.as_str() == name && it.is_enforced())
-    };
-    required.iter().copied().filter(|name| !has(name)).collect()
-}
-
 /// What the compiler inherits, and the ends that are read here.
 fn prepare(module: &std::path::Path) -> io::Result<(WorkerFds, File, File)> {
     let pipe = || -> io::Result<(File, OwnedFd)> {
@@ -290,7 +279,7 @@ fn prepare(module: &std::path::Path) -> io::Result<(WorkerFds, File, File)> {
         boot: boot::sealed(&serde_json::to_vec(&Order::default())?)?,
         stdout,
         stderr,
-        module: Some(File::open(module)?.into()),
+        rest: vec![File::open(module)?.into()],
     };
     Ok((fds, answer, complaint))
 }

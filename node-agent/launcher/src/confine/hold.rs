@@ -10,7 +10,7 @@ use rustix::net::{SendFlags, send};
 
 use super::plan::MAX_NOTE;
 use super::{Plan, Socket, WorkerMessage};
-use crate::protocol::SOCKET_MOUNT;
+use crate::protocol::{SOCKET_MOUNT, TOOL_MOUNTS};
 use crate::wire::{self, WireError};
 
 /// The largest boot document, in bytes.
@@ -25,6 +25,7 @@ pub struct Held {
     socket: Option<PathBuf>,
     boot: File,
     module: Option<File>,
+    tool: Option<PathBuf>,
 }
 
 /// Why a worker ends before its gate opened.
@@ -49,11 +50,12 @@ pub enum HoldError {
 pub fn hold() -> Result<Held, HoldError> {
     let launcher = inherited(boot::fd::READY);
     let (plan, _) = wire::receive::<Plan>(&launcher).map_err(HoldError::NoLauncher)?;
-    let mount = matches!(plan.socket, Some(Socket::Mount)).then(|| inherited(SOCKET_MOUNT));
+    let mounts = mounts(&plan);
     let module = plan.module.then(|| inherited(boot::fd::MODULE).into());
     let boot = inherited(boot::fd::BOOT).into();
     let mut gate = File::from(inherited(boot::fd::GATE));
-    let confined = super::confine(plan, mount);
+    let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
+    let confined = super::confine(plan, mounts);
     let ready = WorkerMessage::Ready {
         landlock: confined.landlock,
         failures: confined.failures,
@@ -66,6 +68,7 @@ pub fn hold() -> Result<Held, HoldError> {
             socket: confined.socket,
             boot,
             module,
+            tool,
         }),
         _ => Err(HoldError::GateClosed),
     }
@@ -77,6 +80,11 @@ impl Held {
         self.socket.as_deref()
     }
 
+    /// The program that a tool is, links followed; `None` in any other worker.
+    pub fn tool(&self) -> Option<&Path> {
+        self.tool.as_deref()
+    }
+
     /// The boot document; the second call finds it empty.
     ///
     /// # Errors
@@ -84,6 +92,17 @@ impl Held {
     /// [`MAX_BOOT`].
     pub fn read_boot(&self) -> io::Result<Vec<u8>> {
         read_bounded(&self.boot, MAX_BOOT)
+    }
+
+    /// Keeps every descriptor of this process from the program that takes its place.
+    ///
+    /// # Errors
+    /// One of them could not be marked.
+    pub fn close_on_exec(&self) -> Result<(), rustix::io::Errno> {
+        for fd in [self.launcher.as_fd(), self.boot.as_fd()] {
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        Ok(())
     }
 
     /// The module of a compiler; empty where there is none.
@@ -116,6 +135,20 @@ impl Held {
                 SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
             );
         }
+    }
+}
+
+/// The detached mounts that a plan speaks of.
+fn mounts(plan: &Plan) -> Vec<OwnedFd> {
+    if matches!(plan.socket, Some(Socket::Mount)) {
+        return vec![inherited(SOCKET_MOUNT)];
+    }
+    match &plan.tool {
+        Some(tool) if tool.handles => (TOOL_MOUNTS..)
+            .take(1 + tool.mounts.len())
+            .map(inherited)
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Landlock domain, and the proof that it holds. The kernel has no file that
 //! says in which domain a process is, so the proof is two attempts that must fail.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
@@ -17,10 +17,21 @@ use rustix::net::{
 /// part of them that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// Enters a domain in which no file can be opened, no TCP port bound or reached,
-/// no signal sent outwards and no abstract socket reached. The one thing allowed
-/// is to connect to `socket`, on kernels that ask.
-pub(super) fn restrict(socket: Option<&Path>) -> Result<String, String> {
+/// What a tool may open.
+pub(super) struct Shown {
+    /// To read and to execute, with all that is beneath; what is not there is
+    /// passed over.
+    pub(super) read: Vec<PathBuf>,
+    /// To read and write.
+    pub(super) devices: Vec<PathBuf>,
+    /// To do anything in.
+    pub(super) write: Option<PathBuf>,
+}
+
+/// Enters a domain in which no file can be opened but what is `shown`, no TCP port
+/// bound or reached, no signal sent outwards and no abstract socket reached. The
+/// one thing allowed besides is to connect to `socket`, on kernels that ask.
+pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<String, String> {
     let wanted = || -> Result<_, landlock::RulesetError> {
         let ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -33,7 +44,10 @@ pub(super) fn restrict(socket: Option<&Path>) -> Result<String, String> {
             // Then there is nothing to connect to, which the first call will say.
             Some(Err(_)) | None => ruleset,
         };
-        ruleset.restrict_self()
+        let rules = shown.map(Shown::rules).unwrap_or_default();
+        ruleset
+            .add_rules(rules.into_iter().map(Ok::<_, landlock::RulesetError>))?
+            .restrict_self()
     };
     let status = wanted().map_err(|error| error.to_string())?;
     if status.ruleset == RulesetStatus::NotEnforced {
@@ -48,6 +62,25 @@ pub(super) fn restrict(socket: Option<&Path>) -> Result<String, String> {
     let file = probe_file()?;
     let tcp = probe_tcp(abi)?;
     Ok(format!("probed, ABI {abi}: {file}, {tcp}"))
+}
+
+impl Shown {
+    fn rules(&self) -> Vec<PathBeneath<PathFd>> {
+        let read = AccessFs::from_read(NEWEST);
+        let device = AccessFs::ReadFile | AccessFs::WriteFile;
+        let all = AccessFs::from_all(NEWEST);
+        let each = (self.read.iter().map(|path| (path, read)))
+            .chain(self.devices.iter().map(|path| (path, device)))
+            .chain(self.write.iter().map(|path| (path, all)));
+        each.filter_map(|(path, access)| {
+            let access = match path.is_dir() {
+                true => access,
+                false => access & AccessFs::from_file(NEWEST),
+            };
+            Some(PathBeneath::new(PathFd::new(path).ok()?, access))
+        })
+        .collect()
+    }
 }
 
 fn probe_file() -> Result<&'static str, String> {

@@ -12,6 +12,7 @@ mod plan;
 mod privileges;
 mod root;
 mod seccomp;
+mod tool;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -21,7 +22,9 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
 #[cfg(feature = "server")]
 pub(crate) use plan::MAX_NOTE;
-pub(crate) use plan::{Filter, Plan, Socket, WorkerMessage};
+pub(crate) use plan::{Filter, Plan, Socket, Tool, WorkerMessage};
+#[cfg(feature = "server")]
+pub(crate) use tool::{DEVICES, SCRATCH};
 
 use crate::layer::LayerName;
 
@@ -35,15 +38,15 @@ struct Confined {
     failures: Vec<(LayerName, String)>,
 }
 
-/// Takes every step of `plan`.
-fn confine(plan: Plan, socket_mount: Option<OwnedFd>) -> Confined {
+/// Takes every step of `plan`. `mounts` are the detached ones that it speaks of.
+fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Confined {
     let mut failures = Vec::new();
     // A core dump would hold the signing key, and a helper of the kernel's that
     // takes one ignores the limit on its size.
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         failures.push((LayerName::Capabilities, format!("not dumpable: {error}")));
     }
-    let socket = match root::enter(plan.private_root, plan.socket, socket_mount) {
+    let socket = match root::enter(&plan, mounts) {
         Ok(socket) => socket,
         Err((socket, why)) => {
             failures.push((LayerName::MountNamespace, why));
@@ -61,7 +64,8 @@ fn confine(plan: Plan, socket_mount: Option<OwnedFd>) -> Confined {
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
         failures.push((LayerName::NoNewPrivs, format!("prctl: {error}")));
     }
-    let landlock = match landlock::restrict(socket.as_deref()) {
+    let shown = plan.tool.as_ref().map(|tool| tool.shown(plan.private_root));
+    let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
             failures.push((LayerName::Landlock, why));

@@ -20,10 +20,26 @@ pub(crate) struct Plan {
     pub(crate) socket: Option<Socket>,
     /// Whether a WASM module is among its descriptors.
     pub(crate) module: bool,
+    /// What a tool is shown of the machine.
+    #[serde(default)]
+    pub(crate) tool: Option<Tool>,
     /// The user to become, where no user namespace did it.
     pub(crate) switch_user: Option<u32>,
     /// Seccomp programs, installed in this order.
     pub(crate) filters: Vec<Filter>,
+}
+
+/// What a tool is shown of the machine beside its system folders. Paths are the
+/// machine's, and the sandbox has everything at the same ones.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Tool {
+    /// Its program, links followed.
+    pub(crate) program: PathBuf,
+    /// Folders to read, with the name each has under `/mnt`.
+    pub(crate) mounts: Vec<(String, PathBuf)>,
+    /// Whether detached mounts of all of them are on
+    /// [`crate::protocol::TOOL_MOUNTS`] and after.
+    pub(crate) handles: bool,
 }
 
 /// How a worker comes by its socket.

@@ -1,5 +1,7 @@
-//! A root with nothing in it but the worker's socket.
+//! A root with nothing in it but what the worker needs: its socket, or what a
+//! tool is shown of the machine.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -11,37 +13,37 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
-use super::Socket;
+use super::{Plan, Socket};
 
 /// Where the new root is put together. It is on every Linux, and the worker has
 /// no use for what it covers.
 const STAGE: &str = "/proc";
 
-/// Empties the mount namespace. Gives the path of the socket from then on; with
-/// an error, the path that is left and why the root is still the host's.
+/// Empties the mount namespace, and puts into it what `plan` has. Gives the path
+/// of the socket from then on; with an error, the path that is left and why the
+/// root is still the host's.
 pub(super) fn enter(
-    private: bool,
-    socket: Option<Socket>,
-    mount_fd: Option<OwnedFd>,
+    plan: &Plan,
+    mounts: Vec<OwnedFd>,
 ) -> Result<Option<PathBuf>, (Option<PathBuf>, String)> {
-    if !private {
-        return match socket {
-            Some(Socket::Path(path)) => Ok(Some(path)),
-            None => Ok(None),
-            Some(Socket::Mount) => Err((
-                Some(PathBuf::from(boot::SOCKET)),
-                "a socket mount needs a mount namespace".into(),
-            )),
-        };
+    let left = match &plan.socket {
+        Some(Socket::Path(path)) => Some(path.clone()),
+        Some(Socket::Mount) => Some(PathBuf::from(boot::SOCKET)),
+        None => None,
+    };
+    match (plan.private_root, &plan.socket) {
+        (true, socket) => match build(plan, mounts) {
+            Ok(()) => Ok(socket.as_ref().map(|_| PathBuf::from(boot::SOCKET))),
+            Err(why) => Err((left, why)),
+        },
+        (false, Some(Socket::Mount)) => {
+            Err((left, "a socket mount needs a mount namespace".into()))
+        }
+        (false, _) => Ok(left),
     }
-    build(socket.as_ref(), mount_fd).map_err(|why| match socket {
-        Some(Socket::Path(path)) => (Some(path), why),
-        Some(Socket::Mount) => (Some(PathBuf::from(boot::SOCKET)), why),
-        None => (None, why),
-    })
 }
 
-fn build(socket: Option<&Socket>, mount_fd: Option<OwnedFd>) -> Result<Option<PathBuf>, String> {
+fn build(plan: &Plan, mounts: Vec<OwnedFd>) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_change(
@@ -49,21 +51,16 @@ fn build(socket: Option<&Socket>, mount_fd: Option<OwnedFd>) -> Result<Option<Pa
         MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
     )
     .map_err(step("make the mounts private"))?;
-    mount(
-        "tmpfs",
-        STAGE,
-        "tmpfs",
-        locked,
-        c"size=64k,nr_inodes=8,mode=0755",
-    )
-    .map_err(step("mount a tmpfs"))?;
-    let path = match socket {
-        Some(socket) => {
-            place(socket, mount_fd)?;
-            Some(PathBuf::from(boot::SOCKET))
-        }
-        None => None,
+    let bounds: &CStr = match plan.tool {
+        Some(_) => c"size=1m,nr_inodes=1k,mode=0755",
+        None => c"size=64k,nr_inodes=8,mode=0755",
     };
+    mount("tmpfs", STAGE, "tmpfs", locked, bounds).map_err(step("mount a tmpfs"))?;
+    match (&plan.socket, &plan.tool) {
+        (Some(socket), _) => place(socket, mounts)?,
+        (None, Some(tool)) => tool.furnish(STAGE, mounts)?,
+        (None, None) => {}
+    }
     chdir(STAGE).map_err(step("enter the new root"))?;
     // The old root lands on top of the new one and is unmounted from there, so
     // that no directory is needed to put it into.
@@ -71,11 +68,10 @@ fn build(socket: Option<&Socket>, mount_fd: Option<OwnedFd>) -> Result<Option<Pa
     unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))?;
     chdir("/").map_err(step("enter the new root"))?;
     mount_remount("/", MountFlags::BIND | MountFlags::RDONLY | locked, c"")
-        .map_err(step("make the root read-only"))?;
-    Ok(path)
+        .map_err(step("make the root read-only"))
 }
 
-fn place(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<(), String> {
+fn place(socket: &Socket, mounts: Vec<OwnedFd>) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let target = format!("{STAGE}{}", boot::SOCKET);
     mkdir(format!("{STAGE}/run"), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
@@ -85,7 +81,7 @@ fn place(socket: &Socket, mount_fd: Option<OwnedFd>) -> Result<(), String> {
         Mode::from_raw_mode(0o600),
     )
     .map_err(step("make the place of the socket"))?;
-    match (socket, mount_fd) {
+    match (socket, mounts.first()) {
         (Socket::Mount, Some(fd)) => move_mount(
             fd.as_fd(),
             "",

@@ -15,6 +15,7 @@ mod rlimits;
 mod seccomp;
 mod starter;
 mod sys;
+mod tool;
 mod trial;
 mod worker;
 

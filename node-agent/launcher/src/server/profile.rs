@@ -35,6 +35,9 @@ pub(super) struct Profile {
     /// What may be mapped beyond `memory`: the program itself, its stack and what
     /// is mapped but never touched.
     pub(super) address_space_over_memory: Bytes,
+    /// How long a file may get that it writes; without it there are none.
+    #[serde(default)]
+    pub(super) file_size: Bytes,
     /// CPU time in all, after which it is killed.
     #[serde(default)]
     pub(super) cpu_seconds: Option<u64>,
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn the_built_in_profiles_bound_everything_for_every_runtime() {
         let profiles = Profiles::parse(None).unwrap();
-        for name in ["declarative", "wasm", "compile"] {
+        for name in ["declarative", "wasm", "compile", "tool"] {
             let bounds = profiles.get(name).unwrap().bounds(&Limits::default());
             assert!(bounds.memory.is_some() && bounds.pids.is_some() && bounds.cpu_milli.is_some());
         }

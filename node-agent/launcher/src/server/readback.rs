@@ -8,6 +8,7 @@ use super::cgroup::Controller;
 use super::namespaces::KINDS;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
+use crate::confine::{DEVICES, SCRATCH};
 use crate::layer::{Layer, LayerName};
 
 /// What the worker said of itself.
@@ -43,7 +44,7 @@ pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Ve
             | LayerName::NetworkNamespace
             | LayerName::PidNamespace
             | LayerName::IpcNamespace
-            | LayerName::UtsNamespace => namespace(name, starter, &view, claims),
+            | LayerName::UtsNamespace => namespace(name, starter, &view, claims, begun.tool),
             LayerName::CgroupMemory => cgroup(Controller::Memory, begun, &view),
             LayerName::CgroupPids => cgroup(Controller::Pids, begun, &view),
             LayerName::CgroupCpu => cgroup(Controller::Cpu, begun, &view),
@@ -120,7 +121,13 @@ fn kind(name: LayerName) -> &'static str {
     }
 }
 
-fn namespace(name: LayerName, starter: &Starter, view: &View, claims: &Claims) -> Layer {
+fn namespace(
+    name: LayerName,
+    starter: &Starter,
+    view: &View,
+    claims: &Claims,
+    tool: bool,
+) -> Layer {
     let kind = kind(name);
     debug_assert!(KINDS.iter().any(|(it, _)| *it == name));
     if let Some(why) = starter.namespaces.missing(name) {
@@ -139,7 +146,7 @@ fn namespace(name: LayerName, starter: &Starter, view: &View, claims: &Claims) -
         LayerName::UserNamespace => {
             unprivileged_user(&view.text("uid_map"), starter.namespaces.privileged())
         }
-        LayerName::MountNamespace => empty_root(&view.text("mountinfo")),
+        LayerName::MountNamespace => root(&view.text("mountinfo"), tool),
         LayerName::NetworkNamespace => lonely_network(&view.text("net/dev")),
         _ => Ok(String::new()),
     };
@@ -161,10 +168,12 @@ fn unprivileged_user(uid_map: &str, privileged: bool) -> Result<String, String> 
     }
 }
 
-/// A read-only tmpfs, and on it nothing but the socket, or nothing at all.
-fn empty_root(mountinfo: &str) -> Result<String, String> {
+/// A read-only tmpfs, and on it nothing but the socket, or nothing at all; for a
+/// tool what it is shown, of which nothing but its own folder can be written.
+fn root(mountinfo: &str, tool: bool) -> Result<String, String> {
     let mut root = None;
     let mut others = Vec::new();
+    let read_only = |options: &str| options.split(',').any(|it| it == "ro");
     for line in mountinfo.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let kind = line
@@ -172,15 +181,31 @@ fn empty_root(mountinfo: &str) -> Result<String, String> {
             .and_then(|(_, after)| after.split(' ').next());
         match (fields.get(4), fields.get(5), kind) {
             (Some(&"/"), Some(options), Some(kind)) => root = Some((kind, *options)),
-            (Some(at), _, _) => others.push(*at),
+            (Some(at), Some(options), _) => others.push((*at, *options)),
             _ => return Err("mountinfo cannot be read".into()),
         }
     }
     match root {
-        Some(("tmpfs", options)) if options.split(',').any(|it| it == "ro") => {}
+        Some(("tmpfs", options)) if read_only(options) => {}
         Some((kind, options)) => return Err(format!("root is {kind} {options}")),
         None => return Err("mountinfo names no root".into()),
     }
+    if tool {
+        let writable = |at: &str| at == SCRATCH || DEVICES.contains(&at);
+        let wrong: Vec<&str> = others
+            .iter()
+            .filter(|(at, options)| !read_only(options) && !writable(at))
+            .map(|(at, _)| *at)
+            .collect();
+        return match wrong[..] {
+            [] => Ok(format!(
+                "root is a read-only tmpfs with {} mounts, of which {SCRATCH} can be written",
+                others.len()
+            )),
+            _ => Err(format!("can be written: {}", wrong.join(", "))),
+        };
+    }
+    let others: Vec<&str> = others.into_iter().map(|(at, _)| at).collect();
     match others[..] {
         [] => Ok("root is an empty read-only tmpfs".into()),
         [aion_abi::boot::SOCKET] => Ok(format!(
@@ -297,12 +322,28 @@ mod tests {
         let proc = "62 60 0:9 / /proc rw - proc proc rw\n";
         let host = "22 1 254:1 / / rw,relatime - ext4 /dev/vda rw\n";
         let writable = "60 60 0:41 / / rw,nosuid - tmpfs tmpfs rw\n";
-        assert!(empty_root(&format!("{root}{socket}")).is_ok());
-        assert!(empty_root(&format!("{root}{socket}{proc}")).is_err());
-        assert!(empty_root(&format!("{host}{socket}")).is_err());
-        assert!(empty_root(&format!("{writable}{socket}")).is_err());
-        assert!(empty_root(root).is_ok());
-        assert!(empty_root("").is_err());
+        assert!(super::root(&format!("{root}{socket}"), false).is_ok());
+        for wrong in [
+            format!("{root}{socket}{proc}"),
+            format!("{host}{socket}"),
+            format!("{writable}{socket}"),
+            String::new(),
+        ] {
+            assert!(super::root(&wrong, false).is_err(), "{wrong}");
+        }
+        assert!(super::root(root, false).is_ok());
+    }
+
+    #[test]
+    fn a_tool_is_shown_nothing_that_it_could_write() {
+        let own = "60 60 0:41 / / ro,nosuid,nodev - tmpfs tmpfs rw\n\
+                   61 60 0:5 / /tmp rw,nosuid - tmpfs tmpfs rw\n\
+                   62 60 0:6 /null /dev/null rw,nosuid - devtmpfs udev rw\n";
+        let read = "63 60 254:1 /usr /usr ro,relatime - ext4 /dev/vda rw\n";
+        let written = "64 60 254:1 /home/me /home/me rw - ext4 /dev/vda rw\n";
+        assert!(super::root(&format!("{own}{read}"), true).is_ok());
+        let why = super::root(&format!("{own}{read}{written}"), true);
+        assert_eq!(why, Err("can be written: /home/me".into()));
     }
 
     #[test]

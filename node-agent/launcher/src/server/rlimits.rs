@@ -25,8 +25,8 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
     };
     let mut limits = vec![
         limit(libc::RLIMIT_NOFILE, "Max open files", profile.open_files),
-        // Logs leave through pipes; there is no file to make longer.
-        limit(libc::RLIMIT_FSIZE, "Max file size", 0),
+        // Logs leave through pipes; a worker has no file to make longer.
+        limit(libc::RLIMIT_FSIZE, "Max file size", profile.file_size.0),
         limit(libc::RLIMIT_CORE, "Max core file size", 0),
         limit(libc::RLIMIT_MEMLOCK, "Max locked memory", 0),
         limit(libc::RLIMIT_MSGQUEUE, "Max msgqueue size", 0),
@@ -54,6 +54,7 @@ fn ceiling(resource: Resource) -> u64 {
     use rustix::process::Resource as Named;
     let named = match resource {
         libc::RLIMIT_NOFILE => Named::Nofile,
+        libc::RLIMIT_FSIZE => Named::Fsize,
         libc::RLIMIT_AS => Named::As,
         libc::RLIMIT_NPROC => Named::Nproc,
         libc::RLIMIT_CPU => Named::Cpu,

@@ -107,7 +107,7 @@ struct Condition {
     arches: Vec<String>,
     #[serde(default)]
     caps: Vec<String>,
-    /// Ours, which a container runtime passes over: `declarative`, `wasm`, `compile`.
+    /// Ours, which a container runtime passes over: `declarative`, `wasm`, `compile`, `tool`.
     #[serde(default)]
     runtimes: Vec<Runtime>,
 }
@@ -118,6 +118,7 @@ pub(super) struct Filters {
     declarative: Vec<Filter>,
     wasm: Vec<Filter>,
     compile: Vec<Filter>,
+    tool: Vec<Filter>,
 }
 
 impl Filters {
@@ -126,6 +127,7 @@ impl Filters {
             Runtime::Declarative => &self.declarative,
             Runtime::Wasm => &self.wasm,
             Runtime::Compile => &self.compile,
+            Runtime::Tool => &self.tool,
         }
     }
 }
@@ -199,6 +201,7 @@ pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
         declarative: of(Runtime::Declarative)?,
         wasm: of(Runtime::Wasm)?,
         compile: of(Runtime::Compile)?,
+        tool: of(Runtime::Tool)?,
     })
 }
 

@@ -20,9 +20,10 @@ use super::profile::Profiles;
 use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
 use super::sys::{self, Child, Made};
+use super::tool;
 use crate::confine::{Plan, Socket};
 use crate::layer::LayerName;
-use crate::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure};
+use crate::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
 use crate::wire;
 
 /// What every start needs.
@@ -47,7 +48,15 @@ pub(super) struct StartFds {
     boot: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
-    module: Option<OwnedFd>,
+    rest: Rest,
+}
+
+/// What further a runtime takes.
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    Module(OwnedFd),
+    Tool { stdin: OwnedFd, shown: Vec<OwnedFd> },
 }
 
 /// A worker that was made and has not said yet that it is confined.
@@ -61,6 +70,8 @@ pub(super) struct Begun {
     pub(super) group: Group,
     pub(super) bounds: Bounds,
     pub(super) limits: Vec<Limit>,
+    /// Whether it is a tool.
+    pub(super) tool: bool,
     /// How many seccomp programs it was given.
     pub(super) filters: usize,
     /// Its user on the host, where it is not the launcher's own.
@@ -70,7 +81,8 @@ pub(super) struct Begun {
 /// What a worker is made of besides its limits.
 struct Inherited<'a> {
     fds: &'a StartFds,
-    mount: Option<&'a OwnedFd>,
+    /// Detached mounts, the first at this number.
+    mounts: (i32, &'a [OwnedFd]),
     program: (BorrowedFd<'a>, &'static std::ffi::CStr),
 }
 
@@ -94,7 +106,14 @@ impl StartFds {
                 boot,
                 stdout,
                 stderr,
-                module: fds.next(),
+                rest: match (start.runtime, fds.next()) {
+                    (Runtime::Tool, Some(stdin)) => Rest::Tool {
+                        stdin,
+                        shown: fds.collect(),
+                    },
+                    (_, Some(module)) => Rest::Module(module),
+                    (_, None) => Rest::Nothing,
+                },
             }),
             _ => Err(wrong()),
         }
@@ -114,11 +133,20 @@ impl Starter {
         let bounds = profile.bounds(&start.limits);
         let compiler = match start.runtime {
             Runtime::Compile => Some(self.open_compiler()?),
-            Runtime::Declarative | Runtime::Wasm => None,
+            Runtime::Declarative | Runtime::Wasm | Runtime::Tool => None,
         };
-        let (socket, mount) = match &start.socket {
+        let (socket, mut mounts) = match &start.socket {
             Some(path) => self.socket(path).map_err(invalid)?,
-            None => (None, None),
+            None => (None, Vec::new()),
+        };
+        let tool = match &fds.rest {
+            Rest::Tool { shown, .. } => {
+                let (tool, handles) =
+                    tool::prepare(&self.namespaces, &start.mounts, shown).map_err(invalid)?;
+                mounts = handles;
+                Some(tool)
+            }
+            Rest::Module(_) | Rest::Nothing => None,
         };
         let user = self.namespaces.free_user(taken);
         let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
@@ -126,14 +154,18 @@ impl Starter {
         let plan = Plan {
             private_root: self.namespaces.has(LayerName::MountNamespace),
             socket,
-            module: fds.module.is_some(),
+            module: matches!(fds.rest, Rest::Module(_)),
+            tool,
             switch_user: user.filter(|_| !own_user_namespace),
             filters: self.filters.of(start.runtime).to_vec(),
         };
         let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
         let inherited = Inherited {
             fds,
-            mount: mount.as_ref(),
+            mounts: match plan.tool {
+                Some(_) => (TOOL_MOUNTS, &mounts),
+                None => (SOCKET_MOUNT, &mounts),
+            },
             program: match &compiler {
                 Some(compiler) => (compiler.as_fd(), c"aion-compiler"),
                 None => (self.worker.as_fd(), c"aion-worker"),
@@ -147,6 +179,7 @@ impl Starter {
                 group,
                 bounds,
                 limits,
+                tool: plan.tool.is_some(),
                 filters: plan.filters.len(),
                 user,
             }),
@@ -169,7 +202,7 @@ impl Starter {
 
     /// How the worker gets its socket. A worker of another user cannot look the
     /// path up, so the launcher takes hold of the socket for it.
-    fn socket(&self, path: &Path) -> Result<(Option<Socket>, Option<OwnedFd>), String> {
+    fn socket(&self, path: &Path) -> Result<(Option<Socket>, Vec<OwnedFd>), String> {
         let wrong = |error: Errno| format!("socket {}: {error}", path.display());
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = open(path, flags, Mode::empty()).map_err(wrong)?;
@@ -186,14 +219,11 @@ impl Starter {
         let mounted =
             self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
         if !mounted {
-            return Ok((Some(Socket::Path(path.to_owned())), None));
+            return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
         }
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_EMPTY_PATH;
-        let mount = open_tree(&handle, "", flags)
+        let mount = detached(&handle)
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
-        Ok((Some(Socket::Mount), Some(mount)))
+        Ok((Some(Socket::Mount), vec![mount]))
     }
 
     fn make(
@@ -222,19 +252,27 @@ impl Starter {
 
         let Inherited {
             fds,
-            mount,
+            mounts: (first_mount, mounts),
             program: (program, name),
         } = *inherited;
         let mut descriptors: Vec<(i32, BorrowedFd<'_>)> = vec![
-            (0, nothing.as_fd()),
+            (
+                0,
+                match &fds.rest {
+                    Rest::Tool { stdin, .. } => stdin.as_fd(),
+                    Rest::Module(_) | Rest::Nothing => nothing.as_fd(),
+                },
+            ),
             (1, fds.stdout.as_fd()),
             (2, fds.stderr.as_fd()),
             (fd::BOOT, fds.boot.as_fd()),
             (fd::GATE, gate_read.as_fd()),
             (fd::READY, theirs.as_fd()),
         ];
-        descriptors.extend(fds.module.as_ref().map(|it| (fd::MODULE, it.as_fd())));
-        descriptors.extend(mount.map(|it| (SOCKET_MOUNT, it.as_fd())));
+        if let Rest::Module(module) = &fds.rest {
+            descriptors.push((fd::MODULE, module.as_fd()));
+        }
+        descriptors.extend((first_mount..).zip(mounts.iter().map(OwnedFd::as_fd)));
         let rlimits: Vec<_> = limits.iter().map(|it| (it.resource, it.value)).collect();
         let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
         let made = sys::spawn(&Child {
@@ -269,6 +307,15 @@ impl Starter {
             }
         }
     }
+}
+
+/// A mount of what is open, in no namespace yet.
+pub(super) fn detached(handle: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(handle, "", flags)
 }
 
 /// Kills a process that was made and takes its end.

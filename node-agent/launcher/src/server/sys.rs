@@ -12,7 +12,7 @@ use std::ptr;
 use crate::protocol::ExitStatus;
 
 /// The most descriptors of a child.
-pub(super) const MAX_DESCRIPTORS: usize = 16;
+pub(super) const MAX_DESCRIPTORS: usize = 32;
 
 /// The kernel's number of a resource limit.
 pub(super) type Resource = libc::__rlimit_resource_t;

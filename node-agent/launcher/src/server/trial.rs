@@ -41,6 +41,7 @@ pub(super) fn run(starter: &Starter, patience: Duration) -> Result<Vec<Layer>, S
             profile: "declarative".into(),
             limits: Limits::default(),
             socket: Some(path.clone()),
+            mounts: Vec::new(),
         };
         confine_one(starter, &start, patience)
     });

@@ -162,12 +162,13 @@ impl Stage {
             profile: "declarative".into(),
             limits,
             socket: Some(socket),
+            mounts: Vec::new(),
         };
         let fds = StartFds {
             boot: boot.as_fd(),
             stdout: stdout_end.as_fd(),
             stderr: stderr_end.as_fd(),
-            module: module.as_ref().map(AsFd::as_fd),
+            rest: module.iter().map(AsFd::as_fd).collect(),
         };
         let started = client.start(start, fds).await?;
         Ok(Captive {

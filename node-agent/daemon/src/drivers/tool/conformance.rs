@@ -38,6 +38,7 @@ pub(super) fn over_http(name: &str, url: &str) -> ToolServer {
         operations: vec![],
         max_concurrent: 4,
         timeout: Duration::from_secs(60),
+        required_layers: Vec::new(),
     }
 }
 

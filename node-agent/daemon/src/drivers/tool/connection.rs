@@ -16,7 +16,7 @@ use rmcp::{
 use tokio::net::unix::pipe;
 
 use super::{
-    StdioCommand, StdioServers, ToolServer, Transport,
+    StdioCommand, StdioGuard, StdioServers, ToolServer, Transport,
     failure::{not_connected, unreachable},
 };
 use crate::drivers::{outbound::Outbound, secrets::Secrets};
@@ -31,6 +31,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// server says that its list has changed.
 const LISTING_KEPT: Duration = Duration::from_secs(60);
 
+/// How long a process that ended is listened to.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// What connecting needs.
 pub(super) struct Connector {
     pub(super) outbound: Arc<Outbound>,
@@ -41,7 +44,7 @@ pub(super) struct Connector {
 /// An open connection. Dropping it closes it, and ends the process behind it.
 pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
-    _process: Option<Box<dyn Send + Sync>>,
+    _process: Option<Box<dyn StdioGuard>>,
 }
 
 impl Connection {
@@ -140,13 +143,22 @@ impl Connector {
         let read = pipe::Receiver::from_owned_fd(process.stdout).map_err(no_pipe)?;
         let transport = AsyncRwTransport::<RoleClient, _, _>::new(read, write)
             .with_max_line_length(MAX_MESSAGE);
-        let service = Client
-            .serve(transport)
-            .await
-            .map_err(|error| not_connected(&server.name, &error))?;
-        Ok(Connection {
-            service,
-            _process: Some(process.guard),
-        })
+        let guard = process.guard;
+        match Client.serve(transport).await {
+            Ok(service) => Ok(Connection {
+                service,
+                _process: Some(guard),
+            }),
+            Err(error) => {
+                // What it wrote before it ended is a moment behind its end.
+                tokio::time::sleep(LAST_WORDS).await;
+                let mut problem = not_connected(&server.name, &error);
+                let said = guard.said();
+                if !said.is_empty() {
+                    problem.detail = format!("{}: {said}", problem.detail);
+                }
+                Err(problem)
+            }
+        }
     }
 }

@@ -38,7 +38,7 @@ use super::outbound::Endpoint;
 #[cfg(test)]
 pub(crate) use fake::FakeTools;
 pub use mcp::McpTools;
-pub use stdio::{NoStdioServers, StdioCommand, StdioProcess, StdioServers};
+pub use stdio::{NoStdioServers, StdioCommand, StdioGuard, StdioProcess, StdioServers};
 
 /// A tool as it was resolved: an MCP server and what of it may be offered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,8 @@ pub struct ToolServer {
     pub max_concurrent: u32,
     /// How long a call may take.
     pub timeout: Duration,
+    /// Layers that a process of it must be confined by, as the agent's policy requires.
+    pub required_layers: Vec<&'static str>,
 }
 
 /// How an MCP server is reached.

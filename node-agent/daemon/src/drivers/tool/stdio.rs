@@ -28,7 +28,14 @@ pub struct StdioProcess {
     /// The read end of the pipe that is its standard output.
     pub stdout: OwnedFd,
     /// Held as long as the process is wanted; dropping it ends the process.
-    pub guard: Box<dyn Send + Sync>,
+    pub guard: Box<dyn StdioGuard>,
+}
+
+/// A hold on a process.
+pub trait StdioGuard: Send + Sync {
+    /// What it last wrote to its standard error, and how it ended if it did: one line, for a message about
+    /// a process that does not answer.
+    fn said(&self) -> String;
 }
 
 /// Starts servers as confined processes.

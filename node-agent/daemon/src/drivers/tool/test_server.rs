@@ -30,7 +30,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{StdioCommand, StdioProcess, StdioServers, ToolServer};
+use super::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
 
 /// What the server saw, and how it behaves.
 #[derive(Default)]
@@ -270,6 +270,12 @@ struct Ends(JoinHandle<()>);
 impl Drop for Ends {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+impl StdioGuard for Ends {
+    fn said(&self) -> String {
+        String::new()
     }
 }
 

@@ -105,16 +105,16 @@ impl Parts {
         let module = match &instance.program {
             Prepared::Wasm { bundle } => {
                 let opened = self.modules.open(bundle, &instance.required_layers()).await;
-                Some(opened.map_err(|error| failure("not-running", error.to_string()))?)
+                vec![opened.map_err(|error| failure("not-running", error.to_string()))?]
             }
-            Prepared::Declarative { .. } => None,
+            Prepared::Declarative { .. } => Vec::new(),
         };
         let prepared = || -> std::io::Result<WorkerFds> {
             Ok(WorkerFds {
                 boot: boot::in_memory(&boot)?,
                 stdout: member.fifos[0].make()?,
                 stderr: member.fifos[1].make()?,
-                module,
+                rest: module,
             })
         };
         let fds = prepared().map_err(|error| internal(error.to_string()))?;
@@ -134,6 +134,7 @@ impl Parts {
             profile: instance.spec.runtime.as_str().to_owned(),
             limits: limits(instance),
             socket: Some(self.socket(turn, incarnation)),
+            mounts: Vec::new(),
         };
         self.launcher
             .start(start, fds)

@@ -16,7 +16,9 @@ use aion_launcher::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{LaunchError, Launched, Launcher, LauncherEvent, Logs, Modules, fifo::Fifo};
+use super::{
+    LaunchError, Launched, Launcher, LauncherEvent, Logs, Modules, ToolProcesses, fifo::Fifo,
+};
 use crate::{
     clock::Clock,
     instances::{Instances, Prepared},
@@ -53,6 +55,8 @@ pub struct CrewParts {
     pub logs: Logs,
     /// What WASM programs are run from.
     pub modules: Arc<Modules>,
+    /// Tools that are processes.
+    pub tools: Arc<ToolProcesses>,
     /// What keys are derived from.
     pub secret: NodeSecret,
     /// The clock.
@@ -86,6 +90,7 @@ struct Parts {
     logs: Logs,
     modules: Arc<Modules>,
     secret: NodeSecret,
+    tools: Arc<ToolProcesses>,
     clock: Clock,
     run: PathBuf,
     features: watch::Sender<Option<Vec<Layer>>>,
@@ -139,6 +144,7 @@ impl Crew {
                 checkpoints: parts.checkpoints,
                 logs: parts.logs,
                 modules: parts.modules,
+                tools: parts.tools,
                 secret: parts.secret,
                 clock: parts.clock,
                 run: parts.run,
@@ -382,7 +388,10 @@ impl Crew {
     /// Workers that nobody knows are killed; those that are known and not listed are gone.
     fn compare(&mut self, listed: &[Worker]) {
         for worker in listed {
-            if !self.workers.contains_key(&worker.id) && !self.parts.modules.awaits(&worker.id) {
+            let known = self.workers.contains_key(&worker.id)
+                || self.parts.modules.awaits(&worker.id)
+                || self.parts.tools.runs(&worker.id);
+            if !known {
                 tracing::warn!(worker = %worker.id, "a worker that no turn knows is killed");
                 let (parts, id) = (Arc::clone(&self.parts), worker.id.clone());
                 tokio::spawn(async move { parts.launcher.kill(&id, Duration::ZERO).await });
@@ -404,6 +413,7 @@ impl Crew {
     fn exited(&mut self, exited: Exited) {
         let Some(member) = self.workers.get_mut(&exited.id) else {
             let parts = Arc::clone(&self.parts);
+            parts.tools.exited(&exited);
             tokio::spawn(async move { parts.launcher.acknowledge(&exited.id).await });
             return;
         };

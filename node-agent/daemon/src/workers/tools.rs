@@ -1,0 +1,296 @@
+//! Tools that are processes: MCP servers over their standard input and output, each confined by the launcher.
+//!
+//! One process for each tool of a tenant, started with its first call and ended with its connection. What may
+//! not enter: what is said over the pipes (`drivers::tool`).
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aion_abi::{boot::Order, code::Code, problem::Problem};
+use aion_launcher::protocol::{ExitStatus, Exited, Limits, Runtime, Start, WorkerId};
+use futures::future::BoxFuture;
+use rustix::{
+    fs::OFlags,
+    pipe::{PipeFlags, pipe_with},
+};
+use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
+
+use super::{LaunchError, Launcher, WorkerFds, boot, lacking};
+use crate::{
+    drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer},
+    mounts::Mounts,
+};
+
+/// Between the request to end and the kill.
+const GRACE: Duration = Duration::from_secs(2);
+/// What is kept of what a process writes to its standard error, in bytes.
+const KEPT: usize = 2 * 1024;
+
+/// See the module.
+pub struct ToolProcesses {
+    launcher: Arc<dyn Launcher>,
+    mounts: Mounts,
+    running: Mutex<HashMap<WorkerId, Arc<Said>>>,
+}
+
+/// The last words of a process.
+#[derive(Default)]
+struct Said {
+    tail: Mutex<Vec<u8>>,
+    end: Mutex<Option<String>>,
+}
+
+impl ToolProcesses {
+    /// Tools that `launcher` starts, with folders of `mounts`.
+    pub fn new(launcher: Arc<dyn Launcher>, mounts: Mounts) -> Self {
+        Self {
+            launcher,
+            mounts,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Whether `id` is a tool that is wanted.
+    pub(super) fn runs(&self, id: &WorkerId) -> bool {
+        self.running().contains_key(id)
+    }
+
+    /// A process ended that no turn knows; it may be one of these.
+    pub(super) fn exited(&self, exited: &Exited) {
+        let Some(said) = self.running().get(&exited.id).cloned() else {
+            return;
+        };
+        let memory = match exited.oom {
+            Some(true) => ", out of memory",
+            _ => "",
+        };
+        let how = match exited.status {
+            ExitStatus::Code(code) => format!("it ended with code {code}{memory}"),
+            ExitStatus::Signal(signal) => format!("it was ended by signal {signal}{memory}"),
+            ExitStatus::Unknown => "it ended".to_owned(),
+        };
+        let note = exited.note.as_deref().unwrap_or_default();
+        let end = [how.as_str(), note].join(if note.is_empty() { "" } else { ": " });
+        tracing::info!(tool = %exited.id, end, said = said.line(), "a tool's process ended");
+        *said.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Arc<Said>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what the process inherits. Nothing is opened for it that this process may not open.
+    fn prepare(&self, server: &ToolServer, command: &StdioCommand) -> Result<Prepared, Problem> {
+        let refused =
+            |text: String| Problem::new(Code::Unreachable, format!("tool {}: {text}", server.name));
+        let program = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::PATH.bits().cast_signed())
+            .open(&command.command)
+            .map_err(|error| {
+                refused(format!("{} cannot be opened: {error}", command.command))
+                    .remedy("install the program on this machine, or correct spec.mcp.stdio.command of the Tool")
+            })?;
+        let mut shown: Vec<OwnedFd> = vec![program.into()];
+        let known = self.mounts.all();
+        for name in &command.mounts {
+            let mapping = known.get(name).ok_or_else(|| {
+                refused(format!(
+                    "the mount {name} is not mapped to a folder of this machine"
+                ))
+                .remedy(format!("map it: aionctl mount add {name} FOLDER"))
+            })?;
+            let folder = folder(Path::new(&mapping.path)).map_err(|error| {
+                refused(format!(
+                    "{}, which the mount {name} is, cannot be opened: {error}",
+                    mapping.path
+                ))
+                .remedy(format!(
+                    "map it to a folder that is there: aionctl mount add {name} FOLDER"
+                ))
+            })?;
+            shown.push(folder.into());
+        }
+        let order = Order {
+            command: command.command.clone(),
+            args: command.args.clone(),
+            env: command.env.clone(),
+        };
+        let mut pipes = || -> io::Result<Prepared> {
+            let (stdin_read, stdin) = pipe_with(PipeFlags::CLOEXEC)?;
+            let (stdout, stdout_write) = pipe_with(PipeFlags::CLOEXEC)?;
+            let (stderr, stderr_write) = pipe_with(PipeFlags::CLOEXEC)?;
+            let mut rest = vec![stdin_read];
+            rest.append(&mut shown);
+            Ok(Prepared {
+                fds: WorkerFds {
+                    boot: boot::sealed(&serde_json::to_vec(&order)?)?,
+                    stdout: stdout_write,
+                    stderr: stderr_write,
+                    rest,
+                },
+                stdin,
+                stdout,
+                stderr,
+            })
+        };
+        pipes()
+            .map_err(|error| Problem::new(Code::Internal, format!("tool {}: {error}", server.name)))
+    }
+
+    async fn launch(
+        &self,
+        id: &WorkerId,
+        server: &ToolServer,
+        command: &StdioCommand,
+        fds: WorkerFds,
+    ) -> Result<(), Problem> {
+        let not_started = |error: LaunchError| {
+            let text = format!(
+                "tool {}: its process was not started: {}",
+                server.name, error.why
+            );
+            Problem::new(Code::Unreachable, text)
+        };
+        let start = Start {
+            id: id.clone(),
+            runtime: Runtime::Tool,
+            profile: "tool".to_owned(),
+            limits: Limits::default(),
+            socket: None,
+            mounts: command.mounts.clone(),
+        };
+        let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
+        let missing = lacking(&server.required_layers, &launched.layers);
+        if !missing.is_empty() {
+            let text = format!(
+                "tool {}: its process is not confined as the agent's policy requires: {}",
+                server.name,
+                missing.join(", ")
+            );
+            return Err(Problem::new(Code::Unreachable, text)
+                .remedy("see what this machine lacks: aionctl local status"));
+        }
+        self.launcher.open_gate(id).await.map_err(not_started)
+    }
+}
+
+/// What a process inherits, and the ends that stay here.
+struct Prepared {
+    fds: WorkerFds,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+fn folder(path: &Path) -> io::Result<File> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+impl StdioServers for Arc<ToolProcesses> {
+    fn start<'a>(
+        &'a self,
+        server: &'a ToolServer,
+        command: &'a StdioCommand,
+    ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
+        Box::pin(async move {
+            let Prepared {
+                fds,
+                stdin,
+                stdout,
+                stderr,
+            } = self.prepare(server, command)?;
+            let id = WorkerId {
+                instance: format!("tool-{:016x}", fastrand::u64(..)),
+                incarnation: 0,
+            };
+            let said = Arc::new(Said::default());
+            self.running().insert(id.clone(), Arc::clone(&said));
+            // From here on dropped, and with it the process ended, whatever comes.
+            let guard = Guard {
+                id: id.clone(),
+                said: Arc::clone(&said),
+                processes: Arc::clone(self),
+                runtime: runtime::Handle::current(),
+            };
+            listen(stderr, said);
+            self.launch(&id, server, command, fds).await?;
+            tracing::info!(tool = %id, name = server.name, tenant = server.tenant, "a tool's process started");
+            Ok(StdioProcess {
+                stdin,
+                stdout,
+                guard: Box::new(guard),
+            })
+        })
+    }
+}
+
+/// Keeps the end of what a process writes to its standard error.
+fn listen(stderr: OwnedFd, said: Arc<Said>) {
+    tokio::spawn(async move {
+        let Ok(mut stderr) = pipe::Receiver::from_owned_fd(stderr) else {
+            return;
+        };
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+            said.add(&buffer[..read]);
+        }
+    });
+}
+
+impl Said {
+    fn add(&self, bytes: &[u8]) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend_from_slice(bytes);
+        let over = tail.len().saturating_sub(KEPT);
+        tail.drain(..over);
+    }
+
+    /// Written by an untrusted process: one line, without anything that steers a terminal.
+    fn line(&self) -> String {
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&tail);
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = text
+            .split(|c: char| c.is_whitespace() || c.is_control())
+            .chain(end.as_deref().map(|it| it.split(' ')).into_iter().flatten())
+            .filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A process that is wanted.
+struct Guard {
+    id: WorkerId,
+    said: Arc<Said>,
+    processes: Arc<ToolProcesses>,
+    runtime: runtime::Handle,
+}
+
+impl StdioGuard for Guard {
+    fn said(&self) -> String {
+        self.said.line()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let (processes, id) = (Arc::clone(&self.processes), self.id.clone());
+        self.runtime.spawn(async move {
+            // It is not there where it was not started, or has ended.
+            let _ = processes.launcher.kill(&id, GRACE).await;
+            processes.running().remove(&id);
+        });
+    }
+}

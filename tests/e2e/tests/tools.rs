@@ -1,0 +1,218 @@
+//! A tool that is a process, the whole way: an agent's syscall, the daemon's pipe, a confined MCP server.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fmt::Write as _, fs, net::TcpListener};
+
+use aion_e2e::{cluster::root, program, standalone::Standalone};
+use serde_json::{Value, json};
+
+/// A guest that makes tool calls, one after the other, and answers with their responses in hex.
+fn caller(calls: &[Value]) -> Vec<u8> {
+    let (mut data, mut steps, mut at) = (String::new(), String::new(), 4096);
+    for call in calls {
+        let body = call.to_string();
+        let _ = writeln!(data, "(data (i32.const {at}) {body:?})");
+        let _ = writeln!(
+            steps,
+            "(call $make (i32.const {at}) (i32.const {}))",
+            body.len()
+        );
+        at += body.len();
+    }
+    let module = format!(
+        r#"(module
+    (import "aion" "syscall" (func $syscall (param i32 i32 i32 i32) (result i32)))
+    (import "aion" "response_read" (func $read (param i32 i32) (result i32)))
+    (memory (export "memory") 16)
+    (data (i32.const 0) "tool.call")
+    (data (i32.const 16) "agent.message")
+    (data (i32.const 64) "0123456789abcdef")
+    (data (i32.const 262144) "{{\22kind\22:\22final\22,\22text\22:\22")
+    {data}
+    (global $to (mut i32) (i32.const 262168))
+    (func $put (param $byte i32)
+        (i32.store8 (global.get $to) (local.get $byte))
+        (global.set $to (i32.add (global.get $to) (i32.const 1))))
+    (func $make (param $at i32) (param $length i32) (local $n i32) (local $i i32)
+        (drop (call $syscall (i32.const 0) (i32.const 9) (local.get $at) (local.get $length)))
+        (block $end (loop $more
+            (local.set $n (call $read (i32.const 65536) (i32.const 65536)))
+            (br_if $end (i32.le_s (local.get $n) (i32.const 0)))
+            (local.set $i (i32.const 0))
+            (loop $byte
+                (call $put (i32.load8_u (i32.add (i32.const 64)
+                    (i32.shr_u (i32.load8_u (i32.add (i32.const 65536) (local.get $i))) (i32.const 4)))))
+                (call $put (i32.load8_u (i32.add (i32.const 64)
+                    (i32.and (i32.load8_u (i32.add (i32.const 65536) (local.get $i))) (i32.const 15)))))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $byte (i32.lt_u (local.get $i) (local.get $n))))
+            (br $more)))
+        (call $put (i32.const 44)))
+    (func (export "_start")
+        {steps}
+        (call $put (i32.const 34))
+        (call $put (i32.const 125))
+        (drop (call $syscall (i32.const 16) (i32.const 13) (i32.const 262144)
+            (i32.sub (global.get $to) (i32.const 262144))))))"#
+    );
+    wat::parse_str(module).unwrap()
+}
+
+/// What each call of `calls` came to, as an agent of `name` made it.
+fn called(node: &Standalone, name: &str, calls: &[Value]) -> anyhow::Result<Vec<Value>> {
+    let folder = node.path(name);
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("guest.wasm"), caller(calls))?;
+    let about = format!(
+        "name: {name}\nversion: 0.1.0\nruntime: wasm\nentry: guest.wasm\ndescription: A test\n"
+    );
+    fs::write(folder.join("bundle.yaml"), about)?;
+    let (digest, key) = node.sign(&folder)?;
+    let trust = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": name},
+        "spec": {"keys": [{"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]}]},
+    });
+    let agent = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": name},
+        "spec": {
+            "runtime": "wasm", "bundle": {"name": name, "digest": digest},
+            "tools": [{"name": "probe"}, {"name": "broken"}, {"name": "absent"}],
+            "permissions": {"allow": [
+                "probe.read", "probe.list", "probe.write", "probe.connect", "probe.run", "probe.self",
+                "broken.read", "absent.read",
+            ]},
+        },
+    });
+    let path = node.path("agent.yaml");
+    fs::write(&path, format!("{trust}\n---\n{agent}\n"))?;
+    node.aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])?;
+    let answer = node.aionctl(&["ask", name, "go"])?;
+    let hex = answer.trim().trim_end_matches(',').split(',');
+    hex.map(|hex| {
+        let bytes: Vec<u8> = hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        Ok(serde_json::from_slice(&bytes)?)
+    })
+    .collect()
+}
+
+fn call(name: &str, at: &str) -> Value {
+    json!({"name": name, "arguments": {"at": at}})
+}
+
+#[test]
+fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> anyhow::Result<()> {
+    let node = Standalone::start("tools")?;
+    let policies = root().join("policies/standalone.yaml");
+    node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+    let docs = node.path("docs");
+    fs::create_dir(&docs)?;
+    fs::write(docs.join("note.txt"), "the door is blue")?;
+    node.aionctl(&["mount", "add", "docs", &docs.to_string_lossy()])?;
+    // Where the daemon's own state is, and where somebody listens.
+    let state = node.home().to_string_lossy().into_owned();
+    let outside = node.path("outside.txt");
+    fs::write(&outside, "not yours")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+
+    let tool = |name: &str, command: &str, args: &[&str]| {
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": name},
+            "spec": {"mcp": {"stdio": {
+                "command": command, "args": args, "env": {"GREETING": "hello"}, "mounts": ["docs"],
+            }}},
+        })
+    };
+    let probe = program("mcp-probe")?;
+    let probe = probe.to_string_lossy();
+    let tools = [
+        tool("probe", &probe, &["/mnt/docs"]),
+        tool("broken", &probe, &["--fail"]),
+        tool("absent", "/no/such/program", &[]),
+    ];
+    let path = node.path("tools.yaml");
+    fs::write(&path, tools.map(|tool| tool.to_string()).join("\n---\n"))?;
+    node.aionctl(&["apply", "-f", &path.to_string_lossy()])?;
+
+    let answers = called(
+        &node,
+        "explorer",
+        &[
+            call("probe.read", "/mnt/docs/note.txt"),
+            call("probe.read", &docs.join("note.txt").to_string_lossy()),
+            call("probe.self", ""),
+            call("probe.write", "/tmp/own.txt"),
+            call("probe.run", "echo from a shell; cat /tmp/own.txt"),
+            call("probe.write", "/mnt/docs/note.txt"),
+            call("probe.write", "/usr/own.txt"),
+            call("probe.read", &outside.to_string_lossy()),
+            call("probe.list", &state),
+            call("probe.read", "/etc/shadow"),
+            call("probe.list", "/"),
+            call("probe.connect", &address),
+            call("probe.connect", &format!("{state}/run/admin.sock")),
+            call("probe.run", "unshare -U true"),
+            call("broken.read", "/"),
+            call("absent.read", "/"),
+        ],
+    )?;
+    let said = |at: usize| {
+        let answer = &answers[at];
+        let text = answer["text"].as_str();
+        (
+            answer["isError"] == true,
+            text.unwrap_or_default().to_owned(),
+        )
+    };
+    for (at, wanted) in [
+        (0, "the door is blue"),
+        (1, "the door is blue"),
+        (3, "written"),
+    ] {
+        assert_eq!(said(at), (false, wanted.to_owned()), "{}", answers[at]);
+    }
+    let (_, itself) = said(2);
+    assert!(
+        itself.contains("\"/mnt/docs\"")
+            && itself.contains("GREETING=hello")
+            && itself.ends_with("in /tmp"),
+        "{itself}"
+    );
+    assert!(!itself.contains("AION_"), "{itself}");
+    assert_eq!(said(4).1, "from a shell\nwritten");
+    for (at, answer) in answers.iter().enumerate().take(13).skip(5) {
+        assert!(said(at).0, "{at}: {answer}");
+    }
+    assert!(said(13).1.contains("Bad system call"), "{}", answers[13]);
+    assert_eq!(
+        fs::read_to_string(docs.join("note.txt"))?,
+        "the door is blue"
+    );
+    // A server that does not start says why, and one that is not there says how to mend it.
+    let told = answers[14]["detail"].as_str().unwrap_or_default();
+    assert!(
+        told.contains("the flux capacitor is missing"),
+        "{}",
+        answers[14]
+    );
+    assert!(
+        answers[15]["detail"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("/no/such/program"),
+        "{}",
+        answers[15]
+    );
+    assert!(
+        answers[15]["remedy"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("spec.mcp.stdio.command")
+    );
+    Ok(())
+}
