@@ -46,15 +46,16 @@ pub struct ResolvedEndpoint {
     /// The ModelEndpoint's name.
     #[schemars(length(min = 1, max = 63))]
     pub endpoint: String,
-    /// The model that is asked for.
+    /// The model that is asked for; `any` with provider local is the first that there is.
     #[schemars(length(min = 1, max = 189))]
     pub model: String,
-    /// The protocol.
+    /// How it is reached.
     #[serde(default)]
     pub provider: Provider,
-    /// The address before /chat/completions.
+    /// The address before /chat/completions; none with provider local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    pub base_url: String,
+    pub base_url: Option<String>,
     /// Where the bearer token is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretKey>,

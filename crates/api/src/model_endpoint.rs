@@ -41,17 +41,25 @@ use crate::schema::URL;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.provider == 'local') != has(self.baseUrl)").message("provider local is looked for on the machine, so leave baseUrl out; every other provider needs a baseUrl"),
+    validation = Rule::new("self.provider == 'local' || (has(self.models) && self.models.size() > 0)").message("models are not listed: name at least one that the server offers"),
+)]
 pub struct ModelEndpointSpec {
-    /// The protocol it speaks: openai, which most servers do.
+    /// How it is reached: openai (the default) at baseUrl, by the protocol that most servers speak; local
+    /// is whatever model server runs on the machine itself, Ollama or llama.cpp.
     #[serde(default)]
     pub provider: Provider,
-    /// The address before /chat/completions, such as http://127.0.0.1:11434/v1.
+    /// The address before /chat/completions, such as http://127.0.0.1:11434/v1. Not with provider local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 1024), regex(pattern = URL))]
-    pub base_url: String,
+    pub base_url: Option<String>,
     /// The models agents may use. The first chat model is the one that an agent gets by naming only the
-    /// endpoint.
+    /// endpoint. With provider local it may be left out: then every model of the machine may be named, and
+    /// who names none gets the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(min = 1, max = 64),
+        length(max = 64),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub models: Vec<Model>,
@@ -69,13 +77,16 @@ pub struct ModelEndpointSpec {
     pub timeout_seconds: Option<i32>,
 }
 
-/// The protocol of an endpoint.
+/// How an endpoint is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// OpenAI-compatible: `/chat/completions`, `/embeddings`, `/models`.
     #[default]
     Openai,
+    /// A server of that protocol on the machine that the agent runs on, found by asking where Ollama and
+    /// llama.cpp listen. On a machine standing alone only: in a cluster the agent is told so when it asks.
+    Local,
 }
 
 /// A model of an endpoint.

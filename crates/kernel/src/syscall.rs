@@ -140,7 +140,7 @@ impl Kind {
     #[must_use]
     pub const fn max_deadline_ms(self) -> u64 {
         match self {
-            Self::ModelChat | Self::ToolCall => 600_000,
+            Self::ModelChat | Self::ToolCall => 3_600_000,
             _ => 60_000,
         }
     }

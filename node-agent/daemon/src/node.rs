@@ -240,6 +240,7 @@ impl Node {
             features: features.clone(),
             started,
             removed,
+            limits: config.limits.clone(),
         };
         let keeper_task = tokio::spawn(keeper.run());
 

@@ -26,6 +26,14 @@ impl Standalone {
     /// # Errors
     /// When a program is not built, or does not become ready.
     pub fn start(name: &str) -> anyhow::Result<Self> {
+        Self::start_with(name, &[])
+    }
+
+    /// As [`Standalone::start`], the daemon with these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`].
+    pub fn start_with(name: &str, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         // A socket's path is at most 108 bytes long.
         let folder = tempfile::Builder::new()
             .prefix("aion-")
@@ -42,6 +50,7 @@ impl Standalone {
         let launcher = Process::spawn(&launcher, &log("launcher.log"))?;
         let mut daemon = Command::new(crate::program("aion-node")?);
         daemon.arg("--home").arg(&home).args(["--node-name", name]);
+        daemon.envs(environment.iter().copied());
         let mut daemon = Process::spawn(&daemon, &log("node.log"))?;
         let aionctl = crate::program("aionctl")?;
         until("the node to know its layers", BOUND, || {

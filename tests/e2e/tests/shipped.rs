@@ -195,7 +195,7 @@ fn it_reads_well(home: &Home, node: &str) {
                 "InstancesReady",
                 "1/1",
                 "interactive",
-                "local/qwen3",
+                "local",
                 node,
             ],
         ),

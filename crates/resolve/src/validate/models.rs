@@ -3,7 +3,7 @@
 use aion_api::condition::reason;
 use aion_api::program::WithoutModel;
 use aion_api::{
-    GrantEffect, ModelEndpoint, ModelPurpose, ResolvedEndpoint, ResolvedModel, defaults,
+    GrantEffect, ModelEndpoint, ModelPurpose, Provider, ResolvedEndpoint, ResolvedModel, defaults,
 };
 use aion_policy::{Decided, Verdict, Wanted};
 
@@ -11,6 +11,9 @@ use crate::dereference::{Dereferenced, endpoint_of};
 use crate::problem::Problem;
 
 use super::Findings;
+
+/// The name of the first model of a machine's own server.
+const ANY: &str = "any";
 
 /// The models that `model.use` and `model.fallback` name, with the field that names each. What is not
 /// there is found, unless the agent says that it can do without a model.
@@ -76,7 +79,21 @@ pub(super) fn endpoint(
         ModelPurpose::Chat => "chat",
         ModelPurpose::Embedding => "embedding",
     };
+    if endpoint.spec.provider == Provider::Local && purpose == ModelPurpose::Embedding {
+        let message = format!(
+            "ModelEndpoint {at} is whatever model server runs on a machine, and vectors of two models do not go together: name an endpoint with a baseUrl"
+        );
+        return Err((reason::WRONG_KIND, message));
+    }
     let models = &endpoint.spec.models;
+    if endpoint.spec.provider == Provider::Local && models.is_empty() {
+        let named = name.split_once('/').map_or(ANY, |(_, model)| model);
+        let model = aion_api::Model {
+            name: named.to_owned(),
+            ..aion_api::Model::default()
+        };
+        return Ok(resolved(at, endpoint, &model));
+    }
     let found = match name.split_once('/') {
         Some((_, model)) => models.iter().find(|m| m.name == model),
         None => models.iter().find(|m| m.purpose == purpose),

@@ -6,7 +6,7 @@ use aion_abi::{
     problem::Problem,
     syscall::model::{self, ChatEvent, ChatRequest},
 };
-use aion_api::ResolvedModel;
+use aion_api::{Provider, ResolvedModel};
 use aion_kernel::Usage;
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::mpsc, time::Instant};
@@ -155,6 +155,7 @@ fn candidates(instance: &Instance, model: &ResolvedModel) -> Vec<Candidate> {
         .iter()
         .map(|it| Candidate {
             endpoint: lower::endpoint(instance, it),
+            local: it.provider == Provider::Local,
             model: it.model.clone(),
             context_tokens: it.context_tokens.and_then(|n| u32::try_from(n).ok()),
             timeout: Duration::from_secs(u64::try_from(it.timeout_seconds).unwrap_or(1)),

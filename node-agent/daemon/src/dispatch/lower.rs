@@ -73,7 +73,7 @@ pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endp
     Endpoint {
         name: resolved.endpoint.clone(),
         tenant: instance.spec.tenant.clone(),
-        url: resolved.base_url.clone(),
+        url: resolved.base_url.clone().unwrap_or_default(),
         secret: resolved.api_key.as_ref().map(|key| SecretRef {
             secret: key.secret.clone(),
             key: key.key.clone(),

@@ -13,7 +13,7 @@ use aion_api::{
     AgentInstance, AgentInstanceStatus,
     condition::{self, Judgement},
 };
-use aion_kernel::{Event, InstanceSpec, InstanceUid};
+use aion_kernel::{Event, InstanceUid, Limits};
 use aion_launcher::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
+    shared::Shared,
     standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
     status::{Found, status},
     turn_rights::turn_rights,
@@ -45,6 +46,8 @@ pub struct Keeper {
     pub started: mpsc::UnboundedReceiver<(InstanceUid, Vec<Layer>)>,
     /// Instances that the kernel has let go of.
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
+    /// The kernel's limits, as the node has them without instances.
+    pub limits: Limits,
 }
 
 /// An instance at work.
@@ -82,6 +85,7 @@ impl Keeper {
         let mut changes = self.source.watch();
         let (beside, mut from_beside) = mpsc::unbounded_channel();
         let mut work = Work {
+            shared: Shared::new(self.limits.clone()),
             kept: HashMap::new(),
             versions: 0,
             beside,
@@ -104,6 +108,7 @@ impl Keeper {
 
 struct Work<'a> {
     kept: HashMap<String, Kept>,
+    shared: Shared,
     versions: u64,
     beside: mpsc::UnboundedSender<Beside>,
     keeper: &'a mut Keeper,
@@ -292,7 +297,7 @@ impl Work<'_> {
     }
 
     /// Tells the kernel of an instance whose program is there.
-    fn admit(&self, instance: &AgentInstance, program: Prepared) -> Result<(), String> {
+    fn admit(&mut self, instance: &AgentInstance, program: Prepared) -> Result<(), String> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
         spec.profile.grants.extend(turn_rights());
         let uid = spec.uid;
@@ -303,12 +308,16 @@ impl Work<'_> {
             spec: instance.spec.clone(),
             program,
         });
-        self.apply(spec);
+        let limits = self.shared.put(uid, instance);
+        self.limit(limits);
+        self.keeper.shell.tell(Event::Apply(spec));
         Ok(())
     }
 
-    fn apply(&self, spec: InstanceSpec) {
-        self.keeper.shell.tell(Event::Apply(spec));
+    fn limit(&self, changed: Option<Limits>) {
+        if let Some(limits) = changed {
+            self.keeper.shell.tell(Event::SetLimits(limits));
+        }
     }
 
     fn withdraw(&self, uid: &str) {
@@ -362,6 +371,8 @@ impl Work<'_> {
             return;
         }
         self.keeper.instances.remove(uid);
+        let limits = self.shared.remove(uid);
+        self.limit(limits);
         self.keeper.standings.remove(&text);
         if let Some(kept) = self.kept.remove(&text) {
             let source = Arc::clone(&self.keeper.source);

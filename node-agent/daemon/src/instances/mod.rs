@@ -11,6 +11,7 @@ pub mod folder;
 mod instance;
 mod keeper;
 mod prepare;
+pub(crate) mod shared;
 mod source;
 mod standings;
 mod status;

@@ -78,7 +78,7 @@ async fn serve(
             size: taken.bytes.len() as u64,
         },
         key: signed.idempotency_key(),
-        deadline_ms: signed.deadline_ms,
+        deadline_ms: signed.deadline_ms.or(lowered.deadline_ms),
         reserve_tokens: lowered.reserve_tokens,
     };
     let input = CallInput {

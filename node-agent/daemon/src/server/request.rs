@@ -15,7 +15,7 @@ use aion_abi::{
 use aion_kernel::{Kind, Name, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::instances::Instance;
+use crate::instances::{Instance, shared};
 
 /// Tokens reserved for an answer whose length the caller does not bound.
 const DEFAULT_ANSWER_TOKENS: u64 = 4096;
@@ -62,6 +62,8 @@ pub struct Lowered {
     pub resource: Resource,
     /// Tokens to reserve.
     pub reserve_tokens: u64,
+    /// Milliseconds it may take where the caller names no deadline; none for the kernel's own.
+    pub deadline_ms: Option<u64>,
 }
 
 impl Lowered {
@@ -106,6 +108,7 @@ impl Lowered {
             target: None,
             resource: Resource::Agent,
             reserve_tokens: 0,
+            deadline_ms: None,
         }
     }
 
@@ -128,8 +131,10 @@ impl Lowered {
                     .max_tokens
                     .and_then(|n| u64::try_from(n).ok());
                 self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
-                self.target = Some(format!("{}/{}", first.endpoint, first.model).into());
-                self.resource = Resource::Model(first.endpoint.as_str().into());
+                let each = model.into_iter().flat_map(|model| &model.endpoints);
+                self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
+                self.target = Some(first.endpoint.as_str().into());
+                self.resource = Resource::Model(shared::named(instance, &first.endpoint));
             }
             Request::ToolCall(request) => {
                 let (tool, operation) = request
@@ -142,8 +147,10 @@ impl Lowered {
                             "a tool is called by the name that tool.list gives: tool.operation",
                         )
                     })?;
+                let known = instance.spec.tools.iter().find(|it| it.name == tool);
+                self.deadline_ms = known.map(|it| millis(it.timeout_seconds));
                 self.target = Some(format!("{tool}.{operation}").into());
-                self.resource = Resource::Tool(tool.into());
+                self.resource = Resource::Tool(shared::named(instance, tool));
             }
             Request::Remember(_) | Request::Recall(_) | Request::Forget(_) => {
                 let memory = instance.spec.memory.as_ref();
@@ -151,13 +158,13 @@ impl Lowered {
                     .ok_or_else(|| lacks("memory pool", "spec.memory"))?
                     .pool;
                 self.target = Some(pool.as_str().into());
-                self.resource = Resource::Memory(pool.as_str().into());
+                self.resource = Resource::Memory(shared::named(instance, pool));
             }
             Request::Read(fs::ReadRequest { mount, .. })
             | Request::Write(fs::WriteRequest { mount, .. })
             | Request::List(fs::ListRequest { mount, .. }) => {
                 self.target = Some(mount.as_str().into());
-                self.resource = Resource::Files(mount.as_str().into());
+                self.resource = Resource::Files(shared::named(instance, mount));
             }
         }
         Ok(self)
@@ -167,6 +174,10 @@ impl Lowered {
 /// Whether a mount is the turn's own, made by the node for its caller.
 pub(crate) fn is_turn_mount(mount: &str) -> bool {
     mount == INPUT_MOUNT || mount == OUTPUT_MOUNT
+}
+
+fn millis(seconds: i32) -> u64 {
+    u64::try_from(seconds).unwrap_or(1) * 1000
 }
 
 fn lacks(what: &str, field: &str) -> Problem {

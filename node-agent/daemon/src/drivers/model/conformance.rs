@@ -29,6 +29,7 @@ pub(super) fn candidate(url: &str, model: &str) -> Candidate {
     };
     Candidate {
         endpoint,
+        local: false,
         model: model.into(),
         context_tokens: None,
         timeout: Duration::from_secs(60),

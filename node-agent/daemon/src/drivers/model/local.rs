@@ -47,7 +47,7 @@ impl LocalPorts {
 
 /// Which server it is, by where it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalServer {
+pub(super) enum LocalServer {
     /// Ollama.
     Ollama,
     /// llama.cpp's `llama-server`.
@@ -65,7 +65,7 @@ impl fmt::Display for LocalServer {
 
 /// A server that was found, with at least one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalEndpoint {
+pub(super) struct LocalEndpoint {
     /// Which one.
     pub server: LocalServer,
     /// What a ModelEndpoint for it says as `baseUrl`.
@@ -76,20 +76,27 @@ pub struct LocalEndpoint {
 
 /// No model was found on this machine; says how to get one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no model answers on this machine: {seen}. {}", HOW_TO)]
-pub struct NoLocalModel {
+#[error("no model answers on this machine: {seen}")]
+pub(super) struct NoLocalModel {
     /// What was found where.
     pub seen: String,
 }
 
-const HOW_TO: &str = "to get one, install Ollama (https://ollama.com/download) and run `ollama pull qwen3`, \
+impl NoLocalModel {
+    /// What to do about it.
+    pub(super) fn how_to(&self) -> &'static str {
+        HOW_TO
+    }
+}
+
+const HOW_TO: &str = "install Ollama (https://ollama.com/download) and run `ollama pull qwen3`, \
 or start llama.cpp with `llama-server -m MODEL.gguf`; or name a model elsewhere with a ModelEndpoint";
 
 /// Asks Ollama and llama.cpp, in this order, for their models.
 ///
 /// # Errors
 /// [`NoLocalModel`] where none has a model; its text is for people.
-pub async fn discover_local(ports: LocalPorts) -> Result<Vec<LocalEndpoint>, NoLocalModel> {
+pub(super) async fn discover_local(ports: LocalPorts) -> Result<Vec<LocalEndpoint>, NoLocalModel> {
     // Offline, whatever the node is: nothing but this machine is asked.
     let outbound = Outbound::new(Rule {
         offline: true,
@@ -224,13 +231,13 @@ mod tests {
     async fn without_one_it_is_said_what_was_seen_and_how_to_get_one() {
         let empty = listing(json!({"object": "list", "data": null})).await;
         let other = listing(json!("something else")).await;
-        let text = discover_local(LocalPorts {
+        let none = discover_local(LocalPorts {
             ollama: empty,
             llama_cpp: other,
         })
         .await
-        .unwrap_err()
-        .to_string();
+        .unwrap_err();
+        let text = format!("{none}: {}", none.how_to());
         for part in [
             "has no model yet",
             "is not llama.cpp",

@@ -12,6 +12,7 @@ mod estimate;
 mod fit;
 mod local;
 mod names;
+mod nearby;
 mod openai;
 mod reader;
 mod relay;
@@ -44,7 +45,7 @@ use super::outbound::Endpoint;
 
 #[cfg(test)]
 pub(crate) use fake::{FakeModels, Script};
-pub use local::{LocalEndpoint, LocalPorts, LocalServer, NoLocalModel, discover_local};
+pub use local::LocalPorts;
 pub use openai::OpenAiModels;
 
 /// Events that wait for a slow reader; after that the endpoint is read no further.
@@ -55,7 +56,9 @@ pub(crate) const EVENTS_AHEAD: usize = 32;
 pub struct Candidate {
     /// Where it is: the address before `/chat/completions`.
     pub endpoint: Endpoint,
-    /// Its name there.
+    /// Whether it is looked for on this machine; then the endpoint's address is not used.
+    pub local: bool,
+    /// Its name there; with `local`, `any` is the first that there is.
     pub model: String,
     /// Tokens that fit into its context; the oldest messages that do not fit are left out.
     pub context_tokens: Option<u32>,

@@ -16,7 +16,9 @@ use super::{
     attempt::{Asked, Begun, Failure},
     bounds, estimate,
     fit::fitting,
+    local::LocalPorts,
     names::Names,
+    nearby::Nearby,
     relay,
     request::{Quirks, body},
 };
@@ -30,15 +32,18 @@ pub struct OpenAiModels {
     outbound: Arc<Outbound>,
     secrets: Arc<dyn Secrets>,
     patience: Patience,
+    nearby: Nearby,
     quirks: Mutex<HashMap<(String, String), Quirks>>,
 }
 
 impl OpenAiModels {
     /// Dials by `outbound`, with keys from `secrets`.
     pub fn new(outbound: Arc<Outbound>, secrets: Arc<dyn Secrets>, patience: Patience) -> Self {
+        let ports = outbound.reaches_this_machine().then(LocalPorts::from_env);
         Self {
             outbound,
             secrets,
+            nearby: Nearby::new(ports),
             patience,
             quirks: Mutex::default(),
         }
@@ -56,7 +61,16 @@ impl OpenAiModels {
             if Instant::now() >= deadline {
                 break;
             }
-            match self.ask_one(candidate, request, deadline).await {
+            let asked = async {
+                match candidate.local {
+                    true => {
+                        let found = self.nearby.find(candidate).await?;
+                        self.ask_one(&found, request, deadline).await
+                    }
+                    false => self.ask_one(candidate, request, deadline).await,
+                }
+            };
+            match asked.await {
                 Ok(stream) => return Ok(stream),
                 Err(problem) => {
                     tracing::info!(model = candidate.name(), code = %problem.code, detail = problem.detail, "a model did not answer");

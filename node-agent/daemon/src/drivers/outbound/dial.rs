@@ -13,7 +13,7 @@ use reqwest::{
     redirect,
 };
 
-use super::{Refusal, Rule};
+use super::{Place, Refusal, Rule};
 use crate::drivers::secrets::SecretRef;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,9 +51,9 @@ impl Outbound {
         }
     }
 
-    /// Whether `OFFLINE_MODE` is on.
-    pub fn is_offline(&self) -> bool {
-        self.rule.offline
+    /// Whether addresses of this machine may be named, as where it stands alone.
+    pub(crate) fn reaches_this_machine(&self) -> bool {
+        self.rule.place == Place::Standalone
     }
 
     /// The client for an endpoint, and the endpoint's address without a trailing `/`.
