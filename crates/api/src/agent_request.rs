@@ -176,7 +176,7 @@ pub enum FileMode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.usdPerDay)").message("usdPerDay is not enforced by this release, and a limit that does not hold is worse than none: remove it and use tokensPerHour").field_path(".usdPerDay").reason(Reason::FieldValueForbidden))]
 pub struct Limits {
-    /// Tokens, asked and answered, that each instance may use an hour; 200000 unless said otherwise.
+    /// Tokens an hour, of its instances on a node together; 200000 unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
     pub tokens_per_hour: Option<i64>,
@@ -188,11 +188,11 @@ pub struct Limits {
         regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,4})?$")
     )]
     pub usd_per_day: Option<String>,
-    /// Syscalls that each instance may make a minute; 6000 unless said otherwise.
+    /// Syscalls that its instances on a node may make together a minute; 6000 unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub calls_per_minute: Option<i32>,
-    /// Syscalls of an instance that may be under way at once; 16 unless said otherwise.
+    /// Syscalls of its instances on a node that may be under way at once; 16 unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrent_calls: Option<i32>,

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyQuotas {
-    /// Tokens that each instance may use an hour.
+    /// Tokens that an agent's instances on a node may use together an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub tokens_per_hour: Option<i64>,
-    /// Syscalls that each instance may make a minute.
+    /// Syscalls that an agent's instances on a node may make together a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000_000))]
     pub calls_per_minute: Option<i32>,

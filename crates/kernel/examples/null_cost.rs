@@ -91,6 +91,7 @@ fn main() -> std::io::Result<()> {
                 key: None,
                 deadline_ms: None,
                 reserve_tokens: 0,
+                repeatable: false,
             };
             black_box(kernel.handle(Event::Call(call), start.plus(n / 100)));
         }

@@ -133,6 +133,9 @@ pub struct Call {
     pub deadline_ms: Option<u64>,
     /// Model tokens it may use at most: prompt plus largest answer. 0 for the rest.
     pub reserve_tokens: u64,
+    /// Doing it twice changes nothing more than once: in flight at a crash it is given up as an
+    /// observation is, and a retry runs it again.
+    pub repeatable: bool,
 }
 
 /// A worker found running after a restart.

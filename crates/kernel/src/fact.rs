@@ -166,6 +166,9 @@ pub enum Fact {
         /// Model tokens it may use.
         #[serde(skip_serializing_if = "is_zero", default)]
         reserve: u64,
+        /// Doing it twice changes nothing more than once.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        repeatable: bool,
         /// When.
         at: Millis,
     },

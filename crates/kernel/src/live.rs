@@ -65,6 +65,7 @@ pub(crate) struct LiveCall {
     pub(crate) resource: Resource,
     pub(crate) body: Body,
     pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) repeatable: bool,
     /// The first is the one a stream goes to; others joined by the same key.
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) opened_by: Ticket,

@@ -79,11 +79,12 @@ impl Kernel {
             .state
             .calls
             .iter()
-            .map(|(id, row)| (*id, row.kind, row.reserve))
+            .map(|(id, row)| (*id, row.kind, row.reserve, row.repeatable))
             .collect();
-        for (call, kind, reserve) in calls {
+        for (call, kind, reserve, repeatable) in calls {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
+                Class::Effect if repeatable => (Outcome::Interrupted, Usage::default()),
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
             self.record(

@@ -135,6 +135,8 @@ pub struct CallRow {
     pub(crate) account: AccountId,
     /// Tokens it may use.
     pub(crate) reserve: u64,
+    /// Whether it may be run a second time.
+    pub(crate) repeatable: bool,
     /// When its driver was started.
     pub started_at: Millis,
 }

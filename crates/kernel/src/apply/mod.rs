@@ -124,6 +124,7 @@ impl State {
                 key,
                 digest,
                 reserve,
+                repeatable,
                 at,
                 ..
             } => {
@@ -143,6 +144,7 @@ impl State {
                     key: key.clone(),
                     account,
                     reserve: *reserve,
+                    repeatable: *repeatable,
                     started_at: *at,
                 };
                 self.calls.insert(*call, row);

@@ -265,6 +265,7 @@ impl Kernel {
             resource: call.resource,
             body: call.body,
             key: call.key,
+            repeatable: call.repeatable,
             tickets: vec![call.ticket],
             opened_by: call.ticket,
             accounts: caller.accounts,

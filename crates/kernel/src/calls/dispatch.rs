@@ -55,6 +55,7 @@ impl Kernel {
             key: live.key.clone(),
             digest: live.body.digest,
             reserve: live.held,
+            repeatable: live.repeatable,
             at: self.now,
         };
         let drive = Effect::Drive {

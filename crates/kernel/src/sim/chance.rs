@@ -87,6 +87,7 @@ impl World {
             } else {
                 0
             },
+            repeatable: false,
         }
     }
 

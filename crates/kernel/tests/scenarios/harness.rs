@@ -147,6 +147,7 @@ impl Node {
             key: None,
             deadline_ms: None,
             reserve_tokens: 0,
+            repeatable: false,
         }
     }
 

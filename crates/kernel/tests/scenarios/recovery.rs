@@ -1,7 +1,7 @@
 //! After a restart: adopted, put back, or ended with a reason.
 use crate::harness::{Node, answers, driven, effects, profile, started, uid};
 use aion_kernel::{
-    Answer, ApplyError, Effect, Event, Fact, Incarnation, Kernel, Kind, Limits, LiveWorker,
+    Answer, ApplyError, Call, Effect, Event, Fact, Incarnation, Kernel, Kind, Limits, LiveWorker,
     NewerFormat, Outcome, Snapshot, State, Step, TurnId, TurnOutcome,
 };
 
@@ -126,6 +126,29 @@ fn an_effect_in_flight_ends_unknown_and_is_not_run_again() {
         replayed: true,
     };
     assert_eq!(answers(&step).remove(0).1, answer);
+}
+
+#[test]
+fn an_effect_that_may_be_repeated_is_given_up_and_a_retry_runs() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let repeatable = |node: &mut Node| Call {
+        repeatable: true,
+        ..node.keyed(turn, Kind::ToolCall, "k")
+    };
+    let call = repeatable(&mut node);
+    node.call(call);
+    let (mut node, step) = restarted(&node, vec![worker(turn, 1)]);
+    assert!(step.facts.iter().any(|fact| matches!(
+        fact,
+        Fact::CallEnded {
+            outcome: Outcome::Interrupted,
+            ..
+        }
+    )));
+    let retry = repeatable(&mut node);
+    let (_, step) = node.call(retry);
+    assert_eq!(driven(&step).len(), 1);
 }
 
 #[test]

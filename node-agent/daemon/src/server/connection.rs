@@ -80,6 +80,7 @@ async fn serve(
         key: signed.idempotency_key(),
         deadline_ms: signed.deadline_ms.or(lowered.deadline_ms),
         reserve_tokens: lowered.reserve_tokens,
+        repeatable: lowered.repeatable,
     };
     let input = CallInput {
         call,

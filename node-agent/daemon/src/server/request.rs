@@ -12,6 +12,7 @@ use aion_abi::{
         tool,
     },
 };
+use aion_api::Retry;
 use aion_kernel::{Kind, Name, Resource};
 use serde::de::DeserializeOwned;
 
@@ -62,6 +63,8 @@ pub struct Lowered {
     pub resource: Resource,
     /// Tokens to reserve.
     pub reserve_tokens: u64,
+    /// Whether doing it twice changes nothing more than once.
+    pub repeatable: bool,
     /// Milliseconds it may take where the caller names no deadline; none for the kernel's own.
     pub deadline_ms: Option<u64>,
 }
@@ -108,6 +111,7 @@ impl Lowered {
             target: None,
             resource: Resource::Agent,
             reserve_tokens: 0,
+            repeatable: false,
             deadline_ms: None,
         }
     }
@@ -149,6 +153,9 @@ impl Lowered {
                     })?;
                 let known = instance.spec.tools.iter().find(|it| it.name == tool);
                 self.deadline_ms = known.map(|it| millis(it.timeout_seconds));
+                let mut operations = known.into_iter().flat_map(|it| &it.operations);
+                self.repeatable =
+                    operations.any(|it| it.name == operation && it.retry == Retry::Safe);
                 self.target = Some(format!("{tool}.{operation}").into());
                 self.resource = Resource::Tool(shared::named(instance, tool));
             }

@@ -152,9 +152,8 @@ fn bad_url(endpoint: &Endpoint, why: &str) -> Problem {
 pub(super) fn refusal_problem(name: &str, refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::Offline(_) => Problem::new(Code::Offline, format!("{name}: {refusal}")),
-        Refusal::Kind { .. } => Problem::new(Code::Denied, format!("{name}: {refusal}")).remedy(
-            "name its host and port under network in a ClusterAgentPolicy, or use another address",
-        ),
+        Refusal::Kind { .. } => Problem::new(Code::Denied, format!("{name}: {refusal}"))
+            .remedy("give the ModelEndpoint or Tool another address: this one no agent may reach"),
     }
 }
 
