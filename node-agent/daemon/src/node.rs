@@ -163,7 +163,7 @@ impl Node {
         let files = Arc::new(FolderFiles::new([home.clone()]));
         let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
         let setting = Setting::find(&config, &mounts).await?;
-        let outbound = Arc::new(Outbound::new(setting.rule(&config).await));
+        let outbound = Arc::new(Outbound::new(setting.rule(&config)));
         let secrets = setting.secrets(&home);
         let memory = memory(&config, &outbound, &secrets)?;
         let checkpoints = Checkpoints::new(home.join("state/checkpoints"));

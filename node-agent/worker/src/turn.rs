@@ -54,7 +54,12 @@ impl Ended {
             Self::BootUnreadable(_) | Self::BootInvalid(_) => exit::BOOT,
             Self::Runtime(_) => exit::INTERNAL,
             Self::Deadline(_) => exit::DEADLINE,
-            Self::Refused(problem) if problem.code == Code::Unreachable => exit::DAEMON_LOST,
+            // What the daemon says of something else that is away has the number of a call.
+            Self::Refused(problem)
+                if problem.code == Code::Unreachable && problem.call.is_none() =>
+            {
+                exit::DAEMON_LOST
+            }
             Self::Refused(_) => exit::FAILED,
             Self::Guest(ended) => ended.code(),
         }

@@ -5,21 +5,21 @@
 
 mod erasure;
 mod heartbeat;
+mod nodes;
 mod registration;
 mod reviewer;
 mod tls;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aion_api::{NodeApi, NodeCapacity};
 use aion_launcher::Layer;
-use k8s_openapi::api::core::v1::Node;
-use kube::{Api, Client};
+use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    drivers::{memory::MemoryDriver, secrets::ClusterSecrets},
+    drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets},
     instances::cluster::ClusterSource,
     shell::Handle,
 };
@@ -29,9 +29,6 @@ use registration::Registration;
 pub(crate) use reviewer::ClusterReviewer;
 pub use tls::TlsError;
 pub(crate) use tls::{acceptor, ca_bundle};
-
-/// How long a start waits for the addresses of its Node.
-const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Why a node cannot be a member.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +45,7 @@ pub enum JoinError {
 pub(crate) struct Member {
     client: Client,
     node: String,
+    nodes: NodeAddresses,
 }
 
 /// What a member says of itself, and what it works with.
@@ -66,7 +64,11 @@ impl Member {
     pub(crate) async fn join(node: String) -> Result<Self, JoinError> {
         let client = Client::try_default().await;
         let client = client.map_err(|error| JoinError::Config(Box::new(error)))?;
-        Ok(Self { client, node })
+        Ok(Self {
+            client,
+            node,
+            nodes: NodeAddresses::default(),
+        })
     }
 
     pub(crate) fn source(&self) -> ClusterSource {
@@ -81,24 +83,9 @@ impl Member {
         ClusterReviewer::new(self.client.clone())
     }
 
-    /// The addresses of the Node object; none where there is no such object, or nobody answers in time.
-    pub(crate) async fn addresses(&self) -> Vec<IpAddr> {
-        let nodes: Api<Node> = Api::all(self.client.clone());
-        let looked = tokio::time::timeout(LOOK_UP, nodes.get_opt(&self.node)).await;
-        let node = match looked {
-            Ok(Ok(node)) => node,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the addresses of this Node are not known");
-                None
-            }
-            Err(_) => {
-                tracing::warn!("the addresses of this Node are not known: no answer in time");
-                None
-            }
-        };
-        let addresses = node.and_then(|it| it.status?.addresses).unwrap_or_default();
-        let parsed = addresses.iter().filter_map(|it| it.address.parse().ok());
-        parsed.collect()
+    /// The addresses of all nodes, once [`Member::serve`] has found them.
+    pub(crate) fn nodes(&self) -> NodeAddresses {
+        self.nodes.clone()
     }
 
     /// Does what a member does, until `stop`.
@@ -130,6 +117,7 @@ impl Member {
         };
         until(Box::pin(registration.keep()));
         until(Box::pin(eraser.work()));
+        until(Box::pin(nodes::watch(self.client.clone(), self.nodes)));
         until(Box::pin(heartbeat::beat(self.client, self.node, shell)));
         tasks.close();
         tasks

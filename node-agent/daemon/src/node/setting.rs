@@ -13,7 +13,7 @@ use crate::{
     admin::{Access, Admin, Tcp, router, serve_tcp},
     config::{Config, Mode},
     drivers::{
-        outbound::{Place, Rule},
+        outbound::{NodeAddresses, Place, Rule},
         secrets::{SecretFolder, Secrets},
         tool::StdioServers,
     },
@@ -79,16 +79,16 @@ impl Setting {
     }
 
     /// What may be dialled on an agent's behalf.
-    pub(super) async fn rule(&self, config: &Config) -> Rule {
-        let (place, node_addresses) = match self {
-            Self::Alone(_) => (Place::Standalone, Vec::new()),
+    pub(super) fn rule(&self, config: &Config) -> Rule {
+        let (place, nodes) = match self {
+            Self::Alone(_) => (Place::Standalone, NodeAddresses::none()),
             #[cfg(feature = "kubernetes")]
-            Self::Member(member) => (Place::Cluster, member.addresses().await),
+            Self::Member(member) => (Place::Cluster, member.nodes()),
         };
         Rule {
             offline: config.offline,
             place,
-            node_addresses,
+            nodes,
         }
     }
 

@@ -126,7 +126,7 @@ fn the_operator_may_do_what_it_does_and_nothing_besides() {
     );
 }
 
-const NODE: [(&str, &str); 10] = [
+const NODE: [(&str, &str); 9] = [
     (
         "get list watch",
         "aion.dev/agents aion.dev/agentinstances aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools",
@@ -142,8 +142,7 @@ const NODE: [(&str, &str); 10] = [
     ),
     // As everybody who is known to the cluster.
     ("list", "aion.dev/kernelnodes"),
-    ("get", "/nodes"),
-    ("get list watch", "/namespaces"),
+    ("get list watch", "/nodes /namespaces"),
     ("create patch", "events.k8s.io/events"),
     ("create", "authentication.k8s.io/tokenreviews"),
     ("create", "authorization.k8s.io/subjectaccessreviews"),

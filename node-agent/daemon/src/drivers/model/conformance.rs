@@ -15,7 +15,7 @@ use super::{
     scripted::{Reply, Server, event, figures, finish, text},
 };
 use crate::drivers::{
-    outbound::{Endpoint, Outbound, Place, Rule},
+    outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::HeldSecrets,
 };
 
@@ -182,7 +182,7 @@ pub(super) fn openai(patience: Patience) -> OpenAiModels {
     let rule = Rule {
         offline: false,
         place: Place::Standalone,
-        node_addresses: vec![],
+        nodes: NodeAddresses::none(),
     };
     let secrets = HeldSecrets([("me/openai/key".to_owned(), "sk-hunter2".to_owned())].into());
     OpenAiModels::new(Arc::new(Outbound::new(rule)), Arc::new(secrets), patience)

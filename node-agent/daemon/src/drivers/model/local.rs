@@ -4,7 +4,7 @@ use std::{env, fmt, time::Duration};
 
 use serde::Deserialize;
 
-use crate::drivers::outbound::{Endpoint, Outbound, Place, Rule, read_at_most};
+use crate::drivers::outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule, read_at_most};
 
 /// Something on this machine answers at once or is not there.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -101,7 +101,7 @@ pub(super) async fn discover_local(ports: LocalPorts) -> Result<Vec<LocalEndpoin
     let outbound = Outbound::new(Rule {
         offline: true,
         place: Place::Standalone,
-        node_addresses: vec![],
+        nodes: NodeAddresses::none(),
     });
     let (ollama, llama_cpp) = tokio::join!(
         ask(&outbound, LocalServer::Ollama, ports.ollama),

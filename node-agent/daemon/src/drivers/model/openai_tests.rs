@@ -13,7 +13,7 @@ use super::{
     scripted::{Reply, Server, event, figures, finish, text},
 };
 use crate::drivers::{
-    outbound::{Endpoint, Outbound, Place, Rule},
+    outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::{HeldSecrets, SecretRef},
 };
 
@@ -224,7 +224,7 @@ async fn the_outbound_rule_holds() {
         let rule = Rule {
             offline,
             place,
-            node_addresses: vec![],
+            nodes: NodeAddresses::none(),
         };
         let secrets = std::sync::Arc::new(HeldSecrets::default());
         super::OpenAiModels::new(

@@ -6,13 +6,13 @@ use axum::{Router, routing::get};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::drivers::outbound::{Place, refusal_of};
+use crate::drivers::outbound::{NodeAddresses, Place, refusal_of};
 
 fn outbound(place: Place, offline: bool) -> Outbound {
     Outbound::new(Rule {
         offline,
         place,
-        node_addresses: vec![],
+        nodes: NodeAddresses::none(),
     })
 }
 

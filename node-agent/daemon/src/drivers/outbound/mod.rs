@@ -7,9 +7,11 @@
 mod body;
 mod dial;
 mod failure;
+mod nodes;
 mod rule;
 
 pub(crate) use body::{error_text, read_at_most};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
+pub use nodes::NodeAddresses;
 pub use rule::{Place, Refusal, Rule};

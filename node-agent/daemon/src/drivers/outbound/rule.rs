@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::NodeAddresses;
+
 /// Where the node runs; decides what a person's own word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -19,8 +21,8 @@ pub struct Rule {
     pub offline: bool,
     /// Where the node runs.
     pub place: Place,
-    /// Addresses of this and other nodes, e.g. the Node objects' `InternalIP`. Empty standalone.
-    pub node_addresses: Vec<IpAddr>,
+    /// Addresses of this and other nodes; none standalone.
+    pub nodes: NodeAddresses,
 }
 
 /// Why an address or a name is not dialled.
@@ -64,14 +66,12 @@ impl Rule {
             "a link-local address"
         } else if address.is_loopback() && self.place == Place::Cluster {
             "the node's own loopback address"
-        } else if self
-            .node_addresses
-            .iter()
-            .any(|node| unwrapped(*node) == address)
-        {
-            "an address of a node"
         } else {
-            return Ok(());
+            match self.nodes.hold(address) {
+                Some(false) => return Ok(()),
+                Some(true) => "an address of a node",
+                None => "an address that may be a node's, while the cluster's nodes are not known",
+            }
         };
         if trusted {
             Ok(())
@@ -125,15 +125,29 @@ mod tests {
     use super::*;
 
     fn rule(place: Place, offline: bool) -> Rule {
+        let nodes = NodeAddresses::none();
+        nodes.set(["10.0.0.7".parse().unwrap()].into());
         Rule {
             offline,
             place,
-            node_addresses: vec!["10.0.0.7".parse().unwrap()],
+            nodes,
         }
     }
 
     fn judged(rule: &Rule, address: &str, trusted: bool) -> bool {
         rule.judge(address.parse().unwrap(), trusted).is_ok()
+    }
+
+    #[test]
+    fn nothing_is_dialled_before_the_nodes_are_known() {
+        let rule = Rule {
+            nodes: NodeAddresses::default(),
+            ..rule(Place::Cluster, false)
+        };
+        assert!(!judged(&rule, "10.0.0.8", false));
+        rule.nodes.set(["10.0.0.7".parse().unwrap()].into());
+        assert!(judged(&rule, "10.0.0.8", false));
+        assert!(!judged(&rule, "10.0.0.7", false));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     test_server::{HttpServer, PipeServers, text},
 };
 use crate::drivers::{
-    outbound::{Endpoint, Outbound, Place, Rule},
+    outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::{HeldSecrets, SecretRef},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn outbound() -> Arc<Outbound> {
     Arc::new(Outbound::new(Rule {
         offline: false,
         place: Place::Standalone,
-        node_addresses: vec![],
+        nodes: NodeAddresses::none(),
     }))
 }
 

@@ -15,7 +15,7 @@ use super::{
     conformance::{call, outbound, over_http, over_stdio, secrets},
     test_server::{HttpServer, PipeServers, text},
 };
-use crate::drivers::outbound::{Endpoint, Outbound, Place, Rule};
+use crate::drivers::outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule};
 
 pub(super) async fn until(what: &str, done: impl Fn() -> bool) {
     for _ in 0..1000 {
@@ -175,7 +175,7 @@ async fn the_outbound_rule_holds_and_a_missing_key_is_named() {
         let rule = Rule {
             offline,
             place,
-            node_addresses: vec![],
+            nodes: NodeAddresses::none(),
         };
         McpTools::new(
             Arc::new(Outbound::new(rule)),

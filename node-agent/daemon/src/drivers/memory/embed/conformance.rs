@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use super::{EmbedError, Embedder, Embedding, HttpEmbedder, fake::FakeEmbedder};
 use crate::drivers::{
-    outbound::{Endpoint, Outbound, Place, Rule},
+    outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::{HeldSecrets, SecretRef},
 };
 
@@ -129,7 +129,7 @@ fn http(offline: bool, place: Place) -> HttpEmbedder {
     let outbound = Outbound::new(Rule {
         offline,
         place,
-        node_addresses: vec![],
+        nodes: NodeAddresses::none(),
     });
     let secrets = HeldSecrets([("me/openai/key".to_owned(), "sk-hunter2".to_owned())].into());
     HttpEmbedder::new(Arc::new(outbound), Arc::new(secrets))
