@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use aion_compiler::answer::{Head, MAX_ARTIFACT, MAX_REFUSAL};
 use aion_compiler::{Order, compile};
-use aion_launcher::{Held, HoldError, exit, hold};
+use aion_launcher::{Held, exit, hold};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +30,7 @@ fn main() -> ExitCode {
         Ok(held) => held,
         Err(error) => {
             eprintln!("{error}");
-            return code(match error {
-                HoldError::GateClosed => exit::GATE_CLOSED,
-                HoldError::NoLauncher(_) => exit::USAGE,
-                HoldError::NotTold(_) => exit::SANDBOX,
-            });
+            return code(error.exit_code());
         }
     };
     match run(&held) {

@@ -37,6 +37,9 @@ fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
     for left in machine::drop_capabilities() {
         tracing::warn!(%left, "a capability could not be given up");
     }
+    if let Err(error) = machine::raise_open_files() {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

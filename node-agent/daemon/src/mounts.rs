@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use aion_abi::admin::MountMapping;
+use aion_abi::{admin::MountMapping, problem::Problem};
 use aion_api::{FileMode, ResolvedMount};
 
 use crate::{
@@ -106,6 +107,24 @@ impl Mounts {
             })?;
         *mappings = next;
         Ok(mapping)
+    }
+
+    /// Opens the folder that `name` is mapped to, for a process that is shown all of it.
+    ///
+    /// # Errors
+    /// As a file syscall on it: not mapped, not there, or AION-OS's own state by now.
+    pub async fn open_folder(&self, name: &str) -> Result<OwnedFd, Problem> {
+        let mapping = self.all().remove(name);
+        let mut table = MountTable::new();
+        if let Some(mapping) = mapping {
+            let mapped = Mount {
+                folder: PathBuf::from(mapping.path),
+                writable: false,
+                origin: Origin::Mapped,
+            };
+            table = table.with(name, mapped);
+        }
+        self.files.open_folder(&table, name).await
     }
 
     /// The table of a call by an instance with these mounts. One that is not mapped is left out, and then

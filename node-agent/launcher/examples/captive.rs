@@ -16,7 +16,7 @@ fn main() {
         Ok(held) => held,
         Err(error) => {
             eprintln!("{error}");
-            exit(1);
+            exit(error.exit_code());
         }
     };
     let boot = held.read_boot().unwrap_or_default();

@@ -243,6 +243,36 @@ async fn a_start_that_cannot_be_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new(&[]);
+    let (client, _exits) = stage.connect().await;
+    for (name, folder, told) in [
+        ("a", "/", "not shown the whole machine"),
+        ("b", "/mnt", "/mnt cannot be shown to a tool"),
+    ] {
+        match stage.try_tool(&client, name, folder.as_ref()).await {
+            Err(ClientError::NotStarted { why, .. }) => {
+                assert!(why.contains(told), "{why}");
+                let code = format!("exited with {}", aion_launcher::exit::SANDBOX);
+                assert!(why.contains(&code), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let shown = tempfile::tempdir_in("/dev/shm").unwrap();
+    let started = stage.try_tool(&client, "c", shown.path()).await.unwrap();
+    let root = started
+        .layers
+        .iter()
+        .find(|layer| layer.name == LayerName::MountNamespace)
+        .unwrap();
+    assert!(root.is_enforced(), "{root:?}");
+}
+
+#[tokio::test]
 async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
     use aion_launcher::StartFds;
     use aion_launcher::protocol::{Runtime, Start};

@@ -13,7 +13,7 @@ mod wasm;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use aion_launcher::{Held, HoldError, exit, hold};
+use aion_launcher::{Held, exit, hold};
 use tokio::runtime;
 
 fn main() -> ExitCode {
@@ -22,11 +22,7 @@ fn main() -> ExitCode {
         Ok(held) => held,
         Err(error) => {
             eprintln!("{error}");
-            return code(match error {
-                HoldError::GateClosed => exit::GATE_CLOSED,
-                HoldError::NoLauncher(_) => exit::USAGE,
-                HoldError::NotTold(_) => exit::SANDBOX,
-            });
+            return code(error.exit_code());
         }
     };
     if held.tool().is_some() {

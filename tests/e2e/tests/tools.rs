@@ -2,10 +2,27 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fmt::Write as _, fs, net::TcpListener};
+use std::{
+    fmt::Write as _,
+    fs,
+    net::TcpListener,
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixDatagram, UnixListener},
+    },
+};
 
 use aion_e2e::{cluster::root, program, standalone::Standalone};
 use serde_json::{Value, json};
+
+/// Languages that servers are written in, each with something that it does by a pair of sockets or a thread.
+const PROGRAMS: &str = r#"
+if test -x /usr/bin/python3; then
+    /usr/bin/python3 -c "import asyncio; asyncio.run(asyncio.sleep(0)); print('works')" 2>&1
+fi
+if test -x /usr/bin/node; then
+    /usr/bin/node -e "console.log(require('child_process').execFileSync('/bin/echo', ['works']).toString().trim())" 2>&1
+fi"#;
 
 /// A guest that makes tool calls, one after the other, and answers with their responses in hex.
 fn caller(calls: &[Value]) -> Vec<u8> {
@@ -79,7 +96,7 @@ fn called(node: &Standalone, name: &str, calls: &[Value]) -> anyhow::Result<Vec<
             "runtime": "wasm", "bundle": {"name": name, "digest": digest},
             "tools": [{"name": "probe"}, {"name": "broken"}, {"name": "absent"}],
             "permissions": {"allow": [
-                "probe.read", "probe.list", "probe.write", "probe.connect", "probe.run", "probe.self",
+                "probe.read", "probe.list", "probe.write", "probe.connect", "probe.send", "probe.run", "probe.self",
                 "broken.read", "absent.read",
             ]},
         },
@@ -113,6 +130,17 @@ fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> any
     fs::create_dir(&docs)?;
     fs::write(docs.join("note.txt"), "the door is blue")?;
     node.aionctl(&["mount", "add", "docs", &docs.to_string_lossy()])?;
+    // Nobody's, in the one folder that everybody may write to and that lies beside the devices.
+    let shared = tempfile::tempdir_in("/dev/shm")?;
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777))?;
+    let shared_path = shared.path().to_string_lossy().into_owned();
+    node.aionctl(&["mount", "add", "shared", &shared_path])?;
+    // Somebody listens in a folder that is shown, where everybody may connect.
+    let socket = docs.join("socket");
+    let _listener = UnixListener::bind(&socket)?;
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+    let datagrams = UnixDatagram::bind(docs.join("datagrams"))?;
+    fs::set_permissions(docs.join("datagrams"), fs::Permissions::from_mode(0o777))?;
     // Where the daemon's own state is, and where somebody listens.
     let state = node.home().to_string_lossy().into_owned();
     let outside = node.path("outside.txt");
@@ -124,7 +152,7 @@ fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> any
         json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": name},
             "spec": {"mcp": {"stdio": {
-                "command": command, "args": args, "env": {"GREETING": "hello"}, "mounts": ["docs"],
+                "command": command, "args": args, "env": {"GREETING": "hello"}, "mounts": ["docs", "shared"],
             }}},
         })
     };
@@ -159,6 +187,11 @@ fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> any
             call("probe.run", "unshare -U true"),
             call("broken.read", "/"),
             call("absent.read", "/"),
+            call("probe.write", &format!("{shared_path}/own.txt")),
+            call("probe.write", "/mnt/shared/own.txt"),
+            call("probe.connect", "/mnt/docs/socket"),
+            call("probe.send", "/mnt/docs/datagrams"),
+            call("probe.run", PROGRAMS),
         ],
     )?;
     let said = |at: usize| {
@@ -192,6 +225,25 @@ fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> any
     assert_eq!(
         fs::read_to_string(docs.join("note.txt"))?,
         "the door is blue"
+    );
+    for (at, answer) in answers.iter().enumerate().take(20).skip(16) {
+        assert!(said(at).0, "{at}: {answer}");
+    }
+    assert_eq!(fs::read_dir(shared.path())?.count(), 0);
+    for at in [18, 19] {
+        assert!(
+            said(at).1.contains("Operation not permitted"),
+            "{}",
+            answers[at]
+        );
+    }
+    datagrams.set_nonblocking(true)?;
+    assert!(datagrams.recv(&mut [0]).is_err());
+    // What is common still works, as far as it is there.
+    assert!(
+        said(20).1.lines().all(|line| line == "works"),
+        "{}",
+        answers[20]
     );
     // A server that does not start says why, and one that is not there says how to mend it.
     let told = answers[14]["detail"].as_str().unwrap_or_default();

@@ -62,15 +62,17 @@ pub(super) async fn logs(
     known(&admin, &namespace, &agent)?;
     let tail = query.tail.unwrap_or(TAIL).min(MAX_TAIL);
     let (logs, name) = (admin.logs.clone(), format!("{namespace}/{agent}"));
+    // Before the file is read, so that no line is between the two.
+    let to_come = query.follow.then(|| logs.follow(&name));
     let read = tokio::task::spawn_blocking(move || logs.read(&name, tail)).await;
-    let (lines, to_come) = read
+    let lines = read
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(|error| Refused::internal(format!("the log cannot be read: {error}")))?;
     let so_far = stream::iter(lines);
-    if !query.follow {
+    let Some(to_come) = to_come else {
         return Ok(events(so_far));
-    }
+    };
     let follow = stream::unfold(to_come, |mut to_come| async {
         loop {
             match to_come.recv().await {

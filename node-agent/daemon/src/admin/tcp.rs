@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -11,8 +12,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{ServeError, serve::connection};
 
-/// Connections that are open at once; more wait.
+/// Connections that are open at once, at most; more wait.
 const CONNECTIONS: usize = 1024;
+/// Of the files that this process may have open, connections are one in so many: whoever may connect does not
+/// keep the node from its work.
+const SHARE: u64 = 4;
 /// How long a handshake may take.
 #[cfg(feature = "kubernetes")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -51,7 +55,7 @@ pub async fn serve_tcp(
 
 async fn accept(listener: TcpListener, tcp: Tcp, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(room(getrlimit(Resource::Nofile).current)));
     loop {
         let next = async {
             // The semaphore is never closed.
@@ -80,6 +84,12 @@ async fn accept(listener: TcpListener, tcp: Tcp, router: Router, stop: Cancellat
     connections.wait().await;
 }
 
+/// How many connections fit beside everything else, where so many files may be open.
+fn room(open_files: Option<u64>) -> usize {
+    let share = open_files.map_or(u64::MAX, |files| files / SHARE);
+    usize::try_from(share).map_or(CONNECTIONS, |share| share.clamp(1, CONNECTIONS))
+}
+
 impl Tcp {
     async fn serve(self, stream: TcpStream, router: Router, stop: CancellationToken) {
         let _ = stream.set_nodelay(true);
@@ -94,5 +104,18 @@ impl Tcp {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_node_the_files_it_works_with() {
+        assert_eq!(room(Some(256)), 64);
+        assert_eq!(room(Some(1 << 20)), CONNECTIONS);
+        assert_eq!(room(None), CONNECTIONS);
+        assert_eq!(room(Some(3)), 1);
     }
 }

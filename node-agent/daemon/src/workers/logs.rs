@@ -6,7 +6,7 @@ use std::{
     fs,
     fs::File,
     io::{self, BufRead, BufReader, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -37,14 +37,29 @@ pub struct Logs {
 struct Shared {
     dir: PathBuf,
     clock: Clock,
+    /// Those that somebody writes or follows.
     agents: Mutex<HashMap<String, Log>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Log {
-    file: Option<File>,
+    /// Streams that are being copied into it. Without any the file is closed after each line.
+    writers: usize,
+    file: Option<Open>,
+    /// Made with the first follower.
+    lines: Option<broadcast::Sender<LogLine>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
     size: u64,
-    lines: broadcast::Sender<LogLine>,
+}
+
+/// A stream that is being copied, until dropped.
+struct Writing<'a> {
+    logs: &'a Logs,
+    agent: &'a str,
 }
 
 impl Logs {
@@ -69,17 +84,14 @@ impl Logs {
             text: text[..end].to_owned(),
         };
         let path = self.path(agent);
-        let mut agents = self.lock();
-        let log = agents.entry(agent.to_owned()).or_insert_with(|| Log {
-            file: None,
-            size: 0,
-            lines: broadcast::Sender::new(FOLLOWERS_BEHIND),
+        self.with(agent, |log| {
+            if let Err(error) = log.write(&path, &line) {
+                tracing::warn!(agent, %error, "a log line was lost");
+            }
+            if let Some(lines) = &log.lines {
+                let _ = lines.send(line);
+            }
         });
-        if let Err(error) = log.write(&path, &line) {
-            tracing::warn!(agent, %error, "a log line was lost");
-            log.file = None;
-        }
-        let _ = log.lines.send(line);
     }
 
     /// Copies a worker's stream into its agent's log until it ends.
@@ -90,6 +102,7 @@ impl Logs {
         source: &'static str,
         stream: impl AsyncRead + Unpin,
     ) {
+        let _writing = self.writing(agent);
         let mut reader = AsyncBufReader::with_capacity(MAX_LINE, stream);
         let mut line = Vec::new();
         loop {
@@ -120,24 +133,22 @@ impl Logs {
         }
     }
 
-    /// The last `tail` lines, and those to come. Blocks on the disk.
-    pub fn read(
-        &self,
-        agent: &str,
-        tail: usize,
-    ) -> io::Result<(Vec<LogLine>, broadcast::Receiver<LogLine>)> {
-        let path = self.path(agent);
-        let mut agents = self.lock();
-        let log = agents.entry(agent.to_owned()).or_insert_with(|| Log {
-            file: None,
-            size: 0,
-            lines: broadcast::Sender::new(FOLLOWERS_BEHIND),
-        });
-        let to_come = log.lines.subscribe();
-        drop(agents);
+    /// The lines to come.
+    pub fn follow(&self, agent: &str) -> broadcast::Receiver<LogLine> {
+        // Whom the last follower left is looked at here, if nothing was written since.
+        self.lock().retain(|_, log| log.rest());
+        self.with(agent, |log| {
+            let new = || broadcast::Sender::new(FOLLOWERS_BEHIND);
+            log.lines.get_or_insert_with(new).subscribe()
+        })
+    }
+
+    /// The last `tail` lines. Blocks on the disk.
+    pub fn read(&self, agent: &str, tail: usize) -> io::Result<Vec<LogLine>> {
         if tail == 0 {
-            return Ok((Vec::new(), to_come));
+            return Ok(Vec::new());
         }
+        let path = self.path(agent);
         let mut last = VecDeque::new();
         for path in [aside(&path), path] {
             let file = match File::open(&path) {
@@ -145,9 +156,9 @@ impl Logs {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            for line in BufReader::new(file).lines() {
-                // A line that a crash cut off is no line.
-                if let Ok(line) = serde_json::from_str(&line?) {
+            for line in BufReader::new(file).split(b'\n') {
+                // A line that a crash cut off is no line, nor is what somebody else wrote there.
+                if let Ok(line) = serde_json::from_slice(&line?) {
                     if last.len() == tail {
                         last.pop_front();
                     }
@@ -155,12 +166,28 @@ impl Logs {
                 }
             }
         }
-        Ok((last.into(), to_come))
+        Ok(last.into())
     }
 
     fn path(&self, agent: &str) -> PathBuf {
         // Namespaces and names are DNS labels: the only slash is the one between them.
         self.shared.dir.join(format!("{agent}.log"))
+    }
+
+    /// Does something with an agent's log, of which is kept what somebody uses then.
+    fn with<T>(&self, agent: &str, work: impl FnOnce(&mut Log) -> T) -> T {
+        let mut agents = self.lock();
+        let log = agents.entry(agent.to_owned()).or_default();
+        let done = work(log);
+        if !log.rest() {
+            agents.remove(agent);
+        }
+        done
+    }
+
+    fn writing<'a>(&'a self, agent: &'a str) -> Writing<'a> {
+        self.with(agent, |log| log.writers += 1);
+        Writing { logs: self, agent }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Log>> {
@@ -171,32 +198,58 @@ impl Logs {
     }
 }
 
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.logs.with(self.agent, |log| log.writers -= 1);
+    }
+}
+
 impl Log {
+    /// Lets go of what nobody uses; `false` where nothing is left.
+    fn rest(&mut self) -> bool {
+        if self.writers == 0 {
+            self.file = None;
+        }
+        let followed = |lines: &broadcast::Sender<_>| lines.receiver_count() > 0;
+        self.lines = self.lines.take().filter(followed);
+        self.writers > 0 || self.lines.is_some()
+    }
+
     fn write(&mut self, path: &Path, line: &LogLine) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
-        if self.size >= MAX_FILE {
-            self.file = None;
-            fs::rename(path, aside(path))?;
-        }
-        let file = match &mut self.file {
-            Some(file) => file,
-            empty => {
-                if let Some(folder) = path.parent() {
-                    fs::create_dir_all(folder)?;
-                }
-                let file = File::options()
-                    .create(true)
-                    .append(true)
-                    .mode(0o600)
-                    .open(path)?;
-                self.size = file.metadata()?.len();
-                empty.insert(file)
-            }
+        let mut open = match self.file.take() {
+            Some(open) if open.is_there()? => open,
+            _ => Open::at(path)?,
         };
-        file.write_all(&text)?;
-        self.size += text.len() as u64;
+        if open.size >= MAX_FILE {
+            fs::rename(path, aside(path))?;
+            open = Open::at(path)?;
+        }
+        open.file.write_all(&text)?;
+        open.size += text.len() as u64;
+        self.file = Some(open);
         Ok(())
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { file, size })
+    }
+
+    /// Whether it still has a name: what is written to a file that was removed is seen by nobody.
+    fn is_there(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() > 0)
     }
 }
 
@@ -217,7 +270,8 @@ mod tests {
         let text: String = (0..3000).map(|n| format!("{n} {long}\n")).collect();
         logs.copy("home/a", Incarnation(1), "stdout", text.as_bytes())
             .await;
-        let (lines, mut to_come) = logs.read("home/a", 2).unwrap();
+        let mut to_come = logs.follow("home/a");
+        let lines = logs.read("home/a", 2).unwrap();
         assert_eq!(lines.len(), 2);
         assert!(lines[1].text.starts_with("2999 "));
         let on_disk: u64 = fs::read_dir(dir.path().join("home"))
@@ -236,8 +290,67 @@ mod tests {
         let endless = "y".repeat(20_000);
         logs.copy("home/a", Incarnation(1), "stderr", endless.as_bytes())
             .await;
-        let (lines, _) = logs.read("home/a", 100).unwrap();
+        let lines = logs.read("home/a", 100).unwrap();
         assert_eq!(lines.iter().map(|it| it.text.len()).sum::<usize>(), 20_000);
         assert!(lines.iter().all(|it| it.text.len() <= MAX_LINE));
+    }
+
+    fn texts(logs: &Logs) -> Vec<String> {
+        let lines = logs.read("home/a", 100).unwrap();
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_held_for_an_agent_that_nobody_writes_or_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        logs.add("home/a", Incarnation(1), "node", "one");
+        assert!(logs.lock().is_empty());
+        {
+            let _writing = logs.writing("home/a");
+            logs.add("home/a", Incarnation(1), "stdout", "two");
+            let agents = logs.lock();
+            assert!(agents["home/a"].file.is_some() && agents["home/a"].lines.is_none());
+        }
+        assert!(logs.lock().is_empty());
+        let mut follower = logs.follow("home/a");
+        logs.add("home/a", Incarnation(2), "node", "three");
+        assert!(logs.lock()["home/a"].file.is_none());
+        assert_eq!(follower.recv().await.unwrap().text, "three");
+        drop(follower);
+        drop(logs.follow("home/b"));
+        drop(logs.follow("home/c"));
+        assert_eq!(logs.lock().len(), 1, "one at most that was just left");
+        assert_eq!(texts(&logs), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_or_spoilt_by_hand_does_not_stop_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let path = dir.path().join("home/a.log");
+        let _writing = logs.writing("home/a");
+        logs.add("home/a", Incarnation(1), "stdout", "gone");
+        fs::remove_file(&path).unwrap();
+        logs.add("home/a", Incarnation(1), "stdout", "one");
+        let mut by_hand = File::options().append(true).open(&path).unwrap();
+        by_hand.write_all(b"\xff\xfe no text\n").unwrap();
+        logs.add("home/a", Incarnation(1), "stdout", "two");
+        assert_eq!(texts(&logs), ["one", "two"]);
+        fs::remove_dir_all(dir.path().join("home")).unwrap();
+        logs.add("home/a", Incarnation(1), "stdout", "three");
+        assert_eq!(texts(&logs), ["three"]);
+    }
+
+    #[test]
+    fn lines_of_the_node_alone_are_bounded_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let path = dir.path().join("home/a.log");
+        fs::create_dir(dir.path().join("home")).unwrap();
+        File::create(&path).unwrap().set_len(MAX_FILE).unwrap();
+        logs.add("home/a", Incarnation(1), "node", "one");
+        assert!(path.metadata().unwrap().len() < 1000);
+        assert_eq!(aside(&path).metadata().unwrap().len(), MAX_FILE);
     }
 }

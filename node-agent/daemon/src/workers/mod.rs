@@ -6,6 +6,7 @@
 mod boot;
 mod crew;
 mod fifo;
+mod floor;
 mod launcher;
 mod link;
 mod logs;

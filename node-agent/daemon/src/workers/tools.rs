@@ -5,10 +5,9 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,7 +21,7 @@ use rustix::{
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
-use super::{LaunchError, Launcher, WorkerFds, boot, lacking};
+use super::{LaunchError, Launcher, WorkerFds, boot, floor, lacking};
 use crate::{
     drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer},
     mounts::Mounts,
@@ -87,7 +86,11 @@ impl ToolProcesses {
     }
 
     /// Opens what the process inherits. Nothing is opened for it that this process may not open.
-    fn prepare(&self, server: &ToolServer, command: &StdioCommand) -> Result<Prepared, Problem> {
+    async fn prepare(
+        &self,
+        server: &ToolServer,
+        command: &StdioCommand,
+    ) -> Result<Prepared, Problem> {
         let refused =
             |text: String| Problem::new(Code::Unreachable, format!("tool {}: {text}", server.name));
         let program = OpenOptions::new()
@@ -99,24 +102,13 @@ impl ToolProcesses {
                     .remedy("install the program on this machine, or correct spec.mcp.stdio.command of the Tool")
             })?;
         let mut shown: Vec<OwnedFd> = vec![program.into()];
-        let known = self.mounts.all();
         for name in &command.mounts {
-            let mapping = known.get(name).ok_or_else(|| {
-                refused(format!(
-                    "the mount {name} is not mapped to a folder of this machine"
-                ))
-                .remedy(format!("map it: aionctl mount add {name} FOLDER"))
-            })?;
-            let folder = folder(Path::new(&mapping.path)).map_err(|error| {
-                refused(format!(
-                    "{}, which the mount {name} is, cannot be opened: {error}",
-                    mapping.path
-                ))
-                .remedy(format!(
-                    "map it to a folder that is there: aionctl mount add {name} FOLDER"
+            let folder = self.mounts.open_folder(name).await.map_err(|problem| {
+                refused(problem.detail).remedy(format!(
+                    "map it to a folder that is there and that the node's user may open: aionctl mount add {name} FOLDER"
                 ))
             })?;
-            shown.push(folder.into());
+            shown.push(folder);
         }
         let order = Order {
             command: command.command.clone(),
@@ -168,6 +160,18 @@ impl ToolProcesses {
             mounts: command.mounts.clone(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
+        let below = floor::below(&launched.layers);
+        if !below.is_empty() {
+            let text = format!(
+                "tool {}: this machine does not confine a program enough to run one of somebody else's: it lacks {}",
+                server.name,
+                below.join(", ")
+            );
+            return Err(Problem::new(Code::Unreachable, text).remedy(
+                "run the node as root, or allow ordinary users namespaces (sysctl kernel.unprivileged_userns_clone=1, \
+                 kernel.apparmor_restrict_unprivileged_userns=0); what this machine lacks: aionctl local status",
+            ));
+        }
         let missing = lacking(&server.required_layers, &launched.layers);
         if !missing.is_empty() {
             let text = format!(
@@ -190,14 +194,6 @@ struct Prepared {
     stderr: OwnedFd,
 }
 
-fn folder(path: &Path) -> io::Result<File> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
 impl StdioServers for Arc<ToolProcesses> {
     fn start<'a>(
         &'a self,
@@ -210,7 +206,7 @@ impl StdioServers for Arc<ToolProcesses> {
                 stdin,
                 stdout,
                 stderr,
-            } = self.prepare(server, command)?;
+            } = self.prepare(server, command).await?;
             let id = WorkerId {
                 instance: format!("tool-{:016x}", fastrand::u64(..)),
                 incarnation: 0,

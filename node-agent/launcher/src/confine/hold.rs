@@ -10,6 +10,7 @@ use rustix::net::{SendFlags, send};
 
 use super::plan::MAX_NOTE;
 use super::{Plan, Socket, WorkerMessage};
+use crate::exit;
 use crate::protocol::{SOCKET_MOUNT, TOOL_MOUNTS};
 use crate::wire::{self, WireError};
 
@@ -37,9 +38,23 @@ pub enum HoldError {
     /// The launcher is gone or does not listen.
     #[error("cannot tell the launcher that the sandbox stands: {0}")]
     NotTold(#[source] WireError),
+    /// What it was to be shut in with failed.
+    #[error("not confined: {0}")]
+    NotConfined(String),
     /// The start was given up.
     #[error("the gate closed without opening")]
     GateClosed,
+}
+
+impl HoldError {
+    /// What the process is to end with, of [`exit`].
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::NoLauncher(_) => exit::USAGE,
+            Self::NotTold(_) | Self::NotConfined(_) => exit::SANDBOX,
+            Self::GateClosed => exit::GATE_CLOSED,
+        }
+    }
 }
 
 /// Confines this process as its launcher planned, reports, and returns once the
@@ -55,7 +70,11 @@ pub fn hold() -> Result<Held, HoldError> {
     let boot = inherited(boot::fd::BOOT).into();
     let mut gate = File::from(inherited(boot::fd::GATE));
     let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
-    let confined = super::confine(plan, mounts);
+    let confined = super::confine(plan, mounts).map_err(|why| {
+        let failed = HoldError::NotConfined(why);
+        tell(&launcher, &failed.to_string());
+        failed
+    })?;
     let ready = WorkerMessage::Ready {
         landlock: confined.landlock,
         failures: confined.failures,
@@ -126,15 +145,15 @@ impl Held {
     /// Tells the launcher why this worker is about to end, in one line; it is
     /// passed on with the exit. A launcher that restarted meanwhile never hears it.
     pub fn note(&self, line: &str) {
-        let end = line.floor_char_boundary(MAX_NOTE);
-        let note = WorkerMessage::Note(line[..end].to_owned());
-        if let Ok(bytes) = serde_json::to_vec(&note) {
-            let _ = send(
-                self.launcher.as_fd(),
-                &bytes,
-                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-            );
-        }
+        tell(&self.launcher, line);
+    }
+}
+
+fn tell(launcher: &OwnedFd, line: &str) {
+    let end = line.floor_char_boundary(MAX_NOTE);
+    let note = WorkerMessage::Note(line[..end].to_owned());
+    if let Ok(bytes) = serde_json::to_vec(&note) {
+        let _ = send(launcher, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 }
 

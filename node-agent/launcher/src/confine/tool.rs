@@ -47,6 +47,8 @@ pub(crate) const DEVICES: [&str; 5] = [
     "/dev/random",
     "/dev/urandom",
 ];
+/// Where the folders are found by name.
+const NAMES: &str = "/mnt";
 /// The one place to write to. It is memory, and gone with the process.
 pub(crate) const SCRATCH: &str = "/tmp";
 
@@ -75,11 +77,9 @@ impl Tool {
             .collect();
         // What holds another comes first, and shows the other too.
         folders.sort_by(|a, b| a.0.cmp(b.0));
-        let mut shown: Vec<&Path> = SYSTEM.iter().map(Path::new).collect();
+        let mut shown: Vec<&Path> = SYSTEM.iter().chain(&SETTINGS).map(Path::new).collect();
         for (path, handle) in folders {
-            if path.parent().is_none() {
-                return Err("a tool is not shown the whole machine: map a folder of it".into());
-            }
+            mountable(path)?;
             if !shown.iter().any(|it| path.starts_with(it)) {
                 let place = root.make_folder(path)?;
                 root.put(path, &place, handle)?;
@@ -91,7 +91,7 @@ impl Tool {
             root.put(&self.program, &place, program)?;
         }
         for (name, path) in &self.mounts {
-            let link = Path::new("/mnt").join(name);
+            let link = Path::new(NAMES).join(name);
             if link != *path {
                 root.link(&link, path)?;
             }
@@ -114,6 +114,30 @@ impl Tool {
             // Outside of a root of its own it would be everybody's.
             write: private_root.then(|| PathBuf::from(SCRATCH)),
         }
+    }
+}
+
+/// Whether a folder can be shown beside everything else.
+fn mountable(path: &Path) -> Result<(), String> {
+    if path.parent().is_none() {
+        return Err("a tool is not shown the whole machine: map a folder of it".into());
+    }
+    if Path::new(NAMES).starts_with(path) {
+        return Err(format!(
+            "{} cannot be shown to a tool, which finds its folders by name in {NAMES}: map a \
+             folder below it, or another one",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// What a mount of `path` is held to. Only the devices themselves can be written
+/// to; a folder that lies beside them, such as `/dev/shm`, is a folder.
+fn attributes(path: &Path) -> u64 {
+    match DEVICES.iter().any(|device| path == Path::new(device)) {
+        true => libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC,
+        false => libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
     }
 }
 
@@ -158,11 +182,7 @@ impl Stage<'_> {
             }
             None => mount_bind_recursive(path, place).map_err(|it| wrong(it.into()))?,
         }
-        let attributes = match path.starts_with("/dev") {
-            true => libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC,
-            false => libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
-        };
-        restrict(place, attributes).map_err(wrong)
+        restrict(place, attributes(path)).map_err(wrong)
     }
 
     fn link(&self, path: &Path, to: &Path) -> Result<(), String> {
@@ -218,5 +238,37 @@ fn restrict(place: &Path, attributes: u64) -> io::Result<()> {
     match done {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beside_the_devices_cannot_be_written_to() {
+        let writable = |path: &str| attributes(Path::new(path)) & libc::MOUNT_ATTR_RDONLY == 0;
+        assert!(DEVICES.iter().all(|device| writable(device)));
+        for path in [
+            "/dev/shm",
+            "/dev",
+            "/dev/null/x",
+            "/dev/nullx",
+            "/usr",
+            "/home/a",
+        ] {
+            assert!(!writable(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_would_cover_the_others_names_is_refused() {
+        for (path, why) in [("/", "the whole machine"), ("/mnt", "by name in /mnt")] {
+            let refused = mountable(Path::new(path)).err().unwrap_or_default();
+            assert!(refused.contains(why), "{path}: {refused}");
+        }
+        for path in ["/mnt/notes", "/home", "/mntx"] {
+            assert_eq!(mountable(Path::new(path)), Ok(()), "{path}");
+        }
     }
 }

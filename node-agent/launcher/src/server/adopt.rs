@@ -56,7 +56,7 @@ impl Server {
                 tracing::info!(worker = %known.id, "ended with its launcher");
                 let oom = known.group.out_of_memory();
                 let peak_memory_bytes = known.group.peak_memory();
-                self.clear_away(known.group);
+                self.clear_away(known.group, known.user);
                 self.keep_exit(Exited {
                     id: known.id,
                     status: ExitStatus::Unknown,

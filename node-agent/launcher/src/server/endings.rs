@@ -3,10 +3,11 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::Server;
 use super::cgroup::Group;
+use super::leftover::Leftover;
 use super::readback::{Claims, read_back};
 use super::record::Record;
 use super::sys::{self, Ended, Failure};
@@ -18,11 +19,17 @@ use crate::wire::{self, WireError};
 /// How long the status of an adopted worker is waited for: its new parent has to
 /// take its end first.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+/// Messages of one worker that are read before it is the others' turn: it may be
+/// writing them as fast as they are read.
+const MESSAGES: usize = 8;
 
 impl Server {
     /// Reads what a worker says.
     pub(super) fn hear(&mut self, id: &WorkerId) {
-        while let Some(worker) = self.workers.get_mut(id) {
+        for _ in 0..MESSAGES {
+            let Some(worker) = self.workers.get_mut(id) else {
+                return;
+            };
             let Some(link) = &worker.link else {
                 return;
             };
@@ -122,7 +129,7 @@ impl Server {
                 .or(ended.map(|it| it.peak_resident_bytes)),
             note: worker.note,
         };
-        self.clear_away(worker.known.group);
+        self.clear_away(worker.known.group, worker.known.user);
         if let Phase::Starting(..) = worker.phase {
             self.records.forget(id);
             let why = why_not_ready(&exited);
@@ -149,16 +156,11 @@ impl Server {
         self.tell(Reply::Exited(exited));
     }
 
-    /// Ends what is left in a group, where no process-id namespace did, and
-    /// removes it.
-    pub(super) fn clear_away(&mut self, mut group: Group) {
-        for pid in group.processes() {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-        if !group.remove() {
-            self.leftovers.push(group);
+    /// Ends what is left of a worker, where no process-id namespace did, and
+    /// removes its group.
+    pub(super) fn clear_away(&mut self, mut group: Group, user: Option<u32>) {
+        if !group.end() {
+            self.leftovers.push(Leftover::new(group, user));
         }
     }
 

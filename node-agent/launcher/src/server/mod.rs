@@ -6,6 +6,7 @@ mod adopt;
 mod cgroup;
 mod connection;
 mod endings;
+mod leftover;
 mod namespaces;
 mod profile;
 mod readback;
@@ -22,21 +23,23 @@ mod worker;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::layer::Layer;
 use crate::protocol::{Exited, WorkerId};
-use cgroup::{Cgroups, Group};
+use cgroup::Cgroups;
 use connection::Connection;
+use leftover::Leftover;
 use namespaces::Namespaces;
 use profile::Profiles;
 use record::Records;
 use starter::Starter;
+use trial::TrialError;
 use worker::{Phase, Worker};
 
 /// How the launcher is to run.
@@ -78,7 +81,7 @@ struct Server {
     /// Told on each connection until acknowledged.
     exits: BTreeMap<WorkerId, Exited>,
     /// Groups of ended workers that could not be removed yet.
-    leftovers: Vec<Group>,
+    leftovers: Vec<Leftover>,
 }
 
 /// What a descriptor of the loop stands for.
@@ -101,7 +104,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
         .with_context(|| format!("open the state in {}", options.state.display()))?;
     let lock = connection::lock(&options.state)?;
     let listener = connection::listen(&options.socket, options.daemon_uid)?;
-    let (starter, features) = prepare(&options)?;
+    let (starter, features) = prepare(&options, Some(&options.state))?;
     if starter.namespaces.privileged() {
         leave_network()?;
     }
@@ -137,12 +140,12 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
 /// # Errors
 /// No worker can be started at all.
 pub fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
-    let (starter, features) = prepare(options)?;
+    let (starter, features) = prepare(options, None)?;
     starter.cgroups.remove();
     Ok(features)
 }
 
-fn prepare(options: &Options) -> anyhow::Result<(Starter, Vec<Layer>)> {
+fn prepare(options: &Options, state: Option<&Path>) -> anyhow::Result<(Starter, Vec<Layer>)> {
     let read = |path: &Option<PathBuf>| {
         path.as_ref()
             .map(|path| {
@@ -175,17 +178,17 @@ fn prepare(options: &Options) -> anyhow::Result<(Starter, Vec<Layer>)> {
         compiler,
         socket_owner: privileged.then_some(options.daemon_uid),
     };
-    let features = match trial::run(&starter, options.start_timeout) {
-        Ok(features) => features,
-        Err(why) => {
+    let patience = options.start_timeout;
+    let features = match trial::run(&starter, state, patience) {
+        Err(TrialError::NotConfined(why)) => {
             tracing::warn!(%why, "no worker lives in namespaces here, so none gets any");
-            starter.namespaces = Namespaces::none(&why);
-            match trial::run(&starter, options.start_timeout) {
-                Ok(features) => features,
-                Err(why) => bail!("no worker can be started from {}: {why}", program.display()),
-            }
+            starter.namespaces = starter.namespaces.none(&why);
+            trial::run(&starter, state, patience)
         }
+        outcome => outcome,
     };
+    let features =
+        features.with_context(|| format!("no worker can be started from {}", program.display()))?;
     Ok((starter, features))
 }
 
@@ -253,7 +256,7 @@ impl Server {
             let retry = worker.gone_since.map(|_| now + RETRY);
             [start, worker.kill_at, retry]
         });
-        let leftovers = (!self.leftovers.is_empty()).then(|| now + RETRY);
+        let leftovers = self.leftovers.iter().map(Leftover::due);
         let next = deadlines.flatten().chain(leftovers).min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
     }
@@ -279,7 +282,7 @@ impl Server {
                 self.look_after(&id);
             }
         }
-        self.leftovers.retain_mut(|group| !group.remove());
+        self.leftovers.retain_mut(|left| !left.cleared(now));
     }
 }
 

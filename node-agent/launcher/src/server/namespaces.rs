@@ -61,15 +61,15 @@ impl Namespaces {
     }
 
     /// None at all, for a machine on which a worker cannot live in them.
-    pub(super) fn none(why: &str) -> Self {
+    pub(super) fn none(self, why: &str) -> Self {
         Self {
             flags: 0,
             missing: KINDS
                 .iter()
                 .map(|(name, _)| (*name, why.to_owned()))
                 .collect(),
-            users: 0..0,
-            privileged: geteuid().is_root(),
+            // Users do not depend on namespaces: no worker is root's for want of them.
+            ..self
         }
     }
 
@@ -98,10 +98,20 @@ impl Namespaces {
         self.privileged
     }
 
+    /// Whether workers get users of their own.
+    pub(super) fn gives_users(&self) -> bool {
+        !self.users.is_empty()
+    }
+
     /// A host user for a worker that none of `taken` is; `None` where the worker
-    /// has to be the launcher's own.
-    pub(super) fn free_user(&self, taken: &[u32]) -> Option<u32> {
-        self.users.clone().find(|user| !taken.contains(user))
+    /// has to be the launcher's own. An error where all are taken.
+    pub(super) fn free_user(&self, taken: &[u32]) -> Result<Option<u32>, String> {
+        if !self.gives_users() {
+            return Ok(None);
+        }
+        let free = self.users.clone().find(|user| !taken.contains(user));
+        free.map(Some)
+            .ok_or_else(|| format!("all {} users for workers are taken", self.users.len()))
     }
 
     /// Writes the maps of a worker's user namespace: user 0 in it is `user`, or
@@ -124,7 +134,7 @@ impl Namespaces {
         let mapped = if flags & libc::CLONE_NEWUSER as u64 == 0 {
             Ok(())
         } else {
-            self.map(made.pid, self.free_user(&[]))
+            self.map(made.pid, self.users.clone().next())
         };
         pidfd_send_signal(&made.pidfd, Signal::KILL)?;
         sys::wait(made.pidfd.as_fd(), true)?;
@@ -174,6 +184,15 @@ fn explain(name: LayerName, error: &io::Error) -> String {
 mod tests {
     use super::*;
 
+    fn found(users: Range<u32>) -> Namespaces {
+        Namespaces {
+            flags: libc::CLONE_NEWPID as u64,
+            missing: Vec::new(),
+            users,
+            privileged: true,
+        }
+    }
+
     #[test]
     fn workers_get_users_that_exist_in_the_launchers_own_namespace() {
         assert_eq!(usable("         0          0 4294967295\n"), USERS[0]);
@@ -183,11 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn without_namespaces_a_worker_of_root_still_has_a_user_of_its_own() {
+        let none = found(10..12).none("for the test");
+        assert_eq!((none.flags(), none.free_user(&[])), (0, Ok(Some(10))));
+        assert_eq!(none.missing(LayerName::PidNamespace), Some("for the test"));
+    }
+
+    #[test]
     fn two_workers_never_share_a_user() {
-        let mut found = Namespaces::none("for the test");
-        found.users = 10..12;
-        assert_eq!(found.free_user(&[]), Some(10));
-        assert_eq!(found.free_user(&[10]), Some(11));
-        assert_eq!(found.free_user(&[10, 11]), None);
+        let found = found(10..12);
+        assert_eq!(found.free_user(&[]), Ok(Some(10)));
+        assert_eq!(found.free_user(&[10]), Ok(Some(11)));
+        // Not the launcher's own, which is root.
+        assert!(found.free_user(&[10, 11]).is_err());
     }
 }

@@ -94,10 +94,9 @@ impl Server {
             let why = format!("{} workers run, which is the most", self.workers.len());
             return Err((StartFailure::Busy, why));
         }
-        let taken: Vec<u32> = self
-            .workers
-            .values()
-            .filter_map(|it| it.known.user)
+        let taken: Vec<u32> = (self.workers.values().map(|it| it.known.user))
+            .chain(self.leftovers.iter().map(|it| it.user))
+            .flatten()
             .collect();
         let mut begun = self.starter.begin(start, &fds, &taken)?;
         let known = Known {

@@ -149,6 +149,7 @@ impl Starter {
             Rest::Module(_) | Rest::Nothing => None,
         };
         let user = self.namespaces.free_user(taken);
+        let user = user.map_err(|why| (StartFailure::Busy, why))?;
         let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
         let limits = limits(profile, &bounds, own_user_namespace || user.is_some());
         let plan = Plan {
@@ -218,6 +219,14 @@ impl Starter {
         }
         let mounted =
             self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
+        if !mounted && self.namespaces.gives_users() {
+            let why = self.namespaces.missing(LayerName::MountNamespace);
+            return Err(format!(
+                "a worker of another user is given its socket by a mount, which takes a mount \
+                 namespace: {}; allow it, or run the launcher as an ordinary user",
+                why.unwrap_or("there is none")
+            ));
+        }
         if !mounted {
             return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
         }

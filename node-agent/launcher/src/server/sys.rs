@@ -81,8 +81,8 @@ const STEPS: [&str; 9] = [
     "become the mapped user",
     "start a session",
     "enter /",
-    "arrange the descriptors",
-    "close the other descriptors (Linux 5.11 or later is needed)",
+    "copy the descriptors",
+    "arrange the descriptors and close the others (Linux 5.11 or later is needed)",
     "set the resource limits",
     "execute the worker",
 ];
@@ -254,24 +254,21 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         }))
     };
     let program = keep(child.program)? as RawFd;
-    for (copy, (number, _)) in copies.iter().zip(child.descriptors) {
-        check(unsafe { libc::dup2(*copy, *number) }.into())?;
-    }
     *step = 6;
-    let first = child
-        .descriptors
-        .iter()
-        .map(|(number, _)| number + 1)
-        .max()
-        .unwrap_or(0);
+    // Everything, also what stands on a number between those below: whoever
+    // started the launcher may have left it something there.
     check(unsafe {
         libc::syscall(
             libc::SYS_close_range,
-            first,
+            0,
             u32::MAX,
             libc::CLOSE_RANGE_CLOEXEC,
         )
     })?;
+    for (copy, (number, _)) in copies.iter().zip(child.descriptors) {
+        // The number it gets is kept open by the program.
+        check(unsafe { libc::dup2(*copy, *number) }.into())?;
+    }
     *step = 7;
     for &(resource, value) in child.limits {
         let limit = libc::rlimit64 {

@@ -2,10 +2,14 @@
 //! confined like any other, read back, and ended at its gate.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, Uid, chown, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 
 use super::readback::{Claims, read_back};
@@ -16,58 +20,117 @@ use crate::layer::Layer;
 use crate::protocol::{Limits, Runtime, Start, WorkerId};
 use crate::wire;
 
-/// Confines one worker. An error says why there is none.
-pub(super) fn run(starter: &Starter, patience: Duration) -> Result<Vec<Layer>, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let folder = std::env::temp_dir().join(format!("aion-trial-{}", std::process::id()));
-    fs::create_dir(&folder).map_err(|error| text(&error))?;
-    let path = folder.join("s");
-    let outcome = (|| {
-        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-        bind(&listener, &SocketAddrUnix::new(&path)?)?;
-        Ok(listener)
-    })()
-    .map_err(|error: rustix::io::Errno| text(&error))
-    .and_then(|_listener| {
-        if let Some(owner) = starter.socket_owner {
-            std::os::unix::fs::chown(&path, Some(owner), None).map_err(|error| text(&error))?;
-        }
-        let start = Start {
-            id: WorkerId {
-                instance: format!("trial-{}", std::process::id()),
-                incarnation: 0,
-            },
-            runtime: Runtime::Declarative,
-            profile: "declarative".into(),
-            limits: Limits::default(),
-            socket: Some(path.clone()),
-            mounts: Vec::new(),
-        };
-        confine_one(starter, &start, patience)
-    });
-    let _ = fs::remove_dir_all(&folder);
-    outcome
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrialError {
+    /// It was not made: no word on what a worker can live in.
+    #[error("{0}")]
+    NotMade(String),
+    /// It was made, and did not come up.
+    #[error("{0}")]
+    NotConfined(String),
 }
 
-fn confine_one(starter: &Starter, start: &Start, patience: Duration) -> Result<Vec<Layer>, String> {
+/// The folder of a trial, which only this user may enter; gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// In the launcher's own folder, or with a name that nobody can have taken
+    /// where everybody's temporary files are.
+    fn make(state: Option<&Path>) -> io::Result<Self> {
+        let path = match state {
+            Some(state) => {
+                let path = state.join("trial");
+                match fs::remove_dir_all(&path) {
+                    // A launcher that was killed during its trial left one.
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+                path
+            }
+            None => std::env::temp_dir().join(unguessable()?),
+        };
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn unguessable() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("aion-trial-{:032x}", u128::from_ne_bytes(bytes)))
+}
+
+/// Confines one worker. `state` is the launcher's own folder; without one the
+/// trial takes place where everybody's temporary files are.
+pub(super) fn run(
+    starter: &Starter,
+    state: Option<&Path>,
+    patience: Duration,
+) -> Result<Vec<Layer>, TrialError> {
+    let folder = Folder::make(state)
+        .map_err(|error| TrialError::NotMade(format!("a folder for the trial: {error}")))?;
+    let path = folder.0.join("s");
+    let bound = (|| {
+        // By its descriptor, as the folder's own path may be longer than a socket's.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let within = open(&folder.0, flags, Mode::empty())?;
+        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        let place = format!("/proc/self/fd/{}/s", within.as_raw_fd());
+        bind(&listener, &SocketAddrUnix::new(place)?)?;
+        if let Some(owner) = starter.socket_owner {
+            chown(&path, Some(Uid::from_raw(owner)), None)?;
+        }
+        Ok(listener)
+    })();
+    let _listener = bound.map_err(|error: rustix::io::Errno| {
+        TrialError::NotMade(format!("a socket at {}: {error}", path.display()))
+    })?;
+    let start = Start {
+        id: WorkerId {
+            instance: format!("trial-{}", std::process::id()),
+            incarnation: 0,
+        },
+        runtime: Runtime::Declarative,
+        profile: "declarative".into(),
+        limits: Limits::default(),
+        socket: Some(path),
+        mounts: Vec::new(),
+    };
+    confine_one(starter, &start, patience)
+}
+
+fn confine_one(
+    starter: &Starter,
+    start: &Start,
+    patience: Duration,
+) -> Result<Vec<Layer>, TrialError> {
     let nothing = || {
         fs::OpenOptions::new()
             .read(true)
             .write(true)
             .open("/dev/null")
             .map(Into::into)
-            .map_err(|error| error.to_string())
+            .map_err(|error| TrialError::NotMade(format!("/dev/null: {error}")))
     };
     let fds = vec![nothing()?, nothing()?, nothing()?];
-    let fds = StartFds::take(start, fds).map_err(|(_, why)| why)?;
-    let mut begun = starter.begin(start, &fds, &[]).map_err(|(_, why)| why)?;
+    let not_made = |(_, why)| TrialError::NotMade(why);
+    let fds = StartFds::take(start, fds).map_err(not_made)?;
+    let mut begun = starter.begin(start, &fds, &[]).map_err(not_made)?;
     let layers = wait_ready(&begun, patience).map(|claims| read_back(starter, &begun, &claims));
     end(&begun.made);
     let patience = Instant::now() + patience;
-    while !begun.group.remove() && Instant::now() < patience {
+    while !begun.group.end() && Instant::now() < patience {
         std::thread::sleep(super::RETRY);
     }
-    layers
+    layers.map_err(TrialError::NotConfined)
 }
 
 fn wait_ready(begun: &Begun, patience: Duration) -> Result<Claims, String> {

@@ -180,6 +180,36 @@ impl Stage {
         })
     }
 
+    /// Starts a captive as a tool that is shown `folder`.
+    pub(crate) async fn try_tool(
+        &self,
+        client: &Client,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Started, ClientError> {
+        let start = Start {
+            id: WorkerId {
+                instance: name.into(),
+                incarnation: 1,
+            },
+            runtime: Runtime::Tool,
+            profile: "tool".into(),
+            limits: Limits::default(),
+            socket: None,
+            mounts: vec!["folder".into()],
+        };
+        let nothing = File::open("/dev/null").unwrap();
+        let (program, folder) = (File::open(captive_program()), File::open(folder));
+        let (program, folder) = (program.unwrap(), folder.unwrap());
+        let fds = StartFds {
+            boot: nothing.as_fd(),
+            stdout: nothing.as_fd(),
+            stderr: nothing.as_fd(),
+            rest: vec![nothing.as_fd(), program.as_fd(), folder.as_fd()],
+        };
+        client.start(start, fds).await
+    }
+
     /// Starts a captive, lets it run to its end, and gives what it printed.
     pub(crate) async fn run(&self, name: &str, words: &str) -> (String, Exited) {
         let (client, mut exits) = self.connect().await;
@@ -294,7 +324,14 @@ pub(crate) fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
 fn spawn(folder: &Path, arguments: &[String], user: Option<u32>) -> Child {
     let socket = folder.join("s/launcher.sock");
     let mut command = match user {
-        None => Command::new(launcher_program()),
+        None => {
+            // With something left open that no worker is to find.
+            let mut command = Command::new("/bin/sh");
+            command
+                .args(["-c", r#"exec "$0" "$@" 6</dev/null 7</dev/null"#])
+                .arg(launcher_program());
+            command
+        }
         Some(user) => {
             let mut command = Command::new("setpriv");
             command

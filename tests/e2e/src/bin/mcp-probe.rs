@@ -1,7 +1,12 @@
 //! `mcp-probe`: an MCP server over standard input and output that does what it is asked to the machine, and
 //! says how far it came. What a tool's sandbox is tested with.
 
-use std::{env, fs, io, net::TcpStream, os::unix::net::UnixStream, sync::Arc};
+use std::{
+    env, fs, io,
+    net::TcpStream,
+    os::unix::net::{UnixDatagram, UnixStream},
+    sync::Arc,
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
@@ -27,7 +32,7 @@ impl ServerHandler for Probe {
     ) -> Result<ListToolsResult, ErrorData> {
         let schema = json!({"type": "object", "properties": {"at": {"type": "string"}}});
         let schema = Arc::new(schema.as_object().cloned().unwrap_or_default());
-        let names = ["read", "list", "write", "connect", "run", "self"];
+        let names = ["read", "list", "write", "connect", "send", "run", "self"];
         Ok(ListToolsResult {
             tools: names
                 .into_iter()
@@ -65,6 +70,10 @@ fn attempt(what: &str, at: &str) -> io::Result<String> {
         "write" => fs::write(at, "written").map(|()| "written".to_owned()),
         "connect" if at.starts_with('/') => UnixStream::connect(at).map(|_| "connected".to_owned()),
         "connect" => TcpStream::connect(at).map(|_| "connected".to_owned()),
+        "send" => {
+            let (one, _other) = UnixDatagram::pair()?;
+            one.send_to(b"x", at).map(|_| "sent".to_owned())
+        }
         "run" => {
             let output = std::process::Command::new("/bin/sh")
                 .args(["-c", at])

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -52,6 +52,19 @@ impl FolderFiles {
     /// [`MountError`], which says what to do.
     pub fn check_mapping(&self, folder: &Path) -> Result<PathBuf, MountError> {
         self.reserved.check(folder)
+    }
+
+    /// Opens the folder of a mount, checked as for every call on it, for a process that is shown all of it.
+    ///
+    /// # Errors
+    /// As a call on it.
+    pub async fn open_folder(&self, mounts: &MountTable, name: &str) -> Result<OwnedFd, Problem> {
+        self.on(mounts, name, |mounted| {
+            let dir = mounted.dir.try_clone();
+            let dir = dir.map_err(|error| FilesError::from_io(&mounted.name, error))?;
+            Ok(dir.into_std_file().into())
+        })
+        .await
     }
 
     async fn on<T, F>(&self, mounts: &MountTable, name: &str, work: F) -> Result<T, Problem>

@@ -3,7 +3,10 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{PermissionsExt, symlink},
+    },
     path::Path,
 };
 
@@ -252,4 +255,19 @@ async fn a_replaced_file_keeps_its_mode() {
             & 0o777,
         0o751
     );
+}
+
+#[tokio::test]
+async fn a_folder_is_opened_as_a_whole_only_while_it_is_not_the_nodes_own() {
+    let house = house();
+    let opened = house.driver.open_folder(&house.mounts, "m").await.unwrap();
+    let opened = fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).unwrap();
+    assert_eq!(opened, house.dir.path().join("in").canonicalize().unwrap());
+    fs::create_dir(house.dir.path().join(".aion")).unwrap();
+    fs::remove_dir(house.dir.path().join("in")).unwrap();
+    symlink(".aion", house.dir.path().join("in")).unwrap();
+    let refused = house.driver.open_folder(&house.mounts, "m").await;
+    assert_eq!(refused.unwrap_err().code, Code::Denied);
+    let refused = house.driver.open_folder(&house.mounts, "none").await;
+    assert_eq!(refused.unwrap_err().code, Code::NotFound);
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::{Bounds, Controller, Version, not_made};
@@ -143,8 +144,25 @@ impl Group {
             .ok()
     }
 
+    /// Kills what is in here and removes the groups. `false` while one is still
+    /// held: what was killed takes its time, and what forks may have been faster.
+    pub(in crate::server) fn end(&mut self) -> bool {
+        for (_, version, directory) in &self.directories {
+            if *version == Version::V2 {
+                // All at once, where the kernel can (Linux 5.14).
+                let _ = fs::write(directory.join("cgroup.kill"), "1");
+            }
+        }
+        for pid in self.processes() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        self.remove()
+    }
+
     /// The processes in here, if any.
-    pub(in crate::server) fn processes(&self) -> Vec<u32> {
+    fn processes(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self
             .directories
             .iter()
