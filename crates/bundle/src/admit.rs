@@ -55,6 +55,15 @@ pub enum AdmitError {
     /// It is not signed by whom it should be.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It is in the store, what was kept of its signatures does not count any more, and whether there is another
+    /// cannot be asked.
+    #[error("{kept}; and for another signature: {source}")]
+    Lapsed {
+        /// What is wrong with what was kept.
+        kept: Refusal,
+        /// Why nobody else was asked.
+        source: SourceError,
+    },
     /// It is no bundle, or too large.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -84,10 +93,19 @@ impl AdmitError {
         match self {
             Self::Source(e) => e.reason(),
             Self::Refused(e) => e.reason(),
+            Self::Lapsed { kept, .. } => kept.reason(),
             Self::Manifest(e) => e.reason(),
             Self::Unpack(e) => e.reason(),
             Self::Name { .. } => Reason::NameMismatch,
             Self::Store(e) => e.reason(),
+        }
+    }
+
+    /// Whether the same request may succeed later with nothing changed here.
+    pub fn may_pass_later(&self) -> bool {
+        match self {
+            Self::Lapsed { source, .. } => source.reason().may_pass_later(),
+            other => other.reason().may_pass_later(),
         }
     }
 }
@@ -106,10 +124,12 @@ impl Store {
     ) -> Result<Admitted, AdmitError> {
         let digest = &bundle.digest;
         let stored = self.get(digest);
+        let mut lapsed = None;
         if let Some(stored) = &stored {
             check_name(bundle, &stored.config)?;
             let cached = self.verdict(digest, &trust.revision);
             if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
+                self.touch(stored)?;
                 return Ok(Admitted {
                     verdict,
                     cached: true,
@@ -117,8 +137,9 @@ impl Store {
                 });
             }
             let kept = self.signatures(digest);
-            if let Ok(verdict) = verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
-                return self.admitted(verdict, stored.clone());
+            match verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
+                Ok(verdict) => return self.admitted(verdict, stored.clone()),
+                Err(refusal) => lapsed = Some(refusal),
             }
         }
         let bytes = match self.manifest(digest) {
@@ -127,7 +148,11 @@ impl Store {
         };
         let manifest = Manifest::parse(&bytes)?;
         manifest.bundle_layers(limits)?;
-        let (verdict, found) = self.vouched(source, bundle, trust).await?;
+        let vouched = self.vouched(source, bundle, trust).await;
+        let (verdict, found) = vouched.map_err(|error| match (error, lapsed) {
+            (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
+            (error, _) => error,
+        })?;
         let stored = match stored {
             Some(stored) => {
                 self.keep_signatures(&stored.root, &found)?;
@@ -142,6 +167,7 @@ impl Store {
     }
 
     fn admitted(&self, verdict: Verdict, bundle: Stored) -> Result<Admitted, AdmitError> {
+        self.touch(&bundle)?;
         self.verdicts
             .put(&verdict)
             .map_err(on("keep the verdict on", &bundle.root))?;

@@ -18,6 +18,7 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -156,13 +157,18 @@ impl Store {
             .collect())
     }
 
-    /// Removes every bundle that is not in `keep`, with its verdict, and gives
-    /// how many went.
-    pub fn prune(&self, keep: &[Digest]) -> Result<usize, StoreError> {
+    /// Removes every bundle that is not in `keep` and was not admitted for `idle`, with its verdict and what
+    /// was compiled of it, and gives how many went.
+    pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
         let mut gone = 0;
         for digest in self.list()?.iter().filter(|d| !keep.contains(d)) {
             let path = self.entry(digest);
+            let admitted = fs::metadata(&path).and_then(|it| it.modified());
+            let admitted = admitted.map_err(on("read", &path))?;
+            if admitted.elapsed().unwrap_or_default() < idle {
+                continue;
+            }
             self.verdicts
                 .forget(digest)
                 .map_err(on("remove the verdict on", &path))?;
@@ -170,6 +176,13 @@ impl Store {
             gone += 1;
         }
         Ok(gone)
+    }
+
+    /// Marks an entry as admitted now: what is on its way to be used is not pruned.
+    pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
+        fs::File::open(&entry.root)
+            .and_then(|folder| folder.set_modified(SystemTime::now()))
+            .map_err(on("mark", &entry.root))
     }
 
     fn discard(&self, digest: &Digest) -> Result<(), StoreError> {

@@ -20,6 +20,12 @@ pub enum Event {
         /// Which.
         instance: InstanceUid,
     },
+    /// An instance's program is let in no longer: its turns end, those that wait and the one that runs. The
+    /// instance stays, and takes the turns that somebody invokes later.
+    Withdraw {
+        /// Which.
+        instance: InstanceUid,
+    },
     /// Somebody wants a turn.
     Invoke(Invoke),
     /// Somebody who need not hold its ticket stops a turn.

@@ -65,6 +65,9 @@ pub enum Fact {
         instance: InstanceUid,
         /// Its profile.
         profile: ProfileId,
+        /// Of one that was not here: the incarnation that its own begin behind. None: behind 0.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        behind: Option<Incarnation>,
         /// When.
         at: Millis,
     },

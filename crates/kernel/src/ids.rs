@@ -59,7 +59,7 @@ number_id! {
     TurnId(u64)
 }
 number_id! {
-    /// Counts the workers an instance has had, from 1. With the instance's uid it
+    /// Counts the workers an instance has had, from 1 or behind those of instances that are gone. With the instance's uid it
     /// names one process and one HMAC key; a number is never given out twice.
     Incarnation(u32)
 }

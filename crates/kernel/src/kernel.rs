@@ -7,6 +7,7 @@ use crate::{
     fact::Fact,
     ids::Millis,
     live::Live,
+    outcome::CancelCause,
     snapshot::{NewerFormat, Snapshot},
     spec::Limits,
     state::State,
@@ -107,6 +108,9 @@ impl Kernel {
             Event::Disconnected { ticket } => self.disconnected(ticket, &mut step),
             Event::Apply(spec) => self.apply_instance(spec, &mut step),
             Event::Remove { instance } => self.remove_instance(instance, &mut step),
+            Event::Withdraw { instance } => {
+                self.stop_turns_of(instance, CancelCause::Withdrawn, &mut step);
+            }
             Event::Invoke(invoke) => self.invoke(invoke, &mut step),
             Event::CancelTurn { turn } => self.cancel_turn(turn, &mut step),
             Event::WorkerReady {

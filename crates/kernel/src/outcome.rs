@@ -78,6 +78,8 @@ pub enum CancelCause {
     TurnEnded,
     /// The instance was removed.
     InstanceRemoved,
+    /// The instance's program is let in no longer.
+    Withdrawn,
 }
 
 impl fmt::Display for CancelCause {
@@ -87,6 +89,7 @@ impl fmt::Display for CancelCause {
             Self::Disconnect => "the caller's connection closed",
             Self::TurnEnded => "its turn ended",
             Self::InstanceRemoved => "its instance was removed",
+            Self::Withdrawn => "its program is let in no longer",
         })
     }
 }

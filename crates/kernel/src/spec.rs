@@ -15,8 +15,8 @@ use crate::{
 /// One instance: who it is, and what it shares with others of the same agent and revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceSpec {
-    /// The `AgentInstance`'s uid. Never to be used again for another instance: incarnations
-    /// begin anew with it, and keys are derived from both.
+    /// The `AgentInstance`'s uid. Keys are derived from it and the incarnation: where it comes back after it was
+    /// removed, its incarnations go on behind all that were spent.
     pub uid: InstanceUid,
     /// Instances with equal profiles share one in memory.
     pub profile: Profile,

@@ -31,6 +31,9 @@ pub struct State {
     pub(crate) next_turn: u64,
     pub(crate) next_profile: u32,
     pub(crate) next_account: u32,
+    /// The highest incarnation of an instance that is gone: its uid may come back, and its keys must not.
+    #[serde(default)]
+    pub(crate) spent: Incarnation,
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) profiles: BTreeMap<ProfileId, ProfileRow>,
     pub(crate) instances: BTreeMap<InstanceUid, InstanceRow>,
@@ -165,6 +168,7 @@ impl Default for State {
             next_turn: 1,
             next_profile: 1,
             next_account: CLUSTER.0 + 1,
+            spent: Incarnation::default(),
             accounts: BTreeMap::from([(CLUSTER, cluster)]),
             profiles: BTreeMap::new(),
             instances: BTreeMap::new(),

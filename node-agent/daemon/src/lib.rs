@@ -14,6 +14,7 @@ pub mod config;
 pub mod dispatch;
 pub mod drivers;
 mod files;
+mod housekeeping;
 pub mod instances;
 pub mod journal;
 pub mod machine;
@@ -23,6 +24,7 @@ pub mod secret;
 pub mod server;
 pub mod shell;
 pub mod telemetry;
+mod traces;
 pub mod turns;
 pub mod workers;
 

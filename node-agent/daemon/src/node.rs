@@ -26,12 +26,14 @@ use crate::{
         outbound::Outbound,
         tool::McpTools,
     },
+    housekeeping::Housekeeping,
     instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
     journal,
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
+    traces::Traces,
     turns::{Checkpoints, Turns},
     workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
 };
@@ -201,7 +203,7 @@ impl Node {
             shell: handle.clone(),
             instances: instances.clone(),
             turns: turns.clone(),
-            checkpoints,
+            checkpoints: checkpoints.clone(),
             logs: logs.clone(),
             modules: Arc::clone(&modules),
             tools: processes,
@@ -229,13 +231,19 @@ impl Node {
         let keeper = Keeper {
             source: setting.source(),
             preparer: Preparer {
-                store,
+                store: Arc::clone(&store),
                 sources: Arc::new(config.sources.clone()),
                 offline: config.offline,
                 modules,
             },
             instances: instances.clone(),
             standings: standings.clone(),
+            traces: Traces {
+                turns: turns.clone(),
+                checkpoints,
+                logs: logs.clone(),
+                memory: Arc::clone(&memory),
+            },
             shell: handle.clone(),
             features: features.clone(),
             started,
@@ -243,6 +251,12 @@ impl Node {
             limits: config.limits.clone(),
         };
         let keeper_task = tokio::spawn(keeper.run());
+        let housekeeping = Housekeeping {
+            instances: instances.clone(),
+            standings: standings.clone(),
+            memory: Arc::clone(&memory),
+            store,
+        };
 
         let admin = Arc::new(Admin {
             node: config.node.clone(),
@@ -262,6 +276,7 @@ impl Node {
             telemetry,
         });
         let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
         let serving = serve_unix(
             &home.join("run/admin.sock"),
             router(Arc::clone(&admin), Access::Socket),

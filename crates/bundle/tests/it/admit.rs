@@ -3,8 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use aion_bundle::{
-    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Reason, SigningKey, Source, Store,
-    StoreError, TrustSet, TrustedKey,
+    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Mirrors, Reason, SigningKey,
+    Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
 };
 
 use crate::fixture::{blob_path, declarative, name, reference, sign, trusting, wasm};
@@ -132,6 +132,18 @@ async fn a_key_that_is_trusted_no_more_shuts_its_bundles_out() {
     trust.revision = "2".into();
     let error = place.admit(&built, &trust).await.unwrap_err();
     assert_eq!(error.reason(), Reason::UntrustedKey);
+    // Nor while its source is away: what was let in once does not stand for ever.
+    let limits = Limits::default();
+    let mut away = Mirrors::default();
+    away.add::<Layout>(Err(SourceError::Unreachable {
+        at: "a registry".to_owned(),
+        why: "it does not answer".to_owned(),
+    }));
+    let wanted = reference(&built);
+    let error = place.store.admit(&away, &wanted, &trust, &limits).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.reason(), Reason::UntrustedKey, "{error}");
+    assert!(error.may_pass_later(), "another signature may be found");
     sign(&place.layout, &other, &built.digest).await;
     let got = place.admit(&built, &trust).await.unwrap();
     assert_eq!(got.verdict.signer.fingerprint, other.fingerprint());
@@ -311,13 +323,27 @@ async fn pruning_keeps_what_is_used() {
     let trust = trusting(&place.key);
     place.admit(&one, &trust).await.unwrap();
     place.admit(&two, &trust).await.unwrap();
-    assert_eq!(place.store.prune(&[two.digest]).unwrap(), 1);
+    let day = std::time::Duration::from_secs(24 * 3600);
+    assert_eq!(place.store.prune(&[], day).unwrap(), 0, "both are new");
+    assert_eq!(
+        place
+            .store
+            .prune(&[two.digest], std::time::Duration::ZERO)
+            .unwrap(),
+        1
+    );
     assert_eq!(place.store.list().unwrap(), [two.digest]);
     assert_eq!(place.store.verdict(&one.digest, "1"), None);
     assert!(place.store.verdict(&two.digest, "1").is_some());
     assert_eq!(left_in(&place.at.path().join("store/tmp")), 0);
-    assert_eq!(place.store.prune(&[]).unwrap(), 1);
-    assert_eq!(place.store.prune(&[]).unwrap(), 0);
+    assert_eq!(
+        place.store.prune(&[], std::time::Duration::ZERO).unwrap(),
+        1
+    );
+    assert_eq!(
+        place.store.prune(&[], std::time::Duration::ZERO).unwrap(),
+        0
+    );
 }
 
 #[tokio::test]

@@ -63,6 +63,6 @@ async fn admits_until_it_is_killed() {
         let limits = Limits::default();
         let admitted = store.admit(&layout, &wanted, &trust, &limits);
         admitted.await.unwrap();
-        store.prune(&[]).unwrap();
+        store.prune(&[], std::time::Duration::ZERO).unwrap();
     }
 }

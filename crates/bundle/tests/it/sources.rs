@@ -96,7 +96,7 @@ async fn copies_a_bundle_with_its_signatures(target: &dyn Target) {
                 .await
                 .unwrap();
             assert_eq!(got.verdict.signer.fingerprint, signer.fingerprint());
-            store.prune(&[]).unwrap();
+            store.prune(&[], std::time::Duration::ZERO).unwrap();
         }
     }
 }
@@ -237,7 +237,7 @@ async fn one_unreadable_signature_does_not_hide_another() {
         .unwrap();
     let named: Vec<_> = got.verdict.passed_over.iter().map(|p| p.origin).collect();
     assert_eq!(named, [broken]);
-    store.prune(&[]).unwrap();
+    store.prune(&[], std::time::Duration::ZERO).unwrap();
     fs::remove_file(blob_path(&layout, &good)).unwrap();
     let error = store
         .admit(&layout, &wanted, &trust, &limits)
@@ -273,14 +273,14 @@ async fn mirrors_are_tried_in_order_and_signatures_gathered_from_all() {
         }
     };
     admit(mirrors(&[&empty, &bare, &whole])).await.unwrap();
-    store.prune(&[]).unwrap();
+    store.prune(&[], std::time::Duration::ZERO).unwrap();
     // A mirror with a bent blob is passed by.
     let bytes = bare.manifest(&built.digest).await.unwrap();
     for layer in Manifest::parse(&bytes).unwrap().layers {
         fs::write(blob_path(&bare, &layer.digest), "bent").unwrap();
     }
     admit(mirrors(&[&bare, &whole])).await.unwrap();
-    store.prune(&[]).unwrap();
+    store.prune(&[], std::time::Duration::ZERO).unwrap();
     let error = admit(mirrors(&[&bare])).await.unwrap_err();
     assert_eq!(error.reason(), Reason::Unsigned, "{error}");
     let mut with_gone = mirrors(&[&bare]);

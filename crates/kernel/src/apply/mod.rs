@@ -68,8 +68,11 @@ impl State {
             }
             Fact::ProfileDropped { profile } => self.drop_profile(*profile),
             Fact::InstanceApplied {
-                instance, profile, ..
-            } => self.apply_instance(*instance, *profile),
+                instance,
+                profile,
+                behind,
+                ..
+            } => self.apply_instance(*instance, *profile, behind.unwrap_or_default()),
             Fact::InstanceRetiring { instance, .. } => {
                 self.instances
                     .get_mut(instance)

@@ -52,7 +52,12 @@ impl State {
         )
     }
 
-    pub(super) fn apply_instance(&mut self, uid: InstanceUid, profile: ProfileId) -> Applied {
+    pub(super) fn apply_instance(
+        &mut self,
+        uid: InstanceUid,
+        profile: ProfileId,
+        behind: Incarnation,
+    ) -> Applied {
         self.profiles
             .get_mut(&profile)
             .ok_or("no such profile")?
@@ -60,7 +65,7 @@ impl State {
         let Some(row) = self.instances.get_mut(&uid) else {
             let row = InstanceRow {
                 profile,
-                incarnation: Incarnation(0),
+                incarnation: behind,
                 retiring: false,
                 turn: None,
             };
@@ -83,6 +88,7 @@ impl State {
             return Err("the instance has a worker");
         }
         self.keys.remove(&uid);
+        self.spent = self.spent.max(row.incarnation);
         release(
             &mut self
                 .profiles

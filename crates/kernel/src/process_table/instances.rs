@@ -6,7 +6,7 @@ use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
     grant::GrantTable,
-    ids::{AccountId, InstanceUid, ProfileId},
+    ids::{AccountId, Incarnation, InstanceUid, ProfileId},
     kernel::Kernel,
     ledger::Span,
     name::Name,
@@ -28,10 +28,13 @@ impl Kernel {
         if old.is_some_and(|row| row.profile == profile) {
             return;
         }
+        let spent = self.state.spent;
+        let behind = (old.is_none() && spent > Incarnation::default()).then_some(spent);
         self.record(
             Fact::InstanceApplied {
                 instance: uid,
                 profile,
+                behind,
                 at: self.now,
             },
             step,
@@ -56,21 +59,24 @@ impl Kernel {
             },
             step,
         );
-        let waiting: Vec<_> = self
-            .live
-            .waiting_turns
-            .get(&instance)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        let outcome = TurnOutcome::Cancelled {
-            by: CancelCause::InstanceRemoved,
-        };
-        for turn in waiting.into_iter().chain(row.turn) {
-            self.stop_turn(turn, outcome.clone(), step);
-        }
+        self.stop_turns_of(instance, CancelCause::InstanceRemoved, step);
         self.finish_removal(instance, step);
+    }
+
+    /// Ends the turns of an instance, those that wait first: one that ends makes room for none of them.
+    pub(crate) fn stop_turns_of(
+        &mut self,
+        instance: InstanceUid,
+        by: CancelCause,
+        step: &mut Step,
+    ) {
+        let waiting = self.live.waiting_turns.get(&instance);
+        let waiting: Vec<_> = waiting.into_iter().flatten().copied().collect();
+        let running = self.state.instances.get(&instance);
+        let running = running.and_then(|row| row.turn);
+        for turn in waiting.into_iter().chain(running) {
+            self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
+        }
     }
 
     /// Removes an instance that is retiring, once its last turn has ended.

@@ -103,7 +103,6 @@ impl Model {
                     "{instance} was removed with a turn"
                 );
                 self.instances.remove(&instance);
-                self.incarnations.remove(&instance);
             }
             Fact::TurnQueued { turn, instance, .. } => {
                 let row = ModelTurn {

@@ -119,7 +119,7 @@ impl World {
         let Some(uid) = self.random.pick(&instances) else {
             return Ok(());
         };
-        match self.random.below(6) {
+        match self.random.below(7) {
             0..=2 => {
                 let grants = self.grants();
                 let Some(profile) = self.desired.get_mut(&uid) else {
@@ -134,9 +134,16 @@ impl World {
                     return Ok(());
                 };
                 self.feed(Event::Remove { instance: uid })?;
+                let gone = self.kernel.state().instance(uid).is_none();
+                if gone && self.random.chance(50) {
+                    // Under its old uid, as a revision comes back that was replaced.
+                    self.desired.insert(uid, profile.clone());
+                    return self.feed(Event::Apply(InstanceSpec { uid, profile }));
+                }
                 self.apply_new(profile)
             }
-            4 => {
+            4 => self.feed(Event::Withdraw { instance: uid }),
+            5 => {
                 self.limits.worker_slots = self.random.below(4) as u32;
                 self.limits.resource_default = self.random.below(4) as u32;
                 self.feed(Event::SetLimits(self.limits.clone()))

@@ -229,3 +229,22 @@ fn a_journal_with_a_hole_is_refused_with_what_is_missing() {
         })
     );
 }
+
+#[test]
+fn a_uid_that_comes_back_is_given_no_incarnation_twice() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    node.exited(turn, 1);
+    let (turn, incarnation) = started(&node.invoke(1).1)[0];
+    assert_eq!(incarnation, Incarnation(2));
+    node.ready(turn, 2, &["seccomp", "landlock"]);
+    node.exited(turn, 2);
+    for n in [1, 2] {
+        node.feed(Event::Remove { instance: uid(n) });
+        node.apply(2, profile("home", "librarian"));
+    }
+    node.apply(1, profile("home", "jarvis"));
+    let (mut node, _) = restarted(&node, vec![]);
+    let (_, incarnation) = started(&node.invoke(1).1)[0];
+    assert_eq!(incarnation, Incarnation(3));
+}

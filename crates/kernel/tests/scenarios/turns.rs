@@ -185,6 +185,36 @@ fn a_removed_instance_ends_its_turns_and_is_told_once() {
 }
 
 #[test]
+fn a_withdrawn_instance_ends_its_turns_and_takes_those_that_come_later() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    node.invoke(1);
+    let step = node.feed(Event::Withdraw { instance: uid(1) });
+    let withdrawn = TurnOutcome::Cancelled {
+        by: CancelCause::Withdrawn,
+    };
+    assert_eq!(
+        ends(&step),
+        std::slice::from_ref(&withdrawn),
+        "the one that waits ends at once"
+    );
+    let kill = Effect::KillWorker {
+        turn,
+        incarnation: Incarnation(1),
+    };
+    assert!(effects(&step).contains(&kill));
+    // It is let in again while its old worker still dies: its turn waits for that, and runs.
+    node.apply(1, profile("home", "jarvis"));
+    assert_eq!(started(&node.invoke(1).1), []);
+    let step = node.exited(turn, 1);
+    assert_eq!(ends(&step), [withdrawn]);
+    let [(_, incarnation)] = started(&step)[..] else {
+        unreachable!("no turn was started: {step:?}");
+    };
+    assert_eq!(incarnation, Incarnation(2));
+}
+
+#[test]
 fn a_turn_for_nobody_or_one_too_many_is_refused() {
     let mut node = Node::new(Limits {
         turns_per_instance: 1,

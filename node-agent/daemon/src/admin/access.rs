@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem};
 use axum::{
-    extract::{Request, State},
-    http::{Method, header},
+    extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::header,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
 use subtle::ConstantTimeEq as _;
 
-use super::{Admin, answer::Refused};
+use super::answer::Refused;
+use crate::turns::Turns;
 
 /// How an interface is guarded.
 pub enum Access {
@@ -52,23 +53,40 @@ pub struct Asked {
 /// How long a request may wait for the cluster's word.
 const REVIEW: Duration = Duration::from_secs(10);
 
+/// What stands before every endpoint.
+pub(super) struct Guard {
+    pub(super) access: Access,
+    /// The node's name.
+    pub(super) node: String,
+    /// Whose turn a turn is.
+    pub(super) turns: Turns,
+}
+
+/// The path is judged as the router read it, never as it was sent: `%37` is a `7` to the handler too.
 pub(super) async fn check(
-    State((access, admin)): State<(Arc<Access>, Arc<Admin>)>,
+    State(guard): State<Arc<Guard>>,
+    route: MatchedPath,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Response {
-    let allowed = match &*access {
+    let allowed = match &guard.access {
         Access::Socket => Ok(()),
         Access::Token(token) => by_token(token, &request),
-        Access::Cluster(reviewer) => match token(&request) {
-            Ok(token) => {
-                let (token, method) = (token.to_owned(), request.method().clone());
-                let path = request.uri().path().to_owned();
-                let asked = asked(&admin, &method, &path).await;
-                by_review(&**reviewer, &token, &asked).await
+        Access::Cluster(reviewer) => {
+            let parameter = |name: &str| {
+                let mut all = parameters.as_ref().ok()?.iter();
+                all.find(|(it, _)| *it == name)
+                    .map(|(_, value)| value.to_owned())
+            };
+            match token(&request).map(str::to_owned) {
+                Ok(token) => {
+                    let needed = guard.needed(route.as_str(), parameter).await;
+                    guard.reviewed(&**reviewer, &token, needed).await
+                }
+                Err(problem) => Err(problem),
             }
-            Err(problem) => Err(problem),
-        },
+        }
     };
     match allowed {
         Ok(()) => next.run(request).await,
@@ -138,46 +156,73 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
     }
 }
 
-/// What a request needs. An agent's log and `why` need `get` on it; asking it, and everything about a turn
-/// of it, which is somebody's conversation, needs `invoke`. The rest speaks of the node.
-async fn asked(admin: &Admin, method: &Method, path: &str) -> Asked {
-    let parts: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
-    let of_turn = match parts[..] {
-        ["api", "v1", "turns", turn, ..] => agent_of(admin, turn).await,
-        _ => None,
-    };
-    needed(method, &parts, of_turn.as_deref()).unwrap_or_else(|| Asked {
-        verb: "get",
-        resource: "kernelnodes",
-        namespace: String::new(),
-        name: admin.node.clone(),
-    })
-}
-
-/// The agent of a turn that this node knows, as `namespace/name`.
-async fn agent_of(admin: &Admin, turn: &str) -> Option<String> {
-    let turn = aion_kernel::TurnId(turn.parse().ok()?);
-    Some(admin.turns.record(turn).await.ok()??.agent)
-}
-
-fn needed(method: &Method, parts: &[&str], of_turn: Option<&str>) -> Option<Asked> {
-    let (verb, namespace, agent) = match *parts {
-        ["api", "v1", "namespaces", namespace, "agents", agent, _] => match *method {
-            Method::GET => ("get", namespace, agent),
-            _ => ("invoke", namespace, agent),
-        },
-        _ => {
-            let (namespace, agent) = of_turn?.split_once('/')?;
-            ("invoke", namespace, agent)
+impl Guard {
+    /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log and `why` need
+    /// `get` on it; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
+    async fn needed(
+        &self,
+        route: &str,
+        parameter: impl Fn(&str) -> Option<String>,
+    ) -> Option<Asked> {
+        let of_agent = |verb, namespace: String, name: String| Asked {
+            verb,
+            resource: "agents",
+            namespace,
+            name,
+        };
+        if let Some(what) = route.strip_prefix("/api/v1/namespaces/{namespace}/agents/{agent}/") {
+            let verb = match what {
+                "logs" | "why" => "get",
+                "turns" | "uploads" => "invoke",
+                _ => return None,
+            };
+            return Some(of_agent(verb, parameter("namespace")?, parameter("agent")?));
         }
-    };
-    Some(Asked {
-        verb,
-        resource: "agents",
-        namespace: namespace.to_owned(),
-        name: agent.to_owned(),
-    })
+        if route == "/api/v1/turns/{turn}" || route.starts_with("/api/v1/turns/{turn}/") {
+            let agent = self.agent_of(&parameter("turn")?).await?;
+            let (namespace, name) = agent.split_once('/')?;
+            return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
+        }
+        (route == "/api/v1/status").then(|| self.of_node())
+    }
+
+    fn of_node(&self) -> Asked {
+        Asked {
+            verb: "get",
+            resource: "kernelnodes",
+            namespace: String::new(),
+            name: self.node.clone(),
+        }
+    }
+
+    /// The agent of a turn that this node knows, as `namespace/name`.
+    async fn agent_of(&self, turn: &str) -> Option<String> {
+        let turn = aion_kernel::TurnId(turn.parse().ok()?);
+        Some(self.turns.record(turn).await.ok()??.agent)
+    }
+
+    async fn reviewed(
+        &self,
+        reviewer: &dyn Reviewer,
+        token: &str,
+        needed: Option<Asked>,
+    ) -> Result<(), Problem> {
+        match needed {
+            Some(asked) => by_review(reviewer, token, &asked).await,
+            // Also what is not there is told only to who belongs to the cluster.
+            None => {
+                by_review(reviewer, token, &self.of_node()).await?;
+                let what = "there is nothing at this address, or no such turn on this node";
+                Err(Problem::new(Code::NotFound, what))
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod in_a_cluster;
 
 #[cfg(test)]
 mod tests {
@@ -216,30 +261,5 @@ mod tests {
             ("authorization", "Bearer secrets")
         ]));
         assert!(!check(&[("host", "localhost")]));
-    }
-
-    #[test]
-    fn a_turn_needs_the_right_to_invoke_its_agent() {
-        let needs = |method: Method, path: &str, of_turn: Option<&str>| {
-            let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).collect();
-            let asked = needed(&method, &parts, of_turn)?;
-            Some(format!("{} {}/{}", asked.verb, asked.namespace, asked.name))
-        };
-        let jarvis = |what: &str| format!("/api/v1/namespaces/home/agents/jarvis/{what}");
-        let invoke = Some("invoke home/jarvis".to_owned());
-        assert_eq!(needs(Method::POST, &jarvis("turns"), None), invoke);
-        assert_eq!(needs(Method::POST, &jarvis("uploads"), None), invoke);
-        let get = Some("get home/jarvis".to_owned());
-        assert_eq!(needs(Method::GET, &jarvis("logs"), None), get);
-        for (method, path) in [
-            (Method::GET, "/api/v1/turns/7"),
-            (Method::GET, "/api/v1/turns/7/events"),
-            (Method::GET, "/api/v1/turns/7/files/a.md"),
-            (Method::DELETE, "/api/v1/turns/7"),
-        ] {
-            assert_eq!(needs(method, path, Some("home/jarvis")), invoke, "{path}");
-        }
-        assert_eq!(needs(Method::GET, "/api/v1/turns/8", None), None);
-        assert_eq!(needs(Method::GET, "/api/v1/status", None), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Resources of a machine standing alone. In a cluster the API server has them, and this says so.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{
     admin::{ApplyRequest, ApplyResponse},
@@ -24,6 +24,9 @@ use crate::{
 
 /// In a path: the namespace of a cluster-wide resource.
 const NO_NAMESPACE: &str = "-";
+/// How long a deletion waits for the end of an agent's turns and the erasing of what it left.
+const ERASING: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn apply(
     State(admin): State<Arc<Admin>>,
@@ -82,8 +85,12 @@ pub(super) async fn delete(
         namespace: namespace.to_owned(),
         name,
     };
-    let deleted = tokio::task::spawn_blocking(move || folder.delete(&key)).await;
+    let manifests = folder.clone();
+    let deleted = tokio::task::spawn_blocking(move || manifests.delete(&key)).await;
     deleted.map_err(|error| Refused::internal(error.to_string()))??;
+    if kind == "Agent" {
+        erased(&folder, namespace, found["metadata"]["name"].as_str()).await?;
+    }
     Ok(Json(found))
 }
 
@@ -113,6 +120,24 @@ async fn erase(
             .to_owned(),
     };
     Ok(admin.memory.erase(&id).await?)
+}
+
+/// Waits until an agent's turns have ended and what it left is erased.
+async fn erased(folder: &Folder, namespace: &str, agent: Option<&str>) -> Result<(), Refused> {
+    let agent = agent.unwrap_or_default();
+    let rid = async {
+        while !folder.is_rid_of(namespace, agent) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(ERASING, rid).await.map_err(|_| {
+        Problem::new(
+            Code::DeadlineExceeded,
+            format!("agent {agent} is deleted, and what it left is not erased yet"),
+        )
+        .remedy("it is tried on: see the daemon's log, and do not apply the agent again before")
+        .into()
+    })
 }
 
 fn this_node(admin: &Admin, folder: &Folder) -> Value {

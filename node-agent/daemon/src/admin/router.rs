@@ -13,7 +13,8 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, access, agents, answer::Refused, metrics, mounts, resources, status, turns, why,
+    Access, access, access::Guard, agents, answer::Refused, metrics, mounts, resources, status,
+    turns, why,
 };
 use crate::{
     clock::Clock,
@@ -69,8 +70,12 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
     if !matches!(access, Access::Cluster(_)) {
         api = api.merge(of_resources());
     }
-    let guard = (Arc::new(access), Arc::clone(&admin));
-    let api = api.layer(middleware::from_fn_with_state(guard, access::check));
+    let guard = Arc::new(Guard {
+        access,
+        node: admin.node.clone(),
+        turns: admin.turns.clone(),
+    });
+    let api = api.route_layer(middleware::from_fn_with_state(guard, access::check));
     Router::new()
         .merge(api)
         .merge(metrics::probes())

@@ -35,7 +35,7 @@ impl Dispatch {
 }
 
 /// The pool of an instance, as it uses it.
-pub(super) fn pool(instance: &Instance) -> Result<Pool, Problem> {
+pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
     let spec = &instance.spec;
     let memory = spec
         .memory

@@ -9,6 +9,8 @@ mod lower;
 mod relay;
 mod tools;
 
+pub(crate) use lower::pool;
+
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};

@@ -82,6 +82,11 @@ impl Instances {
         instance
     }
 
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<Instance>> {
+        self.read().values().cloned().collect()
+    }
+
     /// The one with this uid.
     pub fn get(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
         self.read().get(&uid).cloned()

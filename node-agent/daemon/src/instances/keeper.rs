@@ -2,11 +2,14 @@
 //!
 //! One task. What takes long (fetching, verifying, writing status) runs beside it and comes back as a
 //! message with the version it was made for; an older version's result is dropped. What cannot be had now
-//! is tried again with a growing pause, and what runs goes on running meanwhile.
+//! is tried again with a growing pause; what runs goes on meanwhile where nothing was found against it.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use aion_api::{
@@ -17,7 +20,7 @@ use aion_kernel::{Event, InstanceUid, Limits};
 use aion_launcher::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
@@ -26,7 +29,7 @@ use super::{
     status::{Found, status},
     turn_rights::turn_rights,
 };
-use crate::shell::Handle;
+use crate::{shell::Handle, traces::Traces};
 
 /// See the module.
 pub struct Keeper {
@@ -38,6 +41,8 @@ pub struct Keeper {
     pub instances: Instances,
     /// How all of them stand.
     pub standings: Standings,
+    /// What agents leave.
+    pub traces: Traces,
     /// The kernel.
     pub shell: Handle,
     /// What a worker started now would have; `None` while the launcher does not answer.
@@ -50,11 +55,17 @@ pub struct Keeper {
     pub limits: Limits,
 }
 
+/// Preparations that are at work at once: more would only share the same disk, link and processor.
+const PREPARATIONS: usize = 8;
+
+/// The version of no preparation.
+const OUTDATED: u64 = 0;
+
 /// An instance at work.
 struct Kept {
     instance: AgentInstance,
-    /// Counts what was told about it.
-    version: u64,
+    /// That of its newest preparation, or of its draining. What was begun before it is out of date.
+    version: Arc<AtomicU64>,
     found: Found,
     status: AgentInstanceStatus,
     tries: u32,
@@ -88,6 +99,7 @@ impl Keeper {
             shared: Shared::new(self.limits.clone()),
             kept: HashMap::new(),
             versions: 0,
+            preparing: Arc::new(Semaphore::new(PREPARATIONS)),
             beside,
             keeper: &mut self,
         };
@@ -110,6 +122,7 @@ struct Work<'a> {
     kept: HashMap<String, Kept>,
     shared: Shared,
     versions: u64,
+    preparing: Arc<Semaphore>,
     beside: mpsc::UnboundedSender<Beside>,
     keeper: &'a mut Keeper,
 }
@@ -180,11 +193,10 @@ impl Work<'_> {
             kept.instance = instance;
             return;
         }
-        self.versions += 1;
         let status = instance.status.clone().unwrap_or_default();
         let kept = Kept {
             instance,
-            version: self.versions,
+            version: Arc::default(),
             found: Found {
                 verified: None,
                 rejected: None,
@@ -195,19 +207,32 @@ impl Work<'_> {
             status,
             tries: 0,
         };
-        self.kept.insert(uid.clone(), kept);
+        if let Some(before) = self.kept.insert(uid.clone(), kept) {
+            before.version.store(OUTDATED, Ordering::Relaxed);
+        }
         self.prepare(&uid);
     }
 
+    /// Begins anew what makes an instance ready, under the trust of this moment. What was begun before, and
+    /// what was to be tried again, is out of date.
     fn prepare(&mut self, uid: &str) {
-        let Some(kept) = self.kept.get(uid) else {
+        let Some(kept) = self.kept.get(uid).filter(|kept| !kept.found.draining) else {
             return;
         };
+        self.versions += 1;
+        kept.version.store(self.versions, Ordering::Relaxed);
         let namespace = kept.instance.metadata.namespace.clone().unwrap_or_default();
         let trust = self.keeper.source.trust(&namespace);
         let (preparer, instance) = (self.keeper.preparer.clone(), kept.instance.clone());
-        let (uid, version, beside) = (uid.to_owned(), kept.version, self.beside.clone());
+        let (uid, version, beside) = (uid.to_owned(), self.versions, self.beside.clone());
+        let (newest, room) = (Arc::clone(&kept.version), Arc::clone(&self.preparing));
         tokio::spawn(async move {
+            let Ok(_place) = room.acquire().await else {
+                return;
+            };
+            if newest.load(Ordering::Relaxed) != version {
+                return;
+            }
             let compiling = |verified: &Judgement| {
                 let _ = beside.send(Beside::Compiling {
                     uid: uid.clone(),
@@ -230,9 +255,9 @@ impl Work<'_> {
             | Beside::Compiling { uid, version, .. }
             | Beside::TryAgain { uid, version } => (uid.clone(), *version),
         };
-        let current = self.kept.get_mut(&uid);
-        let Some(kept) = current.filter(|kept| kept.version == version && !kept.found.draining)
-        else {
+        let newest = |kept: &&mut Kept| kept.version.load(Ordering::Relaxed) == version;
+        let current = self.kept.get_mut(&uid).filter(newest);
+        let Some(kept) = current.filter(|kept| !kept.found.draining) else {
             return;
         };
         match message {
@@ -287,7 +312,8 @@ impl Work<'_> {
                         tokio::time::sleep(pause).await;
                         let _ = beside.send(again);
                     });
-                } else {
+                }
+                if !error.stands {
                     // What was let in under other trust takes no further turns.
                     self.withdraw(&uid);
                 }
@@ -320,11 +346,12 @@ impl Work<'_> {
         }
     }
 
+    /// Its turns end and it takes no more, until it is admitted again. The kernel is told also of one that was
+    /// not let in since the start: it may have a turn from before.
     fn withdraw(&self, uid: &str) {
-        if let Ok(uid) = uid.parse::<InstanceUid>()
-            && self.keeper.instances.remove(uid).is_some()
-        {
-            self.keeper.shell.tell(Event::Remove { instance: uid });
+        if let Ok(instance) = uid.parse::<InstanceUid>() {
+            self.keeper.instances.remove(instance);
+            self.keeper.shell.tell(Event::Withdraw { instance });
         }
     }
 
@@ -342,11 +369,10 @@ impl Work<'_> {
             return;
         }
         self.versions += 1;
-        let version = self.versions;
         let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
             status: instance.status.clone().unwrap_or_default(),
             instance: instance.clone(),
-            version,
+            version: Arc::default(),
             found: Found {
                 verified: None,
                 rejected: None,
@@ -356,7 +382,7 @@ impl Work<'_> {
             },
             tries: 0,
         });
-        kept.version = version;
+        kept.version.store(self.versions, Ordering::Relaxed);
         kept.found.draining = true;
         kept.instance = instance;
         // The kernel says when it is gone, also of one that it never had.
@@ -368,6 +394,8 @@ impl Work<'_> {
     fn removed(&mut self, uid: InstanceUid) {
         let text = uid.to_string();
         if !self.kept.get(&text).is_some_and(|kept| kept.found.draining) {
+            // It came back while it was drained, and the kernel did not listen to that.
+            self.prepare(&text);
             return;
         }
         self.keeper.instances.remove(uid);
@@ -375,8 +403,12 @@ impl Work<'_> {
         self.limit(limits);
         self.keeper.standings.remove(&text);
         if let Some(kept) = self.kept.remove(&text) {
+            let agent = &kept.instance.spec.agent.uid;
+            let mut others = self.kept.values();
+            let last = !others.any(|it| it.instance.spec.agent.uid == *agent);
             let source = Arc::clone(&self.keeper.source);
-            tokio::spawn(async move { release(&*source, &kept.instance).await });
+            let traces = last.then(|| self.keeper.traces.clone());
+            tokio::spawn(async move { release(&*source, traces, &kept.instance).await });
         }
     }
 
@@ -420,10 +452,22 @@ impl Work<'_> {
     }
 }
 
-async fn release(source: &dyn InstanceSource, instance: &AgentInstance) {
+/// Lets go of an instance. With the last one of an agent that is gone, what the agent left is erased before.
+async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: &AgentInstance) {
     let mut pause = FIRST_PAUSE;
+    let attempt = async || {
+        if let Some(traces) = &traces
+            && source.agent_is_gone(instance).await?
+        {
+            let erased = traces.erase(instance).await;
+            erased.map_err(|why| {
+                SourceError::Unavailable(format!("what the agent left is not erased yet: {why}"))
+            })?;
+        }
+        source.released(instance).await
+    };
     loop {
-        match source.released(instance).await {
+        match attempt().await {
             Ok(()) | Err(SourceError::Gone) => return,
             Err(error) => {
                 let uid = instance.metadata.uid.as_deref().unwrap_or_default();

@@ -37,6 +37,8 @@ pub struct PrepareError {
     pub judgement: Judgement,
     /// Trying again may help: something did not answer.
     pub passing: bool,
+    /// What was let in before goes on: nothing was found against it.
+    pub stands: bool,
 }
 
 impl PrepareError {
@@ -44,6 +46,7 @@ impl PrepareError {
         Self {
             judgement: Judgement::new(condition::VERIFIED, false, reason, message),
             passing: false,
+            stands: false,
         }
     }
 }
@@ -284,6 +287,7 @@ fn not_compiled(error: &ModuleError) -> PrepareError {
     PrepareError {
         judgement: Judgement::new(condition::READY, false, reason, error.to_string()),
         passing: error.is_passing(),
+        stands: error.is_passing(),
     }
 }
 
@@ -296,6 +300,9 @@ fn not_admitted(error: &AdmitError) -> PrepareError {
             reason.as_str(),
             error.to_string(),
         ),
-        passing: reason.may_pass_later(),
+        passing: error.may_pass_later(),
+        // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
+        // who is trusted now vouches for what runs.
+        stands: matches!(error, AdmitError::Store(_)),
     }
 }

@@ -63,6 +63,12 @@ pub trait InstanceSource: Send + Sync + 'static {
         instance: &'a AgentInstance,
     ) -> BoxFuture<'a, Result<(), SourceError>>;
 
+    /// Whether the agent of an instance is gone, or going, and not only this instance of it.
+    fn agent_is_gone<'a>(
+        &'a self,
+        instance: &'a AgentInstance,
+    ) -> BoxFuture<'a, Result<bool, SourceError>>;
+
     /// Whom to trust in a namespace.
     fn trust(&self, namespace: &str) -> Trust;
 }

@@ -147,6 +147,13 @@ mod tests {
             Box::pin(async { Ok(()) })
         }
 
+        fn agent_is_gone<'a>(
+            &'a self,
+            _: &'a AgentInstance,
+        ) -> BoxFuture<'a, Result<bool, SourceError>> {
+            Box::pin(async { Ok(false) })
+        }
+
         fn trust(&self, _: &str) -> Trust {
             Trust::default()
         }

@@ -69,6 +69,7 @@ fn cancelled_by(cause: CancelCause) -> &'static str {
         CancelCause::Disconnect => "the caller's connection closed",
         CancelCause::TurnEnded => "the turn ended around the call",
         CancelCause::InstanceRemoved => "the instance was removed",
+        CancelCause::Withdrawn => "the program is let in no longer",
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
 
+use aion_api::AgentReference;
+
 use crate::{files::write_whole, instances::Instance};
 
 /// See the module. Clones share the folder.
@@ -18,7 +20,7 @@ impl Checkpoints {
 
     /// Keeps `state`, durable. Blocks on the disk.
     pub fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
-        let folder = self.folder(instance);
+        let folder = self.folder(&instance.namespace, &instance.spec.agent);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -32,7 +34,7 @@ impl Checkpoints {
     /// What was kept. Blocks on the disk.
     pub fn get(&self, instance: &Instance) -> io::Result<Option<String>> {
         let path = self
-            .folder(instance)
+            .folder(&instance.namespace, &instance.spec.agent)
             .join(instance.spec.replica.to_string());
         match fs::read_to_string(path) {
             Ok(state) => Ok(Some(state)),
@@ -42,15 +44,20 @@ impl Checkpoints {
     }
 
     /// Erases what an agent that is gone had kept.
-    pub fn erase(&self, instance: &Instance) {
-        let _ = fs::remove_dir_all(self.folder(instance));
+    ///
+    /// # Errors
+    /// Where something of it stays.
+    pub fn erase(&self, namespace: &str, agent: &AgentReference) -> io::Result<()> {
+        match fs::remove_dir_all(self.folder(namespace, agent)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Another agent of the same name has another uid, and finds nothing.
-    fn folder(&self, instance: &Instance) -> PathBuf {
-        let agent = &instance.spec.agent;
+    fn folder(&self, namespace: &str, agent: &AgentReference) -> PathBuf {
         self.root
-            .join(&instance.namespace)
+            .join(namespace)
             .join(format!("{}.{}", agent.name, agent.uid))
     }
 }

@@ -222,10 +222,16 @@ impl TurnFolder {
     }
 
     /// Takes it away.
+    pub(super) fn erase(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes it away, where one that stays behind does no harm.
     pub(super) fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.erase() {
             tracing::warn!(folder = %self.0.display(), %error, "a turn's folder stays behind");
         }
     }

@@ -44,6 +44,7 @@ pub(super) fn problem(outcome: &TurnOutcome, last: Option<&Last>) -> Option<Prob
                 CancelCause::Request => "the turn was cancelled on request",
                 CancelCause::Disconnect => "the turn's caller went away",
                 CancelCause::InstanceRemoved => "the instance was removed or replaced",
+                CancelCause::Withdrawn => "the agent's program is let in no longer",
                 CancelCause::TurnEnded => "the turn had ended",
             },
         )

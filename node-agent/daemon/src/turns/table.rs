@@ -285,6 +285,31 @@ impl Turns {
         .await;
     }
 
+    /// Erases the turns and uploads of an agent that is gone; one that has not ended stays.
+    ///
+    /// # Errors
+    /// Where something of it stays.
+    pub async fn erase(&self, agent: String) -> io::Result<()> {
+        let this = self.clone();
+        blocking(move || {
+            let ended: Vec<_> = {
+                let table = this.lock();
+                let ended = table.ended.iter();
+                ended
+                    .map(|(turn, folder)| (*turn, folder.clone()))
+                    .collect()
+            };
+            for (turn, folder) in ended {
+                if folder.asked()?.agent == agent {
+                    folder.erase()?;
+                    this.lock().ended.remove(&turn);
+                }
+            }
+            this.shared.uploads.erase(&agent)
+        })
+        .await
+    }
+
     /// Follows a turn from its first event; an ended one is read from its folder.
     ///
     /// # Errors

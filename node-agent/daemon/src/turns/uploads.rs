@@ -1,9 +1,11 @@
 //! Files that people hand in before a turn takes them.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -33,6 +35,11 @@ pub enum UploadError {
     /// It is larger than it may be.
     #[error("the upload is larger than {0} bytes, the most that is taken")]
     TooLarge(u64),
+    /// All that wait and come in are larger than they may be together.
+    #[error(
+        "the uploads that wait for their turns fill the {MAX_WAITING} bytes that there are for them"
+    )]
+    NoRoom,
     /// No such upload, or another agent's.
     #[error(
         "there is no upload {0} of this agent: it was taken by a turn, or erased an hour after it came"
@@ -53,12 +60,61 @@ pub enum UploadError {
 #[derive(Debug, Clone)]
 pub struct Uploads {
     root: PathBuf,
+    held: Arc<Mutex<Held>>,
+}
+
+/// What all uploads hold together.
+#[derive(Debug, Default)]
+struct Held {
+    /// Bytes of those that wait, counted anew whenever one begins to come in.
+    waiting: u64,
+    /// Those that are coming in, with the bytes that each has so far.
+    coming: HashMap<String, u64>,
+}
+
+impl Held {
+    /// Takes so many bytes more for an upload, if they fit beside everything else.
+    fn charge(&mut self, id: &str, bytes: u64) -> Result<(), UploadError> {
+        let all = self.waiting + self.coming.values().sum::<u64>();
+        let own = self.coming.entry(id.to_owned()).or_default();
+        if *own + bytes > MAX_UPLOAD {
+            return Err(UploadError::TooLarge(MAX_UPLOAD));
+        }
+        if all + bytes > MAX_WAITING {
+            return Err(UploadError::NoRoom);
+        }
+        *own += bytes;
+        Ok(())
+    }
+}
+
+/// An upload that is coming in. Given up, also by a caller that went away, it leaves nothing.
+struct Coming<'a> {
+    uploads: &'a Uploads,
+    id: &'a str,
+    whole: bool,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        if !self.whole {
+            let _ = fs::remove_dir_all(self.uploads.root.join(self.id));
+        }
+        let mut held = self.uploads.held();
+        let bytes = held.coming.remove(self.id).unwrap_or_default();
+        if self.whole {
+            held.waiting += bytes;
+        }
+    }
 }
 
 impl Uploads {
     /// Those in `root`.
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            held: Arc::default(),
+        }
     }
 
     /// Takes a file in for a turn of `agent`.
@@ -74,37 +130,37 @@ impl Uploads {
         check_name(name)?;
         let id = Uuid::new_v4().simple().to_string();
         let folder = self.folder(&id, agent);
-        let mut room = MAX_UPLOAD.min(MAX_WAITING.saturating_sub(self.expire()));
-        let bound = room;
+        let mut coming = self.begin(&id);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&folder)?;
-        let kept = async {
-            let mut file = tokio::fs::File::create(folder.join(name)).await?;
-            let mut size = 0;
-            while let Some(piece) = content.next().await {
-                let piece = piece.map_err(UploadError::Broken)?;
-                room = room
-                    .checked_sub(piece.len() as u64)
-                    .ok_or(UploadError::TooLarge(bound))?;
-                size += piece.len() as u64;
-                file.write_all(&piece).await?;
-            }
-            file.sync_all().await?;
-            Ok(size)
+        let mut file = tokio::fs::File::create(folder.join(name)).await?;
+        let mut size = 0;
+        while let Some(piece) = content.next().await {
+            let piece = piece.map_err(UploadError::Broken)?;
+            self.held().charge(&id, piece.len() as u64)?;
+            size += piece.len() as u64;
+            file.write_all(&piece).await?;
         }
-        .await;
-        match kept {
-            Ok(size) => Ok(Upload {
-                upload: id,
-                name: name.to_owned(),
-                size,
-            }),
-            Err(error) => {
-                let _ = fs::remove_dir_all(self.root.join(&id));
-                Err(error)
-            }
+        file.sync_all().await?;
+        coming.whole = true;
+        drop(coming);
+        Ok(Upload {
+            upload: id,
+            name: name.to_owned(),
+            size,
+        })
+    }
+
+    fn begin<'a>(&'a self, id: &'a str) -> Coming<'a> {
+        let mut held = self.held();
+        held.waiting = self.swept(&held);
+        held.coming.insert(id.to_owned(), 0);
+        Coming {
+            uploads: self,
+            id,
+            whole: false,
         }
     }
 
@@ -140,10 +196,34 @@ impl Uploads {
         }
     }
 
-    /// Erases what waited too long; gives the bytes that still wait.
-    pub fn expire(&self) -> u64 {
+    /// Erases what waited too long.
+    pub fn expire(&self) {
+        let mut held = self.held();
+        held.waiting = self.swept(&held);
+    }
+
+    /// Erases what waits for a turn of an agent that is gone.
+    ///
+    /// # Errors
+    /// Where something of it stays.
+    pub fn erase(&self, agent: &str) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let id = entry?.file_name().to_string_lossy().into_owned();
+            if self.folder(&id, agent).exists() {
+                fs::remove_dir_all(self.root.join(id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases what waited too long, but for what is still coming in; gives the bytes that wait.
+    fn swept(&self, held: &Held) -> u64 {
         let mut waiting = 0;
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let id = entry.file_name();
+            if id.to_str().is_some_and(|id| held.coming.contains_key(id)) {
+                continue;
+            }
             let modified = entry.metadata().and_then(|it| it.modified());
             let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
             match age {
@@ -154,6 +234,10 @@ impl Uploads {
             }
         }
         waiting
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self, id: &str, agent: &str) -> PathBuf {
@@ -243,5 +327,44 @@ mod tests {
         let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err("gone".to_owned())]);
         assert!(uploads.take("home/a", "x", broken).await.is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn uploads_that_come_in_at_once_share_one_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::new(dir.path().to_owned());
+        let ids: Vec<_> = (0..5).map(|n| format!("{n:032x}")).collect();
+        let mut coming: Vec<_> = ids.iter().map(|id| uploads.begin(id)).collect();
+        for id in &ids[..4] {
+            uploads.held().charge(id, MAX_UPLOAD).unwrap();
+            let more = uploads.held().charge(id, 1);
+            assert!(matches!(more, Err(UploadError::TooLarge(_))));
+        }
+        let full = || matches!(uploads.held().charge(&ids[4], 1), Err(UploadError::NoRoom));
+        assert!(full());
+        // One that is whole still takes its room; one that broke off gives it back.
+        coming[0].whole = true;
+        coming.remove(0);
+        assert!(full());
+        coming.remove(0);
+        uploads.held().charge(&ids[4], MAX_UPLOAD).unwrap();
+    }
+
+    #[test]
+    fn what_is_still_coming_in_does_not_expire() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::new(dir.path().to_owned());
+        let old = SystemTime::now() - 2 * KEPT;
+        for id in ["coming", "left"] {
+            fs::create_dir(dir.path().join(id)).unwrap();
+            let folder = fs::File::open(dir.path().join(id)).unwrap();
+            folder.set_modified(old).unwrap();
+        }
+        let coming = uploads.begin("coming");
+        uploads.expire();
+        assert!(dir.path().join("coming").exists());
+        assert!(!dir.path().join("left").exists());
+        drop(coming);
+        assert!(!dir.path().join("coming").exists(), "it broke off");
     }
 }

@@ -169,6 +169,24 @@ impl Logs {
         Ok(last.into())
     }
 
+    /// Erases the log of an agent that is gone.
+    ///
+    /// # Errors
+    /// Where something of it stays.
+    pub fn erase(&self, agent: &str) -> io::Result<()> {
+        let path = self.path(agent);
+        // Held, so that no line comes between.
+        let mut agents = self.lock();
+        agents.remove(agent);
+        for path in [aside(&path), path] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, agent: &str) -> PathBuf {
         // Namespaces and names are DNS labels: the only slash is the one between them.
         self.shared.dir.join(format!("{agent}.log"))

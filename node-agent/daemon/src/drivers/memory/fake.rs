@@ -37,6 +37,13 @@ impl FakeMemory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As if so much time had passed for what is there.
+    pub(crate) fn grow_older(&self, ms: u64) {
+        for stored in self.pools().values_mut().flatten() {
+            stored.at = stored.at.saturating_sub(ms);
+        }
+    }
+
     fn erase_where(&self, pool: &PoolId, gone: impl Fn(&Stored) -> bool) -> u64 {
         let mut pools = self.pools();
         let Some(items) = pools.get_mut(pool) else {

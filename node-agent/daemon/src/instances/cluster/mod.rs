@@ -66,6 +66,13 @@ impl InstanceSource for ClusterSource {
         Box::pin(status::release(&self.client, instance))
     }
 
+    fn agent_is_gone<'a>(
+        &'a self,
+        instance: &'a AgentInstance,
+    ) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(status::agent_is_gone(&self.client, instance))
+    }
+
     fn trust(&self, namespace: &str) -> Trust {
         self.trusted.of(namespace)
     }

@@ -1,7 +1,7 @@
 //! What a node writes into an AgentInstance: its status, and at the end the absence of its finalizer.
 
 use aion_api::{
-    API_VERSION, AgentInstance, AgentInstanceStatus,
+    API_VERSION, Agent, AgentInstance, AgentInstanceStatus,
     metadata::{FINALIZER_DRAIN, MANAGER_NODE},
 };
 use kube::{
@@ -59,6 +59,23 @@ pub(super) async fn release(client: &Client, instance: &AgentInstance) -> Result
         .patch_metadata(&name, &params, &Patch::Merge(&patch))
         .await;
     written.map(|_| ()).map_err(|error| sorted(&error))
+}
+
+/// Whether the agent of `instance` is deleted, or being deleted; one of the same name that came after it is
+/// another.
+pub(super) async fn agent_is_gone(
+    client: &Client,
+    instance: &AgentInstance,
+) -> Result<bool, SourceError> {
+    let namespace = instance.metadata.namespace.as_deref().unwrap_or_default();
+    let agents: Api<Agent> = Api::namespaced(client.clone(), namespace);
+    let agent = &instance.spec.agent;
+    let there = agents.get_metadata_opt(&agent.name).await;
+    let there = there.map_err(|error| sorted(&error))?;
+    Ok(there.is_none_or(|it| {
+        it.metadata.uid.as_deref() != Some(agent.uid.as_str())
+            || it.metadata.deletion_timestamp.is_some()
+    }))
 }
 
 fn instances(client: &Client, instance: &AgentInstance) -> Api<AgentInstance> {

@@ -211,6 +211,13 @@ impl Folder {
             .collect()
     }
 
+    /// Whether nothing of an agent is left here: its instances are drained, and what it left is erased.
+    pub fn is_rid_of(&self, namespace: &str, agent: &str) -> bool {
+        let state = self.lock();
+        let mut instances = state.world.instances.iter();
+        !instances.any(|(key, it)| key.namespace == namespace && it.spec.agent.name == agent)
+    }
+
     fn reload(&self) -> Result<(), FolderError> {
         let mut state = self.lock();
         let (objects, wrong) = manifests::read_all(&self.shared.root, &state.world.objects)?;
@@ -333,6 +340,20 @@ impl InstanceSource for Folder {
         self.lock().world.released(instance);
         self.shared.look.notify_one();
         Box::pin(async { Ok(()) })
+    }
+
+    fn agent_is_gone<'a>(
+        &'a self,
+        instance: &'a AgentInstance,
+    ) -> BoxFuture<'a, Result<bool, SourceError>> {
+        let key = ObjectKey {
+            kind: "Agent",
+            namespace: instance.metadata.namespace.clone().unwrap_or_default(),
+            name: instance.spec.agent.name.clone(),
+        };
+        let uid = |kept: &Kept| kept.object.metadata().uid.clone();
+        let there = self.lock().world.objects.get(&key).and_then(uid);
+        Box::pin(async move { Ok(there.as_ref() != Some(&instance.spec.agent.uid)) })
     }
 
     fn trust(&self, namespace: &str) -> Trust {

@@ -99,9 +99,13 @@ impl World {
         Ok(moves)
     }
 
-    /// An instance is gone from the node.
+    /// An instance is gone from the node; one of the same name that came after it stays.
     pub(super) fn released(&mut self, instance: &AgentInstance) {
-        self.instances.remove(&name(instance));
+        let name = name(instance);
+        let there = self.instances.get(&name);
+        if there.is_some_and(|it| it.metadata.uid == instance.metadata.uid) {
+            self.instances.remove(&name);
+        }
     }
 
     /// The node's word on an instance. Says whether it is still wanted.

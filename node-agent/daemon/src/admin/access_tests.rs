@@ -1,0 +1,230 @@
+//! What the cluster is asked before a request gets through, however its path is spelled.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+
+use aion_abi::admin::TurnRecord;
+use axum::{
+    Router,
+    body::Body,
+    extract::RawPathParams,
+    middleware,
+    routing::{any, get},
+};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+
+use super::*;
+use crate::clock::Clock;
+
+/// Lets `ada` do what is listed, and everybody of the cluster read nodes.
+struct Cluster {
+    rights: Vec<&'static str>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Reviewer for Cluster {
+    fn review<'a>(
+        &'a self,
+        token: &'a str,
+        asked: &'a Asked,
+    ) -> BoxFuture<'a, Result<String, Problem>> {
+        let Asked {
+            verb,
+            resource,
+            namespace,
+            name,
+        } = asked;
+        let asked = format!("{verb} {resource} {namespace}/{name}");
+        let known = token == "ada";
+        let may = asked == "get kernelnodes /here" || self.rights.contains(&asked.as_str());
+        self.asked.lock().unwrap().push(asked);
+        Box::pin(async move {
+            match (known, may) {
+                (true, true) => Ok(token.to_owned()),
+                (true, false) => Err(Problem::new(Code::Denied, "no")),
+                _ => Err(Problem::new(Code::BadSignature, "who?")),
+            }
+        })
+    }
+}
+
+/// The interface's routes behind its guard; turn 7 is of `home/jarvis`. Says what the handlers read.
+struct Node {
+    cluster: Arc<Cluster>,
+    service: TowerToHyperService<Router>,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    fn new(rights: &[&'static str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        let record = TurnRecord {
+            turn: 7,
+            agent: "home/jarvis".into(),
+            input: "a secret".into(),
+            answer: None,
+            outcome: None,
+        };
+        std::fs::write(
+            kept.join("record.json"),
+            serde_json::to_vec(&record).unwrap(),
+        )
+        .unwrap();
+        let cluster = Arc::new(Cluster {
+            rights: rights.to_vec(),
+            asked: Mutex::default(),
+        });
+        let guard = Arc::new(Guard {
+            access: Access::Cluster(Arc::clone(&cluster) as Arc<dyn Reviewer>),
+            node: "here".into(),
+            turns: Turns::open(dir.path().to_owned(), Clock::start(), []).unwrap(),
+        });
+        let read = |parameters: RawPathParams| async move {
+            let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();
+            values.join(" ")
+        };
+        let mut router = Router::new();
+        for route in [
+            "/api/v1/turns/{turn}",
+            "/api/v1/turns/{turn}/events",
+            "/api/v1/turns/{turn}/files/{*path}",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/logs",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/why",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
+            "/api/v1/unheard-of",
+        ] {
+            router = router.route(route, any(read));
+        }
+        let router = router
+            .route("/api/v1/status", get(|| async { "status" }))
+            .route_layer(middleware::from_fn_with_state(guard, check));
+        Self {
+            cluster,
+            service: TowerToHyperService::new(router),
+            _dir: dir,
+        }
+    }
+
+    /// The answer's status, and what was asked of the cluster for it.
+    async fn ask(&self, token: &str, path: &str) -> (u16, Vec<String>) {
+        let request = Request::builder()
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        let response = self.service.call(request).await.unwrap();
+        let asked = std::mem::take(&mut *self.cluster.asked.lock().unwrap());
+        (response.status().as_u16(), asked)
+    }
+}
+
+const INVOKE: &str = "invoke agents home/jarvis";
+const GET: &str = "get agents home/jarvis";
+const NODE: &str = "get kernelnodes /here";
+
+#[tokio::test]
+async fn a_turn_needs_the_right_to_invoke_its_agent_however_its_number_is_spelled() {
+    let (stranger, friend) = (Node::new(&[]), Node::new(&[INVOKE]));
+    for path in [
+        "/api/v1/turns/7",
+        "/api/v1/turns/%37",
+        "/api/v1/turns/+7",
+        "/api/v1/turns/%2b%37",
+        "/api/v1/turns/007",
+        "/api/v1/turns/%37/events",
+        "/api/v1/turns/7/files/a.md",
+        "/api/v1/turns/%37/files/%2e%2e/a.md",
+    ] {
+        let (status, asked) = stranger.ask("ada", path).await;
+        assert_eq!((status, asked), (403, vec![INVOKE.to_owned()]), "{path}");
+        let (status, asked) = friend.ask("ada", path).await;
+        assert_eq!((status, asked), (200, vec![INVOKE.to_owned()]), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_unknown_or_cannot_be_read_is_not_there() {
+    let node = Node::new(&[INVOKE]);
+    for path in [
+        "/api/v1/turns/8",
+        "/api/v1/turns/%38",
+        "/api/v1/turns/%2e",
+        "/api/v1/turns/%2e%2e",
+        "/api/v1/turns/%ff",
+        "/api/v1/turns/7%2f",
+        "/api/v1/turns/7%2fevents",
+        "/api/v1/turns/%207",
+        "/api/v1/turns/-7",
+        "/api/v1/turns/99999999999999999999999",
+        "/api/v1/turns/seven/events",
+    ] {
+        assert_eq!(node.ask("ada", path).await.0, 404, "{path}");
+        assert_eq!(node.ask("eve", path).await.0, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn empty_segments_lead_to_no_endpoint() {
+    let node = Node::new(&[INVOKE, GET]);
+    for path in [
+        "//api/v1/turns/7",
+        "/api/v1//turns/7",
+        "/api/v1/turns//7",
+        "/api/v1/turns/7/",
+        "/api/v1/turns/%37//events",
+        "/api/v1/namespaces//home/agents/jarvis/logs",
+        "/api/v1/namespaces/home/agents//logs",
+        "/api/v1/%74urns/7",
+    ] {
+        assert_eq!(node.ask("ada", path).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
+    let (stranger, friend) = (Node::new(&[]), Node::new(&[GET, INVOKE]));
+    for (path, needed) in [
+        ("/api/v1/namespaces/home/agents/jarvis/logs", GET),
+        ("/api/v1/namespaces/home/agents/jarvis/why", GET),
+        ("/api/v1/namespaces/home/agents/jarvis/turns", INVOKE),
+        ("/api/v1/namespaces/home/agents/jarvis/uploads", INVOKE),
+        ("/api/v1/namespaces/h%6fme/agents/%6aarvis/logs", GET),
+        (
+            "/api/v1/namespaces/%68%6f%6d%65/agents/jarv%69s/turns",
+            INVOKE,
+        ),
+    ] {
+        let (status, asked) = stranger.ask("ada", path).await;
+        assert_eq!((status, asked), (403, vec![needed.to_owned()]), "{path}");
+        assert_eq!(friend.ask("ada", path).await.0, 200, "{path}");
+    }
+    // What is decoded is not split again.
+    let (status, asked) = friend
+        .ask(
+            "ada",
+            "/api/v1/namespaces/home%2fagents%2fjarvis/agents/x/logs",
+        )
+        .await;
+    let other = "get agents home/agents/jarvis/x".to_owned();
+    assert_eq!((status, asked), (403, vec![other]));
+}
+
+#[tokio::test]
+async fn the_right_to_read_the_node_opens_what_is_listed_and_nothing_else() {
+    let node = Node::new(&[]);
+    let (status, asked) = node.ask("ada", "/api/v1/status").await;
+    assert_eq!((status, asked), (200, vec![NODE.to_owned()]));
+    for path in [
+        "/api/v1/unheard-of",
+        "/api/v1/namespaces/home/agents/jarvis/unheard-of",
+    ] {
+        assert_eq!(node.ask("ada", path).await.0, 404, "{path}");
+    }
+    assert_eq!(node.ask("eve", "/api/v1/status").await.0, 401);
+}

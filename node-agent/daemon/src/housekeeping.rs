@@ -1,0 +1,154 @@
+//! What a node does once a day: memory that is older than its pool keeps it, and bundles that nobody wants any
+//! more, leave the disk also where no agent touches them. What may not enter: erasing what somebody deleted,
+//! which happens at once.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aion_bundle::{Digest, Store};
+
+use crate::{
+    dispatch,
+    drivers::memory::{MemoryDriver, Pool},
+    instances::{Instances, Standings},
+};
+
+/// After the start, when agents have become ready.
+const FIRST: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long a bundle that nobody wants stays: a revision that comes back need not be fetched and compiled again.
+const UNWANTED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// See the module.
+pub(crate) struct Housekeeping {
+    pub(crate) instances: Instances,
+    pub(crate) standings: Standings,
+    pub(crate) memory: Arc<dyn MemoryDriver>,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Housekeeping {
+    /// Works for ever.
+    pub(crate) async fn work(self) {
+        tokio::time::sleep(FIRST).await;
+        loop {
+            self.expire().await;
+            self.prune().await;
+            tokio::time::sleep(DAY).await;
+        }
+    }
+
+    async fn expire(&self) {
+        for pool in self.pools() {
+            match self.memory.expire(&pool).await {
+                Ok(0) => {}
+                Ok(items) => tracing::info!(pool = pool.id.pool, items, "old memory was forgotten"),
+                Err(problem) => {
+                    tracing::warn!(pool = pool.id.pool, %problem, "old memory is forgotten later");
+                }
+            }
+        }
+    }
+
+    /// Pools with a retention that instances use, each once.
+    fn pools(&self) -> Vec<Pool> {
+        let used = self.instances.all();
+        let pools = used.iter().filter_map(|it| dispatch::pool(it).ok());
+        let bounded = pools.filter(|pool| pool.retention_days.is_some());
+        let each: HashMap<_, _> = bounded.map(|pool| (pool.id.clone(), pool)).collect();
+        each.into_values().collect()
+    }
+
+    async fn prune(&self) {
+        let wanted: Vec<Digest> = self
+            .standings
+            .all()
+            .iter()
+            .filter_map(|it| it.instance.spec.bundle.as_ref()?.digest.parse().ok())
+            .collect();
+        let store = Arc::clone(&self.store);
+        let pruned = tokio::task::spawn_blocking(move || store.prune(&wanted, UNWANTED)).await;
+        match pruned {
+            Ok(Ok(0)) => {}
+            Ok(Ok(bundles)) => tracing::info!(bundles, "bundles that nobody wants were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "bundles that nobody wants stay for now"),
+            Err(error) => tracing::error!(%error, "removing bundles broke off"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
+    use aion_api::AgentInstanceSpec;
+    use aion_kernel::InstanceUid;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        drivers::memory::FakeMemory,
+        instances::{Instance, Prepared},
+    };
+
+    fn instance(retention_days: u32) -> Instance {
+        let mut spec = AgentInstanceSpec::default();
+        spec.tenant = "home".into();
+        spec.agent.name = "jarvis".into();
+        spec.memory = Some(
+            serde_json::from_value(json!({
+                "pool": "notes", "poolUid": "u", "share": "private", "retentionDays": retention_days,
+            }))
+            .unwrap(),
+        );
+        Instance {
+            uid: InstanceUid(1),
+            namespace: "home".into(),
+            name: "jarvis-0".into(),
+            spec,
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        }
+    }
+
+    async fn items(memory: &FakeMemory, pool: &Pool) -> usize {
+        // As one whose pool keeps everything: nothing is hidden from it.
+        let keeps = Pool {
+            retention_days: None,
+            ..pool.clone()
+        };
+        let all: RecallRequest = serde_json::from_value(json!({"query": ""})).unwrap();
+        memory.recall(&keeps, all).await.unwrap().hits.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn old_memory_is_forgotten_a_minute_after_the_start_and_daily() {
+        let memory = Arc::new(FakeMemory::default());
+        let dir = tempfile::tempdir().unwrap();
+        let instances = Instances::default();
+        let pool = dispatch::pool(&instances.put(instance(7))).unwrap();
+        let item: Item = serde_json::from_value(json!({"text": "on Thursday"})).unwrap();
+        let request = RememberRequest { items: vec![item] };
+        let keeping = Housekeeping {
+            instances,
+            standings: Standings::default(),
+            memory: Arc::clone(&memory) as Arc<dyn MemoryDriver>,
+            store: Arc::new(Store::open(dir.path()).unwrap()),
+        };
+        let keeping = tokio::spawn(keeping.work());
+        memory.remember(&pool, request.clone()).await.unwrap();
+        memory.grow_older(8 * 86_400_000);
+        tokio::time::sleep(FIRST / 2).await;
+        assert_eq!(items(&memory, &pool).await, 1);
+        tokio::time::sleep(FIRST).await;
+        assert_eq!(items(&memory, &pool).await, 0);
+        memory.remember(&pool, request).await.unwrap();
+        memory.grow_older(6 * 86_400_000);
+        tokio::time::sleep(DAY).await;
+        assert_eq!(items(&memory, &pool).await, 1, "it is not old enough");
+        memory.grow_older(2 * 86_400_000);
+        tokio::time::sleep(DAY).await;
+        assert_eq!(items(&memory, &pool).await, 0);
+        keeping.abort();
+    }
+}

@@ -1,0 +1,58 @@
+//! What an agent leaves on this node, and the erasing of it once the agent is gone: its turns, what it kept for
+//! the next one, its log, and its own part of a memory pool. A later agent of the same name finds nothing.
+
+use std::sync::Arc;
+
+use aion_api::{AgentInstance, MemoryShare};
+
+use crate::{
+    drivers::memory::{MemoryDriver, PoolId},
+    turns::{Checkpoints, Turns},
+    workers::Logs,
+};
+
+/// See the module. Clones share it.
+#[derive(Clone)]
+pub struct Traces {
+    /// Turns and uploads.
+    pub turns: Turns,
+    /// What programs keep for their next turn.
+    pub checkpoints: Checkpoints,
+    /// Logs.
+    pub logs: Logs,
+    /// Memory.
+    pub memory: Arc<dyn MemoryDriver>,
+}
+
+impl Traces {
+    /// Erases what the agent of `instance` left, after its last turn. What is erased already is no error.
+    ///
+    /// # Errors
+    /// What stays, and why.
+    pub async fn erase(&self, instance: &AgentInstance) -> Result<(), String> {
+        let spec = &instance.spec;
+        let namespace = instance.metadata.namespace.clone().unwrap_or_default();
+        let agent = format!("{namespace}/{}", spec.agent.name);
+        if let Some(memory) = &spec.memory
+            && memory.share == MemoryShare::Private
+        {
+            let pool = PoolId {
+                tenant: spec.tenant.clone(),
+                pool: memory.pool.clone(),
+                uid: memory.pool_uid.clone(),
+            };
+            let erased = self.memory.erase_owner(&pool, &spec.agent.name).await;
+            erased.map_err(|problem| format!("its memory: {problem}"))?;
+        }
+        let erased = self.turns.erase(agent.clone()).await;
+        erased.map_err(|error| format!("its turns: {error}"))?;
+        let (this, reference) = (self.clone(), spec.agent.clone());
+        let files = tokio::task::spawn_blocking(move || {
+            let erased = this.checkpoints.erase(&namespace, &reference);
+            erased.map_err(|error| format!("its checkpoints: {error}"))?;
+            let erased = this.logs.erase(&agent);
+            erased.map_err(|error| format!("its log: {error}"))
+        });
+        files.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
