@@ -13,8 +13,12 @@ run: ## Sets AION-OS up on this machine and starts it
 test: ## Runs every test, bringing the real components that they need
 	tests/run
 
+# What a set-up installs, built as install.sh does it: the compiler apart, or its code generator would be
+# linked into the worker too.
 bench: ## Measures, prints a table and writes bench.json
-	cargo run --release --package aion-bench
+	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli
+	cargo build --release --locked -p aion-compiler
+	cargo run --release --locked -p aion-bench
 
 crds: ## Writes the resource definitions to crds/
 	cargo run --package aion-api --example generate_crds

@@ -16,7 +16,7 @@ With --local:
   --yes                 ask nothing
 
   ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
-                                      all state: agents, memory, keys, journal
+                                      all state: agents, memory, keys, journal, where a set-up made it
 
 State is in ~/.aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As root every layer of
 the agents' sandbox can be had; as an ordinary user those that need no privileges.
@@ -57,6 +57,10 @@ done
 AION_HOME=${AION_HOME:-$HOME/.aion}
 case $AION_HOME in /*) ;; *) AION_HOME=$PWD/$AION_HOME ;; esac
 export AION_HOME
+installed=$AION_HOME/config/installed
+mark='AION-OS was set up here by install.sh, with the programs in bin/ of:'
+# Taken away from where it was put.
+[ -n "$prefix" ] || [ "$action" != uninstall ] || prefix=$(sed -n 2p "$installed" 2>/dev/null || true)
 prefix=${prefix:-$AION_HOME}
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
 bin=$prefix/bin
@@ -76,11 +80,49 @@ link_folder() {
     case :$PATH: in *:$HOME/.local/bin:*) mkdir -p "$HOME/.local/bin" && printf '%s' "$HOME/.local/bin" ;; esac
 }
 
-uninstall() {
-    if [ -x "$bin/aionctl" ]; then
-        step 'Stopping the node'
-        "$bin/aionctl" local stop --force
+# A program of the node that runs, as its pid file says; a pid that another process has by now is none.
+running() {
+    noted=$(cat "$AION_HOME/run/$1.pid" 2>/dev/null) || return 1
+    pid=$(printf '%s' "$noted" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
+    start=$(printf '%s' "$noted" | sed -n 's/.*"start":\([0-9]*\).*/\1/p')
+    [ -n "$pid" ] && [ -n "$start" ] || return 1
+    # Field 22, counted after the name, which is in brackets and may hold anything; a zombie has ended.
+    now=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | awk '$1 !~ /[ZX]/ { print $20 }')
+    [ "$now" = "$start" ]
+}
+
+# A node that runs would write on into what is removed.
+stop_node() {
+    runs=no
+    for program in aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    [ "$runs" = yes ] || return 0
+    step 'Stopping the node'
+    [ -x "$bin/aionctl" ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
+        'say with --prefix where it was installed, or stop it by hand'
+    "$bin/aionctl" local stop --force || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
+    for program in aion-node aion-launcher; do
+        ! running "$program" || fail "$program (pid $pid) still runs" 'stop it, then run this again'
+    done
+}
+
+# Nothing is removed that a set-up did not make.
+check_purge() {
+    real=$(CDPATH='' cd -- "$AION_HOME" && pwd -P)
+    case $real in
+        / | "$(CDPATH='' cd -- "$HOME" && pwd -P)") fail "AION_HOME is $real: that is not for AION-OS alone" \
+            'remove by hand what is to go' ;;
+    esac
+    [ "$(head -n 1 "$installed" 2>/dev/null)" = "$mark" ] || fail "no set-up made $AION_HOME: $installed is not there" \
+        'check AION_HOME, or remove the folder by hand'
+    if [ -e "$AION_HOME/state" ] && [ ! -f "$AION_HOME/config/node.secret" ]; then
+        fail "the state in $AION_HOME is not a node's: config/node.secret is not there" \
+            'check AION_HOME, or remove the folder by hand'
     fi
+}
+
+uninstall() {
+    if [ "$purge" = yes ] && [ -d "$AION_HOME" ]; then check_purge; fi
+    stop_node
     step 'Removing the programs'
     for folder in /usr/local/bin "$HOME/.local/bin"; do
         if [ "$(readlink "$folder/aionctl" 2>/dev/null)" = "$bin/aionctl" ]; then
@@ -95,7 +137,7 @@ uninstall() {
         say "the state stays in $AION_HOME; --purge removes it too"
         return
     fi
-    [ -d "$AION_HOME/state" ] || [ -d "$AION_HOME/config" ] || { say "there is no state in $AION_HOME"; return; }
+    [ -d "$AION_HOME" ] || { say "there is no state in $AION_HOME"; return; }
     if [ "$ask" = yes ]; then
         [ -t 0 ] || fail "nobody can be asked whether to remove $AION_HOME" 'say --yes as well'
         printf '   Remove all agents, memory and keys in %s? [y/N] ' "$AION_HOME"
@@ -186,6 +228,9 @@ install_programs() {
         mv -f "$bin/.$program.new" "$bin/$program"
     done
     say "$programs"
+    mkdir -p "$AION_HOME/config"
+    chmod 700 "$AION_HOME" "$AION_HOME/config"
+    printf '%s\n' "$mark" "$prefix" > "$installed"
     folder=$(link_folder)
     if [ -n "$folder" ]; then
         if [ ! -e "$folder/aionctl" ] || [ -L "$folder/aionctl" ]; then
@@ -220,7 +265,7 @@ trust_shipped() {
     step 'Signing the shipped bundles with a key of this machine'
     keys=$AION_HOME/config/keys
     mkdir -p "$keys"
-    chmod 700 "$AION_HOME" "$AION_HOME/config" "$keys"
+    chmod 700 "$keys"
     [ -f "$keys/machine.key" ] || "$aionctl" bundle keygen --no-password "$keys/machine" >/dev/null
     digests=''
     for recipe in "$shipped"/agents/*/bundle.yaml; do

@@ -2,31 +2,42 @@
 //!
 //! It does as little as can be done per request (one write, one read, one look at the head), so that a
 //! ratio between two servers says something about the servers. No server may be special-cased here.
+//! Connections draw from one list: requests leave in the order of their counters, however unevenly a server
+//! treats its connections, so none falls behind the window within which a counter counts.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Requests as bytes on the wire, one list a connection.
-pub(crate) type Requests = Vec<Vec<Vec<u8>>>;
+/// Requests as bytes on the wire, in the order in which they are to leave.
+pub(crate) type Requests = Arc<Vec<Vec<u8>>>;
 
-/// Sends every list over a connection of its own, each request after the answer to the one before;
-/// gives requests per second over the whole.
-pub(crate) async fn closed_loop(socket: &Path, requests: &Requests) -> Result<f64> {
-    let mut connections = Vec::new();
-    for _ in requests {
-        connections.push(Connection::open(socket).await?);
-    }
-    let total: usize = requests.iter().map(Vec::len).sum();
+/// Before the first request of an open loop is due.
+const LEAD: Duration = Duration::from_millis(50);
+
+/// Sends all over so many connections, each its next request after the answer to its last; gives requests
+/// per second over the whole.
+pub(crate) async fn closed_loop(
+    socket: &Path,
+    requests: &Requests,
+    connections: usize,
+) -> Result<f64> {
+    let opened = open(socket, connections).await?;
+    let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for (mut connection, list) in connections.into_iter().zip(requests.clone()) {
+    let mut tasks = JoinSet::new();
+    for mut connection in opened {
+        let (next, requests) = (next.clone(), requests.clone());
         tasks.spawn(async move {
-            for request in &list {
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
                 connection.call(request).await?;
             }
             Ok::<_, anyhow::Error>(())
@@ -35,7 +46,7 @@ pub(crate) async fn closed_loop(socket: &Path, requests: &Requests) -> Result<f6
     while let Some(done) = tasks.join_next().await {
         done??;
     }
-    Ok(total as f64 / start.elapsed().as_secs_f64())
+    Ok(requests.len() as f64 / start.elapsed().as_secs_f64())
 }
 
 /// Sends at a fixed rate, whether or not answers come; gives each answer's delay from the instant its
@@ -43,23 +54,38 @@ pub(crate) async fn closed_loop(socket: &Path, requests: &Requests) -> Result<f6
 pub(crate) async fn open_loop(
     socket: &Path,
     requests: &Requests,
+    connections: usize,
     per_second: f64,
 ) -> Result<Vec<Duration>> {
-    let lanes = requests.len() as f64;
-    let start = Instant::now() + Duration::from_millis(50);
-    let mut tasks = tokio::task::JoinSet::new();
-    for (lane, list) in requests.clone().into_iter().enumerate() {
-        let mut connection = Connection::open(socket).await?;
+    let opened = open(socket, connections).await?;
+    let (next, due) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let start = Instant::now() + LEAD;
+    let at = move |index: usize| start + Duration::from_secs_f64(index as f64 / per_second);
+    // The runtime's timer has a resolution of a millisecond, which would itself be the figure, and waiting
+    // actively would take the server's processor: a thread of its own sleeps as exactly as the system can.
+    let (count, clock) = (requests.len(), due.clone());
+    std::thread::spawn(move || {
+        for index in 0..count {
+            std::thread::sleep(at(index).saturating_duration_since(Instant::now()));
+            clock.add_permits(1);
+        }
+        // Everybody's last look at the list.
+        clock.add_permits(connections);
+    });
+    let mut tasks = JoinSet::new();
+    for mut connection in opened {
+        let (next, due, requests) = (next.clone(), due.clone(), requests.clone());
         tasks.spawn(async move {
-            let mut delays = Vec::with_capacity(list.len());
-            for (turn, request) in list.iter().enumerate() {
-                let due = start
-                    + Duration::from_secs_f64((turn as f64 * lanes + lane as f64) / per_second);
-                sleep_until(due).await;
+            let mut delays = Vec::new();
+            loop {
+                due.acquire().await?.forget();
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(index) else {
+                    return Ok::<_, anyhow::Error>(delays);
+                };
                 connection.call(request).await?;
-                delays.push(due.elapsed());
+                delays.push(at(index).elapsed());
             }
-            Ok::<_, anyhow::Error>(delays)
         });
     }
     let mut delays = Vec::new();
@@ -70,16 +96,12 @@ pub(crate) async fn open_loop(
     Ok(delays)
 }
 
-/// The runtime's timer has a resolution of a millisecond, which would itself be the figure: sleep until
-/// shortly before, then give way to other tasks until the instant has come.
-async fn sleep_until(due: Instant) {
-    let early = due - Duration::from_millis(2);
-    if Instant::now() < early {
-        tokio::time::sleep_until(early).await;
+async fn open(socket: &Path, connections: usize) -> Result<Vec<Connection>> {
+    let mut opened = Vec::new();
+    for _ in 0..connections {
+        opened.push(Connection::open(socket).await?);
     }
-    while Instant::now() < due {
-        tokio::task::yield_now().await;
-    }
+    Ok(opened)
 }
 
 struct Connection {
@@ -150,5 +172,52 @@ mod tests {
     fn a_refusal_is_an_error_and_not_a_fast_answer() {
         let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
         assert!(answer_length(refusal).is_err());
+    }
+
+    /// Answers on every connection, the first only when `slow` others' requests have come; gives the
+    /// numbers in the order in which they came.
+    async fn server(listener: tokio::net::UnixListener, slow: usize) -> Vec<usize> {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut tasks = JoinSet::new();
+        for lane in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let seen = seen.clone();
+            tasks.spawn(async move {
+                let mut bytes = [0; 1];
+                while stream.read(&mut bytes).await.unwrap() > 0 {
+                    seen.lock().unwrap().push(usize::from(bytes[0]));
+                    while lane == 0 && seen.lock().unwrap().len() < slow {
+                        tokio::task::yield_now().await;
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+        std::mem::take(&mut seen.lock().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_served_slowly_holds_one_request_back_and_not_a_share_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let requests: Requests = Arc::new((0..100).map(|number| vec![number]).collect());
+        for paced in [false, true] {
+            let path = socket.with_extension(paced.to_string());
+            let listener = tokio::net::UnixListener::bind(&path).unwrap();
+            let server = tokio::spawn(server(listener, 99));
+            match paced {
+                false => drop(closed_loop(&path, &requests, 2).await.unwrap()),
+                true => {
+                    let delays = open_loop(&path, &requests, 2, 10_000.0).await.unwrap();
+                    assert_eq!(delays.len(), 100);
+                }
+            }
+            let seen = server.await.unwrap();
+            let late = seen.windows(2).filter(|pair| pair[0] > pair[1]).count();
+            assert_eq!(seen.len(), 100);
+            assert!(late <= 2, "{seen:?}");
+        }
     }
 }

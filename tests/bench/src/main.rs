@@ -7,12 +7,14 @@ mod echo;
 mod host;
 mod load;
 mod memory;
+mod programs;
 mod report;
 mod signed;
+mod start;
 mod syscalls;
 mod turn;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -24,9 +26,6 @@ struct Args {
     /// Where the figures go.
     #[arg(long, default_value = "bench.json")]
     out: PathBuf,
-    /// The daemon to weigh: the program that a set-up installs.
-    #[arg(long, default_value = "target/release/aion-node")]
-    node: PathBuf,
     /// Rounds of each paired measurement; the median round counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -60,12 +59,38 @@ fn main() -> Result<()> {
         Some(Part::Echo { socket }) => runtime.block_on(echo::run(socket)),
         Some(Part::Host { home }) => runtime.block_on(syscalls::host(home)),
         None => {
-            let mut figures = runtime.block_on(syscalls::measure(args.rounds))?;
-            figures.extend(memory::measure(&args.node)?);
-            println!("{}", report::table(&figures));
-            report::write(&figures, &args.out)?;
-            println!("written to {}", args.out.display());
-            Ok(())
+            let measured = [
+                ("syscalls", runtime.block_on(syscalls::measure(args.rounds))),
+                ("start of a wasm agent", start::measure()),
+                ("memory", memory::measure()),
+            ];
+            report(&args.out, measured)
         }
     }
+}
+
+/// Shows and writes what there is: a part that failed is named, and takes no other with it.
+fn report<const N: usize>(
+    out: &Path,
+    measured: [(&str, Result<Vec<report::Figure>>); N],
+) -> Result<()> {
+    let (mut figures, mut failed) = (Vec::new(), Vec::new());
+    for (part, result) in measured {
+        match result {
+            Ok(more) => figures.extend(more),
+            Err(error) => {
+                eprintln!("{part}: {error:#}");
+                failed.push(part);
+            }
+        }
+    }
+    println!("{}", report::table(&figures));
+    report::write(&figures, out)?;
+    println!("written to {}", out.display());
+    anyhow::ensure!(
+        failed.is_empty(),
+        "could not be measured: {}",
+        failed.join(", ")
+    );
+    Ok(())
 }

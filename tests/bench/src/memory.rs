@@ -3,25 +3,21 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::programs::{self, Running};
 use crate::report::Figure;
 
 const AGENTS: usize = 10_000;
 /// Agents in one file of manifests.
 const PER_FILE: usize = 100;
 
-/// Measures both figures with the program `node`.
-pub(crate) fn measure(node: &Path) -> Result<Vec<Figure>> {
-    let node = fs::canonicalize(node).with_context(|| {
-        format!(
-            "{}: build it with cargo build --release --bin aion-node",
-            node.display()
-        )
-    })?;
+/// Measures both figures.
+pub(crate) fn measure() -> Result<Vec<Figure>> {
+    let node = programs::path("aion-node")?;
     let idle = weigh(&node, 0)?;
     let loaded = weigh(&node, AGENTS)?;
     Ok(vec![
@@ -32,7 +28,7 @@ pub(crate) fn measure(node: &Path) -> Result<Vec<Figure>> {
 
 /// Resident memory, in MiB, of a daemon with `agents` agents once all of them are taken in.
 fn weigh(node: &Path, agents: usize) -> Result<f64> {
-    let home = tempfile::tempdir()?;
+    let home = programs::scratch()?;
     let manifests = home.path().join("manifests");
     fs::create_dir(&manifests)?;
     fs::write(
@@ -50,20 +46,11 @@ fn weigh(node: &Path, agents: usize) -> Result<f64> {
         }
         fs::write(manifests.join(format!("idle-{file}.yaml")), text)?;
     }
-    let mut daemon = Daemon(
-        Command::new(node)
-            .env("AION_HOME", home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?,
-    );
+    let mut daemon = Running::start(Command::new(node).env("AION_HOME", home.path()))?;
     let until = Instant::now() + Duration::from_secs(120);
     loop {
         std::thread::sleep(Duration::from_millis(500));
-        if let Some(status) = daemon.0.try_wait()? {
-            bail!("the daemon ended: {status}");
-        }
+        daemon.runs()?;
         if known(home.path())? >= agents {
             break;
         }
@@ -73,7 +60,7 @@ fn weigh(node: &Path, agents: usize) -> Result<f64> {
     }
     // What it needed to take them in is given back to the allocator by now, and counts all the same.
     std::thread::sleep(Duration::from_secs(2));
-    resident(daemon.0.id())
+    resident(daemon.pid())
 }
 
 /// Agents that the daemon says it knows; 0 while it does not answer.
@@ -104,13 +91,4 @@ fn resident(pid: u32) -> Result<f64> {
         .context("no figure")?
         .parse()?;
     Ok(kib / 1024.0)
-}
-
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

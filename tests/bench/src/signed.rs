@@ -1,5 +1,6 @@
 //! Requests signed beforehand, as they go over the wire.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aion_abi::canonical::{CanonicalRequest, body_digest};
@@ -9,42 +10,38 @@ use anyhow::Result;
 
 use crate::load::Requests;
 
-/// `connections` lists of `each` `sys.null` requests with a body of `body` bytes; counters start after
-/// `*counter` and leave it at the last one used, so that no request is a replay.
+/// So many `sys.null` requests with a body of `body` bytes, in the order of their counters; these start
+/// after `*counter` and leave it at the last one used, so that no request is a replay.
 pub(crate) fn null_requests(
     key: &Key,
     counter: &mut u64,
-    connections: usize,
-    each: usize,
+    count: usize,
     body: usize,
 ) -> Result<Requests> {
     let body = vec![b'x'; body];
     let digest = body_digest(&body);
     let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
     let path = Syscall::SysNull.path();
-    // Connections take turns, as a program's calls would: a counter is never far behind the newest.
-    let mut lists = vec![Vec::with_capacity(each); connections];
-    for _ in 0..each {
-        for list in &mut lists {
-            *counter += 1;
-            let signature = key.sign(&CanonicalRequest {
-                method: "POST",
-                path,
-                timestamp_ms,
-                counter: *counter,
-                idempotency_key: None,
-                deadline_ms: None,
-                body_digest: digest,
-            });
-            let mut wire = format!(
-                "POST {path} HTTP/1.1\r\nhost: aion\r\naion-timestamp: {timestamp_ms}\r\naion-counter: {counter}\r\n\
-                 aion-signature: {signature}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            )
-            .into_bytes();
-            wire.extend_from_slice(&body);
-            list.push(wire);
-        }
+    let mut requests = Vec::with_capacity(count);
+    for _ in 0..count {
+        *counter += 1;
+        let signature = key.sign(&CanonicalRequest {
+            method: "POST",
+            path,
+            timestamp_ms,
+            counter: *counter,
+            idempotency_key: None,
+            deadline_ms: None,
+            body_digest: digest,
+        });
+        let mut wire = format!(
+            "POST {path} HTTP/1.1\r\nhost: aion\r\naion-timestamp: {timestamp_ms}\r\naion-counter: {counter}\r\n\
+             aion-signature: {signature}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        wire.extend_from_slice(&body);
+        requests.push(wire);
     }
-    Ok(lists)
+    Ok(Arc::new(requests))
 }

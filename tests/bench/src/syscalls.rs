@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 use crate::load;
+use crate::programs;
 use crate::report::Figure;
 use crate::signed::null_requests;
 
@@ -55,7 +56,7 @@ pub(crate) async fn host(home: &Path) -> Result<()> {
 
 /// Measures both figures.
 pub(crate) async fn measure(rounds: usize) -> Result<Vec<Figure>> {
-    let work = tempfile::tempdir()?;
+    let work = programs::scratch()?;
     let echo = Server::echo(&work.path().join("echo.sock"))?;
     let (_daemon, address) = Server::host(&work.path().join("home"))?;
     let key = address.key()?;
@@ -63,13 +64,19 @@ pub(crate) async fn measure(rounds: usize) -> Result<Vec<Figure>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     // The first round warms both up and does not count.
     for round in 0..=rounds {
-        let requests = null_requests(&key, &mut counter, CONNECTIONS, ROUND / CONNECTIONS, BODY)?;
+        let requests = null_requests(&key, &mut counter, ROUND, BODY)?;
         let pair = if round % 2 == 0 {
-            let first = load::closed_loop(&echo.socket, &requests).await?;
-            (first, load::closed_loop(&address.socket, &requests).await?)
+            let first = load::closed_loop(&echo.socket, &requests, CONNECTIONS).await?;
+            (
+                first,
+                load::closed_loop(&address.socket, &requests, CONNECTIONS).await?,
+            )
         } else {
-            let first = load::closed_loop(&address.socket, &requests).await?;
-            (load::closed_loop(&echo.socket, &requests).await?, first)
+            let first = load::closed_loop(&address.socket, &requests, CONNECTIONS).await?;
+            (
+                load::closed_loop(&echo.socket, &requests, CONNECTIONS).await?,
+                first,
+            )
         };
         if round > 0 {
             bare.push(pair.0);
@@ -81,11 +88,11 @@ pub(crate) async fn measure(rounds: usize) -> Result<Vec<Figure>> {
         .zip(&bare)
         .map(|(ours, bare)| ours / bare)
         .collect();
-    let each = RATE as usize * STEADY / CONNECTIONS;
-    let requests = null_requests(&key, &mut counter, CONNECTIONS, each, BODY)?;
-    let delays = load::open_loop(&address.socket, &requests, RATE).await?;
-    let requests = null_requests(&key, &mut counter, CONNECTIONS, each, BODY)?;
-    let bare_delays = load::open_loop(&echo.socket, &requests, RATE).await?;
+    let steady = RATE as usize * STEADY;
+    let requests = null_requests(&key, &mut counter, steady, BODY)?;
+    let delays = load::open_loop(&address.socket, &requests, CONNECTIONS, RATE).await?;
+    let requests = null_requests(&key, &mut counter, steady, BODY)?;
+    let bare_delays = load::open_loop(&echo.socket, &requests, CONNECTIONS, RATE).await?;
     let (p99, bare_p99) = (p99_ms(&delays), p99_ms(&bare_delays));
     Ok(vec![
         Figure {

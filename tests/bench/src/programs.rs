@@ -1,0 +1,75 @@
+//! The programs that are measured: found beside this one, whatever cargo's target folder is, and ended
+//! with what measures them.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long a program may take to end by itself.
+const END: Duration = Duration::from_secs(5);
+
+/// The program of that name as `make bench` built it.
+pub(crate) fn path(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("finding this program")?;
+    let program = own.with_file_name(name);
+    ensure!(
+        program.is_file(),
+        "{} is not there: make bench builds it",
+        program.display()
+    );
+    Ok(program)
+}
+
+/// A folder that is removed in the end, with a short name: a socket's path has 107 bytes at most.
+pub(crate) fn scratch() -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("aion-")
+        .tempdir_in("/tmp")
+        .context("making a folder in /tmp")
+}
+
+/// A program in the background; told to end when dropped, and killed where it does not.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", command.get_program().to_string_lossy()))?;
+        Ok(Self(child))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// An error once it has ended.
+    pub(crate) fn runs(&mut self) -> Result<()> {
+        let ended = self.0.try_wait()?;
+        ensure!(ended.is_none(), "a program ended early: {ended:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let until = Instant::now() + END;
+        while Instant::now() < until {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
