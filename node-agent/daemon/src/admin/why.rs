@@ -29,11 +29,13 @@ pub(super) async fn why(
     agents::known(&admin, &namespace, &agent)?;
     let standings = admin.standings.of_agent(&namespace, &agent);
     let mut links = Vec::new();
-    if let Some(folder) = &admin.folder
-        && let Some(status) = folder
-            .get("Agent", &namespace, &agent)
-            .and_then(|mut it| serde_json::from_value::<AgentStatus>(it["status"].take()).ok())
-    {
+    let manifest = admin
+        .folder
+        .as_ref()
+        .and_then(|folder| folder.get("Agent", &namespace, &agent));
+    let status =
+        manifest.and_then(|mut it| serde_json::from_value::<AgentStatus>(it["status"].take()).ok());
+    if let Some(status) = &status {
         for (stage, type_) in [
             ("accepted", condition::ACCEPTED),
             ("references", condition::RESOLVED_REFS),
@@ -41,7 +43,14 @@ pub(super) async fn why(
             links.push(link(stage, condition::find(&status.conditions, type_)));
         }
     }
-    links.push(of_instances("signature", condition::VERIFIED, &standings));
+    links.push(match &status {
+        // Without a signature that counts there is no instance to ask.
+        Some(status) if standings.is_empty() => link(
+            "signature",
+            condition::find(&status.conditions, condition::VERIFIED),
+        ),
+        _ => of_instances("signature", condition::VERIFIED, &standings),
+    });
     links.push(policy(&standings));
     links.push(placement(&admin, &standings));
     links.push(of_instances(
