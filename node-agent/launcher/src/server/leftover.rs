@@ -47,3 +47,42 @@ impl Leftover {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("3600").spawn().unwrap()
+    }
+
+    #[test]
+    fn what_is_left_is_killed_again_until_nothing_holds_the_group() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("w");
+        fs::create_dir(&directory).unwrap();
+        let procs = directory.join("cgroup.procs");
+        let known = serde_json::json!({"directories": [["Pids", "V1", directory]]});
+        let group = serde_json::from_value(known).unwrap();
+        let mut left = Leftover::new(group, Some(10));
+        for _ in 0..3 {
+            let mut child = sleeper();
+            fs::write(&procs, child.id().to_string()).unwrap();
+            let due = left.due();
+            assert!(!left.cleared(due - RETRY / 2));
+            assert!(child.try_wait().unwrap().is_none(), "it was not time yet");
+            assert!(!left.cleared(due));
+            assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+            assert!(left.due() > due + RETRY, "the pause grows");
+        }
+        fs::remove_file(&procs).unwrap();
+        let due = left.due();
+        assert!(left.cleared(due));
+        assert!(!directory.exists());
+    }
+}

@@ -163,3 +163,30 @@ fn an_error_of_its_own_is_not_hidden_by_the_default() {
     assert_eq!(filters[0]["match_action"], json!({"errno": 38}));
     assert_eq!(calls(&filters[1]), ["read", "memfd_create"]);
 }
+
+#[test]
+fn a_tool_reaches_no_socket_that_has_a_name() {
+    let of = |runtime| {
+        let filters = translate(DEFAULT, ARCH, runtime).unwrap();
+        filters.last().unwrap().clone()
+    };
+    let named = ["accept", "accept4", "bind", "connect", "listen", "socket"];
+    let allowed = calls(&of(Runtime::Tool));
+    for name in named {
+        assert!(!allowed.iter().any(|it| it == name), "{name}");
+    }
+    let allowed = calls(&of(Runtime::Declarative));
+    for name in ["connect", "socket"] {
+        assert!(allowed.iter().any(|it| it == name), "{name}");
+    }
+    // Of pairs only those that nothing can be sent from to anybody else.
+    let tool = of(Runtime::Tool);
+    let rules = tool["filter"].as_array().unwrap();
+    let pairs: Vec<_> = rules
+        .iter()
+        .filter(|rule| rule["syscall"] == "socketpair")
+        .collect();
+    assert_eq!(pairs.len(), 1);
+    assert_eq!(pairs[0]["args"][1]["op"], json!({"masked_eq": 15}));
+    assert_eq!(pairs[0]["args"][1]["val"], json!(libc::SOCK_STREAM));
+}
