@@ -78,6 +78,7 @@ pub(super) async fn check(
                 let mut all = parameters.as_ref().ok()?.iter();
                 all.find(|(it, _)| *it == name)
                     .map(|(_, value)| value.to_owned())
+                    .filter(|value| !value.is_empty())
             };
             match token(&request).map(str::to_owned) {
                 Ok(token) => {

@@ -7,10 +7,12 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
+use aion_api::condition::{self, Judgement, READY, reason};
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
 use super::{Admin, answer::Refused};
@@ -147,6 +149,18 @@ fn this_node(admin: &Admin, folder: &Folder) -> Value {
         .filter(|layer| layer.is_enforced())
         .map(|layer| layer.name.as_str())
         .collect();
+    let ready = match admin.features.borrow().is_some() {
+        true => Judgement::new(READY, true, reason::OK, "it takes turns"),
+        false => Judgement::new(
+            READY,
+            false,
+            reason::PENDING,
+            "the launcher does not answer: is aion-launcher running?",
+        ),
+    };
+    let started = i64::try_from(admin.clock.started_ms()).unwrap_or_default();
+    let since = Time(Timestamp::from_millisecond(started).unwrap_or_default());
+    let conditions = condition::write(&[], &[ready], None, &since);
     json!({
         "apiVersion": aion_api::API_VERSION,
         "kind": "KernelNode",
@@ -158,6 +172,7 @@ fn this_node(admin: &Admin, folder: &Folder) -> Value {
             "runtimes": ["declarative", "wasm"],
             "volumes": admin.mounts.all().keys().collect::<Vec<_>>(),
             "version": env!("CARGO_PKG_VERSION"),
+            "conditions": conditions,
         },
     })
 }

@@ -354,13 +354,13 @@ mod tests {
     fn what_is_still_coming_in_does_not_expire() {
         let dir = tempfile::tempdir().unwrap();
         let uploads = Uploads::new(dir.path().to_owned());
+        let coming = uploads.begin("coming");
         let old = SystemTime::now() - 2 * KEPT;
         for id in ["coming", "left"] {
             fs::create_dir(dir.path().join(id)).unwrap();
             let folder = fs::File::open(dir.path().join(id)).unwrap();
             folder.set_modified(old).unwrap();
         }
-        let coming = uploads.begin("coming");
         uploads.expire();
         assert!(dir.path().join("coming").exists());
         assert!(!dir.path().join("left").exists());

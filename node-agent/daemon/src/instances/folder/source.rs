@@ -446,13 +446,14 @@ fn shown(world: &World, key: &ObjectKey, kept: &Kept) -> Option<Value> {
     let mut json = kept.object.to_json().ok()?;
     json["apiVersion"] = aion_api::API_VERSION.into();
     json["kind"] = key.kind.into();
-    if key.kind == "Agent" {
-        let status = world
-            .agents
-            .get(&aion_resolve::Key::new(&key.namespace, &key.name));
-        if let Some(status) = status {
-            json["status"] = serde_json::to_value(status).ok()?;
-        }
+    let name = aion_resolve::Key::new(&key.namespace, &key.name);
+    let status = match key.kind {
+        "Agent" => world.agents.get(&name).map(serde_json::to_value),
+        "MemoryPool" => world.pools.get(&name).map(serde_json::to_value),
+        _ => None,
+    };
+    if let Some(status) = status {
+        json["status"] = status.ok()?;
     }
     Some(json)
 }

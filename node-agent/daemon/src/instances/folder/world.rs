@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus};
+use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition};
 use aion_policy::Trust;
-use aion_resolve::{Key, NodeView, Object, Setting, Universe, resolve_all};
+use aion_resolve::{
+    Key, NodeView, Object, Setting, Universe,
+    pool_status::{PoolFacts, pool_conditions},
+    resolve_all,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::manifests::{Kept, ObjectKey};
@@ -16,6 +20,7 @@ pub(super) struct World {
     /// Instances by name, with the status that the node gave them.
     pub(super) instances: BTreeMap<Key, AgentInstance>,
     pub(super) agents: BTreeMap<Key, AgentStatus>,
+    pub(super) pools: BTreeMap<Key, MemoryPoolStatus>,
 }
 
 /// What a new look at the world asks for.
@@ -89,6 +94,7 @@ impl World {
             }
             known.insert(key);
         }
+        self.pools = self.judged_pools(&universe, now);
         // Agents that are gone leave instances behind.
         let orphans = self.instances.values().filter(|it| {
             let namespace = it.metadata.namespace.clone().unwrap_or_default();
@@ -97,6 +103,40 @@ impl World {
         moves.deleted.extend(orphans.cloned());
         self.agents.retain(|key, _| known.contains(key));
         Ok(moves)
+    }
+
+    /// How the pools stand, with the node that resolving gave them.
+    fn judged_pools(&self, universe: &Universe, now: &Time) -> BTreeMap<Key, MemoryPoolStatus> {
+        let judged = universe.pools.iter().map(|(key, pool)| {
+            let endpoints = universe.endpoints.iter();
+            let beside = endpoints.filter(|(it, _)| it.namespace == key.namespace);
+            let node_name = pool.status.as_ref().and_then(|it| it.node_name.clone());
+            let facts = PoolFacts {
+                endpoints: beside
+                    .map(|(it, endpoint)| (it.name.clone(), endpoint.clone()))
+                    .collect(),
+                used_by: Vec::new(),
+                node: node_name
+                    .as_ref()
+                    .and_then(|it| Some(universe.nodes.get(it)?.state.clone())),
+            };
+            let before = self.pools.get(key).map(|it| it.conditions.as_slice());
+            let judgements = pool_conditions(pool, &facts);
+            let generation = pool.metadata.generation;
+            let status = MemoryPoolStatus {
+                observed_generation: generation,
+                conditions: condition::write(
+                    before.unwrap_or_default(),
+                    &judgements,
+                    generation,
+                    now,
+                ),
+                node_name,
+                erasures: Vec::new(),
+            };
+            (key.clone(), status)
+        });
+        judged.collect()
     }
 
     /// An instance is gone from the node; one of the same name that came after it stays.
