@@ -135,6 +135,11 @@ impl Context {
         eprint!("{}", message::note(&self.screen, text));
     }
 
+    /// Something to mend, on standard error, where what was asked for was done.
+    pub(crate) fn warn(&self, text: &str) {
+        eprint!("{}", message::warning(&self.screen, text));
+    }
+
     /// Prints a value whole.
     pub(crate) fn print_json(&self, value: &Value) -> Result<(), Failure> {
         self.print(&format!("{value:#}\n"))

@@ -135,7 +135,7 @@ fn a_fault_in_a_manifest_is_shown_in_its_line() {
 fn apply_waits_until_an_agent_is_ready() {
     let node = Node::start();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.yaml"), "kind: Agent\n").unwrap();
+    std::fs::write(folder.path().join("a.yaml"), AGENT).unwrap();
     let applied = json!({"applied": [{"kind": "Agent", "namespace": "default", "name": "a", "change": "created"}]});
     node.on("POST /api/v1/apply", Answer::json(&applied))
         .on(
@@ -152,6 +152,51 @@ fn apply_waits_until_an_agent_is_ready() {
         ("agent/a created\nagent/a ready\n", 0),
         "{ran:?}"
     );
+}
+
+/// A manifest of an agent with a mount and a tool.
+const AGENT: &str = "# mine\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {name: a}\nspec:\n  \
+    instructions: Reads.\n  tools: [{name: calendar}]\n  permissions: {files: [{mount: notes, mode: read}]}\n";
+
+#[test]
+fn what_an_applied_agent_lacks_is_a_warning_with_its_file_and_line() {
+    let node = Node::start();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), AGENT).unwrap();
+    let applied = json!({"applied": [{"kind": "Agent", "namespace": "default", "name": "a", "change": "created"}]});
+    node.on("POST /api/v1/apply", Answer::json(&applied));
+    let unlooked = node.aionctl_in(folder.path(), &["apply", "-f", "a.yaml"]);
+    assert_eq!(unlooked.status, 0, "{unlooked:?}");
+    assert!(
+        unlooked
+            .err
+            .contains("whether the agents can run was not looked at"),
+        "{unlooked:?}"
+    );
+
+    let none = Answer::json(&json!({"items": []}));
+    for kind in ["agentpolicies", "memorypools", "modelendpoints", "tools"] {
+        let route = format!("GET /api/v1/resources/{kind}?namespace=default");
+        node.on(&route, none.clone());
+    }
+    for kind in ["clusteragentpolicies", "trustpolicies"] {
+        node.on(&format!("GET /api/v1/resources/{kind}"), none.clone());
+    }
+    let status = json!({
+        "version": "0", "node": "n", "mode": "standalone", "startedAtMs": 0, "offline": false, "agents": 0,
+        "agentsReady": 0, "turnsWaiting": 0, "turnsRunning": 0, "layers": [], "launcher": "ready", "home": "/",
+    });
+    node.on("GET /api/v1/status", Answer::json(&status))
+        .on("GET /api/v1/mounts", Answer::json(&json!({})));
+    let ran = node.aionctl_in(folder.path(), &["apply", "-f", "a.yaml"]);
+    assert_eq!((ran.out.as_str(), ran.status), ("agent/a created\n", 0));
+    let warnings: Vec<_> = ran.err.lines().collect();
+    for missing in ["calendar", "notes"] {
+        let told = warnings.iter().any(|line| {
+            line.starts_with("warning: a.yaml:2:1: Agent a: ") && line.contains(missing)
+        });
+        assert!(told, "{missing}: {}", ran.err);
+    }
 }
 
 #[test]
@@ -203,6 +248,29 @@ fn a_mount_is_mapped_by_its_real_path() {
     let missing = node.aionctl_in(folder.path(), &["mount", "add", "notes", "nowhere"]);
     assert_eq!(missing.status, 1);
     assert!(missing.err.contains("nowhere"), "{missing:?}");
+    let was = json!({"path": "/home/me/notes", "writable": true});
+    node.on("DELETE /api/v1/mounts/notes", Answer::json(&was));
+    let removed = node.aionctl(&["mount", "remove", "notes"]);
+    assert_eq!(removed.out, "notes is no longer /home/me/notes\n");
+}
+
+#[test]
+fn a_variable_that_says_neither_yes_nor_no_is_not_guessed_at() {
+    let home = tempfile::tempdir().unwrap();
+    let pull = |value: &str| {
+        let bundle = ["bundle", "pull", "registry.example/a:1"];
+        ran(command(home.path()).env("OFFLINE_MODE", value).args(bundle))
+    };
+    let offline = pull("1");
+    assert_eq!(offline.status, 5, "{offline:?}");
+    let refused = pull("yes");
+    assert_eq!(refused.status, 2, "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("OFFLINE_MODE: \"yes\" is neither on nor off"),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -83,6 +83,12 @@ impl Node {
         self.address.collect(response).await.map(|_| ())
     }
 
+    pub(crate) async fn unmap_mount(&self, name: &str) -> Result<MountMapping, ClientError> {
+        let path = format!("/api/v1/mounts/{}", percent(name));
+        let response = self.send(Method::DELETE, &path, whole(""), JSON).await?;
+        self.decode(response).await
+    }
+
     pub(crate) async fn upload(
         &self,
         namespace: &str,

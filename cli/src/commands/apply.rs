@@ -57,6 +57,9 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
         out += &troubles(context, &request.manifests).await?;
     }
     context.print(&out)?;
+    if !args.dry_run {
+        warn(context, &request.manifests).await;
+    }
     let Some(seconds) = args.wait else {
         return Ok(());
     };
@@ -72,6 +75,21 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
         })
         .collect();
     wait::until_ready(context, &resources, &agents, Duration::from_secs(seconds)).await
+}
+
+/// As [`troubles`], for what is applied already: whatever is missing may come yet.
+async fn warn(context: &Context, manifests: &[Manifest]) {
+    match explain::troubles(context, manifests).await {
+        Ok(troubles) => {
+            for problem in troubles {
+                context.warn(&problem.to_string());
+            }
+        }
+        Err(why) => context.note(&format!(
+            "whether the agents can run was not looked at: {}",
+            why.what
+        )),
+    }
 }
 
 /// What keeps the agents from running once they are applied, in the words of their conditions.

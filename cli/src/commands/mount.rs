@@ -20,6 +20,7 @@ An agent names the files it works with as mounts (`permissions.files`), never as
 Examples:
   aionctl mount add docs ~/Documents/manuals
   aionctl mount add notes ~/notes --writable
+  aionctl mount remove notes
   aionctl mount list")]
 pub(crate) enum MountCommand {
     /// Map a mount to a folder; a mapping that is there is replaced
@@ -31,6 +32,11 @@ pub(crate) enum MountCommand {
         /// Let agents write whose permission says readWrite
         #[arg(long)]
         writable: bool,
+    },
+    /// Forget a mapping; the folder stays as it is, and agents no longer see it
+    Remove {
+        /// The mount's name
+        name: String,
     },
     /// List the mappings
     List {
@@ -62,6 +68,10 @@ pub(crate) async fn run(context: &Context, command: MountCommand) -> Result<(), 
             path,
             writable,
         } => add(context, &name, path, writable).await,
+        MountCommand::Remove { name } => {
+            let was = context.node()?.unmap_mount(&name).await?;
+            context.print(&format!("{name} is no longer {}\n", was.path))
+        }
         MountCommand::List { output } => list(context, output).await,
     }
 }

@@ -25,6 +25,17 @@ pub(crate) fn note(screen: &Screen, text: &str) -> String {
     lines(screen, &screen.paint_err("note:", Tone::Faint), 5, text)
 }
 
+/// Something to mend that is no failure.
+pub(crate) fn warning(screen: &Screen, text: &str) -> String {
+    let label = "warning:";
+    lines(
+        screen,
+        &screen.paint_err(label, Tone::Warn),
+        label.len(),
+        text,
+    )
+}
+
 fn lines(screen: &Screen, label: &str, label_width: usize, text: &str) -> String {
     let indent = " ".repeat(label_width + 1);
     let text = screen.wrap(&tame(text), label_width + 1);

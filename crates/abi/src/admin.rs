@@ -10,7 +10,7 @@
 //! | `POST /api/v1/apply` | [`ApplyRequest`] → [`ApplyResponse`] |
 //! | `GET /api/v1/resources/{kind}[?namespace=]` | → `{items: […]}` of whole resources; the kind is its plural, `agents` |
 //! | `GET, DELETE /api/v1/resources/{kind}/{namespace}/{name}` | → the resource; `-` for the namespace of a cluster-wide one |
-//! | `PUT /api/v1/mounts/{name}` · `GET /api/v1/mounts` | [`MountMapping`] → the mappings (standalone only) |
+//! | `PUT, DELETE /api/v1/mounts/{name}` · `GET /api/v1/mounts` | [`MountMapping`] → the mappings (standalone only) |
 //! | `POST /api/v1/namespaces/{ns}/agents/{agent}/uploads?name=` | raw bytes → [`Upload`] |
 //! | `POST /api/v1/namespaces/{ns}/agents/{agent}/turns` | [`TurnRequest`] → stream of [`TurnEvent`] |
 //! | `GET /api/v1/turns/{turn}` · `…/events` | → [`TurnRecord`] · stream of [`TurnEvent`], from its start |

@@ -17,4 +17,5 @@ pub mod headers;
 pub mod problem;
 pub mod replay;
 pub mod signing;
+pub mod switch;
 pub mod syscall;

@@ -150,18 +150,19 @@ pub async fn attach(
 }
 
 /// Copies the bundle `digest` and what signs it; `tag` names it in the target.
-/// Gives how many signatures went along.
+/// Gives how many signatures went along; `begins` is told each blob before it is moved.
 pub async fn copy(
     from: &dyn Source,
     to: &dyn Target,
     digest: &Digest,
     tag: Option<&str>,
+    begins: &(dyn Fn(&Descriptor) + Sync),
 ) -> Result<usize, SourceError> {
     let bytes = from.manifest(digest).await?;
     let manifest = Manifest::parse(&bytes)
         .and_then(|m| m.bundle_layers(&Limits::default()).map(|_| ()).map(|()| m))
         .map_err(|e| SourceError::malformed(from.describe(), e))?;
-    copy_blobs(from, to, &manifest).await?;
+    copy_blobs(from, to, &manifest, begins).await?;
     to.put_manifest(&bytes, tag).await?;
     let mut count = 0;
     for referrer in signing_referrers(from, digest).await? {
@@ -173,7 +174,7 @@ pub async fn copy(
                 continue;
             }
         };
-        copy_blobs(from, to, &manifest).await?;
+        copy_blobs(from, to, &manifest, begins).await?;
         to.put_referrer(&bytes).await?;
         count += 1;
     }
@@ -184,10 +185,12 @@ async fn copy_blobs(
     from: &dyn Source,
     to: &dyn Target,
     manifest: &Manifest,
+    begins: &(dyn Fn(&Descriptor) + Sync),
 ) -> Result<(), SourceError> {
     let folder = tempfile::tempdir()
         .map_err(|e| SourceError::io("create a folder for blobs on their way", e))?;
     for blob in manifest.layers.iter().chain([&manifest.config]) {
+        begins(blob);
         let path = folder.path().join(blob.digest.hex());
         if !path.exists() {
             save_blob(from, blob, &path).await?;

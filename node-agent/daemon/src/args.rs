@@ -8,6 +8,7 @@ mod tests;
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use aion_abi::switch;
 use aion_daemon::{config::Config, drivers::memory::ConfigError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -81,8 +82,8 @@ struct Flags {
     /// Where aion-launcher listens [default: HOME/run/launcher.sock].
     #[arg(long, env = "AION_LAUNCHER_SOCKET", value_name = "PATH")]
     launcher_socket: Option<PathBuf>,
-    /// Let no packet leave this machine.
-    #[arg(long, env = "OFFLINE_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// Let no packet leave this machine, which stands alone then.
+    #[arg(long, env = "OFFLINE_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = switch::parse)]
     offline: Option<bool>,
     /// Serve the interface over TCP too, e.g. 127.0.0.1:7443. In a cluster who may is asked of the
     /// Kubernetes API; else whoever has the token of HOME/config/admin.token, from this machine.
@@ -112,7 +113,7 @@ struct Flags {
     api_tls_ca: Option<PathBuf>,
     /// Take instances from the Kubernetes API instead of HOME/manifests. It is found as kubectl finds it:
     /// KUBECONFIG, ~/.kube/config, or the pod's service account.
-    #[arg(long, env = "AION_KUBERNETES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "AION_KUBERNETES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = switch::parse)]
     kubernetes: Option<bool>,
     /// Agents that run at the same time [default: 16].
     #[arg(long, env = "AION_WORKERS", value_name = "N")]
@@ -158,6 +159,11 @@ pub(crate) enum ArgsError {
         "this aion-node was built without the feature kubernetes: install the one of the container image"
     )]
     NoKubernetes,
+    /// A cluster is not on this machine.
+    #[error(
+        "offline and in a cluster: OFFLINE_MODE is for a machine standing alone; in a cluster network policies keep packets in"
+    )]
+    OfflineInCluster,
     /// Others cannot be told where the interface is.
     #[error(
         "--listen {0} is every address of this machine: say with --api-url where others reach it"

@@ -22,6 +22,9 @@ pub enum MappingError {
     /// The name is not one.
     #[error("{0:?} is not the name of a mount: 1 to 63 of a-z, 0-9 and -, and not input or output")]
     Name(String),
+    /// There is none of that name.
+    #[error("no mount {0:?} is mapped")]
+    Unknown(String),
     /// The folder cannot be one.
     #[error(transparent)]
     Folder(#[from] MountError),
@@ -92,12 +95,33 @@ impl Mounts {
             path: real.to_string_lossy().into_owned(),
             writable: mapping.writable,
         };
+        self.change(|mappings| {
+            mappings.insert(name.to_owned(), mapping.clone());
+            Ok(mapping)
+        })
+    }
+
+    /// Forgets a mapping, and gives what it was; the folder stays as it is. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`MappingError`]; nothing changed then.
+    pub fn remove(&self, name: &str) -> Result<MountMapping, MappingError> {
+        self.change(|mappings| {
+            let unknown = || MappingError::Unknown(name.chars().take(100).collect());
+            mappings.remove(name).ok_or_else(unknown)
+        })
+    }
+
+    fn change(
+        &self,
+        what: impl FnOnce(&mut BTreeMap<String, MountMapping>) -> Result<MountMapping, MappingError>,
+    ) -> Result<MountMapping, MappingError> {
         let mut mappings = self
             .mappings
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let mut next = mappings.clone();
-        next.insert(name.to_owned(), mapping.clone());
+        let mapping = what(&mut next)?;
         serde_json::to_vec_pretty(&next)
             .map_err(io::Error::from)
             .and_then(|json| write_whole(&self.file, &json))
@@ -143,5 +167,34 @@ impl Mounts {
             }
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_mapping_that_was_removed_is_gone_for_good_and_its_folder_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = home.path().join("mounts.json");
+        let open = || {
+            let files = Arc::new(FolderFiles::new([home.path().to_owned()]));
+            Mounts::open(file.clone(), files).unwrap()
+        };
+        let mounts = open();
+        let mapping = MountMapping {
+            path: folder.path().to_str().unwrap().to_owned(),
+            writable: false,
+        };
+        let put = mounts.put("notes", mapping).unwrap();
+        assert_eq!(open().all().len(), 1);
+        assert_eq!(mounts.remove("notes").unwrap(), put);
+        assert!(mounts.all().is_empty() && open().all().is_empty());
+        assert!(folder.path().is_dir());
+        let again = mounts.remove("notes").unwrap_err();
+        assert!(matches!(again, MappingError::Unknown(_)), "{again}");
     }
 }

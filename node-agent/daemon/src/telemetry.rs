@@ -10,6 +10,10 @@ use tracing_subscriber::EnvFilter;
 /// The environment variable that says what is logged.
 const FILTER: &str = "AION_LOG";
 
+/// What is logged where that does not say. The library that speaks MCP writes whole messages of a tool's
+/// server, which are of any size and may hold anything; what fails there is in the answer to the call.
+const DEFAULT: &str = "info,rmcp=off";
+
 /// The daemon's metrics.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -79,7 +83,7 @@ impl Telemetry {
 /// Sets the log up: lines for eyes on a terminal, JSON for machines elsewhere when asked for. What is
 /// logged says `AION_LOG`.
 pub fn log(json: bool) {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -106,5 +110,16 @@ mod tests {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.starts_with("aion_"), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_tools_server_sends_is_not_logged() {
+        use tracing_subscriber::layer::SubscriberExt;
+        let log = tracing_subscriber::registry().with(EnvFilter::new(DEFAULT));
+        tracing::subscriber::with_default(log, || {
+            assert!(tracing::enabled!(tracing::Level::INFO));
+            assert!(!tracing::enabled!(target: "rmcp::service", tracing::Level::INFO));
+            assert!(!tracing::enabled!(target: "rmcp::transport::async_rw", tracing::Level::ERROR));
+        });
     }
 }

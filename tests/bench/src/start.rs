@@ -125,10 +125,11 @@ impl Machine {
              keys:\n    - name: bench\n      purpose: machine\n      publicKey: |\n{public}      digests: [\"{digest}\"]\n\
              ---\napiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {{name: bench}}\n\
              spec: {{allow: ['memory.*', 'agent.*']}}\n\
+             ---\napiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {{name: bench}}\nspec: {{}}\n\
              ---\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: guest}}\n\
              spec:\n  runtime: wasm\n  bundle: {{name: guest, digest: \"{digest}\"}}\n\
              ---\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: plain}}\n\
-             spec: {{instructions: Says one thing., withoutModel: quote, memory: {{}}}}\n"
+             spec: {{instructions: Says one thing., withoutModel: quote, memory: {{pool: bench}}}}\n"
         );
         let path = self.folder.path().join("bench.yaml");
         fs::write(&path, manifest)?;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use aion_testkit::{Process, until};
 use anyhow::{Context, bail};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -13,11 +14,59 @@ use crate::cluster::BOUND;
 /// A running node; gone when dropped.
 pub struct Standalone {
     // In the order of dropping: the daemon before what starts its workers, the folder last.
-    _daemon: Process,
-    _launcher: Process,
+    daemon: Part,
+    launcher: Part,
     aionctl: PathBuf,
     home: PathBuf,
     folder: TempDir,
+}
+
+/// A program of the node, and how it is started.
+struct Part {
+    process: Option<Process>,
+    command: Command,
+    log: PathBuf,
+}
+
+impl Part {
+    fn new(command: Command, log: PathBuf) -> Self {
+        Self {
+            process: None,
+            command,
+            log,
+        }
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        self.process = Some(Process::spawn(&self.command, &self.log)?);
+        Ok(())
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::SIGKILL);
+            process.wait(BOUND)?;
+        }
+        Ok(())
+    }
+
+    fn must_run(&mut self) -> Result<(), String> {
+        match self.process.as_mut().and_then(Process::exit_code) {
+            Some(code) => Err(format!("it ended with {code}\n{}", self.tail())),
+            None => Ok(()),
+        }
+    }
+
+    fn tail(&self) -> String {
+        self.process.as_ref().map(Process::tail).unwrap_or_default()
+    }
+}
+
+/// The parent of a process (`/proc/PID/stat`, field 4).
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl Standalone {
@@ -47,29 +96,69 @@ impl Standalone {
         launcher.arg("serve").arg("--socket").arg(&socket);
         launcher.arg("--state").arg(run.join("launcher"));
         let log = |name: &str| home.join("logs").join(name);
-        let launcher = Process::spawn(&launcher, &log("launcher.log"))?;
         let mut daemon = Command::new(crate::program("aion-node")?);
         daemon.arg("--home").arg(&home).args(["--node-name", name]);
         daemon.envs(environment.iter().copied());
-        let mut daemon = Process::spawn(&daemon, &log("node.log"))?;
-        let aionctl = crate::program("aionctl")?;
-        until("the node to know its layers", BOUND, || {
-            if let Some(code) = daemon.exit_code() {
-                return Err(format!("it ended with {code}\n{}", daemon.tail()));
-            }
-            let nodes = list(&aionctl, &home, "nodes").map_err(|e| e.to_string())?;
-            match nodes.first() {
-                Some(node) if !node["status"]["layers"][0].is_null() => Ok(()),
-                _ => Err(format!("{nodes:?}\n{}\n{}", daemon.tail(), launcher.tail())),
-            }
-        })?;
-        Ok(Self {
-            _daemon: daemon,
-            _launcher: launcher,
-            aionctl,
+        let mut node = Self {
+            daemon: Part::new(daemon, log("node.log")),
+            launcher: Part::new(launcher, log("launcher.log")),
+            aionctl: crate::program("aionctl")?,
             home,
             folder,
-        })
+        };
+        node.launcher.start()?;
+        node.daemon.start()?;
+        node.until_it_has_layers()?;
+        Ok(node)
+    }
+
+    fn until_it_has_layers(&mut self) -> anyhow::Result<()> {
+        until("the node to know its layers", BOUND, || {
+            self.daemon.must_run()?;
+            let nodes = list(&self.aionctl, &self.home, "nodes").map_err(|e| e.to_string())?;
+            match nodes.first() {
+                Some(node) if !node["status"]["layers"][0].is_null() => Ok(()),
+                _ => Err(format!(
+                    "{nodes:?}\n{}\n{}",
+                    self.daemon.tail(),
+                    self.launcher.tail()
+                )),
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Ends the daemon by `kill -9`, and starts it again.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`].
+    pub fn restart_daemon(&mut self) -> anyhow::Result<()> {
+        self.daemon.kill()?;
+        self.daemon.start()?;
+        self.until_it_has_layers()
+    }
+
+    /// Ends the launcher by `kill -9`, and starts it again.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`].
+    pub fn restart_launcher(&mut self) -> anyhow::Result<()> {
+        self.launcher.kill()?;
+        self.launcher.start()?;
+        self.until_it_has_layers()
+    }
+
+    /// The processes that the launcher has started and that run.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        let Some(launcher) = self.launcher.process.as_ref().map(Process::pid) else {
+            return Vec::new();
+        };
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes
+            .filter_map(|it| it.file_name().to_str()?.parse().ok())
+            .filter(|pid| parent(*pid) == Some(launcher))
+            .collect()
     }
 
     /// Runs `aionctl` and gives what it printed.
@@ -78,6 +167,19 @@ impl Standalone {
     /// What it said, when it did not end with success.
     pub fn aionctl(&self, args: &[&str]) -> anyhow::Result<String> {
         run(&self.aionctl, &self.home, args)
+    }
+
+    /// As [`Standalone::aionctl`], to be run somewhere else.
+    pub fn asking(
+        &self,
+        args: &[&str],
+    ) -> impl FnOnce() -> anyhow::Result<String> + Send + 'static {
+        let (aionctl, home) = (self.aionctl.clone(), self.home.clone());
+        let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
+        move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            run(&aionctl, &home, &args)
+        }
     }
 
     /// Whole objects of a kind.

@@ -35,6 +35,9 @@ pub(crate) enum BundleCommand {
         bundle: String,
         /// Where to: HOST/PATH[:TAG]
         to: String,
+        /// Show no progress
+        #[arg(short, long)]
+        quiet: bool,
         #[command(flatten)]
         layout: LayoutArg,
         #[command(flatten)]
@@ -44,6 +47,9 @@ pub(crate) enum BundleCommand {
     Pull {
         /// From where: HOST/PATH:TAG or HOST/PATH@DIGEST
         from: String,
+        /// Show no progress
+        #[arg(short, long)]
+        quiet: bool,
         #[command(flatten)]
         layout: LayoutArg,
         #[command(flatten)]
@@ -127,11 +133,21 @@ impl AccessArgs {
             }
             None => None,
         };
-        let offline = std::env::var("OFFLINE_MODE").is_ok_and(|value| value == "true");
         Ok(RegistryAccess {
             insecure_hosts: self.insecure.clone(),
-            offline,
+            offline: offline()?,
             credentials,
         })
     }
+}
+
+/// Whether `OFFLINE_MODE` keeps packets on this machine.
+fn offline() -> Result<bool, Failure> {
+    const NAME: &str = "OFFLINE_MODE";
+    let Some(text) = std::env::var_os(NAME) else {
+        return Ok(false);
+    };
+    aion_abi::switch::parse(&text.to_string_lossy()).map_err(|why| {
+        Failure::usage(format!("{NAME}: {why}")).remedy(format!("set {NAME} anew, or unset it"))
+    })
 }

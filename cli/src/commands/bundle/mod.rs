@@ -7,6 +7,7 @@ mod place;
 
 use std::path::Path;
 
+use aion_bundle::manifest::Descriptor;
 use aion_bundle::{
     BundleName, NamePattern, SigningKey, TrustSet, TrustedKey, attach, build, copy, signatures,
     verify,
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use crate::{
     context::Context,
     failure::{Failure, Status},
+    render::screen::{Tone, tame},
 };
 
 pub(crate) use args::BundleCommand;
@@ -32,14 +34,16 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
         BundleCommand::Push {
             bundle,
             to,
+            quiet,
             layout,
             access,
-        } => push(context, &bundle, &to, &layout, &access).await,
+        } => push(context, &bundle, &to, quiet, &layout, &access).await,
         BundleCommand::Pull {
             from,
+            quiet,
             layout,
             access,
-        } => pull(context, &from, &layout, &access).await,
+        } => pull(context, &from, quiet, &layout, &access).await,
         BundleCommand::Sign {
             bundle,
             key,
@@ -84,6 +88,7 @@ async fn push(
     context: &Context,
     bundle: &str,
     to: &str,
+    quiet: bool,
     layout: &LayoutArg,
     access: &AccessArgs,
 ) -> Result<(), Failure> {
@@ -91,21 +96,47 @@ async fn push(
     let to = Place::in_registry(to, access)?;
     let digest = from.digest().await?;
     let tag = to.tag().map(str::to_owned);
-    let count = copy(from.source(), to.target(), &digest, tag.as_deref()).await?;
+    let told = progress(context, "pushing", quiet);
+    let count = copy(from.source(), to.target(), &digest, tag.as_deref(), &told).await?;
     context.print(&format!("pushed {digest} with {}\n", signed(count)))
 }
 
 async fn pull(
     context: &Context,
     from: &str,
+    quiet: bool,
     layout: &LayoutArg,
     access: &AccessArgs,
 ) -> Result<(), Failure> {
     let from = Place::in_registry(from, access)?;
     let layout = layout.make(context)?;
     let digest = from.digest().await?;
-    let count = copy(from.source(), &layout, &digest, from.tag()).await?;
+    let told = progress(context, "pulling", quiet);
+    let count = copy(from.source(), &layout, &digest, from.tag(), &told).await?;
     context.print(&format!("pulled {digest} with {}\n", signed(count)))
+}
+
+/// Tells a terminal of each blob; a script is told of the whole in the end.
+fn progress(context: &Context, doing: &str, quiet: bool) -> impl Fn(&Descriptor) + Sync {
+    let screen = context.screen;
+    move |blob| {
+        if screen.live && !quiet {
+            let line = blob_line(doing, blob);
+            eprintln!("{}", screen.paint_err(&line, Tone::Faint));
+        }
+    }
+}
+
+fn blob_line(doing: &str, blob: &Descriptor) -> String {
+    let digest = blob.digest.hex();
+    let short = digest.get(..12).unwrap_or(&digest);
+    let kib = blob.size.div_ceil(1024);
+    let size = match kib {
+        ..1024 => format!("{kib} KiB"),
+        _ => format!("{:.1} MiB", kib as f64 / 1024.0),
+    };
+    // A registry's words, on somebody's terminal.
+    tame(&format!("{doing} {short}, {size}, {}", blob.media_type))
 }
 
 fn signed(count: usize) -> String {
@@ -177,5 +208,25 @@ impl From<aion_bundle::SourceError> for Failure {
             E::Offline { .. } => failure.status(Status::Refused),
             _ => failure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_on_its_way_is_told_in_one_line_that_commands_no_terminal() {
+        let kind = "application/\u{1b}[2Jvnd.oci.image.layer.v1.tar";
+        let mut blob = Descriptor::of(kind, b"x");
+        blob.size = 1_300_000;
+        let line = blob_line("pulling", &blob);
+        assert!(
+            line.starts_with("pulling 2d711642b726, 1.2 MiB, application/"),
+            "{line}"
+        );
+        assert!(!line.contains('\u{1b}') && !line.contains('\n'), "{line}");
+        let small = Descriptor::of("text/plain", b"x");
+        assert!(blob_line("pushing", &small).contains(", 1 KiB, "));
     }
 }

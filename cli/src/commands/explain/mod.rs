@@ -6,7 +6,7 @@ mod world;
 use std::path::PathBuf;
 
 use aion_abi::admin::{Manifest, Rejected};
-use aion_resolve::{Key, Object, Problem, dereference, parse_manifests, validate};
+use aion_resolve::{Key, Object, Place, Problem, dereference, parse_manifests, validate};
 use clap::Args;
 
 use crate::{
@@ -36,8 +36,9 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     let manifests = manifests::read(&args.file)?;
-    let objects = parse(context, &manifests)?;
-    let agents = keys(&objects, &context.namespace);
+    let parsed = parse(context, &manifests)?;
+    let agents = keys(&parsed, &context.namespace);
+    let objects = parsed.into_iter().map(|(object, _)| object).collect();
     if agents.is_empty() {
         return Err(Failure::usage("there is no Agent in the manifests")
             .remedy("name a file with `kind: Agent`"));
@@ -45,7 +46,7 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
     let (universe, source) = world::around(context, objects, args.offline).await?;
     let mut out = String::new();
     let mut troubled = false;
-    for key in &agents {
+    for (key, _) in &agents {
         let Some(input) = dereference::dereference(&universe, key) else {
             continue;
         };
@@ -66,23 +67,25 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
     Ok(())
 }
 
-/// What keeps agents of `manifests` from running, each with its agent.
+/// What keeps agents of `manifests` from running, each with its agent and where that begins.
 pub(crate) async fn troubles(
     context: &Context,
     manifests: &[Manifest],
 ) -> Result<Vec<Problem>, Failure> {
-    let objects = parse(context, manifests)?;
-    let agents = keys(&objects, &context.namespace);
+    let parsed = parse(context, manifests)?;
+    let agents = keys(&parsed, &context.namespace);
     if agents.is_empty() {
         return Ok(Vec::new());
     }
+    let objects = parsed.into_iter().map(|(object, _)| object).collect();
     let (universe, _) = world::around(context, objects, false).await?;
     let mut troubles = Vec::new();
-    for key in &agents {
+    for (key, place) in &agents {
         let Some(input) = dereference::dereference(&universe, key) else {
             continue;
         };
         for mut problem in validate(&input).problems {
+            problem.place = Some(place.clone());
             problem.object = format!("Agent {}", key.name);
             troubles.push(problem);
         }
@@ -90,12 +93,12 @@ pub(crate) async fn troubles(
     Ok(troubles)
 }
 
-/// Every object of the manifests, or every fault.
-fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<Object>, Failure> {
+/// Every object of the manifests and where it begins, or every fault.
+fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place)>, Failure> {
     let (mut objects, mut faults) = (Vec::new(), Vec::new());
     for manifest in manifests {
         match parse_manifests(&manifest.text, &manifest.file) {
-            Ok(parsed) => objects.extend(parsed.into_iter().map(|manifest| manifest.object)),
+            Ok(parsed) => objects.extend(parsed.into_iter().map(|it| (it.object, it.place))),
             Err(problems) => faults.extend(problems.into_iter().map(fault)),
         }
     }
@@ -121,14 +124,15 @@ pub(crate) fn fault(problem: Problem) -> Rejected {
     }
 }
 
-fn keys(objects: &[Object], namespace: &str) -> Vec<Key> {
+fn keys(objects: &[(Object, Place)], namespace: &str) -> Vec<(Key, Place)> {
     let agents = objects
         .iter()
-        .filter(|object| matches!(object, Object::Agent(_)));
+        .filter(|(object, _)| matches!(object, Object::Agent(_)));
     agents
-        .map(|agent| {
+        .map(|(agent, place)| {
             let own = agent.namespace();
-            Key::new(if own.is_empty() { namespace } else { own }, agent.name())
+            let namespace = if own.is_empty() { namespace } else { own };
+            (Key::new(namespace, agent.name()), place.clone())
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! `aionctl local`: the node on this machine, its two programs and how they are.
 
+mod settings;
 mod start;
 mod status;
 mod stop;

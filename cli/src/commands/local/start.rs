@@ -22,7 +22,7 @@ use crate::{
     render::screen::Tone,
 };
 
-use super::StartArgs;
+use super::{StartArgs, settings};
 
 /// What of a log is shown where a program ended at once.
 const LOG_LINES: usize = 12;
@@ -32,12 +32,13 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
     let _held = lock(&home)?;
     let bound = Duration::from_secs(args.timeout);
     let (node, launcher) = (super::node(&home), super::launcher(&home));
-    let both = node.running().is_some() && launcher.running().is_some();
+    let ran = node.running();
+    let both = ran.is_some() && launcher.running().is_some();
 
     start(context, &launcher, &home, &launcher_arguments(&home))?;
     await_launcher(&launcher, &home, bound).await?;
     start(context, &node, &home, &node_arguments(&home))?;
-    let status = await_node(&node, &context.node()?, bound).await?;
+    let status = await_node(&node, &launcher, &context.node()?, bound).await?;
 
     let word = if both { "runs already" } else { "is ready" };
     context.print(&format!(
@@ -47,7 +48,26 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
         status.version,
         status.agents_ready,
         status.agents,
-    ))
+    ))?;
+    if let Some(ran) = ran {
+        note_settings(context, &ran, &home, &status);
+    }
+    Ok(())
+}
+
+/// What was there before keeps what it was started with.
+fn note_settings(context: &Context, ran: &Running, home: &Home, status: &NodeStatus) {
+    let environ = fs::read(format!("/proc/{}/environ", ran.pid)).unwrap_or_default();
+    let mut other = settings::written_since(home.root(), status.started_at_ms);
+    if !environ.is_empty() {
+        other.extend(settings::differing(&environ, |name| env::var(name).ok()));
+    }
+    if !other.is_empty() {
+        context.warn(&format!(
+            "the node runs with other settings: {}; to have it take these: aionctl local stop, then aionctl local start",
+            other.join(", ")
+        ));
+    }
 }
 
 /// Two starts at once would start everything twice.
@@ -144,17 +164,20 @@ fn listens(path: &Path) -> bool {
         .is_ok()
 }
 
+/// Until it answers and has its launcher: without, no agent can run.
 async fn await_node(
     program: &Program,
+    launcher: &Program,
     node: &Node,
     bound: Duration,
 ) -> Result<NodeStatus, Failure> {
     let until = Instant::now() + bound;
     loop {
-        if let Ok(status) = node.status().await {
-            return Ok(status);
+        match node.status().await {
+            Ok(status) if status.launcher == "ready" => return Ok(status),
+            Ok(_) => still_trying(launcher, until)?,
+            Err(_) => still_trying(program, until)?,
         }
-        still_trying(program, until)?;
         tokio::time::sleep(PAUSE).await;
     }
 }

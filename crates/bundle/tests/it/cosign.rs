@@ -39,7 +39,9 @@ impl Stage {
             ..RegistryAccess::default()
         };
         let ours = Registry::new(&place, &access).unwrap();
-        copy(&layout, &ours, &built.digest, None).await.unwrap();
+        copy(&layout, &ours, &built.digest, None, &|_| {})
+            .await
+            .unwrap();
         Some(Self {
             at,
             running,
@@ -134,7 +136,7 @@ async fn a_signature_by_cosign_travels_in_a_layout() {
         .sign(&theirs.private, &stage.named(), None)
         .unwrap();
     let layout = Layout::create(stage.at.path().join("carried")).unwrap();
-    let count = copy(&stage.ours, &layout, &stage.built.digest, None).await;
+    let count = copy(&stage.ours, &layout, &stage.built.digest, None, &|_| {}).await;
     assert_eq!(count.unwrap(), 1);
     let store = Store::open(stage.at.path().join("store")).unwrap();
     let wanted = reference(&stage.built);

@@ -55,11 +55,13 @@ async fn copies_a_bundle_with_its_signatures(target: &dyn Target) {
     let key = SigningKey::generate().unwrap();
     let built = declarative(&layout);
     sign(&layout, &key, &built.digest).await;
-    let count = copy(&layout, target, &built.digest, Some("v1"))
+    let count = copy(&layout, target, &built.digest, Some("v1"), &|_| {})
         .await
         .unwrap();
     assert_eq!(count, 1);
-    let again = copy(&layout, target, &built.digest, None).await.unwrap();
+    let again = copy(&layout, target, &built.digest, None, &|_| {})
+        .await
+        .unwrap();
     assert_eq!(again, 1);
 
     // A second signature, made in place; a first one that is attached again.
@@ -82,7 +84,12 @@ async fn copies_a_bundle_with_its_signatures(target: &dyn Target) {
     assert!(found.unreadable.is_empty() && found.unreachable.is_none());
 
     let back = Layout::create(at.path().join("back")).unwrap();
-    assert_eq!(copy(target, &back, &built.digest, None).await.unwrap(), 2);
+    assert_eq!(
+        copy(target, &back, &built.digest, None, &|_| {})
+            .await
+            .unwrap(),
+        2
+    );
     for signer in [&key, &other] {
         let store = Store::open(at.path().join(signer.fingerprint().hex())).unwrap();
         for source in [target as &dyn Source, &back] {

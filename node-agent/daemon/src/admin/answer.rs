@@ -88,11 +88,13 @@ impl From<MappingError> for Refused {
     fn from(error: MappingError) -> Self {
         let code = match &error {
             MappingError::Name(_) | MappingError::Folder(_) => Code::BadRequest,
+            MappingError::Unknown(_) => Code::NotFound,
             MappingError::Io { .. } => Code::Internal,
         };
         let remedy = match &error {
             MappingError::Name(_) => "give the mount a plain name, such as notes",
             MappingError::Folder(_) => "name a folder of your own, as an absolute path",
+            MappingError::Unknown(_) => "list the mappings: aionctl mount list",
             MappingError::Io { .. } => "see whether the file can be written, then try again",
         };
         Self(Problem::new(code, error.to_string()).remedy(remedy))

@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{Admin, answer::Refused};
+use crate::mounts::{MappingError, Mounts};
 
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<BTreeMap<String, MountMapping>> {
     Json(admin.mounts.all())
@@ -19,6 +20,25 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Json(mapping): Json<MountMapping>,
 ) -> Result<Json<MountMapping>, Refused> {
+    change(&admin, move |mounts| mounts.put(&name, mapping))
+        .await
+        .map(Json)
+}
+
+pub(super) async fn remove(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<MountMapping>, Refused> {
+    change(&admin, move |mounts| mounts.remove(&name))
+        .await
+        .map(Json)
+}
+
+/// Changes the mappings on the disk, and has the agents judged anew.
+async fn change(
+    admin: &Admin,
+    what: impl FnOnce(&Mounts) -> Result<MountMapping, MappingError> + Send + 'static,
+) -> Result<MountMapping, Refused> {
     let Some(folder) = admin.folder.clone() else {
         return Err(Problem::new(
             Code::Denied,
@@ -28,9 +48,9 @@ pub(super) async fn put(
         .into());
     };
     let mounts = admin.mounts.clone();
-    let put = tokio::task::spawn_blocking(move || mounts.put(&name, mapping)).await;
-    let mapping = put.map_err(|error| Refused::internal(error.to_string()))??;
+    let changed = tokio::task::spawn_blocking(move || what(&mounts)).await;
+    let mapping = changed.map_err(|error| Refused::internal(error.to_string()))??;
     let volumes = admin.mounts.all().into_keys().collect();
     folder.node_changed(|node| node.volumes = volumes);
-    Ok(Json(mapping))
+    Ok(mapping)
 }

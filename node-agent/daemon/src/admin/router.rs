@@ -132,6 +132,9 @@ fn of_resources() -> Router<Arc<Admin>> {
             get(resources::get).delete(resources::delete),
         )
         .route("/api/v1/mounts", get(mounts::list))
-        .route("/api/v1/mounts/{name}", put(mounts::put))
+        .route(
+            "/api/v1/mounts/{name}",
+            put(mounts::put).delete(mounts::remove),
+        )
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }

@@ -65,6 +65,9 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
         if !cfg!(feature = "kubernetes") {
             return Err(ArgsError::NoKubernetes);
         }
+        if config.offline {
+            return Err(ArgsError::OfflineInCluster);
+        }
         config.mode = Mode::Kubernetes;
     }
     config.tcp = tcp(&flags, file.listen, config.mode)?;

@@ -103,3 +103,23 @@ fn standing_alone_there_is_no_certificate() {
     let arguments = [&["--home", home, "--listen", "127.0.0.1:1"], &tls[..]].concat();
     assert!(matches!(resolve(&arguments), Err(ArgsError::AloneWithTls)));
 }
+
+#[test]
+fn offline_is_said_in_one_of_two_ways_and_not_in_a_cluster() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(config(home.path(), &["--offline", "1"]).offline);
+    assert!(config(home.path(), &["--offline"]).offline);
+    assert!(!config(home.path(), &["--offline", "0"]).offline);
+    let refused = Cli::try_parse_from(["aion-node", "--offline", "yes"]).unwrap_err();
+    assert!(refused.to_string().contains("write true or 1"), "{refused}");
+    #[cfg(feature = "kubernetes")]
+    assert!(matches!(
+        resolve(&[
+            "--home",
+            home.path().to_str().unwrap(),
+            "--kubernetes",
+            "--offline"
+        ]),
+        Err(ArgsError::OfflineInCluster)
+    ));
+}

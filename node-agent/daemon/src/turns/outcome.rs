@@ -13,6 +13,13 @@ pub(super) fn problem(outcome: &TurnOutcome, last: Option<&Last>) -> Option<Prob
         return Some(problem.clone());
     }
     let problem = match outcome {
+        // The answer was given; how the process ended after it, nobody saw.
+        TurnOutcome::WorkerLost
+        | TurnOutcome::WorkerFailed { exit: Exit::Lost }
+            if last.is_some() =>
+        {
+            return None;
+        }
         TurnOutcome::Completed => match last {
             Some(_) => return None,
             None => Problem::new(Code::Internal, "the program ended without an answer")

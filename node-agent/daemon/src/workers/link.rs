@@ -35,7 +35,7 @@ impl Link {
     fn client(&self) -> Result<Client, LaunchError> {
         self.client.borrow().clone().ok_or_else(|| LaunchError {
             why: format!(
-                "the launcher does not answer at {}: start aion-launcher",
+                "the launcher does not answer at {}: start aion-launcher (on a machine of your own, aionctl local start does)",
                 self.path.display()
             ),
             unreachable: true,

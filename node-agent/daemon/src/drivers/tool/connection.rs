@@ -17,6 +17,7 @@ use tokio::net::unix::pipe;
 
 use super::{
     StdioCommand, StdioGuard, StdioServers, ToolServer, Transport,
+    bounded::{Bounded, Cut},
     failure::{not_connected, unreachable},
 };
 use crate::drivers::{outbound::Outbound, secrets::Secrets};
@@ -27,6 +28,9 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 const MAX_ERROR: usize = 4 * 1024;
 /// How long a server may take to say what it is; one that is a process starts meanwhile.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a process may take to read one message; longer where a call of it may take longer, since a
+/// server may read nothing while it works.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a listing is used where the server gives no time of its own. It is dropped at once when the
 /// server says that its list has changed.
 const LISTING_KEPT: Duration = Duration::from_secs(60);
@@ -44,12 +48,39 @@ pub(super) struct Connector {
 /// An open connection. Dropping it closes it, and ends the process behind it.
 pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
+    cut: Cut,
     _process: Option<Box<dyn StdioGuard>>,
 }
 
+/// What requests are made over.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) peer: Peer<RoleClient>,
+    cut: Cut,
+}
+
+impl Line {
+    /// The problem of a request on it, with the reason where the connection was cut off.
+    pub(super) fn explained(&self, problem: Problem) -> Problem {
+        explained(problem, &self.cut)
+    }
+}
+
+fn explained(mut problem: Problem, cut: &Cut) -> Problem {
+    if let Some(why) = cut.why()
+        && !problem.detail.contains(why)
+    {
+        problem.detail = format!("{}: {why}", problem.detail);
+    }
+    problem
+}
+
 impl Connection {
-    pub(super) fn peer(&self) -> Peer<RoleClient> {
-        self.service.peer().clone()
+    pub(super) fn line(&self) -> Line {
+        Line {
+            peer: self.service.peer().clone(),
+            cut: self.cut.clone(),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -114,12 +145,15 @@ impl Connector {
             config = config.auth_header(secret.expose());
         }
         let transport = StreamableHttpClientTransport::with_client(client, config);
+        let cut = Cut::default();
+        // A request is sent when it is answered, here: its caller's deadline bounds that.
         let service = Client
-            .serve(transport)
+            .serve(Bounded::new(transport, None, cut.clone()))
             .await
-            .map_err(|error| not_connected(&server.name, &error))?;
+            .map_err(|error| explained(not_connected(&server.name, &error), &cut))?;
         Ok(Connection {
             service,
+            cut,
             _process: None,
         })
     }
@@ -144,15 +178,19 @@ impl Connector {
         let transport = AsyncRwTransport::<RoleClient, _, _>::new(read, write)
             .with_max_line_length(MAX_MESSAGE);
         let guard = process.guard;
+        let cut = Cut::default();
+        let write = WRITE_TIMEOUT.max(server.timeout);
+        let transport = Bounded::new(transport, Some(write), cut.clone());
         match Client.serve(transport).await {
             Ok(service) => Ok(Connection {
                 service,
+                cut,
                 _process: Some(guard),
             }),
             Err(error) => {
                 // What it wrote before it ended is a moment behind its end.
                 tokio::time::sleep(LAST_WORDS).await;
-                let mut problem = not_connected(&server.name, &error);
+                let mut problem = explained(not_connected(&server.name, &error), &cut);
                 let said = guard.said();
                 if !said.is_empty() {
                     problem.detail = format!("{}: {said}", problem.detail);

@@ -8,7 +8,6 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
-use rmcp::{RoleClient, service::Peer};
 use tokio::{
     sync::{Mutex as AsyncMutex, Semaphore},
     time::Instant,
@@ -16,7 +15,7 @@ use tokio::{
 
 use super::{
     ToolServer,
-    connection::{Connection, Connector},
+    connection::{Connection, Connector, Line},
     failure::unreachable,
 };
 
@@ -93,15 +92,12 @@ impl Connections {
 
     /// The other end, connecting where needed. Callers that come meanwhile wait for the same connection;
     /// one that gives up does not stop it, since a server that is slow to start would never be there.
-    pub(super) async fn peer(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-    ) -> Result<Peer<RoleClient>, Problem> {
+    pub(super) async fn line(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Line, Problem> {
         *lock(&entry.used) = Instant::now();
         if let Some((open, _)) = &entry.state.lock().await.open
             && !open.is_closed()
         {
-            return Ok(open.peer());
+            return Ok(open.line());
         }
         let (connections, wanted) = (self.clone(), entry.clone());
         let connecting = tokio::spawn(async move { connections.connected(&wanted).await });
@@ -114,14 +110,15 @@ impl Connections {
         })
     }
 
-    async fn connected(&self, entry: &Entry) -> Result<Peer<RoleClient>, Problem> {
+    async fn connected(&self, entry: &Entry) -> Result<Line, Problem> {
         let mut state = entry.state.lock().await;
         if let Some((open, since)) = &state.open {
             if !open.is_closed() {
-                return Ok(open.peer());
+                return Ok(open.line());
             }
             if since.elapsed() < SHORT_LIVED {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
+                let problem = open.line().explained(problem);
                 self.rest(&mut state, problem);
             }
             state.open = None;
@@ -135,10 +132,10 @@ impl Connections {
         }
         match self.connector.connect(&entry.server).await {
             Ok(connection) => {
-                let peer = connection.peer();
+                let line = connection.line();
                 state.open = Some((connection, Instant::now()));
                 state.resting = None;
-                Ok(peer)
+                Ok(line)
             }
             Err(problem) => {
                 self.rest(&mut state, problem.clone());

@@ -8,7 +8,7 @@ use aion_abi::{
     syscall::tool::{CallRequest, CallResponse, ListResponse, ToolSpec, Unavailable},
 };
 use futures::future::{BoxFuture, join_all};
-use rmcp::model::{CallToolRequestParams, PaginatedRequestParams, Tool};
+use rmcp::model::{CallToolRequestParams, ListToolsResult, PaginatedRequestParams, Tool};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -22,6 +22,8 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most operations of a tool, and the most pages they come in.
 const MAX_OPERATIONS: usize = 256;
 const MAX_PAGES: usize = 64;
+/// The most bytes of all pages together.
+const MAX_LISTED: usize = 4 * 1024 * 1024;
 
 /// Tools behind MCP servers.
 pub struct McpTools {
@@ -75,35 +77,37 @@ impl McpTools {
     /// list has changed.
     async fn operations(&self, server: &ToolServer) -> Result<Vec<Tool>, Problem> {
         let entry = self.connections.entry(server);
-        let peer = self.connections.peer(&entry).await?;
+        let line = self.connections.line(&entry).await?;
         let mut all = Vec::new();
+        let mut bytes = 0;
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let params = cursor
                 .take()
                 .map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
-            let page = match peer.list_tools(params).await {
+            let page = match line.peer.list_tools(params).await {
                 Ok(page) => page,
                 Err(error) => {
                     let failed = failed(&server.name, &error, false);
                     if failed.lost {
                         self.connections.drop_connection(&entry).await;
                     }
-                    return Err(failed.problem);
+                    return Err(line.explained(failed.problem));
                 }
             };
+            bytes += size(&page);
             all.extend(page.tools);
             cursor = page.next_cursor;
-            if cursor.is_none() || all.len() > MAX_OPERATIONS {
+            if cursor.is_none() || all.len() > MAX_OPERATIONS || bytes > MAX_LISTED {
                 break;
             }
         }
         self.connections.note_good(&entry).await;
-        if all.len() > MAX_OPERATIONS || cursor.is_some() {
+        if all.len() > MAX_OPERATIONS || bytes > MAX_LISTED || cursor.is_some() {
             return Err(Problem::new(
                 Code::UpstreamFailed,
                 format!(
-                    "tool {}: it lists more than {MAX_OPERATIONS} operations or {MAX_PAGES} pages",
+                    "tool {}: it lists more than {MAX_OPERATIONS} operations, {MAX_PAGES} pages or {MAX_LISTED} bytes",
                     server.name
                 ),
             ));
@@ -132,12 +136,12 @@ impl McpTools {
         let place = timeout_at(deadline, entry.places.acquire())
             .await
             .map_err(|_| late("others were using it"))?;
-        let peer = timeout_at(deadline, self.connections.peer(&entry))
+        let line = timeout_at(deadline, self.connections.line(&entry))
             .await
             .map_err(|_| late("connecting to it"))??;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
         // Dropped at its deadline or with its caller, it tells the server that it is cancelled.
-        let called = timeout_at(deadline, peer.call_tool(params)).await;
+        let called = timeout_at(deadline, line.peer.call_tool(params)).await;
         drop(place);
         match called {
             Err(_) => Err(late("it was working; it was told to stop")),
@@ -150,10 +154,19 @@ impl McpTools {
                 if failed.lost {
                     self.connections.drop_connection(&entry).await;
                 }
-                Err(failed.problem)
+                Err(line.explained(failed.problem))
             }
         }
     }
+}
+
+/// Bytes of a page, as far as a server can fill it.
+fn size(page: &ListToolsResult) -> usize {
+    let tools = page.tools.iter().map(|tool| {
+        let text = serde_json::to_vec(tool);
+        text.map_or(MAX_LISTED, |text| text.len())
+    });
+    tools.sum::<usize>() + page.next_cursor.as_ref().map_or(0, String::len)
 }
 
 impl ToolDriver for McpTools {

@@ -5,6 +5,7 @@
 //! its client (sampling, roots, questions to a person are declined), an answer without a bound.
 
 mod answer;
+mod bounded;
 mod connection;
 mod connections;
 mod failure;
@@ -12,6 +13,8 @@ mod listing;
 mod mcp;
 mod stdio;
 
+#[cfg(test)]
+mod bounded_tests;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! Whether a node that runs was started with the settings that a start would give it now. A node reads them once.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// Variables that aion-node reads and a start hands on.
+const VARIABLES: [&str; 6] = [
+    "OFFLINE_MODE",
+    "AION_NODE_NAME",
+    "AION_LISTEN",
+    "AION_WORKERS",
+    "AION_LOG",
+    "AION_LOG_JSON",
+];
+/// Files of settings, below the state folder.
+const FILES: [&str; 2] = ["config/node.yaml", "config/memory.yaml"];
+
+type Variables = BTreeMap<String, String>;
+
+/// What differs, a phrase each. `environ` is the process's `/proc/PID/environ`, `own` looks a variable of this one up.
+pub(super) fn differing(environ: &[u8], own: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let there = variables(environ);
+    let said = |value: Option<&String>| match value {
+        Some(value) => format!("is {value:?}"),
+        None => "is not set".to_owned(),
+    };
+    let phrase = |name: &&str| {
+        let (there, here) = (there.get(*name), own(name));
+        (there != here.as_ref()).then(|| {
+            format!(
+                "{name} {} for it and {} here",
+                said(there),
+                said(here.as_ref())
+            )
+        })
+    };
+    VARIABLES.iter().filter_map(phrase).collect()
+}
+
+fn variables(environ: &[u8]) -> Variables {
+    let pairs = environ.split(|byte| *byte == 0);
+    pairs
+        .filter_map(|pair| {
+            let text = String::from_utf8_lossy(pair);
+            let (name, value) = text.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// The files of settings that were written since `started_at_ms`, a phrase each.
+pub(super) fn written_since(home: &Path, started_at_ms: u64) -> Vec<String> {
+    let started = UNIX_EPOCH + Duration::from_millis(started_at_ms);
+    let changed = |file: &&str| {
+        let written = fs::metadata(home.join(file)).and_then(|it| it.modified());
+        written
+            .is_ok_and(|written| written > started)
+            .then(|| format!("{file} was changed since it started"))
+    };
+    FILES.iter().filter_map(changed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_variable_that_differs_is_named_with_both_values() {
+        let environ = b"HOME=/root\0OFFLINE_MODE=true\0AION_WORKERS=4\0";
+        let own = |name: &str| match name {
+            "AION_WORKERS" => Some("4".to_owned()),
+            "AION_LISTEN" => Some("127.0.0.1:1".to_owned()),
+            _ => None,
+        };
+        assert_eq!(
+            differing(environ, own),
+            [
+                "OFFLINE_MODE is \"true\" for it and is not set here",
+                "AION_LISTEN is not set for it and is \"127.0.0.1:1\" here"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_written_later_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("config")).unwrap();
+        fs::write(home.path().join("config/node.yaml"), "workers: 3\n").unwrap();
+        assert_eq!(
+            written_since(home.path(), 0),
+            ["config/node.yaml was changed since it started"]
+        );
+        assert!(written_since(home.path(), u64::MAX >> 12).is_empty());
+    }
+}
