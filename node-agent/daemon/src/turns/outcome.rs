@@ -14,8 +14,7 @@ pub(super) fn problem(outcome: &TurnOutcome, last: Option<&Last>) -> Option<Prob
     }
     let problem = match outcome {
         // The answer was given; how the process ended after it, nobody saw.
-        TurnOutcome::WorkerLost
-        | TurnOutcome::WorkerFailed { exit: Exit::Lost }
+        TurnOutcome::WorkerLost | TurnOutcome::WorkerFailed { exit: Exit::Lost }
             if last.is_some() =>
         {
             return None;
