@@ -30,7 +30,8 @@ pub(super) fn differing(environ: &[u8], own: impl Fn(&str) -> Option<String>) ->
     };
     let phrase = |name: &&str| {
         let (there, here) = (there.get(*name), own(name));
-        (there != here.as_ref()).then(|| {
+        let differs = meaning(there) != meaning(here.as_ref());
+        differs.then(|| {
             format!(
                 "{name} {} for it and {} here",
                 said(there),
@@ -39,6 +40,16 @@ pub(super) fn differing(environ: &[u8], own: impl Fn(&str) -> Option<String>) ->
         })
     };
     VARIABLES.iter().filter_map(phrase).collect()
+}
+
+/// `1` is `true`, and what is not set is off.
+fn meaning(value: Option<&String>) -> Option<&str> {
+    let text = value.map(String::as_str)?;
+    match aion_abi::switch::parse(text) {
+        Ok(true) => Some("true"),
+        Ok(false) => None,
+        Err(_) => Some(text),
+    }
 }
 
 fn variables(environ: &[u8]) -> Variables {
@@ -84,6 +95,13 @@ mod tests {
                 "AION_LISTEN is not set for it and is \"127.0.0.1:1\" here"
             ]
         );
+    }
+
+    #[test]
+    fn one_setting_written_in_two_ways_is_one() {
+        let own = |name: &str| (name == "OFFLINE_MODE").then(|| "1".to_owned());
+        let environ = b"OFFLINE_MODE=true\0AION_LOG_JSON=false\0";
+        assert!(differing(environ, own).is_empty());
     }
 
     #[test]
