@@ -23,8 +23,13 @@ pub mod fd {
 /// The byte that opens the gate.
 pub const GO: u8 = b'g';
 
-/// Where the worker finds its socket, inside its sandbox.
+/// Where the worker finds its socket, inside its sandbox: the folder is mounted and not the socket, since a
+/// daemon that comes back makes another in its place.
 pub const SOCKET: &str = "/run/aion.sock";
+/// The folder of [`SOCKET`].
+pub const SOCKET_FOLDER: &str = "/run";
+/// The name of a worker's socket, inside its sandbox and outside.
+pub const SOCKET_NAME: &str = "aion.sock";
 
 /// The document.
 #[derive(Serialize, Deserialize)]

@@ -96,6 +96,8 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
+        // A worker is another user, and sees the folder and nothing above it.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
     }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

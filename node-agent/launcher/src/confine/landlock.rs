@@ -30,7 +30,8 @@ pub(super) struct Shown {
 
 /// Enters a domain in which no file can be opened but what is `shown`, no TCP port
 /// bound or reached, no signal sent outwards and no abstract socket reached. The
-/// one thing allowed besides is to connect to `socket`, on kernels that ask.
+/// one thing allowed besides is to connect to sockets of the folder that `socket` is
+/// in, on kernels that ask.
 pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<String, String> {
     let wanted = || -> Result<_, landlock::RulesetError> {
         let ruleset = Ruleset::default()
@@ -39,7 +40,7 @@ pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<S
             .handle_access(AccessNet::from_all(NEWEST))?
             .scope(Scope::from_all(NEWEST))?
             .create()?;
-        let ruleset = match socket.map(PathFd::new) {
+        let ruleset = match socket.and_then(Path::parent).map(PathFd::new) {
             Some(Ok(fd)) => ruleset.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?,
             // Then there is nothing to connect to, which the first call will say.
             Some(Err(_)) | None => ruleset,

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use aion_abi::boot;
-use rustix::fs::{CWD, Mode, OFlags, mkdir, open};
+use rustix::fs::{CWD, Mode, mkdir};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_bind,
     mount_change, mount_remount, move_mount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
+use super::tool::restrict;
 use super::{Plan, Socket};
 
 /// Where the new root is put together. It is on every Linux, and the worker has
@@ -71,16 +72,11 @@ fn build(plan: &Plan, mounts: Vec<OwnedFd>) -> Result<(), String> {
         .map_err(step("make the root read-only"))
 }
 
+/// Shows the folder that the socket is in, and nothing can be made in it.
 fn place(socket: &Socket, mounts: Vec<OwnedFd>) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
-    let target = format!("{STAGE}{}", boot::SOCKET);
-    mkdir(format!("{STAGE}/run"), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
-    open(
-        target.as_str(),
-        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::from_raw_mode(0o600),
-    )
-    .map_err(step("make the place of the socket"))?;
+    let target = format!("{STAGE}{}", boot::SOCKET_FOLDER);
+    mkdir(target.as_str(), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
     match (socket, mounts.first()) {
         (Socket::Mount, Some(fd)) => move_mount(
             fd.as_fd(),
@@ -89,10 +85,17 @@ fn place(socket: &Socket, mounts: Vec<OwnedFd>) -> Result<(), String> {
             target.as_str(),
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
         )
-        .map_err(step("mount the socket")),
-        (Socket::Mount, None) => Err("the mount of the socket is missing".into()),
+        .map_err(step("mount the socket"))?,
+        (Socket::Mount, None) => return Err("the mount of the socket is missing".into()),
         (Socket::Path(path), _) => {
-            mount_bind(path.as_path(), target.as_str()).map_err(step("mount the socket"))
+            let folder = path.parent().ok_or("the socket is in no folder")?;
+            mount_bind(folder, target.as_str()).map_err(step("mount the socket"))?;
         }
     }
+    let attributes = libc::MOUNT_ATTR_RDONLY
+        | libc::MOUNT_ATTR_NOSUID
+        | libc::MOUNT_ATTR_NODEV
+        | libc::MOUNT_ATTR_NOEXEC;
+    restrict(target.as_ref(), attributes)
+        .map_err(|error| format!("make the socket's folder read-only: {error}"))
 }

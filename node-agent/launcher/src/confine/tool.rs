@@ -215,7 +215,7 @@ impl Stage<'_> {
 /// Adds attributes to a mount and to all that are below it, taking none away (mount_setattr(2), Linux 5.12):
 /// a remount would have to repeat those that are locked.
 #[allow(unsafe_code)]
-fn restrict(place: &Path, attributes: u64) -> io::Result<()> {
+pub(super) fn restrict(place: &Path, attributes: u64) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(place.as_os_str().as_bytes())?;
     let wanted = libc::mount_attr {

@@ -168,7 +168,7 @@ fn unprivileged_user(uid_map: &str, privileged: bool) -> Result<String, String> 
     }
 }
 
-/// A read-only tmpfs, and on it nothing but the socket, or nothing at all; for a
+/// A read-only tmpfs, and on it nothing but the folder of the socket, or nothing at all; for a
 /// tool what it is shown, of which nothing but its own folder can be written.
 fn root(mountinfo: &str, tool: bool) -> Result<String, String> {
     let mut root = None;
@@ -208,9 +208,9 @@ fn root(mountinfo: &str, tool: bool) -> Result<String, String> {
     let others: Vec<&str> = others.into_iter().map(|(at, _)| at).collect();
     match others[..] {
         [] => Ok("root is an empty read-only tmpfs".into()),
-        [aion_abi::boot::SOCKET] => Ok(format!(
+        [aion_abi::boot::SOCKET_FOLDER] => Ok(format!(
             "root is an empty read-only tmpfs with {}",
-            aion_abi::boot::SOCKET
+            aion_abi::boot::SOCKET_FOLDER
         )),
         _ => Err(format!("also mounted: {}", others.join(", "))),
     }
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_root_with_anything_else_in_it_is_not_empty() {
-        let socket = "61 60 0:5 /s/7.sock /run/aion.sock rw - tmpfs tmpfs rw\n";
+        let socket = "61 60 0:5 /s/7 /run ro - tmpfs tmpfs rw\n";
         let root = "60 60 0:41 / / ro,nosuid,nodev - tmpfs tmpfs rw,size=64k\n";
         let proc = "62 60 0:9 / /proc rw - proc proc rw\n";
         let host = "22 1 254:1 / / rw,relatime - ext4 /dev/vda rw\n";

@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use aion_abi::boot::fd;
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use aion_abi::boot::{SOCKET_NAME, fd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, open, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -206,8 +206,11 @@ impl Starter {
     fn socket(&self, path: &Path) -> Result<(Option<Socket>, Vec<OwnedFd>), String> {
         let wrong = |error: Errno| format!("socket {}: {error}", path.display());
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = open(path, flags, Mode::empty()).map_err(wrong)?;
-        let status = fstat(&handle).map_err(wrong)?;
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(format!("{} is not a socket", path.display()));
+        };
+        let folder = open(folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(wrong)?;
+        let status = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(wrong)?;
         if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
             return Err(format!("{} is not a socket", path.display()));
         }
@@ -230,7 +233,10 @@ impl Starter {
         if !mounted {
             return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
         }
-        let mount = detached(&handle)
+        if name != SOCKET_NAME {
+            return Err(format!("{} is not called {SOCKET_NAME}", path.display()));
+        }
+        let mount = detached(&folder)
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
         Ok((Some(Socket::Mount), vec![mount]))
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aion_abi::boot::SOCKET_NAME;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, Uid, chown, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
@@ -77,13 +78,13 @@ pub(super) fn run(
 ) -> Result<Vec<Layer>, TrialError> {
     let folder = Folder::make(state)
         .map_err(|error| TrialError::NotMade(format!("a folder for the trial: {error}")))?;
-    let path = folder.0.join("s");
+    let path = folder.0.join(SOCKET_NAME);
     let bound = (|| {
         // By its descriptor, as the folder's own path may be longer than a socket's.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let within = open(&folder.0, flags, Mode::empty())?;
         let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-        let place = format!("/proc/self/fd/{}/s", within.as_raw_fd());
+        let place = format!("/proc/self/fd/{}/{SOCKET_NAME}", within.as_raw_fd());
         bind(&listener, &SocketAddrUnix::new(place)?)?;
         if let Some(owner) = starter.socket_owner {
             chown(&path, Some(Uid::from_raw(owner)), None)?;

@@ -140,7 +140,10 @@ impl Stage {
             instance: name.into(),
             incarnation: 1,
         };
-        let socket = self.path("s").join(name);
+        let folder = self.path("s").join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
+        let socket = folder.join("aion.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
         std::os::unix::fs::chown(&socket, self.user, self.user).unwrap();
