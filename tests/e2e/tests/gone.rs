@@ -198,7 +198,7 @@ fn nothing_of_a_deleted_agent_is_left_and_one_of_its_name_begins_anew() -> anyho
 
     for (kind, name, reason) in [
         ("memorypools", "notes", "Bound"),
-        ("nodes", "deleted", "OK"),
+        ("nodes", "deleted", "Ok"),
     ] {
         let all = node.list(kind)?;
         let one = all.iter().find(|it| it["metadata"]["name"] == name);
