@@ -95,15 +95,18 @@ mod tests {
     };
 
     fn instance(retention_days: u32) -> Instance {
-        let mut spec = AgentInstanceSpec::default();
-        spec.tenant = "home".into();
-        spec.agent.name = "jarvis".into();
-        spec.memory = Some(
-            serde_json::from_value(json!({
-                "pool": "notes", "poolUid": "u", "share": "private", "retentionDays": retention_days,
-            }))
-            .unwrap(),
-        );
+        let memory = json!({
+            "pool": "notes", "poolUid": "u", "share": "private", "retentionDays": retention_days,
+        });
+        let spec = AgentInstanceSpec {
+            tenant: "home".into(),
+            agent: aion_api::AgentReference {
+                name: "jarvis".into(),
+                uid: "u".into(),
+            },
+            memory: serde_json::from_value(memory).unwrap(),
+            ..AgentInstanceSpec::default()
+        };
         Instance {
             uid: InstanceUid(1),
             namespace: "home".into(),

@@ -86,6 +86,10 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     let record = format!("GET /api/v1/turns/{turn}");
     assert_eq!(node.request(&record, Some(&asker), None).unwrap().0, 200);
     assert_eq!(refused(&record, Some(&stranger)), 403);
+    // `%31` is a 1 to the endpoint, and to who guards it.
+    let spelled = format!("GET /api/v1/turns/%3{turn}");
+    assert_eq!(node.request(&spelled, Some(&asker), None).unwrap().0, 200);
+    assert_eq!(refused(&spelled, Some(&stranger)), 403);
     assert_eq!(refused("GET /api/v1/turns/999999", Some(&asker)), 404);
     let logs = "GET /api/v1/namespaces/asked/agents/librarian/logs";
     assert_eq!(node.request(logs, Some(&asker), None).unwrap().0, 200);
@@ -166,6 +170,12 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     kubectl(cluster, &["-n", "asked", "delete", "memorypool", "library"]);
     assert!(instance_count(cluster, "asked") == 0);
     assert!(!holds(&memory, "Thursday"), "something is left");
+    for place in ["state/turns", "logs/asked"] {
+        let files = fs::read_dir(node.home().join(place)).into_iter().flatten();
+        let files: Vec<_> = files.flatten().map(|it| it.file_name()).collect();
+        let left: Vec<_> = files.iter().filter(|name| *name != "uploads").collect();
+        assert!(left.is_empty(), "{place}: {left:?}");
+    }
     let (status, _) = node.request(TURNS, Some(&asker), Some(QUESTION)).unwrap();
     assert_eq!(status, 404);
 }
