@@ -109,8 +109,9 @@ pub struct Start {
     #[serde(default)]
     pub limits: Limits,
     /// The daemon's listening socket for this worker: absolute, at most
-    /// [`MAX_SOCKET_PATH`] bytes. The worker runs as another user, so the socket
-    /// itself has mode 0666 in a directory of mode 0700. None for
+    /// [`MAX_SOCKET_PATH`] bytes, called `aion_abi::boot::SOCKET_NAME`. The worker
+    /// runs as another user and is shown the folder that it is in, so the socket
+    /// has mode 0666, its folder 0711, and one above it 0700. None for
     /// [`Runtime::Compile`] and [`Runtime::Tool`], and for nothing else.
     #[serde(default)]
     pub socket: Option<PathBuf>,

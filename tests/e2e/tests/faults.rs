@@ -111,7 +111,6 @@ fn a_daemon_that_is_killed_comes_back_to_the_turn() -> anyhow::Result<()> {
     let told = harmed(&mut node, &model, Standalone::restart_daemon)?;
     // Who asked is told what became of it, well or badly, and nobody waits for ever.
     let told = told.unwrap_or_else(|refused| refused);
-    println!("{told}\n{}", node.log()?);
     assert!(!told.is_empty());
     assert!(
         node.aionctl(&["ask", "clerk", "Again?"])?

@@ -143,7 +143,7 @@ impl Stage {
         let folder = self.path("s").join(name);
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
-        let socket = folder.join("aion.sock");
+        let socket = folder.join(aion_abi::boot::SOCKET_NAME);
         let listener = UnixListener::bind(&socket).unwrap();
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
         std::os::unix::fs::chown(&socket, self.user, self.user).unwrap();

@@ -62,7 +62,7 @@ impl Parts {
         self.run
             .join("s")
             .join(place(turn, incarnation))
-            .join("aion.sock")
+            .join(aion_abi::boot::SOCKET_NAME)
     }
 
     /// Reads a worker's streams into its agent's log until they end.
