@@ -55,10 +55,7 @@ fn harmed(
     model: &FakeModel,
     harm: impl FnOnce(&mut Standalone) -> anyhow::Result<()>,
 ) -> anyhow::Result<Result<String, String>> {
-    let asking = {
-        let ask = node.asking(&["ask", "clerk", "Hello?"]);
-        thread::spawn(move || ask())
-    };
+    let asking = thread::spawn(node.asking(&["ask", "clerk", "Hello?"]));
     until("the model to be asked", BOUND, || {
         match model.requests().len() {
             0 => Err("it is not asked".to_owned()),
