@@ -170,3 +170,43 @@ fn a_model_calls_a_tool_and_falls_back_and_is_charged() -> anyhow::Result<()> {
     assert_eq!(model.requests().len(), 2);
     Ok(())
 }
+
+#[test]
+fn offline_a_model_of_this_machine_answers_and_no_other_is_dialled() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("From here."))?;
+    let node = Standalone::start_with("offline", &[("OFFLINE_MODE", "true")])?;
+    let policies = root().join("policies/standalone.yaml");
+    node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+    let endpoint = |name: &str, url: &str| {
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": name},
+            "spec": {"baseUrl": url, "models": [{"name": "m"}]}})
+    };
+    apply(
+        &node,
+        &[
+            json!({"apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
+                "spec": {"inline": "allow"}}),
+            endpoint("near", &model.base_url()),
+            // TEST-NET-1 of RFC 5737: nobody's.
+            endpoint("far", "http://192.0.2.7/v1"),
+            agent(
+                "home",
+                &json!({"instructions": "x", "model": {"use": "near"}}),
+            ),
+            agent(
+                "away",
+                &json!({"instructions": "x", "model": {"use": "far"}}),
+            ),
+        ],
+    )?;
+    assert!(
+        node.aionctl(&["ask", "home", "Hello?"])?
+            .contains("From here.")
+    );
+    let refused = node
+        .aionctl(&["ask", "away", "Hello?"])
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("OFFLINE_MODE"), "{refused}");
+    Ok(())
+}

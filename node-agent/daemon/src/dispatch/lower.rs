@@ -78,6 +78,5 @@ pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endp
             secret: key.secret.clone(),
             key: key.key.clone(),
         }),
-        trusted: false,
     }
 }

@@ -38,7 +38,6 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Proble
                 secret: key.secret.clone(),
                 key: key.key.clone(),
             }),
-            trusted: false,
         }),
         (None, Some(stdio)) => Transport::Stdio(StdioCommand {
             command: stdio.command.clone(),

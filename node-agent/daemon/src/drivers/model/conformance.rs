@@ -25,7 +25,6 @@ pub(super) fn candidate(url: &str, model: &str) -> Candidate {
         tenant: "me".into(),
         url: url.into(),
         secret: None,
-        trusted: false,
     };
     Candidate {
         endpoint,

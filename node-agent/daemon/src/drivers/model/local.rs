@@ -140,7 +140,6 @@ async fn ask(outbound: &Outbound, server: LocalServer, port: u16) -> Result<Loca
         tenant: String::new(),
         url: base_url.clone(),
         secret: None,
-        trusted: false,
     };
     let (client, _) = outbound
         .client(&endpoint)

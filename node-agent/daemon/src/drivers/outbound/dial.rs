@@ -32,14 +32,12 @@ pub struct Endpoint {
     pub url: String,
     /// The key that is sent as a bearer token.
     pub secret: Option<SecretRef>,
-    /// Cluster policy names this host and port, so the node's own addresses may be dialled.
-    pub trusted: bool,
 }
 
-/// The node's clients: one for each way of judging, made when first used.
+/// The node's clients, with and without TLS, made when first used.
 pub struct Outbound {
     rule: Arc<Rule>,
-    clients: [OnceLock<Client>; 4],
+    clients: [OnceLock<Client>; 2],
 }
 
 impl Outbound {
@@ -71,28 +69,24 @@ impl Outbound {
             .ok_or_else(|| bad_url(endpoint, "it names no host"))?;
         // The parser has already turned every spelling of a number (0x7f.1, 2130706433) into the usual one.
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => self
-                .rule
-                .judge(address, endpoint.trusted)
-                .map_err(refused)?,
+            Ok(address) => self.rule.judge(address).map_err(refused)?,
             Err(_) if self.rule.offline && !is_localhost(host) => {
                 return Err(refused(Refusal::Offline(host.to_owned())));
             }
             Err(_) => {}
         }
         let tls = url.scheme() == "https";
-        let slot = &self.clients[usize::from(endpoint.trusted) * 2 + usize::from(tls)];
+        let slot = &self.clients[usize::from(tls)];
         if let Some(client) = slot.get() {
             return Ok((client.clone(), url));
         }
-        let client = self.build(endpoint.trusted, tls)?;
+        let client = self.build(tls)?;
         Ok((slot.get_or_init(|| client).clone(), url))
     }
 
-    fn build(&self, trusted: bool, tls: bool) -> Result<Client, Problem> {
+    fn build(&self, tls: bool) -> Result<Client, Problem> {
         let resolver = Judging {
             rule: self.rule.clone(),
-            trusted,
         };
         let builder = Client::builder()
             .user_agent(concat!("aion-os/", env!("CARGO_PKG_VERSION")))
@@ -164,12 +158,11 @@ fn is_localhost(name: &str) -> bool {
 
 struct Judging {
     rule: Arc<Rule>,
-    trusted: bool,
 }
 
 impl Resolve for Judging {
     fn resolve(&self, name: Name) -> Resolving {
-        let (rule, trusted) = (self.rule.clone(), self.trusted);
+        let rule = self.rule.clone();
         Box::pin(async move {
             let found = if is_localhost(name.as_str()) {
                 // RFC 6761 §6.3: never asked of a server, so that no packet leaves the machine for it.
@@ -185,7 +178,7 @@ impl Resolve for Judging {
             let mut refused = None;
             let mut allowed = Vec::with_capacity(found.len());
             for address in found {
-                match rule.judge(address.ip(), trusted) {
+                match rule.judge(address.ip()) {
                     Ok(()) => allowed.push(address),
                     Err(refusal) => refused = Some(refusal),
                 }

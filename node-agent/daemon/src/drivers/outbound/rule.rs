@@ -10,7 +10,7 @@ pub enum Place {
     /// A machine standing alone: whoever wrote the `ModelEndpoint` or `Tool` owns the machine, so
     /// addresses of the machine itself may be named.
     Standalone,
-    /// A cluster: tenants write endpoints, so only cluster policy may name the node's own addresses.
+    /// A cluster: tenants write endpoints, so no address of a node is dialled.
     Cluster,
 }
 
@@ -31,7 +31,7 @@ pub enum Refusal {
     /// The address is off the machine while `OFFLINE_MODE` is on.
     #[error("{0} is not on this machine, and OFFLINE_MODE keeps every packet on it")]
     Offline(String),
-    /// The address belongs to a kind that only cluster policy may name.
+    /// The address belongs to a kind that no agent may reach.
     #[error("{address} is {kind}, which is not dialled on an agent's behalf")]
     Kind {
         /// The address.
@@ -42,22 +42,19 @@ pub enum Refusal {
 }
 
 impl Rule {
-    /// Judges one address. `trusted`: cluster policy names the endpoint by its host and port.
+    /// Judges one address.
     ///
     /// # Errors
     /// [`Refusal`], which names the address.
-    pub fn judge(&self, address: IpAddr, trusted: bool) -> Result<(), Refusal> {
+    pub fn judge(&self, address: IpAddr) -> Result<(), Refusal> {
         // Only a mapped address stays on the machine; a NAT64 or 6to4 one is sent off it, whatever it holds.
         if self.offline && !address.to_canonical().is_loopback() {
             return Err(Refusal::Offline(address.to_string()));
         }
         let address = unwrapped(address);
         let kind = if address.is_unspecified() {
-            // Linux takes it for the machine itself; nobody means it, so not even policy can.
-            return Err(Refusal::Kind {
-                address,
-                kind: "the unspecified address",
-            });
+            // Linux takes it for the machine itself; nobody means it.
+            "the unspecified address"
         } else if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
             "a multicast address"
         } else if is_metadata(address) {
@@ -73,11 +70,7 @@ impl Rule {
                 None => "an address that may be a node's, while the cluster's nodes are not known",
             }
         };
-        if trusted {
-            Ok(())
-        } else {
-            Err(Refusal::Kind { address, kind })
-        }
+        Err(Refusal::Kind { address, kind })
     }
 }
 
@@ -134,8 +127,8 @@ mod tests {
         }
     }
 
-    fn judged(rule: &Rule, address: &str, trusted: bool) -> bool {
-        rule.judge(address.parse().unwrap(), trusted).is_ok()
+    fn judged(rule: &Rule, address: &str) -> bool {
+        rule.judge(address.parse().unwrap()).is_ok()
     }
 
     #[test]
@@ -144,10 +137,10 @@ mod tests {
             nodes: NodeAddresses::default(),
             ..rule(Place::Cluster, false)
         };
-        assert!(!judged(&rule, "10.0.0.8", false));
+        assert!(!judged(&rule, "10.0.0.8"));
         rule.nodes.set(["10.0.0.7".parse().unwrap()].into());
-        assert!(judged(&rule, "10.0.0.8", false));
-        assert!(!judged(&rule, "10.0.0.7", false));
+        assert!(judged(&rule, "10.0.0.8"));
+        assert!(!judged(&rule, "10.0.0.7"));
     }
 
     #[test]
@@ -174,11 +167,10 @@ mod tests {
             "ff02::1",
             "255.255.255.255",
         ] {
-            assert!(!judged(&rule, address, false), "{address}");
-            assert!(judged(&rule, address, true), "policy names {address}");
+            assert!(!judged(&rule, address), "{address}");
         }
         for address in ["10.0.0.8", "192.168.1.5", "1.1.1.1", "2606:4700::1111"] {
-            assert!(judged(&rule, address, false), "{address}");
+            assert!(judged(&rule, address), "{address}");
         }
     }
 
@@ -186,7 +178,7 @@ mod tests {
     fn nobody_dials_the_unspecified_address() {
         for place in [Place::Cluster, Place::Standalone] {
             for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
-                assert!(!judged(&rule(place, false), address, true), "{address}");
+                assert!(!judged(&rule(place, false), address), "{address}");
             }
         }
     }
@@ -194,18 +186,18 @@ mod tests {
     #[test]
     fn a_machine_standing_alone_may_name_itself_but_not_link_local() {
         let rule = rule(Place::Standalone, false);
-        assert!(judged(&rule, "127.0.0.1", false));
-        assert!(judged(&rule, "::1", false));
-        assert!(judged(&rule, "192.168.1.5", false));
-        assert!(!judged(&rule, "169.254.169.254", false));
-        assert!(!judged(&rule, "fe80::1", false));
+        assert!(judged(&rule, "127.0.0.1"));
+        assert!(judged(&rule, "::1"));
+        assert!(judged(&rule, "192.168.1.5"));
+        assert!(!judged(&rule, "169.254.169.254"));
+        assert!(!judged(&rule, "fe80::1"));
     }
 
     #[test]
-    fn offline_lets_loopback_only_and_no_policy_changes_that() {
+    fn offline_lets_loopback_only() {
         let rule = rule(Place::Standalone, true);
-        assert!(judged(&rule, "127.0.0.1", false));
-        assert!(judged(&rule, "::1", false));
+        assert!(judged(&rule, "127.0.0.1"));
+        assert!(judged(&rule, "::1"));
         for address in [
             "192.168.1.5",
             "1.1.1.1",
@@ -214,7 +206,7 @@ mod tests {
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
         ] {
-            assert!(!judged(&rule, address, true), "{address}");
+            assert!(!judged(&rule, address), "{address}");
         }
     }
 }

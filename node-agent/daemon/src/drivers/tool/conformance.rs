@@ -28,7 +28,6 @@ pub(super) fn over_http(name: &str, url: &str) -> ToolServer {
             secret: "calendar".into(),
             key: "token".into(),
         }),
-        trusted: false,
     };
     ToolServer {
         tenant: "me".into(),

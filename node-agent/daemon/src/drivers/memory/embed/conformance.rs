@@ -113,7 +113,6 @@ async fn server() -> (Embedding, Arc<Shared>) {
             secret: "openai".into(),
             key: "key".into(),
         }),
-        trusted: false,
     };
     tokio::spawn(async move { axum::serve(listener, app).await });
     (

@@ -25,7 +25,6 @@ fn embedding(model: &str) -> Embedding {
         tenant: "me".into(),
         url: "http://127.0.0.1:1/v1".into(),
         secret: None,
-        trusted: false,
     };
     Embedding {
         endpoint,
