@@ -22,6 +22,15 @@ pub use tools::ToolProcesses;
 
 use aion_launcher::Layer;
 
+/// Text of an untrusted process, as it may stand in a message: one line, without anything that steers a
+/// terminal.
+fn one_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
 /// The layers of `required` that a worker does not have.
 fn lacking<'a>(required: &[&'a str], layers: &[Layer]) -> Vec<&'a str> {
     let has = |name: &str| {

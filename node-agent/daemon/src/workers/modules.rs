@@ -23,7 +23,7 @@ use aion_compiler::{
 use aion_launcher::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
 use tokio::task::spawn_blocking;
 
-use super::{LaunchError, Launcher, WorkerFds, boot, lacking};
+use super::{LaunchError, Launcher, WorkerFds, boot, lacking, one_line};
 
 /// How long one compilation may take. The largest module needs a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -331,15 +331,6 @@ fn complained(from: File) -> String {
         }
         text => text,
     }
-}
-
-/// Text of an untrusted process, as it may stand in a message.
-fn one_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .collect();
-    words.join(" ").trim().to_owned()
 }
 
 /// Exactly so many bytes; an earlier end is an error.

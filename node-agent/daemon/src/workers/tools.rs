@@ -21,7 +21,7 @@ use rustix::{
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
-use super::{LaunchError, Launcher, WorkerFds, boot, floor, lacking};
+use super::{LaunchError, Launcher, WorkerFds, boot, floor, lacking, one_line};
 use crate::{
     drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer},
     mounts::Mounts,
@@ -253,16 +253,11 @@ impl Said {
         tail.drain(..over);
     }
 
-    /// Written by an untrusted process: one line, without anything that steers a terminal.
     fn line(&self) -> String {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&tail);
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = text
-            .split(|c: char| c.is_whitespace() || c.is_control())
-            .chain(end.as_deref().map(|it| it.split(' ')).into_iter().flatten())
-            .filter(|word| !word.is_empty());
-        words.collect::<Vec<_>>().join(" ")
+        let end = end.as_deref().unwrap_or_default().as_bytes();
+        one_line(&[tail.as_slice(), b" ", end].concat())
     }
 }
 
