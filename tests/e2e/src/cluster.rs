@@ -65,6 +65,19 @@ pub fn furnish(cluster: &ControlPlane) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Applies the shipped policies, and makes a namespace that may have inline agents.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn namespace(cluster: &ControlPlane, name: &str) -> Result<(), StartError> {
+    let policies = root().join("policies/cluster.yaml");
+    cluster.kubectl(&["apply", "-f", &policies.to_string_lossy()])?;
+    cluster.kubectl(&["create", "namespace", name])?;
+    let label = "aion.dev/inline-agents=allowed";
+    cluster.kubectl(&["label", "namespace", name, label])?;
+    Ok(())
+}
+
 fn probe() -> Result<String, String> {
     let path = root().join("tests/e2e/manifests/instance.yaml");
     path.is_file()

@@ -2,6 +2,7 @@
 //! The tests themselves are under `tests/`, one file a story.
 
 pub mod cluster;
+pub mod guest;
 pub mod launcher_double;
 pub mod node;
 pub mod node_agent;

@@ -182,6 +182,16 @@ impl Standalone {
         }
     }
 
+    /// Applies the policies that a set-up of one machine has.
+    ///
+    /// # Errors
+    /// As [`Standalone::aionctl`].
+    pub fn with_policies(self) -> anyhow::Result<Self> {
+        let policies = crate::cluster::root().join("policies/standalone.yaml");
+        self.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+        Ok(self)
+    }
+
     /// Whole objects of a kind.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::cluster::{self, BOUND, cluster};
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, until};
@@ -59,16 +59,7 @@ fn names(node: &NodeDouble<'_>, count: usize) -> Vec<String> {
 
 fn prepared(namespace: &str) -> Option<&'static ControlPlane> {
     let cluster = cluster().unwrap()?;
-    let policies = root().join("policies/cluster.yaml");
-    let policies = policies.to_string_lossy();
-    cluster.kubectl(&["apply", "-f", &policies]).unwrap();
-    cluster
-        .kubectl(&["create", "namespace", namespace])
-        .unwrap();
-    let label = "aion.dev/inline-agents=allowed";
-    cluster
-        .kubectl(&["label", "namespace", namespace, label])
-        .unwrap();
+    cluster::namespace(cluster, namespace).unwrap();
     Some(cluster)
 }
 

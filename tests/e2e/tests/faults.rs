@@ -4,10 +4,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use aion_e2e::{
-    cluster::{BOUND, root},
-    standalone::Standalone,
-};
+use aion_e2e::{cluster::BOUND, standalone::Standalone};
 use aion_testkit::{FakeModel, Reply, until};
 use nix::{
     sys::signal::{Signal, kill},
@@ -25,7 +22,7 @@ fn node(name: &str) -> anyhow::Result<(Standalone, FakeModel)> {
             false => reply,
         }
     })?;
-    let node = Standalone::start(name)?;
+    let node = Standalone::start(name)?.with_policies()?;
     let path = node.path("objects.yaml");
     let object = |kind: &str, name: &str, spec| json!({"apiVersion": "aion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     let objects = [
@@ -42,10 +39,7 @@ fn node(name: &str) -> anyhow::Result<(Standalone, FakeModel)> {
         ),
     ];
     fs::write(&path, objects.map(|it| it.to_string()).join("\n---\n"))?;
-    let policies = root().join("policies/standalone.yaml");
-    for file in [&policies, &path] {
-        node.aionctl(&["apply", "--wait", "60", "-f", &file.to_string_lossy()])?;
-    }
+    node.aionctl(&["apply", "--wait", "60", "-f", &path.to_string_lossy()])?;
     Ok((node, model))
 }
 

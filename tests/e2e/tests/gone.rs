@@ -5,7 +5,8 @@
 use std::{fs, path::Path, thread};
 
 use aion_e2e::{
-    cluster::{BOUND, root},
+    cluster::BOUND,
+    guest::{ENDLESS, SPEAKER, bundle},
     standalone::Standalone,
 };
 use aion_testkit::until;
@@ -24,16 +25,6 @@ const KEEPER: &str = r#"(module
             (then unreachable))
         (if (i32.ne (call $syscall (i32.const 128) (i32.const 13) (i32.const 160) (i32.const 35)) (i32.const 200))
             (then unreachable))))"#;
-const ENDLESS: &str =
-    r#"(module (memory (export "memory") 1) (func (export "_start") (loop $l (br $l))))"#;
-const SPEAKER: &str = r#"(module
-    (import "aion" "syscall" (func $syscall (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (data (i32.const 0) "agent.message")
-    (data (i32.const 32) "{\22text\22:\22here I am\22,\22kind\22:\22final\22}")
-    (func (export "_start")
-        (if (i32.ne (call $syscall (i32.const 0) (i32.const 13) (i32.const 32) (i32.const 35)) (i32.const 200))
-            (then unreachable))))"#;
 const POOL: &str =
     "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: notes}\nspec: {}\n";
 const NOBODY: &str = "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: tests}\n\
@@ -47,9 +38,7 @@ struct Machine {
 
 impl Machine {
     fn start(name: &str) -> anyhow::Result<Self> {
-        let node = Standalone::start(name)?;
-        let policies = root().join("policies/standalone.yaml");
-        node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+        let node = Standalone::start(name)?.with_policies()?;
         let trust = String::new();
         Ok(Self { node, trust })
     }
@@ -64,13 +53,7 @@ impl Machine {
     /// Builds and signs an agent of `module`, trusts the key, and applies it with `rest` in its spec. Gives its
     /// manifest.
     fn agent(&mut self, name: &str, module: &str, rest: &str) -> anyhow::Result<String> {
-        let folder = self.node.path(&format!("bundle-{name}"));
-        fs::create_dir(&folder)?;
-        fs::write(folder.join("guest.wasm"), wat::parse_str(module)?)?;
-        let about = format!(
-            "name: {name}\nversion: 0.1.0\nruntime: wasm\nentry: guest.wasm\ndescription: A test\n"
-        );
-        fs::write(folder.join("bundle.yaml"), about)?;
+        let folder = bundle(&self.node, name, &wat::parse_str(module)?)?;
         let (digest, key) = self.node.sign(&folder)?;
         self.trust = trusting(&key);
         self.apply(&self.trust, "0")?;

@@ -29,9 +29,8 @@ fn node(name: &str, model: Option<&FakeModel>) -> anyhow::Result<Standalone> {
             ("AION_OLLAMA_PORT", &ollama),
             ("AION_LLAMA_CPP_PORT", &nobody.to_string()),
         ],
-    )?;
-    let policies = root().join("policies/standalone.yaml");
-    node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+    )?
+    .with_policies()?;
     // Declarative agents that are written in the YAML are this machine's to trust.
     let trust = json!({
         "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
@@ -174,9 +173,7 @@ fn a_model_calls_a_tool_and_falls_back_and_is_charged() -> anyhow::Result<()> {
 #[test]
 fn offline_a_model_of_this_machine_answers_and_no_other_is_dialled() -> anyhow::Result<()> {
     let model = FakeModel::answering(|_| Reply::text("From here."))?;
-    let node = Standalone::start_with("offline", &[("OFFLINE_MODE", "true")])?;
-    let policies = root().join("policies/standalone.yaml");
-    node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+    let node = Standalone::start_with("offline", &[("OFFLINE_MODE", "true")])?.with_policies()?;
     let endpoint = |name: &str, url: &str| {
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": name},
             "spec": {"baseUrl": url, "models": [{"name": "m"}]}})

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::cluster::{self, BOUND, cluster, root};
 use aion_e2e::node::Node;
 use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::node_double::NodeDouble;
@@ -64,16 +64,7 @@ impl Home {
 
 /// What an admin prepares: policies, a namespace that may have inline agents, and a key for the bundles.
 fn prepare(cluster: &'static ControlPlane, namespace: &'static str) -> Home {
-    let policies = root().join("policies/cluster.yaml");
-    let policies = policies.to_string_lossy();
-    cluster.kubectl(&["apply", "-f", &policies]).unwrap();
-    cluster
-        .kubectl(&["create", "namespace", namespace])
-        .unwrap();
-    let label = "aion.dev/inline-agents=allowed";
-    cluster
-        .kubectl(&["label", "namespace", namespace, label])
-        .unwrap();
+    cluster::namespace(cluster, namespace).unwrap();
     Home { cluster, namespace }
 }
 

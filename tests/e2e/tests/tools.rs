@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use aion_e2e::{cluster::root, program, standalone::Standalone};
+use aion_e2e::{guest::bundle, program, standalone::Standalone};
 use serde_json::{Value, json};
 
 /// Languages that servers are written in, each with something that it does by a pair of sockets or a thread.
@@ -78,13 +78,7 @@ fn caller(calls: &[Value]) -> Vec<u8> {
 
 /// What each call of `calls` came to, as an agent of `name` made it.
 fn called(node: &Standalone, name: &str, calls: &[Value]) -> anyhow::Result<Vec<Value>> {
-    let folder = node.path(name);
-    fs::create_dir(&folder)?;
-    fs::write(folder.join("guest.wasm"), caller(calls))?;
-    let about = format!(
-        "name: {name}\nversion: 0.1.0\nruntime: wasm\nentry: guest.wasm\ndescription: A test\n"
-    );
-    fs::write(folder.join("bundle.yaml"), about)?;
+    let folder = bundle(node, name, &caller(calls))?;
     let (digest, key) = node.sign(&folder)?;
     let trust = json!({
         "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": name},
@@ -123,9 +117,7 @@ fn call(name: &str, at: &str) -> Value {
 
 #[test]
 fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> anyhow::Result<()> {
-    let node = Standalone::start("tools")?;
-    let policies = root().join("policies/standalone.yaml");
-    node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+    let node = Standalone::start("tools")?.with_policies()?;
     let docs = node.path("docs");
     fs::create_dir(&docs)?;
     fs::write(docs.join("note.txt"), "the door is blue")?;

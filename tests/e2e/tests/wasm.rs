@@ -8,20 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aion_e2e::{cluster::root, standalone::Standalone};
+use aion_e2e::{
+    cluster::root,
+    guest::{ENDLESS, SPEAKER, bundle},
+    standalone::Standalone,
+};
 use sha2::{Digest, Sha256};
 
-/// Says one thing.
-const SPEAKER: &str = r#"(module
-    (import "aion" "syscall" (func $syscall (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (data (i32.const 0) "agent.message")
-    (data (i32.const 32) "{\22text\22:\22here I am\22,\22kind\22:\22final\22}")
-    (func (export "_start")
-        (if (i32.ne (call $syscall (i32.const 0) (i32.const 13) (i32.const 32) (i32.const 35)) (i32.const 200))
-            (then unreachable))))"#;
-const ENDLESS: &str =
-    r#"(module (memory (export "memory") 1) (func (export "_start") (loop $l (br $l))))"#;
 const GREEDY: &str = r#"(module (memory (export "memory") 1) (func (export "_start")
     (loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable))"#;
 const STRANGER: &str = r#"(module (import "env" "steal" (func)) (func (export "_start")))"#;
@@ -34,9 +27,7 @@ struct Guests {
 
 impl Guests {
     fn start(name: &str) -> anyhow::Result<Self> {
-        let node = Standalone::start(name)?;
-        let policies = root().join("policies/standalone.yaml");
-        node.aionctl(&["apply", "-f", &policies.to_string_lossy()])?;
+        let node = Standalone::start(name)?.with_policies()?;
         Ok(Self {
             node,
             digests: Vec::new(),
@@ -66,13 +57,7 @@ impl Guests {
 
     /// Makes a bundle of `module` and applies an agent of it.
     fn agent(&mut self, name: &str, module: &[u8], seconds: u32) -> anyhow::Result<()> {
-        let folder = self.node.path(&format!("bundle-{name}"));
-        fs::create_dir(&folder)?;
-        fs::write(folder.join("guest.wasm"), module)?;
-        let about = format!(
-            "name: {name}\nversion: 0.1.0\nruntime: wasm\nentry: guest.wasm\ndescription: A test\n"
-        );
-        fs::write(folder.join("bundle.yaml"), about)?;
+        let folder = bundle(&self.node, name, module)?;
         let digest = self.trust(&folder)?;
         let manifest = format!(
             "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\nspec:\n  runtime: wasm\n  \

@@ -2,21 +2,21 @@
 
 use std::{fs, path::Path};
 
-use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::cluster::{BOUND, cluster, namespace, root};
 use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, StartError, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::{QUESTION, documents, get, instance, kubectl, prepare};
+use crate::{QUESTION, documents, get, instance, kubectl};
 
 #[test]
 fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     let Some(cluster) = cluster().unwrap() else {
         return;
     };
-    prepare(cluster, "asked");
+    namespace(cluster, "asked").unwrap();
     let docs = documents();
     let mut node = NodeAgent::start(cluster, "node-real", docs.path(), false).unwrap();
     let _operator = Operator::start(cluster, "operator-of-a-real-node").unwrap();

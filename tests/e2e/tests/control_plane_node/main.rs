@@ -8,7 +8,6 @@ mod people;
 
 use std::fs;
 
-use aion_e2e::cluster::root;
 use aion_testkit::ControlPlane;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,21 +23,6 @@ fn documents() -> TempDir {
     )
     .unwrap();
     docs
-}
-
-fn prepare(cluster: &ControlPlane, namespace: &str) {
-    let policies = root().join("policies/cluster.yaml");
-    kubectl(cluster, &["apply", "-f", &policies.to_string_lossy()]);
-    kubectl(cluster, &["create", "namespace", namespace]);
-    kubectl(
-        cluster,
-        &[
-            "label",
-            "namespace",
-            namespace,
-            "aion.dev/inline-agents=allowed",
-        ],
-    );
 }
 
 fn kubectl(cluster: &ControlPlane, args: &[&str]) -> String {

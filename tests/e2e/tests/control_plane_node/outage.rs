@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use aion_e2e::cluster::{BOUND, furnish};
+use aion_e2e::cluster::{BOUND, furnish, namespace};
 use aion_e2e::node_agent::NodeAgent;
 use aion_testkit::{ControlPlane, StartError, until};
 use serde_json::{Value, json};
 
-use crate::{QUESTION, documents, instance, kubectl, prepare};
+use crate::{QUESTION, documents, instance, kubectl};
 
 #[test]
 fn an_api_server_that_goes_away_holds_up_nothing_and_loses_no_status() {
@@ -20,7 +20,7 @@ fn an_api_server_that_goes_away_holds_up_nothing_and_loses_no_status() {
         Err(error) => panic!("{error}"),
     };
     furnish(&cluster).unwrap();
-    prepare(&cluster, "outage");
+    namespace(&cluster, "outage").unwrap();
     let docs = documents();
     let mut node = NodeAgent::start(&cluster, "node-a", docs.path(), false).unwrap();
     let token = kubectl(

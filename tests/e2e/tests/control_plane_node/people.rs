@@ -6,13 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use aion_e2e::cluster::{BOUND, furnish, root};
+use aion_e2e::cluster::{BOUND, furnish, namespace, root};
 use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, ControlPlaneOptions, StartError, until};
 use serde_json::{Value, json};
 
-use crate::{documents, kubectl, prepare};
+use crate::{documents, kubectl};
 
 /// Runs aionctl with `kubeconfig`: exit status, standard output, standard error.
 fn aionctl(kubeconfig: &Path, args: &[&str]) -> (i32, String, String) {
@@ -49,7 +49,7 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
         Err(error) => panic!("{error}"),
     };
     furnish(&cluster).unwrap();
-    prepare(&cluster, "people");
+    namespace(&cluster, "people").unwrap();
     let docs = documents();
     let node = NodeAgent::start(&cluster, "node-tls", docs.path(), true).unwrap();
     let _operator = Operator::start(&cluster, "operator-of-people").unwrap();
