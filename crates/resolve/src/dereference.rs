@@ -114,12 +114,8 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
         trust: trust(universe.trust_policies.values(), &namespace_labels),
         nodes: universe.nodes.values().cloned().collect(),
         instances: universe
-            .instances
-            .iter()
-            .filter(|(at, instance)| {
-                at.namespace == key.namespace && instance.spec.agent.name == key.name
-            })
-            .map(|(_, instance)| instance.clone())
+            .instances_of(key)
+            .map(|it| AgentInstance::clone(it))
             .collect(),
         agent: agent.clone(),
     })

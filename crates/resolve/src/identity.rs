@@ -29,12 +29,22 @@ pub fn revision(spec: &AgentInstanceSpec) -> Result<String, serde_json::Error> {
     })
 }
 
+/// What the names of an agent's instances begin with; those of others may, too.
+#[must_use]
+pub fn instance_prefix(agent: &str) -> String {
+    format!("{agent}-")
+}
+
 /// The name of the instance: `AGENT-REPLICA-` and ten digits that follow from revision and node, so that
 /// another revision, or the same on another node, is another object.
 #[must_use]
 pub fn instance_name(agent: &str, replica: i32, revision: &str, node: &str) -> String {
     let digest = Sha256::digest([revision, "\0", node].concat());
-    format!("{agent}-{replica}-{}", &hex::encode(digest)[..10])
+    format!(
+        "{}{replica}-{}",
+        instance_prefix(agent),
+        &hex::encode(digest)[..10]
+    )
 }
 
 /// A UUID (version 8, RFC 9562) that follows from `parts`.

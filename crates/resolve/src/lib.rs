@@ -30,6 +30,8 @@ pub use manifest::{Manifest, Object, parse_manifests};
 pub use place::{Placement, place};
 pub use plan::{Plan, plan};
 pub use problem::{Place, Problem};
-pub use resolve_all::{ResolveError, Resolved, prepare, resolve, resolve_agent, resolve_all};
+pub use resolve_all::{
+    ResolveError, Resolved, prepare, resolve, resolve_agent, resolve_all, resolve_next,
+};
 pub use universe::{Key, NodeState, NodeView, Setting, Universe};
 pub use validate::{Judged, Validated, validate};

@@ -128,10 +128,25 @@ pub fn resolve_agent(universe: &Universe, key: &Key) -> Result<Resolved, Resolve
     Ok(resolved)
 }
 
-/// Resolves every agent of `universe`, in the order of their keys.
+/// Resolves the agent of `key`, and lets the agents that come after it see what it takes.
 ///
-/// A memory pool that no node holds yet is placed with the first agent that uses it: agents after it see
-/// that through `universe`, which is why it is changed.
+/// A memory pool that no node holds yet is placed with the first agent that uses it, and what is to be made
+/// takes room: `universe` is changed by both.
+///
+/// # Errors
+/// As [`resolve_agent`].
+pub fn resolve_next(universe: &mut Universe, key: &Key) -> Result<Resolved, ResolveError> {
+    let resolved = resolve_agent(universe, key)?;
+    bind_pool(universe, key, &resolved);
+    for instance in &resolved.plan.create {
+        if let Some(node) = universe.nodes.get_mut(&instance.spec.node_name) {
+            node.instances += 1;
+        }
+    }
+    Ok(resolved)
+}
+
+/// Resolves every agent of `universe`, in the order of their keys.
 ///
 /// # Errors
 /// As [`resolve_agent`].
@@ -139,13 +154,7 @@ pub fn resolve_all(universe: &mut Universe) -> Result<Vec<(Key, Resolved)>, Reso
     let keys: Vec<Key> = universe.agents.keys().cloned().collect();
     let mut all = Vec::with_capacity(keys.len());
     for key in keys {
-        let resolved = resolve_agent(universe, &key)?;
-        bind_pool(universe, &key, &resolved);
-        for instance in &resolved.plan.create {
-            if let Some(node) = universe.nodes.get_mut(&instance.spec.node_name) {
-                node.instances += 1;
-            }
-        }
+        let resolved = resolve_next(universe, &key)?;
         all.push((key, resolved));
     }
     Ok(all)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
@@ -123,7 +124,7 @@ pub struct Universe {
     /// Nodes.
     pub nodes: BTreeMap<String, NodeView>,
     /// Instances that there are, with what their nodes say of them.
-    pub instances: BTreeMap<Key, AgentInstance>,
+    pub instances: BTreeMap<Key, Arc<AgentInstance>>,
 }
 
 impl Universe {
@@ -157,6 +158,53 @@ impl Universe {
             Object::ClusterAgentPolicy(it) => add(&mut self.cluster_policies, key.name, *it),
             Object::TrustPolicy(it) => add(&mut self.trust_policies, key.name, *it),
         }
+    }
+
+    /// The object of `kind` and this name, as it was added.
+    #[must_use]
+    pub fn object(&self, kind: &str, key: &Key) -> Option<Object> {
+        fn boxed<T: Clone>(object: Option<&T>) -> Option<Box<T>> {
+            object.cloned().map(Box::new)
+        }
+        match kind {
+            "Agent" => boxed(self.agents.get(key)).map(Object::Agent),
+            "AgentPolicy" => boxed(self.agent_policies.get(key)).map(Object::AgentPolicy),
+            "MemoryPool" => boxed(self.pools.get(key)).map(Object::MemoryPool),
+            "ModelEndpoint" => boxed(self.endpoints.get(key)).map(Object::ModelEndpoint),
+            "Tool" => boxed(self.tools.get(key)).map(Object::Tool),
+            "ClusterAgentPolicy" => {
+                boxed(self.cluster_policies.get(&key.name)).map(Object::ClusterAgentPolicy)
+            }
+            "TrustPolicy" => boxed(self.trust_policies.get(&key.name)).map(Object::TrustPolicy),
+            _ => None,
+        }
+    }
+
+    /// Takes the object of `kind` and this name away, if there is one.
+    pub fn remove(&mut self, kind: &str, key: &Key) {
+        match kind {
+            "Agent" => drop(self.agents.remove(key)),
+            "AgentPolicy" => drop(self.agent_policies.remove(key)),
+            "MemoryPool" => drop(self.pools.remove(key)),
+            "ModelEndpoint" => drop(self.endpoints.remove(key)),
+            "Tool" => drop(self.tools.remove(key)),
+            "ClusterAgentPolicy" => drop(self.cluster_policies.remove(&key.name)),
+            "TrustPolicy" => drop(self.trust_policies.remove(&key.name)),
+            _ => {}
+        }
+    }
+
+    /// The instances of `agent`. Costs what there are of it, and of agents whose names begin like its own.
+    pub fn instances_of(&self, agent: &Key) -> impl Iterator<Item = &Arc<AgentInstance>> {
+        let first = Key::new(&agent.namespace, &identity::instance_prefix(&agent.name));
+        let prefix = first.clone();
+        self.instances
+            .range(first..)
+            .take_while(move |(at, _)| {
+                at.namespace == prefix.namespace && at.name.starts_with(&prefix.name)
+            })
+            .map(|(_, instance)| instance)
+            .filter(move |instance| instance.spec.agent.name == agent.name)
     }
 
     /// The labels of `namespace`, its name among them.

@@ -84,7 +84,7 @@ impl Housekeeping {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
-    use aion_api::AgentInstanceSpec;
+    use aion_api::{AgentInstance, AgentInstanceSpec};
     use aion_kernel::InstanceUid;
     use serde_json::json;
 
@@ -109,9 +109,7 @@ mod tests {
         };
         Instance {
             uid: InstanceUid(1),
-            namespace: "home".into(),
-            name: "jarvis-0".into(),
-            spec,
+            resource: Arc::new(AgentInstance::new("jarvis-0", spec)),
             program: Prepared::Declarative {
                 instructions: String::new(),
             },

@@ -275,7 +275,11 @@ impl Stage {
                 made.push(instance);
             }
             if made.is_empty() {
-                let instances: Vec<AgentInstance> = universe.instances.values().cloned().collect();
+                let instances: Vec<AgentInstance> = universe
+                    .instances
+                    .values()
+                    .map(|it| AgentInstance::clone(it))
+                    .collect();
                 let mut agents = Vec::new();
                 for (key, resolved) in &resolved {
                     let own = |i: &&AgentInstance| i.spec.agent.name == key.name;
@@ -290,7 +294,7 @@ impl Stage {
                 let name = instance.metadata.name.clone().unwrap_or_default();
                 universe
                     .instances
-                    .insert(Key::new("default", &name), instance);
+                    .insert(Key::new("default", &name), std::sync::Arc::new(instance));
             }
         }
         Err("the resolver does not settle".to_owned())

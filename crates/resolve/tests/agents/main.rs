@@ -75,7 +75,11 @@ fn conditions(universe: &Universe) -> Vec<String> {
         ("Stalled", "False"),
     ];
     let key = Key::new("home", "a");
-    let instances: Vec<AgentInstance> = universe.instances.values().cloned().collect();
+    let instances: Vec<AgentInstance> = universe
+        .instances
+        .values()
+        .map(|it| AgentInstance::clone(it))
+        .collect();
     let status = resolved(universe).status(&universe.agents[&key], &instances, &now());
     let types: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
     assert_eq!(

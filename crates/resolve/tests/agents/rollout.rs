@@ -27,7 +27,9 @@ fn apply(universe: &mut Universe, ready: bool) {
             ..AgentInstanceStatus::default()
         });
         let key = Key::new("home", instance.metadata.name.as_ref().unwrap());
-        universe.instances.insert(key, instance);
+        universe
+            .instances
+            .insert(key, std::sync::Arc::new(instance));
     }
 }
 

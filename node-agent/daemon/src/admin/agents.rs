@@ -89,7 +89,7 @@ pub(super) async fn logs(
 /// Whether there is such an agent on this node.
 pub(super) fn known(admin: &Admin, namespace: &str, agent: &str) -> Result<(), Refused> {
     let here = match &admin.folder {
-        Some(folder) => folder.get("Agent", namespace, agent).is_some(),
+        Some(folder) => folder.agent(namespace, agent).is_some(),
         None => !admin.standings.of_agent(namespace, agent).is_empty(),
     };
     match here {

@@ -62,7 +62,7 @@ pub(super) async fn get(
     let kind = kind(&plural)?;
     let found = match kind {
         "KernelNode" => Some(this_node(&admin, &folder)).filter(|_| name == admin.node),
-        kind => folder.get(kind, bare(&namespace), &name),
+        kind => folder.get(&object_key(kind, &namespace, &name)),
     };
     found
         .map(Json)
@@ -75,18 +75,14 @@ pub(super) async fn delete(
 ) -> Result<Json<Value>, Refused> {
     let folder = folder(&admin)?;
     let kind = kind(&plural)?;
+    let key = object_key(kind, &namespace, &name);
     let namespace = bare(&namespace);
     let found = folder
-        .get(kind, namespace, &name)
+        .get(&key)
         .ok_or_else(|| missing(kind, namespace, &name))?;
     if kind == "MemoryPool" {
         erase(&admin, &folder, &found, namespace, &name).await?;
     }
-    let key = ObjectKey {
-        kind,
-        namespace: namespace.to_owned(),
-        name,
-    };
     let manifests = folder.clone();
     let deleted = tokio::task::spawn_blocking(move || manifests.delete(&key)).await;
     deleted.map_err(|error| Refused::internal(error.to_string()))??;
@@ -196,6 +192,14 @@ fn kind(plural: &str) -> Result<&'static str, Refused> {
             .remedy(format!("one of {}", known.join(", ")))
             .into()
     })
+}
+
+fn object_key(kind: &'static str, namespace: &str, name: &str) -> ObjectKey {
+    ObjectKey {
+        kind,
+        namespace: bare(namespace).to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 fn bare(namespace: &str) -> &str {

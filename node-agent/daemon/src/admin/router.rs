@@ -59,7 +59,7 @@ pub struct Admin {
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
     /// What the launcher can enforce.
-    pub features: watch::Receiver<Option<Vec<Layer>>>,
+    pub features: watch::Receiver<Option<Arc<[Layer]>>>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
 }

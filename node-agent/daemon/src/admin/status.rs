@@ -58,7 +58,7 @@ fn agents(admin: &Admin) -> (u32, u32) {
         u32::try_from(names.len()).unwrap_or(u32::MAX)
     };
     let known = match &admin.folder {
-        Some(folder) => u32::try_from(folder.list("Agent", None).len()).unwrap_or(u32::MAX),
+        Some(folder) => u32::try_from(folder.agents()).unwrap_or(u32::MAX),
         None => names(false),
     };
     (known, names(true))

@@ -7,7 +7,7 @@ use aion_abi::{
     code::Code,
 };
 use aion_api::{
-    AgentInstanceStatus, AgentStatus,
+    AgentInstanceStatus,
     condition::{self, reason},
 };
 use axum::{
@@ -29,12 +29,8 @@ pub(super) async fn why(
     agents::known(&admin, &namespace, &agent)?;
     let standings = admin.standings.of_agent(&namespace, &agent);
     let mut links = Vec::new();
-    let manifest = admin
-        .folder
-        .as_ref()
-        .and_then(|folder| folder.get("Agent", &namespace, &agent));
-    let status =
-        manifest.and_then(|mut it| serde_json::from_value::<AgentStatus>(it["status"].take()).ok());
+    let folder = admin.folder.as_ref();
+    let status = folder.and_then(|folder| folder.agent(&namespace, &agent));
     if let Some(status) = &status {
         for (stage, type_) in [
             ("accepted", condition::ACCEPTED),

@@ -53,7 +53,7 @@ pub(crate) struct Duties {
     pub(crate) capacity: NodeCapacity,
     pub(crate) volumes: Vec<String>,
     pub(crate) api: Option<NodeApi>,
-    pub(crate) features: watch::Receiver<Option<Vec<Layer>>>,
+    pub(crate) features: watch::Receiver<Option<Arc<[Layer]>>>,
     pub(crate) shell: Handle,
     pub(crate) memory: Arc<dyn MemoryDriver>,
 }

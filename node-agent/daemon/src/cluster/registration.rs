@@ -33,7 +33,7 @@ pub(super) struct Registration {
     pub(super) capacity: NodeCapacity,
     pub(super) volumes: Vec<String>,
     pub(super) api: Option<NodeApi>,
-    pub(super) features: watch::Receiver<Option<Vec<Layer>>>,
+    pub(super) features: watch::Receiver<Option<std::sync::Arc<[Layer]>>>,
 }
 
 impl Registration {

@@ -37,7 +37,7 @@ impl Dispatch {
         deadline: Instant,
         listener: Listener,
     ) -> Driven {
-        let Some(model) = &instance.spec.model else {
+        let Some(model) = &instance.spec().model else {
             let problem = Problem::new(
                 aion_abi::code::Code::NotFound,
                 "the agent has no model: name one under spec.model",

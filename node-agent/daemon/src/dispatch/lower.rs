@@ -19,7 +19,7 @@ use crate::{
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.
     pub(super) fn mount_table(&self, session: &Session) -> MountTable {
-        let mut table = self.mounts.table(&session.instance.spec.mounts);
+        let mut table = self.mounts.table(&session.instance.spec().mounts);
         if let Some(folder) = self.turns.known(session.turn) {
             for (name, writable) in mounts_of_a_turn() {
                 let mount = Mount {
@@ -36,7 +36,7 @@ impl Dispatch {
 
 /// The pool of an instance, as it uses it.
 pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
-    let spec = &instance.spec;
+    let spec = &instance.spec();
     let memory = spec
         .memory
         .as_ref()
@@ -72,7 +72,7 @@ pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
 pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
     Endpoint {
         name: resolved.endpoint.clone(),
-        tenant: instance.spec.tenant.clone(),
+        tenant: instance.spec().tenant.clone(),
         url: resolved.base_url.clone().unwrap_or_default(),
         secret: resolved.api_key.as_ref().map(|key| SecretRef {
             secret: key.secret.clone(),

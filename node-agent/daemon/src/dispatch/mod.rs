@@ -123,8 +123,8 @@ impl Dispatch {
             Request::Checkpoint(request) => self.keep(instance, request.state).await,
             Request::ToolList => {
                 let servers = tools::servers(instance)?;
-                let spec = instance.spec.clone();
-                let granted = move |operation: &str| tools::granted(&spec, operation);
+                let resource = Arc::clone(&instance.resource);
+                let granted = move |operation: &str| tools::granted(&resource.spec, operation);
                 json(self.tools.list(&servers, &granted).await?)
             }
             Request::ToolCall(request) => {

@@ -20,7 +20,7 @@ const CALL: &str = "tool.call";
 /// The tools of an instance.
 pub(super) fn servers(instance: &Instance) -> Result<Vec<ToolServer>, Problem> {
     instance
-        .spec
+        .spec()
         .tools
         .iter()
         .map(|it| server(instance, it))
@@ -28,7 +28,7 @@ pub(super) fn servers(instance: &Instance) -> Result<Vec<ToolServer>, Problem> {
 }
 
 fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Problem> {
-    let tenant = instance.spec.tenant.clone();
+    let tenant = instance.spec().tenant.clone();
     let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
         (Some(http), _) => Transport::Http(Endpoint {
             name: tool.name.clone(),

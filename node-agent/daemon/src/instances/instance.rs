@@ -6,24 +6,19 @@ use std::{
     time::Duration,
 };
 
-use aion_api::AgentInstanceSpec;
+use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
 use aion_kernel::InstanceUid;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// One instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its uid.
     pub uid: InstanceUid,
-    /// The namespace of its resources.
-    pub namespace: String,
-    /// Its own name.
-    pub name: String,
     /// All that was resolved.
-    pub spec: AgentInstanceSpec,
+    pub resource: Arc<AgentInstance>,
     /// What it runs.
     pub program: Prepared,
 }
@@ -45,14 +40,28 @@ pub enum Prepared {
 }
 
 impl Instance {
+    /// What it is.
+    pub fn spec(&self) -> &AgentInstanceSpec {
+        &self.resource.spec
+    }
+
+    /// The namespace of its resources.
+    pub fn namespace(&self) -> &str {
+        self.resource
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default()
+    }
+
     /// `namespace/agent`, as people name it.
     pub fn agent(&self) -> String {
-        format!("{}/{}", self.namespace, self.spec.agent.name)
+        format!("{}/{}", self.namespace(), self.spec().agent.name)
     }
 
     /// The layers that whatever runs its code must have.
     pub fn required_layers(&self) -> Vec<&'static str> {
-        required_layers(&self.spec)
+        required_layers(self.spec())
     }
 }
 
@@ -112,10 +121,10 @@ impl Instances {
         let mut found: Vec<_> = self
             .read()
             .values()
-            .filter(|it| it.namespace == namespace && it.spec.agent.name == agent)
+            .filter(|it| it.namespace() == namespace && it.spec().agent.name == agent)
             .cloned()
             .collect();
-        found.sort_by_key(|it| (it.spec.replica, it.uid));
+        found.sort_by_key(|it| (it.spec().replica, it.uid));
         found
     }
 

@@ -46,9 +46,9 @@ pub struct Keeper {
     /// The kernel.
     pub shell: Handle,
     /// What a worker started now would have; `None` while the launcher does not answer.
-    pub features: watch::Receiver<Option<Vec<Layer>>>,
+    pub features: watch::Receiver<Option<Arc<[Layer]>>>,
     /// The layers of workers as they were started, by instance.
-    pub started: mpsc::UnboundedReceiver<(InstanceUid, Vec<Layer>)>,
+    pub started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[Layer]>)>,
     /// Instances that the kernel has let go of.
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
     /// The kernel's limits, as the node has them without instances.
@@ -63,11 +63,11 @@ const OUTDATED: u64 = 0;
 
 /// An instance at work.
 struct Kept {
-    instance: AgentInstance,
+    instance: Arc<AgentInstance>,
     /// That of its newest preparation, or of its draining. What was begun before it is out of date.
     version: Arc<AtomicU64>,
     found: Found,
-    status: AgentInstanceStatus,
+    status: Arc<AgentInstanceStatus>,
     tries: u32,
 }
 
@@ -131,17 +131,17 @@ impl Work<'_> {
     fn change(&mut self, change: Change) {
         match change {
             Change::Applied(instance) if instance.metadata.deletion_timestamp.is_some() => {
-                self.drain(*instance);
+                self.drain(instance);
             }
-            Change::Applied(instance) => self.applied(*instance),
-            Change::Deleted(instance) => self.drain(*instance),
+            Change::Applied(instance) => self.applied(instance),
+            Change::Deleted(instance) => self.drain(instance),
             Change::Synced(uids) => {
                 let told: HashSet<&str> = uids.iter().map(String::as_str).collect();
-                let gone: Vec<AgentInstance> = self
+                let gone: Vec<Arc<AgentInstance>> = self
                     .kept
                     .iter()
                     .filter(|(uid, _)| !told.contains(uid.as_str()))
-                    .map(|(_, kept)| kept.instance.clone())
+                    .map(|(_, kept)| Arc::clone(&kept.instance))
                     .collect();
                 for instance in gone {
                     self.drain(instance);
@@ -182,7 +182,7 @@ impl Work<'_> {
         });
     }
 
-    fn applied(&mut self, instance: AgentInstance) {
+    fn applied(&mut self, instance: Arc<AgentInstance>) {
         let Some(uid) = instance.metadata.uid.clone() else {
             return;
         };
@@ -193,7 +193,7 @@ impl Work<'_> {
             kept.instance = instance;
             return;
         }
-        let status = instance.status.clone().unwrap_or_default();
+        let status = Arc::new(instance.status.clone().unwrap_or_default());
         let kept = Kept {
             instance,
             version: Arc::default(),
@@ -223,7 +223,7 @@ impl Work<'_> {
         kept.version.store(self.versions, Ordering::Relaxed);
         let namespace = kept.instance.metadata.namespace.clone().unwrap_or_default();
         let trust = self.keeper.source.trust(&namespace);
-        let (preparer, instance) = (self.keeper.preparer.clone(), kept.instance.clone());
+        let (preparer, instance) = (self.keeper.preparer.clone(), Arc::clone(&kept.instance));
         let (uid, version, beside) = (uid.to_owned(), self.versions, self.beside.clone());
         let (newest, room) = (Arc::clone(&kept.version), Arc::clone(&self.preparing));
         tokio::spawn(async move {
@@ -275,7 +275,7 @@ impl Work<'_> {
                 kept.tries = 0;
                 kept.found.verified = Some(judgement);
                 kept.found.compiling = false;
-                let instance = kept.instance.clone();
+                let instance = Arc::clone(&kept.instance);
                 let rejected = self.admit(&instance, program).err().map(|why| {
                     Judgement::new(condition::READY, false, condition::reason::INVALID, why)
                 });
@@ -323,15 +323,13 @@ impl Work<'_> {
     }
 
     /// Tells the kernel of an instance whose program is there.
-    fn admit(&mut self, instance: &AgentInstance, program: Prepared) -> Result<(), String> {
+    fn admit(&mut self, instance: &Arc<AgentInstance>, program: Prepared) -> Result<(), String> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
         spec.profile.grants.extend(turn_rights());
         let uid = spec.uid;
         self.keeper.instances.put(Instance {
             uid,
-            namespace: instance.metadata.namespace.clone().unwrap_or_default(),
-            name: instance.metadata.name.clone().unwrap_or_default(),
-            spec: instance.spec.clone(),
+            resource: Arc::clone(instance),
             program,
         });
         let limits = self.shared.put(uid, instance);
@@ -355,7 +353,7 @@ impl Work<'_> {
         }
     }
 
-    fn drain(&mut self, instance: AgentInstance) {
+    fn drain(&mut self, instance: Arc<AgentInstance>) {
         let Some(uid) = instance.metadata.uid.clone() else {
             return;
         };
@@ -370,8 +368,8 @@ impl Work<'_> {
         }
         self.versions += 1;
         let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
-            status: instance.status.clone().unwrap_or_default(),
-            instance: instance.clone(),
+            status: Arc::new(instance.status.clone().unwrap_or_default()),
+            instance: Arc::clone(&instance),
             version: Arc::default(),
             found: Found {
                 verified: None,
@@ -422,7 +420,7 @@ impl Work<'_> {
         }
     }
 
-    fn layers(&mut self, uid: InstanceUid, layers: Vec<Layer>) {
+    fn layers(&mut self, uid: InstanceUid, layers: Arc<[Layer]>) {
         let uid = uid.to_string();
         if let Some(kept) = self.kept.get_mut(&uid)
             && kept.found.layers.as_ref() != Some(&layers)
@@ -438,10 +436,10 @@ impl Work<'_> {
             return;
         };
         let now = Time(k8s_openapi::jiff::Timestamp::now());
-        let judged = status(&kept.instance, &kept.status, &kept.found, &now);
+        let judged = Arc::new(status(&kept.instance, &kept.status, &kept.found, &now));
         let standing = Standing {
-            instance: kept.instance.clone(),
-            status: judged.clone(),
+            instance: Arc::clone(&kept.instance),
+            status: Arc::clone(&judged),
         };
         self.keeper.standings.put(uid, standing);
         if judged == kept.status {

@@ -14,7 +14,7 @@ use super::Instance;
 
 /// The name of a thing of an instance's tenant: things of two tenants that are called alike are two.
 pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
-    of_tenant(&instance.spec.tenant, thing)
+    of_tenant(&instance.spec().tenant, thing)
 }
 
 fn of_tenant(tenant: &str, thing: &str) -> Name {

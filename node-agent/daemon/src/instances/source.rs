@@ -1,5 +1,7 @@
 //! Where instances come from and where their status goes.
 
+use std::sync::Arc;
+
 use aion_api::{AgentInstance, AgentInstanceStatus};
 use aion_policy::Trust;
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -8,9 +10,9 @@ use futures::{future::BoxFuture, stream::BoxStream};
 #[derive(Debug, Clone)]
 pub enum Change {
     /// This instance is to be here, as it is now.
-    Applied(Box<AgentInstance>),
+    Applied(Arc<AgentInstance>),
     /// This instance is to be gone.
-    Deleted(Box<AgentInstance>),
+    Deleted(Arc<AgentInstance>),
     /// All instances there are have been told; what was not told is to be gone. Comes once at the
     /// beginning and again after each interruption.
     Synced(Vec<String>),

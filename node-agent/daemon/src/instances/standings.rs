@@ -19,9 +19,9 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Standing {
     /// As the source gave it.
-    pub instance: AgentInstance,
+    pub instance: Arc<AgentInstance>,
     /// As it was last judged.
-    pub status: AgentInstanceStatus,
+    pub status: Arc<AgentInstanceStatus>,
 }
 
 /// All standings, by uid. Clones share them.
@@ -72,7 +72,10 @@ impl Standings {
         let mut pause = FIRST_PAUSE;
         let mut done = None;
         while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
-            match source.patch_status(&instance, status.clone()).await {
+            match source
+                .patch_status(&instance, AgentInstanceStatus::clone(&status))
+                .await
+            {
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => {
                     error.tell("the status is written later", uid);
@@ -88,7 +91,7 @@ impl Standings {
 
     /// What is still to be written after `done`. `None` ends the writer, in the same breath in which it was
     /// seen that nothing is left.
-    fn unwritten(&self, uid: &str, done: Option<&AgentInstanceStatus>) -> Option<Standing> {
+    fn unwritten(&self, uid: &str, done: Option<&Arc<AgentInstanceStatus>>) -> Option<Standing> {
         let mut table = self.lock();
         let newest = table.all.get(uid).filter(|it| Some(&it.status) != done);
         let newest = newest.cloned();
@@ -161,11 +164,11 @@ mod tests {
 
     fn standing(phase: InstancePhase) -> Standing {
         Standing {
-            instance: AgentInstance::default(),
-            status: AgentInstanceStatus {
+            instance: Arc::default(),
+            status: Arc::new(AgentInstanceStatus {
                 phase,
                 ..AgentInstanceStatus::default()
-            },
+            }),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a node says of an instance, from what it found. Pure.
 
+use std::sync::Arc;
+
 use aion_api::{
     AgentInstance, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
     condition::{self, Judgement, Status, reason},
@@ -18,7 +20,7 @@ pub(super) struct Found {
     /// Its module is being compiled.
     pub(super) compiling: bool,
     /// The layers of the last worker, or what a worker started now would have.
-    pub(super) layers: Option<Vec<Layer>>,
+    pub(super) layers: Option<Arc<[Layer]>>,
     /// It is being drained.
     pub(super) draining: bool,
 }
@@ -55,7 +57,12 @@ pub(super) fn status(
             instance.metadata.generation,
             now,
         ),
-        layers: found.layers.iter().flatten().filter_map(report).collect(),
+        layers: found
+            .layers
+            .iter()
+            .flat_map(|it| it.iter())
+            .filter_map(report)
+            .collect(),
     }
 }
 
@@ -187,7 +194,7 @@ mod tests {
             )),
             rejected: None,
             compiling: false,
-            layers: Some(layers),
+            layers: Some(layers.into()),
             draining: false,
         }
     }

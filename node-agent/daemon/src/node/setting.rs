@@ -44,7 +44,12 @@ impl Setting {
         match config.mode {
             Mode::Standalone => {
                 let manifests = config.home.join("manifests");
-                Ok(Self::Alone(Folder::open(manifests, facts(config, mounts))?))
+                let going = config.home.join("state/going");
+                Ok(Self::Alone(Folder::open(
+                    manifests,
+                    going,
+                    facts(config, mounts),
+                )?))
             }
             #[cfg(feature = "kubernetes")]
             Mode::Kubernetes => Ok(Self::Member(Member::join(config.node.clone()).await?)),
@@ -171,7 +176,7 @@ async fn member_serves(
 }
 
 /// Placement counts on what the launcher can enforce.
-async fn layers_to_folder(mut features: watch::Receiver<Option<Vec<Layer>>>, folder: Folder) {
+async fn layers_to_folder(mut features: watch::Receiver<Option<Arc<[Layer]>>>, folder: Folder) {
     loop {
         let layers = features.borrow_and_update().clone();
         // While it does not answer, what it could do before is what is expected again.

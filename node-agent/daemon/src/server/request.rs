@@ -121,7 +121,7 @@ impl Lowered {
         match &self.request {
             Request::Null | Request::ToolList | Request::Message(_) | Request::Checkpoint(_) => {}
             Request::Chat(request) => {
-                let model = instance.spec.model.as_ref();
+                let model = instance.spec().model.as_ref();
                 let first = model
                     .and_then(|model| model.endpoints.first())
                     .ok_or_else(|| lacks("model", "spec.model"))?;
@@ -130,7 +130,7 @@ impl Lowered {
                 let prompt = body_bytes as u64 / 4;
                 let answer = request.max_tokens.map(u64::from);
                 let bound = instance
-                    .spec
+                    .spec()
                     .limits
                     .max_tokens
                     .and_then(|n| u64::try_from(n).ok());
@@ -151,7 +151,7 @@ impl Lowered {
                             "a tool is called by the name that tool.list gives: tool.operation",
                         )
                     })?;
-                let known = instance.spec.tools.iter().find(|it| it.name == tool);
+                let known = instance.spec().tools.iter().find(|it| it.name == tool);
                 self.deadline_ms = known.map(|it| millis(it.timeout_seconds));
                 let mut operations = known.into_iter().flat_map(|it| &it.operations);
                 self.repeatable =
@@ -160,7 +160,7 @@ impl Lowered {
                 self.resource = Resource::Tool(shared::named(instance, tool));
             }
             Request::Remember(_) | Request::Recall(_) | Request::Forget(_) => {
-                let memory = instance.spec.memory.as_ref();
+                let memory = instance.spec().memory.as_ref();
                 let pool = &memory
                     .ok_or_else(|| lacks("memory pool", "spec.memory"))?
                     .pool;

@@ -20,13 +20,13 @@ impl Checkpoints {
 
     /// Keeps `state`, durable. Blocks on the disk.
     pub fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
-        let folder = self.folder(&instance.namespace, &instance.spec.agent);
+        let folder = self.folder(instance.namespace(), &instance.spec().agent);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&folder)?;
         write_whole(
-            &folder.join(instance.spec.replica.to_string()),
+            &folder.join(instance.spec().replica.to_string()),
             state.as_bytes(),
         )
     }
@@ -34,8 +34,8 @@ impl Checkpoints {
     /// What was kept. Blocks on the disk.
     pub fn get(&self, instance: &Instance) -> io::Result<Option<String>> {
         let path = self
-            .folder(&instance.namespace, &instance.spec.agent)
-            .join(instance.spec.replica.to_string());
+            .folder(instance.namespace(), &instance.spec().agent)
+            .join(instance.spec().replica.to_string());
         match fs::read_to_string(path) {
             Ok(state) => Ok(Some(state)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -133,11 +133,11 @@ fn instance(event: Event<AgentInstance>, told: &mut Vec<String>) -> Option<Chang
         }
         Event::InitApply(instance) => {
             told.extend(instance.metadata.uid.clone());
-            Some(Change::Applied(Box::new(instance)))
+            Some(Change::Applied(Arc::new(instance)))
         }
         Event::InitDone => Some(Change::Synced(std::mem::take(told))),
-        Event::Apply(instance) => Some(Change::Applied(Box::new(instance))),
-        Event::Delete(instance) => Some(Change::Deleted(Box::new(instance))),
+        Event::Apply(instance) => Some(Change::Applied(Arc::new(instance))),
+        Event::Delete(instance) => Some(Change::Deleted(Arc::new(instance))),
     }
 }
 

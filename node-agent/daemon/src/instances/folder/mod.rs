@@ -4,12 +4,17 @@
 //! and taken in, and a broken one changes nothing but a line in the log. What may not enter: workers and
 //! turns; rules about resources, which are `aion-resolve`'s.
 
+mod files;
+mod going;
 mod manifests;
+mod objects;
 mod rejection;
 mod source;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod world;
 
 pub use manifests::{FolderError, ObjectKey};
-pub(crate) use source::kind_of;
+pub(crate) use objects::kind_of;
 pub use source::{Folder, NodeFacts};

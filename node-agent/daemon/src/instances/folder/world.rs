@@ -1,112 +1,194 @@
 //! What the folder's objects come to: instances and statuses. Pure; the same steps as the operator's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition};
+use aion_api::{
+    Agent, AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition,
+};
 use aion_policy::Trust;
 use aion_resolve::{
-    Key, NodeView, Object, Setting, Universe,
+    Key, NodeView, Object, Placement, Setting, Universe,
     pool_status::{PoolFacts, pool_conditions},
-    resolve_all,
+    resolve_next,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
 
-use super::manifests::{Kept, ObjectKey};
+use super::manifests::{DEFAULT_NAMESPACE, ObjectKey};
 
-/// Objects, instances and how they stand.
-#[derive(Debug, Default)]
+/// Objects, instances and how they stand. A change costs what hangs on it, not what else there is.
+#[derive(Debug)]
 pub(super) struct World {
-    pub(super) objects: BTreeMap<ObjectKey, Kept>,
-    /// Instances by name, with the status that the node gave them.
-    pub(super) instances: BTreeMap<Key, AgentInstance>,
-    pub(super) agents: BTreeMap<Key, AgentStatus>,
-    pub(super) pools: BTreeMap<Key, MemoryPoolStatus>,
+    /// All objects, and the instances with the status that the node gave them.
+    universe: Universe,
+    agents: BTreeMap<Key, AgentStatus>,
+    pools: BTreeMap<Key, MemoryPoolStatus>,
+    touched: Touched,
+    /// Agents for which there is no room, or no node that fits.
+    waiting: BTreeSet<Key>,
+}
+
+/// What is to be looked at anew.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Something changed that any agent may hang on.
+    all: bool,
+    agents: BTreeSet<Key>,
 }
 
 /// What a new look at the world asks for.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     /// Instances that are to be here.
-    pub(super) applied: Vec<AgentInstance>,
+    pub(super) applied: Vec<Arc<AgentInstance>>,
     /// Instances that are to be gone.
-    pub(super) deleted: Vec<AgentInstance>,
-    /// Whom to trust has changed.
-    pub(super) trust: bool,
+    pub(super) deleted: Vec<Arc<AgentInstance>>,
+    /// What could not be resolved at all.
+    pub(super) failed: Vec<String>,
 }
 
 impl World {
-    /// Takes the folder's objects in and looks anew.
-    pub(super) fn take(
-        &mut self,
-        objects: BTreeMap<ObjectKey, Kept>,
-        node: &NodeView,
-        now: &Time,
-    ) -> Result<Moves, String> {
-        let trust = trust_of(&self.objects) != trust_of(&objects);
-        self.objects = objects;
-        let mut moves = self.look(node, now)?;
-        moves.trust = trust;
-        Ok(moves)
+    pub(super) fn new() -> Self {
+        Self {
+            universe: Universe {
+                setting: Setting::Standalone,
+                ..Universe::default()
+            },
+            agents: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            touched: Touched::default(),
+            waiting: BTreeSet::new(),
+        }
     }
 
-    /// Looks anew: readiness, layers or mounts changed.
-    pub(super) fn look(&mut self, node: &NodeView, now: &Time) -> Result<Moves, String> {
-        let mut universe = self.universe(node);
-        let agents: BTreeMap<Key, _> = universe.agents.clone();
-        let resolved = resolve_all(&mut universe).map_err(|error| error.to_string())?;
-        let mut moves = Moves::default();
-        let mut known = BTreeSet::new();
-        for (key, resolved) in resolved {
-            let plan = &resolved.plan;
-            for instance in plan.create.iter().chain(&plan.keep) {
-                let name = name(instance);
-                let there = self.instances.get(&name);
-                if there.map(|it| &it.spec) != Some(&instance.spec) {
-                    let status = there.and_then(|it| it.status.clone());
-                    let wanted = AgentInstance {
-                        status,
-                        ..instance.clone()
-                    };
-                    self.instances.insert(name, wanted.clone());
-                    moves.applied.push(wanted);
-                }
-            }
-            for retired in &plan.retire {
-                let name = Key::new(&key.namespace, retired);
-                if let Some(gone) = self.instances.get(&name) {
-                    moves.deleted.push(gone.clone());
-                }
-            }
-            let of_agent: Vec<_> = self
-                .instances
-                .values()
-                .filter(|it| {
-                    it.spec.agent.name == key.name
-                        && it.metadata.namespace.as_deref() == Some(key.namespace.as_str())
-                })
-                .cloned()
-                .collect();
-            if let Some(agent) = agents.get(&key) {
-                let mut agent = agent.clone();
-                agent.status = self.agents.get(&key).cloned();
-                let status = resolved.status(&agent, &of_agent, now);
-                self.agents.insert(key.clone(), status);
-            }
-            known.insert(key);
+    /// Takes an object in, in the place of the one of its name. The next look follows from it.
+    pub(super) fn put(&mut self, mut object: Object) {
+        let key = ObjectKey::of(&object);
+        if let Object::MemoryPool(pool) = &mut object
+            && let Some(there) = self.universe.pools.get(&key.key())
+        {
+            pool.status.clone_from(&there.status);
         }
-        self.pools = self.judged_pools(&universe, now);
-        // Agents that are gone leave instances behind.
-        let orphans = self.instances.values().filter(|it| {
-            let namespace = it.metadata.namespace.clone().unwrap_or_default();
-            !known.contains(&Key::new(&namespace, &it.spec.agent.name))
-        });
-        moves.deleted.extend(orphans.cloned());
-        self.agents.retain(|key, _| known.contains(key));
-        Ok(moves)
+        self.touch(&key);
+        self.universe.remove(key.kind, &key.key());
+        self.universe.insert(object, DEFAULT_NAMESPACE);
+    }
+
+    /// Takes an object away. The next look follows from it.
+    pub(super) fn remove(&mut self, key: &ObjectKey) {
+        self.touch(key);
+        self.universe.remove(key.kind, &key.key());
+    }
+
+    fn touch(&mut self, key: &ObjectKey) {
+        match key.kind {
+            "Agent" => drop(self.touched.agents.insert(key.key())),
+            _ => self.touched.all = true,
+        }
+    }
+
+    /// The node is another than it was: layers, mounts, capacity.
+    pub(super) fn touch_all(&mut self) {
+        self.touched.all = true;
+    }
+
+    /// An instance of an earlier run that was to be gone: it is drained again, unless it is wanted.
+    pub(super) fn remember(&mut self, instance: AgentInstance) {
+        self.touched.agents.insert(agent(&instance));
+        let name = name(&instance);
+        self.universe.instances.insert(name, Arc::new(instance));
+    }
+
+    /// Looks anew at what was touched.
+    pub(super) fn look(&mut self, node: &NodeView, now: &Time) -> Moves {
+        let Touched { all, mut agents } = std::mem::take(&mut self.touched);
+        if all {
+            let left = self.universe.instances.values().map(|it| agent(it));
+            agents.extend(left);
+            agents.extend(
+                self.universe
+                    .agents
+                    .keys()
+                    .chain(self.agents.keys())
+                    .cloned(),
+            );
+        }
+        let mut node = node.clone();
+        node.instances = i32::try_from(self.universe.instances.len()).unwrap_or(i32::MAX);
+        self.universe.nodes = BTreeMap::from([(node.name.clone(), node)]);
+        let (mut moves, mut pools) = (Moves::default(), all);
+        for key in agents {
+            match self.universe.agents.get(&key) {
+                Some(agent) => {
+                    pools |= agent.spec.memory.is_some();
+                    self.resolve(&key, now, &mut moves);
+                }
+                None => {
+                    self.agents.remove(&key);
+                    self.waiting.remove(&key);
+                    // What is gone leaves instances behind.
+                    moves
+                        .deleted
+                        .extend(self.universe.instances_of(&key).cloned());
+                }
+            }
+        }
+        if pools {
+            self.pools = self.judged_pools(now);
+        }
+        moves
+    }
+
+    fn resolve(&mut self, key: &Key, now: &Time, moves: &mut Moves) {
+        let resolved = match resolve_next(&mut self.universe, key) {
+            Ok(resolved) => resolved,
+            Err(error) => return moves.failed.push(format!("{key}: {error}")),
+        };
+        let plan = &resolved.plan;
+        for instance in plan.create.iter().chain(&plan.keep) {
+            let name = name(instance);
+            let there = self.universe.instances.get(&name);
+            if there.map(|it| &it.spec) != Some(&instance.spec) {
+                let status = there.and_then(|it| it.status.clone());
+                let wanted = Arc::new(AgentInstance {
+                    status,
+                    ..instance.clone()
+                });
+                self.universe.instances.insert(name, Arc::clone(&wanted));
+                moves.applied.push(wanted);
+            }
+        }
+        for retired in &plan.retire {
+            let gone = self
+                .universe
+                .instances
+                .get(&Key::new(&key.namespace, retired));
+            moves.deleted.extend(gone.cloned());
+        }
+        let fits = |placement: &Placement| placement.missing().is_none();
+        match resolved.placement.as_ref().is_none_or(fits) {
+            true => self.waiting.remove(key),
+            false => self.waiting.insert(key.clone()),
+        };
+        let of_agent: Vec<_> = self
+            .universe
+            .instances_of(key)
+            .map(|it| AgentInstance::clone(it))
+            .collect();
+        if let Some(agent) = self.universe.agents.get(key) {
+            let mut agent = agent.clone();
+            agent.status = self.agents.remove(key);
+            let status = resolved.status(&agent, &of_agent, now);
+            self.agents.insert(key.clone(), status);
+        }
     }
 
     /// How the pools stand, with the node that resolving gave them.
-    fn judged_pools(&self, universe: &Universe, now: &Time) -> BTreeMap<Key, MemoryPoolStatus> {
+    fn judged_pools(&self, now: &Time) -> BTreeMap<Key, MemoryPoolStatus> {
+        let universe = &self.universe;
         let judged = universe.pools.iter().map(|(key, pool)| {
             let endpoints = universe.endpoints.iter();
             let beside = endpoints.filter(|(it, _)| it.namespace == key.namespace);
@@ -142,9 +224,12 @@ impl World {
     /// An instance is gone from the node; one of the same name that came after it stays.
     pub(super) fn released(&mut self, instance: &AgentInstance) {
         let name = name(instance);
-        let there = self.instances.get(&name);
+        let there = self.universe.instances.get(&name);
         if there.is_some_and(|it| it.metadata.uid == instance.metadata.uid) {
-            self.instances.remove(&name);
+            self.universe.instances.remove(&name);
+            self.touched.agents.insert(agent(instance));
+            // There is room again.
+            self.touched.agents.extend(self.waiting.iter().cloned());
         }
     }
 
@@ -154,44 +239,70 @@ impl World {
         instance: &AgentInstance,
         status: AgentInstanceStatus,
     ) -> bool {
-        match self.instances.get_mut(&name(instance)) {
+        match self.universe.instances.get_mut(&name(instance)) {
             Some(there) if there.metadata.uid == instance.metadata.uid => {
-                there.status = Some(status);
+                Arc::make_mut(there).status = Some(status);
+                self.touched.agents.insert(agent(instance));
                 true
             }
             _ => false,
         }
     }
 
-    pub(super) fn universe(&self, node: &NodeView) -> Universe {
-        let mut universe = Universe {
-            setting: Setting::Standalone,
-            instances: self.instances.clone(),
-            ..Universe::default()
-        };
-        let mut node = node.clone();
-        node.instances = i32::try_from(self.instances.len()).unwrap_or(i32::MAX);
-        universe.nodes.insert(node.name.clone(), node);
-        for kept in self.objects.values() {
-            universe.insert(kept.object.clone(), super::manifests::DEFAULT_NAMESPACE);
-        }
-        universe
-    }
-
     /// Whom to trust in a namespace.
-    pub(super) fn trust(&self, namespace: &str, node: &NodeView) -> Trust {
-        let universe = self.universe(node);
-        let labels = universe.namespace_labels(namespace);
-        aion_policy::trust(universe.trust_policies.values(), &labels)
+    pub(super) fn trust(&self, namespace: &str) -> Trust {
+        let labels = self.universe.namespace_labels(namespace);
+        aion_policy::trust(self.universe.trust_policies.values(), &labels)
     }
-}
 
-fn trust_of(objects: &BTreeMap<ObjectKey, Kept>) -> HashMap<&ObjectKey, &Object> {
-    objects
-        .iter()
-        .filter(|(key, _)| key.kind == "TrustPolicy")
-        .map(|(key, kept)| (key, &kept.object))
-        .collect()
+    /// All instances, by name.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (&Key, &Arc<AgentInstance>)> {
+        self.universe.instances.iter()
+    }
+
+    /// The instance of this name.
+    pub(super) fn instance(&self, name: &Key) -> Option<&AgentInstance> {
+        self.universe.instances.get(name).map(Arc::as_ref)
+    }
+
+    /// Those of an agent.
+    pub(super) fn instances_of(&self, agent: &Key) -> impl Iterator<Item = &Arc<AgentInstance>> {
+        self.universe.instances_of(agent)
+    }
+
+    /// Whether the agent of an instance is there, and not another of its name.
+    pub(super) fn has_agent_of(&self, instance: &AgentInstance) -> bool {
+        let there = self.universe.agents.get(&agent(instance));
+        there.is_some_and(|it| it.metadata.uid.as_ref() == Some(&instance.spec.agent.uid))
+    }
+
+    /// The agents there are.
+    pub(super) fn agents(&self) -> &BTreeMap<Key, Agent> {
+        &self.universe.agents
+    }
+
+    /// An object as it was put in, without a status.
+    pub(super) fn object(&self, key: &ObjectKey) -> Option<Object> {
+        let mut object = self.universe.object(key.kind, &key.key())?;
+        if let Object::MemoryPool(pool) = &mut object {
+            pool.status = None;
+        }
+        Some(object)
+    }
+
+    /// How an agent stands.
+    pub(super) fn agent_status(&self, agent: &Key) -> Option<&AgentStatus> {
+        self.agents.get(agent)
+    }
+
+    /// The status that was found for an object of a kind that has one.
+    pub(super) fn status(&self, key: &ObjectKey) -> Option<serde_json::Result<Value>> {
+        match key.kind {
+            "Agent" => self.agents.get(&key.key()).map(serde_json::to_value),
+            "MemoryPool" => self.pools.get(&key.key()).map(serde_json::to_value),
+            _ => None,
+        }
+    }
 }
 
 fn name(instance: &AgentInstance) -> Key {
@@ -199,4 +310,9 @@ fn name(instance: &AgentInstance) -> Key {
         instance.metadata.namespace.as_deref().unwrap_or_default(),
         instance.metadata.name.as_deref().unwrap_or_default(),
     )
+}
+
+fn agent(instance: &AgentInstance) -> Key {
+    let namespace = instance.metadata.namespace.as_deref().unwrap_or_default();
+    Key::new(namespace, &instance.spec.agent.name)
 }

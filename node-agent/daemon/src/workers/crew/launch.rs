@@ -131,7 +131,7 @@ impl Parts {
                 Prepared::Declarative { .. } => Runtime::Declarative,
                 Prepared::Wasm { .. } => Runtime::Wasm,
             },
-            profile: instance.spec.runtime.as_str().to_owned(),
+            profile: instance.spec().runtime.as_str().to_owned(),
             limits: limits(instance),
             socket: Some(self.socket(turn, incarnation)),
             mounts: Vec::new(),
@@ -165,7 +165,7 @@ impl Parts {
                 Ok(folder)
             })
             .map_err(|error| format!("the turn's folder: {error}"))?;
-        let most = u64::try_from(instance.spec.limits.turn_seconds).unwrap_or(1) * 1000;
+        let most = u64::try_from(instance.spec().limits.turn_seconds).unwrap_or(1) * 1000;
         let left = deadline.map_or(most, |at| at.since(self.clock.now()));
         Ok((folder, most.min(left)))
     }
@@ -191,7 +191,7 @@ pub(super) fn failure(code: &str, why: impl Into<String>) -> Failure {
 }
 
 fn limits(instance: &Instance) -> Limits {
-    let limits = &instance.spec.limits;
+    let limits = &instance.spec().limits;
     Limits {
         memory_bytes: u64::try_from(limits.memory_mib).ok().map(|mib| mib << 20),
         pids: None,

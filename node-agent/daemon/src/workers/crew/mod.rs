@@ -64,9 +64,9 @@ pub struct CrewParts {
     /// Where sockets and pipes are.
     pub run: PathBuf,
     /// What a worker started now would have; `None` while the launcher does not answer.
-    pub features: watch::Sender<Option<Vec<Layer>>>,
+    pub features: watch::Sender<Option<Arc<[Layer]>>>,
     /// The layers of workers as they were started.
-    pub started: mpsc::UnboundedSender<(InstanceUid, Vec<Layer>)>,
+    pub started: mpsc::UnboundedSender<(InstanceUid, Arc<[Layer]>)>,
     /// Instances that the kernel let go of.
     pub removed: mpsc::UnboundedSender<InstanceUid>,
 }
@@ -93,8 +93,8 @@ struct Parts {
     tools: Arc<ToolProcesses>,
     clock: Clock,
     run: PathBuf,
-    features: watch::Sender<Option<Vec<Layer>>>,
-    started: mpsc::UnboundedSender<(InstanceUid, Vec<Layer>)>,
+    features: watch::Sender<Option<Arc<[Layer]>>>,
+    started: mpsc::UnboundedSender<(InstanceUid, Arc<[Layer]>)>,
     removed: mpsc::UnboundedSender<InstanceUid>,
 }
 
@@ -337,7 +337,7 @@ impl Crew {
                             start_time: launched.start_time,
                             layers,
                         });
-                        let told = (member.instance, launched.layers);
+                        let told = (member.instance, launched.layers.into());
                         let _ = self.parts.started.send(told);
                         if member.kill {
                             self.kill(id);
@@ -374,7 +374,7 @@ impl Crew {
     fn event(&mut self, event: LauncherEvent) {
         match event {
             LauncherEvent::Up { layers, workers } => {
-                self.parts.features.send_replace(Some(layers));
+                self.parts.features.send_replace(Some(layers.into()));
                 self.compare(&workers);
             }
             LauncherEvent::Down(why) => {

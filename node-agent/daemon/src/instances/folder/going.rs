@@ -1,0 +1,80 @@
+//! Instances whose agent is gone, noted until what it left is erased: also where the daemon is killed in the
+//! middle of that, or before.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use aion_api::AgentInstance;
+
+use super::manifests::FolderError;
+use crate::files::write_whole;
+
+/// One file an instance, by its uid.
+#[derive(Debug)]
+pub(super) struct Going {
+    root: PathBuf,
+    noted: HashSet<String>,
+}
+
+impl Going {
+    /// The notes in `root`, made where it is missing.
+    pub(super) fn open(root: PathBuf) -> Result<(Self, Vec<AgentInstance>), FolderError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&root)
+            .map_err(FolderError::io("create", &root))?;
+        let mut instances: Vec<AgentInstance> = Vec::new();
+        for entry in fs::read_dir(&root).map_err(FolderError::io("list", &root))? {
+            let path = entry.map_err(FolderError::io("list", &root))?.path();
+            if path.extension().is_none_or(|it| it != "json") {
+                continue;
+            }
+            let text = fs::read(&path).map_err(FolderError::io("read", &path))?;
+            match serde_json::from_slice(&text) {
+                Ok(instance) => instances.push(instance),
+                Err(error) => {
+                    tracing::error!(note = %path.display(), %error, "what an agent left is not erased: its note cannot be read");
+                }
+            }
+        }
+        let noted = instances.iter().filter_map(|it| it.metadata.uid.clone());
+        let noted = noted.collect();
+        Ok((Self { root, noted }, instances))
+    }
+
+    /// Notes one, durable.
+    pub(super) fn note(&mut self, instance: &AgentInstance) -> Result<(), FolderError> {
+        let Some(uid) = &instance.metadata.uid else {
+            return Ok(());
+        };
+        if self.noted.contains(uid) {
+            return Ok(());
+        }
+        let file = file(&self.root, uid);
+        let text = serde_json::to_vec(instance).map_err(io::Error::other);
+        text.and_then(|text| write_whole(&file, &text))
+            .map_err(FolderError::io("write", &file))?;
+        self.noted.insert(uid.clone());
+        Ok(())
+    }
+
+    /// Nothing is left of it, or it is wanted again.
+    pub(super) fn done(&mut self, instance: &AgentInstance) {
+        if let Some(uid) = &instance.metadata.uid
+            && self.noted.remove(uid)
+            && let Err(error) = fs::remove_file(file(&self.root, uid))
+        {
+            // Erased once more at the next start, which finds nothing.
+            tracing::warn!(instance = %uid, %error, "the note of an instance that is gone stays");
+        }
+    }
+}
+
+fn file(root: &Path, uid: &str) -> PathBuf {
+    root.join(format!("{uid}.json"))
+}

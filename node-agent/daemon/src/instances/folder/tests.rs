@@ -1,0 +1,171 @@
+//! The folder as others see it: what it tells when something changes, and that it costs no more than that.
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, sync::Arc};
+
+use aion_abi::admin::{ApplyRequest, Manifest};
+use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+
+use super::*;
+use crate::instances::{Change, InstanceSource};
+
+const TRUST: &str = "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: inline}\n\
+                     spec: {inline: allow}\n";
+
+fn open(home: &Path, room: i32) -> Folder {
+    let facts = NodeFacts {
+        name: "here".into(),
+        capacity: NodeCapacity {
+            instances: room,
+            memory_mib: 4096,
+            cpu_millis: 4000,
+            ..NodeCapacity::default()
+        },
+        layers: Vec::new(),
+        volumes: Vec::new(),
+    };
+    Folder::open(home.join("manifests"), home.join("going"), facts).unwrap()
+}
+
+fn agent(name: &str) -> String {
+    format!(
+        "---\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\n\
+         spec: {{instructions: Waits.}}\n"
+    )
+}
+
+fn apply(folder: &Folder, text: &str) -> Result<usize, FolderError> {
+    let manifests = vec![Manifest {
+        file: "test.yaml".into(),
+        text: text.into(),
+    }];
+    let request = ApplyRequest {
+        manifests,
+        dry_run: false,
+    };
+    let response = folder.apply(&request)?;
+    assert!(response.rejected.is_empty(), "{:?}", response.rejected);
+    Ok(response.applied.len())
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey {
+        kind: "Agent",
+        namespace: "default".into(),
+        name: name.into(),
+    }
+}
+
+/// What was told by now: `+agent` is to be here, `-agent` is to be gone.
+fn told(changes: &mut BoxStream<'static, Change>) -> (Vec<String>, Vec<Arc<AgentInstance>>) {
+    let (mut words, mut instances) = (Vec::new(), Vec::new());
+    while let Some(change) = changes.next().now_or_never().flatten() {
+        match change {
+            Change::Applied(it) => {
+                words.push(format!("+{}", it.spec.agent.name));
+                instances.push(it);
+            }
+            Change::Deleted(it) => {
+                words.push(format!("-{}", it.spec.agent.name));
+                instances.push(it);
+            }
+            Change::Synced(_) => {}
+            Change::Trust(_) => words.push("trust".into()),
+            Change::Unavailable(why) => words.push(why),
+        }
+    }
+    (words, instances)
+}
+
+#[tokio::test]
+async fn a_change_tells_of_what_hangs_on_it_and_of_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    let mut changes = folder.watch();
+    apply(&folder, &format!("{TRUST}{}{}", agent("a"), agent("a-b"))).unwrap();
+    assert_eq!(told(&mut changes).0, ["trust", "+a", "+a-b"]);
+    apply(&folder, &agent("c")).unwrap();
+    let (words, instances) = told(&mut changes);
+    assert_eq!(words, ["+c"]);
+    // Another agent's status moves nobody.
+    let status = AgentInstanceStatus::default();
+    folder.patch_status(&instances[0], status).await.unwrap();
+    apply(&folder, &agent("c")).unwrap();
+    assert!(told(&mut changes).0.is_empty());
+    // `a-b` begins like `a`, and is another.
+    folder.delete(&key("a")).unwrap();
+    assert_eq!(told(&mut changes).0, ["-a"]);
+    assert_eq!(folder.agents(), 2);
+    let policy = "apiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {name: all}\n\
+                  spec: {allow: ['memory.*']}\n";
+    apply(&folder, policy).unwrap();
+    let mut words = told(&mut changes).0;
+    words.retain(|it| it != "-a");
+    assert_eq!(words, ["+a-b", "+c"], "what any agent may hang on");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_room_gets_it_when_an_instance_is_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 1);
+    let mut changes = folder.watch();
+    apply(&folder, &format!("{TRUST}{}{}", agent("a"), agent("b"))).unwrap();
+    let (words, first) = told(&mut changes);
+    assert_eq!(words, ["trust", "+a"]);
+    folder.delete(&key("a")).unwrap();
+    assert_eq!(told(&mut changes).0, ["-a"]);
+    folder.released(&first[0]).await.unwrap();
+    let Some(Change::Applied(next)) = changes.next().await else {
+        panic!("nobody got the room");
+    };
+    assert_eq!(next.spec.agent.name, "b");
+}
+
+#[tokio::test]
+async fn what_was_not_erased_before_a_restart_is_told_again_until_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    apply(&folder, &format!("{TRUST}{}{}", agent("a"), agent("b"))).unwrap();
+    folder.delete(&key("a")).unwrap();
+    drop(folder);
+
+    let folder = open(home.path(), 10);
+    let (words, instances) = told(&mut folder.watch());
+    assert_eq!(words, ["-a", "+b"]);
+    assert!(folder.agent_is_gone(&instances[0]).await.unwrap());
+    folder.released(&instances[0]).await.unwrap();
+    assert!(folder.is_rid_of("default", "a"));
+    drop(folder);
+    assert_eq!(told(&mut open(home.path(), 10).watch()).0, ["+b"]);
+}
+
+#[tokio::test]
+async fn an_agent_applied_anew_is_not_taken_for_the_one_that_is_being_erased() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    apply(&folder, &format!("{TRUST}{}", agent("a"))).unwrap();
+    folder.delete(&key("a")).unwrap();
+    apply(&folder, &agent("a")).unwrap();
+    drop(folder);
+    let folder = open(home.path(), 10);
+    let (words, instances) = told(&mut folder.watch());
+    assert!(words.contains(&"-a".to_owned()), "{words:?}");
+    let old = &instances[words.iter().position(|it| it == "-a").unwrap()];
+    folder.released(old).await.unwrap();
+    drop(folder);
+    assert_eq!(told(&mut open(home.path(), 10).watch()).0, ["+a"]);
+}
+
+#[test]
+fn what_cannot_be_written_whole_is_not_written_at_all() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    // Stands for a full disk: the second file cannot be written.
+    let manifests = home.path().join("manifests");
+    std::fs::create_dir(manifests.join("agent.default.b.yaml.tmp")).unwrap();
+    assert!(apply(&folder, &format!("{}{}", agent("a"), agent("b"))).is_err());
+    assert_eq!(folder.agents(), 0);
+    let files = std::fs::read_dir(manifests).unwrap();
+    assert_eq!(files.count(), 1, "only the hindrance");
+}
