@@ -66,7 +66,6 @@ fn main() -> std::io::Result<()> {
             cause: "bench".into(),
             input: body,
             deadline_ms: None,
-            cancel_on_disconnect: false,
         };
         kernel.handle(Event::Invoke(invoke), start);
         let ready = Event::WorkerReady {

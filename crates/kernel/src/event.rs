@@ -74,12 +74,7 @@ pub enum Event {
         /// What it used.
         usage: Usage,
     },
-    /// The caller behind this ticket wants to stop it.
-    Cancel {
-        /// A call's or a turn's.
-        ticket: Ticket,
-    },
-    /// The connection behind this ticket is gone.
+    /// The connection behind this ticket is gone. A call that nobody waits for is stopped; a turn goes on.
     Disconnected {
         /// A call's or a turn's.
         ticket: Ticket,
@@ -114,8 +109,6 @@ pub struct Invoke {
     /// Give up so many milliseconds after now, waiting included; `None`: only the
     /// agent's own bound on a running turn holds.
     pub deadline_ms: Option<u64>,
-    /// When the ticket's connection closes: cancel the turn, or let it go on.
-    pub cancel_on_disconnect: bool,
 }
 
 /// A syscall whose signature, age and counter the connection's task has verified.

@@ -104,7 +104,6 @@ impl Kernel {
                 usage,
             } => self.finished(call, finish, usage, &mut step),
             Event::Progress { call, usage } => self.progress(call, usage),
-            Event::Cancel { ticket } => self.cancel(ticket, &mut step),
             Event::Disconnected { ticket } => self.disconnected(ticket, &mut step),
             Event::Apply(spec) => self.apply_instance(spec, &mut step),
             Event::Remove { instance } => self.remove_instance(instance, &mut step),

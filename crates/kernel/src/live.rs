@@ -91,7 +91,6 @@ pub(crate) enum CallPhase {
 #[derive(Debug, Default)]
 pub(crate) struct LiveTurn {
     pub(crate) ticket: Option<Ticket>,
-    pub(crate) cancel_on_disconnect: bool,
     /// Its calls that wait or run.
     pub(crate) calls: BTreeSet<CallId>,
     /// Slot time its calls have had, in milliseconds.

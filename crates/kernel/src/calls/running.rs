@@ -6,7 +6,7 @@ use crate::{
     ids::{CallId, Ticket, TurnId},
     kernel::Kernel,
     live::{CallPhase, Holder, LiveCall},
-    outcome::{CancelCause, Finish, Outcome, TurnOutcome, Usage},
+    outcome::{CancelCause, Finish, Outcome, Usage},
     refusal::Refusal,
     syscall::Class,
     timers::Timer,
@@ -57,16 +57,7 @@ impl Kernel {
         live.seen = usage;
     }
 
-    /// The caller wants to stop what its ticket waits for.
-    pub(crate) fn cancel(&mut self, ticket: Ticket, step: &mut Step) {
-        match self.live.tickets.get(&ticket) {
-            Some(Holder::Call(call)) => self.stop_call(*call, CancelCause::Request, step),
-            Some(Holder::Turn(turn)) => self.cancel_turn(*turn, step),
-            None => {}
-        }
-    }
-
-    /// Nobody listens to a ticket any more. What nobody listens to is stopped.
+    /// Nobody listens to a ticket any more. A call that nobody listens to is stopped; a turn goes on.
     pub(crate) fn disconnected(&mut self, ticket: Ticket, step: &mut Step) {
         match self.live.tickets.remove(&ticket) {
             Some(Holder::Call(call)) => {
@@ -83,15 +74,6 @@ impl Kernel {
                     return;
                 };
                 live.ticket = None;
-                if live.cancel_on_disconnect {
-                    self.stop_turn(
-                        turn,
-                        TurnOutcome::Cancelled {
-                            by: CancelCause::Disconnect,
-                        },
-                        step,
-                    );
-                }
             }
             None => {}
         }

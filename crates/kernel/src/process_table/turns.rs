@@ -41,7 +41,6 @@ impl Kernel {
         }
         let live = LiveTurn {
             ticket,
-            cancel_on_disconnect: invoke.cancel_on_disconnect,
             ..LiveTurn::default()
         };
         self.live.turns.insert(turn, live);

@@ -196,10 +196,16 @@ impl World {
     /// Late, doubled or invented: nothing comes of it but an answer.
     fn a_stray_event(&mut self) -> Check {
         let turn = TurnId(self.random.below(20));
+        // Of a call that is still to start nobody can say that it has ended.
         let call = CallId(self.random.below(60));
-        let driven = self.drivers.contains_key(&call);
+        let ended = self.model.calls.get(&call).map(|row| row.ended.is_some());
+        let call = if ended == Some(true) {
+            call
+        } else {
+            CallId(u64::MAX)
+        };
         match self.random.below(5) {
-            0 if !driven => self.feed(Event::Finished {
+            0 => self.feed(Event::Finished {
                 call,
                 finish: Finish::Stopped,
                 usage: Usage::default(),
@@ -219,7 +225,7 @@ impl World {
                     layers,
                 })
             }
-            3 => self.feed(Event::Cancel {
+            3 => self.feed(Event::Disconnected {
                 ticket: Ticket(u64::MAX),
             }),
             _ => {

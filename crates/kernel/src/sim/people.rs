@@ -85,7 +85,6 @@ impl World {
         };
         let ticket = self.random.chance(80).then(|| self.ticket());
         let deadline_ms = self.random.chance(30).then(|| self.random.below(600_000));
-        let cancel_on_disconnect = self.random.chance(50);
         let input = Body {
             digest: Digest([7; 32]),
             size: 3,
@@ -96,7 +95,6 @@ impl World {
             cause: "ask".into(),
             input,
             deadline_ms,
-            cancel_on_disconnect,
         };
         self.feed(Event::Invoke(invoke))
     }
@@ -106,9 +104,6 @@ impl World {
         let Some(ticket) = self.random.pick(&waiting) else {
             return Ok(());
         };
-        if self.random.chance(50) {
-            return self.feed(Event::Cancel { ticket });
-        }
         // Whoever left is not answered any more, or is and does not hear it.
         self.told.close(ticket);
         self.feed(Event::Disconnected { ticket })

@@ -89,7 +89,6 @@ impl Node {
             cause: "ask".into(),
             input: body(1),
             deadline_ms: None,
-            cancel_on_disconnect: true,
         };
         (ticket, self.feed(Event::Invoke(invoke)))
     }

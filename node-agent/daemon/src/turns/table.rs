@@ -150,7 +150,6 @@ impl Turns {
             cause: cause.into(),
             input,
             deadline_ms: request.deadline_ms,
-            cancel_on_disconnect: false,
         };
         match shell.invoke(invoke).await {
             Ok(turn) => {
