@@ -134,9 +134,6 @@ pub enum WithoutModel {
 pub struct Wasm {
     /// Linear memory at most, in MiB.
     pub memory_mib: u32,
-    /// Fuel (about one unit an instruction); unlimited but for the turn's time where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fuel: Option<u64>,
 }
 
 /// What a turn is about.

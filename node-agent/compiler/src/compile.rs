@@ -3,14 +3,14 @@
 
 use wasmtime::{Engine, OptLevel};
 
-use crate::{Settings, engine};
+use crate::engine;
 
 /// Compiles `module`. The error is about the module, for whoever wrote it.
 ///
 /// # Errors
 /// It is not a valid module, or uses what is not supported.
-pub fn compile(module: &[u8], settings: Settings) -> Result<Vec<u8>, String> {
-    let mut config = engine::config(settings);
+pub fn compile(module: &[u8]) -> Result<Vec<u8>, String> {
+    let mut config = engine::config();
     config.cranelift_opt_level(OptLevel::Speed);
     let engine = Engine::new(&config).map_err(|error| format!("the compiler: {error:#}"))?;
     // The text format is a convenience of other tools; `precompile_module` takes it where the feature is on.

@@ -1,20 +1,17 @@
 //! The engine's configuration. Whatever is set here is part of what an artifact fits: a change of it raises
-//! the revision in `settings`.
+//! the revision in `key`.
 
 use wasmtime::Config;
-
-use crate::Settings;
 
 /// Native stack that a guest may use, in bytes. Deeper recursion is a trap.
 pub const STACK: usize = 1024 * 1024;
 
 /// The same for the compiler and the worker.
-pub fn config(settings: Settings) -> Config {
+pub fn config() -> Config {
     let mut config = Config::new();
     config
         // The turn's deadline comes at any instruction, also in an endless loop.
         .epoch_interruption(true)
-        .consume_fuel(settings.fuel)
         .max_wasm_stack(STACK)
         // The data of a module is one image then, and not code for each of its thousands of pieces.
         .memory_init_cow(true)

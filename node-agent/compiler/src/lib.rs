@@ -1,9 +1,9 @@
-//! WASM modules made ready to run: the settings that compiler and worker share, what a compiled module is
+//! WASM modules made ready to run: the engine that compiler and worker share, what a compiled module is
 //! called, and the compiler.
 //!
 //! | feature | for | what |
 //! |---|---|---|
-//! | none | the daemon | [`Settings`], [`answer`]: what it asks the compiler, and what it gets |
+//! | none | the daemon | [`key`], [`answer`]: what a compiled module is called, and how it comes |
 //! | `engine` | the worker | [`engine`]: the engine's configuration |
 //! | `compile` | `aion-compiler` | [`compile`]: Cranelift |
 //!
@@ -16,6 +16,6 @@ pub mod answer;
 pub mod compile;
 #[cfg(feature = "engine")]
 pub mod engine;
-mod settings;
+mod key;
 
-pub use settings::{ENGINE, Order, Settings, cpu};
+pub use key::{ENGINE, key};

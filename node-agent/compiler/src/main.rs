@@ -8,16 +8,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use aion_compiler::answer::{Head, MAX_ARTIFACT, MAX_REFUSAL};
-use aion_compiler::{Order, compile};
+use aion_compiler::compile;
 use aion_launcher::{Held, exit, hold};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("the order cannot be read: {0}")]
-    Order(#[source] io::Error),
-    #[error("the order is not of this version: {0}")]
-    OrderInvalid(#[source] serde_json::Error),
     #[error("the module cannot be read: {0}")]
     Module(#[source] io::Error),
     #[error("nobody takes the answer: {0}")]
@@ -39,20 +35,15 @@ fn main() -> ExitCode {
         Err(failed) => {
             eprintln!("{failed}");
             held.note(&failed.to_string());
-            code(match failed {
-                Failed::Order(_) | Failed::OrderInvalid(_) => exit::BOOT,
-                Failed::Module(_) | Failed::Answer(_) => exit::FAILED,
-            })
+            code(exit::FAILED)
         }
     }
 }
 
 /// Whether there is an artifact.
 fn run(held: &Held) -> Result<bool, Failed> {
-    let order = held.read_boot().map_err(Failed::Order)?;
-    let order: Order = serde_json::from_slice(&order).map_err(Failed::OrderInvalid)?;
     let module = held.read_module().map_err(Failed::Module)?;
-    let (head, body) = match compile::compile(&module, order.settings) {
+    let (head, body) = match compile::compile(&module) {
         Ok(artifact) if artifact.len() as u64 <= MAX_ARTIFACT => {
             (Head::Artifact(artifact.len() as u64), artifact)
         }

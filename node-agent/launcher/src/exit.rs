@@ -26,8 +26,6 @@ pub const FAILED: i32 = 77;
 pub const GUEST_INVALID: i32 = 80;
 /// The guest trapped.
 pub const GUEST_TRAP: i32 = 81;
-/// The guest used up its fuel.
-pub const GUEST_FUEL: i32 = 82;
 /// The guest asked for more memory than it may have.
 pub const GUEST_MEMORY: i32 = 83;
 /// The guest exited with a code other than 0.
@@ -61,7 +59,6 @@ pub fn describe(code: i32) -> Option<(&'static str, &'static str)> {
             "the module is not valid or needs an unknown import",
         ),
         GUEST_TRAP => ("guest-trap", "the guest trapped"),
-        GUEST_FUEL => ("guest-fuel", "the guest used up its fuel"),
         GUEST_MEMORY => (
             "guest-memory",
             "the guest asked for more memory than it may have",

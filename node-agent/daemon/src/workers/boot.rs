@@ -59,7 +59,6 @@ fn program(instance: &Instance) -> Program {
     match &instance.program {
         Prepared::Wasm { .. } => Program::Wasm(Wasm {
             memory_mib: guest_memory(u32::try_from(spec.limits.memory_mib).unwrap_or(1)),
-            fuel: None,
         }),
         Prepared::Declarative { instructions } => {
             let mut mounts: Vec<Mount> = spec

@@ -16,10 +16,7 @@ use std::{
 };
 
 use aion_bundle::{Digest, Store, StoreError};
-use aion_compiler::{
-    Order, Settings,
-    answer::{HEAD, Head},
-};
+use aion_compiler::answer::{HEAD, Head};
 use aion_launcher::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
 use tokio::task::spawn_blocking;
 
@@ -109,7 +106,7 @@ impl Modules {
         Self {
             store,
             launcher,
-            key: Settings::default().key(&aion_compiler::cpu(&cpuinfo)),
+            key: aion_compiler::key(&cpuinfo),
             turn: tokio::sync::Mutex::default(),
             running: Mutex::default(),
             compared: Mutex::default(),
@@ -276,7 +273,7 @@ fn prepare(module: &std::path::Path) -> io::Result<(WorkerFds, File, File)> {
     let (answer, stdout) = pipe()?;
     let (complaint, stderr) = pipe()?;
     let fds = WorkerFds {
-        boot: boot::sealed(&serde_json::to_vec(&Order::default())?)?,
+        boot: boot::sealed(b"")?,
         stdout,
         stderr,
         rest: vec![File::open(module)?.into()],

@@ -24,9 +24,6 @@ pub(crate) enum Ended {
     /// It trapped.
     #[error("the program trapped: {0}")]
     Trap(String),
-    /// It used up its fuel.
-    #[error("the program used up its fuel of {0} instructions")]
-    Fuel(u64),
     /// It asked for more memory than it may have, and ended by that.
     #[error("the program ran out of memory: it asked for {wanted_mib} MiB and may have {most_mib}")]
     Memory {
@@ -85,10 +82,8 @@ impl Ended {
         if let Some(ended) = own.filter(|it| !matches!(it, Self::Internal(_))) {
             return ended.clone();
         }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => return Self::Deadline,
-            Some(Trap::OutOfFuel) => return Self::Fuel(host.fuel),
-            _ => {}
+        if let Some(Trap::Interrupt) = error.downcast_ref() {
+            return Self::Deadline;
         }
         // How a program takes a refused growth is up to its language: most abort.
         if let Some((wanted, most)) = host.refused_memory() {
@@ -120,7 +115,6 @@ impl Ended {
             Self::Invalid(_) => exit::GUEST_INVALID,
             Self::Exit(_) => exit::GUEST_EXIT,
             Self::Trap(_) => exit::GUEST_TRAP,
-            Self::Fuel(_) => exit::GUEST_FUEL,
             Self::Memory { .. } => exit::GUEST_MEMORY,
             Self::Deadline => exit::DEADLINE,
             Self::Internal(_) => exit::INTERNAL,
@@ -135,9 +129,7 @@ impl Ended {
                 .remedy("ask again: the node compiles the module anew"),
             Self::Invalid(_) => Problem::new(Code::ProgramFailed, text)
                 .remedy("compare its imports and exports with docs/wasm-abi.md"),
-            Self::Exit(_) | Self::Trap(_) | Self::Fuel(_) => {
-                Problem::new(Code::ProgramFailed, text)
-            }
+            Self::Exit(_) | Self::Trap(_) => Problem::new(Code::ProgramFailed, text),
             Self::Memory { .. } => Problem::new(Code::ProgramFailed, text)
                 .remedy("ask for less at a time, or raise spec.limits.memoryMiB"),
             Self::Deadline => Problem::new(Code::DeadlineExceeded, text)

@@ -18,8 +18,6 @@ pub(super) struct Host<D> {
     pub(super) door: D,
     /// The guest said itself that the turn cannot be answered.
     pub(super) told: bool,
-    /// What it started with, where it is counted.
-    pub(super) fuel: u64,
     until: Instant,
     limits: Limits,
 }
@@ -38,7 +36,6 @@ impl<D: Door> Host<D> {
             read: 0,
             door,
             told: false,
-            fuel: 0,
             until,
             limits: Limits::new(memory_mib),
         }

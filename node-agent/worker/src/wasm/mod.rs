@@ -24,7 +24,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use aion_abi::boot::{Boot, Wasm};
-use aion_compiler::{Settings, engine};
+use aion_compiler::engine;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -48,7 +48,8 @@ pub(crate) fn run(
     until: std::time::Instant,
 ) -> Result<(), Failed> {
     let artifact = artifact.ok_or_else(|| Ended::Artifact("there is none".into()))?;
-    let engine = engine_for(program)?;
+    let engine = Engine::new(&engine::config())
+        .map_err(|error| Ended::Internal(format!("the engine: {error:#}")))?;
     let module = load(&engine, artifact)?;
     let host = Host::new(
         boot.agent.clone(),
@@ -58,15 +59,7 @@ pub(crate) fn run(
         until,
     );
     let _clock = deadline::Clock::start(&engine, until).map_err(Ended::Internal)?;
-    start(&engine, &module, host, program.fuel)
-}
-
-fn engine_for(program: &Wasm) -> Result<Engine, Ended> {
-    let settings = Settings {
-        fuel: program.fuel.is_some(),
-    };
-    Engine::new(&engine::config(settings))
-        .map_err(|error| Ended::Internal(format!("the engine: {error:#}")))
+    start(&engine, &module, host)
 }
 
 /// Loads the artifact: mapped, so that nothing is read before it is needed; copied where it cannot be.
@@ -108,25 +101,16 @@ fn map(file: &File, length: usize) -> io::Result<NonNull<[u8]>> {
 }
 
 /// Links, instantiates and runs `_start`.
-fn start<D: Door + 'static>(
-    engine: &Engine,
-    module: &Module,
-    mut host: Host<D>,
-    fuel: Option<u64>,
-) -> Result<(), Failed> {
+fn start<D: Door + 'static>(engine: &Engine, module: &Module, host: Host<D>) -> Result<(), Failed> {
     let invalid = |error: wasmtime::Error| Ended::Invalid(format!("{error:#}"));
     let mut linker = Linker::new(engine);
     syscall::link(&mut linker).map_err(invalid)?;
     wasi::link(&mut linker).map_err(invalid)?;
     let linked = linker.instantiate_pre(module).map_err(invalid)?;
-    host.fuel = fuel.unwrap_or(0);
     let mut store = Store::new(engine, host);
     store.limiter(|host| host.limits());
     // One tick of the clock ends the turn.
     store.set_epoch_deadline(1);
-    if let Some(fuel) = fuel {
-        store.set_fuel(fuel).map_err(invalid)?;
-    }
     let ran = linked
         .instantiate(&mut store)
         .map_err(Ended::of_start)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aion_abi::code::Code;
 use aion_abi::syscall::Syscall;
-use aion_compiler::{Settings, compile, engine};
+use aion_compiler::{compile, engine};
 use bytes::Bytes;
 use wasmtime::{Engine, Module};
 
@@ -48,7 +48,6 @@ impl Door for Script {
 struct Guest {
     answers: Vec<Result<(u16, &'static str), NoAnswer>>,
     memory_mib: u32,
-    fuel: Option<u64>,
     left: Duration,
 }
 
@@ -57,19 +56,15 @@ impl Guest {
         Self {
             answers: Vec::new(),
             memory_mib: 16,
-            fuel: None,
             left: Duration::from_secs(600),
         }
     }
 
     /// Runs a module in the text format through compiler, artifact and engine, as a worker does.
     fn run(self, text: &str) -> Result<(), Failed> {
-        let settings = Settings {
-            fuel: self.fuel.is_some(),
-        };
         let wasm = wat::parse_str(text).unwrap();
-        let artifact = compile::compile(&wasm, settings).unwrap();
-        let engine = Engine::new(&engine::config(settings)).unwrap();
+        let artifact = compile::compile(&wasm).unwrap();
+        let engine = Engine::new(&engine::config()).unwrap();
         #[allow(unsafe_code)]
         // SAFETY: the compiler made it in the line above.
         let module = unsafe { Module::deserialize(&engine, artifact) }.unwrap();
@@ -89,7 +84,7 @@ impl Guest {
                 ticker.increment_epoch();
             }
         });
-        let ended = super::start(&engine, &module, host, self.fuel);
+        let ended = super::start(&engine, &module, host);
         let _ = stop.send(());
         ticking.join().unwrap();
         ended
@@ -255,16 +250,6 @@ fn a_sleep_ends_at_the_deadline() {
 }
 
 #[test]
-fn fuel_is_counted_where_there_is_a_bound() {
-    let mut it = Guest::new();
-    it.fuel = Some(10_000);
-    assert_eq!(it.ended(&guest("(loop $l (br $l))")), Ended::Fuel(10_000));
-    let mut it = Guest::new();
-    it.fuel = Some(10_000);
-    assert_eq!(it.run(&guest("nop")), Ok(()));
-}
-
-#[test]
 fn memory_grows_to_its_bound_and_no_further() {
     // 16 MiB are 256 pages; one is there.
     let body = "
@@ -378,24 +363,27 @@ fn what_is_no_module_is_refused_by_the_compiler() {
         b"\0asm\x01\0\0\0\xff",
         b"\x7fELF\x02\x01\x01\0",
     ] {
-        assert!(compile::compile(bytes, Settings::default()).is_err());
+        assert!(compile::compile(bytes).is_err());
     }
 }
 
 #[test]
 fn an_artifact_of_other_settings_or_altered_is_refused_and_not_run() {
     let wasm = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
-    let counted = compile::compile(&wasm, Settings { fuel: true }).unwrap();
-    let engine = Engine::new(&engine::config(Settings::default())).unwrap();
+    let mut other = engine::config();
+    other.consume_fuel(true);
+    let other = Engine::new(&other).unwrap();
+    let other = other.precompile_module(&wasm).unwrap();
+    let engine = Engine::new(&engine::config()).unwrap();
     let load = |bytes: &[u8]| {
         let mut file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut file, bytes).unwrap();
         super::load(&engine, file).map(|_| ())
     };
-    assert!(matches!(load(&counted), Err(Ended::Artifact(_))));
+    assert!(matches!(load(&other), Err(Ended::Artifact(_))));
     assert!(matches!(load(b""), Err(Ended::Artifact(_))));
     assert!(matches!(load(b"\0asm\x01\0\0\0"), Err(Ended::Artifact(_))));
-    let good = compile::compile(&wasm, Settings::default()).unwrap();
+    let good = compile::compile(&wasm).unwrap();
     assert_eq!(load(&good), Ok(()));
     assert!(matches!(
         load(&good[..good.len() / 2]),

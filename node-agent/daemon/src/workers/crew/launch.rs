@@ -30,7 +30,7 @@ impl Parts {
             turn,
             incarnation,
             instance,
-            agent: String::new(),
+            agent: None,
             starting: true,
             kill: false,
             exited: false,
@@ -67,7 +67,9 @@ impl Parts {
 
     /// Reads a worker's streams into its agent's log until they end.
     pub(super) fn read_log(&self, member: &Member) {
-        let agent = &member.agent;
+        let Some(agent) = &member.agent else {
+            return;
+        };
         for (fifo, source) in member.fifos.iter().zip(["stdout", "stderr"]) {
             match fifo.read() {
                 Ok(stream) => {
@@ -79,6 +81,13 @@ impl Parts {
                 }
                 Err(error) => tracing::warn!(%agent, %error, "a worker's log cannot be read"),
             }
+        }
+    }
+
+    /// A word of the node in its agent's log. One whose program never came has none.
+    pub(super) fn note(&self, member: &Member, text: &str) {
+        if let Some(agent) = &member.agent {
+            self.logs.add(agent, member.incarnation, "node", text);
         }
     }
 

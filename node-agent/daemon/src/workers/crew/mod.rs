@@ -103,7 +103,8 @@ struct Member {
     turn: TurnId,
     incarnation: Incarnation,
     instance: InstanceUid,
-    agent: String,
+    /// Whose log it writes, once its program is there.
+    agent: Option<String>,
     /// Its start is under way.
     starting: bool,
     /// It is to be killed as soon as its start is over.
@@ -180,7 +181,7 @@ impl Crew {
         let id = id(instance.uid, incarnation);
         let instance = Arc::new(instance);
         let mut member = self.parts.member(turn, incarnation, instance.uid);
-        member.agent = instance.agent();
+        member.agent = Some(instance.agent());
         let listener = self.parts.listen(turn, incarnation, &instance)?;
         member.listener = Some(listener);
         self.parts.read_log(&member);
@@ -317,7 +318,7 @@ impl Crew {
             } => {
                 if let Some(member) = self.workers.get_mut(&id) {
                     member.listener = Some(listener);
-                    member.agent = agent;
+                    member.agent = Some(agent);
                     self.parts.read_log(member);
                 }
             }
@@ -345,12 +346,8 @@ impl Crew {
                     }
                     Err(failure) => {
                         let (turn, incarnation) = (member.turn, member.incarnation);
-                        self.parts.logs.add(
-                            &member.agent,
-                            incarnation,
-                            "node",
-                            &format!("the worker was not started: {}", failure.detail),
-                        );
+                        let text = format!("the worker was not started: {}", failure.detail);
+                        self.parts.note(member, &text);
                         member.exited = true;
                         self.parts.failed_start(turn, incarnation, failure);
                     }
@@ -440,9 +437,7 @@ impl Crew {
             text.push_str(": ");
             text.push_str(note);
         }
-        self.parts
-            .logs
-            .add(&member.agent, member.incarnation, "node", &text);
+        self.parts.note(member, &text);
         self.parts.exited(member.turn, member.incarnation, exit);
     }
 

@@ -1,7 +1,5 @@
-//! What a module is compiled for. A compiled module fits one engine, one set of settings and one kind of
-//! processor; [`Settings::key`] names all of it.
-
-use serde::{Deserialize, Serialize};
+//! What a module is compiled for. A compiled module fits one engine and one kind of processor; [`key`] names
+//! both.
 
 /// The engine, by its exact version: its artifacts fit no other.
 pub const ENGINE: &str = "wasmtime-48.0.8";
@@ -9,33 +7,15 @@ pub const ENGINE: &str = "wasmtime-48.0.8";
 /// Counts changes of what is set in `engine`.
 const REVISION: u32 = 1;
 
-/// What may differ from module to module.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Whether instructions are counted.
-    pub fuel: bool,
+/// Names what a module compiled on this machine fits, in characters that a file name may have. `cpuinfo` is
+/// the text of `/proc/cpuinfo`: two machines with the same features may share what was compiled.
+pub fn key(cpuinfo: &str) -> String {
+    let cpu = cpu(cpuinfo);
+    format!("{ENGINE}-{REVISION}-{}-{cpu}", std::env::consts::ARCH)
 }
 
-/// The compiler's boot document.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Order {
-    /// How.
-    pub settings: Settings,
-}
-
-impl Settings {
-    /// Names what a module compiled so fits, in characters that a file name may have. `cpu` is of [`cpu`].
-    pub fn key(self, cpu: &str) -> String {
-        let fuel = if self.fuel { "-fuel" } else { "" };
-        format!("{ENGINE}-{REVISION}-{}-{cpu}{fuel}", std::env::consts::ARCH)
-    }
-}
-
-/// Names the features of this machine's processor, from the text of `/proc/cpuinfo`: code is made for them.
-/// Two machines with the same text may share what was compiled.
-pub fn cpu(cpuinfo: &str) -> String {
+/// Names the features of a processor: code is made for them.
+fn cpu(cpuinfo: &str) -> String {
     let features = cpuinfo
         .lines()
         .filter_map(|line| line.split_once(':'))
@@ -68,10 +48,8 @@ mod tests {
     #[test]
     fn what_a_module_fits_is_in_its_key() {
         let text = "processor : 0\nflags\t\t: fpu sse2 avx\n\nprocessor : 1\nflags : other\n";
-        let one = Settings::default().key(&cpu(text));
-        let counted = Settings { fuel: true }.key(&cpu(text));
-        let elsewhere = Settings::default().key(&cpu("flags : fpu sse2\n"));
-        assert_ne!(one, counted);
+        let one = key(text);
+        let elsewhere = key("flags : fpu sse2\n");
         assert_ne!(one, elsewhere);
         assert!(one.starts_with(ENGINE));
         assert!(
