@@ -65,7 +65,7 @@ pub enum SourceError {
         at: String,
     },
     /// No answer, a broken connection, or a server that failed.
-    #[error("{at} cannot be reached: {why}; it is tried again later")]
+    #[error("{at} cannot be reached: {why}")]
     Unreachable {
         /// The source.
         at: String,

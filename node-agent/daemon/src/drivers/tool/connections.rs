@@ -8,10 +8,7 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
-use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
     ToolServer,
@@ -37,8 +34,6 @@ pub(super) struct Connections {
 /// A server and its connection.
 pub(super) struct Entry {
     server: ToolServer,
-    /// Calls that may be under way.
-    pub(super) places: Semaphore,
     state: AsyncMutex<State>,
     used: Mutex<Instant>,
 }
@@ -77,12 +72,8 @@ impl Connections {
         if entries.is_empty() {
             self.sweep_while_any();
         }
-        let places = usize::try_from(server.max_concurrent)
-            .unwrap_or(1)
-            .clamp(1, Semaphore::MAX_PERMITS);
         let entry = Arc::new(Entry {
             server: server.clone(),
-            places: Semaphore::new(places),
             state: AsyncMutex::default(),
             used: Mutex::new(Instant::now()),
         });

@@ -133,16 +133,12 @@ impl McpTools {
             )
         };
         let entry = self.connections.entry(server);
-        let place = timeout_at(deadline, entry.places.acquire())
-            .await
-            .map_err(|_| late("others were using it"))?;
         let line = timeout_at(deadline, self.connections.line(&entry))
             .await
             .map_err(|_| late("connecting to it"))??;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
         // Dropped at its deadline or with its caller, it tells the server that it is cancelled.
         let called = timeout_at(deadline, line.peer.call_tool(params)).await;
-        drop(place);
         match called {
             Err(_) => Err(late("it was working; it was told to stop")),
             Ok(Ok(result)) => {

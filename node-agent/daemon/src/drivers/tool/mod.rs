@@ -56,7 +56,7 @@ pub struct ToolServer {
     pub transport: Transport,
     /// The operations that may be offered; empty for all that the server lists.
     pub operations: Vec<String>,
-    /// Calls it is given at once.
+    /// Calls it is given at once; the kernel holds back the others.
     pub max_concurrent: u32,
     /// How long a call may take.
     pub timeout: Duration,

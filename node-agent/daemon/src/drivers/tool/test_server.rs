@@ -37,9 +37,6 @@ use super::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
 pub(super) struct Seen {
     /// Times its operations were listed.
     pub(super) listed: AtomicUsize,
-    /// Calls under way, and the most there were.
-    pub(super) running: AtomicUsize,
-    pub(super) most: AtomicUsize,
     /// Calls that were cancelled.
     pub(super) cancelled: AtomicUsize,
     /// Times it was started or connected to.
@@ -98,11 +95,7 @@ impl ServerHandler for TestServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let running = self.0.running.fetch_add(1, Ordering::AcqRel) + 1;
-        self.0.most.fetch_max(running, Ordering::AcqRel);
-        let done = self.act(&request, &context).await;
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-        done.map(Into::into)
+        self.act(&request, &context).await.map(Into::into)
     }
 }
 
