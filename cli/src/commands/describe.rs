@@ -29,6 +29,18 @@ pub(crate) struct DescribeArgs {
     name: Option<String>,
 }
 
+/// Fields of a status that have a place of their own, and those that are for programs.
+const TOLD: [&str; 8] = [
+    "conditions",
+    "granted",
+    "nodes",
+    "observedGeneration",
+    "readyReplicas",
+    "replicas",
+    "revision",
+    "summary",
+];
+
 pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Failure> {
     let (known, name) = kind::named(&args.kind, args.name.as_deref())?;
     let namespace = known.namespace(&context.namespace);
@@ -57,10 +69,13 @@ fn describe(
         out += &heading(screen, "Granted");
         out += &listed(screen, &granted);
     }
-    if resource["spec"].is_object() {
-        out += &heading(screen, "Spec");
-        for line in yaml(&resource["spec"])?.lines() {
-            out += &format!("  {}\n", tame(line));
+    let rest = untold(&resource["status"]);
+    for (title, part) in [("Status", &rest), ("Spec", &resource["spec"])] {
+        if part.as_object().is_some_and(|it| !it.is_empty()) {
+            out += &heading(screen, title);
+            for line in yaml(part)?.lines() {
+                out += &format!("  {}\n", tame(line));
+            }
         }
     }
     let questions = words(&resource["spec"]["try"]);
@@ -115,6 +130,17 @@ fn head(screen: &Screen, known: &Known, resource: &Value, now: Timestamp) -> Str
     );
     fact("Nodes", &words(&resource["status"]["nodes"]).join(", "));
     out
+}
+
+/// What a status says beside what was told of it already.
+fn untold(status: &Value) -> Value {
+    let mut rest = status.clone();
+    if let Some(rest) = rest.as_object_mut() {
+        for told in TOLD {
+            rest.remove(told);
+        }
+    }
+    rest
 }
 
 fn heading(screen: &Screen, text: &str) -> String {

@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     render::{
         columns,
+        screen::Tone,
         table::{Field, table},
     },
 };
@@ -23,12 +24,13 @@ Examples:
   aionctl get agents
   aionctl get agents -o wide
   aionctl get agent/librarian -o yaml
+  aionctl get agents,pools,models
   aionctl get instances -A
   aionctl get agents -o json | jq -r '.items[].metadata.name'
 
 Kinds: agents, instances, pools, models, tools, agentpolicies, clusteragentpolicies, trustpolicies, nodes")]
 pub(crate) struct GetArgs {
-    /// The kind, or KIND/NAME
+    /// The kind, several with commas between them, or KIND/NAME
     #[arg(value_name = "KIND")]
     kind: String,
     /// One resource of it
@@ -50,42 +52,64 @@ pub(crate) struct GetArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure> {
-    let (known, name) = match (args.kind.contains('/'), args.name.as_deref()) {
-        (false, None) => (kind::find(&args.kind)?, None),
+    let (kinds, name) = match (args.kind.contains('/'), args.name.as_deref()) {
+        (false, None) => {
+            let kinds = args.kind.split(',').map(kind::find);
+            (kinds.collect::<Result<Vec<_>, _>>()?, None)
+        }
         (_, second) => {
             let (known, name) = kind::named(&args.kind, second)?;
-            (known, Some(name))
+            (vec![known], Some(name))
         }
     };
     let resources = context.resources()?;
-    let namespace = known.namespace(&context.namespace);
-    let (items, whole) = match name {
-        Some(name) => {
-            let one = resources.get(known.kind.plural, namespace, &name).await?;
-            (vec![one.clone()], one)
-        }
+    let mut found = Vec::new();
+    for known in kinds {
+        let namespace = known.namespace(&context.namespace);
+        let items = match &name {
+            Some(name) => vec![resources.get(known.kind.plural, namespace, name).await?],
+            None => {
+                let namespace = namespace.filter(|_| !args.all_namespaces);
+                resources.list(known.kind.plural, namespace).await?
+            }
+        };
+        found.push((known, items));
+    }
+    if matches!(args.output, Output::Table | Output::Wide) {
+        return tables(context, &args, &found);
+    }
+    let mut items = found.into_iter().flat_map(|(_, items)| items);
+    let whole = match name {
+        Some(_) => items.next().unwrap_or_default(),
         None => {
-            let namespace = namespace.filter(|_| !args.all_namespaces);
-            let items = resources.list(known.kind.plural, namespace).await?;
-            let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-            (items, list)
+            let items: Vec<_> = items.collect();
+            json!({"apiVersion": "v1", "kind": "List", "items": items})
         }
     };
     match args.output {
-        Output::Json => context.print_json(&whole),
         Output::Yaml => context.print_yaml(&whole),
-        Output::Table | Output::Wide if items.is_empty() => {
-            context.note(&nothing(&known, namespace.filter(|_| !args.all_namespaces)));
-            Ok(())
-        }
-        Output::Table | Output::Wide => context.print(&drawn(
-            context,
-            &known,
-            &items,
-            args.output == Output::Wide,
-            args.all_namespaces && known.kind.namespaced,
-        )),
+        _ => context.print_json(&whole),
     }
+}
+
+/// One table a kind, with the kind above it where there are several.
+fn tables(context: &Context, args: &GetArgs, found: &[(Known, Vec<Value>)]) -> Result<(), Failure> {
+    for (index, (known, items)) in found.iter().enumerate() {
+        let namespace = known.namespace(&context.namespace);
+        if items.is_empty() {
+            context.note(&nothing(known, namespace.filter(|_| !args.all_namespaces)));
+            continue;
+        }
+        if found.len() > 1 {
+            let title = context.screen.paint(known.kind.plural, Tone::Strong);
+            let apart = if index > 0 { "\n" } else { "" };
+            context.print(&format!("{apart}{title}\n"))?;
+        }
+        let wide = args.output == Output::Wide;
+        let namespaces = args.all_namespaces && known.kind.namespaced;
+        context.print(&drawn(context, known, items, wide, namespaces))?;
+    }
+    Ok(())
 }
 
 fn nothing(known: &Known, namespace: Option<&str>) -> String {
