@@ -17,7 +17,7 @@ mod turn;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Measures AION-OS on this machine.
 #[derive(Debug, Parser)]
@@ -29,8 +29,22 @@ struct Args {
     /// Rounds of each paired measurement; the median round counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Measure this alone; may be given several times.
+    #[arg(long, value_enum)]
+    only: Vec<Subject>,
     #[command(subcommand)]
     part: Option<Part>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// The syscall path.
+    Syscalls,
+    /// The start of a wasm agent.
+    Start,
+    /// The daemon's memory.
+    Memory,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -59,20 +73,25 @@ fn main() -> Result<()> {
         Some(Part::Echo { socket }) => runtime.block_on(echo::run(socket)),
         Some(Part::Host { home }) => runtime.block_on(syscalls::host(home)),
         None => {
-            let measured = [
-                ("syscalls", runtime.block_on(syscalls::measure(args.rounds))),
-                ("start of a wasm agent", start::measure()),
-                ("memory", memory::measure()),
-            ];
+            let subjects = Subject::value_variants().iter();
+            let wanted = subjects.filter(|it| args.only.is_empty() || args.only.contains(it));
+            let measured = wanted.map(|subject| match subject {
+                Subject::Syscalls => {
+                    let measured = runtime.block_on(syscalls::measure(args.rounds));
+                    ("syscalls", measured)
+                }
+                Subject::Start => ("start of a wasm agent", start::measure()),
+                Subject::Memory => ("memory", memory::measure()),
+            });
             report(&args.out, measured)
         }
     }
 }
 
 /// Shows and writes what there is: a part that failed is named, and takes no other with it.
-fn report<const N: usize>(
+fn report(
     out: &Path,
-    measured: [(&str, Result<Vec<report::Figure>>); N],
+    measured: impl Iterator<Item = (&'static str, Result<Vec<report::Figure>>)>,
 ) -> Result<()> {
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for (part, result) in measured {
