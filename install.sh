@@ -166,6 +166,24 @@ check_needs() {
     say "$(rustc --version), $(cc --version 2>/dev/null | head -n 1)"
 }
 
+node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli'
+compiler='-p aion-compiler'
+
+# How many packages the two calls of cargo compile: those of the first, and in the second those that have
+# other features there, or depend on one that has.
+count_packages() {
+    # shellcheck disable=SC2086 # a list of arguments
+    tree() { cargo tree --locked --edges normal,build --prefix depth --no-dedupe --format ' {p} {f}' $1; }
+    { tree "$node"; echo second; tree "$compiler" | sed '1!G;h;$!d'; } | awk '
+        $0 == "second" { second = 1 }
+        NF < 2 { next }
+        { depth = $1; sub(/^[0-9]+ +/, "") }
+        !second { if (!(($1, $2) in first)) total++; first[$1, $2]; known[$0]; next }
+        !($0 in known) || changed[depth + 1] { changed[depth] = 1; if (!($0 in again)) total++; again[$0] }
+        { changed[depth + 1] = 0 }
+        END { print total }'
+}
+
 # Cargo tells of each package that it compiles; how many there are is known before.
 build() {
     step 'Building (some minutes the first time)'
@@ -175,15 +193,14 @@ build() {
     : > "$log"
     (cd "$here" && cargo fetch --locked >>"$log" 2>&1) || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
         "look at the connection to the crate registry; the log is $log"; }
-    total=$(cd "$here" && cargo tree --locked --prefix none --edges normal,build -p aion-daemon -p aion-launcher \
-        -p aion-worker -p aion-cli -p aion-compiler 2>>"$log" | sed 's/ (.*//' | sort -u | wc -l)
+    total=$(cd "$here" && count_packages 2>>"$log")
     begun=$(date +%s)
     # The compiler apart: in one call its code generator would be linked into the worker too.
     {
         (
             cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never
-            cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli 2>&1 \
-                && cargo build --release --locked -p aion-compiler 2>&1
+            # shellcheck disable=SC2086 # a list of arguments
+            cargo build --release --locked $node 2>&1 && cargo build --release --locked $compiler 2>&1
         ) && echo 'build: done' || echo 'build: failed'
     } | show_build "$total" "$begun"
     case $(tail -n 1 "$log") in
