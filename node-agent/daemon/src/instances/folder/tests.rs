@@ -1,5 +1,5 @@
 //! The folder as others see it: what it tells when something changes, and that it costs no more than that.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{path::Path, sync::Arc};
 
@@ -20,7 +20,6 @@ fn open(home: &Path, room: i32) -> Folder {
             instances: room,
             memory_mib: 4096,
             cpu_millis: 4000,
-            ..NodeCapacity::default()
         },
         layers: Vec::new(),
         volumes: Vec::new(),
