@@ -31,7 +31,7 @@ use crate::sandbox::Layer;
         description = "Whether its node agent is alive."
     ),
     printcolumn(
-        name = "Instances",
+        name = "Capacity",
         type_ = "integer",
         json_path = ".status.capacity.instances",
         description = "Instances it takes."

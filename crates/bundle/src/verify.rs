@@ -61,7 +61,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bundle {} {} is not verified: ", self.name, self.digest)?;
+        write!(f, "{} {} is not verified: ", self.name, self.digest)?;
         match self.reason {
             Reason::NoTrustPolicy => {
                 return f.write_str("no key is trusted; add one to a TrustPolicy");

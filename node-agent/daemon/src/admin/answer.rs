@@ -112,7 +112,8 @@ impl From<FolderError> for Refused {
             FolderError::Shared { .. } => {
                 "edit the file that it stands in, or split it into one file an object"
             }
-            _ => "see whether the folder of manifests can be written",
+            _ if code == Code::StorageFull => "free space on the disk, then do it again",
+            _ => "see whether this folder can be written, then do it again",
         };
         Self(Problem::new(code, error.to_string()).remedy(remedy))
     }
