@@ -32,8 +32,9 @@ pub const WORKERS_PER_PAGE: usize = 64;
 /// The longest path of a socket, without its terminating zero byte.
 pub const MAX_SOCKET_PATH: usize = 107;
 
-/// The number on which a worker inherits the detached mount of its socket, next
-/// to those of `aion_abi::boot::fd`. Nothing else is open in it.
+/// The number on which a worker inherits its socket's folder, next to those of
+/// `aion_abi::boot::fd`: a detached mount of it, or the folder itself where it has no
+/// namespace to mount it in. Nothing else is open in it.
 pub const SOCKET_MOUNT: i32 = 7;
 
 /// The number of the first of the detached mounts that a [`Runtime::Tool`]

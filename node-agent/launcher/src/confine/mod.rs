@@ -60,11 +60,12 @@ fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
             (socket, false)
         }
     };
+    let bounding = privileges::empty_bounding_set();
     if let Some(user) = plan.switch_user {
         // It would go on as the launcher's own user, which is root.
         privileges::switch_user(user).map_err(|why| format!("cannot become user {user}: {why}"))?;
     }
-    if let Err(why) = privileges::drop_all() {
+    if let Err(why) = privileges::drop_all().and(bounding) {
         failures.push((LayerName::Capabilities, why));
     }
     if let Err(error) = rustix::thread::set_no_new_privs(true) {

@@ -47,6 +47,9 @@ pub(crate) struct Tool {
 pub(crate) enum Socket {
     /// A detached mount of it is on [`crate::protocol::SOCKET_MOUNT`].
     Mount,
+    /// Its folder is open on [`crate::protocol::SOCKET_MOUNT`]: the worker, of another
+    /// user, may not look its path up, and has no namespace to mount it in.
+    Folder,
     /// It is at this path of the host, which the worker may look up.
     Path(PathBuf),
 }

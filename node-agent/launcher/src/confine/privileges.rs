@@ -18,10 +18,8 @@ pub(super) fn switch_user(user: u32) -> Result<(), String> {
     set_thread_res_uid(uid, uid, uid).map_err(step("setresuid"))
 }
 
-/// Empties every capability set. The bounding set comes first: it takes
-/// `CAP_SETPCAP`, which a switch of user has already cost where there was one.
+/// Empties the sets that a process acts by. The bounding set has gone before.
 pub(super) fn drop_all() -> Result<(), String> {
-    let bounding = empty_bounding_set();
     let ambient = clear_ambient_capability_set();
     let rest = set_capabilities(
         None,
@@ -32,22 +30,25 @@ pub(super) fn drop_all() -> Result<(), String> {
         },
     );
     rest.map_err(|error| format!("capset: {error}"))?;
-    ambient.map_err(|error| format!("clear the ambient set: {error}"))?;
-    bounding.map_err(|error| match error {
-        Errno::PERM => "the bounding set needs CAP_SETPCAP to be emptied, which an ordinary user \
-             has only in a user namespace; the other sets are empty"
-            .into(),
-        error => format!("empty the bounding set: {error}"),
-    })
+    ambient.map_err(|error| format!("clear the ambient set: {error}"))
 }
 
-fn empty_bounding_set() -> Result<(), Errno> {
+/// Empties the bounding set. It takes `CAP_SETPCAP`, which a switch of user costs:
+/// this comes before it.
+pub(super) fn empty_bounding_set() -> Result<(), String> {
     for number in 0..64 {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
             Ok(()) => {}
             // Past the last capability that this kernel knows.
             Err(Errno::INVAL) => return Ok(()),
-            Err(error) => return Err(error),
+            Err(Errno::PERM) => {
+                return Err(
+                    "the bounding set needs CAP_SETPCAP to be emptied, which an ordinary user \
+                     has only in a user namespace; the other sets are empty"
+                        .into(),
+                );
+            }
+            Err(error) => return Err(format!("empty the bounding set: {error}")),
         }
     }
     Ok(())

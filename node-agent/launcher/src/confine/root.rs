@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aion_abi::boot;
 use rustix::fs::{CWD, Mode, mkdir};
@@ -15,6 +15,7 @@ use rustix::process::{chdir, pivot_root};
 
 use super::tool::restrict;
 use super::{Plan, Socket};
+use crate::protocol::SOCKET_MOUNT;
 
 /// Where the new root is put together. It is on every Linux, and the worker has
 /// no use for what it covers.
@@ -30,6 +31,10 @@ pub(super) fn enter(
     let left = match &plan.socket {
         Some(Socket::Path(path)) => Some(path.clone()),
         Some(Socket::Mount) => Some(PathBuf::from(boot::SOCKET)),
+        Some(Socket::Folder) => {
+            let folder = format!("/proc/self/fd/{SOCKET_MOUNT}");
+            Some(Path::new(&folder).join(boot::SOCKET_NAME))
+        }
         None => None,
     };
     match (plan.private_root, &plan.socket) {
@@ -86,7 +91,9 @@ fn place(socket: &Socket, mounts: Vec<OwnedFd>) -> Result<(), String> {
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
         )
         .map_err(step("mount the socket"))?,
-        (Socket::Mount, None) => return Err("the mount of the socket is missing".into()),
+        (Socket::Mount, None) | (Socket::Folder, _) => {
+            return Err("the mount of the socket is missing".into());
+        }
         (Socket::Path(path), _) => {
             let folder = path.parent().ok_or("the socket is in no folder")?;
             mount_bind(folder, target.as_str()).map_err(step("mount the socket"))?;

@@ -193,12 +193,21 @@ fn prepare(options: &Options, state: Option<&Path>) -> anyhow::Result<(Starter, 
 }
 
 /// The launcher talks over Unix sockets only, and where it is root the kernel
-/// holds it to that: a network namespace with no interface.
+/// holds it to that: a network namespace with no interface. Root of a container may
+/// not make one; its launcher can do little that its other processes cannot.
 fn leave_network() -> anyhow::Result<()> {
     #[allow(unsafe_code)]
     // SAFETY: unsharing the network namespace changes no memory and no descriptor.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
-        .context("leave the network")
+    let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };
+    match left {
+        Err(rustix::io::Errno::PERM) => {
+            tracing::warn!(
+                "the launcher keeps its network, which it does not use: leaving it takes CAP_SYS_ADMIN"
+            );
+            Ok(())
+        }
+        other => other.context("leave the network"),
+    }
 }
 
 impl Server {

@@ -202,7 +202,7 @@ impl Starter {
     }
 
     /// How the worker gets its socket. A worker of another user cannot look the
-    /// path up, so the launcher takes hold of the socket for it.
+    /// path up, so the launcher takes hold of the socket's folder for it.
     fn socket(&self, path: &Path) -> Result<(Option<Socket>, Vec<OwnedFd>), String> {
         let wrong = |error: Errno| format!("socket {}: {error}", path.display());
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -222,19 +222,14 @@ impl Starter {
         }
         let mounted =
             self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
-        if !mounted && self.namespaces.gives_users() {
-            let why = self.namespaces.missing(LayerName::MountNamespace);
-            return Err(format!(
-                "a worker of another user is given its socket by a mount, which takes a mount \
-                 namespace: {}; allow it, or run the launcher as an ordinary user",
-                why.unwrap_or("there is none")
-            ));
-        }
-        if !mounted {
+        if !mounted && !self.namespaces.gives_users() {
             return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
         }
         if name != SOCKET_NAME {
             return Err(format!("{} is not called {SOCKET_NAME}", path.display()));
+        }
+        if !mounted {
+            return Ok((Some(Socket::Folder), vec![folder]));
         }
         let mount = detached(&folder)
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;

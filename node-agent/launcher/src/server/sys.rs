@@ -17,20 +17,6 @@ pub(super) const MAX_DESCRIPTORS: usize = 32;
 /// The kernel's number of a resource limit.
 pub(super) type Resource = libc::__rlimit_resource_t;
 
-/// The kernel's `struct clone_args`, version 0 (Linux 5.3).
-#[repr(C, align(8))]
-#[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-}
-
 /// What a new process does before the program: only system calls, with memory
 /// that was ready before it was made.
 #[derive(Debug)]
@@ -132,7 +118,7 @@ pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
     if child.descriptors.len() > MAX_DESCRIPTORS {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    match clone3(child.namespaces)? {
+    match fork_into(child.namespaces)? {
         Fork::Parent(made) => Ok(made),
         Fork::Child => {
             let bytes = run(child).to_bytes();
@@ -153,7 +139,7 @@ pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
 
 /// A process in these namespaces that does nothing until it is killed.
 pub(super) fn spawn_idle(namespaces: u64) -> io::Result<Made> {
-    match clone3(namespaces)? {
+    match fork_into(namespaces)? {
         Fork::Parent(made) => Ok(made),
         Fork::Child => loop {
             // SAFETY: waits; touches nothing.
@@ -162,18 +148,17 @@ pub(super) fn spawn_idle(namespaces: u64) -> io::Result<Made> {
     }
 }
 
-fn clone3(namespaces: u64) -> io::Result<Fork> {
+/// By `clone`, which containers allow that refuse `clone3` since they cannot look
+/// into its arguments.
+fn fork_into(namespaces: u64) -> io::Result<Fork> {
     let mut pidfd: RawFd = -1;
-    let args = CloneArgs {
-        flags: namespaces | libc::CLONE_PIDFD as u64,
-        pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    // SAFETY: without CLONE_VM this is fork: the child has a copy of everything
-    // and goes on here. The launcher has one thread, so no other one can hold a
-    // lock that the copy would wait for. `args` and `pidfd` outlive the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let flags = namespaces | libc::CLONE_PIDFD as u64 | libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM this is fork: the child has a copy of everything,
+    // its stack too, and goes on here. The launcher has one thread, so no other one
+    // can hold a lock that the copy would wait for. `pidfd`, which the third
+    // argument names on every architecture, outlives the call; the two after it are
+    // not looked at with these flags.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
     match u32::try_from(pid) {
         Err(_) => Err(io::Error::last_os_error()),
         Ok(0) => Ok(Fork::Child),

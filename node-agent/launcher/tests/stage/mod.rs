@@ -26,7 +26,12 @@ pub(crate) struct Stage {
     launcher: Child,
     arguments: Vec<String>,
     user: Option<u32>,
+    contained: bool,
 }
+
+/// What a container engine leaves root by default.
+const CONTAINED: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
+                         +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
 
 /// A worker under way: its logs, and its socket.
 pub(crate) struct Captive {
@@ -40,39 +45,46 @@ pub(crate) struct Captive {
 impl Stage {
     /// Starts a launcher as the tests' own user.
     pub(crate) fn new(arguments: &[&str]) -> Self {
-        Self::launched(arguments, None)
+        Self::launched(arguments, None, false)
     }
 
     /// Starts a launcher as an ordinary user; the tests must run as root.
     pub(crate) fn as_user(user: u32) -> Self {
-        Self::launched(&[], Some(user))
+        Self::launched(&[], Some(user), false)
     }
 
-    fn launched(arguments: &[&str], user: Option<u32>) -> Self {
+    /// Starts a launcher as in a container, as root or as another user of it; the
+    /// tests must run as root.
+    pub(crate) fn contained(user: Option<u32>) -> Self {
+        Self::launched(&[], user, true)
+    }
+
+    fn launched(arguments: &[&str], user: Option<u32>, contained: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
         if user.is_some() {
             // The user must be able to run what may be built where only root looks.
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            for program in [launcher_program(), captive_program()] {
+            for program in [launcher_program(), example("captive"), example("contained")] {
                 fs::copy(&program, folder.path().join(program.file_name().unwrap())).unwrap();
             }
             arguments.push("--worker".into());
             arguments.push(folder.path().join("captive").display().to_string());
         } else {
             arguments.push("--worker".into());
-            arguments.push(captive_program().display().to_string());
+            arguments.push(example("captive").display().to_string());
         }
         for own in ["state", "s"] {
             fs::create_dir(folder.path().join(own)).unwrap();
             std::os::unix::fs::chown(folder.path().join(own), user, user).unwrap();
         }
-        let launcher = spawn(folder.path(), &arguments, user);
+        let launcher = spawn(folder.path(), &arguments, user, contained);
         Self {
             folder,
             launcher,
             arguments,
             user,
+            contained,
         }
     }
 
@@ -99,7 +111,12 @@ impl Stage {
 
     /// Another launcher on the same state.
     pub(crate) fn restart(&mut self) {
-        self.launcher = spawn(self.folder.path(), &self.arguments, self.user);
+        self.launcher = spawn(
+            self.folder.path(),
+            &self.arguments,
+            self.user,
+            self.contained,
+        );
     }
 
     /// Connects as the daemon would, waiting for the launcher to listen.
@@ -202,7 +219,7 @@ impl Stage {
             mounts: vec!["folder".into()],
         };
         let nothing = File::open("/dev/null").unwrap();
-        let (program, folder) = (File::open(captive_program()), File::open(folder));
+        let (program, folder) = (File::open(example("captive")), File::open(folder));
         let (program, folder) = (program.unwrap(), folder.unwrap());
         let fds = StartFds {
             boot: nothing.as_fd(),
@@ -324,9 +341,18 @@ pub(crate) fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
     path
 }
 
-fn spawn(folder: &Path, arguments: &[String], user: Option<u32>) -> Child {
+fn spawn(folder: &Path, arguments: &[String], user: Option<u32>, contained: bool) -> Child {
     let socket = folder.join("s/launcher.sock");
     let mut command = match user {
+        None if contained => {
+            let mut command = Command::new("setpriv");
+            command
+                .arg(format!("--bounding-set={CONTAINED}"))
+                .arg("--inh-caps=-all")
+                .arg(example("contained"))
+                .arg(launcher_program());
+            command
+        }
         None => {
             // With something left open that no worker is to find.
             let mut command = Command::new("/bin/sh");
@@ -340,8 +366,11 @@ fn spawn(folder: &Path, arguments: &[String], user: Option<u32>) -> Child {
             command
                 .arg(format!("--reuid={user}"))
                 .arg(format!("--regid={user}"))
-                .arg("--clear-groups")
-                .arg(folder.join("aion-launcher"));
+                .arg("--clear-groups");
+            if contained {
+                command.arg(folder.join("contained"));
+            }
+            command.arg(folder.join("aion-launcher"));
             command
         }
     };
@@ -361,10 +390,8 @@ fn launcher_program() -> PathBuf {
     env!("CARGO_BIN_EXE_aion-launcher").into()
 }
 
-fn captive_program() -> PathBuf {
-    let path = launcher_program()
-        .with_file_name("examples")
-        .join("captive");
+fn example(name: &str) -> PathBuf {
+    let path = launcher_program().with_file_name("examples").join(name);
     assert!(path.exists(), "cargo test builds {}", path.display());
     path
 }
