@@ -170,7 +170,7 @@ node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli'
 compiler='-p aion-compiler'
 
 # How many packages the two calls of cargo compile: those of the first, and in the second those that have
-# other features there, or depend on one that has.
+# other features there, or depend on one that has (so that tree is read from its leaves, backwards).
 count_packages() {
     # shellcheck disable=SC2086 # a list of arguments
     tree() { cargo tree --locked --edges normal,build --prefix depth --no-dedupe --format ' {p} {f}' $1; }
@@ -181,7 +181,7 @@ count_packages() {
         !second { if (!(($1, $2) in first)) total++; first[$1, $2]; known[$0]; next }
         !($0 in known) || changed[depth + 1] { changed[depth] = 1; if (!($0 in again)) total++; again[$0] }
         { changed[depth + 1] = 0 }
-        END { print total }'
+        END { print total + 0 }'
 }
 
 # Cargo tells of each package that it compiles; how many there are is known before.
@@ -211,17 +211,18 @@ build() {
 }
 
 show_build() {
-    count=0 shown=0
+    count=0 shown=0 of=" of about $1"
+    [ "$1" -gt 0 ] || of=''
     while IFS= read -r line; do
         printf '%s\n' "$line" >> "$log"
         case $line in *Compiling\ *) ;; *) continue ;; esac
         count=$((count + 1))
         if [ "$terminal" = yes ]; then
             name=${line#*Compiling }
-            printf '\r\033[2K   %s of about %s packages, %s: %.30s' "$count" "$1" "$(elapsed "$2")" "${name%% *}"
+            printf '\r\033[2K   %s%s packages, %s: %.30s' "$count" "$of" "$(elapsed "$2")" "${name%% *}"
         elif [ $((count - shown)) -ge 50 ]; then
             shown=$count
-            say "$count of about $1 packages, $(elapsed "$2")"
+            say "$count$of packages, $(elapsed "$2")"
         fi
     done
     [ "$terminal" = no ] || printf '\r\033[2K'

@@ -57,6 +57,9 @@ pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure>
             let kinds = args.kind.split(',').map(kind::find);
             (kinds.collect::<Result<Vec<_>, _>>()?, None)
         }
+        (_, Some(_)) if args.kind.contains(',') => {
+            return Err(Failure::usage("a name goes with one kind").remedy("say one KIND NAME"));
+        }
         (_, second) => {
             let (known, name) = kind::named(&args.kind, second)?;
             (vec![known], Some(name))
@@ -94,7 +97,8 @@ pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure>
 
 /// One table a kind, with the kind above it where there are several.
 fn tables(context: &Context, args: &GetArgs, found: &[(Known, Vec<Value>)]) -> Result<(), Failure> {
-    for (index, (known, items)) in found.iter().enumerate() {
+    let mut apart = "";
+    for (known, items) in found {
         let namespace = known.namespace(&context.namespace);
         if items.is_empty() {
             context.note(&nothing(known, namespace.filter(|_| !args.all_namespaces)));
@@ -102,8 +106,8 @@ fn tables(context: &Context, args: &GetArgs, found: &[(Known, Vec<Value>)]) -> R
         }
         if found.len() > 1 {
             let title = context.screen.paint(known.kind.plural, Tone::Strong);
-            let apart = if index > 0 { "\n" } else { "" };
             context.print(&format!("{apart}{title}\n"))?;
+            apart = "\n";
         }
         let wide = args.output == Output::Wide;
         let namespaces = args.all_namespaces && known.kind.namespaced;

@@ -8,6 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What the name of a staged file ends with.
+const STAGED: &str = ".tmp";
+
 /// Writes `path` whole or not at all, durable, for this user only.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Staged::write(path, bytes)?.commit()
@@ -18,16 +21,18 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) struct Staged {
     beside: PathBuf,
     path: PathBuf,
+    placed: bool,
 }
 
 impl Staged {
     /// Writes it.
     pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<Self> {
         let mut beside = path.as_os_str().to_owned();
-        beside.push(".tmp");
+        beside.push(STAGED);
         let staged = Self {
             beside: beside.into(),
             path: path.to_owned(),
+            placed: false,
         };
         let mut file = File::options()
             .create(true)
@@ -41,8 +46,9 @@ impl Staged {
     }
 
     /// Puts it in its place.
-    pub(crate) fn commit(self) -> io::Result<()> {
+    pub(crate) fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.beside, &self.path)?;
+        self.placed = true;
         match self.path.parent() {
             Some(folder) => File::open(folder)?.sync_all(),
             None => Ok(()),
@@ -53,6 +59,20 @@ impl Staged {
 /// What was not put in its place leaves nothing.
 impl Drop for Staged {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.beside);
+        // Once it is in its place, what has its name beside is another's.
+        if !self.placed {
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+/// Removes what a daemon that was killed had staged in `folder`, of files whose names end so.
+pub(crate) fn remove_staged(folder: &Path, ending: &str) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(&format!("{ending}{STAGED}")) {
+            let _ = fs::remove_file(&path);
+        }
     }
 }

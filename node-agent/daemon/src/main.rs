@@ -36,7 +36,7 @@ fn told(error: &anyhow::Error) -> String {
     let causes = error.chain().map(ToString::to_string);
     causes.fold(String::new(), |told, cause| match told.as_str() {
         "" => cause,
-        known if known.contains(&cause) => told,
+        known if known.ends_with(&cause) => told,
         known => format!("{known}: {cause}"),
     })
 }

@@ -41,7 +41,11 @@ macro_rules! each {
 
 impl Object {
     /// Reads an object of `kind` that was checked against its schema.
-    pub(crate) fn read(kind: &str, value: Value) -> Result<Option<Self>, serde_json::Error> {
+    pub(crate) fn read(kind: &str, mut value: Value) -> Result<Option<Self>, serde_json::Error> {
+        // As an API server does: a status is not for those who write manifests.
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("status");
+        }
         Ok(Some(match kind {
             "Agent" => Self::Agent(serde_json::from_value(value)?),
             "AgentPolicy" => Self::AgentPolicy(serde_json::from_value(value)?),

@@ -15,7 +15,7 @@ use std::{
 use aion_resolve::{Object, parse_manifests, problem};
 
 use super::manifests::{FolderError, ObjectKey, fill_namespace};
-use crate::files::Staged;
+use crate::files::{Staged, remove_staged};
 
 /// See the module.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ impl Stamp {
 
 impl Files {
     pub(super) fn new(root: PathBuf) -> Self {
+        remove_staged(&root, ".yaml");
         Self {
             root,
             objects: BTreeMap::new(),
@@ -141,17 +142,21 @@ impl Files {
         };
     }
 
-    /// Writes objects, each to its file, or to the one that it stands in alone: all of them or none.
-    pub(super) fn write(&mut self, objects: &[Object]) -> Result<(), FolderError> {
-        let staged: Vec<_> = objects
-            .iter()
-            .map(|object| self.stage(object))
-            .collect::<Result<_, _>>()?;
-        for (key, file, staged) in staged {
-            staged.commit().map_err(FolderError::io("write", &file))?;
+    /// Writes objects, each to its file, or to the one that it stands in alone. None is put in its place before
+    /// all are written. Gives how many are in place, all but where that itself failed.
+    pub(super) fn write(&mut self, objects: &[Object]) -> (usize, Result<(), FolderError>) {
+        let staged = objects.iter().map(|object| self.stage(object));
+        let staged: Vec<_> = match staged.collect::<Result<_, _>>() {
+            Ok(staged) => staged,
+            Err(error) => return (0, Err(error)),
+        };
+        for (index, (key, file, staged)) in staged.into_iter().enumerate() {
+            if let Err(error) = staged.commit() {
+                return (index, Err(FolderError::io("write", &file)(error)));
+            }
             self.objects.insert(key, file);
         }
-        Ok(())
+        (objects.len(), Ok(()))
     }
 
     fn stage(&self, object: &Object) -> Result<(ObjectKey, PathBuf, Staged), FolderError> {

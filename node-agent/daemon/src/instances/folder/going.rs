@@ -11,7 +11,7 @@ use std::{
 use aion_api::AgentInstance;
 
 use super::manifests::FolderError;
-use crate::files::write_whole;
+use crate::files::{remove_staged, write_whole};
 
 /// One file an instance, by its uid.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ impl Going {
             .mode(0o700)
             .create(&root)
             .map_err(FolderError::io("create", &root))?;
+        remove_staged(&root, ".json");
         let mut instances: Vec<AgentInstance> = Vec::new();
         for entry in fs::read_dir(&root).map_err(FolderError::io("list", &root))? {
             let path = entry.map_err(FolderError::io("list", &root))?.path();
@@ -36,7 +37,11 @@ impl Going {
             }
             let text = fs::read(&path).map_err(FolderError::io("read", &path))?;
             match serde_json::from_slice(&text) {
-                Ok(instance) => instances.push(instance),
+                // What it was is no word on what it is now.
+                Ok(instance) => instances.push(AgentInstance {
+                    status: None,
+                    ..instance
+                }),
                 Err(error) => {
                     tracing::error!(note = %path.display(), %error, "what an agent left is not erased: its note cannot be read");
                 }
@@ -63,15 +68,26 @@ impl Going {
         Ok(())
     }
 
-    /// Nothing is left of it, or it is wanted again.
-    pub(super) fn done(&mut self, instance: &AgentInstance) {
-        if let Some(uid) = &instance.metadata.uid
-            && self.noted.remove(uid)
-            && let Err(error) = fs::remove_file(file(&self.root, uid))
-        {
-            // Erased once more at the next start, which finds nothing.
-            tracing::warn!(instance = %uid, %error, "the note of an instance that is gone stays");
+    /// Nothing is left of it, or it is wanted again. Durable: a note that came back would have what another
+    /// agent of the name keeps erased.
+    pub(super) fn done(&mut self, instance: &AgentInstance) -> Result<(), FolderError> {
+        let Some(uid) = instance.metadata.uid.as_ref() else {
+            return Ok(());
+        };
+        if !self.noted.contains(uid) {
+            return Ok(());
         }
+        let file = file(&self.root, uid);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(FolderError::io("remove", &file)(error));
+            }
+            _ => {}
+        }
+        let synced = fs::File::open(&self.root).and_then(|folder| folder.sync_all());
+        synced.map_err(FolderError::io("sync", &self.root))?;
+        self.noted.remove(uid);
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 const INSTANCE: &str = "AgentInstance";
 
 impl Folder {
-    /// Takes manifests in: all of them or none.
+    /// Takes manifests in: nothing is put in its place before all is written.
     ///
     /// # Errors
     /// Where the folder cannot be written. What is wrong with manifests is in the response.
@@ -60,8 +60,10 @@ impl Folder {
             });
         }
         if !request.dry_run {
-            state.files.write(&changed)?;
+            let (written, result) = state.files.write(&changed);
+            changed.truncate(written);
             state.take(changed, &[]);
+            result?;
         }
         Ok(ApplyResponse {
             applied,
@@ -85,7 +87,12 @@ impl Folder {
                 state.going.note(instance)?;
             }
         }
-        state.files.remove(key)?;
+        if let Err(error) = state.files.remove(key) {
+            for instance in state.world.instances_of(&key.key()) {
+                state.going.done(instance)?;
+            }
+            return Err(error);
+        }
         state.take(Vec::new(), std::slice::from_ref(key));
         Ok(true)
     }

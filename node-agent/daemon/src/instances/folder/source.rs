@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -87,13 +88,16 @@ impl Folder {
             out: None,
             wrong: Vec::new(),
         };
-        for instance in &left {
-            state.world.remember(instance.clone());
+        let (changed, gone) = state.read()?;
+        state.put(changed, &gone);
+        for instance in left {
+            match state.world.has_agent_of(&instance) {
+                // It was not deleted after all.
+                true => state.going.done(&instance)?,
+                false => state.world.remember(instance),
+            }
         }
-        state.reload()?;
-        for instance in left.iter().filter(|it| state.world.has_agent_of(it)) {
-            state.going.done(instance);
-        }
+        state.look();
         Ok(Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
@@ -138,6 +142,13 @@ impl State {
 
     /// Takes in what changed in the files.
     fn reload(&mut self) -> Result<(), FolderError> {
+        let (changed, gone) = self.read()?;
+        self.take(changed, &gone);
+        Ok(())
+    }
+
+    /// What changed in the files: objects as they are now, and those that are gone.
+    fn read(&mut self) -> Result<(Vec<Object>, Vec<ObjectKey>), FolderError> {
         let found = self.files.scan()?;
         for why in found.wrong.iter().filter(|why| !self.wrong.contains(why)) {
             tracing::warn!(folder = %self.files.root().display(), %why, "a manifest was not taken in");
@@ -154,12 +165,16 @@ impl State {
                 changed.push(object);
             }
         }
-        self.take(changed, &found.gone);
-        Ok(())
+        Ok((changed, found.gone))
     }
 
     /// Takes in objects as they are now, and that others are gone.
     pub(super) fn take(&mut self, changed: Vec<Object>, gone: &[ObjectKey]) {
+        self.put(changed, gone);
+        self.look();
+    }
+
+    fn put(&mut self, changed: Vec<Object>, gone: &[ObjectKey]) {
         let kinds = changed.iter().map(Object::kind);
         let trust = kinds
             .chain(gone.iter().map(|it| it.kind))
@@ -173,7 +188,6 @@ impl State {
         if trust {
             self.send(Change::Trust(None));
         }
-        self.look();
     }
 
     fn look(&mut self) {
@@ -248,11 +262,14 @@ impl InstanceSource for Folder {
         instance: &'a AgentInstance,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         let mut state = self.lock();
-        state.world.released(instance);
-        state.going.done(instance);
+        // The note first: one that came back later would have a later agent of the name erased.
+        let done = state.going.done(instance);
+        if done.is_ok() {
+            state.world.released(instance);
+        }
         drop(state);
         self.shared.look.notify_one();
-        Box::pin(async { Ok(()) })
+        Box::pin(async { done.map_err(|error| SourceError::Unavailable(error.to_string())) })
     }
 
     fn agent_is_gone<'a>(
@@ -276,10 +293,15 @@ impl Folder {
                 Ok(watch) => {
                     // What changed before the watch stood.
                     self.reload();
+                    // One wait until it is over: given up halfway it would have taken the events along.
+                    let mut changed = pin!(watch.changed());
                     loop {
                         tokio::select! {
-                            changed = watch.changed() => match changed {
-                                Ok(()) => self.reload(),
+                            noticed = &mut changed => match noticed {
+                                Ok(()) => {
+                                    self.reload();
+                                    changed.set(watch.changed());
+                                }
                                 Err(error) => {
                                     tracing::warn!(%error, "the folder of manifests is not watched for a moment");
                                     break;

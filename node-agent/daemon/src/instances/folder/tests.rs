@@ -140,7 +140,7 @@ async fn what_was_not_erased_before_a_restart_is_told_again_until_it_is() {
 }
 
 #[tokio::test]
-async fn an_agent_applied_anew_is_not_taken_for_the_one_that_is_being_erased() {
+async fn an_agent_applied_anew_begins_when_nothing_of_the_old_one_is_left() {
     let home = tempfile::tempdir().unwrap();
     let folder = open(home.path(), 10);
     apply(&folder, &format!("{TRUST}{}", agent("a"))).unwrap();
@@ -148,12 +148,65 @@ async fn an_agent_applied_anew_is_not_taken_for_the_one_that_is_being_erased() {
     apply(&folder, &agent("a")).unwrap();
     drop(folder);
     let folder = open(home.path(), 10);
-    let (words, instances) = told(&mut folder.watch());
-    assert!(words.contains(&"-a".to_owned()), "{words:?}");
-    let old = &instances[words.iter().position(|it| it == "-a").unwrap()];
-    folder.released(old).await.unwrap();
-    drop(folder);
+    let mut changes = folder.watch();
+    let (words, old) = told(&mut changes);
+    assert_eq!(words, ["-a"], "erasing goes by the name");
+    assert!(folder.agent("default", "a").is_some());
+    folder.released(&old[0]).await.unwrap();
+    assert!(matches!(changes.next().await, Some(Change::Applied(_))));
+    drop((folder, changes));
     assert_eq!(told(&mut open(home.path(), 10).watch()).0, ["+a"]);
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_refused_leaves_no_note() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("manifests")).unwrap();
+    let shared = format!("{TRUST}{}{}", agent("a"), agent("b"));
+    std::fs::write(home.path().join("manifests/all.yaml"), shared).unwrap();
+    let folder = open(home.path(), 10);
+    let refused = folder.delete(&key("a"));
+    assert!(matches!(refused, Err(FolderError::Shared { .. })));
+    let notes = std::fs::read_dir(home.path().join("going")).unwrap();
+    assert_eq!(notes.count(), 0);
+}
+
+#[tokio::test]
+async fn an_edit_is_noticed_while_statuses_come_in() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    let mut changes = folder.watch();
+    apply(&folder, &format!("{TRUST}{}", agent("a"))).unwrap();
+    let (_, instances) = told(&mut changes);
+    // What applying did to the folder is noticed, too, and over by then.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    std::fs::write(home.path().join("manifests/b.yaml"), agent("b")).unwrap();
+    for _ in 0..20 {
+        let status = AgentInstanceStatus::default();
+        folder.patch_status(&instances[0], status).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let noticed = tokio::time::timeout(std::time::Duration::from_secs(30), changes.next());
+    let Some(Change::Applied(new)) = noticed.await.unwrap() else {
+        panic!("something else");
+    };
+    assert_eq!(new.spec.agent.name, "b");
+}
+
+#[test]
+fn a_status_in_a_manifest_is_nobodys_change() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    let pool =
+        "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: notes}\nspec: {}\n";
+    apply(&folder, pool).unwrap();
+    let file = home.path().join("manifests/memorypool.default.notes.yaml");
+    let before = std::fs::metadata(&file).unwrap().modified().unwrap();
+    apply(&folder, &format!("{pool}status: {{nodeName: elsewhere}}\n")).unwrap();
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().modified().unwrap(),
+        before
+    );
 }
 
 #[test]

@@ -19,7 +19,8 @@ use serde_json::Value;
 
 use super::manifests::{DEFAULT_NAMESPACE, ObjectKey};
 
-/// Objects, instances and how they stand. A change costs what hangs on it, not what else there is.
+/// Objects, instances and how they stand. A change of an agent or of an instance costs what hangs on it; one of
+/// what any agent may hang on looks at all.
 #[derive(Debug)]
 pub(super) struct World {
     /// All objects, and the instances with the status that the node gave them.
@@ -119,11 +120,12 @@ impl World {
         let mut node = node.clone();
         node.instances = i32::try_from(self.universe.instances.len()).unwrap_or(i32::MAX);
         self.universe.nodes = BTreeMap::from([(node.name.clone(), node)]);
-        let (mut moves, mut pools) = (Moves::default(), all);
+        let (mut moves, mut pools) = (Moves::default(), BTreeSet::new());
         for key in agents {
             match self.universe.agents.get(&key) {
                 Some(agent) => {
-                    pools |= agent.spec.memory.is_some();
+                    let pool = agent.spec.memory.as_ref();
+                    pools.extend(pool.map(|it| Key::new(&key.namespace, &it.pool)));
                     self.resolve(&key, now, &mut moves);
                 }
                 None => {
@@ -136,8 +138,15 @@ impl World {
                 }
             }
         }
-        if pools {
-            self.pools = self.judged_pools(now);
+        if all {
+            pools.extend(self.universe.pools.keys().cloned());
+            let there = &self.universe.pools;
+            self.pools.retain(|key, _| there.contains_key(key));
+        }
+        for key in pools {
+            if let Some(status) = self.judged_pool(&key, now) {
+                self.pools.insert(key, status);
+            }
         }
         moves
     }
@@ -148,7 +157,18 @@ impl World {
             Err(error) => return moves.failed.push(format!("{key}: {error}")),
         };
         let plan = &resolved.plan;
-        for instance in plan.create.iter().chain(&plan.keep) {
+        let uid = self
+            .universe
+            .agents
+            .get(key)
+            .and_then(|it| it.metadata.uid.clone());
+        let of_another = |it: &&Arc<AgentInstance>| Some(&it.spec.agent.uid) != uid.as_ref();
+        let others = self.universe.instances_of(key).filter(of_another);
+        let others: Vec<_> = others.cloned().collect();
+        // What an agent leaves is erased by its name: one of the name begins when that is done.
+        let wanted: &[_] = if others.is_empty() { &plan.create } else { &[] };
+        moves.deleted.extend(others);
+        for instance in wanted.iter().chain(&plan.keep) {
             let name = name(instance);
             let there = self.universe.instances.get(&name);
             if there.map(|it| &it.spec) != Some(&instance.spec) {
@@ -186,39 +206,31 @@ impl World {
         }
     }
 
-    /// How the pools stand, with the node that resolving gave them.
-    fn judged_pools(&self, now: &Time) -> BTreeMap<Key, MemoryPoolStatus> {
-        let universe = &self.universe;
-        let judged = universe.pools.iter().map(|(key, pool)| {
-            let endpoints = universe.endpoints.iter();
-            let beside = endpoints.filter(|(it, _)| it.namespace == key.namespace);
-            let node_name = pool.status.as_ref().and_then(|it| it.node_name.clone());
-            let facts = PoolFacts {
-                endpoints: beside
-                    .map(|(it, endpoint)| (it.name.clone(), endpoint.clone()))
-                    .collect(),
-                used_by: Vec::new(),
-                node: node_name
-                    .as_ref()
-                    .and_then(|it| Some(universe.nodes.get(it)?.state.clone())),
-            };
-            let before = self.pools.get(key).map(|it| it.conditions.as_slice());
-            let judgements = pool_conditions(pool, &facts);
-            let generation = pool.metadata.generation;
-            let status = MemoryPoolStatus {
-                observed_generation: generation,
-                conditions: condition::write(
-                    before.unwrap_or_default(),
-                    &judgements,
-                    generation,
-                    now,
-                ),
-                node_name,
-                erasures: Vec::new(),
-            };
-            (key.clone(), status)
-        });
-        judged.collect()
+    /// How a pool stands, with the node that resolving gave it.
+    fn judged_pool(&self, key: &Key, now: &Time) -> Option<MemoryPoolStatus> {
+        let pool = self.universe.pools.get(key)?;
+        let endpoints = self.universe.endpoints.iter();
+        let beside = endpoints.filter(|(it, _)| it.namespace == key.namespace);
+        let node_name = pool.status.as_ref().and_then(|it| it.node_name.clone());
+        let node = node_name
+            .as_ref()
+            .and_then(|it| self.universe.nodes.get(it));
+        let facts = PoolFacts {
+            endpoints: beside
+                .map(|(it, endpoint)| (it.name.clone(), endpoint.clone()))
+                .collect(),
+            used_by: Vec::new(),
+            node: node.map(|it| it.state.clone()),
+        };
+        let before = self.pools.get(key).map(|it| it.conditions.as_slice());
+        let judgements = pool_conditions(pool, &facts);
+        let generation = pool.metadata.generation;
+        Some(MemoryPoolStatus {
+            observed_generation: generation,
+            conditions: condition::write(before.unwrap_or_default(), &judgements, generation, now),
+            node_name,
+            erasures: Vec::new(),
+        })
     }
 
     /// An instance is gone from the node; one of the same name that came after it stays.
