@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What the name of a staged file ends with.
-const STAGED: &str = ".tmp";
+const STAGED: &str = ".aion.tmp";
 
 /// Writes `path` whole or not at all, durable, for this user only.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {

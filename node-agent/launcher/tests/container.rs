@@ -16,12 +16,7 @@ async fn what_remains_is_enforced(stage: Stage, root: bool) {
     let (client, mut exits) = stage.connect().await;
     let words = "open /etc/shadow\ntcp 127.0.0.1:80\nconnect\nfork";
     let captive = stage.start(&client, "a", words).await;
-    for name in [
-        LayerName::Rlimits,
-        LayerName::NoNewPrivs,
-        LayerName::Landlock,
-        LayerName::Seccomp,
-    ] {
+    for name in [LayerName::Rlimits, LayerName::Landlock, LayerName::Seccomp] {
         let layer = captive.layer(name);
         assert!(layer.is_enforced(), "{layer:?}");
     }

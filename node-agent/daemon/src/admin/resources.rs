@@ -133,7 +133,7 @@ async fn erased(folder: &Folder, namespace: &str, agent: Option<&str>) -> Result
             Code::DeadlineExceeded,
             format!("agent {agent} is deleted, and what it left is not erased yet"),
         )
-        .remedy("it is tried on: see the daemon's log, and do not apply the agent again before")
+        .remedy("it is tried on: see the daemon's log. One of its name that is applied meanwhile begins after that")
         .into()
     })
 }

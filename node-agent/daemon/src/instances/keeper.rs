@@ -88,6 +88,8 @@ enum Beside {
         uid: String,
         version: u64,
     },
+    /// Nothing of it is left here.
+    Released(String),
 }
 
 impl Keeper {
@@ -98,6 +100,7 @@ impl Keeper {
         let mut work = Work {
             shared: Shared::new(self.limits.clone()),
             kept: HashMap::new(),
+            releasing: HashSet::new(),
             versions: 0,
             preparing: Arc::new(Semaphore::new(PREPARATIONS)),
             beside,
@@ -120,6 +123,8 @@ impl Keeper {
 
 struct Work<'a> {
     kept: HashMap<String, Kept>,
+    /// Instances that are let go of: what is told of them meanwhile changes nothing.
+    releasing: HashSet<String>,
     shared: Shared,
     versions: u64,
     preparing: Arc<Semaphore>,
@@ -251,6 +256,10 @@ impl Work<'_> {
 
     fn came_back(&mut self, message: Beside) {
         let (uid, version) = match &message {
+            Beside::Released(uid) => {
+                self.releasing.remove(uid);
+                return;
+            }
             Beside::Prepared { uid, version, .. }
             | Beside::Compiling { uid, version, .. }
             | Beside::TryAgain { uid, version } => (uid.clone(), *version),
@@ -261,6 +270,7 @@ impl Work<'_> {
             return;
         };
         match message {
+            Beside::Released(_) => {}
             Beside::TryAgain { .. } => self.prepare(&uid),
             Beside::Compiling { verified, .. } => {
                 kept.found.verified = Some(verified);
@@ -360,6 +370,9 @@ impl Work<'_> {
         let Ok(parsed) = uid.parse::<InstanceUid>() else {
             return;
         };
+        if self.releasing.contains(&uid) {
+            return;
+        }
         if let Some(kept) = self.kept.get_mut(&uid)
             && kept.found.draining
         {
@@ -406,7 +419,12 @@ impl Work<'_> {
             let last = !others.any(|it| it.instance.spec.agent.uid == *agent);
             let source = Arc::clone(&self.keeper.source);
             let traces = last.then(|| self.keeper.traces.clone());
-            tokio::spawn(async move { release(&*source, traces, &kept.instance).await });
+            self.releasing.insert(text.clone());
+            let beside = self.beside.clone();
+            tokio::spawn(async move {
+                release(&*source, traces, &kept.instance).await;
+                let _ = beside.send(Beside::Released(text));
+            });
         }
     }
 

@@ -299,7 +299,15 @@ impl Turns {
                     .collect()
             };
             for (turn, folder) in ended {
-                if folder.asked()?.agent == agent {
+                let of_agent = match folder.asked() {
+                    Ok(asked) => asked.agent == agent,
+                    // Gone meanwhile, or nobody's any more: it holds up no agent's erasing, and ages out.
+                    Err(error) => {
+                        tracing::warn!(%turn, %error, "whose turn this was cannot be read");
+                        false
+                    }
+                };
+                if of_agent {
                     folder.erase()?;
                     this.lock().ended.remove(&turn);
                 }

@@ -30,7 +30,7 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::layer::Layer;
+use crate::layer::{Layer, LayerName};
 use crate::protocol::{Exited, WorkerId};
 use cgroup::Cgroups;
 use connection::Connection;
@@ -106,7 +106,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
     let listener = connection::listen(&options.socket, options.daemon_uid)?;
     let (starter, features) = prepare(&options, Some(&options.state))?;
     if starter.namespaces.privileged() {
-        leave_network()?;
+        leave_network(&starter.namespaces)?;
     }
     let mut server = Server {
         starter,
@@ -192,21 +192,18 @@ fn prepare(options: &Options, state: Option<&Path>) -> anyhow::Result<(Starter, 
     Ok((starter, features))
 }
 
-/// The launcher talks over Unix sockets only, and where it is root the kernel
-/// holds it to that: a network namespace with no interface. Root of a container may
-/// not make one; its launcher can do little that its other processes cannot.
-fn leave_network() -> anyhow::Result<()> {
+/// The launcher talks over Unix sockets only, and where it is root and may make
+/// namespaces the kernel holds it to that: one with no interface.
+fn leave_network(namespaces: &Namespaces) -> anyhow::Result<()> {
     #[allow(unsafe_code)]
     // SAFETY: unsharing the network namespace changes no memory and no descriptor.
     let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };
-    match left {
-        Err(rustix::io::Errno::PERM) => {
-            tracing::warn!(
-                "the launcher keeps its network, which it does not use: leaving it takes CAP_SYS_ADMIN"
-            );
+    match (left, namespaces.missing(LayerName::NetworkNamespace)) {
+        (Err(rustix::io::Errno::PERM), Some(why)) => {
+            tracing::warn!(%why, "the launcher keeps its network, which it does not use");
             Ok(())
         }
-        other => other.context("leave the network"),
+        (left, _) => left.context("leave the network"),
     }
 }
 

@@ -143,7 +143,7 @@ impl Files {
     }
 
     /// Writes objects, each to its file, or to the one that it stands in alone. None is put in its place before
-    /// all are written. Gives how many are in place, all but where that itself failed.
+    /// all are written. Gives how many are in place and durable, all but where that itself failed.
     pub(super) fn write(&mut self, objects: &[Object]) -> (usize, Result<(), FolderError>) {
         let staged = objects.iter().map(|object| self.stage(object));
         let staged: Vec<_> = match staged.collect::<Result<_, _>>() {

@@ -1,7 +1,9 @@
 //! The folder as what the admin interface applies to: objects in, objects out.
 
+use std::sync::Arc;
+
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change as Made};
-use aion_api::{Agent, AgentStatus, crd};
+use aion_api::{Agent, AgentInstance, AgentStatus, crd};
 use aion_resolve::{Key, Manifest, Object, identity, parse_manifests};
 use serde_json::Value;
 
@@ -88,8 +90,11 @@ impl Folder {
             }
         }
         if let Err(error) = state.files.remove(key) {
-            for instance in state.world.instances_of(&key.key()) {
-                state.going.done(instance)?;
+            let living = |it: &&Arc<AgentInstance>| state.world.has_agent_of(it);
+            for instance in state.world.instances_of(&key.key()).filter(living) {
+                if let Err(error) = state.going.done(instance) {
+                    tracing::warn!(%error, "the note of an instance that stays is removed later");
+                }
             }
             return Err(error);
         }
@@ -153,7 +158,9 @@ impl Folder {
     pub fn is_rid_of(&self, namespace: &str, agent: &str) -> bool {
         let state = self.lock();
         let agent = Key::new(namespace, agent);
-        state.world.instances_of(&agent).next().is_none()
+        let mut all = state.world.instances_of(&agent);
+        // One of its name may have been applied meanwhile.
+        all.all(|it| state.world.has_agent_of(it))
     }
 }
 

@@ -276,8 +276,13 @@ impl InstanceSource for Folder {
         &'a self,
         instance: &'a AgentInstance,
     ) -> BoxFuture<'a, Result<bool, SourceError>> {
-        let gone = !self.lock().world.has_agent_of(instance);
-        Box::pin(async move { Ok(gone) })
+        let state = self.lock();
+        // What is released already may have another agent of its name after it.
+        let gone = match state.world.is_there(instance) {
+            true => Ok(!state.world.has_agent_of(instance)),
+            false => Err(SourceError::Gone),
+        };
+        Box::pin(async move { gone })
     }
 
     fn trust(&self, namespace: &str) -> Trust {

@@ -8,7 +8,7 @@ use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::*;
-use crate::instances::{Change, InstanceSource};
+use crate::instances::{Change, InstanceSource, SourceError};
 
 const TRUST: &str = "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: inline}\n\
                      spec: {inline: allow}\n";
@@ -153,6 +153,8 @@ async fn an_agent_applied_anew_begins_when_nothing_of_the_old_one_is_left() {
     assert_eq!(words, ["-a"], "erasing goes by the name");
     assert!(folder.agent("default", "a").is_some());
     folder.released(&old[0]).await.unwrap();
+    let again = folder.agent_is_gone(&old[0]).await;
+    assert_eq!(again, Err(SourceError::Gone), "nothing is erased twice");
     assert!(matches!(changes.next().await, Some(Change::Applied(_))));
     drop((folder, changes));
     assert_eq!(told(&mut open(home.path(), 10).watch()).0, ["+a"]);
@@ -201,12 +203,10 @@ fn a_status_in_a_manifest_is_nobodys_change() {
         "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: notes}\nspec: {}\n";
     apply(&folder, pool).unwrap();
     let file = home.path().join("manifests/memorypool.default.notes.yaml");
-    let before = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&file).unwrap());
+    let before = inode();
     apply(&folder, &format!("{pool}status: {{nodeName: elsewhere}}\n")).unwrap();
-    assert_eq!(
-        std::fs::metadata(&file).unwrap().modified().unwrap(),
-        before
-    );
+    assert_eq!(inode(), before, "the file was not written again");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn what_cannot_be_written_whole_is_not_written_at_all() {
     let folder = open(home.path(), 10);
     // Stands for a full disk: the second file cannot be written.
     let manifests = home.path().join("manifests");
-    std::fs::create_dir(manifests.join("agent.default.b.yaml.tmp")).unwrap();
+    std::fs::create_dir(manifests.join("agent.default.b.yaml.aion.tmp")).unwrap();
     assert!(apply(&folder, &format!("{}{}", agent("a"), agent("b"))).is_err());
     assert_eq!(folder.agents(), 0);
     let files = std::fs::read_dir(manifests).unwrap();

@@ -282,6 +282,12 @@ impl World {
         self.universe.instances_of(agent)
     }
 
+    /// Whether an instance is not released yet.
+    pub(super) fn is_there(&self, instance: &AgentInstance) -> bool {
+        let there = self.universe.instances.get(&name(instance));
+        there.is_some_and(|it| it.metadata.uid == instance.metadata.uid)
+    }
+
     /// Whether the agent of an instance is there, and not another of its name.
     pub(super) fn has_agent_of(&self, instance: &AgentInstance) -> bool {
         let there = self.universe.agents.get(&agent(instance));
