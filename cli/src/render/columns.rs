@@ -46,7 +46,11 @@ impl Column {
     /// What a resource has in this column.
     pub(crate) fn field(&self, resource: &Value, now: Timestamp) -> Field {
         let found = select(resource, &self.path);
-        let text = found.iter().map(|v| plain(v)).collect::<Vec<_>>().join(",");
+        let text = found
+            .iter()
+            .map(|v| plain(v))
+            .collect::<Vec<_>>()
+            .join(", ");
         if self.is_date {
             let when = text.parse::<Timestamp>();
             return Field::plain(when.map_or(text, |then| age::since(then, now)));
@@ -64,7 +68,7 @@ impl Column {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(","),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }

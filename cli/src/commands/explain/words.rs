@@ -77,8 +77,14 @@ fn bounds(screen: &Screen, agent: &Agent, bounds: &Bounds) -> String {
     let cores = f64::from(limits.cpu_millis) / 1000.0;
     let mut facts = vec![
         format!(
-            "{} s a turn, {} MiB of memory, {cores} cores",
-            limits.turn_seconds, limits.memory_mib
+            "{} s a turn, {} MiB of memory, {cores} {}",
+            limits.turn_seconds,
+            limits.memory_mib,
+            if limits.cpu_millis == 1000 {
+                "core"
+            } else {
+                "cores"
+            },
         ),
         format!(
             "{} syscalls a minute, {} of them at once",

@@ -191,6 +191,8 @@ impl Work<'_> {
         let Some(uid) = instance.metadata.uid.clone() else {
             return;
         };
+        // It begins anew, under the uid that it had.
+        self.releasing.remove(&uid);
         if let Some(kept) = self.kept.get_mut(&uid)
             && kept.instance.spec == instance.spec
             && !kept.found.draining
