@@ -1,10 +1,10 @@
-//! Small files of the daemon's own, written whole or not at all.
+//! Small files of the daemon's own, written whole or not at all, and its folders, which are this user's only.
 
 use std::{
     fs,
     fs::File,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -63,6 +63,22 @@ impl Drop for Staged {
         if !self.placed {
             let _ = fs::remove_file(&self.beside);
         }
+    }
+}
+
+/// Makes `path`, and what is missing above it, for this user only.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Removes a file. One that is not there is no error.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

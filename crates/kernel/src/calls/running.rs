@@ -70,10 +70,9 @@ impl Kernel {
                 }
             }
             Some(Holder::Turn(turn)) => {
-                let Some(live) = self.live.turns.get_mut(&turn) else {
-                    return;
-                };
-                live.ticket = None;
+                if let Some(live) = self.live.turns.get_mut(&turn) {
+                    live.ticket = None;
+                }
             }
             None => {}
         }

@@ -198,11 +198,10 @@ impl World {
         let turn = TurnId(self.random.below(20));
         // Of a call that is still to start nobody can say that it has ended.
         let call = CallId(self.random.below(60));
-        let ended = self.model.calls.get(&call).map(|row| row.ended.is_some());
-        let call = if ended == Some(true) {
-            call
-        } else {
-            CallId(u64::MAX)
+        let row = self.model.calls.get(&call);
+        let call = match row.is_some_and(|row| row.ended.is_some()) {
+            true => call,
+            false => CallId(u64::MAX),
         };
         match self.random.below(5) {
             0 => self.feed(Event::Finished {

@@ -1,7 +1,7 @@
 //! This node's KernelNode: made where it is missing, its status kept as the node is. The spec is people's,
 //! the condition Ready the operator's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
@@ -33,7 +33,7 @@ pub(super) struct Registration {
     pub(super) capacity: NodeCapacity,
     pub(super) volumes: Vec<String>,
     pub(super) api: Option<NodeApi>,
-    pub(super) features: watch::Receiver<Option<std::sync::Arc<[Layer]>>>,
+    pub(super) features: watch::Receiver<Option<Arc<[Layer]>>>,
 }
 
 impl Registration {

@@ -36,7 +36,7 @@ impl Dispatch {
 
 /// The pool of an instance, as it uses it.
 pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
-    let spec = &instance.spec();
+    let spec = instance.spec();
     let memory = spec
         .memory
         .as_ref()

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -38,11 +38,7 @@ pub(super) fn memory(
 pub(super) fn folders(home: &Path) -> Result<(), NodeError> {
     for folder in ["", "config", "run", "run/s", "run/l", "state", "logs"] {
         let path = home.join(folder);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(io_error("create", &path))?;
+        crate::files::private_folder(&path).map_err(io_error("create", &path))?;
     }
     for folder in ["", "run", "run/s", "run/l", "state", "config"] {
         let path = home.join(folder);

@@ -1,6 +1,6 @@
 //! What programs keep for their next turn: one text an agent's replica, the last one.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use aion_api::AgentReference;
 
@@ -21,10 +21,7 @@ impl Checkpoints {
     /// Keeps `state`, durable. Blocks on the disk.
     pub fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
         let folder = self.folder(instance.namespace(), &instance.spec().agent);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+        crate::files::private_folder(&folder)?;
         write_whole(
             &folder.join(instance.spec().replica.to_string()),
             state.as_bytes(),

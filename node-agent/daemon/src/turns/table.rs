@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -68,10 +67,7 @@ impl Turns {
         clock: Clock,
         waiting: impl IntoIterator<Item = (TurnId, Digest)>,
     ) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(root.join("uploads"))?;
+        crate::files::private_folder(&root.join("uploads"))?;
         let mut table = Table::default();
         for (turn, input) in waiting {
             let folder = TurnFolder::of(&root, input);

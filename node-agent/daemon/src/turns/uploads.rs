@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -131,10 +130,7 @@ impl Uploads {
         let id = Uuid::new_v4().simple().to_string();
         let folder = self.folder(&id, agent);
         let mut coming = self.begin(&id);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+        crate::files::private_folder(&folder)?;
         let mut file = tokio::fs::File::create(folder.join(name)).await?;
         let mut size = 0;
         while let Some(piece) = content.next().await {

@@ -55,7 +55,7 @@ pub(super) fn document(
 }
 
 fn program(instance: &Instance) -> Program {
-    let spec = &instance.spec();
+    let spec = instance.spec();
     match &instance.program {
         Prepared::Wasm { .. } => Program::Wasm(Wasm {
             memory_mib: guest_memory(u32::try_from(spec.limits.memory_mib).unwrap_or(1)),

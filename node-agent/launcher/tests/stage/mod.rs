@@ -311,6 +311,26 @@ pub(crate) async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exit
         .expect("the worker does not end")
 }
 
+/// What a captive tries in [`reaches_its_socket_and_nothing_else`].
+pub(crate) const REACH: &str = "open /etc/passwd\ntcp 127.0.0.1:80\nconnect\nfork";
+
+/// Lets a captive that was given [`REACH`] run to its end.
+pub(crate) async fn reaches_its_socket_and_nothing_else(
+    client: &Client,
+    exits: &mut Receiver<Exited>,
+    captive: Captive,
+) {
+    client.open_gate(&captive.id).await.unwrap();
+    exit_of(exits, &captive.id).await;
+    assert_eq!(
+        captive.printed(),
+        "open /etc/passwd: refused, PermissionDenied\n\
+         tcp 127.0.0.1:80: refused, PermissionDenied\n\
+         connect : connected\n\
+         fork : refused, PermissionDenied\n"
+    );
+}
+
 /// Whether the tests run as root; if not, the test is noted as skipped.
 pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -15,7 +15,7 @@ use std::{
 use aion_resolve::{Object, parse_manifests, problem};
 
 use super::manifests::{FolderError, ObjectKey, fill_namespace};
-use crate::files::{Staged, remove_staged};
+use crate::files::{Staged, remove_if_there, remove_staged};
 
 /// See the module.
 #[derive(Debug)]
@@ -116,22 +116,17 @@ impl Files {
             }
             false => objects.insert(key, file.clone()).is_none(),
         };
-        if stamp.is_some() && self.read.get(&file) == stamp.as_ref() {
-            before.into_iter().for_each(|key| {
-                stands(key);
-            });
-        } else {
-            match read(&file, &name) {
-                Ok(read) => {
-                    let new = read.into_iter().filter(|it| stands(ObjectKey::of(it)));
-                    found.read.extend(new);
+        let unchanged = stamp.is_some() && self.read.get(&file) == stamp.as_ref();
+        match (!unchanged).then(|| read(&file, &name)) {
+            Some(Ok(read)) => {
+                let new = read.into_iter().filter(|it| stands(ObjectKey::of(it)));
+                found.read.extend(new);
+            }
+            unread => {
+                for key in before {
+                    stands(key);
                 }
-                Err(why) => {
-                    before.into_iter().for_each(|key| {
-                        stands(key);
-                    });
-                    wrong.push(why);
-                }
+                wrong.extend(unread.and_then(Result::err));
             }
         }
         let stamp = stamp.filter(|_| wrong.is_empty());
@@ -193,12 +188,7 @@ impl Files {
             return Ok(());
         };
         let file = self.alone(key, file)?;
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(FolderError::io("remove", &file)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(&file).map_err(FolderError::io("remove", &file))?;
         self.objects.remove(key);
         Ok(())
     }

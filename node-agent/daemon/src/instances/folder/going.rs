@@ -4,14 +4,13 @@
 use std::{
     collections::HashSet,
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use aion_api::AgentInstance;
 
 use super::manifests::FolderError;
-use crate::files::{remove_staged, write_whole};
+use crate::files::{private_folder, remove_if_there, remove_staged, write_whole};
 
 /// One file an instance, by its uid.
 #[derive(Debug)]
@@ -23,11 +22,7 @@ pub(super) struct Going {
 impl Going {
     /// The notes in `root`, made where it is missing.
     pub(super) fn open(root: PathBuf) -> Result<(Self, Vec<AgentInstance>), FolderError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&root)
-            .map_err(FolderError::io("create", &root))?;
+        private_folder(&root).map_err(FolderError::io("create", &root))?;
         remove_staged(&root, ".json");
         let mut instances: Vec<AgentInstance> = Vec::new();
         for entry in fs::read_dir(&root).map_err(FolderError::io("list", &root))? {
@@ -78,12 +73,7 @@ impl Going {
             return Ok(());
         }
         let file = file(&self.root, uid);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(FolderError::io("remove", &file)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(&file).map_err(FolderError::io("remove", &file))?;
         let synced = fs::File::open(&self.root).and_then(|folder| folder.sync_all());
         synced.map_err(FolderError::io("sync", &self.root))?;
         self.noted.remove(uid);

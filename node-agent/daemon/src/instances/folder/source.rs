@@ -1,8 +1,6 @@
 //! The folder as a source of instances, and as what the admin interface applies to.
 
 use std::{
-    fs,
-    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +23,10 @@ use super::{
     watch::Watch,
     world::World,
 };
-use crate::instances::{Change, InstanceSource, RUNTIMES, SourceError};
+use crate::{
+    files::private_folder,
+    instances::{Change, InstanceSource, RUNTIMES, SourceError},
+};
 
 /// How long after a failed watch the folder is looked at again.
 const REWATCH: Duration = Duration::from_secs(5);
@@ -74,11 +75,7 @@ impl Folder {
     /// # Errors
     /// Where they cannot be read. Single files that are broken are only said.
     pub fn open(root: PathBuf, going: PathBuf, node: NodeFacts) -> Result<Self, FolderError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&root)
-            .map_err(FolderError::io("create", &root))?;
+        private_folder(&root).map_err(FolderError::io("create", &root))?;
         let (going, left) = Going::open(going)?;
         let mut state = State {
             world: World::new(),

@@ -2,9 +2,9 @@
 //! one folder and none leads elsewhere.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -55,10 +55,7 @@ impl Place {
 
     /// Makes folders of mode 0700 and an empty file of mode 0600: SQLite gives its other files that mode.
     pub(super) fn make(&self) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        crate::files::private_folder(&self.folder)?;
         OpenOptions::new()
             .append(true)
             .create(true)
@@ -98,7 +95,7 @@ impl Place {
 /// Makes the store's folder, and removes what an erasure that a crash cut short left behind. Answers the
 /// folder's path without links.
 pub(super) fn prepare(root: &Path) -> io::Result<PathBuf> {
-    DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+    crate::files::private_folder(root)?;
     for tenant in fs::read_dir(root)? {
         let tenant = tenant?;
         if !tenant.file_type()?.is_dir() {
