@@ -2,6 +2,7 @@
 //! looks like. A rule that nobody checks is no rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod compiler;
 mod edges;
 mod links;
 mod sources;

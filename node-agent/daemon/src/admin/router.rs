@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use axum::{
     Router,
     extract::DefaultBodyLimit,

@@ -13,7 +13,7 @@ mod tls;
 use std::sync::Arc;
 
 use aion_api::{NodeApi, NodeCapacity};
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

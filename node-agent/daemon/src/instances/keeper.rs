@@ -17,7 +17,7 @@ use aion_api::{
     condition::{self, Judgement},
 };
 use aion_kernel::{Event, InstanceUid, Limits};
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::{Semaphore, mpsc, watch};

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use aion_kernel::{Incarnation, TurnId};
-use aion_launcher::protocol::WorkerId;
+use aion_sandbox::protocol::WorkerId;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::workers::LauncherEvent;

@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -1,7 +1,7 @@
 //! The least that a program of somebody else's is confined by. Policy may ask for more and cannot do with less:
 //! such a program does what it likes with all it reaches.
 
-use aion_launcher::{Layer, LayerName, LayerState};
+use aion_sandbox::{Layer, LayerName, LayerState};
 
 /// Each by the name it is told by; any layer of it will do.
 const FLOOR: [(&str, &[LayerName]); 3] = [

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aion_launcher::{
+use aion_sandbox::{
     Layer,
     protocol::{Exited, Start, StartFailure, Worker, WorkerId},
 };
@@ -26,8 +26,8 @@ pub struct WorkerFds {
 }
 
 impl WorkerFds {
-    pub(super) fn borrow(&self) -> aion_launcher::StartFds<'_> {
-        aion_launcher::StartFds {
+    pub(super) fn borrow(&self) -> aion_sandbox::StartFds<'_> {
+        aion_sandbox::StartFds {
             boot: self.boot.as_fd(),
             stdout: self.stdout.as_fd(),
             stderr: self.stderr.as_fd(),

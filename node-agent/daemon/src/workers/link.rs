@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use aion_launcher::{
+use aion_sandbox::{
     Client, ClientError,
     protocol::{Exited, Start, WorkerId},
 };

@@ -20,7 +20,7 @@ pub use logs::Logs;
 pub use modules::{ModuleError, Modules};
 pub use tools::ToolProcesses;
 
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 
 /// Text of an untrusted process, as it may stand in a message: one line, without anything that steers a
 /// terminal.

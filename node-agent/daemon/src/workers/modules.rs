@@ -16,8 +16,8 @@ use std::{
 };
 
 use aion_bundle::{Digest, Store, StoreError};
-use aion_compiler::answer::{HEAD, Head};
-use aion_launcher::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
+use aion_engine::answer::{HEAD, Head};
+use aion_sandbox::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
 use tokio::task::spawn_blocking;
 
 use super::{LaunchError, Launcher, WorkerFds, boot, lacking, one_line};
@@ -106,7 +106,7 @@ impl Modules {
         Self {
             store,
             launcher,
-            key: aion_compiler::key(&cpuinfo),
+            key: aion_engine::key(&cpuinfo),
             turn: tokio::sync::Mutex::default(),
             running: Mutex::default(),
             compared: Mutex::default(),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use aion_abi::{boot::Order, code::Code, problem::Problem};
-use aion_launcher::protocol::{ExitStatus, Exited, Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Runtime, Start, WorkerId};
 use futures::future::BoxFuture;
 use rustix::{
     fs::OFlags,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
-use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 

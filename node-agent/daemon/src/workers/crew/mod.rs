@@ -9,7 +9,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
-use aion_launcher::{
+use aion_sandbox::{
     Layer,
     protocol::{ExitStatus, Exited, Worker, WorkerId},
 };
@@ -418,7 +418,7 @@ impl Crew {
             return;
         }
         member.exited = true;
-        if exited.status == ExitStatus::Code(aion_launcher::exit::ARTIFACT)
+        if exited.status == ExitStatus::Code(aion_sandbox::exit::ARTIFACT)
             && let Some(instance) = self.parts.instances.get(member.instance)
             && let Prepared::Wasm { bundle } = &instance.program
         {
@@ -471,7 +471,7 @@ impl Member {
 
 fn describe(exit: &Exit) -> String {
     match exit {
-        Exit::Code(code) => match aion_launcher::exit::describe(*code) {
+        Exit::Code(code) => match aion_sandbox::exit::describe(*code) {
             Some((_, sentence)) => sentence.to_owned(),
             None => format!("exit code {code}"),
         },

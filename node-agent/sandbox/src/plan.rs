@@ -8,43 +8,43 @@ use serde::{Deserialize, Serialize};
 use crate::layer::LayerName;
 
 /// The longest note, in bytes.
-pub(crate) const MAX_NOTE: usize = 1024;
+pub const MAX_NOTE: usize = 1024;
 
 /// What the worker is to do to itself. The namespaces, the cgroup and the
 /// resource limits are there before it runs.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Whether it has a mount namespace of its own to empty.
-    pub(crate) private_root: bool,
+    pub private_root: bool,
     /// How it comes by its socket; a compiler has none.
-    pub(crate) socket: Option<Socket>,
+    pub socket: Option<Socket>,
     /// Whether a WASM module is among its descriptors.
-    pub(crate) module: bool,
+    pub module: bool,
     /// What a tool is shown of the machine.
     #[serde(default)]
-    pub(crate) tool: Option<Tool>,
+    pub tool: Option<Tool>,
     /// The user to become, where no user namespace did it.
-    pub(crate) switch_user: Option<u32>,
+    pub switch_user: Option<u32>,
     /// Seccomp programs, installed in this order.
-    pub(crate) filters: Vec<Filter>,
+    pub filters: Vec<Filter>,
 }
 
 /// What a tool is shown of the machine beside its system folders. Paths are the
 /// machine's, and the sandbox has everything at the same ones.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Tool {
+pub struct Tool {
     /// Its program, links followed.
-    pub(crate) program: PathBuf,
+    pub program: PathBuf,
     /// Folders to read, with the name each has under `/mnt`.
-    pub(crate) mounts: Vec<(String, PathBuf)>,
+    pub mounts: Vec<(String, PathBuf)>,
     /// Whether detached mounts of all of them are on
     /// [`crate::protocol::TOOL_MOUNTS`] and after.
-    pub(crate) handles: bool,
+    pub handles: bool,
 }
 
 /// How a worker comes by its socket.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Socket {
+pub enum Socket {
     /// A detached mount of it is on [`crate::protocol::SOCKET_MOUNT`].
     Mount,
     /// Its folder is open on [`crate::protocol::SOCKET_MOUNT`]: the worker, of another
@@ -56,11 +56,11 @@ pub(crate) enum Socket {
 
 /// A seccomp program: one `sock_filter` in eight bytes, as `code`, `jt`, `jf` and
 /// `k` from the most significant end.
-pub(crate) type Filter = Vec<u64>;
+pub type Filter = Vec<u64>;
 
 /// What a worker tells its launcher.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum WorkerMessage {
+pub enum WorkerMessage {
     /// It is confined and waits at its gate.
     Ready {
         /// What was tried against the Landlock domain and refused.

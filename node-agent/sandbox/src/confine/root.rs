@@ -14,7 +14,7 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::tool::restrict;
-use super::{Plan, Socket};
+use crate::plan::{Plan, Socket};
 use crate::protocol::SOCKET_MOUNT;
 
 /// Where the new root is put together. It is on every Linux, and the worker has

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use aion_abi::boot;
 use rustix::net::{SendFlags, send};
 
-use super::plan::MAX_NOTE;
-use super::{Plan, Socket, WorkerMessage};
 use crate::exit;
+use crate::plan::{MAX_NOTE, Plan, Socket, WorkerMessage};
 use crate::protocol::{SOCKET_MOUNT, TOOL_MOUNTS};
 use crate::wire::{self, WireError};
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, move_mount};
 
-use super::Tool;
 use super::landlock::Shown;
+use crate::plan::Tool;
 
 /// Programs and libraries, as far as they are there.
 const SYSTEM: [&str; 8] = [
@@ -40,7 +40,7 @@ const SETTINGS: [&str; 12] = [
     "/etc/ssl",
 ];
 /// Devices that give or take nothing of anybody's.
-pub(crate) const DEVICES: [&str; 5] = [
+pub const DEVICES: [&str; 5] = [
     "/dev/null",
     "/dev/zero",
     "/dev/full",
@@ -50,7 +50,7 @@ pub(crate) const DEVICES: [&str; 5] = [
 /// Where the folders are found by name.
 const NAMES: &str = "/mnt";
 /// The one place to write to. It is memory, and gone with the process.
-pub(crate) const SCRATCH: &str = "/tmp";
+pub const SCRATCH: &str = "/tmp";
 
 impl Tool {
     /// Puts everything into the root that is being built at `stage`. `handles` are

@@ -1,5 +1,5 @@
 //! The engine's configuration. Whatever is set here is part of what an artifact fits: a change of it raises
-//! the revision in `key`.
+//! the revision in `key`. What may not enter: what concerns only one of the two sides.
 
 use wasmtime::Config;
 

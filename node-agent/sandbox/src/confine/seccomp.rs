@@ -2,7 +2,7 @@
 
 use seccompiler::{apply_filter, sock_filter};
 
-use super::Filter;
+use crate::plan::Filter;
 
 /// Installs the programs in order. They are the last step: from here on only the
 /// profile's system calls are there.

@@ -10,7 +10,6 @@
 
 mod hold;
 mod landlock;
-mod plan;
 mod privileges;
 mod root;
 mod seccomp;
@@ -22,13 +21,10 @@ use std::path::PathBuf;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
-#[cfg(feature = "server")]
-pub(crate) use plan::MAX_NOTE;
-pub(crate) use plan::{Filter, Plan, Socket, Tool, WorkerMessage};
-#[cfg(feature = "server")]
-pub(crate) use tool::{DEVICES, SCRATCH};
+pub use tool::{DEVICES, SCRATCH};
 
 use crate::layer::LayerName;
+use crate::plan::Plan;
 
 /// What became of the steps.
 struct Confined {

@@ -4,7 +4,7 @@
 /// The engine, by its exact version: its artifacts fit no other.
 pub const ENGINE: &str = "wasmtime-48.0.8";
 
-/// Counts changes of what is set in `engine`.
+/// Counts changes of what is set in `settings`.
 const REVISION: u32 = 1;
 
 /// Names what a module compiled on this machine fits, in characters that a file name may have. `cpuinfo` is
