@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, Status},
 };
 
-use super::{apply, manifests};
+use super::manifests;
 
 /// Say in plain words what a manifest asks for and would get
 #[derive(Debug, Args)]
@@ -104,7 +104,7 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
     }
     match faults.is_empty() {
         true => Ok(objects),
-        false => Err(apply::rejected(context, &faults, manifests)),
+        false => Err(manifests::rejected(context, &faults, manifests)),
     }
 }
 

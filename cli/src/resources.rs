@@ -1,9 +1,9 @@
 //! Resources, wherever they are: this machine's node has them, or the Kubernetes API.
 
 use aion_abi::admin::{ApplyRequest, ApplyResponse};
+use aion_client::Node;
 use serde_json::Value;
 
-use super::Node;
 use crate::failure::Failure;
 
 /// Who has the resources.
