@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::oci::{
+pub use crate::artifact::oci::{
     Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST, Manifest, ManifestError, SIGSTORE_BUNDLE,
 };
-use crate::{BundleName, Limits, entry_path::entry_path, oci::parse};
+use crate::artifact::{entry_path::entry_path, limits::Limits, name::BundleName, oci::parse};
 
 /// Artifact type of a bundle and media type of its configuration.
 pub const BUNDLE: &str = "application/vnd.aion.bundle.v1+json";
@@ -145,7 +145,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::Reason;
+    use crate::artifact::reason::Reason;
 
     fn bundle(layers: &[&str]) -> Manifest {
         let mut manifest = Manifest::new(BUNDLE, Descriptor::of(BUNDLE, b"{}"));

@@ -13,14 +13,17 @@ use reqwest::{
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    Digest,
-    credentials::Credentials,
-    http::{Access, BLOB, Http, is_loopback},
-    manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST},
-    reference::Reference,
-    sink::Sink,
+    artifact::{
+        digest::Digest,
+        manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST},
+    },
     source::{
-        Answer, Payload, Source, SourceError, Target, checked, describe_referrer, subject_of,
+        contract::{Answer, Payload, Source, Target, checked, describe_referrer, subject_of},
+        credentials::Credentials,
+        failure::SourceError,
+        http::{Access, BLOB, Http, is_loopback},
+        reference::Reference,
+        sink::Sink,
     },
 };
 

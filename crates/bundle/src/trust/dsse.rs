@@ -11,7 +11,7 @@ use sigstore_types::{
 };
 use thiserror::Error;
 
-use crate::Digest;
+use crate::artifact::digest::Digest;
 
 /// The payload type of an in-toto statement.
 const IN_TOTO: &str = "application/vnd.in-toto+json";

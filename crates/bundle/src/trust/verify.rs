@@ -12,10 +12,12 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    BundleName, Digest, Reason,
-    dsse::{DsseError, Envelope},
-    trust::{TrustSet, TrustedKey},
-    verdict::{Grade, PassedOver, Signer, Verdict},
+    artifact::{digest::Digest, name::BundleName, reason::Reason},
+    trust::{
+        dsse::{DsseError, Envelope},
+        set::{TrustSet, TrustedKey},
+        verdict::{Grade, PassedOver, Signer, Verdict},
+    },
 };
 
 /// The largest signature that is looked at, in bytes.
@@ -243,7 +245,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{NamePattern, SigningKey, digest, dsse};
+    use crate::{
+        artifact::{digest, name::NamePattern},
+        trust::{dsse, key::SigningKey},
+    };
 
     #[test]
     fn an_attestation_by_a_trusted_key_is_no_signature() {

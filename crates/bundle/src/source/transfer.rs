@@ -4,12 +4,21 @@
 use jiff::Timestamp;
 
 use crate::{
-    Digest, Limits, Payload, Reason, Source, SourceError, Target,
-    dsse::SIGN_PREDICATE,
-    manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
-    sink::{read_blob, save_blob},
-    verdict::PassedOver,
-    verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+    artifact::{
+        digest::Digest,
+        limits::Limits,
+        manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
+        reason::Reason,
+    },
+    source::{
+        contract::{Payload, Source, Target, read_blob, save_blob},
+        failure::SourceError,
+    },
+    trust::{
+        dsse::SIGN_PREDICATE,
+        verdict::PassedOver,
+        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+    },
 };
 
 /// What every Sigstore bundle's media type begins with, whatever its version.

@@ -25,12 +25,17 @@ use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use crate::{
-    Candidate, Digest, Reason, Verdict,
+    artifact::{
+        digest::Digest,
+        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
+        reason::Reason,
+    },
     file::{read_bounded, sync_dir, write_atomically},
-    manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
-    source::io_reason,
-    verdict::Verdicts,
-    verify::{MAX_SIGNATURE, MAX_SIGNATURES},
+    source::failure::io_reason,
+    trust::{
+        verdict::{Verdict, Verdicts},
+        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+    },
 };
 
 /// The mode of every file of a bundle.

@@ -12,15 +12,28 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    BundleName, Candidate, Digest, Limits, Reason, Refusal, Source, SourceError, Store, StoreError,
-    Stored, TrustSet, UnpackError, Verdict,
+    artifact::{
+        digest::Digest,
+        limits::Limits,
+        manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
+        name::BundleName,
+        reason::Reason,
+    },
+    content::{
+        store::{Store, StoreError, Stored, on, program_file},
+        unpack::{UnpackError, unpack},
+    },
     file::{sync_tree, write_new},
-    manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
-    sink::{read_blob, save_blob},
-    store::{on, program_file},
-    transfer::signatures,
-    unpack::unpack,
-    verify::verify,
+    source::{
+        contract::{Source, read_blob, save_blob},
+        failure::SourceError,
+        transfer::signatures,
+    },
+    trust::{
+        set::TrustSet,
+        verdict::Verdict,
+        verify::{Candidate, Refusal, verify},
+    },
 };
 
 const FILE_MODE: u32 = 0o444;

@@ -8,10 +8,10 @@ use reqwest::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{
+use crate::source::{
     challenge::{self, Challenge},
+    failure::SourceError,
     http::{Access, DOCUMENT, Http, unreachable},
-    source::SourceError,
 };
 
 const MAX_TOKEN: u64 = 64 << 10;

@@ -17,7 +17,10 @@ use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
 
-use crate::{Limits, Reason, entry_path::entry_path, source::io_reason};
+use crate::{
+    artifact::{entry_path::entry_path, limits::Limits, reason::Reason},
+    source::failure::io_reason,
+};
 
 const FILE_MODE: u32 = 0o444;
 const FOLDER_MODE: u32 = 0o755;

@@ -23,10 +23,15 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    BundleName, Digest, Layout, Limits, Payload, SourceError,
-    entry_path::entry_path,
+    artifact::{
+        digest::Digest,
+        entry_path::entry_path,
+        limits::Limits,
+        manifest::{BUNDLE, BundleConfig, Descriptor, FILES, Manifest, Runtime},
+        name::BundleName,
+    },
     file::read_bounded,
-    manifest::{BUNDLE, BundleConfig, Descriptor, FILES, Manifest, Runtime},
+    source::{contract::Payload, failure::SourceError, layout::Layout},
 };
 
 /// The file that says what a folder holds.

@@ -13,12 +13,15 @@ use std::{
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    Digest,
+    artifact::{
+        digest::Digest,
+        manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST, Manifest},
+    },
     file::{read_bounded, write_atomically},
-    manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST, Manifest},
-    sink::Sink,
     source::{
-        Answer, Payload, Source, SourceError, Target, checked, describe_referrer, subject_of,
+        contract::{Answer, Payload, Source, Target, checked, describe_referrer, subject_of},
+        failure::SourceError,
+        sink::Sink,
     },
 };
 

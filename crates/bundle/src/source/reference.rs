@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::{Digest, name::is_path};
+use crate::artifact::{digest::Digest, name::is_path};
 
 const MAX_REPOSITORY: usize = 255;
 const MAX_TAG: usize = 128;

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Reason,
+    artifact::{digest::Digest, reason::Reason},
     file::{read_bounded, write_atomically},
 };
 

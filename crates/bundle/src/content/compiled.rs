@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Digest, Store, StoreError, digest::Hasher, file::sync_dir, store::on};
+use crate::{
+    artifact::digest::{Digest, Hasher},
+    content::store::{Store, StoreError, on},
+    file::sync_dir,
+};
 
 /// Read-only: it is mapped by workers, and a byte that changed under them would be code.
 const MODE: u32 = 0o444;

@@ -19,10 +19,12 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
-    Digest, digest,
-    dsse::{self, DsseError},
+    artifact::digest::{self, Digest},
     file::read_bounded,
-    sealed::{self, SealError},
+    trust::{
+        dsse::{self, DsseError},
+        sealed::{self, SealError},
+    },
 };
 
 const PLAIN: &str = "PRIVATE KEY";

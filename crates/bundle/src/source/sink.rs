@@ -4,7 +4,10 @@ use std::path::Path;
 
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use crate::{Source, SourceError, digest::Hasher, manifest::Descriptor};
+use crate::{
+    artifact::{digest::Hasher, manifest::Descriptor},
+    source::failure::SourceError,
+};
 
 /// Takes in one blob: no more bytes than its descriptor announces, and at the
 /// end exactly those that digest to what it says.
@@ -128,26 +131,4 @@ impl Sink {
             },
         }
     }
-}
-
-/// Reads a whole blob of at most `limit` bytes into memory.
-pub async fn read_blob(
-    source: &dyn Source,
-    blob: &Descriptor,
-    limit: u64,
-) -> Result<Vec<u8>, SourceError> {
-    let mut sink = Sink::memory(blob, limit)?;
-    source.blob(&mut sink).await?;
-    sink.finish(&source.describe()).await
-}
-
-/// Reads a whole blob into the new file `path`.
-pub async fn save_blob(
-    source: &dyn Source,
-    blob: &Descriptor,
-    path: &Path,
-) -> Result<(), SourceError> {
-    let mut sink = Sink::file(blob, path).await?;
-    source.blob(&mut sink).await?;
-    sink.finish(&source.describe()).await.map(|_| ())
 }

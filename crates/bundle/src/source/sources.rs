@@ -16,12 +16,20 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    BundleName, Credentials, CredentialsError, Digest, Layout, NamePattern, Registry,
-    RegistryAccess, SourceError,
-    manifest::Descriptor,
-    reference::{NotAReference, Reference},
-    sink::Sink,
-    source::{Answer, Source},
+    artifact::{
+        digest::Digest,
+        manifest::Descriptor,
+        name::{BundleName, NamePattern},
+    },
+    source::{
+        contract::{Answer, Source},
+        credentials::{Credentials, CredentialsError},
+        failure::SourceError,
+        layout::Layout,
+        reference::{NotAReference, Reference},
+        registry::{Registry, RegistryAccess},
+        sink::Sink,
+    },
 };
 
 /// The configuration. A bundle `name` of a registry rule is looked for in the

@@ -7,7 +7,13 @@ use sigstore_crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use thiserror::Error;
 
-use crate::{BundleName, Digest, NamePattern, Verdict, digest};
+use crate::{
+    artifact::{
+        digest::{self, Digest},
+        name::{BundleName, NamePattern},
+    },
+    trust::verdict::Verdict,
+};
 
 /// The keys trusted at one revision of whatever states the trust.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use crate::{credentials::Credentials, source::SourceError};
+use crate::source::{credentials::Credentials, failure::SourceError};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.
