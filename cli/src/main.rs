@@ -13,6 +13,7 @@ mod failure;
 mod global;
 mod home;
 mod process;
+mod rejection;
 mod render;
 mod resources;
 

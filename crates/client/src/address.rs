@@ -17,7 +17,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::ClientError;
+use crate::failure::ClientError;
 
 /// The largest answer that is read whole, in bytes.
 const MAX_ANSWER: usize = 64 << 20;

@@ -13,7 +13,7 @@ use reqwest::Response;
 use serde::de::DeserializeOwned;
 use sse_stream::{Sse, SseStream};
 
-use crate::{Address, ClientError};
+use crate::{address::Address, failure::ClientError};
 
 /// The largest single event, in bytes: an answer of a turn with room to spare.
 const MAX_EVENT: usize = 8 << 20;

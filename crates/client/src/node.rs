@@ -11,7 +11,11 @@ use serde_json::Value;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
-use crate::{Address, ClientError, Events, address::JSON};
+use crate::{
+    address::{Address, JSON},
+    events::Events,
+    failure::ClientError,
+};
 
 const BYTES: &str = "application/octet-stream";
 
