@@ -37,7 +37,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    telemetry::log(&args.log)?;
+    aion_telemetry::log::start(&args.log, aion_telemetry::Form::Json)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let client = Client::try_default()

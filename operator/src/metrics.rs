@@ -1,17 +1,13 @@
-//! All metric names of the operator, under the names that dashboards for Kubernetes controllers expect
-//! (those of controller-runtime), and the log's form.
+//! What the operator counts. The names are in `aion_telemetry::name`.
 
 use std::time::Duration;
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
-use tracing_subscriber::EnvFilter;
+use aion_telemetry::{HistogramVec, IntCounterVec, IntGauge, MetricsError, name};
 
 /// The operator's metrics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    all: aion_telemetry::Metrics,
     reconciles: IntCounterVec,
     errors: IntCounterVec,
     seconds: HistogramVec,
@@ -23,44 +19,14 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics of one name, which is a fault of this module.
-    pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let reconciles = IntCounterVec::new(
-            Opts::new(
-                "controller_runtime_reconcile_total",
-                "Reconciliations by controller and result (success, requeue, error).",
-            ),
-            &["controller", "result"],
-        )?;
-        let errors = IntCounterVec::new(
-            Opts::new(
-                "controller_runtime_reconcile_errors_total",
-                "Failed reconciliations by controller and error.",
-            ),
-            &["controller", "error"],
-        )?;
-        let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "controller_runtime_reconcile_time_seconds",
-                "Time of one reconciliation by controller.",
-            )
-            .buckets(prometheus::exponential_buckets(0.001, 2.0, 14)?),
-            &["controller"],
-        )?;
-        let leader = IntGauge::new(
-            "aion_operator_leader_info",
-            "Whether this operator leads (1) or waits (0).",
-        )?;
-        registry.register(Box::new(reconciles.clone()))?;
-        registry.register(Box::new(errors.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
-        registry.register(Box::new(leader.clone()))?;
+    pub(crate) fn new() -> Result<Self, MetricsError> {
+        let all = aion_telemetry::Metrics::default();
         Ok(Self {
-            registry,
-            reconciles,
-            errors,
-            seconds,
-            leader,
+            reconciles: all.counters(name::RECONCILES, &["controller", "result"])?,
+            errors: all.counters(name::RECONCILE_ERRORS, &["controller", "error"])?,
+            seconds: all.seconds(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)?,
+            leader: all.gauge(name::OPERATOR_LEADS)?,
+            all,
         })
     }
 
@@ -87,25 +53,9 @@ impl Metrics {
     ///
     /// # Errors
     /// A metric that cannot be written, which is a fault of this module.
-    pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
-        let mut bytes = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut bytes)?;
-        String::from_utf8(bytes).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    pub(crate) fn text(&self) -> Result<String, MetricsError> {
+        self.all.render()
     }
-}
-
-/// Writes the log to standard error, one JSON object a line.
-///
-/// # Errors
-/// `filter` is not a filter.
-pub(crate) fn log(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)?;
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    Ok(())
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
-    telemetry::log(log_json);
+    telemetry::log(log_json)?;
     // Before there is a second thread: each has capabilities of its own.
     for left in machine::drop_capabilities() {
         tracing::warn!(%left, "a capability could not be given up");

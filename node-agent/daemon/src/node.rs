@@ -97,7 +97,7 @@ pub enum NodeError {
     NoKubernetes,
     /// The metrics.
     #[error("metrics: {0}")]
-    Telemetry(#[from] prometheus::Error),
+    Telemetry(#[from] aion_telemetry::MetricsError),
 }
 
 /// What a node is started with.

@@ -134,6 +134,29 @@ fn api_and_kernel_meet_only_in_policy_resolve_and_the_daemon() {
 }
 
 #[test]
+fn the_client_of_the_admin_interface_knows_neither_kubernetes_nor_a_screen() {
+    let unwanted = [
+        "aion-api",
+        "clap",
+        "k8s-openapi",
+        "kube-client",
+        "kube-core",
+    ];
+    none(
+        "crates/client is calls and their answers",
+        &none_of("aion-client", &unwanted),
+    );
+}
+
+#[test]
+fn names_of_metrics_come_without_a_server() {
+    none(
+        "crates/telemetry names, counts and renders",
+        &none_of("aion-telemetry", IO),
+    );
+}
+
+#[test]
 fn the_launcher_has_no_network_and_no_runtime() {
     let unwanted = [
         "axum",
