@@ -9,7 +9,8 @@ use aion_bundle::{Digest, Store};
 use crate::{
     dispatch,
     drivers::memory::{MemoryDriver, Pool},
-    instances::{Instances, Standings},
+    instance::Instances,
+    instances::Standings,
 };
 
 /// After the start, when agents have become ready.
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         drivers::memory::FakeMemory,
-        instances::{Instance, Prepared},
+        instance::{Instance, Prepared},
     };
 
     fn instance(retention_days: u32) -> Instance {

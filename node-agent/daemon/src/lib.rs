@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod drivers;
 mod files;
 mod housekeeping;
+pub mod instance;
 pub mod instances;
 pub mod journal;
 pub mod machine;

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     clock::Clock,
     drivers::{files::FolderFiles, memory::MemoryDriver},
-    instances::{Folder, Instances, Standings},
+    instance::Instances,
+    instances::{Folder, Standings},
     mounts::Mounts,
     shell::Handle,
     telemetry::Telemetry,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Dispatch, ending, lower};
 use crate::{
     drivers::model::{Candidate, ChatStream},
-    instances::Instance,
+    instance::Instance,
     server::frame,
     shell::{Driven, Progress},
 };

@@ -11,7 +11,7 @@ use crate::{
         outbound::Endpoint,
         secrets::SecretRef,
     },
-    instances::Instance,
+    instance::Instance,
     server::Session,
     turns::mounts_of_a_turn,
 };

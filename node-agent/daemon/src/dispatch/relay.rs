@@ -8,7 +8,7 @@ use aion_abi::{
 use aion_kernel::TurnId;
 
 use super::{Dispatch, json};
-use crate::instances::Instance;
+use crate::instance::Instance;
 
 impl Dispatch {
     pub(super) async fn say(

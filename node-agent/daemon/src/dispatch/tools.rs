@@ -11,7 +11,7 @@ use crate::{
         secrets::SecretRef,
         tool::{StdioCommand, ToolServer, Transport},
     },
-    instances::Instance,
+    instance::Instance,
 };
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.

@@ -8,17 +8,15 @@
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 pub mod folder;
-mod instance;
 mod keeper;
 mod prepare;
-pub(crate) mod shared;
+mod shared;
 mod source;
 mod standings;
 mod status;
 mod turn_rights;
 
 pub use folder::Folder;
-pub use instance::{Instance, Instances, Prepared};
 pub use keeper::Keeper;
 pub use prepare::{PrepareError, Preparer};
 pub use source::{Change, InstanceSource, SourceError};

@@ -16,7 +16,7 @@ use aion_api::Retry;
 use aion_kernel::{Kind, Name, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::instances::{Instance, shared};
+use crate::instance::{Instance, named};
 
 /// Tokens reserved for an answer whose length the caller does not bound.
 const DEFAULT_ANSWER_TOKENS: u64 = 4096;
@@ -138,7 +138,7 @@ impl Lowered {
                 let each = model.into_iter().flat_map(|model| &model.endpoints);
                 self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
                 self.target = Some(first.endpoint.as_str().into());
-                self.resource = Resource::Model(shared::named(instance, &first.endpoint));
+                self.resource = Resource::Model(named(instance, &first.endpoint));
             }
             Request::ToolCall(request) => {
                 let (tool, operation) = request
@@ -157,7 +157,7 @@ impl Lowered {
                 self.repeatable =
                     operations.any(|it| it.name == operation && it.retry == Retry::Safe);
                 self.target = Some(format!("{tool}.{operation}").into());
-                self.resource = Resource::Tool(shared::named(instance, tool));
+                self.resource = Resource::Tool(named(instance, tool));
             }
             Request::Remember(_) | Request::Recall(_) | Request::Forget(_) => {
                 let memory = instance.spec().memory.as_ref();
@@ -165,13 +165,13 @@ impl Lowered {
                     .ok_or_else(|| lacks("memory pool", "spec.memory"))?
                     .pool;
                 self.target = Some(pool.as_str().into());
-                self.resource = Resource::Memory(shared::named(instance, pool));
+                self.resource = Resource::Memory(named(instance, pool));
             }
             Request::Read(fs::ReadRequest { mount, .. })
             | Request::Write(fs::WriteRequest { mount, .. })
             | Request::List(fs::ListRequest { mount, .. }) => {
                 self.target = Some(mount.as_str().into());
-                self.resource = Resource::Files(shared::named(instance, mount));
+                self.resource = Resource::Files(named(instance, mount));
             }
         }
         Ok(self)

@@ -16,7 +16,7 @@ use aion_kernel::{Incarnation, TurnId};
 use tokio::sync::Semaphore;
 
 use super::headers::Signed;
-use crate::{clock::Clock, instances::Instance, shell::Handle};
+use crate::{clock::Clock, instance::Instance, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;

@@ -16,7 +16,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use zeroize::Zeroizing;
 
 use crate::{
-    instances::{Instance, Prepared},
+    instance::{Instance, Prepared},
     turns::Asked,
 };
 

@@ -12,7 +12,7 @@ use super::{
     Beside, Member, Parts,
 };
 use crate::{
-    instances::{Instance, Prepared},
+    instance::{Instance, Prepared},
     server::{Listener, Session},
     turns::TurnFolder,
 };

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    instances::{Instances, Prepared},
+    instance::{Instances, Prepared},
     server::Listener,
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},

@@ -1,4 +1,7 @@
 //! An instance as the rest of the daemon sees it: resolved, verified, ready to be started.
+//!
+//! What may not enter: where instances come from and what is said about them (`instances`), turns, workers:
+//! every other room may use this one.
 
 use std::{
     collections::HashMap,
@@ -8,7 +11,7 @@ use std::{
 
 use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
-use aion_kernel::InstanceUid;
+use aion_kernel::{InstanceUid, Name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -66,9 +69,19 @@ impl Instance {
 }
 
 /// The layers that an instance requires, by name.
-pub(super) fn required_layers(spec: &AgentInstanceSpec) -> Vec<&'static str> {
+pub(crate) fn required_layers(spec: &AgentInstanceSpec) -> Vec<&'static str> {
     let required = spec.sandbox.iter().flat_map(|it| &it.require);
     required.map(|layer| layer.as_str()).collect()
+}
+
+/// The name of a thing of an instance's tenant: things of two tenants that are called alike are two.
+pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
+    of_tenant(&instance.spec().tenant, thing)
+}
+
+/// The name of a tenant's thing.
+pub(crate) fn of_tenant(tenant: &str, thing: &str) -> Name {
+    format!("{tenant}/{thing}").into()
 }
 
 /// The instances that are ready, by uid and by agent. Clones share them.
