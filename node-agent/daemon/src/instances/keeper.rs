@@ -27,10 +27,9 @@ use super::{
     shared::Shared,
     standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
     status::{Found, status},
-    turn_rights::turn_rights,
 };
 use crate::instance::{Instance, Instances, Prepared};
-use crate::{shell::Handle, traces::Traces};
+use crate::{shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
 pub struct Keeper {

@@ -14,7 +14,6 @@ mod shared;
 mod source;
 mod standings;
 mod status;
-mod turn_rights;
 
 pub use folder::Folder;
 pub use keeper::Keeper;

@@ -15,6 +15,5 @@ mod session;
 
 pub(crate) use chat::frame;
 pub use listener::{ListenError, Listener};
-pub(crate) use request::is_turn_mount;
 pub use request::{Lowered, Request};
 pub use session::{Admission, Session};

@@ -1,7 +1,6 @@
 //! The body of a syscall, read once: what the kernel must know of it, and what the driver gets.
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, OUTPUT_MOUNT},
     code::Code,
     problem::Problem,
     syscall::{
@@ -176,11 +175,6 @@ impl Lowered {
         }
         Ok(self)
     }
-}
-
-/// Whether a mount is the turn's own, made by the node for its caller.
-pub(crate) fn is_turn_mount(mount: &str) -> bool {
-    mount == INPUT_MOUNT || mount == OUTPUT_MOUNT
 }
 
 fn millis(seconds: i32) -> u64 {

@@ -2,10 +2,10 @@
 
 use aion_kernel::{GrantRule, Kind, TargetPattern, Verdict};
 
-use crate::turns::mounts_of_a_turn;
+use super::mounts_of_a_turn;
 
 /// A turn may use the folders that were made for it: its caller put the files there, and gets them.
-pub(super) fn turn_rights() -> Vec<GrantRule> {
+pub(crate) fn turn_rights() -> Vec<GrantRule> {
     let rule = |kind, mount: &str| GrantRule {
         verdict: Verdict::Allow,
         kind,
