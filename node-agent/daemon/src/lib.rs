@@ -18,6 +18,7 @@ mod housekeeping;
 pub mod instance;
 pub mod instances;
 pub mod journal;
+pub mod launching;
 pub mod machine;
 pub mod mounts;
 pub mod node;

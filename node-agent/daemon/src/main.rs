@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_daemon::{Config, Node, Options, journal, machine, secret, telemetry, workers::Link};
+use aion_daemon::{Config, Node, Options, journal, launching::Link, machine, secret, telemetry};
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};

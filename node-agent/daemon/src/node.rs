@@ -30,13 +30,14 @@ use crate::{
     instance::Instances,
     instances::{Keeper, Preparer, Standings, folder::FolderError},
     journal,
+    launching::{Launcher, LauncherEvent},
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
+    workers::{Crew, CrewParts, Logs, Modules, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};

@@ -20,7 +20,7 @@ use aion_compiler::answer::{HEAD, Head};
 use aion_launcher::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
 use tokio::task::spawn_blocking;
 
-use super::{LaunchError, Launcher, WorkerFds, boot, lacking, one_line};
+use crate::launching::{LaunchError, Launcher, WorkerFds, lacking, one_line, sealed};
 
 /// How long one compilation may take. The largest module needs a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -273,7 +273,7 @@ fn prepare(module: &std::path::Path) -> io::Result<(WorkerFds, File, File)> {
     let (answer, stdout) = pipe()?;
     let (complaint, stderr) = pipe()?;
     let fds = WorkerFds {
-        boot: boot::sealed(b"")?,
+        boot: sealed(b"")?,
         stdout,
         stderr,
         rest: vec![File::open(module)?.into()],

@@ -21,9 +21,9 @@ use rustix::{
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
-use super::{LaunchError, Launcher, WorkerFds, boot, floor, lacking, one_line};
 use crate::{
     drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer},
+    launching::{LaunchError, Launcher, WorkerFds, below, lacking, one_line, sealed},
     mounts::Mounts,
 };
 
@@ -123,7 +123,7 @@ impl ToolProcesses {
             rest.append(&mut shown);
             Ok(Prepared {
                 fds: WorkerFds {
-                    boot: boot::sealed(&serde_json::to_vec(&order)?)?,
+                    boot: sealed(&serde_json::to_vec(&order)?)?,
                     stdout: stdout_write,
                     stderr: stderr_write,
                     rest,
@@ -160,7 +160,7 @@ impl ToolProcesses {
             mounts: command.mounts.clone(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
-        let below = floor::below(&launched.layers);
+        let below = below(&launched.layers);
         if !below.is_empty() {
             let text = format!(
                 "tool {}: this machine does not confine a program enough to run one of somebody else's: it lacks {}",

@@ -7,12 +7,10 @@ use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    super::{Launched, WorkerFds, boot, fifo::Fifo},
-    Beside, Member, Parts,
-};
+use super::{super::boot, Beside, Member, Parts};
 use crate::{
     instance::{Instance, Prepared},
+    launching::{Fifo, Launched, WorkerFds},
     server::{Listener, Session},
     turns::TurnFolder,
 };

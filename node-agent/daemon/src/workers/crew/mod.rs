@@ -16,12 +16,11 @@ use aion_launcher::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{
-    LaunchError, Launched, Launcher, LauncherEvent, Logs, Modules, ToolProcesses, fifo::Fifo,
-};
+use super::{Logs, Modules, ToolProcesses};
 use crate::{
     clock::Clock,
     instance::{Instances, Prepared},
+    launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
     server::Listener,
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},

@@ -21,7 +21,7 @@ const FLOOR: [(&str, &[LayerName]); 3] = [
 ];
 
 /// What of it a process with these layers lacks, each with the launcher's reasons.
-pub(super) fn below(layers: &[Layer]) -> Vec<String> {
+pub(crate) fn below(layers: &[Layer]) -> Vec<String> {
     let lacks = |(name, any): &(&str, &[LayerName])| {
         let mut reasons: Vec<&str> = Vec::new();
         for layer in layers.iter().filter(|layer| any.contains(&layer.name)) {

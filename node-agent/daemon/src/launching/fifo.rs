@@ -14,17 +14,17 @@ use tokio::net::unix::pipe;
 
 /// The pipe of one stream of one worker.
 #[derive(Debug, Clone)]
-pub(super) struct Fifo(PathBuf);
+pub(crate) struct Fifo(PathBuf);
 
 impl Fifo {
     /// The pipe `name` in `folder`; not made yet.
-    pub(super) fn new(folder: &Path, name: &str) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
         Self(folder.join(name))
     }
 
     /// Makes it, and opens the worker's end. That end is open both ways: writing to it never fails for
     /// want of a reader.
-    pub(super) fn make(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn make(&self) -> io::Result<OwnedFd> {
         if let Some(folder) = self.0.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -41,12 +41,12 @@ impl Fifo {
     }
 
     /// Opens the daemon's end.
-    pub(super) fn read(&self) -> io::Result<pipe::Receiver> {
+    pub(crate) fn read(&self) -> io::Result<pipe::Receiver> {
         pipe::OpenOptions::new().open_receiver(&self.0)
     }
 
     /// Takes its name away; what is open stays open.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let _ = fs::remove_file(&self.0);
     }
 }
