@@ -20,6 +20,7 @@ pub mod instances;
 pub mod journal;
 pub mod launching;
 pub mod machine;
+pub mod modules;
 pub mod mounts;
 pub mod node;
 pub mod secret;

@@ -31,13 +31,14 @@ use crate::{
     instances::{Keeper, Preparer, Standings, folder::FolderError},
     journal,
     launching::{Launcher, LauncherEvent},
+    modules::Modules,
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Logs, Modules, ToolProcesses},
+    workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};

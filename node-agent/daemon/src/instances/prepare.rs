@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     instance::{Prepared, required_layers},
-    workers::{ModuleError, Modules},
+    modules::{ModuleError, Modules},
 };
 
 /// Lets programs in.

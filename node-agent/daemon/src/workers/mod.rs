@@ -6,10 +6,8 @@
 mod boot;
 mod crew;
 mod logs;
-mod modules;
 mod tools;
 
 pub use crew::{Crew, CrewParts};
 pub use logs::Logs;
-pub use modules::{ModuleError, Modules};
 pub use tools::ToolProcesses;

@@ -16,11 +16,12 @@ use aion_launcher::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{Logs, Modules, ToolProcesses};
+use super::{Logs, ToolProcesses};
 use crate::{
     clock::Clock,
     instance::{Instances, Prepared},
     launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
+    modules::Modules,
     server::Listener,
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},

@@ -3,7 +3,7 @@
 //!
 //! What was compiled is machine code made of untrusted bytes: this process never maps it, and hands it to
 //! confined workers only. Its bytes are compared with their digest before they are first used and whenever
-//! the file changed since; what does not fit is compiled anew.
+//! the file changed since; what does not fit is compiled anew. What may not enter: instances, turns.
 
 use std::{
     collections::HashMap,
