@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod call;
 mod clock;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;

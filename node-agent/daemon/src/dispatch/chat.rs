@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dispatch, ending, lower};
 use crate::{
+    call::frame,
     drivers::model::{Candidate, ChatStream},
     instance::Instance,
-    server::frame,
     shell::{Driven, Progress},
 };
 

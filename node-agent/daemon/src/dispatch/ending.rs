@@ -5,7 +5,7 @@ use aion_kernel::{Body, Digest, Failure, Finish, Kind};
 use bytes::Bytes;
 
 use super::{NO_USAGE, done};
-use crate::{server::Request, shell::Driven};
+use crate::{call::Request, shell::Driven};
 
 /// Which syscall a request is.
 pub(super) fn kind(request: &Request) -> Kind {

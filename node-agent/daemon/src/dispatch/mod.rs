@@ -19,10 +19,10 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::{
+    call::Request,
     clock::Clock,
     drivers::{files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver},
     mounts::Mounts,
-    server::Request,
     shell::{Driven, Driving, Job},
     turns::{Checkpoints, Turns},
 };

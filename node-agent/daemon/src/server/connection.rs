@@ -16,12 +16,15 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Lowered, Session,
+    Session,
     body::{self, Answer},
     chat::{self, Events},
     headers::Signed,
 };
-use crate::shell::{CHUNKS_WAITING, CallInput, Handle, Reply};
+use crate::{
+    call::{Lowered, frame_of},
+    shell::{CHUNKS_WAITING, CallInput, Handle, Reply},
+};
 
 const JSON: &str = "application/json";
 
@@ -172,7 +175,7 @@ async fn whole_stream(
             body,
             whole,
         }) => {
-            let body: Bytes = if whole { body } else { chat::frame_of(&body) };
+            let body: Bytes = if whole { body } else { frame_of(&body) };
             let _ = framed.send(Reply::Done {
                 call,
                 recorded,

@@ -9,11 +9,7 @@ mod chat;
 mod connection;
 mod headers;
 mod listener;
-pub(crate) mod refusal;
-mod request;
 mod session;
 
-pub(crate) use chat::frame;
 pub use listener::{ListenError, Listener};
-pub use request::{Lowered, Request};
 pub use session::{Admission, Session};

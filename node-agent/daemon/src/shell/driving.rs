@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Handle;
-use crate::server::{Request, Session};
+use crate::{call::Request, server::Session};
 
 /// A call that the kernel started.
 #[derive(Debug)]

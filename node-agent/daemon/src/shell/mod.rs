@@ -30,7 +30,7 @@ pub use driving::{Driven, Driving, Job, Progress};
 pub use owner::{Shell, ShellError, ShellParts};
 pub use recover::{Opened, RecoverError, open};
 
-use crate::server::{Request, Session};
+use crate::{call::Request, server::Session};
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;

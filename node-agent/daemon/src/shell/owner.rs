@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
 use crate::{
+    call::Request,
     clock::Clock,
     journal::{AppendError, Batch, Durable, Journal, Lsn},
-    server::{Request, Session},
+    server::Session,
 };
 
 /// The most inputs of one batch.

@@ -15,7 +15,7 @@ use super::{
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
-use crate::{journal::Lsn, server::refusal};
+use crate::{call::refusal, journal::Lsn};
 
 /// What an answer without content looks like.
 pub(crate) const EMPTY: &[u8] = b"{}";
