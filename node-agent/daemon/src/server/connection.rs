@@ -22,7 +22,7 @@ use super::{
     headers::Signed,
 };
 use crate::{
-    call::{Lowered, frame_of},
+    call::{Lowered, Verified, frame_of},
     shell::{CHUNKS_WAITING, CallInput, Handle, Reply},
 };
 
@@ -59,7 +59,7 @@ async fn serve(
         body_digest: digest,
     };
     session.verify(&canonical, signed.signature)?;
-    let lowered = Lowered::read(syscall, &taken.bytes, &session.instance)?;
+    let lowered = Lowered::read(syscall, &taken.bytes, &session.caller.instance)?;
     let streams = lowered.kind == Kind::ModelChat;
     let (reply, replied) = oneshot::channel();
     let (chunks, chunks_out) = match streams {
@@ -72,7 +72,7 @@ async fn serve(
     let ticket = Ticketed::new(&session.shell);
     let call = Call {
         ticket: ticket.ticket,
-        turn: session.turn,
+        turn: session.caller.turn,
         kind: lowered.kind,
         target: lowered.target,
         resource: lowered.resource,
@@ -85,14 +85,18 @@ async fn serve(
         reserve_tokens: lowered.reserve_tokens,
         repeatable: lowered.repeatable,
     };
-    let input = CallInput {
-        call,
+    let verified = Verified {
+        caller: session.caller.clone(),
+        kind: lowered.kind,
         request: lowered.request,
-        session: Arc::clone(&session),
-        reply,
+        keyed: call.key.is_some(),
         chunks,
     };
-    session.shell.call(input)?;
+    session.shell.call(CallInput {
+        call,
+        verified,
+        reply,
+    })?;
     match chunks_out {
         None => whole(ticket, replied, JSON).await,
         Some(chunks) => stream(ticket, chunks, replied).await,

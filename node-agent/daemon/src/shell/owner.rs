@@ -18,10 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
 use crate::{
-    call::Request,
+    call::Verified,
     clock::Clock,
     journal::{AppendError, Batch, Durable, Journal, Lsn},
-    server::Session,
 };
 
 /// The most inputs of one batch.
@@ -86,11 +85,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Taken when its driver starts.
-    pub(super) request: Option<Request>,
-    pub(super) session: Arc<Session>,
+    pub(super) verified: Option<Verified>,
     pub(super) reply: oneshot::Sender<Reply>,
-    pub(super) chunks: Option<mpsc::Sender<aion_abi::syscall::model::ChatEvent>>,
-    pub(super) keyed: bool,
 }
 
 /// A driver at work.
@@ -171,11 +167,8 @@ impl Shell {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
                 let waiting = Waiting {
-                    request: Some(input.request),
-                    session: input.session,
+                    verified: Some(input.verified),
                     reply: input.reply,
-                    chunks: input.chunks,
-                    keyed: input.call.key.is_some(),
                 };
                 self.waiting.insert(input.call.ticket, waiting);
                 self.take(Event::Call(input.call))?;

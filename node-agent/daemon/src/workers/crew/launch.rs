@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{super::boot, Beside, Member, Parts};
 use crate::{
+    call::Caller,
     instance::{Instance, Prepared},
     launching::{Fifo, Launched, WorkerFds},
     server::{Listener, Session},
@@ -44,10 +45,13 @@ impl Parts {
         incarnation: Incarnation,
         instance: &Arc<Instance>,
     ) -> Result<Listener, String> {
-        let session = Session::new(
+        let caller = Caller {
             turn,
+            instance: Arc::clone(instance),
+        };
+        let session = Session::new(
+            caller,
             incarnation,
-            Arc::clone(instance),
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
             self.clock,
