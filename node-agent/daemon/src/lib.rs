@@ -18,7 +18,6 @@ mod files;
 mod housekeeping;
 pub mod instance;
 pub mod instances;
-pub mod journal;
 pub mod launching;
 pub mod machine;
 pub mod modules;

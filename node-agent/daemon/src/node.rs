@@ -29,7 +29,6 @@ use crate::{
     housekeeping::Housekeeping,
     instance::Instances,
     instances::{Keeper, Preparer, Standings, folder::FolderError},
-    journal,
     launching::{Launcher, LauncherEvent},
     modules::Modules,
     mounts::{MappingError, Mounts},
@@ -144,7 +143,7 @@ impl Node {
         let telemetry = Arc::new(Telemetry::new()?);
 
         let opened = shell::open(
-            &journal::Options {
+            &aion_journal::Options {
                 dir: home.join("state/journal"),
                 segment_bytes: config.segment_bytes,
                 keep_bytes: config.journal_bytes,

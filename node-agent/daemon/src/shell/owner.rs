@@ -7,6 +7,7 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
+use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
 use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
 use bytes::Bytes;
 use tokio::{
@@ -17,11 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
-use crate::{
-    call::Verified,
-    clock::Clock,
-    journal::{AppendError, Batch, Durable, Journal, Lsn},
-};
+use crate::{call::Verified, clock::Clock};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_journal::Lsn;
 use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, Usage};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::{
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
-use crate::{call::refusal, journal::Lsn};
+use crate::call::refusal;
 
 /// What an answer without content looks like.
 pub(crate) const EMPTY: &[u8] = b"{}";

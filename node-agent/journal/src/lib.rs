@@ -7,12 +7,15 @@
 //! not in the middle of it.
 //!
 //! What may not enter: what a fact means. Bytes go in and come out; folding them is the kernel's.
-//! `docs/adr/0003-journal.md` says why this is not a crate and how recovery judges damage.
+//! `docs/adr/0003-journal.md` says why this is our own and how recovery judges damage.
+
+#![forbid(unsafe_code)]
 
 mod commit;
 mod dump;
 mod error;
 mod frame;
+mod lsn;
 mod mark;
 mod open;
 mod segment;
@@ -23,32 +26,7 @@ mod writer;
 mod tests;
 
 pub use dump::{Entry, dump};
-pub(crate) use error::is_full;
-pub use error::{AppendError, JournalError};
+pub use error::{AppendError, JournalError, is_full};
+pub use lsn::Lsn;
 pub use open::{Options, Recovered, Report, open};
 pub use writer::{Batch, Durable, Journal, SnapshotWriter};
-
-use std::fmt;
-
-/// A position in the journal: bytes since its beginning, over all segments that ever were.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[serde(transparent)]
-pub struct Lsn(pub u64);
-
-impl fmt::Display for Lsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
