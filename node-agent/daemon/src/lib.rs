@@ -1,5 +1,5 @@
 //! The daemon of a node: the kernel and its shell, the sockets of the running instances, the admin
-//! interface, the source of instances, the drivers.
+//! interface, the source of instances. Journal and drivers are crates beside it.
 //!
 //! It has no capabilities, hosts no agent and runs no third-party program: what it does not trust runs in
 //! a worker, which the launcher starts and which comes in through a socket like any other.
@@ -13,7 +13,6 @@ mod clock;
 pub mod cluster;
 pub mod config;
 pub mod dispatch;
-pub mod drivers;
 mod files;
 mod housekeeping;
 pub mod instance;

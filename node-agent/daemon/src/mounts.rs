@@ -10,12 +10,9 @@ use std::{
 
 use aion_abi::{admin::MountMapping, problem::Problem};
 use aion_api::{FileMode, ResolvedMount};
+use aion_drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin};
 
-use crate::{
-    drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin},
-    files::write_whole,
-    turns::is_turn_mount,
-};
+use crate::{files::write_whole, turns::is_turn_mount};
 
 /// Why a mapping was not taken.
 #[derive(Debug, thiserror::Error)]

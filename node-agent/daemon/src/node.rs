@@ -7,6 +7,12 @@ mod state;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_drivers::{
+    files::FolderFiles,
+    model::{OpenAiModels, Patience},
+    outbound::Outbound,
+    tool::McpTools,
+};
 use aion_kernel::{Event, LiveWorker};
 use tokio::{
     sync::{mpsc, watch},
@@ -20,12 +26,6 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::Dispatch,
-    drivers::{
-        files::FolderFiles,
-        model::{OpenAiModels, Patience},
-        outbound::Outbound,
-        tool::McpTools,
-    },
     housekeeping::Housekeeping,
     instance::Instances,
     instances::{Keeper, Preparer, Standings, folder::FolderError},

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_drivers::{files::FolderFiles, memory::MemoryDriver};
 use aion_launcher::Layer;
 use axum::{
     Router,
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    drivers::{files::FolderFiles, memory::MemoryDriver},
     instance::Instances,
     instances::{Folder, Standings},
     mounts::Mounts,

@@ -2,19 +2,15 @@
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint};
+use aion_drivers::{
+    files::{Mount, MountTable, Origin},
+    memory::{Embedding, Pool, PoolId, PoolQuota},
+    outbound::Endpoint,
+    secrets::SecretRef,
+};
 
 use super::Dispatch;
-use crate::{
-    call::Caller,
-    drivers::{
-        files::{Mount, MountTable, Origin},
-        memory::{Embedding, Pool, PoolId, PoolQuota},
-        outbound::Endpoint,
-        secrets::SecretRef,
-    },
-    instance::Instance,
-    turns::mounts_of_a_turn,
-};
+use crate::{call::Caller, instance::Instance, turns::mounts_of_a_turn};
 
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.

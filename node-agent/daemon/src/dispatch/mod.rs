@@ -14,6 +14,9 @@ pub(crate) use lower::pool;
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_drivers::{
+    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver,
+};
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -22,7 +25,6 @@ use tokio::time::Instant;
 use crate::{
     call::{Caller, Request, Verified},
     clock::Clock,
-    drivers::{files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver},
     mounts::Mounts,
     shell::{Driven, Driving, Job},
     turns::{Checkpoints, Turns},
