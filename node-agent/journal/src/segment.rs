@@ -39,10 +39,29 @@ pub(super) struct Found {
 /// The segments of `dir`, oldest first.
 pub(super) fn list(dir: &Path) -> Result<Vec<Found>, JournalError> {
     let mut found = Vec::new();
-    for (base, path) in super::snapshot::numbered(dir, EXTENSION)? {
+    for (base, path) in numbered(dir, EXTENSION)? {
         found.push(Found { base, path });
     }
     found.sort_by_key(|segment| segment.base);
+    Ok(found)
+}
+
+/// Files of `dir` named by a position, with this extension, in no order.
+pub(super) fn numbered(dir: &Path, extension: &str) -> Result<Vec<(Lsn, PathBuf)>, JournalError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
+        let path = entry.map_err(JournalError::io("list", dir))?.path();
+        let base = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .filter(|stem| stem.len() == 16)
+            .and_then(|stem| u64::from_str_radix(stem, 16).ok());
+        if let Some(base) = base
+            && path.extension().is_some_and(|it| it == extension)
+        {
+            found.push((Lsn(base), path));
+        }
+    }
     Ok(found)
 }
 

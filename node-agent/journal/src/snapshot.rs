@@ -13,30 +13,11 @@ use std::{
 use super::{
     JournalError, Lsn,
     frame::{self, Kind, Parsed},
-    segment,
+    segment::{numbered, sync_dir},
 };
 
 const EXTENSION: &str = "snap";
 const KEPT: usize = 2;
-
-/// Files of `dir` named by a position, with this extension, in no order.
-pub(super) fn numbered(dir: &Path, extension: &str) -> Result<Vec<(Lsn, PathBuf)>, JournalError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
-        let path = entry.map_err(JournalError::io("list", dir))?.path();
-        let base = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .filter(|stem| stem.len() == 16)
-            .and_then(|stem| u64::from_str_radix(stem, 16).ok());
-        if let Some(base) = base
-            && path.extension().is_some_and(|it| it == extension)
-        {
-            found.push((Lsn(base), path));
-        }
-    }
-    Ok(found)
-}
 
 /// Writes the snapshot of the state before `at`, and forgets all but the newest few.
 ///
@@ -53,7 +34,7 @@ pub(super) fn write(dir: &Path, at: Lsn, state: &[u8]) -> Result<(), JournalErro
             file.sync_all()
         })
         .and_then(|()| fs::rename(&beside, &path))
-        .and_then(|()| segment::sync_dir(dir));
+        .and_then(|()| sync_dir(dir));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
