@@ -5,6 +5,7 @@
 mod compiler;
 mod edges;
 mod links;
+mod rooms;
 mod sources;
 
 use std::{
