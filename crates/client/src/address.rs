@@ -254,7 +254,7 @@ fn status_line(status: StatusCode, body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::io;
 
     use super::*;
