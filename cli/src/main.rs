@@ -6,6 +6,7 @@
 
 mod args;
 mod client;
+mod clock;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod commands;

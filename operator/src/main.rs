@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod caches;
+mod clock;
 mod controller;
 mod events;
 mod failure;

@@ -1,10 +1,14 @@
 //! The anti-replay window of one key: a sliding bitmap as in RFC 4303 §3.4.3, constant memory.
 //!
 //! Counters may arrive out of order by up to [`Window::WIDTH`]; each is accepted once. The window lives in
-//! memory only. After a restart it is empty, so timestamps from before the daemon's start are refused as
-//! stale ([`freshness`]) and the caller signs again: nothing recorded before can be replayed after.
+//! memory only. After a restart that of a worker which lives on is empty, so timestamps from before it began are
+//! refused as stale ([`freshness`]) and the caller signs again: nothing recorded before can be replayed after.
+
+use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::date::UnixMillis;
 
 /// How far a caller's clock may be from the daemon's, in milliseconds, either way.
 pub const MAX_SKEW_MS: u64 = 30_000;
@@ -25,8 +29,8 @@ pub enum Refused {
         Window::WIDTH
     )]
     Replayed,
-    /// The timestamp is out of the allowed skew, or older than the daemon.
-    #[error("timestamp is too old, too new, or from before the daemon started")]
+    /// The timestamp is out of the allowed skew, or older than the window.
+    #[error("timestamp is too old, too new, or from before the daemon took this run over")]
     Stale,
 }
 
@@ -82,13 +86,20 @@ impl Default for Window {
     }
 }
 
-/// Whether a timestamp is fresh: within [`MAX_SKEW_MS`] of `now_ms`, and not from before the daemon
-/// started (`started_ms`).
+/// Whether a timestamp is fresh: within [`MAX_SKEW_MS`] of `now`, and from after the window began where the key was
+/// in use before that, `window` ago. How long ago is measured and not read off the wall clock, which may have been
+/// set since.
 ///
 /// # Errors
 /// [`Refused::Stale`] otherwise.
-pub fn freshness(timestamp_ms: u64, now_ms: u64, started_ms: u64) -> Result<(), Refused> {
-    if timestamp_ms < started_ms || timestamp_ms.abs_diff(now_ms) > MAX_SKEW_MS {
+pub fn freshness(
+    signed: UnixMillis,
+    now: UnixMillis,
+    window: Option<Duration>,
+) -> Result<(), Refused> {
+    let (age, ahead) = (now.since(signed), signed.since(now));
+    let unseen = window.is_some_and(|window| Duration::from_millis(age) > window);
+    if unseen || age > MAX_SKEW_MS || ahead > MAX_SKEW_MS {
         return Err(Refused::Stale);
     }
     Ok(())
@@ -148,15 +159,26 @@ mod tests {
         }
     }
 
+    const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+
+    fn signed(ago: i64, window: Option<u64>) -> Result<(), Refused> {
+        let at = UnixMillis(NOW.0.saturating_add_signed(-ago));
+        freshness(at, NOW, window.map(Duration::from_millis))
+    }
+
     #[test]
-    fn timestamps_from_before_the_start_are_stale() {
-        assert_eq!(freshness(1_000, 1_000, 1_000), Ok(()));
-        assert_eq!(freshness(999, 1_000, 1_000), Err(Refused::Stale));
-        assert_eq!(freshness(1_000 + MAX_SKEW_MS, 1_000, 0), Ok(()));
-        assert_eq!(
-            freshness(1_001 + MAX_SKEW_MS, 1_000, 0),
-            Err(Refused::Stale)
-        );
-        assert_eq!(freshness(0, MAX_SKEW_MS + 1, 0), Err(Refused::Stale));
+    fn a_timestamp_is_fresh_within_the_skew_either_way() {
+        let most = MAX_SKEW_MS as i64;
+        assert_eq!(signed(most, None), Ok(()));
+        assert_eq!(signed(most + 1, None), Err(Refused::Stale));
+        assert_eq!(signed(-most, None), Ok(()));
+        assert_eq!(signed(-most - 1, None), Err(Refused::Stale));
+    }
+
+    #[test]
+    fn a_timestamp_from_before_the_window_is_stale_where_the_key_is_older() {
+        assert_eq!(signed(2_000, Some(2_000)), Ok(()));
+        assert_eq!(signed(2_001, Some(2_000)), Err(Refused::Stale));
+        assert_eq!(signed(2_001, None), Ok(()), "it saw all of this key's");
     }
 }

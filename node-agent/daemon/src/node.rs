@@ -137,7 +137,6 @@ impl Node {
         } = options;
         let home = config.home.clone();
         folders(&home)?;
-        let clock = Clock::start();
         let telemetry = Arc::new(Telemetry::new()?);
 
         let opened = shell::open(
@@ -152,6 +151,7 @@ impl Node {
             tracing::warn!("{note}");
         }
         tracing::info!(facts = opened.facts, "the state was recovered");
+        let clock = Clock::behind(opened.kernel.state().latest());
         let unsettled: Vec<Unsettled> = opened.kernel.state().turns().map(Unsettled::of).collect();
         let turns = Turns::open(
             home.join("state/turns"),
@@ -190,7 +190,7 @@ impl Node {
         };
 
         let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"), clock);
+        let logs = Logs::new(home.join("logs"));
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();

@@ -9,7 +9,6 @@ mod validate;
 use std::sync::Arc;
 
 use aion_api::KernelNode;
-use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
 use crate::controller::Context;
@@ -20,7 +19,7 @@ pub(crate) async fn reconcile(
     node: Arc<KernelNode>,
     context: Arc<Context>,
 ) -> Result<Action, Failure> {
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     let dereferenced =
         dereference::dereference(&node, &context.caches, &context.system, context.node_lease);
     let validated = validate::validate(dereferenced, now);

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::date::UnixMillis;
+
 /// The most bytes of one read or write.
 pub const MAX_CHUNK: u32 = 512 * 1024;
 /// The most entries of one page of a listing.
@@ -33,8 +35,8 @@ pub struct ReadResponse {
     pub data: String,
     /// The file's size now.
     pub size: u64,
-    /// Last change, milliseconds since the Unix epoch.
-    pub modified_ms: u64,
+    /// Last change.
+    pub modified_ms: UnixMillis,
 }
 
 /// Writes to a file, making its folders where needed.
@@ -110,8 +112,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Bytes; 0 for a folder.
     pub size: u64,
-    /// Last change, milliseconds since the Unix epoch.
-    pub modified_ms: u64,
+    /// Last change.
+    pub modified_ms: UnixMillis,
 }
 
 /// What an entry is.

@@ -16,7 +16,7 @@ pub(crate) use reserve::{Quotas, Reservations};
 pub(crate) use window::{Span, Window};
 
 use crate::{
-    ids::{AccountId, Millis, TurnId},
+    ids::{AccountId, Date, Millis, TurnId},
     name::Name,
     outcome::Usage,
     refusal::{Level, Refusal},
@@ -53,8 +53,8 @@ pub struct Account {
 /// A call that a rule or a quota refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
-    /// When.
-    pub at: Millis,
+    /// When, for people.
+    pub at: Date,
     /// In which turn.
     pub turn: TurnId,
     /// Which syscall.

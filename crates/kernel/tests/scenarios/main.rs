@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod clocks;
 mod endings;
 mod facts;
 mod fairness;

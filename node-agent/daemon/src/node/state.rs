@@ -9,6 +9,7 @@ use std::{
 
 use super::NodeError;
 use crate::{
+    clock,
     config::Config,
     drivers::{
         memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
@@ -28,6 +29,7 @@ pub(super) fn memory(
         config.home.join("state/memory"),
         config.memory.clone(),
         Arc::new(embedder),
+        clock::reading,
     );
     Ok(Arc::new(memory.map_err(|problem| {
         NodeError::Memory(problem.to_string())

@@ -216,7 +216,7 @@ impl Shell {
                     finish,
                     usage,
                 };
-                let step = self.kernel.handle(event, self.clock.now());
+                let step = self.kernel.handle(event, self.clock.read());
                 self.stage(step, Some((call, said)))?;
             }
             Input::Look(look) => look(&self.kernel),
@@ -241,7 +241,7 @@ impl Shell {
     }
 
     pub(super) fn take(&mut self, event: Event) -> Result<(), ShellError> {
-        let step = self.kernel.handle(event, self.clock.now());
+        let step = self.kernel.handle(event, self.clock.read());
         self.stage(step, None)
     }
 

@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use super::outbound::Endpoint;
 
 pub use config::{ConfigError, MemoryConfig};
-pub use embedded::EmbeddedMemory;
+pub use embedded::{EmbeddedMemory, Reading};
 #[cfg(test)]
 pub(crate) use fake::FakeMemory;
 

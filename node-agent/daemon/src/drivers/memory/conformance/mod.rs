@@ -6,12 +6,24 @@ mod holding;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
+use aion_abi::{
+    date::UnixMillis,
+    syscall::memory::{Item, RecallRequest, RememberRequest},
+};
 
 use super::{
-    EmbeddedMemory, FakeMemory, MemoryConfig, MemoryDriver, Pool, PoolId, PoolQuota,
+    EmbeddedMemory, FakeMemory, MemoryConfig, MemoryDriver, Pool, PoolId, PoolQuota, Reading,
     embed::fake::FakeEmbedder,
 };
+
+/// Clocks that stand still.
+pub(in crate::drivers::memory) fn clocks() -> Reading {
+    Reading {
+        date: UnixMillis(1_767_225_600_000),
+        boot: uuid::Uuid::from_u128(1),
+        up_ms: 0,
+    }
+}
 
 /// A pool of `tenant`, as an agent of that name uses it.
 pub(in crate::drivers::memory) fn pool(tenant: &str, owner: Option<&str>) -> Pool {
@@ -98,8 +110,13 @@ async fn the_fake_conforms() {
 async fn the_embedded_store_conforms() {
     let home = tempfile::tempdir().unwrap();
     let config = MemoryConfig::shipped().unwrap();
-    let driver =
-        EmbeddedMemory::open(home.path(), config, Arc::new(FakeEmbedder::default())).unwrap();
+    let driver = EmbeddedMemory::open(
+        home.path(),
+        config,
+        Arc::new(FakeEmbedder::default()),
+        clocks,
+    )
+    .unwrap();
     conforms(&driver).await;
 }
 
@@ -111,8 +128,13 @@ async fn the_embedded_store_conforms_while_its_pools_are_closed_all_the_time() {
         open_pools: 0,
         ..MemoryConfig::shipped().unwrap()
     };
-    let driver =
-        EmbeddedMemory::open(home.path(), config, Arc::new(FakeEmbedder::default())).unwrap();
+    let driver = EmbeddedMemory::open(
+        home.path(),
+        config,
+        Arc::new(FakeEmbedder::default()),
+        clocks,
+    )
+    .unwrap();
     conforms(&driver).await;
     let folders: Vec<_> = std::fs::read_dir(home.path())
         .unwrap()
