@@ -39,7 +39,7 @@ codes! {
     BadSignature = "bad-signature", 401, "sign the canonical request with the key of this run of the instance";
     /// The counter was used before.
     Replayed = "replayed", 401, "use a higher counter for every request, retries included";
-    /// The timestamp is out of the allowed skew, or from before the daemon took the run over.
+    /// The timestamp is too old or ahead, or an earlier daemon may have taken it.
     Stale = "stale", 401, "sign the request again with the current time of the machine, and a new counter";
     /// No such syscall.
     UnknownSyscall = "unknown-syscall", 404, "see docs/syscalls.md for the families and verbs this node answers";

@@ -10,8 +10,11 @@ use thiserror::Error;
 
 use crate::date::UnixMillis;
 
-/// How far a caller's clock may be from the daemon's, in milliseconds, either way.
-pub const MAX_SKEW_MS: u64 = 30_000;
+/// How long ago a request may have been signed, in milliseconds.
+pub const MAX_AGE_MS: u64 = 30_000;
+/// How far ahead of the daemon's clock a timestamp may be, in milliseconds. Both read the clock of one machine, so only
+/// one that is set back between signing and reading makes a request seem to come from the future.
+pub const MAX_AHEAD_MS: u64 = 1_000;
 
 /// Which counters of one key have been seen.
 #[derive(Debug, Clone)]
@@ -29,8 +32,8 @@ pub enum Refused {
         Window::WIDTH
     )]
     Replayed,
-    /// The timestamp is out of the allowed skew, or older than the window.
-    #[error("timestamp is too old, too new, or from before the daemon took this run over")]
+    /// The timestamp is too old, ahead, or not surely younger than the window.
+    #[error("timestamp is too old or ahead, or an earlier daemon may have taken it")]
     Stale,
 }
 
@@ -86,9 +89,9 @@ impl Default for Window {
     }
 }
 
-/// Whether a timestamp is fresh: within [`MAX_SKEW_MS`] of `now`, and from after the window began where the key was
-/// in use before that, `window` ago. How long ago is measured and not read off the wall clock, which may have been
-/// set since.
+/// Whether a timestamp is fresh: at most [`MAX_AGE_MS`] old and [`MAX_AHEAD_MS`] ahead. Where the key was in use before
+/// the window began, `window` ago, also whether nobody can have taken it before: what was taken then was ahead by
+/// so much at most. How long ago is measured and not read off the wall clock, which may have been set since.
 ///
 /// # Errors
 /// [`Refused::Stale`] otherwise.
@@ -98,8 +101,8 @@ pub fn freshness(
     window: Option<Duration>,
 ) -> Result<(), Refused> {
     let (age, ahead) = (now.since(signed), signed.since(now));
-    let unseen = window.is_some_and(|window| Duration::from_millis(age) > window);
-    if unseen || age > MAX_SKEW_MS || ahead > MAX_SKEW_MS {
+    let younger = |window: Duration| Duration::from_millis(age + MAX_AHEAD_MS) < window;
+    if !window.is_none_or(younger) || age > MAX_AGE_MS || ahead > MAX_AHEAD_MS {
         return Err(Refused::Stale);
     }
     Ok(())
@@ -167,18 +170,31 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_is_fresh_within_the_skew_either_way() {
-        let most = MAX_SKEW_MS as i64;
-        assert_eq!(signed(most, None), Ok(()));
-        assert_eq!(signed(most + 1, None), Err(Refused::Stale));
-        assert_eq!(signed(-most, None), Ok(()));
-        assert_eq!(signed(-most - 1, None), Err(Refused::Stale));
+    fn a_timestamp_is_fresh_for_a_while_and_hardly_ahead() {
+        let (old, ahead) = (MAX_AGE_MS as i64, MAX_AHEAD_MS as i64);
+        assert_eq!(signed(old, None), Ok(()));
+        assert_eq!(signed(old + 1, None), Err(Refused::Stale));
+        assert_eq!(signed(-ahead, None), Ok(()));
+        assert_eq!(signed(-ahead - 1, None), Err(Refused::Stale));
     }
 
     #[test]
     fn a_timestamp_from_before_the_window_is_stale_where_the_key_is_older() {
-        assert_eq!(signed(2_000, Some(2_000)), Ok(()));
-        assert_eq!(signed(2_001, Some(2_000)), Err(Refused::Stale));
-        assert_eq!(signed(2_001, None), Ok(()), "it saw all of this key's");
+        assert_eq!(signed(2_000, Some(3_001)), Ok(()));
+        assert_eq!(signed(2_000, Some(2_999)), Err(Refused::Stale));
+        assert_eq!(signed(2_000, None), Ok(()), "it saw all of this key's");
+    }
+
+    #[test]
+    fn nothing_that_was_taken_before_a_restart_is_taken_after_it() {
+        // Each timestamp that a daemon may take at the last moment before its end, sent at each moment after.
+        for taken in NOW.0 - MAX_AGE_MS..=NOW.0 + MAX_AHEAD_MS {
+            let taken = UnixMillis(taken);
+            assert_eq!(freshness(taken, NOW, None), Ok(()));
+            for later in (0..2 * MAX_AGE_MS).step_by(500) {
+                let again = freshness(taken, NOW.plus(later), Some(Duration::from_millis(later)));
+                assert_eq!(again, Err(Refused::Stale), "{taken}, {later} ms after");
+            }
+        }
     }
 }
