@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     body::Body,
+    calls::refusing::{Recorded, Repeated},
     grant::GrantTable,
     ids::{AccountId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
@@ -45,6 +46,8 @@ pub(crate) struct Live {
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
+    /// The last refusals that stand for many.
+    pub(crate) refused: BTreeMap<Repeated, Recorded>,
     pub(crate) draining: bool,
 }
 
@@ -129,6 +132,7 @@ impl Live {
             tables: tables.collect(),
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
+            refused: BTreeMap::new(),
             draining: false,
         }
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::UnixMillis;
 
+/// The longest name of a mount, in bytes.
+pub const MAX_MOUNT: usize = 63;
 /// The most bytes of one read or write.
 pub const MAX_CHUNK: u32 = 512 * 1024;
 /// The most entries of one page of a listing.
@@ -16,7 +18,7 @@ pub const MAX_ENTRIES: u32 = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadRequest {
-    /// The mount's name.
+    /// The mount's name, at most [`MAX_MOUNT`] bytes.
     pub mount: String,
     /// The path beneath it.
     pub path: String,

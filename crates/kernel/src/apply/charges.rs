@@ -6,6 +6,7 @@ use crate::{
     ledger::Account,
     name::IdempotencyKey,
     outcome::{Outcome, Usage},
+    refusal::Refusal,
     state::State,
 };
 
@@ -33,6 +34,19 @@ impl State {
             .account;
         self.each_level(agent, |account| account.charge_call(at));
         Ok((instance, agent))
+    }
+
+    /// A refusal weighs at every level; one by a quota does not, else who asks again too early would never be let in.
+    pub(super) fn charge_refusal(&mut self, turn: TurnId, refusal: &Refusal, at: Millis) {
+        let agent = || {
+            let instance = self.instances.get(&self.turns.get(&turn)?.instance)?;
+            Some(self.profiles.get(&instance.profile)?.account)
+        };
+        if !matches!(refusal, Refusal::QuotaExceeded { .. })
+            && let Some(agent) = agent()
+        {
+            self.each_level(agent, |account| account.charge_refusal(at));
+        }
     }
 
     pub(super) fn end_call(

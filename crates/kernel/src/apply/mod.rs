@@ -199,6 +199,7 @@ impl State {
             } => {
                 self.next_call = self.next_call.max(call.0 + 1);
                 let date = self.date_of(*at);
+                self.charge_refusal(*turn, refusal, *at);
                 if is_denial(refusal)
                     && let Some(account) = self.agent_account(*turn)
                 {

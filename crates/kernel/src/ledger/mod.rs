@@ -37,7 +37,7 @@ pub struct Account {
     pub name: Name,
     /// Profiles, or accounts of the level below, that charge to it.
     pub(crate) users: u32,
-    /// Calls of the last minute.
+    /// Calls of the last minute, and refusals other than by a quota.
     pub(crate) calls: Window,
     /// Model tokens of the last hour.
     pub(crate) tokens: Window,
@@ -83,6 +83,11 @@ impl Account {
     pub(crate) fn charge_call(&mut self, at: Millis) {
         self.calls.add(Span::MINUTE, at, 1);
         self.total_calls = self.total_calls.saturating_add(1);
+    }
+
+    /// A call that was refused weighs, and is not counted.
+    pub(crate) fn charge_refusal(&mut self, at: Millis) {
+        self.calls.add(Span::MINUTE, at, 1);
     }
 
     pub(crate) fn charge_tokens(&mut self, at: Millis, usage: Usage) {

@@ -9,4 +9,5 @@ mod fairness;
 mod harness;
 mod quotas;
 mod recovery;
+mod refusals;
 mod turns;

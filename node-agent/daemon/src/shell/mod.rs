@@ -20,7 +20,7 @@ use std::sync::{
 
 use aion_abi::{code::Code, problem::Problem, syscall::model::ChatEvent};
 use aion_kernel::{
-    Call, CallId, Event, Failure, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
+    Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
     TurnOutcome, Usage,
 };
 use bytes::Bytes;
@@ -217,13 +217,9 @@ impl Handle {
     }
 
     fn finished(&self, call: CallId, driven: Driven) {
-        let finish = match &driven.finish {
-            Finish::Failed(failure) => Finish::Failed(bounded(failure)),
-            other => other.clone(),
-        };
         let _ = self.ends.send(Input::Finished {
             call,
-            finish,
+            finish: driven.finish,
             usage: driven.usage,
             said: driven.said,
             stream: driven.stream,
@@ -254,21 +250,6 @@ impl Handle {
         if self.ends.send(Input::Stop(done)).is_ok() {
             let _ = stopped.await;
         }
-    }
-}
-
-/// The longest text of a failure that the journal keeps, in bytes.
-const MAX_DETAIL: usize = 512;
-
-fn bounded(failure: &Failure) -> Failure {
-    let detail = failure.detail.as_str();
-    if detail.len() <= MAX_DETAIL {
-        return failure.clone();
-    }
-    let end = detail.floor_char_boundary(MAX_DETAIL);
-    Failure {
-        code: failure.code.clone(),
-        detail: format!("{}…", &detail[..end]).into(),
     }
 }
 
