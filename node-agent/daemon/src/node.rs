@@ -44,6 +44,8 @@ use state::{folders, io_error, memory};
 
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long a stop waits for the kernel's end: a sync, and a snapshot.
+const STORE: Duration = Duration::from_secs(15);
 /// How long a stop waits for connections.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -323,7 +325,7 @@ impl Node {
         }
     }
 
-    /// Takes no more turns, lets running ones end, stores a snapshot and ends.
+    /// Takes no more turns, lets running ones end, stores a snapshot and ends; each for so long at most.
     ///
     /// # Errors
     /// What went wrong at the end; the journal holds everything that was promised.
@@ -343,8 +345,18 @@ impl Node {
         }
         self.stop.cancel();
         self.keeper_task.abort();
-        self.shell.stop().await;
-        let ended = self.ended().await;
+        let shell = self.shell.clone();
+        let ended = timeout(STORE, async {
+            shell.stop().await;
+            self.ended().await
+        });
+        let ended = ended.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                "the disk does not answer; the journal holds everything that was promised"
+            );
+            self.shell_task.abort();
+            Ok(())
+        });
         let _ = timeout(CLOSE, &mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended
