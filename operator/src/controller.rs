@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) announcer: Announcer,
     /// The namespace of Leases.
     pub(crate) system: String,
+    /// When node agents were heard of.
+    pub(crate) heard: kernel_node::Heard,
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     metrics: Metrics,
@@ -45,6 +47,7 @@ impl Context {
             announcer: Announcer::new(client.clone(), &args.identity),
             client,
             caches,
+            heard: kernel_node::Heard::default(),
             system: args.namespace.clone(),
             node_lease: args.node_lease(),
             metrics,
@@ -57,6 +60,13 @@ impl Context {
     /// placed at once would both take a node's last room.
     pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
         self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was heard of nodes that are gone is forgotten.
+    fn forget_nodes(&self) {
+        let nodes = &self.caches.kernel_nodes;
+        self.heard
+            .keep(|node| nodes.get(&ObjectRef::new(node)).is_some());
     }
 
     /// How often `object` failed in a row, this time included; 0 forgets.
@@ -149,6 +159,7 @@ async fn drive<K, R, F>(
                 Ok((object, _)) => tracing::debug!(controller = name, %object, "reconciled"),
                 // An object that went away while it waited its turn needs nothing.
                 Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
+                    context.forget_nodes();
                     let namespace = object.namespace.as_deref().unwrap_or_default();
                     context.failed(&identity(name, namespace, &object.name), false);
                     tracing::debug!(controller = name, %object, "is gone");
