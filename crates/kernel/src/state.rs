@@ -46,6 +46,9 @@ pub struct State {
     pub(crate) turns: BTreeMap<TurnId, TurnRow>,
     pub(crate) calls: BTreeMap<CallId, CallRow>,
     pub(crate) keys: BTreeMap<InstanceUid, KeyTable>,
+    /// Bytes of the answers that all keys keep.
+    #[serde(skip)]
+    pub(crate) kept_bytes: u64,
 }
 
 /// A profile and who has it.
@@ -183,6 +186,7 @@ impl Default for State {
             turns: BTreeMap::new(),
             calls: BTreeMap::new(),
             keys: BTreeMap::new(),
+            kept_bytes: 0,
         }
     }
 }

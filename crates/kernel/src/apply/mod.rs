@@ -143,12 +143,7 @@ impl State {
             } => {
                 let (instance, account) = self.charge_call(*call, *turn, *at)?;
                 if let Some(key) = key {
-                    self.keys.entry(instance).or_default().begin(
-                        key.clone(),
-                        *call,
-                        *kind,
-                        *digest,
-                    );
+                    self.begin_key(instance, key, (*call, *kind, *digest));
                 }
                 let row = CallRow {
                     turn: *turn,
@@ -179,12 +174,7 @@ impl State {
             } => {
                 let (instance, _) = self.charge_call(*call, *turn, *at)?;
                 if let Some(key) = key {
-                    self.keys.entry(instance).or_default().begin(
-                        key.clone(),
-                        *call,
-                        *kind,
-                        *digest,
-                    );
+                    self.begin_key(instance, key, (*call, *kind, *digest));
                     self.end_key(instance, key, *call, &Outcome::Ok { body: None }, *at);
                 }
                 Ok(())

@@ -10,4 +10,5 @@ mod harness;
 mod quotas;
 mod recovery;
 mod refusals;
+mod retries;
 mod turns;
