@@ -188,8 +188,7 @@ impl Store {
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
-        self.admitted_here()
-            .insert(entry.digest.clone(), Instant::now());
+        self.admitted_here().insert(entry.digest, Instant::now());
         fs::File::open(&entry.root)
             .and_then(|folder| folder.set_modified(wall_clock()))
             .map_err(on("mark", &entry.root))

@@ -10,12 +10,12 @@ use std::{
 
 use crate::{
     body::Body,
-    calls::refusing::{Recorded, Repeated},
     grant::GrantTable,
     ids::{AccountId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
     name::{IdempotencyKey, Name},
     outcome::{CancelCause, Usage},
+    refusal::{Level, QuotaKind, Refusal},
     scheduler::{Place, Scheduler, Slot},
     spec::{Limits, Profile},
     state::State,
@@ -100,6 +100,23 @@ pub(crate) struct LiveTurn {
     pub(crate) attained: u64,
     pub(crate) place: Option<Place>,
     pub(crate) slot: Option<Slot>,
+}
+
+/// Refusals of which one is recorded for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Repeated {
+    /// By this quota, of this agent.
+    Quota(AccountId, Level, QuotaKind),
+    /// Of a turn that is over.
+    Over(TurnId),
+}
+
+/// What was recorded last, and answers the next.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) call: CallId,
+    pub(crate) refusal: Refusal,
+    pub(crate) at: Millis,
 }
 
 impl Live {

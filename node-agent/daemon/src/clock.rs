@@ -13,12 +13,11 @@ use std::{
 };
 
 use aion_abi::date::UnixMillis;
+use aion_drivers::memory::Reading;
 use aion_kernel::{Date, Millis, Now};
 use k8s_openapi::jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
-
-use crate::drivers::memory::Reading;
 
 /// A stop counts for so much at most: nothing that the kernel reckons with is longer, and a wall clock that is wrong
 /// at one start ages nothing by more.

@@ -11,7 +11,7 @@
 
 mod admission;
 mod dispatch;
-pub(crate) mod refusing;
+mod refusing;
 mod running;
 
 pub(crate) use running::presumed_usage;

@@ -4,32 +4,16 @@ use crate::{
     effect::{Answer, Barrier, Effect, Step},
     event::Call,
     fact::Fact,
-    ids::{AccountId, CallId, Millis, TurnId},
+    ids::{AccountId, CallId, TurnId},
     kernel::Kernel,
-    refusal::{Level, QuotaKind, Refusal},
+    live::{Recorded, Repeated},
+    refusal::Refusal,
 };
 
 /// The longest target that a rule can name, in bytes. A longer one is never granted, and recorded up to here.
-pub(crate) const MAX_TARGET: usize = 256;
+pub(super) const MAX_TARGET: usize = 256;
 /// Of equal refusals by a quota one is recorded in so many milliseconds; it answers the others as well.
 const ONE_FOR_ALL_MS: u64 = 1_000;
-
-/// Refusals of which one is recorded for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Repeated {
-    /// By this quota, of this agent.
-    Quota(AccountId, Level, QuotaKind),
-    /// Of a turn that is over.
-    Over(TurnId),
-}
-
-/// What was recorded last, and answers the next.
-#[derive(Debug)]
-pub(crate) struct Recorded {
-    call: CallId,
-    refusal: Refusal,
-    at: Millis,
-}
 
 impl Kernel {
     /// Answers at once. A refusal weighs in the rate as a call does, so whoever goes on being refused is refused for

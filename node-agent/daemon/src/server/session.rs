@@ -13,11 +13,11 @@ use aion_abi::{
     replay::{Refused, Window, freshness},
     signing::Key,
 };
-use aion_kernel::{Incarnation, TurnId};
+use aion_kernel::Incarnation;
 use tokio::sync::Semaphore;
 
 use super::headers::Signed;
-use crate::{clock, instances::Instance, shell::Handle};
+use crate::{call::Caller, clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -34,12 +34,10 @@ pub struct Admission {
 
 /// One run of one instance.
 pub struct Session {
-    /// Its turn.
-    pub turn: TurnId,
+    /// Whose calls come in through its socket.
+    pub caller: Caller,
     /// Which run.
     pub incarnation: Incarnation,
-    /// Whose.
-    pub instance: Arc<Instance>,
     pub(super) admission: Admission,
     pub(super) shell: Handle,
     key: Key,
@@ -50,17 +48,10 @@ pub struct Session {
 
 impl Session {
     /// A run whose calls are signed with `key`, which nobody had before.
-    pub fn new(
-        turn: TurnId,
-        incarnation: Incarnation,
-        instance: Arc<Instance>,
-        key: Key,
-        shell: Handle,
-    ) -> Self {
+    pub fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
         Self {
-            turn,
+            caller,
             incarnation,
-            instance,
             admission: Admission {
                 bodies: Arc::new(Semaphore::new(BODY_BYTES)),
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -106,7 +97,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("turn", &self.turn)
+            .field("turn", &self.caller.turn)
             .field("incarnation", &self.incarnation)
             .finish_non_exhaustive()
     }

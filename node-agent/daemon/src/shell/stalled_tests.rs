@@ -3,13 +3,14 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use aion_journal::Options;
 use aion_kernel::{Event, InstanceSpec, InstanceUid, Lane, Limits, Profile, Quota};
 use futures::future::{BoxFuture, pending};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tokio::time::timeout;
 
 use super::{Driven, Driving, Job, ShellParts, open};
-use crate::{clock::Clock, journal::Options};
+use crate::clock::Clock;
 
 /// So that a shell that never answers fails the test instead of holding it up.
 const BOUND: Duration = Duration::from_secs(60);

@@ -7,12 +7,11 @@ use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    super::{Launched, WorkerFds, boot, fifo::Fifo},
-    Beside, Member, Parts,
-};
+use super::{super::boot, Beside, Member, Parts};
 use crate::{
-    instances::{Instance, Prepared},
+    call::Caller,
+    instance::{Instance, Prepared},
+    launching::{Fifo, Launched, WorkerFds},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -46,17 +45,20 @@ impl Parts {
         incarnation: Incarnation,
         instance: &Arc<Instance>,
     ) -> Session {
-        Session::new(
+        let caller = Caller {
             turn,
+            instance: Arc::clone(instance),
+        };
+        Session::new(
+            caller,
             incarnation,
-            Arc::clone(instance),
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
         )
     }
 
     pub(super) fn listen(&self, session: Session) -> Result<Listener, String> {
-        let socket = self.socket(session.turn, session.incarnation);
+        let socket = self.socket(session.caller.turn, session.incarnation);
         Listener::start(&socket, Arc::new(session)).map_err(|error| error.to_string())
     }
 
