@@ -5,6 +5,7 @@
 //! asks.
 
 mod args;
+mod clock;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod commands;

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use kube::runtime::reflector::ObjectRef;
 
 use crate::args::Args;
 use crate::caches::Caches;
 use crate::events::Announcer;
+use crate::heard::Heard;
 use crate::metrics::Metrics;
 
 /// What a reconciliation works with.
@@ -19,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) announcer: Announcer,
     /// The namespace of Leases.
     pub(crate) system: String,
+    /// When node agents were heard of.
+    pub(crate) heard: Heard,
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     pub(crate) metrics: Metrics,
@@ -32,6 +36,7 @@ impl Context {
             announcer: Announcer::new(client.clone(), &args.identity),
             client,
             caches,
+            heard: Heard::default(),
             system: args.namespace.clone(),
             node_lease: args.node_lease(),
             metrics,
@@ -44,6 +49,13 @@ impl Context {
     /// placed at once would both take a node's last room.
     pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
         self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was heard of nodes that are gone is forgotten.
+    pub(crate) fn forget_nodes(&self) {
+        let nodes = &self.caches.kernel_nodes;
+        self.heard
+            .keep(|node| nodes.get(&ObjectRef::new(node)).is_some());
     }
 
     /// How often `object` failed in a row, this time included; 0 forgets.

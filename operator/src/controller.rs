@@ -100,6 +100,7 @@ async fn drive<K, R, F>(
                 Ok((object, _)) => tracing::debug!(controller = name, %object, "reconciled"),
                 // An object that went away while it waited its turn needs nothing.
                 Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
+                    context.forget_nodes();
                     let namespace = object.namespace.as_deref().unwrap_or_default();
                     context.failed(&identity(name, namespace, &object.name), false);
                     tracing::debug!(controller = name, %object, "is gone");

@@ -6,10 +6,12 @@
 mod agent;
 mod args;
 mod caches;
+mod clock;
 mod context;
 mod controller;
 mod events;
 mod failure;
+mod heard;
 mod kernel_node;
 mod leader;
 mod memory_pool;

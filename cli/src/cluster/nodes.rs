@@ -1,7 +1,5 @@
 //! Which node agent is asked: one that has an instance of the agent, at the address of its KernelNode.
 
-use std::time::SystemTime;
-
 use aion_api::{AgentInstance, KernelNode, NodeApi, condition};
 use aion_client::{Address, Node};
 use kube::api::ListParams;
@@ -63,8 +61,7 @@ fn choose(instances: &[AgentInstance]) -> Option<&AgentInstance> {
         status.is_some_and(|it| condition::is_true(&it.conditions, condition::READY))
     };
     let ready: Vec<_> = instances.iter().filter(is_ready).collect();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let any = now.map_or(0, |it| it.subsec_nanos() as usize);
+    let any = crate::clock::now().subsec_nanosecond().unsigned_abs() as usize;
     match ready.len() {
         0 => instances.first(),
         many => ready.get(any % many).copied(),

@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use aion_daemon::{Config, Node, Options, launching::Link, machine, secret, telemetry};
@@ -15,6 +16,9 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use args::{Cli, Output, Task};
+
+/// How long what blocks a thread at the end may take.
+const LEAVE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let done = match Cli::parse().resolve() {
@@ -50,11 +54,14 @@ fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
     if let Err(error) = machine::raise_open_files() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("start the runtime")?
-        .block_on(serve(config))
+        .context("start the runtime")?;
+    let done = runtime.block_on(serve(config));
+    // A thread that waits for a disk or a server that no longer answers must not keep the process.
+    runtime.shutdown_timeout(LEAVE);
+    done
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

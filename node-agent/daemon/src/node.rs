@@ -46,6 +46,8 @@ use state::{folders, io_error, memory};
 
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long a stop waits for the kernel's end: a sync, and a snapshot.
+const STORE: Duration = Duration::from_secs(15);
 /// How long a stop waits for connections.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -139,7 +141,6 @@ impl Node {
         } = options;
         let home = config.home.clone();
         folders(&home)?;
-        let clock = Clock::start();
         let telemetry = Arc::new(Telemetry::new()?);
 
         let opened = shell::open(
@@ -154,6 +155,7 @@ impl Node {
             tracing::warn!("{note}");
         }
         tracing::info!(facts = opened.facts, "the state was recovered");
+        let clock = Clock::behind(opened.kernel.state().latest());
         let unsettled: Vec<Unsettled> = opened.kernel.state().turns().map(Unsettled::of).collect();
         let turns = Turns::open(
             home.join("state/turns"),
@@ -192,7 +194,7 @@ impl Node {
         };
 
         let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"), clock);
+        let logs = Logs::new(home.join("logs"));
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();
@@ -325,7 +327,7 @@ impl Node {
         }
     }
 
-    /// Takes no more turns, lets running ones end, stores a snapshot and ends.
+    /// Takes no more turns, lets running ones end, stores a snapshot and ends; each for so long at most.
     ///
     /// # Errors
     /// What went wrong at the end; the journal holds everything that was promised.
@@ -345,8 +347,18 @@ impl Node {
         }
         self.stop.cancel();
         self.keeper_task.abort();
-        self.shell.stop().await;
-        let ended = self.ended().await;
+        let shell = self.shell.clone();
+        let ended = timeout(STORE, async {
+            shell.stop().await;
+            self.ended().await
+        });
+        let ended = ended.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                "the disk does not answer; the journal holds everything that was promised"
+            );
+            self.shell_task.abort();
+            Ok(())
+        });
         let _ = timeout(CLOSE, &mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended

@@ -381,6 +381,18 @@ impl Durable {
         }
     }
 
+    /// Waits until everything before `at` is durable; answers how far it is then.
+    ///
+    /// # Errors
+    /// A sync failed, or the journal was closed: it will not be.
+    pub async fn reached(&mut self, at: Lsn) -> Result<Lsn, String> {
+        let mut durable = self.now()?;
+        while durable < at {
+            durable = self.changed().await?;
+        }
+        Ok(durable)
+    }
+
     /// Waits for a change. Safe to drop and call again.
     ///
     /// # Errors
@@ -390,5 +402,30 @@ impl Durable {
             Ok(()) => self.now(),
             Err(_) => Err("the journal was closed".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_failed_sync_left_behind_is_never_reached() {
+        let (progress, told) = watch::channel(Progress::Durable(Lsn(5)));
+        let mut durable = Durable(told);
+        assert_eq!(durable.reached(Lsn(5)).await, Ok(Lsn(5)));
+        let mut later = durable.clone();
+        let later = tokio::spawn(async move { later.reached(Lsn(9)).await });
+        progress.send_replace(Progress::Failed("no disk".into()));
+        assert_eq!(later.await.unwrap(), Err("no disk".to_owned()));
+        assert_eq!(durable.reached(Lsn(9)).await, Err("no disk".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_durable_as_the_journal_closes_is_never_reached() {
+        let (progress, told) = watch::channel(Progress::Durable(Lsn(5)));
+        drop(progress);
+        assert!(Durable(told).reached(Lsn(9)).await.is_err());
     }
 }

@@ -12,7 +12,6 @@ use aion_bundle::{
     BundleName, NamePattern, SigningKey, TrustSet, TrustedKey, attach, build, copy, signatures,
     verify,
 };
-use jiff::Timestamp;
 
 use crate::{
     context::Context,
@@ -159,7 +158,7 @@ async fn sign(
     let key = SigningKey::load(key, || password::ask("password of the key: "))
         .map_err(|why| Failure::usage(why).at(key.display()))?;
     let signature = key.sign(&digest).map_err(Failure::new)?;
-    attach(place.target(), &digest, &signature, Timestamp::now()).await?;
+    attach(place.target(), &digest, &signature, crate::clock::now()).await?;
     context.print(&format!(
         "signed {digest} with the key {}\n",
         key.fingerprint()
@@ -188,8 +187,14 @@ async fn check(
         return Err(why.into());
     }
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
-    let verdict = verify(&name, &digest, &found.candidates, &trust, Timestamp::now())
-        .map_err(|why| Failure::new(why).status(Status::Refused))?;
+    let verdict = verify(
+        &name,
+        &digest,
+        &found.candidates,
+        &trust,
+        crate::clock::now(),
+    )
+    .map_err(|why| Failure::new(why).status(Status::Refused))?;
     context.print(&format!(
         "verified {} with the key {} ({})\n",
         verdict.digest, verdict.signer.key, verdict.signer.fingerprint,

@@ -150,7 +150,7 @@ impl Store {
                 });
             }
             let kept = self.signatures(digest);
-            match verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
+            match verify(&bundle.name, digest, &kept, trust, now()) {
                 Ok(verdict) => return self.admitted(verdict, stored.clone()),
                 Err(refusal) => lapsed = Some(refusal),
             }
@@ -198,8 +198,13 @@ impl Store {
         trust: &TrustSet,
     ) -> Result<(Verdict, Vec<Candidate>), AdmitError> {
         let found = signatures(source, &bundle.digest).await?;
-        let now = Timestamp::now();
-        match verify(&bundle.name, &bundle.digest, &found.candidates, trust, now) {
+        match verify(
+            &bundle.name,
+            &bundle.digest,
+            &found.candidates,
+            trust,
+            now(),
+        ) {
             Ok(mut verdict) => {
                 let unreadable = found.unreadable.into_iter().map(|(_, one)| one);
                 verdict.passed_over.extend(unreadable);
@@ -270,6 +275,12 @@ fn check_name(bundle: &BundleRef, config: &BundleConfig) -> Result<(), AdmitErro
 fn read_only(path: &Path) -> Result<(), StoreError> {
     fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
         .map_err(on("make read-only", path))
+}
+
+/// When a verdict is given.
+#[expect(clippy::disallowed_methods, reason = "a record's date")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Unpacks the archive into `folder` and syncs the whole of it, where that may

@@ -15,10 +15,11 @@
 //! whole or absent. How a bundle gets in is `admit`'s matter.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -46,6 +47,8 @@ const FILE_MODE: u32 = 0o444;
 pub struct Store {
     root: PathBuf,
     pub(crate) verdicts: Verdicts,
+    /// What this run admitted, and when: no step of the wall clock makes that unwanted.
+    admitted_here: Mutex<HashMap<Digest, Instant>>,
     _lock: Lock,
 }
 
@@ -113,6 +116,7 @@ impl Store {
         let store = Self {
             root,
             verdicts,
+            admitted_here: Mutex::default(),
             _lock: lock,
         };
         let tmp = store.tmp();
@@ -171,9 +175,13 @@ impl Store {
             let path = self.entry(digest);
             let admitted = fs::metadata(&path).and_then(|it| it.modified());
             let admitted = admitted.map_err(on("read", &path))?;
-            if admitted.elapsed().unwrap_or_default() < idle {
+            let here = self.admitted_here().get(digest).copied();
+            if here.is_some_and(|since| since.elapsed() < idle)
+                || wall_clock().duration_since(admitted).unwrap_or_default() < idle
+            {
                 continue;
             }
+            self.admitted_here().remove(digest);
             self.verdicts
                 .forget(digest)
                 .map_err(on("remove the verdict on", &path))?;
@@ -185,9 +193,16 @@ impl Store {
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
+        self.admitted_here().insert(entry.digest, Instant::now());
         fs::File::open(&entry.root)
-            .and_then(|folder| folder.set_modified(SystemTime::now()))
+            .and_then(|folder| folder.set_modified(wall_clock()))
             .map_err(on("mark", &entry.root))
+    }
+
+    fn admitted_here(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
+        self.admitted_here
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn discard(&self, digest: &Digest) -> Result<(), StoreError> {
@@ -300,6 +315,12 @@ impl Drop for Lock {
             tracing::warn!(%error, "the lock of the store was not given back");
         }
     }
+}
+
+/// The date of what is kept across runs.
+#[expect(clippy::disallowed_methods, reason = "the store's one look at it")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// What the program of a bundle is called in its entry.

@@ -152,7 +152,7 @@ fn this_node(admin: &Admin, folder: &Folder) -> Value {
             "the launcher does not answer: is aion-launcher running?",
         ),
     };
-    let started = i64::try_from(admin.clock.started_ms()).unwrap_or_default();
+    let started = i64::try_from(admin.clock.started().0).unwrap_or_default();
     let since = Time(Timestamp::from_millisecond(started).unwrap_or_default());
     let conditions = condition::write(&[], &[ready], None, &since);
     json!({

@@ -21,7 +21,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<NodeS
             None => "kubernetes",
         }
         .to_owned(),
-        started_at_ms: admin.clock.started_ms(),
+        started_at_ms: admin.clock.started(),
         offline: admin.offline,
         agents,
         agents_ready: ready,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aion_abi::{
     admin::{Denial, Link, LinkState, Why},
     code::Code,
+    date::UnixMillis,
 };
 use aion_api::{
     AgentInstanceStatus,
@@ -197,7 +198,7 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
         .unwrap_or_default()
         .iter()
         .map(|it| Denial {
-            at_ms: it.at.0,
+            at_ms: UnixMillis(it.at.0),
             turn: it.turn.0,
             capability: match &it.target {
                 Some(target) => format!("{}:{target}", it.kind.as_str()),

@@ -140,6 +140,11 @@ impl Lowered {
                 self.resource = Resource::Model(named(instance, &first.endpoint));
             }
             Request::ToolCall(request) => {
+                bounded(
+                    "the name of a tool's operation",
+                    &request.name,
+                    tool::MAX_NAME,
+                )?;
                 let (tool, operation) = request
                     .name
                     .split_once('.')
@@ -169,11 +174,23 @@ impl Lowered {
             Request::Read(fs::ReadRequest { mount, .. })
             | Request::Write(fs::WriteRequest { mount, .. })
             | Request::List(fs::ListRequest { mount, .. }) => {
+                bounded("the name of a mount", mount, fs::MAX_MOUNT)?;
                 self.target = Some(mount.as_str().into());
                 self.resource = Resource::Files(named(instance, mount));
             }
         }
         Ok(self)
+    }
+}
+
+/// What a call is about goes into the record, so it is no longer than a name can be.
+fn bounded(what: &str, name: &str, most: usize) -> Result<(), Problem> {
+    match name.len() > most {
+        true => Err(Problem::new(
+            Code::BadRequest,
+            format!("{what} has at most {most} bytes"),
+        )),
+        false => Ok(()),
     }
 }
 
@@ -189,4 +206,58 @@ fn lacks(what: &str, field: &str) -> Problem {
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_kernel::InstanceUid;
+    use serde_json::json;
+
+    use super::*;
+    use crate::instance::Prepared;
+
+    fn read(syscall: Syscall, body: &serde_json::Value) -> Result<Lowered, Problem> {
+        let instance = Instance {
+            uid: InstanceUid(1),
+            resource: Arc::new(AgentInstance::new("a-0", AgentInstanceSpec::default())),
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        };
+        Lowered::read(syscall, body.to_string().as_bytes(), &instance)
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_a_name_can_be_is_a_bad_request() {
+        let (mount, tool) = ("m".repeat(63), format!("t.{}", "o".repeat(190)));
+        let all = |mount: &str, tool: &str| {
+            [
+                (
+                    Syscall::FsRead,
+                    json!({"mount": mount, "path": "a", "length": 1}),
+                ),
+                (
+                    Syscall::FsWrite,
+                    json!({"mount": mount, "path": "a", "data": "", "mode": "append"}),
+                ),
+                (
+                    Syscall::FsList,
+                    json!({"mount": mount, "path": "", "limit": 1}),
+                ),
+                (Syscall::ToolCall, json!({"name": tool, "arguments": {}})),
+            ]
+        };
+        for (syscall, body) in all(&mount, &tool) {
+            let target = read(syscall, &body).unwrap().target.unwrap();
+            assert!([&mount, &tool].contains(&&target.to_string()), "{syscall}");
+        }
+        for (syscall, body) in all(&format!("{mount}m"), &format!("{tool}o")) {
+            let refused = read(syscall, &body).map(|it| it.kind);
+            assert_eq!(refused.unwrap_err().code, Code::BadRequest, "{syscall}");
+        }
+    }
 }

@@ -455,7 +455,7 @@ impl Work<'_> {
         let Some(kept) = self.kept.get_mut(uid) else {
             return;
         };
-        let now = Time(k8s_openapi::jiff::Timestamp::now());
+        let now = Time(crate::clock::timestamp());
         let judged = Arc::new(status(&kept.instance, &kept.status, &kept.found, &now));
         let standing = Standing {
             instance: Arc::clone(&kept.instance),

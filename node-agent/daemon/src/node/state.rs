@@ -14,7 +14,7 @@ use aion_drivers::{
 };
 
 use super::NodeError;
-use crate::config::Config;
+use crate::{clock, config::Config};
 
 /// The store of what agents remember.
 pub(super) fn memory(
@@ -27,6 +27,7 @@ pub(super) fn memory(
         config.home.join("state/memory"),
         config.memory.clone(),
         Arc::new(embedder),
+        clock::reading,
     );
     Ok(Arc::new(memory.map_err(|problem| {
         NodeError::Memory(problem.to_string())

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use aion_abi::{
@@ -16,7 +17,7 @@ use aion_kernel::Incarnation;
 use tokio::sync::Semaphore;
 
 use super::headers::Signed;
-use crate::{call::Caller, clock::Clock, shell::Handle};
+use crate::{call::Caller, clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -39,21 +40,15 @@ pub struct Session {
     pub incarnation: Incarnation,
     pub(super) admission: Admission,
     pub(super) shell: Handle,
-    clock: Clock,
     key: Key,
     window: Mutex<Window>,
+    /// Since when the window sees what is signed with the key, where that is not all there ever was.
+    taken_over: Option<Instant>,
 }
 
 impl Session {
-    /// A run whose calls are signed with `key`. No counter was used yet, as far as this daemon knows: what
-    /// an earlier one saw is older than `clock` and refused as stale.
-    pub fn new(
-        caller: Caller,
-        incarnation: Incarnation,
-        key: Key,
-        shell: Handle,
-        clock: Clock,
-    ) -> Self {
+    /// A run whose calls are signed with `key`, which nobody had before.
+    pub fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
         Self {
             caller,
             incarnation,
@@ -62,20 +57,24 @@ impl Session {
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
             },
             shell,
-            clock,
             key,
             window: Mutex::new(Window::new()),
+            taken_over: None,
         }
+    }
+
+    /// The same of a run that an earlier daemon began: the counters that it saw are not known here, and what it may have
+    /// seen is refused as stale.
+    #[must_use]
+    pub fn taken_over(mut self) -> Self {
+        self.taken_over = Some(Instant::now());
+        self
     }
 
     /// Whether the timestamp is fresh: known before anything costly is done.
     pub(super) fn fresh(&self, signed: &Signed<'_>) -> Result<(), Problem> {
-        freshness(
-            signed.timestamp_ms,
-            self.clock.now().0,
-            self.clock.started_ms(),
-        )
-        .map_err(refused)
+        let window = self.taken_over.map(|since| since.elapsed());
+        freshness(signed.timestamp_ms, clock::date(), window).map_err(refused)
     }
 
     /// Whether the request is this run's and new. The counter is used up by it.

@@ -7,6 +7,7 @@ use std::{
 
 use aion_abi::{
     code::Code,
+    date::UnixMillis,
     problem::Problem,
     syscall::fs::{
         Entry, EntryKind, ListRequest, ListResponse, ReadRequest, ReadResponse, WriteMode,
@@ -56,7 +57,7 @@ impl FakeFiles {
         Ok(ReadResponse {
             data: STANDARD.encode(&bytes[from..to]),
             size: bytes.len() as u64,
-            modified_ms: 0,
+            modified_ms: UnixMillis(0),
         })
     }
 
@@ -149,7 +150,7 @@ impl FakeFiles {
                 path,
                 kind,
                 size,
-                modified_ms: 0,
+                modified_ms: UnixMillis(0),
             })
             .collect();
         Ok(ListResponse {

@@ -1,8 +1,11 @@
 //! Reading part of a file.
 
-use std::{fs::File, io, os::unix::fs::FileExt, time::UNIX_EPOCH};
+use std::{fs::File, io, os::unix::fs::FileExt};
 
-use aion_abi::syscall::fs::{MAX_CHUNK, ReadRequest, ReadResponse};
+use aion_abi::{
+    date::UnixMillis,
+    syscall::fs::{MAX_CHUNK, ReadRequest, ReadResponse},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt};
 use nix::fcntl::OFlag;
@@ -95,12 +98,8 @@ pub(super) fn unblocking(more: OFlag) -> i32 {
     (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more).bits()
 }
 
-/// Milliseconds since the Unix epoch; 0 where the disk keeps no time, or one before the epoch.
-pub(super) fn modified_ms(metadata: &Metadata) -> u64 {
-    metadata
-        .modified()
-        .ok()
-        .and_then(|time| time.into_std().duration_since(UNIX_EPOCH).ok())
-        .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
+/// The last change; the epoch where the disk keeps no time, or one before the epoch.
+pub(super) fn modified_ms(metadata: &Metadata) -> UnixMillis {
+    let modified = metadata.modified().map(|time| time.into_std().into());
+    modified.unwrap_or_default()
 }

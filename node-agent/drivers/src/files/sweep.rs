@@ -2,13 +2,14 @@
 //! left behind.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
+    ffi::OsString,
     io,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use cap_std::fs::{Dir, MetadataExt};
@@ -16,15 +17,24 @@ use uuid::Uuid;
 
 use super::path::PARTIAL_PREFIX;
 
-/// Another node may be writing to the same folder: only what nobody can still be at is removed.
+/// Another node may be writing to the same folder: only what was there so long before is removed, by this run's own
+/// clock, since a file's date and the wall clock may both be wrong.
 const ABANDONED: Duration = Duration::from_secs(3600);
 const FOLDERS_REMEMBERED: usize = 4096;
+/// Of one folder, at a time.
+const PARTIALS_REMEMBERED: usize = 256;
 
-/// Names for this run of the node, and the folders it has swept.
+/// Names for this run of the node, and what others left in the folders that it writes to.
 pub(super) struct Partials {
     run: String,
     next: AtomicU64,
-    swept: Mutex<HashSet<(u64, u64)>>,
+    seen: Mutex<HashMap<(u64, u64), Seen>>,
+}
+
+/// The files of other runs that were in a folder, and when that was.
+struct Seen {
+    at: Instant,
+    names: Vec<OsString>,
 }
 
 impl Default for Partials {
@@ -32,7 +42,7 @@ impl Default for Partials {
         Self {
             run: Uuid::new_v4().simple().to_string(),
             next: AtomicU64::new(0),
-            swept: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 }
@@ -44,39 +54,56 @@ impl Partials {
         format!("{PARTIAL_PREFIX}{}-{n}", self.run)
     }
 
-    /// Removes abandoned files from a folder, the first time this run writes there.
+    /// Removes from a folder what others left there, once it is known to be abandoned. Called for each write.
     pub(super) fn sweep(&self, folder: &Dir) {
-        if let Err(error) = self.try_sweep(folder) {
+        self.sweep_at(folder, Instant::now());
+    }
+
+    fn sweep_at(&self, folder: &Dir, now: Instant) {
+        if let Err(error) = self.try_sweep(folder, now) {
             tracing::warn!(%error, "a folder could not be swept of broken writes");
         }
     }
 
-    fn try_sweep(&self, folder: &Dir) -> io::Result<()> {
+    fn try_sweep(&self, folder: &Dir, now: Instant) -> io::Result<()> {
         let metadata = folder.dir_metadata()?;
-        {
-            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-            if swept.len() >= FOLDERS_REMEMBERED {
-                swept.clear();
-            }
-            if !swept.insert((metadata.dev(), metadata.ino())) {
+        let place = (metadata.dev(), metadata.ino());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.get_mut(&place) {
+            Some(seen) if seen.names.is_empty() || now - seen.at < ABANDONED => return Ok(()),
+            Some(seen) => {
+                for name in std::mem::take(&mut seen.names) {
+                    match folder.remove_file(&name) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
+                }
                 return Ok(());
             }
+            None => {}
         }
-        for entry in folder.entries()? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if !name
-                .as_encoded_bytes()
-                .starts_with(PARTIAL_PREFIX.as_bytes())
-            {
-                continue;
-            }
-            let age = SystemTime::now().duration_since(entry.metadata()?.modified()?.into_std());
-            if age.is_ok_and(|age| age > ABANDONED) {
-                folder.remove_file(&name)?;
-            }
+        if seen.len() >= FOLDERS_REMEMBERED {
+            seen.clear();
         }
+        let names = self.of_others(folder)?;
+        seen.insert(place, Seen { at: now, names });
         Ok(())
+    }
+
+    fn of_others(&self, folder: &Dir) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in folder.entries()? {
+            let name = entry?.file_name();
+            let bytes = name.as_encoded_bytes();
+            let partial = bytes.strip_prefix(PARTIAL_PREFIX.as_bytes());
+            if partial.is_some_and(|rest| !rest.starts_with(self.run.as_bytes())) {
+                names.push(name);
+            }
+            if names.len() == PARTIALS_REMEMBERED {
+                break;
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -90,18 +117,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_abandoned_is_swept() {
+    fn only_what_was_there_an_hour_before_is_swept_whatever_its_date_says() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let old = SystemTime::now() - ABANDONED * 2;
         for name in [".aion-partial-dead-0", "notes.md"] {
-            File::create(path(name)).unwrap().set_modified(old).unwrap();
+            let file = File::create(path(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
-        fs::write(path(".aion-partial-other-node-0"), "under way").unwrap();
         let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        Partials::default().sweep(&dir);
+        let (partials, begin) = (Partials::default(), Instant::now());
+        let own = partials.name();
+        fs::write(path(&own), "under way").unwrap();
+        partials.sweep_at(&dir, begin);
+        assert!(path(".aion-partial-dead-0").exists(), "it may be under way");
+        fs::write(path(".aion-partial-other-node-0"), "under way").unwrap();
+        partials.sweep_at(&dir, begin + ABANDONED);
         assert!(!path(".aion-partial-dead-0").exists());
-        assert!(path(".aion-partial-other-node-0").exists());
-        assert!(path("notes.md").exists());
+        for name in [".aion-partial-other-node-0", &own, "notes.md"] {
+            assert!(path(name).exists(), "{name}");
+        }
     }
 }

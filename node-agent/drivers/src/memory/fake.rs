@@ -6,6 +6,7 @@ use std::{
 };
 
 use aion_abi::{
+    date::UnixMillis,
     problem::Problem,
     syscall::memory::{
         ForgetRequest, ForgetResponse, Hit, Item, Method, RecallRequest, RecallResponse,
@@ -19,6 +20,9 @@ use super::{
     bounds::{check_forget, check_recall, check_remember, is_listing},
     failure::MemoryError,
 };
+
+/// It stands still; what is stored grows older instead.
+const NOW: u64 = 1_767_225_600_000;
 
 /// Items of pools, oldest first.
 #[derive(Default)]
@@ -78,7 +82,7 @@ impl FakeMemory {
                 continue;
             }
             next.retain(|stored| !same(stored));
-            let at = super::embedded::unix_ms();
+            let at = NOW;
             next.push(Stored {
                 owner: pool.owner.clone(),
                 id,
@@ -146,7 +150,7 @@ impl FakeMemory {
             collection: stored.item.collection.clone(),
             attributes: stored.item.attributes.clone(),
             score: shared as f64,
-            stored_at_ms: stored.at,
+            stored_at_ms: UnixMillis(stored.at),
         });
         Ok(RecallResponse {
             hits: hits.collect(),
@@ -221,7 +225,7 @@ impl MemoryDriver for FakeMemory {
     fn expire<'a>(&'a self, pool: &'a Pool) -> BoxFuture<'a, Result<u64, Problem>> {
         let age = pool.retention_days.map(|days| u64::from(days) * 86_400_000);
         let gone = age.map_or(0, |age| {
-            let cutoff = super::embedded::unix_ms().saturating_sub(age);
+            let cutoff = NOW.saturating_sub(age);
             self.erase_where(&pool.id, |stored| stored.at < cutoff)
         });
         Box::pin(ready(Ok(gone)))

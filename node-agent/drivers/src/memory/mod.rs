@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use super::outbound::Endpoint;
 
 pub use config::{ConfigError, MemoryConfig};
-pub use embedded::EmbeddedMemory;
+pub use embedded::{EmbeddedMemory, Reading};
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeMemory;
 

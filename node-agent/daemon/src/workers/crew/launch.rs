@@ -39,25 +39,27 @@ impl Parts {
         }
     }
 
-    pub(super) fn listen(
+    pub(super) fn session(
         &self,
         turn: TurnId,
         incarnation: Incarnation,
         instance: &Arc<Instance>,
-    ) -> Result<Listener, String> {
+    ) -> Session {
         let caller = Caller {
             turn,
             instance: Arc::clone(instance),
         };
-        let session = Session::new(
+        Session::new(
             caller,
             incarnation,
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
-            self.clock,
-        );
-        Listener::start(&self.socket(turn, incarnation), Arc::new(session))
-            .map_err(|error| error.to_string())
+        )
+    }
+
+    pub(super) fn listen(&self, session: Session) -> Result<Listener, String> {
+        let socket = self.socket(session.caller.turn, session.incarnation);
+        Listener::start(&socket, Arc::new(session)).map_err(|error| error.to_string())
     }
 
     fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
@@ -129,7 +131,9 @@ impl Parts {
             })
         };
         let fds = prepared().map_err(|error| internal(error.to_string()))?;
-        let listener = self.listen(turn, incarnation, instance).map_err(internal)?;
+        let listener = self
+            .listen(self.session(turn, incarnation, instance))
+            .map_err(internal)?;
         let ready = Beside::Ready {
             id: id.clone(),
             listener,

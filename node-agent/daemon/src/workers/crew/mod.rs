@@ -182,7 +182,11 @@ impl Crew {
         let instance = Arc::new(instance);
         let mut member = self.parts.member(turn, incarnation, instance.uid);
         member.agent = Some(instance.agent());
-        let listener = self.parts.listen(turn, incarnation, &instance)?;
+        let session = self
+            .parts
+            .session(turn, incarnation, &instance)
+            .taken_over();
+        let listener = self.parts.listen(session)?;
         member.listener = Some(listener);
         self.parts.read_log(&member);
         member.starting = false;

@@ -31,7 +31,7 @@ pub(super) async fn remembers(driver: &dyn MemoryDriver) {
     assert_eq!((found.method, found.degraded), (Method::Lexical, None));
     assert_eq!(found.hits[0].id, "dog");
     assert_eq!(found.hits[0].text, "the dog Rex barks at night");
-    assert!(found.hits[0].score > 0.0 && found.hits[0].stored_at_ms > 0);
+    assert!(found.hits[0].score > 0.0 && found.hits[0].stored_at_ms.0 > 0);
     assert!(ids(driver, &pool, query("submarine")).await.is_empty());
 
     let first = driver

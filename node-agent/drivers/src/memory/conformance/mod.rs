@@ -8,9 +8,21 @@ mod ours;
 
 use std::collections::BTreeMap;
 
-use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
+use aion_abi::{
+    date::UnixMillis,
+    syscall::memory::{Item, RecallRequest, RememberRequest},
+};
 
-use super::{MemoryDriver, Pool, PoolId, PoolQuota};
+use super::{MemoryDriver, Pool, PoolId, PoolQuota, Reading};
+
+/// Clocks that stand still.
+pub fn clocks() -> Reading {
+    Reading {
+        date: UnixMillis(1_767_225_600_000),
+        boot: uuid::Uuid::from_u128(1),
+        up_ms: 0,
+    }
+}
 
 /// A pool of `tenant`, as an agent of that name uses it.
 pub fn pool(tenant: &str, owner: Option<&str>) -> Pool {

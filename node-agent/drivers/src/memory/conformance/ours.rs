@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     super::{EmbeddedMemory, FakeMemory, MemoryConfig, embed::fake::FakeEmbedder},
-    conforms,
+    clocks, conforms,
 };
 
 #[tokio::test]
@@ -17,8 +17,13 @@ async fn the_fake_conforms() {
 async fn the_embedded_store_conforms() {
     let home = tempfile::tempdir().unwrap();
     let config = MemoryConfig::shipped().unwrap();
-    let driver =
-        EmbeddedMemory::open(home.path(), config, Arc::new(FakeEmbedder::default())).unwrap();
+    let driver = EmbeddedMemory::open(
+        home.path(),
+        config,
+        Arc::new(FakeEmbedder::default()),
+        clocks,
+    )
+    .unwrap();
     conforms(&driver).await;
 }
 
@@ -30,8 +35,13 @@ async fn the_embedded_store_conforms_while_its_pools_are_closed_all_the_time() {
         open_pools: 0,
         ..MemoryConfig::shipped().unwrap()
     };
-    let driver =
-        EmbeddedMemory::open(home.path(), config, Arc::new(FakeEmbedder::default())).unwrap();
+    let driver = EmbeddedMemory::open(
+        home.path(),
+        config,
+        Arc::new(FakeEmbedder::default()),
+        clocks,
+    )
+    .unwrap();
     conforms(&driver).await;
     let folders: Vec<_> = std::fs::read_dir(home.path())
         .unwrap()

@@ -9,7 +9,7 @@ use super::marks::{Mark, Seen, marked, open, raw};
 use super::{
     super::{
         MemoryDriver, Pool,
-        conformance::{batch, ids, item, pool, query},
+        conformance::{batch, clocks, ids, item, pool, query},
     },
     EmbeddedMemory,
 };
@@ -27,7 +27,7 @@ async fn a_forgetting_that_a_crash_cut_short_is_finished_when_the_pool_is_opened
     for _ in 0..12 {
         let new: Vec<_> = (0..100).map(|_| marked(&mut random)).collect();
         let items = new.iter().map(|(item, _)| item.clone()).collect();
-        let batch = super::remember::Batch::new(&agent, u64::MAX, 1, items);
+        let batch = super::remember::Batch::new(&agent, u64::MAX, clocks(), items);
         super::remember::remember(&mut writer, &batch).unwrap();
         held.extend(new);
         random.shuffle(&mut held);

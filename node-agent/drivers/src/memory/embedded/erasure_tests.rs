@@ -8,8 +8,8 @@ use aion_abi::syscall::memory::{ForgetRequest, Item};
 use super::marks::{Mark, marked, open, raw};
 use super::{
     super::{
-        MemoryConfig, MemoryDriver, Pool,
-        conformance::{batch, ids, item, pool, query},
+        MemoryConfig, MemoryDriver, Pool, Reading,
+        conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
@@ -207,13 +207,7 @@ async fn an_agents_part_and_what_is_too_old_leave_no_trace() {
     let seen = raw(home.path());
     assert!(!marks[0].is_in(&seen) && marks[1].is_in(&seen));
 
-    let late = EmbeddedMemory::open_with_clock(
-        home.path().join("late"),
-        MemoryConfig::shipped().unwrap(),
-        Arc::new(FakeEmbedder::default()),
-        || 1,
-    )
-    .unwrap();
+    let late = open(&home.path().join("late"));
     let short = Pool {
         retention_days: Some(3),
         ..pool("me", None)
@@ -223,7 +217,16 @@ async fn an_agents_part_and_what_is_too_old_leave_no_trace() {
         .unwrap();
     assert_eq!(ids(&late, &short, query(&marks[2].0)).await, ["old"]);
     drop(late);
-    let now = open(&home.path().join("late"));
+    let now = EmbeddedMemory::open(
+        home.path().join("late"),
+        MemoryConfig::shipped().unwrap(),
+        Arc::new(FakeEmbedder::default()),
+        || Reading {
+            up_ms: 4 * 24 * 3_600_000,
+            ..clocks()
+        },
+    )
+    .unwrap();
     assert!(
         ids(&now, &short, query(&marks[2].0)).await.is_empty(),
         "too old is as good as forgotten"

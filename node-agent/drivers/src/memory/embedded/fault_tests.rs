@@ -11,7 +11,7 @@ use aion_abi::{
 use super::{
     super::{
         MemoryConfig, MemoryDriver,
-        conformance::{batch, ids, item, pool, query},
+        conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
@@ -23,6 +23,7 @@ fn open(home: &Path) -> EmbeddedMemory {
         home,
         MemoryConfig::shipped().unwrap(),
         Arc::new(FakeEmbedder::default()),
+        clocks,
     )
     .unwrap()
 }

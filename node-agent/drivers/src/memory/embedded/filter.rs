@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 
 /// The part of a pool, and what narrows it down.
+#[derive(Clone)]
 pub(super) struct Filter {
     /// Empty for the shared part.
     pub(super) owner: String,
     pub(super) collection: Option<String>,
     pub(super) attributes: BTreeMap<String, String>,
-    /// Items stored before this are as good as forgotten.
+    /// Items born before this are as good as forgotten.
     pub(super) not_before: Option<i64>,
 }
 
@@ -22,7 +23,7 @@ impl Filter {
             sql.push_str(" AND i.collection = ?");
         }
         if self.not_before.is_some() {
-            sql.push_str(" AND i.stored_at >= ?");
+            sql.push_str(" AND i.born >= ?");
         }
         for _ in &self.attributes {
             sql.push_str(" AND i.n IN (SELECT n FROM attributes WHERE name = ? AND value = ?)");

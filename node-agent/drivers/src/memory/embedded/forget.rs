@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use aion_abi::syscall::memory::ForgetRequest;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params, params_from_iter};
 
-use super::{super::words, fault::Fault, filter::Filter};
+use super::{
+    super::words,
+    age::{self, Reading},
+    fault::Fault,
+    filter::Filter,
+};
 
 /// Erases what the request names within the owner's part.
 pub(super) fn forget(
@@ -60,16 +65,24 @@ pub(super) fn owned(writer: &mut Connection, owner: &str) -> Result<u64, Fault> 
     Ok(found.len() as u64)
 }
 
-/// Erases what was stored before `cutoff`, whoever owns it.
-pub(super) fn older(writer: &mut Connection, cutoff: i64) -> Result<u64, Fault> {
+/// Erases what is older than the pool keeps it, whoever owns it.
+pub(super) fn older(
+    writer: &mut Connection,
+    retention_days: Option<u32>,
+    now: &Reading,
+) -> Result<u64, Fault> {
     erase(writer, |step| {
-        numbers(step, "i.stored_at < ?", vec![cutoff.into()])
+        let passed = age::note(step, now)?;
+        match age::cutoff(retention_days, passed) {
+            Some(cutoff) => numbers(step, "i.born < ?", vec![cutoff.into()]),
+            None => Ok(Vec::new()),
+        }
     })
 }
 
 /// The same within a transaction that does more.
 pub(super) fn older_than(step: &Transaction<'_>, cutoff: i64) -> Result<(), Fault> {
-    let found = numbers(step, "i.stored_at < ?", vec![cutoff.into()])?;
+    let found = numbers(step, "i.born < ?", vec![cutoff.into()])?;
     all(step, &found)
 }
 

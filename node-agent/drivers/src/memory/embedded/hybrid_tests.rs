@@ -12,7 +12,7 @@ use aion_abi::syscall::memory::{ForgetRequest, Method};
 use super::{
     super::{
         Embedding, MemoryConfig, MemoryDriver, Pool,
-        conformance::{batch, ids, item, pool, query},
+        conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
@@ -45,7 +45,7 @@ fn open(home: &Path, embedder: &Arc<FakeEmbedder>) -> EmbeddedMemory {
         embedding_pause: Duration::ZERO,
         ..MemoryConfig::shipped().unwrap()
     };
-    EmbeddedMemory::open(home, config, embedder.clone()).unwrap()
+    EmbeddedMemory::open(home, config, embedder.clone(), clocks).unwrap()
 }
 
 /// Asks again until the answer is as wanted: vectors are made after the call that stored their items.

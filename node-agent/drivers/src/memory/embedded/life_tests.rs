@@ -6,14 +6,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::{
     super::{
         MemoryConfig, MemoryDriver,
-        conformance::{batch, ids, item, pool, query},
+        conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
 };
 
 fn open(home: &Path, config: MemoryConfig) -> EmbeddedMemory {
-    EmbeddedMemory::open(home, config, Arc::new(FakeEmbedder::default())).unwrap()
+    EmbeddedMemory::open(home, config, Arc::new(FakeEmbedder::default()), clocks).unwrap()
 }
 
 fn shipped() -> MemoryConfig {

@@ -6,7 +6,11 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc};
 use aion_abi::syscall::memory::Item;
 
 use super::{
-    super::{MemoryConfig, conformance::item, embed::fake::FakeEmbedder},
+    super::{
+        MemoryConfig,
+        conformance::{clocks, item},
+        embed::fake::FakeEmbedder,
+    },
     EmbeddedMemory,
 };
 
@@ -15,6 +19,7 @@ pub(super) fn open(home: &Path) -> EmbeddedMemory {
         home,
         MemoryConfig::shipped().unwrap(),
         Arc::new(FakeEmbedder::default()),
+        clocks,
     )
     .unwrap()
 }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::{
     super::{
         MemoryConfig, MemoryDriver, Pool,
-        conformance::{batch, item, pool, query},
+        conformance::{batch, clocks, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
@@ -53,8 +53,13 @@ async fn recall_at_size() {
     for size in [10_000, 100_000] {
         let home = tempfile::tempdir().unwrap();
         let config = MemoryConfig::shipped().unwrap();
-        let memory =
-            EmbeddedMemory::open(home.path(), config, Arc::new(FakeEmbedder::default())).unwrap();
+        let memory = EmbeddedMemory::open(
+            home.path(),
+            config,
+            Arc::new(FakeEmbedder::default()),
+            clocks,
+        )
+        .unwrap();
         let pool = pool("me", None);
         let mut random = fastrand::Rng::with_seed(1);
         let start = Instant::now();
@@ -131,7 +136,7 @@ fn with_vectors(pool: &Pool, file: &Path, random: &mut fastrand::Rng, size: i64)
             };
             let wish = Wish::new(
                 pool,
-                0,
+                clocks(),
                 RecallRequest {
                     query: text,
                     ..request.clone()

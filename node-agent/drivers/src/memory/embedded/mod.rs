@@ -4,6 +4,7 @@
 //! are compared one by one. Everything here that touches the disk runs on blocking threads; a pool that
 //! nobody uses is closed, so an idle agent has no connection, task or timer.
 
+mod age;
 mod backfill;
 mod fault;
 mod filter;
@@ -19,6 +20,8 @@ mod separators;
 mod sweeping;
 mod vectors;
 
+#[cfg(test)]
+mod age_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
@@ -37,7 +40,6 @@ mod measure;
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aion_abi::{
@@ -57,6 +59,7 @@ use super::{
     failure::MemoryError,
 };
 use crate::blocking::Lanes;
+pub use age::Reading;
 use fault::Fault;
 use pool::OpenPool;
 use pools::{Pools, Slot};
@@ -74,12 +77,12 @@ struct Store {
     lanes: Lanes<PoolId>,
     embedder: Paused,
     sweeping: AtomicBool,
-    now: fn() -> u64,
+    now: fn() -> Reading,
 }
 
 impl EmbeddedMemory {
     /// Opens the store under `root`, made where it is missing, and finishes erasures that a crash cut
-    /// short. Blocks on the disk; opens no pool.
+    /// short. Blocks on the disk; opens no pool. `now` reads the clocks.
     ///
     /// # Errors
     /// `internal` or `storage-full` where the folder cannot be made or read.
@@ -87,18 +90,10 @@ impl EmbeddedMemory {
         root: impl Into<PathBuf>,
         config: MemoryConfig,
         embedder: Arc<dyn Embedder>,
-    ) -> Result<Self, Problem> {
-        Self::open_with_clock(root.into(), config, embedder, unix_ms)
-    }
-
-    fn open_with_clock(
-        root: PathBuf,
-        config: MemoryConfig,
-        embedder: Arc<dyn Embedder>,
-        now: fn() -> u64,
+        now: fn() -> Reading,
     ) -> Result<Self, Problem> {
         Ok(Self(Arc::new(Store {
-            pools: Pools::open(root, config.open_pools, config.idle)?,
+            pools: Pools::open(root.into(), config.open_pools, config.idle)?,
             lanes: Lanes::new(CALLS_PER_POOL),
             embedder: Paused::new(embedder, config.embedding_timeout, config.embedding_pause),
             sweeping: AtomicBool::new(false),
@@ -239,11 +234,11 @@ impl MemoryDriver for EmbeddedMemory {
 
     fn expire<'a>(&'a self, pool: &'a Pool) -> BoxFuture<'a, Result<u64, Problem>> {
         Box::pin(async move {
-            let Some(cutoff) = cutoff(pool, (self.0.now)()) else {
-                return Ok(0);
-            };
-            self.erase_items(&pool.id, move |writer| forget::older(writer, cutoff))
-                .await
+            let (retention_days, now) = (pool.retention_days, (self.0.now)());
+            self.erase_items(&pool.id, move |writer| {
+                forget::older(writer, retention_days, &now)
+            })
+            .await
         })
     }
 
@@ -262,18 +257,4 @@ impl MemoryDriver for EmbeddedMemory {
     fn erase<'a>(&'a self, pool: &'a PoolId) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move { self.at(pool, |slot| slot.erase()).await })
     }
-}
-
-/// Items stored before this are forgotten.
-fn cutoff(pool: &Pool, now: u64) -> Option<i64> {
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-    let age = u64::from(pool.retention_days?) * DAY_MS;
-    i64::try_from(now.saturating_sub(age)).ok()
-}
-
-pub(super) fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

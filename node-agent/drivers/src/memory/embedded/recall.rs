@@ -1,11 +1,14 @@
 //! Finding items: by words, by meaning, or the newest.
 
-use aion_abi::syscall::memory::{Hit, Method, RecallRequest};
+use aion_abi::{
+    date::UnixMillis,
+    syscall::memory::{Hit, Method, RecallRequest},
+};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
     super::{Pool, bounds::is_listing, fusion, words},
-    cutoff,
+    age::{self, Reading},
     fault::Fault,
     filter::Filter,
     vectors,
@@ -23,10 +26,12 @@ pub(super) struct Wish {
     query: Option<String>,
     k: usize,
     offset: usize,
+    retention_days: Option<u32>,
+    now: Reading,
 }
 
 impl Wish {
-    pub(super) fn new(pool: &Pool, now: u64, request: RecallRequest) -> Self {
+    pub(super) fn new(pool: &Pool, now: Reading, request: RecallRequest) -> Self {
         Self {
             query: (!is_listing(&request)).then_some(request.query),
             k: usize::try_from(request.k).unwrap_or(usize::MAX),
@@ -35,8 +40,10 @@ impl Wish {
                 owner: pool.owner.clone().unwrap_or_default(),
                 collection: request.collection,
                 attributes: request.attributes,
-                not_before: cutoff(pool, now),
+                not_before: None,
             },
+            retention_days: pool.retention_days,
+            now,
         }
     }
 
@@ -62,14 +69,18 @@ pub(super) fn recall(
 ) -> Result<Vec<Hit>, Fault> {
     // One snapshot, so that an item found is an item that can be shown.
     let snapshot = reader.unchecked_transaction()?;
+    let filter = Filter {
+        not_before: age::cutoff_now(&snapshot, wish.retention_days, &wish.now)?,
+        ..wish.filter.clone()
+    };
     let ranked = match (&wish.query, vector) {
-        (None, _) => newest(&snapshot, wish)?,
-        (Some(query), None) => by_words(&snapshot, &wish.filter, query, wish.k, wish.offset)?,
+        (None, _) => newest(&snapshot, wish, &filter)?,
+        (Some(query), None) => by_words(&snapshot, &filter, query, wish.k, wish.offset)?,
         (Some(query), Some((model, vector))) => {
             let depth = FUSED_AT_LEAST.max((wish.k + wish.offset) * 2);
-            let words = by_words(&snapshot, &wish.filter, query, depth, 0)?;
+            let words = by_words(&snapshot, &filter, query, depth, 0)?;
             let words = words.into_iter().map(|(n, _)| n).collect();
-            let meaning = vectors::nearest(&snapshot, &wish.filter, model, vector, depth)?;
+            let meaning = vectors::nearest(&snapshot, &filter, model, vector, depth)?;
             let fused = fusion::fuse(&[words, meaning]);
             fused.into_iter().skip(wish.offset).take(wish.k).collect()
         }
@@ -80,12 +91,12 @@ pub(super) fn recall(
         .collect()
 }
 
-fn newest(reader: &Connection, wish: &Wish) -> Result<Vec<(i64, f64)>, Fault> {
+fn newest(reader: &Connection, wish: &Wish, filter: &Filter) -> Result<Vec<(i64, f64)>, Fault> {
     let sql = format!(
         "SELECT i.n FROM items i WHERE {} ORDER BY i.n DESC LIMIT ? OFFSET ?",
-        wish.filter.condition()
+        filter.condition()
     );
-    let mut values = wish.filter.values();
+    let mut values = filter.values();
     values.extend([Value::from(wish.k as i64), Value::from(wish.offset as i64)]);
     let mut statement = reader.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, 0.0)))?;
@@ -159,7 +170,7 @@ fn shown(reader: &Connection, n: i64, score: f64) -> rusqlite::Result<Hit> {
                     )
                 })?,
                 score,
-                stored_at_ms: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+                stored_at_ms: UnixMillis(u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0)),
             })
         })
         .optional()?;

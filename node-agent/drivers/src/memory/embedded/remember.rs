@@ -1,12 +1,12 @@
 //! Storing a batch in one transaction.
 
-use aion_abi::syscall::memory::Item;
+use aion_abi::{date::UnixMillis, syscall::memory::Item};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::{
     super::{Pool, PoolQuota, failure::MemoryError, words},
-    cutoff,
+    age::{self, Reading},
     fault::Fault,
     forget,
 };
@@ -16,13 +16,13 @@ pub(super) struct Batch {
     pool: String,
     owner: String,
     quota: PoolQuota,
-    not_before: Option<i64>,
-    now: i64,
+    retention_days: Option<u32>,
+    now: Reading,
     items: Vec<Item>,
 }
 
 impl Batch {
-    pub(super) fn new(pool: &Pool, max_items: u64, now: u64, items: Vec<Item>) -> Self {
+    pub(super) fn new(pool: &Pool, max_items: u64, now: Reading, items: Vec<Item>) -> Self {
         let most = pool
             .quota
             .max_items
@@ -34,8 +34,8 @@ impl Batch {
                 max_items: Some(most),
                 ..pool.quota
             },
-            not_before: cutoff(pool, now),
-            now: i64::try_from(now).unwrap_or(i64::MAX),
+            retention_days: pool.retention_days,
+            now,
             items,
         }
     }
@@ -44,8 +44,9 @@ impl Batch {
 /// Stores the batch and answers the ids, in its order.
 pub(super) fn remember(writer: &mut Connection, batch: &Batch) -> Result<Vec<String>, Fault> {
     let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if let Some(not_before) = batch.not_before {
-        forget::older_than(&step, not_before)?;
+    let born = age::note(&step, &batch.now)?;
+    if let Some(cutoff) = age::cutoff(batch.retention_days, born) {
+        forget::older_than(&step, cutoff)?;
     }
     step.execute(
         "INSERT OR IGNORE INTO owners (name) VALUES (?1)",
@@ -59,14 +60,19 @@ pub(super) fn remember(writer: &mut Connection, batch: &Batch) -> Result<Vec<Str
     let ids = batch
         .items
         .iter()
-        .map(|item| store(&step, batch, owner, item))
+        .map(|item| store(&step, (batch.now.date, born), owner, item))
         .collect::<Result<Vec<_>, _>>()?;
     check_quota(&step, batch)?;
     step.commit()?;
     Ok(ids)
 }
 
-fn store(step: &Transaction<'_>, batch: &Batch, owner: i64, item: &Item) -> Result<String, Fault> {
+fn store(
+    step: &Transaction<'_>,
+    (date, born): (UnixMillis, i64),
+    owner: i64,
+    item: &Item,
+) -> Result<String, Fault> {
     let attributes = serde_json::to_string(&item.attributes)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     // Time-ordered, so that neighbours in time are neighbours in the index.
@@ -101,9 +107,16 @@ fn store(step: &Transaction<'_>, batch: &Batch, owner: i64, item: &Item) -> Resu
             .map(|(name, value)| name.len() + value.len())
             .sum::<usize>();
     step.prepare_cached(
-        "INSERT INTO items (owner, collection, stored_at, bytes, id) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO items (owner, collection, stored_at, born, bytes, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![owner, item.collection, batch.now, bytes as i64, id])?;
+    .execute(params![
+        owner,
+        item.collection,
+        age::stored(date.0),
+        born,
+        bytes as i64,
+        id
+    ])?;
     let n = step.last_insert_rowid();
     step.prepare_cached("INSERT INTO contents (n, attributes, text) VALUES (?1, ?2, ?3)")?
         .execute(params![n, attributes, item.text])?;

@@ -10,7 +10,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// Each step leads from the version that is its index to the next one; a step is never changed once it
 /// was released.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// - `items` is narrow, since filters look at every match; what is only shown lies in `contents`.
 /// - `n` rises with every store and is never used again, so it is the order of a listing, and a vector
@@ -19,7 +19,7 @@ const MIGRATIONS: [&str; 1] = [V1];
 ///   instead of marking them.
 /// - `unscrubbed` is set with what is erased, and cleared once no trace of it is on the disk.
 /// - A vector of an item that the model refuses is NULL, so that it is not asked for again.
-const V1: &str = "
+pub(super) const V1: &str = "
 CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE items (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -75,6 +75,23 @@ END;
 CREATE TRIGGER items_removed AFTER DELETE ON items BEGIN
     UPDATE totals SET items = items - 1, bytes = bytes - old.bytes;
 END;
+";
+
+/// - `age` is how much time the pool saw pass, and the clocks when it was last looked at.
+/// - `born` is what had passed when an item was stored; `stored_at` is its date, for people.
+const V2: &str = "
+CREATE TABLE age (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    passed INTEGER NOT NULL,
+    date INTEGER NOT NULL,
+    boot BLOB NOT NULL,
+    up INTEGER NOT NULL
+) STRICT;
+INSERT INTO age SELECT 1, IFNULL(MAX(stored_at), 0), IFNULL(MAX(stored_at), 0), zeroblob(16), 0 FROM items;
+ALTER TABLE items ADD COLUMN born INTEGER NOT NULL DEFAULT 0;
+UPDATE items SET born = stored_at;
+DROP INDEX items_by_age;
+CREATE INDEX items_by_age ON items (born);
 ";
 
 /// The one connection that writes; brings the database to the newest version.
