@@ -5,6 +5,7 @@
 mod edges;
 mod links;
 mod sources;
+mod tree;
 
 use std::{
     env,
