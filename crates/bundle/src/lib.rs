@@ -13,6 +13,7 @@
 //! programs run.
 
 mod admit;
+mod blob;
 mod build;
 mod challenge;
 mod compiled;
@@ -44,6 +45,7 @@ mod verdict;
 mod verify;
 
 pub use admit::{AdmitError, Admitted, BundleRef};
+pub use blob::{BlobRefusal, MAX_BLOB, verify_blob};
 pub use build::{BuildError, Built, RECIPE, build};
 pub use compiled::Compiled;
 pub use credentials::{Credentials, CredentialsError};
