@@ -79,8 +79,10 @@ codes! {
     StorageFull = "storage-full", 507, "free space on the node's state directory, then retry";
     /// The agent's own program ended with a fault, or went beyond its bounds.
     ProgramFailed = "program-failed", 500, "see the agent's log: aionctl logs AGENT; the program's author can mend it";
+    /// The agent says itself that it cannot answer, and why.
+    Unanswered = "unanswered", 422, "the message is the agent's own: change what it names, then ask again";
     /// A part of the node failed in a way it should not.
-    Internal = "internal", 500, "see the daemon's log for this call id, and report it";
+    Internal = "internal", 500, "this is a fault of AION-OS: report it with what the node's log says at this time";
 }
 
 impl std::fmt::Display for Code {

@@ -38,6 +38,7 @@ pub use source::registry::{Registry, RegistryAccess};
 pub use source::sink::Sink;
 pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
 pub use source::transfer::{Signatures, attach, copy, signatures};
+pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob};
 pub use trust::key::{KeyError, SigningKey};
 pub use trust::set::{TrustError, TrustSet, TrustedKey};
 pub use trust::verdict::{Grade, PassedOver, Signer, Verdict};

@@ -96,6 +96,34 @@ impl Cosign {
         self.to_registry(&mut command, reference, login)
     }
 
+    /// Signs the bytes of `file` offline and writes the signature, a bundle v0.3, to `signature`.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with what it wrote.
+    pub fn sign_blob(&self, key: &Path, file: &Path, signature: &Path) -> Result<(), StartError> {
+        let mut command = self.command("sign-blob");
+        command.arg("--key").arg(key).arg("--bundle").arg(signature);
+        command.args(["--tlog-upload=false", "--use-signing-config=false", "-y"]);
+        component::run(command.arg(file)).map(drop)
+    }
+
+    /// Verifies a signature over the bytes of `file` against a public key, without a log.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with its reason, when it does not count.
+    pub fn verify_blob(
+        &self,
+        public_key: &Path,
+        file: &Path,
+        signature: &Path,
+    ) -> Result<(), StartError> {
+        let mut command = self.command("verify-blob");
+        command.arg("--key").arg(public_key);
+        command.arg("--bundle").arg(signature);
+        command.arg("--insecure-ignore-tlog=true");
+        component::run(command.arg(file)).map(drop)
+    }
+
     /// Its version, `v3.…`.
     ///
     /// # Errors

@@ -34,6 +34,14 @@ pub const GUEST_EXIT: i32 = 84;
 /// anew.
 pub const ARTIFACT: i32 = 85;
 
+/// Whether the code tells of what the program did, and not of a fault of the node.
+pub fn is_of_the_program(code: i32) -> bool {
+    matches!(
+        code,
+        FAILED | GUEST_INVALID | GUEST_TRAP | GUEST_MEMORY | GUEST_EXIT
+    )
+}
+
 /// A stable word for the code (for reasons and metrics) and a sentence.
 /// `None` for a code that no worker uses.
 pub fn describe(code: i32) -> Option<(&'static str, &'static str)> {

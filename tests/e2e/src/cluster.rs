@@ -65,16 +65,26 @@ pub fn furnish(cluster: &ControlPlane) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Applies the shipped policies, and makes a namespace that may have inline agents.
+/// Applies the shipped policies.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn policies(cluster: &ControlPlane) -> Result<(), StartError> {
+    let policies = root().join("policies/cluster.yaml");
+    cluster.kubectl(&["apply", "-f", &policies.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Makes a namespace that may have inline agents.
 ///
 /// # Errors
 /// When the API server refuses.
 pub fn namespace(cluster: &ControlPlane, name: &str) -> Result<(), StartError> {
-    let policies = root().join("policies/cluster.yaml");
-    cluster.kubectl(&["apply", "-f", &policies.to_string_lossy()])?;
-    cluster.kubectl(&["create", "namespace", name])?;
-    let label = "aion.dev/inline-agents=allowed";
-    cluster.kubectl(&["label", "namespace", name, label])?;
+    let namespace = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"aion.dev/inline-agents": "allowed"}},
+    });
+    cluster.apply(&namespace.to_string())?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the programs under test, as cargo built them.
 //! The tests themselves are under `tests/`, one file a story.
 
+mod belongings;
 pub mod cluster;
 pub mod guest;
 pub mod launcher_double;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use aion_testkit::{ControlPlane, StartError};
+use aion_testkit::StartError;
 use serde_json::Value;
 
 use crate::node_double::NodeDouble;
@@ -26,18 +26,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Node `name` with `volumes`, on which the bundles of `signed` digests verify and others do not.
-    ///
-    /// # Errors
-    /// When the API server does not take it.
-    pub fn start(
-        cluster: &'static ControlPlane,
-        name: &str,
-        volumes: &[&str],
-        signed: &[String],
-    ) -> anyhow::Result<Self> {
-        let double =
-            NodeDouble::register_with(cluster, name, serde_json::json!({"volumes": volumes}))?;
+    /// Has `double` work by itself; the bundles of `signed` digests verify there, and others do not.
+    #[must_use]
+    pub fn start(double: NodeDouble<'static>, signed: &[String]) -> Self {
         let (stop, erased, said) = (Arc::default(), Arc::default(), Arc::default());
         let mut player = Player {
             double,
@@ -56,12 +47,12 @@ impl Node {
                 thread::sleep(PAUSE);
             }
         });
-        Ok(Self {
+        Self {
             stop,
             erased,
             said,
             thread: Some(thread),
-        })
+        }
     }
 
     /// The pools it erased, as `namespace/name`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aion_client::Address;
-use aion_testkit::{ControlPlane, Process, free_port, until};
+use aion_testkit::{ControlPlane, Process, StartError, free_port, until};
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -17,6 +17,15 @@ use tempfile::TempDir;
 use crate::cluster::BOUND;
 
 const SYSTEM: &str = "aion-system";
+
+/// A kubeconfig with a token as the node agent of `node` has it.
+///
+/// # Errors
+/// What kubectl says.
+pub fn login(cluster: &ControlPlane, node: &str) -> Result<PathBuf, StartError> {
+    let token = cluster.token_bound_to_node(node, SYSTEM, "aion-node")?;
+    cluster.kubeconfig_for_token(&format!("node-{node}"), &token)
+}
 
 /// A running node agent; gone when dropped.
 pub struct NodeAgent {
@@ -46,8 +55,7 @@ impl NodeAgent {
         docs: &Path,
         tls: bool,
     ) -> anyhow::Result<Self> {
-        let token = cluster.token_bound_to_node(name, SYSTEM, "aion-node")?;
-        let kubeconfig = cluster.kubeconfig_for_token(&format!("agent-{name}"), &token)?;
+        let kubeconfig = login(cluster, name)?;
         let home = tempfile::Builder::new().prefix("aion-").tempdir()?;
         let root = home.path();
         fs::create_dir_all(root.join("config"))?;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use aion_testkit::{ControlPlane, StartError};
 use serde_json::{Value, json};
 
+use crate::node_agent;
+
 const SYSTEM: &str = "aion-system";
 
 /// One node.
@@ -18,15 +20,7 @@ pub struct NodeDouble<'a> {
 
 impl<'a> NodeDouble<'a> {
     /// Makes the Node, its token and its KernelNode, with every layer, both runtimes, the volume docs and
-    /// a label `test/node` with its name, and a Lease that holds for hours.
-    ///
-    /// # Errors
-    /// What kubectl says.
-    pub fn register(cluster: &'a ControlPlane, name: &str) -> anyhow::Result<Self> {
-        Self::register_with(cluster, name, Value::Null)
-    }
-
-    /// As [`NodeDouble::register`], with the fields of `status` in place of what it would say.
+    /// a label `test/node` with its name, the fields of `status` in place of those; and a Lease that holds for hours.
     ///
     /// # Errors
     /// What kubectl says.
@@ -35,8 +29,7 @@ impl<'a> NodeDouble<'a> {
         name: &str,
         status: Value,
     ) -> anyhow::Result<Self> {
-        let token = cluster.token_bound_to_node(name, SYSTEM, "aion-node")?;
-        let kubeconfig = cluster.kubeconfig_for_token(&format!("node-{name}"), &token)?;
+        let kubeconfig = node_agent::login(cluster, name)?;
         let node = Self {
             cluster,
             kubeconfig,

@@ -1,59 +1,153 @@
-//! A story about agents in a cluster: a namespace of its own, the operator as a process with its own rights,
-//! nodes with theirs. For tests: what does not happen panics with what was seen last.
+//! A story about agents in a cluster: it has the control plane of its program for itself, and a namespace. What it
+//! makes through this is taken away at its end; it fails if anything else is left then.
+//!
+//! For tests: what does not happen panics with what was seen last.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 
 use aion_testkit::{ControlPlane, until};
 use serde_json::{Value, json};
 
-use crate::cluster::{BOUND, cluster, root};
+use crate::belongings::Belongings;
+use crate::cluster::{self, BOUND, cluster};
+use crate::node::Node;
+use crate::node_agent::{self, NodeAgent};
 use crate::node_double::NodeDouble;
 use crate::operator::Operator;
 
-/// A namespace of its own for one story, in which inline agents are allowed.
+/// A story, and the namespace that it begins with, in which inline agents are allowed. What runs for it (an operator,
+/// a node) is declared after it, and so ends before it.
 pub struct Story {
     /// The control plane.
     pub cluster: &'static ControlPlane,
     /// The story's namespace.
     pub namespace: &'static str,
+    belongings: RefCell<Belongings>,
+    _alone: MutexGuard<'static, ()>,
 }
 
-/// Begins a story: the operator runs, the shipped policies are applied. `None`, noted as skipped, where the
-/// control plane is not on this machine.
+/// Begins a story that has an operator: one for all of the program's. `None`, noted as skipped, where the control
+/// plane is not on this machine.
 pub fn story(namespace: &'static str) -> Option<Story> {
     static OPERATOR: OnceLock<Operator> = OnceLock::new();
-    let cluster = cluster().unwrap()?;
-    OPERATOR.get_or_init(|| {
-        let policies = root().join("policies/cluster.yaml");
-        cluster
-            .kubectl(&["apply", "-f", &policies.to_string_lossy()])
-            .unwrap();
-        Operator::start(cluster, "operator-one").unwrap()
-    });
-    cluster
-        .kubectl(&["create", "namespace", namespace])
-        .unwrap();
-    cluster
-        .kubectl(&[
-            "label",
-            "namespace",
-            namespace,
-            "aion.dev/inline-agents=allowed",
-        ])
-        .unwrap();
-    Some(Story { cluster, namespace })
+    Story::begin(namespace, |cluster| {
+        policies(cluster);
+        OPERATOR.get_or_init(|| Operator::start(cluster, "operator-one").unwrap());
+    })
+}
+
+/// The shipped policies, which all stories of a program share.
+fn policies(cluster: &ControlPlane) {
+    static APPLIED: OnceLock<()> = OnceLock::new();
+    APPLIED.get_or_init(|| cluster::policies(cluster).unwrap());
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        match self.end() {
+            Ok(()) => {}
+            // The reason for which it fails is told already.
+            Err(error) if thread::panicking() => eprintln!("{error}"),
+            Err(error) => panic!("story {}: {error}", self.namespace),
+        }
+    }
 }
 
 impl Story {
+    /// Begins a story with the shipped policies and without an operator; `None` as [`story`].
+    #[must_use]
+    pub fn with_policies(namespace: &'static str) -> Option<Self> {
+        Self::begin(namespace, policies)
+    }
+
+    /// Begins a story in a cluster with nothing but definitions, roles and admission; `None` as [`story`].
+    #[must_use]
+    pub fn bare(namespace: &'static str) -> Option<Self> {
+        Self::begin(namespace, |_| ())
+    }
+
+    fn begin(namespace: &'static str, furnish: impl FnOnce(&'static ControlPlane)) -> Option<Self> {
+        static ONE: Mutex<()> = Mutex::new(());
+        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = cluster().unwrap()?;
+        furnish(cluster);
+        let story = Self {
+            cluster,
+            namespace,
+            belongings: RefCell::new(Belongings::none_yet(cluster).unwrap()),
+            _alone: alone,
+        };
+        story.more_room(namespace);
+        Some(story)
+    }
+
+    /// Takes away what the story made through this; done when it is dropped, too, where what is said here panics.
+    ///
+    /// # Errors
+    /// What is left besides.
+    pub fn end(&self) -> Result<(), String> {
+        self.belongings.borrow().take_away()
+    }
+
+    /// A namespace, in which inline agents are allowed.
+    pub fn more_room(&self, namespace: &str) {
+        self.belongings.borrow_mut().namespace(namespace);
+        cluster::namespace(self.cluster, namespace).unwrap();
+    }
+
+    /// Applies objects that are in no namespace.
+    pub fn apply_everywhere(&self, manifest: &str) {
+        let applied = self.cluster.apply(manifest).unwrap();
+        // `trustpolicy.aion.dev/local serverside-applied`
+        for line in applied.lines() {
+            let (kind, name) = line.split_once('/').unwrap();
+            let (kind, name) = (kind.split('.').next(), name.split(' ').next());
+            self.belongings
+                .borrow_mut()
+                .object(kind.unwrap(), name.unwrap());
+        }
+    }
+
+    /// An operator of this story alone.
+    #[must_use]
+    pub fn operator(&self, identity: &str) -> Operator {
+        Operator::start(self.cluster, identity).unwrap()
+    }
+
     /// A node that is played.
     pub fn node(&self, name: &str) -> NodeDouble<'static> {
-        NodeDouble::register(self.cluster, name).unwrap()
+        self.node_with(name, Value::Null)
     }
 
     /// A node that is played, whose status differs in `status` from what others say.
     pub fn node_with(&self, name: &str, status: Value) -> NodeDouble<'static> {
+        self.belongings.borrow_mut().node(name);
         NodeDouble::register_with(self.cluster, name, status).unwrap()
+    }
+
+    /// A node that plays itself; see [`Node::start`].
+    #[must_use]
+    pub fn working_node(&self, name: &str, volumes: &[&str], signed: &[String]) -> Node {
+        let double = self.node_with(name, json!({"volumes": volumes}));
+        Node::start(double, signed)
+    }
+
+    /// A real node agent, with the folder `docs` as the volume of that name.
+    #[must_use]
+    pub fn node_agent(&self, name: &str, docs: &Path) -> NodeAgent {
+        self.belongings.borrow_mut().node(name);
+        NodeAgent::start(self.cluster, name, docs, false).unwrap()
+    }
+
+    /// What logs in as the node agent of `node`.
+    #[must_use]
+    pub fn login_of_node(&self, node: &str) -> PathBuf {
+        self.belongings.borrow_mut().node(node);
+        node_agent::login(self.cluster, node).unwrap()
     }
 
     /// All objects of a kind.

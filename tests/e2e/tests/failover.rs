@@ -2,17 +2,13 @@
 //! done at all.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::{Mutex, PoisonError};
-
-use aion_e2e::cluster::{self, BOUND, cluster};
+use aion_e2e::cluster::BOUND;
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
+use aion_e2e::story::Story;
 use aion_testkit::{ControlPlane, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-
-/// These stories start and stop operators: one at a time.
-static ONE: Mutex<()> = Mutex::new(());
 
 fn leads(operator: &Operator) -> Result<bool, String> {
     let (_, metrics) = operator
@@ -57,23 +53,17 @@ fn names(node: &NodeDouble<'_>, count: usize) -> Vec<String> {
     .unwrap()
 }
 
-fn prepared(namespace: &str) -> Option<&'static ControlPlane> {
-    let cluster = cluster().unwrap()?;
-    cluster::namespace(cluster, namespace).unwrap();
-    Some(cluster)
-}
-
 #[test]
 fn another_operator_takes_over_from_one_that_is_killed_or_stopped() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cluster) = prepared("failover") else {
+    let Some(story) = Story::with_policies("failover") else {
         return;
     };
-    let node = NodeDouble::register(cluster, "node-a").unwrap();
+    let cluster = story.cluster;
+    let node = story.node("node-a");
 
-    let mut first = Operator::start(cluster, "first").unwrap();
+    let mut first = story.operator("first");
     until_leads(&first);
-    let second = Operator::start(cluster, "second").unwrap();
+    let second = story.operator("second");
     assert_eq!(leads(&second), Ok(false), "two lead at once");
     apply(cluster, "before");
     let before = names(&node, 1);
@@ -106,7 +96,7 @@ fn another_operator_takes_over_from_one_that_is_killed_or_stopped() {
     );
 
     // SIGTERM: it gives the lease up and ends well.
-    let third = Operator::start(cluster, "third").unwrap();
+    let third = story.operator("third");
     let mut second = second;
     second.process.signal(Signal::SIGTERM);
     assert_eq!(
@@ -126,13 +116,12 @@ fn another_operator_takes_over_from_one_that_is_killed_or_stopped() {
 
 #[test]
 fn a_leader_that_was_frozen_leads_no_more_when_it_wakes() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(story) = Story::with_policies("frozen") else {
         return;
     };
-    let mut first = Operator::start(cluster, "frozen").unwrap();
+    let mut first = story.operator("frozen");
     until_leads(&first);
-    let second = Operator::start(cluster, "awake").unwrap();
+    let second = story.operator("awake");
     first.process.signal(Signal::SIGSTOP);
     until_leads(&second);
     first.process.signal(Signal::SIGCONT);
@@ -179,12 +168,12 @@ fn looks(operator: &Operator) -> Result<u64, String> {
 #[test]
 fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
     const AGENTS: u64 = 20;
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cluster) = prepared("rest") else {
+    let Some(story) = Story::with_policies("rest") else {
         return;
     };
-    let node = NodeDouble::register(cluster, "node-rest").unwrap();
-    let operator = Operator::start(cluster, "rest").unwrap();
+    let cluster = story.cluster;
+    let node = story.node("node-rest");
+    let operator = story.operator("rest");
     let pool = json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "p", "namespace": "rest"}, "spec": {}});
     let mut items = vec![pool];
     for n in 0..AGENTS {
@@ -211,6 +200,21 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
         match ready.split(' ').filter(|count| *count == "1").count() {
             n if n as u64 == AGENTS => Ok(()),
             n => Err(format!("{n} are ready")),
+        }
+    })
+    .unwrap();
+    // Nobody else's end is counted: what a namespace's last things are is deleted by Kubernetes, and counted too.
+    until("the namespaces before this one to be gone", BOUND, || {
+        let going = [
+            "get",
+            "namespaces",
+            "-o",
+            "jsonpath={.items[*].status.phase}",
+        ];
+        let phases = cluster.kubectl(&going).map_err(|e| e.to_string())?;
+        match phases.contains("Terminating") {
+            false => Ok(()),
+            true => Err(phases),
         }
     })
     .unwrap();
@@ -245,7 +249,7 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
 
     // Nor by one that is started anew and looks at everything for the first time.
     drop(operator);
-    let operator = Operator::start(cluster, "rest-again").unwrap();
+    let operator = story.operator("rest-again");
     until(
         "the new one to look at everything",
         BOUND,

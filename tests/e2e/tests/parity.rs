@@ -12,14 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aion_api::{Agent, AgentInstance, AgentInstanceStatus, KernelNode};
-use aion_e2e::cluster::{BOUND, cluster, root};
+use aion_e2e::cluster::{BOUND, root};
 use aion_e2e::node_double::NodeDouble;
-use aion_e2e::operator::Operator;
 use aion_e2e::outcome::{Detail, Outcome};
 use aion_e2e::standalone::Standalone;
+use aion_e2e::story::Story;
 use aion_resolve::node_status::node_view;
 use aion_resolve::{Key, NodeState, Object, Setting, Universe, parse_manifests, resolve_all};
-use aion_testkit::{ControlPlane, until};
+use aion_testkit::until;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -84,8 +84,8 @@ fn case(path: &Path, expect: Option<Expect>) -> Case {
 }
 
 /// The three ways, side by side.
-struct Stage {
-    cluster: &'static ControlPlane,
+struct Stage<'a> {
+    story: &'a Story,
     node: NodeDouble<'static>,
     alone: Standalone,
     /// The machine, as placement sees it.
@@ -95,11 +95,11 @@ struct Stage {
 
 #[test]
 fn alone_in_a_cluster_and_in_theory_the_same_manifests_come_to_the_same() {
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(story) = Story::bare("parity") else {
         return;
     };
-    let stage = Stage::set(cluster).unwrap();
-    let operator = Operator::start(cluster, "parity").unwrap();
+    let operator = story.operator("parity");
+    let stage = Stage::set(&story).unwrap();
     let mut faults = Vec::new();
     for case in cases() {
         if let Err(fault) = stage.compare(&case) {
@@ -114,8 +114,8 @@ fn alone_in_a_cluster_and_in_theory_the_same_manifests_come_to_the_same() {
     );
 }
 
-impl Stage {
-    fn set(cluster: &'static ControlPlane) -> anyhow::Result<Self> {
+impl<'a> Stage<'a> {
+    fn set(story: &'a Story) -> anyhow::Result<Self> {
         let alone = Standalone::start(NODE)?;
         let docs = alone.path("docs");
         fs::create_dir_all(&docs)?;
@@ -135,9 +135,8 @@ impl Stage {
             trusted,
         ];
         for file in &policies {
-            let file = file.to_string_lossy();
-            cluster.kubectl(&["apply", "-f", &file])?;
-            alone.aionctl(&["apply", "-f", &file])?;
+            story.apply_everywhere(&fs::read_to_string(file)?);
+            alone.aionctl(&["apply", "-f", &file.to_string_lossy()])?;
         }
 
         // The cluster's node is the same machine.
@@ -147,9 +146,9 @@ impl Stage {
         let status = fields.map(|field| (field.to_owned(), node["status"][field].clone()));
         let mut status: serde_json::Map<String, Value> = status.into_iter().collect();
         status.insert("labels".to_owned(), json!({}));
-        let node = NodeDouble::register_with(cluster, NODE, Value::Object(status))?;
+        let node = story.node_with(NODE, Value::Object(status));
         Ok(Self {
-            cluster,
+            story,
             node,
             alone,
             machine,
@@ -159,7 +158,7 @@ impl Stage {
 
     fn compare(&self, case: &Case) -> Result<(), String> {
         let namespace = format!("parity-{}", case.name);
-        self.kubectl(&["create", "namespace", &namespace])?;
+        self.story.more_room(&namespace);
         let path = case.path.to_string_lossy();
         let there = self.kubectl(&["-n", &namespace, "apply", "--validate=strict", "-f", &path]);
         let alone = match self.before(case) {
@@ -363,7 +362,8 @@ impl Stage {
     }
 
     fn kubectl(&self, args: &[&str]) -> Result<String, String> {
-        self.cluster
+        self.story
+            .cluster
             .kubectl(args)
             .map_err(|error| error.to_string())
     }

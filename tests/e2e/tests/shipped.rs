@@ -3,15 +3,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
-use aion_e2e::cluster::{self, BOUND, cluster, root};
-use aion_e2e::node::Node;
-use aion_e2e::node_agent::NodeAgent;
-use aion_e2e::node_double::NodeDouble;
-use aion_e2e::operator::Operator;
+use aion_e2e::cluster::{BOUND, root};
 use aion_e2e::standalone::sign;
-use aion_testkit::{ControlPlane, until};
+use aion_e2e::story::Story;
+use aion_testkit::until;
 use serde_json::{Value, json};
 
 const SHIPPED: [&str; 3] = ["librarian", "analyst", "jarvis"];
@@ -36,22 +32,23 @@ fn digest() -> String {
     text[at..at + 71].to_owned()
 }
 
-/// These stories place agents where there is room: one at a time.
-static ONE: Mutex<()> = Mutex::new(());
-
-struct Home {
-    cluster: &'static ControlPlane,
-    namespace: &'static str,
-}
+/// A story of somebody with kubectl and a namespace.
+struct Home(Story);
 
 impl Home {
+    /// What an admin prepares: policies, and a namespace that may have inline agents.
+    fn prepare(namespace: &'static str) -> Option<Self> {
+        Story::with_policies(namespace).map(Self)
+    }
+
     fn kubectl(&self, args: &[&str]) -> String {
         self.attempt(args).unwrap()
     }
 
     fn attempt(&self, args: &[&str]) -> Result<String, String> {
-        let all = [&["-n", self.namespace], args].concat();
-        self.cluster
+        let all = [&["-n", self.0.namespace], args].concat();
+        self.0
+            .cluster
             .kubectl(&all)
             .map_err(|error| error.to_string())
     }
@@ -62,19 +59,14 @@ impl Home {
     }
 }
 
-/// What an admin prepares: policies, a namespace that may have inline agents, and a key for the bundles.
-fn prepare(cluster: &'static ControlPlane, namespace: &'static str) -> Home {
-    cluster::namespace(cluster, namespace).unwrap();
-    Home { cluster, namespace }
-}
-
+/// Trusts keys for the bundles of its namespace.
 fn trust(home: &Home, keys: Value) {
-    let own = json!({"matchLabels": {"kubernetes.io/metadata.name": home.namespace}});
+    let own = json!({"matchLabels": {"kubernetes.io/metadata.name": home.0.namespace}});
     let trust = json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": home.namespace},
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": home.0.namespace},
         "spec": {"namespaceSelector": own, "keys": keys},
     });
-    home.cluster.apply(&trust.to_string()).unwrap();
+    home.0.apply_everywhere(&trust.to_string());
 }
 
 /// Applies the shipped agents and waits until they can be asked.
@@ -104,15 +96,13 @@ fn delete(home: &Home) {
 
 #[test]
 fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(home) = Home::prepare("people") else {
         return;
     };
-    let home = prepare(cluster, "people");
     let key = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
     trust(&home, json!([{"name": "release", "publicKey": key}]));
-    let operator = Operator::start(cluster, "shipped").unwrap();
-    let node = Node::start(cluster, "node-a", &["docs"], &[digest()]).unwrap();
+    let operator = home.0.operator("shipped");
+    let node = home.0.working_node("node-a", &["docs"], &[digest()]);
     apply(&home, || {
         format!("{}\n{}", node.log(), operator.process.tail())
     });
@@ -124,40 +114,30 @@ fn the_shipped_agents_are_applied_become_ready_tell_their_story_and_are_erased()
     delete(&home);
     let pools = ["people/analyses", "people/library", "people/personal"];
     assert_eq!(node.erased(), BTreeSet::from(pools.map(str::to_owned)));
-    cluster
-        .kubectl(&["delete", "kernelnode", "node-a"])
-        .unwrap();
 }
 
 #[test]
 fn on_a_real_node_agent_it_is_the_same() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(home) = Home::prepare("real") else {
         return;
     };
-    let home = prepare(cluster, "real");
     let docs = tempfile::tempdir().unwrap();
     std::fs::write(
         docs.path().join("mounts.md"),
         "# Mounts\n\nA mount is a name.\n",
     )
     .unwrap();
-    let node = NodeAgent::start(cluster, "node-real", docs.path(), false).unwrap();
+    let node = home.0.node_agent("node-real", docs.path());
     let (digest, key) = sign(node.home(), &root().join("agents/analyst"), node.home()).unwrap();
     let keys =
         json!([{"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]}]);
     trust(&home, keys);
-    let operator = Operator::start(cluster, "shipped-real").unwrap();
+    let operator = home.0.operator("shipped-real");
     apply(&home, || {
         format!("{}\n{}", node.tail(), operator.process.tail())
     });
     it_reads_well(&home, "node-real");
     delete(&home);
-    // Nothing is placed there any more.
-    drop(node);
-    cluster
-        .kubectl(&["delete", "kernelnode", "node-real"])
-        .unwrap();
 }
 
 /// `get`, `describe` and `explain` tell what there is to know.
@@ -239,13 +219,13 @@ fn nobody_steps_around_the_operator(home: &Home) {
         "--user=alice",
     ];
     home.kubectl(&bind);
-    let alice = home.cluster.user("alice");
+    let alice = home.0.cluster.user("alice");
     let list = home.json(&["get", "agentinstances"]);
     let instance = list["items"][0].clone();
     let name = instance["metadata"]["name"].as_str().unwrap();
     let refused = |who: &std::path::Path, args: &[&str], words: &str| {
-        let all = [&["-n", home.namespace], args].concat();
-        let said = home.cluster.kubectl_as(who, &all);
+        let all = [&["-n", home.0.namespace], args].concat();
+        let said = home.0.cluster.kubectl_as(who, &all);
         let said = said.expect_err("it was accepted").to_string();
         assert!(said.contains(words), "not {words:?}: {said}");
     };
@@ -258,14 +238,14 @@ fn nobody_steps_around_the_operator(home: &Home) {
         r#"{"spec":{"lane":"realtime"}}"#,
     ];
     refused(&alice, &patch, "cannot patch resource");
-    let admin = home.cluster.admin();
+    let admin = home.0.cluster.admin();
     refused(
         &admin,
         &["delete", "agentinstance", name],
         "change the Agent instead",
     );
     // Another node's agent, with a real token of its own.
-    let other = NodeDouble::register_with(home.cluster, "node-b", json!({"volumes": []})).unwrap();
+    let other = home.0.node_with("node-b", json!({"volumes": []}));
     let said = other.ready(&instance).unwrap_err().to_string();
     let words =
         "written by the node agent of node node-a, and this is the node agent of node node-b";
@@ -274,13 +254,13 @@ fn nobody_steps_around_the_operator(home: &Home) {
 
 fn an_unsigned_bundle_stays_out(home: &Home) {
     let stranger = json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "stranger", "namespace": home.namespace},
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "stranger", "namespace": home.0.namespace},
         "spec": {
             "runtime": "wasm", "bundle": {"name": "stranger", "digest": format!("sha256:{}", "5".repeat(64))},
             "permissions": {"files": [{"mount": "docs"}]},
         },
     });
-    home.cluster.apply(&stranger.to_string()).unwrap();
+    home.0.cluster.apply(&stranger.to_string()).unwrap();
     let unsigned = "jsonpath={.status.conditions[?(@.type==\"Verified\")].reason}=Unsigned";
     home.kubectl(&[
         "wait",

@@ -226,5 +226,26 @@ fn the_analyst_reads_a_table_and_leaves_a_report_and_a_plot() -> anyhow::Result<
     let question = ["ask", "analyst", "What do you know about orders?"];
     let said = guests.node.aionctl(&question)?;
     assert!(said.contains("orders.csv"), "{said}");
+
+    // What is no table is the agent's to tell, in its words, and no fault of the node.
+    let empty = guests.node.path("empty.csv");
+    fs::write(&empty, "")?;
+    let run = [
+        "run",
+        "analyst",
+        "--file",
+        &empty.to_string_lossy(),
+        "-o",
+        "json",
+    ];
+    let told = guests.node.aionctl(&run).unwrap_err().to_string();
+    assert!(
+        told.contains("empty.csv could not be analysed: the file is empty"),
+        "{told}"
+    );
+    assert!(
+        told.contains("unanswered") && !told.contains("report it"),
+        "{told}"
+    );
     Ok(())
 }

@@ -79,6 +79,28 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
+    /// Sign a file, as `cosign sign-blob --key` does
+    SignBlob {
+        /// The file
+        file: PathBuf,
+        /// The private key, of `keygen` or of `cosign generate-key-pair`
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the signature goes [default: FILE.sigstore.json]
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+    },
+    /// Check that a file is signed with a key, as `cosign verify-blob --key` does
+    VerifyBlob {
+        /// The file
+        file: PathBuf,
+        /// The public key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the signature is [default: FILE.sigstore.json]
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+    },
     /// Make a pair of keys: NAME.key (keep it) and NAME.pub (for a TrustPolicy)
     Keygen {
         /// The files' name, without ending

@@ -1,6 +1,7 @@
 //! `aionctl bundle`: what people do with bundles, over `aion-bundle`. No node is asked.
 
 mod args;
+mod blob;
 mod key;
 mod password;
 mod place;
@@ -55,6 +56,16 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
             layout,
             access,
         } => check(context, &bundle, &key, &layout, &access).await,
+        BundleCommand::SignBlob {
+            file,
+            key,
+            signature,
+        } => blob::sign(context, &file, &key, signature),
+        BundleCommand::VerifyBlob {
+            file,
+            key,
+            signature,
+        } => blob::check(context, &file, &key, signature),
         BundleCommand::Keygen { name, no_password } => key::generate(context, &name, no_password),
     }
 }
@@ -174,13 +185,9 @@ async fn check(
 ) -> Result<(), Failure> {
     let place = Place::find(bundle, layout.open(context)?, access)?;
     let digest = place.digest().await?;
-    let pem = std::fs::read_to_string(key).map_err(|why| Failure::io("read the key", key, &why))?;
-    let name = key.file_stem().unwrap_or_default().to_string_lossy();
-    let trusted = TrustedKey::new(name, &pem, vec![NamePattern::any()])
-        .map_err(|why| Failure::usage(why).at(key.display()))?;
     let trust = TrustSet {
         revision: "command line".to_owned(),
-        keys: vec![trusted],
+        keys: vec![trusted(key, vec![NamePattern::any()])?],
     };
     let found = signatures(place.source(), &digest).await?;
     if let (true, Some(why)) = (found.candidates.is_empty(), found.unreachable) {
@@ -199,6 +206,13 @@ async fn check(
         "verified {} with the key {} ({})\n",
         verdict.digest, verdict.signer.key, verdict.signer.fingerprint,
     ))
+}
+
+/// The public key in the file `key`, under the file's name.
+fn trusted(key: &Path, subjects: Vec<NamePattern>) -> Result<TrustedKey, Failure> {
+    let pem = std::fs::read_to_string(key).map_err(|why| Failure::io("read the key", key, &why))?;
+    let name = key.file_stem().unwrap_or_default().to_string_lossy();
+    TrustedKey::new(name, &pem, subjects).map_err(|why| Failure::usage(why).at(key.display()))
 }
 
 impl From<aion_bundle::SourceError> for Failure {

@@ -15,7 +15,7 @@ pub struct MessageRequest {
     pub text: String,
     /// What the text is.
     pub kind: MessageKind,
-    /// With [`MessageKind::Failed`]: the refusal that ended the turn, where there was one.
+    /// With [`MessageKind::Failed`]: the refusal that ended the turn. Without one the text is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

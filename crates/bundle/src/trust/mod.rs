@@ -1,6 +1,7 @@
 //! Who vouches for a bundle: keys, signatures, and the verdict over them. What may not enter: network, and any byte of
 //! a bundle's content.
 
+pub(crate) mod blob;
 pub(crate) mod dsse;
 pub(crate) mod key;
 pub(crate) mod sealed;

@@ -4,7 +4,7 @@ use std::fs;
 
 use aion_bundle::{
     Built, Credentials, Layout, Limits, Reason, Reference, Registry, RegistryAccess, SigningKey,
-    Store, attach, copy,
+    Store, TrustedKey, attach, copy, verify_blob,
 };
 use aion_testkit::{Cosign, RegistryKind, or_skip};
 use jiff::Timestamp;
@@ -180,4 +180,43 @@ async fn keys_go_both_ways() {
     stage.accepted_by_cosign(&public).unwrap();
     let wrong = SigningKey::load(&theirs.private, || Ok(Zeroizing::new("no".to_owned())));
     assert!(wrong.is_err());
+}
+
+#[test]
+fn signatures_over_files_go_both_ways() {
+    let Some(cosign) = or_skip(Cosign::find()) else {
+        return;
+    };
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("package.tar.gz");
+    fs::write(&file, b"a package").unwrap();
+    let keep = |name: &str, text: &[u8]| {
+        let path = at.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+
+    // Ours to them.
+    let key = SigningKey::generate().unwrap();
+    let public = keep("ours.pub", key.public_pem().as_bytes());
+    let signature = keep("ours.json", &key.sign_blob(b"a package").unwrap());
+    cosign.verify_blob(&public, &file, &signature).unwrap();
+    let other = keep("other.tar.gz", b"another package");
+    assert!(cosign.verify_blob(&public, &other, &signature).is_err());
+
+    // Theirs to us.
+    let theirs = cosign.generate_key_pair("theirs").unwrap();
+    assert!(
+        cosign
+            .verify_blob(&theirs.public, &file, &signature)
+            .is_err()
+    );
+    let signature = at.path().join("theirs.json");
+    cosign
+        .sign_blob(&theirs.private, &file, &signature)
+        .unwrap();
+    let signature = fs::read(&signature).unwrap();
+    let trusted = TrustedKey::new("theirs", &theirs.public_pem().unwrap(), Vec::new()).unwrap();
+    verify_blob(b"a package", &signature, &trusted).unwrap();
+    verify_blob(b"another package", &signature, &trusted).unwrap_err();
 }

@@ -4,6 +4,7 @@
 //! The schema, its defaults and its CEL rules are those of the definitions under `crds/`, so nothing is
 //! said twice. A field that is not in the schema is refused, as `kubectl` has it.
 
+mod broken;
 mod located;
 mod metadata_check;
 mod near;
@@ -75,14 +76,8 @@ fn documents(text: &str, file: &str) -> Result<Vec<Node>, Box<Problem>> {
         ));
     }
     let documents: Vec<Node> = serde_saphyr::from_multiple(text).map_err(|error| {
-        let (line, column) = error
-            .location()
-            .map_or((1, 1), |at| (at.line(), at.column()));
-        // The renderer's first line says what is wrong; place and excerpt are ours to show.
-        let said = error.without_snippet().to_string();
-        let said = said.lines().next().unwrap_or_default();
-        let said = said.split(" at line ").next().unwrap_or(said);
-        whole(line, column, format!("is no YAML: {said}"))
+        let (line, column, message) = broken::told(&error, text);
+        whole(line, column, message)
     })?;
     Ok(documents
         .into_iter()

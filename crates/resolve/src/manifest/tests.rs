@@ -107,17 +107,44 @@ fn broken_yaml_is_refused_with_its_place() {
 
 #[test]
 fn a_key_that_stands_twice_is_refused() {
-    let problems = parse_manifests(
+    check(
         &agent("  lane: batch\n  lane: batch\n  instructions: x\n"),
-        "a.yaml",
-    )
-    .unwrap_err();
-    assert!(
-        problems[0]
-            .to_string()
-            .starts_with("a.yaml:6:3: is no YAML: "),
-        "{}",
-        problems[0]
+        &["a.yaml:6:3: is no YAML, for the key lane stands twice: remove one of the two"],
+    );
+}
+
+#[test]
+fn a_tab_that_indents_is_told_where_it_stands() {
+    let told = |line: u64, column: u64| {
+        format!(
+            "a.yaml:{line}:{column}: is no YAML, for a tab indents this line: indent it with spaces"
+        )
+    };
+    for (text, line, column) in [
+        (agent("\tinstructions: x\n"), 5, 1),
+        (agent("  lane: batch\n\tinstructions: x\n"), 6, 1),
+        (agent("  lane: batch\n  \tinstructions: x\n"), 6, 3),
+        (agent("  lane: batch\n\n  \tinstructions: x\n"), 7, 3),
+        (
+            agent("  instructions: |\n    Be brief.\n\tlane: batch\n"),
+            7,
+            1,
+        ),
+        (agent("  tools:\n\t- {name: calendar}\n"), 6, 1),
+    ] {
+        check(&text, &[&told(line, column)]);
+    }
+    // One that indents nothing is let be.
+    check(&agent("  instructions:\tx\n\t\n"), &["Agent a"]);
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_a_place_a_reason_and_what_to_do() {
+    check(
+        &agent("  instructions: Answer: briefly\n"),
+        &[
+            "a.yaml:5:23: is no YAML (mapping values are not allowed in this context): correct this line, or what is open above it",
+        ],
     );
 }
 

@@ -1,28 +1,8 @@
 //! What documents refer to: a link to a file of this project leads to it.
 
-use std::{fs, path::Path, process::Command};
+use std::path::Path;
 
-use crate::{none, root};
-
-/// Every document that git knows.
-fn documents() -> Vec<String> {
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "*.md",
-        ])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(listed.status.success());
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    let names = listed.split('\0').filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
-}
+use crate::{none, root, tree::files};
 
 /// Where the links of a text lead, as written: `[text](target)` and `[name]: target`, outside of code.
 fn targets(text: &str) -> Vec<String> {
@@ -58,18 +38,13 @@ fn leads(from: &Path, target: &str) -> bool {
 
 #[test]
 fn a_link_in_a_document_leads_to_a_file() {
-    let documents = documents();
-    assert!(documents.iter().any(|it| it == "README.md"));
+    let documents = files("md");
+    assert!(documents.iter().any(|it| it.path == "README.md"));
     let mut broken = Vec::new();
     for document in documents {
-        let path = root().join(&document);
-        // One that was removed and is still listed.
-        let Ok(text) = fs::read_to_string(&path) else {
-            continue;
-        };
-        for target in targets(&text) {
-            if !leads(&path, &target) {
-                broken.push(format!("{document}: {target}"));
+        for target in targets(&document.text) {
+            if !leads(&root().join(&document.path), &target) {
+                broken.push(format!("{}: {target}", document.path));
             }
         }
     }

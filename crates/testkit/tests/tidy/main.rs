@@ -7,6 +7,7 @@ mod edges;
 mod links;
 mod rooms;
 mod sources;
+mod tree;
 
 use std::{
     env,

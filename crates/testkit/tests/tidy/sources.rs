@@ -1,11 +1,11 @@
 //! What every Rust file of the workspace looks like.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use crate::{none, root};
+use crate::{
+    none, root,
+    tree::{File, files},
+};
 
 /// A file about one thing fits into this.
 const LINES: usize = 500;
@@ -22,13 +22,7 @@ const UNSAFE: &[&str] = &[
     "node-agent/worker/",
 ];
 
-/// A source file: its path from the root, and its text.
-struct Source {
-    path: String,
-    text: String,
-}
-
-impl Source {
+impl File {
     /// The modules that it compiles for tests only (its own or another crate's), as paths without an extension.
     fn test_modules(&self) -> Vec<String> {
         let path = Path::new(&self.path);
@@ -61,45 +55,10 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
-    let root = root();
-    let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && !is_built(&path) {
-                folders.push(path);
-            } else if name.ends_with(".rs") {
-                found.push(read(&root, path));
-            }
-        }
-    }
-    assert!(
-        found.len() > 20,
-        "the sources were not found below {}",
-        root.display()
-    );
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+fn sources() -> Vec<File> {
+    let found = files("rs");
+    assert!(found.len() > 20, "the sources were not found");
     found
-}
-
-/// Cargo marks what it fills.
-fn is_built(folder: &Path) -> bool {
-    folder.join("CACHEDIR.TAG").exists()
-}
-
-fn read(root: &Path, path: PathBuf) -> Source {
-    let text = fs::read_to_string(&path).unwrap();
-    Source {
-        path: path
-            .strip_prefix(root)
-            .unwrap()
-            .to_string_lossy()
-            .into_owned(),
-        text,
-    }
 }
 
 #[test]
@@ -233,8 +192,8 @@ fn no_program_knows_a_shipped_agent_by_name() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     let sources = sources();
-    let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
-    let is_program = |source: &&Source| {
+    let tests: Vec<String> = sources.iter().flat_map(File::test_modules).collect();
+    let is_program = |source: &&File| {
         let below = |module: &String| {
             let rest = source.path.strip_prefix(module.as_str());
             rest.is_some_and(|rest| rest.starts_with(['.', '/']))

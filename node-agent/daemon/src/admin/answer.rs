@@ -78,7 +78,10 @@ impl From<UploadError> for Refused {
                 Code::StorageFull,
                 "free space on the node's state directory",
             ),
-            UploadError::Io(_) => (Code::Internal, "see the daemon's log"),
+            UploadError::Io(_) => (
+                Code::Internal,
+                "see whether the node's state directory can be written, then upload again",
+            ),
         };
         Self(Problem::new(code, error.to_string()).remedy(remedy))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{Denial, Link, LinkState, Why},
+    admin::{Denial, Link, LinkState, TurnRecord, Why},
     code::Code,
     date::UnixMillis,
 };
@@ -55,12 +55,14 @@ pub(super) async fn why(
         condition::SANDBOX_ENFORCED,
         &standings,
     ));
-    links.push(turns(&admin, &namespace, &agent).await);
     let ready = standings
         .iter()
         .any(|it| condition::is_true(&it.status.conditions, condition::READY));
+    let name = format!("{namespace}/{agent}");
+    let newest = admin.turns.of_agent(&name, TURNS).await;
+    links.push(turns(&newest, ready));
     Ok(Json(Why {
-        agent: format!("{namespace}/{agent}"),
+        agent: name,
         ready,
         links,
         denials: denials(&admin, &standings).await,
@@ -142,15 +144,17 @@ fn placement(admin: &Admin, standings: &[Standing]) -> Link {
     }
 }
 
-async fn turns(admin: &Admin, namespace: &str, agent: &str) -> Link {
-    let newest = admin
-        .turns
-        .of_agent(&format!("{namespace}/{agent}"), TURNS)
-        .await;
+/// What came of the newest turn that has ended.
+fn turns(newest: &[TurnRecord], ready: bool) -> Link {
     let ended = newest
         .iter()
         .find_map(|turn| turn.outcome.as_ref().map(|outcome| (turn, outcome)));
     let (state, reason, message) = match ended {
+        None if !ready => (
+            LinkState::Pending,
+            "NoTurns",
+            "it cannot be asked yet: see above".to_owned(),
+        ),
         None => (
             LinkState::Ok,
             "NoTurns",
@@ -214,4 +218,17 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
 
 fn code(refused: &aion_kernel::Refusal) -> Code {
     refusal::problem(refused).code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_cannot_run_and_was_never_asked_is_not_told_as_well() {
+        let link = turns(&[], false);
+        assert_eq!((link.state, &*link.reason), (LinkState::Pending, "NoTurns"));
+        assert!(link.message.contains("cannot be asked"), "{}", link.message);
+        assert_eq!(turns(&[], true).state, LinkState::Ok);
+    }
 }

@@ -138,7 +138,7 @@ impl Live {
             MessageKind::Failed => {
                 let problem = message
                     .problem
-                    .unwrap_or_else(|| Problem::new(Code::Internal, text));
+                    .unwrap_or_else(|| Problem::new(Code::Unanswered, text));
                 self.folder
                     .keep_failure(&problem)
                     .map_err(|error| not_kept(&error))?;

@@ -21,7 +21,7 @@ pub(super) fn problem(outcome: &TurnOutcome, last: Option<&Last>) -> Option<Prob
         }
         TurnOutcome::Completed => match last {
             Some(_) => return None,
-            None => Problem::new(Code::Internal, "the program ended without an answer")
+            None => Problem::new(Code::ProgramFailed, "the program ended without an answer")
                 .remedy("see the agent's log: aionctl logs AGENT"),
         },
         TurnOutcome::WorkerFailed { exit } => failed(exit),
@@ -72,7 +72,11 @@ fn failed(exit: &Exit) -> Problem {
         }
         Exit::Code(code) => match exit::describe(*code) {
             Some((word, sentence)) => {
-                Problem::new(Code::Internal, format!("{sentence} ({word})")).remedy(log)
+                let whose = match exit::is_of_the_program(*code) {
+                    true => Code::ProgramFailed,
+                    false => Code::Internal,
+                };
+                Problem::new(whose, format!("{sentence} ({word})")).remedy(log)
             }
             None => Problem::new(
                 Code::Internal,
@@ -80,8 +84,9 @@ fn failed(exit: &Exit) -> Problem {
             )
             .remedy(log),
         },
+        // A bound that the kernel keeps, memory above all, ends a worker so.
         Exit::Signal(signal) => Problem::new(
-            Code::Internal,
+            Code::ProgramFailed,
             format!("the worker was ended by signal {signal}"),
         )
         .remedy(
@@ -93,5 +98,29 @@ fn failed(exit: &Exit) -> Problem {
         )
         .remedy("aionctl why AGENT shows what the node can and cannot do"),
         Exit::Lost => Problem::new(Code::OutcomeUnknown, "the worker is gone without a trace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_did_is_not_told_as_a_fault_of_the_node() {
+        let ended = |exit| problem(&TurnOutcome::WorkerFailed { exit }, None).map(|it| it.code);
+        for code in [
+            exit::GUEST_EXIT,
+            exit::GUEST_TRAP,
+            exit::GUEST_MEMORY,
+            exit::GUEST_INVALID,
+            exit::FAILED,
+        ] {
+            assert_eq!(ended(Exit::Code(code)), Some(Code::ProgramFailed), "{code}");
+        }
+        assert_eq!(ended(Exit::Signal(9)), Some(Code::ProgramFailed));
+        let silent = problem(&TurnOutcome::Completed, None);
+        assert_eq!(silent.map(|it| it.code), Some(Code::ProgramFailed));
+        assert_eq!(ended(Exit::Code(exit::INTERNAL)), Some(Code::Internal));
+        assert_eq!(ended(Exit::Code(exit::BOOT)), Some(Code::Internal));
     }
 }

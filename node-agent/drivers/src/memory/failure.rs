@@ -57,7 +57,9 @@ impl From<MemoryError> for Problem {
     fn from(error: MemoryError) -> Self {
         let text = error.to_string();
         match error {
-            MemoryError::Bound(_) | MemoryError::Name(_) => Problem::new(Code::BadRequest, text),
+            MemoryError::Bound(_) => Problem::new(Code::BadRequest, text)
+                .remedy("keep within that bound"),
+            MemoryError::Name(_) => Problem::new(Code::BadRequest, text),
             MemoryError::Quota { .. } => Problem::new(Code::QuotaExceeded, text)
                 .remedy("forget what is no longer needed, or raise spec.quotaMiB of the MemoryPool"),
             MemoryError::Full(_) => Problem::new(Code::StorageFull, text),

@@ -85,7 +85,7 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
         return Err(unfit("it is larger than 64 KiB"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| unfit("it is not UTF-8 text"))?;
-    Ok(Secret::new(text.to_owned()))
+    Secret::sent(reference, text.to_owned())
 }
 
 fn read_bounded(file: File) -> std::io::Result<Zeroizing<Vec<u8>>> {

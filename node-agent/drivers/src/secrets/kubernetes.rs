@@ -46,7 +46,7 @@ impl Secrets for ClusterSecrets {
                 return Err(unfit("it is larger than 64 KiB"));
             }
             let text = String::from_utf8(value.0).map_err(|_| unfit("it is not UTF-8 text"))?;
-            Ok(Secret::new(text))
+            Secret::sent(reference, text)
         })
     }
 }

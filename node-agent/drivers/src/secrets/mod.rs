@@ -47,6 +47,21 @@ impl Secret {
         Self(value)
     }
 
+    /// Keeps `value` of `reference`, if it can be sent as a bearer token.
+    ///
+    /// # Errors
+    /// [`SecretError::Unfit`] for more than one line, and for what is no text.
+    pub(crate) fn sent(reference: &SecretRef, value: String) -> Result<Self, SecretError> {
+        let secret = Self::new(value);
+        match secret.0.chars().any(char::is_control) {
+            false => Ok(secret),
+            true => Err(SecretError::Unfit {
+                reference: reference.clone(),
+                why: "it has several lines, or characters that no key has",
+            }),
+        }
+    }
+
     /// The value, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -103,7 +118,7 @@ impl From<SecretError> for Problem {
             SecretError::Unfit { reference, .. } => (
                 Code::Denied,
                 format!(
-                    "make config/secrets/{reference} a regular file of the node's user with mode 0600"
+                    "make config/secrets/{reference} a regular file of the node's user with mode 0600, and one line of text"
                 ),
             ),
             SecretError::Unreadable { .. } => (
@@ -150,6 +165,8 @@ impl Secrets for HeldSecrets {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
 
     #[test]
@@ -159,5 +176,21 @@ mod tests {
         assert!(!format!("{secret:?}").contains("hunter2"));
         assert_eq!(secret.redact("bad key hunter2!"), "bad key [secret]!");
         assert_eq!(Secret::new("\n".into()).redact("a"), "a");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_sent_is_refused_by_name_and_not_as_a_fault_of_the_node() {
+        let reference = SecretRef {
+            secret: "openai".into(),
+            key: "key".into(),
+        };
+        for value in ["hunter2\n# the old one", "hun\u{0}ter2"] {
+            let refused = Secret::sent(&reference, value.to_owned()).map_err(Problem::from);
+            let problem = refused.expect_err(value);
+            assert_eq!(problem.code, Code::Denied);
+            assert!(problem.detail.contains("openai/key"), "{problem}");
+            assert!(!problem.detail.contains("hun"), "{problem}");
+        }
+        assert!(Secret::sent(&reference, "hunter2\r\n".into()).is_ok());
     }
 }

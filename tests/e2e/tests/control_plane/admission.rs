@@ -2,48 +2,43 @@
 
 use std::path::{Path, PathBuf};
 
-use aion_e2e::cluster::{cluster, root};
-use aion_testkit::{ControlPlane, StartError};
+use aion_e2e::cluster::root;
+use aion_e2e::story::Story;
+use aion_testkit::StartError;
 use serde_json::{Value, json};
 
 const SYSTEM: &str = "aion-system";
 
 /// The identities of this story.
 struct Cast {
-    cluster: &'static ControlPlane,
     operator: PathBuf,
     node_a: PathBuf,
     node_b: PathBuf,
+    story: Story,
 }
 
-fn cast(test: &str) -> Option<Cast> {
-    let cluster = cluster().unwrap()?;
-    let token = cluster
+fn cast(test: &'static str) -> Option<Cast> {
+    let story = Story::bare(test)?;
+    let token = story
+        .cluster
         .kubectl(&["-n", SYSTEM, "create", "token", "aion-operator"])
         .unwrap();
-    let node = |name: &str| {
-        let token = cluster
-            .token_bound_to_node(name, SYSTEM, "aion-node")
-            .unwrap();
-        cluster
-            .kubeconfig_for_token(&format!("{test}-{name}"), &token)
-            .unwrap()
-    };
-    let operator = cluster
+    let operator = story
+        .cluster
         .kubeconfig_for_token(&format!("{test}-operator"), token.trim())
         .unwrap();
-    cluster.kubectl(&["create", "namespace", test]).unwrap();
     Some(Cast {
-        cluster,
         operator,
-        node_a: node("node-a"),
-        node_b: node("node-b"),
+        node_a: story.login_of_node("node-a"),
+        node_b: story.login_of_node("node-b"),
+        story,
     })
 }
 
 impl Cast {
     fn run(&self, who: &Path, args: &[&str]) -> Result<String, String> {
-        self.cluster
+        self.story
+            .cluster
             .kubectl_as(who, args)
             .map_err(|error| match error {
                 StartError::Command { .. } => error.to_string(),
@@ -99,10 +94,11 @@ fn refused(result: Result<String, String>, words: &str) {
 fn a_user_cannot_write_an_agent_instance() {
     let Some(cast) = cast("forger") else { return };
     let forged = instance("forger", "forged", "node-a");
-    let admin = cast.cluster.admin();
+    let admin = cast.story.cluster.admin();
     refused(cast.apply(&admin, &forged, &[]), "change the Agent instead");
     // Who may edit everything in a namespace has no right to it either.
-    cast.cluster
+    cast.story
+        .cluster
         .kubectl(&[
             "-n",
             "forger",
@@ -114,7 +110,7 @@ fn a_user_cannot_write_an_agent_instance() {
         ])
         .unwrap();
     refused(
-        cast.apply(&cast.cluster.user("alice"), &forged, &[]),
+        cast.apply(&cast.story.cluster.user("alice"), &forged, &[]),
         "cannot patch resource",
     );
 
@@ -200,10 +196,12 @@ fn node_a_cannot_write_node_bs_status() {
     );
     // A token of the same service account that is bound to no node says nothing for any node.
     let token = cast
+        .story
         .cluster
         .kubectl(&["-n", SYSTEM, "create", "token", "aion-node"])
         .unwrap();
     let nowhere = cast
+        .story
         .cluster
         .kubeconfig_for_token("nodes-nowhere", token.trim())
         .unwrap();
@@ -288,7 +286,7 @@ fn a_node_agent_speaks_for_its_own_node_only() {
         cast.apply(&cast.node_a, &capacity("node-b"), &["--subresource=status"]),
         "may not write the KernelNode node-b",
     );
-    let admin = cast.cluster.admin();
+    let admin = cast.story.cluster.admin();
     refused(
         cast.apply(&admin, &capacity("node-b"), &["--subresource=status"]),
         "written by its node agent and the operator",
@@ -343,7 +341,7 @@ fn a_node_says_what_it_erased_itself_and_nothing_else() {
         object[part] = value;
         object
     };
-    let admin = cast.cluster.admin();
+    let admin = cast.story.cluster.admin();
     cast.apply(&admin, &pool("spec", json!({})), &[]).unwrap();
     let write = |who: &Path, value: Value| {
         cast.apply(
@@ -383,7 +381,7 @@ fn a_node_says_what_it_erased_itself_and_nothing_else() {
 #[test]
 fn the_shipped_policies_are_accepted() {
     let Some(cast) = cast("shipped") else { return };
-    let admin = cast.cluster.admin();
+    let admin = cast.story.cluster.admin();
     for file in ["standalone.yaml", "cluster.yaml"] {
         let path = root().join("policies").join(file);
         let path = path.to_string_lossy();

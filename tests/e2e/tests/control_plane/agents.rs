@@ -88,7 +88,7 @@ fn an_unsigned_bundle_stays_out_with_the_reason() {
             "keys": [{"name": "team", "publicKey": "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n"}],
         },
     });
-    story.cluster.apply(&trust.to_string()).unwrap();
+    story.apply_everywhere(&trust.to_string());
     let spec = json!({"runtime": "wasm", "bundle": {"name": "analyst", "digest": digest}, "nodeSelector": {"test/node": "node-unsigned"}});
     story.apply("Agent", "analyst", spec);
     let [instance] = story.instances(&node, 1).try_into().unwrap();

@@ -5,4 +5,5 @@ mod admission;
 mod agents;
 mod resources;
 mod roles;
+mod stories;
 mod trouble;

@@ -1,6 +1,7 @@
 //! The definitions before a real API server: accepted without a warning, and read well.
 
 use aion_e2e::cluster::cluster;
+use aion_e2e::story::Story;
 use aion_testkit::ControlPlane;
 use serde_json::Value;
 
@@ -61,10 +62,8 @@ fn kubectl_explain_teaches() {
 
 #[test]
 fn agents_are_listed_with_their_story_and_found_by_short_name_category_and_field() {
-    with_cluster(|cluster| {
-        cluster
-            .kubectl(&["create", "namespace", "listing"])
-            .unwrap();
+    if let Some(story) = Story::bare("listing") {
+        let cluster = story.cluster;
         for (name, lane) in [("first", "interactive"), ("second", "batch")] {
             let agent = serde_json::json!({
                 "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": name, "namespace": "listing"},
@@ -108,5 +107,5 @@ fn agents_are_listed_with_their_story_and_found_by_short_name_category_and_field
             "nothing of ours is in the category all"
         );
         get(&["agentinstances", "--field-selector", "spec.nodeName=node-a"]);
-    });
+    }
 }

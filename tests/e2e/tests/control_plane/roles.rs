@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aion_e2e::cluster::cluster;
+use aion_e2e::story::Story;
 use aion_testkit::ControlPlane;
 use serde_json::{Value, json};
 
@@ -170,12 +171,10 @@ fn a_node_agent_may_do_what_it_does_and_nothing_besides() {
 
 #[test]
 fn neither_reads_a_secret_until_a_namespace_lets_a_node_read_that_one() {
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(story) = Story::bare("secrets") else {
         return;
     };
-    cluster
-        .kubectl(&["create", "namespace", "secrets"])
-        .unwrap();
+    let cluster = story.cluster;
     let may = |account: &str, name: &str| {
         let who = format!("--as=system:serviceaccount:aion-system:{account}");
         let what = format!("secret/{name}");

@@ -100,7 +100,7 @@ fn a_volume_that_no_node_has_and_a_secret_that_is_missing_are_references_too() {
             "mounts": [{"mount": "archive", "mode": "read", "volume": "tape"}],
         },
     });
-    story.cluster.apply(&policy.to_string()).unwrap();
+    story.apply_everywhere(&policy.to_string());
     let reader = json!({"permissions": {"files": [{"mount": "archive"}]}});
     story.apply("Agent", "reader", on("node-absent", reader));
     let message = story.condition("agent", "reader", "ResolvedRefs", "False MountNotMapped");

@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use aion_e2e::cluster::{BOUND, cluster, namespace, root};
+use aion_e2e::cluster::{BOUND, root};
 use aion_e2e::node_agent::NodeAgent;
-use aion_e2e::operator::Operator;
+use aion_e2e::story::Story;
 use aion_testkit::{ControlPlane, StartError, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use crate::{QUESTION, documents, get, instance, kubectl};
 
 #[test]
 fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
-    let Some(cluster) = cluster().unwrap() else {
+    let Some(story) = Story::with_policies("asked") else {
         return;
     };
-    namespace(cluster, "asked").unwrap();
+    let cluster = story.cluster;
     let docs = documents();
-    let mut node = NodeAgent::start(cluster, "node-real", docs.path(), false).unwrap();
-    let _operator = Operator::start(cluster, "operator-of-a-real-node").unwrap();
+    let mut node = story.node_agent("node-real", docs.path());
+    let _operator = story.operator("operator-of-a-real-node");
     until("the KernelNode to be ready", BOUND, || {
         let found = get(cluster, &["kernelnode", "node-real"])?;
         let status = &found["status"];
@@ -96,16 +96,12 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     assert_eq!(refused(logs, Some(&stranger)), 403);
     // Resources are the API server's: not even an admin finds them here.
     let boss = account(cluster, "asked", "boss");
-    kubectl(
-        cluster,
-        &[
-            "create",
-            "clusterrolebinding",
-            "boss",
-            "--clusterrole=cluster-admin",
-            "--serviceaccount=asked:boss",
-        ],
-    );
+    let boss_may = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "boss"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "boss", "namespace": "asked"}],
+    });
+    story.apply_everywhere(&boss_may.to_string());
     until("the admin to be one", BOUND, || {
         match node.request("GET /api/v1/status", Some(&boss), None) {
             Ok((200, _)) => Ok(()),
@@ -122,10 +118,7 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     }
 
     // Another node's word on this instance is not taken.
-    let other = cluster
-        .token_bound_to_node("node-other", "aion-system", "aion-node")
-        .unwrap();
-    let other = cluster.kubeconfig_for_token("node-other", &other).unwrap();
+    let other = story.login_of_node("node-other");
     let instance = instance(cluster, "asked").unwrap();
     let name = instance["metadata"]["name"].as_str().unwrap();
     let patch = r#"{"status": {"phase": "Failed"}}"#;

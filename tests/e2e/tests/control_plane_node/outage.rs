@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aion_e2e::cluster::{BOUND, furnish, namespace};
+use aion_e2e::cluster::{BOUND, furnish, namespace, policies};
 use aion_e2e::node_agent::NodeAgent;
 use aion_testkit::{ControlPlane, StartError, until};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ fn an_api_server_that_goes_away_holds_up_nothing_and_loses_no_status() {
         Err(error) => panic!("{error}"),
     };
     furnish(&cluster).unwrap();
+    policies(&cluster).unwrap();
     namespace(&cluster, "outage").unwrap();
     let docs = documents();
     let mut node = NodeAgent::start(&cluster, "node-a", docs.path(), false).unwrap();

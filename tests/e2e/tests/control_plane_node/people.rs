@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use aion_e2e::cluster::{BOUND, furnish, namespace, root};
+use aion_e2e::cluster::{BOUND, furnish, namespace, policies, root};
 use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, ControlPlaneOptions, StartError, until};
@@ -49,6 +49,7 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
         Err(error) => panic!("{error}"),
     };
     furnish(&cluster).unwrap();
+    policies(&cluster).unwrap();
     namespace(&cluster, "people").unwrap();
     let docs = documents();
     let node = NodeAgent::start(&cluster, "node-tls", docs.path(), true).unwrap();

@@ -34,9 +34,9 @@ func (d Dialect) SeparatorName() string {
 
 // What a file may be that is no table.
 var (
-	ErrEmpty  = errors.New("the file is empty")
+	ErrEmpty  = errors.New("the file is empty: give one with a row of names and rows of values")
 	ErrUTF16  = errors.New("the file is written in UTF-16: save it as UTF-8 and try again")
-	ErrBinary = errors.New("the file holds bytes that no text has: it does not look like a table in text form")
+	ErrBinary = errors.New("the file holds bytes that no text has: it does not look like a table in text form: save it as CSV and try again")
 )
 
 var byteOrderMark = []byte{0xef, 0xbb, 0xbf}

@@ -194,13 +194,20 @@ func TestSeveralFilesDoNotOverwriteEachOthersReports(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoTableFailsTheTurnAndSaysWhy(t *testing.T) {
-	n := newNode(map[string]string{"input/a.xlsx": "PK\x03\x04\x00\x00"})
-	if err := run(t, n, "", "a.xlsx"); err == nil {
-		t.Error("no error")
-	}
-	if !strings.Contains(n.failed, "does not look like a table") || n.final != "" {
-		t.Errorf("said %q, answered %q", n.failed, n.final)
+func TestAFileThatIsNoTableFailsTheTurnAndSaysWhyAndWhatToDo(t *testing.T) {
+	n := newNode(map[string]string{"input/a.xlsx": "PK\x03\x04\x00\x00", "input/empty.csv": ""})
+	for file, told := range map[string][]string{
+		"a.xlsx":    {"does not look like a table", "save it as CSV"},
+		"empty.csv": {"the file is empty", "give one with a row of names"},
+	} {
+		if err := run(t, n, "", file); err == nil {
+			t.Errorf("%s: no error", file)
+		}
+		for _, words := range told {
+			if !strings.Contains(n.failed, words) || n.final != "" {
+				t.Errorf("%s: said %q, answered %q", file, n.failed, n.final)
+			}
+		}
 	}
 	if err := run(t, n, "", "missing.csv"); err == nil || !strings.Contains(n.failed, "no such file") {
 		t.Errorf("%v, said %q", err, n.failed)
