@@ -61,8 +61,8 @@ impl Failure {
         }
     }
 
-    /// When it is tried again, having failed `times` in a row: what may pass soon and then ever later;
-    /// what only a change mends when there is one, and now and then since a role may change unseen.
+    /// When it is retried after `times` failures in a row: transient failures with growing delays; failures that
+    /// only a change can mend when something changes, and occasionally, since a role may change unseen.
     pub(crate) fn retry(&self, times: u32) -> Action {
         match self {
             Self::Transient { .. } => Action::requeue(backoff(times)),

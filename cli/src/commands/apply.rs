@@ -78,7 +78,7 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
     wait::until_ready(context, &resources, &agents, Duration::from_secs(seconds)).await
 }
 
-/// As [`troubles`], for what is applied already: whatever is missing may come yet.
+/// Like [`troubles`], but as warnings: missing references may still be applied later.
 async fn warn(context: &Context, manifests: &[Manifest]) {
     match explain::troubles(context, manifests).await {
         Ok(troubles) => {

@@ -110,7 +110,7 @@ pub struct McpStdio {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "environment")]
     pub env: BTreeMap<String, String>,
-    /// Mounts it may read, by name: it finds each at /mnt/NAME, and where it is on the machine.
+    /// Mounts it may read, by name: each is visible at /mnt/NAME and at its path on the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub mounts: Vec<String>,

@@ -83,7 +83,7 @@ impl Term {
     /// operator leads no more.
     async fn keep(mut self, tell: watch::Sender<bool>, stop: CancellationToken) {
         let holds = self.claim.holds();
-        // Until when this operator leads, should nothing more be heard of the API server.
+        // Leadership ends at this instant unless it is renewed.
         let mut until: Option<Instant> = None;
         loop {
             let asked = Instant::now();

@@ -1,5 +1,5 @@
-//! Who may: on the Unix socket whoever may open it; over TCP whoever the API server says, or who has the
-//! node's token and comes from this machine.
+//! Authorisation. On the Unix socket, file permissions decide. Over TCP, the API server decides; standalone,
+//! the node's token does, and only for callers on this machine.
 
 use std::{sync::Arc, time::Duration};
 

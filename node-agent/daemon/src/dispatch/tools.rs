@@ -46,7 +46,7 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Proble
         (None, None) => {
             return Err(Problem::new(
                 Code::Internal,
-                format!("tool {} was resolved to nothing", tool.name),
+                format!("tool {} has no resolved definition on this node", tool.name),
             ));
         }
     };

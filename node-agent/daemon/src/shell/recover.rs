@@ -23,7 +23,7 @@ pub enum RecoverError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// A snapshot that reads back whole and still is none.
-    #[error("the snapshot at {at} is not one of a kernel: {source}")]
+    #[error("the snapshot at {at} does not decode as a kernel snapshot: {source}")]
     Snapshot {
         /// Its position.
         at: Lsn,

@@ -18,7 +18,7 @@ pub(super) enum MemoryError {
         would: u64,
         most: u64,
     },
-    #[error("{0} is no name of a tenant, pool or agent")]
+    #[error("`{0}` is not a valid name of a tenant, pool or agent")]
     Name(String),
     #[error("the disk that holds memory pool {0} is full")]
     Full(String),

@@ -1,4 +1,4 @@
-//! What a node writes into an AgentInstance: its status, and at the end the absence of its finalizer.
+//! What a node writes into an AgentInstance: its status, and finally the removal of its finalizer.
 
 use aion_api::{
     API_VERSION, Agent, AgentInstance, AgentInstanceStatus,
