@@ -9,18 +9,20 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::{
-    BundleName, Candidate, Digest, Limits, Reason, Refusal, Source, SourceError, Store, StoreError,
-    Stored, TrustSet, UnpackError, Verdict,
+    BundleName, Digest, Limits, Reason, Refusal, Source, SourceError, Store, StoreError, Stored,
+    TrustSet, UnpackError, Verdict, Within,
     file::{sync_tree, write_new},
+    kept::Vouched,
     manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
     sink::{read_blob, save_blob},
     store::{on, program_file},
     transfer::signatures,
     unpack::unpack,
-    verify::verify,
+    verify::examine,
 };
 
 const FILE_MODE: u32 = 0o444;
@@ -87,6 +89,17 @@ pub enum AdmitError {
     Store(#[from] StoreError),
 }
 
+/// What the store has of a bundle.
+#[derive(Debug)]
+pub enum Recalled {
+    /// All of it, and somebody vouches for it.
+    Admitted(Admitted),
+    /// All of it, and what was kept of its signatures does not count any more.
+    Lapsed(Stored, Refusal),
+    /// Not all of it.
+    Absent,
+}
+
 impl AdmitError {
     /// The stable name of the refusal, for `Verified=False`.
     pub fn reason(&self) -> Reason {
@@ -111,10 +124,37 @@ impl AdmitError {
 }
 
 impl Store {
-    /// Lets in `bundle` from `source` if `trust` vouches for it. What is in the
-    /// store and was verified under this revision of the trust needs no source;
-    /// under another revision the kept signatures are verified again, and the
-    /// source is asked only when they do not suffice.
+    /// What is in the store of `bundle`, where `trust` vouches for it: by what
+    /// was verified under this revision of the trust or, under another one, by
+    /// the signatures that were kept. Needs no source.
+    pub fn recall(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
+        let digest = &bundle.digest;
+        let Some(stored) = self.get(digest) else {
+            return Ok(Recalled::Absent);
+        };
+        check_name(bundle, &stored.config)?;
+        let cached = self.verdict(digest, &trust.revision);
+        if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
+            self.touch(&stored)?;
+            return Ok(Recalled::Admitted(Admitted {
+                verdict,
+                cached: true,
+                bundle: stored,
+            }));
+        }
+        let kept = self.signatures(digest);
+        match examine(&bundle.name, digest, &kept, trust, Timestamp::now()) {
+            Ok((verdict, counted)) => {
+                self.keep_signatures(&stored.root, &Vouched::new(kept, counted))?;
+                self.admitted(verdict, stored).map(Recalled::Admitted)
+            }
+            Err(refusal) => Ok(Recalled::Lapsed(stored, refusal)),
+        }
+    }
+
+    /// Lets in `bundle` from `source` if `trust` vouches for it. The source is
+    /// asked only for what [`Store::recall`] does not give, and for no longer
+    /// than the limits allow.
     pub async fn admit(
         &self,
         source: &dyn Source,
@@ -123,43 +163,32 @@ impl Store {
         limits: &Limits,
     ) -> Result<Admitted, AdmitError> {
         let digest = &bundle.digest;
-        let stored = self.get(digest);
-        let mut lapsed = None;
-        if let Some(stored) = &stored {
-            check_name(bundle, &stored.config)?;
-            let cached = self.verdict(digest, &trust.revision);
-            if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
-                self.touch(stored)?;
-                return Ok(Admitted {
-                    verdict,
-                    cached: true,
-                    bundle: stored.clone(),
-                });
-            }
-            let kept = self.signatures(digest);
-            match verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
-                Ok(verdict) => return self.admitted(verdict, stored.clone()),
-                Err(refusal) => lapsed = Some(refusal),
-            }
-        }
+        let source = &Within::new(source, limits.time);
+        let (stored, lapsed) = match self.recall(bundle, trust)? {
+            Recalled::Admitted(admitted) => return Ok(admitted),
+            Recalled::Lapsed(stored, refusal) => (Some(stored), Some(refusal)),
+            Recalled::Absent => (None, None),
+        };
         let bytes = match self.manifest(digest) {
             Some(bytes) if stored.is_some() => bytes,
             _ => source.manifest(digest).await?,
         };
         let manifest = Manifest::parse(&bytes)?;
         manifest.bundle_layers(limits)?;
-        let vouched = self.vouched(source, bundle, trust).await;
-        let (verdict, found) = vouched.map_err(|error| match (error, lapsed) {
+        let found = signatures(source, digest).await.map_err(AdmitError::from);
+        let now = Timestamp::now();
+        let judged = found.and_then(|found| found.vouch(&bundle.name, digest, trust, now));
+        let (verdict, vouched) = judged.map_err(|error| match (error, lapsed) {
             (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
             (error, _) => error,
         })?;
         let stored = match stored {
             Some(stored) => {
-                self.keep_signatures(&stored.root, &found)?;
+                self.keep_signatures(&stored.root, &vouched)?;
                 stored
             }
             None => {
-                self.take_in(source, bundle, &bytes, &manifest, &found, limits)
+                self.take_in(source, bundle, &bytes, &manifest, &vouched, limits)
                     .await?
             }
         };
@@ -178,38 +207,13 @@ impl Store {
         })
     }
 
-    async fn vouched(
-        &self,
-        source: &dyn Source,
-        bundle: &BundleRef,
-        trust: &TrustSet,
-    ) -> Result<(Verdict, Vec<Candidate>), AdmitError> {
-        let found = signatures(source, &bundle.digest).await?;
-        let now = Timestamp::now();
-        match verify(&bundle.name, &bundle.digest, &found.candidates, trust, now) {
-            Ok(mut verdict) => {
-                let unreadable = found.unreadable.into_iter().map(|(_, one)| one);
-                verdict.passed_over.extend(unreadable);
-                Ok((verdict, found.candidates))
-            }
-            Err(mut refusal) => match found.unreachable {
-                // The signature that counts may be the one that was not read.
-                Some(unreachable) => Err(unreachable.into()),
-                None => {
-                    refusal.add_unreadable(found.unreadable);
-                    Err(refusal.into())
-                }
-            },
-        }
-    }
-
     async fn take_in(
         &self,
         source: &dyn Source,
         bundle: &BundleRef,
         bytes: &[u8],
         manifest: &Manifest,
-        signatures: &[Candidate],
+        vouched: &Vouched,
         limits: &Limits,
     ) -> Result<Stored, AdmitError> {
         let (program, files) = manifest.bundle_layers(limits)?;
@@ -224,7 +228,7 @@ impl Store {
             let path = folder.join(name);
             write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
         }
-        self.keep_signatures(&folder, signatures)?;
+        self.keep_signatures(&folder, vouched)?;
         let path = folder.join(program_file(config.runtime));
         save_blob(source, program, &path).await?;
         read_only(&path)?;
@@ -234,7 +238,8 @@ impl Store {
             save_blob(source, files, &path).await?;
             packed = Some(path);
         }
-        complete(folder.clone(), packed, *limits).await?;
+        // Kept until all is done with it: a caller that gives up leaves nothing behind.
+        let _workspace = complete(workspace, folder.clone(), packed, *limits).await?;
         self.settle(&folder, &bundle.digest)?;
         self.get(&bundle.digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
@@ -262,12 +267,13 @@ fn read_only(path: &Path) -> Result<(), StoreError> {
 /// Unpacks the archive into `folder` and syncs the whole of it, where that may
 /// block.
 async fn complete(
+    workspace: TempDir,
     folder: PathBuf,
     packed: Option<PathBuf>,
     limits: Limits,
-) -> Result<(), AdmitError> {
+) -> Result<TempDir, AdmitError> {
     let shown = folder.clone();
-    let work = move || -> Result<(), AdmitError> {
+    let work = move || -> Result<TempDir, AdmitError> {
         if let Some(packed) = packed {
             let into = folder.join("files");
             fs::create_dir(&into).map_err(on("create", &into))?;
@@ -275,7 +281,7 @@ async fn complete(
             unpack(packed, &into, &limits)?;
         }
         sync_tree(&folder).map_err(on("sync", &folder))?;
-        Ok(())
+        Ok(workspace)
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

@@ -10,18 +10,24 @@
 //! dockerConfig: /etc/aion/docker.json
 //! ```
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::{Instant, timeout};
 
 use crate::{
-    BundleName, Credentials, CredentialsError, Digest, Layout, NamePattern, Registry,
+    BundleName, Credentials, CredentialsError, Digest, Layout, Limits, NamePattern, Registry,
     RegistryAccess, SourceError,
     manifest::Descriptor,
     reference::{NotAReference, Reference},
     sink::Sink,
     source::{Answer, Source},
+    within::out_of_time,
 };
 
 /// The configuration. A bundle `name` of a registry rule is looked for in the
@@ -161,20 +167,68 @@ impl Sources {
     }
 }
 
-/// Several sources as one: the first that has something gives it.
+/// Several sources as one, for one bundle: the first that has something gives it.
+///
+/// Each has its share of the time that all are given, so that one that drips
+/// takes it from none of the others; and one that did not answer is asked last.
 #[derive(Default)]
 pub struct Mirrors {
-    open: Vec<Box<dyn Source>>,
+    open: Vec<Mirror>,
     shut: Vec<SourceError>,
+}
+
+struct Mirror {
+    source: Box<dyn Source>,
+    spent: Mutex<Spent>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    time: Duration,
+    unreachable: bool,
+}
+
+impl Mirror {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn in_time<T>(&self, share: Duration, answer: Answer<'_, T>) -> Result<T, SourceError> {
+        let (left, begun) = (share.saturating_sub(self.spent().time), Instant::now());
+        let late = || Err(out_of_time(self.source.describe(), share));
+        if left.is_zero() {
+            return late();
+        }
+        let came = timeout(left, answer).await.unwrap_or_else(|_| late());
+        let mut spent = self.spent();
+        spent.time += begun.elapsed();
+        spent.unreachable |= matches!(came, Err(SourceError::Unreachable { .. }));
+        came
+    }
 }
 
 impl Mirrors {
     /// Adds a source after the others, or why it is not to be had.
     pub fn add<S: Source + 'static>(&mut self, source: Result<S, SourceError>) {
         match source {
-            Ok(source) => self.open.push(Box::new(source)),
+            Ok(source) => self.open.push(Mirror {
+                source: Box::new(source),
+                spent: Mutex::default(),
+            }),
             Err(why) => self.shut.push(why),
         }
+    }
+
+    /// In the order they are asked now.
+    fn order(&self) -> Vec<&Mirror> {
+        let mut order: Vec<_> = self.open.iter().collect();
+        order.sort_by_key(|mirror| mirror.spent().unreachable);
+        order
+    }
+
+    fn share(&self) -> Duration {
+        let count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        Limits::default().time / count.max(1)
     }
 
     /// The failure that tells most: that one place lacks a thing says nothing
@@ -202,7 +256,7 @@ impl Mirrors {
 
 impl Source for Mirrors {
     fn describe(&self) -> String {
-        let all: Vec<_> = self.open.iter().map(|s| s.describe()).collect();
+        let all: Vec<_> = self.open.iter().map(|m| m.source.describe()).collect();
         match all.as_slice() {
             [] => "no source".to_owned(),
             some => some.join(", "),
@@ -212,8 +266,9 @@ impl Source for Mirrors {
     fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let mut failures = Vec::new();
-            for source in &self.open {
-                match source.manifest(digest).await {
+            for mirror in self.order() {
+                let answer = mirror.source.manifest(digest);
+                match mirror.in_time(self.share(), answer).await {
                     Ok(bytes) => return Ok(bytes),
                     Err(e) => failures.push(e),
                 }
@@ -225,9 +280,10 @@ impl Source for Mirrors {
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut failures = Vec::new();
-            for source in &self.open {
-                let came = source.blob(sink).await;
-                match came.and_then(|()| sink.check(&source.describe())) {
+            for mirror in self.order() {
+                let answer = mirror.source.blob(sink);
+                let came = mirror.in_time(self.share(), answer).await;
+                match came.and_then(|()| sink.check(&mirror.source.describe())) {
                     Ok(()) => return Ok(()),
                     Err(e @ SourceError::Io { .. }) => return Err(e),
                     Err(e) => failures.push(e),
@@ -243,8 +299,9 @@ impl Source for Mirrors {
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         Box::pin(async move {
             let (mut found, mut failures): (Vec<Descriptor>, _) = (Vec::new(), Vec::new());
-            for source in &self.open {
-                match source.referrers(digest).await {
+            for mirror in self.order() {
+                let answer = mirror.source.referrers(digest);
+                match mirror.in_time(self.share(), answer).await {
                     Ok(listed) => found.extend(listed),
                     Err(e) => failures.push(e),
                 }

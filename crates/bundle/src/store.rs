@@ -7,7 +7,7 @@
 //!            manifest.json config.json
 //!            module.wasm | agent.yaml
 //!            files/…             prompts and skills
-//!            signatures/<hex>.json
+//!            signatures/…       `kept` says which
 //!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
 //!        tmp/                    what is on its way; emptied when opened
 //! ```
@@ -26,15 +26,12 @@ use thiserror::Error;
 
 use crate::{
     Candidate, Digest, Reason, Verdict,
-    file::{read_bounded, sync_dir, write_atomically},
+    file::{read_bounded, sync_dir},
+    kept::{self, Vouched},
     manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
     source::io_reason,
     verdict::Verdicts,
-    verify::{MAX_SIGNATURE, MAX_SIGNATURES},
 };
-
-/// The mode of every file of a bundle.
-const FILE_MODE: u32 = 0o444;
 
 /// The store in a folder.
 #[derive(Debug)]
@@ -204,37 +201,17 @@ impl Store {
 
     /// The signatures that were kept with an entry.
     pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Candidate> {
-        let Ok(listed) = fs::read_dir(self.entry(digest).join("signatures")) else {
-            return Vec::new();
-        };
-        let read = |entry: io::Result<fs::DirEntry>| {
-            let path = entry.ok()?.path();
-            let stem = path.file_stem()?.to_str()?;
-            Some(Candidate {
-                origin: format!("sha256:{stem}").parse().ok()?,
-                bytes: read_bounded(&path, MAX_SIGNATURE).ok()??,
-            })
-        };
-        listed.take(MAX_SIGNATURES).filter_map(read).collect()
+        kept::read(&self.entry(digest).join("signatures"))
     }
 
-    /// Keeps signatures with the entry in `folder`, for the day the trust
-    /// changes while the source cannot be reached.
+    /// Keeps signatures with the entry in `folder`.
     pub(crate) fn keep_signatures(
         &self,
         folder: &Path,
-        signatures: &[Candidate],
+        vouched: &Vouched,
     ) -> Result<(), StoreError> {
         let folder = folder.join("signatures");
-        fs::create_dir_all(&folder).map_err(on("create", &folder))?;
-        for one in signatures {
-            let path = folder.join(format!("{}.json", one.origin.hex()));
-            if !path.exists() {
-                write_atomically(&path, one.bytes.as_slice(), FILE_MODE)
-                    .map_err(on("write", &path))?;
-            }
-        }
-        Ok(())
+        kept::keep(&folder, vouched).map_err(on("keep signatures in", &folder))
     }
 
     /// A folder for a bundle on its way; removed when dropped.
