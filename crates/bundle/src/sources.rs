@@ -124,33 +124,54 @@ pub enum SourcesError {
     /// No rule matches.
     #[error("no source is configured for bundle `{0}`; add one to the node's `sources`")]
     NoSource(BundleName),
-    /// The credentials cannot be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The registry's address is wrong.
-    #[error(transparent)]
-    Registry(#[from] NotAReference),
 }
 
 impl Sources {
-    /// The places for `name`, as one source. Offline, registries that are not
-    /// on this machine are left out and named when nothing else has the bundle.
+    /// The places for `name`, as one source. A registry that cannot be asked
+    /// (offline it is not on this machine, its credentials cannot be read) is
+    /// left out, and named when nothing else has the bundle.
     pub fn open(&self, name: &BundleName, offline: bool) -> Result<Mirrors, SourcesError> {
         let mut mirrors = Mirrors::default();
-        for rule in self.sources.iter().filter(|r| r.bundles.matches(name)) {
+        for rule in self.matching(name) {
             match &rule.place {
                 Place::Layout(root) => mirrors.add(Ok(Layout::at(root))),
-                Place::Registry(prefix) => {
-                    let reference = Reference::prefix(prefix)?.join(name.as_str());
-                    let access = self.access(&reference.host, offline)?;
-                    mirrors.add(Registry::new(&reference, &access));
-                }
+                Place::Registry(prefix) => mirrors.add(self.registry(prefix, name, offline)),
             }
         }
         if mirrors.open.is_empty() && mirrors.shut.is_empty() {
             return Err(SourcesError::NoSource(name.clone()));
         }
         Ok(mirrors)
+    }
+
+    /// The places for `name` in words: the same for all bundles that come from
+    /// the same places.
+    pub fn place(&self, name: &BundleName) -> String {
+        let places = self.matching(name).map(|rule| match &rule.place {
+            Place::Layout(root) => root.display().to_string(),
+            Place::Registry(prefix) => prefix.clone(),
+        });
+        places.collect::<Vec<_>>().join(", ")
+    }
+
+    fn matching(&self, name: &BundleName) -> impl Iterator<Item = &SourceRule> {
+        self.sources.iter().filter(|r| r.bundles.matches(name))
+    }
+
+    fn registry(
+        &self,
+        prefix: &str,
+        name: &BundleName,
+        offline: bool,
+    ) -> Result<Registry, SourceError> {
+        let shut = |why: String| SourceError::Shut {
+            at: prefix.to_owned(),
+            why,
+        };
+        let reference = Reference::prefix(prefix).map_err(|e| shut(e.to_string()))?;
+        let reference = reference.join(name.as_str());
+        let access = self.access(&reference.host, offline);
+        Registry::new(&reference, &access.map_err(|e| shut(e.to_string()))?)
     }
 
     /// How the registry `host` is spoken to.
@@ -236,6 +257,10 @@ impl Mirrors {
     fn telling(&self, failures: Vec<SourceError>) -> SourceError {
         let shut = self.shut.iter().map(|e| match e {
             SourceError::Offline { at } => SourceError::Offline { at: at.clone() },
+            SourceError::Shut { at, why } => SourceError::Shut {
+                at: at.clone(),
+                why: why.clone(),
+            },
             other => SourceError::Unreachable {
                 at: "a source".to_owned(),
                 why: other.to_string(),

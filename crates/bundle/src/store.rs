@@ -158,21 +158,30 @@ impl Store {
     /// was compiled of it, and gives how many went.
     pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
-        let mut gone = 0;
+        let (mut gone, mut failed) = (0, None);
         for digest in self.list()?.iter().filter(|d| !keep.contains(d)) {
-            let path = self.entry(digest);
-            let admitted = fs::metadata(&path).and_then(|it| it.modified());
-            let admitted = admitted.map_err(on("read", &path))?;
-            if admitted.elapsed().unwrap_or_default() < idle {
-                continue;
+            match self.prune_one(digest, idle) {
+                Ok(true) => gone += 1,
+                Ok(false) => {}
+                // One that stays keeps no other.
+                Err(error) => failed = Some(error),
             }
-            self.verdicts
-                .forget(digest)
-                .map_err(on("remove the verdict on", &path))?;
-            self.discard(digest)?;
-            gone += 1;
         }
-        Ok(gone)
+        failed.map_or(Ok(gone), Err)
+    }
+
+    fn prune_one(&self, digest: &Digest, idle: Duration) -> Result<bool, StoreError> {
+        let path = self.entry(digest);
+        let admitted = fs::metadata(&path).and_then(|it| it.modified());
+        let admitted = admitted.map_err(on("read", &path))?;
+        if admitted.elapsed().unwrap_or_default() < idle {
+            return Ok(false);
+        }
+        self.verdicts
+            .forget(digest)
+            .map_err(on("remove the verdict on", &path))?;
+        self.discard(digest)?;
+        Ok(true)
     }
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.

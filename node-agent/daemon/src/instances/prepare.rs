@@ -8,8 +8,7 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, BundleRef, Digest, Limits, NamePattern, Sources, SourcesError, Store, TrustSet,
-    TrustedKey,
+    AdmitError, BundleRef, Digest, Limits, NamePattern, Sources, Store, TrustSet, TrustedKey,
 };
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
@@ -111,15 +110,9 @@ impl Preparer {
             digest: parsed(&bundle.digest)?,
         };
         let keys = trust_set(trust, instance, bundle)?;
+        let source = self.sources.open(&wanted.name, self.offline);
         let source =
-            self.sources
-                .open(&wanted.name, self.offline)
-                .map_err(|error| match error {
-                    SourcesError::NoSource(_) => {
-                        PrepareError::refused(reason::NO_SOURCE, error.to_string())
-                    }
-                    other => PrepareError::refused(reason::STORE_FAILED, other.to_string()),
-                })?;
+            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
         let admitted = self
             .store
             .admit(&source, &wanted, &keys, &Limits::default())
