@@ -17,6 +17,7 @@ mod files;
 mod housekeeping;
 pub mod instances;
 pub mod journal;
+mod lanes;
 pub mod machine;
 pub mod mounts;
 pub mod node;

@@ -1,6 +1,6 @@
 //! What an instance needs before it may run: somebody who vouches for its program, and the program.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aion_api::{
     AgentInstance, KeyPurpose,
@@ -8,25 +8,43 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, BundleRef, Digest, Limits, NamePattern, Sources, Store, TrustSet, TrustedKey,
+    AdmitError, Admitted, BundleRef, Digest, Limits, NamePattern, Recalled, Refusal, SourceError,
+    Sources, Store, TrustSet, TrustedKey,
 };
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::instance::{Prepared, required_layers};
-use crate::workers::{ModuleError, Modules};
+use crate::{
+    lanes::Lanes,
+    workers::{ModuleError, Modules},
+};
+
+/// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
+const AT_THE_DISK: usize = 8;
+/// Bundles that are fetched at once from one place, and for one tenant from there.
+const FROM_A_PLACE: usize = 16;
+const FOR_A_TENANT: usize = 4;
+/// How long another signature is looked for of what nobody vouches for any more: what runs goes on meanwhile.
+const LAPSED: Duration = Duration::from_secs(60);
 
 /// Lets programs in.
 #[derive(Clone)]
 pub struct Preparer {
-    /// What was let in before.
-    pub store: Arc<Store>,
-    /// Where bundles are fetched.
-    pub sources: Arc<Sources>,
+    store: Arc<Store>,
+    sources: Arc<Sources>,
     /// No packet leaves the machine.
-    pub offline: bool,
-    /// What modules are compiled with.
-    pub modules: Arc<Modules>,
+    offline: bool,
+    modules: Arc<Modules>,
+    disk: Arc<Semaphore>,
+    fetches: Arc<Fetches>,
+}
+
+/// Who waits for a registry: those who want something of it, and nobody else.
+struct Fetches {
+    places: Lanes<String>,
+    tenants: Lanes<(String, String)>,
 }
 
 /// Why a program was not let in.
@@ -51,8 +69,28 @@ impl PrepareError {
 }
 
 impl Preparer {
+    /// Lets in what `store` has, or what comes from `sources`; compiles with `modules`.
+    pub fn new(
+        store: Arc<Store>,
+        sources: Arc<Sources>,
+        offline: bool,
+        modules: Arc<Modules>,
+    ) -> Self {
+        Self {
+            store,
+            sources,
+            offline,
+            modules,
+            disk: Arc::new(Semaphore::new(AT_THE_DISK)),
+            fetches: Arc::new(Fetches {
+                places: Lanes::new(FROM_A_PLACE),
+                tenants: Lanes::new(FOR_A_TENANT),
+            }),
+        }
+    }
+
     /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `compiling`
-    /// hears of it before the program is compiled, where that takes its time.
+    /// hears of it before the program is compiled, where that takes its time. May be given up at any moment.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -68,7 +106,8 @@ impl Preparer {
                 compiling(&judgement);
             }
             let required = required_layers(&instance.spec);
-            let compiled = self.modules.open(bundle, &required).await;
+            let tenant = &instance.spec.tenant;
+            let compiled = self.modules.open(bundle, &required, tenant).await;
             compiled.map_err(|error| not_compiled(&error))?;
         }
         Ok((program, judgement))
@@ -110,14 +149,25 @@ impl Preparer {
             digest: parsed(&bundle.digest)?,
         };
         let keys = trust_set(trust, instance, bundle)?;
-        let source = self.sources.open(&wanted.name, self.offline);
-        let source =
-            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
-        let admitted = self
-            .store
-            .admit(&source, &wanted, &keys, &Limits::default())
-            .await
-            .map_err(|error| not_admitted(&error))?;
+        let recalled = {
+            let _permit = self.disk.acquire().await;
+            self.store.recall(&wanted, &keys)
+        };
+        let admitted = match recalled.map_err(|error| not_admitted(&error))? {
+            Recalled::Admitted(admitted) => admitted,
+            Recalled::Absent => {
+                let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
+                fetched.map_err(|error| not_admitted(&error))?
+            }
+            Recalled::Lapsed(_, kept) => {
+                let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
+                let fetched = match timeout(LAPSED, fetching).await {
+                    Ok(fetched) => fetched?,
+                    Err(_) => Err(self.nobody_else(&wanted, kept)),
+                };
+                fetched.map_err(|error| not_admitted(&error))?
+            }
+        };
         let judgement = Judgement::new(
             condition::VERIFIED,
             true,
@@ -129,6 +179,33 @@ impl Preparer {
         );
         let program = self.program(instance, &admitted.bundle).await?;
         Ok((program, judgement))
+    }
+
+    /// Fetches a bundle, once those are done who came before to the same place.
+    async fn fetch(
+        &self,
+        wanted: &BundleRef,
+        keys: &TrustSet,
+        tenant: &str,
+    ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
+        let source = self.sources.open(&wanted.name, self.offline);
+        let source =
+            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
+        let place = self.sources.place(&wanted.name);
+        let of_tenant = (place.clone(), tenant.to_owned());
+        let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
+        let _from_place = self.fetches.places.enter(place).await;
+        let limits = Limits::default();
+        Ok(self.store.admit(&source, wanted, keys, &limits).await)
+    }
+
+    /// Nobody vouches for what is here, and whether there is another signature was not heard in time.
+    fn nobody_else(&self, wanted: &BundleRef, kept: Refusal) -> AdmitError {
+        let source = SourceError::Unreachable {
+            at: self.sources.place(&wanted.name),
+            why: format!("no answer after {} s", LAPSED.as_secs()),
+        };
+        AdmitError::Lapsed { kept, source }
     }
 
     async fn program(
@@ -299,3 +376,7 @@ fn not_admitted(error: &AdmitError) -> PrepareError {
         stands: matches!(error, AdmitError::Store(_)),
     }
 }
+
+#[cfg(test)]
+#[path = "prepare_tests.rs"]
+mod tests;
