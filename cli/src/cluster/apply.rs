@@ -7,7 +7,10 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{commands::explain::fault, failure::Failure};
+use crate::{
+    commands::explain::{fault, keys::unusable},
+    failure::Failure,
+};
 
 /// A manifest that was read.
 struct Wanted {
@@ -110,6 +113,7 @@ fn read(request: &ApplyRequest, namespace: &str) -> Result<(Vec<Wanted>, Vec<Rej
                 continue;
             }
         };
+        rejected.extend(unusable(read.iter().map(|it| (&it.object, &it.place))));
         for read in read {
             let Some(kind) = KINDS.iter().find(|it| it.name == read.object.kind()) else {
                 continue;

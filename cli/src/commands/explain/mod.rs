@@ -1,5 +1,6 @@
 //! `aionctl explain`: the same code that a node and the operator decide with, asked beforehand.
 
+pub(crate) mod keys;
 mod words;
 mod world;
 
@@ -37,7 +38,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     let manifests = manifests::read(&args.file)?;
     let parsed = parse(context, &manifests)?;
-    let agents = keys(&parsed, &context.namespace);
+    let agents = agents(&parsed, &context.namespace);
     let objects = parsed.into_iter().map(|(object, _)| object).collect();
     if agents.is_empty() {
         return Err(Failure::usage("there is no Agent in the manifests")
@@ -73,7 +74,7 @@ pub(crate) async fn troubles(
     manifests: &[Manifest],
 ) -> Result<Vec<Problem>, Failure> {
     let parsed = parse(context, manifests)?;
-    let agents = keys(&parsed, &context.namespace);
+    let agents = agents(&parsed, &context.namespace);
     if agents.is_empty() {
         return Ok(Vec::new());
     }
@@ -102,6 +103,7 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
             Err(problems) => faults.extend(problems.into_iter().map(fault)),
         }
     }
+    faults.extend(keys::unusable(objects.iter().map(|(it, at)| (it, at))));
     match faults.is_empty() {
         true => Ok(objects),
         false => Err(apply::rejected(context, &faults, manifests)),
@@ -124,7 +126,7 @@ pub(crate) fn fault(problem: Problem) -> Rejected {
     }
 }
 
-fn keys(objects: &[(Object, Place)], namespace: &str) -> Vec<(Key, Place)> {
+fn agents(objects: &[(Object, Place)], namespace: &str) -> Vec<(Key, Place)> {
     let agents = objects
         .iter()
         .filter(|(object, _)| matches!(object, Object::Agent(_)));

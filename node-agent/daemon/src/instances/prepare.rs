@@ -8,8 +8,8 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, Admitted, BundleRef, Digest, Limits, NamePattern, Recalled, Refusal, SourceError,
-    Sources, Store, TrustSet, TrustedKey,
+    AdmitError, Admitted, BundleRef, Limits, Recalled, Refusal, SourceError, Sources, Store,
+    TrustError, TrustSet, TrustedKey,
 };
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +20,9 @@ use crate::{
     lanes::Lanes,
     workers::{ModuleError, Modules},
 };
+
+/// How many keys that cannot be used are named in a message.
+const MAX_NAMED: usize = 4;
 
 /// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
 const AT_THE_DISK: usize = 8;
@@ -148,16 +151,23 @@ impl Preparer {
             name: parsed(&bundle.name)?,
             digest: parsed(&bundle.digest)?,
         };
-        let keys = trust_set(trust, instance, bundle)?;
+        let (keys, passed_over) = trust_set(trust, instance, bundle);
+        if !passed_over.0.is_empty() {
+            tracing::warn!(
+                namespace = instance.metadata.namespace,
+                told = passed_over.told(),
+                "keys of TrustPolicies cannot be used"
+            );
+        }
         let recalled = {
             let _permit = self.disk.acquire().await;
             self.store.recall(&wanted, &keys)
         };
-        let admitted = match recalled.map_err(|error| not_admitted(&error))? {
+        let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
                 let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
-                fetched.map_err(|error| not_admitted(&error))?
+                fetched.map_err(|error| passed_over.not_admitted(&error))?
             }
             Recalled::Lapsed(_, kept) => {
                 let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
@@ -165,7 +175,7 @@ impl Preparer {
                     Ok(fetched) => fetched?,
                     Err(_) => Err(self.nobody_else(&wanted, kept)),
                 };
-                fetched.map_err(|error| not_admitted(&error))?
+                fetched.map_err(|error| passed_over.not_admitted(&error))?
             }
         };
         let judgement = Judgement::new(
@@ -173,8 +183,11 @@ impl Preparer {
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by key {}",
-                bundle.name, bundle.digest, admitted.verdict.signer.key
+                "bundle {} {} is signed by key {}{}",
+                bundle.name,
+                bundle.digest,
+                admitted.verdict.signer.key,
+                passed_over.told()
             ),
         );
         let program = self.program(instance, &admitted.bundle).await?;
@@ -295,53 +308,82 @@ where
         .map_err(|error: T::Err| PrepareError::refused(reason::INVALID, error.to_string()))
 }
 
-/// The keys that may vouch for this bundle. The revision names all of them and what they may vouch for, so
-/// that a verdict stands only as long as nothing of that changes.
+/// The keys that may vouch for this bundle, and what is wrong with those that cannot: each is passed over, and
+/// takes nothing from the others. The revision names all of them and what they may vouch for, so that a verdict
+/// stands only as long as nothing of that changes.
 fn trust_set(
     trust: &Trust,
     instance: &AgentInstance,
     bundle: &aion_api::program::BundleRef,
-) -> Result<TrustSet, PrepareError> {
+) -> (TrustSet, PassedOver) {
     let signers = instance.spec.signers.as_deref();
-    let mut keys = Vec::new();
+    let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
     let mut revision = Sha256::new();
     for key in trust.keys_for(bundle, signers) {
         revision.update(serde_json::to_vec(key).unwrap_or_default());
         revision.update([0]);
-        keys.push(key_of(key)?);
+        match key_of(key) {
+            Ok(key) => keys.push(key),
+            Err(error) => passed_over.push(error),
+        }
     }
-    Ok(TrustSet {
+    let set = TrustSet {
         revision: hex::encode(revision.finalize()),
         keys,
-    })
+    };
+    (set, PassedOver(passed_over))
 }
 
-fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, PrepareError> {
-    let bad = |error: aion_bundle::TrustError| {
-        PrepareError::refused(reason::UNTRUSTED_KEY, error.to_string())
-    };
-    let digests: Vec<Digest> = key
-        .digests
-        .iter()
-        .map(|digest| parsed(digest))
-        .collect::<Result<_, _>>()?;
-    if key.purpose == KeyPurpose::Machine {
-        return TrustedKey::machine(&key.public_key, digests).map_err(bad);
+/// The key of a TrustPolicy.
+///
+/// # Errors
+/// Where it cannot be used.
+pub(crate) fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, TrustError> {
+    TrustedKey::of_policy(
+        &key.name,
+        &key.public_key,
+        key.purpose == KeyPurpose::Machine,
+        &key.bundles,
+        &key.digests,
+    )
+}
+
+/// Keys of TrustPolicies that cannot be used.
+struct PassedOver(Vec<TrustError>);
+
+impl PassedOver {
+    /// As it stands behind a judgement.
+    fn told(&self) -> String {
+        let named = self.0.iter().take(MAX_NAMED).map(ToString::to_string);
+        let mut told: Vec<String> = named.collect();
+        match self.0.len().saturating_sub(MAX_NAMED) {
+            0 => {}
+            more => told.push(format!("{more} more")),
+        }
+        match self.0.is_empty() {
+            true => String::new(),
+            false => format!("; passed over: {}", told.join("; ")),
+        }
     }
-    let names: Vec<NamePattern> = match key.bundles.is_empty() {
-        true => vec![NamePattern::any()],
-        false => key
-            .bundles
-            .iter()
-            .map(|name| parsed(name))
-            .collect::<Result<_, _>>()?,
-    };
-    let parsed = TrustedKey::new(&key.name, &key.public_key, names).map_err(bad)?;
-    Ok(if digests.is_empty() {
-        parsed
-    } else {
-        parsed.only(digests)
-    })
+
+    fn not_admitted(&self, error: &AdmitError) -> PrepareError {
+        let mut reason = error.reason();
+        if reason == aion_bundle::Reason::NoTrustPolicy && !self.0.is_empty() {
+            reason = aion_bundle::Reason::UntrustedKey;
+        }
+        PrepareError {
+            judgement: Judgement::new(
+                condition::VERIFIED,
+                false,
+                reason.as_str(),
+                format!("{error}{}", self.told()),
+            ),
+            passing: error.may_pass_later(),
+            // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
+            // who is trusted now vouches for what runs.
+            stands: matches!(error, AdmitError::Store(_)),
+        }
+    }
 }
 
 fn not_compiled(error: &ModuleError) -> PrepareError {
@@ -358,22 +400,6 @@ fn not_compiled(error: &ModuleError) -> PrepareError {
         judgement: Judgement::new(condition::READY, false, reason, error.to_string()),
         passing: error.is_passing(),
         stands: error.is_passing(),
-    }
-}
-
-fn not_admitted(error: &AdmitError) -> PrepareError {
-    let reason = error.reason();
-    PrepareError {
-        judgement: Judgement::new(
-            condition::VERIFIED,
-            false,
-            reason.as_str(),
-            error.to_string(),
-        ),
-        passing: error.may_pass_later(),
-        // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
-        // who is trusted now vouches for what runs.
-        stands: matches!(error, AdmitError::Store(_)),
     }
 }
 

@@ -13,6 +13,11 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::workers::{LaunchError, Launched, Launcher, WorkerFds};
 
+const ED25519: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
+-----END PUBLIC KEY-----
+";
+
 /// No program of these tests is compiled.
 struct Nobody;
 
@@ -130,6 +135,41 @@ async fn prepared(
 ) -> Result<Judgement, PrepareError> {
     let prepared = preparer.prepare(instance, trust, |_| {}).await;
     prepared.map(|(_, judgement)| judgement)
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_takes_nothing_from_those_that_can() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let cut = machine.key.public_pem().replace("==", "");
+    let trust = machine.trust(&[("another-team", ED25519), ("cut", &cut)]);
+    let preparer = machine.preparer(None);
+    // Fetched, and again from what is here.
+    for _ in 0..2 {
+        let judgement = prepared(&preparer, &instance, &trust).await.unwrap();
+        assert_eq!(judgement.reason, reason::SIGNED);
+        for name in ["key release", "`another-team`", "`cut`"] {
+            assert!(judgement.message.contains(name), "{}", judgement.message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_nobody_vouches_for_is_told_which_keys_were_passed_over() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let mut trust = machine.trust(&[("another-team", ED25519)]);
+    trust.keys.pop();
+    let refused = prepared(&machine.preparer(None), &instance, &trust).await;
+    let judgement = refused.unwrap_err().judgement;
+    assert_eq!(judgement.reason, reason::UNTRUSTED_KEY);
+    assert!(
+        judgement.message.contains("`another-team`"),
+        "{}",
+        judgement.message
+    );
 }
 
 #[tokio::test(start_paused = true)]
