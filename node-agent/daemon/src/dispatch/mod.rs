@@ -122,13 +122,16 @@ impl Dispatch {
             Request::Message(message) => self.say(session.turn, message).await,
             Request::Checkpoint(request) => self.keep(instance, request.state).await,
             Request::ToolList => {
-                let servers = tools::servers(instance)?;
+                let (servers, unavailable) = tools::servers(instance);
                 let resource = Arc::clone(&instance.resource);
                 let granted = move |operation: &str| tools::granted(&resource.spec, operation);
-                json(self.tools.list(&servers, &granted).await?)
+                let mut listed = self.tools.list(&servers, &granted).await?;
+                listed.unavailable.extend(unavailable);
+                json(listed)
             }
             Request::ToolCall(request) => {
-                let servers = tools::servers(instance)?;
+                let (servers, unavailable) = tools::servers(instance);
+                tools::reached(&request, &unavailable)?;
                 let deadline = self.clock.instant(job.deadline).into();
                 json(self.tools.call(&servers, request, deadline).await?)
             }
