@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
         .resources()?
         .get(known.kind.plural, namespace, &name)
         .await?;
-    let text = describe(&context.screen, &known, &resource, Timestamp::now())?;
+    let text = describe(&context.screen, &known, &resource, crate::clock::now())?;
     context.print(&text)
 }
 

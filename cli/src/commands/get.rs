@@ -1,13 +1,12 @@
 //! `aionctl get`.
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    args::Output,
     context::Context,
     failure::Failure,
+    global::Output,
     render::{
         columns,
         screen::Tone,
@@ -140,7 +139,7 @@ fn drawn(
     }
     headings.push("name");
     headings.extend(columns.iter().map(|column| column.name.as_str()));
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     let meta = |item: &Value, key: &str| {
         item["metadata"][key]
             .as_str()

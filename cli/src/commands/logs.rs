@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_line_says_when_which_run_and_who_wrote_it() {
         let line = LogLine {
-            at_ms: 0,
+            at_ms: aion_abi::date::UnixMillis(0),
             incarnation: 7,
             source: "stderr".into(),
             text: "bad \x1b[2J row".into(),

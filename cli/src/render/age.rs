@@ -1,5 +1,6 @@
 //! Times and sizes in few characters.
 
+use aion_abi::date::UnixMillis;
 use jiff::{Timestamp, tz::TimeZone};
 
 /// How long ago a moment was, as kubectl writes it: `45s`, `12m`, `3h5m`, `2d3h`, `40d`.
@@ -46,8 +47,8 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A moment as a clock on this machine shows it, `2026-03-01 14:05:09`.
-pub(crate) fn clock(milliseconds: u64, zone: &TimeZone) -> String {
-    i64::try_from(milliseconds)
+pub(crate) fn clock(date: UnixMillis, zone: &TimeZone) -> String {
+    i64::try_from(date.0)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
         .map_or_else(
@@ -93,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_clock_shows_the_zone_it_is_given() {
-        assert_eq!(clock(0, &TimeZone::UTC), "1970-01-01 00:00:00");
-        assert_eq!(clock(u64::MAX, &TimeZone::UTC), "an unknown time");
+        assert_eq!(clock(UnixMillis(0), &TimeZone::UTC), "1970-01-01 00:00:00");
+        assert_eq!(
+            clock(UnixMillis(u64::MAX), &TimeZone::UTC),
+            "an unknown time"
+        );
     }
 }

@@ -100,7 +100,7 @@ mod tests {
                 ),
             ],
             denials: vec![Denial {
-                at_ms: 0,
+                at_ms: aion_abi::date::UnixMillis(0),
                 turn: 3,
                 capability: "fs.read:notes".into(),
                 code: Code::Denied,

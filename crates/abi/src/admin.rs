@@ -21,7 +21,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Problem;
+use crate::{date::UnixMillis, problem::Problem};
 
 /// The mount a turn reads its uploaded files from.
 pub const INPUT_MOUNT: &str = "input";
@@ -118,8 +118,8 @@ pub struct NodeStatus {
     pub node: String,
     /// `standalone` or `kubernetes`.
     pub mode: String,
-    /// When the daemon started, milliseconds since the Unix epoch.
-    pub started_at_ms: u64,
+    /// When the daemon started.
+    pub started_at_ms: UnixMillis,
     /// Whether `OFFLINE_MODE` is on.
     pub offline: bool,
     /// Agents known, and how many are ready.
@@ -275,8 +275,8 @@ pub struct TurnRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogLine {
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMillis,
     /// The run that wrote it.
     pub incarnation: u32,
     /// `stdout`, `stderr` or `node`.
@@ -331,8 +331,8 @@ pub enum LinkState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Denial {
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: u64,
+    /// When.
+    pub at_ms: UnixMillis,
     /// The turn.
     pub turn: u64,
     /// `family.verb` and its target, e.g. `fs.read:notes`.

@@ -16,6 +16,8 @@
 use hmac::Mac;
 use sha2::{Digest, Sha256};
 
+use crate::date::UnixMillis;
+
 /// The first line; names the scheme, so that a later one cannot be confused with it.
 pub const SCHEME: &str = "AION-HMAC-SHA256-V1";
 
@@ -26,8 +28,8 @@ pub struct CanonicalRequest<'a> {
     pub method: &'a str,
     /// The path without scheme, host or query, e.g. `/v1/sys/null`.
     pub path: &'a str,
-    /// Milliseconds since the Unix epoch.
-    pub timestamp_ms: u64,
+    /// When it was signed, by the caller's wall clock.
+    pub timestamp_ms: UnixMillis,
     /// The caller's counter.
     pub counter: u64,
     /// The idempotency key as sent, if any.
@@ -48,7 +50,7 @@ impl CanonicalRequest<'_> {
         mac.update(b"\n");
         mac.update(self.path.as_bytes());
         mac.update(b"\n");
-        mac.update(number.format(self.timestamp_ms));
+        mac.update(number.format(self.timestamp_ms.0));
         mac.update(b"\n");
         mac.update(number.format(self.counter));
         mac.update(b"\n");

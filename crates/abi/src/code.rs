@@ -39,8 +39,8 @@ codes! {
     BadSignature = "bad-signature", 401, "sign the canonical request with the key of this run of the instance";
     /// The counter was used before.
     Replayed = "replayed", 401, "use a higher counter for every request, retries included";
-    /// The timestamp is out of the allowed skew or from before the daemon started.
-    Stale = "stale", 401, "set the clock, then sign the request again with the current time";
+    /// The timestamp is too old or ahead, or an earlier daemon may have taken it.
+    Stale = "stale", 401, "sign the request again with the current time of the machine, and a new counter";
     /// No such syscall.
     UnknownSyscall = "unknown-syscall", 404, "see docs/syscalls.md for the families and verbs this node answers";
     /// The body or a header does not have the form the syscall takes.

@@ -13,6 +13,7 @@ pub mod admin;
 pub mod boot;
 pub mod canonical;
 pub mod code;
+pub mod date;
 pub mod headers;
 pub mod problem;
 pub mod replay;

@@ -1,13 +1,20 @@
 //! The anti-replay window of one key: a sliding bitmap as in RFC 4303 §3.4.3, constant memory.
 //!
 //! Counters may arrive out of order by up to [`Window::WIDTH`]; each is accepted once. The window lives in
-//! memory only. After a restart it is empty, so timestamps from before the daemon's start are refused as
-//! stale ([`freshness`]) and the caller signs again: nothing recorded before can be replayed after.
+//! memory only. After a restart that of a worker which lives on is empty, so timestamps from before it began are
+//! refused as stale ([`freshness`]) and the caller signs again: nothing recorded before can be replayed after.
+
+use std::time::Duration;
 
 use thiserror::Error;
 
-/// How far a caller's clock may be from the daemon's, in milliseconds, either way.
-pub const MAX_SKEW_MS: u64 = 30_000;
+use crate::date::UnixMillis;
+
+/// How long ago a request may have been signed, in milliseconds.
+pub const MAX_AGE_MS: u64 = 30_000;
+/// How far ahead of the daemon's clock a timestamp may be, in milliseconds. Both read the clock of one machine, so only
+/// one that is set back between signing and reading makes a request seem to come from the future.
+pub const MAX_AHEAD_MS: u64 = 1_000;
 
 /// Which counters of one key have been seen.
 #[derive(Debug, Clone)]
@@ -25,8 +32,8 @@ pub enum Refused {
         Window::WIDTH
     )]
     Replayed,
-    /// The timestamp is out of the allowed skew, or older than the daemon.
-    #[error("timestamp is too old, too new, or from before the daemon started")]
+    /// The timestamp is too old, ahead, or not surely younger than the window.
+    #[error("timestamp is too old or ahead, or an earlier daemon may have taken it")]
     Stale,
 }
 
@@ -82,13 +89,20 @@ impl Default for Window {
     }
 }
 
-/// Whether a timestamp is fresh: within [`MAX_SKEW_MS`] of `now_ms`, and not from before the daemon
-/// started (`started_ms`).
+/// Whether a timestamp is fresh: at most [`MAX_AGE_MS`] old and [`MAX_AHEAD_MS`] ahead. Where the key was in use before
+/// the window began, `window` ago, also whether nobody can have taken it before: what was taken then was ahead by
+/// so much at most. How long ago is measured and not read off the wall clock, which may have been set since.
 ///
 /// # Errors
 /// [`Refused::Stale`] otherwise.
-pub fn freshness(timestamp_ms: u64, now_ms: u64, started_ms: u64) -> Result<(), Refused> {
-    if timestamp_ms < started_ms || timestamp_ms.abs_diff(now_ms) > MAX_SKEW_MS {
+pub fn freshness(
+    signed: UnixMillis,
+    now: UnixMillis,
+    window: Option<Duration>,
+) -> Result<(), Refused> {
+    let (age, ahead) = (now.since(signed), signed.since(now));
+    let younger = |window: Duration| Duration::from_millis(age + MAX_AHEAD_MS) < window;
+    if !window.is_none_or(younger) || age > MAX_AGE_MS || ahead > MAX_AHEAD_MS {
         return Err(Refused::Stale);
     }
     Ok(())
@@ -148,15 +162,39 @@ mod tests {
         }
     }
 
+    const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+
+    fn signed(ago: i64, window: Option<u64>) -> Result<(), Refused> {
+        let at = UnixMillis(NOW.0.saturating_add_signed(-ago));
+        freshness(at, NOW, window.map(Duration::from_millis))
+    }
+
     #[test]
-    fn timestamps_from_before_the_start_are_stale() {
-        assert_eq!(freshness(1_000, 1_000, 1_000), Ok(()));
-        assert_eq!(freshness(999, 1_000, 1_000), Err(Refused::Stale));
-        assert_eq!(freshness(1_000 + MAX_SKEW_MS, 1_000, 0), Ok(()));
-        assert_eq!(
-            freshness(1_001 + MAX_SKEW_MS, 1_000, 0),
-            Err(Refused::Stale)
-        );
-        assert_eq!(freshness(0, MAX_SKEW_MS + 1, 0), Err(Refused::Stale));
+    fn a_timestamp_is_fresh_for_a_while_and_hardly_ahead() {
+        let (old, ahead) = (MAX_AGE_MS as i64, MAX_AHEAD_MS as i64);
+        assert_eq!(signed(old, None), Ok(()));
+        assert_eq!(signed(old + 1, None), Err(Refused::Stale));
+        assert_eq!(signed(-ahead, None), Ok(()));
+        assert_eq!(signed(-ahead - 1, None), Err(Refused::Stale));
+    }
+
+    #[test]
+    fn a_timestamp_from_before_the_window_is_stale_where_the_key_is_older() {
+        assert_eq!(signed(2_000, Some(3_001)), Ok(()));
+        assert_eq!(signed(2_000, Some(2_999)), Err(Refused::Stale));
+        assert_eq!(signed(2_000, None), Ok(()), "it saw all of this key's");
+    }
+
+    #[test]
+    fn nothing_that_was_taken_before_a_restart_is_taken_after_it() {
+        // Each timestamp that a daemon may take at the last moment before its end, sent at each moment after.
+        for taken in NOW.0 - MAX_AGE_MS..=NOW.0 + MAX_AHEAD_MS {
+            let taken = UnixMillis(taken);
+            assert_eq!(freshness(taken, NOW, None), Ok(()));
+            for later in (0..2 * MAX_AGE_MS).step_by(500) {
+                let again = freshness(taken, NOW.plus(later), Some(Duration::from_millis(later)));
+                assert_eq!(again, Err(Refused::Stale), "{taken}, {later} ms after");
+            }
+        }
     }
 }

@@ -102,13 +102,13 @@ impl std::fmt::Debug for NodeSecret {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::canonical::body_digest;
+    use crate::{canonical::body_digest, date::UnixMillis};
 
     fn request(body: &[u8]) -> CanonicalRequest<'static> {
         CanonicalRequest {
             method: "POST",
             path: "/v1/sys/null",
-            timestamp_ms: 1_767_225_600_000,
+            timestamp_ms: UnixMillis(1_767_225_600_000),
             counter: 1,
             idempotency_key: None,
             deadline_ms: Some(5_000),
@@ -138,7 +138,7 @@ mod tests {
         let alterations: [fn(&mut CanonicalRequest<'static>); 7] = [
             |r| r.method = "GET",
             |r| r.path = "/v1/sys/nul",
-            |r| r.timestamp_ms += 1,
+            |r| r.timestamp_ms.0 += 1,
             |r| r.counter += 1,
             |r| r.idempotency_key = Some("k"),
             |r| r.deadline_ms = None,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use aion_abi::canonical::{CanonicalRequest, body_digest};
+use aion_abi::date::UnixMillis;
 use aion_abi::signing::NodeSecret;
 use serde::Deserialize;
 
@@ -28,7 +29,7 @@ struct Vector {
 struct Request {
     method: String,
     path: String,
-    timestamp_ms: u64,
+    timestamp_ms: UnixMillis,
     counter: u64,
     idempotency_key: Option<String>,
     deadline_ms: Option<u64>,

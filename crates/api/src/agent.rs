@@ -97,7 +97,8 @@ pub struct AgentSpec {
     /// How much it may use. Policies can only lower these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// Which queue its turns wait in: realtime, interactive (the default), batch or background.
+    /// Which queue its turns wait in: realtime, interactive (the default), batch or background. Policy says
+    /// which of them it may wait in.
     #[serde(default)]
     pub lane: Lane,
     /// What its sandbox must have. Policies can only add to this.

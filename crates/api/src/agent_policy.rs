@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::policy_rules::PolicyQuotas;
+use crate::program::Lane;
 use crate::sandbox::SandboxRules;
 use crate::schema::{CAPABILITY_PATTERN, MODEL_PATTERN, NAME};
 use crate::selector::Selector;
@@ -82,6 +83,13 @@ pub struct AgentPolicySpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub models: Option<Vec<String>>,
+    /// Lanes it lets through. Left out, it narrows no lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 4),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub lanes: Option<Vec<Lane>>,
     /// Bounds; the smallest of all that speak holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<PolicyQuotas>,

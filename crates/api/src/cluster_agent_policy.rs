@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent_request::FileMode;
 use crate::policy_rules::PolicyQuotas;
+use crate::program::Lane;
 use crate::sandbox::SandboxRules;
 use crate::schema::{CAPABILITY_PATTERN, HOST_PORT, MODEL_PATTERN, NAME};
 use crate::selector::Selector;
@@ -109,6 +110,14 @@ pub struct ClusterAgentPolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mount"])
     )]
     pub mounts: Vec<MountGrant>,
+    /// Lanes that its agents may wait in: realtime, interactive, batch, background. Left out, all but
+    /// realtime, whose turns go before everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 4),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub lanes: Option<Vec<Lane>>,
     /// Bounds; the smallest of all that speak holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<PolicyQuotas>,

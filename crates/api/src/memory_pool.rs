@@ -107,7 +107,8 @@ pub enum Encryption {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {
-    /// Days after which what was remembered is forgotten.
+    /// Days after which what was remembered is forgotten. Each time that the machine was
+    /// off counts for a day at most, since its clock may be wrong after.
     #[schemars(range(min = 1, max = 36500))]
     pub days: i32,
 }

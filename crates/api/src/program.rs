@@ -60,6 +60,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// What an agent may wait in where no policy says otherwise: nobody goes before the person who waits.
+    pub const UNLESS_SAID_OTHERWISE: [Self; 3] = [Self::Interactive, Self::Batch, Self::Background];
+
     /// As it is written in YAML.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

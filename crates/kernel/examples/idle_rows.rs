@@ -4,8 +4,8 @@
 //! all of one agent, then each of an agent of its own. Nothing is asserted.
 
 use aion_kernel::{
-    Event, GrantRule, InstanceSpec, InstanceUid, Kernel, Kind, Lane, Limits, Millis, Profile,
-    Quota, TargetPattern, Verdict,
+    Event, GrantRule, InstanceSpec, InstanceUid, Kernel, Kind, Lane, Limits, Now, Profile, Quota,
+    TargetPattern, Verdict,
 };
 
 const INSTANCES: u128 = 100_000;
@@ -59,7 +59,7 @@ fn main() -> std::io::Result<()> {
                     uid,
                     profile: profile(&name),
                 }),
-                Millis(1),
+                Now::default(),
             );
         }
         let bytes = resident()?.saturating_sub(before);

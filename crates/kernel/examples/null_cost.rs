@@ -7,7 +7,8 @@ use std::hint::black_box;
 
 use aion_kernel::{
     Body, Call, Digest, Event, GrantRule, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel,
-    Kind, Lane, Limits, Millis, Profile, Quota, Resource, TargetPattern, Ticket, TurnId, Verdict,
+    Kind, Lane, Limits, Millis, Now, Profile, Quota, Resource, TargetPattern, Ticket, TurnId,
+    Verdict,
 };
 
 const INSTANCES: u64 = 100;
@@ -40,7 +41,11 @@ fn main() -> std::io::Result<()> {
         digest: Digest([7; 32]),
         size: 1_024,
     };
-    let start = Millis(1_700_000_000_000);
+    let at = |ms: u64| Now {
+        at: Millis(ms),
+        ..Now::default()
+    };
+    let start = at(0);
     for n in 0..INSTANCES {
         let rules = Kind::ALL.map(|kind| GrantRule {
             verdict: Verdict::Allow,
@@ -92,7 +97,7 @@ fn main() -> std::io::Result<()> {
                 reserve_tokens: 0,
                 repeatable: false,
             };
-            black_box(kernel.handle(Event::Call(call), start.plus(n / 100)));
+            black_box(kernel.handle(Event::Call(call), at(n / 100)));
         }
         println!("sys.null {} ns/op", (cpu_ns()? - begin) / CALLS);
     }

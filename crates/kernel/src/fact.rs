@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{Body, Digest},
-    ids::{AccountId, CallId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
+    ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Outcome, TurnOutcome, Usage},
     refusal::{Level, Refusal},
@@ -28,6 +28,13 @@ pub enum Fact {
     Recovered {
         /// When.
         at: Millis,
+    },
+    /// From here on the wall clock says so; before, it said something else.
+    ClockRead {
+        /// When, by the kernel's time.
+        at: Millis,
+        /// When, by the wall clock.
+        date: Date,
     },
     /// An account exists at a level of the ledger.
     AccountOpened {
@@ -248,8 +255,37 @@ macro_rules! names {
     };
 }
 
+impl Fact {
+    /// When it was recorded, for the facts that say so.
+    #[must_use]
+    pub fn at(&self) -> Option<Millis> {
+        match self {
+            Self::AccountOpened { .. }
+            | Self::AccountClosed { .. }
+            | Self::ProfileAdded { .. }
+            | Self::ProfileDropped { .. } => None,
+            Self::Recovered { at }
+            | Self::ClockRead { at, .. }
+            | Self::InstanceApplied { at, .. }
+            | Self::InstanceRetiring { at, .. }
+            | Self::InstanceRemoved { at, .. }
+            | Self::TurnQueued { at, .. }
+            | Self::TurnStarted { at, .. }
+            | Self::TurnRequeued { at, .. }
+            | Self::WorkerRunning { at, .. }
+            | Self::TurnStopping { at, .. }
+            | Self::TurnEnded { at, .. }
+            | Self::CallStarted { at, .. }
+            | Self::CallEnded { at, .. }
+            | Self::CallServed { at, .. }
+            | Self::CallRefused { at, .. } => Some(*at),
+        }
+    }
+}
+
 names! {
     Recovered = "recovered",
+    ClockRead = "clock-read",
     AccountOpened = "account-opened",
     AccountClosed = "account-closed",
     ProfileAdded = "profile-added",

@@ -2,7 +2,8 @@
 //! recorded outcome, and never runs twice.
 //!
 //! Kept: the keys of calls in flight (as many as run: slots bound them), and the last [`KEPT`] that ended within
-//! [`KEPT_MS`]. An instance that uses no keys has no table.
+//! [`KEPT_MS`], with answers of [`KEPT_BYTES`] together, and [`ALL_KEPT_BYTES`] of all instances. What a key that was
+//! let go of names is run again. An instance that uses no keys has no table.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,11 +22,19 @@ pub(crate) const KEPT: usize = 256;
 /// How long an ended key is kept, in milliseconds: a day.
 pub(crate) const KEPT_MS: u64 = 24 * 3_600_000;
 
+/// Bytes of the answers kept per instance; the newest is kept though it is larger.
+pub(crate) const KEPT_BYTES: u64 = 8 << 20;
+/// The same of all instances: the journal has to hold them, beside everything else.
+pub(crate) const ALL_KEPT_BYTES: u64 = 64 << 20;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyTable {
     entries: BTreeMap<IdempotencyKey, Entry>,
     /// Keys that ended, in the order they did.
     ended: VecDeque<IdempotencyKey>,
+    /// Of the answers of those that ended.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,11 +97,10 @@ impl KeyTable {
             digest,
             ended: None,
         };
-        if self
-            .entries
-            .insert(key.clone(), entry)
-            .is_some_and(|old| old.ended.is_some())
+        if let Some(old) = self.entries.insert(key.clone(), entry)
+            && old.ended.is_some()
         {
+            self.bytes -= old.bytes();
             self.ended.retain(|other| *other != key);
         }
     }
@@ -115,18 +123,38 @@ impl KeyTable {
             at,
             outcome: outcome.clone(),
         });
+        self.bytes += entry.bytes();
         self.ended.push_back(key.clone());
         while let Some(oldest) = self.ended.front() {
             let expired = self
                 .entries
                 .get(oldest)
                 .is_none_or(|entry| entry.is_expired(at));
-            if !expired && self.ended.len() <= KEPT {
+            let too_much = self.bytes > KEPT_BYTES && self.ended.len() > 1;
+            if !expired && !too_much && self.ended.len() <= KEPT {
                 break;
             }
-            self.entries.remove(oldest);
-            self.ended.pop_front();
+            self.let_go();
         }
+    }
+
+    /// Forgets the key that ended longest ago.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(oldest) = self.ended.pop_front()
+            && let Some(entry) = self.entries.remove(&oldest)
+        {
+            self.bytes -= entry.bytes();
+        }
+    }
+
+    /// Bytes of the answers that are kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// After it was read from a snapshot.
+    pub(crate) fn recount(&mut self) {
+        self.bytes = self.entries.values().map(Entry::bytes).sum();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -145,6 +173,13 @@ impl KeyTable {
 }
 
 impl Entry {
+    fn bytes(&self) -> u64 {
+        match self.ended.as_ref().map(|ended| &ended.outcome) {
+            Some(Outcome::Ok { body: Some(body) }) => body.size,
+            _ => 0,
+        }
+    }
+
     fn is_expired(&self, now: Millis) -> bool {
         self.ended
             .as_ref()

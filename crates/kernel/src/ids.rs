@@ -7,11 +7,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Milliseconds since the Unix epoch.
+/// A moment of the kernel's own time, in milliseconds. Deadlines, windows and the age of keys are reckoned by it.
 ///
-/// The shell reads the clock; the kernel never does. Within one run the shell
-/// hands in values that do not go back (wall clock at start plus a monotonic
-/// clock); a step back is treated as standing still.
+/// It goes on by the monotonic clock: no step of the wall clock reaches it, and it stands still while the machine
+/// sleeps. After a restart it goes on behind the last fact. So it is not a date, though the first start of a node
+/// begins it at one: [`State::date_of`](crate::State::date_of) says which date a moment was.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -29,6 +29,36 @@ impl Millis {
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// What the node's wall clock said, in milliseconds since the Unix epoch. It may step either way: it is recorded and
+/// shown, and nothing is reckoned by it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Date(pub u64);
+
+/// Both clocks at one moment. The shell reads them; the kernel never does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Now {
+    /// The kernel's time. A step back is treated as standing still.
+    pub at: Millis,
+    /// The wall clock's.
+    pub date: Date,
+}
+
+impl Now {
+    /// The date of another moment, if the wall clock went as the kernel's time did.
+    #[must_use]
+    pub fn date_of(self, at: Millis) -> Date {
+        Date(
+            self.date
+                .0
+                .saturating_add(at.since(self.at))
+                .saturating_sub(self.at.since(at)),
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     effect::{Barrier, Effect, Release, Step},
     event::Event,
     fact::Fact,
-    ids::Millis,
+    ids::{Date, Millis, Now},
     live::Live,
     outcome::CancelCause,
     snapshot::{NewerFormat, Snapshot},
@@ -13,6 +13,9 @@ use crate::{
     state::State,
     timers::Timer,
 };
+
+/// A wall clock that is off from what it was known to say by more than this has stepped, or the machine slept.
+const CLOCK_STEP_MS: u64 = 1_000;
 
 /// Durable state, and what waits and runs right now.
 #[derive(Debug)]
@@ -85,9 +88,10 @@ impl Kernel {
     /// Takes one event in, at `now`. The step's facts are applied when this returns; the
     /// shell must append them to the journal before those of any later step, and stop
     /// if it cannot.
-    pub fn handle(&mut self, event: Event, now: Millis) -> Step {
-        self.now = self.now.max(now);
+    pub fn handle(&mut self, event: Event, now: Now) -> Step {
+        self.now = self.now.max(now.at);
         let mut step = Step::default();
+        self.note_date(now.date, &mut step);
         if self.unsettled && !matches!(event, Event::Recovered { .. }) {
             self.recover(&[], &mut step);
         }
@@ -169,6 +173,13 @@ impl Kernel {
             waiting_turns,
             running_calls: queues().map(|queue| queue.busy() as usize).sum(),
             waiting_calls: queues().map(crate::scheduler::FairQueue::waiting).sum(),
+        }
+    }
+
+    /// Sees to it that the journal tells the date of what it records.
+    fn note_date(&mut self, date: Date, step: &mut Step) {
+        if self.state.date_of(self.now).0.abs_diff(date.0) > CLOCK_STEP_MS {
+            self.record(Fact::ClockRead { at: self.now, date }, step);
         }
     }
 

@@ -83,7 +83,8 @@ pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
 pub use ids::{
-    AccountId, CallId, Incarnation, InstanceUid, Millis, NotAUuid, ProfileId, Ticket, TurnId,
+    AccountId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now, ProfileId, Ticket,
+    TurnId,
 };
 pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial};

@@ -15,6 +15,7 @@ use crate::{
     ledger::Reservations,
     name::{IdempotencyKey, Name},
     outcome::{CancelCause, Usage},
+    refusal::{Level, QuotaKind, Refusal},
     scheduler::{Place, Scheduler, Slot},
     spec::{Limits, Profile},
     state::State,
@@ -45,6 +46,8 @@ pub(crate) struct Live {
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
+    /// The last refusals that stand for many.
+    pub(crate) refused: BTreeMap<Repeated, Recorded>,
     pub(crate) draining: bool,
 }
 
@@ -99,6 +102,23 @@ pub(crate) struct LiveTurn {
     pub(crate) slot: Option<Slot>,
 }
 
+/// Refusals of which one is recorded for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Repeated {
+    /// By this quota, of this agent.
+    Quota(AccountId, Level, QuotaKind),
+    /// Of a turn that is over.
+    Over(TurnId),
+}
+
+/// What was recorded last, and answers the next.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) call: CallId,
+    pub(crate) refusal: Refusal,
+    pub(crate) at: Millis,
+}
+
 impl Live {
     /// With what is derived from `state`.
     pub(crate) fn derive(state: &State, limits: &Limits) -> Self {
@@ -129,6 +149,7 @@ impl Live {
             tables: tables.collect(),
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
+            refused: BTreeMap::new(),
             draining: false,
         }
     }

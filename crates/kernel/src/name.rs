@@ -14,6 +14,16 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name, cut where it is longer than so many bytes.
+    #[must_use]
+    pub(crate) fn shortened(&self, most: usize) -> Self {
+        if self.0.len() <= most {
+            return self.clone();
+        }
+        let end = self.0.floor_char_boundary(most);
+        format!("{}…", &self.0[..end]).into()
+    }
 }
 
 impl Default for Name {

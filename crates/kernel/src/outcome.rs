@@ -62,8 +62,20 @@ pub enum Outcome {
 pub struct Failure {
     /// Stable kebab-case code.
     pub code: Name,
-    /// What happened, for people, without secrets. The shell bounds its length.
+    /// What happened, for people, without secrets. Recorded up to [`Failure::MAX_DETAIL`].
     pub detail: Name,
+}
+
+impl Failure {
+    /// The longest text of a failure that is recorded, in bytes.
+    pub const MAX_DETAIL: usize = 512;
+
+    pub(crate) fn shortened(self) -> Self {
+        Self {
+            detail: self.detail.shortened(Self::MAX_DETAIL),
+            ..self
+        }
+    }
 }
 
 /// Who stopped a call or a turn.

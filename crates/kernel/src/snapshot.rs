@@ -33,6 +33,8 @@ impl Snapshot {
         if self.format > FORMAT {
             return Err(NewerFormat { found: self.format });
         }
-        Ok(self.state)
+        let mut state = self.state;
+        state.recount_keys();
+        Ok(state)
     }
 }

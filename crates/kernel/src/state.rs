@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     body::{Body, Digest},
     idempotency::KeyTable,
-    ids::{AccountId, CallId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
+    ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId, TurnId},
     ledger::{Account, Denial},
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
@@ -27,6 +27,12 @@ pub(crate) const CLUSTER: AccountId = AccountId(0);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     pub(crate) recoveries: u64,
+    /// When the newest fact was recorded.
+    #[serde(default)]
+    pub(crate) latest: Option<Millis>,
+    /// When the wall clock was last found to say something else than the kernel's time makes of what it said before.
+    #[serde(default)]
+    pub(crate) dated: Option<Now>,
     pub(crate) next_call: u64,
     pub(crate) next_turn: u64,
     pub(crate) next_profile: u32,
@@ -40,6 +46,9 @@ pub struct State {
     pub(crate) turns: BTreeMap<TurnId, TurnRow>,
     pub(crate) calls: BTreeMap<CallId, CallRow>,
     pub(crate) keys: BTreeMap<InstanceUid, KeyTable>,
+    /// Bytes of the answers that all keys keep.
+    #[serde(skip)]
+    pub(crate) kept_bytes: u64,
 }
 
 /// A profile and who has it.
@@ -164,6 +173,8 @@ impl Default for State {
         let cluster = Account::new(Level::Cluster, None, Name::default());
         Self {
             recoveries: 0,
+            latest: None,
+            dated: None,
             next_call: 1,
             next_turn: 1,
             next_profile: 1,
@@ -175,6 +186,7 @@ impl Default for State {
             turns: BTreeMap::new(),
             calls: BTreeMap::new(),
             keys: BTreeMap::new(),
+            kept_bytes: 0,
         }
     }
 }
@@ -184,6 +196,20 @@ impl State {
     #[must_use]
     pub fn recoveries(&self) -> u64 {
         self.recoveries
+    }
+
+    /// The date of a moment, by what the wall clock said last. A journal that never noted it has dates for moments.
+    #[must_use]
+    pub fn date_of(&self, at: Millis) -> Date {
+        self.dated.map_or(Date(at.0), |dated| dated.date_of(at))
+    }
+
+    /// When the newest fact was recorded; `None` where there is none. A restart goes on from there.
+    #[must_use]
+    pub fn latest(&self) -> Option<Now> {
+        let at = self.latest?;
+        let date = self.date_of(at);
+        Some(Now { at, date })
     }
 
     /// One instance.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aion_api::program::Lane;
 use aion_api::selector::Selector;
 use aion_api::{AgentPolicy, ClusterAgentPolicy, FileMode, GrantEffect};
 
@@ -96,6 +97,7 @@ pub fn decide(requests: &[Request], policies: &Applied) -> Vec<Decided> {
                 Wanted::Model(model) => named(model, "models", policies),
                 Wanted::Mount { mount, mode } => mounted(mount, *mode, policies),
                 Wanted::Host(host) => named(host, "network", policies),
+                Wanted::Lane(lane) => waiting_in(*lane, policies),
             };
             Decided {
                 request: request.clone(),
@@ -277,6 +279,47 @@ fn mounted(mount: &str, asked: FileMode, policies: &Applied) -> Outcome {
     }
     let volume = grant.volume.clone().unwrap_or_else(|| mount.to_owned());
     (Verdict::Mounted { mode, volume }, rules)
+}
+
+/// A lane: one of the policies that select the agent must grant it, where any says which.
+fn waiting_in(lane: Lane, policies: &Applied) -> Outcome {
+    let by_itself = Lane::UNLESS_SAID_OTHERWISE.contains(&lane);
+    let mut rules = Vec::new();
+    for policy in &policies.cluster {
+        match &policy.spec.lanes {
+            Some(lanes) if lanes.contains(&lane) => {
+                rules.push(format!("{} lanes {}", cluster_name(policy), lane.as_str()));
+            }
+            None if by_itself => {
+                rules.push(format!("{} names no lanes", cluster_name(policy)));
+            }
+            _ => {}
+        }
+    }
+    if rules.is_empty() && policies.cluster.is_empty() && by_itself {
+        rules.push(format!("every agent may wait in {}", lane.as_str()));
+    }
+    if rules.is_empty() {
+        return nothing_grants(policies);
+    }
+    let narrowing: Vec<_> = policies
+        .namespaced
+        .iter()
+        .filter_map(|p| {
+            p.spec
+                .lanes
+                .as_ref()
+                .map(|lanes| (namespaced_name(p), lanes))
+        })
+        .collect();
+    if narrowing.is_empty() || narrowing.iter().any(|(_, lanes)| lanes.contains(&lane)) {
+        return (Verdict::Granted(GrantEffect::Allow), rules);
+    }
+    let names: Vec<_> = narrowing.into_iter().map(|(name, _)| name).collect();
+    (
+        Verdict::NotGranted,
+        vec![format!("{} does not let it through", names.join(", "))],
+    )
 }
 
 fn nothing_grants(policies: &Applied) -> Outcome {

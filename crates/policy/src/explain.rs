@@ -81,6 +81,7 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
                 }
             }
         }
+        Wanted::Lane(lane) => format!("have its turns wait in the lane {}", lane.as_str()),
         Wanted::Host(host) => format!("reach {host}, for which no syscall exists yet"),
     }
 }

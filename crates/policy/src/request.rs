@@ -1,6 +1,7 @@
 //! What an agent asks for: what it lists, and what it asks for by declaring a model, a pool, tools or
 //! mounts.
 
+use aion_api::program::Lane;
 use aion_api::{AgentSpec, FileMode, GrantEffect};
 
 use crate::capability::Capability;
@@ -34,6 +35,8 @@ pub enum Wanted {
     },
     /// A host and port.
     Host(String),
+    /// A queue for its turns.
+    Lane(Lane),
 }
 
 /// Everything `agent` asks for, in the order of its fields.
@@ -53,6 +56,11 @@ pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
         };
         asked.push(Wanted::Model(model.clone()), GrantEffect::Allow, field);
     }
+    asked.push(
+        Wanted::Lane(agent.lane),
+        GrantEffect::Allow,
+        "spec.lane".into(),
+    );
     if let Some(memory) = &agent.memory {
         for syscall in ["memory.recall", "memory.remember"] {
             let right = Capability::new(syscall, Some(&memory.pool));

@@ -19,13 +19,14 @@ fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str])
         .collect();
     let lines: Vec<String> = decide(&requests(&agent, &models), &applied(cluster, namespaced))
         .into_iter()
-        .filter(|decided| !matches!(decided.request.wanted, Wanted::Always(_)))
+        .filter(|decided| !matches!(decided.request.wanted, Wanted::Always(_) | Wanted::Lane(_)))
         .map(|decided| {
             let wanted = match &decided.request.wanted {
                 Wanted::Always(right) | Wanted::Capability(right) => right.to_string(),
                 Wanted::Model(model) => format!("model {model}"),
                 Wanted::Mount { mount, .. } => format!("mount {mount}"),
                 Wanted::Host(host) => format!("host {host}"),
+                Wanted::Lane(lane) => format!("lane {}", lane.as_str()),
             };
             let verdict = match &decided.verdict {
                 Verdict::Granted(GrantEffect::Allow) => "allow".to_owned(),
@@ -315,4 +316,68 @@ fn the_smallest_bound_holds_and_layers_add_up() {
         ["landlock", "seccomp"]
     );
     assert_eq!(bounds.signers.as_deref(), Some(&["machine".to_owned()][..]));
+}
+
+/// What becomes of the wish for `lane`.
+fn lane(lane: &str, cluster: &[Value], namespaced: &[Value]) -> String {
+    let agent = spec(json!({"instructions": "x", "lane": lane}));
+    let decided = decide(&requests(&agent, &[]), &applied(cluster, namespaced));
+    let wish = decided
+        .iter()
+        .find(|it| matches!(it.request.wanted, Wanted::Lane(_)))
+        .unwrap();
+    assert_eq!(wish.request.field, "spec.lane");
+    let said = wish.rules.join("; ");
+    match wish.verdict {
+        Verdict::Granted(GrantEffect::Allow) => said,
+        Verdict::NotGranted => format!("no: {said}"),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_lane_that_goes_before_everybody_is_granted_by_a_policy_that_names_it() {
+    let silent = json!({"allow": ["*"]});
+    let naming = json!({"lanes": ["realtime", "batch"]});
+    assert_eq!(
+        lane("realtime", &[], &[]),
+        "no: no ClusterAgentPolicy selects this agent"
+    );
+    assert_eq!(
+        lane("realtime", std::slice::from_ref(&silent), &[]),
+        "no: ClusterAgentPolicy/c does not grant it"
+    );
+    assert_eq!(
+        lane("realtime", &[silent.clone(), naming.clone()], &[]),
+        "ClusterAgentPolicy/c lanes realtime"
+    );
+    for lower in ["interactive", "batch", "background"] {
+        assert_eq!(
+            lane(lower, &[], &[]),
+            format!("every agent may wait in {lower}")
+        );
+        assert_eq!(
+            lane(lower, std::slice::from_ref(&silent), &[]),
+            "ClusterAgentPolicy/c names no lanes"
+        );
+    }
+    assert_eq!(
+        lane("interactive", &[naming], &[]),
+        "no: ClusterAgentPolicy/c does not grant it"
+    );
+}
+
+#[test]
+fn a_namespace_narrows_lanes_and_never_widens_them() {
+    let at_night = json!({"lanes": ["batch", "realtime"]});
+    let narrowed = |wish: &str| lane(wish, &[json!({})], std::slice::from_ref(&at_night));
+    assert_eq!(
+        narrowed("interactive"),
+        "no: AgentPolicy/n does not let it through"
+    );
+    assert_eq!(narrowed("batch"), "ClusterAgentPolicy/c names no lanes");
+    assert_eq!(
+        narrowed("realtime"),
+        "no: ClusterAgentPolicy/c does not grant it"
+    );
 }

@@ -1,5 +1,7 @@
 //! Whether a node is alive, and what placement sees of it.
 
+use std::time::Duration;
+
 use aion_api::condition::{self, Judgement, READY, reason};
 use aion_api::{KernelNode, Scheduling};
 use k8s_openapi::jiff::Timestamp;
@@ -9,10 +11,12 @@ use crate::universe::{NodeState, NodeView};
 /// A node agent's Lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// When it was renewed.
+    /// For how long it says the same, by the clock of whoever watches it.
+    pub silent: Duration,
+    /// For how long a renewal holds.
+    pub holds: Duration,
+    /// When it was renewed by the node's own clock: for people, and compared with nothing.
     pub renewed: Timestamp,
-    /// For how many seconds that holds.
-    pub seconds: i64,
 }
 
 /// What the cluster knows of the Node.
@@ -27,9 +31,9 @@ pub enum Machine {
     Gone,
 }
 
-/// Whether a node is alive at `now`.
+/// Whether a node is alive.
 #[must_use]
-pub fn node_state(heartbeat: Option<Heartbeat>, machine: Machine, now: Timestamp) -> NodeState {
+pub fn node_state(heartbeat: Option<Heartbeat>, machine: Machine) -> NodeState {
     match (machine, heartbeat) {
         (Machine::Gone, _) => NodeState::Gone,
         (Machine::OutOfService, _) => NodeState::OutOfService,
@@ -37,12 +41,11 @@ pub fn node_state(heartbeat: Option<Heartbeat>, machine: Machine, now: Timestamp
             NodeState::NotReady("its node agent has no Lease: is it running?".into())
         }
         (Machine::There, Some(heartbeat)) => {
-            let age = now.as_second() - heartbeat.renewed.as_second();
-            if age <= heartbeat.seconds {
+            if heartbeat.silent <= heartbeat.holds {
                 NodeState::Ready
             } else {
                 NodeState::NotReady(format!(
-                    "its node agent renewed its Lease last at {}",
+                    "its node agent renews its Lease no more; the last time was at {} by its own clock",
                     heartbeat.renewed
                 ))
             }

@@ -7,14 +7,18 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
-use aion_daemon::{Config, Node, Options, journal, machine, secret, telemetry, workers::Link};
+use aion_daemon::{Config, Node, Options, launching::Link, machine, secret, telemetry};
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use args::{Cli, Output, Task};
+
+/// How long what blocks a thread at the end may take.
+const LEAVE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let done = match Cli::parse().resolve() {
@@ -42,7 +46,7 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
-    telemetry::log(log_json);
+    telemetry::log(log_json)?;
     // Before there is a second thread: each has capabilities of its own.
     for left in machine::drop_capabilities() {
         tracing::warn!(%left, "a capability could not be given up");
@@ -50,11 +54,14 @@ fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
     if let Err(error) = machine::raise_open_files() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("start the runtime")?
-        .block_on(serve(config))
+        .context("start the runtime")?;
+    let done = runtime.block_on(serve(config));
+    // A thread that waits for a disk or a server that no longer answers must not keep the process.
+    runtime.shutdown_timeout(LEAVE);
+    done
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -92,7 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn dump(dir: &Path, output: Output) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failed = Ok(());
-    let damage = journal::dump(dir, |entry| {
+    let damage = aion_journal::dump(dir, |entry| {
         let written = match output {
             Output::Json => serde_json::to_writer(&mut out, &entry)
                 .map_err(io::Error::from)

@@ -7,6 +7,12 @@ mod state;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_drivers::{
+    files::FolderFiles,
+    model::{OpenAiModels, Patience},
+    outbound::Outbound,
+    tool::McpTools,
+};
 use aion_kernel::{Event, LiveWorker};
 use tokio::{
     sync::{mpsc, watch},
@@ -20,22 +26,18 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::Dispatch,
-    drivers::{
-        files::FolderFiles,
-        model::{OpenAiModels, Patience},
-        outbound::Outbound,
-        tool::McpTools,
-    },
     housekeeping::Housekeeping,
-    instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
-    journal,
+    instance::Instances,
+    instances::{Keeper, Preparer, Standings, folder::FolderError},
+    launching::{Launcher, LauncherEvent},
+    modules::Modules,
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
+    workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};
@@ -44,6 +46,8 @@ use state::{folders, io_error, memory};
 
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long a stop waits for the kernel's end: a sync, and a snapshot.
+const STORE: Duration = Duration::from_secs(15);
 /// How long a stop waits for connections.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -97,7 +101,7 @@ pub enum NodeError {
     NoKubernetes,
     /// The metrics.
     #[error("metrics: {0}")]
-    Telemetry(#[from] prometheus::Error),
+    Telemetry(#[from] aion_telemetry::MetricsError),
 }
 
 /// What a node is started with.
@@ -137,11 +141,10 @@ impl Node {
         } = options;
         let home = config.home.clone();
         folders(&home)?;
-        let clock = Clock::start();
         let telemetry = Arc::new(Telemetry::new()?);
 
         let opened = shell::open(
-            &journal::Options {
+            &aion_journal::Options {
                 dir: home.join("state/journal"),
                 segment_bytes: config.segment_bytes,
                 keep_bytes: config.journal_bytes,
@@ -152,6 +155,7 @@ impl Node {
             tracing::warn!("{note}");
         }
         tracing::info!(facts = opened.facts, "the state was recovered");
+        let clock = Clock::behind(opened.kernel.state().latest());
         let unsettled: Vec<Unsettled> = opened.kernel.state().turns().map(Unsettled::of).collect();
         let turns = Turns::open(
             home.join("state/turns"),
@@ -190,7 +194,7 @@ impl Node {
         };
 
         let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"), clock);
+        let logs = Logs::new(home.join("logs"));
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();
@@ -323,7 +327,7 @@ impl Node {
         }
     }
 
-    /// Takes no more turns, lets running ones end, stores a snapshot and ends.
+    /// Takes no more turns, lets running ones end, stores a snapshot and ends; each for so long at most.
     ///
     /// # Errors
     /// What went wrong at the end; the journal holds everything that was promised.
@@ -343,8 +347,18 @@ impl Node {
         }
         self.stop.cancel();
         self.keeper_task.abort();
-        self.shell.stop().await;
-        let ended = self.ended().await;
+        let shell = self.shell.clone();
+        let ended = timeout(STORE, async {
+            shell.stop().await;
+            self.ended().await
+        });
+        let ended = ended.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                "the disk does not answer; the journal holds everything that was promised"
+            );
+            self.shell_task.abort();
+            Ok(())
+        });
         let _ = timeout(CLOSE, &mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended

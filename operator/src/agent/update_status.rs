@@ -4,12 +4,11 @@ use aion_api::condition::{READY, STALLED, reason};
 use aion_api::metadata::MANAGER_AGENT;
 use aion_api::{API_VERSION, Agent, AgentInstance, AgentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
 use crate::events::{changes, event};
 use crate::failure::Failure;
@@ -88,7 +87,7 @@ pub(super) async fn refused(
 fn status(prepared: &Prepared, instances: &[AgentInstance]) -> AgentStatus {
     prepared
         .resolved
-        .status(&prepared.input.agent, instances, &Time(Timestamp::now()))
+        .status(&prepared.input.agent, instances, &Time(crate::clock::now()))
 }
 
 async fn write(context: &Context, agent: &Agent, status: &AgentStatus) -> Result<(), Failure> {

@@ -1,14 +1,17 @@
 //! Step 1: the node's Lease and Node, from the caches. Reads only.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aion_api::KernelNode;
+use aion_api::condition::{self, READY, reason};
 use aion_api::metadata::{TAINT_OUT_OF_SERVICE, node_lease};
 use aion_resolve::node_status::{Heartbeat, Machine};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::caches::Caches;
+
+use crate::heard::Heard;
 
 /// A node and what is known about it.
 pub(super) struct Dereferenced {
@@ -17,25 +20,39 @@ pub(super) struct Dereferenced {
     pub(super) machine: Machine,
 }
 
-/// Gathers what is known about `node`. A Lease that does not say for how long it holds, holds for
+/// Gathers what is known about `node` at `now`. A Lease that does not say for how long it holds, holds for
 /// `otherwise`.
 pub(super) fn dereference(
     node: &KernelNode,
     caches: &Caches,
-    system: &str,
-    otherwise: Duration,
+    heard: &Heard,
+    (system, otherwise): (&str, Duration),
+    now: Instant,
 ) -> Dereferenced {
     let name = node.name_any();
     let lease = ObjectRef::new(&node_lease(&name)).within(system);
     let heartbeat = caches.leases.get(&lease).and_then(|lease| {
         let spec = lease.spec.as_ref()?;
-        let seconds = spec.lease_duration_seconds.map(i64::from);
+        let seconds = spec.lease_duration_seconds.map(u64::try_from);
+        let holds = match seconds {
+            Some(seconds) => Duration::from_secs(seconds.unwrap_or_default()),
+            None => otherwise,
+        };
+        let renewed = spec.renew_time.as_ref()?.0;
+        // An operator that starts does not take a node for alive that was known to be silent.
+        let before = match was_silent(node) {
+            true => holds + Duration::from_secs(1),
+            false => Duration::ZERO,
+        };
         Some(Heartbeat {
-            renewed: spec.renew_time.as_ref()?.0,
-            seconds: seconds
-                .unwrap_or_else(|| i64::try_from(otherwise.as_secs()).unwrap_or(i64::MAX)),
+            silent: heard.silent(&name, spec, before, now),
+            holds,
+            renewed,
         })
     });
+    if heartbeat.is_none() {
+        heard.forget(&name);
+    }
     let machine = match caches.nodes.get(&ObjectRef::new(&name)) {
         None => Machine::Gone,
         Some(node) => {
@@ -56,4 +73,10 @@ pub(super) fn dereference(
         heartbeat,
         machine,
     }
+}
+
+fn was_silent(node: &KernelNode) -> bool {
+    let status = node.status.as_ref();
+    let ready = status.and_then(|status| condition::find(&status.conditions, READY));
+    ready.is_some_and(|ready| ready.reason == reason::LEASE_EXPIRED)
 }

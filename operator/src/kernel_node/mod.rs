@@ -1,4 +1,4 @@
-//! KernelNodes: whether their node agents are alive, judged by their Leases.
+//! KernelNodes: whether their node agents are alive, judged by whether their Leases change.
 //!
 //! Of the five steps it has three: nothing is built and nothing applied but the condition.
 
@@ -7,12 +7,12 @@ mod update_status;
 mod validate;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use aion_api::KernelNode;
-use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::failure::Failure;
 
 /// Judges one node, and looks again when its Lease would run out.
@@ -20,11 +20,15 @@ pub(crate) async fn reconcile(
     node: Arc<KernelNode>,
     context: Arc<Context>,
 ) -> Result<Action, Failure> {
-    let now = Timestamp::now();
-    let dereferenced =
-        dereference::dereference(&node, &context.caches, &context.system, context.node_lease);
-    let validated = validate::validate(dereferenced, now);
+    let dereferenced = dereference::dereference(
+        &node,
+        &context.caches,
+        &context.heard,
+        (&context.system, context.node_lease),
+        Instant::now(),
+    );
+    let validated = validate::validate(dereferenced);
     let again = validated.again;
-    update_status::update(&context, validated, now).await?;
+    update_status::update(&context, validated, crate::clock::now()).await?;
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }

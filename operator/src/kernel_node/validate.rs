@@ -6,7 +6,6 @@ use aion_api::KernelNode;
 use aion_api::condition::Judgement;
 use aion_resolve::NodeState;
 use aion_resolve::node_status::{node_condition, node_state};
-use k8s_openapi::jiff::Timestamp;
 
 use super::dereference::Dereferenced;
 
@@ -18,16 +17,13 @@ pub(super) struct Validated {
     pub(super) again: Option<Duration>,
 }
 
-/// Judges what was dereferenced, at `now`.
-pub(super) fn validate(input: Dereferenced, now: Timestamp) -> Validated {
-    let state = node_state(input.heartbeat, input.machine, now);
+/// Judges what was dereferenced.
+pub(super) fn validate(input: Dereferenced) -> Validated {
+    let state = node_state(input.heartbeat, input.machine);
     let again = input
         .heartbeat
         .filter(|_| state == NodeState::Ready)
-        .map(|heartbeat| {
-            let left = heartbeat.renewed.as_second() + heartbeat.seconds - now.as_second() + 1;
-            Duration::from_secs(u64::try_from(left).unwrap_or(1).max(1))
-        });
+        .map(|heartbeat| heartbeat.holds.saturating_sub(heartbeat.silent) + Duration::from_secs(1));
     Validated {
         judgement: node_condition(&state, input.heartbeat.is_some()),
         node: input.node,

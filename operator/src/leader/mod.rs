@@ -12,7 +12,6 @@ use std::time::Duration;
 use aion_api::metadata::OPERATOR_LEASE;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -132,7 +131,7 @@ impl Term {
                     name: Some(OPERATOR_LEASE.to_owned()),
                     ..ObjectMeta::default()
                 },
-                spec: Some(self.claim.write(None, Timestamp::now())),
+                spec: Some(self.claim.write(None, crate::clock::now())),
             };
             return won(self.leases.create(&params, &lease).await);
         };
@@ -140,7 +139,7 @@ impl Term {
         if !self.claim.may_take(&there, Instant::now()) {
             return Ok(Look::Anothers);
         }
-        lease.spec = Some(self.claim.write(Some(&there), Timestamp::now()));
+        lease.spec = Some(self.claim.write(Some(&there), crate::clock::now()));
         lease.metadata.managed_fields = None;
         won(self.leases.replace(OPERATOR_LEASE, &params, &lease).await)
     }

@@ -4,12 +4,11 @@ use aion_api::condition::write;
 use aion_api::metadata::MANAGER_MEMORY_POOL;
 use aion_api::{API_VERSION, MemoryPool};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::events::changes;
 use crate::failure::Failure;
 
@@ -30,7 +29,7 @@ pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Fa
         &before.conditions,
         &applied.judgements,
         generation,
-        &Time(Timestamp::now()),
+        &Time(crate::clock::now()),
     );
     if before.conditions == conditions && before.observed_generation == generation {
         return Ok(());

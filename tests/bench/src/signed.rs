@@ -1,9 +1,10 @@
 //! Requests signed beforehand, as they go over the wire.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use aion_abi::canonical::{CanonicalRequest, body_digest};
+use aion_abi::date::UnixMillis;
 use aion_abi::signing::Key;
 use aion_abi::syscall::Syscall;
 use anyhow::Result;
@@ -20,7 +21,8 @@ pub(crate) fn null_requests(
 ) -> Result<Requests> {
     let body = vec![b'x'; body];
     let digest = body_digest(&body);
-    let timestamp_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
+    let timestamp_ms = UnixMillis::from(SystemTime::now());
     let path = Syscall::SysNull.path();
     let mut requests = Vec::with_capacity(count);
     for _ in 0..count {

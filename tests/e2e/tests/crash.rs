@@ -10,10 +10,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aion_abi::admin::OUTPUT_MOUNT;
 use aion_abi::canonical::{CanonicalRequest, body_digest};
+use aion_abi::date::UnixMillis;
 use aion_abi::syscall::Syscall;
 use aion_e2e::launcher_double::{Run, serve};
 use aion_e2e::program;
@@ -224,10 +225,8 @@ fn try_call(
     }
     let stream = connection.as_mut()?;
     let counter = counter.fetch_add(1, Ordering::Relaxed) + 1;
-    let timestamp_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_millis() as u64;
+    #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
+    let timestamp_ms = UnixMillis::from(SystemTime::now());
     let path = syscall.path();
     let signature = run.boot.key.sign(&CanonicalRequest {
         method: "POST",

@@ -12,7 +12,6 @@ use aion_bundle::{
     AdmitError, BundleName, Limits, NamePattern, SigningKey, TrustSet, TrustedKey, Within, attach,
     build, copy, signatures,
 };
-use jiff::Timestamp;
 
 use crate::{
     context::Context,
@@ -164,7 +163,7 @@ async fn sign(
     let key = SigningKey::load(key, || password::ask("password of the key: "))
         .map_err(|why| Failure::usage(why).at(key.display()))?;
     let signature = key.sign(&digest).map_err(Failure::new)?;
-    attach(place.target(), &digest, &signature, Timestamp::now()).await?;
+    attach(place.target(), &digest, &signature, crate::clock::now()).await?;
     context.print(&format!(
         "signed {digest} with the key {}\n",
         key.fingerprint()
@@ -190,7 +189,7 @@ async fn check(
     };
     let found = signatures(&in_time(&place), &digest).await?;
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
-    let judged = found.judge(&name, &digest, &trust, Timestamp::now());
+    let judged = found.judge(&name, &digest, &trust, crate::clock::now());
     let verdict = judged.map_err(|why| match why {
         AdmitError::Source(why) => why.into(),
         why => Failure::new(why).status(Status::Refused),

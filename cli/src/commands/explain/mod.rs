@@ -1,21 +1,22 @@
 //! `aionctl explain`: the same code that a node and the operator decide with, asked beforehand.
 
-pub(crate) mod keys;
 mod words;
 mod world;
 
 use std::path::PathBuf;
 
-use aion_abi::admin::{Manifest, Rejected};
+use aion_abi::admin::Manifest;
 use aion_resolve::{Key, Object, Place, Problem, dereference, parse_manifests, validate};
 use clap::Args;
 
 use crate::{
     context::Context,
     failure::{Failure, Status},
+    keys,
+    rejection::fault,
 };
 
-use super::{apply, manifests};
+use super::manifests;
 
 /// Say in plain words what a manifest asks for and would get
 #[derive(Debug, Args)]
@@ -106,23 +107,7 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
     faults.extend(keys::unusable(objects.iter().map(|(it, at)| (it, at))));
     match faults.is_empty() {
         true => Ok(objects),
-        false => Err(apply::rejected(context, &faults, manifests)),
-    }
-}
-
-/// A fault of a manifest, in the form that `apply` shows.
-pub(crate) fn fault(problem: Problem) -> Rejected {
-    let (file, line) = match problem.place {
-        Some(place) => (place.file, u32::try_from(place.line).ok()),
-        None => (String::new(), None),
-    };
-    Rejected {
-        file,
-        line,
-        resource: Some(problem.object).filter(|object| !object.is_empty()),
-        field: Some(problem.field).filter(|field| !field.is_empty()),
-        message: problem.message,
-        remedy: String::new(),
+        false => Err(manifests::rejected(context, &faults, manifests)),
     }
 }
 

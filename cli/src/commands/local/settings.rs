@@ -1,11 +1,8 @@
 //! Whether a node that runs was started with the settings that a start would give it now. A node reads them once.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, fs, path::Path};
+
+use aion_abi::date::UnixMillis;
 
 /// Variables that aion-node reads and a start hands on.
 const VARIABLES: [&str; 6] = [
@@ -63,13 +60,12 @@ fn variables(environ: &[u8]) -> Variables {
         .collect()
 }
 
-/// The files of settings that were written since `started_at_ms`, a phrase each.
-pub(super) fn written_since(home: &Path, started_at_ms: u64) -> Vec<String> {
-    let started = UNIX_EPOCH + Duration::from_millis(started_at_ms);
+/// The files of settings that were written since `started`, a phrase each.
+pub(super) fn written_since(home: &Path, started: UnixMillis) -> Vec<String> {
     let changed = |file: &&str| {
         let written = fs::metadata(home.join(file)).and_then(|it| it.modified());
         written
-            .is_ok_and(|written| written > started)
+            .is_ok_and(|written| UnixMillis::from(written) > started)
             .then(|| format!("{file} was changed since it started"))
     };
     FILES.iter().filter_map(changed).collect()
@@ -110,9 +106,9 @@ mod tests {
         fs::create_dir(home.path().join("config")).unwrap();
         fs::write(home.path().join("config/node.yaml"), "workers: 3\n").unwrap();
         assert_eq!(
-            written_since(home.path(), 0),
+            written_since(home.path(), UnixMillis(0)),
             ["config/node.yaml was changed since it started"]
         );
-        assert!(written_since(home.path(), u64::MAX >> 12).is_empty());
+        assert!(written_since(home.path(), UnixMillis(u64::MAX)).is_empty());
     }
 }

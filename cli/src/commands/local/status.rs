@@ -1,11 +1,11 @@
 //! `aionctl local status`.
 
 use aion_abi::admin::{Layer, NodeStatus};
+use aion_client::ClientError;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use crate::{
-    client::ClientError,
     context::Context,
     failure::{Failure, Status},
     process::Program,
@@ -76,13 +76,13 @@ fn told(screen: &Screen, status: &NodeStatus) -> String {
             status.node, status.mode, status.version
         ),
     );
-    let started = i64::try_from(status.started_at_ms).ok();
+    let started = i64::try_from(status.started_at_ms.0).ok();
     let started = started.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     if let Some(started) = started {
         let clock = age::clock(status.started_at_ms, &TimeZone::system());
         fact(
             "since",
-            format!("{clock} ({})", age::since(started, Timestamp::now())),
+            format!("{clock} ({})", age::since(started, crate::clock::now())),
         );
     }
     fact("state", status.home.clone());

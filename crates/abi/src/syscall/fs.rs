@@ -5,6 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::date::UnixMillis;
+
+/// The longest name of a mount, in bytes.
+pub const MAX_MOUNT: usize = 63;
 /// The most bytes of one read or write.
 pub const MAX_CHUNK: u32 = 512 * 1024;
 /// The most entries of one page of a listing.
@@ -14,7 +18,7 @@ pub const MAX_ENTRIES: u32 = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadRequest {
-    /// The mount's name.
+    /// The mount's name, at most [`MAX_MOUNT`] bytes.
     pub mount: String,
     /// The path beneath it.
     pub path: String,
@@ -33,8 +37,8 @@ pub struct ReadResponse {
     pub data: String,
     /// The file's size now.
     pub size: u64,
-    /// Last change, milliseconds since the Unix epoch.
-    pub modified_ms: u64,
+    /// Last change.
+    pub modified_ms: UnixMillis,
 }
 
 /// Writes to a file, making its folders where needed.
@@ -110,8 +114,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Bytes; 0 for a folder.
     pub size: u64,
-    /// Last change, milliseconds since the Unix epoch.
-    pub modified_ms: u64,
+    /// Last change.
+    pub modified_ms: UnixMillis,
 }
 
 /// What an entry is.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::date::UnixMillis;
+
 /// The most items of one `remember` or ids of one `forget`.
 pub const MAX_BATCH: usize = 256;
 /// The most hits of one `recall`.
@@ -101,8 +103,8 @@ pub struct Hit {
     pub attributes: BTreeMap<String, String>,
     /// Larger is better; comparable within one answer only. Zero in a listing.
     pub score: f64,
-    /// When it was stored, milliseconds since the Unix epoch.
-    pub stored_at_ms: u64,
+    /// When it was stored.
+    pub stored_at_ms: UnixMillis,
 }
 
 /// Erases items. Exactly one of the ways must be given.

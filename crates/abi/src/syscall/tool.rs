@@ -5,6 +5,9 @@ use serde_json::Value;
 
 pub use super::model::ToolSpec;
 
+/// The longest `tool.operation`, in bytes.
+pub const MAX_NAME: usize = 63 + 1 + 128;
+
 /// `tool.list` takes an empty object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +38,7 @@ pub struct Unavailable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CallRequest {
-    /// `tool.operation`, as `tool.list` names it.
+    /// `tool.operation`, as `tool.list` names it, at most [`MAX_NAME`] bytes.
     pub name: String,
     /// The arguments, an object.
     pub arguments: Value,

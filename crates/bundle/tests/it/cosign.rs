@@ -99,7 +99,7 @@ async fn both_ways(kind: RegistryKind) {
     let our_pem = key.public_pem();
     assert!(stage.accepted_by_cosign(&our_pem).is_err());
     let bundle = key.sign(&stage.built.digest).unwrap();
-    let now = Timestamp::now();
+    let now = Timestamp::UNIX_EPOCH;
     attach(&stage.ours, &stage.built.digest, &bundle, now)
         .await
         .unwrap();
@@ -169,9 +169,14 @@ async fn keys_go_both_ways() {
         trust_pem(&public).keys[0].fingerprint()
     );
     let bundle = key.sign(&stage.built.digest).unwrap();
-    attach(&stage.ours, &stage.built.digest, &bundle, Timestamp::now())
-        .await
-        .unwrap();
+    attach(
+        &stage.ours,
+        &stage.built.digest,
+        &bundle,
+        Timestamp::UNIX_EPOCH,
+    )
+    .await
+    .unwrap();
     stage.accepted_by_cosign(&public).unwrap();
     let wrong = SigningKey::load(&theirs.private, || Ok(Zeroizing::new("no".to_owned())));
     assert!(wrong.is_err());

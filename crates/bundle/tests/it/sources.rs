@@ -67,7 +67,7 @@ async fn copies_a_bundle_with_its_signatures(target: &dyn Target) {
     // A second signature, made in place; a first one that is attached again.
     let other = SigningKey::generate().unwrap();
     let bundle = other.sign(&built.digest).unwrap();
-    let now = Timestamp::now();
+    let now = Timestamp::UNIX_EPOCH;
     let origin = attach(target, &built.digest, &bundle, now).await.unwrap();
     assert_eq!(
         attach(target, &built.digest, &bundle, now).await.unwrap(),

@@ -2,11 +2,15 @@
 
 use super::Applied;
 use crate::{
+    body::Digest,
+    idempotency::{ALL_KEPT_BYTES, KeyTable},
     ids::{AccountId, CallId, InstanceUid, Millis, TurnId},
     ledger::Account,
     name::IdempotencyKey,
     outcome::{Outcome, Usage},
+    refusal::Refusal,
     state::State,
+    syscall::Kind,
 };
 
 impl State {
@@ -35,6 +39,19 @@ impl State {
         Ok((instance, agent))
     }
 
+    /// A refusal weighs at every level; one by a quota does not, else who asks again too early would never be let in.
+    pub(super) fn charge_refusal(&mut self, turn: TurnId, refusal: &Refusal, at: Millis) {
+        let agent = || {
+            let instance = self.instances.get(&self.turns.get(&turn)?.instance)?;
+            Some(self.profiles.get(&instance.profile)?.account)
+        };
+        if !matches!(refusal, Refusal::QuotaExceeded { .. })
+            && let Some(agent) = agent()
+        {
+            self.each_level(agent, |account| account.charge_refusal(at));
+        }
+    }
+
     pub(super) fn end_call(
         &mut self,
         call: CallId,
@@ -55,6 +72,18 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn begin_key(
+        &mut self,
+        uid: InstanceUid,
+        key: &IdempotencyKey,
+        (call, kind, digest): (CallId, Kind, Digest),
+    ) {
+        let table = self.keys.entry(uid).or_default();
+        self.kept_bytes -= table.bytes();
+        table.begin(key.clone(), call, kind, digest);
+        self.kept_bytes += table.bytes();
+    }
+
     pub(super) fn end_key(
         &mut self,
         uid: InstanceUid,
@@ -64,11 +93,43 @@ impl State {
         at: Millis,
     ) {
         if let Some(table) = self.keys.get_mut(&uid) {
+            self.kept_bytes -= table.bytes();
             table.end(key, call, outcome, at);
+            self.kept_bytes += table.bytes();
             if table.is_empty() {
                 self.keys.remove(&uid);
             }
         }
+        while self.kept_bytes > ALL_KEPT_BYTES && self.let_go_of_an_answer() {}
+    }
+
+    /// The instance that has most kept for it lets go of its oldest.
+    fn let_go_of_an_answer(&mut self) -> bool {
+        let most = self.keys.iter_mut().max_by_key(|(_, table)| table.bytes());
+        let Some((uid, table)) = most.filter(|(_, table)| table.bytes() > 0) else {
+            return false;
+        };
+        let uid = *uid;
+        self.kept_bytes -= table.bytes();
+        table.let_go();
+        self.kept_bytes += table.bytes();
+        if table.is_empty() {
+            self.keys.remove(&uid);
+        }
+        true
+    }
+
+    /// An instance is gone, with its keys.
+    pub(super) fn remove_keys(&mut self, uid: InstanceUid) {
+        if let Some(table) = self.keys.remove(&uid) {
+            self.kept_bytes -= table.bytes();
+        }
+    }
+
+    /// After it was read from a snapshot.
+    pub(crate) fn recount_keys(&mut self) {
+        self.keys.values_mut().for_each(KeyTable::recount);
+        self.kept_bytes = self.keys.values().map(KeyTable::bytes).sum();
     }
 
     fn each_level(&mut self, agent: AccountId, mut change: impl FnMut(&mut Account)) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::{
     fact::Fact,
+    ids::Now,
     ledger::{Account, Denial},
     outcome::{Outcome, Usage},
     refusal::Refusal,
@@ -38,13 +39,22 @@ impl State {
         self.fold(fact).map_err(|why| ApplyError {
             fact: fact.name(),
             why,
-        })
+        })?;
+        self.latest = self.latest.max(fact.at());
+        Ok(())
     }
 
     fn fold(&mut self, fact: &Fact) -> Applied {
         match fact {
             Fact::Recovered { .. } => {
                 self.recoveries += 1;
+                Ok(())
+            }
+            Fact::ClockRead { at, date } => {
+                self.dated = Some(Now {
+                    at: *at,
+                    date: *date,
+                });
                 Ok(())
             }
             Fact::AccountOpened {
@@ -133,12 +143,7 @@ impl State {
             } => {
                 let (instance, account) = self.charge_call(*call, *turn, *at)?;
                 if let Some(key) = key {
-                    self.keys.entry(instance).or_default().begin(
-                        key.clone(),
-                        *call,
-                        *kind,
-                        *digest,
-                    );
+                    self.begin_key(instance, key, (*call, *kind, *digest));
                 }
                 let row = CallRow {
                     turn: *turn,
@@ -169,12 +174,7 @@ impl State {
             } => {
                 let (instance, _) = self.charge_call(*call, *turn, *at)?;
                 if let Some(key) = key {
-                    self.keys.entry(instance).or_default().begin(
-                        key.clone(),
-                        *call,
-                        *kind,
-                        *digest,
-                    );
+                    self.begin_key(instance, key, (*call, *kind, *digest));
                     self.end_key(instance, key, *call, &Outcome::Ok { body: None }, *at);
                 }
                 Ok(())
@@ -188,11 +188,13 @@ impl State {
                 at,
             } => {
                 self.next_call = self.next_call.max(call.0 + 1);
+                let date = self.date_of(*at);
+                self.charge_refusal(*turn, refusal, *at);
                 if is_denial(refusal)
                     && let Some(account) = self.agent_account(*turn)
                 {
                     account.remember_denial(Denial {
-                        at: *at,
+                        at: date,
                         turn: *turn,
                         kind: *kind,
                         target: target.clone(),

@@ -87,7 +87,7 @@ impl State {
         if row.turn.is_some() {
             return Err("the instance has a worker");
         }
-        self.keys.remove(&uid);
+        self.remove_keys(uid);
         self.spent = self.spent.max(row.incarnation);
         release(
             &mut self

@@ -19,6 +19,8 @@ use crate::{
     timers::Timer,
 };
 
+use super::refusing::MAX_TARGET;
+
 /// What a call is judged by.
 struct Caller {
     instance: InstanceUid,
@@ -149,6 +151,9 @@ impl Kernel {
         kind: Kind,
         target: Option<&crate::Name>,
     ) -> Result<(), Refusal> {
+        if target.is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+            return Err(Refusal::Denied { rule: None });
+        }
         let profile = self.state.instances.get(&instance).map(|row| row.profile);
         let Some(table) = profile.and_then(|profile| self.live.tables.get(&profile)) else {
             return Err(Refusal::Denied { rule: None });
@@ -160,7 +165,7 @@ impl Kernel {
         }
     }
 
-    fn quotas(&self, ids: [AccountId; 3], profile: &Profile) -> Option<Quotas<'_>> {
+    pub(super) fn quotas(&self, ids: [AccountId; 3], profile: &Profile) -> Option<Quotas<'_>> {
         let of_tenant = self
             .limits
             .tenants
@@ -278,30 +283,7 @@ impl Kernel {
         self.dispatch_calls(&resource, step);
     }
 
-    /// A call that does not become one: answered at once.
-    fn refuse(&mut self, call: &Call, refusal: Refusal, step: &mut Step) {
-        let id = self.next_call();
-        let fact = Fact::CallRefused {
-            call: id,
-            turn: call.turn,
-            kind: call.kind,
-            target: call.target.clone(),
-            refusal: refusal.clone(),
-            at: self.now,
-        };
-        self.record(fact, step);
-        let answer = Answer::Refused(refusal);
-        step.release(
-            Barrier::Written,
-            Effect::Reply {
-                ticket: call.ticket,
-                call: id,
-                answer,
-            },
-        );
-    }
-
-    fn next_call(&mut self) -> CallId {
+    pub(super) fn next_call(&mut self) -> CallId {
         let id = CallId(self.live.next_call.max(self.state.next_call));
         self.live.next_call = id.0 + 1;
         id

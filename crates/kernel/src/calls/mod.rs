@@ -11,6 +11,7 @@
 
 mod admission;
 mod dispatch;
+mod refusing;
 mod running;
 
 pub(crate) use running::presumed_usage;

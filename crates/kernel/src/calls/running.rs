@@ -27,7 +27,7 @@ impl Kernel {
         };
         let outcome = match (finish, live.kind.class()) {
             (Finish::Ok { body }, _) => Outcome::Ok { body },
-            (Finish::Failed(failure), _) => Outcome::Failed(failure),
+            (Finish::Failed(failure), _) => Outcome::Failed(failure.shortened()),
             (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, stopped),
             (Finish::Unknown, Class::Observe) => Outcome::Interrupted,
             (Finish::Unknown, Class::Effect) => Outcome::Unknown,

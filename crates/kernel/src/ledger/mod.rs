@@ -16,7 +16,7 @@ pub(crate) use reserve::{Quotas, Reservations};
 pub(crate) use window::{Span, Window};
 
 use crate::{
-    ids::{AccountId, Millis, TurnId},
+    ids::{AccountId, Date, Millis, TurnId},
     name::Name,
     outcome::Usage,
     refusal::{Level, Refusal},
@@ -37,7 +37,7 @@ pub struct Account {
     pub name: Name,
     /// Profiles, or accounts of the level below, that charge to it.
     pub(crate) users: u32,
-    /// Calls of the last minute.
+    /// Calls of the last minute, and refusals other than by a quota.
     pub(crate) calls: Window,
     /// Model tokens of the last hour.
     pub(crate) tokens: Window,
@@ -53,8 +53,8 @@ pub struct Account {
 /// A call that a rule or a quota refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
-    /// When.
-    pub at: Millis,
+    /// When, for people.
+    pub at: Date,
     /// In which turn.
     pub turn: TurnId,
     /// Which syscall.
@@ -83,6 +83,11 @@ impl Account {
     pub(crate) fn charge_call(&mut self, at: Millis) {
         self.calls.add(Span::MINUTE, at, 1);
         self.total_calls = self.total_calls.saturating_add(1);
+    }
+
+    /// A call that was refused weighs, and is not counted.
+    pub(crate) fn charge_refusal(&mut self, at: Millis) {
+        self.calls.add(Span::MINUTE, at, 1);
     }
 
     pub(crate) fn charge_tokens(&mut self, at: Millis, usage: Usage) {

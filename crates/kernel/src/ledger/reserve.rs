@@ -54,20 +54,7 @@ impl Reservations {
                 let retry = (limit > 0).then_some(RETRY_CONCURRENCY_MS);
                 return Err(refused(QuotaKind::Concurrency, limit, retry));
             }
-            if let Some(limit) = quota.calls_per_minute {
-                let wanted = held.unstarted + 1;
-                if account.calls_in_window(now).saturating_add(wanted) > limit {
-                    let retry = (limit > 0).then(|| {
-                        let most = limit.saturating_sub(wanted);
-                        account
-                            .calls
-                            .at_most(Span::MINUTE, now, most)
-                            .since(now)
-                            .max(1)
-                    });
-                    return Err(refused(QuotaKind::Rate, limit, retry));
-                }
-            }
+            self.rate((*id, account, *quota), now)?;
             if let Some(limit) = quota.tokens_per_hour
                 && tokens > 0
             {
@@ -83,6 +70,33 @@ impl Reservations {
             }
         }
         Ok(())
+    }
+
+    /// Whether one more call fits into the rate at every level.
+    pub(crate) fn check_rate(&self, levels: &Quotas<'_>, now: Millis) -> Result<(), Refusal> {
+        levels.iter().try_for_each(|level| self.rate(*level, now))
+    }
+
+    fn rate(
+        &self,
+        (id, account, quota): (AccountId, &Account, Quota),
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        let Some(limit) = quota.calls_per_minute else {
+            return Ok(());
+        };
+        let wanted = self.held.get(&id).map_or(0, |held| held.unstarted) + 1;
+        if account.calls_in_window(now).saturating_add(wanted) <= limit {
+            return Ok(());
+        }
+        let most = limit.saturating_sub(wanted);
+        let room = || account.calls.at_most(Span::MINUTE, now, most).since(now);
+        Err(Refusal::QuotaExceeded {
+            level: account.level,
+            quota: QuotaKind::Rate,
+            limit,
+            retry_after_ms: (limit > 0).then(|| room().max(1)),
+        })
     }
 
     /// Holds room for a call that waits.

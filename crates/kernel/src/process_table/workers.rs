@@ -76,6 +76,9 @@ impl Kernel {
         let outcome = match (&row.stopping, exit) {
             (Some(outcome), _) => outcome.clone(),
             (None, Exit::Code(0)) if ran => TurnOutcome::Completed,
+            (None, Exit::StartFailed(failure)) => TurnOutcome::WorkerFailed {
+                exit: Exit::StartFailed(failure.shortened()),
+            },
             (None, exit) => TurnOutcome::WorkerFailed { exit },
         };
         self.end_turn(turn, outcome, step);

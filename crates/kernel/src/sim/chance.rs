@@ -40,6 +40,9 @@ impl World {
             _ => 0,
         };
         self.now = self.now.plus(by);
+        if self.random.chance(2) {
+            self.ahead = self.random.below(7_200_000);
+        }
     }
 
     fn a_worker_calls(&mut self) -> Check {

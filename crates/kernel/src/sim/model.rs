@@ -211,6 +211,7 @@ impl Model {
                 );
             }
             Fact::Recovered { .. }
+            | Fact::ClockRead { .. }
             | Fact::AccountOpened { .. }
             | Fact::AccountClosed { .. }
             | Fact::ProfileDropped { .. }

@@ -8,8 +8,9 @@ use super::{
     tamper::Tamper,
 };
 use crate::{
-    Answer, Barrier, CallId, Class, Effect, Event, Fact, Finish, Incarnation, InstanceUid, Kernel,
-    Kind, Limits, Millis, Name, Outcome, Profile, Release, Snapshot, Step, Ticket, TurnId, Usage,
+    Answer, Barrier, CallId, Class, Date, Effect, Event, Fact, Finish, Incarnation, InstanceUid,
+    Kernel, Kind, Limits, Millis, Name, Now, Outcome, Profile, Release, Snapshot, Step, Ticket,
+    TurnId, Usage,
 };
 
 /// One history.
@@ -19,6 +20,8 @@ pub(super) struct World {
     pub(super) kernel: Kernel,
     pub(super) limits: Limits,
     pub(super) now: Millis,
+    /// How far the wall clock is ahead of the kernel's time. It steps, and nothing follows from that.
+    pub(super) ahead: u64,
     /// What was recorded, what the operating system has of it, and what the disk has.
     pub(super) journal: Vec<Fact>,
     pub(super) written: usize,
@@ -70,6 +73,7 @@ impl World {
             kernel: Kernel::new(limits.clone()),
             limits,
             now: Millis(1_700_000_000_000),
+            ahead: 0,
             journal: Vec::new(),
             written: 0,
             durable: 0,
@@ -95,7 +99,11 @@ impl World {
 
     /// Hands an event to the kernel and judges the step.
     pub(super) fn feed(&mut self, event: Event) -> Check {
-        let mut step = self.kernel.handle(event, self.now);
+        let now = Now {
+            at: self.now,
+            date: Date(self.now.0 + self.ahead),
+        };
+        let mut step = self.kernel.handle(event, now);
         self.tamper.step(&mut step, self.kernel.state());
         for fact in &step.facts {
             self.model.fact(fact)?;

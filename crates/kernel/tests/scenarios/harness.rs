@@ -2,15 +2,17 @@
 //! Nothing is judged here.
 
 use aion_kernel::{
-    Answer, Body, Call, CallId, Digest, Effect, Event, Exit, Finish, GrantRule, IdempotencyKey,
-    Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel, Kind, Lane, Limits, Millis, Name,
-    Outcome, Profile, Quota, Refusal, Resource, Step, TargetPattern, Ticket, TurnId, Usage,
-    Verdict,
+    Answer, Body, Call, CallId, Date, Digest, Effect, Event, Exit, Finish, GrantRule,
+    IdempotencyKey, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel, Kind, Lane, Limits,
+    Millis, Name, Now, Outcome, Profile, Quota, Refusal, Resource, Step, TargetPattern, Ticket,
+    TurnId, Usage, Verdict,
 };
 
 pub(crate) struct Node {
     pub(crate) kernel: Kernel,
     pub(crate) now: Millis,
+    /// How far the wall clock is ahead of the kernel's time.
+    pub(crate) ahead: u64,
     tickets: u64,
 }
 
@@ -55,6 +57,7 @@ impl Node {
         Self {
             kernel: Kernel::new(limits),
             now: Millis(1_700_000_000_000),
+            ahead: 0,
             tickets: 0,
         }
     }
@@ -65,7 +68,11 @@ impl Node {
     }
 
     pub(crate) fn feed(&mut self, event: Event) -> Step {
-        self.kernel.handle(event, self.now)
+        let now = Now {
+            at: self.now,
+            date: Date(self.now.0 + self.ahead),
+        };
+        self.kernel.handle(event, now)
     }
 
     /// So many milliseconds later, the alarm.

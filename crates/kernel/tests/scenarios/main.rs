@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod clocks;
 mod endings;
 mod facts;
 mod fairness;
 mod harness;
 mod quotas;
 mod recovery;
+mod refusals;
+mod retries;
 mod turns;

@@ -168,7 +168,13 @@ pub(super) fn weigh(
                     .not_granted
                     .push(Problem::new(field.clone(), message));
             }
-            (Wanted::Host(_), Verdict::Granted(_)) => {}
+            (Wanted::Host(_) | Wanted::Lane(_), Verdict::Granted(_)) => {}
+            (Wanted::Lane(lane), _) => {
+                let message = format!("the lane {} is not granted: {why}", lane.as_str());
+                findings
+                    .not_granted
+                    .push(Problem::new(field.clone(), message));
+            }
             (Wanted::Host(host), _) => {
                 findings.notes.push(Problem::new(
                     field.clone(),

@@ -402,3 +402,22 @@ fn an_object_without_a_namespace_gets_the_one_that_is_given() {
         "a second object of that name is not taken"
     );
 }
+
+#[test]
+fn a_lane_that_no_policy_grants_is_refused_by_name() {
+    let realtime = agent("instructions: x, lane: realtime");
+    let why =
+        "spec.lane: the lane realtime is not granted: ClusterAgentPolicy/all does not grant it";
+    check(
+        &[ALLOW, &realtime],
+        &[
+            &format!("Accepted=False NotGranted: {why}"),
+            &format!("Stalled=True NotGranted: {why}"),
+        ],
+    );
+    let granted = ALLOW.replace("models: ['*']", "models: ['*'], lanes: [realtime]");
+    let granted = universe(&[&granted, &realtime]);
+    assert_eq!(conditions(&granted), [""; 0]);
+    let created = &resolved(&granted).plan.create;
+    assert_eq!(created[0].spec.lane, aion_api::program::Lane::Realtime);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aion_abi::{
     admin::{Denial, Link, LinkState, Why},
     code::Code,
+    date::UnixMillis,
 };
 use aion_api::{
     AgentInstanceStatus,
@@ -17,7 +18,7 @@ use axum::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Admin, agents, answer::Refused};
-use crate::{instances::Standing, server::refusal};
+use crate::{call::refusal, instances::Standing};
 
 /// Turns of the agent that are looked at.
 const TURNS: usize = 3;
@@ -197,7 +198,7 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
         .unwrap_or_default()
         .iter()
         .map(|it| Denial {
-            at_ms: it.at.0,
+            at_ms: UnixMillis(it.at.0),
             turn: it.turn.0,
             capability: match &it.target {
                 Some(target) => format!("{}:{target}", it.kind.as_str()),

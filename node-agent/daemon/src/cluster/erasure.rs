@@ -7,8 +7,9 @@ use aion_api::{
     API_VERSION, AgentInstance, Erasure, ErasureState, MemoryPool,
     metadata::{FINALIZER_ERASE, LABEL_POOL, MANAGER_NODE},
 };
+use aion_drivers::memory::{MemoryDriver, PoolId};
 use futures::TryStreamExt;
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -21,7 +22,7 @@ use kube::{
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::drivers::memory::{MemoryDriver, PoolId};
+use crate::clock;
 
 /// The first pause before a pool is looked at again, doubled each time up to [`LONGEST`].
 const AGAIN: Duration = Duration::from_secs(1);
@@ -160,7 +161,7 @@ impl Eraser {
             node: self.node.clone(),
             state,
             message: Some(message[..message.floor_char_boundary(MESSAGE)].to_owned()),
-            time: Some(Time(Timestamp::now())),
+            time: Some(Time(clock::timestamp())),
         };
         let object = json!({
             "apiVersion": API_VERSION,

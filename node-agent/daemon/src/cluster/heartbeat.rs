@@ -4,16 +4,14 @@
 use std::time::Duration;
 
 use aion_api::metadata::{MANAGER_NODE, SYSTEM_NAMESPACE, node_lease};
-use k8s_openapi::{
-    api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp,
-};
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
 
-use crate::shell::Handle;
+use crate::{clock, shell::Handle};
 
 /// For how long a renewal holds, and how often it is renewed: as kubelets do it. Three may be lost.
 const HOLDS_SECONDS: i32 = 40;
@@ -57,7 +55,7 @@ async fn renew(leases: &Api<Lease>, name: &str, node: &str) -> Result<(), kube::
         "spec": {
             "holderIdentity": node,
             "leaseDurationSeconds": HOLDS_SECONDS,
-            "renewTime": MicroTime(Timestamp::now()),
+            "renewTime": MicroTime(clock::timestamp()),
         },
     });
     let params = PatchParams::apply(MANAGER_NODE).force();

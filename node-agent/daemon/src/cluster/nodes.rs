@@ -10,14 +10,13 @@ use std::{
     time::Duration,
 };
 
+use aion_drivers::outbound::{NodeAddresses, own_addresses};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-
-use crate::drivers::outbound::{NodeAddresses, own_addresses};
 
 /// How often this machine's interfaces are looked at: bridges and floating addresses come and go.
 const LOOK: Duration = Duration::from_secs(10);

@@ -8,15 +8,13 @@ use aion_abi::{
     syscall::tool::{CallRequest, Unavailable},
 };
 use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
-
-use crate::{
-    drivers::{
-        outbound::Endpoint,
-        secrets::SecretRef,
-        tool::{StdioCommand, ToolServer, Transport},
-    },
-    instances::Instance,
+use aion_drivers::{
+    outbound::Endpoint,
+    secrets::SecretRef,
+    tool::{StdioCommand, ToolServer, Transport},
 };
+
+use crate::instance::Instance;
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
 const CALL: &str = "tool.call";
@@ -103,7 +101,7 @@ mod tests {
     use aion_kernel::InstanceUid;
 
     use super::*;
-    use crate::instances::Prepared;
+    use crate::instance::Prepared;
 
     #[test]
     fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {

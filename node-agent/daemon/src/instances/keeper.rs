@@ -14,20 +14,20 @@ use aion_api::{
     condition::{self, Judgement},
 };
 use aion_kernel::{Event, InstanceUid, Limits};
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
+    Change, InstanceSource, PrepareError, Preparer, SourceError,
     shared::Shared,
     standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
     status::{Found, status},
-    turn_rights::turn_rights,
 };
-use crate::{shell::Handle, traces::Traces};
+use crate::instance::{Instance, Instances, Prepared};
+use crate::{shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
 pub struct Keeper {
@@ -446,7 +446,7 @@ impl Work<'_> {
         let Some(kept) = self.kept.get_mut(uid) else {
             return;
         };
-        let now = Time(k8s_openapi::jiff::Timestamp::now());
+        let now = Time(crate::clock::timestamp());
         let judged = Arc::new(status(&kept.instance, &kept.status, &kept.found, &now));
         let standing = Standing {
             instance: Arc::clone(&kept.instance),

@@ -15,10 +15,10 @@ use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::instance::{Prepared, required_layers};
 use crate::{
+    instance::{Prepared, required_layers},
     lanes::Lanes,
-    workers::{ModuleError, Modules},
+    modules::{ModuleError, Modules},
 };
 
 /// How many keys that cannot be used are named in a message.

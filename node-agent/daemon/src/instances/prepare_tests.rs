@@ -6,12 +6,12 @@ use std::fs;
 
 use aion_api::{AgentInstanceSpec, InlineProgram};
 use aion_bundle::{Built, Layout, Place, SigningKey, SourceRule, attach, build};
-use aion_launcher::protocol::{Start, WorkerId};
+use aion_sandbox::protocol::{Start, WorkerId};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::workers::{LaunchError, Launched, Launcher, WorkerFds};
+use crate::launching::{LaunchError, Launched, Launcher, WorkerFds};
 
 const ED25519: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
@@ -68,7 +68,7 @@ impl Machine {
         fs::write(folder.join("bundle.yaml"), about).unwrap();
         let built = build(&folder, &self.layout).unwrap();
         let signature = self.key.sign(&built.digest).unwrap();
-        let now = k8s_openapi::jiff::Timestamp::now();
+        let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
         let attached = attach(&self.layout, &built.digest, &signature, now).await;
         attached.unwrap();
         built

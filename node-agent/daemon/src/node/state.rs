@@ -7,15 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::NodeError;
-use crate::{
-    config::Config,
-    drivers::{
-        memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
-        outbound::Outbound,
-        secrets::Secrets,
-    },
+use aion_drivers::{
+    memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+    outbound::Outbound,
+    secrets::Secrets,
 };
+
+use super::NodeError;
+use crate::{clock, config::Config};
 
 /// The store of what agents remember.
 pub(super) fn memory(
@@ -28,6 +27,7 @@ pub(super) fn memory(
         config.home.join("state/memory"),
         config.memory.clone(),
         Arc::new(embedder),
+        clock::reading,
     );
     Ok(Arc::new(memory.map_err(|problem| {
         NodeError::Memory(problem.to_string())

@@ -1,6 +1,6 @@
 //! The headers of a syscall: what must be there, in which form.
 
-use aion_abi::{code::Code, headers, problem::Problem};
+use aion_abi::{code::Code, date::UnixMillis, headers, problem::Problem};
 use aion_kernel::IdempotencyKey;
 use http::HeaderMap;
 
@@ -10,7 +10,7 @@ const MAX_KEY: usize = 64;
 /// The signed headers, read but not verified.
 #[derive(Debug)]
 pub(super) struct Signed<'a> {
-    pub(super) timestamp_ms: u64,
+    pub(super) timestamp_ms: UnixMillis,
     pub(super) counter: u64,
     pub(super) key: Option<&'a str>,
     pub(super) deadline_ms: Option<u64>,
@@ -26,6 +26,7 @@ impl<'a> Signed<'a> {
     pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Problem> {
         Ok(Self {
             timestamp_ms: number(headers, headers::TIMESTAMP)?
+                .map(UnixMillis)
                 .ok_or_else(|| missing(headers::TIMESTAMP))?,
             counter: number(headers, headers::COUNTER)?.ok_or_else(|| missing(headers::COUNTER))?,
             deadline_ms: number(headers, headers::DEADLINE)?,
@@ -125,7 +126,7 @@ mod tests {
         let signed = Signed::read(&map).unwrap();
         assert_eq!(
             (signed.timestamp_ms, signed.counter, signed.deadline_ms),
-            (1_767_225_600_000, 7, None)
+            (UnixMillis(1_767_225_600_000), 7, None)
         );
         assert!(signed.idempotency_key().is_none());
     }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use aion_abi::{
@@ -12,11 +13,11 @@ use aion_abi::{
     replay::{Refused, Window, freshness},
     signing::Key,
 };
-use aion_kernel::{Incarnation, TurnId};
+use aion_kernel::Incarnation;
 use tokio::sync::Semaphore;
 
 use super::headers::Signed;
-use crate::{clock::Clock, instances::Instance, shell::Handle};
+use crate::{call::Caller, clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -33,53 +34,47 @@ pub struct Admission {
 
 /// One run of one instance.
 pub struct Session {
-    /// Its turn.
-    pub turn: TurnId,
+    /// Whose calls come in through its socket.
+    pub caller: Caller,
     /// Which run.
     pub incarnation: Incarnation,
-    /// Whose.
-    pub instance: Arc<Instance>,
     pub(super) admission: Admission,
     pub(super) shell: Handle,
-    clock: Clock,
     key: Key,
     window: Mutex<Window>,
+    /// Since when the window sees what is signed with the key, where that is not all there ever was.
+    taken_over: Option<Instant>,
 }
 
 impl Session {
-    /// A run whose calls are signed with `key`. No counter was used yet, as far as this daemon knows: what
-    /// an earlier one saw is older than `clock` and refused as stale.
-    pub fn new(
-        turn: TurnId,
-        incarnation: Incarnation,
-        instance: Arc<Instance>,
-        key: Key,
-        shell: Handle,
-        clock: Clock,
-    ) -> Self {
+    /// A run whose calls are signed with `key`, which nobody had before.
+    pub fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
         Self {
-            turn,
+            caller,
             incarnation,
-            instance,
             admission: Admission {
                 bodies: Arc::new(Semaphore::new(BODY_BYTES)),
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
             },
             shell,
-            clock,
             key,
             window: Mutex::new(Window::new()),
+            taken_over: None,
         }
+    }
+
+    /// The same of a run that an earlier daemon began: the counters that it saw are not known here, and what it may have
+    /// seen is refused as stale.
+    #[must_use]
+    pub fn taken_over(mut self) -> Self {
+        self.taken_over = Some(Instant::now());
+        self
     }
 
     /// Whether the timestamp is fresh: known before anything costly is done.
     pub(super) fn fresh(&self, signed: &Signed<'_>) -> Result<(), Problem> {
-        freshness(
-            signed.timestamp_ms,
-            self.clock.now().0,
-            self.clock.started_ms(),
-        )
-        .map_err(refused)
+        let window = self.taken_over.map(|since| since.elapsed());
+        freshness(signed.timestamp_ms, clock::date(), window).map_err(refused)
     }
 
     /// Whether the request is this run's and new. The counter is used up by it.
@@ -102,7 +97,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("turn", &self.turn)
+            .field("turn", &self.caller.turn)
             .field("incarnation", &self.incarnation)
             .finish_non_exhaustive()
     }

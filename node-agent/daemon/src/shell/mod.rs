@@ -1,9 +1,10 @@
 //! The shell: everything around the kernel that the kernel must not know.
 //!
 //! One task ([`owner`]) owns kernel and journal. It drains its lanes in batches, appends the facts of a
-//! batch in one write and releases each effect when its facts are safe enough. Two lanes lead to it: one
-//! bounded, for new work, and one for what ends or gives up work that was admitted, which is never
-//! refused and bounded by that work.
+//! batch in one write and releases each effect when its facts are safe enough. Three lanes lead to it: one
+//! bounded, for new work; one for what ends or gives up work that was admitted, which is never refused
+//! and bounded by that work; and one for looks and the stop, which record nothing and are always read,
+//! also while a batch waits for room.
 //!
 //! What may not enter: HTTP, drivers, launchers. They are behind [`Reply`], [`Driving`] and [`WorkerOrder`].
 
@@ -12,15 +13,17 @@ mod owner;
 mod recover;
 mod release;
 mod room;
+#[cfg(test)]
+mod stalled_tests;
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use aion_abi::{code::Code, problem::Problem, syscall::model::ChatEvent};
+use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{
-    Call, CallId, Event, Failure, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
+    Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
     TurnOutcome, Usage,
 };
 use bytes::Bytes;
@@ -30,7 +33,7 @@ pub use driving::{Driven, Driving, Job, Progress};
 pub use owner::{Shell, ShellError, ShellParts};
 pub use recover::{Opened, RecoverError, open};
 
-use crate::server::{Request, Session};
+use crate::call::Verified;
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;
@@ -42,14 +45,10 @@ pub const CHUNKS_WAITING: usize = 64;
 pub struct CallInput {
     /// What the kernel sees of it. Its ticket is from [`Handle::ticket`].
     pub call: Call,
-    /// Its body, read and checked.
-    pub request: Request,
-    /// The run that made it.
-    pub session: Arc<Session>,
+    /// What its driver gets of it.
+    pub verified: Verified,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Reply>,
-    /// Where a stream's events go, before the answer.
-    pub chunks: Option<mpsc::Sender<ChatEvent>>,
 }
 
 /// The one answer of a syscall.
@@ -133,8 +132,12 @@ enum Input {
         /// The answer is a whole stream's transcript, the terminal event apart.
         stream: Option<Bytes>,
     },
-    Look(Look),
     Snapshot,
+}
+
+/// What records nothing.
+enum Control {
+    Look(Look),
     Stop(oneshot::Sender<()>),
 }
 
@@ -143,6 +146,7 @@ enum Input {
 pub struct Handle {
     work: mpsc::Sender<Input>,
     ends: mpsc::UnboundedSender<Input>,
+    control: mpsc::UnboundedSender<Control>,
     shared: Arc<Shared>,
 }
 
@@ -156,19 +160,23 @@ struct Shared {
 struct Lanes {
     work: mpsc::Receiver<Input>,
     ends: mpsc::UnboundedReceiver<Input>,
+    control: mpsc::UnboundedReceiver<Control>,
 }
 
 fn lanes() -> (Handle, Lanes) {
     let (work, work_out) = mpsc::channel(CALLS_WAITING);
     let (ends, ends_out) = mpsc::unbounded_channel();
+    let (control, control_out) = mpsc::unbounded_channel();
     let handle = Handle {
         work,
         ends,
+        control,
         shared: Arc::default(),
     };
     let lanes = Lanes {
         work: work_out,
         ends: ends_out,
+        control: control_out,
     };
     (handle, lanes)
 }
@@ -217,13 +225,9 @@ impl Handle {
     }
 
     fn finished(&self, call: CallId, driven: Driven) {
-        let finish = match &driven.finish {
-            Finish::Failed(failure) => Finish::Failed(bounded(failure)),
-            other => other.clone(),
-        };
         let _ = self.ends.send(Input::Finished {
             call,
-            finish,
+            finish: driven.finish,
             usage: driven.usage,
             said: driven.said,
             stream: driven.stream,
@@ -239,7 +243,7 @@ impl Handle {
         let look: Look = Box::new(move |kernel| {
             let _ = answer.send(read(kernel));
         });
-        self.ends.send(Input::Look(look)).ok()?;
+        self.control.send(Control::Look(look)).ok()?;
         seen.await.ok()
     }
 
@@ -248,27 +252,13 @@ impl Handle {
         !self.shared.full.load(Ordering::Relaxed)
     }
 
-    /// Takes a snapshot, syncs, ends the shell; returns when that is done.
+    /// Takes a snapshot, syncs, ends the shell; returns when that is done. A batch that waits for room is left: nobody
+    /// was promised anything of it.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
-        if self.ends.send(Input::Stop(done)).is_ok() {
+        if self.control.send(Control::Stop(done)).is_ok() {
             let _ = stopped.await;
         }
-    }
-}
-
-/// The longest text of a failure that the journal keeps, in bytes.
-const MAX_DETAIL: usize = 512;
-
-fn bounded(failure: &Failure) -> Failure {
-    let detail = failure.detail.as_str();
-    if detail.len() <= MAX_DETAIL {
-        return failure.clone();
-    }
-    let end = detail.floor_char_boundary(MAX_DETAIL);
-    Failure {
-        code: failure.code.clone(),
-        detail: format!("{}…", &detail[..end]).into(),
     }
 }
 

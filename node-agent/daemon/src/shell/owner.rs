@@ -7,6 +7,7 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
+use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
 use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
 use bytes::Bytes;
 use tokio::{
@@ -16,12 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
-use crate::{
-    clock::Clock,
-    journal::{AppendError, Batch, Durable, Journal, Lsn},
-    server::{Request, Session},
-};
+use super::{Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
+use crate::{call::Verified, clock::Clock};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;
@@ -85,11 +82,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Taken when its driver starts.
-    pub(super) request: Option<Request>,
-    pub(super) session: Arc<Session>,
+    pub(super) verified: Option<Verified>,
     pub(super) reply: oneshot::Sender<Reply>,
-    pub(super) chunks: Option<mpsc::Sender<aion_abi::syscall::model::ChatEvent>>,
-    pub(super) keyed: bool,
 }
 
 /// A driver at work.
@@ -128,6 +122,11 @@ impl Shell {
                 changed = durable.changed() => {
                     self.durable = changed.map_err(ShellError::Sync)?;
                 }
+                control = self.lanes.control.recv() => match control {
+                    Some(Control::Look(look)) => look(&self.kernel),
+                    Some(Control::Stop(stopped)) => return self.finish(stopped, &mut durable).await,
+                    None => {}
+                },
                 input = self.lanes.ends.recv(), if !self.stalled => inputs.extend(input),
                 input = self.lanes.work.recv() => inputs.extend(input),
                 () = &mut alarm, if armed.is_some() => armed = None,
@@ -139,9 +138,7 @@ impl Shell {
             } else {
                 self.drain_into(&mut inputs);
                 for input in inputs.drain(..) {
-                    if let Some(stopped) = self.process(input)? {
-                        return self.finish(stopped, &mut durable).await;
-                    }
+                    self.process(input)?;
                 }
                 if self.alarm_is_due() {
                     self.take(Event::Alarm)?;
@@ -165,16 +162,13 @@ impl Shell {
         }
     }
 
-    fn process(&mut self, input: Input) -> Result<Option<oneshot::Sender<()>>, ShellError> {
+    fn process(&mut self, input: Input) -> Result<(), ShellError> {
         match input {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
                 let waiting = Waiting {
-                    request: Some(input.request),
-                    session: input.session,
+                    verified: Some(input.verified),
                     reply: input.reply,
-                    chunks: input.chunks,
-                    keyed: input.call.key.is_some(),
                 };
                 self.waiting.insert(input.call.ticket, waiting);
                 self.take(Event::Call(input.call))?;
@@ -198,7 +192,7 @@ impl Shell {
                 stream,
             } => {
                 let Some(running) = self.running.remove(&call) else {
-                    return Ok(None);
+                    return Ok(());
                 };
                 if running.keyed
                     && let aion_kernel::Finish::Ok { body: Some(body) } = &finish
@@ -216,14 +210,12 @@ impl Shell {
                     finish,
                     usage,
                 };
-                let step = self.kernel.handle(event, self.clock.now());
+                let step = self.kernel.handle(event, self.clock.read());
                 self.stage(step, Some((call, said)))?;
             }
-            Input::Look(look) => look(&self.kernel),
             Input::Snapshot => self.snapshot_written()?,
-            Input::Stop(stopped) => return Ok(Some(stopped)),
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Answers new work that there is no room for; everything else waits in its lane, which is not read
@@ -241,7 +233,7 @@ impl Shell {
     }
 
     pub(super) fn take(&mut self, event: Event) -> Result<(), ShellError> {
-        let step = self.kernel.handle(event, self.clock.now());
+        let step = self.kernel.handle(event, self.clock.read());
         self.stage(step, None)
     }
 
@@ -315,11 +307,16 @@ impl Shell {
         stopped: oneshot::Sender<()>,
         durable: &mut Durable,
     ) -> Result<(), ShellError> {
-        self.settle(durable)?;
-        self.journal.sync_now();
-        while self.durable < self.journal.end() {
-            self.durable = durable.changed().await.map_err(ShellError::Sync)?;
+        // What ended by now is recorded; where there is no room, it ended for nobody.
+        if !self.stalled {
+            while let Ok(input) = self.lanes.ends.try_recv() {
+                self.process(input)?;
+            }
+            self.settle(durable)?;
         }
+        self.journal.sync_now();
+        let reached = durable.reached(self.journal.end()).await;
+        self.durable = reached.map_err(ShellError::Sync)?;
         self.release_durable();
         if !self.stalled {
             self.final_snapshot().await;

@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
+use aion_journal::{AppendError, Lsn, SnapshotWriter};
 use aion_kernel::Snapshot;
 
 use super::{Input, ShellError, owner::Shell};
-use crate::journal::{AppendError, Lsn, SnapshotWriter};
 
 /// When the last snapshot was taken.
 #[derive(Debug, Default)]
@@ -50,9 +50,10 @@ impl Shell {
         let mut durable = self.journal.durable();
         self.journal.sync_now();
         tokio::spawn(async move {
-            // A snapshot must not reach the disk before the facts that it covers.
-            while durable.now().is_ok_and(|lsn| lsn < at) && durable.changed().await.is_ok() {}
-            store(state, at, writer).await;
+            // A snapshot must not reach the disk before the facts that it covers, nor where they never will.
+            if durable.reached(at).await.is_ok() {
+                store(state, at, writer).await;
+            }
             let _ = handle.ends.send(Input::Snapshot);
         });
     }

@@ -21,13 +21,14 @@ use std::{
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnEvent, TurnRecord},
     canonical::body_digest,
+    date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{Body, Digest};
+use aion_kernel::{Body, Digest, Millis, Now};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{files::write_whole, instances::Instance};
+use crate::{files::write_whole, instance::Instance};
 
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;
@@ -44,20 +45,30 @@ pub struct Asked {
     pub input: String,
     /// Names of the files in its `input` mount.
     pub files: Vec<String>,
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: u64,
+    /// When, for people.
+    pub at_ms: UnixMillis,
+    /// When, by the kernel's time: how long it is kept is reckoned by this. None: before turns noted it, when the
+    /// kernel's time was a date.
+    #[serde(default)]
+    at: Option<Millis>,
 }
 
 impl Asked {
     /// A question that nobody asked before.
-    pub fn new(agent: String, input: String, files: Vec<String>, at_ms: u64) -> Self {
+    pub fn new(agent: String, input: String, files: Vec<String>, now: Now) -> Self {
         Self {
             nonce: Uuid::new_v4(),
             agent,
             input,
             files,
-            at_ms,
+            at_ms: UnixMillis(now.date.0),
+            at: Some(now.at),
         }
+    }
+
+    /// When, by the kernel's time.
+    pub(super) fn at(&self) -> Millis {
+        self.at.unwrap_or(Millis(self.at_ms.0))
     }
 }
 

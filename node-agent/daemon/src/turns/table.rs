@@ -12,7 +12,7 @@ use aion_abi::{
     problem::Problem,
     syscall::agent::MessageRequest,
 };
-use aion_kernel::{Digest, Incarnation, Invoke, TurnId, Usage};
+use aion_kernel::{Digest, Incarnation, Invoke, Millis, TurnId, Usage};
 
 use super::{
     Asked, Follow, TurnFolder, UploadError, Uploads,
@@ -20,7 +20,7 @@ use super::{
     outcome,
     retention::{Ended, superfluous},
 };
-use crate::{clock::Clock, instances::Instance, shell::Handle};
+use crate::{clock::Clock, instance::Instance, shell::Handle};
 
 /// The longest question, in bytes.
 const MAX_INPUT: usize = 256 * 1024;
@@ -128,7 +128,7 @@ impl Turns {
         }
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
-        let asked = Asked::new(agent, request.input, names, self.shared.clock.now().0);
+        let asked = Asked::new(agent, request.input, names, self.shared.clock.read());
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {
@@ -233,7 +233,7 @@ impl Turns {
         let Some(live) = self.lock().live.get(&turn).cloned() else {
             return;
         };
-        let now = self.shared.clock.now().0;
+        let now = self.shared.clock.now();
         let kept = Arc::clone(&live);
         let written = blocking(move || kept.end(turn, &ended, usage, calls, now)).await;
         if let Err(error) = written {
@@ -256,15 +256,15 @@ impl Turns {
                 .map(|(turn, folder)| (*turn, folder.clone()))
                 .collect()
         };
-        let now = self.shared.clock.now().0;
+        let now = self.shared.clock.now();
         let this = self.clone();
         let _ = blocking(move || {
             let all = ended.iter().filter_map(|(turn, folder)| {
                 let asked = folder.asked().ok()?;
                 Some(Ended {
                     turn: *turn,
+                    asked_at: asked.at(),
                     agent: asked.agent,
-                    asked_at_ms: asked.at_ms,
                     bytes: folder.size(),
                 })
             });
@@ -396,7 +396,7 @@ impl Live {
         ended: &aion_kernel::TurnOutcome,
         usage: Usage,
         calls: u64,
-        now_ms: u64,
+        now: Millis,
     ) -> io::Result<()> {
         let asked = self.folder.asked()?;
         let problem = outcome::problem(ended, self.last().as_ref());
@@ -406,7 +406,7 @@ impl Live {
             files: self.folder.outputs(),
             tokens: usage.total(),
             syscalls: calls,
-            elapsed_ms: now_ms.saturating_sub(asked.at_ms),
+            elapsed_ms: now.since(asked.at()),
         };
         let record = TurnRecord {
             outcome: Some(outcome.clone()),

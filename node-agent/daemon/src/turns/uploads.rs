@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use aion_abi::admin::Upload;
@@ -69,6 +70,8 @@ struct Held {
     waiting: u64,
     /// Those that are coming in, with the bytes that each has so far.
     coming: HashMap<String, u64>,
+    /// When this run saw each that waits for the first time. The wall clock, which may be set meanwhile, does not count.
+    seen: HashMap<OsString, Instant>,
 }
 
 impl Held {
@@ -151,7 +154,7 @@ impl Uploads {
 
     fn begin<'a>(&'a self, id: &'a str) -> Coming<'a> {
         let mut held = self.held();
-        held.waiting = self.swept(&held);
+        self.sweep(&mut held, Instant::now());
         held.coming.insert(id.to_owned(), 0);
         Coming {
             uploads: self,
@@ -194,8 +197,7 @@ impl Uploads {
 
     /// Erases what waited too long.
     pub fn expire(&self) {
-        let mut held = self.held();
-        held.waiting = self.swept(&held);
+        self.sweep(&mut self.held(), Instant::now());
     }
 
     /// Erases what waits for a turn of an agent that is gone.
@@ -212,24 +214,23 @@ impl Uploads {
         Ok(())
     }
 
-    /// Erases what waited too long, but for what is still coming in; gives the bytes that wait.
-    fn swept(&self, held: &Held) -> u64 {
-        let mut waiting = 0;
+    /// Erases what waited too long, but for what is still coming in; counts the bytes that wait.
+    fn sweep(&self, held: &mut Held, now: Instant) {
+        let (mut waiting, mut seen) = (0, HashMap::new());
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
             let id = entry.file_name();
             if id.to_str().is_some_and(|id| held.coming.contains_key(id)) {
                 continue;
             }
-            let modified = entry.metadata().and_then(|it| it.modified());
-            let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-            match age {
-                Ok(age) if age < KEPT => waiting += size(&entry.path()),
-                _ => {
-                    let _ = fs::remove_dir_all(entry.path());
-                }
+            let since = held.seen.get(&id).copied().unwrap_or(now);
+            if now - since < KEPT {
+                waiting += size(&entry.path());
+                seen.insert(id, since);
+            } else {
+                let _ = fs::remove_dir_all(entry.path());
             }
         }
-        waiting
+        (held.waiting, held.seen) = (waiting, seen);
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -351,13 +352,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let uploads = Uploads::new(dir.path().to_owned());
         let coming = uploads.begin("coming");
-        let old = SystemTime::now() - 2 * KEPT;
         for id in ["coming", "left"] {
             fs::create_dir(dir.path().join(id)).unwrap();
             let folder = fs::File::open(dir.path().join(id)).unwrap();
-            folder.set_modified(old).unwrap();
+            folder.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
         uploads.expire();
+        assert!(
+            dir.path().join("left").exists(),
+            "its date counts for nothing"
+        );
+        let begin = uploads.held().seen["left".as_ref() as &std::ffi::OsStr];
+        uploads.sweep(&mut uploads.held(), begin + KEPT);
         assert!(dir.path().join("coming").exists());
         assert!(!dir.path().join("left").exists());
         drop(coming);

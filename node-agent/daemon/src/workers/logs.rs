@@ -18,7 +18,7 @@ use tokio::{
     sync::broadcast,
 };
 
-use crate::clock::Clock;
+use crate::clock;
 
 /// Bytes of a file before it is put aside.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -36,7 +36,6 @@ pub struct Logs {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
-    clock: Clock,
     /// Those that somebody writes or follows.
     agents: Mutex<HashMap<String, Log>>,
 }
@@ -64,11 +63,10 @@ struct Writing<'a> {
 
 impl Logs {
     /// The logs in `dir`.
-    pub fn new(dir: PathBuf, clock: Clock) -> Self {
+    pub fn new(dir: PathBuf) -> Self {
         Self {
             shared: Arc::new(Shared {
                 dir,
-                clock,
                 agents: Mutex::default(),
             }),
         }
@@ -78,7 +76,7 @@ impl Logs {
     pub fn add(&self, agent: &str, incarnation: Incarnation, source: &str, text: &str) {
         let end = text.floor_char_boundary(MAX_LINE);
         let line = LogLine {
-            at_ms: self.shared.clock.now().0,
+            at_ms: clock::date(),
             incarnation: incarnation.0,
             source: source.to_owned(),
             text: text[..end].to_owned(),
@@ -283,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn lines_are_kept_in_order_and_files_are_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let logs = Logs::new(dir.path().to_owned());
         let long = "x".repeat(4000);
         let text: String = (0..3000).map(|n| format!("{n} {long}\n")).collect();
         logs.copy("home/a", Incarnation(1), "stdout", text.as_bytes())
@@ -304,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_without_an_end_is_handed_on_in_pieces() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let logs = Logs::new(dir.path().to_owned());
         let endless = "y".repeat(20_000);
         logs.copy("home/a", Incarnation(1), "stderr", endless.as_bytes())
             .await;
@@ -321,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_held_for_an_agent_that_nobody_writes_or_follows() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let logs = Logs::new(dir.path().to_owned());
         logs.add("home/a", Incarnation(1), "node", "one");
         assert!(logs.lock().is_empty());
         {
@@ -345,7 +343,7 @@ mod tests {
     #[test]
     fn a_file_that_was_removed_or_spoilt_by_hand_does_not_stop_the_log() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let logs = Logs::new(dir.path().to_owned());
         let path = dir.path().join("home/a.log");
         let _writing = logs.writing("home/a");
         logs.add("home/a", Incarnation(1), "stdout", "gone");
@@ -363,7 +361,7 @@ mod tests {
     #[test]
     fn lines_of_the_node_alone_are_bounded_too() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned(), Clock::start());
+        let logs = Logs::new(dir.path().to_owned());
         let path = dir.path().join("home/a.log");
         fs::create_dir(dir.path().join("home")).unwrap();
         File::create(&path).unwrap().set_len(MAX_FILE).unwrap();

@@ -279,7 +279,7 @@ mod tests {
             path: path.to_owned(),
             kind: EntryKind::File,
             size,
-            modified_ms: 7,
+            modified_ms: aion_abi::date::UnixMillis(7),
         }
     }
 

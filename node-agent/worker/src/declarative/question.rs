@@ -96,7 +96,7 @@ mod tests {
             collection: "passages".to_owned(),
             attributes: BTreeMap::from([("heading".to_owned(), heading.to_owned())]),
             score,
-            stored_at_ms: 0,
+            stored_at_ms: aion_abi::date::UnixMillis(0),
         }
     }
 

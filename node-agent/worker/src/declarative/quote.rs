@@ -84,7 +84,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
             score,
-            stored_at_ms: 0,
+            stored_at_ms: aion_abi::date::UnixMillis(0),
         }
     }
 

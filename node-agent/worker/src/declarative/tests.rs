@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
+use aion_abi::date::UnixMillis;
 use aion_abi::syscall::fs::{self, Entry, EntryKind};
 use aion_abi::syscall::memory::{self, ForgetRequest, ForgetResponse, Method};
 use aion_abi::syscall::model::{Role, Usage};
@@ -72,7 +73,7 @@ impl Kernel {
                     path: path.clone(),
                     kind: EntryKind::File,
                     size: text.len() as u64,
-                    modified_ms: *modified_ms,
+                    modified_ms: UnixMillis(*modified_ms),
                 });
                 json!({"entries": entries.collect::<Vec<_>>(), "more": false})
             }
@@ -152,7 +153,7 @@ impl Kernel {
                 collection: item.collection.clone(),
                 attributes: item.attributes.clone(),
                 score: 1.0,
-                stored_at_ms: 0,
+                stored_at_ms: UnixMillis(0),
             })
             .collect();
         serde_json::to_value(RecallResponse {

@@ -7,10 +7,11 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aion_abi::canonical::{CanonicalRequest, body_digest};
 use aion_abi::code::Code;
+use aion_abi::date::UnixMillis;
 use aion_abi::headers;
 use aion_abi::problem::Problem;
 use aion_abi::signing::Key;
@@ -117,9 +118,8 @@ impl Client {
         effect: Option<&str>,
     ) -> Result<Request<Full<Bytes>>, Lost> {
         self.counter.set(self.counter.get() + 1);
-        let timestamp_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64);
+        #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
+        let timestamp_ms = UnixMillis::from(SystemTime::now());
         let signature = self.key.sign(&CanonicalRequest {
             method: "POST",
             path: syscall.path(),
@@ -132,7 +132,7 @@ impl Client {
         let mut request = Request::post(syscall.path())
             .header("host", "aion")
             .header("content-type", "application/json")
-            .header(headers::TIMESTAMP, timestamp_ms)
+            .header(headers::TIMESTAMP, timestamp_ms.0)
             .header(headers::COUNTER, self.counter.get())
             .header(headers::SIGNATURE, signature);
         if let Some(effect) = effect {

@@ -9,13 +9,15 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use aion_resolve::{Object, parse_manifests, problem};
 
 use super::manifests::{FolderError, ObjectKey, fill_namespace};
-use crate::files::{Staged, remove_if_there, remove_staged};
+use crate::{
+    clock,
+    files::{Staged, remove_if_there, remove_staged},
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -47,14 +49,14 @@ struct Stamp {
 }
 
 /// A file that was written so shortly before it was read could be written again with the same times on it.
-const TICK: Duration = Duration::from_secs(1);
+const TICK_MS: u64 = 1_000;
 
 impl Stamp {
     /// `None` while the file could still change without its stamp.
     fn of(path: &Path) -> Option<Self> {
         let about = fs::metadata(path).ok()?;
-        let age = SystemTime::now().duration_since(about.modified().ok()?);
-        (age.ok()? > TICK).then(|| Self {
+        let age = clock::date().since(about.modified().ok()?.into());
+        (age > TICK_MS).then(|| Self {
             inode: about.ino(),
             size: about.size(),
             modified: (about.mtime(), about.mtime_nsec()),
@@ -236,6 +238,8 @@ fn read(file: &Path, name: &str) -> Result<Vec<Object>, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     fn agent(name: &str) -> String {
@@ -247,7 +251,7 @@ mod tests {
     /// Writes a file that is an hour old.
     fn put(root: &Path, file: &str, text: &str) {
         fs::write(root.join(file), text).unwrap();
-        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(3600);
         let file = fs::File::options().append(true).open(root.join(file));
         file.unwrap().set_modified(long_ago).unwrap();
     }

@@ -333,5 +333,5 @@ impl Folder {
 }
 
 pub(super) fn now() -> Time {
-    Time(k8s_openapi::jiff::Timestamp::now())
+    Time(crate::clock::timestamp())
 }

@@ -3,16 +3,15 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
-use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    super::{Launched, WorkerFds, boot, fifo::Fifo},
-    Beside, Member, Parts,
-};
+use super::{super::boot, Beside, Member, Parts};
 use crate::{
-    instances::{Instance, Prepared},
+    call::Caller,
+    instance::{Instance, Prepared},
+    launching::{Fifo, Launched, WorkerFds},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -40,22 +39,27 @@ impl Parts {
         }
     }
 
-    pub(super) fn listen(
+    pub(super) fn session(
         &self,
         turn: TurnId,
         incarnation: Incarnation,
         instance: &Arc<Instance>,
-    ) -> Result<Listener, String> {
-        let session = Session::new(
+    ) -> Session {
+        let caller = Caller {
             turn,
+            instance: Arc::clone(instance),
+        };
+        Session::new(
+            caller,
             incarnation,
-            Arc::clone(instance),
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
-            self.clock,
-        );
-        Listener::start(&self.socket(turn, incarnation), Arc::new(session))
-            .map_err(|error| error.to_string())
+        )
+    }
+
+    pub(super) fn listen(&self, session: Session) -> Result<Listener, String> {
+        let socket = self.socket(session.caller.turn, session.incarnation);
+        Listener::start(&socket, Arc::new(session)).map_err(|error| error.to_string())
     }
 
     fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
@@ -128,7 +132,9 @@ impl Parts {
             })
         };
         let fds = prepared().map_err(|error| internal(error.to_string()))?;
-        let listener = self.listen(turn, incarnation, instance).map_err(internal)?;
+        let listener = self
+            .listen(self.session(turn, incarnation, instance))
+            .map_err(internal)?;
         let ready = Beside::Ready {
             id: id.clone(),
             listener,

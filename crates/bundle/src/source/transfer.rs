@@ -1,0 +1,257 @@
+//! Between sources and targets: finding the signatures of a bundle, attaching
+//! one, and copying a bundle with its signatures.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use crate::{
+    artifact::{
+        digest::Digest,
+        limits::Limits,
+        manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
+        reason::Reason,
+    },
+    source::{
+        contract::{Payload, Source, Target, read_blob, save_blob},
+        failure::SourceError,
+    },
+    trust::{
+        dsse::SIGN_PREDICATE,
+        verdict::PassedOver,
+        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES},
+    },
+};
+
+/// What every Sigstore bundle's media type begins with, whatever its version.
+const SIGSTORE_FAMILY: &str = "application/vnd.dev.sigstore.bundle";
+/// The configuration of a manifest that has nothing to configure.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// The signature material found for a bundle.
+#[derive(Debug, Default)]
+pub struct Signatures {
+    /// What can be verified.
+    pub candidates: Vec<Candidate>,
+    /// What could not be read, with the reason.
+    pub unreadable: Vec<(Reason, PassedOver)>,
+    /// The first failure to reach the source, after which more may exist.
+    pub unreachable: Option<SourceError>,
+    /// How many more there are that were not looked at.
+    pub left_out: usize,
+}
+
+/// Finds what signs `digest`, at most [`MAX_SIGNATURES`] and
+/// [`MAX_SIGNATURE_BYTES`] of it. One signature that cannot be read does not
+/// hide another, nor do the many of one referrer hide the one of another.
+pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
+    let signers = signing_referrers(source, digest).await?;
+    let (mut left, mut wanted) = (signers.left, Vec::new());
+    let mut found = Signatures {
+        left_out: signers.left_out,
+        ..Signatures::default()
+    };
+    for referrer in signers.all {
+        match referrer {
+            Ok((origin, _, manifest)) => {
+                let layers = manifest.layers.into_iter();
+                let layers = layers.filter(|l| is_sigstore(&l.media_type)).enumerate();
+                wanted.extend(layers.map(|(nth, layer)| (nth, layer, origin)));
+            }
+            Err((origin, e)) => found.failed(origin, e),
+        }
+    }
+    wanted.sort_by_key(|(nth, layer, _)| (*nth, layer.size));
+    let mut seen = HashSet::new();
+    wanted.retain(|(_, layer, _)| seen.insert(layer.digest));
+    for (at, (_, layer, origin)) in wanted.into_iter().enumerate() {
+        if at >= MAX_SIGNATURES || layer.size > left {
+            found.left_out += 1;
+            continue;
+        }
+        left -= layer.size;
+        match read_blob(source, &layer, MAX_SIGNATURE).await {
+            Ok(bytes) => found.candidates.push(Candidate { origin, bytes }),
+            Err(e) => found.failed(origin, e),
+        }
+    }
+    Ok(found)
+}
+
+impl Signatures {
+    fn failed(&mut self, origin: Digest, error: SourceError) {
+        let reason = error.reason();
+        self.unreadable
+            .push((reason, PassedOver::new(origin, reason, &error)));
+        if matches!(error, SourceError::Unreachable { .. }) {
+            self.unreachable.get_or_insert(error);
+        }
+    }
+}
+
+type Referrer = Result<(Digest, Vec<u8>, Manifest), (Digest, SourceError)>;
+
+/// The manifests with signatures of a bundle.
+struct Signers {
+    all: Vec<Referrer>,
+    /// What is left of [`MAX_SIGNATURE_BYTES`].
+    left: u64,
+    /// How many referrers were not looked into.
+    left_out: usize,
+}
+
+/// The manifests with a Sigstore bundle whose subject is `digest`.
+async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signers, SourceError> {
+    let mut listed = source.referrers(digest).await?;
+    // Registries describe referrers in different ways, so each is looked into;
+    // those that call themselves signatures come first, the shortest of them
+    // before all, so that no crowd of other referrers hides them.
+    listed.sort_by_key(|d| (!d.artifact_type.as_deref().is_some_and(is_sigstore), d.size));
+    let mut signers = Signers {
+        all: Vec::new(),
+        left: MAX_SIGNATURE_BYTES,
+        left_out: 0,
+    };
+    for (at, entry) in listed.into_iter().enumerate() {
+        if at >= MAX_SIGNATURES || entry.size > signers.left {
+            signers.left_out += 1;
+            continue;
+        }
+        let origin = entry.digest;
+        let bytes = match source.manifest(&origin).await {
+            Ok(bytes) => bytes,
+            Err(e) => {
+                signers.all.push(Err((origin, e)));
+                continue;
+            }
+        };
+        signers.left = signers.left.saturating_sub(bytes.len() as u64);
+        match Manifest::parse(&bytes) {
+            Ok(m) if signs(&m, digest) => signers.all.push(Ok((origin, bytes, m))),
+            Ok(_) => {}
+            Err(e) => {
+                let at = source.describe();
+                signers
+                    .all
+                    .push(Err((origin, SourceError::malformed(at, e))));
+            }
+        }
+    }
+    Ok(signers)
+}
+
+fn signs(manifest: &Manifest, digest: &Digest) -> bool {
+    let refers = manifest
+        .subject
+        .as_ref()
+        .is_some_and(|s| s.digest == *digest);
+    let mut blobs = manifest.layers.iter().chain([&manifest.config]);
+    refers
+        && blobs.all(|b| b.size <= MAX_SIGNATURE)
+        && manifest.layers.iter().any(|l| is_sigstore(&l.media_type))
+}
+
+fn is_sigstore(media_type: &str) -> bool {
+    media_type.starts_with(SIGSTORE_FAMILY)
+}
+
+/// Attaches a Sigstore bundle to `digest` as Cosign does: in a manifest whose
+/// subject it is. Gives the digest of that manifest.
+pub async fn attach(
+    target: &dyn Target,
+    digest: &Digest,
+    bundle: &[u8],
+    now: Timestamp,
+) -> Result<Digest, SourceError> {
+    let signed = target.manifest(digest).await?;
+    let kind = Manifest::parse(&signed)
+        .ok()
+        .and_then(|m| m.media_type)
+        .unwrap_or_else(|| MANIFEST.to_owned());
+    let mut manifest = Manifest::new(SIGSTORE_BUNDLE, Descriptor::of(EMPTY, b"{}"));
+    target
+        .put_blob(&manifest.config, Payload::Bytes(b"{}"))
+        .await?;
+    let layer = Descriptor::of(SIGSTORE_BUNDLE, bundle);
+    target.put_blob(&layer, Payload::Bytes(bundle)).await?;
+    manifest.layers.push(layer);
+    manifest.subject = Some(Descriptor::of(&kind, &signed));
+    manifest.annotations = [
+        ("dev.sigstore.bundle.content", "dsse-envelope"),
+        ("dev.sigstore.bundle.predicateType", SIGN_PREDICATE),
+        (
+            "org.opencontainers.image.created",
+            &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        ),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect();
+    let bytes = serde_json::to_vec(&manifest)
+        .map_err(|e| SourceError::malformed("the new signature", e))?;
+    target.put_referrer(&bytes).await
+}
+
+/// Copies the bundle `digest` and what signs it; `tag` names it in the target.
+/// Gives how many signatures went along; `begins` is told each blob before it is moved.
+pub async fn copy(
+    from: &dyn Source,
+    to: &dyn Target,
+    digest: &Digest,
+    tag: Option<&str>,
+    begins: &(dyn Fn(&Descriptor) + Sync),
+) -> Result<usize, SourceError> {
+    let bytes = from.manifest(digest).await?;
+    let manifest = Manifest::parse(&bytes)
+        .and_then(|m| m.bundle_layers(&Limits::default()).map(|_| ()).map(|()| m))
+        .map_err(|e| SourceError::malformed(from.describe(), e))?;
+    copy_blobs(from, to, &manifest, begins).await?;
+    to.put_manifest(&bytes, tag).await?;
+    let signers = signing_referrers(from, digest).await?;
+    let (mut count, mut left) = (0, signers.left);
+    if signers.left_out > 0 {
+        tracing::warn!(
+            count = signers.left_out,
+            "more than is looked at refers to it"
+        );
+    }
+    for referrer in signers.all {
+        let (origin, bytes, manifest) = match referrer {
+            Ok(signature) => signature,
+            Err((_, e @ SourceError::Unreachable { .. })) => return Err(e),
+            Err((origin, why)) => {
+                tracing::warn!(%origin, %why, "a signature that cannot be read is left behind");
+                continue;
+            }
+        };
+        let size = manifest.layers.iter().map(|l| l.size).sum::<u64>() + manifest.config.size;
+        if manifest.layers.len() > MAX_SIGNATURES || size > left {
+            tracing::warn!(%origin, "a signature of more than a signature has is left behind");
+            continue;
+        }
+        left -= size;
+        copy_blobs(from, to, &manifest, begins).await?;
+        to.put_referrer(&bytes).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+async fn copy_blobs(
+    from: &dyn Source,
+    to: &dyn Target,
+    manifest: &Manifest,
+    begins: &(dyn Fn(&Descriptor) + Sync),
+) -> Result<(), SourceError> {
+    let folder = tempfile::tempdir()
+        .map_err(|e| SourceError::io("create a folder for blobs on their way", e))?;
+    for blob in manifest.layers.iter().chain([&manifest.config]) {
+        begins(blob);
+        let path = folder.path().join(blob.digest.hex());
+        if !path.exists() {
+            save_blob(from, blob, &path).await?;
+        }
+        to.put_blob(blob, Payload::File(&path)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Refusals: what they weigh, and how little is recorded of many.
+use aion_kernel::{
+    Call, Event, Exit, Failure, Incarnation, Kind, Limits, Quota, QuotaKind, Refusal,
+};
+
+use crate::harness::{Node, facts, outcome, profile, refusal, started, uid};
+
+/// A running turn of an agent that may make ten calls a minute, and only `sys.null`.
+fn granted_nothing() -> (Node, aion_kernel::TurnId) {
+    let mut node = Node::new(Limits::default());
+    let mut profile = profile("home", "jarvis");
+    profile.grants.clear();
+    profile.quota = Quota {
+        calls_per_minute: Some(10),
+        ..Quota::default()
+    };
+    let turn = node.running(1, profile);
+    (node, turn)
+}
+
+#[test]
+fn a_refused_call_leaves_a_short_record_however_long_its_target() {
+    let (mut node, turn) = granted_nothing();
+    let call = Call {
+        target: Some("ä".repeat(500_000).as_str().into()),
+        ..node.plain(turn, Kind::FsRead)
+    };
+    let (_, step) = node.call(call);
+    assert_eq!(refusal(&step), Refusal::Denied { rule: None });
+    let recorded = serde_json::to_string(&step.facts).unwrap();
+    assert!(recorded.len() < 1_024, "{}", recorded.len());
+    let stored = serde_json::to_string(&node.kernel.snapshot()).unwrap();
+    assert!(stored.len() < 8_192, "{}", stored.len());
+}
+
+#[test]
+fn a_target_that_no_rule_can_name_is_refused_though_a_rule_allows_all() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let call = Call {
+        target: Some("m".repeat(257).as_str().into()),
+        ..node.plain(turn, Kind::FsRead)
+    };
+    let (_, step) = node.call(call);
+    assert_eq!(refusal(&step), Refusal::Denied { rule: None });
+}
+
+#[test]
+fn refusals_use_up_the_rate_and_then_one_is_recorded_for_all() {
+    let (mut node, turn) = granted_nothing();
+    let (mut recorded, mut rate) = (0, 0);
+    for _ in 0..1_000 {
+        let call = node.plain(turn, Kind::FsRead);
+        let (_, step) = node.call(call);
+        recorded += step.facts.len();
+        rate += usize::from(matches!(
+            refusal(&step),
+            Refusal::QuotaExceeded {
+                quota: QuotaKind::Rate,
+                ..
+            }
+        ));
+    }
+    assert_eq!((recorded, rate), (11, 990));
+    let null = node.plain(turn, Kind::Null);
+    refusal(&node.call(null).1);
+    node.wait(65_000);
+    let null = node.plain(turn, Kind::Null);
+    assert!(!outcome(&node.call(null).1).1, "it is served again");
+    let [_, _, agent] = node.kernel.state().accounts_of(uid(1)).unwrap();
+    assert_eq!(agent.total_calls, 1, "a refusal is not a call that ran");
+}
+
+#[test]
+fn whoever_asks_too_early_is_let_in_when_the_time_has_come() {
+    let (mut node, turn) = granted_nothing();
+    for _ in 0..70 {
+        let call = node.plain(turn, Kind::Null);
+        node.call(call);
+        node.wait(1_000);
+    }
+    let call = node.plain(turn, Kind::Null);
+    outcome(&node.call(call).1);
+}
+
+#[test]
+fn of_calls_of_a_turn_that_is_over_one_is_recorded_for_all() {
+    let (mut node, turn) = granted_nothing();
+    node.exited(turn, 1);
+    let mut recorded = Vec::new();
+    for _ in 0..100 {
+        let call = node.plain(turn, Kind::Null);
+        let (_, step) = node.call(call);
+        assert_eq!(refusal(&step), Refusal::TurnNotRunning);
+        recorded.extend(facts(&step));
+    }
+    assert_eq!(recorded, ["call-refused"]);
+}
+
+#[test]
+fn a_failure_is_recorded_in_few_words() {
+    let mut node = Node::new(Limits::default());
+    node.apply(1, profile("home", "jarvis"));
+    let (turn, _) = started(&node.invoke(1).1)[0];
+    let step = node.feed(Event::WorkerExited {
+        turn,
+        incarnation: Incarnation(1),
+        exit: Exit::StartFailed(Failure {
+            code: "internal".into(),
+            detail: "x".repeat(1_000_000).as_str().into(),
+        }),
+    });
+    let recorded = serde_json::to_string(&step.facts).unwrap();
+    assert!(recorded.len() < 1_024, "{}", recorded.len());
+}

@@ -1,0 +1,291 @@
+//! Which addresses may be dialled on an agent's behalf. Pure: addresses in, a verdict out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::NodeAddresses;
+
+/// Where the node runs; decides what a person's own word is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A machine standing alone: whoever wrote the `ModelEndpoint` or `Tool` owns the machine, so
+    /// addresses of the machine itself may be named.
+    Standalone,
+    /// A cluster: tenants write endpoints, so no address of a node is dialled.
+    Cluster,
+}
+
+/// The node's outbound rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `OFFLINE_MODE`: no packet leaves the machine, whatever else is allowed.
+    pub offline: bool,
+    /// Where the node runs.
+    pub place: Place,
+    /// Addresses of this and other nodes; none standalone.
+    pub nodes: NodeAddresses,
+}
+
+/// Why an address or a name is not dialled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The address is off the machine while `OFFLINE_MODE` is on.
+    #[error("{0} is not on this machine, and OFFLINE_MODE keeps every packet on it")]
+    Offline(String),
+    /// The address belongs to a kind that no agent may reach.
+    #[error("{address} is {kind}, which is not dialled on an agent's behalf")]
+    Kind {
+        /// The address.
+        address: IpAddr,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
+}
+
+impl Rule {
+    /// Judges one address.
+    ///
+    /// # Errors
+    /// [`Refusal`], which names the address.
+    pub fn judge(&self, address: IpAddr) -> Result<(), Refusal> {
+        // Only a mapped address stays on the machine; a NAT64 or 6to4 one is sent off it, whatever it holds.
+        if self.offline && !address.to_canonical().is_loopback() {
+            return Err(Refusal::Offline(address.to_string()));
+        }
+        let embedded = embedded(address);
+        match embedded.is_empty() {
+            true => self.judge_reached(address.to_canonical()),
+            false => embedded
+                .into_iter()
+                .try_for_each(|it| self.judge_reached(it)),
+        }
+    }
+
+    /// Judges what would really be reached.
+    fn judge_reached(&self, address: IpAddr) -> Result<(), Refusal> {
+        let kind = if address.is_unspecified() {
+            // Linux takes it for the machine itself; nobody means it.
+            "the unspecified address"
+        } else if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            "a multicast address"
+        } else if is_metadata(address) {
+            "a metadata service of a cloud"
+        } else if is_link_local(address) {
+            "a link-local address"
+        } else if address.is_loopback() && self.place == Place::Cluster {
+            "the node's own loopback address"
+        } else {
+            match self.nodes.hold(address) {
+                Some(false) => return Ok(()),
+                Some(true) => "an address of a node",
+                None => "an address that may be a node's, while the cluster's nodes are not known",
+            }
+        };
+        Err(Refusal::Kind { address, kind })
+    }
+}
+
+/// The IPv4 address inside an IPv6 one (mapped, translated, compatible, NAT64, 6to4). Inside one of NAT64's prefix
+/// for local use (RFC 8215) there may be several: where it stands follows from the length of the network's prefix,
+/// which only the network knows (RFC 6052 §2.2).
+fn embedded(address: IpAddr) -> Vec<IpAddr> {
+    let IpAddr::V6(six) = address else {
+        return Vec::new();
+    };
+    let [a, b, c, d, e, f, g, h] = six.segments();
+    let four = |high: u16, low: u16| {
+        let [p, q] = high.to_be_bytes();
+        let [r, s] = low.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(p, q, r, s))
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => vec![four(g, h)],
+        (0, 0, 0, 0, 0, 0) if !(g == 0 && h <= 1) => vec![four(g, h)],
+        (0x64, 0xff9b, 0, 0, 0, 0) => vec![four(g, h)],
+        (0x64, 0xff9b, 1, ..) => {
+            let octets = six.octets();
+            let at = |places: [usize; 4]| IpAddr::V4(places.map(|it| octets[it]).into());
+            // Octet 8 is skipped by every form. Where a form reads nothing but zeros it is not the one.
+            let forms = [
+                [6, 7, 9, 10],
+                [7, 9, 10, 11],
+                [9, 10, 11, 12],
+                [12, 13, 14, 15],
+            ];
+            let read = forms.into_iter().map(at);
+            read.filter(|it| !it.is_unspecified()).collect()
+        }
+        (0x2002, high, low, ..) => vec![four(high, low)],
+        _ => Vec::new(),
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => four.is_link_local(),
+        IpAddr::V6(six) => six.is_unicast_link_local(),
+    }
+}
+
+/// Where clouds tell a machine what it is and what it may, beside the link-local addresses, which are all refused.
+fn is_metadata(address: IpAddr) -> bool {
+    const FOUR: [Ipv4Addr; 4] = [
+        Ipv4Addr::new(169, 254, 169, 254), // nearly all of them
+        Ipv4Addr::new(168, 63, 129, 16),   // Azure's WireServer
+        Ipv4Addr::new(100, 100, 100, 200), // Alibaba
+        Ipv4Addr::new(192, 0, 0, 192),     // Oracle, the older one
+    ];
+    const SIX: [Ipv6Addr; 5] = [
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), // Google
+        Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // Oracle
+        Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),  // Scaleway
+        Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), // Akamai
+        Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200), // Alibaba
+    ];
+    match address {
+        IpAddr::V4(four) => FOUR.contains(&four),
+        // All of AWS's services for a machine are in one block.
+        IpAddr::V6(six) => six.segments()[..2] == [0xfd00, 0xec2] || SIX.contains(&six),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::outbound::own_addresses;
+
+    fn rule(place: Place, offline: bool) -> Rule {
+        let nodes = NodeAddresses::none();
+        nodes.set(["10.0.0.7".parse().unwrap()].into());
+        Rule {
+            offline,
+            place,
+            nodes,
+        }
+    }
+
+    fn judged(rule: &Rule, address: &str) -> bool {
+        rule.judge(address.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn nothing_is_dialled_before_the_nodes_are_known() {
+        let rule = Rule {
+            nodes: NodeAddresses::default(),
+            ..rule(Place::Cluster, false)
+        };
+        assert!(!judged(&rule, "10.0.0.8"));
+        rule.nodes.set(["10.0.0.7".parse().unwrap()].into());
+        assert!(!judged(&rule, "10.0.0.8"), "it may be this machine's");
+        rule.nodes.set_own(["10.244.0.1".parse().unwrap()].into());
+        assert!(judged(&rule, "10.0.0.8"));
+        assert!(!judged(&rule, "10.0.0.7"));
+    }
+
+    #[test]
+    fn a_cluster_refuses_its_own_addresses_in_every_spelling() {
+        let rule = rule(Place::Cluster, false);
+        for address in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "169.254.1.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b:1::127.0.0.1",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00::",
+            "64:ff9b:1:a00:0:700::",
+            "10.0.0.7",
+            "::ffff:10.0.0.7",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+        ] {
+            assert!(!judged(&rule, address), "{address}");
+        }
+        for address in [
+            "10.0.0.8",
+            "192.168.1.5",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "fd00:1::1",
+            "64:ff9b::1.1.1.1",
+            "64:ff9b:1::1.1.1.1",
+            "64:ff9b:1:101:1:100::",
+        ] {
+            assert!(judged(&rule, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_address_of_this_machine_is_dialled_in_a_cluster() {
+        let own = own_addresses().unwrap();
+        assert!(own.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{own:?}");
+        let rule = rule(Place::Cluster, false);
+        rule.nodes.set_own(own.clone());
+        for address in own {
+            assert!(rule.judge(address).is_err(), "{address}");
+        }
+        // One that came since.
+        let floating: IpAddr = "10.9.9.9".parse().unwrap();
+        assert!(rule.judge(floating).is_ok());
+        rule.nodes.set_own([floating].into());
+        assert!(rule.judge(floating).is_err());
+    }
+
+    #[test]
+    fn nobody_dials_the_unspecified_address() {
+        for place in [Place::Cluster, Place::Standalone] {
+            for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+                assert!(!judged(&rule(place, false), address), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_machine_standing_alone_may_name_itself_but_not_link_local() {
+        let rule = rule(Place::Standalone, false);
+        assert!(judged(&rule, "127.0.0.1"));
+        assert!(judged(&rule, "::1"));
+        assert!(judged(&rule, "192.168.1.5"));
+        assert!(!judged(&rule, "169.254.169.254"));
+        assert!(!judged(&rule, "fe80::1"));
+    }
+
+    #[test]
+    fn offline_lets_loopback_only() {
+        let rule = rule(Place::Standalone, true);
+        assert!(judged(&rule, "127.0.0.1"));
+        assert!(judged(&rule, "::1"));
+        for address in [
+            "192.168.1.5",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "10.0.0.7",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+        ] {
+            assert!(!judged(&rule, address), "{address}");
+        }
+    }
+}
