@@ -13,6 +13,7 @@ mod context;
 mod failure;
 mod global;
 mod home;
+mod keys;
 mod process;
 mod rejection;
 mod render;

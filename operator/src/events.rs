@@ -58,13 +58,17 @@ impl Announcer {
     }
 }
 
-/// What changed between two sets of conditions, as events. What is not known yet is not told.
+/// What changed between two sets of conditions, as events. What is not known yet is not told. Of a signature
+/// another word is a change too: a key that is passed over changes nothing else.
 pub(crate) fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     TOLD.into_iter()
         .filter_map(|type_| {
             let now = find(after, type_).filter(|condition| condition.status != "Unknown")?;
-            let same = find(before, type_)
-                .is_some_and(|old| old.status == now.status && old.reason == now.reason);
+            let same = find(before, type_).is_some_and(|old| {
+                old.status == now.status
+                    && old.reason == now.reason
+                    && (type_ != VERIFIED || old.message == now.message)
+            });
             (!same).then(|| {
                 event(
                     now.status == "True",
@@ -134,5 +138,20 @@ mod tests {
             )]
         );
         assert!(changes(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_passed_over_is_told_though_the_bundle_stays_verified() {
+        let before = conditions(&[(VERIFIED, true, "Signed"), (READY, true, "InstancesReady")]);
+        let mut after = before.clone();
+        for condition in &mut after {
+            condition.message = "by key a; passed over: key `b`".to_owned();
+        }
+        let told: Vec<Option<String>> = changes(&before, &after)
+            .into_iter()
+            .map(|e| e.note)
+            .collect();
+        let expected = "Verified: by key a; passed over: key `b`".to_owned();
+        assert_eq!(told, [Some(expected)]);
     }
 }

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{failure::Failure, rejection::fault};
+use crate::{failure::Failure, keys::unusable, rejection::fault};
 
 /// A manifest that was read.
 struct Wanted {
@@ -110,6 +110,7 @@ fn read(request: &ApplyRequest, namespace: &str) -> Result<(Vec<Wanted>, Vec<Rej
                 continue;
             }
         };
+        rejected.extend(unusable(read.iter().map(|it| (&it.object, &it.place))));
         for read in read {
             let Some(kind) = KINDS.iter().find(|it| it.name == read.object.kind()) else {
                 continue;

@@ -94,7 +94,8 @@ pub struct ClusterAgentPolicySpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub models: Vec<String>,
-    /// Hosts it grants, as HOST:PORT.
+    /// Hosts it grants to agents that ask for them under permissions.network, as HOST:PORT. Where models and
+    /// tools are is said by ModelEndpoints and Tools, and is not judged by this.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::schema::{DIGEST, NAME};
 use crate::selector::Selector;
 
+/// The keys that are understood begin alike: what they are stands before what they hold.
+const KNOWN: &str = r"self.publicKey.matches('^-----BEGIN PUBLIC KEY-----\\s+(MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE|MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE|MII[A-Za-z0-9+/]{2}[DTjz]ANBgkqhkiG9w0BAQEFAAOC)')";
+
 /// Whose signatures count, for which bundles and namespaces.
 #[derive(
     Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
@@ -72,7 +75,10 @@ pub enum InlineAgents {
 /// A public key, and what it may vouch for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.purpose != 'machine' || has(self.digests)").message("a machine key vouches for named bundles only: list their digests").field_path(".digests"))]
+#[x_kube(
+    validation = Rule::new("self.purpose != 'machine' || has(self.digests)").message("a machine key vouches for named bundles only: list their digests").field_path(".digests"),
+    validation = Rule::new(KNOWN).message("is of a kind that no signature is verified with: use ECDSA P-256, as cosign generate-key-pair makes it, ECDSA P-384 or RSA from 2048 bits").field_path(".publicKey"),
+)]
 pub struct TrustedKey {
     /// A name for the key, used in policies and conditions.
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]

@@ -24,7 +24,7 @@ pub use artifact::manifest;
 pub use artifact::manifest::{BundleConfig, Runtime};
 pub use artifact::name::{BundleName, MAX_NAME, NamePattern, NotAName};
 pub use artifact::reason::Reason;
-pub use content::admit::{AdmitError, Admitted, BundleRef};
+pub use content::admit::{AdmitError, Admitted, BundleRef, Recalled};
 pub use content::build::{BuildError, Built, RECIPE, build};
 pub use content::compiled::Compiled;
 pub use content::store::{Store, StoreError, Stored};
@@ -38,8 +38,11 @@ pub use source::registry::{Registry, RegistryAccess};
 pub use source::sink::Sink;
 pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
 pub use source::transfer::{Signatures, attach, copy, signatures};
+pub use source::within::Within;
 pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob};
 pub use trust::key::{KeyError, SigningKey};
 pub use trust::set::{TrustError, TrustSet, TrustedKey};
 pub use trust::verdict::{Grade, PassedOver, Signer, Verdict};
-pub use trust::verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES, Refusal, verify};
+pub use trust::verify::{
+    Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, Refusal, verify,
+};

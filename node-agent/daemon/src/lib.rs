@@ -17,6 +17,7 @@ mod files;
 mod housekeeping;
 pub mod instance;
 pub mod instances;
+mod lanes;
 pub mod launching;
 pub mod machine;
 pub mod modules;

@@ -234,12 +234,12 @@ impl Node {
         let standings = Standings::default();
         let keeper = Keeper {
             source: setting.source(),
-            preparer: Preparer {
-                store: Arc::clone(&store),
-                sources: Arc::new(config.sources.clone()),
-                offline: config.offline,
+            preparer: Preparer::new(
+                Arc::clone(&store),
+                Arc::new(config.sources.clone()),
+                config.offline,
                 modules,
-            },
+            ),
             instances: instances.clone(),
             standings: standings.clone(),
             traces: Traces {

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use aion_bundle::manifest::Descriptor;
 use aion_bundle::{
-    BundleName, NamePattern, SigningKey, TrustSet, TrustedKey, attach, build, copy, signatures,
-    verify,
+    AdmitError, BundleName, Limits, NamePattern, SigningKey, TrustSet, TrustedKey, Within, attach,
+    build, copy, signatures,
 };
 
 use crate::{
@@ -107,7 +107,7 @@ async fn push(
     let digest = from.digest().await?;
     let tag = to.tag().map(str::to_owned);
     let told = progress(context, "pushing", quiet);
-    let count = copy(from.source(), to.target(), &digest, tag.as_deref(), &told).await?;
+    let count = copy(&in_time(&from), to.target(), &digest, tag.as_deref(), &told).await?;
     context.print(&format!("pushed {digest} with {}\n", signed(count)))
 }
 
@@ -122,7 +122,7 @@ async fn pull(
     let layout = layout.make(context)?;
     let digest = from.digest().await?;
     let told = progress(context, "pulling", quiet);
-    let count = copy(from.source(), &layout, &digest, from.tag(), &told).await?;
+    let count = copy(&in_time(&from), &layout, &digest, from.tag(), &told).await?;
     context.print(&format!("pulled {digest} with {}\n", signed(count)))
 }
 
@@ -157,6 +157,11 @@ fn signed(count: usize) -> String {
     }
 }
 
+/// The place, for as long as a node would ask it.
+fn in_time(place: &Place) -> Within<'_> {
+    Within::new(place.source(), Limits::default().time)
+}
+
 async fn sign(
     context: &Context,
     bundle: &str,
@@ -189,19 +194,13 @@ async fn check(
         revision: "command line".to_owned(),
         keys: vec![trusted(key, vec![NamePattern::any()])?],
     };
-    let found = signatures(place.source(), &digest).await?;
-    if let (true, Some(why)) = (found.candidates.is_empty(), found.unreachable) {
-        return Err(why.into());
-    }
+    let found = signatures(&in_time(&place), &digest).await?;
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
-    let verdict = verify(
-        &name,
-        &digest,
-        &found.candidates,
-        &trust,
-        crate::clock::now(),
-    )
-    .map_err(|why| Failure::new(why).status(Status::Refused))?;
+    let judged = found.judge(&name, &digest, &trust, crate::clock::now());
+    let verdict = judged.map_err(|why| match why {
+        AdmitError::Source(why) => why.into(),
+        why => Failure::new(why).status(Status::Refused),
+    })?;
     context.print(&format!(
         "verified {} with the key {} ({})\n",
         verdict.digest, verdict.signer.key, verdict.signer.fingerprint,

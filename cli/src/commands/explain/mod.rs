@@ -12,6 +12,7 @@ use clap::Args;
 use crate::{
     context::Context,
     failure::{Failure, Status},
+    keys,
     rejection::fault,
 };
 
@@ -38,7 +39,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     let manifests = manifests::read(&args.file)?;
     let parsed = parse(context, &manifests)?;
-    let agents = keys(&parsed, &context.namespace);
+    let agents = agents(&parsed, &context.namespace);
     let objects = parsed.into_iter().map(|(object, _)| object).collect();
     if agents.is_empty() {
         return Err(Failure::usage("there is no Agent in the manifests")
@@ -74,7 +75,7 @@ pub(crate) async fn troubles(
     manifests: &[Manifest],
 ) -> Result<Vec<Problem>, Failure> {
     let parsed = parse(context, manifests)?;
-    let agents = keys(&parsed, &context.namespace);
+    let agents = agents(&parsed, &context.namespace);
     if agents.is_empty() {
         return Ok(Vec::new());
     }
@@ -103,13 +104,14 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
             Err(problems) => faults.extend(problems.into_iter().map(fault)),
         }
     }
+    faults.extend(keys::unusable(objects.iter().map(|(it, at)| (it, at))));
     match faults.is_empty() {
         true => Ok(objects),
         false => Err(manifests::rejected(context, &faults, manifests)),
     }
 }
 
-fn keys(objects: &[(Object, Place)], namespace: &str) -> Vec<(Key, Place)> {
+fn agents(objects: &[(Object, Place)], namespace: &str) -> Vec<(Key, Place)> {
     let agents = objects
         .iter()
         .filter(|(object, _)| matches!(object, Object::Agent(_)));

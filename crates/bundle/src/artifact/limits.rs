@@ -1,5 +1,7 @@
-//! How much a bundle may be. The defaults are generous for agents and far
-//! below what would hurt a small machine.
+//! How much a bundle may be, and how long it may take to come. The defaults are
+//! generous for agents and far below what would hurt a small machine.
+
+use std::time::Duration;
 
 /// Bounds on one bundle; every one of them holds while bytes are read, not
 /// after.
@@ -16,6 +18,9 @@ pub struct Limits {
     /// Bytes unpacked per byte packed, once [`Limits::RATIO_FROM`] bytes are
     /// unpacked.
     pub ratio: u64,
+    /// What all of its sources together are given, from the first question to
+    /// the last byte.
+    pub time: Duration,
 }
 
 impl Limits {
@@ -32,6 +37,7 @@ impl Default for Limits {
             unpacked: 256 << 20,
             entries: 4096,
             ratio: 100,
+            time: Duration::from_secs(20 * 60),
         }
     }
 }

@@ -40,6 +40,13 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Without what other writers added, which may be much.
+    pub(crate) fn bare(mut self) -> Self {
+        self.annotations.clear();
+        self.others.clear();
+        self
+    }
+
     /// Describes `bytes`.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
         Self {

@@ -9,6 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::{
@@ -22,17 +23,19 @@ use crate::{
     content::{
         store::{Store, StoreError, Stored, on, program_file},
         unpack::{UnpackError, unpack},
+        vouched::Vouched,
     },
     file::{sync_tree, write_new},
     source::{
         contract::{Source, read_blob, save_blob},
         failure::SourceError,
         transfer::signatures,
+        within::Within,
     },
     trust::{
         set::TrustSet,
         verdict::Verdict,
-        verify::{Candidate, Refusal, verify},
+        verify::{Refusal, examine},
     },
 };
 
@@ -100,6 +103,17 @@ pub enum AdmitError {
     Store(#[from] StoreError),
 }
 
+/// What the store has of a bundle.
+#[derive(Debug)]
+pub enum Recalled {
+    /// All of it, and somebody vouches for it.
+    Admitted(Admitted),
+    /// All of it, and what was kept of its signatures does not count any more.
+    Lapsed(Stored, Refusal),
+    /// Not all of it.
+    Absent,
+}
+
 impl AdmitError {
     /// The stable name of the refusal, for `Verified=False`.
     pub fn reason(&self) -> Reason {
@@ -124,10 +138,37 @@ impl AdmitError {
 }
 
 impl Store {
-    /// Lets in `bundle` from `source` if `trust` vouches for it. What is in the
-    /// store and was verified under this revision of the trust needs no source;
-    /// under another revision the kept signatures are verified again, and the
-    /// source is asked only when they do not suffice.
+    /// What is in the store of `bundle`, where `trust` vouches for it: by what
+    /// was verified under this revision of the trust or, under another one, by
+    /// the signatures that were kept. Needs no source.
+    pub fn recall(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
+        let digest = &bundle.digest;
+        let Some(stored) = self.get(digest) else {
+            return Ok(Recalled::Absent);
+        };
+        check_name(bundle, &stored.config)?;
+        let cached = self.verdict(digest, &trust.revision);
+        if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
+            self.touch(&stored)?;
+            return Ok(Recalled::Admitted(Admitted {
+                verdict,
+                cached: true,
+                bundle: stored,
+            }));
+        }
+        let kept = self.signatures(digest);
+        match examine(&bundle.name, digest, &kept, trust, now()) {
+            Ok((verdict, counted)) => {
+                self.keep_signatures(&stored.root, &Vouched::new(kept, counted))?;
+                self.admitted(verdict, stored).map(Recalled::Admitted)
+            }
+            Err(refusal) => Ok(Recalled::Lapsed(stored, refusal)),
+        }
+    }
+
+    /// Lets in `bundle` from `source` if `trust` vouches for it. The source is
+    /// asked only for what [`Store::recall`] does not give, and for no longer
+    /// than the limits allow.
     pub async fn admit(
         &self,
         source: &dyn Source,
@@ -136,43 +177,31 @@ impl Store {
         limits: &Limits,
     ) -> Result<Admitted, AdmitError> {
         let digest = &bundle.digest;
-        let stored = self.get(digest);
-        let mut lapsed = None;
-        if let Some(stored) = &stored {
-            check_name(bundle, &stored.config)?;
-            let cached = self.verdict(digest, &trust.revision);
-            if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
-                self.touch(stored)?;
-                return Ok(Admitted {
-                    verdict,
-                    cached: true,
-                    bundle: stored.clone(),
-                });
-            }
-            let kept = self.signatures(digest);
-            match verify(&bundle.name, digest, &kept, trust, now()) {
-                Ok(verdict) => return self.admitted(verdict, stored.clone()),
-                Err(refusal) => lapsed = Some(refusal),
-            }
-        }
+        let source = &Within::new(source, limits.time);
+        let (stored, lapsed) = match self.recall(bundle, trust)? {
+            Recalled::Admitted(admitted) => return Ok(admitted),
+            Recalled::Lapsed(stored, refusal) => (Some(stored), Some(refusal)),
+            Recalled::Absent => (None, None),
+        };
         let bytes = match self.manifest(digest) {
             Some(bytes) if stored.is_some() => bytes,
             _ => source.manifest(digest).await?,
         };
         let manifest = Manifest::parse(&bytes)?;
         manifest.bundle_layers(limits)?;
-        let vouched = self.vouched(source, bundle, trust).await;
-        let (verdict, found) = vouched.map_err(|error| match (error, lapsed) {
+        let found = signatures(source, digest).await.map_err(AdmitError::from);
+        let judged = found.and_then(|found| found.vouch(&bundle.name, digest, trust, now()));
+        let (verdict, vouched) = judged.map_err(|error| match (error, lapsed) {
             (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
             (error, _) => error,
         })?;
         let stored = match stored {
             Some(stored) => {
-                self.keep_signatures(&stored.root, &found)?;
+                self.keep_signatures(&stored.root, &vouched)?;
                 stored
             }
             None => {
-                self.take_in(source, bundle, &bytes, &manifest, &found, limits)
+                self.take_in(source, bundle, &bytes, &manifest, &vouched, limits)
                     .await?
             }
         };
@@ -191,43 +220,13 @@ impl Store {
         })
     }
 
-    async fn vouched(
-        &self,
-        source: &dyn Source,
-        bundle: &BundleRef,
-        trust: &TrustSet,
-    ) -> Result<(Verdict, Vec<Candidate>), AdmitError> {
-        let found = signatures(source, &bundle.digest).await?;
-        match verify(
-            &bundle.name,
-            &bundle.digest,
-            &found.candidates,
-            trust,
-            now(),
-        ) {
-            Ok(mut verdict) => {
-                let unreadable = found.unreadable.into_iter().map(|(_, one)| one);
-                verdict.passed_over.extend(unreadable);
-                Ok((verdict, found.candidates))
-            }
-            Err(mut refusal) => match found.unreachable {
-                // The signature that counts may be the one that was not read.
-                Some(unreachable) => Err(unreachable.into()),
-                None => {
-                    refusal.add_unreadable(found.unreadable);
-                    Err(refusal.into())
-                }
-            },
-        }
-    }
-
     async fn take_in(
         &self,
         source: &dyn Source,
         bundle: &BundleRef,
         bytes: &[u8],
         manifest: &Manifest,
-        signatures: &[Candidate],
+        vouched: &Vouched,
         limits: &Limits,
     ) -> Result<Stored, AdmitError> {
         let (program, files) = manifest.bundle_layers(limits)?;
@@ -242,7 +241,7 @@ impl Store {
             let path = folder.join(name);
             write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
         }
-        self.keep_signatures(&folder, signatures)?;
+        self.keep_signatures(&folder, vouched)?;
         let path = folder.join(program_file(config.runtime));
         save_blob(source, program, &path).await?;
         read_only(&path)?;
@@ -252,7 +251,8 @@ impl Store {
             save_blob(source, files, &path).await?;
             packed = Some(path);
         }
-        complete(folder.clone(), packed, *limits).await?;
+        // Kept until all is done with it: a caller that gives up leaves nothing behind.
+        let _workspace = complete(workspace, folder.clone(), packed, *limits).await?;
         self.settle(&folder, &bundle.digest)?;
         self.get(&bundle.digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
@@ -286,12 +286,13 @@ fn now() -> Timestamp {
 /// Unpacks the archive into `folder` and syncs the whole of it, where that may
 /// block.
 async fn complete(
+    workspace: TempDir,
     folder: PathBuf,
     packed: Option<PathBuf>,
     limits: Limits,
-) -> Result<(), AdmitError> {
+) -> Result<TempDir, AdmitError> {
     let shown = folder.clone();
-    let work = move || -> Result<(), AdmitError> {
+    let work = move || -> Result<TempDir, AdmitError> {
         if let Some(packed) = packed {
             let into = folder.join("files");
             fs::create_dir(&into).map_err(on("create", &into))?;
@@ -299,7 +300,7 @@ async fn complete(
             unpack(packed, &into, &limits)?;
         }
         sync_tree(&folder).map_err(on("sync", &folder))?;
-        Ok(())
+        Ok(workspace)
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

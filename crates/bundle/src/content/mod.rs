@@ -4,5 +4,7 @@
 pub(crate) mod admit;
 pub(crate) mod build;
 pub(crate) mod compiled;
+pub(crate) mod kept;
 pub(crate) mod store;
 pub(crate) mod unpack;
+pub(crate) mod vouched;

@@ -7,7 +7,7 @@
 //!            manifest.json config.json
 //!            module.wasm | agent.yaml
 //!            files/…             prompts and skills
-//!            signatures/<hex>.json
+//!            signatures/…       `kept` says which
 //!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
 //!        tmp/                    what is on its way; emptied when opened
 //! ```
@@ -31,16 +31,14 @@ use crate::{
         manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
         reason::Reason,
     },
-    file::{read_bounded, sync_dir, write_atomically},
+    content::{kept, vouched::Vouched},
+    file::{read_bounded, sync_dir},
     source::failure::io_reason,
     trust::{
         verdict::{Verdict, Verdicts},
-        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+        verify::Candidate,
     },
 };
-
-/// The mode of every file of a bundle.
-const FILE_MODE: u32 = 0o444;
 
 /// The store in a folder.
 #[derive(Debug)]
@@ -170,25 +168,34 @@ impl Store {
     /// was compiled of it, and gives how many went.
     pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
-        let mut gone = 0;
+        let (mut gone, mut failed) = (0, None);
         for digest in self.list()?.iter().filter(|d| !keep.contains(d)) {
-            let path = self.entry(digest);
-            let admitted = fs::metadata(&path).and_then(|it| it.modified());
-            let admitted = admitted.map_err(on("read", &path))?;
-            let here = self.admitted_here().get(digest).copied();
-            if here.is_some_and(|since| since.elapsed() < idle)
-                || wall_clock().duration_since(admitted).unwrap_or_default() < idle
-            {
-                continue;
+            match self.prune_one(digest, idle) {
+                Ok(true) => gone += 1,
+                Ok(false) => {}
+                // One that stays keeps no other.
+                Err(error) => failed = Some(error),
             }
-            self.admitted_here().remove(digest);
-            self.verdicts
-                .forget(digest)
-                .map_err(on("remove the verdict on", &path))?;
-            self.discard(digest)?;
-            gone += 1;
         }
-        Ok(gone)
+        failed.map_or(Ok(gone), Err)
+    }
+
+    fn prune_one(&self, digest: &Digest, idle: Duration) -> Result<bool, StoreError> {
+        let path = self.entry(digest);
+        let admitted = fs::metadata(&path).and_then(|it| it.modified());
+        let admitted = admitted.map_err(on("read", &path))?;
+        let here = self.admitted_here().get(digest).copied();
+        if here.is_some_and(|since| since.elapsed() < idle)
+            || wall_clock().duration_since(admitted).unwrap_or_default() < idle
+        {
+            return Ok(false);
+        }
+        self.admitted_here().remove(digest);
+        self.verdicts
+            .forget(digest)
+            .map_err(on("remove the verdict on", &path))?;
+        self.discard(digest)?;
+        Ok(true)
     }
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.
@@ -224,37 +231,17 @@ impl Store {
 
     /// The signatures that were kept with an entry.
     pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Candidate> {
-        let Ok(listed) = fs::read_dir(self.entry(digest).join("signatures")) else {
-            return Vec::new();
-        };
-        let read = |entry: io::Result<fs::DirEntry>| {
-            let path = entry.ok()?.path();
-            let stem = path.file_stem()?.to_str()?;
-            Some(Candidate {
-                origin: format!("sha256:{stem}").parse().ok()?,
-                bytes: read_bounded(&path, MAX_SIGNATURE).ok()??,
-            })
-        };
-        listed.take(MAX_SIGNATURES).filter_map(read).collect()
+        kept::read(&self.entry(digest).join("signatures"))
     }
 
-    /// Keeps signatures with the entry in `folder`, for the day the trust
-    /// changes while the source cannot be reached.
+    /// Keeps signatures with the entry in `folder`.
     pub(crate) fn keep_signatures(
         &self,
         folder: &Path,
-        signatures: &[Candidate],
+        vouched: &Vouched,
     ) -> Result<(), StoreError> {
         let folder = folder.join("signatures");
-        fs::create_dir_all(&folder).map_err(on("create", &folder))?;
-        for one in signatures {
-            let path = folder.join(format!("{}.json", one.origin.hex()));
-            if !path.exists() {
-                write_atomically(&path, one.bytes.as_slice(), FILE_MODE)
-                    .map_err(on("write", &path))?;
-            }
-        }
-        Ok(())
+        kept::keep(&folder, vouched).map_err(on("keep signatures in", &folder))
     }
 
     /// A folder for a bundle on its way; removed when dropped.

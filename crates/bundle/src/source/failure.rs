@@ -39,6 +39,14 @@ pub enum SourceError {
         /// The source.
         at: String,
     },
+    /// It cannot be asked as it is configured.
+    #[error("{at} cannot be asked: {why}")]
+    Shut {
+        /// The source.
+        at: String,
+        /// What is wrong with its address or credentials.
+        why: String,
+    },
     /// More bytes than announced or allowed.
     #[error("{what} from {at} is larger than {limit} bytes")]
     TooLarge {
@@ -85,6 +93,7 @@ impl SourceError {
             Self::Unreachable { .. } => Reason::RegistryUnavailable,
             Self::Denied { .. } => Reason::AccessDenied,
             Self::Offline { .. } => Reason::Offline,
+            Self::Shut { .. } => Reason::AccessDenied,
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::Mismatch { .. } => Reason::DigestMismatch,
             Self::Malformed { .. } => Reason::Malformed,

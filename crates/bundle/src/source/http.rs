@@ -21,8 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest request that carries a document.
 pub(crate) const DOCUMENT: Duration = Duration::from_secs(60);
-/// The longest request that carries a blob.
-pub(crate) const BLOB: Duration = Duration::from_secs(30 * 60);
+/// The slowest that a blob may come or go, in bytes a millisecond.
+const SLOWEST: u64 = 64;
 const MAX_COMPLAINT: u64 = 4 << 10;
 const MAX_REDIRECTS: usize = 5;
 
@@ -31,6 +31,11 @@ const MAX_REDIRECTS: usize = 5;
 pub(crate) enum Access {
     Pull,
     Push,
+}
+
+/// The longest request that carries a blob of `size` bytes.
+pub(crate) fn blob_time(size: u64) -> Duration {
+    DOCUMENT + Duration::from_millis(size / SLOWEST)
 }
 
 /// A connection to one repository of one registry.

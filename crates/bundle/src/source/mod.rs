@@ -13,3 +13,4 @@ pub(crate) mod sink;
 pub(crate) mod sources;
 pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod within;

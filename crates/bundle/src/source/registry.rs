@@ -21,7 +21,7 @@ use crate::{
         contract::{Answer, Payload, Source, Target, checked, describe_referrer, subject_of},
         credentials::Credentials,
         failure::SourceError,
-        http::{Access, BLOB, Http, is_loopback},
+        http::{Access, Http, blob_time, is_loopback},
         reference::Reference,
         sink::Sink,
     },
@@ -29,8 +29,9 @@ use crate::{
 
 const ACCEPT: &str =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
-/// How many pages of referrers are read.
+/// How many pages of referrers are read, and how many bytes of them in all.
 const MAX_PAGES: usize = 8;
+const MAX_LISTED: usize = 4 << 20;
 /// How often a tag with referrers is written again when another writer's list
 /// replaced ours.
 const MAX_LOST: usize = 5;
@@ -82,9 +83,9 @@ impl Registry {
     }
 
     async fn stream(&self, sink: &mut Sink) -> Result<(), SourceError> {
-        let digest = sink.expected().digest;
+        let Descriptor { digest, size, .. } = *sink.expected();
         let url = self.http.url(&format!("blobs/{digest}"))?;
-        let shape = |r: RequestBuilder| Ok(r.timeout(BLOB));
+        let shape = |r: RequestBuilder| Ok(r.timeout(blob_time(size)));
         let mut answer = self
             .http
             .send(Access::Pull, Method::GET, &url, shape)
@@ -100,7 +101,7 @@ impl Registry {
 
     async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let mut url = self.http.url(&format!("referrers/{subject}"))?;
-        let mut found = Vec::new();
+        let (mut found, mut listed) = (Vec::new(), 0);
         for _ in 0..MAX_PAGES {
             let page = self.http.get(&url, INDEX, "referrers", MAX_MANIFEST).await;
             let (answer, bytes) = match page {
@@ -109,10 +110,14 @@ impl Registry {
                 Err(SourceError::NotFound { .. }) => return self.tagged_referrers(subject).await,
                 other => other?,
             };
-            found.extend(self.parse_index(&bytes)?.manifests);
+            listed += bytes.len();
+            let page = self.parse_index(&bytes)?.manifests;
+            found.extend(page.into_iter().map(Descriptor::bare));
             match next_page(&answer) {
-                Some(next) => url = url.join(&next).map_err(|e| self.malformed(e))?,
-                None => break,
+                Some(next) if listed < MAX_LISTED => {
+                    url = url.join(&next).map_err(|e| self.malformed(e))?;
+                }
+                _ => break,
             }
         }
         Ok(found)
@@ -147,7 +152,7 @@ impl Registry {
         let mut url = url.join(location).map_err(|e| self.malformed(e))?;
         url.query_pairs_mut().append_pair("digest", &digest);
         let shape = |r: RequestBuilder| {
-            Ok(r.timeout(BLOB)
+            Ok(r.timeout(blob_time(blob.size))
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .header(CONTENT_LENGTH, blob.size)
                 .body(body(payload)?))

@@ -10,14 +10,20 @@
 //! dockerConfig: /etc/aion/docker.json
 //! ```
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     artifact::{
         digest::Digest,
+        limits::Limits,
         manifest::Descriptor,
         name::{BundleName, NamePattern},
     },
@@ -29,6 +35,7 @@ use crate::{
         reference::{NotAReference, Reference},
         registry::{Registry, RegistryAccess},
         sink::Sink,
+        within::out_of_time,
     },
 };
 
@@ -126,33 +133,54 @@ pub enum SourcesError {
     /// No rule matches.
     #[error("no source is configured for bundle `{0}`; add one to the node's `sources`")]
     NoSource(BundleName),
-    /// The credentials cannot be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The registry's address is wrong.
-    #[error(transparent)]
-    Registry(#[from] NotAReference),
 }
 
 impl Sources {
-    /// The places for `name`, as one source. Offline, registries that are not
-    /// on this machine are left out and named when nothing else has the bundle.
+    /// The places for `name`, as one source. A registry that cannot be asked
+    /// (offline it is not on this machine, its credentials cannot be read) is
+    /// left out, and named when nothing else has the bundle.
     pub fn open(&self, name: &BundleName, offline: bool) -> Result<Mirrors, SourcesError> {
         let mut mirrors = Mirrors::default();
-        for rule in self.sources.iter().filter(|r| r.bundles.matches(name)) {
+        for rule in self.matching(name) {
             match &rule.place {
                 Place::Layout(root) => mirrors.add(Ok(Layout::at(root))),
-                Place::Registry(prefix) => {
-                    let reference = Reference::prefix(prefix)?.join(name.as_str());
-                    let access = self.access(&reference.host, offline)?;
-                    mirrors.add(Registry::new(&reference, &access));
-                }
+                Place::Registry(prefix) => mirrors.add(self.registry(prefix, name, offline)),
             }
         }
         if mirrors.open.is_empty() && mirrors.shut.is_empty() {
             return Err(SourcesError::NoSource(name.clone()));
         }
         Ok(mirrors)
+    }
+
+    /// The places for `name` in words: the same for all bundles that come from
+    /// the same places.
+    pub fn place(&self, name: &BundleName) -> String {
+        let places = self.matching(name).map(|rule| match &rule.place {
+            Place::Layout(root) => root.display().to_string(),
+            Place::Registry(prefix) => prefix.clone(),
+        });
+        places.collect::<Vec<_>>().join(", ")
+    }
+
+    fn matching(&self, name: &BundleName) -> impl Iterator<Item = &SourceRule> {
+        self.sources.iter().filter(|r| r.bundles.matches(name))
+    }
+
+    fn registry(
+        &self,
+        prefix: &str,
+        name: &BundleName,
+        offline: bool,
+    ) -> Result<Registry, SourceError> {
+        let shut = |why: String| SourceError::Shut {
+            at: prefix.to_owned(),
+            why,
+        };
+        let reference = Reference::prefix(prefix).map_err(|e| shut(e.to_string()))?;
+        let reference = reference.join(name.as_str());
+        let access = self.access(&reference.host, offline);
+        Registry::new(&reference, &access.map_err(|e| shut(e.to_string()))?)
     }
 
     /// How the registry `host` is spoken to.
@@ -169,20 +197,68 @@ impl Sources {
     }
 }
 
-/// Several sources as one: the first that has something gives it.
+/// Several sources as one, for one bundle: the first that has something gives it.
+///
+/// Each has its share of the time that all are given, so that one that drips
+/// takes it from none of the others; and one that did not answer is asked last.
 #[derive(Default)]
 pub struct Mirrors {
-    open: Vec<Box<dyn Source>>,
+    open: Vec<Mirror>,
     shut: Vec<SourceError>,
+}
+
+struct Mirror {
+    source: Box<dyn Source>,
+    spent: Mutex<Spent>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    time: Duration,
+    unreachable: bool,
+}
+
+impl Mirror {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn in_time<T>(&self, share: Duration, answer: Answer<'_, T>) -> Result<T, SourceError> {
+        let (left, begun) = (share.saturating_sub(self.spent().time), Instant::now());
+        let late = || Err(out_of_time(self.source.describe(), share));
+        if left.is_zero() {
+            return late();
+        }
+        let came = timeout(left, answer).await.unwrap_or_else(|_| late());
+        let mut spent = self.spent();
+        spent.time += begun.elapsed();
+        spent.unreachable |= matches!(came, Err(SourceError::Unreachable { .. }));
+        came
+    }
 }
 
 impl Mirrors {
     /// Adds a source after the others, or why it is not to be had.
     pub fn add<S: Source + 'static>(&mut self, source: Result<S, SourceError>) {
         match source {
-            Ok(source) => self.open.push(Box::new(source)),
+            Ok(source) => self.open.push(Mirror {
+                source: Box::new(source),
+                spent: Mutex::default(),
+            }),
             Err(why) => self.shut.push(why),
         }
+    }
+
+    /// In the order they are asked now.
+    fn order(&self) -> Vec<&Mirror> {
+        let mut order: Vec<_> = self.open.iter().collect();
+        order.sort_by_key(|mirror| mirror.spent().unreachable);
+        order
+    }
+
+    fn share(&self) -> Duration {
+        let count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        Limits::default().time / count.max(1)
     }
 
     /// The failure that tells most: that one place lacks a thing says nothing
@@ -190,6 +266,10 @@ impl Mirrors {
     fn telling(&self, failures: Vec<SourceError>) -> SourceError {
         let shut = self.shut.iter().map(|e| match e {
             SourceError::Offline { at } => SourceError::Offline { at: at.clone() },
+            SourceError::Shut { at, why } => SourceError::Shut {
+                at: at.clone(),
+                why: why.clone(),
+            },
             other => SourceError::Unreachable {
                 at: "a source".to_owned(),
                 why: other.to_string(),
@@ -210,7 +290,7 @@ impl Mirrors {
 
 impl Source for Mirrors {
     fn describe(&self) -> String {
-        let all: Vec<_> = self.open.iter().map(|s| s.describe()).collect();
+        let all: Vec<_> = self.open.iter().map(|m| m.source.describe()).collect();
         match all.as_slice() {
             [] => "no source".to_owned(),
             some => some.join(", "),
@@ -220,8 +300,9 @@ impl Source for Mirrors {
     fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let mut failures = Vec::new();
-            for source in &self.open {
-                match source.manifest(digest).await {
+            for mirror in self.order() {
+                let answer = mirror.source.manifest(digest);
+                match mirror.in_time(self.share(), answer).await {
                     Ok(bytes) => return Ok(bytes),
                     Err(e) => failures.push(e),
                 }
@@ -233,9 +314,10 @@ impl Source for Mirrors {
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut failures = Vec::new();
-            for source in &self.open {
-                let came = source.blob(sink).await;
-                match came.and_then(|()| sink.check(&source.describe())) {
+            for mirror in self.order() {
+                let answer = mirror.source.blob(sink);
+                let came = mirror.in_time(self.share(), answer).await;
+                match came.and_then(|()| sink.check(&mirror.source.describe())) {
                     Ok(()) => return Ok(()),
                     Err(e @ SourceError::Io { .. }) => return Err(e),
                     Err(e) => failures.push(e),
@@ -251,8 +333,9 @@ impl Source for Mirrors {
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         Box::pin(async move {
             let (mut found, mut failures): (Vec<Descriptor>, _) = (Vec::new(), Vec::new());
-            for source in &self.open {
-                match source.referrers(digest).await {
+            for mirror in self.order() {
+                let answer = mirror.source.referrers(digest);
+                match mirror.in_time(self.share(), answer).await {
                     Ok(listed) => found.extend(listed),
                     Err(e) => failures.push(e),
                 }

@@ -1,6 +1,8 @@
 //! Between sources and targets: finding the signatures of a bundle, attaching
 //! one, and copying a bundle with its signatures.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     trust::{
         dsse::SIGN_PREDICATE,
         verdict::PassedOver,
-        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES},
     },
 };
 
@@ -35,27 +37,42 @@ pub struct Signatures {
     pub unreadable: Vec<(Reason, PassedOver)>,
     /// The first failure to reach the source, after which more may exist.
     pub unreachable: Option<SourceError>,
+    /// How many more there are that were not looked at.
+    pub left_out: usize,
 }
 
-/// Finds what signs `digest`, at most [`MAX_SIGNATURES`] of it. One signature
-/// that cannot be read does not hide another.
+/// Finds what signs `digest`, at most [`MAX_SIGNATURES`] and
+/// [`MAX_SIGNATURE_BYTES`] of it. One signature that cannot be read does not
+/// hide another, nor do the many of one referrer hide the one of another.
 pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
-    let mut found = Signatures::default();
-    for referrer in signing_referrers(source, digest).await? {
+    let signers = signing_referrers(source, digest).await?;
+    let (mut left, mut wanted) = (signers.left, Vec::new());
+    let mut found = Signatures {
+        left_out: signers.left_out,
+        ..Signatures::default()
+    };
+    for referrer in signers.all {
         match referrer {
             Ok((origin, _, manifest)) => {
-                for layer in manifest
-                    .layers
-                    .iter()
-                    .filter(|l| is_sigstore(&l.media_type))
-                {
-                    match read_blob(source, layer, MAX_SIGNATURE).await {
-                        Ok(bytes) => found.candidates.push(Candidate { origin, bytes }),
-                        Err(e) => found.failed(origin, e),
-                    }
-                }
+                let layers = manifest.layers.into_iter();
+                let layers = layers.filter(|l| is_sigstore(&l.media_type)).enumerate();
+                wanted.extend(layers.map(|(nth, layer)| (nth, layer, origin)));
             }
             Err((origin, e)) => found.failed(origin, e),
+        }
+    }
+    wanted.sort_by_key(|(nth, layer, _)| (*nth, layer.size));
+    let mut seen = HashSet::new();
+    wanted.retain(|(_, layer, _)| seen.insert(layer.digest));
+    for (at, (_, layer, origin)) in wanted.into_iter().enumerate() {
+        if at >= MAX_SIGNATURES || layer.size > left {
+            found.left_out += 1;
+            continue;
+        }
+        left -= layer.size;
+        match read_blob(source, &layer, MAX_SIGNATURE).await {
+            Ok(bytes) => found.candidates.push(Candidate { origin, bytes }),
+            Err(e) => found.failed(origin, e),
         }
     }
     Ok(found)
@@ -74,36 +91,53 @@ impl Signatures {
 
 type Referrer = Result<(Digest, Vec<u8>, Manifest), (Digest, SourceError)>;
 
+/// The manifests with signatures of a bundle.
+struct Signers {
+    all: Vec<Referrer>,
+    /// What is left of [`MAX_SIGNATURE_BYTES`].
+    left: u64,
+    /// How many referrers were not looked into.
+    left_out: usize,
+}
+
 /// The manifests with a Sigstore bundle whose subject is `digest`.
-async fn signing_referrers(
-    source: &dyn Source,
-    digest: &Digest,
-) -> Result<Vec<Referrer>, SourceError> {
+async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signers, SourceError> {
     let mut listed = source.referrers(digest).await?;
     // Registries describe referrers in different ways, so each is looked into;
-    // those that call themselves signatures come first, so that no crowd of
-    // other referrers hides them.
-    listed.sort_by_key(|d| !d.artifact_type.as_deref().is_some_and(is_sigstore));
-    let mut found = Vec::new();
-    for entry in listed.into_iter().take(MAX_SIGNATURES) {
+    // those that call themselves signatures come first, the shortest of them
+    // before all, so that no crowd of other referrers hides them.
+    listed.sort_by_key(|d| (!d.artifact_type.as_deref().is_some_and(is_sigstore), d.size));
+    let mut signers = Signers {
+        all: Vec::new(),
+        left: MAX_SIGNATURE_BYTES,
+        left_out: 0,
+    };
+    for (at, entry) in listed.into_iter().enumerate() {
+        if at >= MAX_SIGNATURES || entry.size > signers.left {
+            signers.left_out += 1;
+            continue;
+        }
         let origin = entry.digest;
         let bytes = match source.manifest(&origin).await {
             Ok(bytes) => bytes,
             Err(e) => {
-                found.push(Err((origin, e)));
+                signers.all.push(Err((origin, e)));
                 continue;
             }
         };
+        signers.left = signers.left.saturating_sub(bytes.len() as u64);
         match Manifest::parse(&bytes) {
-            Ok(m) if signs(&m, digest) => found.push(Ok((origin, bytes, m))),
+            Ok(m) if signs(&m, digest) => signers.all.push(Ok((origin, bytes, m))),
             Ok(_) => {}
             Err(e) => {
                 let at = source.describe();
-                found.push(Err((origin, SourceError::malformed(at, e))));
+                signers
+                    .all
+                    .push(Err((origin, SourceError::malformed(at, e))));
             }
         }
     }
-    Ok(found)
+    Ok(signers)
 }
 
 fn signs(manifest: &Manifest, digest: &Digest) -> bool {
@@ -173,9 +207,16 @@ pub async fn copy(
         .map_err(|e| SourceError::malformed(from.describe(), e))?;
     copy_blobs(from, to, &manifest, begins).await?;
     to.put_manifest(&bytes, tag).await?;
-    let mut count = 0;
-    for referrer in signing_referrers(from, digest).await? {
-        let (_, bytes, manifest) = match referrer {
+    let signers = signing_referrers(from, digest).await?;
+    let (mut count, mut left) = (0, signers.left);
+    if signers.left_out > 0 {
+        tracing::warn!(
+            count = signers.left_out,
+            "more than is looked at refers to it"
+        );
+    }
+    for referrer in signers.all {
+        let (origin, bytes, manifest) = match referrer {
             Ok(signature) => signature,
             Err((_, e @ SourceError::Unreachable { .. })) => return Err(e),
             Err((origin, why)) => {
@@ -183,6 +224,12 @@ pub async fn copy(
                 continue;
             }
         };
+        let size = manifest.layers.iter().map(|l| l.size).sum::<u64>() + manifest.config.size;
+        if manifest.layers.len() > MAX_SIGNATURES || size > left {
+            tracing::warn!(%origin, "a signature of more than a signature has is left behind");
+            continue;
+        }
+        left -= size;
         copy_blobs(from, to, &manifest, begins).await?;
         to.put_referrer(&bytes).await?;
         count += 1;

@@ -1,7 +1,7 @@
 //! Whom this node trusts: public keys, each with what it is trusted for. What
 //! writes such a set (a TrustPolicy, the set-up of one machine) is elsewhere.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use sigstore_crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_types::{DerPublicKey, SignatureBytes};
@@ -43,13 +43,26 @@ enum Scope {
 }
 
 /// A key that cannot be used.
-#[derive(Debug, Error)]
-#[error(
-    "key `{name}` is no public key that is understood here: {why}; use ECDSA P-256, as `cosign generate-key-pair` makes it"
-)]
-pub struct TrustError {
-    name: String,
-    why: String,
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TrustError {
+    /// The key itself.
+    #[error(
+        "key `{name}` is no public key that is understood here: {why}; use ECDSA P-256, as `cosign generate-key-pair` makes it"
+    )]
+    Key {
+        /// What it is called.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What it is trusted for.
+    #[error("key `{name}` is trusted for something that is not understood here: {why}")]
+    Scope {
+        /// What the key is called.
+        name: String,
+        /// What is wrong with a name or digest.
+        why: String,
+    },
 }
 
 impl TrustSet {
@@ -76,6 +89,33 @@ impl TrustedKey {
         subjects: Vec<NamePattern>,
     ) -> Result<Self, TrustError> {
         Self::parse(name.into(), pem, Scope::Names(subjects, None))
+    }
+
+    /// A key as a TrustPolicy has it: for bundles whose names match one of
+    /// `bundles`, or any where there is none; and for `digests` alone, where
+    /// there are some. One of this machine has digests only.
+    pub fn of_policy(
+        name: &str,
+        pem: &str,
+        machine: bool,
+        bundles: &[String],
+        digests: &[String],
+    ) -> Result<Self, TrustError> {
+        let digests: Vec<Digest> = scope(name, digests)?;
+        if machine {
+            let scope = Scope::Machine(digests.into_iter().collect());
+            return Self::parse(name.to_owned(), pem, scope);
+        }
+        let mut names: Vec<NamePattern> = scope(name, bundles)?;
+        if bundles.is_empty() {
+            names.push(NamePattern::any());
+        }
+        let key = Self::new(name, pem, names)?;
+        Ok(if digests.is_empty() {
+            key
+        } else {
+            key.only(digests)
+        })
     }
 
     /// Narrows the key to these digests.
@@ -114,7 +154,7 @@ impl TrustedKey {
                 fingerprint,
                 scope,
             }),
-            Err(why) => Err(TrustError { name, why }),
+            Err(why) => Err(TrustError::Key { name, why }),
         }
     }
 
@@ -151,6 +191,15 @@ impl TrustedKey {
             Scope::Machine(digests) => digests.contains(digest),
         }
     }
+}
+
+fn scope<T: FromStr<Err: ToString>>(name: &str, texts: &[String]) -> Result<Vec<T>, TrustError> {
+    let unknown = |why: T::Err| TrustError::Scope {
+        name: name.to_owned(),
+        why: why.to_string(),
+    };
+    let parsed = texts.iter().map(|text| text.parse().map_err(unknown));
+    parsed.collect()
 }
 
 fn is_supported(scheme: SigningScheme) -> bool {

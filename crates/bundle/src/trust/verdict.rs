@@ -18,7 +18,11 @@ use crate::{
     file::{read_bounded, write_atomically},
 };
 
-const MAX_VERDICT: u64 = 64 << 10;
+/// The largest verdict that is read, in bytes; all that may be passed over fits in.
+const MAX_VERDICT: u64 = 128 << 10;
+/// The longest that is said of one signature, in bytes: it may quote what somebody
+/// else wrote.
+const MAX_WHY: usize = 512;
 /// How many revisions a bundle's verdicts are kept for: as many as tenants with
 /// a trust of their own commonly share a bundle. Beyond, all are forgotten.
 const MAX_REVISIONS: usize = 64;
@@ -85,10 +89,12 @@ pub struct PassedOver {
 
 impl PassedOver {
     pub(crate) fn new(origin: Digest, reason: Reason, why: impl ToString) -> Self {
+        let mut why = why.to_string();
+        why.truncate(why.floor_char_boundary(MAX_WHY));
         Self {
             origin,
             reason: reason.as_str().to_owned(),
-            why: why.to_string(),
+            why,
         }
     }
 }

@@ -22,8 +22,13 @@ use crate::{
 
 /// The largest signature that is looked at, in bytes.
 pub const MAX_SIGNATURE: u64 = 256 << 10;
-/// How many signatures of one bundle are looked at.
+/// How many signatures of one bundle are looked at, whatever they come in.
 pub const MAX_SIGNATURES: usize = 64;
+/// How many bytes of them all, with the manifests they come in. A signature by
+/// key has about two thousand.
+pub const MAX_SIGNATURE_BYTES: u64 = 4 << 20;
+/// How many of those that did not count are named in a message.
+const MAX_NAMED: usize = 8;
 
 /// Signature material that refers to a bundle: a Sigstore bundle in JSON.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +47,8 @@ pub struct Refusal {
     digest: Digest,
     /// What was wrong with each signature found.
     pub passed_over: Vec<PassedOver>,
+    /// How many more there are that were not looked at.
+    pub left_out: usize,
 }
 
 impl Refusal {
@@ -50,9 +57,11 @@ impl Refusal {
         self.reason
     }
 
-    /// Names signatures that could not be read at all. Where there is nothing
-    /// else, the first of them is the reason.
-    pub(crate) fn add_unreadable(&mut self, more: Vec<(Reason, PassedOver)>) {
+    /// Names signatures that could not be read at all, and counts those that
+    /// were not looked at. Where there is nothing else, the first of them is the
+    /// reason.
+    pub(crate) fn add(&mut self, more: Vec<(Reason, PassedOver)>, left_out: usize) {
+        self.left_out = left_out;
         if let (true, Some((reason, _))) = (self.passed_over.is_empty(), more.first()) {
             self.reason = *reason;
         }
@@ -68,18 +77,27 @@ impl fmt::Display for Refusal {
             Reason::NoTrustPolicy => {
                 return f.write_str("no key is trusted; add one to a TrustPolicy");
             }
-            Reason::Unsigned if self.passed_over.is_empty() => {
-                return f.write_str(
-                    "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign --key`",
-                );
-            }
+            Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
+                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign --key`",
+            )?,
             _ => {}
         }
-        for (at, one) in self.passed_over.iter().enumerate() {
+        for (at, one) in self.passed_over.iter().take(MAX_NAMED).enumerate() {
             let comma = if at == 0 { "" } else { "; " };
             write!(f, "{comma}signature {}: {}", short(&one.origin), one.why)?;
         }
-        Ok(())
+        match self.passed_over.len().saturating_sub(MAX_NAMED) {
+            0 => {}
+            more => write!(f, "; and {more} more")?,
+        }
+        match self.left_out {
+            0 => Ok(()),
+            more => write!(
+                f,
+                "; {more} more were not looked at, since {MAX_SIGNATURES} signatures and {} MiB of them are the most",
+                MAX_SIGNATURE_BYTES >> 20
+            ),
+        }
     }
 }
 
@@ -151,21 +169,33 @@ pub fn verify(
     trust: &TrustSet,
     now: Timestamp,
 ) -> Result<Verdict, Refusal> {
+    examine(name, digest, candidates, trust, now).map(|(verdict, _)| verdict)
+}
+
+/// As [`verify`], with the place of the candidate that counts.
+pub(crate) fn examine(
+    name: &BundleName,
+    digest: &Digest,
+    candidates: &[Candidate],
+    trust: &TrustSet,
+    now: Timestamp,
+) -> Result<(Verdict, usize), Refusal> {
     let refuse = |reason, passed_over| Refusal {
         reason,
         name: name.clone(),
         digest: *digest,
         passed_over,
+        left_out: 0,
     };
     if trust.keys.is_empty() {
         return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
     let mut faults = Vec::new();
     let mut accepted = None;
-    for candidate in candidates {
-        match examine(name, digest, candidate, trust) {
+    for (at, candidate) in candidates.iter().enumerate() {
+        match signer_of(name, digest, candidate, trust) {
             Ok(key) => {
-                accepted = Some(key);
+                accepted = Some((key, at));
                 break;
             }
             Err(fault) => faults.push((candidate.origin, fault)),
@@ -176,21 +206,24 @@ pub fn verify(
         .map(|(origin, fault)| PassedOver::new(*origin, fault.reason(), fault))
         .collect();
     match accepted {
-        Some(key) => Ok(Verdict {
-            digest: *digest,
-            signer: Signer {
-                key: key.name().to_owned(),
-                fingerprint: *key.fingerprint(),
-            },
-            grade: if key.is_machine() {
-                Grade::LocalKey
-            } else {
-                Grade::Signed
-            },
-            trust_revision: trust.revision.clone(),
-            verified_at: now,
-            passed_over,
-        }),
+        Some((key, at)) => {
+            let verdict = Verdict {
+                digest: *digest,
+                signer: Signer {
+                    key: key.name().to_owned(),
+                    fingerprint: *key.fingerprint(),
+                },
+                grade: if key.is_machine() {
+                    Grade::LocalKey
+                } else {
+                    Grade::Signed
+                },
+                trust_revision: trust.revision.clone(),
+                verified_at: now,
+                passed_over,
+            };
+            Ok((verdict, at))
+        }
         None => {
             let nearest = faults.iter().map(|(_, fault)| fault).max();
             Err(refuse(
@@ -201,7 +234,7 @@ pub fn verify(
     }
 }
 
-fn examine<'t>(
+fn signer_of<'t>(
     name: &BundleName,
     digest: &Digest,
     candidate: &Candidate,

@@ -353,6 +353,33 @@ async fn pruning_keeps_what_is_used() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_cannot_be_pruned_keeps_no_other() {
+    let place = Place::new();
+    let (one, two) = (place.signed().await, wasm(&place.layout));
+    sign(&place.layout, &place.key, &two.digest).await;
+    let trust = trusting(&place.key);
+    for built in [&one, &two] {
+        place.admit(built, &trust).await.unwrap();
+    }
+    let least = one.digest.min(two.digest);
+    for stuck in [least, one.digest.max(two.digest)] {
+        // A file where the folder of its verdicts was.
+        let verdicts = place.store.root().join("verdicts").join(stuck.hex());
+        fs::remove_dir_all(&verdicts).unwrap();
+        fs::write(&verdicts, "").unwrap();
+        place
+            .store
+            .prune(&[], std::time::Duration::ZERO)
+            .unwrap_err();
+        assert_eq!(place.store.list().unwrap(), [stuck]);
+        fs::remove_file(&verdicts).unwrap();
+        for built in [&one, &two] {
+            place.admit(built, &trust).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn many_admissions_at_once_make_one_entry() {
     let place = Place::new();
     let built = place.signed().await;

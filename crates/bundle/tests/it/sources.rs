@@ -4,9 +4,9 @@
 use std::fs;
 
 use aion_bundle::{
-    BundleRef, Credentials, Digest, Layout, Limits, Mirrors, Payload, Place, Reason, Reference,
-    Registry, RegistryAccess, SigningKey, Sink, Source, SourceError, SourceRule, Sources,
-    SourcesError, Store, Target, attach, copy,
+    BundleRef, Credentials, Digest, Layout, Limits, Mirrors, NamePattern, Payload, Place, Reason,
+    Reference, Registry, RegistryAccess, SigningKey, Sink, Source, SourceError, SourceRule,
+    Sources, SourcesError, Store, Target, attach, copy,
     manifest::{Descriptor, Manifest},
     read_blob, signatures,
 };
@@ -322,6 +322,31 @@ async fn sources_are_configured_by_name_and_offline_keeps_to_this_machine() {
     assert!(matches!(error, SourceError::Offline { .. }), "{error}");
     let unknown = sources.open(&name("other"), false).err().unwrap();
     assert!(matches!(unknown, SourcesError::NoSource(_)), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_registry_whose_credentials_cannot_be_read_takes_nothing_from_the_others() {
+    let at = tempfile::tempdir().unwrap();
+    let layout = Layout::create(at.path().join("layout")).unwrap();
+    let built = declarative(&layout);
+    let config = at.path().join("docker.json");
+    fs::write(&config, "{").unwrap();
+    let rule = |place| SourceRule {
+        bundles: NamePattern::any(),
+        place,
+    };
+    let registry = rule(Place::Registry("registry.invalid/agents".into()));
+    let mut sources = Sources {
+        sources: vec![registry, rule(Place::Layout(layout.root().to_owned()))],
+        docker_config: Some(config),
+        ..Sources::default()
+    };
+    let both = sources.open(&name("reader"), false).unwrap();
+    assert!(both.manifest(&built.digest).await.is_ok());
+    sources.sources.pop();
+    let alone = sources.open(&name("reader"), false).unwrap();
+    let error = alone.manifest(&built.digest).await.unwrap_err();
+    assert!(error.to_string().contains("docker.json"), "{error}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Member {
         ClusterReviewer::new(self.client.clone())
     }
 
-    /// The addresses of all nodes, once [`Member::serve`] has found them.
+    /// The addresses of all nodes and this machine, once [`Member::serve`] has found them.
     pub(crate) fn nodes(&self) -> NodeAddresses {
         self.nodes.clone()
     }
@@ -114,6 +114,7 @@ impl Member {
         };
         until(Box::pin(registration.keep()));
         until(Box::pin(eraser.work()));
+        until(Box::pin(nodes::watch_own(self.nodes.clone())));
         until(Box::pin(nodes::watch(self.client.clone(), self.nodes)));
         until(Box::pin(heartbeat::beat(self.client, self.node, shell)));
         tasks.close();

@@ -1,18 +1,38 @@
-//! Watches the cluster's Nodes for their addresses, which no agent may reach.
+//! Watches the cluster's Nodes for their addresses, which no agent may reach, and this machine for its own.
+//!
+//! A node answers at more addresses than those of its status: at the gateway of its pods, and at those that its
+//! network notes in annotations. What may not enter: what is dialled (`drivers::outbound`).
 
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::pin,
+    time::Duration,
 };
 
-use aion_drivers::outbound::NodeAddresses;
+use aion_drivers::outbound::{NodeAddresses, own_addresses};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
+
+/// How often this machine's interfaces are looked at: bridges and floating addresses come and go.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Keeps this machine's addresses as its interfaces have them.
+pub(super) async fn watch_own(addresses: NodeAddresses) {
+    loop {
+        match own_addresses() {
+            Ok(own) => addresses.set_own(own),
+            Err(error) => {
+                tracing::warn!(%error, "this machine's addresses cannot be read; what was known counts");
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
 
 /// Keeps `addresses` as the Nodes have them. A watch that breaks is taken up again, with growing pauses;
 /// until it is back, what was known counts.
@@ -68,12 +88,40 @@ impl Known {
 }
 
 fn addresses(node: &Node) -> Vec<IpAddr> {
-    let status = node.status.as_ref();
-    let all = status
-        .and_then(|it| it.addresses.as_ref())
-        .into_iter()
-        .flatten();
-    all.filter_map(|it| it.address.parse().ok()).collect()
+    let status = node.status.iter().flat_map(|it| &it.addresses).flatten();
+    let told = status.filter_map(|it| it.address.parse().ok());
+    let spec = node.spec.iter();
+    let of_pods = spec.flat_map(|it| it.pod_cidr.iter().chain(it.pod_cidrs.iter().flatten()));
+    let gateways = of_pods.flat_map(|it| gateways(it));
+    // Of tunnels and hosts, as Calico, Cilium, Flannel and K3s note them: alone or in a list, some with a prefix.
+    let notes = node.annotations().values().flat_map(|it| it.split(','));
+    let noted = notes.filter_map(|it| it.split('/').next()?.trim().parse().ok());
+    told.chain(gateways).chain(noted).collect()
+}
+
+/// Where a node stands in the network of its pods: its first address, as bridges have it, and the one before, as
+/// tunnels have it.
+fn gateways(cidr: &str) -> Vec<IpAddr> {
+    let Some((address, length)) = cidr.split_once('/') else {
+        return Vec::new();
+    };
+    let (Ok(address), Ok(length)) = (address.parse(), length.parse::<u32>()) else {
+        return Vec::new();
+    };
+    match address {
+        IpAddr::V4(four) => {
+            let host = u32::MAX.checked_shr(length).unwrap_or(0);
+            let base = four.to_bits() & !host;
+            let all = [base, base | (1 & host)];
+            all.map(|it| Ipv4Addr::from_bits(it).into()).to_vec()
+        }
+        IpAddr::V6(six) => {
+            let host = u128::MAX.checked_shr(length).unwrap_or(0);
+            let base = six.to_bits() & !host;
+            let all = [base, base | (1 & host)];
+            all.map(|it| Ipv6Addr::from_bits(it).into()).to_vec()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,5 +158,43 @@ mod tests {
         assert_eq!(known.all(), all);
         assert!(known.take(Event::Delete(node("a", "10.0.0.1"))));
         assert_eq!(known.all().len(), 1);
+    }
+
+    #[test]
+    fn a_node_is_refused_where_its_pods_and_its_network_reach_it() {
+        let node: Node = serde_json::from_value(json!({
+            "metadata": {"name": "a", "annotations": {
+                "projectcalico.org/IPv4Address": "10.0.0.1/24",
+                "projectcalico.org/IPv4VXLANTunnelAddr": "10.244.7.0",
+                "k3s.io/internal-ip": "10.0.1.1,fd00:5::1",
+                "flannel.alpha.coreos.com/backend-data": "{\"VNI\":1}",
+                "note": "rack 7",
+            }},
+            "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "fd00:1:2::/64"]},
+            "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]},
+        }))
+        .unwrap();
+        let found: HashSet<IpAddr> = addresses(&node).into_iter().collect();
+        let expected = [
+            "10.0.0.1",
+            "10.0.1.1",
+            "10.244.1.0",
+            "10.244.1.1",
+            "10.244.7.0",
+            "fd00:1:2::",
+            "fd00:1:2::1",
+            "fd00:5::1",
+        ];
+        let expected: HashSet<IpAddr> = expected.map(|it| it.parse().unwrap()).into();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_no_network_has_no_gateway() {
+        for cidr in ["", "10.0.0.0", "10.0.0.0/x", "x/24"] {
+            assert!(gateways(cidr).is_empty(), "{cidr}");
+        }
+        let one: IpAddr = "10.0.0.9".parse().unwrap();
+        assert_eq!(gateways("10.0.0.9/32"), [one, one]);
     }
 }

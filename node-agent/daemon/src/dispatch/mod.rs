@@ -127,13 +127,16 @@ impl Dispatch {
             Request::Message(message) => self.say(caller.turn, message).await,
             Request::Checkpoint(request) => self.keep(instance, request.state).await,
             Request::ToolList => {
-                let servers = tools::servers(instance)?;
+                let (servers, unavailable) = tools::servers(instance);
                 let resource = Arc::clone(&instance.resource);
                 let granted = move |operation: &str| tools::granted(&resource.spec, operation);
-                json(self.tools.list(&servers, &granted).await?)
+                let mut listed = self.tools.list(&servers, &granted).await?;
+                listed.unavailable.extend(unavailable);
+                json(listed)
             }
             Request::ToolCall(request) => {
-                let servers = tools::servers(instance)?;
+                let (servers, unavailable) = tools::servers(instance);
+                tools::reached(&request, &unavailable)?;
                 json(self.tools.call(&servers, request, deadline).await?)
             }
             Request::Chat(_) => Err(Problem::new(

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::tool::{CallRequest, Unavailable},
+};
 use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
 use aion_drivers::{
     outbound::Endpoint,
@@ -15,17 +19,34 @@ use crate::instance::Instance;
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
 const CALL: &str = "tool.call";
 
-/// The tools of an instance.
-pub(super) fn servers(instance: &Instance) -> Result<Vec<ToolServer>, Problem> {
-    instance
-        .spec()
-        .tools
-        .iter()
-        .map(|it| server(instance, it))
-        .collect()
+/// The tools of an instance, and those that this node cannot reach, which takes nothing from the others.
+pub(super) fn servers(instance: &Instance) -> (Vec<ToolServer>, Vec<Unavailable>) {
+    let (mut servers, mut unavailable) = (Vec::new(), Vec::new());
+    for tool in &instance.spec().tools {
+        match server(instance, tool) {
+            Ok(server) => servers.push(server),
+            Err(reason) => unavailable.push(Unavailable {
+                tool: tool.name.clone(),
+                reason,
+            }),
+        }
+    }
+    (servers, unavailable)
 }
 
-fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Problem> {
+/// Why a call is not made, where it is of a tool that cannot be reached.
+pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result<(), Problem> {
+    let tool = call.name.split('.').next().unwrap_or_default();
+    match unavailable.iter().find(|it| it.tool == tool) {
+        Some(found) => Err(Problem::new(
+            Code::Unreachable,
+            format!("tool {tool}: {}", found.reason),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
     let tenant = instance.spec().tenant.clone();
     let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
         (Some(http), _) => Transport::Http(Endpoint {
@@ -44,10 +65,9 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, Proble
             mounts: stdio.mounts.clone(),
         }),
         (None, None) => {
-            return Err(Problem::new(
-                Code::Internal,
-                format!("tool {} has no resolved definition on this node", tool.name),
-            ));
+            return Err(
+                "its server is of a kind that this node does not know: update the node".to_owned(),
+            );
         }
     };
     Ok(ToolServer {
@@ -74,9 +94,49 @@ pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use aion_api::Grant;
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use aion_api::{AgentInstance, Grant, McpHttp, McpServer};
+    use aion_kernel::InstanceUid;
 
     use super::*;
+    use crate::instance::Prepared;
+
+    #[test]
+    fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {
+        let tool = |name: &str, mcp| ResolvedTool {
+            name: name.to_owned(),
+            mcp,
+            ..ResolvedTool::default()
+        };
+        let http = McpServer {
+            http: Some(McpHttp::default()),
+            ..McpServer::default()
+        };
+        let spec = AgentInstanceSpec {
+            tools: vec![tool("newer", McpServer::default()), tool("calendar", http)],
+            ..AgentInstanceSpec::default()
+        };
+        let instance = Instance {
+            uid: InstanceUid(1),
+            resource: Arc::new(AgentInstance::new("a", spec)),
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        };
+        let (servers, unavailable) = servers(&instance);
+        assert_eq!(servers.len(), 1);
+        assert_eq!(servers[0].name, "calendar");
+        assert_eq!(unavailable[0].tool, "newer");
+        let call = |name: &str| CallRequest {
+            name: name.to_owned(),
+            arguments: serde_json::Value::Null,
+        };
+        assert!(reached(&call("calendar.read"), &unavailable).is_ok());
+        let refused = reached(&call("newer.read"), &unavailable).unwrap_err();
+        assert_eq!(refused.code, Code::Unreachable);
+    }
 
     #[test]
     fn only_what_is_allowed_outright_is_offered() {

@@ -6,10 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use aion_api::{
@@ -20,7 +17,8 @@ use aion_kernel::{Event, InstanceUid, Limits};
 use aion_sandbox::Layer;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Change, InstanceSource, PrepareError, Preparer, SourceError,
@@ -55,17 +53,13 @@ pub struct Keeper {
     pub limits: Limits,
 }
 
-/// Preparations that are at work at once: more would only share the same disk, link and processor.
-const PREPARATIONS: usize = 8;
-
-/// The version of no preparation.
-const OUTDATED: u64 = 0;
-
 /// An instance at work.
 struct Kept {
     instance: Arc<AgentInstance>,
-    /// That of its newest preparation, or of its draining. What was begun before it is out of date.
-    version: Arc<AtomicU64>,
+    /// That of its newest preparation, or of its draining. What comes of one before it is out of date.
+    version: u64,
+    /// Gives the preparation up, once another is begun or the instance goes.
+    under_way: Option<DropGuard>,
     found: Found,
     status: Arc<AgentInstanceStatus>,
     tries: u32,
@@ -102,7 +96,6 @@ impl Keeper {
             kept: HashMap::new(),
             releasing: HashSet::new(),
             versions: 0,
-            preparing: Arc::new(Semaphore::new(PREPARATIONS)),
             beside,
             keeper: &mut self,
         };
@@ -127,7 +120,6 @@ struct Work<'a> {
     releasing: HashSet<String>,
     shared: Shared,
     versions: u64,
-    preparing: Arc<Semaphore>,
     beside: mpsc::UnboundedSender<Beside>,
     keeper: &'a mut Keeper,
 }
@@ -203,7 +195,8 @@ impl Work<'_> {
         let status = Arc::new(instance.status.clone().unwrap_or_default());
         let kept = Kept {
             instance,
-            version: Arc::default(),
+            version: 0,
+            under_way: None,
             found: Found {
                 verified: None,
                 rejected: None,
@@ -214,32 +207,26 @@ impl Work<'_> {
             status,
             tries: 0,
         };
-        if let Some(before) = self.kept.insert(uid.clone(), kept) {
-            before.version.store(OUTDATED, Ordering::Relaxed);
-        }
+        self.kept.insert(uid.clone(), kept);
         self.prepare(&uid);
     }
 
     /// Begins anew what makes an instance ready, under the trust of this moment. What was begun before, and
     /// what was to be tried again, is out of date.
     fn prepare(&mut self, uid: &str) {
-        let Some(kept) = self.kept.get(uid).filter(|kept| !kept.found.draining) else {
+        let kept = self.kept.get_mut(uid);
+        let Some(kept) = kept.filter(|kept| !kept.found.draining) else {
             return;
         };
         self.versions += 1;
-        kept.version.store(self.versions, Ordering::Relaxed);
+        kept.version = self.versions;
+        let given_up = CancellationToken::new();
+        kept.under_way = Some(given_up.clone().drop_guard());
         let namespace = kept.instance.metadata.namespace.clone().unwrap_or_default();
         let trust = self.keeper.source.trust(&namespace);
         let (preparer, instance) = (self.keeper.preparer.clone(), Arc::clone(&kept.instance));
         let (uid, version, beside) = (uid.to_owned(), self.versions, self.beside.clone());
-        let (newest, room) = (Arc::clone(&kept.version), Arc::clone(&self.preparing));
         tokio::spawn(async move {
-            let Ok(_place) = room.acquire().await else {
-                return;
-            };
-            if newest.load(Ordering::Relaxed) != version {
-                return;
-            }
             let compiling = |verified: &Judgement| {
                 let _ = beside.send(Beside::Compiling {
                     uid: uid.clone(),
@@ -247,12 +234,14 @@ impl Work<'_> {
                     verified: verified.clone(),
                 });
             };
-            let result = preparer.prepare(&instance, &trust, compiling).await;
-            let _ = beside.send(Beside::Prepared {
-                uid,
-                version,
-                result,
-            });
+            let preparing = preparer.prepare(&instance, &trust, compiling);
+            if let Some(result) = given_up.run_until_cancelled(preparing).await {
+                let _ = beside.send(Beside::Prepared {
+                    uid,
+                    version,
+                    result,
+                });
+            }
         });
     }
 
@@ -266,7 +255,7 @@ impl Work<'_> {
             | Beside::Compiling { uid, version, .. }
             | Beside::TryAgain { uid, version } => (uid.clone(), *version),
         };
-        let newest = |kept: &&mut Kept| kept.version.load(Ordering::Relaxed) == version;
+        let newest = |kept: &&mut Kept| kept.version == version;
         let current = self.kept.get_mut(&uid).filter(newest);
         let Some(kept) = current.filter(|kept| !kept.found.draining) else {
             return;
@@ -385,7 +374,8 @@ impl Work<'_> {
         let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
             status: Arc::new(instance.status.clone().unwrap_or_default()),
             instance: Arc::clone(&instance),
-            version: Arc::default(),
+            version: 0,
+            under_way: None,
             found: Found {
                 verified: None,
                 rejected: None,
@@ -395,7 +385,8 @@ impl Work<'_> {
             },
             tries: 0,
         });
-        kept.version.store(self.versions, Ordering::Relaxed);
+        kept.version = self.versions;
+        kept.under_way = None;
         kept.found.draining = true;
         kept.instance = instance;
         // The kernel says when it is gone, also of one that it never had.

@@ -1,6 +1,6 @@
 //! What an instance needs before it may run: somebody who vouches for its program, and the program.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aion_api::{
     AgentInstance, KeyPurpose,
@@ -8,28 +8,46 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, BundleRef, Digest, Limits, NamePattern, Sources, SourcesError, Store, TrustSet,
-    TrustedKey,
+    AdmitError, Admitted, BundleRef, Limits, Recalled, Refusal, SourceError, Sources, Store,
+    TrustError, TrustSet, TrustedKey,
 };
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     instance::{Prepared, required_layers},
+    lanes::Lanes,
     modules::{ModuleError, Modules},
 };
+
+/// How many keys that cannot be used are named in a message.
+const MAX_NAMED: usize = 4;
+
+/// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
+const AT_THE_DISK: usize = 8;
+/// Bundles that are fetched at once from one place, and for one tenant from there.
+const FROM_A_PLACE: usize = 16;
+const FOR_A_TENANT: usize = 4;
+/// How long another signature is looked for of what nobody vouches for any more: what runs goes on meanwhile.
+const LAPSED: Duration = Duration::from_secs(60);
 
 /// Lets programs in.
 #[derive(Clone)]
 pub struct Preparer {
-    /// What was let in before.
-    pub store: Arc<Store>,
-    /// Where bundles are fetched.
-    pub sources: Arc<Sources>,
+    store: Arc<Store>,
+    sources: Arc<Sources>,
     /// No packet leaves the machine.
-    pub offline: bool,
-    /// What modules are compiled with.
-    pub modules: Arc<Modules>,
+    offline: bool,
+    modules: Arc<Modules>,
+    disk: Arc<Semaphore>,
+    fetches: Arc<Fetches>,
+}
+
+/// Who waits for a registry: those who want something of it, and nobody else.
+struct Fetches {
+    places: Lanes<String>,
+    tenants: Lanes<(String, String)>,
 }
 
 /// Why a program was not let in.
@@ -54,8 +72,28 @@ impl PrepareError {
 }
 
 impl Preparer {
+    /// Lets in what `store` has, or what comes from `sources`; compiles with `modules`.
+    pub fn new(
+        store: Arc<Store>,
+        sources: Arc<Sources>,
+        offline: bool,
+        modules: Arc<Modules>,
+    ) -> Self {
+        Self {
+            store,
+            sources,
+            offline,
+            modules,
+            disk: Arc::new(Semaphore::new(AT_THE_DISK)),
+            fetches: Arc::new(Fetches {
+                places: Lanes::new(FROM_A_PLACE),
+                tenants: Lanes::new(FOR_A_TENANT),
+            }),
+        }
+    }
+
     /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `compiling`
-    /// hears of it before the program is compiled, where that takes its time.
+    /// hears of it before the program is compiled, where that takes its time. May be given up at any moment.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -71,7 +109,8 @@ impl Preparer {
                 compiling(&judgement);
             }
             let required = required_layers(&instance.spec);
-            let compiled = self.modules.open(bundle, &required).await;
+            let tenant = &instance.spec.tenant;
+            let compiled = self.modules.open(bundle, &required, tenant).await;
             compiled.map_err(|error| not_compiled(&error))?;
         }
         Ok((program, judgement))
@@ -112,32 +151,74 @@ impl Preparer {
             name: parsed(&bundle.name)?,
             digest: parsed(&bundle.digest)?,
         };
-        let keys = trust_set(trust, instance, bundle)?;
-        let source =
-            self.sources
-                .open(&wanted.name, self.offline)
-                .map_err(|error| match error {
-                    SourcesError::NoSource(_) => {
-                        PrepareError::refused(reason::NO_SOURCE, error.to_string())
-                    }
-                    other => PrepareError::refused(reason::STORE_FAILED, other.to_string()),
-                })?;
-        let admitted = self
-            .store
-            .admit(&source, &wanted, &keys, &Limits::default())
-            .await
-            .map_err(|error| not_admitted(&error))?;
+        let (keys, passed_over) = trust_set(trust, instance, bundle);
+        if !passed_over.0.is_empty() {
+            tracing::warn!(
+                namespace = instance.metadata.namespace,
+                told = passed_over.told(),
+                "keys of TrustPolicies cannot be used"
+            );
+        }
+        let recalled = {
+            let _permit = self.disk.acquire().await;
+            self.store.recall(&wanted, &keys)
+        };
+        let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
+            Recalled::Admitted(admitted) => admitted,
+            Recalled::Absent => {
+                let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
+                fetched.map_err(|error| passed_over.not_admitted(&error))?
+            }
+            Recalled::Lapsed(_, kept) => {
+                let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
+                let fetched = match timeout(LAPSED, fetching).await {
+                    Ok(fetched) => fetched?,
+                    Err(_) => Err(self.nobody_else(&wanted, kept)),
+                };
+                fetched.map_err(|error| passed_over.not_admitted(&error))?
+            }
+        };
         let judgement = Judgement::new(
             condition::VERIFIED,
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by key {}",
-                bundle.name, bundle.digest, admitted.verdict.signer.key
+                "bundle {} {} is signed by key {}{}",
+                bundle.name,
+                bundle.digest,
+                admitted.verdict.signer.key,
+                passed_over.told()
             ),
         );
         let program = self.program(instance, &admitted.bundle).await?;
         Ok((program, judgement))
+    }
+
+    /// Fetches a bundle, once those are done who came before to the same place.
+    async fn fetch(
+        &self,
+        wanted: &BundleRef,
+        keys: &TrustSet,
+        tenant: &str,
+    ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
+        let source = self.sources.open(&wanted.name, self.offline);
+        let source =
+            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
+        let place = self.sources.place(&wanted.name);
+        let of_tenant = (place.clone(), tenant.to_owned());
+        let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
+        let _from_place = self.fetches.places.enter(place).await;
+        let limits = Limits::default();
+        Ok(self.store.admit(&source, wanted, keys, &limits).await)
+    }
+
+    /// Nobody vouches for what is here, and whether there is another signature was not heard in time.
+    fn nobody_else(&self, wanted: &BundleRef, kept: Refusal) -> AdmitError {
+        let source = SourceError::Unreachable {
+            at: self.sources.place(&wanted.name),
+            why: format!("no answer after {} s", LAPSED.as_secs()),
+        };
+        AdmitError::Lapsed { kept, source }
     }
 
     async fn program(
@@ -227,53 +308,82 @@ where
         .map_err(|error: T::Err| PrepareError::refused(reason::INVALID, error.to_string()))
 }
 
-/// The keys that may vouch for this bundle. The revision names all of them and what they may vouch for, so
-/// that a verdict stands only as long as nothing of that changes.
+/// The keys that may vouch for this bundle, and what is wrong with those that cannot: each is passed over, and
+/// takes nothing from the others. The revision names all of them and what they may vouch for, so that a verdict
+/// stands only as long as nothing of that changes.
 fn trust_set(
     trust: &Trust,
     instance: &AgentInstance,
     bundle: &aion_api::program::BundleRef,
-) -> Result<TrustSet, PrepareError> {
+) -> (TrustSet, PassedOver) {
     let signers = instance.spec.signers.as_deref();
-    let mut keys = Vec::new();
+    let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
     let mut revision = Sha256::new();
     for key in trust.keys_for(bundle, signers) {
         revision.update(serde_json::to_vec(key).unwrap_or_default());
         revision.update([0]);
-        keys.push(key_of(key)?);
+        match key_of(key) {
+            Ok(key) => keys.push(key),
+            Err(error) => passed_over.push(error),
+        }
     }
-    Ok(TrustSet {
+    let set = TrustSet {
         revision: hex::encode(revision.finalize()),
         keys,
-    })
+    };
+    (set, PassedOver(passed_over))
 }
 
-fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, PrepareError> {
-    let bad = |error: aion_bundle::TrustError| {
-        PrepareError::refused(reason::UNTRUSTED_KEY, error.to_string())
-    };
-    let digests: Vec<Digest> = key
-        .digests
-        .iter()
-        .map(|digest| parsed(digest))
-        .collect::<Result<_, _>>()?;
-    if key.purpose == KeyPurpose::Machine {
-        return TrustedKey::machine(&key.public_key, digests).map_err(bad);
+/// The key of a TrustPolicy.
+///
+/// # Errors
+/// Where it cannot be used.
+pub(crate) fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, TrustError> {
+    TrustedKey::of_policy(
+        &key.name,
+        &key.public_key,
+        key.purpose == KeyPurpose::Machine,
+        &key.bundles,
+        &key.digests,
+    )
+}
+
+/// Keys of TrustPolicies that cannot be used.
+struct PassedOver(Vec<TrustError>);
+
+impl PassedOver {
+    /// As it stands behind a judgement.
+    fn told(&self) -> String {
+        let named = self.0.iter().take(MAX_NAMED).map(ToString::to_string);
+        let mut told: Vec<String> = named.collect();
+        match self.0.len().saturating_sub(MAX_NAMED) {
+            0 => {}
+            more => told.push(format!("{more} more")),
+        }
+        match self.0.is_empty() {
+            true => String::new(),
+            false => format!("; passed over: {}", told.join("; ")),
+        }
     }
-    let names: Vec<NamePattern> = match key.bundles.is_empty() {
-        true => vec![NamePattern::any()],
-        false => key
-            .bundles
-            .iter()
-            .map(|name| parsed(name))
-            .collect::<Result<_, _>>()?,
-    };
-    let parsed = TrustedKey::new(&key.name, &key.public_key, names).map_err(bad)?;
-    Ok(if digests.is_empty() {
-        parsed
-    } else {
-        parsed.only(digests)
-    })
+
+    fn not_admitted(&self, error: &AdmitError) -> PrepareError {
+        let mut reason = error.reason();
+        if reason == aion_bundle::Reason::NoTrustPolicy && !self.0.is_empty() {
+            reason = aion_bundle::Reason::UntrustedKey;
+        }
+        PrepareError {
+            judgement: Judgement::new(
+                condition::VERIFIED,
+                false,
+                reason.as_str(),
+                format!("{error}{}", self.told()),
+            ),
+            passing: error.may_pass_later(),
+            // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
+            // who is trusted now vouches for what runs.
+            stands: matches!(error, AdmitError::Store(_)),
+        }
+    }
 }
 
 fn not_compiled(error: &ModuleError) -> PrepareError {
@@ -293,18 +403,6 @@ fn not_compiled(error: &ModuleError) -> PrepareError {
     }
 }
 
-fn not_admitted(error: &AdmitError) -> PrepareError {
-    let reason = error.reason();
-    PrepareError {
-        judgement: Judgement::new(
-            condition::VERIFIED,
-            false,
-            reason.as_str(),
-            error.to_string(),
-        ),
-        passing: error.may_pass_later(),
-        // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
-        // who is trusted now vouches for what runs.
-        stands: matches!(error, AdmitError::Store(_)),
-    }
-}
+#[cfg(test)]
+#[path = "prepare_tests.rs"]
+mod tests;

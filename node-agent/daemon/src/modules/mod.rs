@@ -6,7 +6,7 @@
 //! the file changed since; what does not fit is compiled anew. What may not enter: instances, turns.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{File, Metadata},
     io::{self, Read},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
@@ -18,12 +18,17 @@ use std::{
 use aion_bundle::{Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
 use aion_sandbox::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use crate::launching::{LaunchError, Launcher, WorkerFds, lacking, one_line, sealed};
+use crate::{
+    lanes::Lanes,
+    launching::{LaunchError, Launcher, WorkerFds, lacking, one_line, sealed},
+};
 
 /// How long one compilation may take. The largest module needs a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Compilations at once: each may be the largest process on the node, and one that takes long holds up nobody.
+const COMPILATIONS: usize = 2;
 /// What is read of a compiler's complaints, in bytes.
 const COMPLAINT: u64 = 4 * 1024;
 
@@ -73,10 +78,12 @@ pub struct Modules {
     store: Arc<Store>,
     launcher: Arc<dyn Launcher>,
     key: String,
-    /// One compilation at a time: it is the largest process on the node.
-    turn: tokio::sync::Mutex<()>,
-    /// The compiler that runs.
-    running: Mutex<Option<WorkerId>>,
+    /// One compilation for a tenant at a time, and one of a bundle: whoever has slow ones waits for them alone.
+    tenants: Lanes<String>,
+    bundles: Lanes<Digest>,
+    room: Arc<Semaphore>,
+    /// The compilers that run.
+    running: Mutex<HashSet<WorkerId>>,
     /// Files whose bytes were compared with their digest, as they were then.
     compared: Mutex<HashMap<PathBuf, Stamp>>,
 }
@@ -107,7 +114,9 @@ impl Modules {
             store,
             launcher,
             key: aion_engine::key(&cpuinfo),
-            turn: tokio::sync::Mutex::default(),
+            bundles: Lanes::new(1),
+            tenants: Lanes::new(1),
+            room: Arc::new(Semaphore::new(COMPILATIONS)),
             running: Mutex::default(),
             compared: Mutex::default(),
         }
@@ -119,23 +128,33 @@ impl Modules {
     }
 
     /// What was compiled of `bundle`, compiled now where it was not. `required` are the layers that the
-    /// compiler must have.
+    /// compiler must have; `tenant` is who waits for it. One that is begun goes on where nobody waits any more.
     ///
     /// # Errors
     /// [`ModuleError`].
     pub async fn open(
         self: &Arc<Self>,
         bundle: &Digest,
-        required: &[&str],
+        required: &[&'static str],
+        tenant: &str,
     ) -> Result<OwnedFd, ModuleError> {
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());
         }
-        let _turn = self.turn.lock().await;
+        // In this order: nobody keeps a bundle from others while waiting for something of one's own.
+        let of_tenant = self.tenants.enter(tenant.to_owned()).await;
+        let of_bundle = self.bundles.enter(*bundle).await;
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());
         }
-        self.compile(bundle, required).await?;
+        let room = Arc::clone(&self.room).acquire_owned().await;
+        let (modules, digest, required) = (Arc::clone(self), *bundle, required.to_vec());
+        let compiling = tokio::spawn(async move {
+            let _held = (of_bundle, of_tenant, room);
+            modules.compile(&digest, &required).await
+        });
+        let compiled = compiling.await;
+        compiled.map_err(|error| ModuleError::Failed(error.to_string()))??;
         match self.find(bundle).await? {
             Some(file) => Ok(file.into()),
             None => Err(ModuleError::Failed(
@@ -153,10 +172,10 @@ impl Modules {
 
     /// Whether `id` is a compiler that is awaited.
     pub(super) fn awaits(&self, id: &WorkerId) -> bool {
-        self.running().as_ref() == Some(id)
+        self.running().contains(id)
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<WorkerId>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashSet<WorkerId>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -208,13 +227,13 @@ impl Modules {
             what: format!("prepare to compile {}", stored.program.display()),
             why,
         })?;
-        *self.running() = Some(id.clone());
+        self.running().insert(id.clone());
         let outcome = self
             .run(&id, fds, required, bundle, answer, complaint)
             .await;
         // Nothing of it stays, whatever became of it.
         let _ = self.launcher.kill(&id, Duration::ZERO).await;
-        *self.running() = None;
+        self.running().remove(&id);
         outcome?;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%bundle, took_ms, "module compiled");
@@ -353,3 +372,6 @@ impl Read for Whole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

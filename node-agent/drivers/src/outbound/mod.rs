@@ -13,5 +13,5 @@ mod rule;
 pub(crate) use body::{error_text, read_at_most};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
-pub use nodes::NodeAddresses;
+pub use nodes::{NodeAddresses, own_addresses};
 pub use rule::{Place, Refusal, Rule};

@@ -1,32 +1,60 @@
-//! The addresses of a cluster's nodes, which no agent reaches. Kept by whoever watches the nodes, read by
-//! the rule.
+//! The addresses of a cluster's nodes and of this machine, which no agent reaches. Kept by whoever watches the
+//! nodes, read by the rule.
 
 use std::{
     collections::HashSet,
+    io,
     net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
 };
 
 /// See the module. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct NodeAddresses(Arc<RwLock<Option<HashSet<IpAddr>>>>);
+pub struct NodeAddresses(Arc<RwLock<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    nodes: Option<HashSet<IpAddr>>,
+    own: Option<HashSet<IpAddr>>,
+}
 
 impl NodeAddresses {
     /// There are no nodes: a machine that stands alone.
     pub fn none() -> Self {
         let addresses = Self::default();
         addresses.set(HashSet::new());
+        addresses.set_own(HashSet::new());
         addresses
     }
 
-    /// These are all of them.
+    /// These are all of them, as the cluster has them.
     pub fn set(&self, all: HashSet<IpAddr>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(all);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).nodes = Some(all);
+    }
+
+    /// These are this machine's: more than the cluster knows of, since what listens on a machine answers on its
+    /// bridges and its floating addresses too.
+    pub fn set_own(&self, all: HashSet<IpAddr>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).own = Some(all);
     }
 
     /// Whether one of them is this; `None` as long as they are not known.
     pub(super) fn hold(&self, address: IpAddr) -> Option<bool> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map(|all| all.contains(&address))
+        let (nodes, own) = (known.nodes.as_ref()?, known.own.as_ref()?);
+        Some(nodes.contains(&address) || own.contains(&address))
     }
+}
+
+/// The addresses of this machine's interfaces, as they are now.
+///
+/// # Errors
+/// The system's.
+pub fn own_addresses() -> io::Result<HashSet<IpAddr>> {
+    let interfaces = nix::ifaddrs::getifaddrs()?;
+    let addresses = interfaces.filter_map(|it| it.address).filter_map(|it| {
+        let four = it.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+        four.or_else(|| it.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
+    });
+    Ok(addresses.map(|it| it.to_canonical()).collect())
 }

@@ -51,7 +51,17 @@ impl Rule {
         if self.offline && !address.to_canonical().is_loopback() {
             return Err(Refusal::Offline(address.to_string()));
         }
-        let address = unwrapped(address);
+        let embedded = embedded(address);
+        match embedded.is_empty() {
+            true => self.judge_reached(address.to_canonical()),
+            false => embedded
+                .into_iter()
+                .try_for_each(|it| self.judge_reached(it)),
+        }
+    }
+
+    /// Judges what would really be reached.
+    fn judge_reached(&self, address: IpAddr) -> Result<(), Refusal> {
         let kind = if address.is_unspecified() {
             // Linux takes it for the machine itself; nobody means it.
             "the unspecified address"
@@ -74,10 +84,12 @@ impl Rule {
     }
 }
 
-/// The IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4): what would really be reached.
-fn unwrapped(address: IpAddr) -> IpAddr {
+/// The IPv4 address inside an IPv6 one (mapped, translated, compatible, NAT64, 6to4). Inside one of NAT64's prefix
+/// for local use (RFC 8215) there may be several: where it stands follows from the length of the network's prefix,
+/// which only the network knows (RFC 6052 §2.2).
+fn embedded(address: IpAddr) -> Vec<IpAddr> {
     let IpAddr::V6(six) = address else {
-        return address;
+        return Vec::new();
     };
     let [a, b, c, d, e, f, g, h] = six.segments();
     let four = |high: u16, low: u16| {
@@ -86,11 +98,24 @@ fn unwrapped(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(p, q, r, s))
     };
     match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0xffff) => four(g, h),
-        (0, 0, 0, 0, 0, 0) if !(g == 0 && h <= 1) => four(g, h),
-        (0x64, 0xff9b, 0, 0, 0, 0) => four(g, h),
-        (0x2002, high, low, ..) => four(high, low),
-        _ => address,
+        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => vec![four(g, h)],
+        (0, 0, 0, 0, 0, 0) if !(g == 0 && h <= 1) => vec![four(g, h)],
+        (0x64, 0xff9b, 0, 0, 0, 0) => vec![four(g, h)],
+        (0x64, 0xff9b, 1, ..) => {
+            let octets = six.octets();
+            let at = |places: [usize; 4]| IpAddr::V4(places.map(|it| octets[it]).into());
+            // Octet 8 is skipped by every form. Where a form reads nothing but zeros it is not the one.
+            let forms = [
+                [6, 7, 9, 10],
+                [7, 9, 10, 11],
+                [9, 10, 11, 12],
+                [12, 13, 14, 15],
+            ];
+            let read = forms.into_iter().map(at);
+            read.filter(|it| !it.is_unspecified()).collect()
+        }
+        (0x2002, high, low, ..) => vec![four(high, low)],
+        _ => Vec::new(),
     }
 }
 
@@ -101,21 +126,33 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Metadata services: AWS, Azure, Google, OpenStack; AWS over IPv6; Alibaba; Oracle.
+/// Where clouds tell a machine what it is and what it may, beside the link-local addresses, which are all refused.
 fn is_metadata(address: IpAddr) -> bool {
-    const SERVICES: [IpAddr; 4] = [
-        IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-        IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    const FOUR: [Ipv4Addr; 4] = [
+        Ipv4Addr::new(169, 254, 169, 254), // nearly all of them
+        Ipv4Addr::new(168, 63, 129, 16),   // Azure's WireServer
+        Ipv4Addr::new(100, 100, 100, 200), // Alibaba
+        Ipv4Addr::new(192, 0, 0, 192),     // Oracle, the older one
     ];
-    SERVICES.contains(&address)
+    const SIX: [Ipv6Addr; 5] = [
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), // Google
+        Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // Oracle
+        Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),  // Scaleway
+        Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), // Akamai
+        Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200), // Alibaba
+    ];
+    match address {
+        IpAddr::V4(four) => FOUR.contains(&four),
+        // All of AWS's services for a machine are in one block.
+        IpAddr::V6(six) => six.segments()[..2] == [0xfd00, 0xec2] || SIX.contains(&six),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::outbound::own_addresses;
 
     fn rule(place: Place, offline: bool) -> Rule {
         let nodes = NodeAddresses::none();
@@ -139,6 +176,8 @@ mod tests {
         };
         assert!(!judged(&rule, "10.0.0.8"));
         rule.nodes.set(["10.0.0.7".parse().unwrap()].into());
+        assert!(!judged(&rule, "10.0.0.8"), "it may be this machine's");
+        rule.nodes.set_own(["10.244.0.1".parse().unwrap()].into());
         assert!(judged(&rule, "10.0.0.8"));
         assert!(!judged(&rule, "10.0.0.7"));
     }
@@ -161,6 +200,21 @@ mod tests {
             "fd00:ec2::254",
             "100.100.100.200",
             "192.0.0.192",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b:1::127.0.0.1",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00::",
+            "64:ff9b:1:a00:0:700::",
             "10.0.0.7",
             "::ffff:10.0.0.7",
             "224.0.0.1",
@@ -169,9 +223,34 @@ mod tests {
         ] {
             assert!(!judged(&rule, address), "{address}");
         }
-        for address in ["10.0.0.8", "192.168.1.5", "1.1.1.1", "2606:4700::1111"] {
+        for address in [
+            "10.0.0.8",
+            "192.168.1.5",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "fd00:1::1",
+            "64:ff9b::1.1.1.1",
+            "64:ff9b:1::1.1.1.1",
+            "64:ff9b:1:101:1:100::",
+        ] {
             assert!(judged(&rule, address), "{address}");
         }
+    }
+
+    #[test]
+    fn no_address_of_this_machine_is_dialled_in_a_cluster() {
+        let own = own_addresses().unwrap();
+        assert!(own.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{own:?}");
+        let rule = rule(Place::Cluster, false);
+        rule.nodes.set_own(own.clone());
+        for address in own {
+            assert!(rule.judge(address).is_err(), "{address}");
+        }
+        // One that came since.
+        let floating: IpAddr = "10.9.9.9".parse().unwrap();
+        assert!(rule.judge(floating).is_ok());
+        rule.nodes.set_own([floating].into());
+        assert!(rule.judge(floating).is_err());
     }
 
     #[test]

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 const MAX_UNANSWERED: usize = 16;
 /// The longest id of a request, in bytes: it is kept, and sent back.
 const MAX_ID: usize = 256;
+/// Notifications of a server between two of its answers: each is read, whether anybody wants it or not.
+const MAX_NOTIFIED: usize = 10_000;
 
 /// Why a connection was cut off here, if it was. Clones share it.
 #[derive(Clone, Default)]
@@ -57,6 +59,8 @@ pub(super) struct Bounded<T> {
     asked: Arc<Mutex<HashSet<RequestId>>>,
     /// Answers that are being written.
     answering: Arc<AtomicUsize>,
+    /// Notifications since the server's last answer.
+    notified: AtomicUsize,
 }
 
 /// A message that was not sent.
@@ -78,6 +82,7 @@ impl<T> Bounded<T> {
             cut,
             asked: Arc::default(),
             answering: Arc::default(),
+            notified: AtomicUsize::new(0),
         }
     }
 
@@ -104,6 +109,13 @@ impl<T> Bounded<T> {
             }
             // What it takes back is not answered, unless the answer is on its way already.
             JsonRpcMessage::Notification(notification) => {
+                if self.notified.fetch_add(1, Ordering::AcqRel) >= MAX_NOTIFIED {
+                    let why = format!(
+                        "it sent more than {MAX_NOTIFIED} notifications without answering anything"
+                    );
+                    self.cut.off(why);
+                    return None;
+                }
                 if let ServerNotification::CancelledNotification(cancelled) =
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
@@ -111,7 +123,9 @@ impl<T> Bounded<T> {
                     lock(&self.asked).remove(id);
                 }
             }
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
+                self.notified.store(0, Ordering::Release);
+            }
         }
         Some(message)
     }

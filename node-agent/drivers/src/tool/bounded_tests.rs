@@ -3,7 +3,7 @@
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, syscall::tool::Unavailable};
 use futures::future::BoxFuture;
 use rmcp::{
     RoleClient, ServiceExt, model::CallToolRequestParams, transport::async_rw::AsyncRwTransport,
@@ -31,10 +31,14 @@ enum Manner {
     Names(usize),
     /// Asks so often, and reads each answer before it asks again.
     Asks(usize),
+    /// Notifies so often before it answers.
+    Notifies(usize),
     /// Reads nothing more.
     Sleeps,
     /// Answers listings with pages of 1 MiB that do not end.
     Lists,
+    /// Answers listings with one page of 1 MiB, each operation within its bounds.
+    ListsOne,
 }
 
 async fn send(to: &mut (impl AsyncWrite + Unpin), message: &Value) -> std::io::Result<()> {
@@ -60,6 +64,13 @@ async fn serve(
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "hostile", "version": "1"},
             }),
+            "tools/list" if matches!(manner, Manner::ListsOne) => {
+                let schema = json!({"type": "object", "description": "x".repeat(60_000)});
+                let tools: Vec<Value> = (0..17)
+                    .map(|n| json!({"name": format!("o{n}"), "inputSchema": schema}))
+                    .collect();
+                json!({"tools": tools})
+            }
             "tools/list" => json!({
                 "tools": [{"name": "t", "description": "x".repeat(1 << 20), "inputSchema": {"type": "object"}}],
                 "nextCursor": "more",
@@ -78,8 +89,15 @@ async fn serve(
                             assert!(answer.contains("result"), "{answer}");
                         }
                     }
+                    Manner::Notifies(times) => {
+                        let told = json!({"jsonrpc": "2.0", "method": "notifications/message",
+                            "params": {"level": "debug", "data": "x"}});
+                        for _ in 0..times {
+                            send(&mut write, &told).await?;
+                        }
+                    }
                     Manner::Sleeps => std::future::pending().await,
-                    Manner::Lists => {}
+                    Manner::Lists | Manner::ListsOne => {}
                 }
                 json!({"content": [{"type": "text", "text": "done"}]})
             }
@@ -150,6 +168,33 @@ async fn a_request_with_a_long_id_ends_the_connection() {
 #[tokio::test]
 async fn a_server_that_reads_its_answers_may_ask_as_often_as_it_likes() {
     assert_eq!(called(Manner::Asks(200)).await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn a_server_that_notifies_without_end_is_disconnected() {
+    let problem = called(Manner::Notifies(10_001)).await.unwrap_err();
+    assert!(problem.detail.contains("10000 notifications"), "{problem}");
+    assert_eq!(called(Manner::Notifies(10_000)).await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn the_listings_of_all_tools_together_are_bounded() {
+    let tools: Vec<ToolServer> = (0..6).map(|n| over_stdio(&format!("t{n}"))).collect();
+    let driver = driver(Arc::new(Starts(Manner::ListsOne)));
+    let listed = driver.list(&tools, &|_| true).await.unwrap();
+    let size: usize = listed
+        .tools
+        .iter()
+        .map(|it| it.parameters.to_string().len())
+        .sum();
+    assert!(size <= 4 << 20, "{size}");
+    let named = |it: &Unavailable| it.tool == "t5" && it.reason.contains("together");
+    assert!(
+        listed.unavailable.iter().any(named),
+        "{:?}",
+        listed.unavailable
+    );
+    assert!(listed.tools.iter().any(|it| it.name.starts_with("t0.")));
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,12 +39,27 @@ pub(super) struct Entry {
     server: ToolServer,
     state: AsyncMutex<State>,
     used: Mutex<Instant>,
+    /// Failures one after another.
+    failures: AtomicU32,
+}
+
+impl Entry {
+    /// A request went through: what failed before counts no more.
+    pub(super) fn note_good(&self) {
+        self.failures.store(0, Ordering::Release);
+    }
+
+    /// The connection is of no more use. Where another is being made, it is gone already: nobody waits for that.
+    pub(super) fn drop_connection(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.open = None;
+        }
+    }
 }
 
 #[derive(Default)]
 struct State {
     open: Option<(Connection, Instant)>,
-    failures: u32,
     /// Until when it is left alone, and why.
     resting: Option<(Instant, Problem)>,
 }
@@ -76,6 +94,7 @@ impl Connections {
             server: server.clone(),
             state: AsyncMutex::default(),
             used: Mutex::new(Instant::now()),
+            failures: AtomicU32::new(0),
         });
         entries.insert(server.clone(), entry.clone());
         entry
@@ -110,7 +129,7 @@ impl Connections {
             if since.elapsed() < SHORT_LIVED {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 let problem = open.line().explained(problem);
-                self.rest(&mut state, problem);
+                self.rest(entry, &mut state, problem);
             }
             state.open = None;
         }
@@ -129,30 +148,23 @@ impl Connections {
                 Ok(line)
             }
             Err(problem) => {
-                self.rest(&mut state, problem.clone());
+                self.rest(entry, &mut state, problem.clone());
                 Err(problem)
             }
         }
     }
 
-    /// A request went through: what failed before counts no more.
-    pub(super) async fn note_good(&self, entry: &Entry) {
-        entry.state.lock().await.failures = 0;
-    }
-
-    /// The connection is of no more use.
-    pub(super) async fn drop_connection(&self, entry: &Entry) {
-        entry.state.lock().await.open = None;
-    }
-
-    fn rest(&self, state: &mut State, problem: Problem) {
+    fn rest(&self, entry: &Entry, state: &mut State, problem: Problem) {
+        // Nobody else changes it but to begin anew: whoever rests holds the state.
+        let failures = entry.failures.load(Ordering::Acquire);
         let bound = self
             .first_pause
-            .saturating_mul(2_u32.saturating_pow(state.failures))
+            .saturating_mul(2_u32.saturating_pow(failures))
             .min(LAST_PAUSE);
         // At least half of it: a server that is down is not asked at once by the next caller.
         let pause = bound.mul_f64(0.5 + fastrand::f64() / 2.0);
-        state.failures = state.failures.saturating_add(1);
+        let failures = failures.saturating_add(1);
+        entry.failures.store(failures, Ordering::Release);
         state.resting = Some((Instant::now() + pause, problem));
     }
 

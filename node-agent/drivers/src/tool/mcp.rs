@@ -22,7 +22,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most operations of a tool, and the most pages they come in.
 const MAX_OPERATIONS: usize = 256;
 const MAX_PAGES: usize = 64;
-/// The most bytes of all pages together.
+/// The most bytes of all pages together, and of what all tools of an agent offer together.
 const MAX_LISTED: usize = 4 * 1024 * 1024;
 
 /// Tools behind MCP servers.
@@ -90,7 +90,7 @@ impl McpTools {
                 Err(error) => {
                     let failed = failed(&server.name, &error, false);
                     if failed.lost {
-                        self.connections.drop_connection(&entry).await;
+                        entry.drop_connection();
                     }
                     return Err(line.explained(failed.problem));
                 }
@@ -102,7 +102,7 @@ impl McpTools {
                 break;
             }
         }
-        self.connections.note_good(&entry).await;
+        entry.note_good();
         if all.len() > MAX_OPERATIONS || bytes > MAX_LISTED || cursor.is_some() {
             return Err(Problem::new(
                 Code::UpstreamFailed,
@@ -142,13 +142,13 @@ impl McpTools {
         match called {
             Err(_) => Err(late("it was working; it was told to stop")),
             Ok(Ok(result)) => {
-                self.connections.note_good(&entry).await;
+                entry.note_good();
                 Ok(answer::response(result))
             }
             Ok(Err(error)) => {
                 let failed = failed(&server.name, &error, true);
                 if failed.lost {
-                    self.connections.drop_connection(&entry).await;
+                    entry.drop_connection();
                 }
                 Err(line.explained(failed.problem))
             }
@@ -165,6 +165,15 @@ fn size(page: &ListToolsResult) -> usize {
     tools.sum::<usize>() + page.next_cursor.as_ref().map_or(0, String::len)
 }
 
+/// Bytes of what a tool offers.
+fn offered(specs: &[ToolSpec]) -> usize {
+    let sizes = specs.iter().map(|spec| {
+        let text = serde_json::to_vec(spec);
+        text.map_or(MAX_LISTED, |text| text.len())
+    });
+    sizes.sum()
+}
+
 impl ToolDriver for McpTools {
     fn list<'a>(
         &'a self,
@@ -176,10 +185,20 @@ impl ToolDriver for McpTools {
                 tools: Vec::new(),
                 unavailable: Vec::new(),
             };
-            for listed in join_all(tools.iter().map(|server| self.list_one(server, granted))).await
-            {
+            let listed = join_all(tools.iter().map(|server| self.list_one(server, granted))).await;
+            let mut bytes = 0;
+            for (server, listed) in tools.iter().zip(listed) {
                 match listed {
-                    Ok(specs) => response.tools.extend(specs),
+                    Ok(specs) if bytes + offered(&specs) <= MAX_LISTED => {
+                        bytes += offered(&specs);
+                        response.tools.extend(specs);
+                    }
+                    Ok(_) => response.unavailable.push(Unavailable {
+                        tool: server.name.clone(),
+                        reason: format!(
+                            "the agent's tools together offer more than {MAX_LISTED} bytes: name fewer operations under spec.operations of the Tools"
+                        ),
+                    }),
                     Err(unavailable) => response.unavailable.push(unavailable),
                 }
             }

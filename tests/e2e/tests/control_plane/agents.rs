@@ -74,6 +74,13 @@ fn a_new_revision_comes_up_before_the_old_one_goes() {
     story.condition("agent", "a", "Progressing", "False Stable");
 }
 
+/// Somebody's.
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMDBU5lw13RlV87ONL7Ob5OR7yLfe
+L4vclV377G91p/bDb1WbFJPFvdlOpK/YeD8D4ZwiytpBN/SGPV5qf4nD8g==
+-----END PUBLIC KEY-----
+";
+
 #[test]
 fn an_unsigned_bundle_stays_out_with_the_reason() {
     let Some(story) = story("unsigned") else {
@@ -85,7 +92,7 @@ fn an_unsigned_bundle_stays_out_with_the_reason() {
         "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "unsigned"},
         "spec": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "unsigned"}},
-            "keys": [{"name": "team", "publicKey": "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n"}],
+            "keys": [{"name": "team", "publicKey": PUBLIC_KEY}],
         },
     });
     story.apply_everywhere(&trust.to_string());

@@ -117,7 +117,8 @@ impl Parts {
         let member = self.member(turn, incarnation, instance.uid);
         let module = match &instance.program {
             Prepared::Wasm { bundle } => {
-                let opened = self.modules.open(bundle, &instance.required_layers()).await;
+                let (required, tenant) = (instance.required_layers(), &instance.spec().tenant);
+                let opened = self.modules.open(bundle, &required, tenant).await;
                 vec![opened.map_err(|error| failure("not-running", error.to_string()))?]
             }
             Prepared::Declarative { .. } => Vec::new(),

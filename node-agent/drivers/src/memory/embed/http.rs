@@ -14,6 +14,8 @@ use crate::{
 
 /// The largest answer, in bytes: 256 vectors of 4,096 numbers as text.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
+/// The largest answer for one text, in bytes: the longest vector as text, and a frame round it.
+const MAX_ONE: usize = 256 * 1024;
 
 /// Asks endpoints over HTTP.
 pub struct HttpEmbedder {
@@ -79,7 +81,8 @@ impl HttpEmbedder {
                 away(why)
             });
         }
-        let body = read_at_most(response, MAX_ANSWER).await.map_err(away)?;
+        let most = MAX_ANSWER.min(texts.len().saturating_mul(MAX_ONE));
+        let body = read_at_most(response, most).await.map_err(away)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
             away(format!(
                 "its answer is not of the form of /embeddings: {error}"

@@ -1,7 +1,10 @@
 //! Making vectors that are missing: of new items, of items stored while the endpoint was away, of all of
 //! them when the model changes. Started by a call, bounded, and over by itself.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use aion_abi::problem::Problem;
 
@@ -14,6 +17,8 @@ use super::{
 
 /// Requests that one call may set off; the next call sets off more.
 const BATCHES: usize = 16;
+/// How long one call may keep an endpoint at it, however slowly that answers.
+const LONGEST: Duration = Duration::from_secs(600);
 /// How much of a text the model is shown. Models take a few hundred to some thousand tokens, and servers
 /// refuse what is longer; the beginning of a passage tells what it is about.
 const SHOWN: usize = 8 * 1024;
@@ -34,8 +39,15 @@ impl EmbeddedMemory {
         let (memory, id) = (self.clone(), pool.id.clone());
         tokio::spawn(async move {
             let held = Running(slot);
-            if let Err(problem) = memory.make_missing(&id, &embedding).await {
-                tracing::warn!(%problem, pool = id.pool, "vectors could not be made");
+            let making = memory.make_missing(&id, &embedding);
+            match tokio::time::timeout(LONGEST, making).await {
+                Ok(Ok(())) => {}
+                Ok(Err(problem)) => {
+                    tracing::warn!(%problem, pool = id.pool, "vectors could not be made");
+                }
+                Err(_) => {
+                    tracing::info!(pool = id.pool, "vectors are made slowly: the others later")
+                }
             }
             drop(held);
         });

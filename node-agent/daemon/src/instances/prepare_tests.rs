@@ -1,0 +1,242 @@
+//! Whom a program is let in by, and who waits for whom meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use aion_api::{AgentInstanceSpec, InlineProgram};
+use aion_bundle::{Built, Layout, Place, SigningKey, SourceRule, attach, build};
+use aion_sandbox::protocol::{Start, WorkerId};
+use futures::{FutureExt, future::BoxFuture};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::launching::{LaunchError, Launched, Launcher, WorkerFds};
+
+const ED25519: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
+-----END PUBLIC KEY-----
+";
+
+/// No program of these tests is compiled.
+struct Nobody;
+
+impl Launcher for Nobody {
+    fn start(&self, _: Start, _: WorkerFds) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        futures::future::pending().boxed()
+    }
+
+    fn open_gate<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, Result<(), LaunchError>> {
+        futures::future::pending().boxed()
+    }
+
+    fn kill<'a>(&'a self, _: &'a WorkerId, _: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {
+        futures::future::pending().boxed()
+    }
+
+    fn acknowledge<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, ()> {
+        futures::future::pending().boxed()
+    }
+}
+
+/// A machine with a layout of bundles and a store, and somebody who signs.
+struct Machine {
+    at: tempfile::TempDir,
+    layout: Layout,
+    store: Arc<Store>,
+    key: SigningKey,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let at = tempfile::tempdir().unwrap();
+        Self {
+            layout: Layout::create(at.path().join("layout")).unwrap(),
+            store: Arc::new(Store::open(at.path().join("store")).unwrap()),
+            key: SigningKey::generate().unwrap(),
+            at,
+        }
+    }
+
+    /// A declarative bundle of this name, signed.
+    async fn bundle(&self, name: &str) -> Built {
+        let folder = self.at.path().join("source").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("agent.yaml"), "instructions: Be brief.\n").unwrap();
+        let about =
+            format!("name: {name}\nversion: '1'\nruntime: declarative\nentry: agent.yaml\n");
+        fs::write(folder.join("bundle.yaml"), about).unwrap();
+        let built = build(&folder, &self.layout).unwrap();
+        let signature = self.key.sign(&built.digest).unwrap();
+        let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+        let attached = attach(&self.layout, &built.digest, &signature, now).await;
+        attached.unwrap();
+        built
+    }
+
+    /// Bundles whose names begin with `slow/` come from the registry on `port`, the others from the layout.
+    fn preparer(&self, port: Option<u16>) -> Preparer {
+        let rule = |bundles: &str, place| SourceRule {
+            bundles: bundles.parse().unwrap(),
+            place,
+        };
+        let slow = port.map(|port| rule("slow/*", Place::Registry(format!("127.0.0.1:{port}/x"))));
+        let layout = Place::Layout(self.layout.root().to_owned());
+        let layout = rule(if port.is_some() { "quick/*" } else { "*" }, layout);
+        let sources = Sources {
+            sources: slow.into_iter().chain([layout]).collect(),
+            ..Sources::default()
+        };
+        let modules = Modules::new(Arc::clone(&self.store), Arc::new(Nobody));
+        Preparer::new(
+            Arc::clone(&self.store),
+            Arc::new(sources),
+            false,
+            Arc::new(modules),
+        )
+    }
+
+    fn trust(&self, more: &[(&str, &str)]) -> Trust {
+        let own = self.key.public_pem();
+        let keys = [("release", own.as_str())];
+        let keys = more
+            .iter()
+            .chain(&keys)
+            .map(|(name, pem)| aion_api::TrustedKey {
+                name: (*name).to_owned(),
+                public_key: (*pem).to_owned(),
+                ..aion_api::TrustedKey::default()
+            });
+        Trust {
+            policies: vec!["tests".to_owned()],
+            inline: true,
+            keys: keys.collect(),
+        }
+    }
+}
+
+fn instance(tenant: &str, name: &str, digest: &str) -> AgentInstance {
+    let spec = AgentInstanceSpec {
+        tenant: tenant.to_owned(),
+        runtime: Runtime::Declarative,
+        bundle: Some(aion_api::program::BundleRef {
+            name: name.to_owned(),
+            digest: digest.to_owned(),
+        }),
+        ..AgentInstanceSpec::default()
+    };
+    AgentInstance::new("a", spec)
+}
+
+async fn prepared(
+    preparer: &Preparer,
+    instance: &AgentInstance,
+    trust: &Trust,
+) -> Result<Judgement, PrepareError> {
+    let prepared = preparer.prepare(instance, trust, |_| {}).await;
+    prepared.map(|(_, judgement)| judgement)
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_takes_nothing_from_those_that_can() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let cut = machine.key.public_pem().replace("==", "");
+    let trust = machine.trust(&[("another-team", ED25519), ("cut", &cut)]);
+    let preparer = machine.preparer(None);
+    // Fetched, and again from what is here.
+    for _ in 0..2 {
+        let judgement = prepared(&preparer, &instance, &trust).await.unwrap();
+        assert_eq!(judgement.reason, reason::SIGNED);
+        for name in ["key release", "`another-team`", "`cut`"] {
+            assert!(judgement.message.contains(name), "{}", judgement.message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_nobody_vouches_for_is_told_which_keys_were_passed_over() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let mut trust = machine.trust(&[("another-team", ED25519)]);
+    trust.keys.pop();
+    let refused = prepared(&machine.preparer(None), &instance, &trust).await;
+    let judgement = refused.unwrap_err().judgement;
+    assert_eq!(judgement.reason, reason::UNTRUSTED_KEY);
+    assert!(
+        judgement.message.contains("`another-team`"),
+        "{}",
+        judgement.message
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
+    let machine = Machine::new();
+    let built = machine.bundle("slow/a").await;
+    let instance = instance("home", "slow/a", &built.digest.to_string());
+    let trust = machine.trust(&[]);
+    let kept = prepared(&machine.preparer(None), &instance, &trust).await;
+    kept.unwrap();
+    let mut trust = trust;
+    trust.keys[0].public_key = SigningKey::generate().unwrap().public_pem();
+    // Others of the tenant hold all of its places, and nobody answers them.
+    let preparer = machine.preparer(Some(1));
+    let name = "slow/a".parse().unwrap();
+    let place = (preparer.sources.place(&name), "home".to_owned());
+    let mut held = Vec::new();
+    for _ in 0..FOR_A_TENANT {
+        held.push(preparer.fetches.tenants.enter(place.clone()).await);
+    }
+    let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
+    assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);
+    assert!(!refused.stands && refused.passing);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_silent_holds_up_those_alone_who_want_something_of_it() {
+    let machine = Machine::new();
+    let trust = Arc::new(machine.trust(&[]));
+    let kept = machine.bundle("slow/kept").await.digest.to_string();
+    let kept = instance("other", "slow/kept", &kept);
+    prepared(&machine.preparer(None), &kept, &trust)
+        .await
+        .unwrap();
+    let there = machine.bundle("quick/a").await.digest.to_string();
+
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let preparer = machine.preparer(Some(silent.local_addr().unwrap().port()));
+    let waiting: Vec<_> = (0..40)
+        .map(|n| {
+            let (preparer, trust) = (preparer.clone(), Arc::clone(&trust));
+            let instance = instance("other", "slow/a", &format!("sha256:{n:064x}"));
+            tokio::spawn(async move { prepared(&preparer, &instance, &trust).await })
+        })
+        .collect();
+    let mut held = Vec::new();
+    for _ in 0..FOR_A_TENANT {
+        held.push(silent.accept().await.unwrap());
+    }
+
+    let inline = AgentInstanceSpec {
+        inline: Some(InlineProgram::default()),
+        ..AgentInstanceSpec::default()
+    };
+    let inline = AgentInstance::new("a", inline);
+    prepared(&preparer, &inline, &trust).await.unwrap();
+    let there = instance("mine", "quick/a", &there);
+    prepared(&preparer, &there, &trust).await.unwrap();
+    // Nor does what is here wait, whoever it is for and wherever it came from.
+    prepared(&preparer, &kept, &trust).await.unwrap();
+    // Another tenant asks that registry beside the first.
+    let another = instance("another", "slow/a", &format!("sha256:{:064x}", 99));
+    let another = prepared(&preparer, &another, &trust);
+    tokio::select! {
+        _ = another => panic!("nobody answers"),
+        asked = silent.accept() => held.push(asked.unwrap()),
+    }
+    assert!(waiting.iter().all(|it| !it.is_finished()));
+}

@@ -1,0 +1,101 @@
+//! Whom a node trusts and where it fetches, with somebody's key that is none and somebody's registry that says
+//! nothing: neither takes anything from anybody else.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, net::TcpListener};
+
+use aion_e2e::{
+    cluster::BOUND,
+    guest::{SPEAKER, bundle},
+    standalone::Standalone,
+};
+use aion_testkit::until;
+use serde_json::{Value, json};
+
+/// Applies them and, where it is said, waits so many seconds until they are ready.
+fn apply(node: &Standalone, objects: &[Value], wait: Option<&str>) -> anyhow::Result<String> {
+    let path = node.path("objects.yaml");
+    let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+    fs::write(&path, texts.join("\n---\n"))?;
+    let path = path.to_string_lossy();
+    match wait {
+        Some(seconds) => node.aionctl(&["apply", "--wait", seconds, "-f", &path]),
+        None => node.aionctl(&["apply", "-f", &path]),
+    }
+}
+
+fn trusting(policy: &str, key: &str) -> Value {
+    json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": policy},
+        "spec": {"inline": "allow", "keys": [{"name": policy, "publicKey": key}]},
+    })
+}
+
+fn agent(namespace: &str, name: &str, spec: Value) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": metadata, "spec": spec})
+}
+
+#[test]
+fn a_key_that_cannot_be_used_stops_nothing_that_others_vouch_for() -> anyhow::Result<()> {
+    let node = Standalone::start("keys")?.with_policies()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let (digest, key) = node.sign(&folder)?;
+    let program = json!({"runtime": "wasm", "bundle": {"name": "speaker", "digest": digest}});
+    let speaker = agent("default", "speaker", program);
+    apply(&node, &[trusting("mine", &key), speaker], Some("120"))?;
+
+    // Neither one of a kind that is not verified nor one that is broken comes in by `apply`.
+    let other = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=\n-----END PUBLIC KEY-----\n";
+    let broken = key.replace(key.lines().nth(2).unwrap(), "AAAA");
+    for key in [other, &broken] {
+        let refused = apply(&node, &[trusting("another-team", key)], None);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("nothing was changed"), "{refused}");
+    }
+    // By hand it does.
+    let by_hand = node.home().join("manifests/another-team.yaml");
+    fs::write(by_hand, trusting("another-team", &broken).to_string())?;
+    until("the node to pass over the key", BOUND, || {
+        let agents = node.list("agents").map_err(|error| error.to_string())?;
+        let conditions = agents[0]["status"]["conditions"].as_array().cloned();
+        let conditions = conditions.unwrap_or_default();
+        let verified = conditions.iter().find(|it| it["type"] == "Verified");
+        let verified = verified.cloned().unwrap_or_default();
+        let told = verified["message"].as_str().unwrap_or_default();
+        match verified["status"] == "True" && told.contains("`another-team`") {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    assert!(
+        node.aionctl(&["ask", "speaker", "x"])?
+            .contains("here I am")
+    );
+    Ok(())
+}
+
+#[test]
+fn a_registry_that_says_nothing_holds_up_nobody_elses_agents() -> anyhow::Result<()> {
+    let mut node = Standalone::start("silence")?.with_policies()?;
+    // It takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let sources = format!("sources: [{{registry: '{}/x'}}]\n", silent.local_addr()?);
+    fs::write(node.home().join("config/node.yaml"), sources)?;
+    node.restart_daemon()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let (_, key) = node.sign(&folder)?;
+    let mut objects = vec![trusting("mine", &key)];
+    objects.extend((0..40).map(|n| {
+        let digest = format!("sha256:{n:064x}");
+        let program = json!({"runtime": "wasm", "bundle": {"name": "far", "digest": digest}});
+        agent("other", &format!("far-{n}"), program)
+    }));
+    apply(&node, &objects, None)?;
+    silent.accept()?;
+    let inline = json!({"instructions": "Be brief.", "withoutModel": "refuse"});
+    let told = apply(&node, &[agent("default", "near", inline)], Some("60"))?;
+    assert!(told.contains("near"), "{told}");
+    Ok(())
+}
