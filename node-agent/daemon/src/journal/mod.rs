@@ -10,6 +10,7 @@
 //! `docs/adr/0003-journal.md` says why this is not a crate and how recovery judges damage.
 
 mod commit;
+mod disk;
 mod dump;
 mod error;
 mod frame;
@@ -19,6 +20,8 @@ mod segment;
 mod snapshot;
 mod writer;
 
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 mod tests;
 
