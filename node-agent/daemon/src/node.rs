@@ -34,7 +34,7 @@ use crate::{
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
-    turns::{Checkpoints, Turns},
+    turns::{Checkpoints, Known, Turns},
     workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
 };
 
@@ -156,7 +156,10 @@ impl Node {
         let turns = Turns::open(
             home.join("state/turns"),
             clock,
-            unsettled.iter().map(|it| (it.turn, it.input)),
+            Known {
+                waiting: unsettled.iter().map(|it| (it.input, it.turn)).collect(),
+                ended: opened.ended,
+            },
         )
         .map_err(io_error("read", home.join("state/turns")))?;
 
@@ -216,7 +219,7 @@ impl Node {
         });
         let mut alive = Vec::new();
         for it in &found {
-            match crew.adopt(it.turn, it.incarnation, it.input) {
+            match crew.adopt(it.turn, it.incarnation, it.input).await {
                 Ok(()) => alive.push(LiveWorker {
                     turn: it.turn,
                     incarnation: it.incarnation,
@@ -276,6 +279,10 @@ impl Node {
             telemetry,
         });
         let stop = CancellationToken::new();
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
+        );
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
         let serving = serve_unix(
             &home.join("run/admin.sock"),
@@ -345,7 +352,8 @@ impl Node {
         self.keeper_task.abort();
         self.shell.stop().await;
         let ended = self.ended().await;
-        let _ = timeout(CLOSE, &mut self.crew_task).await;
+        // It ends when the record of every turn that ended is written.
+        let _ = (&mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended
     }

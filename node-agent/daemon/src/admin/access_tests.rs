@@ -81,7 +81,12 @@ impl Node {
         let guard = Arc::new(Guard {
             access: Access::Cluster(Arc::clone(&cluster) as Arc<dyn Reviewer>),
             node: "here".into(),
-            turns: Turns::open(dir.path().to_owned(), Clock::start(), []).unwrap(),
+            turns: Turns::open(
+                dir.path().to_owned(),
+                Clock::start(),
+                crate::turns::Known::default(),
+            )
+            .unwrap(),
         });
         let read = |parameters: RawPathParams| async move {
             let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();

@@ -7,14 +7,15 @@ use std::{
 };
 
 use aion_abi::{
-    admin::TurnEvent,
+    admin::{TurnEvent, TurnOutcome},
     code::Code,
     problem::Problem,
     syscall::agent::{MessageKind, MessageRequest},
 };
+use aion_kernel::TurnId;
 use tokio::sync::watch;
 
-use super::TurnFolder;
+use super::{TurnFolder, ending::Over};
 
 /// Bytes that a turn may say in all.
 const MAX_SAID: usize = 4 * 1024 * 1024;
@@ -23,6 +24,9 @@ const MAX_SAID: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) folder: TurnFolder,
+    /// `namespace/agent`.
+    pub(super) agent: Arc<str>,
+    pub(super) asked_at_ms: u64,
     said: Mutex<Said>,
     /// How many events there are.
     count: watch::Sender<usize>,
@@ -35,6 +39,8 @@ struct Said {
     file: Option<File>,
     /// What ended the output.
     last: Option<Last>,
+    /// How the turn ended.
+    over: Option<Over>,
 }
 
 /// What ended a turn's output.
@@ -49,6 +55,7 @@ pub(super) enum Last {
 impl Live {
     /// A turn with the events that its folder holds.
     pub(super) fn open(folder: TurnFolder) -> io::Result<Self> {
+        let asked = folder.asked()?;
         let events = folder.events()?;
         let answer = events.iter().rev().find_map(|event| match event {
             TurnEvent::Final { text } => Some(Last::Final(text.clone())),
@@ -65,8 +72,11 @@ impl Live {
                 events,
                 file: None,
                 last,
+                over: None,
             }),
             folder,
+            agent: asked.agent.into(),
+            asked_at_ms: asked.at_ms,
             count: watch::Sender::new(count),
         })
     }
@@ -75,9 +85,27 @@ impl Live {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says as the first thing that the kernel has the turn, if that was not said. It is durable then: a start
+    /// of the daemon tells by it a turn that ended from one that never began.
+    pub(super) fn begin(&self, turn: TurnId) -> io::Result<()> {
+        let said = self.lock();
+        match said.events.is_empty() {
+            true => self.add_to(said, TurnEvent::Queued { turn: turn.0 }, true),
+            false => Ok(()),
+        }
+    }
+
     /// Adds an event. Blocks on the disk; for a sync only where `durable`.
     pub(super) fn add(&self, event: TurnEvent, durable: bool) -> io::Result<()> {
-        let mut said = self.lock();
+        self.add_to(self.lock(), event, durable)
+    }
+
+    fn add_to(
+        &self,
+        mut said: MutexGuard<'_, Said>,
+        event: TurnEvent,
+        durable: bool,
+    ) -> io::Result<()> {
         let written = self.write(&mut said, &event, durable);
         // Followers must see the end also where the disk is full; nothing else is said that is not kept.
         if written.is_ok() || matches!(event, TurnEvent::Ended(_)) {
@@ -155,9 +183,26 @@ impl Live {
         Ok(())
     }
 
-    /// How many events there are.
-    pub(super) fn count(&self) -> usize {
-        self.lock().events.len()
+    /// All events so far.
+    pub(super) fn events(&self) -> Vec<TurnEvent> {
+        self.lock().events.clone()
+    }
+
+    /// How the turn ended, if it has.
+    pub(super) fn over(&self) -> Option<Over> {
+        self.lock().over.clone()
+    }
+
+    pub(super) fn be_over(&self, over: Over) {
+        self.lock().over = Some(over);
+    }
+
+    /// Says the end again that a record tells, where the last event is missing: a crash may come between the two.
+    pub(super) fn end_as_recorded(&self, outcome: TurnOutcome) {
+        let mut said = self.lock();
+        if !matches!(said.events.last(), Some(TurnEvent::Ended(_))) {
+            said.events.push(TurnEvent::Ended(outcome));
+        }
     }
 
     /// What ended the output so far.

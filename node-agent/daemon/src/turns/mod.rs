@@ -5,16 +5,24 @@
 //! it ends, which the kernel decides.
 
 mod checkpoints;
+mod ending;
 mod folder;
+mod kept;
 mod live;
 mod outcome;
-mod retention;
+mod start;
 mod table;
 mod uploads;
+
+#[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
+mod crash_tests;
 
 pub use checkpoints::Checkpoints;
 pub use folder::{Asked, TurnFolder};
 pub use live::Follow;
+pub use start::Known;
 pub use table::{AskError, Turns};
 pub use uploads::{UploadError, Uploads};
 
@@ -23,6 +31,16 @@ use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
 /// The mounts that every turn has, and whether it may write there.
 pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
     [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)]
+}
+
+/// A turn that has answered, and its end, for tests of who tells of it.
+#[cfg(test)]
+pub(crate) fn ended_in_tests(
+    root: &std::path::Path,
+    turn: u64,
+) -> (aion_kernel::Digest, crate::shell::TurnEnd) {
+    let (_, input) = crash_tests::answered(root, turn, "home/a");
+    (input, crash_tests::end(turn))
 }
 
 #[cfg(test)]
