@@ -145,6 +145,7 @@ impl Mounts {
                 folder: PathBuf::from(mapping.path),
                 writable: false,
                 origin: Origin::Mapped,
+                account: None,
             };
             table = table.with(name, mapped);
         }
@@ -162,6 +163,7 @@ impl Mounts {
                     folder: PathBuf::from(&mapping.path),
                     writable: mapping.writable && mount.mode == FileMode::ReadWrite,
                     origin: Origin::Mapped,
+                    account: None,
                 };
                 table = table.with(&mount.name, mapped);
             }

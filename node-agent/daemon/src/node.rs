@@ -24,6 +24,7 @@ use crate::{
         files::FolderFiles,
         model::{OpenAiModels, Patience},
         outbound::Outbound,
+        reserve::Reserve,
         tool::McpTools,
     },
     housekeeping::Housekeeping,
@@ -139,6 +140,10 @@ impl Node {
         folders(&home)?;
         let clock = Clock::start();
         let telemetry = Arc::new(Telemetry::new()?);
+        // What the journal needs before it lets go of anything.
+        let kept = config.journal_bytes + 2 * config.segment_bytes;
+        let reserve =
+            Reserve::fitting(&home, kept).map_err(io_error("look at the disk of", &home))?;
 
         let opened = shell::open(
             &journal::Options {
@@ -156,6 +161,7 @@ impl Node {
         let turns = Turns::open(
             home.join("state/turns"),
             clock,
+            reserve.clone(),
             Known {
                 waiting: unsettled.iter().map(|it| (it.input, it.turn)).collect(),
                 ended: opened.ended,
@@ -165,7 +171,8 @@ impl Node {
 
         let (found, early) = running(&unsettled, &mut events).await;
         let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
-        let files = Arc::new(FolderFiles::new([home.clone()]));
+        let files = FolderFiles::new([home.clone()]).with_reserve(reserve.clone());
+        let files = Arc::new(files);
         let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
         let setting = Setting::find(&config, &mounts).await?;
         let outbound = Arc::new(Outbound::new(setting.rule(&config)));
@@ -190,10 +197,11 @@ impl Node {
             clock,
             turns: turns.clone(),
             checkpoints: checkpoints.clone(),
+            reserve: reserve.clone(),
         };
 
         let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"), clock);
+        let logs = Logs::new(home.join("logs"), clock, reserve.clone());
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();
@@ -237,6 +245,7 @@ impl Node {
                 store: Arc::clone(&store),
                 sources: Arc::new(config.sources.clone()),
                 offline: config.offline,
+                reserve,
                 modules,
             },
             instances: instances.clone(),

@@ -1,12 +1,14 @@
 //! Resolved resources of the API as the drivers' plain types.
 
+use std::sync::Arc;
+
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint};
 
 use super::Dispatch;
 use crate::{
     drivers::{
-        files::{Mount, MountTable, Origin},
+        files::{Mount, MountTable, Origin, Room},
         memory::{Embedding, Pool, PoolId, PoolQuota},
         outbound::Endpoint,
         secrets::SecretRef,
@@ -16,21 +18,35 @@ use crate::{
     turns::mounts_of_a_turn,
 };
 
+/// Files and folders that a turn's output takes. The description of `limits.outputMiB` says so, too.
+const OUTPUT_ENTRIES: u64 = 4096;
+
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.
     pub(super) fn mount_table(&self, session: &Session) -> MountTable {
         let mut table = self.mounts.table(&session.instance.spec().mounts);
-        if let Some(folder) = self.turns.known(session.turn) {
+        let most = output(&session.instance);
+        if let Some((folder, account)) = self.turns.output(session.turn, most) {
             for (name, writable) in mounts_of_a_turn() {
                 let mount = Mount {
                     folder: folder.mount(name),
                     writable,
                     origin: Origin::Turn,
+                    account: writable.then(|| Arc::clone(&account)),
                 };
                 table = table.with(name, mount);
             }
         }
         table
+    }
+}
+
+/// What a turn of an instance may write to its output.
+fn output(instance: &Instance) -> Room {
+    let mib = u64::try_from(instance.spec().limits.output_mib).unwrap_or_default();
+    Room {
+        bytes: mib << 20,
+        entries: OUTPUT_ENTRIES,
     }
 }
 

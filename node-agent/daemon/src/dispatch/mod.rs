@@ -20,7 +20,10 @@ use serde::Serialize;
 
 use crate::{
     clock::Clock,
-    drivers::{files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver},
+    drivers::{
+        files::FilesDriver, memory::MemoryDriver, model::ModelDriver, reserve::Reserve,
+        tool::ToolDriver,
+    },
     mounts::Mounts,
     server::Request,
     shell::{Driven, Driving, Job},
@@ -45,6 +48,8 @@ pub struct Dispatch {
     pub turns: Turns,
     /// What programs keep.
     pub checkpoints: Checkpoints,
+    /// What is kept of the state's disk.
+    pub reserve: Reserve,
 }
 
 impl Driving for Dispatch {
@@ -109,6 +114,7 @@ impl Dispatch {
             }
             Request::Remember(request) => {
                 let pool = lower::pool(instance)?;
+                self.room("nothing was remembered")?;
                 json(self.memory.remember(&pool, request).await?)
             }
             Request::Recall(request) => {

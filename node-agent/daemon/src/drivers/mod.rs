@@ -13,6 +13,7 @@ pub mod files;
 pub mod memory;
 pub mod model;
 pub mod outbound;
+pub mod reserve;
 pub mod secrets;
 pub mod tool;
 

@@ -15,7 +15,10 @@ use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 
 use super::instance::{Prepared, required_layers};
-use crate::workers::{ModuleError, Modules};
+use crate::{
+    drivers::reserve::Reserve,
+    workers::{ModuleError, Modules},
+};
 
 /// Lets programs in.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub struct Preparer {
     pub sources: Arc<Sources>,
     /// No packet leaves the machine.
     pub offline: bool,
+    /// What is kept of the state's disk.
+    pub reserve: Reserve,
     /// What modules are compiled with.
     pub modules: Arc<Modules>,
 }
@@ -120,6 +125,15 @@ impl Preparer {
                     }
                     other => PrepareError::refused(reason::STORE_FAILED, other.to_string()),
                 })?;
+        if self.store.get(&wanted.digest).is_none()
+            && let Err(error) = self.reserve.check(0)
+        {
+            return Err(PrepareError {
+                passing: true,
+                stands: true,
+                ..PrepareError::refused(reason::STORE_FAILED, format!("not fetched: {error}"))
+            });
+        }
         let admitted = self
             .store
             .admit(&source, &wanted, &keys, &Limits::default())

@@ -15,12 +15,13 @@ use aion_kernel::{Digest, Millis, TurnId, TurnOutcome, Usage};
 use tempfile::TempDir;
 
 use super::{folder::Name, live::Live, *};
-use crate::{clock::Clock, shell::TurnEnd};
+use crate::{clock::Clock, drivers::reserve::Reserve, shell::TurnEnd};
 
 static ASKED_AT: LazyLock<u64> = LazyLock::new(|| Clock::start().now().0);
 
 pub(super) fn open(root: &Path, known: Known) -> Turns {
-    Turns::open(root.to_owned(), Clock::start(), known).unwrap()
+    let reserve = Reserve::new(root, 0);
+    Turns::open(root.to_owned(), Clock::start(), reserve, known).unwrap()
 }
 
 /// A turn of `agent` that runs.
@@ -45,7 +46,7 @@ pub(super) fn answered(root: &Path, turn: u64, agent: &str) -> (Live, Digest) {
         text: "42".to_owned(),
         problem: None,
     };
-    live.message(answer).unwrap();
+    live.message(answer, &Reserve::new(root, 0)).unwrap();
     fs::write(live.folder.mount("output").join("report.md"), "x").unwrap();
     (live, input)
 }

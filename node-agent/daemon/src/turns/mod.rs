@@ -7,6 +7,7 @@
 mod checkpoints;
 mod ending;
 mod folder;
+mod held;
 mod kept;
 mod live;
 mod outcome;
@@ -15,12 +16,15 @@ mod table;
 mod uploads;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod cost_tests;
 #[cfg(test)]
 mod crash_tests;
 
 pub use checkpoints::Checkpoints;
 pub use folder::{Asked, TurnFolder};
+pub use held::Full;
 pub use live::Follow;
 pub use start::Known;
 pub use table::{AskError, Turns};
@@ -31,6 +35,11 @@ use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
 /// The mounts that every turn has, and whether it may write there.
 pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
     [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)]
+}
+
+#[cfg(test)]
+pub(crate) fn open_in_tests(root: &std::path::Path) -> Turns {
+    crash_tests::open(root, Known::default())
 }
 
 /// A turn that has answered, and its end, for tests of who tells of it.

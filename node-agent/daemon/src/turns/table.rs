@@ -9,7 +9,7 @@ use std::{
 };
 
 use aion_abi::{
-    admin::{TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
     problem::Problem,
     syscall::agent::MessageRequest,
 };
@@ -25,6 +25,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    drivers::{
+        files::{Account, Room},
+        reserve::Reserve,
+    },
     instances::Instance,
     shell::{Handle, TurnEnd},
 };
@@ -56,6 +60,7 @@ struct Shared {
     root: PathBuf,
     uploads: Uploads,
     clock: Clock,
+    reserve: Reserve,
     table: Mutex<Table>,
     untidy: Notify,
 }
@@ -72,14 +77,24 @@ impl Turns {
     ///
     /// # Errors
     /// Where the folder cannot be read or made.
-    pub fn open(root: PathBuf, clock: Clock, known: start::Known) -> io::Result<Self> {
+    pub fn open(
+        root: PathBuf,
+        clock: Clock,
+        reserve: Reserve,
+        known: start::Known,
+    ) -> io::Result<Self> {
         crate::files::private_folder(&root.join("uploads"))?;
         let table = start::read(&root, known)?;
+        let uploads = Uploads::open(root.join("uploads"), reserve.clone())?;
+        for (turn, live) in &table.live {
+            uploads.taken_before(*turn, &live.agent, &live.folder.mount(INPUT_MOUNT));
+        }
         Ok(Self {
             shared: Arc::new(Shared {
-                uploads: Uploads::new(root.join("uploads")),
+                uploads,
                 root,
                 clock,
+                reserve,
                 table: Mutex::new(table),
                 untidy: Notify::new(),
             }),
@@ -125,6 +140,8 @@ impl Turns {
         request: TurnRequest,
         cause: &str,
     ) -> Result<TurnId, AskError> {
+        let room = self.shared.reserve.check(request.input.len() as u64);
+        room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
         let asked = Asked::new(agent, request.input, names, self.shared.clock.now().0);
@@ -157,7 +174,7 @@ impl Turns {
             shell.tell(Event::CancelTurn { turn });
             return Err(not_kept(&error).into());
         }
-        self.shared.uploads.taken(&request.uploads);
+        self.shared.uploads.taken(turn, &request.uploads);
         Ok(turn)
     }
 
@@ -177,6 +194,13 @@ impl Turns {
                 .get(turn)
                 .map(|it| it.folder.folder(&self.shared.root)),
         }
+    }
+
+    /// The folder of a turn that has not ended, and the account of its output, which takes `most`.
+    pub fn output(&self, turn: TurnId, most: Room) -> Option<(TurnFolder, Arc<Account>)> {
+        let live = self.lock().live.get(&turn).cloned()?;
+        let account = live.output.get_or_init(|| Arc::new(Account::new(most)));
+        Some((live.folder.clone(), Arc::clone(account)))
     }
 
     /// Its live entry, made where it is mentioned for the first time. Blocks on the disk.
@@ -222,7 +246,8 @@ impl Turns {
                 "the turn has ended",
             ));
         };
-        blocking(move || Ok(live.message(message)))
+        let reserve = self.shared.reserve.clone();
+        blocking(move || Ok(live.message(message, &reserve)))
             .await
             .unwrap_or_else(|error| Err(not_kept(&error)))
     }
@@ -230,6 +255,7 @@ impl Turns {
     /// It ended, and the kernel has let go of it: its record is written.
     pub async fn done(&self, input: Digest, end: TurnEnd) {
         let (this, turn) = (self.clone(), end.turn);
+        self.shared.uploads.ended(turn);
         let ended = blocking(move || {
             let live = this.live(end.turn, input)?;
             let kept = live.end(&end)?;

@@ -85,17 +85,12 @@ mod tests {
     use aion_kernel::TurnId;
 
     use super::*;
-    use crate::turns::{Known, ended_in_tests};
+    use crate::turns::ended_in_tests;
 
     #[tokio::test]
     async fn an_instance_is_gone_when_the_records_of_its_turns_are_there() {
         let root = tempfile::tempdir().unwrap();
-        let turns = Turns::open(
-            root.path().to_owned(),
-            crate::Clock::start(),
-            Known::default(),
-        );
-        let turns = turns.unwrap();
+        let turns = crate::turns::open_in_tests(root.path());
         let (removed, mut gone) = mpsc::unbounded_channel();
         let records = Records::start(turns.clone(), removed);
         for turn in 0..40 {
