@@ -1,6 +1,9 @@
 # `make` alone says what there is.
 WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes
 
+# A workspace of its own, so that its code generator is not linked into the worker.
+COMPILER := --manifest-path node-agent/compiler/Cargo.toml
+
 .DEFAULT_GOAL := help
 .PHONY: help run test bench crds lint components clean
 
@@ -13,11 +16,9 @@ run: ## Sets AION-OS up on this machine and starts it
 test: ## Runs every test, bringing the real components that they need
 	tests/run
 
-# What a set-up installs, built as install.sh does it: the compiler apart, or its code generator would be
-# linked into the worker too.
 bench: ## Measures, prints a table and writes bench.json
 	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli
-	cargo build --release --locked -p aion-compiler
+	cargo build --release --locked $(COMPILER)
 	cargo run --release --locked -p aion-bench
 
 crds: ## Writes the resource definitions to crds/
@@ -25,11 +26,13 @@ crds: ## Writes the resource definitions to crds/
 
 lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo fmt --all --check
-	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	cargo fmt $(COMPILER) --check
+	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
+	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
 	cargo test --quiet $(WORKSPACE) --test tidy
 	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run tests/run tests/components/ensure; \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
 
 components: ## Builds the real components that the tests run against

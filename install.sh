@@ -167,7 +167,8 @@ check_needs() {
 }
 
 node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli'
-compiler='-p aion-compiler'
+# A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
+compiler='--manifest-path node-agent/compiler/Cargo.toml'
 
 # How many packages the two calls of cargo compile: those of the first, and in the second those that have
 # other features there, or depend on one that has (so that tree is read from its leaves, backwards).
@@ -191,11 +192,11 @@ build() {
     mkdir -p "$target"
     log=$target/install.log
     : > "$log"
-    (cd "$here" && cargo fetch --locked >>"$log" 2>&1) || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
+    # shellcheck disable=SC2086 # a list of arguments
+    (cd "$here" && cargo fetch --locked && cargo fetch --locked $compiler) >>"$log" 2>&1 || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
         "look at the connection to the crate registry; the log is $log"; }
     total=$(cd "$here" && count_packages 2>>"$log")
     begun=$(date +%s)
-    # The compiler apart: in one call its code generator would be linked into the worker too.
     {
         (
             cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never

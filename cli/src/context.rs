@@ -7,16 +7,17 @@ use std::{
 };
 
 use aion_abi::code::Code;
+use aion_client::{Address, ClientError, Node};
 use serde_json::Value;
 
 #[cfg(feature = "kubernetes")]
 use crate::cluster::{Cluster, Named};
 use crate::{
-    args::Global,
-    client::{Address, ClientError, Node, Resources},
     failure::{Failure, Status},
+    global::Global,
     home::Home,
     render::{message, screen::Screen},
+    resources::Resources,
 };
 
 /// What every command is given.
@@ -93,9 +94,11 @@ impl Context {
                 ),
             );
         }
-        Ok(Node {
-            address: Address::Unix(self.home()?.admin_socket()),
-        })
+        let socket = self.home()?.admin_socket();
+        let address = Address::unix(&socket).map_err(|why| {
+            Failure::new(format!("cannot speak to the node: {why}")).at(socket.display())
+        })?;
+        Ok(Node { address })
     }
 
     /// Who has the resources.

@@ -1,27 +1,29 @@
 //! `aionctl`: what a person says to AION-OS, on one machine or in a cluster.
 //!
-//! `args` is the command line, `commands` has a file for each command, `client` speaks to a node, `cluster` to the
-//! Kubernetes API, `render` makes text. Nothing here decides what an agent may do: that is `aion-policy` and `aion-resolve`, which this binary only
+//! `args` is the command line, `commands` has a file for each command, `aion-client` speaks to a node, `cluster` to
+//! the Kubernetes API, `resources` to either, `render` makes text. Nothing here decides what an agent may do: that is `aion-policy` and `aion-resolve`, which this binary only
 //! asks.
 
 mod args;
-mod client;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod commands;
 mod context;
 mod failure;
+mod global;
 mod home;
 mod process;
+mod rejection;
 mod render;
+mod resources;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use args::Cli;
+use args::{Cli, Command};
 use context::Context;
-use failure::Status;
+use failure::{Failure, Status};
 use render::screen::Screen;
 
 fn main() -> ExitCode {
@@ -44,11 +46,9 @@ fn main() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => runtime.block_on(async {
             let context = Context::find(screen, &cli.global).await?;
-            commands::run(&context, cli.command).await
+            run(&context, cli.command).await
         }),
-        Err(why) => Err(failure::Failure::new(format!(
-            "cannot start the event loop: {why}"
-        ))),
+        Err(why) => Err(Failure::new(format!("cannot start the event loop: {why}"))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,5 +58,25 @@ fn main() -> ExitCode {
             }
             ExitCode::from(failure.status as u8)
         }
+    }
+}
+
+/// Runs one command to its end.
+async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Local(command) => commands::local::run(context, command).await,
+        Command::Apply(args) => commands::apply::run(context, args).await,
+        Command::Get(args) => commands::get::run(context, args).await,
+        Command::Describe(args) => commands::describe::run(context, args).await,
+        Command::Delete(args) => commands::delete::run(context, args).await,
+        Command::Ask(args) => commands::ask::run(context, args).await,
+        Command::Run(args) => commands::run::run(context, args).await,
+        Command::Logs(args) => commands::logs::run(context, args).await,
+        Command::Why(args) => commands::why::run(context, args).await,
+        Command::Explain(args) => commands::explain::run(context, args).await,
+        Command::Mount(command) => commands::mount::run(context, command).await,
+        Command::Bundle(command) => commands::bundle::run(context, command).await,
+        Command::Completion(args) => commands::completion::run(context, args, Cli::command()),
+        Command::Version(args) => commands::version::run(context, args).await,
     }
 }

@@ -155,7 +155,7 @@ fn files_go_up_and_come_down() {
     let node = Node::start();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("my sales.csv"), "a,b\n1,2\n").unwrap();
-    let uploads = "POST /api/v1/namespaces/default/agents/analyst/uploads?name=my%20sales.csv";
+    let uploads = "POST /api/v1/namespaces/default/agents/analyst/uploads?name=my+sales.csv";
     let turns = "POST /api/v1/namespaces/default/agents/analyst/turns";
     let mut end = ended(true);
     end["files"] =

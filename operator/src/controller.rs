@@ -1,76 +1,27 @@
-//! What the controllers share: their context, and the loop that reconciles what a queue names.
+//! The loop that every controller runs in: it reconciles what a queue names. What may not enter: what reconciling
+//! one kind means.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Args;
-use crate::caches::{Caches, Queue, Queues};
-use crate::events::Announcer;
+use crate::caches::{Queue, Queues};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::telemetry::Metrics;
 use crate::{agent, kernel_node, memory_pool};
 
 /// Objects of one kind that are reconciled at once.
 const CONCURRENCY: u16 = 16;
 /// Changes that come together are reconciled together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-
-/// What a reconciliation works with.
-pub(crate) struct Context {
-    pub(crate) client: Client,
-    pub(crate) caches: Caches,
-    pub(crate) announcer: Announcer,
-    /// The namespace of Leases.
-    pub(crate) system: String,
-    /// How long a node agent that says nothing else may be silent.
-    pub(crate) node_lease: Duration,
-    metrics: Metrics,
-    failures: Mutex<HashMap<String, u32>>,
-    placing: Mutex<()>,
-}
-
-impl Context {
-    pub(crate) fn new(client: Client, caches: Caches, metrics: Metrics, args: &Args) -> Arc<Self> {
-        Arc::new(Self {
-            announcer: Announcer::new(client.clone(), &args.identity),
-            client,
-            caches,
-            system: args.namespace.clone(),
-            node_lease: args.node_lease(),
-            metrics,
-            failures: Mutex::default(),
-            placing: Mutex::default(),
-        })
-    }
-
-    /// Held while an agent is placed and its instances are counted as being there: two agents that are
-    /// placed at once would both take a node's last room.
-    pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
-        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How often `object` failed in a row, this time included; 0 forgets.
-    fn failed(&self, object: &str, again: bool) -> u32 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if !again {
-            failures.remove(object);
-            return 0;
-        }
-        let count = failures.entry(object.to_owned()).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-}
 
 /// Runs the controllers until `stop`, and lets what they are at finish.
 pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: CancellationToken) {

@@ -6,14 +6,15 @@
 mod agent;
 mod args;
 mod caches;
+mod context;
 mod controller;
 mod events;
 mod failure;
 mod kernel_node;
 mod leader;
 mod memory_pool;
+mod metrics;
 mod probes;
-mod telemetry;
 
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::caches::Caches;
-use crate::controller::Context;
+use crate::context::Context;
 use crate::leader::Candidate;
+use crate::metrics::Metrics;
 use crate::probes::Readiness;
-use crate::telemetry::Metrics;
 
 /// How long an operator that is told to stop waits for answers of the API server.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    telemetry::log(&args.log)?;
+    aion_telemetry::log::start(&args.log, aion_telemetry::Form::Json)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let client = Client::try_default()

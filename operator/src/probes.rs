@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
-use crate::telemetry::Metrics;
+use crate::metrics::Metrics;
 
 /// Whether the operator has seen the cluster once: set when its caches are filled.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{commands::explain::fault, failure::Failure};
+use crate::{failure::Failure, rejection::fault};
 
 /// A manifest that was read.
 struct Wanted {

@@ -3,14 +3,12 @@
 use std::time::SystemTime;
 
 use aion_api::{AgentInstance, KernelNode, NodeApi, condition};
+use aion_client::{Address, Node};
 use kube::api::ListParams;
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{
-    client::{Address, Node, Tls},
-    failure::{Failure, Status},
-};
+use crate::failure::{Failure, Status};
 
 impl Cluster {
     /// The node agent to ask about an agent.
@@ -37,7 +35,7 @@ impl Cluster {
         };
         let token = self.token(namespace).await?;
         Ok(Node {
-            address: address(name, &api, token)?,
+            address: address(name, &api, &token)?,
         })
     }
 
@@ -85,40 +83,12 @@ fn why_not(agent: &Value) -> String {
         .to_owned()
 }
 
-fn address(node: &str, api: &NodeApi, token: String) -> Result<Address, Failure> {
-    let bad = |why: &str| {
+fn address(node: &str, api: &NodeApi, token: &str) -> Result<Address, Failure> {
+    Address::cluster(&api.url, api.ca_bundle.as_deref(), Some(token)).map_err(|why| {
         Failure::new(format!(
             "the address {} of node {node} cannot be used: {why}",
             api.url
         ))
         .status(Status::Unreachable)
-    };
-    let uri: hyper::Uri = api.url.parse().map_err(|_| bad("it is none"))?;
-    let host = uri.host().ok_or_else(|| bad("it names no host"))?;
-    let tls = match (uri.scheme_str(), &api.ca_bundle) {
-        (Some("https"), Some(ca)) => Some(Tls::new(host, ca).map_err(|why| bad(&why))?),
-        (Some("https"), None) => {
-            return Err(bad(
-                "nothing says by which authority its certificate is checked",
-            ));
-        }
-        _ if is_loopback(host) => None,
-        _ => return Err(bad("a token is not sent in plain text to another machine")),
-    };
-    let port = uri
-        .port_u16()
-        .unwrap_or(if tls.is_some() { 443 } else { 80 });
-    Ok(Address::Tcp {
-        host: format!("{host}:{port}"),
-        token: token.into(),
-        tls,
     })
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_matches(['[', ']']);
-    host == "localhost"
-        || bare
-            .parse()
-            .is_ok_and(|it: std::net::IpAddr| it.is_loopback())
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper::header::AUTHORIZATION;
+use http::header::AUTHORIZATION;
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
@@ -64,7 +64,7 @@ impl Cluster {
         };
         let asked = layer
             .layer(Shown)
-            .oneshot(hyper::Request::new(Body::empty()));
+            .oneshot(http::Request::new(Body::empty()));
         let shown = asked.await.map_err(|why| {
             Failure::new(format!("cannot log in: {why}"))
                 .remedy("see whether kubectl can: kubectl auth whoami")
@@ -84,8 +84,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 struct Shown;
 
-impl Service<hyper::Request<Body>> for Shown {
-    type Response = hyper::Response<Option<String>>;
+impl Service<http::Request<Body>> for Shown {
+    type Response = http::Response<Option<String>>;
     type Error = BoxError;
     type Future = Ready<Result<Self::Response, BoxError>>;
 
@@ -93,11 +93,11 @@ impl Service<hyper::Request<Body>> for Shown {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: hyper::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let value = request.headers().get(AUTHORIZATION);
         let token = value
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
-        ready(Ok(hyper::Response::new(token.map(str::to_owned))))
+        ready(Ok(http::Response::new(token.map(str::to_owned))))
     }
 }

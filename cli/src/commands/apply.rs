@@ -2,16 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use aion_abi::admin::{Applied, ApplyRequest, Change, Manifest, Rejected};
+use aion_abi::admin::{Applied, ApplyRequest, Change, Manifest};
 use clap::Args;
 
 use crate::{
     context::Context,
     failure::Failure,
-    render::{
-        excerpt,
-        screen::{Tone, tame},
-    },
+    render::screen::{Tone, tame},
 };
 
 use super::{explain, manifests, wait};
@@ -47,7 +44,11 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), Failur
     let resources = context.resources()?;
     let answer = resources.apply(&request, &context.namespace).await?;
     if !answer.rejected.is_empty() {
-        return Err(rejected(context, &answer.rejected, &request.manifests));
+        return Err(manifests::rejected(
+            context,
+            &answer.rejected,
+            &request.manifests,
+        ));
     }
     let mut out = String::new();
     for applied in &answer.applied {
@@ -121,20 +122,4 @@ fn line(context: &Context, applied: &Applied, dry_run: bool) -> String {
         applied.name,
         context.screen.paint(word, tone)
     )
-}
-
-/// Shows every fault, and makes the failure that sums them up.
-pub(crate) fn rejected(context: &Context, faults: &[Rejected], manifests: &[Manifest]) -> Failure {
-    for fault in faults {
-        let source = manifests
-            .iter()
-            .find(|manifest| manifest.file == fault.file);
-        let source = source.map(|manifest| manifest.text.as_str());
-        eprintln!("{}", excerpt::rejection(&context.screen, fault, source));
-    }
-    let count = match faults.len() {
-        1 => "1 fault".to_owned(),
-        n => format!("{n} faults"),
-    };
-    Failure::usage(format!("{count} in the manifests: nothing was changed"))
 }

@@ -1,9 +1,9 @@
 //! `aionctl completion`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{args::Cli, context::Context, failure::Failure};
+use crate::{context::Context, failure::Failure};
 
 /// Write completions for a shell
 #[derive(Debug, Args)]
@@ -17,8 +17,13 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(context: &Context, args: CompletionArgs) -> Result<(), Failure> {
+/// `line` is the whole command line.
+pub(crate) fn run(
+    context: &Context,
+    args: CompletionArgs,
+    mut line: Command,
+) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "aionctl", &mut script);
+    clap_complete::generate(args.shell, &mut line, "aionctl", &mut script);
     context.print(&String::from_utf8_lossy(&script))
 }

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    args::Output,
     context::Context,
     failure::Failure,
+    global::Output,
     render::{
         columns,
         screen::Tone,

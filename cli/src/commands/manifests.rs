@@ -1,4 +1,4 @@
-//! Reads manifests from files, folders and standard input.
+//! Reads manifests from files, folders and standard input, and shows what is wrong with them.
 
 use std::{
     fs,
@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aion_abi::admin::Manifest;
+use aion_abi::admin::{Manifest, Rejected};
 
-use crate::failure::Failure;
+use crate::{context::Context, failure::Failure, render::excerpt};
 
 /// The largest manifest, in bytes.
 const MAX_MANIFEST: u64 = 4 << 20;
@@ -98,6 +98,22 @@ fn text(from: impl Read, name: &str) -> Result<Manifest, Failure> {
         file: name.to_owned(),
         text,
     })
+}
+
+/// Shows every fault, and makes the failure that sums them up.
+pub(crate) fn rejected(context: &Context, faults: &[Rejected], manifests: &[Manifest]) -> Failure {
+    for fault in faults {
+        let source = manifests
+            .iter()
+            .find(|manifest| manifest.file == fault.file);
+        let source = source.map(|manifest| manifest.text.as_str());
+        eprintln!("{}", excerpt::rejection(&context.screen, fault, source));
+    }
+    let count = match faults.len() {
+        1 => "1 fault".to_owned(),
+        n => format!("{n} faults"),
+    };
+    Failure::usage(format!("{count} in the manifests: nothing was changed"))
 }
 
 #[cfg(test)]

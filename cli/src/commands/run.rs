@@ -7,11 +7,10 @@ use std::{
 };
 
 use aion_abi::admin::{OutputFile, TurnRequest};
+use aion_client::Node;
 use clap::Args;
-use http_body_util::BodyExt;
 
 use crate::{
-    client::{Node, file_body},
     context::Context,
     failure::Failure,
     render::{
@@ -100,8 +99,10 @@ async fn upload(
     let name = path.file_name().and_then(|name| name.to_str());
     let name =
         name.ok_or_else(|| Failure::usage("the file's name is not UTF-8").at(path.display()))?;
-    let body = file_body(path).await.map_err(failed)?;
-    let upload = node.upload(&context.namespace, agent, name, body).await?;
+    let content = tokio::fs::File::open(path).await.map_err(failed)?;
+    let upload = node
+        .upload(&context.namespace, agent, name, content)
+        .await?;
     if upload.size != about.len() {
         return Err(Failure::new(format!(
             "the node took {} of {} bytes: the file changed meanwhile",
@@ -166,16 +167,12 @@ async fn download(node: &Node, turn: u64, file: &OutputFile, path: &Path) -> Res
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
-    let response = node.turn_file(turn, &file.path).await?;
-    let mut body = response.into_body();
+    let mut body = node.turn_file(turn, &file.path).await?;
     let mut out = File::create(&part).map_err(failed)?;
     let mut size = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|why| Failure::from(node.address.broken(why)))?;
-        if let Ok(data) = frame.into_data() {
-            size += data.len() as u64;
-            out.write_all(&data).map_err(failed)?;
-        }
+    while let Some(data) = body.next().await? {
+        size += data.len() as u64;
+        out.write_all(&data).map_err(failed)?;
     }
     if size != file.size {
         let _ = fs::remove_file(&part);

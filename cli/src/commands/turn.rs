@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aion_abi::admin::{TurnEvent, TurnOutcome};
 use aion_abi::code::Code;
+use aion_client::{ClientError, Events, Node};
 
 use crate::{
-    client::{ClientError, Events, Node},
     context::Context,
     failure::{Failure, Status},
     render::{age, screen::Tone},
@@ -114,10 +114,11 @@ async fn come_back(
     shown: &mut Shown<'_>,
 ) -> Result<Events<TurnEvent>, Failure> {
     let Some(turn) = shown.turn else {
-        return Err(node
-            .address
-            .broken("it closed before it took the turn")
-            .into());
+        return Err(ClientError::Broken {
+            at: node.address.to_string(),
+            why: "it closed before it took the turn".into(),
+        }
+        .into());
     };
     shown.progress("the node went away; waiting for it to come back");
     for _ in 0..ATTEMPTS {

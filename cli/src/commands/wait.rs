@@ -8,10 +8,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    client::Resources,
     context::Context,
     failure::Failure,
     render::screen::{Tone, tame},
+    resources::Resources,
 };
 
 const PAUSE: Duration = Duration::from_millis(200);

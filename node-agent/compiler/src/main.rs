@@ -1,15 +1,17 @@
-//! `aion-compiler`: makes of one WASM module what a worker of this machine runs.
+//! `aion-compiler`: makes of one WASM module what a worker of this machine runs. A workspace of its own: in one
+//! with the worker, cargo would link the code generator into both. What may not enter: running a module.
 //!
 //! Started by the launcher and confined like a worker, before it reads a byte: it has no socket, no file and
 //! no network. The module comes in on its own descriptor, the answer goes to standard output
-//! ([`aion_compiler::answer`]). Exit codes are those of [`aion_launcher::exit`].
+//! ([`aion_engine::answer`]). Exit codes are those of [`aion_sandbox::exit`].
+
+mod compile;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use aion_compiler::answer::{Head, MAX_ARTIFACT, MAX_REFUSAL};
-use aion_compiler::compile;
-use aion_launcher::{Held, exit, hold};
+use aion_engine::answer::{Head, MAX_ARTIFACT, MAX_REFUSAL};
+use aion_sandbox::{Held, exit, hold};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_daemon::{Config, Node, Options, journal, machine, secret, telemetry, workers::Link};
+use aion_daemon::{Config, Node, Options, launching::Link, machine, secret, telemetry};
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,7 +42,7 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
-    telemetry::log(log_json);
+    telemetry::log(log_json)?;
     // Before there is a second thread: each has capabilities of its own.
     for left in machine::drop_capabilities() {
         tracing::warn!(%left, "a capability could not be given up");
@@ -92,7 +92,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn dump(dir: &Path, output: Output) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failed = Ok(());
-    let damage = journal::dump(dir, |entry| {
+    let damage = aion_journal::dump(dir, |entry| {
         let written = match output {
             Output::Json => serde_json::to_writer(&mut out, &entry)
                 .map_err(io::Error::from)

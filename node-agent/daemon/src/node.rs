@@ -7,6 +7,13 @@ mod state;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_drivers::{
+    files::FolderFiles,
+    model::{OpenAiModels, Patience},
+    outbound::Outbound,
+    reserve::Reserve,
+    tool::McpTools,
+};
 use aion_kernel::{Event, LiveWorker};
 use tokio::{
     sync::{mpsc, watch},
@@ -20,23 +27,18 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::Dispatch,
-    drivers::{
-        files::FolderFiles,
-        model::{OpenAiModels, Patience},
-        outbound::Outbound,
-        reserve::Reserve,
-        tool::McpTools,
-    },
     housekeeping::Housekeeping,
-    instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
-    journal,
+    instance::Instances,
+    instances::{Keeper, Preparer, Standings, folder::FolderError},
+    launching::{Launcher, LauncherEvent},
+    modules::Modules,
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
     turns::{Checkpoints, Known, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
+    workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};
@@ -98,7 +100,7 @@ pub enum NodeError {
     NoKubernetes,
     /// The metrics.
     #[error("metrics: {0}")]
-    Telemetry(#[from] prometheus::Error),
+    Telemetry(#[from] aion_telemetry::MetricsError),
 }
 
 /// What a node is started with.
@@ -146,7 +148,7 @@ impl Node {
             Reserve::fitting(&home, kept).map_err(io_error("look at the disk of", &home))?;
 
         let opened = shell::open(
-            &journal::Options {
+            &aion_journal::Options {
                 dir: home.join("state/journal"),
                 segment_bytes: config.segment_bytes,
                 keep_bytes: config.journal_bytes,

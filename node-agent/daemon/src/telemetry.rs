@@ -1,24 +1,17 @@
-//! Names: every metric of the daemon stands here, `aion_<noun>_<unit>` in base units, and how the log is
-//! set up.
-
-use std::io::IsTerminal;
+//! What the daemon counts, and what it logs. The names are in `aion_telemetry::name`.
 
 use aion_kernel::Load;
-use prometheus::{Encoder, IntCounter, IntGauge, Registry, TextEncoder};
-use tracing_subscriber::EnvFilter;
+use aion_telemetry::{Form, IntCounter, IntGauge, LogError, Metrics, MetricsError, log, name};
 
-/// The environment variable that says what is logged.
-const FILTER: &str = "AION_LOG";
-
-/// What is logged where that does not say. The library that speaks MCP writes whole messages of a tool's
+/// What is logged where nothing says what. The library that speaks MCP writes whole messages of a tool's
 /// server, which are of any size and may hold anything; what fails there is in the answer to the call.
 const DEFAULT: &str = "info,rmcp=off";
 
 /// The daemon's metrics.
 #[derive(Debug)]
 pub struct Telemetry {
-    registry: Registry,
-    /// `aion_turns_asked_total`.
+    metrics: Metrics,
+    /// Turns that were taken in.
     pub turns_asked: IntCounter,
     turns_running: IntGauge,
     turns_waiting: IntGauge,
@@ -32,26 +25,16 @@ impl Telemetry {
     ///
     /// # Errors
     /// Two metrics of one name, which a test rules out.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let turns_asked = IntCounter::new("aion_turns_asked_total", "Turns that were taken in.")?;
-        registry.register(Box::new(turns_asked.clone()))?;
+    pub fn new() -> Result<Self, MetricsError> {
+        let metrics = Metrics::default();
         Ok(Self {
-            turns_asked,
-            turns_running: gauge("aion_turns_running", "Turns that have a worker.")?,
-            turns_waiting: gauge("aion_turns_waiting", "Turns that wait for a worker.")?,
-            calls_running: gauge("aion_calls_running", "Syscalls whose driver works.")?,
-            calls_waiting: gauge("aion_calls_waiting", "Syscalls that wait.")?,
-            journal_full: gauge(
-                "aion_journal_full",
-                "1 while new work is refused for want of room in the journal.",
-            )?,
-            registry,
+            turns_asked: metrics.counter(name::TURNS_ASKED)?,
+            turns_running: metrics.gauge(name::TURNS_RUNNING)?,
+            turns_waiting: metrics.gauge(name::TURNS_WAITING)?,
+            calls_running: metrics.gauge(name::CALLS_RUNNING)?,
+            calls_waiting: metrics.gauge(name::CALLS_WAITING)?,
+            journal_full: metrics.gauge(name::JOURNAL_FULL)?,
+            metrics,
         })
     }
 
@@ -73,32 +56,26 @@ impl Telemetry {
     ///
     /// # Errors
     /// A metric that cannot be written.
-    pub fn render(&self) -> Result<String, prometheus::Error> {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+    pub fn render(&self) -> Result<String, MetricsError> {
+        self.metrics.render()
     }
 }
 
 /// Sets the log up: lines for eyes on a terminal, JSON for machines elsewhere when asked for. What is
 /// logged says `AION_LOG`.
-pub fn log(json: bool) {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A second set-up in one process, as in tests, keeps the first.
-    let _ = match json {
-        true => builder.json().try_init(),
-        false => builder.try_init(),
-    };
+///
+/// # Errors
+/// What it says cannot be read.
+pub fn log(json: bool) -> Result<(), LogError> {
+    let form = if json { Form::Json } else { Form::Text };
+    log::start(&log::wanted(DEFAULT)?, form)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tracing_subscriber::{EnvFilter, layer::SubscriberExt};
+
     use super::*;
 
     #[test]
@@ -114,7 +91,6 @@ mod tests {
 
     #[test]
     fn what_a_tools_server_sends_is_not_logged() {
-        use tracing_subscriber::layer::SubscriberExt;
         let log = tracing_subscriber::registry().with(EnvFilter::new(DEFAULT));
         tracing::subscriber::with_default(log, || {
             assert!(tracing::enabled!(tracing::Level::INFO));

@@ -12,7 +12,7 @@ use std::process::{Command, exit};
 use std::time::Duration;
 
 fn main() {
-    let held = match aion_launcher::hold() {
+    let held = match aion_sandbox::hold() {
         Ok(held) => held,
         Err(error) => {
             eprintln!("{error}");
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-fn act(held: &aion_launcher::Held, word: &str, argument: &str) -> String {
+fn act(held: &aion_sandbox::Held, word: &str, argument: &str) -> String {
     match word {
         "say" => argument.to_owned(),
         "note" => {
@@ -120,7 +120,7 @@ fn checked(result: i64) -> io::Result<String> {
     }
 }
 
-fn connect(held: &aion_launcher::Held) -> io::Result<UnixStream> {
+fn connect(held: &aion_sandbox::Held) -> io::Result<UnixStream> {
     UnixStream::connect(held.socket().ok_or(io::ErrorKind::NotFound)?)
 }
 
@@ -131,10 +131,10 @@ fn connect_abstract(name: &str) -> io::Result<String> {
 }
 
 /// Takes the request to stop from now on, and says so by a connection.
-fn stoppable(held: &aion_launcher::Held) -> String {
+fn stoppable(held: &aion_sandbox::Held) -> String {
     extern "C" fn stop(_: libc::c_int) {
         // SAFETY: ends the process, from a signal handler too.
-        unsafe { libc::_exit(aion_launcher::exit::STOPPED) }
+        unsafe { libc::_exit(aion_sandbox::exit::STOPPED) }
     }
     // SAFETY: the handler does one thing that handlers may do.
     unsafe { libc::signal(libc::SIGTERM, stop as *const () as libc::sighandler_t) };

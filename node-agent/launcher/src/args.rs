@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aion_launcher::server::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::server::Options;
 
 /// Starts confined workers for aion-node, and tells what is enforced.
 #[derive(Debug, Parser)]

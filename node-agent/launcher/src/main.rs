@@ -1,11 +1,15 @@
-//! `aion-launcher`: see the library for what it does and may not do.
+//! `aion-launcher`, the privileged side of the node agent: starts confined workers,
+//! reads back what the kernel enforces and tells how they end. What may not enter:
+//! network, resources, and configuration formats of anyone else's. It parses its own
+//! protocol ([`aion_sandbox::protocol`]) and its own two profiles.
 
 mod args;
+mod server;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use aion_launcher::{Layer, LayerState, server};
+use aion_sandbox::{Layer, LayerState};
 use anyhow::Context;
 use args::{Cli, Command, Output};
 use clap::Parser;

@@ -5,7 +5,7 @@
 
 mod stage;
 
-use aion_launcher::protocol::ExitStatus;
+use aion_sandbox::protocol::ExitStatus;
 use stage::{PATIENCE, Stage, exit_of};
 
 #[tokio::test]

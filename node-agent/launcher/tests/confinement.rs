@@ -4,8 +4,8 @@
 
 mod stage;
 
-use aion_launcher::protocol::{ExitStatus, Limits, WorkerId};
-use aion_launcher::{ClientError, LayerName, LayerState};
+use aion_sandbox::protocol::{ExitStatus, Limits, WorkerId};
+use aion_sandbox::{ClientError, LayerName, LayerState};
 use stage::{Stage, exit_of, is_root, wider_profile};
 
 /// Calls that the built-in profile refuses, let through so that another layer has
@@ -256,7 +256,7 @@ async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
         match stage.try_tool(&client, name, folder.as_ref()).await {
             Err(ClientError::NotStarted { why, .. }) => {
                 assert!(why.contains(told), "{why}");
-                let code = format!("exited with {}", aion_launcher::exit::SANDBOX);
+                let code = format!("exited with {}", aion_sandbox::exit::SANDBOX);
                 assert!(why.contains(&code), "{why}");
             }
             other => panic!("{other:?}"),
@@ -274,8 +274,8 @@ async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
 
 #[tokio::test]
 async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
-    use aion_launcher::StartFds;
-    use aion_launcher::protocol::{Runtime, Start};
+    use aion_sandbox::StartFds;
+    use aion_sandbox::protocol::{Runtime, Start};
     use std::os::fd::AsFd;
 
     let stage = Stage::new(&[]);

@@ -7,7 +7,7 @@ mod stage;
 
 use std::fs;
 
-use aion_launcher::{LayerName, LayerState};
+use aion_sandbox::{LayerName, LayerState};
 use stage::{Stage, is_root};
 
 const USER: u32 = 61_997;

@@ -6,7 +6,7 @@ mod stage;
 
 use std::os::fd::OwnedFd;
 
-use aion_launcher::protocol::MAX_MESSAGE;
+use aion_sandbox::protocol::MAX_MESSAGE;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, connect, recv, send, socket,
 };

@@ -5,7 +5,7 @@
 
 mod stage;
 
-use aion_launcher::{LayerName, LayerState};
+use aion_sandbox::{LayerName, LayerState};
 use stage::{Stage, is_root};
 
 const USER: u32 = 61_998;

@@ -2,7 +2,7 @@
 //!
 //! It shuts itself in before it reads anything, waits at its gate, reads the boot document, runs, and ends.
 //! What may not enter: a resource, a configuration file, a second turn. Everything with an effect is a
-//! syscall. Exit codes are those of [`aion_launcher::exit`].
+//! syscall. Exit codes are those of [`aion_sandbox::exit`].
 
 mod declarative;
 mod syscalls;
@@ -13,7 +13,7 @@ mod wasm;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use aion_launcher::{Held, exit, hold};
+use aion_sandbox::{Held, exit, hold};
 use tokio::runtime;
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use aion_abi::boot::Order;
-use aion_launcher::Held;
+use aion_sandbox::Held;
 use thiserror::Error;
 
 /// What every program may rely on; what the order says goes before it.

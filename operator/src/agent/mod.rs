@@ -18,7 +18,7 @@ use kube::runtime::controller::Action;
 
 use self::build::Prepared;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::failure::Failure;
 
 /// Brings one agent from what is written to what runs.

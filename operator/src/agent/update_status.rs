@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
 use crate::events::{changes, event};
 use crate::failure::Failure;

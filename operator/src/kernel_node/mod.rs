@@ -12,7 +12,7 @@ use aion_api::KernelNode;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::failure::Failure;
 
 /// Judges one node, and looks again when its Lease would run out.

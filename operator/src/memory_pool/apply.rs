@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::events::event;
 use crate::failure::Failure;
 

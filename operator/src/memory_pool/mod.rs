@@ -14,7 +14,7 @@ use std::sync::Arc;
 use aion_api::MemoryPool;
 use kube::runtime::controller::Action;
 
-use crate::controller::Context;
+use crate::context::Context;
 use crate::failure::Failure;
 
 /// Brings one pool from what is written to what is there.

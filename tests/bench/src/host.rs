@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use aion_abi::boot::Boot;
 use aion_abi::signing::NodeSecret;
-use aion_daemon::workers::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
+use aion_daemon::launching::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 use aion_daemon::{Config, Node, Options};
-use aion_launcher::protocol::{Start, WorkerId};
+use aion_sandbox::protocol::{Start, WorkerId};
 use anyhow::{Context, Result};
 use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::mpsc;

@@ -80,8 +80,8 @@ fn main() -> Result<()> {
                     let measured = runtime.block_on(syscalls::measure(args.rounds));
                     ("syscalls", measured)
                 }
-                Subject::Start => ("start of a wasm agent", start::measure()),
-                Subject::Memory => ("memory", memory::measure()),
+                Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
+                Subject::Memory => ("memory", memory::measure(&runtime)),
             });
             report(&args.out, measured)
         }

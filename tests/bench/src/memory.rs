@@ -6,20 +6,23 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use aion_client::ClientError;
 use anyhow::{Context, Result, bail};
+use tokio::runtime::Runtime;
 
 use crate::programs::{self, Running};
 use crate::report::Figure;
+use crate::turn;
 
 const AGENTS: usize = 10_000;
 /// Agents in one file of manifests.
 const PER_FILE: usize = 100;
 
 /// Measures both figures.
-pub(crate) fn measure() -> Result<Vec<Figure>> {
+pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     let node = programs::path("aion-node")?;
-    let idle = weigh(&node, 0)?;
-    let loaded = weigh(&node, AGENTS)?;
+    let idle = weigh(runtime, &node, 0)?;
+    let loaded = weigh(runtime, &node, AGENTS)?;
     Ok(vec![
         Figure::plain("daemon_idle_mib", idle, "MiB", "≤ 64"),
         Figure::plain("idle_agents_10k_mib", loaded - idle, "MiB", "rows only"),
@@ -27,7 +30,7 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
 }
 
 /// Resident memory, in MiB, of a daemon with `agents` agents once all of them are taken in.
-fn weigh(node: &Path, agents: usize) -> Result<f64> {
+fn weigh(runtime: &Runtime, node: &Path, agents: usize) -> Result<f64> {
     let home = programs::scratch()?;
     let manifests = home.path().join("manifests");
     fs::create_dir(&manifests)?;
@@ -51,7 +54,7 @@ fn weigh(node: &Path, agents: usize) -> Result<f64> {
     loop {
         std::thread::sleep(Duration::from_millis(500));
         daemon.runs()?;
-        if known(home.path())? >= agents {
+        if runtime.block_on(known(home.path()))? >= agents {
             break;
         }
         if Instant::now() > until {
@@ -64,19 +67,13 @@ fn weigh(node: &Path, agents: usize) -> Result<f64> {
 }
 
 /// Agents that the daemon says it knows; 0 while it does not answer.
-fn known(home: &Path) -> Result<usize> {
-    use std::io::{Read, Write};
-    let Ok(mut socket) = std::os::unix::net::UnixStream::connect(home.join("run/admin.sock"))
-    else {
-        return Ok(0);
-    };
-    socket.write_all(b"GET /api/v1/status HTTP/1.1\r\nhost: aion\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let status: aion_abi::admin::NodeStatus =
-        serde_json::from_str(body).context("the daemon's status")?;
-    Ok(status.agents as usize)
+async fn known(home: &Path) -> Result<usize> {
+    let node = turn::node(&home.join("run/admin.sock"))?;
+    match node.status().await {
+        Ok(status) => Ok(status.agents as usize),
+        Err(ClientError::Unreachable { .. }) => Ok(0),
+        Err(error) => Err(error).context("the daemon's status"),
+    }
 }
 
 fn resident(pid: u32) -> Result<f64> {

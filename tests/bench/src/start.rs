@@ -7,17 +7,19 @@
 //! through the same node, in turns with it.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use aion_abi::admin::TurnRequest;
+use aion_abi::admin::{TurnEvent, TurnRequest};
 use anyhow::{Context, Result, bail, ensure};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::programs::{self, Running};
 use crate::report::Figure;
+use crate::turn;
 
 /// Starts of each that count, after as many that warm everything up as there are rounds of the others.
 const STARTS: usize = 100;
@@ -38,12 +40,15 @@ const RECIPE: &str =
     "name: guest\nversion: 0.1.0\nruntime: wasm\nentry: guest.wasm\ndescription: Says one thing\n";
 
 /// Measures the figure.
-pub(crate) fn measure() -> Result<Vec<Figure>> {
+pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     let node = Machine::start()?;
     node.set_up()?;
     let (mut wasm, mut declarative) = (Vec::new(), Vec::new());
     for round in 0..WARM + STARTS {
-        let pair = (node.first_word("guest")?, node.first_word("plain")?);
+        let pair = (
+            node.first_word(runtime, "guest")?,
+            node.first_word(runtime, "plain")?,
+        );
         if round >= WARM {
             wasm.push(pair.0);
             declarative.push(pair.1);
@@ -149,39 +154,29 @@ impl Machine {
     }
 
     /// From the turn's being taken to its answer; waits for its end, so that no two overlap.
-    fn first_word(&self, agent: &str) -> Result<Duration> {
-        let mut stream = UnixStream::connect(self.home.join("run/admin.sock"))?;
-        stream.set_read_timeout(Some(BOUND))?;
-        let body = serde_json::to_vec(&TurnRequest {
+    fn first_word(&self, runtime: &Runtime, agent: &str) -> Result<Duration> {
+        let node = turn::node(&self.home.join("run/admin.sock"))?;
+        let request = TurnRequest {
             input: "anything?".to_owned(),
             ..TurnRequest::default()
-        })?;
-        let head = format!(
-            "POST /api/v1/namespaces/default/agents/{agent}/turns HTTP/1.1\r\nhost: aion\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(&body)?;
-        let (mut taken, mut answered) = (None, None);
-        let (mut said, mut part) = (String::new(), [0; 4096]);
-        loop {
-            let length = stream.read(&mut part)?;
-            let now = Instant::now();
-            said += &String::from_utf8_lossy(part.get(..length).unwrap_or_default());
-            if taken.is_none() && said.contains(r#""event":"queued""#) {
-                taken = Some(now);
+        };
+        let turn = async {
+            let mut events = node.start_turn("default", agent, &request).await?;
+            let (mut taken, mut answered) = (None, None);
+            while let Some(event) = events.next().await? {
+                let now = Some(Instant::now());
+                match event {
+                    TurnEvent::Queued { .. } => taken = taken.or(now),
+                    TurnEvent::Final { .. } => answered = answered.or(now),
+                    TurnEvent::Ended(outcome) if answered.is_none() => {
+                        bail!("agent {agent} did not answer: {outcome:?}");
+                    }
+                    _ => {}
+                }
             }
-            if answered.is_none() && said.contains(r#""event":"final""#) {
-                answered = Some(now);
-            }
-            if length == 0 {
-                break;
-            }
-        }
-        match (taken, answered) {
-            (Some(taken), Some(answered)) => Ok(answered - taken),
-            _ => bail!("agent {agent} did not answer: {said}"),
-        }
+            let (taken, answered) = taken.zip(answered).context("the stream broke off")?;
+            Ok(answered - taken)
+        };
+        runtime.block_on(async { timeout(BOUND, turn).await? })
     }
 }

@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use aion_abi::boot::Boot;
-use aion_launcher::protocol::{Reply, Request, Start, VERSION, Worker, WorkerId};
-use aion_launcher::wire;
-use aion_launcher::{Layer, LayerName};
+use aion_sandbox::protocol::{Reply, Request, Start, VERSION, Worker, WorkerId};
+use aion_sandbox::wire;
+use aion_sandbox::{Layer, LayerName};
 use anyhow::Context;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,

@@ -31,7 +31,7 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let program = folder.join(name);
     anyhow::ensure!(
         program.is_file(),
-        "{} does not exist; `make test` builds it, and so does `cargo build --workspace --bins`",
+        "{} does not exist; `make test` builds it (`cargo build --workspace --bins`, and once more in node-agent/compiler)",
         program.display()
     );
     Ok(program)

@@ -3,13 +3,11 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpStream,
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use aion_client::Address;
 use aion_testkit::{ControlPlane, Process, free_port, until};
 use anyhow::Context;
 use nix::sys::signal::Signal;
@@ -154,12 +152,8 @@ impl NodeAgent {
         token: Option<&str>,
         body: Option<&str>,
     ) -> anyhow::Result<(u16, String)> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(BOUND))?;
-        let authorization = token.map_or(String::new(), |token| {
-            format!("authorization: Bearer {token}\r\n")
-        });
-        exchange(stream, &format!("{line} HTTP/1.1"), &authorization, body)
+        let url = format!("http://127.0.0.1:{}", self.port);
+        ask(&Address::cluster(&url, None, token)?, line, body)
     }
 
     /// Asks its interface on the Unix socket, as its own user.
@@ -167,8 +161,8 @@ impl NodeAgent {
     /// # Errors
     /// When it does not answer.
     pub fn request_here(&self, line: &str, body: Option<&str>) -> anyhow::Result<(u16, String)> {
-        let stream = UnixStream::connect(self.home.path().join("run/admin.sock"))?;
-        exchange(stream, &format!("{line} HTTP/1.1"), "", body)
+        let socket = self.home.path().join("run/admin.sock");
+        ask(&Address::unix(socket)?, line, body)
     }
 
     /// What the node's processes wrote last, for a failing test's message.
@@ -178,24 +172,17 @@ impl NodeAgent {
     }
 }
 
-fn exchange(
-    mut stream: impl Read + Write,
-    line: &str,
-    headers: &str,
-    body: Option<&str>,
-) -> anyhow::Result<(u16, String)> {
-    let body = body.unwrap_or_default();
-    write!(
-        stream,
-        "{line}\r\nhost: localhost\r\nconnection: close\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|it| it.parse().ok());
-    let status = status.with_context(|| format!("no status in {answer:?}"))?;
-    let body = answer
-        .split_once("\r\n\r\n")
-        .map(|(_, body)| body.to_owned());
-    Ok((status, body.unwrap_or_default()))
+/// Asks at `address`; `line` is a method and a path, and whatever comes is an answer.
+fn ask(address: &Address, line: &str, body: Option<&str>) -> anyhow::Result<(u16, String)> {
+    let (method, path) = line.split_once(' ').context("no path to ask")?;
+    let body = body.unwrap_or_default().to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let asked = async {
+        let answer = address.ask(method.parse()?, path, body);
+        let (status, body) = tokio::time::timeout(BOUND, answer).await??;
+        Ok((status.as_u16(), String::from_utf8(body.to_vec())?))
+    };
+    runtime.block_on(asked)
 }

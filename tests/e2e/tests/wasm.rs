@@ -11,6 +11,7 @@ use std::{
 use aion_e2e::{
     cluster::root,
     guest::{ENDLESS, SPEAKER, bundle},
+    program,
     standalone::Standalone,
 };
 use sha2::{Digest, Sha256};
@@ -166,6 +167,20 @@ fn guests_answer_end_at_their_bounds_and_run_only_as_they_were_compiled() -> any
     );
     let answer = guests.ask("speaker");
     assert!(answer.starts_with("here I am"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn the_worker_holds_no_code_generator() -> anyhow::Result<()> {
+    // Both are in a panic's location, in a program that is stripped too.
+    let generator = [&b"cranelift-codegen-"[..], b"regalloc2-"];
+    let holds = |name: &str| -> anyhow::Result<Vec<bool>> {
+        let bytes = fs::read(program(name)?)?;
+        let within = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
+        Ok(generator.map(within).to_vec())
+    };
+    assert_eq!(holds("aion-worker")?, [false, false]);
+    assert_eq!(holds("aion-compiler")?, [true, true]);
     Ok(())
 }
 

@@ -5,16 +5,17 @@ mod world;
 
 use std::path::PathBuf;
 
-use aion_abi::admin::{Manifest, Rejected};
+use aion_abi::admin::Manifest;
 use aion_resolve::{Key, Object, Place, Problem, dereference, parse_manifests, validate};
 use clap::Args;
 
 use crate::{
     context::Context,
     failure::{Failure, Status},
+    rejection::fault,
 };
 
-use super::{apply, manifests};
+use super::manifests;
 
 /// Say in plain words what a manifest asks for and would get
 #[derive(Debug, Args)]
@@ -104,23 +105,7 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
     }
     match faults.is_empty() {
         true => Ok(objects),
-        false => Err(apply::rejected(context, &faults, manifests)),
-    }
-}
-
-/// A fault of a manifest, in the form that `apply` shows.
-pub(crate) fn fault(problem: Problem) -> Rejected {
-    let (file, line) = match problem.place {
-        Some(place) => (place.file, u32::try_from(place.line).ok()),
-        None => (String::new(), None),
-    };
-    Rejected {
-        file,
-        line,
-        resource: Some(problem.object).filter(|object| !object.is_empty()),
-        field: Some(problem.field).filter(|field| !field.is_empty()),
-        message: problem.message,
-        remedy: String::new(),
+        false => Err(manifests::rejected(context, &faults, manifests)),
     }
 }
 

@@ -2,13 +2,14 @@
 //! alone decides by.
 
 use aion_api::{AgentPolicy, ClusterAgentPolicy, MemoryPool, ModelEndpoint, Tool, TrustPolicy};
+use aion_client::Node;
 use aion_resolve::{NodeView, Object, Universe, parse_manifests};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    client::{Node, Resources},
     context::Context,
     failure::{Failure, Status},
+    resources::Resources,
 };
 
 const STANDALONE: &str = include_str!("../../../../policies/standalone.yaml");

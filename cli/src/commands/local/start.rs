@@ -11,10 +11,10 @@ use std::{
 };
 
 use aion_abi::admin::NodeStatus;
+use aion_client::Node;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
-    client::Node,
     context::Context,
     failure::{Failure, Status},
     home::Home,

@@ -1,11 +1,11 @@
 //! `aionctl local status`.
 
 use aion_abi::admin::{Layer, NodeStatus};
+use aion_client::ClientError;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
 use crate::{
-    client::ClientError,
     context::Context,
     failure::{Failure, Status},
     process::Program,

@@ -134,6 +134,71 @@ fn api_and_kernel_meet_only_in_policy_resolve_and_the_daemon() {
 }
 
 #[test]
+fn the_client_of_the_admin_interface_knows_neither_kubernetes_nor_a_screen() {
+    let unwanted = [
+        "aion-api",
+        "clap",
+        "k8s-openapi",
+        "kube-client",
+        "kube-core",
+    ];
+    none(
+        "crates/client is calls and their answers",
+        &none_of("aion-client", &unwanted),
+    );
+}
+
+#[test]
+fn names_of_metrics_come_without_a_server() {
+    none(
+        "crates/telemetry names, counts and renders",
+        &none_of("aion-telemetry", IO),
+    );
+}
+
+#[test]
+fn the_journal_knows_facts_by_their_bytes_and_holds_no_client() {
+    let unwanted = [
+        "aion-abi",
+        "aion-api",
+        "aion-daemon",
+        "aion-drivers",
+        "cap-std",
+        "hyper",
+        "kube-client",
+        "reqwest",
+        "rusqlite",
+        "rustls",
+    ];
+    none(
+        "the journal is bytes, marks and syncs",
+        &none_of("aion-journal", &unwanted),
+    );
+}
+
+#[test]
+fn the_drivers_reach_neither_resources_nor_the_kernel() {
+    let unwanted = [
+        "aion-api",
+        "aion-daemon",
+        "aion-journal",
+        "aion-kernel",
+        "aion-launcher",
+        "aion-policy",
+        "aion-resolve",
+        "kube-client",
+    ];
+    let mut broken = none_of("aion-drivers", &unwanted);
+    let ours = ours();
+    let used = ours["aion-drivers"].iter().filter(|it| *it != "aion-abi");
+    broken.extend(used.map(|it| format!("aion-drivers depends on {it}")));
+    none(
+        "a driver takes plain types and carries out what the kernel allowed",
+        &broken,
+    );
+}
+
+#[test]
 fn the_launcher_has_no_network_and_no_runtime() {
     let unwanted = [
         "axum",
@@ -156,6 +221,7 @@ fn the_worker_holds_no_client_but_its_socket() {
     let unwanted = [
         "aion-daemon",
         "aion-kernel",
+        "aion-launcher",
         "kube-client",
         "oci-client",
         "reqwest",
@@ -168,18 +234,25 @@ fn the_worker_holds_no_client_but_its_socket() {
 }
 
 #[test]
-fn only_the_compiler_holds_a_code_generator_and_only_the_worker_runs_its_code() {
-    let mut broken = none_of(
-        "aion-worker",
-        &["cranelift-codegen", "wasmtime-internal-cranelift"],
-    );
-    for package in ["aion-daemon", "aion-launcher", "aion-cli"] {
-        broken.extend(none_of(package, &["wasmtime", "cranelift-codegen"]));
-    }
-    none(
-        "untrusted modules are compiled and run in confined processes",
-        &broken,
-    );
+fn only_the_worker_runs_compiled_modules() {
+    let holders = ["aion-daemon", "aion-launcher", "aion-cli"];
+    let broken: Vec<String> = holders
+        .iter()
+        .flat_map(|package| none_of(package, &["wasmtime"]))
+        .collect();
+    none("untrusted modules run in confined processes", &broken);
+}
+
+#[test]
+fn the_sandbox_library_is_for_both_sides_and_holds_neither() {
+    let names = built_from("aion-sandbox");
+    let ours = names.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours
+        .filter(|name| *name != "aion-abi")
+        .map(|name| format!("aion-sandbox is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-sandbox", &["tokio", "hyper", "reqwest"]));
+    none("what confines itself needs nothing privileged", &broken);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! looks like. A rule that nobody checks is no rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod compiler;
 mod edges;
 mod links;
+mod rooms;
 mod sources;
 
 use std::{

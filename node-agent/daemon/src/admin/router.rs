@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_launcher::Layer;
+use aion_drivers::{files::FolderFiles, memory::MemoryDriver};
+use aion_sandbox::Layer;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -18,8 +19,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    drivers::{files::FolderFiles, memory::MemoryDriver},
-    instances::{Folder, Instances, Standings},
+    instance::Instances,
+    instances::{Folder, Standings},
     mounts::Mounts,
     shell::Handle,
     telemetry::Telemetry,

@@ -64,11 +64,11 @@ fn agents(admin: &Admin) -> (u32, u32) {
     (known, names(true))
 }
 
-pub(super) fn layer(layer: &aion_launcher::Layer) -> Layer {
+pub(super) fn layer(layer: &aion_sandbox::Layer) -> Layer {
     let evidence = match &layer.state {
-        aion_launcher::LayerState::Missing { why } => why.clone(),
-        aion_launcher::LayerState::NotRequested => "not asked for".to_owned(),
-        aion_launcher::LayerState::Enforced => layer.evidence.clone(),
+        aion_sandbox::LayerState::Missing { why } => why.clone(),
+        aion_sandbox::LayerState::NotRequested => "not asked for".to_owned(),
+        aion_sandbox::LayerState::Enforced => layer.evidence.clone(),
     };
     Layer {
         name: layer.name.as_str().to_owned(),

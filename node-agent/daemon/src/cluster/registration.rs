@@ -7,7 +7,7 @@ use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
     metadata::MANAGER_NODE, sandbox,
 };
-use aion_launcher::Layer;
+use aion_sandbox::Layer;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,

@@ -4,29 +4,25 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint};
+use aion_drivers::{
+    files::{Mount, MountTable, Origin, Room},
+    memory::{Embedding, Pool, PoolId, PoolQuota},
+    outbound::Endpoint,
+    secrets::SecretRef,
+};
 
 use super::Dispatch;
-use crate::{
-    drivers::{
-        files::{Mount, MountTable, Origin, Room},
-        memory::{Embedding, Pool, PoolId, PoolQuota},
-        outbound::Endpoint,
-        secrets::SecretRef,
-    },
-    instances::Instance,
-    server::Session,
-    turns::mounts_of_a_turn,
-};
+use crate::{call::Caller, instance::Instance, turns::mounts_of_a_turn};
 
 /// Files and folders that a turn's output takes. The description of `limits.outputMiB` says so, too.
 const OUTPUT_ENTRIES: u64 = 4096;
 
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.
-    pub(super) fn mount_table(&self, session: &Session) -> MountTable {
-        let mut table = self.mounts.table(&session.instance.spec().mounts);
-        let most = output(&session.instance);
-        if let Some((folder, account)) = self.turns.output(session.turn, most) {
+    pub(super) fn mount_table(&self, caller: &Caller) -> MountTable {
+        let mut table = self.mounts.table(&caller.instance.spec().mounts);
+        let most = output(&caller.instance);
+        if let Some((folder, account)) = self.turns.output(caller.turn, most) {
             for (name, writable) in mounts_of_a_turn() {
                 let mount = Mount {
                     folder: folder.mount(name),

@@ -8,7 +8,7 @@ use aion_abi::{
 use aion_kernel::TurnId;
 
 use super::{Dispatch, json};
-use crate::instances::Instance;
+use crate::instance::Instance;
 
 impl Dispatch {
     pub(super) async fn say(
@@ -41,7 +41,7 @@ impl Dispatch {
 }
 
 fn failed(what: &str, error: &std::io::Error) -> Problem {
-    let code = match crate::journal::is_full(error) {
+    let code = match aion_journal::is_full(error) {
         true => Code::StorageFull,
         false => Code::Internal,
     };

@@ -11,13 +11,13 @@ use aion_bundle::{
     AdmitError, BundleRef, Digest, Limits, NamePattern, Sources, SourcesError, Store, TrustSet,
     TrustedKey,
 };
+use aion_drivers::reserve::Reserve;
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 
-use super::instance::{Prepared, required_layers};
 use crate::{
-    drivers::reserve::Reserve,
-    workers::{ModuleError, Modules},
+    instance::{Prepared, required_layers},
+    modules::{ModuleError, Modules},
 };
 
 /// Lets programs in.

@@ -7,7 +7,7 @@ use aion_api::{
     condition::{self, Judgement, Status, reason},
     sandbox,
 };
-use aion_launcher::{Layer, LayerState as Seen};
+use aion_sandbox::{Layer, LayerState as Seen};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// How far the node is with an instance.
@@ -180,7 +180,7 @@ pub(crate) fn layer_of(name: &str) -> Option<sandbox::Layer> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_api::sandbox::SandboxRules;
-    use aion_launcher::LayerName;
+    use aion_sandbox::LayerName;
 
     use super::*;
 

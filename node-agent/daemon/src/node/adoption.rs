@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use aion_kernel::{Incarnation, TurnId};
-use aion_launcher::protocol::WorkerId;
+use aion_sandbox::protocol::WorkerId;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::workers::LauncherEvent;
+use crate::launching::LauncherEvent;
 
 /// How long a start waits for the launcher where workers may be running.
 const LAUNCHER_PATIENCE: Duration = Duration::from_secs(10);

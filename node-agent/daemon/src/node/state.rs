@@ -7,15 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::NodeError;
-use crate::{
-    config::Config,
-    drivers::{
-        memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
-        outbound::Outbound,
-        secrets::Secrets,
-    },
+use aion_drivers::{
+    memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+    outbound::Outbound,
+    secrets::Secrets,
 };
+
+use super::NodeError;
+use crate::config::Config;
 
 /// The store of what agents remember.
 pub(super) fn memory(

@@ -1,9 +1,9 @@
 //! Recovery: the newest snapshot, the facts behind it, folded; nothing is decided again.
 
+use aion_journal::{self as journal, Journal, JournalError, Lsn, Report};
 use aion_kernel::{ApplyError, Digest, Fact, Kernel, Limits, NewerFormat, Snapshot};
 
 use super::TurnEnd;
-use crate::journal::{self, Journal, JournalError, Lsn, Report};
 
 /// A kernel as the journal left it.
 #[derive(Debug)]

@@ -11,11 +11,12 @@ use aion_abi::{
     admin::{TurnEvent, TurnRecord},
     syscall::agent::{MessageKind, MessageRequest},
 };
+use aion_drivers::reserve::Reserve;
 use aion_kernel::{Digest, Millis, TurnId, TurnOutcome, Usage};
 use tempfile::TempDir;
 
 use super::{folder::Name, live::Live, *};
-use crate::{clock::Clock, drivers::reserve::Reserve, shell::TurnEnd};
+use crate::{clock::Clock, shell::TurnEnd};
 
 static ASKED_AT: LazyLock<u64> = LazyLock::new(|| Clock::start().now().0);
 

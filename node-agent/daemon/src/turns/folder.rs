@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::kept::Ended;
-use crate::{files::write_whole, instances::Instance};
+use crate::{files::write_whole, instance::Instance};
 
 const EVENTS: &str = "events.jsonl";
 /// What the name of a folder begins with that is being erased.

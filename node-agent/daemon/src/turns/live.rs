@@ -12,11 +12,11 @@ use aion_abi::{
     problem::Problem,
     syscall::agent::{MessageKind, MessageRequest},
 };
+use aion_drivers::{files::Account, reserve::Reserve};
 use aion_kernel::TurnId;
 use tokio::sync::watch;
 
 use super::{TurnFolder, ending::Over};
-use crate::drivers::{files::Account, reserve::Reserve};
 
 /// Bytes that a turn may say in all, as they are kept: each event counts for its line and for [`EVENT`].
 const MAX_SAID: usize = 8 * 1024 * 1024;
@@ -243,7 +243,7 @@ fn cost(event: &TurnEvent) -> usize {
 
 /// What a disk says when a turn's folder cannot be written.
 pub(super) fn not_kept(error: &io::Error) -> Problem {
-    let code = match crate::journal::is_full(error) {
+    let code = match aion_journal::is_full(error) {
         true => Code::StorageFull,
         false => Code::Internal,
     };

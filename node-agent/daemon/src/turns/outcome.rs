@@ -2,7 +2,7 @@
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{CancelCause, Exit, TurnOutcome};
-use aion_launcher::exit;
+use aion_sandbox::exit;
 
 use super::live::Last;
 

@@ -13,6 +13,10 @@ use aion_abi::{
     problem::Problem,
     syscall::agent::MessageRequest,
 };
+use aion_drivers::{
+    files::{Account, Room},
+    reserve::Reserve,
+};
 use aion_kernel::{Digest, Event, Incarnation, InstanceUid, Invoke, TurnId};
 use tokio::sync::Notify;
 
@@ -25,11 +29,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    drivers::{
-        files::{Account, Room},
-        reserve::Reserve,
-    },
-    instances::Instance,
+    instance::Instance,
     shell::{Handle, TurnEnd},
 };
 

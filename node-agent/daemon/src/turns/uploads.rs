@@ -8,6 +8,7 @@ use std::{
 };
 
 use aion_abi::admin::Upload;
+use aion_drivers::reserve::Reserve;
 use aion_kernel::TurnId;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -15,7 +16,6 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use super::held::{Full, Held, Stage};
-use crate::drivers::reserve::Reserve;
 
 /// The largest upload, in bytes.
 const MAX_UPLOAD: u64 = 1 << 30;

@@ -12,13 +12,14 @@ use std::{
 };
 
 use aion_abi::admin::LogLine;
+use aion_drivers::reserve::Reserve;
 use aion_kernel::Incarnation;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader as AsyncBufReader},
     sync::broadcast,
 };
 
-use crate::{clock::Clock, drivers::reserve::Reserve};
+use crate::clock::Clock;
 
 /// Bytes of a file before it is put aside.
 const MAX_FILE: u64 = 4 * 1024 * 1024;

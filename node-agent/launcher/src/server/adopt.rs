@@ -7,7 +7,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::Server;
 use super::record::{Known, Record, start_time};
 use super::worker::{Phase, Worker};
-use crate::protocol::{ExitStatus, Exited};
+use aion_sandbox::protocol::{ExitStatus, Exited};
 
 impl Server {
     /// Takes over what the records name: live workers, and exits that nobody

@@ -15,8 +15,8 @@ use rustix::net::{
 };
 
 use super::Server;
-use crate::protocol::{Reply, Request};
-use crate::wire::{self, WireError};
+use aion_sandbox::protocol::{Reply, Request};
+use aion_sandbox::wire::{self, WireError};
 
 /// Replies that may wait for a daemon that does not read; one more and it is
 /// taken for dead.

@@ -12,9 +12,9 @@ use super::readback::{Claims, read_back};
 use super::record::Record;
 use super::sys::{self, Ended, Failure};
 use super::worker::Phase;
-use crate::confine::WorkerMessage;
-use crate::protocol::{ExitStatus, Exited, Reply, StartFailure, WorkerId};
-use crate::wire::{self, WireError};
+use aion_sandbox::plan::WorkerMessage;
+use aion_sandbox::protocol::{ExitStatus, Exited, Reply, StartFailure, WorkerId};
+use aion_sandbox::wire::{self, WireError};
 
 /// How long the status of an adopted worker is waited for: its new parent has to
 /// take its end first.
@@ -202,6 +202,6 @@ fn why_not_ready(exited: &Exited) -> String {
 fn one_line(note: &str) -> String {
     note.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(crate::confine::MAX_NOTE)
+        .take(aion_sandbox::plan::MAX_NOTE)
         .collect()
 }

@@ -30,8 +30,8 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::layer::{Layer, LayerName};
-use crate::protocol::{Exited, WorkerId};
+use aion_sandbox::protocol::{Exited, WorkerId};
+use aion_sandbox::{Layer, LayerName};
 use cgroup::Cgroups;
 use connection::Connection;
 use leftover::Leftover;
@@ -44,25 +44,25 @@ use worker::{Phase, Worker};
 
 /// How the launcher is to run.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The worker's program; beside the launcher's own where `None`.
-    pub worker: Option<PathBuf>,
+    pub(crate) worker: Option<PathBuf>,
     /// The program that compiles modules; beside the launcher's own where `None`.
-    pub compiler: Option<PathBuf>,
+    pub(crate) compiler: Option<PathBuf>,
     /// A seccomp profile instead of the built-in one.
-    pub seccomp_profile: Option<PathBuf>,
+    pub(crate) seccomp_profile: Option<PathBuf>,
     /// Cgroup profiles instead of the built-in ones.
-    pub cgroup_profiles: Option<PathBuf>,
+    pub(crate) cgroup_profiles: Option<PathBuf>,
     /// The daemon's user: who may connect.
-    pub daemon_uid: u32,
+    pub(crate) daemon_uid: u32,
     /// Where the socket is to be.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Where workers are remembered, for a later launcher.
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// Workers at the same time, those that wait at their gate included.
-    pub max_workers: usize,
+    pub(crate) max_workers: usize,
     /// How long a worker may take to confine itself.
-    pub start_timeout: Duration,
+    pub(crate) start_timeout: Duration,
 }
 
 /// Between two looks at what cannot be waited for: a group that is still held, the
@@ -98,7 +98,7 @@ enum Source {
 ///
 /// # Errors
 /// The launcher cannot start here; the message says what to do.
-pub fn serve(options: Options) -> anyhow::Result<()> {
+pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
     let stop = sys::stop_signals().context("take the stop signals")?;
     let records = Records::open(&options.state.join("workers"))
         .with_context(|| format!("open the state in {}", options.state.display()))?;
@@ -139,7 +139,7 @@ pub fn serve(options: Options) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// No worker can be started at all.
-pub fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
+pub(crate) fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
     let (starter, features) = prepare(options, None)?;
     starter.cgroups.remove();
     Ok(features)

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use rustix::process::{Signal, getegid, geteuid, pidfd_send_signal};
 
 use super::sys;
-use crate::layer::LayerName;
+use aion_sandbox::LayerName;
 
 /// The layers that are namespaces, with their flags.
 pub(super) const KINDS: [(LayerName, i32); 6] = [

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::cgroup::Bounds;
-use crate::protocol::Limits;
+use aion_sandbox::protocol::Limits;
 
 /// The profiles that are built in; a file given to the launcher replaces them.
 const DEFAULT: &str = include_str!("../../../../config/cgroup_profiles.yaml");

@@ -8,8 +8,8 @@ use super::cgroup::Controller;
 use super::namespaces::KINDS;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
-use crate::confine::{DEVICES, SCRATCH};
-use crate::layer::{Layer, LayerName};
+use aion_sandbox::confine::{DEVICES, SCRATCH};
+use aion_sandbox::{Layer, LayerName};
 
 /// What the worker said of itself.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Group;
-use crate::protocol::{Exited, WorkerId};
+use aion_sandbox::protocol::{Exited, WorkerId};
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::ExitStatus;
+    use aion_sandbox::protocol::ExitStatus;
 
     #[test]
     fn a_record_is_replaced_and_found_again() {

@@ -7,7 +7,7 @@ use super::Server;
 use super::record::{Known, Record, start_time};
 use super::starter::{NotBegun, StartFds, end};
 use super::worker::{Phase, Worker};
-use crate::protocol::{
+use aion_sandbox::protocol::{
     self, Refusable, Reply, Request, Start, StartFailure, VERSION, WORKERS_PER_PAGE, WorkerId,
 };
 

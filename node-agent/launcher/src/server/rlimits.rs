@@ -91,8 +91,8 @@ pub(super) fn compare(limits: &[Limit], proc_limits: &str) -> Result<String, Str
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::Limits;
     use crate::server::profile::Profiles;
+    use aion_sandbox::protocol::Limits;
 
     const TEXT: &str = "\
 Limit                     Soft Limit           Hard Limit           Units

@@ -16,8 +16,8 @@ use seccompiler::{BpfProgram, TargetArch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::confine::Filter;
-use crate::protocol::Runtime;
+use aion_sandbox::plan::Filter;
+use aion_sandbox::protocol::Runtime;
 
 /// The profile that is built in; a file given to the launcher replaces it.
 pub(super) const DEFAULT: &str = include_str!("../../../../config/seccomp_profile.json");

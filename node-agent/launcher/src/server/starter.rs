@@ -21,10 +21,10 @@ use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
 use super::sys::{self, Child, Made};
 use super::tool;
-use crate::confine::{Plan, Socket};
-use crate::layer::LayerName;
-use crate::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
-use crate::wire;
+use aion_sandbox::LayerName;
+use aion_sandbox::plan::{Plan, Socket};
+use aion_sandbox::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
+use aion_sandbox::wire;
 
 /// What every start needs.
 #[derive(Debug)]

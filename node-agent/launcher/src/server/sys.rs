@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use crate::protocol::ExitStatus;
+use aion_sandbox::protocol::ExitStatus;
 
 /// The most descriptors of a child.
 pub(super) const MAX_DESCRIPTORS: usize = 32;

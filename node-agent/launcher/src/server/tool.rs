@@ -9,8 +9,8 @@ use rustix::fs::{FileType, fstat};
 
 use super::namespaces::Namespaces;
 use super::starter::detached;
-use crate::confine::Tool;
-use crate::layer::LayerName;
+use aion_sandbox::LayerName;
+use aion_sandbox::plan::Tool;
 
 /// The plan's part, and mounts of program and folders where the worker needs them.
 pub(super) fn prepare(

@@ -16,10 +16,10 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 use super::readback::{Claims, read_back};
 use super::starter::{Begun, StartFds, Starter, end};
 use super::sys::Failure;
-use crate::confine::WorkerMessage;
-use crate::layer::Layer;
-use crate::protocol::{Limits, Runtime, Start, WorkerId};
-use crate::wire;
+use aion_sandbox::Layer;
+use aion_sandbox::plan::WorkerMessage;
+use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_sandbox::wire;
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]

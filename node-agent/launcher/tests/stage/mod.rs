@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aion_launcher::protocol::{Exited, Limits, Runtime, Start, WorkerId};
-use aion_launcher::{Client, ClientError, Layer, LayerName, StartFds, Started};
+use aion_sandbox::protocol::{Exited, Limits, Runtime, Start, WorkerId};
+use aion_sandbox::{Client, ClientError, Layer, LayerName, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
 use tokio::sync::mpsc::Receiver;

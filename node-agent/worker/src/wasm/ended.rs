@@ -2,7 +2,7 @@
 
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
-use aion_launcher::exit;
+use aion_sandbox::exit;
 use thiserror::Error;
 use wasmtime::Trap;
 

@@ -24,7 +24,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use aion_abi::boot::{Boot, Wasm};
-use aion_compiler::engine;
+use aion_engine::settings;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -48,7 +48,7 @@ pub(crate) fn run(
     until: std::time::Instant,
 ) -> Result<(), Failed> {
     let artifact = artifact.ok_or_else(|| Ended::Artifact("there is none".into()))?;
-    let engine = Engine::new(&engine::config())
+    let engine = Engine::new(&settings::config())
         .map_err(|error| Ended::Internal(format!("the engine: {error:#}")))?;
     let module = load(&engine, artifact)?;
     let host = Host::new(

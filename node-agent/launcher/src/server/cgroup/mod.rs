@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) use group::Group;
 use place::{Place, locate};
 
-use crate::layer::LayerName;
+use aion_sandbox::LayerName;
 
 /// A controller that workers are limited by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,0 +1,225 @@
+//! OCI's documents: descriptors, image manifests and indexes. Parsing and
+//! writing only; what a bundle is, is `manifest`'s matter.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::artifact::{digest::Digest, reason::Reason};
+
+/// Media type of an OCI image manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an OCI image index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Artifact type of a Sigstore bundle that refers to a manifest.
+pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// The largest manifest or index that is read, in bytes.
+pub const MAX_MANIFEST: u64 = 1 << 20;
+/// An OCI descriptor. `urls` and inline `data` are not read: content comes
+/// from the source that was asked, and nowhere else.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the content is.
+    pub media_type: String,
+    /// What the content digests to.
+    pub digest: Digest,
+    /// How long the content is, in bytes.
+    pub size: u64,
+    /// The artifact type of the manifest described, where the writer told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Free words about the content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Fields of other writers, kept when an index is written again.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+impl Descriptor {
+    /// Describes `bytes`.
+    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(bytes),
+            size: bytes.len() as u64,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+            others: BTreeMap::new(),
+        }
+    }
+}
+
+/// An OCI image manifest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    schema_version: SchemaVersion,
+    /// Always [`MANIFEST`] in what is written.
+    #[serde(default)]
+    pub media_type: Option<String>,
+    /// What kind of artifact this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, in order.
+    pub layers: Vec<Descriptor>,
+    /// The manifest this one refers to (a signature refers to what it signs).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Free words about the artifact.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An OCI image index: a list of manifests.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    schema_version: SchemaVersion,
+    /// Always [`INDEX`] in what is written.
+    #[serde(default)]
+    pub media_type: Option<String>,
+    /// The manifests.
+    #[serde(default)]
+    pub manifests: Vec<Descriptor>,
+}
+
+/// The number 2, which every OCI manifest carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+struct SchemaVersion;
+
+impl TryFrom<u8> for SchemaVersion {
+    type Error = String;
+
+    fn try_from(version: u8) -> Result<Self, String> {
+        match version {
+            2 => Ok(Self),
+            other => Err(format!("schemaVersion must be 2, not {other}")),
+        }
+    }
+}
+
+impl From<SchemaVersion> for u8 {
+    fn from(_: SchemaVersion) -> u8 {
+        2
+    }
+}
+
+/// A manifest that is no bundle of ours, or not one that is read.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// Not JSON of the right shape.
+    #[error("{what} is malformed: {why}")]
+    Malformed {
+        /// The document.
+        what: &'static str,
+        /// What the parser says.
+        why: serde_json::Error,
+    },
+    /// Another kind of artifact.
+    #[error("the manifest is not an agent bundle: {0}")]
+    NotABundle(String),
+    /// A layer larger than the limits.
+    #[error("layer {digest} has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        /// The layer.
+        digest: Digest,
+        /// Its size as declared.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+impl ManifestError {
+    /// The stable name of the refusal.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed { .. } => Reason::Malformed,
+            Self::NotABundle(_) => Reason::NotABundle,
+            Self::TooLarge { .. } => Reason::TooLarge,
+        }
+    }
+}
+
+impl Manifest {
+    /// An image manifest of `artifact_type` with nothing but a configuration.
+    pub(crate) fn new(artifact_type: &str, config: Descriptor) -> Self {
+        Self {
+            schema_version: SchemaVersion,
+            media_type: Some(MANIFEST.to_owned()),
+            artifact_type: Some(artifact_type.to_owned()),
+            config,
+            layers: Vec::new(),
+            subject: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a manifest.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        parse("manifest", bytes)
+    }
+
+    /// The artifact type as OCI defines it: the field, else the media type of
+    /// the configuration.
+    pub fn kind(&self) -> &str {
+        self.artifact_type
+            .as_deref()
+            .unwrap_or(&self.config.media_type)
+    }
+}
+
+impl Index {
+    /// An index of `manifests`.
+    pub(crate) fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: SchemaVersion,
+            media_type: Some(INDEX.to_owned()),
+            manifests,
+        }
+    }
+
+    /// Reads an index.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        parse("index", bytes)
+    }
+}
+
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, ManifestError> {
+    serde_json::from_slice(bytes).map_err(|why| ManifestError::Malformed { what, why })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut manifest = Manifest::new("application/x", Descriptor::of("text/plain", b"{}"));
+        manifest.layers.push(Descriptor::of("text/plain", b"x"));
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        assert_eq!(Manifest::parse(&bytes).unwrap(), manifest);
+        assert!(Manifest::parse(&bytes[..bytes.len() - 1]).is_err());
+        let other = String::from_utf8(bytes).unwrap().replace(":2,", ":1,");
+        assert!(Manifest::parse(other.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_index_keeps_what_other_writers_put_there() {
+        let theirs = r#"{"schemaVersion":2,"mediaType":"m","manifests":[{"mediaType":"m","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":1,"platform":{"os":"linux"}}]}"#;
+        let index = Index::parse(theirs.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&index).unwrap(), theirs);
+    }
+}

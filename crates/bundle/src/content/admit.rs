@@ -1,0 +1,297 @@
+//! How a bundle gets into the store: its manifest is fetched, its signature is
+//! verified, and only then is anything else of it fetched, let alone unpacked.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    artifact::{
+        digest::Digest,
+        limits::Limits,
+        manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
+        name::BundleName,
+        reason::Reason,
+    },
+    content::{
+        store::{Store, StoreError, Stored, on, program_file},
+        unpack::{UnpackError, unpack},
+    },
+    file::{sync_tree, write_new},
+    source::{
+        contract::{Source, read_blob, save_blob},
+        failure::SourceError,
+        transfer::signatures,
+    },
+    trust::{
+        set::TrustSet,
+        verdict::Verdict,
+        verify::{Candidate, Refusal, verify},
+    },
+};
+
+const FILE_MODE: u32 = 0o444;
+
+/// What an Agent refers to: a name for people and rules, a digest for what it
+/// is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct BundleRef {
+    /// The name.
+    pub name: BundleName,
+    /// The digest of its manifest.
+    pub digest: Digest,
+}
+
+/// A bundle that was let in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admitted {
+    /// Who vouches for it.
+    pub verdict: Verdict,
+    /// Whether the verdict was there already.
+    pub cached: bool,
+    /// Where it is.
+    pub bundle: Stored,
+}
+
+/// Why a bundle was not let in.
+#[derive(Debug, Error)]
+pub enum AdmitError {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It is not signed by whom it should be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is in the store, what was kept of its signatures does not count any more, and whether there is another
+    /// cannot be asked.
+    #[error("{kept}; and for another signature: {source}")]
+    Lapsed {
+        /// What is wrong with what was kept.
+        kept: Refusal,
+        /// Why nobody else was asked.
+        source: SourceError,
+    },
+    /// It is no bundle, or too large.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Its archive is harmful or broken.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// It is another bundle.
+    #[error(
+        "the bundle {digest} calls itself `{actual}`, not `{asked}`; correct the name or the digest"
+    )]
+    Name {
+        /// The digest.
+        digest: Digest,
+        /// What was asked for.
+        asked: BundleName,
+        /// What it is called.
+        actual: BundleName,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdmitError {
+    /// The stable name of the refusal, for `Verified=False`.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Source(e) => e.reason(),
+            Self::Refused(e) => e.reason(),
+            Self::Lapsed { kept, .. } => kept.reason(),
+            Self::Manifest(e) => e.reason(),
+            Self::Unpack(e) => e.reason(),
+            Self::Name { .. } => Reason::NameMismatch,
+            Self::Store(e) => e.reason(),
+        }
+    }
+
+    /// Whether the same request may succeed later with nothing changed here.
+    pub fn may_pass_later(&self) -> bool {
+        match self {
+            Self::Lapsed { source, .. } => source.reason().may_pass_later(),
+            other => other.reason().may_pass_later(),
+        }
+    }
+}
+
+impl Store {
+    /// Lets in `bundle` from `source` if `trust` vouches for it. What is in the
+    /// store and was verified under this revision of the trust needs no source;
+    /// under another revision the kept signatures are verified again, and the
+    /// source is asked only when they do not suffice.
+    pub async fn admit(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+        limits: &Limits,
+    ) -> Result<Admitted, AdmitError> {
+        let digest = &bundle.digest;
+        let stored = self.get(digest);
+        let mut lapsed = None;
+        if let Some(stored) = &stored {
+            check_name(bundle, &stored.config)?;
+            let cached = self.verdict(digest, &trust.revision);
+            if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
+                self.touch(stored)?;
+                return Ok(Admitted {
+                    verdict,
+                    cached: true,
+                    bundle: stored.clone(),
+                });
+            }
+            let kept = self.signatures(digest);
+            match verify(&bundle.name, digest, &kept, trust, Timestamp::now()) {
+                Ok(verdict) => return self.admitted(verdict, stored.clone()),
+                Err(refusal) => lapsed = Some(refusal),
+            }
+        }
+        let bytes = match self.manifest(digest) {
+            Some(bytes) if stored.is_some() => bytes,
+            _ => source.manifest(digest).await?,
+        };
+        let manifest = Manifest::parse(&bytes)?;
+        manifest.bundle_layers(limits)?;
+        let vouched = self.vouched(source, bundle, trust).await;
+        let (verdict, found) = vouched.map_err(|error| match (error, lapsed) {
+            (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
+            (error, _) => error,
+        })?;
+        let stored = match stored {
+            Some(stored) => {
+                self.keep_signatures(&stored.root, &found)?;
+                stored
+            }
+            None => {
+                self.take_in(source, bundle, &bytes, &manifest, &found, limits)
+                    .await?
+            }
+        };
+        self.admitted(verdict, stored)
+    }
+
+    fn admitted(&self, verdict: Verdict, bundle: Stored) -> Result<Admitted, AdmitError> {
+        self.touch(&bundle)?;
+        self.verdicts
+            .put(&verdict)
+            .map_err(on("keep the verdict on", &bundle.root))?;
+        Ok(Admitted {
+            verdict,
+            cached: false,
+            bundle,
+        })
+    }
+
+    async fn vouched(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+    ) -> Result<(Verdict, Vec<Candidate>), AdmitError> {
+        let found = signatures(source, &bundle.digest).await?;
+        let now = Timestamp::now();
+        match verify(&bundle.name, &bundle.digest, &found.candidates, trust, now) {
+            Ok(mut verdict) => {
+                let unreadable = found.unreadable.into_iter().map(|(_, one)| one);
+                verdict.passed_over.extend(unreadable);
+                Ok((verdict, found.candidates))
+            }
+            Err(mut refusal) => match found.unreachable {
+                // The signature that counts may be the one that was not read.
+                Some(unreachable) => Err(unreachable.into()),
+                None => {
+                    refusal.add_unreadable(found.unreadable);
+                    Err(refusal.into())
+                }
+            },
+        }
+    }
+
+    async fn take_in(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        bytes: &[u8],
+        manifest: &Manifest,
+        signatures: &[Candidate],
+        limits: &Limits,
+    ) -> Result<Stored, AdmitError> {
+        let (program, files) = manifest.bundle_layers(limits)?;
+        let config_bytes = read_blob(source, &manifest.config, MAX_CONFIG).await?;
+        let config = BundleConfig::parse(&config_bytes, program)?;
+        check_name(bundle, &config)?;
+
+        let workspace = self.workspace()?;
+        let folder = workspace.path().join("bundle");
+        fs::create_dir(&folder).map_err(on("create", &folder))?;
+        for (name, content) in [("manifest.json", bytes), ("config.json", &config_bytes)] {
+            let path = folder.join(name);
+            write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
+        }
+        self.keep_signatures(&folder, signatures)?;
+        let path = folder.join(program_file(config.runtime));
+        save_blob(source, program, &path).await?;
+        read_only(&path)?;
+        let mut packed = None;
+        if let Some(files) = files {
+            let path = workspace.path().join("files.tar.gz");
+            save_blob(source, files, &path).await?;
+            packed = Some(path);
+        }
+        complete(folder.clone(), packed, *limits).await?;
+        self.settle(&folder, &bundle.digest)?;
+        self.get(&bundle.digest).ok_or_else(|| {
+            let vanished = std::io::Error::other("it is not there although it was just written");
+            on("read", &self.entry(&bundle.digest))(vanished).into()
+        })
+    }
+}
+
+fn check_name(bundle: &BundleRef, config: &BundleConfig) -> Result<(), AdmitError> {
+    if config.name == bundle.name {
+        return Ok(());
+    }
+    Err(AdmitError::Name {
+        digest: bundle.digest,
+        asked: bundle.name.clone(),
+        actual: config.name.clone(),
+    })
+}
+
+fn read_only(path: &Path) -> Result<(), StoreError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))
+        .map_err(on("make read-only", path))
+}
+
+/// Unpacks the archive into `folder` and syncs the whole of it, where that may
+/// block.
+async fn complete(
+    folder: PathBuf,
+    packed: Option<PathBuf>,
+    limits: Limits,
+) -> Result<(), AdmitError> {
+    let shown = folder.clone();
+    let work = move || -> Result<(), AdmitError> {
+        if let Some(packed) = packed {
+            let into = folder.join("files");
+            fs::create_dir(&into).map_err(on("create", &into))?;
+            let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
+            unpack(packed, &into, &limits)?;
+        }
+        sync_tree(&folder).map_err(on("sync", &folder))?;
+        Ok(())
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => Err(on("complete", &shown)(std::io::Error::other(e)).into()),
+    }
+}

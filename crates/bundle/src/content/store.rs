@@ -1,0 +1,319 @@
+//! The content store of a node: unpacked bundles by digest, and the verdicts on
+//! them. One process owns it at a time.
+//!
+//! ```text
+//! <root>/lock                    held while the store is open
+//!        bundles/<hex>/          one bundle, whole or absent
+//!            manifest.json config.json
+//!            module.wasm | agent.yaml
+//!            files/…             prompts and skills
+//!            signatures/<hex>.json
+//!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
+//!        tmp/                    what is on its way; emptied when opened
+//! ```
+//! An entry is put together in `tmp`, synced and renamed, so a crash leaves it
+//! whole or absent. How a bundle gets in is `admit`'s matter.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+
+use crate::{
+    artifact::{
+        digest::Digest,
+        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
+        reason::Reason,
+    },
+    file::{read_bounded, sync_dir, write_atomically},
+    source::failure::io_reason,
+    trust::{
+        verdict::{Verdict, Verdicts},
+        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+    },
+};
+
+/// The mode of every file of a bundle.
+const FILE_MODE: u32 = 0o444;
+
+/// The store in a folder.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    pub(crate) verdicts: Verdicts,
+    _lock: Lock,
+}
+
+/// A bundle in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it says of itself.
+    pub config: BundleConfig,
+    /// Its folder.
+    pub root: PathBuf,
+    /// The module or the definition.
+    pub program: PathBuf,
+    /// The folder with prompts and skills, where it has one.
+    pub files: Option<PathBuf>,
+}
+
+/// The store could not be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("the store {path} is in use by another process; stop that one first")]
+    InUse {
+        /// The folder.
+        path: String,
+    },
+    /// The disk.
+    #[error("store: {what}: {why}")]
+    Io {
+        /// What was done to which path.
+        what: String,
+        /// The error.
+        why: io::Error,
+    },
+}
+
+impl StoreError {
+    /// The stable name of the failure.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::InUse { .. } => Reason::StoreFailed,
+            Self::Io { why, .. } => io_reason(why),
+        }
+    }
+}
+
+pub(crate) fn on(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let what = format!("{what} {}", path.display());
+    move |why| StoreError::Io { what, why }
+}
+
+impl Store {
+    /// Opens the store in `root`, made where there is none, and clears away
+    /// what a crash left half done.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        for part in ["bundles", "tmp"] {
+            let path = root.join(part);
+            fs::create_dir_all(&path).map_err(on("create", &path))?;
+        }
+        let lock = Lock::take(&root)?;
+        let folder = root.join("verdicts");
+        let verdicts = Verdicts::open(folder.clone()).map_err(on("open", &folder))?;
+        let store = Self {
+            root,
+            verdicts,
+            _lock: lock,
+        };
+        let tmp = store.tmp();
+        for left in fs::read_dir(&tmp).map_err(on("read", &tmp))? {
+            let path = left.map_err(on("read", &tmp))?.path();
+            remove(&path).map_err(on("remove", &path))?;
+        }
+        Ok(store)
+    }
+
+    /// The folder of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The bundle `digest`, where it is in the store.
+    pub fn get(&self, digest: &Digest) -> Option<Stored> {
+        let root = self.entry(digest);
+        let manifest = Manifest::parse(&self.manifest(digest)?).ok()?;
+        let program = manifest.layers.first()?;
+        let config = read_bounded(&root.join("config.json"), MAX_CONFIG).ok()??;
+        let config = BundleConfig::parse(&config, program).ok()?;
+        let files = root.join("files");
+        Some(Stored {
+            digest: *digest,
+            program: root.join(program_file(config.runtime)),
+            config,
+            files: (manifest.layers.len() > 1).then_some(files),
+            root,
+        })
+    }
+
+    /// What was found about `digest` under this revision of the trust; nothing
+    /// for another revision. Whether a tenant may use it is that tenant's own
+    /// right to pull it, which the caller checks.
+    pub fn verdict(&self, digest: &Digest, trust_revision: &str) -> Option<Verdict> {
+        self.verdicts.get(digest, trust_revision)
+    }
+
+    /// Every bundle in the store.
+    pub fn list(&self) -> Result<Vec<Digest>, StoreError> {
+        let folder = self.root.join("bundles");
+        let entries = fs::read_dir(&folder).map_err(on("read", &folder))?;
+        let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+        Ok(names
+            .filter_map(|hex| format!("sha256:{hex}").parse().ok())
+            .collect())
+    }
+
+    /// Removes every bundle that is not in `keep` and was not admitted for `idle`, with its verdict and what
+    /// was compiled of it, and gives how many went.
+    pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
+        let keep: HashSet<_> = keep.iter().collect();
+        let mut gone = 0;
+        for digest in self.list()?.iter().filter(|d| !keep.contains(d)) {
+            let path = self.entry(digest);
+            let admitted = fs::metadata(&path).and_then(|it| it.modified());
+            let admitted = admitted.map_err(on("read", &path))?;
+            if admitted.elapsed().unwrap_or_default() < idle {
+                continue;
+            }
+            self.verdicts
+                .forget(digest)
+                .map_err(on("remove the verdict on", &path))?;
+            self.discard(digest)?;
+            gone += 1;
+        }
+        Ok(gone)
+    }
+
+    /// Marks an entry as admitted now: what is on its way to be used is not pruned.
+    pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
+        fs::File::open(&entry.root)
+            .and_then(|folder| folder.set_modified(SystemTime::now()))
+            .map_err(on("mark", &entry.root))
+    }
+
+    fn discard(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.entry(digest);
+        // Renamed away first: an entry is never seen half removed.
+        let aside = self.workspace()?;
+        let gone = aside.path().join("gone");
+        fs::rename(&path, &gone)
+            .and_then(|()| aside.close())
+            .map_err(on("remove", &path))
+    }
+
+    /// The manifest of an entry, if its bytes are what its name says.
+    pub(crate) fn manifest(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let path = self.entry(digest).join("manifest.json");
+        let bytes = read_bounded(&path, MAX_MANIFEST).ok()??;
+        (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// The signatures that were kept with an entry.
+    pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Candidate> {
+        let Ok(listed) = fs::read_dir(self.entry(digest).join("signatures")) else {
+            return Vec::new();
+        };
+        let read = |entry: io::Result<fs::DirEntry>| {
+            let path = entry.ok()?.path();
+            let stem = path.file_stem()?.to_str()?;
+            Some(Candidate {
+                origin: format!("sha256:{stem}").parse().ok()?,
+                bytes: read_bounded(&path, MAX_SIGNATURE).ok()??,
+            })
+        };
+        listed.take(MAX_SIGNATURES).filter_map(read).collect()
+    }
+
+    /// Keeps signatures with the entry in `folder`, for the day the trust
+    /// changes while the source cannot be reached.
+    pub(crate) fn keep_signatures(
+        &self,
+        folder: &Path,
+        signatures: &[Candidate],
+    ) -> Result<(), StoreError> {
+        let folder = folder.join("signatures");
+        fs::create_dir_all(&folder).map_err(on("create", &folder))?;
+        for one in signatures {
+            let path = folder.join(format!("{}.json", one.origin.hex()));
+            if !path.exists() {
+                write_atomically(&path, one.bytes.as_slice(), FILE_MODE)
+                    .map_err(on("write", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder for a bundle on its way; removed when dropped.
+    pub(crate) fn workspace(&self) -> Result<tempfile::TempDir, StoreError> {
+        let tmp = self.tmp();
+        tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(&tmp)
+            .map_err(on("create a folder in", &tmp))
+    }
+
+    /// Makes the finished and synced folder `from` the entry of `digest`. An entry that
+    /// another task finished first stays; a broken one is replaced.
+    pub(crate) fn settle(&self, from: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let to = self.entry(digest);
+        if to.exists() && self.get(digest).is_none() {
+            self.discard(digest)?;
+        }
+        match fs::rename(from, &to) {
+            Ok(()) => sync_dir(&self.root.join("bundles")).map_err(on("sync", &to)),
+            Err(_) if self.get(digest).is_some() => Ok(()),
+            Err(e) => Err(on("move a bundle to", &to)(e)),
+        }
+    }
+
+    pub(crate) fn entry(&self, digest: &Digest) -> PathBuf {
+        self.root.join("bundles").join(digest.hex())
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+}
+
+/// The right to a store, given back when dropped.
+#[derive(Debug)]
+struct Lock(fs::File);
+
+impl Lock {
+    fn take(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join("lock");
+        let file = fs::File::create(&path).map_err(on("create", &path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse {
+                path: root.display().to_string(),
+            }),
+            Err(e) => Err(on("lock", &path)(e.into())),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started holds a copy
+        // of the descriptor, and the lock with it, until it executes.
+        if let Err(error) = flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the lock of the store was not given back");
+        }
+    }
+}
+
+/// What the program of a bundle is called in its entry.
+pub(crate) fn program_file(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::Wasm => "module.wasm",
+        Runtime::Declarative => "agent.yaml",
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
+}

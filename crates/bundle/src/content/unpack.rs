@@ -1,0 +1,267 @@
+//! Unpacking an archive that may mean harm into an empty folder.
+//!
+//! Only plain files and folders come out. Links, devices, pipes, set-user-id
+//! bits, extension headers and paths that lead elsewhere are refused, and
+//! entries, bytes and compression are bounded while they are read. On an error
+//! the caller throws the folder away.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{self, BufRead, BufReader, Read},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use flate2::bufread::GzDecoder;
+use tar::{Archive, Entry, EntryType};
+use thiserror::Error;
+
+use crate::{
+    artifact::{entry_path::entry_path, limits::Limits, reason::Reason},
+    source::failure::io_reason,
+};
+
+const FILE_MODE: u32 = 0o444;
+const FOLDER_MODE: u32 = 0o755;
+/// Set-user-id, set-group-id and sticky.
+const SPECIAL_BITS: u32 = 0o7000;
+
+/// An archive that is not unpacked.
+#[derive(Debug, Error)]
+pub enum UnpackError {
+    /// Something that is never unpacked.
+    #[error("the archive holds `{path}`, which is refused: {why}")]
+    Unsafe {
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// More than the limits allow.
+    #[error("the archive has more {what} than the {limit} allowed")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        limit: u64,
+    },
+    /// Cut off, or no gzipped tar at all.
+    #[error("the archive is malformed: {0}")]
+    Malformed(io::Error),
+    /// The disk.
+    #[error("unpack to {path}: {why}")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// The error.
+        why: io::Error,
+    },
+}
+
+impl UnpackError {
+    /// The stable name of the refusal.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Unsafe { .. } => Reason::BadArchive,
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::Malformed(_) => Reason::Malformed,
+            Self::Io { why, .. } => io_reason(why),
+        }
+    }
+}
+
+/// Unpacks a gzipped tar into the empty folder `into`. What is written is not
+/// synced to disk.
+pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<(), UnpackError> {
+    let counted = Counted {
+        inner: packed,
+        count: 0,
+    };
+    let bounded = Bounded {
+        inner: GzDecoder::new(BufReader::new(counted)),
+        count: 0,
+        limits: *limits,
+    };
+    let mut archive = Archive::new(bounded);
+    let mut seen = HashSet::new();
+    // Raw: extension headers come as entries of their own and are refused,
+    // where the crate would hold a name of any length in memory.
+    let entries = archive.entries().map_err(from_archive)?.raw(true);
+    for (count, entry) in entries.enumerate() {
+        if count >= limits.entries {
+            return Err(UnpackError::TooLarge {
+                what: "entries",
+                limit: limits.entries as u64,
+            });
+        }
+        let mut entry = entry.map_err(from_archive)?;
+        let refuse = |entry: &Entry<'_, _>, why| UnpackError::Unsafe {
+            path: String::from_utf8_lossy(&entry.path_bytes()).into_owned(),
+            why,
+        };
+        let path = entry_path(&entry.path_bytes()).map_err(|why| refuse(&entry, why))?;
+        let is_folder = kind(&entry).map_err(|why| refuse(&entry, why))?;
+        if !seen.insert(path.clone()) {
+            return Err(refuse(&entry, "it comes twice"));
+        }
+        if is_folder {
+            make_folders(into, Some(&path))?;
+        } else {
+            make_folders(into, path.parent())?;
+            write_file(&mut entry, &into.join(&path))?;
+        }
+    }
+    check_end(archive.into_inner()).map_err(from_archive)
+}
+
+/// After the last entry come zeros, the checksum of the stream, and nothing
+/// that another tool might see and this one does not.
+fn check_end<R: Read>(mut rest: Bounded<R>) -> io::Result<()> {
+    let after = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    let mut piece = [0; 4096];
+    loop {
+        match rest.read(&mut piece)? {
+            0 => break,
+            n if piece[..n].iter().all(|b| *b == 0) => {}
+            _ => return after("there is more after the end of the tar"),
+        }
+    }
+    match rest.inner.into_inner().fill_buf()? {
+        [] => Ok(()),
+        _ => after("there is more after the end of the gzip stream"),
+    }
+}
+
+/// Whether the entry is a folder; neither folder nor file is refused.
+fn kind<R: Read>(entry: &Entry<'_, R>) -> Result<bool, &'static str> {
+    let header = entry.header();
+    let mode = header.mode().map_err(|_| "its mode is malformed")?;
+    if mode & SPECIAL_BITS != 0 {
+        return Err("it has set-user-id, set-group-id or sticky bits");
+    }
+    match header.entry_type() {
+        EntryType::Regular => Ok(false),
+        EntryType::Directory if entry.size() == 0 => Ok(true),
+        EntryType::Directory => Err("it is a folder with content"),
+        EntryType::Symlink | EntryType::Link => Err("it is a link"),
+        EntryType::Char | EntryType::Block => Err("it is a device"),
+        EntryType::Fifo => Err("it is a pipe"),
+        EntryType::GNULongName
+        | EntryType::GNULongLink
+        | EntryType::XHeader
+        | EntryType::XGlobalHeader => Err("it is an extension header"),
+        _ => Err("it is neither file nor folder"),
+    }
+}
+
+fn make_folders(into: &Path, path: Option<&Path>) -> Result<(), UnpackError> {
+    let mut folder = into.to_path_buf();
+    for part in path.into_iter().flatten() {
+        folder.push(part);
+        match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(UnpackError::Unsafe {
+                    path: folder
+                        .strip_prefix(into)
+                        .unwrap_or(&folder)
+                        .display()
+                        .to_string(),
+                    why: "it is a file and a folder",
+                });
+            }
+            Err(e) => return Err(on(&folder)(e)),
+        }
+    }
+    Ok(())
+}
+
+fn write_file(entry: &mut impl Read, target: &Path) -> Result<(), UnpackError> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(target)
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => UnpackError::Unsafe {
+                path: target.display().to_string(),
+                why: "it is a file and a folder",
+            },
+            _ => on(target)(e),
+        })?;
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let n = entry.read(&mut piece).map_err(from_archive)?;
+        if n == 0 {
+            return Ok(());
+        }
+        io::Write::write_all(&mut file, &piece[..n]).map_err(on(target))?;
+    }
+}
+
+fn on(path: &Path) -> impl Fn(io::Error) -> UnpackError + '_ {
+    |why| UnpackError::Io {
+        path: path.display().to_string(),
+        why,
+    }
+}
+
+/// Counts what is read of the packed bytes.
+struct Counted<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
+/// Ends the stream with an error where it grows past the limits.
+struct Bounded<R> {
+    inner: GzDecoder<BufReader<Counted<R>>>,
+    count: u64,
+    limits: Limits,
+}
+
+/// Carries a limit through the reader traits.
+#[derive(Debug, Error)]
+#[error("more {what} than {limit}")]
+struct OverLimit {
+    what: &'static str,
+    limit: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.count += n as u64;
+        let over = |what, limit| Err(io::Error::other(OverLimit { what, limit }));
+        if self.count > self.limits.unpacked {
+            return over("bytes", self.limits.unpacked);
+        }
+        let packed = self.inner.get_ref().get_ref().count;
+        if self.count > Limits::RATIO_FROM && self.count / packed.max(1) >= self.limits.ratio {
+            return over("bytes for each packed byte", self.limits.ratio);
+        }
+        Ok(n)
+    }
+}
+
+fn from_archive(error: io::Error) -> UnpackError {
+    match error.get_ref().and_then(|e| e.downcast_ref::<OverLimit>()) {
+        Some(over) => UnpackError::TooLarge {
+            what: over.what,
+            limit: over.limit,
+        },
+        None => UnpackError::Malformed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! The signed document: an in-toto statement that a manifest of some digest
+//! was signed, in a DSSE envelope, in a Sigstore bundle v0.3 with a hint at the
+//! key. This is what Cosign 3 writes for `cosign sign --key`.
+//!
+//! No keys and no trust here.
+
+use serde_json::json;
+use sigstore_types::{
+    Bundle, DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier,
+    SignatureBytes, SignatureContent, Statement, VerificationMaterial, VerificationMaterialContent,
+};
+use thiserror::Error;
+
+use crate::artifact::digest::Digest;
+
+/// The payload type of an in-toto statement.
+const IN_TOTO: &str = "application/vnd.in-toto+json";
+/// The predicate by which Cosign says "I sign this", and nothing more. An
+/// attestation (an SBOM, a scan) by the same key has another one and is no
+/// signature.
+pub(crate) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+/// Signature material that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum DsseError {
+    #[error("the signature is malformed: {0}")]
+    Malformed(String),
+    #[error("the signature is by a certificate (keyless)")]
+    Keyless,
+    #[error("it is an attestation of `{0}`, not a signature")]
+    Attestation(String),
+}
+
+/// A signature by key whose payload nobody has looked into yet.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    envelope: DsseEnvelope,
+    /// What the signer says of its key; proves nothing.
+    pub(crate) hint: String,
+}
+
+impl Envelope {
+    /// Reads a Sigstore bundle. The payload is not parsed before its signature
+    /// is verified.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, DsseError> {
+        let malformed = |why: &dyn ToString| DsseError::Malformed(why.to_string());
+        let text = std::str::from_utf8(json).map_err(|e| malformed(&e))?;
+        let bundle = Bundle::from_json(text).map_err(|e| malformed(&e))?;
+        if bundle.media_type() != MediaType::Bundle0_3 {
+            return Err(malformed(&format!(
+                "a bundle of version 0.3 is needed, this is {}",
+                bundle.media_type()
+            )));
+        }
+        let VerificationMaterialContent::PublicKey(key) = bundle.verification_material.content
+        else {
+            return Err(DsseError::Keyless);
+        };
+        match bundle.content {
+            SignatureContent::DsseEnvelope(envelope) if envelope.payload_type == IN_TOTO => {
+                Ok(Self {
+                    envelope,
+                    hint: key.hint,
+                })
+            }
+            SignatureContent::DsseEnvelope(other) => Err(malformed(&format!(
+                "payload of type `{}`",
+                other.payload_type.chars().take(100).collect::<String>()
+            ))),
+            _ => Err(malformed(&"a signature over bytes, not over a statement")),
+        }
+    }
+
+    /// What the signature is over.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        self.envelope.pae()
+    }
+
+    pub(crate) fn signature(&self) -> &SignatureBytes {
+        &self.envelope.signature.sig
+    }
+
+    /// The digests the statement is about. Only for a verified envelope.
+    pub(crate) fn subjects(&self) -> Result<Vec<Digest>, DsseError> {
+        let statement: Statement = serde_json::from_slice(self.envelope.payload.as_bytes())
+            .map_err(|e| DsseError::Malformed(format!("statement: {e}")))?;
+        if statement.type_ != Statement::TYPE_V1 {
+            return Err(DsseError::Malformed(
+                "an in-toto statement v1 is needed".to_owned(),
+            ));
+        }
+        if statement.predicate_type != SIGN_PREDICATE {
+            let kind = statement.predicate_type.chars().take(100).collect();
+            return Err(DsseError::Attestation(kind));
+        }
+        let digests = statement.subject.iter().filter_map(|s| s.digest.sha256);
+        Ok(digests.map(|d| Digest::from(*d.as_bytes())).collect())
+    }
+}
+
+/// The statement that `digest` is signed, as bytes.
+pub(crate) fn statement(digest: &Digest) -> Vec<u8> {
+    json!({
+        "_type": Statement::TYPE_V1,
+        "subject": [{"digest": {"sha256": digest.hex()}}],
+        "predicateType": SIGN_PREDICATE,
+        "predicate": {},
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// What a signature over `statement` is made over (DSSE v1, "PAE").
+pub(crate) fn message(statement: &[u8]) -> Vec<u8> {
+    sigstore_types::pae(IN_TOTO, statement)
+}
+
+/// The Sigstore bundle of a signature over `statement`.
+pub(crate) fn seal(
+    statement: &[u8],
+    signature: SignatureBytes,
+    hint: String,
+) -> Result<Vec<u8>, DsseError> {
+    let envelope = DsseEnvelope::new(
+        IN_TOTO,
+        PayloadBytes::from_bytes(statement),
+        DsseSignature::new(signature, KeyId::new("")),
+    );
+    let material = VerificationMaterial::new(VerificationMaterialContent::PublicKey(
+        PublicKeyIdentifier::new(hint),
+    ));
+    let content = SignatureContent::DsseEnvelope(envelope);
+    Bundle::new(MediaType::Bundle0_3, material, content)
+        .to_json()
+        .map(String::into_bytes)
+        .map_err(|e| DsseError::Malformed(e.to_string()))
+}

@@ -1,0 +1,290 @@
+//! The calls of the admin interface, one function each.
+
+use aion_abi::admin::{
+    ApplyRequest, ApplyResponse, LogLine, MountMapping, NodeStatus, TurnEvent, TurnRecord,
+    TurnRequest, Upload, Why,
+};
+use bytes::Bytes;
+use reqwest::{Body, Method, Response, Url};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    address::{Address, JSON},
+    events::Events,
+    failure::ClientError,
+};
+
+const BYTES: &str = "application/octet-stream";
+
+/// How much of a file is read at once.
+const PIECE: usize = 64 << 10;
+
+/// A node, by its address.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// What stands for the namespace of a resource that has none.
+const NONE: &str = "-";
+
+/// A file on its way from the node.
+#[derive(Debug)]
+pub struct Download {
+    address: Address,
+    response: Response,
+}
+
+impl Download {
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        let part = self.response.chunk().await;
+        part.map_err(|why| self.address.broken(&why))
+    }
+}
+
+impl Node {
+    /// How the node is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self) -> Result<NodeStatus, ClientError> {
+        self.get(self.url(["status"])?).await
+    }
+
+    /// Takes manifests in.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn apply(&self, request: &ApplyRequest) -> Result<ApplyResponse, ClientError> {
+        let body = self.encode(request)?;
+        let url = self.url(["apply"])?;
+        let response = self.send(Method::POST, url, body, JSON).await?;
+        self.decode(response).await
+    }
+
+    /// Whole resources; `plural` is one of the kinds' own, never a person's text.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list(
+        &self,
+        plural: &str,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Value>, ClientError> {
+        let mut url = self.url(["resources", plural])?;
+        if let Some(namespace) = namespace {
+            url.query_pairs_mut().append_pair("namespace", namespace);
+        }
+        let mut list: Value = self.get(url).await?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Err(self.address.unexpected("a list without items")),
+        }
+    }
+
+    /// One resource, whole.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn resource(
+        &self,
+        plural: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Value, ClientError> {
+        let namespace = namespace.unwrap_or(NONE);
+        self.get(self.url(["resources", plural, namespace, name])?)
+            .await
+    }
+
+    /// Removes a resource.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn delete(
+        &self,
+        plural: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(), ClientError> {
+        let namespace = namespace.unwrap_or(NONE);
+        let url = self.url(["resources", plural, namespace, name])?;
+        let response = self
+            .send(Method::DELETE, url, Body::default(), JSON)
+            .await?;
+        self.address.collect(response).await.map(|_| ())
+    }
+
+    /// The names of mounts and the folders they lead to.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn mounts(&self) -> Result<Value, ClientError> {
+        self.get(self.url(["mounts"])?).await
+    }
+
+    /// Has a name lead to a folder.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn map_mount(&self, name: &str, mapping: &MountMapping) -> Result<(), ClientError> {
+        let url = self.url(["mounts", name])?;
+        let body = self.encode(mapping)?;
+        let response = self.send(Method::PUT, url, body, JSON).await?;
+        self.address.collect(response).await.map(|_| ())
+    }
+
+    /// Takes a name away; gives what it led to.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn unmap_mount(&self, name: &str) -> Result<MountMapping, ClientError> {
+        let url = self.url(["mounts", name])?;
+        let response = self
+            .send(Method::DELETE, url, Body::default(), JSON)
+            .await?;
+        self.decode(response).await
+    }
+
+    /// Gives an agent a file, read as it is sent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn upload(
+        &self,
+        namespace: &str,
+        agent: &str,
+        name: &str,
+        content: File,
+    ) -> Result<Upload, ClientError> {
+        let mut url = self.agent(namespace, agent, "uploads")?;
+        url.query_pairs_mut().append_pair("name", name);
+        let content = Body::wrap_stream(ReaderStream::with_capacity(content, PIECE));
+        let response = self.send(Method::POST, url, content, BYTES).await?;
+        self.decode(response).await
+    }
+
+    /// Asks an agent; gives the turn's events.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn start_turn(
+        &self,
+        namespace: &str,
+        agent: &str,
+        request: &TurnRequest,
+    ) -> Result<Events<TurnEvent>, ClientError> {
+        let url = self.agent(namespace, agent, "turns")?;
+        let body = self.encode(request)?;
+        let response = self.send(Method::POST, url, body, JSON).await?;
+        Ok(Events::new(self.address.clone(), response))
+    }
+
+    /// The turn's events from its start.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn turn_events(&self, turn: u64) -> Result<Events<TurnEvent>, ClientError> {
+        self.stream(self.url(["turns", &turn.to_string(), "events"])?)
+            .await
+    }
+
+    /// Ends a turn before its time.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn cancel_turn(&self, turn: u64) -> Result<TurnRecord, ClientError> {
+        let url = self.url(["turns", &turn.to_string()])?;
+        let response = self
+            .send(Method::DELETE, url, Body::default(), JSON)
+            .await?;
+        self.decode(response).await
+    }
+
+    /// A file that a turn wrote, as a stream of bytes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn turn_file(&self, turn: u64, path: &str) -> Result<Download, ClientError> {
+        let turn = turn.to_string();
+        let segments = ["turns", &turn, "files"].into_iter();
+        let url = self.url(segments.chain(path.split('/')))?;
+        let response = self.send(Method::GET, url, Body::default(), JSON).await?;
+        Ok(Download {
+            address: self.address.clone(),
+            response,
+        })
+    }
+
+    /// What an agent's workers wrote.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn logs(
+        &self,
+        namespace: &str,
+        agent: &str,
+        follow: bool,
+        tail: Option<u32>,
+    ) -> Result<Events<LogLine>, ClientError> {
+        let mut url = self.agent(namespace, agent, "logs")?;
+        url.query_pairs_mut()
+            .append_pair("follow", &follow.to_string())
+            .extend_pairs(tail.map(|tail| ("tail", tail.to_string())));
+        self.stream(url).await
+    }
+
+    /// The chain of reasons for how an agent is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn why(&self, namespace: &str, agent: &str) -> Result<Why, ClientError> {
+        self.get(self.agent(namespace, agent, "why")?).await
+    }
+
+    fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, ClientError> {
+        self.address.url(["api", "v1"].into_iter().chain(segments))
+    }
+
+    fn agent(&self, namespace: &str, agent: &str, what: &str) -> Result<Url, ClientError> {
+        self.url(["namespaces", namespace, "agents", agent, what])
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
+        let response = self.send(Method::GET, url, Body::default(), JSON).await?;
+        self.decode(response).await
+    }
+
+    async fn stream<T: DeserializeOwned>(&self, url: Url) -> Result<Events<T>, ClientError> {
+        let response = self.send(Method::GET, url, Body::default(), JSON).await?;
+        Ok(Events::new(self.address.clone(), response))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: Body,
+        content_type: &'static str,
+    ) -> Result<Response, ClientError> {
+        self.address.send(method, url, content_type, body).await
+    }
+
+    fn encode(&self, value: &impl Serialize) -> Result<Body, ClientError> {
+        let bytes = serde_json::to_vec(value).map_err(|why| self.address.unexpected(why))?;
+        Ok(bytes.into())
+    }
+
+    async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        let body = self.address.collect(response).await?;
+        serde_json::from_slice(&body).map_err(|why| self.address.unexpected(why))
+    }
+}

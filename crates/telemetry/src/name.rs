@@ -1,0 +1,59 @@
+//! The name of every metric, and what it counts. Names are an interface: dashboards and alarms are written against
+//! them. A metric of ours is `aion_<noun>_<unit>` in base units; the controllers' have the names of
+//! controller-runtime, which dashboards for Kubernetes controllers expect.
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, for `# HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric { name: $name, help: $help };
+        )*
+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    TURNS_ASKED = "aion_turns_asked_total", "Turns that were taken in.";
+    TURNS_RUNNING = "aion_turns_running", "Turns that have a worker.";
+    TURNS_WAITING = "aion_turns_waiting", "Turns that wait for a worker.";
+    CALLS_RUNNING = "aion_calls_running", "Syscalls whose driver works.";
+    CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
+    JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
+    OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
+    RECONCILES = "controller_runtime_reconcile_total",
+        "Reconciliations by controller and result (success, requeue, error).";
+    RECONCILE_ERRORS = "controller_runtime_reconcile_errors_total",
+        "Failed reconciliations by controller and error.";
+    RECONCILE_SECONDS = "controller_runtime_reconcile_time_seconds",
+        "Time of one reconciliation by controller.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_and_of_the_house() {
+        let names: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for metric in ALL {
+            let owner = ["aion_", "controller_runtime_"];
+            let owned = owner.iter().any(|it| metric.name.starts_with(it));
+            assert!(owned, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.help);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the daemon needs of a launcher. The real one is [`super::Link`]; whoever hosts the daemon for a
+//! measurement may bring another.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use aion_sandbox::{
+    Layer,
+    protocol::{Exited, Start, StartFailure, Worker, WorkerId},
+};
+use futures::future::BoxFuture;
+
+/// The descriptors of a worker.
+#[derive(Debug)]
+pub struct WorkerFds {
+    /// The boot document.
+    pub boot: OwnedFd,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
+    /// What further the runtime takes; see [`Start`].
+    pub rest: Vec<OwnedFd>,
+}
+
+impl WorkerFds {
+    pub(super) fn borrow(&self) -> aion_sandbox::StartFds<'_> {
+        aion_sandbox::StartFds {
+            boot: self.boot.as_fd(),
+            stdout: self.stdout.as_fd(),
+            stderr: self.stderr.as_fd(),
+            rest: self.rest.iter().map(AsFd::as_fd).collect(),
+        }
+    }
+}
+
+/// A worker that waits at its gate.
+#[derive(Debug, Clone)]
+pub struct Launched {
+    /// Its process id, as the launcher sees it.
+    pub pid: u32,
+    /// With the pid names the process.
+    pub start_time: u64,
+    /// Every layer, read back.
+    pub layers: Vec<Layer>,
+}
+
+/// Why a worker could not be started or reached.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{why}")]
+pub struct LaunchError {
+    /// For people.
+    pub why: String,
+    /// The launcher itself is not there.
+    pub unreachable: bool,
+    /// What kind of failure, where a start failed.
+    pub failure: Option<StartFailure>,
+}
+
+/// What a launcher tells by itself.
+#[derive(Debug, Clone)]
+pub enum LauncherEvent {
+    /// It answers (again): what it can enforce, and what runs.
+    Up {
+        /// Every layer, as a worker started now would have it.
+        layers: Vec<Layer>,
+        /// All workers that run.
+        workers: Vec<Worker>,
+    },
+    /// A worker ended. To be acknowledged.
+    Exited(Exited),
+    /// It does not answer any more.
+    Down(String),
+}
+
+/// Starts and ends workers.
+pub trait Launcher: Send + Sync + 'static {
+    /// Starts a worker up to its gate.
+    fn start(&self, start: Start, fds: WorkerFds) -> BoxFuture<'_, Result<Launched, LaunchError>>;
+    /// Lets it run.
+    fn open_gate<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, Result<(), LaunchError>>;
+    /// Ends it.
+    fn kill<'a>(
+        &'a self,
+        id: &'a WorkerId,
+        grace: Duration,
+    ) -> BoxFuture<'a, Result<(), LaunchError>>;
+    /// Its exit is recorded.
+    fn acknowledge<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, ()>;
+}

@@ -1,0 +1,86 @@
+//! How a worker shuts itself in, before it reads a byte of anybody's input. Run
+//! once, on the only thread, right after the program starts: by then the dynamic
+//! linker is done and nothing of the host's files is needed again.
+//!
+//! Each step that fails is told and the next is tried: the launcher reads back
+//! what is in force, and the daemon decides whether that is enough. Two are not
+//! left to anybody's decision, since what comes after them would count on them:
+//! a tool's own root, and the switch to a worker's own user. What may not enter:
+//! anything a turn needs.
+
+mod hold;
+mod landlock;
+mod privileges;
+mod root;
+mod seccomp;
+mod tool;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
+pub use tool::{DEVICES, SCRATCH};
+
+use crate::layer::LayerName;
+use crate::plan::Plan;
+
+/// What became of the steps.
+struct Confined {
+    /// Where the worker's socket is now, if it has one.
+    socket: Option<PathBuf>,
+    /// What was tried against the Landlock domain and refused, if there is one.
+    landlock: Option<String>,
+    /// Steps that failed, by the layer they were for.
+    failures: Vec<(LayerName, String)>,
+}
+
+/// Takes every step of `plan`. `mounts` are the detached ones that it speaks of.
+/// An error is one after which this process may not go on.
+fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
+    let mut failures = Vec::new();
+    // A core dump would hold the signing key, and a helper of the kernel's that
+    // takes one ignores the limit on its size.
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        failures.push((LayerName::Capabilities, format!("not dumpable: {error}")));
+    }
+    let (socket, own_root) = match root::enter(&plan, mounts) {
+        Ok(socket) => (socket, plan.private_root),
+        // What it is to be shown, and its folder to write to, would be the host's.
+        Err((_, why)) if plan.tool.is_some() => {
+            return Err(format!("a tool has no root of its own: {why}"));
+        }
+        Err((socket, why)) => {
+            failures.push((LayerName::MountNamespace, why));
+            (socket, false)
+        }
+    };
+    let bounding = privileges::empty_bounding_set();
+    if let Some(user) = plan.switch_user {
+        // It would go on as the launcher's own user, which is root.
+        privileges::switch_user(user).map_err(|why| format!("cannot become user {user}: {why}"))?;
+    }
+    if let Err(why) = privileges::drop_all().and(bounding) {
+        failures.push((LayerName::Capabilities, why));
+    }
+    if let Err(error) = rustix::thread::set_no_new_privs(true) {
+        failures.push((LayerName::NoNewPrivs, format!("prctl: {error}")));
+    }
+    let shown = plan.tool.as_ref().map(|tool| tool.shown(own_root));
+    let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
+        Ok(evidence) => Some(evidence),
+        Err(why) => {
+            failures.push((LayerName::Landlock, why));
+            None
+        }
+    };
+    if let Err(why) = seccomp::install(plan.filters) {
+        failures.push((LayerName::Seccomp, why));
+    }
+    Ok(Confined {
+        socket,
+        landlock,
+        failures,
+    })
+}
