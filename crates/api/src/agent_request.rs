@@ -216,4 +216,9 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 1_024_000))]
     pub cpu_millis: Option<i32>,
+    /// What a turn may write to its output at most, in MiB; 256 unless said otherwise. It takes 4096 files and
+    /// folders at most.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "outputMiB")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub output_mib: Option<i32>,
 }

@@ -11,6 +11,8 @@ pub const TURN_SECONDS: i32 = 300;
 pub const MEMORY_MIB: i32 = 256;
 /// CPU of one running instance at most, in thousandths of a core.
 pub const CPU_MILLIS: i32 = 1000;
+/// Output of one turn at most, in MiB.
+pub const OUTPUT_MIB: i32 = 256;
 /// Syscalls an instance may make a minute.
 pub const CALLS_PER_MINUTE: i32 = 6000;
 /// Syscalls of an instance that may be under way at once.

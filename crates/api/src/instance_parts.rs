@@ -222,7 +222,16 @@ pub struct InstanceLimits {
     /// CPU, in thousandths of a core.
     #[schemars(range(min = 1))]
     pub cpu_millis: i32,
+    /// Output of one turn, in MiB.
+    #[serde(default = "output_mib", rename = "outputMiB")]
+    #[schemars(range(min = 1))]
+    pub output_mib: i32,
     /// What a declarative agent does where no model answers.
     #[serde(default)]
     pub without_model: WithoutModel,
+}
+
+/// For instances that were written before there was such a bound.
+fn output_mib() -> i32 {
+    crate::defaults::OUTPUT_MIB
 }

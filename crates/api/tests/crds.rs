@@ -124,6 +124,7 @@ fn figures_in_descriptions_are_those_that_hold() {
         (&limits["turnSeconds"], d::TURN_SECONDS.into()),
         (&limits["memoryMiB"], d::MEMORY_MIB.into()),
         (&limits["cpuMillis"], d::CPU_MILLIS.into()),
+        (&limits["outputMiB"], d::OUTPUT_MIB.into()),
         (&spec["replicas"], d::REPLICAS.into()),
     ];
     for (property, figure) in said {

@@ -1,6 +1,7 @@
 //! What the kernel wants done. The shell does these; they are never stored.
 
 use crate::{
+    body::Body,
     fact::Fact,
     ids::{CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::Name,
@@ -129,6 +130,8 @@ pub enum Effect {
         turn: TurnId,
         /// Whose.
         instance: InstanceUid,
+        /// Its input.
+        input: Body,
         /// How.
         outcome: TurnOutcome,
         /// Model tokens it was charged.

@@ -71,6 +71,9 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
             cpu_millis: least32(own.cpu_millis.unwrap_or(defaults::CPU_MILLIS), |q| {
                 q.cpu_millis
             }),
+            output_mib: least32(own.output_mib.unwrap_or(defaults::OUTPUT_MIB), |q| {
+                q.output_mib
+            }),
             without_model: agent.without_model.unwrap_or_default(),
         },
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),

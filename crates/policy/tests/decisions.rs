@@ -289,14 +289,14 @@ fn mounts_are_granted_with_their_volume_and_at_most_the_mode_that_is_granted() {
 #[test]
 fn the_smallest_bound_holds_and_layers_add_up() {
     let agent = spec(json!({
-        "limits": {"tokensPerHour": 50000, "memoryMiB": 512}, "replicas": 3,
+        "limits": {"tokensPerHour": 50000, "memoryMiB": 512, "outputMiB": 9}, "replicas": 3,
         "sandbox": {"require": ["seccomp"]},
     }));
     let bounds = quotas(
         &agent,
         &applied(
             &[
-                json!({"quotas": {"tokensPerHour": 90000, "callsPerMinute": 60, "memoryMiB": 128, "tenantTokensPerHour": 9},
+                json!({"quotas": {"tokensPerHour": 90000, "callsPerMinute": 60, "memoryMiB": 128, "outputMiB": 10, "tenantTokensPerHour": 9},
                      "sandbox": {"require": ["landlock", "seccomp"]}, "signers": ["release", "machine"]}),
             ],
             &[json!({"quotas": {"callsPerMinute": 30, "replicas": 2}, "signers": ["machine"]})],
@@ -310,6 +310,7 @@ fn the_smallest_bound_holds_and_layers_add_up() {
     );
     assert_eq!(bounds.quotas.tenant_tokens_per_hour, Some(9));
     assert_eq!(bounds.limits.memory_mib, 128);
+    assert_eq!(bounds.limits.output_mib, 9);
     assert_eq!(bounds.replicas, 2);
     assert_eq!(
         bounds.layers.iter().map(|l| l.as_str()).collect::<Vec<_>>(),

@@ -60,9 +60,11 @@ impl Housekeeping {
     }
 
     async fn prune(&self) {
-        let wanted: Vec<Digest> = self
-            .standings
-            .all()
+        let Some(standings) = self.standings.complete() else {
+            tracing::warn!("bundles that nobody wants stay: not all instances are known yet");
+            return;
+        };
+        let wanted: Vec<Digest> = standings
             .iter()
             .filter_map(|it| it.instance.spec.bundle.as_ref()?.digest.parse().ok())
             .collect();
@@ -157,5 +159,27 @@ mod tests {
             memory.remember(&pool, request.clone()).await.unwrap();
         }
         keeping.abort();
+    }
+
+    #[tokio::test]
+    async fn bundles_stay_until_all_instances_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let bundle = dir.path().join("bundles").join("0".repeat(64));
+        std::fs::create_dir(&bundle).unwrap();
+        let old = std::time::SystemTime::now() - 2 * UNWANTED;
+        let folder = std::fs::File::open(&bundle).unwrap();
+        folder.set_modified(old).unwrap();
+        let keeping = Housekeeping {
+            instances: Instances::default(),
+            standings: Standings::default(),
+            memory: Arc::new(FakeMemory::default()),
+            store,
+        };
+        keeping.prune().await;
+        assert!(bundle.exists(), "whoever wants it was not told yet");
+        keeping.standings.be_complete();
+        keeping.prune().await;
+        assert!(!bundle.exists());
     }
 }

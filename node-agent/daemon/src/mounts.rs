@@ -143,6 +143,7 @@ impl Mounts {
                 folder: PathBuf::from(mapping.path),
                 writable: false,
                 origin: Origin::Mapped,
+                account: None,
             };
             table = table.with(name, mapped);
         }
@@ -160,6 +161,7 @@ impl Mounts {
                     folder: PathBuf::from(&mapping.path),
                     writable: mapping.writable && mount.mode == FileMode::ReadWrite,
                     origin: Origin::Mapped,
+                    account: None,
                 };
                 table = table.with(&mount.name, mapped);
             }

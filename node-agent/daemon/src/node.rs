@@ -11,6 +11,7 @@ use aion_drivers::{
     files::FolderFiles,
     model::{OpenAiModels, Patience},
     outbound::Outbound,
+    reserve::Reserve,
     tool::McpTools,
 };
 use aion_kernel::{Event, LiveWorker};
@@ -36,7 +37,7 @@ use crate::{
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
-    turns::{Checkpoints, Turns},
+    turns::{Checkpoints, Known, Turns},
     workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
@@ -142,6 +143,10 @@ impl Node {
         let home = config.home.clone();
         folders(&home)?;
         let telemetry = Arc::new(Telemetry::new()?);
+        // What the journal needs before it lets go of anything.
+        let kept = config.journal_bytes + 2 * config.segment_bytes;
+        let reserve =
+            Reserve::fitting(&home, kept).map_err(io_error("look at the disk of", &home))?;
 
         let opened = shell::open(
             &aion_journal::Options {
@@ -160,13 +165,18 @@ impl Node {
         let turns = Turns::open(
             home.join("state/turns"),
             clock,
-            unsettled.iter().map(|it| (it.turn, it.input)),
+            reserve.clone(),
+            Known {
+                waiting: unsettled.iter().map(|it| (it.input, it.turn)).collect(),
+                ended: opened.ended,
+            },
         )
         .map_err(io_error("read", home.join("state/turns")))?;
 
         let (found, early) = running(&unsettled, &mut events).await;
         let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
-        let files = Arc::new(FolderFiles::new([home.clone()]));
+        let files = FolderFiles::new([home.clone()]).with_reserve(reserve.clone());
+        let files = Arc::new(files);
         let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
         let setting = Setting::find(&config, &mounts).await?;
         let outbound = Arc::new(Outbound::new(setting.rule(&config)));
@@ -191,10 +201,11 @@ impl Node {
             clock,
             turns: turns.clone(),
             checkpoints: checkpoints.clone(),
+            reserve: reserve.clone(),
         };
 
         let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"));
+        let logs = Logs::new(home.join("logs"), reserve.clone());
         let (features_in, features) = watch::channel(None);
         let (started_in, started) = mpsc::unbounded_channel();
         let (removed_in, removed) = mpsc::unbounded_channel();
@@ -220,7 +231,7 @@ impl Node {
         });
         let mut alive = Vec::new();
         for it in &found {
-            match crew.adopt(it.turn, it.incarnation, it.input) {
+            match crew.adopt(it.turn, it.incarnation, it.input).await {
                 Ok(()) => alive.push(LiveWorker {
                     turn: it.turn,
                     incarnation: it.incarnation,
@@ -238,6 +249,7 @@ impl Node {
                 Arc::clone(&store),
                 Arc::new(config.sources.clone()),
                 config.offline,
+                reserve,
                 modules,
             ),
             instances: instances.clone(),
@@ -280,6 +292,10 @@ impl Node {
             telemetry,
         });
         let stop = CancellationToken::new();
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
+        );
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
         let serving = serve_unix(
             &home.join("run/admin.sock"),
@@ -359,7 +375,9 @@ impl Node {
             self.shell_task.abort();
             Ok(())
         });
-        let _ = timeout(CLOSE, &mut self.crew_task).await;
+        // It ends when the record of every turn that ended is written; a disk that takes none is not waited for, and
+        // the next start makes the record from the journal.
+        let _ = timeout(STORE, &mut self.crew_task).await;
         let _ = timeout(CLOSE, &mut self.admin_task).await;
         ended
     }

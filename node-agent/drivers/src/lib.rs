@@ -16,6 +16,7 @@ pub mod memory;
 pub mod model;
 pub mod outbound;
 mod private;
+pub mod reserve;
 pub mod secrets;
 pub mod tool;
 

@@ -1,5 +1,5 @@
-//! The committer: one thread that syncs what was written, for everybody at once, and keeps a spare
-//! segment ready.
+//! The committer: one thread that syncs what was written, for everybody at once, keeps a spare segment ready,
+//! and removes old segments once what was carried out of them is durable.
 //!
 //! A sync that somebody waits for starts at once and takes along all that was written before it. What
 //! nobody waits for is synced within [`IDLE_SYNC`], which bounds what a loss of power can take. A failed
@@ -20,12 +20,14 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Lsn, mark::MarkFile, segment};
+use super::{Lsn, disk::Disk, mark::MarkFile, segment};
 
 /// The longest that written bytes stay unsynced.
 const IDLE_SYNC: Duration = Duration::from_secs(1);
 /// How long after a failure the next attempt to make a spare comes.
 const SPARE_RETRY: Duration = Duration::from_millis(500);
+/// How long after a failure the next attempt to remove a segment comes.
+const REMOVE_RETRY: Duration = Duration::from_secs(10);
 
 /// How far the disk holds the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +48,11 @@ pub(super) struct Committer {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
     spare_bytes: u64,
     mark: MarkFile,
+    /// Bytes of the segments that are to be removed.
+    leaving: AtomicU64,
     written: AtomicU64,
     /// Written bytes that nobody has told the thread about yet are only behind `written` while this is set.
     dirty: AtomicBool,
@@ -65,8 +70,22 @@ struct State {
     files: VecDeque<Arc<File>>,
     /// A segment was made whose name is not durable yet.
     names_changed: bool,
+    /// Segments that are to be removed, oldest first. One that cannot be removed holds up those behind it: with
+    /// a segment missing between two others the journal would not open again.
+    leaving: VecDeque<Leaving>,
+    /// When a segment could not be removed.
+    stuck: Option<Instant>,
     spare: Spare,
     stop: bool,
+}
+
+/// A segment that is to be removed.
+#[derive(Debug)]
+struct Leaving {
+    path: PathBuf,
+    bytes: u64,
+    /// Everything before it is durable first: what was carried over from the segment lies there.
+    until: Lsn,
 }
 
 #[derive(Debug)]
@@ -89,11 +108,14 @@ impl Committer {
         mark: MarkFile,
         durable: Lsn,
         file: Arc<File>,
+        disk: Arc<dyn Disk>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
+            disk,
             spare_bytes,
             mark,
+            leaving: AtomicU64::new(0),
             written: AtomicU64::new(durable.0),
             dirty: AtomicBool::new(false),
             state: Mutex::new(State {
@@ -101,6 +123,8 @@ impl Committer {
                 durable,
                 files: VecDeque::from([file]),
                 names_changed: true,
+                leaving: VecDeque::new(),
+                stuck: None,
                 spare: Spare::Off,
                 stop: false,
             }),
@@ -136,6 +160,19 @@ impl Committer {
         let mut state = self.shared.lock();
         state.files.push_back(file);
         state.names_changed = true;
+    }
+
+    /// Has a segment removed as soon as everything before `until` is durable.
+    pub(super) fn leave(&self, path: PathBuf, bytes: u64, until: Lsn) {
+        self.shared.leaving.fetch_add(bytes, Ordering::AcqRel);
+        let mut state = self.shared.lock();
+        state.leaving.push_back(Leaving { path, bytes, until });
+        self.shared.wake.notify_one();
+    }
+
+    /// Bytes of the segments that are to be removed and are still there.
+    pub(super) fn leaving(&self) -> u64 {
+        self.shared.leaving.load(Ordering::Acquire)
     }
 
     /// Whether a spare should be kept ready.
@@ -203,6 +240,8 @@ impl Shared {
                 dirty_since = None;
                 let Some(next) = self.sync(state) else { return };
                 state = next;
+            } else if state.removal_is_due() {
+                state = self.remove(state);
             } else if state.stop {
                 return;
             } else if state.spare.due() {
@@ -211,6 +250,7 @@ impl Shared {
                 let timeout = [
                     dirty_since.map(|since| IDLE_SYNC.saturating_sub(since.elapsed())),
                     state.spare.retry_in(),
+                    state.remove_in(),
                 ]
                 .into_iter()
                 .flatten()
@@ -239,9 +279,9 @@ impl Shared {
         drop(state);
         let synced = files
             .iter()
-            .try_for_each(|file| file.sync_data())
+            .try_for_each(|file| self.disk.sync(file))
             .and_then(|()| match names_changed {
-                true => segment::sync_dir(&self.dir),
+                true => self.disk.sync_dir(&self.dir),
                 false => Ok(()),
             });
         if let Err(error) = synced {
@@ -258,6 +298,34 @@ impl Shared {
         Some(state)
     }
 
+    /// Removes the oldest segment that is to go. Its name is durably gone before the next one's turn comes.
+    fn remove<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let Some(oldest) = state.leaving.front() else {
+            return state;
+        };
+        let (path, bytes) = (oldest.path.clone(), oldest.bytes);
+        drop(state);
+        let removed = match self.disk.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_dir(&self.dir),
+        };
+        let mut state = self.lock();
+        match removed {
+            Ok(()) => {
+                state.leaving.pop_front();
+                state.stuck = None;
+                self.leaving.fetch_sub(bytes, Ordering::AcqRel);
+            }
+            Err(error) => {
+                if state.stuck.is_none() {
+                    tracing::warn!(segment = %path.display(), %error, "an old segment of the journal cannot be removed; it is tried again");
+                }
+                state.stuck = Some(Instant::now());
+            }
+        }
+        state
+    }
+
     fn make_spare<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         // Under the lock: `take_spare` must not make the same file at the same time.
         let mut state = state;
@@ -269,6 +337,22 @@ impl Shared {
             },
         };
         state
+    }
+}
+
+impl State {
+    fn removal_is_due(&self) -> bool {
+        self.remove_in().is_some_and(|pause| pause.is_zero())
+    }
+
+    /// When the oldest segment that is to go is to be tried; `None` while something else must come first.
+    fn remove_in(&self) -> Option<Duration> {
+        let oldest = self.leaving.front()?;
+        let pause = match self.stuck {
+            Some(at) => REMOVE_RETRY.saturating_sub(at.elapsed()),
+            None => Duration::ZERO,
+        };
+        (oldest.until <= self.durable).then_some(pause)
     }
 }
 

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+mod disk;
 mod dump;
 mod error;
 mod frame;
@@ -22,6 +23,8 @@ mod segment;
 mod snapshot;
 mod writer;
 
+#[cfg(test)]
+mod power_tests;
 #[cfg(test)]
 mod tests;
 

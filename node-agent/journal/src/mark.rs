@@ -1,12 +1,12 @@
 //! The mark: how far the disk is known to hold the journal, and in which run of the machine that was.
 //!
-//! It is written without a sync after each sync of the segments, so it never says too much: after a loss
-//! of power it may say less than is true. Recovery needs it to tell a tail that was never promised to
-//! anyone from damage to what was.
+//! It is synced when it is made, and then written without a sync after each sync of the segments, so it never
+//! says too much: after a loss of power it may say less than is true. Recovery needs it to tell a tail that was
+//! never promised to anyone from damage to what was.
 
-use std::{fs, fs::File, os::unix::fs::FileExt, path::Path};
+use std::{fs, fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use super::{JournalError, Lsn};
+use super::{JournalError, Lsn, disk::Disk};
 
 const NAME: &str = "mark";
 const MAGIC: [u8; 8] = *b"AIONMRK1";
@@ -53,8 +53,16 @@ pub(super) struct MarkFile {
 }
 
 /// The mark of the journal in `dir`, if it has a good one.
-pub(super) fn read(dir: &Path) -> Option<Mark> {
-    Mark::decode(&fs::read(dir.join(NAME)).ok()?)
+///
+/// # Errors
+/// One that cannot be read: what it promises must not be taken for nothing.
+pub(super) fn read(dir: &Path) -> Result<Option<Mark>, JournalError> {
+    let path = dir.join(NAME);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Mark::decode(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(JournalError::io("read", path)(error)),
+    }
 }
 
 /// This run of the machine; zero where `/proc` does not tell.
@@ -84,6 +92,13 @@ impl MarkFile {
         })
     }
 
+    /// Makes the mark of a new journal durable, once it was noted.
+    pub(super) fn settle(&self, dir: &Path, disk: &dyn Disk) -> Result<(), JournalError> {
+        disk.sync(&self.file)
+            .and_then(|()| disk.sync_dir(dir))
+            .map_err(JournalError::io("sync", dir.join(NAME)))
+    }
+
     /// Notes that everything before `durable` was synced. A mark that cannot be written only makes the
     /// next recovery more forgiving, so it is no error.
     pub(super) fn note(&self, durable: Lsn) {
@@ -103,14 +118,14 @@ mod tests {
     #[test]
     fn a_mark_reads_back_and_a_damaged_one_is_ignored() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(dir.path()), None);
+        assert_eq!(read(dir.path()).unwrap(), None);
         MarkFile::open(dir.path()).unwrap().note(Lsn(77));
-        let mark = read(dir.path()).unwrap();
+        let mark = read(dir.path()).unwrap().unwrap();
         assert_eq!((mark.durable, mark.boot), (Lsn(77), boot_id()));
         let path = dir.path().join(NAME);
         let mut bytes = fs::read(&path).unwrap();
         bytes[9] ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert_eq!(read(dir.path()), None);
+        assert_eq!(read(dir.path()).unwrap(), None);
     }
 }

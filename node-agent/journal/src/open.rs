@@ -22,6 +22,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     Journal, JournalError, Lsn,
     commit::Committer,
+    disk::{Disk, Machine},
     frame::{self, Kind, Parsed},
     mark::{self, Mark, MarkFile},
     segment::{self, FORMAT, Found, Head},
@@ -65,16 +66,25 @@ pub struct Report {
 /// # Errors
 /// See [`JournalError`]; the files are left as they are, but for a torn tail.
 pub fn open(options: &Options) -> Result<(Journal, Recovered), JournalError> {
+    open_on(options, Arc::new(Machine))
+}
+
+/// As [`open`], on any disk.
+pub(super) fn open_on(
+    options: &Options,
+    disk: Arc<dyn Disk>,
+) -> Result<(Journal, Recovered), JournalError> {
     let dir = &options.dir;
     fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
     let lock = lock(dir)?;
     segment::remove_spare(dir);
-    let mark = mark::read(dir);
+    let mark = mark::read(dir)?;
     let mut recovered = Recovered::default();
     recovered.snapshot = newest_snapshot(dir, &mut recovered.report)?;
     let from = recovered.snapshot.as_ref().map_or(Lsn(0), |(at, _)| *at);
     let mut scan = Scan {
         dir,
+        disk: &*disk,
         mark,
         from,
         facts: Vec::new(),
@@ -95,20 +105,29 @@ pub fn open(options: &Options) -> Result<(Journal, Recovered), JournalError> {
         Some(last) => reopen(last, options.segment_bytes)?,
         None => first(options)?,
     };
-    current
-        .file
-        .sync_all()
-        .and_then(|()| segment::sync_dir(dir))
+    // What another process wrote and did not sync is as good as not written, until it is synced here.
+    let promised = mark.map_or(Lsn(0), |mark| mark.durable);
+    for it in sealed.iter().filter(|it| it.end > promised) {
+        File::open(&it.path)
+            .and_then(|file| disk.sync(&file))
+            .map_err(JournalError::io("sync", &it.path))?;
+    }
+    disk.sync(&current.file)
+        .and_then(|()| disk.sync_dir(dir))
         .map_err(JournalError::io("sync", &current.path))?;
     let mark_file = MarkFile::open(dir)?;
     let end = Lsn(current.base.0 + current.written);
     mark_file.note(end);
+    if mark.is_none() {
+        mark_file.settle(dir, &*disk)?;
+    }
     let committer = Committer::start(
         dir,
         options.segment_bytes,
         mark_file,
         end,
         Arc::clone(&current.file),
+        Arc::clone(&disk),
     )
     .map_err(JournalError::io("start the sync thread for", dir))?;
     let journal = Journal {
@@ -119,6 +138,7 @@ pub fn open(options: &Options) -> Result<(Journal, Recovered), JournalError> {
         sealed,
         bodies,
         committer,
+        disk,
         _lock: lock,
     };
     journal.plan_spare();
@@ -193,6 +213,7 @@ fn first(options: &Options) -> Result<Current, JournalError> {
 /// A walk over all segments.
 struct Scan<'a> {
     dir: &'a Path,
+    disk: &'a dyn Disk,
     mark: Option<Mark>,
     from: Lsn,
     facts: Vec<Vec<u8>>,
@@ -316,13 +337,7 @@ impl Scan<'_> {
         let same_run = self
             .mark
             .is_none_or(|mark| mark.boot != [0; 16] && mark.boot == mark::boot_id());
-        let followed = || {
-            frame::any_intact(bytes.get(good + 1..).unwrap_or_default())
-                || later
-                    .iter()
-                    .any(|it| fs::read(&it.path).is_ok_and(|bytes| frame::any_intact(&bytes)))
-        };
-        if synced || (same_run && followed()) {
+        if synced || (same_run && followed(bytes.get(good + 1..).unwrap_or_default(), later)?) {
             return Err(JournalError::Corrupt {
                 file: found.path.clone(),
                 offset: good as u64,
@@ -342,11 +357,12 @@ impl Scan<'_> {
              the daemon or the machine stopped, and nothing that was acknowledged as durable is among them",
             found.path.display()
         ));
-        for it in later {
-            fs::remove_file(&it.path).map_err(JournalError::io("remove", &it.path))?;
+        // From the end on, each for good: a segment behind a gap would be refused.
+        for it in later.iter().rev() {
+            self.remove(&it.path)?;
         }
         if good == 0 {
-            return fs::remove_file(&found.path).map_err(JournalError::io("remove", &found.path));
+            return self.remove(&found.path);
         }
         File::options()
             .write(true)
@@ -354,6 +370,27 @@ impl Scan<'_> {
             .and_then(|file| file.set_len(good as u64))
             .map_err(JournalError::io("cut", &found.path))
     }
+
+    fn remove(&self, path: &Path) -> Result<(), JournalError> {
+        self.disk
+            .remove(path)
+            .and_then(|()| self.disk.sync_dir(self.dir))
+            .map_err(JournalError::io("remove", path))
+    }
+}
+
+/// Whether an intact frame stands in `rest` or in a later segment.
+fn followed(rest: &[u8], later: &[Found]) -> Result<bool, JournalError> {
+    if frame::any_intact(rest) {
+        return Ok(true);
+    }
+    for it in later {
+        let bytes = fs::read(&it.path).map_err(JournalError::io("read", &it.path))?;
+        if frame::any_intact(&bytes) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn check_head(found: &Found, payload: &[u8]) -> Result<(), JournalError> {

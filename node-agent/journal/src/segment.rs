@@ -122,8 +122,3 @@ pub(super) fn adopt(dir: &Path, base: Lsn) -> io::Result<PathBuf> {
 pub(super) fn remove_spare(dir: &Path) {
     let _ = fs::remove_file(dir.join(SPARE));
 }
-
-/// Makes changes of names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}

@@ -12,8 +12,9 @@ use std::{
 
 use super::{
     JournalError, Lsn,
+    disk::Disk,
     frame::{self, Kind, Parsed},
-    segment::{numbered, sync_dir},
+    segment::numbered,
 };
 
 const EXTENSION: &str = "snap";
@@ -23,7 +24,12 @@ const KEPT: usize = 2;
 ///
 /// # Errors
 /// Where it cannot be written; the older snapshots stay.
-pub(super) fn write(dir: &Path, at: Lsn, state: &[u8]) -> Result<(), JournalError> {
+pub(super) fn write(
+    dir: &Path,
+    at: Lsn,
+    state: &[u8],
+    disk: &dyn Disk,
+) -> Result<(), JournalError> {
     let mut bytes = Vec::with_capacity(state.len() + frame::HEADER);
     frame::push(&mut bytes, Kind::Snapshot, &[state]);
     let path = dir.join(format!("{:016x}.{EXTENSION}", at.0));
@@ -31,10 +37,10 @@ pub(super) fn write(dir: &Path, at: Lsn, state: &[u8]) -> Result<(), JournalErro
     let written = File::create(&beside)
         .and_then(|mut file| {
             file.write_all(&bytes)?;
-            file.sync_all()
+            disk.sync(&file)
         })
         .and_then(|()| fs::rename(&beside, &path))
-        .and_then(|()| sync_dir(dir));
+        .and_then(|()| disk.sync_dir(dir));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
@@ -42,7 +48,7 @@ pub(super) fn write(dir: &Path, at: Lsn, state: &[u8]) -> Result<(), JournalErro
     let mut all = numbered(dir, EXTENSION)?;
     all.sort();
     for (_, old) in all.iter().rev().skip(KEPT) {
-        let _ = fs::remove_file(old);
+        let _ = disk.remove(old);
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -17,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     AppendError, JournalError, Lsn,
     commit::{Committer, Progress},
+    disk::Disk,
     error::is_full,
     frame::{self, Kind},
     segment, snapshot,
@@ -115,6 +115,7 @@ pub struct Journal {
     pub(super) sealed: Vec<Sealed>,
     pub(super) bodies: HashMap<Digest, Place>,
     pub(super) committer: Committer,
+    pub(super) disk: Arc<dyn Disk>,
     /// Held as long as the journal is open.
     pub(super) _lock: File,
 }
@@ -233,6 +234,11 @@ impl Journal {
 
     /// Bytes on disk, allocated ones included.
     pub fn size(&self) -> u64 {
+        self.kept() + self.committer.leaving()
+    }
+
+    /// Bytes of what is to stay.
+    pub(super) fn kept(&self) -> u64 {
         let sealed: u64 = self.sealed.iter().map(|it| it.end.0 - it.base.0).sum();
         sealed + self.segment_bytes.max(self.current.written)
     }
@@ -304,11 +310,13 @@ impl Journal {
     pub fn snapshot_writer(&self) -> SnapshotWriter {
         SnapshotWriter {
             dir: self.dir.clone(),
+            disk: Arc::clone(&self.disk),
         }
     }
 
     /// Forgets the oldest segments that the snapshots cover, down to the bound for history. Bodies that
-    /// are still `live` are first carried over into the current segment.
+    /// are still `live` are first carried over into the current segment; the committer removes the files
+    /// once that is durable.
     ///
     /// # Errors
     /// Where a body cannot be carried over; nothing was forgotten then that is needed.
@@ -318,21 +326,23 @@ impl Journal {
         let Some((covered, _)) = listed.last().filter(|_| listed.len() > 1) else {
             return Ok(());
         };
-        while self.size() > self.keep_bytes
+        while self.kept() > self.keep_bytes
             && let Some(oldest) = self.sealed.first()
             && oldest.end <= *covered
         {
             let base = oldest.base;
-            self.carry(base, live)?;
+            let until = self.carry(base, live)?;
             let gone = self.sealed.remove(0);
-            let _ = fs::remove_file(&gone.path);
+            let bytes = gone.end.0 - gone.base.0;
+            self.committer.leave(gone.path, bytes, until);
             self.bodies.retain(|_, place| place.segment != base);
         }
         self.plan_spare();
         Ok(())
     }
 
-    fn carry(&mut self, from: Lsn, live: &HashSet<Digest>) -> Result<(), AppendError> {
+    /// Appends the live bodies of a segment again; gives the position that they lie before.
+    fn carry(&mut self, from: Lsn, live: &HashSet<Digest>) -> Result<Lsn, AppendError> {
         let mut batch = Batch::default();
         for (digest, place) in &self.bodies {
             if place.segment == from && live.contains(digest) {
@@ -340,7 +350,7 @@ impl Journal {
                 batch.body(*digest, &bytes);
             }
         }
-        self.append(&mut batch, false).map(|_| ())
+        self.append(&mut batch, true)
     }
 }
 
@@ -348,6 +358,7 @@ impl Journal {
 #[derive(Debug, Clone)]
 pub struct SnapshotWriter {
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
 }
 
 impl SnapshotWriter {
@@ -356,7 +367,7 @@ impl SnapshotWriter {
     /// # Errors
     /// Where the disk refuses; the journal is none the worse.
     pub fn write(&self, at: Lsn, state: &[u8]) -> Result<(), JournalError> {
-        snapshot::write(&self.dir, at, state)
+        snapshot::write(&self.dir, at, state, &*self.disk)
     }
 
     /// Where it writes.

@@ -77,9 +77,10 @@ fn bounds(screen: &Screen, agent: &Agent, bounds: &Bounds) -> String {
     let cores = f64::from(limits.cpu_millis) / 1000.0;
     let mut facts = vec![
         format!(
-            "{} s a turn, {} MiB of memory, {cores} {}",
+            "{} s a turn, {} MiB of memory, {} MiB of output, {cores} {}",
             limits.turn_seconds,
             limits.memory_mib,
+            limits.output_mib,
             if limits.cpu_millis == 1000 {
                 "core"
             } else {

@@ -131,6 +131,7 @@ impl Kernel {
         };
         let TurnRow {
             instance,
+            input,
             usage,
             calls,
             ..
@@ -163,6 +164,7 @@ impl Kernel {
             ticket: live.ticket,
             turn,
             instance,
+            input,
             outcome,
             usage,
             calls,

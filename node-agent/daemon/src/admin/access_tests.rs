@@ -16,7 +16,6 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
-use crate::clock::Clock;
 
 /// Lets `ada` do what is listed, and everybody of the cluster read nodes.
 struct Cluster {
@@ -60,7 +59,7 @@ struct Node {
 impl Node {
     fn new(rights: &[&'static str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let kept = dir.path().join("kept");
+        let kept = dir.path().join("0".repeat(32));
         std::fs::create_dir(&kept).unwrap();
         let record = TurnRecord {
             turn: 7,
@@ -69,11 +68,9 @@ impl Node {
             answer: None,
             outcome: None,
         };
-        std::fs::write(
-            kept.join("record.json"),
-            serde_json::to_vec(&record).unwrap(),
-        )
-        .unwrap();
+        let mut record = serde_json::to_value(&record).unwrap();
+        record["endedAtMs"] = 1.into();
+        std::fs::write(kept.join("record.json"), record.to_string()).unwrap();
         let cluster = Arc::new(Cluster {
             rights: rights.to_vec(),
             asked: Mutex::default(),
@@ -81,7 +78,7 @@ impl Node {
         let guard = Arc::new(Guard {
             access: Access::Cluster(Arc::clone(&cluster) as Arc<dyn Reviewer>),
             node: "here".into(),
-            turns: Turns::open(dir.path().to_owned(), Clock::behind(None), []).unwrap(),
+            turns: crate::turns::open_in_tests(dir.path()),
         });
         let read = |parameters: RawPathParams| async move {
             let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();

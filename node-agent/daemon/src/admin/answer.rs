@@ -67,9 +67,9 @@ impl From<UploadError> for Refused {
         let (code, remedy) = match &error {
             UploadError::Name(_) => (Code::BadRequest, "give the file a plain name"),
             UploadError::TooLarge(_) => (Code::TooLarge, "map its folder as a mount instead"),
-            UploadError::NoRoom => (
+            UploadError::NoRoom(_) => (
                 Code::Overloaded,
-                "ask with what was uploaded, or wait an hour until it is erased",
+                "ask with what was uploaded, or wait: it is erased after an hour",
             ),
             UploadError::Unknown(_) => (Code::NotFound, "upload the file again"),
             UploadError::Twice(_) => (Code::BadRequest, "give the files different names"),

@@ -1,9 +1,11 @@
 //! Resolved resources of the API as the drivers' plain types.
 
+use std::sync::Arc;
+
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint};
 use aion_drivers::{
-    files::{Mount, MountTable, Origin},
+    files::{Mount, MountTable, Origin, Room},
     memory::{Embedding, Pool, PoolId, PoolQuota},
     outbound::Endpoint,
     secrets::SecretRef,
@@ -12,21 +14,35 @@ use aion_drivers::{
 use super::Dispatch;
 use crate::{call::Caller, instance::Instance, turns::mounts_of_a_turn};
 
+/// Files and folders that a turn's output takes. The description of `limits.outputMiB` says so, too.
+const OUTPUT_ENTRIES: u64 = 4096;
+
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.
     pub(super) fn mount_table(&self, caller: &Caller) -> MountTable {
         let mut table = self.mounts.table(&caller.instance.spec().mounts);
-        if let Some(folder) = self.turns.known(caller.turn) {
+        let most = output(&caller.instance);
+        if let Some((folder, account)) = self.turns.output(caller.turn, most) {
             for (name, writable) in mounts_of_a_turn() {
                 let mount = Mount {
                     folder: folder.mount(name),
                     writable,
                     origin: Origin::Turn,
+                    account: writable.then(|| Arc::clone(&account)),
                 };
                 table = table.with(name, mount);
             }
         }
         table
+    }
+}
+
+/// What a turn of an instance may write to its output.
+fn output(instance: &Instance) -> Room {
+    let mib = u64::try_from(instance.spec().limits.output_mib).unwrap_or_default();
+    Room {
+        bytes: mib << 20,
+        entries: OUTPUT_ENTRIES,
     }
 }
 

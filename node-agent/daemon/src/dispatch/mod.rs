@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::{
-    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver,
+    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, reserve::Reserve,
+    tool::ToolDriver,
 };
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
@@ -48,6 +49,8 @@ pub struct Dispatch {
     pub turns: Turns,
     /// What programs keep.
     pub checkpoints: Checkpoints,
+    /// What is kept of the state's disk.
+    pub reserve: Reserve,
 }
 
 impl Driving for Dispatch {
@@ -114,6 +117,7 @@ impl Dispatch {
             }
             Request::Remember(request) => {
                 let pool = lower::pool(instance)?;
+                self.room("nothing was remembered")?;
                 json(self.memory.remember(&pool, request).await?)
             }
             Request::Recall(request) => {

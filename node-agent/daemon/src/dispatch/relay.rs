@@ -25,16 +25,25 @@ impl Dispatch {
         instance: &Instance,
         state: String,
     ) -> Result<Vec<u8>, Problem> {
+        self.room("the checkpoint was not kept")?;
         let (checkpoints, instance) = (self.checkpoints.clone(), instance.clone());
         let kept = tokio::task::spawn_blocking(move || checkpoints.keep(&instance, &state)).await;
         let kept = kept.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        kept.map_err(|error| {
-            let code = match aion_journal::is_full(&error) {
-                true => Code::StorageFull,
-                false => Code::Internal,
-            };
-            Problem::new(code, format!("the checkpoint was not kept: {error}"))
-        })?;
+        kept.map_err(|error| failed("the checkpoint was not kept", &error))?;
         json(CheckpointResponse {})
     }
+
+    /// Whether what an agent wants kept may be written; else `what` was not done.
+    pub(super) fn room(&self, what: &str) -> Result<(), Problem> {
+        let room = self.reserve.check(0);
+        room.map_err(|error| failed(what, &error))
+    }
+}
+
+fn failed(what: &str, error: &std::io::Error) -> Problem {
+    let code = match aion_journal::is_full(error) {
+        true => Code::StorageFull,
+        false => Code::Internal,
+    };
+    Problem::new(code, format!("{what}: {error}"))
 }

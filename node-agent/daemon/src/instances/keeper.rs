@@ -144,6 +144,7 @@ impl Work<'_> {
                     self.drain(instance);
                 }
                 self.forget_unknown(uids);
+                self.keeper.standings.be_complete();
             }
             Change::Trust(namespace) => {
                 let concerned = |kept: &&Kept| {

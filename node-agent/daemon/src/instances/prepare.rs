@@ -11,6 +11,7 @@ use aion_bundle::{
     AdmitError, Admitted, BundleRef, Limits, Recalled, Refusal, SourceError, Sources, Store,
     TrustError, TrustSet, TrustedKey,
 };
+use aion_drivers::reserve::Reserve;
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::timeout};
@@ -39,6 +40,8 @@ pub struct Preparer {
     sources: Arc<Sources>,
     /// No packet leaves the machine.
     offline: bool,
+    /// What is kept of the state's disk.
+    reserve: Reserve,
     modules: Arc<Modules>,
     disk: Arc<Semaphore>,
     fetches: Arc<Fetches>,
@@ -77,12 +80,14 @@ impl Preparer {
         store: Arc<Store>,
         sources: Arc<Sources>,
         offline: bool,
+        reserve: Reserve,
         modules: Arc<Modules>,
     ) -> Self {
         Self {
             store,
             sources,
             offline,
+            reserve,
             modules,
             disk: Arc::new(Semaphore::new(AT_THE_DISK)),
             fetches: Arc::new(Fetches {
@@ -166,6 +171,7 @@ impl Preparer {
         let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
+                self.room()?;
                 let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
                 fetched.map_err(|error| passed_over.not_admitted(&error))?
             }
@@ -210,6 +216,15 @@ impl Preparer {
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();
         Ok(self.store.admit(&source, wanted, keys, &limits).await)
+    }
+
+    /// Whether the disk has room for what is fetched.
+    fn room(&self) -> Result<(), PrepareError> {
+        self.reserve.check(0).map_err(|error| PrepareError {
+            passing: true,
+            stands: true,
+            ..PrepareError::refused(reason::STORE_FAILED, format!("not fetched: {error}"))
+        })
     }
 
     /// Nobody vouches for what is here, and whether there is another signature was not heard in time.

@@ -92,6 +92,7 @@ impl Machine {
             Arc::clone(&self.store),
             Arc::new(sources),
             false,
+            aion_drivers::reserve::Reserve::new(self.layout.root(), 0),
             Arc::new(modules),
         )
     }

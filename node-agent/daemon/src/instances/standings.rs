@@ -31,6 +31,8 @@ pub struct Standings(Arc<Mutex<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     all: HashMap<String, Standing>,
+    /// The source has told of all instances since the start.
+    complete: bool,
     /// Those whose status is being written.
     written: HashSet<String>,
 }
@@ -39,6 +41,18 @@ impl Standings {
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Standing> {
         self.lock().all.values().cloned().collect()
+    }
+
+    /// All of them, once the source has told of all since the start; before, nobody knows what is missing.
+    pub fn complete(&self) -> Option<Vec<Standing>> {
+        let table = self.lock();
+        table
+            .complete
+            .then(|| table.all.values().cloned().collect())
+    }
+
+    pub(crate) fn be_complete(&self) {
+        self.lock().complete = true;
     }
 
     /// Those of an agent, by replica.

@@ -23,8 +23,8 @@ use std::sync::{
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{
-    Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
-    TurnOutcome, Usage,
+    Call, CallId, Digest, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis, Ticket,
+    TurnId, TurnOutcome, Usage,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -97,22 +97,31 @@ pub enum WorkerOrder {
     },
     /// A turn ended.
     Done {
-        /// Which.
-        turn: TurnId,
-        /// Whose.
-        instance: InstanceUid,
+        /// Its input, which its folder is named by.
+        input: Digest,
         /// How.
-        outcome: TurnOutcome,
-        /// Tokens it was charged.
-        usage: Usage,
-        /// Syscalls that were admitted.
-        calls: u64,
+        end: TurnEnd,
     },
     /// An instance is gone.
     Removed {
         /// Which.
         instance: InstanceUid,
     },
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnEnd {
+    /// Which.
+    pub turn: TurnId,
+    /// How.
+    pub outcome: TurnOutcome,
+    /// Tokens it was charged.
+    pub usage: Usage,
+    /// Syscalls that were admitted.
+    pub calls: u64,
+    /// When.
+    pub at: Millis,
 }
 
 /// Reads something out of the kernel, between two batches.

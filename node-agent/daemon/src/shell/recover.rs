@@ -1,7 +1,9 @@
 //! Recovery: the newest snapshot, the facts behind it, folded; nothing is decided again.
 
 use aion_journal::{self as journal, Journal, JournalError, Lsn, Report};
-use aion_kernel::{ApplyError, Fact, Kernel, Limits, NewerFormat, Snapshot};
+use aion_kernel::{ApplyError, Digest, Fact, Kernel, Limits, NewerFormat, Snapshot};
+
+use super::TurnEnd;
 
 /// A kernel as the journal left it.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub struct Opened {
     pub report: Report,
     /// Facts that were folded.
     pub facts: usize,
+    /// The turns that ended behind the snapshot, by their input: what comes of an end may not have been done.
+    pub ended: Vec<(Digest, TurnEnd)>,
 }
 
 /// Why the state cannot be recovered.
@@ -69,7 +73,7 @@ pub fn open(options: &journal::Options, limits: Limits) -> Result<Opened, Recove
             Kernel::restore(snapshot, limits)?
         }
     };
-    let mut number = 0;
+    let (mut number, mut ended) = (0, Vec::new());
     for frame in &recovered.facts {
         for line in frame
             .split(|byte| *byte == b'\n')
@@ -81,6 +85,7 @@ pub fn open(options: &journal::Options, limits: Limits) -> Result<Opened, Recove
                 text: String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned(),
                 source,
             })?;
+            ended.extend(end(&kernel, &fact));
             kernel
                 .apply(&fact)
                 .map_err(|source| RecoverError::Apply { number, source })?;
@@ -91,5 +96,22 @@ pub fn open(options: &journal::Options, limits: Limits) -> Result<Opened, Recove
         journal,
         report: recovered.report,
         facts: number,
+        ended,
     })
+}
+
+/// The end of a turn, if the fact is one; the kernel still has the turn.
+fn end(kernel: &Kernel, fact: &Fact) -> Option<(Digest, TurnEnd)> {
+    let Fact::TurnEnded { turn, outcome, at } = fact else {
+        return None;
+    };
+    let row = kernel.state().turn(*turn)?;
+    let end = TurnEnd {
+        turn: *turn,
+        outcome: outcome.clone(),
+        usage: row.usage,
+        calls: row.calls,
+        at: *at,
+    };
+    Some((row.input.digest, end))
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Driven, Job, Reply, WorkerOrder,
+    Driven, Job, Reply, TurnEnd, WorkerOrder,
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
@@ -100,17 +100,20 @@ impl Shell {
             }
             Effect::TurnDone {
                 turn,
-                instance,
+                input,
                 outcome,
                 usage,
                 calls,
                 ..
             } => self.order(WorkerOrder::Done {
-                turn,
-                instance,
-                outcome,
-                usage,
-                calls,
+                input: input.digest,
+                end: TurnEnd {
+                    turn,
+                    outcome,
+                    usage,
+                    calls,
+                    at: self.clock.now(),
+                },
             }),
             Effect::InstanceRemoved { instance } => {
                 self.order(WorkerOrder::Removed { instance });

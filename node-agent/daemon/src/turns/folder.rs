@@ -6,9 +6,11 @@
 //!     instance.json    the instance as it was started, for a daemon that finds the worker running
 //!     input/ output/   the turn's mounts
 //!     failure.json     why the program failed, where it said so
-//!     events.jsonl     what its caller sees, as it comes
+//!     events.jsonl     what its caller sees, as it comes; the first line is durable before anything is started
 //!     record.json      the turn as it is kept, once it has ended
 //! ```
+//!
+//! One that is erased is called `.erasing-…` first: what is left of it after a crash is no turn's.
 
 use std::{
     fs,
@@ -16,6 +18,8 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use aion_abi::{
@@ -24,12 +28,16 @@ use aion_abi::{
     date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{Body, Digest, Millis, Now};
+use aion_kernel::{Body, Digest, Millis, Now, TurnId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::kept::Ended;
 use crate::{files::write_whole, instance::Instance};
 
+const EVENTS: &str = "events.jsonl";
+/// What the name of a folder begins with that is being erased.
+pub(super) const ERASING: &str = ".erasing-";
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;
 
@@ -72,22 +80,58 @@ impl Asked {
     }
 }
 
+/// The name of a turn's folder: half of its input's digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; 16]);
+
+impl Name {
+    pub(super) fn of(input: Digest) -> Self {
+        Self(std::array::from_fn(|at| input.0[at]))
+    }
+
+    /// The name that `text` is, if it is one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut name = [0; 16];
+        hex::decode_to_slice(text, &mut name).ok()?;
+        (hex::encode(name) == text).then_some(Self(name))
+    }
+
+    pub(super) fn folder(self, root: &Path) -> TurnFolder {
+        TurnFolder {
+            path: root.join(hex::encode(self.0)),
+            name: self,
+        }
+    }
+}
+
+/// A record, and what its retention goes by.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Weighed<'a> {
+    #[serde(flatten)]
+    record: &'a TurnRecord,
+    ended_at_ms: u64,
+    bytes: u64,
+}
+
+/// What a start reads of a record. One of an earlier build lacks what its retention goes by.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    turn: u64,
+    agent: Arc<str>,
+    ended_at_ms: Option<u64>,
+    bytes: Option<u64>,
+}
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnFolder(PathBuf);
+pub struct TurnFolder {
+    path: PathBuf,
+    name: Name,
+}
 
 impl TurnFolder {
-    /// The folder of the turn with this input.
-    pub(super) fn of(root: &Path, input: Digest) -> Self {
-        let name = input.to_string();
-        Self(root.join(&name[..32]))
-    }
-
-    /// A folder that is there.
-    pub(super) fn found(path: PathBuf) -> Self {
-        Self(path)
-    }
-
     /// Makes the folder of a new turn, durable, with `move_in` moving its files in. Gives what the kernel
     /// is told of its input.
     pub(super) fn make(
@@ -100,13 +144,17 @@ impl TurnFolder {
             digest: Digest(body_digest(&json)),
             size: json.len() as u64,
         };
-        let folder = Self::of(root, body.digest);
+        let folder = Name::of(body.digest).folder(root);
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(folder.mount(INPUT_MOUNT))?;
         builder.create(folder.mount(OUTPUT_MOUNT))?;
-        let made = move_in(&folder.mount(INPUT_MOUNT))
-            .and_then(|()| folder.write("asked.json", &json))
+        let input = folder.mount(INPUT_MOUNT);
+        let made = move_in(&input)
+            .and_then(|()| File::open(&input)?.sync_all())
+            // Its name becomes durable with that of the question.
+            .and_then(|()| folder.event_file())
+            .and_then(|_| folder.write("asked.json", &json))
             .and_then(|()| File::open(root)?.sync_all());
         if let Err(error) = made {
             folder.remove();
@@ -117,7 +165,25 @@ impl TurnFolder {
 
     /// The folder behind one of the turn's mounts.
     pub(crate) fn mount(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
+    }
+
+    pub(super) fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Whether a question was written down.
+    pub(super) fn was_asked(&self) -> io::Result<bool> {
+        self.has("asked.json")
+    }
+
+    /// Whether the turn was started, or said something, whatever its events tell.
+    pub(super) fn has_traces(&self) -> io::Result<bool> {
+        Ok(self.has("instance.json")? || self.has("failure.json")?)
+    }
+
+    fn has(&self, name: &str) -> io::Result<bool> {
+        fs::exists(self.path.join(name))
     }
 
     /// What was asked.
@@ -140,8 +206,44 @@ impl TurnFolder {
         self.read("record.json")
     }
 
-    pub(super) fn keep_record(&self, record: &TurnRecord) -> io::Result<()> {
-        self.write("record.json", &serde_json::to_vec(record)?)
+    pub(super) fn keep_record(
+        &self,
+        record: &TurnRecord,
+        ended_at_ms: u64,
+        bytes: u64,
+    ) -> io::Result<()> {
+        let weighed = Weighed {
+            record,
+            ended_at_ms,
+            bytes,
+        };
+        self.write("record.json", &serde_json::to_vec(&weighed)?)
+    }
+
+    /// The turn as the table of ended ones has it; `None` where there is no record.
+    pub(super) fn ended(&self) -> io::Result<Option<(TurnId, Ended)>> {
+        let head: Head = match self.read("record.json") {
+            Ok(head) => head,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let ended = Ended {
+            folder: self.name,
+            agent: head.agent,
+            at_ms: match head.ended_at_ms {
+                Some(at_ms) => at_ms,
+                None => self.asked()?.at().0,
+            },
+            bytes: head.bytes.unwrap_or_else(|| self.size()),
+        };
+        Ok(Some((TurnId(head.turn), ended)))
+    }
+
+    /// When its events were written last.
+    pub(super) fn last_heard_ms(&self) -> Option<u64> {
+        let modified = fs::metadata(self.path.join(EVENTS)).and_then(|it| it.modified());
+        let since = modified.ok()?.duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_millis()).ok()
     }
 
     /// Why the program said that it failed, if it did.
@@ -159,7 +261,7 @@ impl TurnFolder {
 
     /// The events so far; a line that a crash cut off is no event.
     pub(super) fn events(&self) -> io::Result<Vec<TurnEvent>> {
-        let text = match fs::read(self.0.join("events.jsonl")) {
+        let text = match fs::read(self.path.join(EVENTS)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -173,13 +275,16 @@ impl TurnFolder {
 
     /// The file that events are added to.
     pub(super) fn event_file(&self) -> io::Result<File> {
-        let path = self.0.join("events.jsonl");
+        let path = self.path.join(EVENTS);
         // What a crash cut off must not become part of the next line.
-        let good = fs::read(&path).map_or(0, |text| {
-            text.iter()
+        let good = match fs::read(&path) {
+            Ok(text) => text
+                .iter()
                 .rposition(|byte| *byte == b'\n')
-                .map_or(0, |at| at + 1)
-        });
+                .map_or(0, |at| at + 1),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
         let file = File::options()
             .create(true)
             .append(true)
@@ -219,7 +324,7 @@ impl TurnFolder {
     /// Bytes in it, all files together.
     pub(super) fn size(&self) -> u64 {
         let mut size = 0;
-        let mut folders = vec![self.0.clone()];
+        let mut folders = vec![self.path.clone()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 match entry.metadata() {
@@ -232,27 +337,42 @@ impl TurnFolder {
         size
     }
 
-    /// Takes it away.
+    /// Takes it away for good.
     pub(super) fn erase(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let Some(root) = self.path.parent() else {
+            return Ok(());
+        };
+        let leaving = root.join(format!("{ERASING}{}", hex::encode(self.name.0)));
+        erase_leaving(&leaving)?;
+        match fs::rename(&self.path, &leaving) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
         }
+        File::open(root)?.sync_all()?;
+        erase_leaving(&leaving)
     }
 
     /// Takes it away, where one that stays behind does no harm.
     pub(super) fn remove(&self) {
         if let Err(error) = self.erase() {
-            tracing::warn!(folder = %self.0.display(), %error, "a turn's folder stays behind");
+            tracing::warn!(folder = %self.path.display(), %error, "a turn's folder stays behind");
         }
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
-        Ok(serde_json::from_slice(&fs::read(self.0.join(name))?)?)
+        Ok(serde_json::from_slice(&fs::read(self.path.join(name))?)?)
     }
 
     /// Writes a file whole or not at all, durable.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        write_whole(&self.0.join(name), bytes)
+        write_whole(&self.path.join(name), bytes)
+    }
+}
+
+/// Removes what an erasure left, also one that a crash cut short.
+pub(super) fn erase_leaving(leaving: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(leaving) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

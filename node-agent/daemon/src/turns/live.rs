@@ -3,26 +3,35 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use aion_abi::{
-    admin::TurnEvent,
+    admin::{TurnEvent, TurnOutcome},
     code::Code,
     problem::Problem,
     syscall::agent::{MessageKind, MessageRequest},
 };
+use aion_drivers::{files::Account, reserve::Reserve};
+use aion_kernel::TurnId;
 use tokio::sync::watch;
 
-use super::TurnFolder;
+use super::{TurnFolder, ending::Over};
 
-/// Bytes that a turn may say in all.
-const MAX_SAID: usize = 4 * 1024 * 1024;
+/// Bytes that a turn may say in all, as they are kept: each event counts for its line and for [`EVENT`].
+const MAX_SAID: usize = 8 * 1024 * 1024;
+/// What an event costs whatever its text, in bytes.
+const EVENT: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) folder: TurnFolder,
+    /// `namespace/agent`.
+    pub(super) agent: Arc<str>,
+    pub(super) asked_at_ms: u64,
+    /// What its program may write to its output, and wrote.
+    pub(super) output: OnceLock<Arc<Account>>,
     said: Mutex<Said>,
     /// How many events there are.
     count: watch::Sender<usize>,
@@ -35,6 +44,8 @@ struct Said {
     file: Option<File>,
     /// What ended the output.
     last: Option<Last>,
+    /// How the turn ended.
+    over: Option<Over>,
 }
 
 /// What ended a turn's output.
@@ -49,6 +60,7 @@ pub(super) enum Last {
 impl Live {
     /// A turn with the events that its folder holds.
     pub(super) fn open(folder: TurnFolder) -> io::Result<Self> {
+        let asked = folder.asked()?;
         let events = folder.events()?;
         let answer = events.iter().rev().find_map(|event| match event {
             TurnEvent::Final { text } => Some(Last::Final(text.clone())),
@@ -61,12 +73,16 @@ impl Live {
         let count = events.len();
         Ok(Self {
             said: Mutex::new(Said {
-                bytes: events.iter().map(size).sum(),
+                bytes: events.iter().map(cost).sum(),
                 events,
                 file: None,
                 last,
+                over: None,
             }),
             folder,
+            agent: asked.agent.into(),
+            asked_at_ms: asked.at().0,
+            output: OnceLock::new(),
             count: watch::Sender::new(count),
         })
     }
@@ -75,13 +91,32 @@ impl Live {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says as the first thing that the kernel has the turn, if that was not said. It is durable then: a start
+    /// of the daemon tells by it a turn that ended from one that never began.
+    pub(super) fn begin(&self, turn: TurnId) -> io::Result<()> {
+        let said = self.lock();
+        match said.events.is_empty() {
+            true => self.add_to(said, TurnEvent::Queued { turn: turn.0 }, true),
+            false => Ok(()),
+        }
+    }
+
     /// Adds an event. Blocks on the disk; for a sync only where `durable`.
     pub(super) fn add(&self, event: TurnEvent, durable: bool) -> io::Result<()> {
-        let mut said = self.lock();
-        let written = self.write(&mut said, &event, durable);
+        self.add_to(self.lock(), event, durable)
+    }
+
+    fn add_to(
+        &self,
+        mut said: MutexGuard<'_, Said>,
+        event: TurnEvent,
+        durable: bool,
+    ) -> io::Result<()> {
+        let line = line(&event)?;
+        let written = self.write(&mut said, &line, durable);
         // Followers must see the end also where the disk is full; nothing else is said that is not kept.
         if written.is_ok() || matches!(event, TurnEvent::Ended(_)) {
-            said.bytes += size(&event);
+            said.bytes += line.len() + EVENT;
             said.events.push(event);
             let count = said.events.len();
             drop(said);
@@ -90,14 +125,12 @@ impl Live {
         written
     }
 
-    fn write(&self, said: &mut Said, event: &TurnEvent, durable: bool) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
+    fn write(&self, said: &mut Said, line: &[u8], durable: bool) -> io::Result<()> {
         let file = match &mut said.file {
             Some(file) => file,
             empty => empty.insert(self.folder.event_file()?),
         };
-        if let Err(error) = file.write_all(&line) {
+        if let Err(error) = file.write_all(line) {
             // Half a line may be there: opening the file anew cuts it off.
             said.file = None;
             return Err(error);
@@ -109,31 +142,26 @@ impl Live {
     }
 
     /// Relays what the turn's program says. Blocks on the disk.
-    pub(super) fn message(&self, message: MessageRequest) -> Result<(), Problem> {
-        {
-            let said = self.lock();
-            if said.last.is_some() {
-                return Err(Problem::new(
-                    Code::BadRequest,
-                    "the turn's output has ended with its answer",
-                )
-                .remedy("say everything before the final message"));
-            }
-            if said.bytes + message.text.len() > MAX_SAID {
-                return Err(Problem::new(
-                    Code::TooLarge,
-                    format!("a turn says at most {MAX_SAID} bytes"),
-                )
-                .remedy("write long results to a file in the output mount"));
-            }
+    pub(super) fn message(
+        &self,
+        message: MessageRequest,
+        reserve: &Reserve,
+    ) -> Result<(), Problem> {
+        let mut said = self.lock();
+        if said.last.is_some() {
+            return Err(Problem::new(
+                Code::BadRequest,
+                "the turn's output has ended with its answer",
+            )
+            .remedy("say everything before the final message"));
         }
         let text = message.text;
         let (event, last) = match message.kind {
-            MessageKind::Progress => (Some(TurnEvent::Progress { text }), None),
-            MessageKind::Delta => (Some(TurnEvent::Delta { text }), None),
+            MessageKind::Progress => (TurnEvent::Progress { text }, None),
+            MessageKind::Delta => (TurnEvent::Delta { text }, None),
             MessageKind::Final => {
                 let last = Last::Final(text.clone());
-                (Some(TurnEvent::Final { text }), Some(last))
+                (TurnEvent::Final { text }, Some(last))
             }
             MessageKind::Failed => {
                 let problem = message
@@ -142,22 +170,53 @@ impl Live {
                 self.folder
                     .keep_failure(&problem)
                     .map_err(|error| not_kept(&error))?;
-                (None, Some(Last::Failed(problem)))
+                said.last = Some(Last::Failed(problem));
+                return Ok(());
             }
         };
-        if let Some(event) = event {
-            self.add(event, last.is_some())
+        let line = line(&event).map_err(|error| not_kept(&error))?;
+        if said.bytes + line.len() + EVENT > MAX_SAID {
+            return Err(Problem::new(
+                Code::TooLarge,
+                format!("a turn says at most {MAX_SAID} bytes, and each message counts for {EVENT} besides its own"),
+            )
+            .remedy("write long results to a file in the output mount"));
+        }
+        if last.is_none() {
+            // The answer itself may use what is kept for the records of turns.
+            reserve
+                .check(line.len() as u64)
                 .map_err(|error| not_kept(&error))?;
         }
-        if last.is_some() {
-            self.lock().last = last;
-        }
-        Ok(())
+        let is_last = last.is_some();
+        said.last = last;
+        let added = self.add_to(said, event, is_last);
+        added.map_err(|error| {
+            self.lock().last = None;
+            not_kept(&error)
+        })
     }
 
-    /// How many events there are.
-    pub(super) fn count(&self) -> usize {
-        self.lock().events.len()
+    /// All events so far.
+    pub(super) fn events(&self) -> Vec<TurnEvent> {
+        self.lock().events.clone()
+    }
+
+    /// How the turn ended, if it has.
+    pub(super) fn over(&self) -> Option<Over> {
+        self.lock().over.clone()
+    }
+
+    pub(super) fn be_over(&self, over: Over) {
+        self.lock().over = Some(over);
+    }
+
+    /// Says the end again that a record tells, where the last event is missing: a crash may come between the two.
+    pub(super) fn end_as_recorded(&self, outcome: TurnOutcome) {
+        let mut said = self.lock();
+        if !matches!(said.events.last(), Some(TurnEvent::Ended(_))) {
+            said.events.push(TurnEvent::Ended(outcome));
+        }
     }
 
     /// What ended the output so far.
@@ -171,13 +230,15 @@ impl Live {
     }
 }
 
-fn size(event: &TurnEvent) -> usize {
-    match event {
-        TurnEvent::Progress { text } | TurnEvent::Delta { text } | TurnEvent::Final { text } => {
-            text.len()
-        }
-        _ => 0,
-    }
+/// An event as it stands in its file.
+fn line(event: &TurnEvent) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn cost(event: &TurnEvent) -> usize {
+    line(event).map_or(0, |line| line.len()) + EVENT
 }
 
 /// What a disk says when a turn's folder cannot be written.

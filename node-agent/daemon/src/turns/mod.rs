@@ -5,18 +5,30 @@
 //! it ends, which the kernel decides.
 
 mod checkpoints;
+mod ending;
 mod folder;
+mod held;
+mod kept;
 mod live;
 mod outcome;
-mod retention;
 mod rights;
+mod start;
 mod table;
 mod uploads;
 
+#[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
+mod crash_tests;
+
 pub use checkpoints::Checkpoints;
 pub use folder::{Asked, TurnFolder};
+pub use held::Full;
 pub use live::Follow;
 pub(crate) use rights::turn_rights;
+pub use start::Known;
 pub use table::{AskError, Turns};
 pub use uploads::{UploadError, Uploads};
 
@@ -30,6 +42,21 @@ pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
 /// Whether a mount is the turn's own, made by the node for its caller.
 pub(crate) fn is_turn_mount(mount: &str) -> bool {
     mounts_of_a_turn().iter().any(|(name, _)| *name == mount)
+}
+
+#[cfg(test)]
+pub(crate) fn open_in_tests(root: &std::path::Path) -> Turns {
+    crash_tests::open(root, Known::default())
+}
+
+/// A turn that has answered, and its end, for tests of who tells of it.
+#[cfg(test)]
+pub(crate) fn ended_in_tests(
+    root: &std::path::Path,
+    turn: u64,
+) -> (aion_kernel::Digest, crate::shell::TurnEnd) {
+    let (_, input) = crash_tests::answered(root, turn, "home/a");
+    (input, crash_tests::end(turn))
 }
 
 #[cfg(test)]

@@ -1,29 +1,42 @@
 //! All turns: those that wait or run, and those that are kept.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
+    collections::HashMap,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use aion_abi::{
-    admin::{TurnEvent, TurnOutcome, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
     problem::Problem,
     syscall::agent::MessageRequest,
 };
-use aion_kernel::{Digest, Incarnation, Invoke, Millis, TurnId, Usage};
+use aion_drivers::{
+    files::{Account, Room},
+    reserve::Reserve,
+};
+use aion_kernel::{Digest, Event, Incarnation, InstanceUid, Invoke, TurnId};
+use tokio::sync::Notify;
 
 use super::{
     Asked, Follow, TurnFolder, UploadError, Uploads,
-    live::{Last, Live, not_kept},
-    outcome,
-    retention::{Ended, superfluous},
+    folder::Name,
+    kept::Kept,
+    live::{Live, not_kept},
+    start,
 };
-use crate::{clock::Clock, instance::Instance, shell::Handle};
+use crate::{
+    clock::Clock,
+    instance::Instance,
+    shell::{Handle, TurnEnd},
+};
 
 /// The longest question, in bytes.
 const MAX_INPUT: usize = 256 * 1024;
+/// How often it is looked at what need not be kept any longer, where no turn ends.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Why a turn was not begun.
 #[derive(Debug, thiserror::Error)]
@@ -47,56 +60,43 @@ struct Shared {
     root: PathBuf,
     uploads: Uploads,
     clock: Clock,
+    reserve: Reserve,
     table: Mutex<Table>,
+    untidy: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    live: HashMap<TurnId, Arc<Live>>,
-    ended: BTreeMap<TurnId, TurnFolder>,
+pub(super) struct Table {
+    /// Those that wait or run, and those that are over and whose record the disk has not taken yet.
+    pub(super) live: HashMap<TurnId, Arc<Live>>,
+    pub(super) kept: Kept,
 }
 
 impl Turns {
-    /// The turns in `root`, with `waiting` being those that the kernel still has, by their input. What is
-    /// neither ended nor the kernel's was never begun, and goes.
+    /// The turns in `root`, by what the kernel and its journal know of them.
     ///
     /// # Errors
     /// Where the folder cannot be read or made.
     pub fn open(
         root: PathBuf,
         clock: Clock,
-        waiting: impl IntoIterator<Item = (TurnId, Digest)>,
+        reserve: Reserve,
+        known: start::Known,
     ) -> io::Result<Self> {
         crate::files::private_folder(&root.join("uploads"))?;
-        let mut table = Table::default();
-        for (turn, input) in waiting {
-            let folder = TurnFolder::of(&root, input);
-            if folder.asked().is_ok() {
-                table.live.insert(turn, Arc::new(Live::open(folder)?));
-            }
-        }
-        for entry in fs::read_dir(&root)? {
-            let path = entry?.path();
-            if path.ends_with("uploads") {
-                continue;
-            }
-            let folder = TurnFolder::found(path);
-            if table.live.values().any(|it| it.folder == folder) {
-                continue;
-            }
-            match folder.record() {
-                Ok(record) => {
-                    table.ended.insert(TurnId(record.turn), folder);
-                }
-                Err(_) => folder.remove(),
-            }
+        let table = start::read(&root, known)?;
+        let uploads = Uploads::open(root.join("uploads"), reserve.clone())?;
+        for (turn, live) in &table.live {
+            uploads.taken_before(*turn, &live.agent, &live.folder.mount(INPUT_MOUNT));
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                uploads: Uploads::new(root.join("uploads")),
+                uploads,
                 root,
                 clock,
+                reserve,
                 table: Mutex::new(table),
+                untidy: Notify::new(),
             }),
         })
     }
@@ -106,7 +106,7 @@ impl Turns {
         &self.shared.uploads
     }
 
-    /// Begins a turn of `instance`.
+    /// Begins a turn of `instance`. A caller that gives up meanwhile leaves nothing half done.
     ///
     /// # Errors
     /// [`AskError`]; nothing of the turn is left then, and its uploads still wait.
@@ -117,7 +117,6 @@ impl Turns {
         request: TurnRequest,
         cause: &str,
     ) -> Result<TurnId, AskError> {
-        let agent = instance.agent();
         if request.input.len() > MAX_INPUT {
             return Err(Problem::new(
                 aion_abi::code::Code::TooLarge,
@@ -126,6 +125,23 @@ impl Turns {
             .remedy("hand long texts in as a file")
             .into());
         }
+        let (this, shell, cause) = (self.clone(), shell.clone(), cause.to_owned());
+        let (uid, agent) = (instance.uid, instance.agent());
+        let asking = async move { this.begin(&shell, uid, agent, request, &cause).await };
+        let asked = tokio::spawn(asking).await;
+        asked.unwrap_or_else(|error| Err(not_kept(&io::Error::other(error)).into()))
+    }
+
+    async fn begin(
+        &self,
+        shell: &Handle,
+        instance: InstanceUid,
+        agent: String,
+        request: TurnRequest,
+        cause: &str,
+    ) -> Result<TurnId, AskError> {
+        let room = self.shared.reserve.check(request.input.len() as u64);
+        room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
         let asked = Asked::new(agent, request.input, names, self.shared.clock.read());
@@ -134,7 +150,7 @@ impl Turns {
             TurnFolder::make(&root, &asked, |input| {
                 for (name, path) in &files {
                     // A second name, not a move: a turn that is refused leaves the upload where it is.
-                    fs::hard_link(path, input.join(name))?;
+                    std::fs::hard_link(path, input.join(name))?;
                 }
                 Ok(())
             })
@@ -142,62 +158,75 @@ impl Turns {
         let (folder, input) = made.await.map_err(|error| not_kept(&error))?;
         let invoke = Invoke {
             ticket: None,
-            instance: instance.uid,
+            instance,
             cause: cause.into(),
             input,
             deadline_ms: request.deadline_ms,
         };
-        match shell.invoke(invoke).await {
-            Ok(turn) => {
-                self.shared.uploads.taken(&request.uploads);
-                self.live(turn, &folder).map_err(|error| not_kept(&error))?;
-                Ok(turn)
-            }
+        let turn = match shell.invoke(invoke).await {
+            Ok(turn) => turn,
             Err(problem) => {
                 folder.remove();
-                Err(problem.into())
+                return Err(problem.into());
             }
+        };
+        if let Err(error) = self.folder(turn, input.digest).await {
+            shell.tell(Event::CancelTurn { turn });
+            return Err(not_kept(&error).into());
         }
+        self.shared.uploads.taken(turn, &request.uploads);
+        Ok(turn)
     }
 
     /// The folder of a turn that the kernel has.
-    pub fn folder(&self, turn: TurnId, input: Digest) -> io::Result<TurnFolder> {
-        let folder = TurnFolder::of(&self.shared.root, input);
-        self.live(turn, &folder)?;
-        Ok(folder)
+    pub async fn folder(&self, turn: TurnId, input: Digest) -> io::Result<TurnFolder> {
+        let this = self.clone();
+        blocking(move || Ok(this.live(turn, input)?.folder.clone())).await
     }
 
     /// The folder of a turn that waits, runs or is kept.
     pub fn known(&self, turn: TurnId) -> Option<TurnFolder> {
         let table = self.lock();
-        let live = table.live.get(&turn).map(|it| it.folder.clone());
-        live.or_else(|| table.ended.get(&turn).cloned())
+        match table.live.get(&turn) {
+            Some(live) => Some(live.folder.clone()),
+            None => table
+                .kept
+                .get(turn)
+                .map(|it| it.folder.folder(&self.shared.root)),
+        }
     }
 
-    /// Its live entry, made where it is mentioned for the first time.
-    fn live(&self, turn: TurnId, folder: &TurnFolder) -> io::Result<Arc<Live>> {
-        let mut table = self.lock();
-        if let Some(live) = table.live.get(&turn) {
-            return Ok(Arc::clone(live));
-        }
-        let live = Arc::new(Live::open(folder.clone())?);
-        if live.is_new() && !table.ended.contains_key(&turn) {
-            live.add(TurnEvent::Queued { turn: turn.0 }, false)?;
-        }
-        if !table.ended.contains_key(&turn) {
-            table.live.insert(turn, Arc::clone(&live));
-        }
+    /// The folder of a turn that has not ended, and the account of its output, which takes `most`.
+    pub fn output(&self, turn: TurnId, most: Room) -> Option<(TurnFolder, Arc<Account>)> {
+        let live = self.lock().live.get(&turn).cloned()?;
+        let account = live.output.get_or_init(|| Arc::new(Account::new(most)));
+        Some((live.folder.clone(), Arc::clone(account)))
+    }
+
+    /// Its live entry, made where it is mentioned for the first time. Blocks on the disk.
+    fn live(&self, turn: TurnId, input: Digest) -> io::Result<Arc<Live>> {
+        let there = self.lock().live.get(&turn).cloned();
+        let live = match there {
+            Some(live) => live,
+            None => {
+                let opened = Arc::new(Live::open(Name::of(input).folder(&self.shared.root))?);
+                let mut table = self.lock();
+                if table.kept.get(turn).is_some() {
+                    return Ok(opened);
+                }
+                Arc::clone(table.live.entry(turn).or_insert(opened))
+            }
+        };
+        live.begin(turn)?;
         Ok(live)
     }
 
     /// Its worker runs.
     pub fn started(&self, turn: TurnId, incarnation: Incarnation) {
-        let incarnation = incarnation.0;
-        self.note(turn, TurnEvent::Started { incarnation });
-    }
-
-    fn note(&self, turn: TurnId, event: TurnEvent) {
         let live = self.lock().live.get(&turn).cloned();
+        let event = TurnEvent::Started {
+            incarnation: incarnation.0,
+        };
         if let Some(live) = live
             && let Err(error) = live.add(event, false)
         {
@@ -217,67 +246,66 @@ impl Turns {
                 "the turn has ended",
             ));
         };
-        blocking(move || Ok(live.message(message)))
+        let reserve = self.shared.reserve.clone();
+        blocking(move || Ok(live.message(message, &reserve)))
             .await
             .unwrap_or_else(|error| Err(not_kept(&error)))
     }
 
-    /// It ended.
-    pub async fn done(
-        &self,
-        turn: TurnId,
-        ended: aion_kernel::TurnOutcome,
-        usage: Usage,
-        calls: u64,
-    ) {
-        let Some(live) = self.lock().live.get(&turn).cloned() else {
-            return;
-        };
-        let now = self.shared.clock.now();
-        let kept = Arc::clone(&live);
-        let written = blocking(move || kept.end(turn, &ended, usage, calls, now)).await;
-        if let Err(error) = written {
-            tracing::error!(%turn, %error, "the record of a turn was not kept");
+    /// It ended, and the kernel has let go of it: its record is written.
+    pub async fn done(&self, input: Digest, end: TurnEnd) {
+        let (this, turn) = (self.clone(), end.turn);
+        self.shared.uploads.ended(turn);
+        let ended = blocking(move || {
+            let live = this.live(end.turn, input)?;
+            let kept = live.end(&end)?;
+            let mut table = this.lock();
+            table.live.remove(&end.turn);
+            table.kept.insert(end.turn, kept);
+            Ok(())
+        });
+        if let Err(error) = ended.await {
+            tracing::error!(%turn, %error, "the record of a turn was not kept; it is tried again");
         }
-        {
-            let mut table = self.lock();
-            table.live.remove(&turn);
-            table.ended.insert(turn, live.folder.clone());
-        }
-        self.tidy().await;
+        self.shared.untidy.notify_one();
     }
 
-    /// Removes what need not be kept any longer.
-    async fn tidy(&self) {
-        let ended: Vec<_> = {
-            let table = self.lock();
-            let ended = table.ended.iter();
-            ended
-                .map(|(turn, folder)| (*turn, folder.clone()))
-                .collect()
-        };
-        let now = self.shared.clock.now();
+    /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.
+    pub async fn keep_tidy(self) {
+        loop {
+            self.tidy().await;
+            let _ = tokio::time::timeout(TIDY, self.shared.untidy.notified()).await;
+        }
+    }
+
+    pub(super) async fn tidy(&self) {
         let this = self.clone();
         let _ = blocking(move || {
-            let all = ended.iter().filter_map(|(turn, folder)| {
-                let asked = folder.asked().ok()?;
-                Some(Ended {
-                    turn: *turn,
-                    asked_at: asked.at(),
-                    agent: asked.agent,
-                    bytes: folder.size(),
-                })
-            });
-            for turn in superfluous(all.collect(), now) {
-                let folder = this.lock().ended.remove(&turn);
-                if let Some(folder) = folder {
-                    folder.remove();
-                }
+            this.keep_again();
+            let now = this.shared.clock.now().0;
+            let gone = this.lock().kept.take_superfluous(now);
+            for ended in gone {
+                ended.folder.folder(&this.shared.root).remove();
             }
             this.shared.uploads.expire();
             Ok(())
         })
         .await;
+    }
+
+    /// Writes the records that the disk did not take when their turns ended.
+    fn keep_again(&self) {
+        let over = |(turn, live): (&TurnId, &Arc<Live>)| {
+            live.over().is_some().then(|| (*turn, Arc::clone(live)))
+        };
+        let over: Vec<_> = self.lock().live.iter().filter_map(over).collect();
+        for (turn, live) in over {
+            if let Ok(kept) = live.keep() {
+                let mut table = self.lock();
+                table.live.remove(&turn);
+                table.kept.insert(turn, kept);
+            }
+        }
     }
 
     /// Erases the turns and uploads of an agent that is gone; one that has not ended stays.
@@ -287,49 +315,45 @@ impl Turns {
     pub async fn erase(&self, agent: String) -> io::Result<()> {
         let this = self.clone();
         blocking(move || {
-            let ended: Vec<_> = {
+            let turns: Vec<_> = {
                 let table = this.lock();
-                let ended = table.ended.iter();
-                ended
-                    .map(|(turn, folder)| (*turn, folder.clone()))
-                    .collect()
-            };
-            for (turn, folder) in ended {
-                let of_agent = match folder.asked() {
-                    Ok(asked) => asked.agent == agent,
-                    // Gone meanwhile, or nobody's any more: it holds up no agent's erasing, and ages out.
-                    Err(error) => {
-                        tracing::warn!(%turn, %error, "whose turn this was cannot be read");
-                        false
-                    }
+                let over = |(turn, live): (&TurnId, &Arc<Live>)| {
+                    (*live.agent == *agent && live.over().is_some()).then_some(*turn)
                 };
-                if of_agent {
+                let over = table.live.iter().filter_map(over);
+                over.chain(table.kept.of_agent(&agent)).collect()
+            };
+            for turn in turns {
+                if let Some(folder) = this.known(turn) {
                     folder.erase()?;
-                    this.lock().ended.remove(&turn);
                 }
+                let mut table = this.lock();
+                table.live.remove(&turn);
+                table.kept.remove(turn);
             }
             this.shared.uploads.erase(&agent)
         })
         .await
     }
 
-    /// Follows a turn from its first event; an ended one is read from its folder.
+    /// Follows a turn from its first event; one that is kept is read from its folder.
     ///
     /// # Errors
     /// Where it cannot be read. `None` for one that is not known.
     pub async fn follow(&self, turn: TurnId) -> io::Result<Option<Follow>> {
-        let (live, ended) = {
-            let table = self.lock();
-            (
-                table.live.get(&turn).cloned(),
-                table.ended.get(&turn).cloned(),
-            )
-        };
-        match (live, ended) {
+        let live = self.lock().live.get(&turn).cloned();
+        match (live, self.known(turn)) {
             (Some(live), _) => Ok(Some(Follow::new(live))),
             (None, Some(folder)) => {
-                let live = blocking(move || Live::open(folder)).await?;
-                Ok(Some(Follow::new(Arc::new(live))))
+                let live = blocking(move || {
+                    let recorded = folder.record()?.outcome;
+                    let live = Live::open(folder)?;
+                    if let Some(outcome) = recorded {
+                        live.end_as_recorded(outcome);
+                    }
+                    Ok(live)
+                });
+                Ok(Some(Follow::new(Arc::new(live.await?))))
             }
             (None, None) => Ok(None),
         }
@@ -341,8 +365,7 @@ impl Turns {
     /// Where it cannot be read. `None` for one that is not known.
     pub async fn record(&self, turn: TurnId) -> io::Result<Option<TurnRecord>> {
         let live = self.lock().live.get(&turn).cloned();
-        let ended = self.lock().ended.get(&turn).cloned();
-        match (live, ended) {
+        match (live, self.known(turn)) {
             (Some(live), _) => blocking(move || live.record(turn).map(Some)).await,
             (None, Some(folder)) => blocking(move || folder.record().map(Some)).await,
             (None, None) => Ok(None),
@@ -353,24 +376,16 @@ impl Turns {
     pub async fn of_agent(&self, agent: &str, most: usize) -> Vec<TurnRecord> {
         let turns: Vec<TurnId> = {
             let table = self.lock();
-            let mut turns: Vec<_> = table
-                .live
-                .keys()
-                .chain(table.ended.keys())
-                .copied()
-                .collect();
-            turns.sort_by(|a, b| b.cmp(a));
-            turns
+            let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
+            let mut live: Vec<_> = live.map(|(turn, _)| *turn).collect();
+            live.extend(table.kept.of_agent(agent).take(most));
+            live.sort_by(|a, b| b.cmp(a));
+            live
         };
         let mut found = Vec::new();
-        for turn in turns {
-            if let Ok(Some(record)) = self.record(turn).await
-                && record.agent == agent
-            {
+        for turn in turns.into_iter().take(most) {
+            if let Ok(Some(record)) = self.record(turn).await {
                 found.push(record);
-                if found.len() == most {
-                    break;
-                }
             }
         }
         found
@@ -381,55 +396,6 @@ impl Turns {
             .table
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Live {
-    fn is_new(&self) -> bool {
-        self.count() == 0
-    }
-
-    /// Writes the record, then the last event: whoever sees that finds the record.
-    fn end(
-        &self,
-        turn: TurnId,
-        ended: &aion_kernel::TurnOutcome,
-        usage: Usage,
-        calls: u64,
-        now: Millis,
-    ) -> io::Result<()> {
-        let asked = self.folder.asked()?;
-        let problem = outcome::problem(ended, self.last().as_ref());
-        let outcome = TurnOutcome {
-            ok: problem.is_none(),
-            problem,
-            files: self.folder.outputs(),
-            tokens: usage.total(),
-            syscalls: calls,
-            elapsed_ms: now.since(asked.at()),
-        };
-        let record = TurnRecord {
-            outcome: Some(outcome.clone()),
-            ..self.record(turn)?
-        };
-        let kept = self.folder.keep_record(&record);
-        // The caller is told whatever the disk says.
-        let told = self.add(TurnEvent::Ended(outcome), false);
-        kept.and(told)
-    }
-
-    fn record(&self, turn: TurnId) -> io::Result<TurnRecord> {
-        let asked = self.folder.asked()?;
-        Ok(TurnRecord {
-            turn: turn.0,
-            agent: asked.agent,
-            input: asked.input,
-            answer: match self.last() {
-                Some(Last::Final(text)) => Some(text),
-                _ => None,
-            },
-            outcome: None,
-        })
     }
 }
 

@@ -1,8 +1,6 @@
-//! Files that people hand in before a turn takes them.
+//! Files that people hand in: coming in, waiting for a turn, and taken by one until that has ended.
 
 use std::{
-    collections::HashMap,
-    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,15 +8,17 @@ use std::{
 };
 
 use aion_abi::admin::Upload;
+use aion_drivers::reserve::Reserve;
+use aion_kernel::TurnId;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use super::held::{Full, Held, Stage};
+
 /// The largest upload, in bytes.
 const MAX_UPLOAD: u64 = 1 << 30;
-/// All uploads that wait, together.
-const MAX_WAITING: u64 = 4 << 30;
 /// How long an upload waits for its turn.
 const KEPT: Duration = Duration::from_secs(3600);
 /// The longest name of a file, in bytes.
@@ -35,11 +35,9 @@ pub enum UploadError {
     /// It is larger than it may be.
     #[error("the upload is larger than {0} bytes, the most that is taken")]
     TooLarge(u64),
-    /// All that wait and come in are larger than they may be together.
-    #[error(
-        "the uploads that wait for their turns fill the {MAX_WAITING} bytes that there are for them"
-    )]
-    NoRoom,
+    /// All that wait, come in and are in use are more than they may be together.
+    #[error("{0}")]
+    NoRoom(#[from] Full),
     /// No such upload, or another agent's.
     #[error(
         "there is no upload {0} of this agent: it was taken by a turn, or erased an hour after it came"
@@ -56,38 +54,12 @@ pub enum UploadError {
     Io(#[from] io::Error),
 }
 
-/// Uploads that wait, in a folder: `<id>/<agent's digest>/<name>`. Clones share it.
+/// Uploads, in a folder: `<id>/<agent's digest>/<name>`. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Uploads {
     root: PathBuf,
+    reserve: Reserve,
     held: Arc<Mutex<Held>>,
-}
-
-/// What all uploads hold together.
-#[derive(Debug, Default)]
-struct Held {
-    /// Bytes of those that wait, counted anew whenever one begins to come in.
-    waiting: u64,
-    /// Those that are coming in, with the bytes that each has so far.
-    coming: HashMap<String, u64>,
-    /// When this run saw each that waits for the first time. The wall clock, which may be set meanwhile, does not count.
-    seen: HashMap<OsString, Instant>,
-}
-
-impl Held {
-    /// Takes so many bytes more for an upload, if they fit beside everything else.
-    fn charge(&mut self, id: &str, bytes: u64) -> Result<(), UploadError> {
-        let all = self.waiting + self.coming.values().sum::<u64>();
-        let own = self.coming.entry(id.to_owned()).or_default();
-        if *own + bytes > MAX_UPLOAD {
-            return Err(UploadError::TooLarge(MAX_UPLOAD));
-        }
-        if all + bytes > MAX_WAITING {
-            return Err(UploadError::NoRoom);
-        }
-        *own += bytes;
-        Ok(())
-    }
 }
 
 /// An upload that is coming in. Given up, also by a caller that went away, it leaves nothing.
@@ -99,24 +71,34 @@ struct Coming<'a> {
 
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
-        if !self.whole {
-            let _ = fs::remove_dir_all(self.uploads.root.join(self.id));
-        }
-        let mut held = self.uploads.held();
-        let bytes = held.coming.remove(self.id).unwrap_or_default();
-        if self.whole {
-            held.waiting += bytes;
+        match self.whole {
+            true => self.uploads.held().wait(self.id, Instant::now()),
+            false => self.uploads.remove(self.id),
         }
     }
 }
 
 impl Uploads {
-    /// Those in `root`.
-    pub fn new(root: PathBuf) -> Self {
-        Self {
-            root,
-            held: Arc::default(),
+    /// Those in `root`, which wait from now on: what came in before is given an hour again.
+    ///
+    /// # Errors
+    /// Where the folder cannot be listed. What cannot be read in it stays, and is said.
+    pub fn open(root: PathBuf, reserve: Reserve) -> io::Result<Self> {
+        let mut held = Held::default();
+        for entry in fs::read_dir(&root)? {
+            let path = entry?.path();
+            match waiting(&path) {
+                Ok((id, agent, bytes)) => held.found(id, agent, bytes, Instant::now()),
+                Err(error) => {
+                    tracing::error!(upload = %path.display(), %error, "an upload is left as it is: it cannot be read");
+                }
+            }
         }
+        Ok(Self {
+            root,
+            reserve,
+            held: Arc::new(Mutex::new(held)),
+        })
     }
 
     /// Takes a file in for a turn of `agent`.
@@ -132,14 +114,18 @@ impl Uploads {
         check_name(name)?;
         let id = Uuid::new_v4().simple().to_string();
         let folder = self.folder(&id, agent);
-        let mut coming = self.begin(&id);
+        let mut coming = self.begin(&id, agent)?;
         crate::files::private_folder(&folder)?;
         let mut file = tokio::fs::File::create(folder.join(name)).await?;
         let mut size = 0;
         while let Some(piece) = content.next().await {
             let piece = piece.map_err(UploadError::Broken)?;
-            self.held().charge(&id, piece.len() as u64)?;
             size += piece.len() as u64;
+            if size > MAX_UPLOAD {
+                return Err(UploadError::TooLarge(MAX_UPLOAD));
+            }
+            self.held().charge(&id, piece.len() as u64)?;
+            self.reserve.check(piece.len() as u64)?;
             file.write_all(&piece).await?;
         }
         file.sync_all().await?;
@@ -152,15 +138,13 @@ impl Uploads {
         })
     }
 
-    fn begin<'a>(&'a self, id: &'a str) -> Coming<'a> {
-        let mut held = self.held();
-        self.sweep(&mut held, Instant::now());
-        held.coming.insert(id.to_owned(), 0);
-        Coming {
+    fn begin<'a>(&'a self, id: &'a str, agent: &str) -> Result<Coming<'a>, Full> {
+        self.held().come(id, &key(agent))?;
+        Ok(Coming {
             uploads: self,
             id,
             whole: false,
-        }
+        })
     }
 
     /// The files behind the ids, checked: name and path.
@@ -170,8 +154,8 @@ impl Uploads {
     pub fn find(&self, agent: &str, ids: &[String]) -> Result<Vec<(String, PathBuf)>, UploadError> {
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for id in ids {
-            let unknown = || UploadError::Unknown(id.clone());
-            if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let unknown = || UploadError::Unknown(id.chars().take(64).collect());
+            if !self.held().waits(id, &key(agent)) {
                 return Err(unknown());
             }
             let folder = self.folder(id, agent);
@@ -188,16 +172,49 @@ impl Uploads {
         Ok(found)
     }
 
-    /// A turn took these.
-    pub fn taken(&self, ids: &[String]) {
+    /// A turn took these: they are its input now, and count until it has ended.
+    pub fn taken(&self, turn: TurnId, ids: &[String]) {
         for id in ids {
+            self.held().take(id, turn);
             let _ = fs::remove_dir_all(self.root.join(id));
         }
     }
 
+    /// A turn that has not ended took what is in `input`, before the daemon started.
+    pub(super) fn taken_before(&self, turn: TurnId, agent: &str, input: &Path) {
+        let mut held = self.held();
+        for (number, file) in fs::read_dir(input)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .enumerate()
+        {
+            let bytes = file.metadata().map_or(0, |it| it.len());
+            let id = format!("{turn}.{number}");
+            held.found(id.clone(), key(agent), bytes, Instant::now());
+            held.take(&id, turn);
+        }
+    }
+
+    /// A turn has ended: what it took counts with what is kept of it.
+    pub(super) fn ended(&self, turn: TurnId) {
+        self.held().ended(turn);
+    }
+
     /// Erases what waited too long.
     pub fn expire(&self) {
-        self.sweep(&mut self.held(), Instant::now());
+        self.expire_older(KEPT);
+    }
+
+    fn expire_older(&self, age: Duration) {
+        let waiting = |stage: &Stage, _: &str| match stage {
+            Stage::Waiting(since) => since.elapsed() >= age,
+            Stage::Coming | Stage::Taken(_) => false,
+        };
+        let old = self.held().which(waiting);
+        for id in old {
+            self.remove(&id);
+        }
     }
 
     /// Erases what waits for a turn of an agent that is gone.
@@ -205,32 +222,22 @@ impl Uploads {
     /// # Errors
     /// Where something of it stays.
     pub fn erase(&self, agent: &str) -> io::Result<()> {
-        for entry in fs::read_dir(&self.root)? {
-            let id = entry?.file_name().to_string_lossy().into_owned();
-            if self.folder(&id, agent).exists() {
-                fs::remove_dir_all(self.root.join(id))?;
-            }
+        let key = key(agent);
+        let theirs = |stage: &Stage, agent: &str| agent == key && !matches!(stage, Stage::Taken(_));
+        let theirs = self.held().which(theirs);
+        for id in theirs {
+            removed(&self.root.join(&id))?;
+            self.held().forget(&id);
         }
         Ok(())
     }
 
-    /// Erases what waited too long, but for what is still coming in; counts the bytes that wait.
-    fn sweep(&self, held: &mut Held, now: Instant) {
-        let (mut waiting, mut seen) = (0, HashMap::new());
-        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            let id = entry.file_name();
-            if id.to_str().is_some_and(|id| held.coming.contains_key(id)) {
-                continue;
-            }
-            let since = held.seen.get(&id).copied().unwrap_or(now);
-            if now - since < KEPT {
-                waiting += size(&entry.path());
-                seen.insert(id, since);
-            } else {
-                let _ = fs::remove_dir_all(entry.path());
-            }
+    /// What cannot be removed goes on counting.
+    fn remove(&self, id: &str) {
+        match removed(&self.root.join(id)) {
+            Ok(()) => self.held().forget(id),
+            Err(error) => tracing::warn!(upload = id, %error, "an upload stays behind"),
         }
-        (held.waiting, held.seen) = (waiting, seen);
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -238,9 +245,39 @@ impl Uploads {
     }
 
     fn folder(&self, id: &str, agent: &str) -> PathBuf {
-        let digest = aion_abi::canonical::body_digest(agent.as_bytes());
-        self.root.join(id).join(hex::encode(&digest[..8]))
+        self.root.join(id).join(key(agent))
     }
+}
+
+/// An agent as its folder is called.
+fn key(agent: &str) -> String {
+    let digest = aion_abi::canonical::body_digest(agent.as_bytes());
+    hex::encode(&digest[..8])
+}
+
+fn removed(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An upload that an earlier daemon left: its id, its agent's key, its bytes. One that was not made to its end
+/// is nobody's, and ages out like the others.
+fn waiting(folder: &Path) -> io::Result<(String, String, u64)> {
+    let text =
+        |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let id = text(folder.file_name());
+    let mut agent = String::new();
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        agent = text(Some(&entry.file_name()));
+        for file in fs::read_dir(entry.path())? {
+            bytes += file?.metadata()?.len();
+        }
+    }
+    Ok((id, agent, bytes))
 }
 
 fn check_name(name: &str) -> Result<(), UploadError> {
@@ -254,24 +291,16 @@ fn check_name(name: &str) -> Result<(), UploadError> {
     }
 }
 
-fn size(folder: &Path) -> u64 {
-    let mut size = 0;
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        size += match entry.metadata() {
-            Ok(it) if it.is_dir() => self::size(&entry.path()),
-            Ok(it) => it.len(),
-            Err(_) => 0,
-        };
-    }
-    size
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use futures::stream;
 
     use super::*;
+
+    fn open(root: &Path) -> Uploads {
+        Uploads::open(root.to_owned(), Reserve::new(root, 0)).unwrap()
+    }
 
     fn pieces(text: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Unpin {
         stream::iter([Ok(Bytes::from_static(text.as_bytes()))])
@@ -280,7 +309,7 @@ mod tests {
     #[tokio::test]
     async fn an_upload_is_found_by_its_own_agent_only() {
         let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path().to_owned());
+        let uploads = open(dir.path());
         let upload = uploads
             .take("home/a", "x.csv", pieces("1,2"))
             .await
@@ -298,14 +327,14 @@ mod tests {
             uploads.find("home/a", &["../../etc".to_owned()]),
             Err(UploadError::Unknown(_))
         ));
-        uploads.taken(&ids);
+        uploads.taken(TurnId(1), &ids);
         assert!(uploads.find("home/a", &ids).is_err());
     }
 
     #[tokio::test]
     async fn a_name_that_leads_elsewhere_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path().to_owned());
+        let uploads = open(dir.path());
         for name in ["", "..", ".hidden", "a/b", "a\nb", &"x".repeat(300)] {
             assert!(
                 matches!(
@@ -320,53 +349,76 @@ mod tests {
     #[tokio::test]
     async fn a_broken_upload_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path().to_owned());
+        let uploads = open(dir.path());
         let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err("gone".to_owned())]);
         assert!(uploads.take("home/a", "x", broken).await.is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn uploads_that_come_in_at_once_share_one_bound() {
+    #[tokio::test]
+    async fn uploads_that_come_in_at_once_share_one_bound() {
         let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path().to_owned());
-        let ids: Vec<_> = (0..5).map(|n| format!("{n:032x}")).collect();
-        let mut coming: Vec<_> = ids.iter().map(|id| uploads.begin(id)).collect();
-        for id in &ids[..4] {
-            uploads.held().charge(id, MAX_UPLOAD).unwrap();
-            let more = uploads.held().charge(id, 1);
-            assert!(matches!(more, Err(UploadError::TooLarge(_))));
-        }
-        let full = || matches!(uploads.held().charge(&ids[4], 1), Err(UploadError::NoRoom));
-        assert!(full());
+        let uploads = open(dir.path());
+        let ids: Vec<_> = (0..10_000).map(|n| format!("{n:032x}")).collect();
+        let begun = ids.iter().map_while(|id| uploads.begin(id, "home/a").ok());
+        let mut coming: Vec<_> = begun.collect();
+        assert!(coming.len() < ids.len(), "there is no bound");
+        let refused = uploads.take("home/a", "x", pieces("x")).await;
+        assert!(matches!(refused, Err(UploadError::NoRoom(_))));
+        uploads.take("home/b", "x", pieces("x")).await.unwrap();
         // One that is whole still takes its room; one that broke off gives it back.
         coming[0].whole = true;
         coming.remove(0);
-        assert!(full());
+        assert!(uploads.take("home/a", "x", pieces("x")).await.is_err());
         coming.remove(0);
-        uploads.held().charge(&ids[4], MAX_UPLOAD).unwrap();
+        uploads.take("home/a", "x", pieces("x")).await.unwrap();
     }
 
-    #[test]
-    fn what_is_still_coming_in_does_not_expire() {
+    #[tokio::test]
+    async fn what_is_still_coming_in_does_not_expire() {
         let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path().to_owned());
-        let coming = uploads.begin("coming");
-        for id in ["coming", "left"] {
-            fs::create_dir(dir.path().join(id)).unwrap();
-            let folder = fs::File::open(dir.path().join(id)).unwrap();
-            folder.set_modified(std::time::UNIX_EPOCH).unwrap();
-        }
+        let uploads = open(dir.path());
+        let coming = uploads.begin("coming", "home/a").unwrap();
+        fs::create_dir(dir.path().join("coming")).unwrap();
+        let left = uploads.take("home/a", "x", pieces("x")).await.unwrap();
         uploads.expire();
-        assert!(
-            dir.path().join("left").exists(),
-            "its date counts for nothing"
-        );
-        let begin = uploads.held().seen["left".as_ref() as &std::ffi::OsStr];
-        uploads.sweep(&mut uploads.held(), begin + KEPT);
+        assert!(dir.path().join(&left.upload).exists());
+        uploads.expire_older(Duration::ZERO);
         assert!(dir.path().join("coming").exists());
-        assert!(!dir.path().join("left").exists());
+        assert!(!dir.path().join(&left.upload).exists());
+        assert!(uploads.find("home/a", &[left.upload]).is_err());
         drop(coming);
         assert!(!dir.path().join("coming").exists(), "it broke off");
+    }
+
+    #[tokio::test]
+    async fn a_later_daemon_finds_what_waits_and_leaves_what_it_cannot_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let upload = open(dir.path()).take("home/a", "x", pieces("1,2")).await;
+        let upload = upload.unwrap();
+        fs::write(dir.path().join("no-upload"), "").unwrap();
+        // However old it is by a clock that may have been wrong.
+        let folder = fs::File::open(dir.path().join(&upload.upload)).unwrap();
+        folder.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let uploads = open(dir.path());
+        uploads.expire();
+        assert!(dir.path().join("no-upload").exists());
+        let ids = [upload.upload];
+        assert_eq!(uploads.find("home/a", &ids).unwrap().len(), 1);
+        assert!(uploads.find("home/b", &ids).is_err());
+        uploads.erase("home/a").unwrap();
+        assert!(uploads.find("home/a", &ids).is_err());
+    }
+
+    #[tokio::test]
+    async fn on_a_disk_whose_rest_is_kept_nothing_comes_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = Reserve::new(dir.path(), u64::MAX);
+        let uploads = Uploads::open(dir.path().to_owned(), full).unwrap();
+        match uploads.take("home/a", "x", pieces("x")).await {
+            Err(UploadError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use aion_abi::admin::LogLine;
+use aion_drivers::reserve::Reserve;
 use aion_kernel::Incarnation;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader as AsyncBufReader},
@@ -36,6 +37,7 @@ pub struct Logs {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
+    reserve: Reserve,
     /// Those that somebody writes or follows.
     agents: Mutex<HashMap<String, Log>>,
 }
@@ -62,11 +64,12 @@ struct Writing<'a> {
 }
 
 impl Logs {
-    /// The logs in `dir`.
-    pub fn new(dir: PathBuf) -> Self {
+    /// The logs in `dir`. On a disk whose rest is kept for others, lines are lost.
+    pub fn new(dir: PathBuf, reserve: Reserve) -> Self {
         Self {
             shared: Arc::new(Shared {
                 dir,
+                reserve,
                 agents: Mutex::default(),
             }),
         }
@@ -83,7 +86,8 @@ impl Logs {
         };
         let path = self.path(agent);
         self.with(agent, |log| {
-            if let Err(error) = log.write(&path, &line) {
+            let room = self.shared.reserve.check(0);
+            if let Err(error) = room.and_then(|()| log.write(&path, &line)) {
                 tracing::warn!(agent, %error, "a log line was lost");
             }
             if let Some(lines) = &log.lines {
@@ -278,10 +282,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn logs(dir: &Path) -> Logs {
+        Logs::new(dir.to_owned(), Reserve::new(dir, 0))
+    }
+
     #[tokio::test]
     async fn lines_are_kept_in_order_and_files_are_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned());
+        let logs = logs(dir.path());
         let long = "x".repeat(4000);
         let text: String = (0..3000).map(|n| format!("{n} {long}\n")).collect();
         logs.copy("home/a", Incarnation(1), "stdout", text.as_bytes())
@@ -302,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_without_an_end_is_handed_on_in_pieces() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned());
+        let logs = logs(dir.path());
         let endless = "y".repeat(20_000);
         logs.copy("home/a", Incarnation(1), "stderr", endless.as_bytes())
             .await;
@@ -319,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_held_for_an_agent_that_nobody_writes_or_follows() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned());
+        let logs = logs(dir.path());
         logs.add("home/a", Incarnation(1), "node", "one");
         assert!(logs.lock().is_empty());
         {
@@ -343,7 +351,7 @@ mod tests {
     #[test]
     fn a_file_that_was_removed_or_spoilt_by_hand_does_not_stop_the_log() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned());
+        let logs = logs(dir.path());
         let path = dir.path().join("home/a.log");
         let _writing = logs.writing("home/a");
         logs.add("home/a", Incarnation(1), "stdout", "gone");
@@ -361,7 +369,7 @@ mod tests {
     #[test]
     fn lines_of_the_node_alone_are_bounded_too() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = Logs::new(dir.path().to_owned());
+        let logs = logs(dir.path());
         let path = dir.path().join("home/a.log");
         fs::create_dir(dir.path().join("home")).unwrap();
         File::create(&path).unwrap().set_len(MAX_FILE).unwrap();

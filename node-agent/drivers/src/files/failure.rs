@@ -37,6 +37,10 @@ pub(super) enum FilesError {
     Forbidden(String),
     #[error("the disk under {0} is full")]
     Full(String),
+    #[error("{place}: {why}")]
+    Reserved { place: String, why: io::Error },
+    #[error("{0}")]
+    NoAllowance(String),
     #[error("{0}")]
     Bound(String),
     #[error("{0}")]
@@ -109,6 +113,9 @@ impl From<FilesError> for Problem {
             FilesError::Full(_) => {
                 Problem::new(Code::StorageFull, text).remedy("free space on that disk, then write again: nothing was changed")
             }
+            FilesError::Reserved { .. } => Problem::new(Code::StorageFull, text),
+            FilesError::NoAllowance(_) => Problem::new(Code::TooLarge, text)
+                .remedy("write less, or raise limits.outputMiB of the agent and quotas.outputMiB of its policies"),
             FilesError::Bound(_) => Problem::new(Code::BadRequest, text),
             FilesError::TooMuch(_) => Problem::new(Code::TooLarge, text).remedy("list a folder further down"),
             FilesError::Io { .. } => Problem::new(Code::Internal, text).remedy("see whether the disk is healthy, then retry"),

@@ -17,14 +17,14 @@ use cap_std::{ambient_authority, fs::Dir};
 use futures::future::BoxFuture;
 
 use super::{
-    FilesDriver, Mount, MountError, MountTable, Origin,
+    Account, FilesDriver, Mount, MountError, MountTable, Origin,
     failure::FilesError,
     list,
     mounts::Reserved,
     read,
     write::{self, Writer},
 };
-use crate::blocking::Lanes;
+use crate::{blocking::Lanes, reserve::Reserve};
 
 /// Calls at a time on one mapped folder; a folder that does not answer holds up no more threads.
 const CALLS_PER_FOLDER: usize = 16;
@@ -32,6 +32,7 @@ const CALLS_PER_FOLDER: usize = 16;
 /// Files of this machine, beneath the folders that mounts are mapped to.
 pub struct FolderFiles {
     reserved: Arc<Reserved>,
+    reserve: Option<Reserve>,
     writer: Arc<Writer>,
     lanes: Lanes<PathBuf>,
 }
@@ -41,8 +42,18 @@ impl FolderFiles {
     pub fn new(reserved: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             reserved: Arc::new(Reserved::new(reserved)),
+            reserve: None,
             writer: Arc::default(),
             lanes: Lanes::new(CALLS_PER_FOLDER),
+        }
+    }
+
+    /// Leaves free what is kept of the state's disk, wherever a mount is on it.
+    #[must_use]
+    pub fn with_reserve(self, reserve: Reserve) -> Self {
+        Self {
+            reserve: Some(reserve),
+            ..self
         }
     }
 
@@ -96,6 +107,7 @@ pub(super) struct Mounted {
     pub(super) name: String,
     pub(super) writable: bool,
     pub(super) dir: Dir,
+    pub(super) account: Option<Arc<Account>>,
 }
 
 impl Mounted {
@@ -118,6 +130,7 @@ impl Mounted {
             name,
             writable: mount.writable,
             dir,
+            account: mount.account,
         })
     }
 
@@ -153,9 +166,9 @@ impl FilesDriver for FolderFiles {
     ) -> BoxFuture<'a, Result<WriteResponse, Problem>> {
         Box::pin(async move {
             let asked = write::Asked::check(&request)?;
-            let writer = self.writer.clone();
+            let (writer, reserve) = (self.writer.clone(), self.reserve.clone());
             self.on(mounts, &request.mount, move |mounted| {
-                writer.write(mounted, &asked)
+                writer.write(mounted, &asked, reserve.as_ref())
             })
             .await
         })

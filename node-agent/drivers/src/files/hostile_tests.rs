@@ -49,6 +49,7 @@ pub(super) fn mounted(folder: &Path, origin: Origin) -> MountTable {
             folder: folder.to_owned(),
             writable: true,
             origin,
+            account: None,
         },
     )
 }

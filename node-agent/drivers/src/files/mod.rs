@@ -6,6 +6,7 @@
 //! while it is walked leads out. What may not enter: a path of the machine in an answer or an error, an
 //! open by anything but a mount's handle, decisions about rights.
 
+mod account;
 mod failure;
 mod folder;
 mod list;
@@ -32,6 +33,7 @@ use aion_abi::{
 };
 use futures::future::BoxFuture;
 
+pub use account::{Account, Room};
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeFiles;
 pub use folder::FolderFiles;
@@ -41,7 +43,8 @@ pub use mounts::{Mount, MountError, MountTable, Origin};
 ///
 /// Answers `not-found` for a mount or file that is not there, `denied` for a link that leads out, a device
 /// or a read-only mount, `already-exists` for a `create-new` of what is there, `storage-full` for a full
-/// disk (the file is then as it was before), `bad-request` and `too-large` for what breaks a bound.
+/// disk, or one whose rest is kept for the journal (the file is then as it was before), `bad-request` and
+/// `too-large` for what breaks a bound.
 pub trait FilesDriver: Send + Sync {
     /// Reads part of a file.
     fn read<'a>(

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use super::account::Account;
 
 /// Who chose the folder of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub enum Origin {
 }
 
 /// What a mount's name stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Mount {
     /// Absolute path of the folder.
     pub folder: PathBuf,
@@ -24,10 +27,12 @@ pub struct Mount {
     pub writable: bool,
     /// Who chose it.
     pub origin: Origin,
+    /// What may be written there; a folder of a person's own is theirs to watch.
+    pub account: Option<Arc<Account>>,
 }
 
 /// The mounts of one call, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct MountTable(BTreeMap<String, Mount>);
 
 impl MountTable {

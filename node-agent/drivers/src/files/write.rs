@@ -12,12 +12,14 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use nix::fcntl::OFlag;
 
 use super::{
+    account::Room,
     failure::FilesError,
     folder::Mounted,
     path::RelativePath,
     read::{must_be_file, unblocking},
     sweep::Partials,
 };
+use crate::reserve::Reserve;
 
 /// Appends that may be under way at once to different files; two to one file never are.
 const STRIPES: usize = 16;
@@ -63,6 +65,7 @@ impl Writer {
         &self,
         mounted: &Mounted,
         asked: &Asked,
+        reserve: Option<&Reserve>,
     ) -> Result<WriteResponse, FilesError> {
         if !mounted.writable {
             return Err(FilesError::ReadOnly(mounted.name.clone()));
@@ -70,6 +73,28 @@ impl Writer {
         let (folder, name) = asked.path.split();
         let place = mounted.place(asked.path.as_str());
         let failed = |error| FilesError::from_io(&place, error);
+        if let Some(reserve) = reserve {
+            let device = mounted.dir.dir_metadata().map_err(failed)?.dev();
+            let room = reserve.check_on(device, asked.data.len() as u64);
+            room.map_err(|why| FilesError::Reserved {
+                place: place.clone(),
+                why,
+            })?;
+        }
+        let account = mounted.account.as_deref();
+        let account = account.map(|account| account.open(&mounted.dir));
+        let mut account = account.transpose().map_err(failed)?;
+        let missing = match (&account, folder) {
+            (Some(_), Some(folder)) => missing(&mounted.dir, folder).map_err(failed)?,
+            _ => 0,
+        };
+        let more = |entries| Room {
+            bytes: asked.data.len() as u64,
+            entries,
+        };
+        if let Some(account) = account.as_mut().filter(|_| missing > 0) {
+            account.take(more(missing + 1), Room::default(), &place)?;
+        }
         // All that follows goes by this handle: a folder that is swapped for a link is not met again.
         let parent = match folder {
             None => mounted.dir.try_clone().map_err(failed)?,
@@ -86,6 +111,14 @@ impl Writer {
             }
             must_be_file(metadata, &place)?;
         }
+        if let Some(account) = account.as_mut().filter(|_| missing == 0) {
+            let replaced = target.as_ref().filter(|_| asked.mode == WriteMode::Replace);
+            let less = Room {
+                bytes: replaced.map_or(0, Metadata::len),
+                entries: 0,
+            };
+            account.take(more(u64::from(target.is_none())), less, &place)?;
+        }
         let size = match asked.mode {
             WriteMode::Replace => self
                 .replace(&parent, name, target.as_ref(), &asked.data)
@@ -93,6 +126,9 @@ impl Writer {
             WriteMode::Append => self.append(&parent, name, &place, &asked.data)?,
             WriteMode::CreateNew => create_new(&parent, name, &asked.data).map_err(failed)?,
         };
+        if let Some(account) = account {
+            account.settle();
+        }
         Ok(WriteResponse { size })
     }
 
@@ -191,6 +227,23 @@ fn cut_back(file: &File, length: u64, place: &str) {
     if let Err(error) = file.set_len(length) {
         tracing::error!(%error, place, length, "a broken append could not be cut back");
     }
+}
+
+/// How many folders on the way to `folder`, itself included, are not there.
+fn missing(root: &Dir, folder: &str) -> io::Result<u64> {
+    let mut missing = folder.split('/').count() as u64;
+    for end in folder
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain([folder.len()])
+    {
+        match root.symlink_metadata(&folder[..end]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            found => drop(found?),
+        }
+        missing -= 1;
+    }
+    Ok(missing)
 }
 
 /// Opens the folder, making what is missing of it; each new name is durable before the next.

@@ -72,8 +72,8 @@ impl Records {
         }
     }
 
-    /// All records. One that cannot be read is told and removed: its worker, if
-    /// there is one, is then unknown to everybody.
+    /// All records. One that cannot be read is told and stays: another start may
+    /// read it, and until then it is what a person has to go by.
     pub(super) fn load(&self) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -85,8 +85,7 @@ impl Records {
             match read {
                 Ok(record) => records.push(record),
                 Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "cannot read a record");
-                    fs::remove_file(&path)?;
+                    tracing::error!(path = %path.display(), %error, "cannot read a record; its worker, if there is one, is not looked after");
                 }
             }
         }
@@ -152,11 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_record_does_not_stop_the_others() {
+    fn a_torn_record_stays_and_does_not_stop_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let records = Records::open(folder.path()).unwrap();
-        fs::write(folder.path().join("torn.json"), "{\"Wor").unwrap();
+        let torn = folder.path().join("torn.json");
+        fs::write(&torn, "{\"Wor").unwrap();
         assert_eq!(records.load().unwrap(), vec![]);
+        assert!(torn.exists());
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Found {
     pub(super) gone: Vec<ObjectKey>,
     /// What is wrong with files that cannot be read. The objects that stood there stay.
     pub(super) wrong: Vec<String>,
+    /// Which objects stand in one of them was not read since the start: any of those that were here before may.
+    pub(super) unknown: bool,
 }
 
 /// By this a file is known to be as it was.
@@ -125,6 +127,7 @@ impl Files {
                 found.read.extend(new);
             }
             unread => {
+                found.unknown |= before.is_empty() && matches!(unread, Some(Err(_)));
                 for key in before {
                     stands(key);
                 }
@@ -216,7 +219,9 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, FolderError> {
         let yaml = path
             .extension()
             .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if yaml && !hidden && path.is_file() {
+        // One that cannot be looked at is not taken for gone: reading it says why.
+        let other = fs::metadata(&path).is_ok_and(|it| !it.is_file());
+        if yaml && !hidden && !other {
             files.push(path);
         }
     }
@@ -300,6 +305,20 @@ mod tests {
             assert!(found.gone.is_empty() && found.read.is_empty());
             assert_eq!(found.wrong.len(), 1);
         }
+    }
+
+    #[test]
+    fn objects_of_a_file_that_cannot_be_reached_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let away = tempfile::tempdir().unwrap();
+        put(away.path(), "a.yaml", &agent("a"));
+        std::os::unix::fs::symlink(away.path().join("a.yaml"), root.path().join("a.yaml")).unwrap();
+        let mut files = Files::new(root.path().to_owned());
+        assert_eq!(names(&files.scan().unwrap().read), ["a"]);
+        drop(away);
+        let found = files.scan().unwrap();
+        assert!(found.gone.is_empty());
+        assert_eq!(found.wrong.len(), 1);
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub(super) struct State {
     out: Option<mpsc::UnboundedSender<Change>>,
     /// What was last said about files that cannot be read.
     wrong: Vec<String>,
+    /// A file could not be read since the start: nothing that was here before is taken for gone meanwhile.
+    unknown: bool,
+    /// Whether it was said that all instances were told.
+    synced: bool,
+    /// Instances that were going when the daemon before ended, while it is not known whether their agents are back.
+    left: Vec<AgentInstance>,
 }
 
 impl Folder {
@@ -84,16 +90,13 @@ impl Folder {
             node,
             out: None,
             wrong: Vec::new(),
+            unknown: false,
+            synced: false,
+            left,
         };
         let (changed, gone) = state.read()?;
         state.put(changed, &gone);
-        for instance in left {
-            match state.world.has_agent_of(&instance) {
-                // It was not deleted after all.
-                true => state.going.done(&instance)?,
-                false => state.world.remember(instance),
-            }
-        }
+        state.judge_left()?;
         state.look();
         Ok(Self {
             shared: Arc::new(Shared {
@@ -141,7 +144,32 @@ impl State {
     fn reload(&mut self) -> Result<(), FolderError> {
         let (changed, gone) = self.read()?;
         self.take(changed, &gone);
+        self.tell_all();
         Ok(())
+    }
+
+    /// What was going at the start goes on going, unless its agent is back.
+    fn judge_left(&mut self) -> Result<(), FolderError> {
+        for instance in std::mem::take(&mut self.left) {
+            if self.world.has_agent_of(&instance) {
+                self.going.done(&instance)?;
+            } else if self.unknown && !self.world.has_agent_of_the_name(&instance) {
+                self.left.push(instance);
+            } else {
+                self.world.remember(instance);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that all instances were told, once it is known which there are.
+    fn tell_all(&mut self) {
+        if self.out.is_some() && !self.synced && !self.unknown {
+            self.synced = true;
+            let instances = self.world.instances();
+            let uids = instances.filter_map(|(_, it)| it.metadata.uid.clone());
+            self.send(Change::Synced(uids.collect()));
+        }
     }
 
     /// What changed in the files: objects as they are now, and those that are gone.
@@ -151,6 +179,7 @@ impl State {
             tracing::warn!(folder = %self.files.root().display(), %why, "a manifest was not taken in");
         }
         self.wrong = found.wrong;
+        self.unknown = found.unknown;
         let mut changed = Vec::new();
         for mut object in found.read {
             let key = ObjectKey::of(&object);
@@ -168,6 +197,9 @@ impl State {
     /// Takes in objects as they are now, and that others are gone.
     pub(super) fn take(&mut self, changed: Vec<Object>, gone: &[ObjectKey]) {
         self.put(changed, gone);
+        if let Err(error) = self.judge_left() {
+            tracing::warn!(%error, "the note of an agent that is back stays");
+        }
         self.look();
     }
 
@@ -218,16 +250,15 @@ impl InstanceSource for Folder {
         let (out, mut changes) = mpsc::unbounded_channel();
         {
             let mut state = self.lock();
-            let mut uids = Vec::new();
             for (_, instance) in state.world.instances() {
-                uids.extend(instance.metadata.uid.clone());
                 let _ = out.send(match state.world.has_agent_of(instance) {
                     true => Change::Applied(Arc::clone(instance)),
                     false => Change::Deleted(Arc::clone(instance)),
                 });
             }
-            let _ = out.send(Change::Synced(uids));
             state.out = Some(out);
+            state.synced = false;
+            state.tell_all();
         }
         let folder = self.clone();
         let keeping = tokio::spawn(async move { folder.keep().await });

@@ -221,3 +221,36 @@ fn what_cannot_be_written_whole_is_not_written_at_all() {
     let files = std::fs::read_dir(manifests).unwrap();
     assert_eq!(files.count(), 1, "only the hindrance");
 }
+
+#[tokio::test]
+async fn nothing_is_taken_for_gone_while_a_manifest_cannot_be_read() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    apply(&folder, &format!("{TRUST}{}{}", agent("a"), agent("b"))).unwrap();
+    folder.delete(&key("a")).unwrap();
+    drop(folder);
+    let file = home.path().join("manifests/hand.yaml");
+    std::fs::write(&file, "kind: [").unwrap();
+
+    let folder = open(home.path(), 10);
+    let mut changes = folder.watch();
+    let mut so_far = Vec::new();
+    while let Some(change) = changes.next().now_or_never().flatten() {
+        so_far.push(change);
+    }
+    let known = |it: &Change| matches!(it, Change::Applied(it) if it.spec.agent.name == "b");
+    assert!(so_far.iter().all(known), "{so_far:?}");
+
+    std::fs::write(&file, agent("c")).unwrap();
+    let (mut gone, mut synced) = (Vec::new(), None);
+    while synced.is_none() {
+        let change = tokio::time::timeout(std::time::Duration::from_secs(30), changes.next());
+        match change.await.unwrap().unwrap() {
+            Change::Deleted(it) => gone.push(it.spec.agent.name.clone()),
+            Change::Synced(uids) => synced = Some(uids.len()),
+            _ => {}
+        }
+    }
+    assert_eq!(gone, ["a"]);
+    assert_eq!(synced, Some(3), "a is told to be gone, b and c to be here");
+}

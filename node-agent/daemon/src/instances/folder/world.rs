@@ -288,6 +288,11 @@ impl World {
         there.is_some_and(|it| it.metadata.uid == instance.metadata.uid)
     }
 
+    /// Whether there is an agent of the name that the agent of an instance has or had.
+    pub(super) fn has_agent_of_the_name(&self, instance: &AgentInstance) -> bool {
+        self.universe.agents.contains_key(&agent(instance))
+    }
+
     /// Whether the agent of an instance is there, and not another of its name.
     pub(super) fn has_agent_of(&self, instance: &AgentInstance) -> bool {
         let there = self.universe.agents.get(&agent(instance));

@@ -173,14 +173,9 @@ impl Parts {
             .await
             .flatten();
         let (input, deadline) = row.ok_or("the turn has ended")?;
-        let folder = self
-            .turns
-            .folder(turn, input)
-            .and_then(|folder| {
-                folder.keep_instance(instance)?;
-                Ok(folder)
-            })
-            .map_err(|error| format!("the turn's folder: {error}"))?;
+        let unusable = |error| format!("the turn's folder: {error}");
+        let folder = self.turns.folder(turn, input).await.map_err(unusable)?;
+        folder.keep_instance(instance).map_err(unusable)?;
         let most = u64::try_from(instance.spec().limits.turn_seconds).unwrap_or(1) * 1000;
         let left = deadline.map_or(most, |at| at.since(self.clock.now()));
         Ok((folder, most.min(left)))

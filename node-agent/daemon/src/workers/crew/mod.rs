@@ -4,6 +4,7 @@
 //! and incarnation alone, so a daemon that finds it running takes it over without having seen it start.
 
 mod launch;
+mod records;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use crate::{
     turns::{Checkpoints, Turns},
 };
 use launch::{failure, id};
+use records::Records;
 
 /// Between the request to stop and the kill.
 const GRACE: Duration = Duration::from_secs(2);
@@ -77,6 +79,7 @@ pub struct Crew {
     events: mpsc::UnboundedReceiver<LauncherEvent>,
     orders: mpsc::UnboundedReceiver<WorkerOrder>,
     workers: HashMap<WorkerId, Member>,
+    records: Records,
     beside: mpsc::UnboundedSender<Beside>,
     from_beside: mpsc::UnboundedReceiver<Beside>,
 }
@@ -95,7 +98,6 @@ struct Parts {
     run: PathBuf,
     features: watch::Sender<Option<Arc<[Layer]>>>,
     started: mpsc::UnboundedSender<(InstanceUid, Arc<[Layer]>)>,
-    removed: mpsc::UnboundedSender<InstanceUid>,
 }
 
 /// A worker.
@@ -134,6 +136,7 @@ impl Crew {
     /// A crew without workers.
     pub fn new(parts: CrewParts) -> Self {
         let (beside, from_beside) = mpsc::unbounded_channel();
+        let records = Records::start(parts.turns.clone(), parts.removed);
         Self {
             events: parts.events,
             orders: parts.orders,
@@ -151,9 +154,9 @@ impl Crew {
                 run: parts.run,
                 features: parts.features,
                 started: parts.started,
-                removed: parts.removed,
             }),
             workers: HashMap::new(),
+            records,
             beside,
             from_beside,
         }
@@ -164,7 +167,7 @@ impl Crew {
     ///
     /// # Errors
     /// Why not; it is then to be killed.
-    pub fn adopt(
+    pub async fn adopt(
         &mut self,
         turn: TurnId,
         incarnation: Incarnation,
@@ -174,6 +177,7 @@ impl Crew {
             .parts
             .turns
             .folder(turn, input)
+            .await
             .map_err(|error| format!("its turn's folder cannot be read: {error}"))?;
         let instance = folder
             .instance()
@@ -201,12 +205,13 @@ impl Crew {
         Ok(())
     }
 
-    /// Works until the shell is gone; leaves what runs to the next daemon.
+    /// Works until the shell is gone and the records of all turns that ended are written; leaves what runs to the
+    /// next daemon.
     pub async fn run(mut self) {
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
-                    Some(order) => self.order(order).await,
+                    Some(order) => self.order(order),
                     None => break,
                 },
                 Some(event) = self.events.recv() => self.event(event),
@@ -218,9 +223,10 @@ impl Crew {
                 listener.leave();
             }
         }
+        self.records.finish().await;
     }
 
-    async fn order(&mut self, order: WorkerOrder) {
+    fn order(&mut self, order: WorkerOrder) {
         match order {
             WorkerOrder::Start {
                 turn,
@@ -246,19 +252,11 @@ impl Crew {
                     self.kill(id);
                 }
             }
-            WorkerOrder::Done {
-                turn,
-                outcome,
-                usage,
-                calls,
-                ..
-            } => {
-                self.dismiss(turn).await;
-                self.parts.turns.done(turn, outcome, usage, calls).await;
+            WorkerOrder::Done { input, end } => {
+                self.dismiss(end.turn);
+                self.records.ended(input, end);
             }
-            WorkerOrder::Removed { instance } => {
-                let _ = self.parts.removed.send(instance);
-            }
+            WorkerOrder::Removed { instance } => self.records.removed(instance),
         }
     }
 
@@ -446,7 +444,7 @@ impl Crew {
     }
 
     /// A turn is over: its workers' places are cleared.
-    async fn dismiss(&mut self, turn: TurnId) {
+    fn dismiss(&mut self, turn: TurnId) {
         let ids: Vec<_> = self
             .workers
             .iter()

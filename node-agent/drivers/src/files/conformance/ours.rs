@@ -13,6 +13,7 @@ fn mount(folder: &std::path::Path, writable: bool) -> Mount {
         folder: folder.to_owned(),
         writable,
         origin: Origin::Mapped,
+        account: None,
     }
 }
 

@@ -49,8 +49,9 @@ impl Place {
         })
     }
 
+    /// One that cannot be looked at is not taken for missing: opening it says why.
     pub(super) fn exists(&self) -> bool {
-        self.database.exists()
+        fs::exists(&self.database).unwrap_or(true)
     }
 
     /// Makes folders of mode 0700 and an empty file of mode 0600: SQLite gives its other files that mode.

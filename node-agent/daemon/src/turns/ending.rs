@@ -1,0 +1,112 @@
+//! The end of a turn: its record, then the last event. Whoever sees that finds the record.
+//!
+//! The kernel lets go of a turn with a fact; what is done here comes after it, and may be cut short between any
+//! two steps. Nothing is lost then: the fact, or else the events, lead to the same record at the next start.
+
+use std::{io, sync::Arc};
+
+use aion_abi::admin::{TurnEvent, TurnOutcome, TurnRecord};
+use aion_kernel::{Millis, TurnId, Usage};
+
+use super::{
+    kept::Ended,
+    live::{Last, Live},
+    outcome,
+};
+use crate::shell::TurnEnd;
+
+/// How a turn ended, as its caller is told.
+#[derive(Debug, Clone)]
+pub(super) struct Over {
+    turn: TurnId,
+    outcome: TurnOutcome,
+    at_ms: u64,
+}
+
+impl Live {
+    /// Writes the record, then the last event. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The record is not kept; the caller is told of the end all the same, and [`Live::keep`] tries again.
+    pub(super) fn end(&self, end: &TurnEnd) -> io::Result<Ended> {
+        let problem = outcome::problem(&end.outcome, self.last().as_ref());
+        let outcome = TurnOutcome {
+            ok: problem.is_none(),
+            problem,
+            files: self.folder.outputs(),
+            tokens: end.usage.total(),
+            syscalls: end.calls,
+            elapsed_ms: end.at.0.saturating_sub(self.asked_at_ms),
+        };
+        self.be_over(Over {
+            turn: end.turn,
+            outcome: outcome.clone(),
+            at_ms: end.at.0,
+        });
+        let kept = self.keep();
+        if let Err(error) = self.add(TurnEvent::Ended(outcome), false) {
+            tracing::warn!(turn = %end.turn, %error, "the last event of a turn is in its record alone");
+        }
+        kept
+    }
+
+    /// Writes the record of a turn that is over.
+    ///
+    /// # Errors
+    /// The disk's; or it is not over.
+    pub(super) fn keep(&self) -> io::Result<Ended> {
+        let over = self
+            .over()
+            .ok_or_else(|| io::Error::other("the turn has not ended"))?;
+        let bytes = self.folder.size();
+        let record = self.record(over.turn)?;
+        self.folder.keep_record(&record, over.at_ms, bytes)?;
+        Ok(Ended {
+            folder: self.folder.name(),
+            agent: Arc::clone(&self.agent),
+            at_ms: over.at_ms,
+            bytes,
+        })
+    }
+
+    /// The record as far as it goes.
+    pub(super) fn record(&self, turn: TurnId) -> io::Result<TurnRecord> {
+        let asked = self.folder.asked()?;
+        Ok(TurnRecord {
+            turn: turn.0,
+            agent: asked.agent,
+            input: asked.input,
+            answer: match self.last() {
+                Some(Last::Final(text)) => Some(text),
+                _ => None,
+            },
+            outcome: self.over().map(|over| over.outcome),
+        })
+    }
+
+    /// Ends a turn that kernel and journal have forgotten, by its events. `None` where it never began: its first
+    /// event is on the disk before anything else of it is.
+    pub(super) fn end_forgotten(&self) -> Option<(TurnId, io::Result<Ended>)> {
+        let events = self.events();
+        let turn = events.iter().find_map(|event| match event {
+            TurnEvent::Queued { turn } => Some(TurnId(*turn)),
+            _ => None,
+        })?;
+        if let Some(TurnEvent::Ended(outcome)) = events.last() {
+            self.be_over(Over {
+                turn,
+                outcome: outcome.clone(),
+                at_ms: self.asked_at_ms.saturating_add(outcome.elapsed_ms),
+            });
+            return Some((turn, self.keep()));
+        }
+        let end = TurnEnd {
+            turn,
+            outcome: aion_kernel::TurnOutcome::WorkerLost,
+            usage: Usage::default(),
+            calls: 0,
+            at: Millis(self.folder.last_heard_ms().unwrap_or(self.asked_at_ms)),
+        };
+        Some((turn, self.end(&end)))
+    }
+}

@@ -1,0 +1,215 @@
+//! The ended turns that are kept: which there are, whose, and which of them go.
+//!
+//! What is asked here costs what is asked for and not what is at rest: how many turns an agent has, who is the
+//! oldest and what all weigh is known at any time. What may not enter: files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use aion_kernel::TurnId;
+
+use super::folder::Name;
+
+/// Ended turns kept of one agent.
+const PER_AGENT: usize = 50;
+/// How long one is kept, in milliseconds: 30 days.
+const MAX_AGE_MS: u64 = 30 * 24 * 3_600_000;
+/// Bytes of all ended turns together.
+const MAX_BYTES: u64 = 2 << 30;
+/// The newest turn of an agent stays whatever all weigh, where it has no more bytes than this.
+const SMALL: u64 = 1 << 20;
+/// A larger one stays so long after its end, in milliseconds: time to fetch its files.
+const FETCHED_MS: u64 = 3_600_000;
+
+/// An ended turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) folder: Name,
+    pub(super) agent: Arc<str>,
+    /// When it ended.
+    pub(super) at_ms: u64,
+    pub(super) bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    turns: BTreeMap<TurnId, Ended>,
+    agents: HashMap<Arc<str>, OfAgent>,
+    bytes: u64,
+    /// Agents that have more than they may.
+    crowded: Vec<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct OfAgent {
+    turns: BTreeSet<TurnId>,
+    bytes: u64,
+}
+
+impl Kept {
+    pub(super) fn insert(&mut self, turn: TurnId, mut ended: Ended) {
+        self.remove(turn);
+        if let Some((agent, _)) = self.agents.get_key_value(&ended.agent) {
+            ended.agent = Arc::clone(agent);
+        }
+        let agent = Arc::clone(&ended.agent);
+        let of_agent = self.agents.entry(Arc::clone(&agent)).or_default();
+        of_agent.turns.insert(turn);
+        of_agent.bytes += ended.bytes;
+        if of_agent.turns.len() > PER_AGENT {
+            self.crowded.push(agent);
+        }
+        self.bytes += ended.bytes;
+        self.turns.insert(turn, ended);
+    }
+
+    pub(super) fn remove(&mut self, turn: TurnId) -> Option<Ended> {
+        let ended = self.turns.remove(&turn)?;
+        self.bytes -= ended.bytes;
+        if let Some(of_agent) = self.agents.get_mut(&ended.agent) {
+            of_agent.turns.remove(&turn);
+            of_agent.bytes -= ended.bytes;
+            if of_agent.turns.is_empty() {
+                self.agents.remove(&ended.agent);
+            }
+        }
+        Some(ended)
+    }
+
+    pub(super) fn get(&self, turn: TurnId) -> Option<&Ended> {
+        self.turns.get(&turn)
+    }
+
+    /// Those of an agent, newest first.
+    pub(super) fn of_agent(&self, agent: &str) -> impl Iterator<Item = TurnId> + use<'_> {
+        let of_agent = self.agents.get(agent);
+        of_agent
+            .into_iter()
+            .flat_map(|it| it.turns.iter().rev().copied())
+    }
+
+    /// Takes out those that go: what an agent has beyond its number, what is too old, and where all weigh too
+    /// much the oldest of the agent that weighs most, of the tenant that does.
+    pub(super) fn take_superfluous(&mut self, now_ms: u64) -> Vec<Ended> {
+        let mut gone = Vec::new();
+        for agent in std::mem::take(&mut self.crowded) {
+            while let Some(of_agent) = self.agents.get(&agent)
+                && of_agent.turns.len() > PER_AGENT
+                && let Some(&oldest) = of_agent.turns.first()
+            {
+                gone.extend(self.remove(oldest));
+            }
+        }
+        while let Some((&oldest, ended)) = self.turns.first_key_value()
+            && now_ms.saturating_sub(ended.at_ms) > MAX_AGE_MS
+        {
+            gone.extend(self.remove(oldest));
+        }
+        while self.bytes > MAX_BYTES
+            && let Some(turn) = self.heaviest(now_ms)
+        {
+            gone.extend(self.remove(turn));
+        }
+        gone
+    }
+
+    fn heaviest(&self, now_ms: u64) -> Option<TurnId> {
+        let mut tenants: HashMap<&str, u64> = HashMap::new();
+        for (agent, of_agent) in &self.agents {
+            *tenants.entry(tenant(agent)).or_default() += of_agent.bytes;
+        }
+        let given = self.agents.iter().filter_map(|(agent, of_agent)| {
+            let turn = self.dispensable(of_agent, now_ms)?;
+            Some((tenants.get(tenant(agent)), of_agent.bytes, turn))
+        });
+        given.max().map(|(_, _, turn)| turn)
+    }
+
+    /// The oldest of an agent's turns, unless it is its newest and must stay.
+    fn dispensable(&self, of_agent: &OfAgent, now_ms: u64) -> Option<TurnId> {
+        let oldest = *of_agent.turns.first()?;
+        let ended = self.turns.get(&oldest)?;
+        let newest = of_agent.turns.len() == 1;
+        let fresh = now_ms.saturating_sub(ended.at_ms) < FETCHED_MS;
+        (!newest || (ended.bytes > SMALL && !fresh)).then_some(oldest)
+    }
+}
+
+/// The tenant of `namespace/agent`.
+fn tenant(agent: &str) -> &str {
+    agent.split_once('/').map_or(agent, |(tenant, _)| tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const LATER: u64 = 2 * FETCHED_MS;
+
+    fn name(turn: u64) -> Name {
+        Name::of(aion_kernel::Digest([turn as u8; 32]))
+    }
+
+    fn kept(turns: &[(u64, &str, u64)]) -> Kept {
+        let mut kept = Kept::default();
+        for &(turn, agent, bytes) in turns {
+            let ended = Ended {
+                folder: name(turn),
+                agent: agent.into(),
+                at_ms: 1_000,
+                bytes,
+            };
+            kept.insert(TurnId(turn), ended);
+        }
+        kept
+    }
+
+    fn gone(kept: &mut Kept, now_ms: u64) -> Vec<u64> {
+        let gone = kept.take_superfluous(now_ms);
+        let numbers = (0..200).filter(|n| gone.iter().any(|it| it.folder == name(*n)));
+        numbers.collect()
+    }
+
+    #[test]
+    fn the_newest_of_each_agent_stay() {
+        let mut all: Vec<_> = (0..60).map(|turn| (turn, "t/a", 1)).collect();
+        all.push((100, "t/b", 1));
+        let mut kept = kept(&all);
+        assert_eq!(gone(&mut kept, 2_000), (0..10).collect::<Vec<_>>());
+        assert!(gone(&mut kept, 2_000).is_empty());
+        let newest: Vec<_> = kept.of_agent("t/a").take(2).collect();
+        assert_eq!(newest, [TurnId(59), TurnId(58)]);
+    }
+
+    #[test]
+    fn what_is_too_old_goes_and_leaves_nothing_in_the_table() {
+        let mut kept = kept(&[(1, "t/a", 7), (2, "t/b", 8)]);
+        assert_eq!(gone(&mut kept, MAX_AGE_MS * 2), [1, 2]);
+        assert_eq!((kept.bytes, kept.turns.len(), kept.agents.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn whoever_holds_most_gives_first() {
+        let half = MAX_BYTES / 2;
+        let mut kept = kept(&[
+            (1, "small/a", SMALL * 2),
+            (2, "large/a", half),
+            (3, "large/b", SMALL),
+            (4, "large/a", half),
+            (5, "large/b", SMALL),
+        ]);
+        assert_eq!(gone(&mut kept, LATER), [2]);
+        assert_eq!(kept.bytes, half + 4 * SMALL);
+    }
+
+    #[test]
+    fn a_large_newest_turn_can_be_fetched_for_an_hour_and_a_small_one_stays() {
+        let mut kept = kept(&[(1, "t/a", MAX_BYTES), (2, "t/b", SMALL)]);
+        assert!(gone(&mut kept, 2_000).is_empty());
+        assert_eq!(gone(&mut kept, LATER), [1]);
+    }
+}
