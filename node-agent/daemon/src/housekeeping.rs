@@ -167,7 +167,7 @@ mod tests {
         let store = Arc::new(Store::open(dir.path()).unwrap());
         let bundle = dir.path().join("bundles").join("0".repeat(64));
         std::fs::create_dir(&bundle).unwrap();
-        let old = std::time::SystemTime::now() - 2 * UNWANTED;
+        let old = std::time::UNIX_EPOCH;
         let folder = std::fs::File::open(&bundle).unwrap();
         folder.set_modified(old).unwrap();
         let keeping = Housekeeping {

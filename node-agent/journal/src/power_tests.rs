@@ -42,8 +42,10 @@ struct Kept {
 impl Watched {
     /// What is in `dir` has names, and no bytes but those that `synced` says.
     fn new(dir: &Path, synced: &[(&Path, usize)]) -> Arc<Self> {
-        let mut kept = Kept::default();
-        kept.names = names(dir);
+        let mut kept = Kept {
+            names: names(dir),
+            ..Kept::default()
+        };
         for (path, length) in synced {
             let bytes = fs::read(path).unwrap()[..*length].to_vec();
             kept.bytes.insert(fs::metadata(path).unwrap().ino(), bytes);

@@ -12,13 +12,20 @@ use aion_abi::{
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::reserve::Reserve;
-use aion_kernel::{Digest, Millis, TurnId, TurnOutcome, Usage};
+use aion_kernel::{Date, Digest, Millis, Now, TurnId, TurnOutcome, Usage};
 use tempfile::TempDir;
 
 use super::{folder::Name, live::Live, *};
 use crate::{clock::Clock, shell::TurnEnd};
 
 static ASKED_AT: LazyLock<u64> = LazyLock::new(|| Clock::behind(None).now().0);
+
+fn now(at: u64) -> Now {
+    Now {
+        at: Millis(at),
+        date: Date(at),
+    }
+}
 
 pub(super) fn open(root: &Path, known: Known) -> Turns {
     let reserve = Reserve::new(root, 0);
@@ -31,7 +38,7 @@ pub(super) fn asked(root: &Path, turn: u64, agent: &str) -> (Live, Digest) {
         agent.to_owned(),
         "what is it?".to_owned(),
         Vec::new(),
-        *ASKED_AT,
+        now(*ASKED_AT),
     );
     let (folder, input) = TurnFolder::make(root, &asked, |_| Ok(())).unwrap();
     let live = Live::open(folder).unwrap();
@@ -170,7 +177,7 @@ async fn a_turn_that_ended_without_an_answer_is_kept_as_it_ended() {
 async fn a_turn_that_the_kernel_still_has_goes_on() {
     let root = tempfile::tempdir().unwrap();
     // The daemon died before it said that the turn is queued.
-    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), 1);
+    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), now(1));
     let (_, input) = TurnFolder::make(root.path(), &question, |_| Ok(())).unwrap();
     let known = || Known {
         waiting: vec![(input.digest, TurnId(3))],
@@ -245,7 +252,7 @@ async fn a_folder_that_cannot_be_read_is_left_as_it_is() {
 #[tokio::test]
 async fn what_never_began_goes_and_what_was_being_erased() {
     let root = tempfile::tempdir().unwrap();
-    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), 1);
+    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), now(1));
     let (never, _) = TurnFolder::make(root.path(), &question, |_| Ok(())).unwrap();
     let made = Name::of(Digest([1; 32])).folder(root.path());
     fs::create_dir_all(made.mount("output")).unwrap();
@@ -283,7 +290,7 @@ async fn a_record_that_the_disk_does_not_take_is_written_later() {
 async fn a_turn_that_ends_before_anybody_mentions_it_is_kept() {
     let root = tempfile::tempdir().unwrap();
     let turns = open(root.path(), Known::default());
-    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), 1);
+    let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), now(1));
     let (_, input) = TurnFolder::make(root.path(), &question, |_| Ok(())).unwrap();
     turns.done(input.digest, end(4)).await;
     assert!(matches!(last_event(&turns, 4).await, TurnEvent::Ended(_)));

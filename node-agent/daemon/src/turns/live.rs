@@ -80,8 +80,8 @@ impl Live {
                 over: None,
             }),
             folder,
-            agent: asked.agent.into(),
             asked_at_ms: asked.at().0,
+            agent: asked.agent.into(),
             output: OnceLock::new(),
             count: watch::Sender::new(count),
         })

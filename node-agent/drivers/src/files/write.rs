@@ -239,7 +239,9 @@ fn missing(root: &Dir, folder: &str) -> io::Result<u64> {
     {
         match root.symlink_metadata(&folder[..end]) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            found => drop(found?),
+            found => {
+                found?;
+            }
         }
         missing -= 1;
     }
