@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Variables that aion-node reads and a start hands on.
-const VARIABLES: [&str; 6] = [
+pub(super) const VARIABLES: [&str; 6] = [
     "OFFLINE_MODE",
     "AION_NODE_NAME",
     "AION_LISTEN",
