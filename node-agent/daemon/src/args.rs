@@ -9,7 +9,8 @@ mod tests;
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use aion_abi::switch;
-use aion_daemon::{config::Config, drivers::memory::ConfigError};
+use aion_daemon::config::Config;
+use aion_drivers::memory::ConfigError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use settings::{File, config, find_home, read_yaml};

@@ -5,9 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use aion_api::NodeCapacity;
 use aion_bundle::Sources;
+use aion_drivers::memory::MemoryConfig;
 use aion_kernel::Limits;
-
-use crate::drivers::memory::MemoryConfig;
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -74,7 +73,7 @@ impl Config {
     ///
     /// # Errors
     /// The shipped settings of memory cannot be read, which a test rules out.
-    pub fn standalone(home: PathBuf) -> Result<Self, crate::drivers::memory::ConfigError> {
+    pub fn standalone(home: PathBuf) -> Result<Self, aion_drivers::memory::ConfigError> {
         Ok(Self {
             node: "local".to_owned(),
             offline: false,

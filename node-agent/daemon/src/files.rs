@@ -4,9 +4,11 @@ use std::{
     fs,
     fs::File,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+pub(crate) use aion_drivers::private_folder;
 
 /// What the name of a staged file ends with.
 const STAGED: &str = ".aion.tmp";
@@ -64,14 +66,6 @@ impl Drop for Staged {
             let _ = fs::remove_file(&self.beside);
         }
     }
-}
-
-/// Makes `path`, and what is missing above it, for this user only.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
 }
 
 /// Removes a file. One that is not there is no error.

@@ -5,12 +5,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_bundle::{Digest, Store};
+use aion_drivers::memory::{MemoryDriver, Pool};
 
-use crate::{
-    dispatch,
-    drivers::memory::{MemoryDriver, Pool},
-    instances::{Instances, Standings},
-};
+use crate::{dispatch, instance::Instances, instances::Standings};
 
 /// After the start, when agents have become ready.
 const FIRST: Duration = Duration::from_secs(60);
@@ -85,14 +82,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
     use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_drivers::memory::FakeMemory;
     use aion_kernel::InstanceUid;
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        drivers::memory::FakeMemory,
-        instances::{Instance, Prepared},
-    };
+    use crate::instance::{Instance, Prepared};
 
     fn instance(retention_days: u32) -> Instance {
         let memory = json!({

@@ -1,5 +1,5 @@
 //! The daemon of a node: the kernel and its shell, the sockets of the running instances, the admin
-//! interface, the source of instances, the drivers.
+//! interface, the source of instances. Journal and drivers are crates beside it.
 //!
 //! It has no capabilities, hosts no agent and runs no third-party program: what it does not trust runs in
 //! a worker, which the launcher starts and which comes in through a socket like any other.
@@ -7,17 +7,19 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod call;
 mod clock;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;
 pub mod config;
 pub mod dispatch;
-pub mod drivers;
 mod files;
 mod housekeeping;
+pub mod instance;
 pub mod instances;
-pub mod journal;
+pub mod launching;
 pub mod machine;
+pub mod modules;
 pub mod mounts;
 pub mod node;
 pub mod secret;

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_daemon::{Config, Node, Options, journal, machine, secret, telemetry, workers::Link};
+use aion_daemon::{Config, Node, Options, launching::Link, machine, secret, telemetry};
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,7 +97,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn dump(dir: &Path, output: Output) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failed = Ok(());
-    let damage = journal::dump(dir, |entry| {
+    let damage = aion_journal::dump(dir, |entry| {
         let written = match output {
             Output::Json => serde_json::to_writer(&mut out, &entry)
                 .map_err(io::Error::from)

@@ -10,11 +10,9 @@ use std::{
 
 use aion_abi::{admin::MountMapping, problem::Problem};
 use aion_api::{FileMode, ResolvedMount};
+use aion_drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin};
 
-use crate::{
-    drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin},
-    files::write_whole,
-};
+use crate::{files::write_whole, turns::is_turn_mount};
 
 /// Why a mapping was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +85,7 @@ impl Mounts {
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !fits || crate::server::is_turn_mount(name) {
+        if !fits || is_turn_mount(name) {
             return Err(MappingError::Name(name.chars().take(100).collect()));
         }
         let real = self

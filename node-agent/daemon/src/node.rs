@@ -7,6 +7,12 @@ mod state;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_drivers::{
+    files::FolderFiles,
+    model::{OpenAiModels, Patience},
+    outbound::Outbound,
+    tool::McpTools,
+};
 use aion_kernel::{Event, LiveWorker};
 use tokio::{
     sync::{mpsc, watch},
@@ -20,22 +26,18 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::Dispatch,
-    drivers::{
-        files::FolderFiles,
-        model::{OpenAiModels, Patience},
-        outbound::Outbound,
-        tool::McpTools,
-    },
     housekeeping::Housekeeping,
-    instances::{Instances, Keeper, Preparer, Standings, folder::FolderError},
-    journal,
+    instance::Instances,
+    instances::{Keeper, Preparer, Standings, folder::FolderError},
+    launching::{Launcher, LauncherEvent},
+    modules::Modules,
     mounts::{MappingError, Mounts},
     secret,
     shell::{self, Handle, RecoverError, ShellError, ShellParts},
     telemetry::Telemetry,
     traces::Traces,
     turns::{Checkpoints, Turns},
-    workers::{Crew, CrewParts, Launcher, LauncherEvent, Logs, Modules, ToolProcesses},
+    workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
 use adoption::{Unsettled, joined, running};
@@ -141,7 +143,7 @@ impl Node {
         let telemetry = Arc::new(Telemetry::new()?);
 
         let opened = shell::open(
-            &journal::Options {
+            &aion_journal::Options {
                 dir: home.join("state/journal"),
                 segment_bytes: config.segment_bytes,
                 keep_bytes: config.journal_bytes,

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use aion_api::{AgentInstance, MemoryShare};
+use aion_drivers::memory::{MemoryDriver, PoolId};
 
 use crate::{
-    drivers::memory::{MemoryDriver, PoolId},
     turns::{Checkpoints, Turns},
     workers::Logs,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aion_abi::boot::Boot;
 use aion_abi::signing::NodeSecret;
-use aion_daemon::workers::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
+use aion_daemon::launching::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 use aion_daemon::{Config, Node, Options};
 use aion_launcher::protocol::{Start, WorkerId};
 use anyhow::{Context, Result};

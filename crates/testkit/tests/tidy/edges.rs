@@ -134,6 +134,48 @@ fn api_and_kernel_meet_only_in_policy_resolve_and_the_daemon() {
 }
 
 #[test]
+fn the_journal_knows_facts_by_their_bytes_and_holds_no_client() {
+    let unwanted = [
+        "aion-abi",
+        "aion-api",
+        "aion-daemon",
+        "aion-drivers",
+        "cap-std",
+        "hyper",
+        "kube-client",
+        "reqwest",
+        "rusqlite",
+        "rustls",
+    ];
+    none(
+        "the journal is bytes, marks and syncs",
+        &none_of("aion-journal", &unwanted),
+    );
+}
+
+#[test]
+fn the_drivers_reach_neither_resources_nor_the_kernel() {
+    let unwanted = [
+        "aion-api",
+        "aion-daemon",
+        "aion-journal",
+        "aion-kernel",
+        "aion-launcher",
+        "aion-policy",
+        "aion-resolve",
+        "kube-client",
+    ];
+    let mut broken = none_of("aion-drivers", &unwanted);
+    let ours = ours();
+    let used = ours["aion-drivers"].iter().filter(|it| *it != "aion-abi");
+    broken.extend(used.map(|it| format!("aion-drivers depends on {it}")));
+    none(
+        "a driver takes plain types and carries out what the kernel allowed",
+        &broken,
+    );
+}
+
+#[test]
 fn the_launcher_has_no_network_and_no_runtime() {
     let unwanted = [
         "axum",

@@ -4,6 +4,7 @@
 
 mod edges;
 mod links;
+mod rooms;
 mod sources;
 
 use std::{

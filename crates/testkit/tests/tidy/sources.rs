@@ -25,7 +25,7 @@ struct Source {
 }
 
 impl Source {
-    /// The modules that it compiles for tests only, as paths without an extension.
+    /// The modules that it compiles for tests only (its own or another crate's), as paths without an extension.
     fn test_modules(&self) -> Vec<String> {
         let path = Path::new(&self.path);
         let stem = path.file_stem().unwrap().to_string_lossy();
@@ -34,11 +34,16 @@ impl Source {
             _ => path.with_extension(""),
         };
         let lines: Vec<&str> = self.text.lines().collect();
-        let declared = lines
-            .windows(2)
-            .filter(|pair| pair[0].trim() == "#[cfg(test)]");
+        let declared = lines.windows(2).filter(|pair| {
+            let condition = pair[0].trim();
+            condition == "#[cfg(test)]" || condition.starts_with("#[cfg(any(test,")
+        });
         declared
-            .filter_map(|pair| pair[1].trim().strip_prefix("mod ")?.strip_suffix(';'))
+            .filter_map(|pair| {
+                let declared = pair[1].trim();
+                let declared = declared.strip_prefix("pub ").unwrap_or(declared);
+                declared.strip_prefix("mod ")?.strip_suffix(';')
+            })
             .map(|name| folder.join(name).to_string_lossy().into_owned())
             .collect()
     }

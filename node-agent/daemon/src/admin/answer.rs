@@ -6,6 +6,7 @@ use aion_abi::{
     code::Code,
     problem::{self, Problem},
 };
+use aion_drivers::files::MountError;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, StatusCode, header},
@@ -15,7 +16,6 @@ use futures::Stream;
 use serde::Serialize;
 
 use crate::{
-    drivers::files::MountError,
     instances::folder::FolderError,
     mounts::MappingError,
     turns::{AskError, UploadError},
@@ -75,7 +75,7 @@ impl From<UploadError> for Refused {
             UploadError::Unknown(_) => (Code::NotFound, "upload the file again"),
             UploadError::Twice(_) => (Code::BadRequest, "give the files different names"),
             UploadError::Broken(_) => (Code::BadRequest, "upload the file again"),
-            UploadError::Io(io) if crate::journal::is_full(io) => (
+            UploadError::Io(io) if aion_journal::is_full(io) => (
                 Code::StorageFull,
                 "free space on the node's state directory",
             ),
@@ -108,7 +108,7 @@ impl From<MappingError> for Refused {
 impl From<FolderError> for Refused {
     fn from(error: FolderError) -> Self {
         let code = match &error {
-            FolderError::Io { source, .. } if crate::journal::is_full(source) => Code::StorageFull,
+            FolderError::Io { source, .. } if aion_journal::is_full(source) => Code::StorageFull,
             FolderError::Io { .. } | FolderError::Form { .. } => Code::Internal,
             FolderError::Shared { .. } => Code::AlreadyExists,
         };

@@ -8,6 +8,7 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_api::condition::{self, Judgement, READY, reason};
+use aion_drivers::memory::PoolId;
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -16,12 +17,9 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
 use super::{Admin, answer::Refused};
-use crate::{
-    drivers::memory::PoolId,
-    instances::{
-        Folder,
-        folder::{ObjectKey, kind_of},
-    },
+use crate::instances::{
+    Folder,
+    folder::{ObjectKey, kind_of},
 };
 
 /// In a path: the namespace of a cluster-wide resource.

@@ -23,7 +23,7 @@ use super::{
     Admin, agents,
     answer::{Refused, events as stream_of},
 };
-use crate::{instances::Instance, turns::Follow};
+use crate::{instance::Instance, turns::Follow};
 
 pub(super) async fn ask(
     State(admin): State<Arc<Admin>>,

@@ -17,7 +17,7 @@ use axum::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Admin, agents, answer::Refused};
-use crate::{instances::Standing, server::refusal};
+use crate::{call::refusal, instances::Standing};
 
 /// Turns of the agent that are looked at.
 const TURNS: usize = 3;

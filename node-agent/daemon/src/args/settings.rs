@@ -9,9 +9,9 @@ use std::{
 use aion_bundle::{NamePattern, Place, SourceRule, Sources};
 use aion_daemon::{
     config::{Config, Mode, TcpConfig, TlsFiles},
-    drivers::memory::MemoryConfig,
     machine,
 };
+use aion_drivers::memory::MemoryConfig;
 use serde::Deserialize;
 
 use super::{ArgsError, Flags};

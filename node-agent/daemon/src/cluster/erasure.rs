@@ -7,6 +7,7 @@ use aion_api::{
     API_VERSION, AgentInstance, Erasure, ErasureState, MemoryPool,
     metadata::{FINALIZER_ERASE, LABEL_POOL, MANAGER_NODE},
 };
+use aion_drivers::memory::{MemoryDriver, PoolId};
 use futures::TryStreamExt;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
@@ -20,8 +21,6 @@ use kube::{
 };
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet};
-
-use crate::drivers::memory::{MemoryDriver, PoolId};
 
 /// The first pause before a pool is looked at again, doubled each time up to [`LONGEST`].
 const AGAIN: Duration = Duration::from_secs(1);

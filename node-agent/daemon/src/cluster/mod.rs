@@ -13,16 +13,13 @@ mod tls;
 use std::sync::Arc;
 
 use aion_api::{NodeApi, NodeCapacity};
+use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
 use aion_launcher::Layer;
 use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets},
-    instances::cluster::ClusterSource,
-    shell::Handle,
-};
+use crate::{instances::cluster::ClusterSource, shell::Handle};
 
 use erasure::Eraser;
 use registration::Registration;

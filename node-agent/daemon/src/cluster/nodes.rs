@@ -6,14 +6,13 @@ use std::{
     pin::pin,
 };
 
+use aion_drivers::outbound::NodeAddresses;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-
-use crate::drivers::outbound::NodeAddresses;
 
 /// Keeps `addresses` as the Nodes have them. A watch that breaks is taken up again, with growing pauses;
 /// until it is back, what was known counts.

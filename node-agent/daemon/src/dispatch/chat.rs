@@ -7,6 +7,7 @@ use aion_abi::{
     syscall::model::{self, ChatEvent, ChatRequest},
 };
 use aion_api::{Provider, ResolvedModel};
+use aion_drivers::model::{Candidate, ChatStream};
 use aion_kernel::Usage;
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::mpsc, time::Instant};
@@ -14,9 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dispatch, ending, lower};
 use crate::{
-    drivers::model::{Candidate, ChatStream},
-    instances::Instance,
-    server::frame,
+    call::frame,
+    instance::Instance,
     shell::{Driven, Progress},
 };
 

@@ -1,29 +1,11 @@
 //! How a job ended, for the kernel and for the caller.
 
 use aion_abi::{canonical::body_digest, code::Code, problem::Problem};
-use aion_kernel::{Body, Digest, Failure, Finish, Kind};
+use aion_kernel::{Body, Digest, Failure, Finish};
 use bytes::Bytes;
 
 use super::{NO_USAGE, done};
-use crate::{server::Request, shell::Driven};
-
-/// Which syscall a request is.
-pub(super) fn kind(request: &Request) -> Kind {
-    match request {
-        Request::Null => Kind::Null,
-        Request::Chat(_) => Kind::ModelChat,
-        Request::ToolList => Kind::ToolList,
-        Request::ToolCall(_) => Kind::ToolCall,
-        Request::Remember(_) => Kind::MemoryRemember,
-        Request::Recall(_) => Kind::MemoryRecall,
-        Request::Forget(_) => Kind::MemoryForget,
-        Request::Read(_) => Kind::FsRead,
-        Request::Write(_) => Kind::FsWrite,
-        Request::List(_) => Kind::FsList,
-        Request::Message(_) => Kind::AgentMessage,
-        Request::Checkpoint(_) => Kind::AgentCheckpoint,
-    }
-}
+use crate::shell::Driven;
 
 /// An answer that came in one piece.
 pub(super) fn of(answer: Result<Vec<u8>, Problem>, keyed: bool) -> Driven {

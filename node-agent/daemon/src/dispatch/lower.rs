@@ -2,25 +2,21 @@
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint};
+use aion_drivers::{
+    files::{Mount, MountTable, Origin},
+    memory::{Embedding, Pool, PoolId, PoolQuota},
+    outbound::Endpoint,
+    secrets::SecretRef,
+};
 
 use super::Dispatch;
-use crate::{
-    drivers::{
-        files::{Mount, MountTable, Origin},
-        memory::{Embedding, Pool, PoolId, PoolQuota},
-        outbound::Endpoint,
-        secrets::SecretRef,
-    },
-    instances::Instance,
-    server::Session,
-    turns::mounts_of_a_turn,
-};
+use crate::{call::Caller, instance::Instance, turns::mounts_of_a_turn};
 
 impl Dispatch {
     /// The mounts of a call: the agent's, and its turn's own.
-    pub(super) fn mount_table(&self, session: &Session) -> MountTable {
-        let mut table = self.mounts.table(&session.instance.spec().mounts);
-        if let Some(folder) = self.turns.known(session.turn) {
+    pub(super) fn mount_table(&self, caller: &Caller) -> MountTable {
+        let mut table = self.mounts.table(&caller.instance.spec().mounts);
+        if let Some(folder) = self.turns.known(caller.turn) {
             for (name, writable) in mounts_of_a_turn() {
                 let mount = Mount {
                     folder: folder.mount(name),

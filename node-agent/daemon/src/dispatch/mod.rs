@@ -14,15 +14,18 @@ pub(crate) use lower::pool;
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_drivers::{
+    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver,
+};
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{
+    call::{Caller, Request, Verified},
     clock::Clock,
-    drivers::{files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver},
     mounts::Mounts,
-    server::Request,
     shell::{Driven, Driving, Job},
     turns::{Checkpoints, Turns},
 };
@@ -50,39 +53,37 @@ pub struct Dispatch {
 impl Driving for Dispatch {
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven> {
         Box::pin(async move {
-            let keyed = job.keyed;
-            let job = match job {
-                Job {
-                    request: Request::Chat(request),
-                    session,
-                    chunks,
-                    cancel,
-                    progress,
-                    deadline,
-                    ..
-                } => {
+            let Verified {
+                caller,
+                kind,
+                request,
+                keyed,
+                chunks,
+            } = job.verified;
+            let cancel = job.cancel;
+            let deadline = self.clock.instant(job.deadline).into();
+            let request = match request {
+                Request::Chat(request) => {
                     let listener = chat::Listener {
                         chunks,
-                        progress,
+                        progress: job.progress,
                         cancel,
                         keyed,
                     };
-                    let deadline = self.clock.instant(deadline).into();
                     return self
-                        .chat(&session.instance, request, deadline, listener)
+                        .chat(&caller.instance, request, deadline, listener)
                         .await;
                 }
-                job => job,
+                request => request,
             };
-            let cancel = job.cancel.clone();
-            let observes = ending::kind(&job.request).class() == Class::Observe;
-            if !observes {
+            let answer = self.answer(&caller, request, deadline);
+            if kind.class() != Class::Observe {
                 // What changes something runs to its end; a kernel that cannot wait drops this future.
-                return ending::of(self.answer(job).await, keyed);
+                return ending::of(answer.await, keyed);
             }
             tokio::select! {
                 biased;
-                answer = self.answer(job) => ending::of(answer, keyed),
+                answer = answer => ending::of(answer, keyed),
                 () = cancel.cancelled() => ending::stopped(),
             }
         })
@@ -90,21 +91,25 @@ impl Driving for Dispatch {
 }
 
 impl Dispatch {
-    async fn answer(&self, job: Job) -> Result<Vec<u8>, Problem> {
-        let session = &job.session;
-        let instance = &session.instance;
-        match job.request {
+    async fn answer(
+        &self,
+        caller: &Caller,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, Problem> {
+        let instance = &caller.instance;
+        match request {
             Request::Null => Ok(b"{}".to_vec()),
             Request::Read(request) => {
-                let mounts = self.mount_table(session);
+                let mounts = self.mount_table(caller);
                 json(self.files.read(&mounts, request).await?)
             }
             Request::Write(request) => {
-                let mounts = self.mount_table(session);
+                let mounts = self.mount_table(caller);
                 json(self.files.write(&mounts, request).await?)
             }
             Request::List(request) => {
-                let mounts = self.mount_table(session);
+                let mounts = self.mount_table(caller);
                 json(self.files.list(&mounts, request).await?)
             }
             Request::Remember(request) => {
@@ -119,7 +124,7 @@ impl Dispatch {
                 let pool = lower::pool(instance)?;
                 json(self.memory.forget(&pool, request).await?)
             }
-            Request::Message(message) => self.say(session.turn, message).await,
+            Request::Message(message) => self.say(caller.turn, message).await,
             Request::Checkpoint(request) => self.keep(instance, request.state).await,
             Request::ToolList => {
                 let servers = tools::servers(instance)?;
@@ -129,7 +134,6 @@ impl Dispatch {
             }
             Request::ToolCall(request) => {
                 let servers = tools::servers(instance)?;
-                let deadline = self.clock.instant(job.deadline).into();
                 json(self.tools.call(&servers, request, deadline).await?)
             }
             Request::Chat(_) => Err(Problem::new(

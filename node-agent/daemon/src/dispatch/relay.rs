@@ -8,7 +8,7 @@ use aion_abi::{
 use aion_kernel::TurnId;
 
 use super::{Dispatch, json};
-use crate::instances::Instance;
+use crate::instance::Instance;
 
 impl Dispatch {
     pub(super) async fn say(
@@ -29,7 +29,7 @@ impl Dispatch {
         let kept = tokio::task::spawn_blocking(move || checkpoints.keep(&instance, &state)).await;
         let kept = kept.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         kept.map_err(|error| {
-            let code = match crate::journal::is_full(&error) {
+            let code = match aion_journal::is_full(&error) {
                 true => Code::StorageFull,
                 false => Code::Internal,
             };

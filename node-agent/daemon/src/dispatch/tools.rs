@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
-
-use crate::{
-    drivers::{
-        outbound::Endpoint,
-        secrets::SecretRef,
-        tool::{StdioCommand, ToolServer, Transport},
-    },
-    instances::Instance,
+use aion_drivers::{
+    outbound::Endpoint,
+    secrets::SecretRef,
+    tool::{StdioCommand, ToolServer, Transport},
 };
+
+use crate::instance::Instance;
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
 const CALL: &str = "tool.call";

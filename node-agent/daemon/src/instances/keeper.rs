@@ -23,13 +23,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
-    Change, Instance, InstanceSource, Instances, PrepareError, Prepared, Preparer, SourceError,
+    Change, InstanceSource, PrepareError, Preparer, SourceError,
     shared::Shared,
     standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
     status::{Found, status},
-    turn_rights::turn_rights,
 };
-use crate::{shell::Handle, traces::Traces};
+use crate::instance::{Instance, Instances, Prepared};
+use crate::{shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
 pub struct Keeper {

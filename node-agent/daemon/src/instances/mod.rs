@@ -2,23 +2,20 @@
 //! what is said about them.
 //!
 //! [`InstanceSource`] is the folder of manifests or the Kubernetes API; the [`keeper`] prepares what it
-//! gives (trust, bundle), tells the kernel, and writes the status up. What may not enter: turns, workers,
-//! syscalls.
+//! gives (trust, bundle), tells the kernel, and writes the status up. What may not enter: how a turn runs,
+//! workers, syscalls. What an agent leaves is erased by `traces`; what a turn may do is said by `turns`.
 
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 pub mod folder;
-mod instance;
 mod keeper;
 mod prepare;
-pub(crate) mod shared;
+mod shared;
 mod source;
 mod standings;
 mod status;
-mod turn_rights;
 
 pub use folder::Folder;
-pub use instance::{Instance, Instances, Prepared};
 pub use keeper::Keeper;
 pub use prepare::{PrepareError, Preparer};
 pub use source::{Change, InstanceSource, SourceError};

@@ -14,8 +14,10 @@ use aion_bundle::{
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 
-use super::instance::{Prepared, required_layers};
-use crate::workers::{ModuleError, Modules};
+use crate::{
+    instance::{Prepared, required_layers},
+    modules::{ModuleError, Modules},
+};
 
 /// Lets programs in.
 #[derive(Clone)]

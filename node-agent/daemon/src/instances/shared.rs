@@ -10,16 +10,7 @@ use std::{
 use aion_api::AgentInstance;
 use aion_kernel::{InstanceUid, Limits, Name, Quota, Resource};
 
-use super::Instance;
-
-/// The name of a thing of an instance's tenant: things of two tenants that are called alike are two.
-pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
-    of_tenant(&instance.spec().tenant, thing)
-}
-
-fn of_tenant(tenant: &str, thing: &str) -> Name {
-    format!("{tenant}/{thing}").into()
-}
+use crate::instance::of_tenant;
 
 /// The kernel's limits, as the instances of this node come and go. Each change costs what the instance has.
 pub(super) struct Shared {

@@ -6,7 +6,7 @@ use aion_kernel::{Incarnation, TurnId};
 use aion_launcher::protocol::WorkerId;
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::workers::LauncherEvent;
+use crate::launching::LauncherEvent;
 
 /// How long a start waits for the launcher where workers may be running.
 const LAUNCHER_PATIENCE: Duration = Duration::from_secs(10);

@@ -3,6 +3,11 @@
 
 use std::{path::Path, sync::Arc};
 
+use aion_drivers::{
+    outbound::{NodeAddresses, Place, Rule},
+    secrets::{SecretFolder, Secrets},
+    tool::StdioServers,
+};
 use aion_launcher::Layer;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
@@ -12,11 +17,6 @@ use super::NodeError;
 use crate::{
     admin::{Access, Admin, Tcp, router, serve_tcp},
     config::{Config, Mode},
-    drivers::{
-        outbound::{NodeAddresses, Place, Rule},
-        secrets::{SecretFolder, Secrets},
-        tool::StdioServers,
-    },
     instances::{Folder, InstanceSource, folder::NodeFacts, layer_of},
     mounts::Mounts,
     secret,
@@ -24,10 +24,10 @@ use crate::{
 };
 
 #[cfg(feature = "kubernetes")]
-use crate::{
-    cluster::{Duties, Member},
-    drivers::tool::NoStdioServers,
-};
+use aion_drivers::tool::NoStdioServers;
+
+#[cfg(feature = "kubernetes")]
+use crate::cluster::{Duties, Member};
 
 /// See the module.
 pub(super) enum Setting {
@@ -69,7 +69,7 @@ impl Setting {
     /// Tools as processes: on a machine that stands alone only, since a cluster's node has no programs of users.
     pub(super) fn stdio(&self, processes: &Arc<ToolProcesses>) -> Arc<dyn StdioServers> {
         match self {
-            Self::Alone(_) => Arc::new(Arc::clone(processes)),
+            Self::Alone(_) => processes.clone(),
             #[cfg(feature = "kubernetes")]
             Self::Member(_) => Arc::new(NoStdioServers),
         }

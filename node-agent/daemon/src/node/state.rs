@@ -7,17 +7,15 @@ use std::{
     sync::Arc,
 };
 
+use aion_drivers::{
+    memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+    outbound::Outbound,
+    secrets::Secrets,
+};
 use rustix::process::geteuid;
 
 use super::NodeError;
-use crate::{
-    config::{Config, Mode},
-    drivers::{
-        memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
-        outbound::Outbound,
-        secrets::Secrets,
-    },
-};
+use crate::config::{Config, Mode};
 
 /// The store of what agents remember.
 pub(super) fn memory(

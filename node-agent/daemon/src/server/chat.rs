@@ -6,30 +6,18 @@
 use std::task::{Context, Poll, ready};
 
 use aion_abi::{problem::Problem, syscall::model::ChatEvent};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::Ticketed;
-use crate::shell::Reply;
+use crate::{
+    call::{frame, frame_of},
+    shell::Reply,
+};
 
 /// Media type of a stream.
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
-
-/// One event as it stands on the wire.
-pub(crate) fn frame(event: &ChatEvent) -> Bytes {
-    // Text, numbers and JSON values: there is always a JSON form.
-    frame_of(&serde_json::to_vec(event).unwrap_or_default())
-}
-
-/// An event whose JSON is made already.
-pub(crate) fn frame_of(json: &[u8]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(json.len() + 8);
-    bytes.extend_from_slice(b"data: ");
-    bytes.extend_from_slice(json);
-    bytes.extend_from_slice(b"\n\n");
-    bytes.freeze()
-}
 
 /// The events of one call.
 pub(super) struct Events {

@@ -16,12 +16,15 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Lowered, Session,
+    Session,
     body::{self, Answer},
     chat::{self, Events},
     headers::Signed,
 };
-use crate::shell::{CHUNKS_WAITING, CallInput, Handle, Reply};
+use crate::{
+    call::{Lowered, Verified, frame_of},
+    shell::{CHUNKS_WAITING, CallInput, Handle, Reply},
+};
 
 const JSON: &str = "application/json";
 
@@ -56,7 +59,7 @@ async fn serve(
         body_digest: digest,
     };
     session.verify(&canonical, signed.signature)?;
-    let lowered = Lowered::read(syscall, &taken.bytes, &session.instance)?;
+    let lowered = Lowered::read(syscall, &taken.bytes, &session.caller.instance)?;
     let streams = lowered.kind == Kind::ModelChat;
     let (reply, replied) = oneshot::channel();
     let (chunks, chunks_out) = match streams {
@@ -69,7 +72,7 @@ async fn serve(
     let ticket = Ticketed::new(&session.shell);
     let call = Call {
         ticket: ticket.ticket,
-        turn: session.turn,
+        turn: session.caller.turn,
         kind: lowered.kind,
         target: lowered.target,
         resource: lowered.resource,
@@ -82,14 +85,18 @@ async fn serve(
         reserve_tokens: lowered.reserve_tokens,
         repeatable: lowered.repeatable,
     };
-    let input = CallInput {
-        call,
+    let verified = Verified {
+        caller: session.caller.clone(),
+        kind: lowered.kind,
         request: lowered.request,
-        session: Arc::clone(&session),
-        reply,
+        keyed: call.key.is_some(),
         chunks,
     };
-    session.shell.call(input)?;
+    session.shell.call(CallInput {
+        call,
+        verified,
+        reply,
+    })?;
     match chunks_out {
         None => whole(ticket, replied, JSON).await,
         Some(chunks) => stream(ticket, chunks, replied).await,
@@ -172,7 +179,7 @@ async fn whole_stream(
             body,
             whole,
         }) => {
-            let body: Bytes = if whole { body } else { chat::frame_of(&body) };
+            let body: Bytes = if whole { body } else { frame_of(&body) };
             let _ = framed.send(Reply::Done {
                 call,
                 recorded,

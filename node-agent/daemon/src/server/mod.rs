@@ -9,12 +9,7 @@ mod chat;
 mod connection;
 mod headers;
 mod listener;
-pub(crate) mod refusal;
-mod request;
 mod session;
 
-pub(crate) use chat::frame;
 pub use listener::{ListenError, Listener};
-pub(crate) use request::is_turn_mount;
-pub use request::{Lowered, Request};
 pub use session::{Admission, Session};

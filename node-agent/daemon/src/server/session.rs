@@ -12,11 +12,11 @@ use aion_abi::{
     replay::{Refused, Window, freshness},
     signing::Key,
 };
-use aion_kernel::{Incarnation, TurnId};
+use aion_kernel::Incarnation;
 use tokio::sync::Semaphore;
 
 use super::headers::Signed;
-use crate::{clock::Clock, instances::Instance, shell::Handle};
+use crate::{call::Caller, clock::Clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -33,12 +33,10 @@ pub struct Admission {
 
 /// One run of one instance.
 pub struct Session {
-    /// Its turn.
-    pub turn: TurnId,
+    /// Whose calls come in through its socket.
+    pub caller: Caller,
     /// Which run.
     pub incarnation: Incarnation,
-    /// Whose.
-    pub instance: Arc<Instance>,
     pub(super) admission: Admission,
     pub(super) shell: Handle,
     clock: Clock,
@@ -50,17 +48,15 @@ impl Session {
     /// A run whose calls are signed with `key`. No counter was used yet, as far as this daemon knows: what
     /// an earlier one saw is older than `clock` and refused as stale.
     pub fn new(
-        turn: TurnId,
+        caller: Caller,
         incarnation: Incarnation,
-        instance: Arc<Instance>,
         key: Key,
         shell: Handle,
         clock: Clock,
     ) -> Self {
         Self {
-            turn,
+            caller,
             incarnation,
-            instance,
             admission: Admission {
                 bodies: Arc::new(Semaphore::new(BODY_BYTES)),
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -102,7 +98,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("turn", &self.turn)
+            .field("turn", &self.caller.turn)
             .field("incarnation", &self.incarnation)
             .finish_non_exhaustive()
     }

@@ -2,29 +2,22 @@
 
 use std::sync::Arc;
 
-use aion_abi::{problem::Problem, syscall::model::ChatEvent};
+use aion_abi::problem::Problem;
 use aion_kernel::{CallId, Event, Finish, Millis, Usage};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Handle;
-use crate::server::{Request, Session};
+use crate::call::Verified;
 
 /// A call that the kernel started.
 #[derive(Debug)]
 pub struct Job {
     /// Which.
     pub call: CallId,
-    /// Whose.
-    pub session: Arc<Session>,
-    /// What is asked.
-    pub request: Request,
-    /// It has an idempotency key: its answer will be recorded.
-    pub keyed: bool,
-    /// Where a stream's events go but for its last; it may be closed already.
-    pub chunks: Option<mpsc::Sender<ChatEvent>>,
+    /// What is asked, and by whom.
+    pub verified: Verified,
     /// Fired when the kernel wants it stopped.
     pub cancel: CancellationToken,
     /// When the kernel will want it stopped.

@@ -18,7 +18,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use aion_abi::{code::Code, problem::Problem, syscall::model::ChatEvent};
+use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{
     Call, CallId, Event, Failure, Finish, Incarnation, InstanceUid, Invoke, Kernel, Ticket, TurnId,
     TurnOutcome, Usage,
@@ -30,7 +30,7 @@ pub use driving::{Driven, Driving, Job, Progress};
 pub use owner::{Shell, ShellError, ShellParts};
 pub use recover::{Opened, RecoverError, open};
 
-use crate::server::{Request, Session};
+use crate::call::Verified;
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;
@@ -42,14 +42,10 @@ pub const CHUNKS_WAITING: usize = 64;
 pub struct CallInput {
     /// What the kernel sees of it. Its ticket is from [`Handle::ticket`].
     pub call: Call,
-    /// Its body, read and checked.
-    pub request: Request,
-    /// The run that made it.
-    pub session: Arc<Session>,
+    /// What its driver gets of it.
+    pub verified: Verified,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Reply>,
-    /// Where a stream's events go, before the answer.
-    pub chunks: Option<mpsc::Sender<ChatEvent>>,
 }
 
 /// The one answer of a syscall.

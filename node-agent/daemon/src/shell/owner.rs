@@ -7,6 +7,7 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
+use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
 use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
 use bytes::Bytes;
 use tokio::{
@@ -17,11 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
-use crate::{
-    clock::Clock,
-    journal::{AppendError, Batch, Durable, Journal, Lsn},
-    server::{Request, Session},
-};
+use crate::{call::Verified, clock::Clock};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;
@@ -85,11 +82,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Taken when its driver starts.
-    pub(super) request: Option<Request>,
-    pub(super) session: Arc<Session>,
+    pub(super) verified: Option<Verified>,
     pub(super) reply: oneshot::Sender<Reply>,
-    pub(super) chunks: Option<mpsc::Sender<aion_abi::syscall::model::ChatEvent>>,
-    pub(super) keyed: bool,
 }
 
 /// A driver at work.
@@ -170,11 +164,8 @@ impl Shell {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
                 let waiting = Waiting {
-                    request: Some(input.request),
-                    session: input.session,
+                    verified: Some(input.verified),
                     reply: input.reply,
-                    chunks: input.chunks,
-                    keyed: input.call.key.is_some(),
                 };
                 self.waiting.insert(input.call.ticket, waiting);
                 self.take(Event::Call(input.call))?;

@@ -1,8 +1,7 @@
 //! Recovery: the newest snapshot, the facts behind it, folded; nothing is decided again.
 
+use aion_journal::{self as journal, Journal, JournalError, Lsn, Report};
 use aion_kernel::{ApplyError, Fact, Kernel, Limits, NewerFormat, Snapshot};
-
-use crate::journal::{self, Journal, JournalError, Lsn, Report};
 
 /// A kernel as the journal left it.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_journal::Lsn;
 use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, Usage};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::{
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
-use crate::{journal::Lsn, server::refusal};
+use crate::call::refusal;
 
 /// What an answer without content looks like.
 pub(crate) const EMPTY: &[u8] = b"{}";
@@ -163,11 +164,8 @@ impl Shell {
     }
 
     fn drive(&mut self, call: CallId, ticket: Ticket, deadline: aion_kernel::Millis) {
-        let Some((request, waiting)) = self
-            .waiting
-            .get_mut(&ticket)
-            .and_then(|waiting| Some((waiting.request.take()?, waiting)))
-        else {
+        let waiting = self.waiting.get_mut(&ticket);
+        let Some(verified) = waiting.and_then(|waiting| waiting.verified.take()) else {
             // Its connection closed while it waited for the disk: nobody has its body any more.
             self.handle.tell(aion_kernel::Event::Finished {
                 call,
@@ -177,13 +175,10 @@ impl Shell {
             return;
         };
         let cancel = CancellationToken::new();
-        let keyed = waiting.keyed;
+        let keyed = verified.keyed;
         let job = Job {
             call,
-            session: Arc::clone(&waiting.session),
-            request,
-            keyed,
-            chunks: waiting.chunks.take(),
+            verified,
             cancel: cancel.clone(),
             deadline,
             progress: Progress {

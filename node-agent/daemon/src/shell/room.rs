@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
+use aion_journal::{AppendError, Lsn, SnapshotWriter};
 use aion_kernel::Snapshot;
 
 use super::{Input, ShellError, owner::Shell};
-use crate::journal::{AppendError, Lsn, SnapshotWriter};
 
 /// When the last snapshot was taken.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::{fs, io, path::PathBuf};
 
 use aion_api::AgentReference;
 
-use crate::{files::write_whole, instances::Instance};
+use crate::{files::write_whole, instance::Instance};
 
 /// See the module. Clones share the folder.
 #[derive(Debug, Clone)]

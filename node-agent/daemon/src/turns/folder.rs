@@ -27,7 +27,7 @@ use aion_kernel::{Body, Digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{files::write_whole, instances::Instance};
+use crate::{files::write_whole, instance::Instance};
 
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;

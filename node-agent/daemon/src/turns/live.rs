@@ -182,7 +182,7 @@ fn size(event: &TurnEvent) -> usize {
 
 /// What a disk says when a turn's folder cannot be written.
 pub(super) fn not_kept(error: &io::Error) -> Problem {
-    let code = match crate::journal::is_full(error) {
+    let code = match aion_journal::is_full(error) {
         true => Code::StorageFull,
         false => Code::Internal,
     };

@@ -9,12 +9,14 @@ mod folder;
 mod live;
 mod outcome;
 mod retention;
+mod rights;
 mod table;
 mod uploads;
 
 pub use checkpoints::Checkpoints;
 pub use folder::{Asked, TurnFolder};
 pub use live::Follow;
+pub(crate) use rights::turn_rights;
 pub use table::{AskError, Turns};
 pub use uploads::{UploadError, Uploads};
 
@@ -23,6 +25,11 @@ use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
 /// The mounts that every turn has, and whether it may write there.
 pub(crate) fn mounts_of_a_turn() -> [(&'static str, bool); 2] {
     [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)]
+}
+
+/// Whether a mount is the turn's own, made by the node for its caller.
+pub(crate) fn is_turn_mount(mount: &str) -> bool {
+    mounts_of_a_turn().iter().any(|(name, _)| *name == mount)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::{
     outcome,
     retention::{Ended, superfluous},
 };
-use crate::{clock::Clock, instances::Instance, shell::Handle};
+use crate::{clock::Clock, instance::Instance, shell::Handle};
 
 /// The longest question, in bytes.
 const MAX_INPUT: usize = 256 * 1024;

@@ -1,9 +1,6 @@
 //! The boot document of a turn.
 
-use std::{
-    io::{self, Seek, SeekFrom, Write},
-    os::fd::OwnedFd,
-};
+use std::{io, os::fd::OwnedFd};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
@@ -12,11 +9,11 @@ use aion_abi::{
 };
 use aion_api::{FileMode, program};
 use aion_kernel::Incarnation;
-use rustix::fs::{MemfdFlags, SealFlags};
 use zeroize::Zeroizing;
 
 use crate::{
-    instances::{Instance, Prepared},
+    instance::{Instance, Prepared},
+    launching::sealed,
     turns::Asked,
 };
 
@@ -102,18 +99,4 @@ fn guest_memory(mib: u32) -> u32 {
 /// The document in memory that only whoever holds the descriptor can read, sealed.
 pub(super) fn in_memory(boot: &Boot) -> io::Result<OwnedFd> {
     sealed(&Zeroizing::new(serde_json::to_vec(boot)?))
-}
-
-/// Bytes in memory that only whoever holds the descriptor can read, and nobody can change.
-pub(super) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let fd =
-        rustix::fs::memfd_create("aion-boot", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut file = std::fs::File::from(fd);
-    file.write_all(bytes)?;
-    file.seek(SeekFrom::Start(0))?;
-    rustix::fs::fcntl_add_seals(
-        &file,
-        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-    )?;
-    Ok(file.into())
 }

@@ -1,7 +1,7 @@
 //! Tools that are processes: MCP servers over their standard input and output, each confined by the launcher.
 //!
 //! One process for each tool of a tenant, started with its first call and ended with its connection. What may
-//! not enter: what is said over the pipes (`drivers::tool`).
+//! not enter: what is said over the pipes (`aion_drivers::tool`).
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use aion_abi::{boot::Order, code::Code, problem::Problem};
+use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
 use aion_launcher::protocol::{ExitStatus, Exited, Limits, Runtime, Start, WorkerId};
 use futures::future::BoxFuture;
 use rustix::{
@@ -21,9 +22,8 @@ use rustix::{
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
-use super::{LaunchError, Launcher, WorkerFds, boot, floor, lacking, one_line};
 use crate::{
-    drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer},
+    launching::{LaunchError, Launcher, WorkerFds, below, lacking, one_line, sealed},
     mounts::Mounts,
 };
 
@@ -32,11 +32,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What is kept of what a process writes to its standard error, in bytes.
 const KEPT: usize = 2 * 1024;
 
-/// See the module.
+/// See the module. Clones share it.
+#[derive(Clone)]
 pub struct ToolProcesses {
     launcher: Arc<dyn Launcher>,
     mounts: Mounts,
-    running: Mutex<HashMap<WorkerId, Arc<Said>>>,
+    running: Arc<Mutex<HashMap<WorkerId, Arc<Said>>>>,
 }
 
 /// The last words of a process.
@@ -52,7 +53,7 @@ impl ToolProcesses {
         Self {
             launcher,
             mounts,
-            running: Mutex::default(),
+            running: Arc::default(),
         }
     }
 
@@ -123,7 +124,7 @@ impl ToolProcesses {
             rest.append(&mut shown);
             Ok(Prepared {
                 fds: WorkerFds {
-                    boot: boot::sealed(&serde_json::to_vec(&order)?)?,
+                    boot: sealed(&serde_json::to_vec(&order)?)?,
                     stdout: stdout_write,
                     stderr: stderr_write,
                     rest,
@@ -160,7 +161,7 @@ impl ToolProcesses {
             mounts: command.mounts.clone(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
-        let below = floor::below(&launched.layers);
+        let below = below(&launched.layers);
         if !below.is_empty() {
             let text = format!(
                 "tool {}: this machine does not confine a program enough to run one of somebody else's: it lacks {}",
@@ -194,7 +195,7 @@ struct Prepared {
     stderr: OwnedFd,
 }
 
-impl StdioServers for Arc<ToolProcesses> {
+impl StdioServers for ToolProcesses {
     fn start<'a>(
         &'a self,
         server: &'a ToolServer,
@@ -217,7 +218,7 @@ impl StdioServers for Arc<ToolProcesses> {
             let guard = Guard {
                 id: id.clone(),
                 said: Arc::clone(&said),
-                processes: Arc::clone(self),
+                processes: self.clone(),
                 runtime: runtime::Handle::current(),
             };
             listen(stderr, said);
@@ -265,7 +266,7 @@ impl Said {
 struct Guard {
     id: WorkerId,
     said: Arc<Said>,
-    processes: Arc<ToolProcesses>,
+    processes: ToolProcesses,
     runtime: runtime::Handle,
 }
 
@@ -277,7 +278,7 @@ impl StdioGuard for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let (processes, id) = (Arc::clone(&self.processes), self.id.clone());
+        let (processes, id) = (self.processes.clone(), self.id.clone());
         self.runtime.spawn(async move {
             // It is not there where it was not started, or has ended.
             let _ = processes.launcher.kill(&id, GRACE).await;

@@ -7,12 +7,11 @@ use aion_launcher::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    super::{Launched, WorkerFds, boot, fifo::Fifo},
-    Beside, Member, Parts,
-};
+use super::{super::boot, Beside, Member, Parts};
 use crate::{
-    instances::{Instance, Prepared},
+    call::Caller,
+    instance::{Instance, Prepared},
+    launching::{Fifo, Launched, WorkerFds},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -46,10 +45,13 @@ impl Parts {
         incarnation: Incarnation,
         instance: &Arc<Instance>,
     ) -> Result<Listener, String> {
-        let session = Session::new(
+        let caller = Caller {
             turn,
+            instance: Arc::clone(instance),
+        };
+        let session = Session::new(
+            caller,
             incarnation,
-            Arc::clone(instance),
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
             self.shell.clone(),
             self.clock,

@@ -16,12 +16,12 @@ use aion_launcher::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{
-    LaunchError, Launched, Launcher, LauncherEvent, Logs, Modules, ToolProcesses, fifo::Fifo,
-};
+use super::{Logs, ToolProcesses};
 use crate::{
     clock::Clock,
-    instances::{Instances, Prepared},
+    instance::{Instances, Prepared},
+    launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
+    modules::Modules,
     server::Listener,
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},

@@ -1,0 +1,14 @@
+//! What a call is once its signature is verified: who asks, what is asked, and how its refusal and its
+//! events read on the wire.
+//!
+//! Server, shell and dispatch hand it on, so it is none of theirs. What may not enter: sockets and HTTP (the
+//! server's), order and outcomes (the shell's), drivers.
+
+mod caller;
+mod frame;
+pub(crate) mod refusal;
+mod request;
+
+pub use caller::{Caller, Verified};
+pub(crate) use frame::{frame, frame_of};
+pub use request::{Lowered, Request};

@@ -1,0 +1,192 @@
+//! The body of a syscall, read once: what the kernel must know of it, and what the driver gets.
+
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::{
+        Syscall,
+        agent::{CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
+        fs, memory,
+        model::ChatRequest,
+        tool,
+    },
+};
+use aion_api::Retry;
+use aion_kernel::{Kind, Name, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::instance::{Instance, named};
+
+/// Tokens reserved for an answer whose length the caller does not bound.
+const DEFAULT_ANSWER_TOKENS: u64 = 4096;
+
+/// A request as a driver takes it.
+#[derive(Debug)]
+pub enum Request {
+    /// `sys.null`.
+    Null,
+    /// `model.chat`.
+    Chat(ChatRequest),
+    /// `tool.list`.
+    ToolList,
+    /// `tool.call`.
+    ToolCall(tool::CallRequest),
+    /// `memory.remember`.
+    Remember(memory::RememberRequest),
+    /// `memory.recall`.
+    Recall(memory::RecallRequest),
+    /// `memory.forget`.
+    Forget(memory::ForgetRequest),
+    /// `fs.read`.
+    Read(fs::ReadRequest),
+    /// `fs.write`.
+    Write(fs::WriteRequest),
+    /// `fs.list`.
+    List(fs::ListRequest),
+    /// `agent.message`.
+    Message(MessageRequest),
+    /// `agent.checkpoint`.
+    Checkpoint(CheckpointRequest),
+}
+
+/// A request and what the kernel decides by.
+#[derive(Debug)]
+pub struct Lowered {
+    /// For the driver.
+    pub request: Request,
+    /// Which syscall.
+    pub kind: Kind,
+    /// What a grant is looked up for.
+    pub target: Option<Name>,
+    /// What it waits for.
+    pub resource: Resource,
+    /// Tokens to reserve.
+    pub reserve_tokens: u64,
+    /// Whether doing it twice changes nothing more than once.
+    pub repeatable: bool,
+    /// Milliseconds it may take where the caller names no deadline; none for the kernel's own.
+    pub deadline_ms: Option<u64>,
+}
+
+impl Lowered {
+    /// Reads the body of `syscall` that `instance` made.
+    ///
+    /// # Errors
+    /// `bad-request` for a body that is not of its form, `not-found` for what the instance does not have.
+    pub fn read(syscall: Syscall, body: &[u8], instance: &Instance) -> Result<Self, Problem> {
+        let (kind, request) = match syscall {
+            Syscall::SysNull => return Ok(Self::new(Kind::Null, Request::Null)),
+            Syscall::ModelChat => (Kind::ModelChat, Request::Chat(json(body)?)),
+            Syscall::ToolList => {
+                let tool::ListRequest {} = json(body)?;
+                (Kind::ToolList, Request::ToolList)
+            }
+            Syscall::ToolCall => (Kind::ToolCall, Request::ToolCall(json(body)?)),
+            Syscall::MemoryRemember => (Kind::MemoryRemember, Request::Remember(json(body)?)),
+            Syscall::MemoryRecall => (Kind::MemoryRecall, Request::Recall(json(body)?)),
+            Syscall::MemoryForget => (Kind::MemoryForget, Request::Forget(json(body)?)),
+            Syscall::FsRead => (Kind::FsRead, Request::Read(json(body)?)),
+            Syscall::FsWrite => (Kind::FsWrite, Request::Write(json(body)?)),
+            Syscall::FsList => (Kind::FsList, Request::List(json(body)?)),
+            Syscall::AgentMessage => (Kind::AgentMessage, Request::Message(json(body)?)),
+            Syscall::AgentCheckpoint => {
+                let request: CheckpointRequest = json(body)?;
+                if request.state.len() > MAX_CHECKPOINT {
+                    return Err(Problem::new(
+                        Code::TooLarge,
+                        format!("a checkpoint has at most {MAX_CHECKPOINT} bytes"),
+                    ));
+                }
+                (Kind::AgentCheckpoint, Request::Checkpoint(request))
+            }
+        };
+        Self::new(kind, request).aimed(body.len(), instance)
+    }
+
+    fn new(kind: Kind, request: Request) -> Self {
+        Self {
+            request,
+            kind,
+            target: None,
+            resource: Resource::Agent,
+            reserve_tokens: 0,
+            repeatable: false,
+            deadline_ms: None,
+        }
+    }
+
+    /// Names target, resource and reserve.
+    fn aimed(mut self, body_bytes: usize, instance: &Instance) -> Result<Self, Problem> {
+        match &self.request {
+            Request::Null | Request::ToolList | Request::Message(_) | Request::Checkpoint(_) => {}
+            Request::Chat(request) => {
+                let model = instance.spec().model.as_ref();
+                let first = model
+                    .and_then(|model| model.endpoints.first())
+                    .ok_or_else(|| lacks("model", "spec.model"))?;
+                // The kernel reserves before anybody has counted: a token is at least a byte or so, and
+                // four bytes in ordinary text.
+                let prompt = body_bytes as u64 / 4;
+                let answer = request.max_tokens.map(u64::from);
+                let bound = instance
+                    .spec()
+                    .limits
+                    .max_tokens
+                    .and_then(|n| u64::try_from(n).ok());
+                self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
+                let each = model.into_iter().flat_map(|model| &model.endpoints);
+                self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
+                self.target = Some(first.endpoint.as_str().into());
+                self.resource = Resource::Model(named(instance, &first.endpoint));
+            }
+            Request::ToolCall(request) => {
+                let (tool, operation) = request
+                    .name
+                    .split_once('.')
+                    .filter(|(tool, operation)| !tool.is_empty() && !operation.is_empty())
+                    .ok_or_else(|| {
+                        Problem::new(
+                            Code::BadRequest,
+                            "a tool is called by the name that tool.list gives: tool.operation",
+                        )
+                    })?;
+                let known = instance.spec().tools.iter().find(|it| it.name == tool);
+                self.deadline_ms = known.map(|it| millis(it.timeout_seconds));
+                let mut operations = known.into_iter().flat_map(|it| &it.operations);
+                self.repeatable =
+                    operations.any(|it| it.name == operation && it.retry == Retry::Safe);
+                self.target = Some(format!("{tool}.{operation}").into());
+                self.resource = Resource::Tool(named(instance, tool));
+            }
+            Request::Remember(_) | Request::Recall(_) | Request::Forget(_) => {
+                let memory = instance.spec().memory.as_ref();
+                let pool = &memory
+                    .ok_or_else(|| lacks("memory pool", "spec.memory"))?
+                    .pool;
+                self.target = Some(pool.as_str().into());
+                self.resource = Resource::Memory(named(instance, pool));
+            }
+            Request::Read(fs::ReadRequest { mount, .. })
+            | Request::Write(fs::WriteRequest { mount, .. })
+            | Request::List(fs::ListRequest { mount, .. }) => {
+                self.target = Some(mount.as_str().into());
+                self.resource = Resource::Files(named(instance, mount));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn millis(seconds: i32) -> u64 {
+    u64::try_from(seconds).unwrap_or(1) * 1000
+}
+
+fn lacks(what: &str, field: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("the agent has no {what}"))
+        .remedy(format!("declare one in {field} of the Agent"))
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body: {error}")))
+}

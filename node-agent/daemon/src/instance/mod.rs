@@ -1,0 +1,156 @@
+//! An instance as the rest of the daemon sees it: resolved, verified, ready to be started.
+//!
+//! What may not enter: where instances come from and what is said about them (`instances`), turns, workers:
+//! every other room may use this one.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
+
+use aion_api::{AgentInstance, AgentInstanceSpec};
+use aion_bundle::Digest;
+use aion_kernel::{InstanceUid, Name};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its uid.
+    pub uid: InstanceUid,
+    /// All that was resolved.
+    pub resource: Arc<AgentInstance>,
+    /// What it runs.
+    pub program: Prepared,
+}
+
+/// A program that was let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "runtime", rename_all = "camelCase")]
+pub enum Prepared {
+    /// The declarative loop with these instructions.
+    Declarative {
+        /// The system prompt.
+        instructions: String,
+    },
+    /// The WASM module of a bundle in the node's store.
+    Wasm {
+        /// The bundle.
+        bundle: Digest,
+    },
+}
+
+impl Instance {
+    /// What it is.
+    pub fn spec(&self) -> &AgentInstanceSpec {
+        &self.resource.spec
+    }
+
+    /// The namespace of its resources.
+    pub fn namespace(&self) -> &str {
+        self.resource
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    /// `namespace/agent`, as people name it.
+    pub fn agent(&self) -> String {
+        format!("{}/{}", self.namespace(), self.spec().agent.name)
+    }
+
+    /// The layers that whatever runs its code must have.
+    pub fn required_layers(&self) -> Vec<&'static str> {
+        required_layers(self.spec())
+    }
+}
+
+/// The layers that an instance requires, by name.
+pub(crate) fn required_layers(spec: &AgentInstanceSpec) -> Vec<&'static str> {
+    let required = spec.sandbox.iter().flat_map(|it| &it.require);
+    required.map(|layer| layer.as_str()).collect()
+}
+
+/// The name of a thing of an instance's tenant: things of two tenants that are called alike are two.
+pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
+    of_tenant(&instance.spec().tenant, thing)
+}
+
+/// The name of a tenant's thing.
+pub(crate) fn of_tenant(tenant: &str, thing: &str) -> Name {
+    format!("{tenant}/{thing}").into()
+}
+
+/// The instances that are ready, by uid and by agent. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Instances(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    all: RwLock<HashMap<InstanceUid, Arc<Instance>>>,
+    /// Counts what was put in.
+    changes: watch::Sender<u64>,
+}
+
+impl Instances {
+    /// Puts one in, or puts a new revision in its place.
+    pub fn put(&self, instance: Instance) -> Arc<Instance> {
+        let instance = Arc::new(instance);
+        self.write().insert(instance.uid, Arc::clone(&instance));
+        self.0.changes.send_modify(|changes| *changes += 1);
+        instance
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<Instance>> {
+        self.read().values().cloned().collect()
+    }
+
+    /// The one with this uid.
+    pub fn get(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
+        self.read().get(&uid).cloned()
+    }
+
+    /// The one with this uid, waited for `patience`: after a start the kernel knows instances that are
+    /// only being prepared.
+    pub async fn wait(&self, uid: InstanceUid, patience: Duration) -> Option<Arc<Instance>> {
+        let mut changes = self.0.changes.subscribe();
+        let there = async {
+            loop {
+                if let Some(instance) = self.get(uid) {
+                    return Some(instance);
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(patience, there).await.ok().flatten()
+    }
+
+    /// Those of an agent, by replica.
+    pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Arc<Instance>> {
+        let mut found: Vec<_> = self
+            .read()
+            .values()
+            .filter(|it| it.namespace() == namespace && it.spec().agent.name == agent)
+            .cloned()
+            .collect();
+        found.sort_by_key(|it| (it.spec().replica, it.uid));
+        found
+    }
+
+    /// Takes one out.
+    pub fn remove(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
+        self.write().remove(&uid)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<InstanceUid, Arc<Instance>>> {
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<InstanceUid, Arc<Instance>>> {
+        self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,25 @@
+//! What every instance may do beside its grants: use the folders of its own turn.
+
+use aion_kernel::{GrantRule, Kind, TargetPattern, Verdict};
+
+use super::mounts_of_a_turn;
+
+/// A turn may use the folders that were made for it: its caller put the files there, and gets them.
+pub(crate) fn turn_rights() -> Vec<GrantRule> {
+    let rule = |kind, mount: &str| GrantRule {
+        verdict: Verdict::Allow,
+        kind,
+        target: TargetPattern::Exact(mount.into()),
+        origin: "the turn's own files".into(),
+    };
+    mounts_of_a_turn()
+        .into_iter()
+        .flat_map(|(mount, writable)| {
+            let kinds = match writable {
+                true => vec![Kind::FsRead, Kind::FsList, Kind::FsWrite],
+                false => vec![Kind::FsRead, Kind::FsList],
+            };
+            kinds.into_iter().map(move |kind| rule(kind, mount))
+        })
+        .collect()
+}

@@ -1,0 +1,79 @@
+//! Vectors without a model: words are hashed into a few dimensions, synonyms are told.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use futures::future::{BoxFuture, ready};
+
+use super::{EmbedError, Embedder, Embedding, unit};
+
+const DIMENSION: usize = 64;
+
+/// An embedder that can be away, and can refuse a text.
+#[derive(Default)]
+pub struct FakeEmbedder {
+    /// It does not answer.
+    pub away: AtomicBool,
+    /// Texts it was shown.
+    pub shown: AtomicUsize,
+    /// A word to the word it means the same as.
+    pub meanings: Mutex<HashMap<String, String>>,
+    /// A text with this word is refused.
+    pub refused: Mutex<Option<String>>,
+}
+
+impl FakeEmbedder {
+    /// `word` means the same as `other`.
+    pub fn means(self, word: &str, other: &str) -> Self {
+        self.meanings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(word.into(), other.into());
+        self
+    }
+
+    fn vector(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused
+            .as_ref()
+            .is_some_and(|word| text.contains(word.as_str()))
+        {
+            return Err(EmbedError::Refused("the text is not taken".into()));
+        }
+        let meanings = self.meanings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vector = vec![0.0; DIMENSION];
+        for word in text
+            .to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+        {
+            let meant = meanings.get(word).map_or(word, String::as_str);
+            let hash = meant.bytes().fold(7_usize, |hash, byte| {
+                hash.wrapping_mul(31).wrapping_add(byte.into())
+            });
+            vector[hash % DIMENSION] += 1.0;
+        }
+        unit(vector).ok_or_else(|| EmbedError::Refused("the text has no words".into()))
+    }
+}
+
+impl Embedder for FakeEmbedder {
+    fn embed<'a>(
+        &'a self,
+        _: &'a Embedding,
+        texts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
+        if self.away.load(Ordering::Acquire) {
+            return Box::pin(ready(Err(EmbedError::Away(
+                "embedding endpoint fake: connection refused".into(),
+            ))));
+        }
+        self.shown.fetch_add(texts.len(), Ordering::AcqRel);
+        Box::pin(ready(texts.iter().map(|text| self.vector(text)).collect()))
+    }
+}

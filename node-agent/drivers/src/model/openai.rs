@@ -1,0 +1,226 @@
+//! The real driver: which model is asked, how often, and with which parameters.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{
+    Candidate, ChatStream, ModelDriver, Patience,
+    answer::Answer,
+    attempt::{Asked, Begun, Failure},
+    bounds, estimate,
+    fit::fitting,
+    local::LocalPorts,
+    names::Names,
+    nearby::Nearby,
+    relay,
+    request::{Quirks, body},
+};
+use crate::{outbound::Outbound, secrets::Secrets};
+
+/// Models whose quirks are remembered; past that they are learned anew.
+const REMEMBERED: usize = 1024;
+
+/// Models behind OpenAI-compatible endpoints.
+pub struct OpenAiModels {
+    outbound: Arc<Outbound>,
+    secrets: Arc<dyn Secrets>,
+    patience: Patience,
+    nearby: Nearby,
+    quirks: Mutex<HashMap<(String, String), Quirks>>,
+}
+
+impl OpenAiModels {
+    /// Dials by `outbound`, with keys from `secrets`.
+    pub fn new(outbound: Arc<Outbound>, secrets: Arc<dyn Secrets>, patience: Patience) -> Self {
+        let ports = outbound.reaches_this_machine().then(LocalPorts::from_env);
+        Self {
+            outbound,
+            secrets,
+            nearby: Nearby::new(ports),
+            patience,
+            quirks: Mutex::default(),
+        }
+    }
+
+    async fn ask(
+        &self,
+        candidates: &[Candidate],
+        request: &ChatRequest,
+        deadline: Instant,
+    ) -> Result<ChatStream, Problem> {
+        bounds::check(request)?;
+        let mut failed: Vec<Problem> = Vec::new();
+        for candidate in candidates {
+            if Instant::now() >= deadline {
+                break;
+            }
+            let asked = async {
+                match candidate.local {
+                    true => {
+                        let found = self.nearby.find(candidate).await?;
+                        self.ask_one(&found, request, deadline).await
+                    }
+                    false => self.ask_one(candidate, request, deadline).await,
+                }
+            };
+            match asked.await {
+                Ok(stream) => return Ok(stream),
+                Err(problem) => {
+                    tracing::info!(model = candidate.name(), code = %problem.code, detail = problem.detail, "a model did not answer");
+                    failed.push(problem);
+                }
+            }
+        }
+        Err(summed_up(failed, deadline))
+    }
+
+    async fn ask_one(
+        &self,
+        candidate: &Candidate,
+        request: &ChatRequest,
+        deadline: Instant,
+    ) -> Result<ChatStream, Problem> {
+        let endpoint = &candidate.endpoint;
+        let (client, base) = self.outbound.client(endpoint)?;
+        let secret = match &endpoint.secret {
+            Some(reference) => Some(self.secrets.read(&endpoint.tenant, reference).await?),
+            None => None,
+        };
+        let asked = Asked {
+            candidate,
+            client,
+            base,
+            secret,
+            patience: self.patience,
+            deadline: deadline.min(Instant::now() + candidate.timeout),
+        };
+        let names = Names::of(request);
+        let messages = fitting(request, candidate.context_tokens);
+        let input = messages
+            .iter()
+            .map(|message| estimate::of_message(message))
+            .sum::<u64>()
+            + request.tools.iter().map(estimate::of_tool).sum::<u64>();
+        let begun = self
+            .try_often(&asked, |quirks| {
+                body(request, &messages, &candidate.model, &names, quirks)
+            })
+            .await?;
+        Ok(relay::start(
+            begun,
+            Answer::new(names, input),
+            candidate.name(),
+            asked.secret,
+            asked.deadline,
+        ))
+    }
+
+    /// Until it begins to answer, or there is no hope that it will.
+    async fn try_often(
+        &self,
+        asked: &Asked<'_>,
+        body: impl Fn(Quirks) -> serde_json::Value,
+    ) -> Result<Begun, Problem> {
+        let key = (asked.base.to_string(), asked.candidate.model.clone());
+        let mut quirks = self.known(&key);
+        let mut tries = 1;
+        loop {
+            let (problem, after) = match asked.attempt(&body(quirks)).await {
+                Ok(begun) => return Ok(begun),
+                Err(Failure::Never(problem)) => return Err(problem),
+                Err(Failure::Refused(problem, why)) => {
+                    // Learned at most once for each parameter, so this ends.
+                    quirks = quirks.learned(&why).ok_or(problem)?;
+                    self.learn(key.clone(), quirks);
+                    continue;
+                }
+                Err(Failure::Later(problem, after)) => (problem, after),
+            };
+            let pause = after.unwrap_or_else(|| self.pause(tries));
+            let hopeless =
+                pause > self.patience.backoff_most || Instant::now() + pause >= asked.deadline;
+            if tries >= self.patience.tries || hopeless {
+                return Err(problem);
+            }
+            tries += 1;
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// A random part of a bound that doubles ("full jitter"), so that callers who failed together do not
+    /// come back together.
+    fn pause(&self, tries: u32) -> Duration {
+        let bound = self
+            .patience
+            .backoff
+            .saturating_mul(2_u32.saturating_pow(tries - 1))
+            .min(self.patience.backoff_most);
+        bound.mul_f64(fastrand::f64())
+    }
+
+    fn known(&self, key: &(String, String)) -> Quirks {
+        self.quirks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn learn(&self, key: (String, String), quirks: Quirks) {
+        let mut known = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(key, quirks);
+    }
+}
+
+impl ModelDriver for OpenAiModels {
+    fn chat<'a>(
+        &'a self,
+        candidates: &'a [Candidate],
+        request: ChatRequest,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<ChatStream, Problem>> {
+        Box::pin(async move { self.ask(candidates, &request, deadline).await })
+    }
+}
+
+/// One problem for all: the code of the model that was wanted most, and what each of them said.
+fn summed_up(failed: Vec<Problem>, deadline: Instant) -> Problem {
+    let late = Instant::now() >= deadline;
+    let said = failed
+        .iter()
+        .map(|problem| problem.detail.as_str())
+        .collect::<Vec<_>>()
+        .join("; ");
+    if late {
+        let why = if said.is_empty() {
+            "no model was asked".to_owned()
+        } else {
+            said
+        };
+        return Problem::new(
+            Code::DeadlineExceeded,
+            format!("no model began to answer in time: {why}"),
+        );
+    }
+    let count = failed.len();
+    match failed.into_iter().next() {
+        None => Problem::new(Code::NotFound, "the agent has no model")
+            .remedy("name one under spec.model.use of the agent, and a ModelEndpoint that has it"),
+        Some(first) if count == 1 => first,
+        Some(first) => Problem {
+            detail: format!("no model answered: {said}"),
+            ..first
+        },
+    }
+}

@@ -1,0 +1,177 @@
+//! Keys of endpoints, by reference: a name and a key in, the value out, for as long as one call needs it.
+//!
+//! What may not enter: caching on disk, the environment, a value in a log or an error.
+
+mod folder;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+
+use std::fmt;
+
+use aion_abi::{code::Code, problem::Problem};
+use futures::future::BoxFuture;
+use zeroize::Zeroizing;
+
+pub use folder::SecretFolder;
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::ClusterSecrets;
+
+/// The longest value, in bytes.
+pub const MAX_SECRET: usize = 64 * 1024;
+
+/// A key of a Secret, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretRef {
+    /// The Secret: an object of the tenant's namespace, or a folder under `config/secrets`.
+    pub secret: String,
+    /// The key within it.
+    pub key: String,
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.secret, self.key)
+    }
+}
+
+/// A value. Shows itself to nobody; wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Keeps `value`, without the line end that an editor leaves behind.
+    pub fn new(value: String) -> Self {
+        let mut value = Zeroizing::new(value);
+        let length = value.trim_end_matches(['\r', '\n']).len();
+        value.truncate(length);
+        Self(value)
+    }
+
+    /// The value, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` with the value struck out, for text that somebody else wrote and that may repeat it.
+    pub fn redact(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        text.replace(self.0.as_str(), "[secret]")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Why a secret could not be had. Names where it should be, never what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It is not there.
+    #[error("secret {0} does not exist")]
+    Missing(SecretRef),
+    /// It is there and must not be used as it is.
+    #[error("secret {reference} is not used: {why}")]
+    Unfit {
+        /// Which.
+        reference: SecretRef,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// It is root's alone, or another user's.
+    #[error("secret {reference} may not be read by the node's user")]
+    Closed {
+        /// Which.
+        reference: SecretRef,
+        /// The group of the node's user.
+        group: String,
+    },
+    /// It could not be read.
+    #[error("secret {reference} cannot be read: {why}")]
+    Unreadable {
+        /// Which.
+        reference: SecretRef,
+        /// What the system said.
+        why: String,
+    },
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        let (code, remedy) = match &error {
+            SecretError::Missing(reference) => (
+                Code::NotFound,
+                format!(
+                    "put the value into config/secrets/{reference} of the node's home with mode 0600, or make a Secret of that name in the namespace"
+                ),
+            ),
+            SecretError::Unfit { reference, .. } => (
+                Code::Denied,
+                format!(
+                    "make config/secrets/{reference} a regular file of the node's user with mode 0600"
+                ),
+            ),
+            SecretError::Closed { reference, group } => (
+                Code::Denied,
+                format!(
+                    "as root: chgrp {group} config/secrets/{reference} && chmod 640 config/secrets/{reference}, and let it enter the folder"
+                ),
+            ),
+            SecretError::Unreadable { .. } => (
+                Code::Internal,
+                "let the node read the secret, then try again".to_owned(),
+            ),
+        };
+        Problem::new(code, error.to_string()).remedy(remedy)
+    }
+}
+
+/// Where secrets come from.
+pub trait Secrets: Send + Sync {
+    /// The value of `reference` for `tenant`.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    fn read<'a>(
+        &'a self,
+        tenant: &'a str,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, SecretError>>;
+}
+
+/// Secrets that a test holds, by `tenant/secret/key`.
+#[cfg(any(test, feature = "conformance"))]
+#[derive(Default)]
+pub struct HeldSecrets(pub std::collections::HashMap<String, String>);
+
+#[cfg(any(test, feature = "conformance"))]
+impl Secrets for HeldSecrets {
+    fn read<'a>(
+        &'a self,
+        tenant: &'a str,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, SecretError>> {
+        let held = self.0.get(&format!("{tenant}/{reference}")).cloned();
+        Box::pin(async move {
+            held.map(Secret::new)
+                .ok_or_else(|| SecretError::Missing(reference.clone()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_itself_to_nobody_and_loses_its_line_end() {
+        let secret = Secret::new("hunter2\r\n".into());
+        assert_eq!(secret.expose(), "hunter2");
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(secret.redact("bad key hunter2!"), "bad key [secret]!");
+        assert_eq!(Secret::new("\n".into()).redact("a"), "a");
+    }
+}

@@ -1,0 +1,160 @@
+//! From what goes wrong with a server to what a caller can act on.
+
+use std::error::Error;
+
+use aion_abi::{code::Code, problem::Problem};
+use rmcp::{
+    ServiceError,
+    model::ErrorCode,
+    service::ClientInitializeError,
+    transport::streamable_http_client::{HttpStatusError, StreamableHttpError},
+};
+
+use crate::outbound::{describe, refusal_of};
+
+type HttpError = StreamableHttpError<reqwest::Error>;
+
+/// A connection that could not be made.
+pub(super) fn not_connected(tool: &str, error: &ClientInitializeError) -> Problem {
+    match error {
+        ClientInitializeError::TransportError { error, .. } => {
+            transport(tool, error.error.as_ref()).problem
+        }
+        ClientInitializeError::ConnectionClosed(_) => {
+            unreachable(tool, "it closed the connection before it said what it is")
+                .remedy("see why the server ends: its own log says")
+        }
+        ClientInitializeError::JsonRpcError(error) => upstream(tool, &error.message),
+        other => upstream(tool, &format!("it does not speak MCP as expected: {other}")),
+    }
+}
+
+/// How a request on a connection failed.
+pub(super) struct Failed {
+    pub(super) problem: Problem,
+    /// The connection is of no more use.
+    pub(super) lost: bool,
+}
+
+/// A request that failed. `called`: it may have had an effect if it arrived.
+pub(super) fn failed(tool: &str, error: &ServiceError, called: bool) -> Failed {
+    let unknown = |why: &str| {
+        let text = format!("tool {tool}: {why}");
+        if called {
+            Problem::new(Code::OutcomeUnknown, text)
+        } else {
+            Problem::new(Code::Unreachable, text)
+        }
+    };
+    match error {
+        ServiceError::McpError(error) => {
+            let code = match error.code {
+                ErrorCode::METHOD_NOT_FOUND | ErrorCode::RESOURCE_NOT_FOUND => Code::NotFound,
+                ErrorCode::INVALID_PARAMS | ErrorCode::INVALID_REQUEST => Code::BadRequest,
+                _ => Code::UpstreamFailed,
+            };
+            Failed {
+                problem: Problem::new(code, format!("tool {tool}: {}", error.message)),
+                lost: false,
+            }
+        }
+        ServiceError::TransportSend(error) => {
+            let sent = transport(tool, error.error.as_ref());
+            if sent.arrived && called {
+                return Failed {
+                    problem: unknown(&sent.problem.detail),
+                    lost: true,
+                };
+            }
+            Failed {
+                problem: sent.problem,
+                lost: true,
+            }
+        }
+        ServiceError::TransportClosed | ServiceError::Cancelled { .. } => Failed {
+            problem: unknown("the connection broke before it answered"),
+            lost: true,
+        },
+        other => Failed {
+            problem: upstream(tool, &other.to_string()),
+            lost: false,
+        },
+    }
+}
+
+struct Sent {
+    problem: Problem,
+    /// The request may have reached the server.
+    arrived: bool,
+}
+
+/// What the wire says, looked for through the layers that wrap it.
+fn transport(tool: &str, error: &(dyn Error + 'static)) -> Sent {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(http) = cause.downcast_ref::<HttpError>() {
+            return over_http(tool, http);
+        }
+        if let Some(request) = cause.downcast_ref::<reqwest::Error>() {
+            return not_sent(tool, request);
+        }
+        next = cause.source();
+    }
+    Sent {
+        problem: unreachable(tool, &error.to_string()),
+        arrived: true,
+    }
+}
+
+fn over_http(tool: &str, error: &HttpError) -> Sent {
+    let arrived = |problem| Sent {
+        problem,
+        arrived: true,
+    };
+    let refused = |problem| Sent {
+        problem,
+        arrived: false,
+    };
+    match error {
+        HttpError::Client(request) => not_sent(tool, request),
+        HttpError::AuthRequired(_) | HttpError::InsufficientScope(_) => refused(
+            upstream(tool, "it does not accept the key")
+                .remedy("correct the key in the secret that the Tool names, or name one"),
+        ),
+        HttpError::HttpStatus(status) => refused(busy(tool, status)),
+        HttpError::SessionExpired => refused(unreachable(tool, "it no longer knows the session")),
+        other => arrived(upstream(tool, &other.to_string())),
+    }
+}
+
+fn not_sent(tool: &str, error: &reqwest::Error) -> Sent {
+    if let Some(problem) = refusal_of(tool, error) {
+        return Sent {
+            problem,
+            arrived: false,
+        };
+    }
+    // A status, too, comes as an error of the request here; then it was answered, and refused.
+    if let Some(status) = error.status() {
+        return Sent {
+            problem: upstream(tool, &format!("it answered {status}")),
+            arrived: false,
+        };
+    }
+    Sent {
+        problem: unreachable(tool, &describe(error)),
+        arrived: !error.is_connect(),
+    }
+}
+
+fn busy(tool: &str, status: &HttpStatusError) -> Problem {
+    upstream(tool, &status.to_string())
+}
+
+fn upstream(tool: &str, why: &str) -> Problem {
+    Problem::new(Code::UpstreamFailed, format!("tool {tool}: {why}"))
+}
+
+pub(super) fn unreachable(tool: &str, why: &str) -> Problem {
+    Problem::new(Code::Unreachable, format!("tool {tool}: {why}"))
+}

@@ -1,0 +1,158 @@
+//! Tools: `tool.list` and `tool.call`, by MCP servers over HTTP or in a confined process.
+//!
+//! The caller says which tools the agent has and which operations it is granted. What may not enter: a
+//! program started by the daemon (a starter given from outside does that, confined), what a server asks of
+//! its client (sampling, roots, questions to a person are declined), an answer without a bound.
+
+mod answer;
+mod bounded;
+mod connection;
+mod connections;
+mod failure;
+mod listing;
+mod mcp;
+mod stdio;
+
+#[cfg(test)]
+mod bounded_tests;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+mod fake;
+#[cfg(test)]
+mod mcp_tests;
+#[cfg(test)]
+mod reconnect_tests;
+#[cfg(test)]
+mod test_server;
+
+use std::time::Duration;
+
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::tool::{CallRequest, CallResponse, ListResponse},
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::outbound::Endpoint;
+
+#[cfg(any(test, feature = "conformance"))]
+pub use fake::FakeTools;
+pub use mcp::McpTools;
+pub use stdio::{NoStdioServers, StdioCommand, StdioGuard, StdioProcess, StdioServers};
+
+/// A tool as it was resolved: an MCP server and what of it may be offered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ToolServer {
+    /// Whose it is. Tenants never share a connection or a process.
+    pub tenant: String,
+    /// The Tool's name: what stands before the dot of an operation.
+    pub name: String,
+    /// What it does, for operations that do not say it themselves.
+    pub description: Option<String>,
+    /// How it is reached.
+    pub transport: Transport,
+    /// The operations that may be offered; empty for all that the server lists.
+    pub operations: Vec<String>,
+    /// Calls it is given at once; the kernel holds back the others.
+    pub max_concurrent: u32,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// Layers that a process of it must be confined by, as the agent's policy requires.
+    pub required_layers: Vec<&'static str>,
+}
+
+/// How an MCP server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Streamable HTTP, at the endpoint's address; its secret is sent as a bearer token.
+    Http(Endpoint),
+    /// Standard input and output of a confined process.
+    Stdio(StdioCommand),
+}
+
+/// Whether `tool.operation` is granted.
+pub type Granted = dyn Fn(&str) -> bool + Send + Sync;
+
+/// Carries out the tool syscalls.
+pub trait ToolDriver: Send + Sync {
+    /// The granted operations of all tools that answer, and which tools do not.
+    ///
+    /// # Errors
+    /// None because of a tool: one that does not answer is named in the response.
+    fn list<'a>(
+        &'a self,
+        tools: &'a [ToolServer],
+        granted: &'a Granted,
+    ) -> BoxFuture<'a, Result<ListResponse, Problem>>;
+
+    /// Calls one operation.
+    ///
+    /// # Errors
+    /// `bad-request`, `not-found` for a tool or operation that is none of these, `unreachable` where the
+    /// call was not made, `upstream-failed` where the server refused it, `outcome-unknown` where the
+    /// connection broke under it, `deadline-exceeded`.
+    fn call<'a>(
+        &'a self,
+        tools: &'a [ToolServer],
+        request: CallRequest,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<CallResponse, Problem>>;
+}
+
+/// The tool and the operation that a call names, and its arguments.
+pub(crate) fn parsed<'a>(
+    tools: &'a [ToolServer],
+    request: &'a CallRequest,
+) -> Result<
+    (
+        &'a ToolServer,
+        &'a str,
+        serde_json::Map<String, serde_json::Value>,
+    ),
+    Problem,
+> {
+    let Some((tool, operation)) = request
+        .name
+        .split_once('.')
+        .filter(|(_, operation)| !operation.is_empty())
+    else {
+        let text = format!(
+            "{:?} is no operation: they are named tool.operation",
+            request.name
+        );
+        return Err(Problem::new(Code::BadRequest, text));
+    };
+    let Some(server) = tools.iter().find(|server| server.name == tool) else {
+        return Err(
+            Problem::new(Code::NotFound, format!("the agent has no tool {tool}"))
+                .remedy("list the tools, or name it under spec.tools of the agent"),
+        );
+    };
+    if !server.offers(operation) {
+        return Err(Problem::new(
+            Code::NotFound,
+            format!("tool {tool} does not offer {operation}"),
+        )
+        .remedy("list the tools, or name the operation under spec.operations of the Tool"));
+    }
+    let arguments = match &request.arguments {
+        serde_json::Value::Object(arguments) => arguments.clone(),
+        serde_json::Value::Null => serde_json::Map::new(),
+        _ => {
+            return Err(Problem::new(
+                Code::BadRequest,
+                "arguments: they must be an object",
+            ));
+        }
+    };
+    Ok((server, operation, arguments))
+}
+
+impl ToolServer {
+    fn offers(&self, operation: &str) -> bool {
+        self.operations.is_empty() || self.operations.iter().any(|offered| offered == operation)
+    }
+}
