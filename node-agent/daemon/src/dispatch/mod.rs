@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::{
-    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, tool::ToolDriver,
+    files::FilesDriver,
+    memory::{MemoryDriver, Tier},
+    model::ModelDriver,
+    tool::ToolDriver,
 };
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
@@ -113,15 +116,15 @@ impl Dispatch {
                 json(self.files.list(&mounts, request).await?)
             }
             Request::Remember(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.remember(&pool, request).await?)
             }
             Request::Recall(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.recall(&pool, request).await?)
             }
             Request::Forget(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.forget(&pool, request).await?)
             }
             Request::Message(message) => self.say(caller.turn, message).await,

@@ -3,14 +3,12 @@
 
 mod finding;
 mod holding;
-#[cfg(test)]
-mod ours;
 
 use std::collections::BTreeMap;
 
 use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
 
-use super::{MemoryDriver, Pool, PoolId, PoolQuota};
+use super::{MemoryDriver, Pool, PoolId, PoolQuota, Tier};
 
 /// A pool of `tenant`, as an agent of that name uses it.
 pub fn pool(tenant: &str, owner: Option<&str>) -> Pool {
@@ -20,6 +18,8 @@ pub fn pool(tenant: &str, owner: Option<&str>) -> Pool {
             pool: "personal".into(),
             uid: "u1".into(),
         },
+        tier: Tier::Long,
+        backend: None,
         owner: owner.map(str::to_owned),
         quota: PoolQuota::default(),
         retention_days: None,

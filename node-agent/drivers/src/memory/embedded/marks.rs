@@ -6,14 +6,15 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc};
 use aion_abi::syscall::memory::Item;
 
 use super::{
-    super::{MemoryConfig, conformance::item, embed::fake::FakeEmbedder},
+    super::{conformance::item, embed::fake::FakeEmbedder},
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 
 pub(super) fn open(home: &Path) -> EmbeddedMemory {
     EmbeddedMemory::open(
         home,
-        MemoryConfig::shipped().unwrap(),
+        EmbeddedConfig::shipped(|_| ()),
         Arc::new(FakeEmbedder::default()),
     )
     .unwrap()
