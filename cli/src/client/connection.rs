@@ -16,6 +16,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 use tokio::{io::AsyncReadExt, net::UnixStream};
 #[cfg(feature = "kubernetes")]
@@ -232,16 +233,16 @@ fn status_line(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-/// Escapes one segment of a path or one value of a query (RFC 3986, unreserved characters stay).
+/// What stays in a segment of a path or a value of a query (RFC 3986, unreserved characters).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Escapes one segment of a path or one value of a query.
 pub(crate) fn percent(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
 #[cfg(test)]
