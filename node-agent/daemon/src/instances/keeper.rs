@@ -16,6 +16,7 @@ use aion_api::{
     AgentInstance, AgentInstanceStatus,
     condition::{self, Judgement},
 };
+use aion_backoff::Backoff;
 use aion_kernel::{Event, InstanceUid, Limits};
 use aion_sandbox::Layer;
 use futures::StreamExt;
@@ -25,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::{
     Change, InstanceSource, PrepareError, Preparer, SourceError,
     shared::Shared,
-    standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
+    standings::{PAUSES, Standing, Standings},
     status::{Found, status},
 };
 use crate::instance::{Instance, Instances, Prepared};
@@ -68,7 +69,7 @@ struct Kept {
     version: Arc<AtomicU64>,
     found: Found,
     status: Arc<AgentInstanceStatus>,
-    tries: u32,
+    pauses: Backoff,
 }
 
 /// What comes back from beside.
@@ -212,7 +213,7 @@ impl Work<'_> {
                 draining: false,
             },
             status,
-            tries: 0,
+            pauses: PAUSES,
         };
         if let Some(before) = self.kept.insert(uid.clone(), kept) {
             before.version.store(OUTDATED, Ordering::Relaxed);
@@ -284,7 +285,7 @@ impl Work<'_> {
                 result: Ok((program, judgement)),
                 ..
             } => {
-                kept.tries = 0;
+                kept.pauses.reset();
                 kept.found.verified = Some(judgement);
                 kept.found.compiling = false;
                 let instance = Arc::clone(&kept.instance);
@@ -311,10 +312,7 @@ impl Work<'_> {
                     verified => kept.found.verified = Some(verified),
                 }
                 if error.passing {
-                    let pause = FIRST_PAUSE
-                        .saturating_mul(1 << kept.tries.min(16))
-                        .min(LONGEST_PAUSE);
-                    kept.tries += 1;
+                    let pause = kept.pauses.pause();
                     let beside = self.beside.clone();
                     let again = Beside::TryAgain {
                         uid: uid.clone(),
@@ -393,7 +391,7 @@ impl Work<'_> {
                 layers: None,
                 draining: true,
             },
-            tries: 0,
+            pauses: PAUSES,
         });
         kept.version.store(self.versions, Ordering::Relaxed);
         kept.found.draining = true;
@@ -472,7 +470,7 @@ impl Work<'_> {
 
 /// Lets go of an instance. With the last one of an agent that is gone, what the agent left is erased before.
 async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: &AgentInstance) {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES;
     let attempt = async || {
         if let Some(traces) = &traces
             && source.agent_is_gone(instance).await?
@@ -490,8 +488,7 @@ async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: 
             Err(error) => {
                 let uid = instance.metadata.uid.as_deref().unwrap_or_default();
                 error.tell("an instance is released later", uid);
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(pauses.pause()).await;
             }
         }
     }

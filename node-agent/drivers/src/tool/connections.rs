@@ -8,6 +8,7 @@ use std::{
 };
 
 use aion_abi::problem::Problem;
+use aion_backoff::Backoff;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
@@ -28,7 +29,7 @@ pub(super) struct Connections {
     connector: Connector,
     entries: Mutex<HashMap<ToolServer, Arc<Entry>>>,
     idle: Duration,
-    first_pause: Duration,
+    pauses: Backoff,
 }
 
 /// A server and its connection.
@@ -38,12 +39,19 @@ pub(super) struct Entry {
     used: Mutex<Instant>,
 }
 
-#[derive(Default)]
 struct State {
     open: Option<(Connection, Instant)>,
-    failures: u32,
+    /// How long it is left alone after a failure.
+    pauses: Backoff,
     /// Until when it is left alone, and why.
     resting: Option<(Instant, Problem)>,
+}
+
+impl State {
+    /// A server that is down is not asked at once by the next caller.
+    fn rest(&mut self, problem: Problem) {
+        self.resting = Some((Instant::now() + self.pauses.pause(), problem));
+    }
 }
 
 impl Connections {
@@ -60,7 +68,7 @@ impl Connections {
             connector,
             entries: Mutex::default(),
             idle,
-            first_pause,
+            pauses: Backoff::new(first_pause, LAST_PAUSE),
         })
     }
 
@@ -74,7 +82,11 @@ impl Connections {
         }
         let entry = Arc::new(Entry {
             server: server.clone(),
-            state: AsyncMutex::default(),
+            state: AsyncMutex::new(State {
+                open: None,
+                pauses: self.pauses,
+                resting: None,
+            }),
             used: Mutex::new(Instant::now()),
         });
         entries.insert(server.clone(), entry.clone());
@@ -110,7 +122,7 @@ impl Connections {
             if since.elapsed() < SHORT_LIVED {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 let problem = open.line().explained(problem);
-                self.rest(&mut state, problem);
+                state.rest(problem);
             }
             state.open = None;
         }
@@ -129,7 +141,7 @@ impl Connections {
                 Ok(line)
             }
             Err(problem) => {
-                self.rest(&mut state, problem.clone());
+                state.rest(problem.clone());
                 Err(problem)
             }
         }
@@ -137,23 +149,12 @@ impl Connections {
 
     /// A request went through: what failed before counts no more.
     pub(super) async fn note_good(&self, entry: &Entry) {
-        entry.state.lock().await.failures = 0;
+        entry.state.lock().await.pauses.reset();
     }
 
     /// The connection is of no more use.
     pub(super) async fn drop_connection(&self, entry: &Entry) {
         entry.state.lock().await.open = None;
-    }
-
-    fn rest(&self, state: &mut State, problem: Problem) {
-        let bound = self
-            .first_pause
-            .saturating_mul(2_u32.saturating_pow(state.failures))
-            .min(LAST_PAUSE);
-        // At least half of it: a server that is down is not asked at once by the next caller.
-        let pause = bound.mul_f64(0.5 + fastrand::f64() / 2.0);
-        state.failures = state.failures.saturating_add(1);
-        state.resting = Some((Instant::now() + pause, problem));
     }
 
     /// One task closes what is idle; it ends with the last entry.
