@@ -7,6 +7,7 @@ use aion_api::{
     API_VERSION, AgentInstance, Erasure, ErasureState, MemoryPool,
     metadata::{FINALIZER_ERASE, LABEL_POOL, MANAGER_NODE},
 };
+use aion_backoff::Backoff;
 use aion_drivers::memory::{MemoryDriver, PoolId};
 use futures::TryStreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -24,9 +25,8 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::clock;
 
-/// The first pause before a pool is looked at again, doubled each time up to [`LONGEST`].
-const AGAIN: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
+/// Between two looks at a pool that could not be erased yet.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// The longest message of the schema.
 const MESSAGE: usize = 1024;
 
@@ -85,7 +85,7 @@ impl Eraser {
     /// Erases what this node holds of a pool, and says so, however often it takes.
     async fn erase(&self, deleted: &Deleted) {
         let pools: Api<MemoryPool> = Api::namespaced(self.client.clone(), &deleted.namespace);
-        let mut pause = AGAIN;
+        let mut pauses = PAUSES;
         loop {
             match self.attempt(&pools, deleted).await {
                 Ok(Attempt::Done) => return,
@@ -97,8 +97,7 @@ impl Eraser {
                     tracing::warn!(namespace = deleted.namespace, pool = deleted.name, %error, "a pool is erased later");
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST);
+            tokio::time::sleep(pauses.pause()).await;
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aion_api::metadata::{MANAGER_NODE, SYSTEM_NAMESPACE, node_lease};
+use aion_backoff::Backoff;
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use kube::{
     Api, Client,
@@ -16,8 +17,8 @@ use crate::{clock, shell::Handle};
 /// For how long a renewal holds, and how often it is renewed: as kubelets do it. Three may be lost.
 const HOLDS_SECONDS: i32 = 40;
 const RENEW: Duration = Duration::from_secs(10);
-/// The pause after a renewal that failed.
-const AGAIN: Duration = Duration::from_secs(2);
+/// After a renewal that failed.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), RENEW);
 /// How long one renewal may take.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -26,6 +27,7 @@ pub(super) async fn beat(client: Client, node: String, shell: Handle) {
     let leases: Api<Lease> = Api::namespaced(client, SYSTEM_NAMESPACE);
     let name = node_lease(&node);
     let mut missed = false;
+    let mut pauses = PAUSES;
     loop {
         if shell.look(|_| ()).await.is_none() {
             tracing::error!("the kernel does not answer: the Lease runs out");
@@ -43,7 +45,13 @@ pub(super) async fn beat(client: Client, node: String, shell: Handle) {
             _ => {}
         }
         missed = why.is_some();
-        tokio::time::sleep(if missed { AGAIN } else { RENEW }).await;
+        let pause = if missed {
+            pauses.pause()
+        } else {
+            pauses.reset();
+            RENEW
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

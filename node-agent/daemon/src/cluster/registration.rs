@@ -7,6 +7,7 @@ use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
     metadata::MANAGER_NODE, sandbox,
 };
+use aion_backoff::Backoff;
 use aion_sandbox::Layer;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -23,8 +24,8 @@ use crate::instances::{RUNTIMES, layer_of};
 const LOOK: Duration = Duration::from_secs(60);
 /// How long the first word on layers is waited for: a restart is not to seem a loss of all of them.
 const LAYERS: Duration = Duration::from_secs(10);
-/// The first pause after a failure, doubled each time up to [`LOOK`].
-const AGAIN: Duration = Duration::from_secs(1);
+/// After a failure.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), LOOK);
 
 /// See the module.
 pub(super) struct Registration {
@@ -45,7 +46,7 @@ impl Registration {
         }
         let mut layers = Vec::new();
         let mut written = None;
-        let mut pause = AGAIN;
+        let mut pauses = PAUSES;
         loop {
             // While the launcher is away, what it could do before is what is expected again.
             if let Some(found) = &*self.features.borrow_and_update() {
@@ -53,13 +54,12 @@ impl Registration {
             }
             let wait = match self.write(&layers, &mut written).await {
                 Ok(()) => {
-                    pause = AGAIN;
+                    pauses.reset();
                     LOOK
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the KernelNode is written later");
-                    pause = (pause * 2).min(LOOK);
-                    pause
+                    pauses.pause()
                 }
             };
             tokio::select! {

@@ -13,6 +13,7 @@ use aion_api::{
     AgentInstance, AgentInstanceStatus,
     condition::{self, Judgement},
 };
+use aion_backoff::Backoff;
 use aion_kernel::{Event, InstanceUid, Limits};
 use aion_sandbox::Layer;
 use futures::StreamExt;
@@ -23,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Change, InstanceSource, PrepareError, Preparer, SourceError,
     shared::Shared,
-    standings::{FIRST_PAUSE, LONGEST_PAUSE, Standing, Standings},
+    standings::{PAUSES, Standing, Standings},
     status::{Found, status},
 };
 use crate::instance::{Instance, Instances, Prepared};
@@ -62,7 +63,7 @@ struct Kept {
     under_way: Option<DropGuard>,
     found: Found,
     status: Arc<AgentInstanceStatus>,
-    tries: u32,
+    pauses: Backoff,
 }
 
 /// What comes back from beside.
@@ -206,7 +207,7 @@ impl Work<'_> {
                 draining: false,
             },
             status,
-            tries: 0,
+            pauses: PAUSES,
         };
         self.kept.insert(uid.clone(), kept);
         self.prepare(&uid);
@@ -274,7 +275,7 @@ impl Work<'_> {
                 result: Ok((program, judgement)),
                 ..
             } => {
-                kept.tries = 0;
+                kept.pauses.reset();
                 kept.found.verified = Some(judgement);
                 kept.found.compiling = false;
                 let instance = Arc::clone(&kept.instance);
@@ -301,10 +302,7 @@ impl Work<'_> {
                     verified => kept.found.verified = Some(verified),
                 }
                 if error.passing {
-                    let pause = FIRST_PAUSE
-                        .saturating_mul(1 << kept.tries.min(16))
-                        .min(LONGEST_PAUSE);
-                    kept.tries += 1;
+                    let pause = kept.pauses.pause();
                     let beside = self.beside.clone();
                     let again = Beside::TryAgain {
                         uid: uid.clone(),
@@ -384,7 +382,7 @@ impl Work<'_> {
                 layers: None,
                 draining: true,
             },
-            tries: 0,
+            pauses: PAUSES,
         });
         kept.version = self.versions;
         kept.under_way = None;
@@ -464,7 +462,7 @@ impl Work<'_> {
 
 /// Lets go of an instance. With the last one of an agent that is gone, what the agent left is erased before.
 async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: &AgentInstance) {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES;
     let attempt = async || {
         if let Some(traces) = &traces
             && source.agent_is_gone(instance).await?
@@ -482,8 +480,7 @@ async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: 
             Err(error) => {
                 let uid = instance.metadata.uid.as_deref().unwrap_or_default();
                 error.tell("an instance is released later", uid);
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(pauses.pause()).await;
             }
         }
     }

@@ -8,12 +8,12 @@ use std::{
 };
 
 use aion_api::{AgentInstance, AgentInstanceStatus};
+use aion_backoff::Backoff;
 
 use super::{InstanceSource, SourceError};
 
-/// The first pause before something is tried again, doubled each time up to [`LONGEST_PAUSE`].
-pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Before something is tried again.
+pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// How an instance stands, for whoever asks.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl Standings {
     }
 
     async fn write(&self, source: &dyn InstanceSource, uid: &str) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = PAUSES;
         let mut done = None;
         while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
             match source
@@ -93,12 +93,11 @@ impl Standings {
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => {
                     error.tell("the status is written later", uid);
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tokio::time::sleep(pauses.pause()).await;
                     continue;
                 }
             }
-            pause = FIRST_PAUSE;
+            pauses.reset();
             done = Some(status);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use aion_backoff::Backoff;
 use aion_sandbox::{
     Client, ClientError,
     protocol::{Exited, Start, WorkerId},
@@ -11,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between two tries to connect.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -49,12 +50,12 @@ async fn keep(
     client: watch::Sender<Option<Client>>,
     events: mpsc::UnboundedSender<LauncherEvent>,
 ) {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES;
     let mut said = String::new();
     while !events.is_closed() {
         let why = match Client::connect(&path).await {
             Ok((connected, exits)) => {
-                pause = FIRST_PAUSE;
+                pauses.reset();
                 said.clear();
                 let why = serve(&connected, exits, &client, &events).await;
                 client.send_replace(None);
@@ -70,10 +71,9 @@ async fn keep(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pauses.pause()) => {}
             () = events.closed() => return,
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
+use aion_backoff::Backoff;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -130,6 +130,7 @@ impl OpenAiModels {
     ) -> Result<Begun, Problem> {
         let key = (asked.base.to_string(), asked.candidate.model.clone());
         let mut quirks = self.known(&key);
+        let mut pauses = Backoff::new(self.patience.backoff, self.patience.backoff_most);
         let mut tries = 1;
         loop {
             let (problem, after) = match asked.attempt(&body(quirks)).await {
@@ -143,7 +144,7 @@ impl OpenAiModels {
                 }
                 Err(Failure::Later(problem, after)) => (problem, after),
             };
-            let pause = after.unwrap_or_else(|| self.pause(tries));
+            let pause = after.unwrap_or_else(|| pauses.pause());
             let hopeless =
                 pause > self.patience.backoff_most || Instant::now() + pause >= asked.deadline;
             if tries >= self.patience.tries || hopeless {
@@ -152,17 +153,6 @@ impl OpenAiModels {
             tries += 1;
             tokio::time::sleep(pause).await;
         }
-    }
-
-    /// A random part of a bound that doubles ("full jitter"), so that callers who failed together do not
-    /// come back together.
-    fn pause(&self, tries: u32) -> Duration {
-        let bound = self
-            .patience
-            .backoff
-            .saturating_mul(2_u32.saturating_pow(tries - 1))
-            .min(self.patience.backoff_most);
-        bound.mul_f64(fastrand::f64())
     }
 
     fn known(&self, key: &(String, String)) -> Quirks {

@@ -3,14 +3,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use aion_abi::problem::Problem;
+use aion_backoff::Backoff;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
@@ -31,7 +29,7 @@ pub(super) struct Connections {
     connector: Connector,
     entries: Mutex<HashMap<ToolServer, Arc<Entry>>>,
     idle: Duration,
-    first_pause: Duration,
+    pauses: Backoff,
 }
 
 /// A server and its connection.
@@ -39,14 +37,20 @@ pub(super) struct Entry {
     server: ToolServer,
     state: AsyncMutex<State>,
     used: Mutex<Instant>,
-    /// Failures one after another.
-    failures: AtomicU32,
+    /// How long it is left alone after a failure.
+    pauses: Mutex<Backoff>,
 }
 
 impl Entry {
     /// A request went through: what failed before counts no more.
     pub(super) fn note_good(&self) {
-        self.failures.store(0, Ordering::Release);
+        lock(&self.pauses).reset();
+    }
+
+    /// A server that is down is not asked at once by the next caller.
+    fn rest(&self, state: &mut State, problem: Problem) {
+        let pause = lock(&self.pauses).pause();
+        state.resting = Some((Instant::now() + pause, problem));
     }
 
     /// The connection is of no more use. Where another is being made, it is gone already: nobody waits for that.
@@ -57,7 +61,6 @@ impl Entry {
     }
 }
 
-#[derive(Default)]
 struct State {
     open: Option<(Connection, Instant)>,
     /// Until when it is left alone, and why.
@@ -78,7 +81,7 @@ impl Connections {
             connector,
             entries: Mutex::default(),
             idle,
-            first_pause,
+            pauses: Backoff::new(first_pause, LAST_PAUSE),
         })
     }
 
@@ -92,9 +95,12 @@ impl Connections {
         }
         let entry = Arc::new(Entry {
             server: server.clone(),
-            state: AsyncMutex::default(),
+            state: AsyncMutex::new(State {
+                open: None,
+                resting: None,
+            }),
             used: Mutex::new(Instant::now()),
-            failures: AtomicU32::new(0),
+            pauses: Mutex::new(self.pauses),
         });
         entries.insert(server.clone(), entry.clone());
         entry
@@ -129,7 +135,7 @@ impl Connections {
             if since.elapsed() < SHORT_LIVED {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 let problem = open.line().explained(problem);
-                self.rest(entry, &mut state, problem);
+                entry.rest(&mut state, problem);
             }
             state.open = None;
         }
@@ -148,24 +154,10 @@ impl Connections {
                 Ok(line)
             }
             Err(problem) => {
-                self.rest(entry, &mut state, problem.clone());
+                entry.rest(&mut state, problem.clone());
                 Err(problem)
             }
         }
-    }
-
-    fn rest(&self, entry: &Entry, state: &mut State, problem: Problem) {
-        // Nobody else changes it but to begin anew: whoever rests holds the state.
-        let failures = entry.failures.load(Ordering::Acquire);
-        let bound = self
-            .first_pause
-            .saturating_mul(2_u32.saturating_pow(failures))
-            .min(LAST_PAUSE);
-        // At least half of it: a server that is down is not asked at once by the next caller.
-        let pause = bound.mul_f64(0.5 + fastrand::f64() / 2.0);
-        let failures = failures.saturating_add(1);
-        entry.failures.store(failures, Ordering::Release);
-        state.resting = Some((Instant::now() + pause, problem));
     }
 
     /// One task closes what is idle; it ends with the last entry.

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use aion_backoff::Backoff;
+
 use super::RETRY;
 use super::cgroup::Group;
 
-/// The longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(2);
+/// Between two tries.
+const PAUSES: Backoff = Backoff::new(RETRY, Duration::from_secs(2));
 
 /// A group that could not be removed yet.
 #[derive(Debug)]
@@ -15,16 +17,17 @@ pub(super) struct Leftover {
     /// The worker's user, which is nobody else's while a process of it may run.
     pub(super) user: Option<u32>,
     due: Instant,
-    pause: Duration,
+    pauses: Backoff,
 }
 
 impl Leftover {
     pub(super) fn new(group: Group, user: Option<u32>) -> Self {
+        let mut pauses = PAUSES;
         Self {
             group,
             user,
-            due: Instant::now() + RETRY,
-            pause: RETRY,
+            due: Instant::now() + pauses.pause(),
+            pauses,
         }
     }
 
@@ -42,8 +45,7 @@ impl Leftover {
         if self.group.end() {
             return true;
         }
-        self.pause = (self.pause * 2).min(LONGEST);
-        self.due = now + self.pause;
+        self.due = now + self.pauses.pause();
         false
     }
 }
@@ -74,11 +76,11 @@ mod tests {
             let mut child = sleeper();
             fs::write(&procs, child.id().to_string()).unwrap();
             let due = left.due();
-            assert!(!left.cleared(due - RETRY / 2));
+            assert!(!left.cleared(due - RETRY / 4));
             assert!(child.try_wait().unwrap().is_none(), "it was not time yet");
             assert!(!left.cleared(due));
             assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
-            assert!(left.due() > due + RETRY, "the pause grows");
+            assert!(left.due() >= due + RETRY, "the pause grows");
         }
         fs::remove_file(&procs).unwrap();
         let due = left.due();

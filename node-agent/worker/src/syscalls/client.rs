@@ -17,6 +17,7 @@ use aion_abi::problem::Problem;
 use aion_abi::signing::Key;
 use aion_abi::syscall::Syscall;
 use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use aion_backoff::Backoff;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -30,8 +31,8 @@ use super::connection::{Connection, Lost, Whole, read};
 use super::sse::Decoder;
 use super::{Chat, Syscalls};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two tries of a syscall.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
 
 /// A connection to the kernel, for one run.
 pub(crate) struct Client {
@@ -64,23 +65,33 @@ impl Client {
     /// Makes a syscall other than `model.chat` until it has an answer, be it a refusal, or the turn is over.
     pub(crate) async fn exchange(&self, syscall: Syscall, body: Bytes) -> Result<Whole, Lost> {
         let effect = self.effect_key(syscall);
-        let mut pause = FIRST_PAUSE;
+        let attempt = async || self.attempt(syscall, &body, effect.as_deref()).await;
+        self.retry(attempt, Whole::problem).await
+    }
+
+    /// Makes `attempt` until its outcome stands or the turn is over: what `refusal` finds in an outcome may
+    /// pass by itself, and so may a lost connection.
+    async fn retry<T>(
+        &self,
+        attempt: impl AsyncFn() -> Result<T, Lost>,
+        refusal: impl Fn(&T) -> Option<Problem>,
+    ) -> Result<T, Lost> {
+        let mut pauses = PAUSES;
         loop {
-            let outcome = self.attempt(syscall, &body, effect.as_deref()).await;
-            let wait = match outcome.as_ref().map(Whole::problem) {
-                Ok(Some(problem)) if problem.code == Code::Stale => pause,
+            let outcome = attempt().await;
+            let wait = match outcome.as_ref().map(&refusal) {
+                Ok(Some(problem)) if problem.code == Code::Stale => pauses.pause(),
                 Ok(Some(problem)) if problem.code == Code::Overloaded => {
                     let named = problem.retry_after_ms.map(Duration::from_millis);
-                    named.unwrap_or(pause)
+                    named.unwrap_or_else(|| pauses.pause())
                 }
                 Ok(_) => return outcome,
-                Err(_) => pause,
+                Err(_) => pauses.pause(),
             };
             if Instant::now() + wait >= self.until {
                 return outcome;
             }
             sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -149,22 +160,9 @@ impl Client {
         body: Bytes,
     ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
         let effect = self.effect_key(Syscall::ModelChat);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let outcome = self.open_chat(&body, effect.as_deref()).await;
-            match &outcome {
-                Ok(Ok(_)) => return outcome,
-                Ok(Err(refusal)) if refusal.problem().is_none_or(|it| it.code != Code::Stale) => {
-                    return outcome;
-                }
-                Ok(Err(_)) | Err(_) => {}
-            }
-            if Instant::now() + pause >= self.until {
-                return outcome;
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let attempt = async || self.open_chat(&body, effect.as_deref()).await;
+        let refusal = |begun: &Result<_, Whole>| begun.as_ref().err().and_then(Whole::problem);
+        self.retry(attempt, refusal).await
     }
 
     async fn open_chat(
@@ -275,3 +273,6 @@ impl Chat for ChatStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The client against a node that answers as a script says.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aion_abi::signing::Key;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::*;
+
+/// A node's socket.
+struct Node {
+    folder: TempDir,
+    /// Requests that came.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Node {
+    /// Gives `answers` (status line, body) one after another, and the last one from then on.
+    fn start(answers: &[(&'static str, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (answers, count) = (Arc::new(answers.to_vec()), Arc::clone(&asked));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&answers), Arc::clone(&count)));
+            }
+        });
+        Self { folder, asked }
+    }
+
+    /// A client whose turn lasts longer than any test.
+    fn client(&self) -> Client {
+        self.client_until(Instant::now() + Duration::from_secs(3600))
+    }
+
+    fn client_until(&self, until: Instant) -> Client {
+        let key = Key::new([7; 32]);
+        Client::new(self.folder.path().join("s"), key, 1, until)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(
+    stream: UnixStream,
+    answers: Arc<Vec<(&'static str, String)>>,
+    asked: Arc<AtomicUsize>,
+) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        let turn = asked.fetch_add(1, Ordering::SeqCst);
+        let (status, body) = &answers[turn.min(answers.len() - 1)];
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+fn refusal(code: Code) -> (&'static str, String) {
+    let problem = Problem::new(code, "not now").retry_after_ms(1);
+    ("503 Refused", serde_json::to_string(&problem).unwrap())
+}
+
+fn streamed() -> (&'static str, String) {
+    let start = serde_json::to_string(&ChatEvent::Start { model: "m".into() }).unwrap();
+    ("200 OK", format!("data: {start}\n\n"))
+}
+
+async fn ask(node: &Client) -> Result<Option<ChatEvent>, Problem> {
+    let request = serde_json::from_value(serde_json::json!({"messages": []})).unwrap();
+    Ok(node.chat(&request).await?.next().await)
+}
+
+#[tokio::test]
+async fn what_passes_by_itself_is_waited_for_by_a_chat_as_by_any_other_syscall() {
+    for code in [Code::Overloaded, Code::Stale] {
+        let node = Node::start(&[refusal(code), refusal(code), streamed()]);
+        let begun = ask(&node.client()).await.unwrap();
+        assert!(matches!(begun, Some(ChatEvent::Start { .. })), "{begun:?}");
+        assert_eq!(node.asked(), 3, "{code:?}");
+
+        let node = Node::start(&[refusal(code), refusal(code), ("200 OK", "{}".to_owned())]);
+        let answer: serde_json::Value = node.client().call(Syscall::SysNull, &()).await.unwrap();
+        assert_eq!(
+            (answer, node.asked()),
+            (serde_json::json!({}), 3),
+            "{code:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_stands_is_told_at_once() {
+    let node = Node::start(&[refusal(Code::Denied), streamed()]);
+    let refused = ask(&node.client()).await.unwrap_err();
+    assert_eq!((refused.code, node.asked()), (Code::Denied, 1));
+    let node = Node::start(&[refusal(Code::Denied), ("200 OK", "{}".to_owned())]);
+    let client = node.client();
+    let called = client.call::<_, serde_json::Value>(Syscall::SysNull, &());
+    assert_eq!(
+        (called.await.unwrap_err().code, node.asked()),
+        (Code::Denied, 1)
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_that_the_turn_has_no_time_for() {
+    let node = Node::start(&[refusal(Code::Overloaded)]);
+    let refused = ask(&node.client_until(Instant::now())).await.unwrap_err();
+    assert_eq!((refused.code, node.asked()), (Code::Overloaded, 1));
+}
