@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent_request::{FileMode, MemoryShare};
+use crate::memory_pool::Tiers;
 use crate::model_endpoint::Provider;
 use crate::program::{SecretKey, WithoutModel};
 use crate::tool::{McpServer, ToolOperation};
@@ -112,6 +113,9 @@ pub struct ResolvedMemory {
     /// Who sees what is remembered.
     #[serde(default)]
     pub share: MemoryShare,
+    /// Where each kind of memory is kept. The node says it of one that is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Tiers>,
     /// Days until it is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]

@@ -30,7 +30,8 @@ use crate::schema::MODEL;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MemoryPoolSpec {
-    /// Where each kind of memory is kept. Left out, all are embedded.
+    /// Where each kind of memory is kept. One that is left out is kept where the node's config/memory.yaml
+    /// says, which is embedded unless it was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiers: Option<Tiers>,
     /// How long it remembers. Left out, until it is told to forget.
@@ -52,7 +53,7 @@ pub struct MemoryPoolSpec {
 }
 
 /// Where each kind of memory is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tiers {
     /// What matters during a conversation.
@@ -67,7 +68,7 @@ pub struct Tiers {
 }
 
 /// A tier of a pool.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tier {
     /// Where it is kept: embedded (in the node agent's own store; the default). redis, qdrant and s3 are
@@ -78,7 +79,7 @@ pub struct Tier {
 }
 
 /// Where a tier is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// The node agent's own store.
@@ -90,6 +91,19 @@ pub enum Backend {
     Qdrant,
     /// S3 or MinIO; refused by this release.
     S3,
+}
+
+impl Backend {
+    /// As it is written, here and in a node's `config/memory.yaml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Redis => "redis",
+            Self::Qdrant => "qdrant",
+            Self::S3 => "s3",
+        }
+    }
 }
 
 /// How a pool is kept on disk.
@@ -173,4 +187,21 @@ pub enum ErasureState {
     Erased,
     /// It was not.
     NotErased,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_back_end_has_one_spelling() {
+        for backend in [
+            Backend::Embedded,
+            Backend::Redis,
+            Backend::Qdrant,
+            Backend::S3,
+        ] {
+            assert_eq!(serde_json::json!(backend), backend.as_str());
+        }
+    }
 }

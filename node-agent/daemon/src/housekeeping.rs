@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_bundle::{Digest, Store};
-use aion_drivers::memory::{MemoryDriver, Pool};
+use aion_drivers::memory::{MemoryDriver, Pool, Tier};
 
 use crate::{dispatch, instance::Instances, instances::Standings};
 
@@ -50,12 +50,15 @@ impl Housekeeping {
         }
     }
 
-    /// Pools with a retention that instances use, each once.
+    /// Every tier of the pools with a retention that instances use, each once.
     fn pools(&self) -> Vec<Pool> {
         let used = self.instances.all();
-        let pools = used.iter().filter_map(|it| dispatch::pool(it).ok());
+        let tiers = |it| Tier::ALL.map(|tier| dispatch::pool(it, tier));
+        let pools = used.iter().flat_map(|it| tiers(it)).filter_map(Result::ok);
         let bounded = pools.filter(|pool| pool.retention_days.is_some());
-        let each: HashMap<_, _> = bounded.map(|pool| (pool.id.clone(), pool)).collect();
+        let each: HashMap<_, _> = bounded
+            .map(|pool| ((pool.id.clone(), pool.tier), pool))
+            .collect();
         each.into_values().collect()
     }
 
@@ -137,7 +140,7 @@ mod tests {
         let memory = Arc::new(FakeMemory::default());
         let dir = tempfile::tempdir().unwrap();
         let instances = Instances::default();
-        let pool = dispatch::pool(&instances.put(instance(7))).unwrap();
+        let pool = dispatch::pool(&instances.put(instance(7)), Tier::Long).unwrap();
         let item: Item = serde_json::from_value(json!({"text": "on Thursday"})).unwrap();
         let request = RememberRequest { items: vec![item] };
         let keeping = Housekeeping {

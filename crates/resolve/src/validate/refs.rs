@@ -100,6 +100,7 @@ pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<Re
         pool: used.pool.clone(),
         pool_uid: pool.metadata.uid.clone().unwrap_or_default(),
         share: used.share,
+        tiers: pool.spec.tiers.clone(),
         retention_days: pool.spec.retention.as_ref().map(|retention| retention.days),
         quota_mib: pool.spec.quota_mib,
         embedding,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use aion_api::condition::{self, reason};
 use aion_api::program::Runtime;
-use aion_api::{AgentInstance, AgentInstanceStatus, InstancePhase, NodeCapacity};
+use aion_api::{AgentInstance, AgentInstanceStatus, Backend, InstancePhase, NodeCapacity};
 use aion_resolve::{
     Key, NodeView, Object, Resolved, Setting, Universe, parse_manifests, resolve_agent, resolve_all,
 };
@@ -105,7 +105,7 @@ fn check(texts: &[&str], expect: &[&str]) {
 
 #[test]
 fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
-    let pool = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: p}\nspec: {retention: {days: 30}}\n";
+    let pool = "apiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {name: p}\nspec: {retention: {days: 30}, tiers: {long: {}}}\n";
     let endpoint = "apiVersion: aion.dev/v1alpha1\nkind: ModelEndpoint\nmetadata: {name: local}\nspec: {baseUrl: 'http://127.0.0.1:1/v1', models: [{name: e, purpose: embedding}, {name: qwen3, contextTokens: 8192}]}\n";
     let tool = "apiVersion: aion.dev/v1alpha1\nkind: Tool\nmetadata: {name: calendar}\nspec: {mcp: {http: {url: 'http://127.0.0.1:2/mcp'}}}\n";
     let agent = agent(
@@ -133,7 +133,11 @@ fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
         ),
         ("local", "qwen3", Some(8192))
     );
-    assert_eq!(spec.memory.as_ref().unwrap().retention_days, Some(30));
+    let memory = spec.memory.as_ref().unwrap();
+    assert_eq!(memory.retention_days, Some(30));
+    let tiers = memory.tiers.as_ref().unwrap();
+    let long = tiers.long.as_ref().map(|it| it.backend);
+    assert_eq!((&tiers.short, long), (&None, Some(Backend::Embedded)));
     assert_eq!(spec.limits.max_steps, 3);
     let grants: Vec<&str> = spec
         .grants

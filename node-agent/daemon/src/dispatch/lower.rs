@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_api::{MemoryShare, ResolvedEndpoint};
+use aion_api::{MemoryShare, ResolvedEndpoint, ResolvedMemory};
 use aion_drivers::{
     files::{Mount, MountTable, Origin, Room},
-    memory::{Embedding, Pool, PoolId, PoolQuota},
+    memory::{Embedding, Pool, PoolId, PoolQuota, Tier},
     outbound::Endpoint,
     secrets::SecretRef,
 };
@@ -46,8 +46,8 @@ fn output(instance: &Instance) -> Room {
     }
 }
 
-/// The pool of an instance, as it uses it.
-pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
+/// A tier of the pool of an instance, as it uses it.
+pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
     let spec = instance.spec();
     let memory = spec
         .memory
@@ -59,6 +59,8 @@ pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
             pool: memory.pool.clone(),
             uid: memory.pool_uid.clone(),
         },
+        tier,
+        backend: backend(memory, tier),
         owner: match memory.share {
             MemoryShare::Private => Some(spec.agent.name.clone()),
             MemoryShare::Pool => None,
@@ -80,6 +82,17 @@ pub(crate) fn pool(instance: &Instance) -> Result<Pool, Problem> {
     })
 }
 
+/// Where the pool itself keeps a tier, if it says so.
+fn backend(memory: &ResolvedMemory, tier: Tier) -> Option<&'static str> {
+    let tiers = memory.tiers.as_ref()?;
+    let named = match tier {
+        Tier::Short => &tiers.short,
+        Tier::Long => &tiers.long,
+        Tier::Episodic => &tiers.episodic,
+    };
+    named.as_ref().map(|it| it.backend.as_str())
+}
+
 /// An endpoint as it is dialled for an instance.
 pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
     Endpoint {
@@ -90,5 +103,42 @@ pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endp
             secret: key.secret.clone(),
             key: key.key.clone(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_kernel::InstanceUid;
+
+    use super::*;
+    use crate::instance::Prepared;
+
+    #[test]
+    fn what_a_pool_says_of_a_tier_reaches_its_driver() {
+        let memory = serde_json::json!({
+            "pool": "notes", "poolUid": "u",
+            "tiers": {"short": {"backend": "redis"}, "long": {"backend": "embedded"}},
+        });
+        let spec = AgentInstanceSpec {
+            memory: serde_json::from_value(memory).unwrap(),
+            ..AgentInstanceSpec::default()
+        };
+        let instance = Instance {
+            uid: InstanceUid(1),
+            resource: Arc::new(AgentInstance::new("jarvis-0", spec)),
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        };
+        let lowered = Tier::ALL.map(|tier| {
+            let pool = pool(&instance, tier).unwrap();
+            assert_eq!(pool.tier, tier);
+            pool.backend
+        });
+        assert_eq!(lowered, [Some("redis"), Some("embedded"), None]);
     }
 }

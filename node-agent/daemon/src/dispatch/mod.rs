@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::{
-    files::FilesDriver, memory::MemoryDriver, model::ModelDriver, reserve::Reserve,
+    files::FilesDriver,
+    memory::{MemoryDriver, Tier},
+    model::ModelDriver,
+    reserve::Reserve,
     tool::ToolDriver,
 };
 use aion_kernel::{Class, Finish, Usage};
@@ -116,16 +119,16 @@ impl Dispatch {
                 json(self.files.list(&mounts, request).await?)
             }
             Request::Remember(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 self.room("nothing was remembered")?;
                 json(self.memory.remember(&pool, request).await?)
             }
             Request::Recall(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.recall(&pool, request).await?)
             }
             Request::Forget(request) => {
-                let pool = lower::pool(instance)?;
+                let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.forget(&pool, request).await?)
             }
             Request::Message(message) => self.say(caller.turn, message).await,

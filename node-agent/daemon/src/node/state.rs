@@ -8,7 +8,7 @@ use std::{
 };
 
 use aion_drivers::{
-    memory::{EmbeddedMemory, MemoryDriver, embed::HttpEmbedder},
+    memory::{Means, MemoryDriver, embed::HttpEmbedder},
     outbound::Outbound,
     secrets::Secrets,
 };
@@ -16,19 +16,20 @@ use aion_drivers::{
 use super::NodeError;
 use crate::{clock, config::Config};
 
-/// The store of what agents remember.
+/// What agents remember, where the configuration keeps it.
 pub(super) fn memory(
     config: &Config,
     outbound: &Arc<Outbound>,
     secrets: &Arc<dyn Secrets>,
 ) -> Result<Arc<dyn MemoryDriver>, NodeError> {
     let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
-    let memory = EmbeddedMemory::open(
-        config.home.join("state/memory"),
-        config.memory.clone(),
-        Arc::new(embedder),
-        clock::reading,
-    );
+    let memory = config.memory.open(&Means {
+        folder: config.home.join("state/memory"),
+        outbound: Arc::clone(outbound),
+        secrets: Arc::clone(secrets),
+        embedder: Arc::new(embedder),
+        now: clock::reading,
+    });
     Ok(Arc::new(memory.map_err(|problem| {
         NodeError::Memory(problem.to_string())
     })?))

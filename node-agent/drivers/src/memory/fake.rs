@@ -16,7 +16,7 @@ use aion_abi::{
 use futures::future::{BoxFuture, ready};
 
 use super::{
-    MemoryDriver, Pool, PoolId,
+    MemoryDriver, Pool, PoolId, Tier,
     bounds::{check_forget, check_recall, check_remember, is_listing},
     failure::MemoryError,
 };
@@ -30,6 +30,7 @@ pub struct FakeMemory(Mutex<HashMap<PoolId, Vec<Stored>>>);
 
 #[derive(Clone)]
 struct Stored {
+    tier: Tier,
     owner: Option<String>,
     id: String,
     item: Item,
@@ -74,7 +75,7 @@ impl FakeMemory {
                 .clone()
                 .unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
             ids.push(id.clone());
-            let same = |stored: &Stored| stored.owner == pool.owner && stored.id == id;
+            let same = |stored: &Stored| is_of(stored, pool) && stored.id == id;
             if next
                 .iter()
                 .any(|stored| same(stored) && stored.item == item)
@@ -84,6 +85,7 @@ impl FakeMemory {
             next.retain(|stored| !same(stored));
             let at = NOW;
             next.push(Stored {
+                tier: pool.tier,
                 owner: pool.owner.clone(),
                 id,
                 item,
@@ -123,7 +125,7 @@ impl FakeMemory {
             .into_iter()
             .flatten()
             .rev()
-            .filter(|stored| stored.owner == pool.owner)
+            .filter(|stored| is_of(stored, pool))
             .filter(|stored| {
                 request
                     .collection
@@ -166,7 +168,7 @@ impl FakeMemory {
     fn forget_now(&self, pool: &Pool, request: &ForgetRequest) -> Result<ForgetResponse, Problem> {
         check_forget(request).map_err(MemoryError::from)?;
         let forgotten = self.erase_where(&pool.id, |stored| {
-            stored.owner == pool.owner
+            is_of(stored, pool)
                 && match request {
                     ForgetRequest::Ids { ids } => ids.contains(&stored.id),
                     ForgetRequest::Collection {
@@ -180,6 +182,10 @@ impl FakeMemory {
         });
         Ok(ForgetResponse { forgotten })
     }
+}
+
+fn is_of(stored: &Stored, pool: &Pool) -> bool {
+    (stored.tier, &stored.owner) == (pool.tier, &pool.owner)
 }
 
 fn words(text: &str) -> HashSet<String> {
@@ -226,7 +232,9 @@ impl MemoryDriver for FakeMemory {
         let age = pool.retention_days.map(|days| u64::from(days) * 86_400_000);
         let gone = age.map_or(0, |age| {
             let cutoff = NOW.saturating_sub(age);
-            self.erase_where(&pool.id, |stored| stored.at < cutoff)
+            self.erase_where(&pool.id, |stored| {
+                stored.tier == pool.tier && stored.at < cutoff
+            })
         });
         Box::pin(ready(Ok(gone)))
     }
@@ -244,5 +252,47 @@ impl MemoryDriver for FakeMemory {
     fn erase<'a>(&'a self, pool: &'a PoolId) -> BoxFuture<'a, Result<(), Problem>> {
         self.pools().remove(pool);
         Box::pin(ready(Ok(())))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use super::{
+        super::{
+            ConfigError, EmbeddingConfig,
+            backend::{Backend, Means, Settings},
+            conformance::conforms,
+        },
+        *,
+    };
+
+    #[tokio::test]
+    async fn the_fake_conforms() {
+        conforms(&FakeMemory::default()).await;
+    }
+
+    /// A second back end, for tests of what chooses one.
+    pub(in crate::memory) struct Fake;
+
+    #[derive(Debug)]
+    struct NoSettings;
+
+    impl Backend for Fake {
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+
+        fn read(&self, _: serde_json::Value) -> Result<Arc<dyn Settings>, ConfigError> {
+            Ok(Arc::new(NoSettings))
+        }
+    }
+
+    impl Settings for NoSettings {
+        fn open(&self, _: &Means, _: &EmbeddingConfig) -> Result<Arc<dyn MemoryDriver>, Problem> {
+            Ok(Arc::new(FakeMemory::default()))
+        }
     }
 }

@@ -4,12 +4,14 @@
 //! Which pool an agent has, and whether it may use it, was decided before. What may not enter: syntax of
 //! a search engine in a caller's words, a half of a batch, a text that was forgotten and is still on disk.
 
+mod backend;
 mod bounds;
 mod config;
 pub mod embed;
 mod embedded;
 mod failure;
 mod fusion;
+mod tiers;
 mod words;
 
 #[cfg(any(test, feature = "conformance"))]
@@ -28,15 +30,25 @@ use futures::future::BoxFuture;
 
 use super::outbound::Endpoint;
 
-pub use config::{ConfigError, MemoryConfig};
-pub use embedded::{EmbeddedMemory, Reading};
+pub use backend::{Means, Reading};
+pub use config::{ConfigError, EmbeddingConfig, MemoryConfig};
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeMemory;
+pub use tiers::{Tier, TieredMemory};
+
+use backend::Backend;
+
+/// The back ends of this build: each is a folder here, and a line in this table.
+const BACKENDS: &[&dyn Backend] = &[
+    &embedded::Embedded,
+    #[cfg(test)]
+    &fake::tests::Fake,
+];
 
 /// Which pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolId {
-    /// Whose it is: the namespace, or the OS user standalone.
+    /// Whose it is: the namespace.
     pub tenant: String,
     /// The MemoryPool's name.
     pub pool: String,
@@ -44,14 +56,18 @@ pub struct PoolId {
     pub uid: String,
 }
 
-/// A pool as one agent uses it.
+/// One tier of a pool as one agent uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// Which pool.
     pub id: PoolId,
+    /// Which tier of it.
+    pub tier: Tier,
+    /// Where the pool keeps that tier; where absent, the node says.
+    pub backend: Option<&'static str>,
     /// Whose part: an agent's own (`share: private`), or the shared one (`share: pool`) where absent.
     pub owner: Option<String>,
-    /// How much the whole pool may hold.
+    /// How much the pool may hold in this tier, all its parts together.
     pub quota: PoolQuota,
     /// Items older than this many days are forgotten.
     pub retention_days: Option<u32>,
@@ -59,7 +75,7 @@ pub struct Pool {
     pub embedding: Option<Embedding>,
 }
 
-/// How much a pool may hold, all its parts together. Counted are text, ids, collections and attributes,
+/// How much a pool may hold in a tier. Counted are text, ids, collections and attributes,
 /// not indexes and vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolQuota {
@@ -105,17 +121,17 @@ pub trait MemoryDriver: Send + Sync {
         request: ForgetRequest,
     ) -> BoxFuture<'a, Result<ForgetResponse, Problem>>;
 
-    /// Erases what is older than the pool's retention; answers how many items. Recall never shows such
+    /// Erases what is older in this tier than the pool's retention; answers how many items. Recall never shows such
     /// items; calling this daily also takes them off the disk of a pool that nobody uses.
     fn expire<'a>(&'a self, pool: &'a Pool) -> BoxFuture<'a, Result<u64, Problem>>;
 
-    /// Erases one agent's own part of a pool; answers how many items.
+    /// Erases one agent's own part of a pool in every tier; answers how many items.
     fn erase_owner<'a>(
         &'a self,
         pool: &'a PoolId,
         owner: &'a str,
     ) -> BoxFuture<'a, Result<u64, Problem>>;
 
-    /// Erases a whole pool and reads back that it is gone. One that is not there is not an error.
+    /// Erases a whole pool, every tier of it, and reads back that it is gone. One that is not there is not an error.
     fn erase<'a>(&'a self, pool: &'a PoolId) -> BoxFuture<'a, Result<(), Problem>>;
 }

@@ -9,7 +9,7 @@ use aion_abi::{
 };
 
 use super::{
-    super::{MemoryDriver, Pool, PoolId, PoolQuota},
+    super::{MemoryDriver, Pool, PoolId, PoolQuota, Tier},
     batch, filed, ids, item, pool, query,
 };
 
@@ -62,6 +62,8 @@ pub(super) async fn keeps_apart(driver: &dyn MemoryDriver) {
         pool("t1", Some("b")),
         pool("t1", None),
         pool("t2", Some("a")),
+        in_tier(Tier::Short, pool("t1", Some("a"))),
+        in_tier(Tier::Episodic, pool("t1", Some("a"))),
     ];
     for (at, view) in views.iter().enumerate() {
         driver
@@ -97,6 +99,17 @@ pub(super) async fn keeps_apart(driver: &dyn MemoryDriver) {
     assert_eq!(ids(driver, &views[1], query("plum")).await, ["same"]);
     assert_eq!(driver.erase_owner(&views[1].id, "b").await.unwrap(), 1);
     assert_eq!(ids(driver, &views[2], query("plum")).await, ["same"]);
+    assert_eq!(ids(driver, &views[4], query("plum")).await, ["same"]);
+    assert_eq!(
+        driver.erase_owner(&views[4].id, "a").await.unwrap(),
+        2,
+        "what an agent has in any tier"
+    );
+    assert_eq!(ids(driver, &views[2], query("plum")).await, ["same"]);
+}
+
+fn in_tier(tier: Tier, pool: Pool) -> Pool {
+    Pool { tier, ..pool }
 }
 
 pub(super) async fn bounds(driver: &dyn MemoryDriver) {
@@ -152,12 +165,17 @@ pub(super) async fn bounds(driver: &dyn MemoryDriver) {
 pub(super) async fn erases(driver: &dyn MemoryDriver) {
     let pool = pool("erases", Some("jarvis"));
     driver.erase(&pool.id).await.unwrap();
-    driver
-        .remember(&pool, batch([item("1", "a quince")]))
-        .await
-        .unwrap();
+    let tiers = Tier::ALL.map(|tier| in_tier(tier, pool.clone()));
+    for tier in &tiers {
+        driver
+            .remember(tier, batch([item("1", "a quince")]))
+            .await
+            .unwrap();
+    }
     driver.erase(&pool.id).await.unwrap();
-    assert!(ids(driver, &pool, query("")).await.is_empty());
+    for tier in &tiers {
+        assert!(ids(driver, tier, query("")).await.is_empty());
+    }
     driver
         .remember(&pool, batch([item("2", "a quince")]))
         .await

@@ -3,8 +3,6 @@
 
 mod finding;
 mod holding;
-#[cfg(test)]
-mod ours;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +11,7 @@ use aion_abi::{
     syscall::memory::{Item, RecallRequest, RememberRequest},
 };
 
-use super::{MemoryDriver, Pool, PoolId, PoolQuota, Reading};
+use super::{MemoryDriver, Pool, PoolId, PoolQuota, Reading, Tier};
 
 /// Clocks that stand still.
 pub fn clocks() -> Reading {
@@ -32,6 +30,8 @@ pub fn pool(tenant: &str, owner: Option<&str>) -> Pool {
             pool: "personal".into(),
             uid: "u1".into(),
         },
+        tier: Tier::Long,
+        backend: None,
         owner: owner.map(str::to_owned),
         quota: PoolQuota::default(),
         retention_days: None,

@@ -9,20 +9,9 @@ use aion_abi::date::UnixMillis;
 use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
-use super::fault::Fault;
+use super::{super::Reading, fault::Fault};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// The clocks at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// What the wall clock says.
-    pub date: UnixMillis,
-    /// Which run of the machine this is; nil where that is not known.
-    pub boot: Uuid,
-    /// How long the machine runs, its sleep included, in milliseconds.
-    pub up_ms: u64,
-}
 
 /// The clocks when a pool was looked at last, and the time that it had seen pass by then.
 struct Seen {

@@ -9,19 +9,20 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        MemoryConfig, MemoryDriver, Pool, Reading,
+        MemoryDriver, Pool, Reading,
         conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
-    place::Place,
+    config::EmbeddedConfig,
+    place::{Place, Shelf},
     schema::V1,
 };
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
 fn open(home: &Path, now: fn() -> Reading) -> EmbeddedMemory {
-    let config = MemoryConfig::shipped().unwrap();
+    let config = EmbeddedConfig::shipped(|_| ());
     EmbeddedMemory::open(home, config, Arc::new(FakeEmbedder::default()), now).unwrap()
 }
 
@@ -88,7 +89,7 @@ async fn what_was_stored_before_the_clock_was_set_stays_as_long_as_anything_else
 #[tokio::test]
 async fn what_an_earlier_version_stored_ages_from_its_date() {
     let home = tempfile::tempdir().unwrap();
-    let place = Place::new(home.path(), &short().id).unwrap();
+    let place = Place::new(home.path(), &Shelf::of(&short())).unwrap();
     place.make().unwrap();
     let database = Connection::open(&place.database).unwrap();
     database.execute_batch(V1).unwrap();

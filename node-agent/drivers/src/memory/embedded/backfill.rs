@@ -9,8 +9,9 @@ use std::{
 use aion_abi::problem::Problem;
 
 use super::{
-    super::{Embedding, Pool, PoolId, embed::EmbedError},
+    super::{Embedding, Pool, embed::EmbedError},
     EmbeddedMemory,
+    place::Shelf,
     pools::Slot,
     vectors::{self, Pending},
 };
@@ -29,35 +30,39 @@ impl EmbeddedMemory {
         let Some(embedding) = pool.embedding.clone() else {
             return;
         };
-        let Ok(slot) = self.0.pools.slot(&pool.id) else {
+        let shelf = Shelf::of(pool);
+        let Ok(slot) = self.0.pools.slot(&shelf) else {
             return;
         };
         if slot.backfilling.swap(true, Ordering::AcqRel) {
             // If it is past its last look, the next call sees what is missing.
             return;
         }
-        let (memory, id) = (self.clone(), pool.id.clone());
+        let memory = self.clone();
         tokio::spawn(async move {
             let held = Running(slot);
-            let making = memory.make_missing(&id, &embedding);
+            let making = memory.make_missing(&shelf, &embedding);
             match tokio::time::timeout(LONGEST, making).await {
                 Ok(Ok(())) => {}
                 Ok(Err(problem)) => {
-                    tracing::warn!(%problem, pool = id.pool, "vectors could not be made");
+                    tracing::warn!(%problem, pool = shelf.pool.pool, "vectors could not be made");
                 }
                 Err(_) => {
-                    tracing::info!(pool = id.pool, "vectors are made slowly: the others later")
+                    tracing::info!(
+                        pool = shelf.pool.pool,
+                        "vectors are made slowly: the others later"
+                    )
                 }
             }
             drop(held);
         });
     }
 
-    async fn make_missing(&self, id: &PoolId, embedding: &Embedding) -> Result<(), Problem> {
+    async fn make_missing(&self, shelf: &Shelf, embedding: &Embedding) -> Result<(), Problem> {
         let model = embedding.model.clone();
         for _ in 0..BATCHES {
-            let (wanted, limit) = (model.clone(), self.0.config.embedding_batch);
-            let missing = self.on_existing(id, move |open| {
+            let (wanted, limit) = (model.clone(), self.0.config.embedding.batch);
+            let missing = self.on_existing(shelf, move |open| {
                 open.unless_caught_up(&wanted, || {
                     open.read(|reader| vectors::pending(reader, &wanted, limit))
                 })
@@ -69,12 +74,12 @@ impl EmbeddedMemory {
             let made = match self.embed_all(embedding, missing).await {
                 Ok(made) => made,
                 Err(error) => {
-                    tracing::info!(%error, pool = id.pool, "vectors are made later");
+                    tracing::info!(%error, pool = shelf.pool.pool, "vectors are made later");
                     return Ok(());
                 }
             };
             let named = model.clone();
-            self.on_existing(id, move |open| {
+            self.on_existing(shelf, move |open| {
                 open.write(|writer| vectors::keep(writer, &named, &made))
             })
             .await?;

@@ -19,7 +19,7 @@ async fn a_forgetting_that_a_crash_cut_short_is_finished_when_the_pool_is_opened
     let home = tempfile::tempdir().unwrap();
     let agent = pool("me", None);
     // What remembering and forgetting commit, and nothing of what forgetting does then.
-    let place = super::place::Place::new(home.path(), &agent.id).unwrap();
+    let place = super::place::Place::new(home.path(), &super::place::Shelf::of(&agent)).unwrap();
     place.make().unwrap();
     let mut writer = super::schema::open_writer(&place).unwrap();
     let mut random = fastrand::Rng::with_seed(11);

@@ -8,11 +8,12 @@ use aion_abi::syscall::memory::{ForgetRequest, Item};
 use super::marks::{Mark, marked, open, raw};
 use super::{
     super::{
-        MemoryConfig, MemoryDriver, Pool, Reading,
+        MemoryDriver, Pool, Reading,
         conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 
 /// Stores many, forgets some in between, and looks at the disk while the store is open.
@@ -219,7 +220,7 @@ async fn an_agents_part_and_what_is_too_old_leave_no_trace() {
     drop(late);
     let now = EmbeddedMemory::open(
         home.path().join("late"),
-        MemoryConfig::shipped().unwrap(),
+        EmbeddedConfig::shipped(|_| ()),
         Arc::new(FakeEmbedder::default()),
         || Reading {
             up_ms: 4 * 24 * 3_600_000,

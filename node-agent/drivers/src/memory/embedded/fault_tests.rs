@@ -10,18 +10,19 @@ use aion_abi::{
 
 use super::{
     super::{
-        MemoryConfig, MemoryDriver,
+        MemoryDriver,
         conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 use crate::small_disk;
 
 fn open(home: &Path) -> EmbeddedMemory {
     EmbeddedMemory::open(
         home,
-        MemoryConfig::shipped().unwrap(),
+        EmbeddedConfig::shipped(|_| ()),
         Arc::new(FakeEmbedder::default()),
         clocks,
     )

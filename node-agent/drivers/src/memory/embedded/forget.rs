@@ -6,8 +6,8 @@ use aion_abi::syscall::memory::ForgetRequest;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::{
-    super::words,
-    age::{self, Reading},
+    super::{Reading, words},
+    age,
     fault::Fault,
     filter::Filter,
 };

@@ -11,11 +11,12 @@ use aion_abi::syscall::memory::{ForgetRequest, Method};
 
 use super::{
     super::{
-        Embedding, MemoryConfig, MemoryDriver, Pool,
+        Embedding, MemoryDriver, Pool,
         conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 use crate::outbound::Endpoint;
 
@@ -41,10 +42,7 @@ fn hybrid() -> Pool {
 
 fn open(home: &Path, embedder: &Arc<FakeEmbedder>) -> EmbeddedMemory {
     // No pause after a failure, so that tests need not wait for its end.
-    let config = MemoryConfig {
-        embedding_pause: Duration::ZERO,
-        ..MemoryConfig::shipped().unwrap()
-    };
+    let config = EmbeddedConfig::shipped(|config| config.embedding.pause = Duration::ZERO);
     EmbeddedMemory::open(home, config, embedder.clone(), clocks).unwrap()
 }
 

@@ -5,19 +5,20 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     super::{
-        MemoryConfig, MemoryDriver,
+        MemoryDriver,
         conformance::{batch, clocks, ids, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 
-fn open(home: &Path, config: MemoryConfig) -> EmbeddedMemory {
+fn open(home: &Path, config: EmbeddedConfig) -> EmbeddedMemory {
     EmbeddedMemory::open(home, config, Arc::new(FakeEmbedder::default()), clocks).unwrap()
 }
 
-fn shipped() -> MemoryConfig {
-    MemoryConfig::shipped().unwrap()
+fn shipped() -> EmbeddedConfig {
+    EmbeddedConfig::shipped(|_| ())
 }
 
 #[tokio::test]
@@ -77,10 +78,7 @@ async fn a_pool_that_nobody_uses_is_closed_and_opens_again() {
     let home = tempfile::tempdir().unwrap();
     let memory = open(
         home.path(),
-        MemoryConfig {
-            idle: Duration::from_millis(20),
-            ..shipped()
-        },
+        EmbeddedConfig::shipped(|config| config.bounds.idle = Duration::from_millis(20)),
     );
     let pool = pool("me", None);
     memory
@@ -120,10 +118,7 @@ async fn no_more_pools_are_open_than_may_be() {
     let home = tempfile::tempdir().unwrap();
     let memory = open(
         home.path(),
-        MemoryConfig {
-            open_pools: 3,
-            ..shipped()
-        },
+        EmbeddedConfig::shipped(|config| config.bounds.open_pools = 3),
     );
     for round in 0..2 {
         for n in 0..10 {
@@ -146,10 +141,7 @@ async fn many_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     let memory = open(
         home.path(),
-        MemoryConfig {
-            open_pools: 1,
-            ..shipped()
-        },
+        EmbeddedConfig::shipped(|config| config.bounds.open_pools = 1),
     );
     let mut tasks = tokio::task::JoinSet::new();
     for agent in 0..4 {

@@ -7,17 +7,17 @@ use aion_abi::syscall::memory::Item;
 
 use super::{
     super::{
-        MemoryConfig,
         conformance::{clocks, item},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
 };
 
 pub(super) fn open(home: &Path) -> EmbeddedMemory {
     EmbeddedMemory::open(
         home,
-        MemoryConfig::shipped().unwrap(),
+        EmbeddedConfig::shipped(|_| ()),
         Arc::new(FakeEmbedder::default()),
         clocks,
     )

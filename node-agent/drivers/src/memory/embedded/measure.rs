@@ -9,11 +9,12 @@ use rusqlite::Connection;
 
 use super::{
     super::{
-        MemoryConfig, MemoryDriver, Pool,
+        MemoryDriver, Pool,
         conformance::{batch, clocks, item, pool, query},
         embed::fake::FakeEmbedder,
     },
     EmbeddedMemory,
+    config::EmbeddedConfig,
     recall::{self, Wish},
     vectors,
 };
@@ -52,7 +53,7 @@ fn told(what: &str, mut times: Vec<f64>) {
 async fn recall_at_size() {
     for size in [10_000, 100_000] {
         let home = tempfile::tempdir().unwrap();
-        let config = MemoryConfig::shipped().unwrap();
+        let config = EmbeddedConfig::shipped(|_| ());
         let memory = EmbeddedMemory::open(
             home.path(),
             config,

@@ -1,4 +1,4 @@
-//! The embedded store: SQLite, one database a pool, one folder a tenant.
+//! The embedded store: SQLite, one database a tier of a pool, one folder a tenant.
 //!
 //! Lexical recall is FTS5's BM25; where a pool has an embedding model, vectors lie beside the items and
 //! are compared one by one. Everything here that touches the disk runs on blocking threads; a pool that
@@ -6,6 +6,7 @@
 
 mod age;
 mod backfill;
+mod config;
 mod fault;
 mod filter;
 mod forget;
@@ -22,6 +23,8 @@ mod vectors;
 
 #[cfg(test)]
 mod age_tests;
+#[cfg(test)]
+mod conformance_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
@@ -53,14 +56,16 @@ use futures::future::BoxFuture;
 use rusqlite::Connection;
 
 use super::{
-    MemoryConfig, MemoryDriver, Pool, PoolId,
+    MemoryDriver, Pool, PoolId, Reading, Tier,
     bounds::{check_forget, check_recall, check_remember},
     embed::{Embedder, Paused},
     failure::MemoryError,
 };
 use crate::blocking::Lanes;
-pub use age::Reading;
+pub(super) use config::Embedded;
+use config::EmbeddedConfig;
 use fault::Fault;
+use place::Shelf;
 use pool::OpenPool;
 use pools::{Pools, Slot};
 
@@ -69,12 +74,12 @@ const CALLS_PER_POOL: usize = 8;
 
 /// The embedded store of a node. Cheap to clone; all clones are one store.
 #[derive(Clone)]
-pub struct EmbeddedMemory(Arc<Store>);
+pub(super) struct EmbeddedMemory(Arc<Store>);
 
 struct Store {
-    config: MemoryConfig,
+    config: EmbeddedConfig,
     pools: Pools,
-    lanes: Lanes<PoolId>,
+    lanes: Lanes<Shelf>,
     embedder: Paused,
     sweeping: AtomicBool,
     now: fn() -> Reading,
@@ -86,16 +91,17 @@ impl EmbeddedMemory {
     ///
     /// # Errors
     /// `internal` or `storage-full` where the folder cannot be made or read.
-    pub fn open(
+    fn open(
         root: impl Into<PathBuf>,
-        config: MemoryConfig,
+        config: EmbeddedConfig,
         embedder: Arc<dyn Embedder>,
         now: fn() -> Reading,
     ) -> Result<Self, Problem> {
+        let bounds = &config.bounds;
         Ok(Self(Arc::new(Store {
-            pools: Pools::open(root.into(), config.open_pools, config.idle)?,
+            pools: Pools::open(root.into(), bounds.open_pools, bounds.idle)?,
             lanes: Lanes::new(CALLS_PER_POOL),
-            embedder: Paused::new(embedder, config.embedding_timeout, config.embedding_pause),
+            embedder: Paused::new(embedder, config.embedding.timeout, config.embedding.pause),
             sweeping: AtomicBool::new(false),
             config,
             now,
@@ -103,7 +109,7 @@ impl EmbeddedMemory {
     }
 
     /// Runs `work` on the pool, which is made where it is not there yet.
-    async fn on<T, F>(&self, id: &PoolId, work: F) -> Result<T, Problem>
+    async fn on<T, F>(&self, id: &Shelf, work: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&OpenPool) -> Result<T, Fault> + Send + 'static,
@@ -112,7 +118,7 @@ impl EmbeddedMemory {
     }
 
     /// Runs `work` on the pool; nothing where there is none.
-    async fn on_existing<T, F>(&self, id: &PoolId, work: F) -> Result<Option<T>, Problem>
+    async fn on_existing<T, F>(&self, id: &Shelf, work: F) -> Result<Option<T>, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&OpenPool) -> Result<T, Fault> + Send + 'static,
@@ -121,7 +127,7 @@ impl EmbeddedMemory {
     }
 
     /// Runs `work`, which erases, and answers how many items are gone from the disk.
-    async fn erase_items<F>(&self, id: &PoolId, work: F) -> Result<u64, Problem>
+    async fn erase_items<F>(&self, id: &Shelf, work: F) -> Result<u64, Problem>
     where
         F: FnOnce(&mut Connection) -> Result<u64, Fault> + Send + 'static,
     {
@@ -131,7 +137,7 @@ impl EmbeddedMemory {
         Ok(gone.unwrap_or_default())
     }
 
-    async fn at<T, F>(&self, id: &PoolId, work: F) -> Result<T, Problem>
+    async fn at<T, F>(&self, id: &Shelf, work: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&Slot) -> Result<T, MemoryError> + Send + 'static,
@@ -168,9 +174,14 @@ impl MemoryDriver for EmbeddedMemory {
     ) -> BoxFuture<'a, Result<RememberResponse, Problem>> {
         Box::pin(async move {
             check_remember(&request).map_err(MemoryError::from)?;
-            let batch =
-                remember::Batch::new(pool, self.0.config.max_items, (self.0.now)(), request.items);
-            let stored = self.on(&pool.id, move |open| {
+            let batch = remember::Batch::new(
+                pool,
+                self.0.config.bounds.max_items,
+                (self.0.now)(),
+                request.items,
+            );
+            let shelf = Shelf::of(pool);
+            let stored = self.on(&shelf, move |open| {
                 let ids = open.write(|writer| remember::remember(writer, &batch))?;
                 open.note_stored();
                 Ok(ids)
@@ -200,7 +211,7 @@ impl MemoryDriver for EmbeddedMemory {
             };
             let method = wish.method(vector.is_some());
             let found = self
-                .on_existing(&pool.id, move |open| {
+                .on_existing(&Shelf::of(pool), move |open| {
                     open.read(|reader| recall::recall(reader, &wish, vector.as_ref()))
                 })
                 .await?;
@@ -224,7 +235,7 @@ impl MemoryDriver for EmbeddedMemory {
             check_forget(&request).map_err(MemoryError::from)?;
             let owner = pool.owner.clone().unwrap_or_default();
             let forgotten = self
-                .erase_items(&pool.id, move |writer| {
+                .erase_items(&Shelf::of(pool), move |writer| {
                     forget::forget(writer, &owner, &request)
                 })
                 .await?;
@@ -235,7 +246,7 @@ impl MemoryDriver for EmbeddedMemory {
     fn expire<'a>(&'a self, pool: &'a Pool) -> BoxFuture<'a, Result<u64, Problem>> {
         Box::pin(async move {
             let (retention_days, now) = (pool.retention_days, (self.0.now)());
-            self.erase_items(&pool.id, move |writer| {
+            self.erase_items(&Shelf::of(pool), move |writer| {
                 forget::older(writer, retention_days, &now)
             })
             .await
@@ -248,13 +259,24 @@ impl MemoryDriver for EmbeddedMemory {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<u64, Problem>> {
         Box::pin(async move {
-            let owner = owner.to_owned();
-            self.erase_items(pool, move |writer| forget::owned(writer, &owner))
-                .await
+            let mut items = 0;
+            for tier in Tier::ALL {
+                let (shelf, owner) = (Shelf::new(pool, tier), owner.to_owned());
+                items += self
+                    .erase_items(&shelf, move |writer| forget::owned(writer, &owner))
+                    .await?;
+            }
+            Ok(items)
         })
     }
 
     fn erase<'a>(&'a self, pool: &'a PoolId) -> BoxFuture<'a, Result<(), Problem>> {
-        Box::pin(async move { self.at(pool, |slot| slot.erase()).await })
+        Box::pin(async move {
+            for tier in Tier::ALL {
+                self.at(&Shelf::new(pool, tier), |slot| slot.erase())
+                    .await?;
+            }
+            Ok(())
+        })
     }
 }

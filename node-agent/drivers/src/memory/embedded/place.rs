@@ -1,5 +1,6 @@
-//! Where a pool lies: `<root>/<tenant>/<pool>~<uid>/items.db`, each name written so that no two names are
-//! one folder and none leads elsewhere.
+//! Where a pool lies: `<root>/<tenant>/<pool>~<uid>/items.db` for its long tier, with `~short` or `~episodic`
+//! behind the folder's name for another. Each name is written so that no two are one folder and none leads
+//! elsewhere.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::super::{PoolId, failure::MemoryError};
+use super::super::{Pool, PoolId, Tier, failure::MemoryError};
 
 const DATABASE: &str = "items.db";
 /// A pool on its way out is renamed to this first. No written name begins with a dot.
@@ -18,7 +19,25 @@ const ERASING: &str = ".erasing-";
 /// The longest written name, in bytes; file systems take 255.
 const MAX_NAME: usize = 120;
 
-/// A pool's folder and database.
+/// One tier of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shelf {
+    pub(super) pool: PoolId,
+    tier: Tier,
+}
+
+impl Shelf {
+    pub(super) fn new(pool: &PoolId, tier: Tier) -> Self {
+        let pool = pool.clone();
+        Self { pool, tier }
+    }
+
+    pub(super) fn of(pool: &Pool) -> Self {
+        Self::new(&pool.id, pool.tier)
+    }
+}
+
+/// The folder and database of a tier of a pool.
 pub(super) struct Place {
     /// The pool's name, for messages.
     pub(super) pool: String,
@@ -30,7 +49,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(root: &Path, id: &PoolId) -> Result<Self, MemoryError> {
+    pub(super) fn new(root: &Path, shelf: &Shelf) -> Result<Self, MemoryError> {
+        let id = &shelf.pool;
         let tenant = written(&id.tenant).ok_or_else(|| MemoryError::Name(id.tenant.clone()))?;
         let pool = written(&id.pool).ok_or_else(|| MemoryError::Name(id.pool.clone()))?;
         let uid = match id.uid.as_str() {
@@ -38,7 +58,11 @@ impl Place {
             uid => written(uid).ok_or_else(|| MemoryError::Name(uid.to_owned()))?,
         };
         let tenant_folder = root.join(&tenant);
-        let name = format!("{pool}~{uid}");
+        let name = match shelf.tier {
+            // The only one for long, and its folders are not moved.
+            Tier::Long => format!("{pool}~{uid}"),
+            tier => format!("{pool}~{uid}~{}", tier.as_str()),
+        };
         let folder = tenant_folder.join(&name);
         Ok(Self {
             pool: id.pool.clone(),
@@ -159,9 +183,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pool_lies_two_folders_below_the_root(tenant in ".{1,12}", pool in ".{1,12}", uid in ".{0,12}") {
+        fn a_pool_lies_two_folders_below_the_root(tenant in ".{1,12}", pool in ".{1,12}", uid in ".{0,12}", tier in 0..3_usize) {
             let root = Path::new("/store");
-            if let Ok(place) = Place::new(root, &PoolId { tenant, pool, uid }) {
+            let shelf = Shelf::new(&PoolId { tenant, pool, uid }, Tier::ALL[tier]);
+            if let Ok(place) = Place::new(root, &shelf) {
                 let below = place.folder.strip_prefix(root).unwrap();
                 prop_assert_eq!(below.components().count(), 2);
                 prop_assert!(below.components().all(|part| matches!(part, std::path::Component::Normal(name) if !name.to_str().unwrap().starts_with('.'))));

@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    super::{PoolId, failure::MemoryError},
+    super::failure::MemoryError,
     fault::{Fault, told_io},
-    place::{self, Place},
+    place::{self, Place, Shelf},
     pool::OpenPool,
     scrub,
 };
@@ -23,10 +23,10 @@ pub(super) struct Pools {
     most: usize,
     idle: Duration,
     open: Arc<AtomicUsize>,
-    slots: Mutex<HashMap<PoolId, Arc<Slot>>>,
+    slots: Mutex<HashMap<Shelf, Arc<Slot>>>,
 }
 
-/// The place of a pool, open or not. It exists while the pool is open or somebody is at it.
+/// The place of a tier of a pool, open or not. It exists while the pool is open or somebody is at it.
 pub(super) struct Slot {
     place: Arc<Place>,
     /// Readers of the gate use the pool, its writer opens, closes or erases it.
@@ -57,19 +57,19 @@ impl Pools {
         })
     }
 
-    pub(super) fn slot(&self, id: &PoolId) -> Result<Arc<Slot>, MemoryError> {
+    pub(super) fn slot(&self, shelf: &Shelf) -> Result<Arc<Slot>, MemoryError> {
         let mut slots = lock(&self.slots);
-        if let Some(slot) = slots.get(id) {
+        if let Some(slot) = slots.get(shelf) {
             return Ok(slot.clone());
         }
         let slot = Arc::new(Slot {
-            place: Arc::new(Place::new(&self.root, id)?),
+            place: Arc::new(Place::new(&self.root, shelf)?),
             gate: RwLock::default(),
             open: self.open.clone(),
             used: Mutex::new(Instant::now()),
             backfilling: AtomicBool::new(false),
         });
-        slots.insert(id.clone(), slot.clone());
+        slots.insert(shelf.clone(), slot.clone());
         Ok(slot)
     }
 

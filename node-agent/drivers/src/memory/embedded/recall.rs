@@ -7,8 +7,8 @@ use aion_abi::{
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
-    super::{Pool, bounds::is_listing, fusion, words},
-    age::{self, Reading},
+    super::{Pool, Reading, bounds::is_listing, fusion, words},
+    age,
     fault::Fault,
     filter::Filter,
     vectors,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use super::{
-    super::{Pool, PoolQuota, failure::MemoryError, words},
-    age::{self, Reading},
+    super::{Pool, PoolQuota, Reading, failure::MemoryError, words},
+    age,
     fault::Fault,
     forget,
 };

@@ -11,7 +11,7 @@ impl EmbeddedMemory {
             return;
         }
         let store = Arc::downgrade(&self.0);
-        let pause = self.0.config.idle / 2;
+        let pause = self.0.config.bounds.idle / 2;
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
