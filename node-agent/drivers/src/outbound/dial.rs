@@ -1,57 +1,62 @@
 //! HTTP clients that dial only what the [`Rule`] let through.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use aion_abi::{code::Code, problem::Problem};
-use reqwest::{
-    Client, Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect,
-};
+use reqwest::{Client, Url, redirect};
+use tokio_rustls::rustls::ClientConfig;
 
-use super::{Place, Refusal, Rule};
+use super::{
+    Place, Refusal, Rule,
+    judge::{Judge, Names, SystemNames},
+};
 use crate::secrets::SecretRef;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 4;
 
-/// Something that answers over HTTP: a `ModelEndpoint` or the server of a `Tool`, as resolved.
+/// Something that answers: a `ModelEndpoint`, the server of a `Tool`, a store, as resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// The resource's name, for messages.
     pub name: String,
     /// Whose it is; its secret is read for this tenant.
     pub tenant: String,
-    /// `http://…` or `https://…`, without user, query or fragment.
+    /// Without user, query or fragment; for an HTTP client `http://…` or `https://…`.
     pub url: String,
     /// The key that is sent as a bearer token.
     pub secret: Option<SecretRef>,
 }
 
-/// The node's clients, with and without TLS, made when first used.
+/// The node's clients, with and without TLS, made when first used. Streams are in [`connect`](Self::connect).
 pub struct Outbound {
-    rule: Arc<Rule>,
+    pub(super) judge: Judge,
     clients: [OnceLock<Client>; 2],
+    pub(super) system_tls: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Outbound {
     /// Clients under `rule`.
     pub fn new(rule: Rule) -> Self {
+        Self::with_names(rule, Arc::new(SystemNames))
+    }
+
+    pub(super) fn with_names(rule: Rule, names: Arc<dyn Names>) -> Self {
         Self {
-            rule: Arc::new(rule),
+            judge: Judge::new(rule, names),
             clients: Default::default(),
+            system_tls: OnceLock::new(),
         }
     }
 
     /// Whether addresses of this machine may be named, as where it stands alone.
     pub(crate) fn reaches_this_machine(&self) -> bool {
-        self.rule.place == Place::Standalone
+        self.judge.place() == Place::Standalone
     }
 
     /// The client for an endpoint, and the endpoint's address without a trailing `/`.
@@ -63,18 +68,19 @@ impl Outbound {
     /// `bad-request` for a URL that is none, `denied` or `offline` for an address that is refused.
     pub(crate) fn client(&self, endpoint: &Endpoint) -> Result<(Client, Url), Problem> {
         let url = checked_url(endpoint)?;
-        let refused = |refusal| refusal_problem(&endpoint.name, &refusal);
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad_url(
+                endpoint,
+                "it begins with neither http:// nor https://",
+            ));
+        }
         let host = url
             .host_str()
             .ok_or_else(|| bad_url(endpoint, "it names no host"))?;
         // The parser has already turned every spelling of a number (0x7f.1, 2130706433) into the usual one.
-        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => self.rule.judge(address).map_err(refused)?,
-            Err(_) if self.rule.offline && !is_localhost(host) => {
-                return Err(refused(Refusal::Offline(host.to_owned())));
-            }
-            Err(_) => {}
-        }
+        self.judge
+            .written(host)
+            .map_err(|refusal| refusal_problem(&endpoint.name, &refusal))?;
         let tls = url.scheme() == "https";
         let slot = &self.clients[usize::from(tls)];
         if let Some(client) = slot.get() {
@@ -85,14 +91,11 @@ impl Outbound {
     }
 
     fn build(&self, tls: bool) -> Result<Client, Problem> {
-        let resolver = Judging {
-            rule: self.rule.clone(),
-        };
         let builder = Client::builder()
             .user_agent(concat!("aion-os/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .redirect(redirect::Policy::none())
-            .dns_resolver(Arc::new(resolver))
+            .dns_resolver(Arc::new(self.judge.clone()))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_CONNECTION)
             .pool_max_idle_per_host(IDLE_PER_HOST)
@@ -113,15 +116,9 @@ impl Outbound {
     }
 }
 
-fn checked_url(endpoint: &Endpoint) -> Result<Url, Problem> {
+pub(super) fn checked_url(endpoint: &Endpoint) -> Result<Url, Problem> {
     let url = Url::parse(endpoint.url.trim_end_matches('/'))
         .map_err(|error| bad_url(endpoint, &error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad_url(
-            endpoint,
-            "it begins with neither http:// nor https://",
-        ));
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad_url(
             endpoint,
@@ -135,12 +132,12 @@ fn checked_url(endpoint: &Endpoint) -> Result<Url, Problem> {
 }
 
 /// The URL itself is left out: it may hold what it should not.
-fn bad_url(endpoint: &Endpoint, why: &str) -> Problem {
+pub(super) fn bad_url(endpoint: &Endpoint, why: &str) -> Problem {
     Problem::new(
         Code::BadRequest,
         format!("the address of {} cannot be used: {why}", endpoint.name),
     )
-    .remedy("correct the address in the ModelEndpoint or Tool")
+    .remedy("correct the address in the ModelEndpoint or Tool, or in the node's config/memory.yaml")
 }
 
 pub(super) fn refusal_problem(name: &str, refusal: &Refusal) -> Problem {
@@ -148,46 +145,6 @@ pub(super) fn refusal_problem(name: &str, refusal: &Refusal) -> Problem {
         Refusal::Offline(_) => Problem::new(Code::Offline, format!("{name}: {refusal}")),
         Refusal::Kind { .. } => Problem::new(Code::Denied, format!("{name}: {refusal}"))
             .remedy("give the ModelEndpoint or Tool another address: this one no agent may reach"),
-    }
-}
-
-fn is_localhost(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
-    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
-}
-
-struct Judging {
-    rule: Arc<Rule>,
-}
-
-impl Resolve for Judging {
-    fn resolve(&self, name: Name) -> Resolving {
-        let rule = self.rule.clone();
-        Box::pin(async move {
-            let found = if is_localhost(name.as_str()) {
-                // RFC 6761 §6.3: never asked of a server, so that no packet leaves the machine for it.
-                vec![
-                    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-                    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
-                ]
-            } else if rule.offline {
-                return Err(Refusal::Offline(name.as_str().to_owned()).into());
-            } else {
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect()
-            };
-            let mut refused = None;
-            let mut allowed = Vec::with_capacity(found.len());
-            for address in found {
-                match rule.judge(address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(refusal) => refused = Some(refusal),
-                }
-            }
-            match refused {
-                Some(refusal) if allowed.is_empty() => Err(refusal.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
     }
 }
 

@@ -1,16 +1,19 @@
-//! The only way a driver reaches another machine: an address is judged by [`Rule`], and exactly the
-//! judged address is dialled.
+//! The only way a driver reaches another machine, by an HTTP client or by a TCP or TLS stream: an address is
+//! judged by [`Rule`], and exactly the judged address is dialled.
 //!
 //! What may not enter: a client of its own in any other module, proxies, redirects. A proxy or a redirect
 //! would be dialled instead of what was judged.
 
 mod body;
+mod connect;
 mod dial;
 mod failure;
+mod judge;
 mod nodes;
 mod rule;
 
 pub(crate) use body::{error_text, read_at_most};
+pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use nodes::{NodeAddresses, own_addresses};
