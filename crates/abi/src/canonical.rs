@@ -43,21 +43,21 @@ pub struct CanonicalRequest<'a> {
 impl CanonicalRequest<'_> {
     /// Feeds the canonical bytes to `mac` without building them in memory.
     pub(crate) fn feed(&self, mac: &mut impl Mac) {
-        let mut number = DecimalBuffer::new();
+        let mut number = itoa::Buffer::new();
         mac.update(SCHEME.as_bytes());
         mac.update(b"\n");
         mac.update(self.method.as_bytes());
         mac.update(b"\n");
         mac.update(self.path.as_bytes());
         mac.update(b"\n");
-        mac.update(number.format(self.timestamp_ms.0));
+        mac.update(number.format(self.timestamp_ms.0).as_bytes());
         mac.update(b"\n");
-        mac.update(number.format(self.counter));
+        mac.update(number.format(self.counter).as_bytes());
         mac.update(b"\n");
         mac.update(self.idempotency_key.unwrap_or_default().as_bytes());
         mac.update(b"\n");
         if let Some(deadline) = self.deadline_ms {
-            mac.update(number.format(deadline));
+            mac.update(number.format(deadline).as_bytes());
         }
         mac.update(b"\n");
         let mut digest = [0u8; 64];
@@ -70,40 +70,4 @@ impl CanonicalRequest<'_> {
 /// SHA-256 of a body.
 pub fn body_digest(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
-}
-
-/// Formats a `u64` in decimal without allocating.
-struct DecimalBuffer([u8; 20]);
-
-impl DecimalBuffer {
-    fn new() -> Self {
-        Self([0; 20])
-    }
-
-    fn format(&mut self, mut value: u64) -> &[u8] {
-        let mut at = self.0.len();
-        loop {
-            at -= 1;
-            self.0[at] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                return &self.0[at..];
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decimals_are_formatted_like_display() {
-        for value in [0, 7, 10, 99, 1_767_225_600_000, u64::MAX] {
-            assert_eq!(
-                DecimalBuffer::new().format(value),
-                value.to_string().as_bytes()
-            );
-        }
-    }
 }

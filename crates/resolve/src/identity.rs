@@ -3,6 +3,7 @@
 use aion_api::AgentInstanceSpec;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use uuid::Builder;
 
 /// The SHA-256, in hex, of `value` as JSON with sorted keys.
 ///
@@ -56,18 +57,12 @@ pub fn uid(parts: &[&str]) -> String {
         hasher.update([0]);
     }
     let digest = hasher.finalize();
-    let mut bytes: Vec<u8> = digest.iter().copied().take(16).collect();
-    bytes[6] = (bytes[6] & 0x0f) | 0x80;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = hex::encode(bytes);
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Builder::from_custom_bytes(bytes)
+        .into_uuid()
+        .hyphenated()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -82,8 +77,10 @@ mod tests {
         assert_ne!(name, instance_name("a", 0, "r1", "n2"));
         assert!(name.len() <= "a-0-".len() + 10);
         let uid = uid(&["Agent", "home", "a"]);
-        assert_eq!(uid.len(), 36);
-        assert_eq!(&uid[14..15], "8");
+        assert_eq!(
+            uid, "26f29eda-359b-8593-ba47-faa48ea669ae",
+            "what is kept under it is found again"
+        );
         assert_ne!(uid, super::uid(&["Agent", "homea", ""]));
     }
 }

@@ -1,35 +1,28 @@
 //! What somebody meant who misspelt a name.
 
+use strsim::osa_distance;
+
+/// The longest name that is compared, in bytes: the distance costs the product of both lengths.
+const LONGEST: usize = 64;
+
 /// The name among `known` that is nearest to `written`, where one is near enough to be meant.
 pub(crate) fn near<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_lowercase();
+    let written = beginning(&written.to_lowercase()).to_owned();
     known
         .into_iter()
-        .map(|name| (distance(&written, &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                osa_distance(&written, beginning(&name.to_lowercase())),
+                name,
+            )
+        })
         .min()
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .map(|(_, name)| name)
 }
 
-/// Edits (insert, remove, replace, swap neighbours) from one text to the other: the restricted
-/// Damerau-Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(64).collect();
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
+fn beginning(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST)]
 }
 
 #[cfg(test)]
