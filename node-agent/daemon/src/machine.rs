@@ -12,11 +12,8 @@ const INSTANCES: i32 = 10_000;
 
 /// The host's name, as it can stand in a resource; `local` where it cannot.
 pub fn name() -> String {
-    let name = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy().to_ascii_lowercase();
     let fits = (1..=63).contains(&name.len())
         && name.bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)

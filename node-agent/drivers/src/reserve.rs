@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use nix::sys::statvfs::statvfs;
+use rustix::fs::statvfs;
 
 /// The most of a disk that is kept: one part in so many.
 const SHARE: u64 = 4;
@@ -47,7 +47,7 @@ impl Reserve {
     /// The disk does not answer.
     pub fn fitting(home: &Path, bytes: u64) -> io::Result<Self> {
         let disk = statvfs(home)?;
-        let part = disk.blocks() * disk.fragment_size() / SHARE;
+        let part = disk.f_blocks * disk.f_frsize / SHARE;
         Ok(Self::new(home, bytes.min(part)))
     }
 
@@ -57,7 +57,7 @@ impl Reserve {
     /// [`io::ErrorKind::StorageFull`], which says what to do; or the disk does not answer.
     pub fn check(&self, more: u64) -> io::Result<()> {
         let disk = statvfs(&*self.home)?;
-        let free = disk.blocks_available() * disk.fragment_size();
+        let free = disk.f_bavail * disk.f_frsize;
         if free >= self.bytes.saturating_add(more) {
             return Ok(());
         }
@@ -101,7 +101,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let disk = statvfs(home.path()).unwrap();
         let all = Reserve::fitting(home.path(), u64::MAX).unwrap();
-        assert_eq!(all.bytes, disk.blocks() * disk.fragment_size() / SHARE);
+        assert_eq!(all.bytes, disk.f_blocks * disk.f_frsize / SHARE);
         let little = Reserve::fitting(home.path(), 1).unwrap();
         assert_eq!(little.bytes, 1);
     }

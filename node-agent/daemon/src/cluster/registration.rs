@@ -1,7 +1,7 @@
 //! This node's KernelNode: made where it is missing, its status kept as the node is. The spec is people's,
 //! the condition Ready the operator's.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::CStr, sync::Arc, time::Duration};
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
@@ -14,6 +14,7 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
+use rustix::system::Uname;
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
@@ -134,9 +135,9 @@ fn proven(layers: &[Layer]) -> Vec<sandbox::Layer> {
         .collect()
 }
 
-fn uname(part: impl FnOnce(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr) -> Option<String> {
-    let uname = nix::sys::utsname::uname().ok()?;
-    let text = part(&uname).to_str()?;
+fn uname(part: impl FnOnce(&Uname) -> &CStr) -> Option<String> {
+    let uname = rustix::system::uname();
+    let text = part(&uname).to_str().ok()?;
     // As long as the schema lets them be.
     Some(text.chars().take(32).collect())
 }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{errno::Errno, sys::stat::Mode, unistd::mkfifo};
+use rustix::{
+    fs::{CWD, Mode, OFlags, mkfifoat},
+    io::Errno,
+};
 use tokio::net::unix::pipe;
 
 /// The pipe of one stream of one worker.
@@ -28,14 +31,14 @@ impl Fifo {
         if let Some(folder) = self.0.parent() {
             fs::create_dir_all(folder)?;
         }
-        match mkfifo(&self.0, Mode::S_IRUSR | Mode::S_IWUSR) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+        match mkfifoat(CWD, &self.0, Mode::RUSR | Mode::WUSR) {
+            Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let end: File = File::options()
             .read(true)
             .write(true)
-            .custom_flags(nix::libc::O_CLOEXEC | nix::libc::O_NOFOLLOW)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.0)?;
         Ok(end.into())
     }

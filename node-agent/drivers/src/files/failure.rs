@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use aion_abi::{code::Code, problem::Problem};
+use rustix::io::Errno;
 
 use super::path::BadPath;
 
@@ -68,11 +69,11 @@ impl FilesError {
             ErrorKind::InvalidFilename => {
                 Self::Bound(format!("{place} has a name that is too long for its disk"))
             }
-            _ => match error.raw_os_error() {
+            _ => match Errno::from_io_error(&error) {
                 // A fifo without a reader, a socket, a device that is not there.
-                Some(nix::libc::ENXIO | nix::libc::ENODEV) => Self::Special(place),
-                Some(nix::libc::ELOOP) => Self::IsLink(place),
-                Some(nix::libc::EXDEV) => Self::Outside(place),
+                Some(Errno::NXIO | Errno::NODEV) => Self::Special(place),
+                Some(Errno::LOOP) => Self::IsLink(place),
+                Some(Errno::XDEV) => Self::Outside(place),
                 _ => Self::Io {
                     place,
                     source: error,

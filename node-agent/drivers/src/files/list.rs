@@ -4,6 +4,7 @@ use std::io;
 
 use aion_abi::syscall::fs::{Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES};
 use cap_std::fs::Dir;
+use rustix::io::Errno;
 
 use super::{
     failure::FilesError,
@@ -219,6 +220,6 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
+    ) || Errno::from_io_error(error) == Some(Errno::LOOP)
         || (error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none())
 }

@@ -8,7 +8,7 @@ use aion_abi::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt};
-use nix::fcntl::OFlag;
+use rustix::fs::OFlags;
 
 use super::{failure::FilesError, folder::Mounted, path::RelativePath};
 
@@ -48,7 +48,7 @@ pub(super) fn read(mounted: &Mounted, asked: &Asked) -> Result<ReadResponse, Fil
             asked.path.as_path(),
             OpenOptions::new()
                 .read(true)
-                .custom_flags(unblocking(OFlag::empty())),
+                .custom_flags(unblocking(OFlags::empty())),
         )
         .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -94,8 +94,10 @@ pub(super) fn must_be_file(metadata: &Metadata, place: &str) -> Result<(), Files
 }
 
 /// Flags of every open: a fifo must not hold the thread, a terminal must not become the daemon's own.
-pub(super) fn unblocking(more: OFlag) -> i32 {
-    (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more).bits()
+pub(super) fn unblocking(more: OFlags) -> i32 {
+    (OFlags::NONBLOCK | OFlags::NOCTTY | more)
+        .bits()
+        .cast_signed()
 }
 
 /// The last change; the epoch where the disk keeps no time, or one before the epoch.

@@ -9,7 +9,7 @@ use std::{
 use aion_abi::syscall::fs::{MAX_CHUNK, WriteMode, WriteRequest, WriteResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
-use nix::fcntl::OFlag;
+use rustix::fs::OFlags;
 
 use super::{
     account::Room,
@@ -170,7 +170,7 @@ impl Writer {
         options
             .append(true)
             .create(true)
-            .custom_flags(unblocking(OFlag::O_NOFOLLOW));
+            .custom_flags(unblocking(OFlags::NOFOLLOW));
         let file = parent.open_with(name, &options).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         must_be_file(&metadata, place)?;
@@ -216,7 +216,7 @@ fn write_new(parent: &Dir, name: &str, data: &[u8]) -> io::Result<cap_std::fs::F
     options
         .write(true)
         .create_new(true)
-        .custom_flags(unblocking(OFlag::O_NOFOLLOW));
+        .custom_flags(unblocking(OFlags::NOFOLLOW));
     let mut file = parent.open_with(name, &options)?;
     file.write_all(data)?;
     file.sync_all()?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use nix::{fcntl::OFlag, unistd::geteuid};
+use rustix::{fs::OFlags, io::Errno, process::geteuid};
 use zeroize::Zeroizing;
 
 use super::{MAX_SECRET, Secret, SecretError, SecretRef, Secrets};
@@ -57,17 +57,17 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
     let path = root.join(&reference.secret).join(&reference.key);
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => SecretError::Missing(reference.clone()),
-        _ if error.raw_os_error() == Some(nix::libc::ELOOP) => unfit("it is a link"),
+        _ if Errno::from_io_error(&error) == Some(Errno::LOOP) => unfit("it is a link"),
         _ => SecretError::Unreadable {
             reference: reference.clone(),
             why: error.to_string(),
         },
     };
     // Without blocking, so that a fifo put there does not hold a thread for ever.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(flags.bits())
+        .custom_flags(flags.bits().cast_signed())
         .open(path)
         .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

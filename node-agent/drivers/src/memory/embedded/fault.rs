@@ -57,7 +57,7 @@ impl Fault {
 }
 
 fn is_full(place: &Place) -> bool {
-    nix::sys::statvfs::statvfs(&place.database).is_ok_and(|disk| disk.blocks_available() == 0)
+    rustix::fs::statvfs(&place.database).is_ok_and(|disk| disk.f_bavail == 0)
 }
 
 /// The same for what goes wrong with folders and files themselves.
