@@ -24,10 +24,9 @@ use aion_drivers::{
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::{
-    call::{Caller, Request, Verified},
+    call::{Request, Verified},
     clock::Clock,
     mounts::Mounts,
     shell::{Driven, Driving, Job},
@@ -59,37 +58,18 @@ pub struct Dispatch {
 impl Driving for Dispatch {
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven> {
         Box::pin(async move {
-            let Verified {
-                caller,
-                kind,
-                request,
-                keyed,
-                chunks,
-            } = job.verified;
-            let cancel = job.cancel;
-            let deadline = self.clock.instant(job.deadline).into();
-            let request = match request {
-                Request::Chat(request) => {
-                    let listener = chat::Listener {
-                        chunks,
-                        progress: job.progress,
-                        cancel,
-                        keyed,
-                    };
-                    return self
-                        .chat(&caller.instance, request, deadline, listener)
-                        .await;
-                }
-                request => request,
+            let (kind, cancel) = (job.verified.kind, job.cancel.clone());
+            let driven = async {
+                let answer = self.answer(job).await;
+                answer.unwrap_or_else(|problem| ending::of(Err(problem), false))
             };
-            let answer = self.answer(&caller, request, deadline);
             if kind.class() != Class::Observe {
                 // What changes something runs to its end; a kernel that cannot wait drops this future.
-                return ending::of(answer.await, keyed);
+                return driven.await;
             }
             tokio::select! {
                 biased;
-                answer = answer => ending::of(answer, keyed),
+                driven = driven => driven,
                 () = cancel.cancelled() => ending::stopped(),
             }
         })
@@ -97,60 +77,69 @@ impl Driving for Dispatch {
 }
 
 impl Dispatch {
-    async fn answer(
-        &self,
-        caller: &Caller,
-        request: Request,
-        deadline: Instant,
-    ) -> Result<Vec<u8>, Problem> {
+    async fn answer(&self, job: Job) -> Result<Driven, Problem> {
+        let deadline = self.clock.instant(job.deadline).into();
+        let Verified {
+            caller,
+            request,
+            keyed,
+            chunks,
+            ..
+        } = job.verified;
         let instance = &caller.instance;
-        match request {
-            Request::Null => Ok(b"{}".to_vec()),
+        let whole = match request {
+            Request::Chat(request) => {
+                let listener = chat::Listener {
+                    chunks,
+                    progress: job.progress,
+                    cancel: job.cancel,
+                    keyed,
+                };
+                return Ok(self.chat(instance, request, deadline, listener).await);
+            }
+            Request::Null => b"{}".to_vec(),
             Request::Read(request) => {
-                let mounts = self.mount_table(caller);
-                json(self.files.read(&mounts, request).await?)
+                let mounts = self.mount_table(&caller);
+                json(self.files.read(&mounts, request).await?)?
             }
             Request::Write(request) => {
-                let mounts = self.mount_table(caller);
-                json(self.files.write(&mounts, request).await?)
+                let mounts = self.mount_table(&caller);
+                json(self.files.write(&mounts, request).await?)?
             }
             Request::List(request) => {
-                let mounts = self.mount_table(caller);
-                json(self.files.list(&mounts, request).await?)
+                let mounts = self.mount_table(&caller);
+                json(self.files.list(&mounts, request).await?)?
             }
             Request::Remember(request) => {
                 let pool = lower::pool(instance, Tier::Long)?;
                 self.room("nothing was remembered")?;
-                json(self.memory.remember(&pool, request).await?)
+                json(self.memory.remember(&pool, request).await?)?
             }
             Request::Recall(request) => {
                 let pool = lower::pool(instance, Tier::Long)?;
-                json(self.memory.recall(&pool, request).await?)
+                json(self.memory.recall(&pool, request).await?)?
             }
             Request::Forget(request) => {
                 let pool = lower::pool(instance, Tier::Long)?;
-                json(self.memory.forget(&pool, request).await?)
+                json(self.memory.forget(&pool, request).await?)?
             }
-            Request::Message(message) => self.say(caller.turn, message).await,
-            Request::Checkpoint(request) => self.keep(instance, request.state).await,
+            Request::Message(message) => self.say(caller.turn, message).await?,
+            Request::Checkpoint(request) => self.keep(instance, request.state).await?,
             Request::ToolList => {
                 let (servers, unavailable) = tools::servers(instance);
                 let resource = Arc::clone(&instance.resource);
                 let granted = move |operation: &str| tools::granted(&resource.spec, operation);
                 let mut listed = self.tools.list(&servers, &granted).await?;
                 listed.unavailable.extend(unavailable);
-                json(listed)
+                json(listed)?
             }
             Request::ToolCall(request) => {
                 let (servers, unavailable) = tools::servers(instance);
                 tools::reached(&request, &unavailable)?;
-                json(self.tools.call(&servers, request, deadline).await?)
+                json(self.tools.call(&servers, request, deadline).await?)?
             }
-            Request::Chat(_) => Err(Problem::new(
-                Code::Internal,
-                "a chat is a stream and was taken for a single answer",
-            )),
-        }
+        };
+        Ok(ending::of(Ok(whole), keyed))
     }
 }
 
@@ -173,3 +162,6 @@ pub(crate) const NO_USAGE: Usage = Usage {
 pub(crate) fn done(body: Option<aion_kernel::Body>) -> Finish {
     Finish::Ok { body }
 }
+
+#[cfg(test)]
+mod tests;

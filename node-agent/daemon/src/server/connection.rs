@@ -10,7 +10,6 @@ use aion_abi::{
     syscall::Syscall,
 };
 use aion_kernel::{Body, Call, Digest, Event, Kind, Ticket};
-use bytes::Bytes;
 use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
@@ -98,7 +97,7 @@ async fn serve(
         reply,
     })?;
     match chunks_out {
-        None => whole(ticket, replied, JSON).await,
+        None => whole(ticket, replied).await,
         Some(chunks) => stream(ticket, chunks, replied).await,
     }
 }
@@ -122,12 +121,16 @@ fn syscall(head: &http::request::Parts) -> Result<Syscall, Problem> {
 async fn whole(
     mut ticket: Ticketed,
     replied: oneshot::Receiver<Reply>,
-    media_type: &'static str,
 ) -> Result<Response<Answer>, Problem> {
     let reply = replied.await;
     ticket.answered();
+    answered(reply.ok(), JSON)
+}
+
+/// The answer of a call; `None` where the shell is gone.
+fn answered(reply: Option<Reply>, media_type: &'static str) -> Result<Response<Answer>, Problem> {
     match reply {
-        Ok(Reply::Done {
+        Some(Reply::Done {
             call,
             recorded,
             body,
@@ -141,8 +144,8 @@ async fn whole(
             }
             Ok(response)
         }
-        Ok(Reply::Problem(problem)) => Err(*problem),
-        Err(_) => Err(chat::gone()),
+        Some(Reply::Problem(problem)) => Err(*problem),
+        None => Err(chat::gone()),
     }
 }
 
@@ -168,31 +171,18 @@ async fn stream(
 
 /// The driver said nothing but its end, or the answer is a recorded one.
 async fn whole_stream(
-    ticket: Ticketed,
+    mut ticket: Ticketed,
     replied: oneshot::Receiver<Reply>,
 ) -> Result<Response<Answer>, Problem> {
-    let (framed, forwarded) = oneshot::channel();
-    match replied.await {
-        Ok(Reply::Done {
-            call,
-            recorded,
-            body,
-            whole,
-        }) => {
-            let body: Bytes = if whole { body } else { frame_of(&body) };
-            let _ = framed.send(Reply::Done {
-                call,
-                recorded,
-                body,
-                whole,
-            });
-        }
-        Ok(problem) => {
-            let _ = framed.send(problem);
-        }
-        Err(_) => drop(framed),
+    let mut reply = replied.await;
+    ticket.answered();
+    if let Ok(Reply::Done {
+        body, whole: false, ..
+    }) = &mut reply
+    {
+        *body = frame_of(body);
     }
-    whole(ticket, forwarded, chat::MEDIA_TYPE).await
+    answered(reply.ok(), chat::MEDIA_TYPE)
 }
 
 /// A ticket that the kernel is told about when nobody waits for its answer any more.

@@ -43,6 +43,15 @@ impl Progress {
     }
 }
 
+#[cfg(test)]
+impl Progress {
+    /// For a test of a driver: nobody hears it.
+    pub(crate) fn unheard(call: CallId) -> Self {
+        let (handle, _) = super::lanes();
+        Self { handle, call }
+    }
+}
+
 /// How a job ended.
 #[derive(Debug)]
 pub struct Driven {

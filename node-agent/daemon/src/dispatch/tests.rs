@@ -1,0 +1,263 @@
+//! Calls through to drivers that answer what a test wrote down.
+#![allow(clippy::unwrap_used)]
+
+use std::{sync::Arc, time::Duration};
+
+use aion_abi::{
+    canonical::body_digest,
+    problem::Problem,
+    syscall::{
+        model::{ChatEvent, ChatRequest},
+        tool::{CallRequest, CallResponse, ListResponse},
+    },
+};
+use aion_api::{AgentInstance, AgentInstanceSpec};
+use aion_drivers::{
+    files::{FakeFiles, FolderFiles},
+    memory::FakeMemory,
+    model::{FakeModels, Script},
+    tool::{FakeTools, Granted, ToolDriver, ToolServer},
+};
+use aion_kernel::{CallId, Digest, InstanceUid, Kind, TurnId};
+use futures::future::{BoxFuture, pending};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    call::{Caller, frame},
+    instance::{Instance, Prepared},
+    shell::Progress,
+    turns::Known,
+};
+
+/// A node's drivers, all of them fakes, and a call of one agent.
+struct Stage {
+    dispatch: Arc<Dispatch>,
+    cancel: CancellationToken,
+    _home: TempDir,
+}
+
+fn spec() -> AgentInstanceSpec {
+    let spec = json!({
+        "agent": {"name": "jarvis", "uid": "u"},
+        "tenant": "home",
+        "model": {"endpoints": [
+            {"endpoint": "local", "model": "said", "maxConcurrent": 1, "timeoutSeconds": 60},
+        ]},
+        "memory": {"pool": "notes", "poolUid": "u"},
+        "tools": [{
+            "name": "calendar", "mcp": {"http": {"url": "http://127.0.0.1:9/mcp"}},
+            "maxConcurrent": 1, "timeoutSeconds": 60,
+        }],
+        "mounts": [{"name": "docs", "volume": "docs"}],
+        "grants": [{"capability": "tool.call"}],
+    });
+    let mut whole = serde_json::to_value(AgentInstanceSpec::default()).unwrap();
+    for (name, value) in spec.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    serde_json::from_value(whole).unwrap()
+}
+
+impl Stage {
+    fn new(models: FakeModels, tools: impl ToolDriver + 'static) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let mapped = json!({"docs": {"path": at("docs"), "writable": false}});
+        std::fs::write(at("mounts.json"), mapped.to_string()).unwrap();
+        let (clock, reserve) = (Clock::behind(None), Reserve::new(home.path(), 0));
+        let folders = Arc::new(FolderFiles::new([home.path().to_owned()]));
+        let dispatch = Dispatch {
+            files: Arc::new(FakeFiles::default().holding("docs", "guide.md", "hello")),
+            mounts: Mounts::open(at("mounts.json"), folders).unwrap(),
+            memory: Arc::new(FakeMemory::default()),
+            models: Arc::new(models),
+            tools: Arc::new(tools),
+            clock,
+            turns: Turns::open(at("turns"), clock, reserve.clone(), Known::default()).unwrap(),
+            checkpoints: Checkpoints::new(at("checkpoints")),
+            reserve,
+        };
+        Self {
+            dispatch: Arc::new(dispatch),
+            cancel: CancellationToken::new(),
+            _home: home,
+        }
+    }
+
+    async fn call(
+        &self,
+        kind: Kind,
+        request: Request,
+        keyed: bool,
+        chunks: Option<mpsc::Sender<ChatEvent>>,
+    ) -> Driven {
+        let instance = Instance {
+            uid: InstanceUid(1),
+            resource: Arc::new(AgentInstance::new("jarvis-0", spec())),
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        };
+        let job = Job {
+            call: CallId(1),
+            verified: Verified {
+                caller: Caller {
+                    turn: TurnId(1),
+                    instance: Arc::new(instance),
+                },
+                kind,
+                request,
+                keyed,
+                chunks,
+            },
+            cancel: self.cancel.clone(),
+            deadline: self.dispatch.clock.now().plus(60_000),
+            progress: Progress::unheard(CallId(1)),
+        };
+        Arc::clone(&self.dispatch).drive(job).await
+    }
+}
+
+fn chat() -> Request {
+    let request = json!({"messages": [{"role": "user", "content": "Hello?"}]});
+    Request::Chat(serde_json::from_value::<ChatRequest>(request).unwrap())
+}
+
+fn read() -> Request {
+    let request = json!({"mount": "docs", "path": "guide.md", "length": 100});
+    Request::Read(serde_json::from_value(request).unwrap())
+}
+
+fn tool_call() -> Request {
+    Request::ToolCall(CallRequest {
+        name: "calendar.read".into(),
+        arguments: json!({}),
+    })
+}
+
+fn calendar() -> FakeTools {
+    FakeTools::default().with("calendar", "read", |_| CallResponse {
+        text: "nothing today".into(),
+        structured: None,
+        is_error: false,
+    })
+}
+
+/// A tool server that never answers.
+struct StuckTools;
+
+impl ToolDriver for StuckTools {
+    fn list<'a>(
+        &'a self,
+        _: &'a [ToolServer],
+        _: &'a Granted,
+    ) -> BoxFuture<'a, Result<ListResponse, Problem>> {
+        Box::pin(pending())
+    }
+
+    fn call<'a>(
+        &'a self,
+        _: &'a [ToolServer],
+        _: CallRequest,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_recorded_where_its_call_has_a_key() {
+    let stage = Stage::new(FakeModels::default(), calendar());
+    for keyed in [true, false] {
+        for (kind, request) in [(Kind::FsRead, read()), (Kind::ToolCall, tool_call())] {
+            let driven = stage.call(kind, request, keyed, None).await;
+            let said = driven.said.unwrap();
+            let body = aion_kernel::Body {
+                digest: Digest(body_digest(&said)),
+                size: said.len() as u64,
+            };
+            let body = keyed.then_some(body);
+            assert_eq!(driven.finish, Finish::Ok { body }, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_only_looks_is_stopped_and_what_changes_something_is_not() {
+    let stage = Stage::new(FakeModels::default(), StuckTools);
+    stage.cancel.cancel();
+    let listed = stage.call(Kind::ToolList, Request::ToolList, false, None);
+    assert_eq!(listed.await.finish, Finish::Stopped);
+    let called = stage.call(Kind::ToolCall, tool_call(), false, None);
+    assert!(
+        futures::FutureExt::now_or_never(called).is_none(),
+        "it runs until the kernel drops it"
+    );
+    let stage = Stage::new(FakeModels::default(), calendar());
+    stage.cancel.cancel();
+    let called = stage.call(Kind::ToolCall, tool_call(), false, None).await;
+    assert_eq!(called.finish, Finish::Ok { body: None });
+}
+
+#[tokio::test]
+async fn events_of_a_chat_go_to_the_caller_and_the_last_one_to_the_kernel() {
+    let models = FakeModels::default().with("said", Script::Say(vec!["He".into(), "llo".into()]));
+    let stage = Stage::new(models, calendar());
+    let (chunks, mut heard) = mpsc::channel(16);
+    let driven = stage
+        .call(Kind::ModelChat, chat(), true, Some(chunks))
+        .await;
+    let mut wire = Vec::new();
+    while let Some(event) = heard.recv().await {
+        assert!(
+            !matches!(event, ChatEvent::End { .. }),
+            "it is the kernel's"
+        );
+        wire.extend_from_slice(&frame(&event));
+    }
+    let last: ChatEvent = serde_json::from_slice(&driven.said.unwrap()).unwrap();
+    assert!(matches!(last, ChatEvent::End { .. }));
+    wire.extend_from_slice(&frame(&last));
+    let whole = driven.stream.unwrap();
+    assert_eq!(wire, whole, "kept as it went over the wire");
+    let body = Some(ending::body(&whole));
+    assert_eq!(driven.finish, Finish::Ok { body });
+    assert_eq!(
+        (driven.usage.input_tokens, driven.usage.output_tokens),
+        (7, 3)
+    );
+}
+
+#[tokio::test]
+async fn a_chat_that_breaks_off_failed_and_what_was_used_counts() {
+    let models = FakeModels::default().with("said", Script::BreakOff("He".into()));
+    let stage = Stage::new(models, calendar());
+    let driven = stage.call(Kind::ModelChat, chat(), true, None).await;
+    assert_eq!(driven.finish, ending::failed(&driven.said.unwrap_err()));
+    assert_eq!(driven.usage.output_tokens, 3);
+    assert!(driven.stream.is_none());
+}
+
+#[tokio::test]
+async fn a_chat_that_is_stopped_midway_ends_at_once_with_what_it_used() {
+    let models = FakeModels::default().with("said", Script::Hang("He".into()));
+    let stage = Stage::new(models, calendar());
+    let (chunks, mut heard) = mpsc::channel(16);
+    let call = stage.call(Kind::ModelChat, chat(), true, Some(chunks));
+    let stop = async {
+        while let Some(event) = heard.recv().await {
+            if matches!(event, ChatEvent::Delta { .. }) {
+                stage.cancel.cancel();
+            }
+        }
+    };
+    let both = async { tokio::join!(call, stop).0 };
+    let driven = tokio::time::timeout(Duration::from_secs(60), both);
+    let driven = driven.await.unwrap();
+    assert_eq!(driven.finish, Finish::Stopped);
+    assert_eq!(driven.usage.output_tokens, 3);
+}
