@@ -1,49 +1,35 @@
-//! The node: all parts put together, started, drained and stopped.
+//! The node: all parts put together, started a storey at a time, drained and stopped.
 
 mod adoption;
+mod drivers;
+mod recover;
+mod serve;
 mod setting;
 mod state;
+mod workers;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
-use aion_drivers::{
-    files::FolderFiles,
-    model::{OpenAiModels, Patience},
-    outbound::Outbound,
-    reserve::Reserve,
-    tool::McpTools,
-};
-use aion_kernel::{Event, LiveWorker};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use aion_kernel::Event;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Access, Admin, ServeError, router, serve_unix},
-    clock::Clock,
+    admin::{Admin, ServeError},
     config::Config,
-    dispatch::Dispatch,
-    housekeeping::Housekeeping,
-    instance::Instances,
-    instances::{Keeper, Preparer, Standings, folder::FolderError},
+    instances::folder::FolderError,
     launching::{Launcher, LauncherEvent},
-    modules::Modules,
-    mounts::{MappingError, Mounts},
+    mounts::MappingError,
     secret,
-    shell::{self, Handle, RecoverError, ShellError, ShellParts},
+    shell::{Handle, RecoverError, ShellError},
     telemetry::Telemetry,
-    traces::Traces,
-    turns::{Checkpoints, Known, Turns},
-    workers::{Crew, CrewParts, Logs, ToolProcesses},
 };
 
-use adoption::{Unsettled, joined, running};
-use setting::Setting;
-use state::{folders, io_error, memory};
+use drivers::drivers;
+use recover::recover;
+use serve::serve;
+use workers::workers;
 
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -134,188 +120,12 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub async fn start(options: Options) -> Result<Self, NodeError> {
-        let Options {
-            config,
-            secret,
-            launcher,
-            mut events,
-        } = options;
-        let home = config.home.clone();
-        folders(&home)?;
-        let telemetry = Arc::new(Telemetry::new()?);
-        // What the journal needs before it lets go of anything.
-        let kept = config.journal_bytes + 2 * config.segment_bytes;
-        let reserve =
-            Reserve::fitting(&home, kept).map_err(io_error("look at the disk of", &home))?;
-
-        let opened = shell::open(
-            &aion_journal::Options {
-                dir: home.join("state/journal"),
-                segment_bytes: config.segment_bytes,
-                keep_bytes: config.journal_bytes,
-            },
-            config.limits.clone(),
-        )?;
-        for note in &opened.report.notes {
-            tracing::warn!("{note}");
-        }
-        tracing::info!(facts = opened.facts, "the state was recovered");
-        let clock = Clock::behind(opened.kernel.state().latest());
-        let unsettled: Vec<Unsettled> = opened.kernel.state().turns().map(Unsettled::of).collect();
-        let turns = Turns::open(
-            home.join("state/turns"),
-            clock,
-            reserve.clone(),
-            Known {
-                waiting: unsettled.iter().map(|it| (it.input, it.turn)).collect(),
-                ended: opened.ended,
-            },
-        )
-        .map_err(io_error("read", home.join("state/turns")))?;
-
-        let (found, early) = running(&unsettled, &mut events).await;
-        let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
-        let files = FolderFiles::new([home.clone()]).with_reserve(reserve.clone());
-        let files = Arc::new(files);
-        let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
-        let setting = Setting::find(&config, &mounts).await?;
-        let outbound = Arc::new(Outbound::new(setting.rule(&config)));
-        let secrets = setting.secrets(&home);
-        let memory = memory(&config, &outbound, &secrets)?;
-        let checkpoints = Checkpoints::new(home.join("state/checkpoints"));
-        let processes = Arc::new(ToolProcesses::new(Arc::clone(&launcher), mounts.clone()));
-        let dispatch = Dispatch {
-            files: files.clone(),
-            mounts: mounts.clone(),
-            memory: Arc::clone(&memory),
-            models: Arc::new(OpenAiModels::new(
-                Arc::clone(&outbound),
-                Arc::clone(&secrets),
-                Patience::default(),
-            )),
-            tools: Arc::new(McpTools::new(
-                Arc::clone(&outbound),
-                Arc::clone(&secrets),
-                setting.stdio(&processes),
-            )),
-            clock,
-            turns: turns.clone(),
-            checkpoints: checkpoints.clone(),
-            reserve: reserve.clone(),
-        };
-
-        let instances = Instances::default();
-        let logs = Logs::new(home.join("logs"), reserve.clone());
-        let (features_in, features) = watch::channel(None);
-        let (started_in, started) = mpsc::unbounded_channel();
-        let (removed_in, removed) = mpsc::unbounded_channel();
-        let store = Arc::new(aion_bundle::Store::open(home.join("store"))?);
-        let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
-        let mut crew = Crew::new(CrewParts {
-            launcher,
-            events: joined(early, events),
-            orders,
-            shell: handle.clone(),
-            instances: instances.clone(),
-            turns: turns.clone(),
-            checkpoints: checkpoints.clone(),
-            logs: logs.clone(),
-            modules: Arc::clone(&modules),
-            tools: processes,
-            secret,
-            clock,
-            run: home.join("run"),
-            features: features_in,
-            started: started_in,
-            removed: removed_in,
-        });
-        let mut alive = Vec::new();
-        for it in &found {
-            match crew.adopt(it.turn, it.incarnation, it.input).await {
-                Ok(()) => alive.push(LiveWorker {
-                    turn: it.turn,
-                    incarnation: it.incarnation,
-                }),
-                Err(why) => tracing::warn!(turn = %it.turn, %why, "a running worker is given up"),
-            }
-        }
-
-        let shell_task = tokio::spawn(parts.with(Arc::new(dispatch)).run(alive));
-        let crew_task = tokio::spawn(crew.run());
-        let standings = Standings::default();
-        let keeper = Keeper {
-            source: setting.source(),
-            preparer: Preparer::new(
-                Arc::clone(&store),
-                Arc::new(config.sources.clone()),
-                config.offline,
-                reserve,
-                modules,
-            ),
-            instances: instances.clone(),
-            standings: standings.clone(),
-            traces: Traces {
-                turns: turns.clone(),
-                checkpoints,
-                logs: logs.clone(),
-                memory: Arc::clone(&memory),
-            },
-            shell: handle.clone(),
-            features: features.clone(),
-            started,
-            removed,
-            limits: config.limits.clone(),
-        };
-        let keeper_task = tokio::spawn(keeper.run());
-        let housekeeping = Housekeeping {
-            instances: instances.clone(),
-            standings: standings.clone(),
-            memory: Arc::clone(&memory),
-            store,
-        };
-
-        let admin = Arc::new(Admin {
-            node: config.node.clone(),
-            offline: config.offline,
-            home: home.clone(),
-            clock,
-            shell: handle.clone(),
-            instances,
-            standings,
-            turns,
-            logs,
-            mounts,
-            files,
-            folder: setting.folder(),
-            memory,
-            features,
-            telemetry,
-        });
-        let stop = CancellationToken::new();
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
-        );
-        tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
-        let serving = serve_unix(
-            &home.join("run/admin.sock"),
-            router(Arc::clone(&admin), Access::Socket),
-            stop.clone(),
-        )
-        .await?;
-        let beside = setting.serve(&config, &admin, &stop).await?;
-        let serving = async move {
-            tokio::join!(serving, beside);
-        };
-        Ok(Self {
-            shell: handle,
-            stop,
-            shell_task,
-            crew_task,
-            admin_task: tokio::spawn(serving),
-            keeper_task,
-            admin,
-        })
+        let telemetry = Telemetry::new()?;
+        let launcher = options.launcher;
+        let (base, recovered) = recover(options.config, options.events).await?;
+        let (setting, drivers) = drivers(&base, &launcher).await?;
+        let workers = workers(&base, &drivers, recovered, launcher, options.secret).await?;
+        serve(base, setting, drivers, workers, telemetry).await
     }
 
     /// The kernel.

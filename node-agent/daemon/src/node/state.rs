@@ -1,39 +1,12 @@
-//! The folders of the state, and the memory in them.
+//! The folders of the state.
 
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
-};
-
-use aion_drivers::{
-    memory::{Means, MemoryDriver, embed::HttpEmbedder},
-    outbound::Outbound,
-    secrets::Secrets,
 };
 
 use super::NodeError;
-use crate::{clock, config::Config};
-
-/// What agents remember, where the configuration keeps it.
-pub(super) fn memory(
-    config: &Config,
-    outbound: &Arc<Outbound>,
-    secrets: &Arc<dyn Secrets>,
-) -> Result<Arc<dyn MemoryDriver>, NodeError> {
-    let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
-    let memory = config.memory.open(&Means {
-        folder: config.home.join("state/memory"),
-        outbound: Arc::clone(outbound),
-        secrets: Arc::clone(secrets),
-        embedder: Arc::new(embedder),
-        now: clock::reading,
-    });
-    Ok(Arc::new(memory.map_err(|problem| {
-        NodeError::Memory(problem.to_string())
-    })?))
-}
 
 /// Makes the folders of the state, for this user only.
 pub(super) fn folders(home: &Path) -> Result<(), NodeError> {

@@ -7,7 +7,7 @@ use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{super::boot, Beside, Member, Parts};
+use super::{super::boot, Beside, CrewParts, Member};
 use crate::{
     call::Caller,
     instance::{Instance, Prepared},
@@ -16,7 +16,7 @@ use crate::{
     turns::TurnFolder,
 };
 
-impl Parts {
+impl CrewParts {
     pub(super) fn member(
         &self,
         turn: TurnId,

@@ -41,10 +41,6 @@ const EXIT_BEHIND: Duration = Duration::from_secs(1);
 pub struct CrewParts {
     /// Starts and ends processes.
     pub launcher: Arc<dyn Launcher>,
-    /// What it tells.
-    pub events: mpsc::UnboundedReceiver<LauncherEvent>,
-    /// What the kernel wants.
-    pub orders: mpsc::UnboundedReceiver<WorkerOrder>,
     /// The kernel.
     pub shell: Handle,
     /// The instances that are ready.
@@ -75,29 +71,11 @@ pub struct CrewParts {
 
 /// See the module.
 pub struct Crew {
-    parts: Arc<Parts>,
-    events: mpsc::UnboundedReceiver<LauncherEvent>,
-    orders: mpsc::UnboundedReceiver<WorkerOrder>,
+    parts: Arc<CrewParts>,
     workers: HashMap<WorkerId, Member>,
     records: Records,
     beside: mpsc::UnboundedSender<Beside>,
     from_beside: mpsc::UnboundedReceiver<Beside>,
-}
-
-struct Parts {
-    launcher: Arc<dyn Launcher>,
-    shell: Handle,
-    instances: Instances,
-    turns: Turns,
-    checkpoints: Checkpoints,
-    logs: Logs,
-    modules: Arc<Modules>,
-    secret: NodeSecret,
-    tools: Arc<ToolProcesses>,
-    clock: Clock,
-    run: PathBuf,
-    features: watch::Sender<Option<Arc<[Layer]>>>,
-    started: mpsc::UnboundedSender<(InstanceUid, Arc<[Layer]>)>,
 }
 
 /// A worker.
@@ -136,25 +114,9 @@ impl Crew {
     /// A crew without workers.
     pub fn new(parts: CrewParts) -> Self {
         let (beside, from_beside) = mpsc::unbounded_channel();
-        let records = Records::start(parts.turns.clone(), parts.removed);
+        let records = Records::start(parts.turns.clone(), parts.removed.clone());
         Self {
-            events: parts.events,
-            orders: parts.orders,
-            parts: Arc::new(Parts {
-                launcher: parts.launcher,
-                shell: parts.shell,
-                instances: parts.instances,
-                turns: parts.turns,
-                checkpoints: parts.checkpoints,
-                logs: parts.logs,
-                modules: parts.modules,
-                tools: parts.tools,
-                secret: parts.secret,
-                clock: parts.clock,
-                run: parts.run,
-                features: parts.features,
-                started: parts.started,
-            }),
+            parts: Arc::new(parts),
             workers: HashMap::new(),
             records,
             beside,
@@ -206,15 +168,19 @@ impl Crew {
     }
 
     /// Works until the shell is gone and the records of all turns that ended are written; leaves what runs to the
-    /// next daemon.
-    pub async fn run(mut self) {
+    /// next daemon. `events` are the launcher's, `orders` what the kernel wants.
+    pub async fn run(
+        mut self,
+        mut events: mpsc::UnboundedReceiver<LauncherEvent>,
+        mut orders: mpsc::UnboundedReceiver<WorkerOrder>,
+    ) {
         loop {
             tokio::select! {
-                order = self.orders.recv() => match order {
+                order = orders.recv() => match order {
                     Some(order) => self.order(order),
                     None => break,
                 },
-                Some(event) = self.events.recv() => self.event(event),
+                Some(event) = events.recv() => self.event(event),
                 Some(message) = self.from_beside.recv() => self.came_back(message),
             }
         }

@@ -1,0 +1,81 @@
+//! The second storey: what carries out effects. Where the node is decides what they may reach.
+
+use std::sync::Arc;
+
+use aion_drivers::{
+    files::FolderFiles,
+    memory::{Means, MemoryDriver, embed::HttpEmbedder},
+    model::{OpenAiModels, Patience},
+    outbound::Outbound,
+    secrets::Secrets,
+    tool::McpTools,
+};
+
+use super::{NodeError, recover::Base, setting::Setting};
+use crate::{
+    clock, dispatch::Dispatch, launching::Launcher, mounts::Mounts, turns::Checkpoints,
+    workers::ToolProcesses,
+};
+
+/// See the module.
+pub(super) struct Drivers {
+    pub(super) dispatch: Arc<Dispatch>,
+    /// Checks the folders of mounts.
+    pub(super) files: Arc<FolderFiles>,
+    /// Tools that are processes.
+    pub(super) processes: Arc<ToolProcesses>,
+}
+
+pub(super) async fn drivers(
+    base: &Base,
+    launcher: &Arc<dyn Launcher>,
+) -> Result<(Setting, Drivers), NodeError> {
+    let config = &base.config;
+    let files = FolderFiles::new([config.home.clone()]).with_reserve(base.reserve.clone());
+    let files = Arc::new(files);
+    let mounts = Mounts::open(base.at("config/mounts.json"), Arc::clone(&files))?;
+    let setting = Setting::find(config, &mounts).await?;
+    let outbound = Arc::new(Outbound::new(setting.rule(config)));
+    let secrets = setting.secrets(&config.home);
+    let processes = Arc::new(ToolProcesses::new(Arc::clone(launcher), mounts.clone()));
+    let dispatch = Dispatch {
+        files: files.clone(),
+        mounts,
+        memory: memory(base, &outbound, &secrets)?,
+        models: Arc::new(OpenAiModels::new(
+            Arc::clone(&outbound),
+            Arc::clone(&secrets),
+            Patience::default(),
+        )),
+        tools: Arc::new(McpTools::new(outbound, secrets, setting.stdio(&processes))),
+        clock: base.clock,
+        turns: base.turns.clone(),
+        checkpoints: Checkpoints::new(base.at("state/checkpoints")),
+        reserve: base.reserve.clone(),
+    };
+    let drivers = Drivers {
+        dispatch: Arc::new(dispatch),
+        files,
+        processes,
+    };
+    Ok((setting, drivers))
+}
+
+/// What agents remember, where the configuration keeps it.
+fn memory(
+    base: &Base,
+    outbound: &Arc<Outbound>,
+    secrets: &Arc<dyn Secrets>,
+) -> Result<Arc<dyn MemoryDriver>, NodeError> {
+    let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
+    let memory = base.config.memory.open(&Means {
+        folder: base.at("state/memory"),
+        outbound: Arc::clone(outbound),
+        secrets: Arc::clone(secrets),
+        embedder: Arc::new(embedder),
+        now: clock::reading,
+    });
+    Ok(Arc::new(memory.map_err(|problem| {
+        NodeError::Memory(problem.to_string())
+    })?))
+}

@@ -1,0 +1,98 @@
+//! The top storey: the keeper of instances, the daily work, and the interface that people ask.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
+use crate::{
+    admin::{Access, Admin, router, serve_unix},
+    housekeeping::Housekeeping,
+    instances::{Keeper, Preparer, Standings},
+    telemetry::Telemetry,
+    traces::Traces,
+};
+
+pub(super) async fn serve(
+    base: Base,
+    setting: Setting,
+    drivers: Drivers,
+    workers: Workers,
+    telemetry: Telemetry,
+) -> Result<Node, NodeError> {
+    let config = &base.config;
+    let dispatch = &drivers.dispatch;
+    let standings = Standings::default();
+    let keeper = Keeper {
+        source: setting.source(),
+        preparer: Preparer::new(
+            Arc::clone(&workers.store),
+            Arc::new(config.sources.clone()),
+            config.offline,
+            base.reserve.clone(),
+            workers.modules,
+        ),
+        instances: workers.instances.clone(),
+        standings: standings.clone(),
+        traces: Traces {
+            turns: base.turns.clone(),
+            checkpoints: dispatch.checkpoints.clone(),
+            logs: workers.logs.clone(),
+            memory: Arc::clone(&dispatch.memory),
+        },
+        shell: base.shell.clone(),
+        features: workers.features.clone(),
+        started: workers.started,
+        removed: workers.removed,
+        limits: config.limits.clone(),
+    };
+    let keeper_task = tokio::spawn(keeper.run());
+    let housekeeping = Housekeeping {
+        instances: workers.instances.clone(),
+        standings: standings.clone(),
+        memory: Arc::clone(&dispatch.memory),
+        store: workers.store,
+    };
+    let admin = Arc::new(Admin {
+        node: config.node.clone(),
+        offline: config.offline,
+        home: config.home.clone(),
+        clock: base.clock,
+        shell: base.shell.clone(),
+        instances: workers.instances,
+        standings,
+        turns: base.turns.clone(),
+        logs: workers.logs,
+        mounts: dispatch.mounts.clone(),
+        files: drivers.files,
+        folder: setting.folder(),
+        memory: Arc::clone(&dispatch.memory),
+        features: workers.features,
+        telemetry: Arc::new(telemetry),
+    });
+    let stop = CancellationToken::new();
+    tokio::spawn(
+        stop.clone()
+            .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
+    );
+    tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
+    let serving = serve_unix(
+        &base.at("run/admin.sock"),
+        router(Arc::clone(&admin), Access::Socket),
+        stop.clone(),
+    )
+    .await?;
+    let beside = setting.serve(config, &admin, &stop).await?;
+    let serving = async move {
+        tokio::join!(serving, beside);
+    };
+    Ok(Node {
+        shell: base.shell,
+        stop,
+        shell_task: workers.shell_task,
+        crew_task: workers.crew_task,
+        admin_task: tokio::spawn(serving),
+        keeper_task,
+        admin,
+    })
+}

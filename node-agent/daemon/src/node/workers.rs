@@ -1,0 +1,103 @@
+//! The third storey: the crew of workers, and with it the kernel. Whoever outlived the last daemon is taken over
+//! before the kernel works again.
+
+use std::sync::Arc;
+
+use aion_abi::signing::NodeSecret;
+use aion_bundle::Store;
+use aion_kernel::{InstanceUid, LiveWorker};
+use aion_sandbox::Layer;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    NodeError,
+    adoption::Found,
+    drivers::Drivers,
+    recover::{Base, Recovered},
+};
+use crate::{
+    instance::Instances,
+    launching::Launcher,
+    modules::Modules,
+    shell::ShellError,
+    workers::{Crew, CrewParts, Logs},
+};
+
+/// See the module.
+pub(super) struct Workers {
+    pub(super) instances: Instances,
+    pub(super) logs: Logs,
+    pub(super) store: Arc<Store>,
+    pub(super) modules: Arc<Modules>,
+    /// What a worker started now would have.
+    pub(super) features: watch::Receiver<Option<Arc<[Layer]>>>,
+    /// The layers of workers as they were started.
+    pub(super) started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[Layer]>)>,
+    /// Instances that the kernel let go of.
+    pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
+    pub(super) shell_task: JoinHandle<Result<(), ShellError>>,
+    pub(super) crew_task: JoinHandle<()>,
+}
+
+pub(super) async fn workers(
+    base: &Base,
+    drivers: &Drivers,
+    recovered: Recovered,
+    launcher: Arc<dyn Launcher>,
+    secret: NodeSecret,
+) -> Result<Workers, NodeError> {
+    let instances = Instances::default();
+    let logs = Logs::new(base.at("logs"), base.reserve.clone());
+    let (features_in, features) = watch::channel(None);
+    let (started_in, started) = mpsc::unbounded_channel();
+    let (removed_in, removed) = mpsc::unbounded_channel();
+    let store = Arc::new(Store::open(base.at("store"))?);
+    let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
+    let mut crew = Crew::new(CrewParts {
+        launcher,
+        shell: base.shell.clone(),
+        instances: instances.clone(),
+        turns: base.turns.clone(),
+        checkpoints: drivers.dispatch.checkpoints.clone(),
+        logs: logs.clone(),
+        modules: Arc::clone(&modules),
+        tools: Arc::clone(&drivers.processes),
+        secret,
+        clock: base.clock,
+        run: base.at("run"),
+        features: features_in,
+        started: started_in,
+        removed: removed_in,
+    });
+    let alive = adopted(&mut crew, &recovered.found).await;
+    let shell = recovered.shell.with(drivers.dispatch.clone());
+    Ok(Workers {
+        instances,
+        logs,
+        store,
+        modules,
+        features,
+        started,
+        removed,
+        shell_task: tokio::spawn(shell.run(alive)),
+        crew_task: tokio::spawn(crew.run(recovered.events, recovered.orders)),
+    })
+}
+
+/// Takes over the workers that run. One that cannot be is not told to the kernel as alive, which has it killed.
+async fn adopted(crew: &mut Crew, found: &[Found]) -> Vec<LiveWorker> {
+    let mut alive = Vec::new();
+    for it in found {
+        match crew.adopt(it.turn, it.incarnation, it.input).await {
+            Ok(()) => alive.push(LiveWorker {
+                turn: it.turn,
+                incarnation: it.incarnation,
+            }),
+            Err(why) => tracing::warn!(turn = %it.turn, %why, "a running worker is given up"),
+        }
+    }
+    alive
+}
