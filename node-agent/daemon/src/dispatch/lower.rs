@@ -6,7 +6,7 @@ use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint, ResolvedMemory};
 use aion_drivers::{
     files::{Mount, MountTable, Origin, Room},
-    memory::{Embedding, Pool, PoolId, PoolQuota, Tier},
+    memory::{Embedding, MemoryDriver, Pool, PoolId, PoolQuota, Tier},
     outbound::Endpoint,
     secrets::SecretRef,
 };
@@ -82,6 +82,20 @@ pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
     })
 }
 
+/// Whether this node keeps every tier of an instance's pool where the pool says. An agent whose memory is elsewhere
+/// is not run: it would find out only when it remembers.
+pub(crate) fn memory_is_kept(
+    instance: &Instance,
+    memory: &dyn MemoryDriver,
+) -> Result<(), Problem> {
+    if instance.spec().memory.is_none() {
+        return Ok(());
+    }
+    Tier::ALL
+        .into_iter()
+        .try_for_each(|tier| memory.keeps(&pool(instance, tier)?))
+}
+
 /// Where the pool itself keeps a tier, if it says so.
 fn backend(memory: &ResolvedMemory, tier: Tier) -> Option<&'static str> {
     let tiers = memory.tiers.as_ref()?;
@@ -112,33 +126,71 @@ mod tests {
     use std::sync::Arc;
 
     use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_drivers::{
+        memory::{Means, MemoryConfig, embed::HttpEmbedder},
+        outbound::{NodeAddresses, Outbound, Place, Rule},
+        secrets::{SecretFolder, Secrets},
+    };
     use aion_kernel::InstanceUid;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::instance::Prepared;
+    use crate::{clock, instance::Prepared};
 
-    #[test]
-    fn what_a_pool_says_of_a_tier_reaches_its_driver() {
-        let memory = serde_json::json!({
-            "pool": "notes", "poolUid": "u",
-            "tiers": {"short": {"backend": "redis"}, "long": {"backend": "embedded"}},
-        });
+    /// An instance whose pool says this of its tiers.
+    fn instance(tiers: Value) -> Instance {
+        let memory = json!({"pool": "notes", "poolUid": "u", "tiers": tiers});
         let spec = AgentInstanceSpec {
             memory: serde_json::from_value(memory).unwrap(),
             ..AgentInstanceSpec::default()
         };
-        let instance = Instance {
+        Instance {
             uid: InstanceUid(1),
             resource: Arc::new(AgentInstance::new("jarvis-0", spec)),
             program: Prepared::Declarative {
                 instructions: String::new(),
             },
-        };
+        }
+    }
+
+    #[test]
+    fn what_a_pool_says_of_a_tier_reaches_its_driver() {
+        let tiers = json!({"short": {"backend": "redis"}, "long": {"backend": "embedded"}});
+        let instance = instance(tiers);
         let lowered = Tier::ALL.map(|tier| {
             let pool = pool(&instance, tier).unwrap();
             assert_eq!(pool.tier, tier);
             pool.backend
         });
         assert_eq!(lowered, [Some("redis"), Some("embedded"), None]);
+    }
+
+    #[test]
+    fn an_agent_with_a_tier_that_this_node_does_not_keep_is_refused_by_name() {
+        let home = tempfile::tempdir().unwrap();
+        let outbound = Arc::new(Outbound::new(Rule {
+            offline: true,
+            place: Place::Standalone,
+            nodes: NodeAddresses::none(),
+        }));
+        let secrets: Arc<dyn Secrets> = Arc::new(SecretFolder::new(home.path()));
+        let memory = MemoryConfig::shipped().unwrap().open(&Means {
+            folder: home.path().join("memory"),
+            outbound: Arc::clone(&outbound),
+            secrets: Arc::clone(&secrets),
+            embedder: Arc::new(HttpEmbedder::new(outbound, secrets)),
+            now: clock::reading,
+        });
+        let memory = memory.unwrap();
+        let kept = json!({"long": {"backend": "embedded"}});
+        assert_eq!(memory_is_kept(&instance(kept), &memory), Ok(()));
+        // Also where no syscall reaches the tier yet.
+        for (tier, backend) in [("short", "redis"), ("long", "qdrant"), ("episodic", "s3")] {
+            let elsewhere = instance(json!({ tier: {"backend": backend} }));
+            let problem = memory_is_kept(&elsewhere, &memory).unwrap_err();
+            let said = format!("pool notes keeps its {tier} tier in {backend}");
+            assert!(problem.detail.contains(&said), "{problem}");
+            assert!(problem.remedy.contains("(embedded)"), "{}", problem.remedy);
+        }
     }
 }

@@ -9,7 +9,7 @@ mod lower;
 mod relay;
 mod tools;
 
-pub(crate) use lower::pool;
+pub(crate) use lower::{memory_is_kept, pool};
 
 use std::sync::Arc;
 

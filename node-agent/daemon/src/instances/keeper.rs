@@ -28,7 +28,7 @@ use super::{
     status::{Found, status},
 };
 use crate::instance::{Instance, Instances, Prepared};
-use crate::{shell::Handle, traces::Traces, turns::turn_rights};
+use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
 pub struct Keeper {
@@ -282,6 +282,9 @@ impl Work<'_> {
                 let rejected = self.admit(&instance, program).err().map(|why| {
                     Judgement::new(condition::READY, false, condition::reason::INVALID, why)
                 });
+                if rejected.is_some() {
+                    self.withdraw(&uid);
+                }
                 if let Some(kept) = self.kept.get_mut(&uid) {
                     kept.found.rejected = rejected;
                 }
@@ -327,11 +330,14 @@ impl Work<'_> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
         spec.profile.grants.extend(turn_rights());
         let uid = spec.uid;
-        self.keeper.instances.put(Instance {
+        let made = Instance {
             uid,
             resource: Arc::clone(instance),
             program,
-        });
+        };
+        memory_is_kept(&made, &*self.keeper.traces.memory)
+            .map_err(|problem| format!("{}: {}", problem.detail, problem.remedy))?;
+        self.keeper.instances.put(made);
         let limits = self.shared.put(uid, instance);
         self.limit(limits);
         self.keeper.shell.tell(Event::Apply(spec));

@@ -99,6 +99,14 @@ pub struct Embedding {
 /// Answers `bad-request` for what breaks a bound, `quota-exceeded` for a full pool, `storage-full` for a
 /// full disk (nothing of the batch is stored then), `internal` for a broken store, naming its file.
 pub trait MemoryDriver: Send + Sync {
+    /// Whether this tier of the pool is kept here at all. Asked before an agent may run; looks nothing up.
+    ///
+    /// # Errors
+    /// `not-found`, which names the back end and what to do.
+    fn keeps(&self, _pool: &Pool) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Stores a batch, all or nothing, durable when it answers. An item whose id is there is replaced; one
     /// that is there just so stays as it is.
     fn remember<'a>(

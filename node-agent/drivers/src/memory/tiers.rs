@@ -120,6 +120,10 @@ fn refused<'a, T: Send + 'a>(problem: Problem) -> BoxFuture<'a, Result<T, Proble
 }
 
 impl MemoryDriver for TieredMemory {
+    fn keeps(&self, pool: &Pool) -> Result<(), Problem> {
+        self.driver(pool).map(|_| ())
+    }
+
     fn remember<'a>(
         &'a self,
         pool: &'a Pool,

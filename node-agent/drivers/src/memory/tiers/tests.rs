@@ -99,6 +99,8 @@ async fn a_back_end_that_the_node_does_not_run_is_refused_by_name() {
         ..pool("me", None)
     };
     let problem = memory.recall(&named, query("plum")).await.unwrap_err();
+    assert_eq!(memory.keeps(&named), Err(problem.clone()));
+    assert_eq!(memory.keeps(&pool("me", None)), Ok(()));
     assert_eq!(problem.code, Code::NotFound);
     assert!(problem.detail.contains("long tier in redis"), "{problem}");
     assert!(problem.remedy.contains("embedded"), "{}", problem.remedy);
