@@ -120,7 +120,7 @@ pub struct ResolvedMemory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub retention_days: Option<i32>,
-    /// How much the pool holds, in MiB.
+    /// How much the pool holds in each tier, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "quotaMiB")]
     #[schemars(range(min = 1))]
     pub quota_mib: Option<i32>,

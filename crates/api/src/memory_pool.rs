@@ -37,7 +37,7 @@ pub struct MemoryPoolSpec {
     /// How long it remembers. Left out, until it is told to forget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-    /// How much it holds, in MiB. Remembering more is refused. Left out, as much as the node has.
+    /// How much it holds in each tier, in MiB. Remembering more is refused. Left out, as much as the node has.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "quotaMiB")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub quota_mib: Option<i32>,

@@ -92,13 +92,12 @@ impl FakeMemory {
                 at,
             });
         }
-        let bytes: u64 = next
-            .iter()
-            .map(|stored| stored.item.text.len() as u64)
-            .sum();
+        let in_tier = || next.iter().filter(|stored| stored.tier == pool.tier);
+        let items = in_tier().count() as u64;
+        let bytes: u64 = in_tier().map(|it| it.item.text.len() as u64).sum();
         let quota = pool.quota;
         for (what, would, most) in [
-            ("items", next.len() as u64, quota.max_items),
+            ("items", items, quota.max_items),
             ("bytes", bytes, quota.max_bytes),
         ] {
             if let Some(most) = most.filter(|most| would > *most) {
@@ -125,7 +124,7 @@ impl FakeMemory {
             .into_iter()
             .flatten()
             .rev()
-            .filter(|stored| is_of(stored, pool))
+            .filter(|stored| is_of(stored, pool) && !is_too_old(stored, pool))
             .filter(|stored| {
                 request
                     .collection
@@ -188,6 +187,11 @@ fn is_of(stored: &Stored, pool: &Pool) -> bool {
     (stored.tier, &stored.owner) == (pool.tier, &pool.owner)
 }
 
+fn is_too_old(stored: &Stored, pool: &Pool) -> bool {
+    let age = pool.retention_days.map(|days| u64::from(days) * 86_400_000);
+    age.is_some_and(|age| stored.at < NOW.saturating_sub(age))
+}
+
 fn words(text: &str) -> HashSet<String> {
     let lower = text.to_lowercase();
     lower
@@ -229,12 +233,8 @@ impl MemoryDriver for FakeMemory {
     }
 
     fn expire<'a>(&'a self, pool: &'a Pool) -> BoxFuture<'a, Result<u64, Problem>> {
-        let age = pool.retention_days.map(|days| u64::from(days) * 86_400_000);
-        let gone = age.map_or(0, |age| {
-            let cutoff = NOW.saturating_sub(age);
-            self.erase_where(&pool.id, |stored| {
-                stored.tier == pool.tier && stored.at < cutoff
-            })
+        let gone = self.erase_where(&pool.id, |stored| {
+            stored.tier == pool.tier && is_too_old(stored, pool)
         });
         Box::pin(ready(Ok(gone)))
     }
@@ -264,7 +264,7 @@ pub(super) mod tests {
         super::{
             ConfigError, EmbeddingConfig,
             backend::{Backend, Means, Settings},
-            conformance::conforms,
+            conformance::{conforms, forgets_in_time},
         },
         *,
     };
@@ -272,6 +272,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn the_fake_conforms() {
         conforms(&FakeMemory::default()).await;
+        let fake = FakeMemory::default();
+        forgets_in_time(&fake, |ms| fake.grow_older(ms)).await;
     }
 
     /// A second back end, for tests of what chooses one.

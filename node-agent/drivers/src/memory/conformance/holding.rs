@@ -108,6 +108,48 @@ pub(super) async fn keeps_apart(driver: &dyn MemoryDriver) {
     assert_eq!(ids(driver, &views[2], query("plum")).await, ["same"]);
 }
 
+pub(super) async fn forgets_in_time(driver: &dyn MemoryDriver, grow_older: &impl Fn(u64)) {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let long = Pool {
+        retention_days: Some(3),
+        ..pool("time", Some("jarvis"))
+    };
+    let short = in_tier(Tier::Short, long.clone());
+    // As one whose pool keeps everything: nothing is hidden from it.
+    let all = async |pool: &Pool| {
+        let keeps = Pool {
+            retention_days: None,
+            ..pool.clone()
+        };
+        ids(driver, &keeps, query("")).await
+    };
+    let store = async |pool: &Pool, id: &str| {
+        let stored = driver.remember(pool, batch([item(id, "a medlar")])).await;
+        stored.unwrap();
+    };
+    assert_eq!(
+        driver.expire(&long).await,
+        Ok(0),
+        "a pool that is not there yet"
+    );
+    store(&long, "old").await;
+    store(&short, "old").await;
+    grow_older(2 * DAY_MS);
+    store(&long, "new").await;
+    assert_eq!(driver.expire(&long).await, Ok(0));
+    assert_eq!(ids(driver, &long, query("medlar")).await.len(), 2);
+    grow_older(DAY_MS + 1);
+    for text in ["", "medlar"] {
+        let found = ids(driver, &long, query(text)).await;
+        assert_eq!(found, ["new"], "too old is as good as forgotten");
+    }
+    assert_eq!(driver.expire(&long).await, Ok(1));
+    assert_eq!(all(&long).await, ["new"]);
+    assert_eq!(all(&short).await, ["old"], "another tier has its own turn");
+    assert_eq!(driver.expire(&short).await, Ok(1));
+    assert!(all(&short).await.is_empty());
+}
+
 fn in_tier(tier: Tier, pool: Pool) -> Pool {
     Pool { tier, ..pool }
 }
@@ -146,6 +188,10 @@ pub(super) async fn bounds(driver: &dyn MemoryDriver) {
         Ok(()),
         "a replaced item takes its own place"
     );
+    let full = batch([item("4", "d"), item("5", "e"), item("6", "f")]);
+    let short = in_tier(Tier::Short, small.clone());
+    let beside = driver.remember(&short, full).await;
+    assert!(beside.is_ok(), "another tier has its own room");
     assert_eq!(code(batch([])).await, Err(Code::BadRequest));
     assert_eq!(code(batch([item("5", "")])).await, Err(Code::BadRequest));
     for k in [0, MAX_K + 1] {

@@ -1,4 +1,4 @@
-//! What every memory driver must do.
+//! What every memory driver must do: it passes [`conforms`] and [`forgets_in_time`].
 #![allow(clippy::unwrap_used)]
 
 mod finding;
@@ -105,4 +105,13 @@ pub async fn conforms(driver: &dyn MemoryDriver) {
     holding::keeps_apart(driver).await;
     holding::bounds(driver).await;
     holding::erases(driver).await;
+}
+
+/// The driver forgets what is older than its pool's retention. `grow_older` lets so many milliseconds pass for what
+/// it holds.
+///
+/// # Panics
+/// Where the driver does something else.
+pub async fn forgets_in_time(driver: &dyn MemoryDriver, grow_older: impl Fn(u64)) {
+    holding::forgets_in_time(driver, &grow_older).await;
 }
