@@ -137,6 +137,18 @@ impl Folder {
         }
     }
 
+    /// Removes an empty folder; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn remove_folder(&self, name: impl AsRef<OsStr>) -> Result<(), FolderError> {
+        let path = self.path.join(name.as_ref());
+        match unlinkat(&self.handle, name.as_ref(), AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed("remove", &path)(error)),
+        }
+    }
+
     /// Moves a file or folder into another folder, in one step; `false` where there is none.
     ///
     /// # Errors

@@ -117,6 +117,37 @@ impl Folder {
         })
     }
 
+    /// As [`Folder::within`]; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn find(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, FolderError> {
+        match self.within(name) {
+            Ok(found) => Ok(Some(found)),
+            Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same folder, by another handle.
+    ///
+    /// # Errors
+    /// This process has no descriptor left.
+    pub fn reopen(&self) -> Result<Self, FolderError> {
+        let handle = self.handle.try_clone();
+        Ok(Self {
+            handle: handle.map_err(|source| FolderError::Io {
+                action: "hold",
+                path: self.path.clone(),
+                source,
+            })?,
+            path: self.path.clone(),
+            trust: self.trust,
+        })
+    }
+
     /// Opens a folder in this one, makes it where it is missing, and gives it `mode`.
     ///
     /// # Errors
