@@ -43,7 +43,7 @@ use crate::{
 
 use adoption::{Unsettled, joined, running};
 use setting::Setting;
-use state::{folders, io_error, memory};
+use state::{folders, io_error, memory, mounts_file};
 
 /// How long a stop waits for running turns.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -177,7 +177,9 @@ impl Node {
         let (handle, parts, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
         let files = FolderFiles::new([home.clone()]).with_reserve(reserve.clone());
         let files = Arc::new(files);
-        let mounts = Mounts::open(home.join("config/mounts.json"), Arc::clone(&files))?;
+        let mounts = Mounts::open(mounts_file(&config)?, Arc::clone(&files))?;
+        let looked_at = mounts.clone();
+        tokio::task::spawn_blocking(move || looked_at.tell_closed());
         let setting = Setting::find(&config, &mounts).await?;
         let outbound = Arc::new(Outbound::new(setting.rule(&config)));
         let secrets = setting.secrets(&home);
