@@ -93,12 +93,12 @@ impl Folder {
         walk(path, trust, None)
     }
 
-    /// Opens a folder, and makes what is missing of its path, for this user only.
+    /// Opens a folder, and makes what is missing of its path, with `mode`.
     ///
     /// # Errors
     /// As [`Folder::open`].
-    pub fn make(path: &Path, trust: Trust) -> Result<Self, FolderError> {
-        walk(path, trust, Some(Mode::from_raw_mode(0o700)))
+    pub fn make(path: &Path, trust: Trust, mode: u32) -> Result<Self, FolderError> {
+        walk(path, trust, Some(Mode::from_raw_mode(mode)))
     }
 
     /// Opens a folder in this one.
@@ -169,13 +169,34 @@ impl Folder {
         &self.path
     }
 
-    /// Whose it is, and its permissions.
+    /// Whose the entry of that name is, a link itself; `None` where there is none.
     ///
     /// # Errors
     /// The operating system refuses.
-    pub fn owner_and_mode(&self) -> Result<(u32, u32), FolderError> {
+    pub fn owner_of(&self, name: impl AsRef<OsStr>) -> Result<Option<u32>, FolderError> {
+        match statat(&self.handle, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(about) => Ok(Some(about.st_uid)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(failed("look at", &self.path.join(name.as_ref()))(error)),
+        }
+    }
+
+    /// Its permissions.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn mode(&self) -> Result<u32, FolderError> {
         let about = fstat(&self.handle).map_err(failed("look at", &self.path))?;
-        Ok((about.st_uid, about.st_mode & 0o7777))
+        Ok(about.st_mode & 0o7777)
+    }
+
+    /// Sets its permissions.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn set_mode(&self, mode: u32) -> Result<(), FolderError> {
+        fchmod(&self.handle, Mode::from_raw_mode(mode))
+            .map_err(failed("set the permissions of", &self.path))
     }
 }
 

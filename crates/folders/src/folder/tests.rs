@@ -68,7 +68,7 @@ fn root_follows_no_link_to_a_folder() {
         let why = refused(&root.path().join(path));
         assert!(why.contains("link is a link"), "{why}");
     }
-    let why = Folder::make(&root.path().join("link/new"), Trust::Root).unwrap_err();
+    let why = Folder::make(&root.path().join("link/new"), Trust::Root, 0o700).unwrap_err();
     assert!(matches!(why, FolderError::Link(_)), "{why}");
     assert!(!root.path().join("real/new").exists());
     let opened = Folder::open(&root.path().join("link/in"), Trust::Own).unwrap();
@@ -87,13 +87,13 @@ fn a_path_that_depends_on_who_asks_is_refused() {
 #[test]
 fn a_folder_that_is_made_is_its_makers_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let made = Folder::make(&folder.path().join("a/b"), Trust::Own).unwrap();
+    let made = Folder::make(&folder.path().join("a/b"), Trust::Own, 0o700).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(made.path()), 0o700);
     assert_eq!(mode(&folder.path().join("a")), 0o700);
     let shown = made.make_within("c", 0o711).unwrap();
     assert_eq!(mode(shown.path()), 0o711);
-    assert_eq!(shown.owner_and_mode().unwrap().1, 0o711);
+    assert_eq!(shown.mode().unwrap(), 0o711);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_file_is_replaced_whole_and_a_link_in_its_place_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     fs::write(&other, "untouched").unwrap();
-    let held = Folder::make(&folder.path().join("held"), Trust::Own).unwrap();
+    let held = Folder::make(&folder.path().join("held"), Trust::Own, 0o700).unwrap();
     for name in ["record", "record.new"] {
         symlink(&other, held.path().join(name)).unwrap();
     }
@@ -216,4 +216,36 @@ fn a_folder_is_handed_over_with_what_was_its_owners_and_nothing_else() {
     assert_eq!(owner("state/another's").uid(), USER + 1);
     assert_eq!(owner("outside").uid(), 0);
     assert_eq!(held.hand_over("state", 0, to).unwrap(), 0);
+}
+
+#[test]
+fn what_root_shares_the_group_reads_and_nobody_else() {
+    let Some(root) = of_root() else { return };
+    let held = Folder::open(root.path(), Trust::Root).unwrap();
+    let config = root.path().join("config");
+    fs::create_dir_all(config.join("secrets/openai")).unwrap();
+    for file in ["secrets/openai/key", "node.yaml", "theirs"] {
+        fs::write(config.join(file), "x").unwrap();
+    }
+    fs::set_permissions(config.join("secrets"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(
+        config.join("secrets/openai/key"),
+        fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    chown(config.join("theirs"), Some(USER), None).unwrap();
+    fs::write(root.path().join("outside"), "x").unwrap();
+    symlink(root.path().join("outside"), config.join("link")).unwrap();
+    // The folder and the key that were root's alone.
+    assert_eq!(held.share("config", USER).unwrap(), 2);
+    let about = |name: &str| {
+        let about = fs::symlink_metadata(root.path().join(name)).unwrap();
+        (about.uid(), about.gid(), about.mode() & 0o7777)
+    };
+    assert_eq!(about("config/secrets"), (0, USER, 0o2750));
+    assert_eq!(about("config/secrets/openai/key"), (0, USER, 0o640));
+    assert_eq!(about("config/node.yaml"), (0, USER, 0o640));
+    assert_eq!(about("config/theirs").1, 0);
+    assert_eq!(about("outside").1, 0);
+    assert_eq!(held.share("config", USER).unwrap(), 0);
 }

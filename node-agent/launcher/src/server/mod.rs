@@ -102,7 +102,7 @@ enum Source {
 pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
     let stop = sys::stop_signals().context("take the stop signals")?;
     let trust = Trust::of_process().context("look at the users of this machine")?;
-    let state = Folder::make(&options.state, trust).context("open the state")?;
+    let state = Folder::make(&options.state, trust, 0o700).context("open the state")?;
     let lock = connection::lock(&state)?;
     let records = Records::open(&state).context("open the state")?;
     let listener = connection::listen(&options.socket, options.daemon_uid, trust)?;
