@@ -20,19 +20,24 @@ With --local:
                            [default: where the state is, and a folder beside it]
   --docs FOLDER            the documents that the librarian reads  [default: those of AION-OS]
   --no-start               build and install only
+  --no-service             nothing starts the node again when it ends, or at boot
   --yes                    ask nothing
 
   ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
                                       all state: agents, memory, keys, journal, where a set-up made it
   ./install.sh --build FOLDER         build the programs into FOLDER, and nothing else
 
-State is in ~/.aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As root every layer of
-the agents' sandbox can be had; as an ordinary user those that need no privileges.
+State is in ~/.aion, root's in /var/lib/aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As
+root every layer of the agents' sandbox can be had, and the daemon runs as a system user, aion, which is
+made; as an ordinary user those layers that need no privileges.
+
+The node is started again when it ends, and at boot where something here does that: by two units of
+systemd, or by a supervisor of its own.
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-action='' docs='' package='' key='' built='' start=yes ask=yes purge=no prefix='' work=''
+action='' docs='' package='' key='' built='' start=yes ask=yes purge=no prefix='' work='' service=''
 
 fail() {
     printf '\nerror: %s\n' "$1" >&2
@@ -55,6 +60,7 @@ while [ $# -gt 0 ]; do
         --from-package) value "$1" "${2:-}"; package=$2; shift ;;
         --key) value "$1" "${2:-}"; key=$2; shift ;;
         --no-start) start=no ;;
+        --no-service) service=--no-service ;;
         --yes | -y) ask=no ;;
         --help | -h) usage; exit 0 ;;
         *) usage >&2; printf '\nerror: there is no option %s\n' "$1" >&2; exit 2 ;;
@@ -64,6 +70,16 @@ done
 [ -n "$action" ] || { usage; exit 2; }
 
 [ -n "${HOME:-}" ] || fail 'the variable HOME is not set' 'set it to your home folder'
+root=no earlier=''
+[ "$(id -u)" != 0 ] || root=yes
+if [ "$root" = yes ] && [ -z "${AION_HOME:-}" ]; then
+    # Root's own folder lets no other user in, and the daemon is one.
+    AION_HOME=/var/lib/aion
+    if [ ! -e "$AION_HOME" ] && [ -f "$HOME/.aion/config/installed" ]; then
+        earlier=$HOME/.aion
+        [ "$action" = local ] || AION_HOME=$earlier
+    fi
+fi
 AION_HOME=${AION_HOME:-$HOME/.aion}
 case $AION_HOME in /*) ;; *) AION_HOME=$PWD/$AION_HOME ;; esac
 export AION_HOME
@@ -94,7 +110,13 @@ link_folder() {
 
 # A program of the node that runs, as its pid file says; a pid that another process has by now is none.
 running() {
-    noted=$(cat "$AION_HOME/run/$1.pid" 2>/dev/null) || return 1
+    # Root's are where only root writes, or nobody but root wrote yet.
+    pids=$AION_HOME/run
+    if [ "$root" = yes ]; then
+        [ ! -d "$AION_HOME/service" ] || pids=$AION_HOME/service
+        [ -n "$(find "$pids" -prune -user 0 2>/dev/null)" ] || return 1
+    fi
+    noted=$(cat "$pids/$1.pid" 2>/dev/null) || return 1
     pid=$(printf '%s' "$noted" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
     start=$(printf '%s' "$noted" | sed -n 's/.*"start":\([0-9]*\).*/\1/p')
     [ -n "$pid" ] && [ -n "$start" ] || return 1
@@ -106,15 +128,25 @@ running() {
 # A node that runs would write on into what is removed.
 stop_node() {
     runs=no
-    for program in aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    for program in aion-supervisor aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    ! has_units || runs=yes
     [ "$runs" = yes ] || return 0
     step 'Stopping the node'
     [ -x "$bin/aionctl" ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
         'say with --prefix where it was installed, or stop it by hand'
-    "$bin/aionctl" local stop --force || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
+    if [ "$action" = uninstall ] && has_units; then service=--no-service; else service=''; fi
+    # shellcheck disable=SC2086 # an option, or none
+    "$bin/aionctl" local stop --force $service || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
     for program in aion-node aion-launcher; do
         ! running "$program" || fail "$program (pid $pid) still runs" 'stop it, then run this again'
     done
+}
+
+# Whether systemd starts the node of this folder.
+has_units() {
+    units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
+    [ "$root" = no ] || units=/etc/systemd/system
+    grep -qsxF "Environment=\"AION_HOME=$AION_HOME\"" "$units"/aion-node*.service
 }
 
 # Nothing is removed that a set-up did not make.
@@ -149,6 +181,9 @@ uninstall() {
         rm -rf "$share"
         say "$share"
     fi
+    if crontab -l 2>/dev/null | grep '^@reboot' | grep -qF "$bin/aionctl"; then
+        say 'the crontab still has a line that starts the node at boot: remove it with crontab -e'
+    fi
     if [ "$purge" = no ]; then
         say "the state stays in $AION_HOME; --purge removes it too"
         return
@@ -160,9 +195,12 @@ uninstall() {
         read -r answer
         case $answer in y | Y | yes) ;; *) say 'kept'; return ;; esac
     fi
-    for folder in bundles config logs manifests run state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    for folder in bundles config launcher logs manifests run service share state store; do rm -rf "${AION_HOME:?}/$folder"; done
     rmdir "$AION_HOME" 2>/dev/null || true
     say "$AION_HOME"
+    if [ "$root" = yes ] && id -u aion >/dev/null 2>&1; then
+        say 'the system user aion stays, as files elsewhere may be its own; userdel aion removes it'
+    fi
 }
 
 check_needs() {
@@ -383,11 +421,46 @@ keep_shipped() {
     say "$share holds its agents and documents"
 }
 
+# What an earlier version had where the daemon's user cannot get at it.
+move_earlier() {
+    [ -n "$earlier" ] || return 0
+    step "Moving the node's state from $earlier to $AION_HOME"
+    old=$(sed -n 2p "$earlier/config/installed")/bin/aionctl
+    [ ! -x "$old" ] || AION_HOME=$earlier "$old" local stop --force || fail "the node of $earlier cannot be stopped" \
+        'stop it, then run this again'
+    mkdir -p "$(dirname -- "$AION_HOME")"
+    mv "$earlier" "$AION_HOME"
+    say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
+}
+
+# Whom the daemon runs as: it reads what models, registries and tools write, and is to own nothing else.
+make_user() {
+    [ "$root" = yes ] || return 0
+    if ! id -u aion >/dev/null 2>&1; then
+        shell=/usr/sbin/nologin
+        [ -x "$shell" ] || shell=/sbin/nologin
+        if command -v useradd >/dev/null 2>&1; then
+            useradd --system --user-group --no-create-home --home-dir "$AION_HOME" --shell "$shell" aion
+        elif command -v systemd-sysusers >/dev/null 2>&1; then
+            printf 'u aion - "AION-OS node" %s %s\n' "$AION_HOME" "$shell" | systemd-sysusers -
+        elif command -v adduser >/dev/null 2>&1; then
+            addgroup -S aion && adduser -S -D -H -h "$AION_HOME" -s "$shell" -G aion aion
+        fi || say 'the user aion could not be made'
+    fi
+    if id -u aion >/dev/null 2>&1; then
+        say 'the daemon runs as the system user aion'
+    else
+        say 'the daemon runs as a user that has a number only, which aionctl local start chooses'
+    fi
+}
+
 install_programs() {
     step "Installing into $bin"
     from=${package:+$shipped/bin}
     from=${from:-$target/${CARGO_BUILD_TARGET:-}/release}
     mkdir -p "$bin"
+    # Whatever the umask: the daemon's user runs what is here.
+    [ "$root" = no ] || chmod 755 "$bin"
     for program in $programs; do
         [ -f "$from/$program" ] || fail "$from/$program is not there" 'take the package anew'
         # Beside the old one and over it in one move: a program that runs keeps its file.
@@ -399,7 +472,8 @@ install_programs() {
     [ "$action" = local ] || return 0
     [ -z "$package" ] || keep_shipped
     mkdir -p "$AION_HOME/config"
-    chmod 700 "$AION_HOME" "$AION_HOME/config"
+    # Root's is divided by aionctl: what the daemon may write, what it may read, and the rest.
+    if [ "$root" = yes ]; then chmod 711 "$AION_HOME"; else chmod 700 "$AION_HOME" "$AION_HOME/config"; fi
     printf '%s\n' "$mark" "$prefix" > "$installed"
     folder=$(link_folder)
     if [ -n "$folder" ]; then
@@ -416,6 +490,14 @@ choose_docs() {
     docs=${docs:-$shipped/docs}
     [ -d "$docs" ] || fail "$docs is no folder" 'say --docs FOLDER'
     docs=$(CDPATH='' cd -- "$docs" && pwd)
+    if [ "$root" = yes ] && [ -z "$asked" ]; then
+        # This project may lie where the daemon's user cannot read it.
+        mkdir -p "$AION_HOME/share"
+        rm -rf "$AION_HOME/share/docs"
+        cp -R "$docs" "$AION_HOME/share/docs"
+        chmod -R u=rwX,go=rX "$AION_HOME/share"
+        docs=$AION_HOME/share/docs
+    fi
     if [ -z "$asked" ] && [ "$ask" = yes ] && [ -t 0 ] && [ "$terminal" = yes ]; then
         printf '   The librarian may read this folder and nothing else. Return takes it, or type another:\n   [%s] ' "$docs"
         read -r answer
@@ -428,7 +510,8 @@ start_node() {
     step 'Starting the node'
     # A node of an older build makes way for the new one.
     "$aionctl" local stop >/dev/null
-    "$aionctl" local start
+    # shellcheck disable=SC2086 # an option, or none
+    "$aionctl" local start $service
 }
 
 trust_shipped() {
@@ -509,7 +592,9 @@ main() {
     aionctl=$bin/aionctl
     check_needs
     if [ -n "$package" ]; then take_package; else build; fi
+    move_earlier
     install_programs
+    make_user
     if [ "$start" = no ]; then
         say "not started: $bin/aionctl local start"
         return
