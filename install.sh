@@ -440,11 +440,11 @@ make_user() {
         shell=/usr/sbin/nologin
         [ -x "$shell" ] || shell=/sbin/nologin
         if command -v useradd >/dev/null 2>&1; then
-            useradd --system --user-group --no-create-home --home-dir "$AION_HOME" --shell "$shell" aion
+            useradd --system --user-group --no-create-home --home-dir /var/lib/aion --shell "$shell" aion
         elif command -v systemd-sysusers >/dev/null 2>&1; then
-            printf 'u aion - "AION-OS node" %s %s\n' "$AION_HOME" "$shell" | systemd-sysusers -
+            printf 'u aion - "AION-OS node" /var/lib/aion %s\n' "$shell" | systemd-sysusers -
         elif command -v adduser >/dev/null 2>&1; then
-            addgroup -S aion && adduser -S -D -H -h "$AION_HOME" -s "$shell" -G aion aion
+            addgroup -S aion && adduser -S -D -H -h /var/lib/aion -s "$shell" -G aion aion
         fi || say 'the user aion could not be made'
     fi
     if id -u aion >/dev/null 2>&1; then

@@ -143,6 +143,15 @@ fn without_a_service_that_is_said_and_a_stop_stops_both() -> anyhow::Result<()> 
         assert!(told.contains("nothing starts it again"), "{told}");
         assert_eq!(local.status()?["service"]["by"], Value::Null);
         let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+        // From now on something does, and that is said; nothing of it is undone silently.
+        let told = local.aionctl(&START)?;
+        assert!(told.contains("runs already"), "{told}");
+        assert!(told.contains("supervise starts it again"), "{told}");
+        let status = local.status()?;
+        assert_eq!(status["service"]["by"], "aionctl");
+        assert_eq!(of_node(&status)["restarts"], 0, "{status:#}");
+        let refused = local.try_aionctl(&["local", "start", "--no-service"])?;
+        assert!(said(&refused).contains("aionctl local stop"), "{refused:?}");
         local.aionctl(&["local", "stop"])?;
         assert!(!pids.into_iter().any(lives));
         Ok(())

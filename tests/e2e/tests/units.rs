@@ -5,7 +5,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
+use aion_e2e::cluster::BOUND;
 use aion_e2e::local::{Local, lives, said};
+use aion_testkit::until;
 use nix::unistd::geteuid;
 
 const USER: u32 = 61_989;
@@ -126,6 +128,20 @@ fn a_node_that_runs_by_itself_is_left_and_its_want_of_a_unit_is_said() -> anyhow
     let told = local.aionctl(&START)?;
     assert!(told.contains("nothing starts it again"), "{told}");
     assert_eq!(local.running("aion-node")?, node);
+    assert_eq!(units(&local), Vec::<String>::new());
+
+    // Of two programs one is left.
+    local.kill("aion-node")?;
+    until("the node to end", BOUND, || match lives(node) {
+        true => Err("it lives".to_owned()),
+        false => Ok(()),
+    })?;
+    local.aionctl(&START)?;
+    assert_ne!(local.running("aion-node")?, node);
+    local.aionctl(&["local", "stop"])?;
+    local.aionctl(&["local", "start", "--service", "aionctl"])?;
+    let told = local.aionctl(&START)?;
+    assert!(told.contains("supervise starts it again"), "{told}");
     assert_eq!(units(&local), Vec::<String>::new());
     Ok(())
 }

@@ -8,6 +8,7 @@ mod settings;
 mod start;
 mod status;
 mod stop;
+mod watch;
 
 use std::{ffi::OsString, path::PathBuf};
 

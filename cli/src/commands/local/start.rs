@@ -1,33 +1,26 @@
 //! `aionctl local start`.
 
-use std::{
-    env, fs,
-    os::fd::OwnedFd,
-    time::{Duration, Instant},
-};
+use std::{env, fs, os::fd::OwnedFd, time::Duration};
 
 use aion_abi::admin::NodeStatus;
-use aion_client::Node;
 use aion_folders::Folder;
 use rustix::process::Signal;
 
 use crate::{
     context::Context,
-    failure::{Failure, Status},
+    failure::Failure,
     home::Home,
-    process::{PAUSE, Program, Running, StartError},
+    process::{Program, Running, StartError},
     render::screen::Tone,
 };
 
 use super::{
     StartArgs, folders, recipe,
     recipe::{Recipe, Recipes},
-    service::{AtBoot, By, Service, Standing, Systemd, Told, told},
+    service::{AtBoot, By, Service, Standing, Systemd, told},
     settings,
+    watch::{Watch, await_node},
 };
-
-/// What of a log is shown where a program ended at once.
-const LOG_LINES: usize = 12;
 
 pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let home = context.home()?;
@@ -41,34 +34,7 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
     if let (Service::Aionctl | Service::Nobody, Some(units)) = (&service, installed(&home)) {
         take_away(context, &units, &before).await?;
     }
-
-    let watch = match (&service, &before) {
-        (Service::Systemd(units), Before { by_hand: true, .. }) => {
-            context.warn(&format!(
-                "the node runs, but not as {}, so nothing starts it again; to change that: aionctl local stop, then aionctl local start",
-                units.node
-            ));
-            Watch::Programs
-        }
-        (Service::Systemd(units), _) => {
-            units.install(context, &recipes)?;
-            units.start()?;
-            Watch::Units {
-                before: [&units.launcher, &units.node].map(|unit| units.show(unit).restarts),
-                units: units.clone(),
-            }
-        }
-        (Service::Aionctl, _) => {
-            let before = told(&home).unwrap_or_default();
-            start_supervisor(context, &home)?;
-            Watch::Supervisor { before }
-        }
-        (Service::Nobody, _) => {
-            start(context, &recipes.launcher)?;
-            start(context, &recipes.node)?;
-            Watch::Programs
-        }
-    };
+    let watch = begin(context, &home, &recipes, &service, &before)?;
     let status = await_node(&home, &watch, &context.node()?, bound).await?;
     let word = if before.both {
         "runs already"
@@ -86,10 +52,64 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
     if let Some(pid) = before.node {
         note_settings(context, pid, &home, &status);
     }
-    if !before.both {
+    if !before.both || !before.watched {
         tell_service(context, &home);
     }
     Ok(())
+}
+
+/// Starts what is missing, as `service` does it.
+fn begin(
+    context: &Context,
+    home: &Home,
+    recipes: &Recipes,
+    service: &Service,
+    before: &Before,
+) -> Result<Watch, Failure> {
+    match (service, &before.supervisor) {
+        (Service::Systemd(units), supervisor) if before.by_hand => {
+            let again = match supervisor {
+                Some(_) => "aionctl local supervise starts it again",
+                None => "nothing starts it again",
+            };
+            context.warn(&format!(
+                "the node runs, but not as {}: {again}; to change that: aionctl local stop, then aionctl local start",
+                units.node
+            ));
+            match supervisor {
+                Some(_) => supervised(context, home, before),
+                None => by_hand(context, recipes),
+            }
+        }
+        (Service::Systemd(units), _) => {
+            units.install(context, recipes)?;
+            units.start()?;
+            Ok(Watch::Units {
+                before: [&units.launcher, &units.node].map(|unit| units.show(unit).restarts),
+                units: units.clone(),
+            })
+        }
+        (Service::Aionctl, _) => supervised(context, home, before),
+        (Service::Nobody, Some(supervisor)) => Err(Failure::new(
+            "the node runs, and aionctl local supervise starts it again",
+        )
+        .at(format!("pid {}", supervisor.pid))
+        .remedy("aionctl local stop, then aionctl local start --no-service")),
+        (Service::Nobody, None) => by_hand(context, recipes),
+    }
+}
+
+fn supervised(context: &Context, home: &Home, before: &Before) -> Result<Watch, Failure> {
+    let supervisor = before.supervisor.as_ref();
+    let told = supervisor.and_then(|it| told(home, it)).unwrap_or_default();
+    start_supervisor(context, home)?;
+    Ok(Watch::Supervisor { before: told })
+}
+
+fn by_hand(context: &Context, recipes: &Recipes) -> Result<Watch, Failure> {
+    start(context, &recipes.launcher)?;
+    start(context, &recipes.node)?;
+    Ok(Watch::Programs)
 }
 
 /// What runs when a start begins.
@@ -98,11 +118,15 @@ struct Before {
     both: bool,
     /// Without a unit.
     by_hand: bool,
+    supervisor: Option<Running>,
+    /// Something starts it again.
+    watched: bool,
 }
 
 fn running(home: &Home) -> Before {
     let (node, launcher) = (super::node(home).running(), super::launcher(home).running());
-    let by_hand = node.is_some() || launcher.is_some();
+    let supervisor = super::supervisor(home).running();
+    let by_hand = node.is_some() || launcher.is_some() || supervisor.is_some();
     let pid = |running: Option<Running>| running.map(|it| it.pid);
     let (mut node, mut launcher) = (pid(node), pid(launcher));
     if let Some(units) = installed(home) {
@@ -113,6 +137,8 @@ fn running(home: &Home) -> Before {
         node,
         both: node.is_some() && launcher.is_some(),
         by_hand,
+        watched: supervisor.is_some() || (node.is_some() && !by_hand),
+        supervisor,
     }
 }
 
@@ -214,97 +240,4 @@ fn say_started(
         eprintln!("{}", context.screen.paint_err(&line, Tone::Faint));
     }
     Ok(())
-}
-
-/// By what it is seen whether waiting makes sense.
-enum Watch {
-    Units {
-        units: Systemd,
-        /// How often the launcher and the node had been started again.
-        before: [u64; 2],
-    },
-    /// What the supervisor had told before it was asked.
-    Supervisor {
-        before: Told,
-    },
-    Programs,
-}
-
-/// Until it answers and has its launcher: without, no agent can run.
-async fn await_node(
-    home: &Home,
-    watch: &Watch,
-    node: &Node,
-    bound: Duration,
-) -> Result<NodeStatus, Failure> {
-    let until = Instant::now() + bound;
-    loop {
-        let waits_for = match node.status().await {
-            Ok(status) if status.launcher == "ready" => return Ok(status),
-            Ok(_) => super::launcher(home),
-            Err(_) => super::node(home),
-        };
-        if let Some(what) = watch.has_failed(home, &waits_for) {
-            return Err(watch.failure(&waits_for, what));
-        }
-        if Instant::now() >= until {
-            let what = format!("{} does not answer yet", waits_for.name);
-            return Err(watch.failure(&waits_for, what).status(Status::Unreachable));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-impl Watch {
-    /// Whether it will not come up by itself.
-    fn has_failed(&self, home: &Home, program: &Program) -> Option<String> {
-        let name = program.name;
-        match self {
-            Self::Programs => {
-                let ended = program.running().is_none();
-                ended.then(|| format!("{name} ended at once"))
-            }
-            Self::Supervisor { before } => {
-                if super::supervisor(home).running().is_none() {
-                    return Some("the supervisor ended at once".to_owned());
-                }
-                // Once may be chance, such as a port that the one before has only just left.
-                let told = told(home)?.programs.remove(name)?;
-                let earlier = before.programs.get(name).and_then(|it| it.last_end_ms);
-                let fails = told.in_a_row >= 2 && told.last_end_ms != earlier;
-                let end = told.last_end.filter(|_| fails)?;
-                Some(format!(
-                    "{name} does not stay ({end}); it is started again and again, more and more rarely"
-                ))
-            }
-            Self::Units { units, before } => {
-                let unit = units.of_program(name);
-                let shown = units.show(unit);
-                let before = before[usize::from(unit == units.node)];
-                let loops = shown.state == "failed" || shown.restarts >= before + 2;
-                loops.then(|| format!("{name} does not stay ({})", shown.result))
-            }
-        }
-    }
-
-    fn failure(&self, program: &Program, what: String) -> Failure {
-        let (tail, place) = match self {
-            Self::Units { units, .. } => {
-                let unit = units.of_program(program.name);
-                (units.log_tail(unit, LOG_LINES), units.log_of(unit))
-            }
-            Self::Supervisor { .. } | Self::Programs => (
-                program.log_tail(LOG_LINES),
-                program.log().display().to_string(),
-            ),
-        };
-        let tail = if tail.is_empty() {
-            "it wrote nothing".to_owned()
-        } else {
-            tail
-        };
-        Failure::new(format!("{what}; the end of its log:\n{tail}"))
-            .at(place)
-            .remedy("mend what the log says, then: aionctl local start")
-    }
 }

@@ -129,7 +129,7 @@ impl Standing {
 
     fn kept(&self, program: &Program) -> Option<&Kept> {
         match &self.by {
-            By::Aionctl(_, told) => told.programs.get(program.name),
+            By::Aionctl(_, told) => told.as_ref()?.programs.get(program.name),
             By::Systemd { .. } | By::Nobody => None,
         }
     }
@@ -145,11 +145,11 @@ impl Standing {
                 (text, Tone::Good)
             }
             By::Aionctl(running, told) => {
-                let clock = age::clock(told.since_ms, &TimeZone::system());
-                let text = format!(
-                    "aionctl local supervise (pid {}) since {clock}",
-                    running.pid
-                );
+                let since = told.as_ref().map_or_else(String::new, |told| {
+                    let clock = age::clock(told.since_ms, &TimeZone::system());
+                    format!(" since {clock}")
+                });
+                let text = format!("aionctl local supervise (pid {}){since}", running.pid);
                 (text, Tone::Good)
             }
             By::Nobody => (

@@ -68,7 +68,7 @@ pub(super) enum By {
         node: Shown,
         launcher: Shown,
     },
-    Aionctl(Running, Told),
+    Aionctl(Running, Option<Told>),
     Nobody,
 }
 
@@ -95,7 +95,10 @@ impl Standing {
             };
         }
         let by = match super::supervisor(home).running() {
-            Some(running) => By::Aionctl(running, told(home).unwrap_or_default()),
+            Some(running) => {
+                let told = told(home, &running);
+                By::Aionctl(running, told)
+            }
             None => By::Nobody,
         };
         Self {

@@ -6,7 +6,7 @@ use aion_abi::date::UnixMillis;
 use aion_folders::Folder;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, home::Home};
+use crate::{clock, home::Home, process::Running};
 
 /// The file.
 const NAME: &str = "supervisor.json";
@@ -15,6 +15,8 @@ const NAME: &str = "supervisor.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Told {
+    /// The supervisor that wrote it; of one that was killed it stays behind.
+    pid: i32,
     /// Since when it watches.
     pub(in super::super) since_ms: UnixMillis,
     pub(in super::super) programs: BTreeMap<String, Kept>,
@@ -45,13 +47,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// An empty one, written.
-    pub(super) fn begin(folder: Folder) -> Self {
+    /// With nothing to tell of the `programs` yet; written.
+    pub(super) fn begin(folder: Folder, supervisor: &Running, programs: [&str; 2]) -> Self {
+        let nothing = |name: &str| (name.to_owned(), Kept::default());
         let report = Self {
             folder,
             told: RefCell::new(Told {
+                pid: supervisor.pid,
                 since_ms: after(Duration::ZERO),
-                programs: BTreeMap::new(),
+                programs: programs.map(nothing).into(),
             }),
         };
         report.write();
@@ -89,10 +93,11 @@ impl Report {
     }
 }
 
-/// What the supervisor of `home` told last; it may have ended since.
-pub(in super::super) fn told(home: &Home) -> Option<Told> {
+/// What `supervisor` of `home` told last; `None` until it watches.
+pub(in super::super) fn told(home: &Home, supervisor: &Running) -> Option<Told> {
     let folder = Folder::open(&home.pids(), home.trust()).ok()?;
-    serde_json::from_slice(&folder.read(NAME).ok()??).ok()
+    let told: Told = serde_json::from_slice(&folder.read(NAME).ok()??).ok()?;
+    (told.pid == supervisor.pid).then_some(told)
 }
 
 /// The date so much later, for people.

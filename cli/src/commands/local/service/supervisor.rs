@@ -82,8 +82,9 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let myself = Running::of(std::process::id()).map_err(|why| unfit(why.into()))?;
     own.note(&myself).map_err(unfit)?;
 
+    let names = [recipes.node.program.name, recipes.launcher.program.name];
     let shared = Rc::new(Shared {
-        report: Report::begin(folder),
+        report: Report::begin(folder, &myself, names),
         now: Notify::new(),
     });
     let (stop_node, node_stops) = watch::channel(Stop::No);
