@@ -5,7 +5,7 @@ WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes
 COMPILER := --manifest-path node-agent/compiler/Cargo.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench crds lint components clean
+.PHONY: help run test package bench crds lint components clean
 
 help: ## Says what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: ## Sets AION-OS up on this machine and starts it
 
 test: ## Runs every test, bringing the real components that they need
 	tests/run
+
+package: ## Makes signed packages of the programs in target/package
+	packaging/package
 
 bench: ## Measures, prints a table and writes bench.json
 	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli
@@ -30,7 +33,7 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
 	cargo test --quiet $(WORKSPACE) --test tidy
-	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run tests/run tests/components/ensure; \
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run packaging/package tests/run tests/components/ensure; \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi

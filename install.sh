@@ -1,6 +1,10 @@
 #!/bin/sh
 # Sets up AION-OS on this machine. Run it again at any time: what is there already stays.
+# It needs no file beside it where it is given a package: curl … | sh -s -- --local --from-package URL
 set -eu
+
+# The public key that packages are signed with, the inner lines of its PEM in one; `make package` fills it in.
+pinned_key=''
 
 usage() {
     cat <<'TEXT'
@@ -9,22 +13,31 @@ Sets up AION-OS.
   ./install.sh --local                build from this folder, start the node, apply the shipped agents
 
 With --local:
-  --prefix FOLDER       programs go to FOLDER/bin               [default: where the state is]
-  --docs FOLDER         the documents that the librarian reads  [default: docs/ of this project]
-  --from-package FOLDER take built programs from FOLDER/bin instead of building them
-  --no-start            build and install only
-  --yes                 ask nothing
+  --from-package FILE|URL  take a package, made by `make package`, instead of building; its signature,
+                           FILE.sigstore.json, is verified before anything of it is unpacked
+  --key FILE               the public key that it must be signed with  [default: the one in this script]
+  --prefix FOLDER          programs go to FOLDER/bin, what comes with them to FOLDER/share/aion-os
+                           [default: where the state is, and a folder beside it]
+  --docs FOLDER            the documents that the librarian reads  [default: those of AION-OS]
+  --no-start               build and install only
+  --no-service             nothing starts the node again when it ends, or at boot
+  --yes                    ask nothing
 
   ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
                                       all state: agents, memory, keys, journal, where a set-up made it
+  ./install.sh --build FOLDER         build the programs into FOLDER, and nothing else
 
-State is in ~/.aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As root every layer of
-the agents' sandbox can be had; as an ordinary user those that need no privileges.
+State is in ~/.aion, root's in /var/lib/aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As
+root every layer of the agents' sandbox can be had, and the daemon runs as a system user, aion, which is
+made; as an ordinary user those layers that need no privileges.
+
+The node is started again when it ends, and at boot where something here does that: by two units of
+systemd, or by a supervisor of its own.
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-action='' docs='' package='' start=yes ask=yes purge=no prefix=''
+action='' docs='' package='' key='' built='' start=yes ask=yes purge=no prefix='' work='' service=''
 
 fail() {
     printf '\nerror: %s\n' "$1" >&2
@@ -40,11 +53,14 @@ while [ $# -gt 0 ]; do
     case $1 in
         --local) action=local ;;
         --uninstall) action=uninstall ;;
+        --build) value "$1" "${2:-}"; action=build built=$2; shift ;;
         --purge) purge=yes ;;
         --prefix) value "$1" "${2:-}"; prefix=$2; shift ;;
         --docs) value "$1" "${2:-}"; docs=$2; shift ;;
         --from-package) value "$1" "${2:-}"; package=$2; shift ;;
+        --key) value "$1" "${2:-}"; key=$2; shift ;;
         --no-start) start=no ;;
+        --no-service) service=--no-service ;;
         --yes | -y) ask=no ;;
         --help | -h) usage; exit 0 ;;
         *) usage >&2; printf '\nerror: there is no option %s\n' "$1" >&2; exit 2 ;;
@@ -54,6 +70,16 @@ done
 [ -n "$action" ] || { usage; exit 2; }
 
 [ -n "${HOME:-}" ] || fail 'the variable HOME is not set' 'set it to your home folder'
+root=no earlier=''
+[ "$(id -u)" != 0 ] || root=yes
+if [ "$root" = yes ] && [ -z "${AION_HOME:-}" ]; then
+    # Root's own folder lets no other user in, and the daemon is one.
+    AION_HOME=/var/lib/aion
+    if [ ! -e "$AION_HOME" ] && [ -f "$HOME/.aion/config/installed" ]; then
+        earlier=$HOME/.aion
+        [ "$action" = local ] || AION_HOME=$earlier
+    fi
+fi
 AION_HOME=${AION_HOME:-$HOME/.aion}
 case $AION_HOME in /*) ;; *) AION_HOME=$PWD/$AION_HOME ;; esac
 export AION_HOME
@@ -64,6 +90,8 @@ mark='AION-OS was set up here by install.sh, with the programs in bin/ of:'
 prefix=${prefix:-$AION_HOME}
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
 bin=$prefix/bin
+# What comes with a package lies outside the state, of which no agent is shown anything.
+[ "$prefix" = "$AION_HOME" ] && share=$AION_HOME-share || share=$prefix/share/aion-os
 programs='aion-node aion-launcher aion-worker aion-compiler aionctl'
 [ -t 1 ] && terminal=yes || terminal=no
 strong='' plain=''
@@ -82,7 +110,13 @@ link_folder() {
 
 # A program of the node that runs, as its pid file says; a pid that another process has by now is none.
 running() {
-    noted=$(cat "$AION_HOME/run/$1.pid" 2>/dev/null) || return 1
+    # Root's are where only root writes, or nobody but root wrote yet.
+    pids=$AION_HOME/run
+    if [ "$root" = yes ]; then
+        [ ! -d "$AION_HOME/service" ] || pids=$AION_HOME/service
+        [ -n "$(find "$pids" -prune -user 0 2>/dev/null)" ] || return 1
+    fi
+    noted=$(cat "$pids/$1.pid" 2>/dev/null) || return 1
     pid=$(printf '%s' "$noted" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p')
     start=$(printf '%s' "$noted" | sed -n 's/.*"start":\([0-9]*\).*/\1/p')
     [ -n "$pid" ] && [ -n "$start" ] || return 1
@@ -94,15 +128,25 @@ running() {
 # A node that runs would write on into what is removed.
 stop_node() {
     runs=no
-    for program in aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    for program in aion-supervisor aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    ! has_units || runs=yes
     [ "$runs" = yes ] || return 0
     step 'Stopping the node'
     [ -x "$bin/aionctl" ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
         'say with --prefix where it was installed, or stop it by hand'
-    "$bin/aionctl" local stop --force || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
+    if [ "$action" = uninstall ] && has_units; then service=--no-service; else service=''; fi
+    # shellcheck disable=SC2086 # an option, or none
+    "$bin/aionctl" local stop --force $service || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
     for program in aion-node aion-launcher; do
         ! running "$program" || fail "$program (pid $pid) still runs" 'stop it, then run this again'
     done
+}
+
+# Whether systemd starts the node of this folder.
+has_units() {
+    units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
+    [ "$root" = no ] || units=/etc/systemd/system
+    grep -qsxF "Environment=\"AION_HOME=$AION_HOME\"" "$units"/aion-node*.service
 }
 
 # Nothing is removed that a set-up did not make.
@@ -133,6 +177,13 @@ uninstall() {
     for program in $programs; do rm -f "$bin/$program"; done
     rmdir "$bin" 2>/dev/null || true
     say "$bin"
+    if [ -f "$share/PACKAGE" ]; then
+        rm -rf "$share"
+        say "$share"
+    fi
+    if crontab -l 2>/dev/null | grep '^@reboot' | grep -qF "$bin/aionctl"; then
+        say 'the crontab still has a line that starts the node at boot: remove it with crontab -e'
+    fi
     if [ "$purge" = no ]; then
         say "the state stays in $AION_HOME; --purge removes it too"
         return
@@ -144,9 +195,12 @@ uninstall() {
         read -r answer
         case $answer in y | Y | yes) ;; *) say 'kept'; return ;; esac
     fi
-    for folder in bundles config logs manifests run state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    for folder in bundles config launcher logs manifests run service share state store; do rm -rf "${AION_HOME:?}/$folder"; done
     rmdir "$AION_HOME" 2>/dev/null || true
     say "$AION_HOME"
+    if [ "$root" = yes ] && id -u aion >/dev/null 2>&1; then
+        say 'the system user aion stays, as files elsewhere may be its own; userdel aion removes it'
+    fi
 }
 
 check_needs() {
@@ -154,6 +208,8 @@ check_needs() {
     [ "$(uname -s)" = Linux ] || fail 'AION-OS runs on Linux: its sandbox is made of Linux parts' \
         'use a Linux machine or a virtual one'
     [ -z "$package" ] || return 0
+    [ -f "$here/Cargo.toml" ] && [ -d "$here/node-agent" ] || fail "there is nothing to build in $here" \
+        'run install.sh in a copy of the project, or say --from-package FILE|URL'
     command -v cargo >/dev/null 2>&1 || fail 'cargo is not there: Rust builds AION-OS' \
         'install Rust 1.95 or newer from https://rustup.rs, open a new terminal, and run this again'
     version=$(rustc --version 2>/dev/null | sed -n 's/^rustc \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
@@ -185,10 +241,27 @@ count_packages() {
         END { print total + 0 }'
 }
 
+# Where it is built and where crates are kept is no part of a program: the same sources give the same one. Flags
+# would do it, too, and have everything built anew in another folder.
+forget_places() {
+    crates=${CARGO_HOME:-$HOME/.cargo}
+    rm -rf "$target/placeless"
+    mkdir "$target/placeless"
+    printf '#!/bin/sh\nexec "$@" "--remap-path-prefix=%s=/target" "--remap-path-prefix=%s=/cargo"\n' \
+        "$target" "$crates" > "$target/placeless/rustc-wrapper"
+    for compiler_of_c in cc x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc; do
+        found=$(command -v "$compiler_of_c") || continue
+        printf '#!/bin/sh\nexec "%s" "$@" "-ffile-prefix-map=%s=/target" "-ffile-prefix-map=%s=/cargo"\n' \
+            "$found" "$target" "$crates" > "$target/placeless/$compiler_of_c"
+    done
+    chmod 755 "$target/placeless"/*
+}
+
 # Cargo tells of each package that it compiles; how many there are is known before.
 build() {
     step 'Building (some minutes the first time)'
     target=${CARGO_TARGET_DIR:-$here/target}
+    case $target in /*) ;; *) target=$PWD/$target ;; esac
     mkdir -p "$target"
     log=$target/install.log
     : > "$log"
@@ -196,11 +269,13 @@ build() {
     (cd "$here" && cargo fetch --locked && cargo fetch --locked $compiler) >>"$log" 2>&1 || { tail -n 20 "$log" >&2; fail 'the packages cannot be fetched' \
         "look at the connection to the crate registry; the log is $log"; }
     total=$(cd "$here" && count_packages 2>>"$log")
+    forget_places
     begun=$(date +%s)
     {
         (
             cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never
             # shellcheck disable=SC2086 # a list of arguments
+            export PATH="$target/placeless:$PATH" RUSTC_WRAPPER="${RUSTC_WRAPPER:-$target/placeless/rustc-wrapper}"
             cargo build --release --locked $node 2>&1 && cargo build --release --locked $compiler 2>&1
         ) && echo 'build: done' || echo 'build: failed'
     } | show_build "$total" "$begun"
@@ -215,7 +290,7 @@ show_build() {
     count=0 shown=0 of=" of about $1"
     [ "$1" -gt 0 ] || of=''
     while IFS= read -r line; do
-        printf '%s\n' "$line" >> "$log"
+        printf '%s\n' "$line" 2>/dev/null >> "$log" || fail "$log cannot be written" 'free space on that disk, then run this again'
         case $line in *Compiling\ *) ;; *) continue ;; esac
         count=$((count + 1))
         if [ "$terminal" = yes ]; then
@@ -234,21 +309,171 @@ elapsed() {
     if [ "$seconds" -lt 60 ]; then printf '%s s' "$seconds"; else printf '%s min %s s' $((seconds / 60)) $((seconds % 60)); fi
 }
 
+# The only hosts that are believed without TLS are this machine's.
+check_url() {
+    host=${package#*://}
+    host=${host%%[/?#]*}
+    case $package in
+        https://*) ;;
+        http://*)
+            here_only=no
+            case $host in
+                localhost | localhost:* | '[::1]' | '[::1]:'*) here_only=yes ;;
+                127.*) case $host in *[!0-9.:]*) ;; *) here_only=yes ;; esac ;;
+            esac
+            case $host in *@*) here_only=no ;; esac
+            [ "$here_only" = yes ] || fail "$package would come without TLS from another machine" 'say https://'
+            ;;
+        *) fail "$package: packages come by https" 'say https://, or fetch it and name the file' ;;
+    esac
+}
+
+fetch() {
+    if command -v curl >/dev/null 2>&1; then
+        curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' --retry 2 \
+            --connect-timeout 20 --speed-limit 1 --speed-time 60 --max-filesize 1073741824 --output "$2" "$1"
+    elif command -v wget >/dev/null 2>&1; then
+        wget --quiet --timeout=60 --tries=3 --output-document="$2" "$1"
+    else
+        fail 'neither curl nor wget is here to fetch the package' "fetch $1 and $1.sigstore.json by other means, and name the file"
+    fi
+}
+
+# Copied first, so that what is unpacked is what was verified.
+take_package() {
+    step 'Taking the package'
+    work=$(mktemp -d "${TMPDIR:-/tmp}/aion-package.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' HUP INT TERM
+    archive=$work/package signature=$work/signature
+    unsigned="its signature $package.sigstore.json is not there: an unsigned package is not taken"
+    case $package in
+        *://*)
+            check_url
+            fetch "$package" "$archive" || fail "$package cannot be fetched" 'check the address and the connection'
+            fetch "$package.sigstore.json" "$signature" || fail "$unsigned" 'fetch one that is signed'
+            ;;
+        *)
+            [ -f "$package" ] || fail "$package is no file" 'name a package that make package made, or its https address'
+            cp "$package" "$archive"
+            cp "$package.sigstore.json" "$signature" 2>/dev/null || fail "$unsigned" 'fetch it from where the package came'
+            ;;
+    esac
+    verify_package
+    unpack_package
+}
+
+# A Sigstore bundle of `cosign sign-blob`: ECDSA P-256 over the bytes of the archive.
+verify_package() {
+    if [ -z "$key" ]; then
+        [ -n "$pinned_key" ] || fail 'this install.sh knows no key that packages are signed with' \
+            'say --key FILE, or take the install.sh that was published with the package'
+        key=$work/pinned.pub
+        { echo '-----BEGIN PUBLIC KEY-----'; printf '%s\n' "$pinned_key" | fold -w 64; echo '-----END PUBLIC KEY-----'; } > "$key"
+    fi
+    [ -f "$key" ] || fail "the key $key is no file" 'name the public key, in PEM'
+    [ "$(wc -c < "$signature")" -le 262144 ] || fail 'the signature is longer than any is' 'take the package anew'
+    if command -v openssl >/dev/null 2>&1; then
+        said=$(tr -d ' \n\r\t' < "$signature")
+        said=${said#*\"messageSignature\":}
+        of=${said#*\"digest\":\"} of=${of%%\"*} by=${said#*\"signature\":\"} by=${by%%\"*}
+        printf '%s' "$by" | openssl base64 -d -A > "$work/signature.der" 2>/dev/null || true
+        if ! openssl dgst -sha256 -verify "$key" -signature "$work/signature.der" "$archive" >/dev/null 2>&1; then
+            is=$(openssl dgst -sha256 -binary "$archive" | openssl base64 -A)
+            [ "$is" = "$of" ] || fail 'the package is not the one that was signed: it was cut short or altered' 'fetch it anew'
+            fail 'the package is not signed with this key' 'take the key, or the install.sh, from where AION-OS is published'
+        fi
+    elif command -v cosign >/dev/null 2>&1; then
+        cosign verify-blob --key "$key" --bundle "$signature" --insecure-ignore-tlog=true "$archive" >"$work/cosign" 2>&1 \
+            || { cat "$work/cosign" >&2; fail 'the package is not the one that was signed with this key' \
+            'fetch it anew, and the key from where AION-OS is published'; }
+    else
+        fail 'neither openssl nor cosign is here to verify the signature of the package' \
+            'Debian, Ubuntu: apt install openssl · Fedora: dnf install openssl · Arch: pacman -S openssl'
+    fi
+    say 'its signature is good'
+}
+
+unpack_package() {
+    mkdir "$work/unpacked"
+    tar -xzf "$archive" -C "$work/unpacked" --strip-components=1 || fail 'the package cannot be unpacked' \
+        'see whether there is room in the temporary folder (TMPDIR)'
+    shipped=$work/unpacked
+    about() { sed -n "s/^$1: //p" "$shipped/PACKAGE" 2>/dev/null; }
+    [ "$(about name)" = aion-os ] || fail 'this is no package of AION-OS' 'name one that make package made'
+    case $(uname -m) in x86_64) arch=amd64 ;; aarch64 | arm64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
+    [ "$(about arch)" = "$arch" ] || fail "the package is for $(about arch), and this machine is $arch" \
+        "take the one whose name ends in linux-$arch.tar.gz"
+    say "AION-OS $(about version) for $arch"
+}
+
+# Agents, documents and policies stay: bundles are built from them, and the librarian reads there.
+keep_shipped() {
+    if [ -e "$share" ] && [ ! -f "$share/PACKAGE" ]; then
+        fail "$share is there, and no set-up made it" 'move it away, or say --prefix FOLDER'
+    fi
+    mkdir -p "$(dirname -- "$share")"
+    rm -rf "$share.new"
+    cp -R "$shipped" "$share.new"
+    rm -rf "$share.new/bin" "$share"
+    mv "$share.new" "$share"
+    shipped=$share
+    say "$share holds its agents and documents"
+}
+
+# What an earlier version had where the daemon's user cannot get at it.
+move_earlier() {
+    [ -n "$earlier" ] || return 0
+    step "Moving the node's state from $earlier to $AION_HOME"
+    old=$(sed -n 2p "$earlier/config/installed")/bin/aionctl
+    [ ! -x "$old" ] || AION_HOME=$earlier "$old" local stop --force || fail "the node of $earlier cannot be stopped" \
+        'stop it, then run this again'
+    mkdir -p "$(dirname -- "$AION_HOME")"
+    mv "$earlier" "$AION_HOME"
+    say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
+}
+
+# Whom the daemon runs as: it reads what models, registries and tools write, and is to own nothing else.
+make_user() {
+    [ "$root" = yes ] || return 0
+    if ! id -u aion >/dev/null 2>&1; then
+        shell=/usr/sbin/nologin
+        [ -x "$shell" ] || shell=/sbin/nologin
+        if command -v useradd >/dev/null 2>&1; then
+            useradd --system --user-group --no-create-home --home-dir /var/lib/aion --shell "$shell" aion
+        elif command -v systemd-sysusers >/dev/null 2>&1; then
+            printf 'u aion - "AION-OS node" /var/lib/aion %s\n' "$shell" | systemd-sysusers -
+        elif command -v adduser >/dev/null 2>&1; then
+            addgroup -S aion && adduser -S -D -H -h /var/lib/aion -s "$shell" -G aion aion
+        fi || say 'the user aion could not be made'
+    fi
+    if id -u aion >/dev/null 2>&1; then
+        say 'the daemon runs as the system user aion'
+    else
+        say 'the daemon runs as a user that has a number only, which aionctl local start chooses'
+    fi
+}
+
 install_programs() {
     step "Installing into $bin"
-    from=${package:+$package/bin}
-    from=${from:-$target/release}
+    from=${package:+$shipped/bin}
+    from=${from:-$target/${CARGO_BUILD_TARGET:-}/release}
     mkdir -p "$bin"
+    # Whatever the umask: the daemon's user runs what is here.
+    [ "$root" = no ] || chmod 755 "$bin"
     for program in $programs; do
-        [ -f "$from/$program" ] || fail "$from/$program is not there" 'give --from-package the folder that holds bin/'
+        [ -f "$from/$program" ] || fail "$from/$program is not there" 'take the package anew'
         # Beside the old one and over it in one move: a program that runs keeps its file.
         cp "$from/$program" "$bin/.$program.new"
         chmod 755 "$bin/.$program.new"
         mv -f "$bin/.$program.new" "$bin/$program"
     done
     say "$programs"
+    [ "$action" = local ] || return 0
+    [ -z "$package" ] || keep_shipped
     mkdir -p "$AION_HOME/config"
-    chmod 700 "$AION_HOME" "$AION_HOME/config"
+    # Root's is divided by aionctl: what the daemon may write, what it may read, and the rest.
+    if [ "$root" = yes ]; then chmod 711 "$AION_HOME"; else chmod 700 "$AION_HOME" "$AION_HOME/config"; fi
     printf '%s\n' "$mark" "$prefix" > "$installed"
     folder=$(link_folder)
     if [ -n "$folder" ]; then
@@ -262,9 +487,17 @@ install_programs() {
 # The folder that the librarian reads is one that somebody agreed to.
 choose_docs() {
     asked=$docs
-    docs=${docs:-$here/docs}
+    docs=${docs:-$shipped/docs}
     [ -d "$docs" ] || fail "$docs is no folder" 'say --docs FOLDER'
     docs=$(CDPATH='' cd -- "$docs" && pwd)
+    if [ "$root" = yes ] && [ -z "$asked" ]; then
+        # This project may lie where the daemon's user cannot read it.
+        mkdir -p "$AION_HOME/share"
+        rm -rf "$AION_HOME/share/docs"
+        cp -R "$docs" "$AION_HOME/share/docs"
+        chmod -R u=rwX,go=rX "$AION_HOME/share"
+        docs=$AION_HOME/share/docs
+    fi
     if [ -z "$asked" ] && [ "$ask" = yes ] && [ -t 0 ] && [ "$terminal" = yes ]; then
         printf '   The librarian may read this folder and nothing else. Return takes it, or type another:\n   [%s] ' "$docs"
         read -r answer
@@ -277,7 +510,8 @@ start_node() {
     step 'Starting the node'
     # A node of an older build makes way for the new one.
     "$aionctl" local stop >/dev/null
-    "$aionctl" local start
+    # shellcheck disable=SC2086 # an option, or none
+    "$aionctl" local start $service
 }
 
 trust_shipped() {
@@ -334,29 +568,44 @@ next_steps() {
     fi
     say "$call get agents"
     say "$call ask librarian \"How do I map a mount?\""
-    say "$call run analyst --file $here/agents/analyst/examples/orders.csv"
+    say "$call run analyst --file $shipped/agents/analyst/examples/orders.csv"
     say "$call why librarian"
     say "$call local stop"
 }
 
-if [ "$action" = uninstall ]; then
-    uninstall
-    exit 0
-fi
+main() {
+    begun_all=$(date +%s)
+    case $action in
+        uninstall)
+            uninstall
+            return
+            ;;
+        build)
+            case $built in /*) bin=$built ;; *) bin=$PWD/$built ;; esac
+            check_needs
+            build
+            install_programs
+            return
+            ;;
+    esac
+    shipped=$here
+    aionctl=$bin/aionctl
+    check_needs
+    if [ -n "$package" ]; then take_package; else build; fi
+    move_earlier
+    install_programs
+    make_user
+    if [ "$start" = no ]; then
+        say "not started: $bin/aionctl local start"
+        return
+    fi
+    choose_docs
+    start_node
+    trust_shipped
+    apply_shipped
+    next_steps
+    printf '\n   done in %s\n' "$(elapsed "$begun_all")"
+}
 
-begun_all=$(date +%s)
-shipped=${package:-$here}
-aionctl=$bin/aionctl
-check_needs
-[ -n "$package" ] || build
-install_programs
-if [ "$start" = no ]; then
-    say "not started: $bin/aionctl local start"
-    exit 0
-fi
-choose_docs
-start_node
-trust_shipped
-apply_shipped
-next_steps
-printf '\n   done in %s\n' "$(elapsed "$begun_all")"
+# The last line: a script that came through a pipe and was cut off has done nothing.
+main

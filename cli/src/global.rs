@@ -56,7 +56,7 @@ pub(crate) struct Global {
         help_heading = "In a cluster"
     )]
     pub(crate) service_account: Option<String>,
-    /// Where the state of this machine's node is [default: ~/.aion]
+    /// Where the state of this machine's node is [default: ~/.aion; root's: /var/lib/aion]
     #[arg(
         long,
         global = true,

@@ -2,27 +2,34 @@
 //! says nothing, it may have been given to another program since: the moment of its start is kept with it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
+use aion_folders::{Folder, FolderError, Trust};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 /// How often a process that is on its way is looked at.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a log beyond which it is put aside, in the place of the one before, when its program is started.
+const MAX_LOG: u64 = 8 << 20;
 
 /// A program of the node: where its files are.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// `aion-node` or `aion-launcher`.
     pub(crate) name: &'static str,
-    pub(crate) pid_file: PathBuf,
-    pub(crate) log: PathBuf,
+    /// Where its pid file is: the first is written to, the others are where an earlier version had it.
+    pub(crate) pids: Vec<PathBuf>,
+    /// Where its log is.
+    pub(crate) logs: PathBuf,
+    /// What is asked of these folders. A pid file has a process killed.
+    pub(crate) trust: Trust,
 }
 
 /// A process that was started once; whether it still runs is another question.
@@ -36,37 +43,56 @@ pub(crate) struct Running {
 impl Program {
     /// The process, if it runs.
     pub(crate) fn running(&self) -> Option<Running> {
-        let text = fs::read_to_string(&self.pid_file).ok()?;
-        let noted: Running = serde_json::from_str(&text).ok()?;
-        (started_at(noted.pid) == Some(noted.start)).then_some(noted)
+        self.pids.iter().find_map(|folder| {
+            let folder = Folder::open(folder, self.trust).ok()?;
+            let noted = folder.read(self.pid_file()).ok()??;
+            let noted: Running = serde_json::from_slice(&noted).ok()?;
+            noted.is_alive().then_some(noted)
+        })
     }
 
-    /// Starts `command` in a session of its own, its output appended to the log, and notes it in the pid file.
-    /// The command must replace itself by the program (as [`become_program`] does), so that its pid is the program's.
-    pub(crate) fn start(&self, mut command: Command) -> io::Result<Running> {
-        for file in [&self.pid_file, &self.log] {
-            if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder)?;
-                fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-            }
-        }
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.log)?;
+    /// Starts `command` with its output appended to the log, and notes it in the pid file. The command must be the
+    /// program or replace itself by it (as [`become_program`] does), so that its pid is the program's.
+    pub(crate) fn start(&self, mut command: Command) -> Result<Running, StartError> {
+        let log = self.open_log()?;
         let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        let start = started_at(pid).ok_or_else(|| io::Error::other("it ended at once"))?;
-        let running = Running { pid, start };
-        let part = self.pid_file.with_extension("part");
-        fs::write(&part, serde_json::to_vec(&running)?)?;
-        fs::rename(&part, &self.pid_file)?;
+        let running = Running::of(child.id())?;
+        self.note(&running)?;
         Ok(running)
+    }
+
+    /// Writes the pid file.
+    pub(crate) fn note(&self, running: &Running) -> Result<(), StartError> {
+        let bytes = serde_json::to_vec(running).map_err(io::Error::from)?;
+        let folder = self
+            .pids
+            .first()
+            .map(|folder| Folder::make(folder, self.trust, 0o700));
+        if let Some(folder) = folder {
+            folder?.replace(self.pid_file(), &bytes, 0o600)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the log to write at its end.
+    pub(crate) fn open_log(&self) -> Result<File, StartError> {
+        let folder = Folder::make(&self.logs, self.trust, 0o700)?;
+        let (name, before) = (self.log_file(), format!("{}.1", self.log_file()));
+        let file = folder.append(&name, 0o600)?;
+        if file.metadata()?.len() < MAX_LOG {
+            return Ok(file);
+        }
+        folder.move_to(&name, &folder, before)?;
+        Ok(folder.append(&name, 0o600)?)
+    }
+
+    /// Where its log is, for people.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.logs.join(self.log_file())
     }
 
     /// The end of the log, at most `lines` lines.
@@ -74,7 +100,7 @@ impl Program {
         const MOST: u64 = 16 << 10;
         let tail = || -> io::Result<String> {
             use std::io::{Read, Seek, SeekFrom};
-            let mut file = File::open(&self.log)?;
+            let mut file = File::open(self.log())?;
             let from = file.metadata()?.len().saturating_sub(MOST);
             file.seek(SeekFrom::Start(from))?;
             let mut bytes = Vec::new();
@@ -88,25 +114,60 @@ impl Program {
 
     /// Forgets a process that has ended.
     pub(crate) fn forget(&self) {
-        let _ = fs::remove_file(&self.pid_file);
+        for folder in &self.pids {
+            if let Ok(folder) = Folder::open(folder, self.trust) {
+                let _ = folder.remove(self.pid_file());
+            }
+        }
+    }
+
+    fn pid_file(&self) -> String {
+        format!("{}.pid", self.name)
+    }
+
+    fn log_file(&self) -> String {
+        format!("{}.log", self.name)
     }
 }
 
+/// Why a program was not started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// Where its files are to be.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl Running {
-    /// Sends a signal to this process and no other: the descriptor holds on to it, and its start is compared after
-    /// it was opened. A process that is gone is no error.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    /// A process that was just started.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let pid = i32::try_from(pid).map_err(io::Error::other)?;
+        let start = started_at(pid).ok_or_else(|| io::Error::other("it ended at once"))?;
+        Ok(Self { pid, start })
+    }
+
+    /// A descriptor that stands for it and is readable once it has ended; `None` where it has.
+    pub(crate) fn hold(&self) -> io::Result<Option<OwnedFd>> {
         let Some(pid) = Pid::from_raw(self.pid) else {
-            return Ok(());
+            return Ok(None);
         };
         let held = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(held) => held,
-            Err(rustix::io::Errno::SRCH) => return Ok(()),
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(why) => return Err(why.into()),
         };
-        if started_at(self.pid) != Some(self.start) {
+        // Compared after it was opened: it holds on to whatever has the number now.
+        Ok(self.is_alive().then_some(held))
+    }
+
+    /// Sends a signal to this process and no other. A process that is gone is no error.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        let Some(held) = self.hold()? else {
             return Ok(());
-        }
+        };
         match pidfd_send_signal(&held, signal) {
             Err(rustix::io::Errno::SRCH) => Ok(()),
             other => Ok(other?),
@@ -160,8 +221,9 @@ mod tests {
     fn program(folder: &Path) -> Program {
         Program {
             name: "sleeper",
-            pid_file: folder.join("run/sleeper.pid"),
-            log: folder.join("logs/sleeper.log"),
+            pids: vec![folder.join("run")],
+            logs: folder.join("logs"),
+            trust: Trust::Own,
         }
     }
 
@@ -192,7 +254,11 @@ mod tests {
             start: started.start + 1,
             ..started.clone()
         };
-        fs::write(&program.pid_file, serde_json::to_vec(&another).unwrap()).unwrap();
+        fs::write(
+            folder.path().join("run/sleeper.pid"),
+            serde_json::to_vec(&another).unwrap(),
+        )
+        .unwrap();
         assert_eq!(program.running(), None);
         another.signal(Signal::KILL).unwrap();
         assert!(started.is_alive());
@@ -206,7 +272,7 @@ mod tests {
         let program = program(folder.path());
         fs::create_dir_all(folder.path().join("run")).unwrap();
         for text in ["", "12", "{\"pid\":-4,\"start\":1}", "{\"pid\":1}"] {
-            fs::write(&program.pid_file, text).unwrap();
+            fs::write(folder.path().join("run/sleeper.pid"), text).unwrap();
             assert_eq!(program.running(), None, "{text}");
         }
     }

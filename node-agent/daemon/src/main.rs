@@ -51,6 +51,11 @@ fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
     for left in machine::drop_capabilities() {
         tracing::warn!(%left, "a capability could not be given up");
     }
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "this daemon is root's: whatever takes it over may write every file of root's; aionctl local start gives it a user of its own"
+        );
+    }
     if let Err(error) = machine::raise_open_files() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }

@@ -88,7 +88,9 @@ impl Mounts {
         if !fits || is_turn_mount(name) {
             return Err(MappingError::Name(name.chars().take(100).collect()));
         }
-        let real = self.files.check_mapping(Path::new(&mapping.path))?;
+        let real = self
+            .files
+            .check_mapping(Path::new(&mapping.path), mapping.writable)?;
         let mapping = MountMapping {
             path: real.to_string_lossy().into_owned(),
             writable: mapping.writable,
@@ -97,6 +99,19 @@ impl Mounts {
             mappings.insert(name.to_owned(), mapping.clone());
             Ok(mapping)
         })
+    }
+
+    /// Says which mappings lead to folders that this process cannot use, and what to do: who maps a folder is told
+    /// at once, but its rights may have changed, or the user that the node runs as. Blocks on the disk.
+    pub fn tell_closed(&self) {
+        for (name, mapping) in self.all() {
+            let checked = self
+                .files
+                .check_mapping(Path::new(&mapping.path), mapping.writable);
+            if let Err(error @ MountError::Closed { .. }) = checked {
+                tracing::warn!(mount = name, remedy = error.remedy(), "{error}");
+            }
+        }
     }
 
     /// Forgets a mapping, and gives what it was; the folder stays as it is. Blocks on the disk.

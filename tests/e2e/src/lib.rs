@@ -5,6 +5,7 @@ mod belongings;
 pub mod cluster;
 pub mod guest;
 pub mod launcher_double;
+pub mod local;
 pub mod node;
 pub mod node_agent;
 pub mod node_double;

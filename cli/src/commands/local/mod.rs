@@ -1,12 +1,18 @@
-//! `aionctl local`: the node on this machine, its two programs and how they are.
+//! `aionctl local`: the node on this machine, its two programs, who watches them, and how they are.
 
+mod folders;
+mod node_user;
+mod recipe;
+mod service;
 mod settings;
 mod start;
 mod status;
 mod stop;
+mod watch;
 
 use std::{ffi::OsString, path::PathBuf};
 
+use aion_folders::{Folder, Trust};
 use clap::{Args, Subcommand};
 
 use crate::{context::Context, failure::Failure, home::Home, process::Program};
@@ -14,7 +20,9 @@ use crate::{context::Context, failure::Failure, home::Home, process::Program};
 /// Start, stop or look at the node on this machine
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and aion-launcher (starts and confines the agents' workers). As root every layer of the sandbox can be had; as an ordinary user those that need no privileges.
+The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and aion-launcher (starts and confines the agents' workers). As root every layer of the sandbox can be had, and the daemon gets a user of its own; as an ordinary user those layers that need no privileges.
+
+Something starts them again when they end: two units of systemd where it runs this machine, else a supervisor of AION-OS's own. `aionctl local status` says which, and whether it starts them at boot.
 
 Examples:
   aionctl local start
@@ -25,8 +33,10 @@ pub(crate) enum LocalCommand {
     Start(StartArgs),
     /// Let turns under way end, then stop
     Stop(StopArgs),
-    /// Say what runs, which layers of the sandbox are enforced, and how many agents are ready
+    /// Say what runs, who watches it, which layers of the sandbox are enforced, and how many agents are ready
     Status(StatusArgs),
+    /// Run the node from here and start again what ends, until a signal ends this; for runit, containers and the like
+    Supervise,
     /// Become a program, away from the terminal
     #[command(hide = true)]
     Become {
@@ -42,6 +52,18 @@ pub(crate) struct StartArgs {
     /// How long to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
+    /// Who starts it again when it ends: auto, systemd or aionctl
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHO",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    service: service::Wanted,
+    /// Nobody does; a unit that is there is taken away
+    #[arg(long, conflicts_with = "service")]
+    no_service: bool,
 }
 
 /// Of `local stop`.
@@ -53,6 +75,9 @@ pub(crate) struct StopArgs {
     /// After that time, end what still runs; the journal knows what was done
     #[arg(long)]
     force: bool,
+    /// Take the unit away too, so that nothing starts it at boot
+    #[arg(long)]
+    no_service: bool,
 }
 
 /// Of `local status`.
@@ -64,15 +89,29 @@ pub(crate) struct StatusArgs {
 }
 
 pub(crate) async fn run(context: &Context, command: LocalCommand) -> Result<(), Failure> {
+    if !matches!(command, LocalCommand::Become { .. }) {
+        is_ones_own(&context.home()?)?;
+    }
     match command {
         LocalCommand::Start(args) => start::run(context, args).await,
         LocalCommand::Stop(args) => stop::run(context, args).await,
         LocalCommand::Status(args) => status::run(context, args).await,
+        LocalCommand::Supervise => service::supervise(context).await,
         LocalCommand::Become { program, arguments } => {
             let why = crate::process::become_program(&program, &arguments);
             Err(Failure::io("start the program", &program, &why))
         }
     }
+}
+
+/// Root believes no pid file of another user's: it would end what that user names.
+fn is_ones_own(home: &Home) -> Result<(), Failure> {
+    if home.trust() == Trust::Own || !home.root().exists() {
+        return Ok(());
+    }
+    Folder::open(home.root(), Trust::Root)
+        .map(drop)
+        .map_err(|why| folders::unfit(home, &why))
 }
 
 /// The daemon.
@@ -85,10 +124,21 @@ fn launcher(home: &Home) -> Program {
     program(home, "aion-launcher")
 }
 
+/// Who watches both, where that is aionctl.
+fn supervisor(home: &Home) -> Program {
+    program(home, "aion-supervisor")
+}
+
 fn program(home: &Home, name: &'static str) -> Program {
+    let mut pids = vec![home.pids()];
+    if home.trust() == Trust::Root {
+        // Where an earlier version had them, believed only while the folder is root's.
+        pids.push(home.run());
+    }
     Program {
         name,
-        pid_file: home.run().join(format!("{name}.pid")),
-        log: home.logs().join(format!("{name}.log")),
+        pids,
+        logs: home.logs(),
+        trust: home.trust(),
     }
 }

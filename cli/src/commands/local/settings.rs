@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use aion_abi::date::UnixMillis;
 
 /// Variables that aion-node reads and a start hands on.
-const VARIABLES: [&str; 6] = [
+pub(super) const VARIABLES: [&str; 6] = [
     "OFFLINE_MODE",
     "AION_NODE_NAME",
     "AION_LISTEN",

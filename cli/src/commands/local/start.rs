@@ -1,46 +1,46 @@
 //! `aionctl local start`.
 
-use std::{
-    env,
-    ffi::OsString,
-    fs::{self, File},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{env, fs, os::fd::OwnedFd, time::Duration};
 
 use aion_abi::admin::NodeStatus;
-use aion_client::Node;
-use rustix::fs::{FlockOperation, flock};
+use aion_folders::Folder;
+use rustix::process::Signal;
 
 use crate::{
     context::Context,
-    failure::{Failure, Status},
+    failure::Failure,
     home::Home,
-    process::{PAUSE, Program, Running},
+    process::{Program, Running, StartError},
     render::screen::Tone,
 };
 
-use super::{StartArgs, settings};
-
-/// What of a log is shown where a program ended at once.
-const LOG_LINES: usize = 12;
+use super::{
+    StartArgs, folders, recipe,
+    recipe::{Recipe, Recipes},
+    service::{AtBoot, By, Service, Standing, Systemd, told},
+    settings,
+    watch::{Watch, await_node},
+};
 
 pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let home = context.home()?;
+    let path = recipe::find(super::node(&home).name, home.trust())?;
+    let user = folders::prepare(context, &home, &path)?;
     let _held = lock(&home)?;
     let bound = Duration::from_secs(args.timeout);
-    let (node, launcher) = (super::node(&home), super::launcher(&home));
-    let ran = node.running();
-    let both = ran.is_some() && launcher.running().is_some();
-
-    start(context, &launcher, &home, &launcher_arguments(&home))?;
-    await_launcher(&launcher, &home, bound).await?;
-    start(context, &node, &home, &node_arguments(&home))?;
-    let status = await_node(&node, &launcher, &context.node()?, bound).await?;
-
-    let word = if both { "runs already" } else { "is ready" };
+    let recipes = Recipes::find(&home, user)?;
+    let before = running(&home);
+    let service = Service::choose(&home, (!args.no_service).then_some(args.service))?;
+    if let (Service::Aionctl | Service::Nobody, Some(units)) = (&service, installed(&home)) {
+        take_away(context, &units, &before).await?;
+    }
+    let watch = begin(context, &home, &recipes, &service, &before)?;
+    let status = await_node(&home, &watch, &context.node()?, bound).await?;
+    let word = if before.both {
+        "runs already"
+    } else {
+        "is ready"
+    };
     context.print(&format!(
         "{}  node {} ({}), {} of {} agents ready\n",
         context.screen.paint(word, Tone::Good),
@@ -49,15 +49,116 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
         status.agents_ready,
         status.agents,
     ))?;
-    if let Some(ran) = ran {
-        note_settings(context, &ran, &home, &status);
+    if let Some(pid) = before.node {
+        note_settings(context, pid, &home, &status);
+    }
+    if !before.both || !before.watched {
+        tell_service(context, &home);
     }
     Ok(())
 }
 
+/// Starts what is missing, as `service` does it.
+fn begin(
+    context: &Context,
+    home: &Home,
+    recipes: &Recipes,
+    service: &Service,
+    before: &Before,
+) -> Result<Watch, Failure> {
+    match (service, &before.supervisor) {
+        (Service::Systemd(units), supervisor) if before.by_hand => {
+            let again = match supervisor {
+                Some(_) => "aionctl local supervise starts it again",
+                None => "nothing starts it again",
+            };
+            context.warn(&format!(
+                "the node runs, but not as {}: {again}; to change that: aionctl local stop, then aionctl local start",
+                units.node
+            ));
+            match supervisor {
+                Some(_) => supervised(context, home, before),
+                None => by_hand(context, recipes),
+            }
+        }
+        (Service::Systemd(units), _) => {
+            units.install(context, recipes)?;
+            units.start()?;
+            Ok(Watch::Units {
+                before: [&units.launcher, &units.node].map(|unit| units.show(unit).restarts),
+                units: units.clone(),
+            })
+        }
+        (Service::Aionctl, _) => supervised(context, home, before),
+        (Service::Nobody, Some(supervisor)) => Err(Failure::new(
+            "the node runs, and aionctl local supervise starts it again",
+        )
+        .at(format!("pid {}", supervisor.pid))
+        .remedy("aionctl local stop, then aionctl local start --no-service")),
+        (Service::Nobody, None) => by_hand(context, recipes),
+    }
+}
+
+fn supervised(context: &Context, home: &Home, before: &Before) -> Result<Watch, Failure> {
+    let supervisor = before.supervisor.as_ref();
+    let told = supervisor.and_then(|it| told(home, it)).unwrap_or_default();
+    start_supervisor(context, home)?;
+    Ok(Watch::Supervisor { before: told })
+}
+
+fn by_hand(context: &Context, recipes: &Recipes) -> Result<Watch, Failure> {
+    start(context, &recipes.launcher)?;
+    start(context, &recipes.node)?;
+    Ok(Watch::Programs)
+}
+
+/// What runs when a start begins.
+struct Before {
+    node: Option<i32>,
+    both: bool,
+    /// Without a unit.
+    by_hand: bool,
+    supervisor: Option<Running>,
+    /// Something starts it again.
+    watched: bool,
+}
+
+fn running(home: &Home) -> Before {
+    let (node, launcher) = (super::node(home).running(), super::launcher(home).running());
+    let supervisor = super::supervisor(home).running();
+    let by_hand = node.is_some() || launcher.is_some() || supervisor.is_some();
+    let pid = |running: Option<Running>| running.map(|it| it.pid);
+    let (mut node, mut launcher) = (pid(node), pid(launcher));
+    if let Some(units) = installed(home) {
+        node = node.or(units.show(&units.node).pid);
+        launcher = launcher.or(units.show(&units.launcher).pid);
+    }
+    Before {
+        node,
+        both: node.is_some() && launcher.is_some(),
+        by_hand,
+        watched: supervisor.is_some() || (node.is_some() && !by_hand),
+        supervisor,
+    }
+}
+
+/// The units of this home, where they are installed.
+pub(super) fn installed(home: &Home) -> Option<Systemd> {
+    Systemd::of(home).filter(Systemd::is_installed)
+}
+
+/// A start without units where some are: they are not to start it a second time.
+async fn take_away(context: &Context, units: &Systemd, before: &Before) -> Result<(), Failure> {
+    if before.node.is_some() && !before.by_hand {
+        return Err(Failure::new(format!("the node runs as {}", units.node))
+            .remedy("aionctl local stop --no-service, then start it as you want it"));
+    }
+    units.remove(context)
+}
+
 /// What was there before keeps what it was started with.
-fn note_settings(context: &Context, ran: &Running, home: &Home, status: &NodeStatus) {
-    let environ = fs::read(format!("/proc/{}/environ", ran.pid)).unwrap_or_default();
+fn note_settings(context: &Context, pid: i32, home: &Home, status: &NodeStatus) {
+    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let mut other = settings::written_since(home.root(), status.started_at_ms);
     if !environ.is_empty() {
         other.extend(settings::differing(&environ, |name| env::var(name).ok()));
@@ -70,138 +171,73 @@ fn note_settings(context: &Context, ran: &Running, home: &Home, status: &NodeSta
     }
 }
 
-/// Two starts at once would start everything twice.
-fn lock(home: &Home) -> Result<File, Failure> {
-    let run = home.run();
-    let failed = |why: std::io::Error| Failure::io("use the state folder", &run, &why);
-    fs::create_dir_all(&run).map_err(failed)?;
-    for folder in [home.root(), &run] {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    }
-    let lock = File::create(run.join("start.lock")).map_err(failed)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|why| failed(why.into()))?;
-    Ok(lock)
+/// Who starts it again, and whether at boot.
+fn tell_service(context: &Context, home: &Home) {
+    let standing = Standing::find(home);
+    let again = match &standing.by {
+        By::Systemd { units, .. } => {
+            format!("systemd starts it again when it ends ({})", units.node)
+        }
+        By::Aionctl(..) => "aionctl local supervise starts it again when it ends".to_owned(),
+        By::Nobody => "nothing starts it again when it ends".to_owned(),
+    };
+    let at_boot = match &standing.at_boot {
+        AtBoot::Yes(how) => format!("at boot it is started by {how}"),
+        AtBoot::No(advice) => format!("nothing starts it at boot: {advice}"),
+    };
+    context.note(&format!("{again}; {at_boot}"));
 }
 
-fn start(
-    context: &Context,
-    program: &Program,
-    home: &Home,
-    arguments: &[OsString],
-) -> Result<Option<Running>, Failure> {
-    if program.running().is_some() {
-        return Ok(None);
+/// Two starts at once would start everything twice.
+fn lock(home: &Home) -> Result<OwnedFd, Failure> {
+    let folder = Folder::make(&home.pids(), home.trust(), 0o700);
+    let held = folder.and_then(|folder| folder.lock("start.lock", true));
+    match held {
+        Ok(Some(held)) => Ok(held),
+        Ok(None) => Err(Failure::new("another start is under way").at(home.root().display())),
+        Err(why) => Err(folders::unfit(home, &why)),
     }
-    let path = find(program.name)?;
+}
+
+fn start(context: &Context, recipe: &Recipe) -> Result<(), Failure> {
+    if recipe.program.running().is_some() {
+        return Ok(());
+    }
+    let started = recipe.program.start(recipe.detached()?);
+    say_started(context, &recipe.program, started)
+}
+
+fn start_supervisor(context: &Context, home: &Home) -> Result<(), Failure> {
+    let supervisor = super::supervisor(home);
+    if let Some(running) = supervisor.running() {
+        // What waits to be started again waits no longer.
+        return running.signal(Signal::HUP).map_err(|why| {
+            Failure::new(format!("cannot wake the supervisor: {why}"))
+                .at(format!("pid {}", running.pid))
+        });
+    }
     let own =
         env::current_exe().map_err(|why| Failure::new(format!("cannot find myself: {why}")))?;
-    let mut command = Command::new(own);
-    command.args(["local", "become"]).arg(&path).args(arguments);
+    let mut command = recipe::detached(&own)?;
+    command.args(["local", "supervise"]);
     command
         .env("AION_HOME", home.root())
         .current_dir(home.root());
-    let started = program
-        .start(command)
-        .map_err(|why| Failure::io("start the program", &path, &why))?;
+    let started = supervisor.start(command);
+    say_started(context, &supervisor, started)
+}
+
+fn say_started(
+    context: &Context,
+    program: &Program,
+    started: Result<Running, StartError>,
+) -> Result<(), Failure> {
+    let started = started.map_err(|why| {
+        Failure::new(format!("cannot start {}: {why}", program.name)).at(program.log().display())
+    })?;
     if context.screen.live {
         let line = format!("started {} (pid {})", program.name, started.pid);
         eprintln!("{}", context.screen.paint_err(&line, Tone::Faint));
-    }
-    Ok(Some(started))
-}
-
-/// Beside aionctl, else on the PATH.
-fn find(name: &str) -> Result<PathBuf, Failure> {
-    let own = env::current_exe()
-        .ok()
-        .and_then(|own| own.canonicalize().ok());
-    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut places = beside.into_iter().chain(env::split_paths(&path));
-    places
-        .find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
-        .ok_or_else(|| {
-            Failure::new(format!("the program {name} is not installed"))
-                .at("beside aionctl, and on the PATH")
-                .remedy("run ./install.sh --local in a copy of the project")
-        })
-}
-
-fn launcher_arguments(home: &Home) -> Vec<OsString> {
-    vec![
-        "serve".into(),
-        "--socket".into(),
-        home.launcher_socket().into(),
-        "--state".into(),
-        home.launcher_state().into(),
-    ]
-}
-
-fn node_arguments(home: &Home) -> Vec<OsString> {
-    vec!["--home".into(), home.root().into()]
-}
-
-async fn await_launcher(launcher: &Program, home: &Home, bound: Duration) -> Result<(), Failure> {
-    let until = Instant::now() + bound;
-    loop {
-        let connected = listens(&home.launcher_socket());
-        if connected {
-            return Ok(());
-        }
-        still_trying(launcher, until)?;
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Whether somebody listens. The connection is closed at once.
-fn listens(path: &Path) -> bool {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
-    let Ok(address) = SocketAddrUnix::new(path) else {
-        return false;
-    };
-    socket(AddressFamily::UNIX, SocketType::SEQPACKET, None)
-        .and_then(|socket| connect(&socket, &address))
-        .is_ok()
-}
-
-/// Until it answers and has its launcher: without, no agent can run.
-async fn await_node(
-    program: &Program,
-    launcher: &Program,
-    node: &Node,
-    bound: Duration,
-) -> Result<NodeStatus, Failure> {
-    let until = Instant::now() + bound;
-    loop {
-        match node.status().await {
-            Ok(status) if status.launcher == "ready" => return Ok(status),
-            Ok(_) => still_trying(launcher, until)?,
-            Err(_) => still_trying(program, until)?,
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Whether it makes sense to wait on.
-fn still_trying(program: &Program, until: Instant) -> Result<(), Failure> {
-    let failure = |what: String| {
-        let tail = program.log_tail(LOG_LINES);
-        let tail = if tail.is_empty() {
-            "it wrote nothing".to_owned()
-        } else {
-            tail
-        };
-        Failure::new(format!("{what}; the end of its log:\n{tail}"))
-            .at(program.log.display())
-            .remedy("mend what the log says, then: aionctl local start")
-    };
-    if program.running().is_none() {
-        return Err(failure(format!("{} ended at once", program.name)));
-    }
-    if Instant::now() >= until {
-        return Err(
-            failure(format!("{} does not answer yet", program.name)).status(Status::Unreachable)
-        );
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! `aionctl local status`.
 
-use aion_abi::admin::{Layer, NodeStatus};
+use aion_abi::{
+    admin::{Layer, NodeStatus},
+    date::UnixMillis,
+};
 use aion_client::ClientError;
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     context::Context,
@@ -16,20 +19,26 @@ use crate::{
     },
 };
 
-use super::StatusArgs;
+use super::{
+    StatusArgs,
+    service::{AtBoot, By, Kept, Shown, Standing},
+};
 
 pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<(), Failure> {
     let home = context.home()?;
     let programs = [super::node(&home), super::launcher(&home)];
+    let standing = Standing::find(&home);
     let status = context.node()?.status().await;
     if args.json {
-        let running = |program: &Program| program.running().map(|running| running.pid);
+        let running = |program: &Program| standing.seen(program).0;
         context.print_json(&json!({
             "node": status.as_ref().ok(),
             "pids": {"aion-node": running(&programs[0]), "aion-launcher": running(&programs[1])},
+            "service": standing.json(&programs),
         }))?;
     } else {
-        context.print(&processes(&context.screen, &programs))?;
+        context.print(&processes(&context.screen, &standing, &programs))?;
+        context.print(&watched(&context.screen, &standing, &programs))?;
         if let Ok(status) = &status {
             context.print(&told(&context.screen, status))?;
         }
@@ -44,31 +53,183 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<(), Failu
     }
 }
 
-fn processes(screen: &Screen, programs: &[Program]) -> String {
+fn processes(screen: &Screen, standing: &Standing, programs: &[Program]) -> String {
     let rows: Vec<_> = programs
         .iter()
         .map(|program| {
-            let (state, tone, pid) = match program.running() {
-                Some(running) => ("runs", Tone::Good, running.pid.to_string()),
+            let (pid, log) = standing.seen(program);
+            let (state, tone, pid) = match pid {
+                Some(pid) => ("runs", Tone::Good, pid.to_string()),
                 None => ("does not run", Tone::Bad, String::new()),
             };
             vec![
                 Field::plain(program.name),
                 Field::toned(state, tone),
                 Field::plain(pid),
-                Field::toned(program.log.display().to_string(), Tone::Faint),
+                Field::toned(log, Tone::Faint),
             ]
         })
         .collect();
     table(screen, &["program", "state", "pid", "log"], &rows)
 }
 
+/// Who watches the programs, what they had to do, and whether they start at boot.
+fn watched(screen: &Screen, standing: &Standing, programs: &[Program]) -> String {
+    let mut out = String::from("\n");
+    let (who, tone) = standing.who();
+    out += &fact(screen, "watched by", &screen.paint(&tame(&who), tone));
+    for program in programs {
+        if let Some((text, tone)) = standing.restarts(program) {
+            let text = format!("{}: {text}", program.name);
+            out += &fact(screen, "restarts", &screen.paint(&tame(&text), tone));
+        }
+    }
+    let (at_boot, tone) = match &standing.at_boot {
+        AtBoot::Yes(how) => (format!("started by {how}"), Tone::Good),
+        AtBoot::No(advice) => (format!("not started: {advice}"), Tone::Warn),
+    };
+    out + &fact(screen, "at boot", &screen.paint(&tame(&at_boot), tone))
+}
+
+fn fact(screen: &Screen, label: &str, text: &str) -> String {
+    let label = screen.paint(&format!("{label:<10}"), Tone::Faint);
+    format!("{label} {text}\n")
+}
+
+fn times(restarts: u64) -> String {
+    match restarts {
+        0 => "none".to_owned(),
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    }
+}
+
+impl Standing {
+    /// Its process, and where to read what it wrote.
+    fn seen(&self, program: &Program) -> (Option<i32>, String) {
+        let by_hand = program.running().map(|running| running.pid);
+        match &self.by {
+            By::Systemd { units, .. } if by_hand.is_none() => (
+                self.unit(program).and_then(|it| it.pid),
+                units.log_of(units.of_program(program.name)),
+            ),
+            _ => (by_hand, program.log().display().to_string()),
+        }
+    }
+
+    fn unit(&self, program: &Program) -> Option<&Shown> {
+        match &self.by {
+            By::Systemd { node, launcher, .. } => Some(match program.name {
+                "aion-launcher" => launcher,
+                _ => node,
+            }),
+            By::Aionctl(..) | By::Nobody => None,
+        }
+    }
+
+    fn kept(&self, program: &Program) -> Option<&Kept> {
+        match &self.by {
+            By::Aionctl(_, told) => told.as_ref()?.programs.get(program.name),
+            By::Systemd { .. } | By::Nobody => None,
+        }
+    }
+
+    fn who(&self) -> (String, Tone) {
+        match &self.by {
+            By::Systemd { units, node, .. } => {
+                let since = match node.since.as_str() {
+                    "" => String::new(),
+                    since => format!(" since {since}"),
+                };
+                let text = format!("systemd: {} and {}{since}", units.launcher, units.node);
+                (text, Tone::Good)
+            }
+            By::Aionctl(running, told) => {
+                let since = told.as_ref().map_or_else(String::new, |told| {
+                    let clock = age::clock(told.since_ms, &TimeZone::system());
+                    format!(" since {clock}")
+                });
+                let text = format!("aionctl local supervise (pid {}){since}", running.pid);
+                (text, Tone::Good)
+            }
+            By::Nobody => (
+                "nobody: nothing starts the node again when it ends; aionctl local start does"
+                    .to_owned(),
+                Tone::Warn,
+            ),
+        }
+    }
+
+    fn restarts(&self, program: &Program) -> Option<(String, Tone)> {
+        if let Some(unit) = self.unit(program) {
+            let text = times(unit.restarts);
+            return Some(match unit.state.as_str() {
+                "failed" => (
+                    format!(
+                        "{text}; systemd gave up ({}): aionctl local start",
+                        unit.result
+                    ),
+                    Tone::Bad,
+                ),
+                "activating" => (format!("{text}; it is being started again"), Tone::Warn),
+                _ => (text, Tone::Faint),
+            });
+        }
+        let kept = self.kept(program)?;
+        let clock = |date: &UnixMillis| age::clock(*date, &TimeZone::system());
+        let mut text = times(kept.restarts);
+        if let (Some(end), Some(at)) = (&kept.last_end, &kept.last_end_ms) {
+            text += &format!(", last at {}: {end}", clock(at));
+        }
+        let tone = match kept.in_a_row {
+            0 | 1 => Tone::Faint,
+            _ => Tone::Warn,
+        };
+        if kept.in_a_row >= 2 {
+            text += &format!(
+                "; it ended {} times in a row without staying",
+                kept.in_a_row
+            );
+        }
+        if let Some(next) = &kept.next_start_ms {
+            text += &format!(
+                "; it is started again at {}, or now by aionctl local start",
+                clock(next)
+            );
+        }
+        Some((text, tone))
+    }
+
+    fn json(&self, programs: &[Program]) -> Value {
+        let by = match &self.by {
+            By::Systemd { .. } => Some("systemd"),
+            By::Aionctl(..) => Some("aionctl"),
+            By::Nobody => None,
+        };
+        let pid = match &self.by {
+            By::Aionctl(running, _) => Some(running.pid),
+            By::Systemd { .. } | By::Nobody => None,
+        };
+        let (at_boot, advice) = match &self.at_boot {
+            AtBoot::Yes(how) => (true, how),
+            AtBoot::No(advice) => (false, advice),
+        };
+        let of_program = |program: &Program| {
+            let value = match (self.unit(program), self.kept(program)) {
+                (Some(unit), _) => json!({"restarts": unit.restarts, "state": unit.state}),
+                (None, Some(kept)) => json!(kept),
+                (None, None) => Value::Null,
+            };
+            (program.name.to_owned(), value)
+        };
+        let told: serde_json::Map<String, Value> = programs.iter().map(of_program).collect();
+        json!({"by": by, "pid": pid, "programs": told, "atBoot": at_boot, "atBootBy": advice})
+    }
+}
+
 fn told(screen: &Screen, status: &NodeStatus) -> String {
     let mut out = String::from("\n");
-    let mut fact = |label: &str, text: String| {
-        let label = screen.paint(&format!("{:<10}", label), Tone::Faint);
-        out += &format!("{label} {}\n", tame(&text));
-    };
+    let mut fact = |label: &str, text: String| out += &fact(screen, label, &tame(&text));
     fact(
         "node",
         format!(

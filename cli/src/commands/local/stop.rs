@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::{context::Context, failure::Failure, process::Program};
+use crate::{
+    context::Context,
+    failure::Failure,
+    process::{Program, Running},
+};
 
-use super::StopArgs;
+use super::{StopArgs, service::Systemd, start::installed};
 
 /// How long a program is given after it was told to end at once.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -19,14 +23,83 @@ pub(super) async fn run(context: &Context, args: StopArgs) -> Result<(), Failure
     let launcher = super::launcher(&home);
     let bound = Duration::from_secs(args.timeout);
     let mut stopped = false;
+    let units = installed(&home);
+    if let Some(units) = &units {
+        stopped |= stop_unit(units, &units.node, bound, args.force).await?;
+        stopped |= stop_unit(units, &units.launcher, LAUNCHER, args.force).await?;
+    }
+    if let Some(running) = super::supervisor(&home).running() {
+        stopped |= stop_supervised(context, &running, &node, bound, args.force).await?;
+        super::supervisor(&home).forget();
+    }
     // The node first: it drains, and needs the launcher for that.
     stopped |= stop(context, &node, bound, args.force).await?;
     stopped |= stop(context, &launcher, LAUNCHER, args.force).await?;
+    match &units {
+        Some(units) if args.no_service => units.remove(context)?,
+        Some(units) if stopped => context.note(&format!(
+            "{} starts it again at boot; to have that no more: aionctl local stop --no-service",
+            units.node
+        )),
+        _ => {}
+    }
     context.print(if stopped {
         "stopped\n"
     } else {
         "nothing runs\n"
     })
+}
+
+async fn stop_unit(
+    units: &Systemd,
+    unit: &str,
+    bound: Duration,
+    force: bool,
+) -> Result<bool, Failure> {
+    let shown = units.show(unit);
+    // One that waits for its next start is stopped too.
+    if shown.pid.is_none() && shown.state != "activating" {
+        return Ok(false);
+    }
+    match units.stop(unit, bound, force).await? {
+        true => Ok(true),
+        false => Err(still_busy(unit, bound).at(units.log_of(unit))),
+    }
+}
+
+fn still_busy(what: &str, bound: Duration) -> Failure {
+    Failure::new(format!(
+        "{what} still has work to end after {} s",
+        bound.as_secs()
+    ))
+    .remedy("wait and look with aionctl local status, or stop with --force")
+}
+
+/// The supervisor stops both in their order, and ends; it is asked, so that it starts nothing meanwhile.
+async fn stop_supervised(
+    context: &Context,
+    supervisor: &Running,
+    node: &Program,
+    bound: Duration,
+    force: bool,
+) -> Result<bool, Failure> {
+    let failed = |why: std::io::Error| {
+        Failure::new(format!("cannot stop the supervisor: {why}"))
+            .at(format!("pid {}", supervisor.pid))
+    };
+    supervisor.signal(Signal::TERM).map_err(failed)?;
+    if supervisor.ended(bound + LAUNCHER).await {
+        return Ok(true);
+    }
+    if !force {
+        return Err(still_busy(node.name, bound).at(format!("pid {}", supervisor.pid)));
+    }
+    context.note("what still runs is ended at once");
+    supervisor.signal(Signal::QUIT).map_err(failed)?;
+    if !supervisor.ended(AFTER_KILL).await {
+        supervisor.signal(Signal::KILL).map_err(failed)?;
+    }
+    Ok(true)
 }
 
 async fn stop(
@@ -46,13 +119,7 @@ async fn stop(
     running.signal(Signal::TERM).map_err(failed)?;
     if !running.ended(bound).await {
         if !force {
-            return Err(Failure::new(format!(
-                "{} still has work to end after {} s",
-                program.name,
-                bound.as_secs()
-            ))
-            .at(format!("pid {}", running.pid))
-            .remedy("wait and look with aionctl local status, or stop with --force"));
+            return Err(still_busy(program.name, bound).at(format!("pid {}", running.pid)));
         }
         context.note(&format!("{} is ended at once", program.name));
         running.signal(Signal::KILL).map_err(failed)?;

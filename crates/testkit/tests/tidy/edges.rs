@@ -259,6 +259,19 @@ fn the_sandbox_library_is_for_both_sides_and_holds_neither() {
 }
 
 #[test]
+fn folders_know_owners_and_modes_and_nothing_of_what_is_in_them() {
+    let names = built_from("aion-folders");
+    let meaning = |name: &&String| name.starts_with("aion-") || name.starts_with("serde");
+    let mut broken: Vec<String> = names
+        .iter()
+        .filter(meaning)
+        .map(|name| format!("aion-folders is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-folders", &["nix", "tempfile", "tokio"]));
+    none("crates/folders is handles, owners, modes, names", &broken);
+}
+
+#[test]
 fn the_standalone_daemon_is_built_without_a_kubernetes_client() {
     none(
         "kube's client is a feature that is off",

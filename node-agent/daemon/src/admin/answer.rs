@@ -6,6 +6,7 @@ use aion_abi::{
     code::Code,
     problem::{self, Problem},
 };
+use aion_drivers::files::MountError;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, StatusCode, header},
@@ -90,15 +91,18 @@ impl From<UploadError> for Refused {
 impl From<MappingError> for Refused {
     fn from(error: MappingError) -> Self {
         let code = match &error {
+            MappingError::Folder(MountError::Closed { .. }) => Code::Denied,
             MappingError::Name(_) | MappingError::Folder(_) => Code::BadRequest,
             MappingError::Unknown(_) => Code::NotFound,
             MappingError::Io { .. } => Code::Internal,
         };
         let remedy = match &error {
-            MappingError::Name(_) => "give the mount a plain name, such as notes",
-            MappingError::Folder(_) => "name a folder of your own, as an absolute path",
-            MappingError::Unknown(_) => "list the mappings: aionctl mount list",
-            MappingError::Io { .. } => "see whether the file can be written, then try again",
+            MappingError::Name(_) => "give the mount a plain name, such as notes".to_owned(),
+            MappingError::Folder(folder) => folder.remedy(),
+            MappingError::Unknown(_) => "list the mappings: aionctl mount list".to_owned(),
+            MappingError::Io { .. } => {
+                "see whether the file can be written, then try again".to_owned()
+            }
         };
         Self(Problem::new(code, error.to_string()).remedy(remedy))
     }

@@ -11,7 +11,7 @@ use aion_drivers::{
     tool::McpTools,
 };
 
-use super::{NodeError, recover::Base, setting::Setting};
+use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
     clock, dispatch::Dispatch, launching::Launcher, mounts::Mounts, turns::Checkpoints,
     workers::ToolProcesses,
@@ -33,7 +33,9 @@ pub(super) async fn drivers(
     let config = &base.config;
     let files = FolderFiles::new([config.home.clone()]).with_reserve(base.reserve.clone());
     let files = Arc::new(files);
-    let mounts = Mounts::open(base.at("config/mounts.json"), Arc::clone(&files))?;
+    let mounts = Mounts::open(mounts_file(config)?, Arc::clone(&files))?;
+    let looked_at = mounts.clone();
+    tokio::task::spawn_blocking(move || looked_at.tell_closed());
     let setting = Setting::find(config, &mounts).await?;
     let outbound = Arc::new(Outbound::new(setting.rule(config)));
     let secrets = setting.secrets(&config.home);

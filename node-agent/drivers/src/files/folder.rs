@@ -61,8 +61,8 @@ impl FolderFiles {
     ///
     /// # Errors
     /// [`MountError`], which says what to do.
-    pub fn check_mapping(&self, folder: &Path) -> Result<PathBuf, MountError> {
-        self.reserved.check(folder)
+    pub fn check_mapping(&self, folder: &Path, writable: bool) -> Result<PathBuf, MountError> {
+        self.reserved.check(folder, writable)
     }
 
     /// Opens the folder of a mount, checked as for every call on it, for a process that is shown all of it.

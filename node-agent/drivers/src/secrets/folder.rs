@@ -8,7 +8,11 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use rustix::{fs::OFlags, io::Errno, process::geteuid};
+use rustix::{
+    fs::OFlags,
+    io::Errno,
+    process::{getegid, geteuid},
+};
 use zeroize::Zeroizing;
 
 use super::{MAX_SECRET, Secret, SecretError, SecretRef, Secrets};
@@ -58,6 +62,10 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => SecretError::Missing(reference.clone()),
         _ if Errno::from_io_error(&error) == Some(Errno::LOOP) => unfit("it is a link"),
+        ErrorKind::PermissionDenied => SecretError::Closed {
+            reference: reference.clone(),
+            group: group(),
+        },
         _ => SecretError::Unreadable {
             reference: reference.clone(),
             why: error.to_string(),
@@ -74,7 +82,12 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
     if !metadata.is_file() {
         return Err(unfit("it is not a regular file"));
     }
-    if metadata.mode() & 0o077 != 0 {
+    // Root's own for the node to read: through its group, which is nobody else's.
+    let through_group = metadata.uid() == 0
+        && !geteuid().is_root()
+        && metadata.gid() == getegid().as_raw()
+        && metadata.mode() & 0o037 == 0;
+    if metadata.mode() & 0o077 != 0 && !through_group {
         return Err(unfit("others than its owner may open it"));
     }
     if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
@@ -86,6 +99,13 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| unfit("it is not UTF-8 text"))?;
     Secret::sent(reference, text.to_owned())
+}
+
+/// The group of this process, by name where it has one.
+fn group() -> String {
+    let group = nix::unistd::getegid();
+    let named = nix::unistd::Group::from_gid(group).ok().flatten();
+    named.map_or_else(|| group.to_string(), |group| group.name)
 }
 
 fn read_bounded(file: File) -> std::io::Result<Zeroizing<Vec<u8>>> {
@@ -182,5 +202,50 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, SecretError::Missing(_)));
+    }
+
+    #[tokio::test]
+    async fn root_lets_the_nodes_user_read_a_secret_through_its_group_alone() {
+        if !geteuid().is_root() {
+            aion_testkit::skip("root", "only root can read a file as another user");
+            return;
+        }
+        const USER: u32 = 61_993;
+        let (home, _) = home();
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let key = home.path().join("openai/key");
+        mode(home.path(), 0o755);
+        mode(&home.path().join("openai"), 0o755);
+        let read = || {
+            std::thread::scope(|scope| {
+                let as_user = scope.spawn(|| {
+                    let (user, group) = (
+                        rustix::fs::Uid::from_raw(USER),
+                        rustix::fs::Gid::from_raw(USER),
+                    );
+                    rustix::thread::set_thread_groups(&[]).unwrap();
+                    rustix::thread::set_thread_res_gid(group, group, group).unwrap();
+                    rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+                    super::read(home.path(), &reference("openai", "key"))
+                });
+                as_user.join().unwrap()
+            })
+        };
+        let closed = read().unwrap_err();
+        assert!(matches!(closed, SecretError::Closed { .. }), "{closed}");
+        let remedy = aion_abi::problem::Problem::from(closed).remedy;
+        assert!(remedy.contains("chmod 640"), "{remedy}");
+        std::os::unix::fs::chown(&key, None, Some(USER)).unwrap();
+        mode(&key, 0o640);
+        assert_eq!(read().unwrap().expose(), "hunter2");
+        for open in [0o660, 0o644, 0o641] {
+            mode(&key, open);
+            assert!(matches!(read(), Err(SecretError::Unfit { .. })), "{open:o}");
+        }
+        std::os::unix::fs::chown(&key, Some(USER + 1), Some(USER)).unwrap();
+        mode(&key, 0o640);
+        assert!(matches!(read(), Err(SecretError::Unfit { .. })));
     }
 }

@@ -96,6 +96,14 @@ pub enum SecretError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// It is root's alone, or another user's.
+    #[error("secret {reference} may not be read by the node's user")]
+    Closed {
+        /// Which.
+        reference: SecretRef,
+        /// The group of the node's user.
+        group: String,
+    },
     /// It could not be read.
     #[error("secret {reference} cannot be read: {why}")]
     Unreadable {
@@ -119,6 +127,12 @@ impl From<SecretError> for Problem {
                 Code::Denied,
                 format!(
                     "make config/secrets/{reference} a regular file of the node's user with mode 0600, and one line of text"
+                ),
+            ),
+            SecretError::Closed { reference, group } => (
+                Code::Denied,
+                format!(
+                    "as root: chgrp {group} config/secrets/{reference} && chmod 640 config/secrets/{reference}, and let it enter the folder"
                 ),
             ),
             SecretError::Unreadable { .. } => (

@@ -2,13 +2,13 @@
 //! message asks is answered in `requests`.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
+use aion_folders::{Folder, Trust};
 use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid, chown, flock, open};
+use rustix::fs::Mode;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen as listen_on,
     socket_with, sockopt,
@@ -67,7 +67,7 @@ impl Server {
     /// Takes a new connection. A daemon has one, so a new one replaces the old.
     pub(super) fn accept(&mut self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = match accept_with(&self.listener, flags) {
+        let socket = match accept_with(&self.listener.socket, flags) {
             Ok(socket) => socket,
             Err(error) => return tracing::warn!(%error, "cannot accept a connection"),
         };
@@ -129,39 +129,91 @@ impl Server {
 }
 
 /// One launcher has a state folder; the lock goes with the process.
-pub(super) fn lock(state: &Path) -> anyhow::Result<OwnedFd> {
-    let path = state.join("launcher.lock");
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = open(&path, flags, Mode::from_raw_mode(0o600))
-        .with_context(|| format!("open {}", path.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        bail!("another launcher runs on {}", state.display());
+pub(super) fn lock(state: &Folder) -> anyhow::Result<OwnedFd> {
+    match state.lock("launcher.lock", false)? {
+        Some(lock) => Ok(lock),
+        None => bail!("another launcher runs on {}", state.path().display()),
     }
-    Ok(file)
+}
+
+/// The launcher's socket, and the folder that it is in.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) socket: OwnedFd,
+    folder: Folder,
+    name: std::ffi::OsString,
+}
+
+impl Listener {
+    /// Removes it, once there is nobody to serve.
+    pub(super) fn remove(&self) {
+        if let Err(error) = self.folder.remove(&self.name) {
+            tracing::warn!(%error, "the launcher's socket stays behind");
+        }
+    }
 }
 
 /// Listens at `path`, which only `owner` may reach. What a launcher left there is
-/// removed: the lock says that it is gone.
-pub(super) fn listen(path: &Path, owner: u32) -> anyhow::Result<OwnedFd> {
+/// removed: the lock says that it is gone. The folder is looked up once; from then
+/// on only its handle is used, and root's is nobody else's to write in.
+pub(super) fn listen(path: &Path, owner: u32, trust: Trust) -> anyhow::Result<Listener> {
     let at = || path.display().to_string();
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error).with_context(|| format!("remove the old socket {}", at()));
-    }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        bail!("{} cannot be a socket", at());
+    };
+    // Whoever connects needs a path that fits, whatever this end could do without.
+    SocketAddrUnix::new(path)
+        .with_context(|| format!("{}: a socket's path has at most 107 bytes", at()))?;
+    let folder = Folder::open(folder, trust)
+        .with_context(|| format!("open the folder of the socket {}", at()))?;
+    folder.remove(name)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    let address = SocketAddrUnix::new(path)
-        .with_context(|| format!("{}: a socket's path has at most 107 bytes", at()))?;
+    let place = Path::new("/proc/self/fd").join(folder.as_fd().as_raw_fd().to_string());
+    let address = SocketAddrUnix::new(place.join(name))?;
     // The mode is right from the first moment, not mended afterwards.
     let before = rustix::process::umask(Mode::from_raw_mode(0o177));
     let bound = bind(&socket, &address);
     rustix::process::umask(before);
     bound.with_context(|| format!("listen at {}", at()))?;
     if owner != rustix::process::geteuid().as_raw() {
-        chown(path, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))
-            .with_context(|| format!("give {} to user {owner}", at()))?;
+        folder.give(name, owner, None)?;
     }
     listen_on(&socket, 4)?;
-    Ok(socket)
+    Ok(Listener {
+        socket,
+        name: name.to_owned(),
+        folder,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+
+    use super::*;
+
+    const DAEMON: u32 = 61_996;
+
+    #[test]
+    fn what_lies_in_the_sockets_place_is_replaced_and_never_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "untouched").unwrap();
+        let path = folder.path().join("launcher.sock");
+        symlink(&other, &path).unwrap();
+        let root = rustix::process::geteuid().is_root();
+        let own = rustix::process::geteuid().as_raw();
+        let owner = if root { DAEMON } else { own };
+        let listener = listen(&path, owner, Trust::Own).unwrap();
+        let about = fs::symlink_metadata(&path).unwrap();
+        assert!(about.file_type().is_socket());
+        assert_eq!((about.uid(), about.mode() & 0o777), (owner, 0o600));
+        assert_eq!(fs::metadata(&other).unwrap().uid(), own);
+        assert_eq!(fs::read_to_string(&other).unwrap(), "untouched");
+        listener.remove();
+        assert!(!path.exists());
+    }
 }

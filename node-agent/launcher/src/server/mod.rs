@@ -23,9 +23,10 @@ mod worker;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use aion_folders::{Folder, Trust};
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -33,7 +34,7 @@ use rustix::io::Errno;
 use aion_sandbox::protocol::{Exited, WorkerId};
 use aion_sandbox::{Layer, LayerName};
 use cgroup::Cgroups;
-use connection::Connection;
+use connection::{Connection, Listener};
 use leftover::Leftover;
 use namespaces::Namespaces;
 use profile::Profiles;
@@ -75,7 +76,7 @@ struct Server {
     features: Vec<Layer>,
     records: Records,
     boot: String,
-    listener: OwnedFd,
+    listener: Listener,
     connection: Option<Connection>,
     workers: BTreeMap<WorkerId, Worker>,
     /// Told on each connection until acknowledged.
@@ -100,11 +101,12 @@ enum Source {
 /// The launcher cannot start here; the message says what to do.
 pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
     let stop = sys::stop_signals().context("take the stop signals")?;
-    let records = Records::open(&options.state.join("workers"))
-        .with_context(|| format!("open the state in {}", options.state.display()))?;
-    let lock = connection::lock(&options.state)?;
-    let listener = connection::listen(&options.socket, options.daemon_uid)?;
-    let (starter, features) = prepare(&options, Some(&options.state))?;
+    let trust = Trust::of_process().context("look at the users of this machine")?;
+    let state = Folder::make(&options.state, trust, 0o700).context("open the state")?;
+    let lock = connection::lock(&state)?;
+    let records = Records::open(&state).context("open the state")?;
+    let listener = connection::listen(&options.socket, options.daemon_uid, trust)?;
+    let (starter, features) = prepare(&options, Some(&state))?;
     if starter.namespaces.privileged() {
         leave_network(&starter.namespaces)?;
     }
@@ -130,7 +132,7 @@ pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
     while server.turn(&stop)? {}
     server.end_all();
     server.starter.cgroups.remove();
-    let _ = fs::remove_file(&server.options.socket);
+    server.listener.remove();
     drop(lock);
     Ok(())
 }
@@ -145,7 +147,7 @@ pub(crate) fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
     Ok(features)
 }
 
-fn prepare(options: &Options, state: Option<&Path>) -> anyhow::Result<(Starter, Vec<Layer>)> {
+fn prepare(options: &Options, state: Option<&Folder>) -> anyhow::Result<(Starter, Vec<Layer>)> {
     let read = |path: &Option<PathBuf>| {
         path.as_ref()
             .map(|path| {
@@ -213,7 +215,7 @@ impl Server {
         let timeout = self.timeout();
         let (sources, ready) = {
             let mut sources = vec![Source::Stop, Source::Listener];
-            let mut fds = vec![watch(stop), watch(&self.listener)];
+            let mut fds = vec![watch(stop), watch(&self.listener.socket)];
             if let Some(connection) = &self.connection {
                 sources.push(Source::Connection);
                 fds.push(connection.watch());

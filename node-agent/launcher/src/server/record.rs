@@ -1,11 +1,15 @@
 //! What the launcher keeps on disk about its workers, so that the next launcher
 //! knows them: one small file each, replaced as a whole. It need survive the
 //! launcher, not the machine, so nothing is forced to the disk.
+//!
+//! A record names processes to kill and folders to empty, so root's launcher
+//! believes one only in a folder that nobody else may write.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use aion_folders::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Group;
@@ -39,51 +43,42 @@ pub(super) struct Known {
 /// The folder of records.
 #[derive(Debug)]
 pub(super) struct Records {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Records {
-    /// Makes the folder, for this user only.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+    /// Makes the folder in the launcher's own, for this user only.
+    pub(super) fn open(state: &Folder) -> Result<Self, FolderError> {
+        let folder = state.make_within("workers", 0o700)?;
+        Ok(Self { folder })
     }
 
     /// Keeps or replaces a worker's record.
     pub(super) fn keep(&self, id: &WorkerId, record: &Record) -> io::Result<()> {
-        let path = self.path(id);
-        let beside = path.with_extension("new");
-        fs::write(&beside, serde_json::to_vec(record)?)?;
-        fs::rename(&beside, &path)
+        let bytes = serde_json::to_vec(record)?;
+        self.folder
+            .replace(name(id), &bytes, 0o600)
+            .map_err(io::Error::other)
     }
 
     /// Forgets a worker.
     pub(super) fn forget(&self, id: &WorkerId) {
-        if let Err(error) = fs::remove_file(self.path(id))
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.folder.remove(name(id)) {
             tracing::warn!(worker = %id, %error, "cannot forget the record");
         }
     }
 
     /// All records. One that cannot be read is told and stays: another start may
     /// read it, and until then it is what a person has to go by.
-    pub(super) fn load(&self) -> io::Result<Vec<Record>> {
+    pub(super) fn load(&self) -> Result<Vec<Record>, FolderError> {
         let mut records = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
+        for name in self.folder.names()? {
+            let path = self.folder.path().join(&name);
             if path.extension().is_none_or(|it| it != "json") {
                 continue;
             }
-            let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
-            match read {
-                Ok(record) => records.push(record),
+            match self.read(&path) {
+                Ok(record) => records.extend(record),
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "cannot read a record; its worker, if there is one, is not looked after");
                 }
@@ -92,9 +87,16 @@ impl Records {
         Ok(records)
     }
 
-    fn path(&self, id: &WorkerId) -> PathBuf {
-        self.folder.join(format!("{id}.json"))
+    fn read(&self, path: &Path) -> anyhow::Result<Option<Record>> {
+        let bytes = self.folder.read(path.file_name().unwrap_or_default())?;
+        Ok(bytes
+            .map(|bytes| serde_json::from_slice(&bytes))
+            .transpose()?)
     }
+}
+
+fn name(id: &WorkerId) -> String {
+    format!("{id}.json")
 }
 
 /// This boot of the machine.
@@ -115,13 +117,19 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use aion_folders::Trust;
+
     use super::*;
     use aion_sandbox::protocol::ExitStatus;
+
+    fn records(folder: &Path) -> Records {
+        Records::open(&Folder::open(folder, Trust::Own).unwrap()).unwrap()
+    }
 
     #[test]
     fn a_record_is_replaced_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(&folder.path().join("workers")).unwrap();
+        let records = records(folder.path());
         let id = WorkerId {
             instance: "a".into(),
             incarnation: 1,
@@ -153,8 +161,8 @@ mod tests {
     #[test]
     fn a_torn_record_stays_and_does_not_stop_the_others() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(folder.path()).unwrap();
-        let torn = folder.path().join("torn.json");
+        let records = records(folder.path());
+        let torn = folder.path().join("workers/torn.json");
         fs::write(&torn, "{\"Wor").unwrap();
         assert_eq!(records.load().unwrap(), vec![]);
         assert!(torn.exists());

@@ -3,11 +3,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot::{SOCKET_NAME, fd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, open, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -320,12 +320,36 @@ impl Starter {
 }
 
 /// A mount of what is open, in no namespace yet.
-pub(super) fn detached(handle: &OwnedFd) -> Result<OwnedFd, Errno> {
+pub(super) fn detached(handle: &OwnedFd) -> Result<OwnedFd, String> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(handle, "", flags)
+    match open_tree(handle, "", flags) {
+        // The kernel copies mounts of the caller's own namespace only, and a service
+        // manager gives the daemon another.
+        Err(Errno::INVAL) => open_tree(&found_here(handle)?, "", flags),
+        other => other,
+    }
+    .map_err(|error| error.to_string())
+}
+
+/// What is open, looked up among the launcher's own mounts. It is the same file or
+/// folder, or it is not used: a name alone gives nobody anything.
+fn found_here(handle: &OwnedFd) -> Result<OwnedFd, String> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", handle.as_raw_fd()))
+        .map_err(|error| error.to_string())?;
+    let wrong = |error: Errno| format!("{}: {error}", path.display());
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = open(&path, flags, Mode::empty()).map_err(wrong)?;
+    let (given, here) = (fstat(handle).map_err(wrong)?, fstat(&found).map_err(wrong)?);
+    match (given.st_dev, given.st_ino) == (here.st_dev, here.st_ino) {
+        true => Ok(found),
+        false => Err(format!(
+            "{} is another one where the launcher runs: start both where the same file systems are mounted",
+            path.display()
+        )),
+    }
 }
 
 /// Kills a process that was made and takes its end.

@@ -4,13 +4,11 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aion_abi::boot::SOCKET_NAME;
+use aion_folders::{Folder, FolderError, Trust};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, Uid, chown, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 
 use super::readback::{Claims, read_back};
@@ -32,35 +30,54 @@ pub(super) enum TrialError {
     NotConfined(String),
 }
 
-/// The folder of a trial, which only this user may enter; gone when dropped.
-struct Folder(PathBuf);
+/// The name of a trial's folder in the launcher's own.
+const TRIAL: &str = "trial";
 
-impl Folder {
+/// The folder of a trial, which only this user may enter; gone when dropped.
+struct Place {
+    above: Folder,
+    own: Folder,
+    name: String,
+}
+
+impl Place {
     /// In the launcher's own folder, or with a name that nobody can have taken
     /// where everybody's temporary files are.
-    fn make(state: Option<&Path>) -> io::Result<Self> {
-        let path = match state {
-            Some(state) => {
-                let path = state.join("trial");
-                match fs::remove_dir_all(&path) {
-                    // A launcher that was killed during its trial left one.
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-                path
+    fn make(state: Option<&Folder>) -> Result<Self, FolderError> {
+        let (above, name) = match state {
+            Some(state) => (state.reopen()?, TRIAL.to_owned()),
+            None => {
+                let temporary = std::env::temp_dir();
+                let name = unguessable().map_err(|source| FolderError::Io {
+                    action: "find a name in",
+                    path: temporary.clone(),
+                    source,
+                })?;
+                (Folder::open(&temporary, Trust::Own)?, name)
             }
-            None => std::env::temp_dir().join(unguessable()?),
         };
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
+        // A launcher that was killed during its trial left one.
+        remove(&above, &name)?;
+        let own = above.make_within(&name, 0o700)?;
+        Ok(Self { above, own, name })
     }
 }
 
-impl Drop for Folder {
+impl Drop for Place {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        if let Err(error) = remove(&self.above, &self.name) {
+            tracing::warn!(%error, "the folder of the trial stays behind");
+        }
     }
+}
+
+/// There is nothing in it but a socket.
+fn remove(above: &Folder, name: &str) -> Result<(), FolderError> {
+    if let Some(left) = above.find(name)? {
+        left.remove(SOCKET_NAME)?;
+        above.remove_folder(name)?;
+    }
+    Ok(())
 }
 
 fn unguessable() -> io::Result<String> {
@@ -73,27 +90,27 @@ fn unguessable() -> io::Result<String> {
 /// trial takes place where everybody's temporary files are.
 pub(super) fn run(
     starter: &Starter,
-    state: Option<&Path>,
+    state: Option<&Folder>,
     patience: Duration,
 ) -> Result<Vec<Layer>, TrialError> {
-    let folder = Folder::make(state)
+    let folder = Place::make(state)
         .map_err(|error| TrialError::NotMade(format!("a folder for the trial: {error}")))?;
-    let path = folder.0.join(SOCKET_NAME);
+    let path = folder.own.path().join(SOCKET_NAME);
     let bound = (|| {
         // By its descriptor, as the folder's own path may be longer than a socket's.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let within = open(&folder.0, flags, Mode::empty())?;
         let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-        let place = format!("/proc/self/fd/{}/{SOCKET_NAME}", within.as_raw_fd());
+        let within = folder.own.as_fd().as_raw_fd();
+        let place = format!("/proc/self/fd/{within}/{SOCKET_NAME}");
         bind(&listener, &SocketAddrUnix::new(place)?)?;
-        if let Some(owner) = starter.socket_owner {
-            chown(&path, Some(Uid::from_raw(owner)), None)?;
-        }
         Ok(listener)
     })();
     let _listener = bound.map_err(|error: rustix::io::Errno| {
         TrialError::NotMade(format!("a socket at {}: {error}", path.display()))
     })?;
+    if let Some(owner) = starter.socket_owner {
+        let given = folder.own.give(SOCKET_NAME, owner, None);
+        given.map_err(|error| TrialError::NotMade(error.to_string()))?;
+    }
     let start = Start {
         id: WorkerId {
             instance: format!("trial-{}", std::process::id()),

@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     arguments: Vec<String>,
     user: Option<u32>,
     contained: bool,
+    /// The daemon's user, where it is not the launcher's.
+    daemon: Option<u32>,
 }
 
 /// What a container engine leaves root by default.
@@ -51,6 +53,13 @@ impl Stage {
     /// Starts a launcher as an ordinary user; the tests must run as root.
     pub(crate) fn as_user(user: u32) -> Self {
         Self::launched(&[], Some(user), false)
+    }
+
+    /// Starts root's launcher for a daemon of another user; the tests must run as root.
+    pub(crate) fn for_daemon(user: u32) -> Self {
+        let mut stage = Self::launched(&["--daemon-uid", &user.to_string()], None, false);
+        stage.daemon = Some(user);
+        stage
     }
 
     /// Starts a launcher as in a container, as root or as another user of it; the
@@ -85,6 +94,7 @@ impl Stage {
             arguments,
             user,
             contained,
+            daemon: user,
         }
     }
 
@@ -124,7 +134,7 @@ impl Stage {
         let socket = self.path("s/launcher.sock");
         let connected = async {
             loop {
-                let as_user = self.user.map(AsUser::become_user);
+                let as_user = self.daemon.map(AsUser::become_user);
                 let connected = Client::connect(&socket).await;
                 drop(as_user);
                 match connected {
@@ -163,7 +173,7 @@ impl Stage {
         let socket = folder.join(aion_abi::boot::SOCKET_NAME);
         let listener = UnixListener::bind(&socket).unwrap();
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
-        std::os::unix::fs::chown(&socket, self.user, self.user).unwrap();
+        std::os::unix::fs::chown(&socket, self.daemon, self.daemon).unwrap();
         let (boot, boot_end) = rustix::pipe::pipe().unwrap();
         File::from(boot_end).write_all(words.as_bytes()).unwrap();
         let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
@@ -207,6 +217,17 @@ impl Stage {
         name: &str,
         folder: &Path,
     ) -> Result<Started, ClientError> {
+        let folder = File::open(folder).unwrap();
+        self.try_tool_with(client, name, folder).await
+    }
+
+    /// Starts a captive as a tool that is shown what is open.
+    pub(crate) async fn try_tool_with(
+        &self,
+        client: &Client,
+        name: &str,
+        folder: File,
+    ) -> Result<Started, ClientError> {
         let start = Start {
             id: WorkerId {
                 instance: name.into(),
@@ -219,8 +240,7 @@ impl Stage {
             mounts: vec!["folder".into()],
         };
         let nothing = File::open("/dev/null").unwrap();
-        let (program, folder) = (File::open(example("captive")), File::open(folder));
-        let (program, folder) = (program.unwrap(), folder.unwrap());
+        let program = File::open(example("captive")).unwrap();
         let fds = StartFds {
             boot: nothing.as_fd(),
             stdout: nothing.as_fd(),
@@ -406,11 +426,11 @@ fn spawn(folder: &Path, arguments: &[String], user: Option<u32>, contained: bool
         .unwrap()
 }
 
-fn launcher_program() -> PathBuf {
+pub(crate) fn launcher_program() -> PathBuf {
     env!("CARGO_BIN_EXE_aion-launcher").into()
 }
 
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let path = launcher_program().with_file_name("examples").join(name);
     assert!(path.exists(), "cargo test builds {}", path.display());
     path

@@ -1,0 +1,312 @@
+//! `aionctl local supervise`: the node's two programs are started, watched, and started again when they end, until
+//! this process is asked to stop. For machines without a service manager, and as one for containers and runit.
+//!
+//! What runs already is taken over by its pid file, so a supervisor that was killed loses nothing. What may not enter:
+//! how a program works, or why it ended: each end is answered by a start.
+
+use std::{
+    io,
+    process::{ExitStatus, Stdio},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use aion_folders::Folder;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::Signal,
+};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, oneshot, watch},
+};
+
+use super::super::{
+    folders, recipe,
+    recipe::{Recipe, Recipes},
+};
+use super::{
+    pace::{Pace, STAYED},
+    report::{Report, after},
+};
+use crate::{
+    context::Context,
+    failure::Failure,
+    process::{Running, StartError},
+};
+
+/// How much of a stop is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    No,
+    /// Let turns under way end.
+    Asked,
+    /// Now.
+    AtOnce,
+}
+
+/// A program that runs.
+enum Process {
+    /// Started here.
+    Own(Box<Child>, Running),
+    /// Found by its pid file, with its end: of another parent, so that how is not known.
+    Adopted(Running, oneshot::Receiver<io::Result<()>>),
+}
+
+/// What the loops of both programs share.
+struct Shared {
+    report: Report,
+    /// Somebody wants what does not run to be started now.
+    now: Notify,
+}
+
+/// Runs until it is asked to stop and both programs have ended.
+pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
+    let home = context.home()?;
+    let own = super::super::supervisor(&home);
+    let unfit = |why: StartError| Failure::new(format!("cannot supervise: {why}"));
+    let node = recipe::find(super::super::node(&home).name, home.trust())?;
+    let user = folders::prepare(context, &home, &node)?;
+    let recipes = Recipes::find(&home, user)?;
+    let folder =
+        Folder::make(&home.pids(), home.trust(), 0o700).map_err(|why| unfit(why.into()))?;
+    let lock = folder.lock("supervisor.lock", false);
+    let Some(_lock) = lock.map_err(|why| unfit(why.into()))? else {
+        return Err(Failure::new("the node is supervised already")
+            .at(home.root().display())
+            .remedy("see how it is: aionctl local status"));
+    };
+    let mut signals = Signals::listen().map_err(|why| unfit(why.into()))?;
+    let myself = Running::of(std::process::id()).map_err(|why| unfit(why.into()))?;
+    own.note(&myself).map_err(unfit)?;
+
+    let names = [recipes.node.program.name, recipes.launcher.program.name];
+    let shared = Rc::new(Shared {
+        report: Report::begin(folder, &myself, names),
+        now: Notify::new(),
+    });
+    let (stop_node, node_stops) = watch::channel(Stop::No);
+    let (stop_launcher, launcher_stops) = watch::channel(Stop::No);
+    let both = async {
+        tokio::join!(
+            async {
+                keep(&recipes.node, &shared, node_stops).await;
+                // The launcher last: the node needs it while it drains.
+                let asked = (*stop_node.borrow()).max(Stop::Asked);
+                stop_launcher.send_replace(asked);
+            },
+            keep(&recipes.launcher, &shared, launcher_stops),
+        )
+    };
+    tokio::select! {
+        _ = both => {}
+        () = signals.pass_on(&shared.now, &stop_node, &stop_launcher) => {}
+    }
+    shared.report.end();
+    own.forget();
+    Ok(())
+}
+
+/// The signals that a supervisor takes.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Never ends by itself.
+    async fn pass_on(
+        &mut self,
+        now: &Notify,
+        node: &watch::Sender<Stop>,
+        launcher: &watch::Sender<Stop>,
+    ) {
+        loop {
+            let asked = *node.borrow();
+            let next = tokio::select! {
+                _ = self.terminate.recv() => asked.max(Stop::Asked),
+                // Of who types it twice.
+                _ = self.interrupt.recv() => match asked {
+                    Stop::No => Stop::Asked,
+                    Stop::Asked | Stop::AtOnce => Stop::AtOnce,
+                },
+                _ = self.quit.recv() => Stop::AtOnce,
+                _ = self.hang_up.recv() => {
+                    now.notify_waiters();
+                    continue;
+                }
+            };
+            if next > asked {
+                eprintln!("stopping");
+                node.send_replace(next);
+                if *launcher.borrow() != Stop::No {
+                    launcher.send_replace(next);
+                }
+            }
+        }
+    }
+}
+
+/// Keeps one program running until it is to stop.
+async fn keep(recipe: &Recipe, shared: &Shared, mut stop: watch::Receiver<Stop>) {
+    let name = recipe.program.name;
+    let mut pace = Pace::default();
+    let mut begun = false;
+    while *stop.borrow_and_update() == Stop::No {
+        let since = Instant::now();
+        let end = match start(recipe) {
+            Ok(mut process) => {
+                let (again, pid) = (begun, process.running().pid);
+                eprintln!("{name} runs (pid {pid})");
+                shared.report.change(name, |kept| {
+                    kept.restarts += u64::from(again);
+                    kept.next_start_ms = None;
+                });
+                let stays = async {
+                    tokio::time::sleep(STAYED).await;
+                    shared.report.change(name, |kept| kept.in_a_row = 0);
+                    std::future::pending::<String>().await
+                };
+                tokio::select! {
+                    end = process.ended() => end,
+                    end = stays => end,
+                    _ = stop.changed() => {
+                        process.stop(name, &mut stop).await;
+                        recipe.program.forget();
+                        return;
+                    }
+                }
+            }
+            Err(why) => format!("it was not started: {why}"),
+        };
+        begun = true;
+        let pause = pace.ended(since.elapsed());
+        tell(recipe, shared, &end, pause, pace.in_a_row());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shared.now.notified() => pace = Pace::default(),
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+fn tell(recipe: &Recipe, shared: &Shared, end: &str, pause: Duration, in_a_row: u32) {
+    let name = recipe.program.name;
+    let times = match in_a_row {
+        1 => String::new(),
+        n => format!(", {n} times in a row now"),
+    };
+    eprintln!(
+        "{name}: {end}{times}; it is started again in {:.1} s; its log: {}",
+        pause.as_secs_f64(),
+        recipe.program.log().display()
+    );
+    shared.report.change(name, |kept| {
+        kept.in_a_row = in_a_row;
+        kept.last_end = Some(end.to_owned());
+        kept.last_end_ms = Some(after(Duration::ZERO));
+        kept.next_start_ms = Some(after(pause));
+    });
+}
+
+fn start(recipe: &Recipe) -> Result<Process, StartError> {
+    if let Some(running) = recipe.program.running() {
+        return Ok(Process::adopted(running));
+    }
+    let log = recipe.program.open_log()?;
+    let mut command = Command::from(recipe.command());
+    // Of a group of its own: Ctrl-C is for the supervisor, which stops them in their order.
+    command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let child = command.spawn()?;
+    let pid = child
+        .id()
+        .ok_or_else(|| io::Error::other("it ended at once"))?;
+    let running = Running::of(pid)?;
+    recipe.program.note(&running)?;
+    Ok(Process::Own(Box::new(child), running))
+}
+
+impl Process {
+    fn adopted(running: Running) -> Self {
+        let (gone, end) = oneshot::channel();
+        let held = running.hold();
+        // It sleeps until then. This process may end before it.
+        std::thread::spawn(move || {
+            let waited = held.and_then(|held| {
+                let Some(held) = held else { return Ok(()) };
+                let mut fds = [PollFd::new(&held, PollFlags::IN)];
+                loop {
+                    match poll(&mut fds, None) {
+                        Err(Errno::INTR) => {}
+                        other => return Ok(other.map(drop)?),
+                    }
+                }
+            });
+            let _ = gone.send(waited);
+        });
+        Self::Adopted(running, end)
+    }
+
+    fn running(&self) -> &Running {
+        match self {
+            Self::Own(_, running) | Self::Adopted(running, _) => running,
+        }
+    }
+
+    /// Waits for its end, and says how that was.
+    async fn ended(&mut self) -> String {
+        match self {
+            Self::Own(child, _) => match child.wait().await {
+                Ok(status) => how(status),
+                Err(why) => format!("it cannot be waited for: {why}"),
+            },
+            Self::Adopted(_, gone) => match gone.await {
+                Ok(Ok(())) => "it ended".to_owned(),
+                Ok(Err(why)) => format!("it cannot be waited for: {why}"),
+                Err(why) => format!("it cannot be waited for: {why}"),
+            },
+        }
+    }
+
+    async fn stop(&mut self, name: &str, stop: &mut watch::Receiver<Stop>) {
+        loop {
+            let wanted = match *stop.borrow_and_update() {
+                Stop::AtOnce => Signal::KILL,
+                Stop::No | Stop::Asked => Signal::TERM,
+            };
+            if let Err(why) = self.running().signal(wanted) {
+                eprintln!("cannot stop {name}: {why}");
+            }
+            tokio::select! {
+                end = self.ended() => return eprintln!("{name}: {end}"),
+                _ = stop.changed() => {}
+            }
+        }
+    }
+}
+
+fn how(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it ended with code {code}"),
+        (None, Some(signal)) => format!("signal {signal} ended it"),
+        (None, None) => "it ended".to_owned(),
+    }
+}

@@ -1,0 +1,376 @@
+//! Packages: made the same each time, verified before anything of them is used, and installed on a machine without
+//! cargo. The programs in them are stand-ins; that the real ones run is walked by `.ci/run`.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use aion_e2e::{cluster::root, program};
+use aion_testkit::{Component, Cosign, or_skip};
+use tempfile::TempDir;
+
+const PROGRAMS: [&str; 5] = [
+    "aion-node",
+    "aion-launcher",
+    "aion-worker",
+    "aion-compiler",
+    "aionctl",
+];
+
+/// All that a machine needs besides what verifies a signature: no cargo, no compiler.
+const TOOLS: [&str; 27] = [
+    "awk", "basename", "cat", "chmod", "cp", "curl", "cut", "date", "dirname", "fold", "grep",
+    "gzip", "head", "id", "ln", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "sh",
+    "tar", "tr", "uname", "wc",
+];
+
+/// A folder of packages.
+struct Packages {
+    at: TempDir,
+    name: String,
+}
+
+impl Packages {
+    fn make(arch: Option<&str>) -> Self {
+        let at = tempfile::tempdir().unwrap();
+        let programs = at.path().join("programs");
+        fs::create_dir(&programs).unwrap();
+        for name in PROGRAMS {
+            let path = programs.join(name);
+            fs::write(&path, format!("#!/bin/sh\necho {name}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let out = at.path().join("out");
+        let mut command = Command::new(root().join("packaging/package"));
+        command.arg("--programs").arg(&programs);
+        command.arg("--out").arg(&out);
+        if let Some(arch) = arch {
+            command.args(["--arch", arch]);
+        }
+        command.env_remove("AION_PACKAGE_KEY");
+        command.env("AIONCTL", program("aionctl").unwrap());
+        command.env("AION_SBOM", program("aion-sbom").unwrap());
+        let made = command.output().unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let ending = ".tar.gz";
+        let files = fs::read_dir(&out).unwrap();
+        let mut names = files.map(|it| it.unwrap().file_name().into_string().unwrap());
+        let name = names.find(|it| it.ends_with(ending)).unwrap();
+        Self { at, name }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.at.path().join("out").join(name)
+    }
+
+    fn package(&self) -> PathBuf {
+        self.path(&self.name)
+    }
+
+    fn signature(&self) -> PathBuf {
+        self.path(&format!("{}.sigstore.json", self.name))
+    }
+
+    /// A copy of the package and its signature in `folder`, changed by `harm`.
+    fn harmed(&self, folder: &Path, harm: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+        let path = folder.join(&self.name);
+        let mut bytes = fs::read(self.package()).unwrap();
+        harm(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        fs::copy(
+            self.signature(),
+            folder.join(self.signature().file_name().unwrap()),
+        )
+        .unwrap();
+        path
+    }
+}
+
+/// A machine with a home and a few tools.
+struct Machine {
+    folder: TempDir,
+}
+
+impl Machine {
+    fn with(verifiers: &[PathBuf]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("tools");
+        fs::create_dir(&bin).unwrap();
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        let found = TOOLS.iter().filter_map(|tool| which(tool));
+        for tool in found.chain(verifiers.iter().cloned()) {
+            symlink(&tool, bin.join(tool.file_name().unwrap())).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn with_openssl() -> Self {
+        Self::with(&[which("openssl").unwrap()])
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// Runs `script` as `curl … | sh -s -- …` does, somewhere else: how it ended, and what it said.
+    fn pipe(&self, script: &Path, args: &[&str]) -> (bool, String) {
+        let ran = Command::new("sh")
+            .arg("-s")
+            .arg("--")
+            .args(args)
+            .env_clear()
+            .env("PATH", self.folder.path().join("tools"))
+            .env("HOME", self.folder.path())
+            .env("AION_HOME", self.home())
+            .current_dir(self.folder.path().join("empty"))
+            .stdin(Stdio::from(fs::File::open(script).unwrap()))
+            .output()
+            .unwrap();
+        let said = [ran.stdout, ran.stderr].concat();
+        (
+            ran.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    fn install(&self, script: &Path, package: &str, more: &[&str]) -> (bool, String) {
+        let args = ["--local", "--yes", "--no-start", "--from-package", package];
+        self.pipe(script, &[&args, more].concat())
+    }
+
+    /// That nothing of a package came here, with the reason and the remedy in `words`.
+    fn refuses(&self, script: &Path, package: &str, more: &[&str], words: &[&str]) {
+        let (well, said) = self.install(script, package, more);
+        assert!(!well, "{package} {more:?} was installed:\n{said}");
+        for words in words.iter().chain(&["error: ", "do: "]) {
+            assert!(said.contains(words), "no {words:?} in:\n{said}");
+        }
+        let home = self.home();
+        assert!(!home.exists() && !home.with_file_name("home-share").exists());
+    }
+}
+
+fn which(tool: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap();
+    let mut places = env::split_paths(&path).map(|folder| folder.join(tool));
+    places.find(|it| it.is_file())
+}
+
+/// Serves the files of `folder` on loopback as long as the test runs; gives its address.
+fn served(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while lines
+                .next()
+                .is_some_and(|it| it.is_ok_and(|it| !it.is_empty()))
+            {}
+            let name = first.split(' ').nth(1).unwrap().trim_start_matches('/');
+            let (status, body) = match fs::read(folder.join(name)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
+            let _ = stream
+                .write_all(head.as_bytes())
+                .and_then(|()| stream.write_all(&body));
+        }
+    });
+    address
+}
+
+#[test]
+fn the_same_programs_make_the_same_package_and_say_what_is_in_them() {
+    let (first, second) = (&Packages::make(None), &Packages::make(None));
+    let read = |packages: &Packages, name: &str| fs::read(packages.path(name)).unwrap();
+    let sbom = first.name.replace(".tar.gz", ".spdx.json");
+    for name in [&first.name, &sbom] {
+        assert!(
+            read(first, name) == read(second, name),
+            "{name} is another each time"
+        );
+    }
+    let text = String::from_utf8(read(first, &sbom)).unwrap();
+    for words in [
+        "\"SPDX-2.3\"",
+        "\"bin/aionctl\"",
+        "pkg:cargo/serde_json@",
+        "aion-kernel",
+    ] {
+        assert!(text.contains(words), "no {words} in the SBOM");
+    }
+    assert!(
+        !text.contains("pkg:cargo/proptest@"),
+        "tests are not shipped"
+    );
+    let sums = fs::read_to_string(first.path("SHA256SUMS")).unwrap();
+    assert!(sums.contains(&first.name) && sums.contains(&sbom), "{sums}");
+}
+
+#[test]
+fn a_package_is_installed_by_a_piped_script_from_a_file_or_an_address_and_taken_away() {
+    let packages = Packages::make(None);
+    let script = packages.path("install.sh");
+    let address = served(packages.at.path().join("out"));
+    let file = packages.package().to_string_lossy().into_owned();
+    for package in [file, format!("{address}/{}", packages.name)] {
+        let machine = Machine::with_openssl();
+        let (well, said) = machine.install(&script, &package, &[]);
+        assert!(well, "{said}");
+        let share = machine.home().with_file_name("home-share");
+        for program in PROGRAMS {
+            let path = machine.home().join("bin").join(program);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o755
+            );
+        }
+        for file in [
+            "docs/agents.md",
+            "agents/librarian/agent.yaml",
+            "policies/standalone.yaml",
+            "sbom.spdx.json",
+        ] {
+            assert!(share.join(file).is_file(), "no {file}");
+        }
+        // Again over the first, then away.
+        let (well, said) = machine.install(&script, &package, &[]);
+        assert!(well, "{said}");
+        let (well, said) = machine.pipe(
+            &share.join("install.sh"),
+            &["--uninstall", "--purge", "--yes"],
+        );
+        assert!(well, "{said}");
+        assert!(!machine.home().exists() && !share.exists(), "{said}");
+    }
+}
+
+#[test]
+fn a_package_is_refused_with_its_reason_before_anything_of_it_is_used() {
+    let packages = Packages::make(None);
+    let (pinned, plain) = (packages.path("install.sh"), root().join("install.sh"));
+    let machine = Machine::with_openssl();
+    let refuses = |package: &Path, more: &[&str], words: &[&str]| {
+        machine.refuses(&pinned, &package.to_string_lossy(), more, words);
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let path = scratch.path().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+
+    let altered = packages.harmed(&folder("altered"), |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    refuses(&altered, &[], &["cut short or altered", "fetch it anew"]);
+    let short = packages.harmed(&folder("short"), |bytes| bytes.truncate(bytes.len() / 2));
+    refuses(&short, &[], &["cut short or altered", "fetch it anew"]);
+    let unsigned = packages.harmed(&folder("unsigned"), |_| ());
+    fs::remove_file(unsigned.with_added_extension("sigstore.json")).unwrap();
+    refuses(&unsigned, &[], &["unsigned package is not taken"]);
+
+    let stranger = Packages::make(None);
+    let key = stranger.path("package.pub");
+    let key = key.to_string_lossy();
+    refuses(
+        &packages.package(),
+        &["--key", &key],
+        &["not signed with this key"],
+    );
+    refuses(
+        &packages.package(),
+        &["--key", "/nowhere"],
+        &["/nowhere is no file"],
+    );
+    let package = packages.package();
+    machine.refuses(
+        &plain,
+        &package.to_string_lossy(),
+        &[],
+        &["knows no key", "--key FILE"],
+    );
+
+    let other = match env::consts::ARCH {
+        "x86_64" => "arm64",
+        _ => "amd64",
+    };
+    let foreign = Packages::make(Some(other));
+    let key = foreign.path("package.pub");
+    let words = [
+        &*format!("the package is for {other}"),
+        "take the one whose name ends in",
+    ];
+    refuses(
+        &foreign.package(),
+        &["--key", &key.to_string_lossy()],
+        &words,
+    );
+
+    for address in [
+        "http://example.org/p.tar.gz",
+        "http://127.0.0.1.example.org/p.tar.gz",
+        "http://127.0.0.1:80@example.org/p.tar.gz",
+        "http://localhost@example.org/p.tar.gz",
+    ] {
+        machine.refuses(
+            &pinned,
+            address,
+            &[],
+            &["without TLS from another machine", "https://"],
+        );
+    }
+    machine.refuses(
+        &pinned,
+        "ftp://example.org/p",
+        &[],
+        &["packages come by https"],
+    );
+    machine.refuses(&pinned, "/no/such/file", &[], &["/no/such/file is no file"]);
+    let nowhere = format!("{}/none.tar.gz", served(scratch.path().to_owned()));
+    machine.refuses(&pinned, &nowhere, &[], &["cannot be fetched"]);
+
+    let bare = Machine::with(&[]);
+    bare.refuses(
+        &pinned,
+        &package.to_string_lossy(),
+        &[],
+        &["neither openssl nor cosign", "apt install openssl"],
+    );
+}
+
+#[test]
+fn cosign_verifies_a_package_also_where_there_is_no_openssl() {
+    let Some(cosign) = or_skip(Cosign::find()) else {
+        return;
+    };
+    let packages = Packages::make(None);
+    let key = packages.path("package.pub");
+    let verified = cosign.verify_blob(&key, &packages.package(), &packages.signature());
+    verified.unwrap();
+    let machine = Machine::with(&[Component::Cosign.find().unwrap()]);
+    let scratch = tempfile::tempdir().unwrap();
+    let altered = packages.harmed(scratch.path(), |bytes| bytes.push(0));
+    let (pinned, words) = (packages.path("install.sh"), ["not the one that was signed"]);
+    machine.refuses(&pinned, &altered.to_string_lossy(), &[], &words);
+    let (well, said) = machine.install(&pinned, &packages.package().to_string_lossy(), &[]);
+    assert!(well, "{said}");
+}
