@@ -202,7 +202,7 @@ pub struct AgentInstanceStatus {
     /// What is enforced, layer by layer, as it was read back from the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 14),
+        length(max = Layer::ALL.len()),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["layer"])
     )]
     pub layers: Vec<LayerReport>,

@@ -241,26 +241,25 @@ impl Preparer {
         instance: &AgentInstance,
         stored: &aion_bundle::Stored,
     ) -> Result<Prepared, PrepareError> {
-        let fits = matches!(
-            (instance.spec.runtime, stored.config.runtime),
-            (Runtime::Wasm, aion_bundle::Runtime::Wasm)
-                | (Runtime::Declarative, aion_bundle::Runtime::Declarative)
-        );
-        if !fits {
+        if instance.spec.runtime != stored.config.runtime {
             return Err(PrepareError::refused(
                 reason::INVALID,
                 format!(
-                    "the Agent says runtime {} and its bundle is for {:?}: make spec.runtime what the bundle is for",
+                    "the Agent says runtime {} and its bundle is for {}: make spec.runtime what the bundle is for",
                     instance.spec.runtime.as_str(),
-                    stored.config.runtime
+                    stored.config.runtime.as_str()
                 ),
             ));
         }
         match stored.config.runtime {
-            aion_bundle::Runtime::Wasm => Ok(Prepared::Wasm {
+            Runtime::Process => Err(PrepareError::refused(
+                reason::INVALID,
+                "runtime process is not run by this release: use wasm or declarative".to_owned(),
+            )),
+            Runtime::Wasm => Ok(Prepared::Wasm {
                 bundle: stored.digest,
             }),
-            aion_bundle::Runtime::Declarative => {
+            Runtime::Declarative => {
                 let text = tokio::fs::read_to_string(&stored.program)
                     .await
                     .map_err(|error| {

@@ -4,10 +4,10 @@ use std::{io, os::fd::OwnedFd};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
-    boot::{Boot, Declarative, Input, InputFile, Mount, Program, Wasm, WithoutModel},
+    boot::{Boot, Declarative, Input, InputFile, Mount, Program, Wasm},
     signing::Key,
 };
-use aion_api::{FileMode, program};
+use aion_api::FileMode;
 use aion_kernel::Incarnation;
 use zeroize::Zeroizing;
 
@@ -75,10 +75,7 @@ fn program(instance: &Instance) -> Program {
             Program::Declarative(Declarative {
                 instructions: instructions.clone(),
                 has_model: spec.model.is_some(),
-                without_model: match spec.limits.without_model {
-                    program::WithoutModel::Refuse => WithoutModel::Refuse,
-                    program::WithoutModel::Quote => WithoutModel::Quote,
-                },
+                without_model: spec.limits.without_model,
                 has_memory: spec.memory.is_some(),
                 knowledge: spec.knowledge.clone(),
                 mounts,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
-use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -143,9 +143,9 @@ impl Parts {
         let _ = beside.send(ready);
         let start = Start {
             id,
-            runtime: match instance.program {
-                Prepared::Declarative { .. } => Runtime::Declarative,
-                Prepared::Wasm { .. } => Runtime::Wasm,
+            role: match instance.program {
+                Prepared::Declarative { .. } => Role::Declarative,
+                Prepared::Wasm { .. } => Role::Wasm,
             },
             profile: instance.spec().runtime.as_str().to_owned(),
             limits: limits(instance),
