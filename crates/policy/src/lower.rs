@@ -1,9 +1,10 @@
 //! An instance in the kernel's terms.
 
+use aion_abi::syscall::{self as abi, Syscall};
 use aion_api::program::Lane;
 use aion_api::{AgentInstance, Grant, GrantEffect};
 use aion_kernel::{
-    GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota, TargetPattern,
+    Class, GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota, TargetPattern,
 };
 
 use crate::capability::Capability;
@@ -33,6 +34,59 @@ pub enum LowerError {
         /// The grant.
         capability: String,
     },
+}
+
+/// The kernel's kind of each syscall, in the order of [`Syscall::ALL`]. The kernel depends on no crate of ours and has
+/// a table of its own: a row that the other lacks, or that it classes otherwise, does not compile here.
+const KINDS: [Kind; Syscall::ALL.len()] = {
+    let mut kinds = [Kind::Null; Syscall::ALL.len()];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = same(Syscall::ALL[at]);
+        at += 1;
+    }
+    assert!(
+        Kind::ALL.len() == Syscall::ALL.len(),
+        "a syscall of the kernel is missing in aion-abi's table"
+    );
+    kinds
+};
+
+const fn same(syscall: Syscall) -> Kind {
+    let (name, mut at) = (syscall.name().as_bytes(), 0);
+    while at < Kind::ALL.len() {
+        let kind = Kind::ALL[at];
+        if equal(kind.as_str().as_bytes(), name) {
+            assert!(
+                matches!(
+                    (kind.class(), syscall.class()),
+                    (Class::Observe, abi::Class::Observe) | (Class::Effect, abi::Class::Effect)
+                ),
+                "a syscall is of one class in aion-abi's table and of another in the kernel's"
+            );
+            return kind;
+        }
+        at += 1;
+    }
+    assert!(
+        at < Kind::ALL.len(),
+        "a syscall of aion-abi's table is missing in the kernel's"
+    );
+    Kind::Null
+}
+
+const fn equal(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// The kernel's kind of `syscall`.
+#[must_use]
+pub const fn kind(syscall: Syscall) -> Kind {
+    KINDS[syscall as usize]
 }
 
 /// `instance` as the kernel takes it.
@@ -100,7 +154,7 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
             GrantEffect::Allow => aion_kernel::Verdict::Allow,
             GrantEffect::Ask => aion_kernel::Verdict::Ask,
         },
-        kind: Kind::parse(&right.syscall)?,
+        kind: kind(right.known()?),
         target: right
             .target
             .as_deref()
@@ -123,4 +177,19 @@ fn lane(lane: Lane) -> aion_kernel::Lane {
 /// A bound below zero, which the schema rules out, lets nothing through.
 fn unsigned(bound: i64) -> u64 {
     u64::try_from(bound).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syscall_has_one_name_and_one_kind() {
+        for &syscall in Syscall::ALL {
+            assert_eq!(kind(syscall).as_str(), syscall.name());
+        }
+        for kind in Kind::ALL {
+            assert!(Syscall::from_name(kind.as_str()).is_some(), "{kind:?}");
+        }
+    }
 }

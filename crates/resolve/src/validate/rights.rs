@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aion_abi::syscall::{RESERVED_FAMILIES, Syscall};
 use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
-use aion_policy::{Bounds, Capability, Decided, Verdict, Wanted};
+use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes};
 
 use crate::dereference::Dereferenced;
 use crate::problem::Problem;
@@ -11,15 +12,12 @@ use crate::problem::Problem;
 use super::{Findings, models};
 
 /// Syscalls that can be asked for by name. The others come with a model, tools or files.
-const BY_NAME: [&str; 7] = [
-    "memory.remember",
-    "memory.recall",
-    "memory.forget",
-    "tool.call",
-    "agent.message",
-    "agent.checkpoint",
-    "sys.null",
-];
+fn by_name() -> impl Iterator<Item = &'static str> {
+    let named = Syscall::ALL.iter();
+    named
+        .filter(|it| comes(**it) != Comes::Declared)
+        .map(|it| it.name())
+}
 
 /// Finds permissions that are no right, or stand under both `allow` and `ask`.
 pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
@@ -57,13 +55,12 @@ fn fault(agent: &Agent, text: &str) -> Option<String> {
         .memory
         .as_ref()
         .map(|memory| memory.pool.as_str());
-    let family = right.syscall.split('.').next().unwrap_or_default();
-    match (family, right.target.as_deref()) {
+    match (right.family(), right.target.as_deref()) {
         ("fs", _) => Some(format!(
             "{text}: files are asked for under permissions.files"
         )),
         ("model", _) => Some(format!("{text}: a model is asked for under model")),
-        ("device" | "event", _) => Some(format!(
+        (family, _) if RESERVED_FAMILIES.contains(&family) => Some(format!(
             "{text}: this release has no syscalls for devices and events: remove it"
         )),
         ("tool", None) => Some(format!("{text} names no operation: write TOOL.OPERATION")),
@@ -74,9 +71,9 @@ fn fault(agent: &Agent, text: &str) -> Option<String> {
                 "{text} is about a memory pool the agent does not use: set memory.pool, or remove it"
             ))
         }
-        _ if !BY_NAME.contains(&right.syscall.as_str()) => Some(format!(
+        _ if !by_name().any(|it| it == right.syscall) => Some(format!(
             "{text} is no syscall: there are {}, and TOOL.OPERATION",
-            BY_NAME.join(", ")
+            by_name().collect::<Vec<_>>().join(", ")
         )),
         _ => None,
     }
@@ -131,7 +128,7 @@ pub(super) fn weigh(
             }
             (Wanted::Model(model), Verdict::Granted(_)) => {
                 grant(
-                    Capability::new("model.chat", model.split('/').next()),
+                    Capability::new(Syscall::ModelChat, model.split('/').next()),
                     GrantEffect::Allow,
                 );
             }
@@ -142,12 +139,12 @@ pub(super) fn weigh(
                 ));
             }
             (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
-                let verbs: &[&str] = match mode {
-                    FileMode::Read => &["fs.read", "fs.list"],
-                    FileMode::ReadWrite => &["fs.read", "fs.list", "fs.write"],
+                let syscalls: &[Syscall] = match mode {
+                    FileMode::Read => &[Syscall::FsRead, Syscall::FsList],
+                    FileMode::ReadWrite => &[Syscall::FsRead, Syscall::FsList, Syscall::FsWrite],
                 };
-                for verb in verbs {
-                    grant(Capability::new(verb, Some(mount)), GrantEffect::Allow);
+                for &syscall in syscalls {
+                    grant(Capability::new(syscall, Some(mount)), GrantEffect::Allow);
                 }
                 if !TURN_MOUNTS.contains(&mount.as_str()) {
                     mounts.push(ResolvedMount {
@@ -184,7 +181,8 @@ pub(super) fn weigh(
         }
     }
     // One model that is granted is enough; none is, where the agent says that it can do without.
-    let some_model = grants.keys().any(|right| right.starts_with("model.chat"));
+    let chat = Syscall::ModelChat.name();
+    let some_model = grants.keys().any(|right| right.starts_with(chat));
     let list = if some_model || models::can_do_without(input) {
         &mut findings.notes
     } else {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use aion_abi::{
     code::Code,
     problem::Problem,
-    syscall::tool::{CallRequest, Unavailable},
+    syscall::{
+        Syscall,
+        tool::{CallRequest, Unavailable},
+    },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
 use aion_drivers::{
@@ -17,7 +20,7 @@ use aion_drivers::{
 use crate::instance::Instance;
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
-const CALL: &str = "tool.call";
+const CALL: &str = Syscall::ToolCall.name();
 
 /// The tools of an instance, and those that this node cannot reach, which takes nothing from the others.
 pub(super) fn servers(instance: &Instance) -> (Vec<ToolServer>, Vec<Unavailable>) {

@@ -15,8 +15,8 @@ use aion_abi::date::UnixMillis;
 use aion_abi::headers;
 use aion_abi::problem::Problem;
 use aion_abi::signing::Key;
-use aion_abi::syscall::Syscall;
 use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use aion_abi::syscall::{Class, Syscall};
 use aion_backoff::Backoff;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -114,8 +114,7 @@ impl Client {
 
     /// Names an effect once for all its tries; the run's number keeps it apart from earlier runs'.
     fn effect_key(&self, syscall: Syscall) -> Option<String> {
-        use Syscall::{FsList, FsRead, MemoryRecall, SysNull, ToolList};
-        if matches!(syscall, SysNull | ToolList | MemoryRecall | FsRead | FsList) {
+        if syscall.class() == Class::Observe {
             return None;
         }
         self.effects.set(self.effects.get() + 1);
