@@ -4,11 +4,6 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::{
-    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
-    Tool, TrustPolicy,
-};
-
 /// A kind, as a machine standing alone needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -22,97 +17,97 @@ pub struct Kind {
     pub written_by_people: bool,
 }
 
-/// Every kind there is.
-pub const KINDS: [Kind; 9] = [
-    Kind {
-        name: "Agent",
-        plural: "agents",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "AgentInstance",
-        plural: "agentinstances",
-        namespaced: true,
-        written_by_people: false,
-    },
-    Kind {
-        name: "AgentPolicy",
-        plural: "agentpolicies",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "ClusterAgentPolicy",
-        plural: "clusteragentpolicies",
-        namespaced: false,
-        written_by_people: true,
-    },
-    Kind {
-        name: "KernelNode",
-        plural: "kernelnodes",
-        namespaced: false,
-        written_by_people: false,
-    },
-    Kind {
-        name: "MemoryPool",
-        plural: "memorypools",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "ModelEndpoint",
-        plural: "modelendpoints",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "Tool",
-        plural: "tools",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "TrustPolicy",
-        plural: "trustpolicies",
-        namespaced: false,
-        written_by_people: true,
-    },
-];
+/// What the table says of a kind whose objects belong to a namespace.
+pub const NAMESPACED: bool = true;
+/// What the table says of a kind whose objects belong to the cluster.
+pub const CLUSTER: bool = false;
+/// What the table says of a kind that people write.
+pub const PEOPLE: bool = true;
+/// What the table says of a kind that the operator or the node agents write.
+pub const MACHINES: bool = false;
 
-/// Every definition, in the order of [`KINDS`], as JSON.
-///
-/// # Errors
-/// When a definition cannot be written as JSON, which a test rules out.
-pub fn all() -> Result<Vec<Value>, serde_json::Error> {
-    [
-        Agent::crd(),
-        AgentInstance::crd(),
-        AgentPolicy::crd(),
-        ClusterAgentPolicy::crd(),
-        KernelNode::crd(),
-        MemoryPool::crd(),
-        ModelEndpoint::crd(),
-        Tool::crd(),
-        TrustPolicy::crd(),
-    ]
-    .into_iter()
-    .map(finish)
-    .collect()
+/// The table of kinds, handed to the macro `$then`, which makes of each row what it needs: the type, its plural in
+/// addresses, what many of it are called in Rust, whether its objects belong to a namespace, and who writes them.
+/// `$which` is `all`, or `people` for the kinds that people write.
+#[macro_export]
+macro_rules! kinds {
+    ($then:ident $which:ident) => {
+        $crate::kinds_of! { $then $which []
+            Agent "agents" agents NAMESPACED PEOPLE;
+            AgentInstance "agentinstances" instances NAMESPACED MACHINES;
+            AgentPolicy "agentpolicies" agent_policies NAMESPACED PEOPLE;
+            ClusterAgentPolicy "clusteragentpolicies" cluster_policies CLUSTER PEOPLE;
+            KernelNode "kernelnodes" kernel_nodes CLUSTER MACHINES;
+            MemoryPool "memorypools" pools NAMESPACED PEOPLE;
+            ModelEndpoint "modelendpoints" endpoints NAMESPACED PEOPLE;
+            Tool "tools" tools NAMESPACED PEOPLE;
+            TrustPolicy "trustpolicies" trust_policies CLUSTER PEOPLE;
+        }
+    };
 }
 
-/// The OpenAPI schema of one kind; `None` for a kind that is none of ours.
-///
-/// # Errors
-/// As [`all`].
-pub fn schema(kind: &str) -> Result<Option<Value>, serde_json::Error> {
-    let Some(at) = KINDS.iter().position(|known| known.name == kind) else {
-        return Ok(None);
+/// Keeps the rows of [`kinds!`] that `$which` names.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kinds_of {
+    ($then:ident $which:ident [$($kept:tt)*]) => {
+        $then! { $($kept)* }
     };
-    Ok(all()?
-        .into_iter()
-        .nth(at)
-        .map(|mut crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()))
+    ($then:ident people [$($kept:tt)*]
+        $kind:ident $plural:literal $many:ident $scope:ident MACHINES; $($rest:tt)*) => {
+        $crate::kinds_of! { $then people [$($kept)*] $($rest)* }
+    };
+    ($then:ident $which:ident [$($kept:tt)*]
+        $kind:ident $plural:literal $many:ident $scope:ident $writer:ident; $($rest:tt)*) => {
+        $crate::kinds_of! { $then $which [$($kept)* $kind $plural $many $scope $writer;] $($rest)* }
+    };
+}
+
+macro_rules! definitions {
+    ($($kind:ident $plural:literal $many:ident $scope:ident $writer:ident;)*) => {
+        /// Every kind there is.
+        pub const KINDS: [Kind; [$($plural),*].len()] = [$(Kind {
+            name: stringify!($kind),
+            plural: $plural,
+            namespaced: $scope,
+            written_by_people: $writer,
+        }),*];
+
+        /// Every definition, in the order of [`KINDS`], as JSON.
+        ///
+        /// # Errors
+        /// When a definition cannot be written as JSON, which a test rules out.
+        pub fn all() -> Result<Vec<Value>, serde_json::Error> {
+            [$(crate::$kind::crd()),*].into_iter().map(finish).collect()
+        }
+
+        /// The OpenAPI schema of one kind; `None` for a kind that is none of ours.
+        ///
+        /// # Errors
+        /// As [`all`].
+        pub fn schema(kind: &str) -> Result<Option<Value>, serde_json::Error> {
+            let crd = match kind {
+                $(stringify!($kind) => crate::$kind::crd(),)*
+                _ => return Ok(None),
+            };
+            let mut crd = finish(crd)?;
+            Ok(Some(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()))
+        }
+    };
+}
+
+kinds!(definitions all);
+
+/// The kind of this name.
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// The kind of this plural.
+#[must_use]
+pub fn kind_of_plural(plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.plural == plural)
 }
 
 fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {

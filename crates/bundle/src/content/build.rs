@@ -146,6 +146,7 @@ fn read_recipe(path: &Path) -> Result<(BundleConfig, Vec<String>), BuildError> {
     let bytes = read(path, MAX_RECIPE)?;
     let text = std::str::from_utf8(&bytes).map_err(|e| wrong(e.to_string()))?;
     let recipe: Recipe = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    manifest::program(recipe.runtime).map_err(wrong)?;
     if recipe.runtime == Runtime::Wasm && !recipe.files.is_empty() {
         return Err(wrong(
             "files: a wasm bundle holds its module only; remove them".to_owned(),

@@ -175,7 +175,7 @@ fn kind(document: &Node) -> Result<&'static crd::Kind, Fault> {
     };
     let version = word("apiVersion", API_VERSION.to_owned())?;
     let name = word("kind", "Agent, or another kind".to_owned())?;
-    let known = crd::KINDS.iter().find(|kind| kind.name == name);
+    let known = crd::kind(&name);
     if version != API_VERSION {
         let message = match version.split_once('/') {
             Some((GROUP, _)) => {
