@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{failure::Failure, keys::unusable, rejection::fault};
+use crate::{failure::Failure, keys::unusable};
 
 /// A manifest that was read.
 struct Wanted {
@@ -106,7 +106,7 @@ fn read(request: &ApplyRequest, namespace: &str) -> Result<(Vec<Wanted>, Vec<Rej
         let read = match parse_manifests(&manifest.text, &manifest.file) {
             Ok(read) => read,
             Err(problems) => {
-                rejected.extend(problems.into_iter().map(fault));
+                rejected.extend(problems.into_iter().map(Rejected::from));
                 continue;
             }
         };

@@ -11,6 +11,7 @@ use crate::instance_parts::{
 };
 use crate::program::{BundleRef, Lane, Runtime};
 use crate::sandbox::{Layer, SandboxRules};
+use crate::schema::said;
 
 /// One instance of an Agent on one node.
 #[derive(
@@ -87,7 +88,7 @@ use crate::sandbox::{Layer, SandboxRules};
 // the hash of all of it, is compared here.
 #[x_kube(
     validation = Rule::new("has(self.inline) != has(self.bundle)").message("an instance has either an inline program or a bundle"),
-    validation = Rule::new("self.agent == oldSelf.agent && self.tenant == oldSelf.tenant && self.nodeName == oldSelf.nodeName && self.replica == oldSelf.replica && self.revision == oldSelf.revision && self.runtime == oldSelf.runtime && self.lane == oldSelf.lane && self.limits == oldSelf.limits && self.quotas == oldSelf.quotas").message("an instance is immutable but for policyRevision: change its Agent, which makes a new instance")
+    validation = Rule::new("self.agent == oldSelf.agent && self.tenant == oldSelf.tenant && self.nodeName == oldSelf.nodeName && self.replica == oldSelf.replica && self.revision == oldSelf.revision && self.runtime == oldSelf.runtime && self.lane == oldSelf.lane && self.limits == oldSelf.limits && self.quotas == oldSelf.quotas").message(said("an instance is immutable but for policyRevision", "change its Agent, which makes a new instance"))
 )]
 pub struct AgentInstanceSpec {
     /// The Agent it belongs to.

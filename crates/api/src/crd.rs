@@ -4,6 +4,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
+use crate::schema::REMEDY;
+
 /// A kind, as a machine standing alone needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -78,10 +80,12 @@ macro_rules! definitions {
         /// # Errors
         /// When a definition cannot be written as JSON, which a test rules out.
         pub fn all() -> Result<Vec<Value>, serde_json::Error> {
-            [$(crate::$kind::crd()),*].into_iter().map(finish).collect()
+            let finished = [$(crate::$kind::crd()),*].into_iter().map(finish);
+            finished.map(|crd| crd.map(published)).collect()
         }
 
-        /// The OpenAPI schema of one kind; `None` for a kind that is none of ours.
+        /// The OpenAPI schema of one kind, whose rules' messages [`remedy`] takes apart; `None` for a kind that is none
+        /// of ours.
         ///
         /// # Errors
         /// As [`all`].
@@ -116,6 +120,29 @@ fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
         tidy(schema);
     }
     Ok(crd)
+}
+
+/// What a rule of a [`schema`] says is wrong, and what to do about it where it says that too.
+#[must_use]
+pub fn remedy(message: &str) -> (&str, Option<&str>) {
+    match message.split_once(REMEDY) {
+        Some((what, remedy)) => (what, Some(remedy)),
+        None => (message, None),
+    }
+}
+
+/// The definition as an API server gets it: a rule's message is one sentence.
+fn published(mut crd: Value) -> Value {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::String(text) if text.contains(REMEDY) => *text = text.replace(REMEDY, ": "),
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            Value::Object(fields) => fields.values_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&mut crd);
+    crd
 }
 
 /// Makes a schema say the same to every reader: a field is there or is left out, never `null`; and

@@ -11,6 +11,18 @@ pub(crate) fn near<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
+/// What to do about `written`, which is none of `known`: which of them was meant, or which there are.
+pub(crate) fn meant<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+) -> String {
+    let known = known.into_iter();
+    match near(written, known.clone()) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Edits (insert, remove, replace, swap neighbours) from one text to the other: the restricted
 /// Damerau-Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {

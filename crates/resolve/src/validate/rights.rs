@@ -7,7 +7,7 @@ use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
 use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes};
 
 use crate::dereference::Dereferenced;
-use crate::problem::Problem;
+use crate::problem::{Problem, Told};
 
 use super::{Findings, models};
 
@@ -26,29 +26,28 @@ pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
     };
     for (list, texts) in [("allow", &permissions.allow), ("ask", &permissions.ask)] {
         for (at, text) in texts.iter().enumerate() {
-            if let Some(message) = fault(agent, text) {
-                findings.invalid.push(Problem::new(
-                    format!("spec.permissions.{list}[{at}]"),
-                    message,
-                ));
+            if let Some(told) = fault(agent, text) {
+                let field = format!("spec.permissions.{list}[{at}]");
+                findings.invalid.push(Problem::new(field, told));
             }
         }
     }
     for (at, text) in permissions.ask.iter().enumerate() {
         if permissions.allow.contains(text) {
-            let message = format!("{text} stands under allow and under ask: remove one of them");
+            let what = format!("{text} stands under allow and under ask");
+            let field = format!("spec.permissions.ask[{at}]");
             findings
                 .invalid
-                .push(Problem::new(format!("spec.permissions.ask[{at}]"), message));
+                .push(Problem::new(field, (what, "remove one of them")));
         }
     }
 }
 
-fn fault(agent: &Agent, text: &str) -> Option<String> {
+fn fault(agent: &Agent, text: &str) -> Option<Told> {
+    let told = |what: String, remedy: String| Some(Told::from((what, remedy)));
     let Some(right) = Capability::parse(text) else {
-        return Some(format!(
-            "{text} is no right: write TOOL.OPERATION, or a syscall such as memory.forget"
-        ));
+        let remedy = "write TOOL.OPERATION, or a syscall such as memory.forget";
+        return told(format!("{text} is no right"), remedy.to_owned());
     };
     let pool = agent
         .spec
@@ -56,25 +55,37 @@ fn fault(agent: &Agent, text: &str) -> Option<String> {
         .as_ref()
         .map(|memory| memory.pool.as_str());
     match (right.family(), right.target.as_deref()) {
-        ("fs", _) => Some(format!(
-            "{text}: files are asked for under permissions.files"
-        )),
-        ("model", _) => Some(format!("{text}: a model is asked for under model")),
-        (family, _) if RESERVED_FAMILIES.contains(&family) => Some(format!(
-            "{text}: this release has no syscalls for devices and events: remove it"
-        )),
-        ("tool", None) => Some(format!("{text} names no operation: write TOOL.OPERATION")),
+        ("fs", _) => told(
+            text.to_owned(),
+            "files are asked for under permissions.files".to_owned(),
+        ),
+        ("model", _) => told(
+            text.to_owned(),
+            "a model is asked for under model".to_owned(),
+        ),
+        (family, _) if RESERVED_FAMILIES.contains(&family) => told(
+            format!("{text}: this release has no syscalls for devices and events"),
+            "remove it".to_owned(),
+        ),
+        ("tool", None) => told(
+            format!("{text} names no operation"),
+            "write TOOL.OPERATION".to_owned(),
+        ),
         ("memory", target)
             if pool.is_none() || target.is_some_and(|target| Some(target) != pool) =>
         {
-            Some(format!(
-                "{text} is about a memory pool the agent does not use: set memory.pool, or remove it"
-            ))
+            told(
+                format!("{text} is about a memory pool the agent does not use"),
+                "set memory.pool, or remove it".to_owned(),
+            )
         }
-        _ if !by_name().any(|it| it == right.syscall) => Some(format!(
-            "{text} is no syscall: there are {}, and TOOL.OPERATION",
-            by_name().collect::<Vec<_>>().join(", ")
-        )),
+        _ if !by_name().any(|it| it == right.syscall) => {
+            let named: Vec<&str> = by_name().collect();
+            told(
+                format!("{text} is no syscall"),
+                format!("there are {}, and TOOL.OPERATION", named.join(", ")),
+            )
+        }
         _ => None,
     }
 }

@@ -28,11 +28,7 @@ impl Folder {
         for manifest in &request.manifests {
             match parse_manifests(&manifest.text, &manifest.file) {
                 Ok(read) => objects.extend(read),
-                Err(problems) => rejected.extend(
-                    problems
-                        .iter()
-                        .map(|problem| rejection(&manifest.file, problem)),
-                ),
+                Err(problems) => rejected.extend(problems.into_iter().map(rejection)),
             }
         }
         for Manifest { object, .. } in &mut objects {
