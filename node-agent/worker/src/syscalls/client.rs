@@ -130,23 +130,16 @@ impl Client {
         self.counter.set(self.counter.get() + 1);
         #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
         let timestamp_ms = UnixMillis::from(SystemTime::now());
-        let signature = self.key.sign(&CanonicalRequest {
-            method: "POST",
-            path: syscall.path(),
-            timestamp_ms,
-            counter: self.counter.get(),
+        let counter = self.counter.get();
+        let canonical = CanonicalRequest {
             idempotency_key: effect,
-            deadline_ms: None,
-            body_digest: body_digest(body),
-        });
+            ..CanonicalRequest::call(syscall, timestamp_ms, counter, body_digest(body))
+        };
         let mut request = Request::post(syscall.path())
             .header("host", "aion")
-            .header("content-type", "application/json")
-            .header(headers::TIMESTAMP, timestamp_ms.0)
-            .header(headers::COUNTER, self.counter.get())
-            .header(headers::SIGNATURE, signature);
-        if let Some(effect) = effect {
-            request = request.header(headers::IDEMPOTENCY_KEY, effect);
+            .header("content-type", "application/json");
+        for (name, value) in headers::sign(&self.key, &canonical) {
+            request = request.header(name, value);
         }
         request
             .body(Full::new(body.clone()))
