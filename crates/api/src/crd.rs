@@ -1,10 +1,13 @@
-//! The custom resource definitions, made from the types.
+//! The custom resource definitions, made from the types and the table [`kinds!`](crate::kinds).
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::schema::REMEDY;
+use crate::{
+    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
+    Tool, TrustPolicy, schema::REMEDY,
+};
 
 /// A kind, as a machine standing alone needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,43 +31,6 @@ pub const PEOPLE: bool = true;
 /// What the table says of a kind that the operator or the node agents write.
 pub const MACHINES: bool = false;
 
-/// The table of kinds, handed to the macro `$then`, which makes of each row what it needs: the type, its plural in
-/// addresses, what many of it are called in Rust, whether its objects belong to a namespace, and who writes them.
-/// `$which` is `all`, or `people` for the kinds that people write.
-#[macro_export]
-macro_rules! kinds {
-    ($then:ident $which:ident) => {
-        $crate::kinds_of! { $then $which []
-            Agent "agents" agents NAMESPACED PEOPLE;
-            AgentInstance "agentinstances" instances NAMESPACED MACHINES;
-            AgentPolicy "agentpolicies" agent_policies NAMESPACED PEOPLE;
-            ClusterAgentPolicy "clusteragentpolicies" cluster_policies CLUSTER PEOPLE;
-            KernelNode "kernelnodes" kernel_nodes CLUSTER MACHINES;
-            MemoryPool "memorypools" pools NAMESPACED PEOPLE;
-            ModelEndpoint "modelendpoints" endpoints NAMESPACED PEOPLE;
-            Tool "tools" tools NAMESPACED PEOPLE;
-            TrustPolicy "trustpolicies" trust_policies CLUSTER PEOPLE;
-        }
-    };
-}
-
-/// Keeps the rows of [`kinds!`] that `$which` names.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! kinds_of {
-    ($then:ident $which:ident [$($kept:tt)*]) => {
-        $then! { $($kept)* }
-    };
-    ($then:ident people [$($kept:tt)*]
-        $kind:ident $plural:literal $many:ident $scope:ident MACHINES; $($rest:tt)*) => {
-        $crate::kinds_of! { $then people [$($kept)*] $($rest)* }
-    };
-    ($then:ident $which:ident [$($kept:tt)*]
-        $kind:ident $plural:literal $many:ident $scope:ident $writer:ident; $($rest:tt)*) => {
-        $crate::kinds_of! { $then $which [$($kept)* $kind $plural $many $scope $writer;] $($rest)* }
-    };
-}
-
 macro_rules! definitions {
     ($($kind:ident $plural:literal $many:ident $scope:ident $writer:ident;)*) => {
         /// Every kind there is.
@@ -80,7 +46,7 @@ macro_rules! definitions {
         /// # Errors
         /// When a definition cannot be written as JSON, which a test rules out.
         pub fn all() -> Result<Vec<Value>, serde_json::Error> {
-            let finished = [$(crate::$kind::crd()),*].into_iter().map(finish);
+            let finished = [$($kind::crd()),*].into_iter().map(finish);
             finished.map(|crd| crd.map(published)).collect()
         }
 
@@ -91,7 +57,7 @@ macro_rules! definitions {
         /// As [`all`].
         pub fn schema(kind: &str) -> Result<Option<Value>, serde_json::Error> {
             let crd = match kind {
-                $(stringify!($kind) => crate::$kind::crd(),)*
+                $(stringify!($kind) => $kind::crd(),)*
                 _ => return Ok(None),
             };
             let mut crd = finish(crd)?;
