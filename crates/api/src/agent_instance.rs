@@ -1,5 +1,6 @@
 //! `AgentInstance`: one instance on one node, with nothing left to choose.
 
+use aion_abi::tenant::Tenant;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -93,9 +94,9 @@ use crate::schema::said;
 pub struct AgentInstanceSpec {
     /// The Agent it belongs to.
     pub agent: AgentReference,
-    /// Whose it is: the namespace, and on a machine standing alone the OS user.
+    /// Whose it is: the namespace, in a cluster and on a machine standing alone.
     #[schemars(length(min = 1, max = 63))]
-    pub tenant: String,
+    pub tenant: Tenant,
     /// The node it runs on.
     #[schemars(length(min = 1, max = 253))]
     pub node_name: String,

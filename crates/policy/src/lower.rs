@@ -8,6 +8,7 @@ use aion_kernel::{
 };
 
 use crate::capability::Capability;
+use crate::numbers::{self, TooSmall, count};
 
 /// Why an instance cannot be lowered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,6 +34,18 @@ pub enum LowerError {
         instance: String,
         /// The grant.
         capability: String,
+    },
+    /// A number is less than the schema lets it be.
+    #[error(
+        "instance {instance}: {} is {}, and must be at least {}: whoever wrote it passed the schema by, apply its \
+         Agent again",
+        .number.field, .number.value, .number.least
+    )]
+    TooSmall {
+        /// The instance.
+        instance: String,
+        /// Which number, and how small.
+        number: TooSmall,
     },
 }
 
@@ -92,8 +105,8 @@ pub const fn kind(syscall: Syscall) -> Kind {
 /// `instance` as the kernel takes it.
 ///
 /// # Errors
-/// When it has no usable uid, or a grant that this kernel does not know: an instance is run with the
-/// rights it was given or not at all.
+/// When it has no usable uid, a grant that this kernel does not know, or a number that cannot be: an instance is run
+/// with what it was given or not at all.
 pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
     let name = instance.metadata.name.clone().unwrap_or_default();
     let uid = instance
@@ -106,6 +119,12 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
         source,
     })?;
     let spec = &instance.spec;
+    if let Some(number) = numbers::too_small(spec) {
+        return Err(LowerError::TooSmall {
+            instance: name,
+            number,
+        });
+    }
     let mut grants = Vec::with_capacity(spec.grants.len());
     for grant in &spec.grants {
         grants.push(rule(grant).ok_or_else(|| LowerError::UnknownSyscall {
@@ -127,23 +146,24 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
             required_layers: layers.collect(),
             grants,
             quota: Quota {
-                calls_per_minute: Some(unsigned(spec.quotas.calls_per_minute.into())),
-                concurrency: Some(u32::try_from(spec.quotas.concurrent_calls).unwrap_or(1)),
-                tokens_per_hour: Some(unsigned(spec.quotas.tokens_per_hour)),
+                calls_per_minute: Some(count(spec.quotas.calls_per_minute).into()),
+                concurrency: Some(count(spec.quotas.concurrent_calls)),
+                tokens_per_hour: Some(spec.quotas.tokens_per_hour.unsigned_abs()),
             },
-            max_turn_seconds: u32::try_from(spec.limits.turn_seconds).unwrap_or(1).max(1),
+            max_turn_seconds: count(spec.limits.turn_seconds),
         },
     })
 }
 
-/// The quota that `instance`'s policies set for its whole tenant on the node, where they set one.
+/// The quota that the policies of `instance`, which [`lower`] let in, set for its whole tenant on the node, where they
+/// set one.
 #[must_use]
 pub fn tenant_quota(instance: &AgentInstance) -> Quota {
     let quotas = &instance.spec.quotas;
     Quota {
-        calls_per_minute: quotas.tenant_calls_per_minute.map(|n| unsigned(n.into())),
+        calls_per_minute: quotas.tenant_calls_per_minute.map(|n| count(n).into()),
         concurrency: None,
-        tokens_per_hour: quotas.tenant_tokens_per_hour.map(unsigned),
+        tokens_per_hour: quotas.tenant_tokens_per_hour.map(i64::unsigned_abs),
     }
 }
 
@@ -172,11 +192,6 @@ fn lane(lane: Lane) -> aion_kernel::Lane {
         Lane::Batch => aion_kernel::Lane::Batch,
         Lane::Background => aion_kernel::Lane::Background,
     }
-}
-
-/// A bound below zero, which the schema rules out, lets nothing through.
-fn unsigned(bound: i64) -> u64 {
-    u64::try_from(bound).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use aion_abi::{
 };
 use aion_api::Retry;
 use aion_kernel::{Kind, Name, Resource};
-use aion_policy::kind;
+use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
 
 use crate::instance::{Instance, named};
@@ -130,11 +130,8 @@ impl Lowered {
                 // four bytes in ordinary text.
                 let prompt = body_bytes as u64 / 4;
                 let answer = request.max_tokens.map(u64::from);
-                let bound = instance
-                    .spec()
-                    .limits
-                    .max_tokens
-                    .and_then(|n| u64::try_from(n).ok());
+                let bound = instance.spec().limits.max_tokens;
+                let bound = bound.map(|n| u64::from(count(n)));
                 self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
                 let each = model.into_iter().flat_map(|model| &model.endpoints);
                 self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
@@ -197,7 +194,7 @@ fn bounded(what: &str, name: &str, most: usize) -> Result<(), Problem> {
 }
 
 fn millis(seconds: i32) -> u64 {
-    u64::try_from(seconds).unwrap_or(1) * 1000
+    u64::from(count(seconds)) * 1000
 }
 
 fn lacks(what: &str, field: &str) -> Problem {

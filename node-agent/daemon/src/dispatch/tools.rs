@@ -16,6 +16,7 @@ use aion_drivers::{
     secrets::SecretRef,
     tool::{StdioCommand, ToolServer, Transport},
 };
+use aion_policy::count;
 
 use crate::instance::Instance;
 
@@ -50,7 +51,7 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
 }
 
 fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
-    let tenant = instance.spec().tenant.clone();
+    let tenant = instance.spec().tenant.to_string();
     let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
         (Some(http), _) => Transport::Http(Endpoint {
             name: tool.name.clone(),
@@ -79,8 +80,8 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String
         description: tool.description.clone(),
         transport,
         operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
-        max_concurrent: u32::try_from(tool.max_concurrent).unwrap_or(1),
-        timeout: Duration::from_secs(u64::try_from(tool.timeout_seconds).unwrap_or(1)),
+        max_concurrent: count(tool.max_concurrent),
+        timeout: Duration::from_secs(count(tool.timeout_seconds).into()),
         required_layers: instance.required_layers(),
     })
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::layer::Layer;
+use aion_abi::{layer::Layer, tenant::Tenant};
 use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
 use aion_kernel::{InstanceUid, Name};
@@ -81,7 +81,7 @@ pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
 }
 
 /// The name of a tenant's thing.
-pub(crate) fn of_tenant(tenant: &str, thing: &str) -> Name {
+pub(crate) fn of_tenant(tenant: &Tenant, thing: &str) -> Name {
     format!("{tenant}/{thing}").into()
 }
 

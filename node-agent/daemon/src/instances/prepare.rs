@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aion_abi::tenant::Tenant;
 use aion_api::{
     AgentInstance, KeyPurpose,
     condition::{self, Judgement, reason},
@@ -50,7 +51,7 @@ pub struct Preparer {
 /// Who waits for a registry: those who want something of it, and nobody else.
 struct Fetches {
     places: Lanes<String>,
-    tenants: Lanes<(String, String)>,
+    tenants: Lanes<(String, Tenant)>,
 }
 
 /// Why a program was not let in.
@@ -205,13 +206,13 @@ impl Preparer {
         &self,
         wanted: &BundleRef,
         keys: &TrustSet,
-        tenant: &str,
+        tenant: &Tenant,
     ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
         let source = self.sources.open(&wanted.name, self.offline);
         let source =
             source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
         let place = self.sources.place(&wanted.name);
-        let of_tenant = (place.clone(), tenant.to_owned());
+        let of_tenant = (place.clone(), tenant.clone());
         let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();

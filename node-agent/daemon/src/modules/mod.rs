@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::layer::{self, Layer};
+use aion_abi::{
+    layer::{self, Layer},
+    tenant::Tenant,
+};
 use aion_bundle::{Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
 use aion_sandbox::protocol::{Limits, Role, Start, StartFailure, WorkerId};
@@ -80,7 +83,7 @@ pub struct Modules {
     launcher: Arc<dyn Launcher>,
     key: String,
     /// One compilation for a tenant at a time, and one of a bundle: whoever has slow ones waits for them alone.
-    tenants: Lanes<String>,
+    tenants: Lanes<Tenant>,
     bundles: Lanes<Digest>,
     room: Arc<Semaphore>,
     /// The compilers that run.
@@ -137,13 +140,13 @@ impl Modules {
         self: &Arc<Self>,
         bundle: &Digest,
         required: &[Layer],
-        tenant: &str,
+        tenant: &Tenant,
     ) -> Result<OwnedFd, ModuleError> {
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());
         }
         // In this order: nobody keeps a bundle from others while waiting for something of one's own.
-        let of_tenant = self.tenants.enter(tenant.to_owned()).await;
+        let of_tenant = self.tenants.enter(tenant.clone()).await;
         let of_bundle = self.bundles.enter(*bundle).await;
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());

@@ -9,6 +9,7 @@ use aion_abi::{
 };
 use aion_api::FileMode;
 use aion_kernel::Incarnation;
+use aion_policy::count;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -55,7 +56,7 @@ fn program(instance: &Instance) -> Program {
     let spec = instance.spec();
     match &instance.program {
         Prepared::Wasm { .. } => Program::Wasm(Wasm {
-            memory_mib: guest_memory(u32::try_from(spec.limits.memory_mib).unwrap_or(1)),
+            memory_mib: guest_memory(count(spec.limits.memory_mib)),
         }),
         Prepared::Declarative { instructions } => {
             let mut mounts: Vec<Mount> = spec
@@ -80,8 +81,8 @@ fn program(instance: &Instance) -> Program {
                 knowledge: spec.knowledge.clone(),
                 mounts,
                 has_tools: !spec.tools.is_empty(),
-                max_steps: u32::try_from(spec.limits.max_steps).unwrap_or(1),
-                max_tokens: spec.limits.max_tokens.and_then(|n| u32::try_from(n).ok()),
+                max_steps: count(spec.limits.max_steps),
+                max_tokens: spec.limits.max_tokens.map(count),
             })
         }
     }

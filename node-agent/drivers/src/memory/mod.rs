@@ -36,7 +36,7 @@ pub use fake::FakeMemory;
 /// Which pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolId {
-    /// Whose it is: the namespace, or the OS user standalone.
+    /// Whose it is: the namespace, standalone too.
     pub tenant: String,
     /// The MemoryPool's name.
     pub pool: String,
