@@ -15,7 +15,6 @@ mod global;
 mod home;
 mod keys;
 mod process;
-mod rejection;
 mod render;
 mod resources;
 

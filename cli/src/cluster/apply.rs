@@ -1,13 +1,13 @@
 //! Applying manifests: read as everywhere, tried by the API server, then written by server-side apply.
 
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change, Rejected};
-use aion_api::{API_VERSION, crd::KINDS, metadata::MANAGER_CLI};
+use aion_api::{API_VERSION, crd, metadata::MANAGER_CLI};
 use aion_resolve::parse_manifests;
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use super::Cluster;
-use crate::{failure::Failure, keys::unusable, rejection::fault};
+use crate::{failure::Failure, keys::unusable};
 
 /// A manifest that was read.
 struct Wanted {
@@ -106,13 +106,13 @@ fn read(request: &ApplyRequest, namespace: &str) -> Result<(Vec<Wanted>, Vec<Rej
         let read = match parse_manifests(&manifest.text, &manifest.file) {
             Ok(read) => read,
             Err(problems) => {
-                rejected.extend(problems.into_iter().map(fault));
+                rejected.extend(problems.into_iter().map(Rejected::from));
                 continue;
             }
         };
         rejected.extend(unusable(read.iter().map(|it| (&it.object, &it.place))));
         for read in read {
-            let Some(kind) = KINDS.iter().find(|it| it.name == read.object.kind()) else {
+            let Some(kind) = crd::kind(read.object.kind()) else {
                 continue;
             };
             let own = Some(read.object.namespace()).filter(|it| !it.is_empty());

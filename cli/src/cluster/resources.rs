@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aion_api::{
     GROUP, VERSION,
-    crd::{KINDS, Kind},
+    crd::{self, Kind},
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -81,7 +81,7 @@ impl Cluster {
         plural: &str,
         namespace: Option<&str>,
     ) -> Result<Api<DynamicObject>, Failure> {
-        let kind = KINDS.iter().find(|kind| kind.plural == plural);
+        let kind = crd::kind_of_plural(plural);
         let kind = kind.ok_or_else(|| Failure::usage(format!("there is no kind {plural}")))?;
         let resource = resource(kind);
         Ok(match namespace.filter(|_| kind.namespaced) {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::signing::Key;
+use crate::{runtime::WithoutModel, signing::Key};
 
 /// Descriptors the worker inherits.
 pub mod fd {
@@ -115,17 +115,6 @@ pub struct Mount {
     pub name: String,
     /// Whether `fs.write` is granted.
     pub writable: bool,
-}
-
-/// What a declarative agent does where no model answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WithoutModel {
-    /// Says so, and how to get one.
-    #[default]
-    Refuse,
-    /// Answers with the passages it recalls, word for word, with their places.
-    Quote,
 }
 
 /// A WASM program's bounds.

@@ -16,7 +16,7 @@
 use hmac::Mac;
 use sha2::{Digest, Sha256};
 
-use crate::date::UnixMillis;
+use crate::{date::UnixMillis, syscall::Syscall};
 
 /// The first line; names the scheme, so that a later one cannot be confused with it.
 pub const SCHEME: &str = "AION-HMAC-SHA256-V1";
@@ -41,6 +41,24 @@ pub struct CanonicalRequest<'a> {
 }
 
 impl CanonicalRequest<'_> {
+    /// A call of `syscall` with neither an idempotency key nor a deadline.
+    pub fn call(
+        syscall: Syscall,
+        timestamp_ms: UnixMillis,
+        counter: u64,
+        body_digest: [u8; 32],
+    ) -> Self {
+        Self {
+            method: "POST",
+            path: syscall.path(),
+            timestamp_ms,
+            counter,
+            idempotency_key: None,
+            deadline_ms: None,
+            body_digest,
+        }
+    }
+
     /// Feeds the canonical bytes to `mac` without building them in memory.
     pub(crate) fn feed(&self, mac: &mut impl Mac) {
         let mut number = itoa::Buffer::new();

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse, Trigger};
 use crate::program::{BundleRef, Lane, Runtime, WithoutModel};
 use crate::sandbox::SandboxRules;
+use crate::schema::said;
 
 /// An agent: what it is for, what it may use, and how much of it.
 #[derive(
@@ -25,7 +26,7 @@ use crate::sandbox::SandboxRules;
     derive = "Default",
     derive = "PartialEq",
     doc = "An agent: what it is for, what it may use, and how much of it. Apply one, wait for the condition Ready, and ask it with `aionctl ask NAME`. It gets nothing that it does not ask for here, and of that only what ClusterAgentPolicy and AgentPolicy grant.",
-    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of an Agent is at most 40 characters of a-z, 0-9 and -: choose a shorter or simpler metadata.name"),
+    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(said("the name of an Agent is at most 40 characters of a-z, 0-9 and -", "choose a shorter or simpler metadata.name")),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether it can be asked."),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why it is, or is not."),
     printcolumn(name = "Instances", type_ = "string", json_path = ".status.summary", description = "Instances ready of those wanted."),
@@ -39,13 +40,13 @@ use crate::sandbox::SandboxRules;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.instructions) != has(self.bundle)").message("say what the agent is: either instructions (written here) or bundle (signed, by digest), and not both").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message("runtime wasm runs a module from a bundle: add bundle {name, digest}, or leave runtime out for a declarative agent").field_path(".runtime"),
-    validation = Rule::new("self.runtime != 'process'").message("runtime process is not run by this release: use wasm, or leave runtime out for a declarative agent").field_path(".runtime"),
-    validation = Rule::new("!has(self.withoutModel) || self.runtime == 'declarative'").message("withoutModel is for declarative agents: remove it, a wasm module decides itself what it does without a model").field_path(".withoutModel"),
-    validation = Rule::new("!has(self.withoutModel) || self.withoutModel != 'quote' || has(self.memory)").message("withoutModel: quote answers with passages from memory: add memory {pool}, or say withoutModel: refuse").field_path(".withoutModel"),
-    validation = Rule::new("!has(self.knowledge) || has(self.memory)").message("knowledge is indexed into memory: add memory {pool}").field_path(".knowledge"),
-    validation = Rule::new("!has(self.knowledge) || (has(self.permissions) && has(self.permissions.files) && self.knowledge.all(k, self.permissions.files.exists(f, f.mount == k)))").message("knowledge is read from mounts: list each of them under permissions.files with mode read").field_path(".knowledge")
+    validation = Rule::new("has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message(said("runtime wasm runs a module from a bundle", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
+    validation = Rule::new("self.runtime != 'process'").message(said("runtime process is not run by this release", "use wasm, or leave runtime out for a declarative agent")).field_path(".runtime"),
+    validation = Rule::new("!has(self.withoutModel) || self.runtime == 'declarative'").message(said("withoutModel is for declarative agents", "remove it, a wasm module decides itself what it does without a model")).field_path(".withoutModel"),
+    validation = Rule::new("!has(self.withoutModel) || self.withoutModel != 'quote' || has(self.memory)").message(said("withoutModel: quote answers with passages from memory", "add memory {pool}, or say withoutModel: refuse")).field_path(".withoutModel"),
+    validation = Rule::new("!has(self.knowledge) || has(self.memory)").message(said("knowledge is indexed into memory", "add memory {pool}")).field_path(".knowledge"),
+    validation = Rule::new("!has(self.knowledge) || (has(self.permissions) && has(self.permissions.files) && self.knowledge.all(k, self.permissions.files.exists(f, f.mount == k)))").message(said("knowledge is read from mounts", "list each of them under permissions.files with mode read")).field_path(".knowledge")
 )]
 pub struct AgentSpec {
     /// What the agent is for, in a line. Shown wherever agents are listed.

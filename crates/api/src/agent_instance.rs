@@ -1,5 +1,6 @@
 //! `AgentInstance`: one instance on one node, with nothing left to choose.
 
+use aion_abi::tenant::Tenant;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ use crate::instance_parts::{
 };
 use crate::program::{BundleRef, Lane, Runtime};
 use crate::sandbox::{Layer, SandboxRules};
+use crate::schema::said;
 
 /// One instance of an Agent on one node.
 #[derive(
@@ -87,14 +89,14 @@ use crate::sandbox::{Layer, SandboxRules};
 // the hash of all of it, is compared here.
 #[x_kube(
     validation = Rule::new("has(self.inline) != has(self.bundle)").message("an instance has either an inline program or a bundle"),
-    validation = Rule::new("self.agent == oldSelf.agent && self.tenant == oldSelf.tenant && self.nodeName == oldSelf.nodeName && self.replica == oldSelf.replica && self.revision == oldSelf.revision && self.runtime == oldSelf.runtime && self.lane == oldSelf.lane && self.limits == oldSelf.limits && self.quotas == oldSelf.quotas").message("an instance is immutable but for policyRevision: change its Agent, which makes a new instance")
+    validation = Rule::new("self.agent == oldSelf.agent && self.tenant == oldSelf.tenant && self.nodeName == oldSelf.nodeName && self.replica == oldSelf.replica && self.revision == oldSelf.revision && self.runtime == oldSelf.runtime && self.lane == oldSelf.lane && self.limits == oldSelf.limits && self.quotas == oldSelf.quotas").message(said("an instance is immutable but for policyRevision", "change its Agent, which makes a new instance"))
 )]
 pub struct AgentInstanceSpec {
     /// The Agent it belongs to.
     pub agent: AgentReference,
-    /// Whose it is: the namespace, and on a machine standing alone the OS user.
+    /// Whose it is: the namespace, in a cluster and on a machine standing alone.
     #[schemars(length(min = 1, max = 63))]
-    pub tenant: String,
+    pub tenant: Tenant,
     /// The node it runs on.
     #[schemars(length(min = 1, max = 253))]
     pub node_name: String,
@@ -202,7 +204,7 @@ pub struct AgentInstanceStatus {
     /// What is enforced, layer by layer, as it was read back from the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 14),
+        length(max = Layer::ALL.len()),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["layer"])
     )]
     pub layers: Vec<LayerReport>,

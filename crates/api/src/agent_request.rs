@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{CAPABILITY, HOST_PORT, MODEL, NAME};
+use crate::schema::{CAPABILITY, HOST_PORT, MODEL, NAME, said};
 
 /// The models an agent uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct ModelUse {
 /// A tool an agent is offered: exactly one of `name` and `mcp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.name) != has(self.mcp)").message("a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server): write exactly one of them"))]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.mcp)").message(said("a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server)", "write exactly one of them")))]
 pub struct ToolUse {
     /// The name of a Tool of this namespace, of whatever kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,7 @@ pub enum MemoryShare {
 /// What starts a turn: exactly one of `cron` and `device`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.cron) != has(self.device)").message("a trigger is either cron or device: write exactly one of them"))]
+#[x_kube(validation = Rule::new("has(self.cron) != has(self.device)").message(said("a trigger is either cron or device", "write exactly one of them")))]
 pub struct Trigger {
     /// A schedule of five fields, such as 0 7 * * * for every morning at seven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,7 +174,7 @@ pub enum FileMode {
 /// How much an agent may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.usdPerDay)").message("usdPerDay is not enforced by this release, and a limit that does not hold is worse than none: remove it and use tokensPerHour").field_path(".usdPerDay").reason(Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.usdPerDay)").message(said("usdPerDay is not enforced by this release, and a limit that does not hold is worse than none", "remove it and use tokensPerHour")).field_path(".usdPerDay").reason(Reason::FieldValueForbidden))]
 pub struct Limits {
     /// Tokens an hour, of its instances on a node together; 200000 unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,196 +31,143 @@ pub const ERASED: &str = "Erased";
 
 /// Reasons, in CamelCase.
 pub mod reason {
-    /// All is as it should be.
-    pub const OK: &str = "Ok";
-    /// The specification was accepted.
-    pub const ACCEPTED: &str = "Accepted";
-    /// The specification breaks a rule; the message names field and remedy.
-    pub const INVALID: &str = "Invalid";
-    /// Some of what was asked for was not granted.
-    pub const PARTLY_GRANTED: &str = "PartlyGranted";
-    /// Something it cannot do without was not granted.
-    pub const NOT_GRANTED: &str = "NotGranted";
-    /// Everything referred to was found.
-    pub const RESOLVED: &str = "Resolved";
-    /// Something referred to is not there.
-    pub const NOT_FOUND: &str = "NotFound";
-    /// A mount has no folder or volume on the node.
-    pub const MOUNT_NOT_MAPPED: &str = "MountNotMapped";
-    /// Something referred to is there but of the wrong kind.
-    pub const WRONG_KIND: &str = "WrongKind";
-    /// Nothing was judged yet.
-    pub const PENDING: &str = "Pending";
-    /// Signed by a trusted release key.
-    pub const SIGNED: &str = "Signed";
-    /// Signed by this machine's own key.
-    pub const LOCAL_KEY: &str = "LocalKey";
-    /// Written in the Agent itself and allowed to be.
-    pub const INLINE: &str = "Inline";
-    /// Written in the Agent itself, and no TrustPolicy allows that.
-    pub const INLINE_NOT_ALLOWED: &str = "InlineNotAllowed";
-    /// No TrustPolicy speaks for the namespace.
-    pub const NO_TRUST_POLICY: &str = "NoTrustPolicy";
-    /// The bundle carries no signature.
-    pub const UNSIGNED: &str = "Unsigned";
-    /// The bundle is signed, but by no trusted key.
-    pub const UNTRUSTED_KEY: &str = "UntrustedKey";
-    /// The bundle's bytes are not those of its digest.
-    pub const DIGEST_MISMATCH: &str = "DigestMismatch";
-    /// The bundle is signed by a trusted key, and the signature does not fit.
-    pub const BAD_SIGNATURE: &str = "BadSignature";
-    /// The bundle's archive breaks a rule for unpacking.
-    pub const BAD_ARCHIVE: &str = "BadArchive";
-    /// The bundle was found nowhere.
-    pub const BUNDLE_NOT_FOUND: &str = "BundleNotFound";
-    /// A registry does not answer.
-    pub const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
-    /// A registry refuses access.
-    pub const ACCESS_DENIED: &str = "AccessDenied";
-    /// The registry is off this machine and the node is offline.
-    pub const OFFLINE: &str = "Offline";
-    /// No source is configured for the bundle's name.
-    pub const NO_SOURCE: &str = "NoSource";
-    /// A trusted key signed the bundle, but it is not trusted for its name or digest.
-    pub const KEY_OUT_OF_SCOPE: &str = "KeyOutOfScope";
-    /// The bundle is signed with a certificate, which no key can verify.
-    pub const KEYLESS_UNSUPPORTED: &str = "KeylessUnsupported";
-    /// A manifest, a signature or an archive is not in the form that it claims to have.
-    pub const MALFORMED: &str = "Malformed";
-    /// The bundle, or a part of it, is larger than the limits allow.
-    pub const TOO_LARGE: &str = "TooLarge";
-    /// What the digest names is not a bundle.
-    pub const NOT_A_BUNDLE: &str = "NotABundle";
-    /// The bundle carries another name than the one asked for.
-    pub const NAME_MISMATCH: &str = "NameMismatch";
-    /// The node's store has no room.
-    pub const NO_SPACE: &str = "NoSpace";
-    /// The node's store cannot be read or written.
-    pub const STORE_FAILED: &str = "StoreFailed";
-    /// All layers are enforced.
-    pub const ENFORCED: &str = "Enforced";
-    /// The required layers are enforced, others are missing; the message names them.
-    pub const ENFORCED_IN_PART: &str = "EnforcedInPart";
-    /// Its module is being compiled for the node.
-    pub const COMPILING: &str = "Compiling";
-    /// The node lacks the program that compiles modules.
-    pub const COMPILER_MISSING: &str = "CompilerMissing";
-    /// Its module cannot be compiled; the message says why.
-    pub const COMPILE_FAILED: &str = "CompileFailed";
-    /// A required layer is missing.
-    pub const LAYER_MISSING: &str = "LayerMissing";
-    /// Instances are ready.
-    pub const INSTANCES_READY: &str = "InstancesReady";
-    /// No instance is ready yet.
-    pub const INSTANCES_NOT_READY: &str = "InstancesNotReady";
-    /// Some instances are ready, not all.
-    pub const INSTANCES_PARTLY_READY: &str = "InstancesPartlyReady";
-    /// No instance is wanted.
-    pub const SCALED_TO_ZERO: &str = "ScaledToZero";
-    /// No node can take it; the message says why, node by node.
-    pub const NO_NODE_FITS: &str = "NoNodeFits";
-    /// An instance failed.
-    pub const INSTANCE_FAILED: &str = "InstanceFailed";
-    /// An instance is drained before it goes.
-    pub const DRAINING: &str = "Draining";
-    /// A new revision is coming up.
-    pub const ROLLING_OUT: &str = "RollingOut";
-    /// Nothing is being changed.
-    pub const STABLE: &str = "Stable";
-    /// A field is kept but has no effect in this release.
-    pub const NOT_YET_RUN: &str = "NotYetRun";
-    /// The node agent renews its Lease.
-    pub const LEASE_RENEWED: &str = "LeaseRenewed";
-    /// The node agent stopped renewing its Lease.
-    pub const LEASE_EXPIRED: &str = "LeaseExpired";
-    /// The node agent has no Lease.
-    pub const LEASE_MISSING: &str = "LeaseMissing";
-    /// The Node is gone from the cluster.
-    pub const NODE_GONE: &str = "NodeGone";
-    /// The Node is tainted out of service.
-    pub const NODE_OUT_OF_SERVICE: &str = "NodeOutOfService";
-    /// No agent used the pool yet, so no node holds it.
-    pub const WAITING_FOR_FIRST_USE: &str = "WaitingForFirstUse";
-    /// A node holds the pool.
-    pub const BOUND: &str = "Bound";
-    /// Agents still use the pool.
-    pub const IN_USE: &str = "InUse";
-    /// Nodes are erasing.
-    pub const ERASING: &str = "Erasing";
-    /// Every node that held a part erased it.
-    pub const ERASED: &str = "Erased";
-    /// A part was not erased; the message says where and why.
-    pub const NOT_ERASED: &str = "NotErased";
-    /// The API server refused what was written.
-    pub const API_REFUSED: &str = "ApiRefused";
-    /// The API server does not answer, or refuses for now.
-    pub const API_UNAVAILABLE: &str = "ApiUnavailable";
+    use aion_abi::reason::Reason;
 
-    /// Every reason.
-    pub const ALL: &[&str] = &[
-        OK,
-        ACCEPTED,
-        INVALID,
-        PARTLY_GRANTED,
-        NOT_GRANTED,
-        RESOLVED,
-        NOT_FOUND,
-        MOUNT_NOT_MAPPED,
-        WRONG_KIND,
-        PENDING,
-        SIGNED,
-        LOCAL_KEY,
-        INLINE,
-        INLINE_NOT_ALLOWED,
-        NO_TRUST_POLICY,
-        UNSIGNED,
-        UNTRUSTED_KEY,
-        DIGEST_MISMATCH,
-        BAD_SIGNATURE,
-        BAD_ARCHIVE,
-        BUNDLE_NOT_FOUND,
-        REGISTRY_UNAVAILABLE,
-        ACCESS_DENIED,
-        OFFLINE,
-        NO_SOURCE,
-        KEY_OUT_OF_SCOPE,
-        KEYLESS_UNSUPPORTED,
-        MALFORMED,
-        TOO_LARGE,
-        NOT_A_BUNDLE,
-        NAME_MISMATCH,
-        NO_SPACE,
-        STORE_FAILED,
-        ENFORCED,
-        ENFORCED_IN_PART,
-        COMPILING,
-        COMPILER_MISSING,
-        COMPILE_FAILED,
-        LAYER_MISSING,
-        INSTANCES_READY,
-        INSTANCES_NOT_READY,
-        INSTANCES_PARTLY_READY,
-        SCALED_TO_ZERO,
-        NO_NODE_FITS,
-        INSTANCE_FAILED,
-        DRAINING,
-        ROLLING_OUT,
-        STABLE,
-        NOT_YET_RUN,
-        LEASE_RENEWED,
-        LEASE_EXPIRED,
-        LEASE_MISSING,
-        NODE_GONE,
-        NODE_OUT_OF_SERVICE,
-        WAITING_FOR_FIRST_USE,
-        BOUND,
-        IN_USE,
-        ERASING,
-        ERASED,
-        NOT_ERASED,
-        API_REFUSED,
-        API_UNAVAILABLE,
-    ];
+    macro_rules! reasons {
+        ($($(#[$doc:meta])* $name:ident = $written:expr,)*) => {
+            $($(#[$doc])* pub const $name: &str = $written;)*
+
+            /// Every reason.
+            pub const ALL: &[&str] = &[$($name,)*];
+        };
+    }
+
+    reasons! {
+        /// All is as it should be.
+        OK = "Ok",
+        /// The specification was accepted.
+        ACCEPTED = "Accepted",
+        /// The specification breaks a rule; the message names field and remedy.
+        INVALID = "Invalid",
+        /// Some of what was asked for was not granted.
+        PARTLY_GRANTED = "PartlyGranted",
+        /// Something it cannot do without was not granted.
+        NOT_GRANTED = "NotGranted",
+        /// Everything referred to was found.
+        RESOLVED = "Resolved",
+        /// Something referred to is not there.
+        NOT_FOUND = "NotFound",
+        /// A mount has no folder or volume on the node.
+        MOUNT_NOT_MAPPED = "MountNotMapped",
+        /// Something referred to is there but of the wrong kind.
+        WRONG_KIND = "WrongKind",
+        /// Nothing was judged yet.
+        PENDING = "Pending",
+        /// Signed by a trusted release key.
+        SIGNED = "Signed",
+        /// Signed by this machine's own key.
+        LOCAL_KEY = "LocalKey",
+        /// Written in the Agent itself and allowed to be.
+        INLINE = "Inline",
+        /// Written in the Agent itself, and no TrustPolicy allows that.
+        INLINE_NOT_ALLOWED = "InlineNotAllowed",
+        /// No TrustPolicy speaks for the namespace.
+        NO_TRUST_POLICY = Reason::NoTrustPolicy.as_str(),
+        /// The bundle carries no signature.
+        UNSIGNED = Reason::Unsigned.as_str(),
+        /// The bundle is signed, but by no trusted key.
+        UNTRUSTED_KEY = Reason::UntrustedKey.as_str(),
+        /// The bundle's bytes are not those of its digest.
+        DIGEST_MISMATCH = Reason::DigestMismatch.as_str(),
+        /// The bundle is signed by a trusted key, and the signature does not fit.
+        BAD_SIGNATURE = Reason::BadSignature.as_str(),
+        /// The bundle's archive breaks a rule for unpacking.
+        BAD_ARCHIVE = Reason::BadArchive.as_str(),
+        /// The bundle was found nowhere.
+        BUNDLE_NOT_FOUND = Reason::BundleNotFound.as_str(),
+        /// A registry does not answer.
+        REGISTRY_UNAVAILABLE = Reason::RegistryUnavailable.as_str(),
+        /// A registry refuses access.
+        ACCESS_DENIED = Reason::AccessDenied.as_str(),
+        /// The registry is off this machine and the node is offline.
+        OFFLINE = Reason::Offline.as_str(),
+        /// No source is configured for the bundle's name.
+        NO_SOURCE = Reason::NoSource.as_str(),
+        /// A trusted key signed the bundle, but it is not trusted for its name or digest.
+        KEY_OUT_OF_SCOPE = Reason::KeyOutOfScope.as_str(),
+        /// The bundle is signed with a certificate, which no key can verify.
+        KEYLESS_UNSUPPORTED = Reason::KeylessUnsupported.as_str(),
+        /// A manifest, a signature or an archive is not in the form that it claims to have.
+        MALFORMED = Reason::Malformed.as_str(),
+        /// The bundle, or a part of it, is larger than the limits allow.
+        TOO_LARGE = Reason::TooLarge.as_str(),
+        /// What the digest names is not a bundle.
+        NOT_A_BUNDLE = Reason::NotABundle.as_str(),
+        /// The bundle carries another name than the one asked for.
+        NAME_MISMATCH = Reason::NameMismatch.as_str(),
+        /// The node's store has no room.
+        NO_SPACE = Reason::NoSpace.as_str(),
+        /// The node's store cannot be read or written.
+        STORE_FAILED = Reason::StoreFailed.as_str(),
+        /// All layers are enforced.
+        ENFORCED = "Enforced",
+        /// The required layers are enforced, others are missing; the message names them.
+        ENFORCED_IN_PART = "EnforcedInPart",
+        /// Its module is being compiled for the node.
+        COMPILING = "Compiling",
+        /// The node lacks the program that compiles modules.
+        COMPILER_MISSING = "CompilerMissing",
+        /// Its module cannot be compiled; the message says why.
+        COMPILE_FAILED = "CompileFailed",
+        /// A required layer is missing.
+        LAYER_MISSING = "LayerMissing",
+        /// Instances are ready.
+        INSTANCES_READY = "InstancesReady",
+        /// No instance is ready yet.
+        INSTANCES_NOT_READY = "InstancesNotReady",
+        /// Some instances are ready, not all.
+        INSTANCES_PARTLY_READY = "InstancesPartlyReady",
+        /// No instance is wanted.
+        SCALED_TO_ZERO = "ScaledToZero",
+        /// No node can take it; the message says why, node by node.
+        NO_NODE_FITS = "NoNodeFits",
+        /// An instance failed.
+        INSTANCE_FAILED = "InstanceFailed",
+        /// An instance is drained before it goes.
+        DRAINING = "Draining",
+        /// A new revision is coming up.
+        ROLLING_OUT = "RollingOut",
+        /// Nothing is being changed.
+        STABLE = "Stable",
+        /// A field is kept but has no effect in this release.
+        NOT_YET_RUN = "NotYetRun",
+        /// The node agent renews its Lease.
+        LEASE_RENEWED = "LeaseRenewed",
+        /// The node agent stopped renewing its Lease.
+        LEASE_EXPIRED = "LeaseExpired",
+        /// The node agent has no Lease.
+        LEASE_MISSING = "LeaseMissing",
+        /// The Node is gone from the cluster.
+        NODE_GONE = "NodeGone",
+        /// The Node is tainted out of service.
+        NODE_OUT_OF_SERVICE = "NodeOutOfService",
+        /// No agent used the pool yet, so no node holds it.
+        WAITING_FOR_FIRST_USE = "WaitingForFirstUse",
+        /// A node holds the pool.
+        BOUND = "Bound",
+        /// Agents still use the pool.
+        IN_USE = "InUse",
+        /// Nodes are erasing.
+        ERASING = "Erasing",
+        /// Every node that held a part erased it.
+        ERASED = "Erased",
+        /// A part was not erased; the message says where and why.
+        NOT_ERASED = "NotErased",
+        /// The API server refused what was written.
+        API_REFUSED = "ApiRefused",
+        /// The API server does not answer, or refuses for now.
+        API_UNAVAILABLE = "ApiUnavailable",
+    }
 }
 
 /// A condition that was judged, before it is written down with its time.
@@ -331,4 +278,18 @@ fn cut(text: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use aion_abi::reason::Reason;
+
+    use super::reason;
+
+    #[test]
+    fn every_reason_of_a_refused_bundle_is_one_that_the_resources_list() {
+        for refused in Reason::ALL {
+            assert!(reason::ALL.contains(&refused.as_str()), "{refused}");
+        }
+    }
 }

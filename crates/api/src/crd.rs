@@ -1,4 +1,4 @@
-//! The custom resource definitions, made from the types.
+//! The custom resource definitions, made from the types and the table [`kinds!`](crate::kinds).
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
-    Tool, TrustPolicy,
+    Tool, TrustPolicy, schema::REMEDY,
 };
 
 /// A kind, as a machine standing alone needs to know it.
@@ -22,97 +22,62 @@ pub struct Kind {
     pub written_by_people: bool,
 }
 
-/// Every kind there is.
-pub const KINDS: [Kind; 9] = [
-    Kind {
-        name: "Agent",
-        plural: "agents",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "AgentInstance",
-        plural: "agentinstances",
-        namespaced: true,
-        written_by_people: false,
-    },
-    Kind {
-        name: "AgentPolicy",
-        plural: "agentpolicies",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "ClusterAgentPolicy",
-        plural: "clusteragentpolicies",
-        namespaced: false,
-        written_by_people: true,
-    },
-    Kind {
-        name: "KernelNode",
-        plural: "kernelnodes",
-        namespaced: false,
-        written_by_people: false,
-    },
-    Kind {
-        name: "MemoryPool",
-        plural: "memorypools",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "ModelEndpoint",
-        plural: "modelendpoints",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "Tool",
-        plural: "tools",
-        namespaced: true,
-        written_by_people: true,
-    },
-    Kind {
-        name: "TrustPolicy",
-        plural: "trustpolicies",
-        namespaced: false,
-        written_by_people: true,
-    },
-];
+/// What the table says of a kind whose objects belong to a namespace.
+pub const NAMESPACED: bool = true;
+/// What the table says of a kind whose objects belong to the cluster.
+pub const CLUSTER: bool = false;
+/// What the table says of a kind that people write.
+pub const PEOPLE: bool = true;
+/// What the table says of a kind that the operator or the node agents write.
+pub const MACHINES: bool = false;
 
-/// Every definition, in the order of [`KINDS`], as JSON.
-///
-/// # Errors
-/// When a definition cannot be written as JSON, which a test rules out.
-pub fn all() -> Result<Vec<Value>, serde_json::Error> {
-    [
-        Agent::crd(),
-        AgentInstance::crd(),
-        AgentPolicy::crd(),
-        ClusterAgentPolicy::crd(),
-        KernelNode::crd(),
-        MemoryPool::crd(),
-        ModelEndpoint::crd(),
-        Tool::crd(),
-        TrustPolicy::crd(),
-    ]
-    .into_iter()
-    .map(finish)
-    .collect()
+macro_rules! definitions {
+    ($($kind:ident $plural:literal $many:ident $scope:ident $writer:ident;)*) => {
+        /// Every kind there is.
+        pub const KINDS: [Kind; [$($plural),*].len()] = [$(Kind {
+            name: stringify!($kind),
+            plural: $plural,
+            namespaced: $scope,
+            written_by_people: $writer,
+        }),*];
+
+        /// Every definition, in the order of [`KINDS`], as JSON.
+        ///
+        /// # Errors
+        /// When a definition cannot be written as JSON, which a test rules out.
+        pub fn all() -> Result<Vec<Value>, serde_json::Error> {
+            let finished = [$($kind::crd()),*].into_iter().map(finish);
+            finished.map(|crd| crd.map(published)).collect()
+        }
+
+        /// The OpenAPI schema of one kind, whose rules' messages [`remedy`] takes apart; `None` for a kind that is none
+        /// of ours.
+        ///
+        /// # Errors
+        /// As [`all`].
+        pub fn schema(kind: &str) -> Result<Option<Value>, serde_json::Error> {
+            let crd = match kind {
+                $(stringify!($kind) => $kind::crd(),)*
+                _ => return Ok(None),
+            };
+            let mut crd = finish(crd)?;
+            Ok(Some(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()))
+        }
+    };
 }
 
-/// The OpenAPI schema of one kind; `None` for a kind that is none of ours.
-///
-/// # Errors
-/// As [`all`].
-pub fn schema(kind: &str) -> Result<Option<Value>, serde_json::Error> {
-    let Some(at) = KINDS.iter().position(|known| known.name == kind) else {
-        return Ok(None);
-    };
-    Ok(all()?
-        .into_iter()
-        .nth(at)
-        .map(|mut crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()))
+kinds!(definitions all);
+
+/// The kind of this name.
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// The kind of this plural.
+#[must_use]
+pub fn kind_of_plural(plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.plural == plural)
 }
 
 fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
@@ -121,6 +86,29 @@ fn finish(crd: CustomResourceDefinition) -> Result<Value, serde_json::Error> {
         tidy(schema);
     }
     Ok(crd)
+}
+
+/// What a rule of a [`schema`] says is wrong, and what to do about it where it says that too.
+#[must_use]
+pub fn remedy(message: &str) -> (&str, Option<&str>) {
+    match message.split_once(REMEDY) {
+        Some((what, remedy)) => (what, Some(remedy)),
+        None => (message, None),
+    }
+}
+
+/// The definition as an API server gets it: a rule's message is one sentence.
+fn published(mut crd: Value) -> Value {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::String(text) if text.contains(REMEDY) => *text = text.replace(REMEDY, ": "),
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            Value::Object(fields) => fields.values_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&mut crd);
+    crd
 }
 
 /// Makes a schema say the same to every reader: a field is there or is left out, never `null`; and

@@ -98,7 +98,7 @@ pub struct KernelNodeStatus {
     pub capacity: Option<NodeCapacity>,
     /// Sandbox layers that a trial worker had, read back from the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 14), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = Layer::ALL.len()), extend("x-kubernetes-list-type" = "set"))]
     pub layers: Vec<Layer>,
     /// Runtimes it can start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -14,6 +14,43 @@
 // Clippy takes the parts of repeated `printcolumn`s for repetitions.
 #![allow(clippy::duplicated_attributes)]
 
+/// The table of kinds, handed to the macro `$then`, which makes of each row what it needs: the type, its plural in
+/// addresses, what many of it are called in Rust, whether its objects belong to a namespace, and who writes them.
+/// `$which` is `all`, or `people` for the kinds that people write.
+#[macro_export]
+macro_rules! kinds {
+    ($then:ident $which:ident) => {
+        $crate::kinds_of! { $then $which []
+            Agent "agents" agents NAMESPACED PEOPLE;
+            AgentInstance "agentinstances" instances NAMESPACED MACHINES;
+            AgentPolicy "agentpolicies" agent_policies NAMESPACED PEOPLE;
+            ClusterAgentPolicy "clusteragentpolicies" cluster_policies CLUSTER PEOPLE;
+            KernelNode "kernelnodes" kernel_nodes CLUSTER MACHINES;
+            MemoryPool "memorypools" pools NAMESPACED PEOPLE;
+            ModelEndpoint "modelendpoints" endpoints NAMESPACED PEOPLE;
+            Tool "tools" tools NAMESPACED PEOPLE;
+            TrustPolicy "trustpolicies" trust_policies CLUSTER PEOPLE;
+        }
+    };
+}
+
+/// Keeps the rows of [`kinds!`] that `$which` names.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kinds_of {
+    ($then:ident $which:ident [$($kept:tt)*]) => {
+        $then! { $($kept)* }
+    };
+    ($then:ident people [$($kept:tt)*]
+        $kind:ident $plural:literal $many:ident $scope:ident MACHINES; $($rest:tt)*) => {
+        $crate::kinds_of! { $then people [$($kept)*] $($rest)* }
+    };
+    ($then:ident $which:ident [$($kept:tt)*]
+        $kind:ident $plural:literal $many:ident $scope:ident $writer:ident; $($rest:tt)*) => {
+        $crate::kinds_of! { $then $which [$($kept)* $kind $plural $many $scope $writer;] $($rest)* }
+    };
+}
+
 pub mod condition;
 pub mod crd;
 pub mod defaults;

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::MODEL;
+use crate::schema::{MODEL, said};
 
 /// Where agents remember.
 #[derive(
@@ -22,7 +22,7 @@ use crate::schema::MODEL;
     derive = "Default",
     derive = "PartialEq",
     doc = "Where agents remember. An embedded pool lives on one node, and the agents that use it are placed there. Deleting it erases it: the object stays until every node that held a part has erased it.",
-    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a MemoryPool is at most 63 characters of a-z, 0-9 and -: choose a shorter or simpler metadata.name"),
+    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(said("the name of a MemoryPool is at most 63 characters of a-z, 0-9 and -", "choose a shorter or simpler metadata.name")),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether it can be used."),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", description = "The node that holds it."),
     printcolumn(name = "Retention", type_ = "integer", json_path = ".spec.retention.days", description = "Days until what was remembered is forgotten.", priority = 1),
@@ -48,7 +48,7 @@ pub struct MemoryPoolSpec {
     /// How it is kept on disk: none (as the disk keeps it; the default) or atRest (not done by this
     /// release, and refused).
     #[serde(default)]
-    #[x_kube(validation = Rule::new("self != 'atRest'").message("encryption: atRest is not done by this release: remove it, and encrypt the disk"))]
+    #[x_kube(validation = Rule::new("self != 'atRest'").message(said("encryption: atRest is not done by this release", "remove it, and encrypt the disk")))]
     pub encryption: Encryption,
 }
 
@@ -74,7 +74,7 @@ pub struct Tier {
     /// Where it is kept: embedded (in the node agent's own store; the default). redis, qdrant and s3 are
     /// not run by this release, and refused.
     #[serde(default)]
-    #[x_kube(validation = Rule::new("self == 'embedded'").message("this release keeps memory in the embedded store only: say backend: embedded, or leave it out"))]
+    #[x_kube(validation = Rule::new("self == 'embedded'").message(said("this release keeps memory in the embedded store only", "say backend: embedded, or leave it out")))]
     pub backend: Backend,
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::program::SecretKey;
-use crate::schema::URL;
+use crate::schema::{URL, said};
 
 /// Where models answer.
 #[derive(
@@ -43,7 +43,7 @@ use crate::schema::URL;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(self.provider == 'local') != has(self.baseUrl)").message("provider local is looked for on the machine, so leave baseUrl out; every other provider needs a baseUrl"),
-    validation = Rule::new("self.provider == 'local' || (has(self.models) && self.models.size() > 0)").message("models are not listed: name at least one that the server offers"),
+    validation = Rule::new("self.provider == 'local' || (has(self.models) && self.models.size() > 0)").message(said("models are not listed", "name at least one that the server offers")),
 )]
 pub struct ModelEndpointSpec {
     /// How it is reached: openai (the default) at baseUrl, by the protocol that most servers speak; local

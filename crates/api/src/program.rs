@@ -1,35 +1,11 @@
 //! What an instance runs: the shapes that an Agent and its AgentInstance share.
 
+pub use aion_abi::runtime::{Runtime, WithoutModel};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{DIGEST, NAME};
-
-/// What executes the agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Runtime {
-    /// The model-tools-memory loop that AION-OS brings.
-    #[default]
-    Declarative,
-    /// A WASI core module from a bundle.
-    Wasm,
-    /// A container image; refused by this release.
-    Process,
-}
-
-impl Runtime {
-    /// As it is written in YAML.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Declarative => "declarative",
-            Self::Wasm => "wasm",
-            Self::Process => "process",
-        }
-    }
-}
 
 /// Which queue the agent's turns and calls wait in.
 #[derive(
@@ -73,17 +49,6 @@ impl Lane {
             Self::Background => "background",
         }
     }
-}
-
-/// What a declarative agent does where no model answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WithoutModel {
-    /// Says so, and how to get one.
-    #[default]
-    Refuse,
-    /// Answers with the passages it recalls, word for word, with their places.
-    Quote,
 }
 
 /// A signed bundle, named by content.

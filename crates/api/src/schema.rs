@@ -1,6 +1,15 @@
-//! The patterns that several schemas use, and the schema of conditions with every string bounded.
+//! The patterns that several schemas use, the messages of rules, and the schema of conditions with every string bounded.
 
+use kube::core::Message;
 use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Stands in a rule's message between what is wrong and what to do about it, until the definitions are written.
+pub(crate) const REMEDY: char = '\u{1f}';
+
+/// The message of a rule: what is wrong, and what to do about it.
+pub(crate) fn said(what: &str, remedy: &str) -> Message {
+    Message::Message(format!("{what}{REMEDY}{remedy}"))
+}
 
 /// A name of a resource: a DNS label.
 pub const NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";

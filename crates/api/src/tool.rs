@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::program::SecretKey;
-use crate::schema::URL;
+use crate::schema::{URL, said};
 
 /// What agents can have done: an MCP server.
 #[derive(
@@ -70,7 +70,7 @@ pub struct ToolSpec {
 /// An MCP server: exactly one of `http` and `stdio`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.http) != has(self.stdio)").message("an MCP server is reached over http or started over stdio: write exactly one of them"))]
+#[x_kube(validation = Rule::new("has(self.http) != has(self.stdio)").message(said("an MCP server is reached over http or started over stdio", "write exactly one of them")))]
 pub struct McpServer {
     /// A server that is reached over streamable HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{DIGEST, NAME};
+use crate::schema::{DIGEST, NAME, said};
 use crate::selector::Selector;
 
 /// The keys that are understood begin alike: what they are stands before what they hold.
@@ -76,8 +76,8 @@ pub enum InlineAgents {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.purpose != 'machine' || has(self.digests)").message("a machine key vouches for named bundles only: list their digests").field_path(".digests"),
-    validation = Rule::new(KNOWN).message("is of a kind that no signature is verified with: use ECDSA P-256, as cosign generate-key-pair makes it, ECDSA P-384 or RSA from 2048 bits").field_path(".publicKey"),
+    validation = Rule::new("self.purpose != 'machine' || has(self.digests)").message(said("a machine key vouches for named bundles only", "list their digests")).field_path(".digests"),
+    validation = Rule::new(KNOWN).message(said("is of a kind that no signature is verified with", "use ECDSA P-256, as cosign generate-key-pair makes it, ECDSA P-384 or RSA from 2048 bits")).field_path(".publicKey"),
 )]
 pub struct TrustedKey {
     /// A name for the key, used in policies and conditions.

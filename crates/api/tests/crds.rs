@@ -30,6 +30,20 @@ fn the_definitions_that_are_kept_are_those_the_types_make() {
 }
 
 #[test]
+fn the_table_of_kinds_says_what_the_definitions_say() {
+    for (kind, crd) in aion_api::crd::KINDS
+        .iter()
+        .zip(aion_api::crd::all().unwrap())
+    {
+        let names = &crd["spec"]["names"];
+        assert_eq!(names["kind"], kind.name);
+        assert_eq!(names["plural"], kind.plural);
+        assert_eq!(crd["spec"]["scope"] == "Namespaced", kind.namespaced);
+        assert_eq!(aion_api::crd::kind_of_plural(kind.plural), Some(kind));
+    }
+}
+
+#[test]
 fn every_string_list_and_map_is_bounded_and_every_list_says_how_it_merges() {
     let mut faults = Vec::new();
     for (kind, crd) in aion_api::crd::KINDS

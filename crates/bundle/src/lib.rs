@@ -18,12 +18,12 @@ mod file;
 mod source;
 mod trust;
 
+pub use aion_abi::{reason::Reason, runtime::Runtime};
 pub use artifact::digest::{Digest, NotADigest};
 pub use artifact::limits::Limits;
 pub use artifact::manifest;
-pub use artifact::manifest::{BundleConfig, Runtime};
+pub use artifact::manifest::BundleConfig;
 pub use artifact::name::{BundleName, MAX_NAME, NamePattern, NotAName};
-pub use artifact::reason::Reason;
 pub use content::admit::{AdmitError, Admitted, BundleRef, Recalled};
 pub use content::build::{BuildError, Built, RECIPE, build};
 pub use content::compiled::Compiled;

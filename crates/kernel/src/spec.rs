@@ -25,7 +25,7 @@ pub struct InstanceSpec {
 /// All an instance may do and use. Equal for the instances of an agent's revision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Profile {
-    /// Tenant: the namespace, or the OS user standalone.
+    /// Tenant: the namespace, standalone too.
     pub tenant: Name,
     /// Agent's name within the tenant.
     pub agent: Name,

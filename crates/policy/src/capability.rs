@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-/// The families of syscalls. `X.Y` where X is none of these is operation Y of tool X.
-pub const FAMILIES: [&str; 8] = [
-    "sys", "model", "tool", "memory", "fs", "device", "event", "agent",
-];
+use aion_abi::syscall::{Syscall, is_family};
 
 /// A right: `family.verb`, with a target where the syscall has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,11 +16,27 @@ pub struct Capability {
 impl Capability {
     /// The right to `syscall`, on `target`.
     #[must_use]
-    pub fn new(syscall: &str, target: Option<&str>) -> Self {
+    pub fn new(syscall: Syscall, target: Option<&str>) -> Self {
+        Self::written(syscall.name(), target)
+    }
+
+    fn written(syscall: &str, target: Option<&str>) -> Self {
         Self {
             syscall: syscall.to_owned(),
             target: target.map(str::to_owned),
         }
+    }
+
+    /// The syscall, where this release has it.
+    #[must_use]
+    pub fn known(&self) -> Option<Syscall> {
+        Syscall::from_name(&self.syscall)
+    }
+
+    /// What stands before the dot.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        self.syscall.split('.').next().unwrap_or_default()
     }
 
     /// Reads a right as people write it: `memory.forget`, `tool.call:calendar.read`, and in short
@@ -38,10 +51,11 @@ impl Capability {
         if family.is_empty() || verb.is_empty() || target.is_some_and(str::is_empty) {
             return None;
         }
-        if FAMILIES.contains(&family) {
-            Some(Self::new(syscall, target))
+        // `X.Y` where X is no family is operation Y of tool X.
+        if is_family(family) {
+            Some(Self::written(syscall, target))
         } else if target.is_none() {
-            Some(Self::new("tool.call", Some(syscall)))
+            Some(Self::new(Syscall::ToolCall, Some(syscall)))
         } else {
             None
         }
@@ -77,20 +91,17 @@ impl Pattern<'_> {
         let Some((family, verb)) = syscall.split_once('.') else {
             return false;
         };
-        if !FAMILIES.contains(&family) {
+        if !is_family(family) {
             // The short form of a tool's operation: `calendar.read`, `calendar.*`.
             return target.is_none()
-                && capability.syscall == "tool.call"
+                && capability.syscall == Syscall::ToolCall.name()
                 && capability
                     .target
                     .as_deref()
                     .is_some_and(|have| fits(syscall, have));
         }
         if verb == "*" {
-            return capability
-                .syscall
-                .split_once('.')
-                .is_some_and(|(have, _)| have == family);
+            return capability.family() == family;
         }
         capability.syscall == syscall
             && target.is_none_or(|pattern| {

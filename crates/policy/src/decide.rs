@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aion_abi::syscall::Syscall;
 use aion_api::program::Lane;
 use aion_api::selector::Selector;
 use aion_api::{AgentPolicy, ClusterAgentPolicy, FileMode, GrantEffect};
@@ -195,7 +196,10 @@ fn named(text: &str, list: &str, policies: &Applied) -> Outcome {
     let model = list == "models";
     if model {
         let endpoint = text.split_once('/').map_or(text, |(endpoint, _)| endpoint);
-        if let Some(outcome) = denied(&Capability::new("model.chat", Some(endpoint)), policies) {
+        if let Some(outcome) = denied(
+            &Capability::new(Syscall::ModelChat, Some(endpoint)),
+            policies,
+        ) {
             return outcome;
         }
     }
@@ -246,8 +250,8 @@ fn model_fits(pattern: &str, text: &str) -> bool {
 }
 
 fn mounted(mount: &str, asked: FileMode, policies: &Applied) -> Outcome {
-    let read = Capability::new("fs.read", Some(mount));
-    let write = Capability::new("fs.write", Some(mount));
+    let read = Capability::new(Syscall::FsRead, Some(mount));
+    let write = Capability::new(Syscall::FsWrite, Some(mount));
     if let Some(outcome) = denied(&read, policies) {
         return outcome;
     }

@@ -1,5 +1,6 @@
 //! Rights in plain words.
 
+use aion_abi::syscall::Syscall;
 use aion_api::{FileMode, GrantEffect};
 
 use crate::decide::{Decided, Verdict};
@@ -49,25 +50,16 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
     match wanted {
         Wanted::Always(right) | Wanted::Capability(right) => {
             let target = right.target.as_deref().unwrap_or_default();
-            match (right.syscall.as_str(), target) {
-                ("agent.message", _) => "answer whoever asked".into(),
-                ("agent.checkpoint", _) => "keep its own state between turns".into(),
-                ("sys.null", _) => "make the empty syscall".into(),
-                ("tool.list", _) => "see the tools it is granted".into(),
-                ("memory.recall", pool) => format!("recall from the memory pool {pool}"),
-                ("memory.remember", pool) => format!("remember in the memory pool {pool}"),
-                ("memory.forget", pool) => {
-                    format!("erase what it remembered in the memory pool {pool}")
+            match (right.known(), target.split_once('.')) {
+                (Some(Syscall::ToolCall), Some((tool, operation))) => {
+                    format!("use {operation} of the tool {tool}")
                 }
-                ("tool.call", target) => match target.split_once('.') {
-                    Some((tool, operation)) => format!("use {operation} of the tool {tool}"),
-                    None => format!("use the tool {target}"),
-                },
-                (syscall, "") => format!("call {syscall}"),
-                (syscall, target) => format!("call {syscall} on {target}"),
+                (Some(syscall), _) => syscall.deed(target),
+                (None, _) if target.is_empty() => format!("call {}", right.syscall),
+                (None, _) => format!("call {} on {target}", right.syscall),
             }
         }
-        Wanted::Model(model) => format!("ask the model {model}"),
+        Wanted::Model(model) => Syscall::ModelChat.deed(model),
         Wanted::Mount { mount, mode } => {
             let granted = match verdict {
                 Verdict::Mounted { mode, .. } => *mode,
@@ -75,7 +67,7 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
             };
             match (granted, mode) {
                 (FileMode::ReadWrite, _) => format!("read and write files of the mount {mount}"),
-                (FileMode::Read, FileMode::Read) => format!("read files of the mount {mount}"),
+                (FileMode::Read, FileMode::Read) => Syscall::FsRead.deed(mount),
                 (FileMode::Read, FileMode::ReadWrite) => {
                     format!("read files of the mount {mount}, but not write them as it asked")
                 }

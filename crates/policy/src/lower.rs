@@ -1,12 +1,14 @@
 //! An instance in the kernel's terms.
 
+use aion_abi::syscall::{self as abi, Syscall};
 use aion_api::program::Lane;
 use aion_api::{AgentInstance, Grant, GrantEffect};
 use aion_kernel::{
-    GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota, TargetPattern,
+    Class, GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota, TargetPattern,
 };
 
 use crate::capability::Capability;
+use crate::numbers::{self, TooSmall, count};
 
 /// Why an instance cannot be lowered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,13 +35,78 @@ pub enum LowerError {
         /// The grant.
         capability: String,
     },
+    /// A number is less than the schema lets it be.
+    #[error(
+        "instance {instance}: {} is {}, and must be at least {}: whoever wrote it passed the schema by, apply its \
+         Agent again",
+        .number.field, .number.value, .number.least
+    )]
+    TooSmall {
+        /// The instance.
+        instance: String,
+        /// Which number, and how small.
+        number: TooSmall,
+    },
+}
+
+/// The kernel's kind of each syscall, in the order of [`Syscall::ALL`]. The kernel depends on no crate of ours and has
+/// a table of its own: a row that the other lacks, or that it classes otherwise, does not compile here.
+const KINDS: [Kind; Syscall::ALL.len()] = {
+    let mut kinds = [Kind::Null; Syscall::ALL.len()];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = same(Syscall::ALL[at]);
+        at += 1;
+    }
+    assert!(
+        Kind::ALL.len() == Syscall::ALL.len(),
+        "a syscall of the kernel is missing in aion-abi's table"
+    );
+    kinds
+};
+
+const fn same(syscall: Syscall) -> Kind {
+    let (name, mut at) = (syscall.name().as_bytes(), 0);
+    while at < Kind::ALL.len() {
+        let kind = Kind::ALL[at];
+        if equal(kind.as_str().as_bytes(), name) {
+            assert!(
+                matches!(
+                    (kind.class(), syscall.class()),
+                    (Class::Observe, abi::Class::Observe) | (Class::Effect, abi::Class::Effect)
+                ),
+                "a syscall is of one class in aion-abi's table and of another in the kernel's"
+            );
+            return kind;
+        }
+        at += 1;
+    }
+    assert!(
+        at < Kind::ALL.len(),
+        "a syscall of aion-abi's table is missing in the kernel's"
+    );
+    Kind::Null
+}
+
+const fn equal(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// The kernel's kind of `syscall`.
+#[must_use]
+pub const fn kind(syscall: Syscall) -> Kind {
+    KINDS[syscall as usize]
 }
 
 /// `instance` as the kernel takes it.
 ///
 /// # Errors
-/// When it has no usable uid, or a grant that this kernel does not know: an instance is run with the
-/// rights it was given or not at all.
+/// When it has no usable uid, a grant that this kernel does not know, or a number that cannot be: an instance is run
+/// with what it was given or not at all.
 pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
     let name = instance.metadata.name.clone().unwrap_or_default();
     let uid = instance
@@ -52,6 +119,12 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
         source,
     })?;
     let spec = &instance.spec;
+    if let Some(number) = numbers::too_small(spec) {
+        return Err(LowerError::TooSmall {
+            instance: name,
+            number,
+        });
+    }
     let mut grants = Vec::with_capacity(spec.grants.len());
     for grant in &spec.grants {
         grants.push(rule(grant).ok_or_else(|| LowerError::UnknownSyscall {
@@ -73,23 +146,24 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
             required_layers: layers.collect(),
             grants,
             quota: Quota {
-                calls_per_minute: Some(unsigned(spec.quotas.calls_per_minute.into())),
-                concurrency: Some(u32::try_from(spec.quotas.concurrent_calls).unwrap_or(1)),
-                tokens_per_hour: Some(unsigned(spec.quotas.tokens_per_hour)),
+                calls_per_minute: Some(count(spec.quotas.calls_per_minute).into()),
+                concurrency: Some(count(spec.quotas.concurrent_calls)),
+                tokens_per_hour: Some(spec.quotas.tokens_per_hour.unsigned_abs()),
             },
-            max_turn_seconds: u32::try_from(spec.limits.turn_seconds).unwrap_or(1).max(1),
+            max_turn_seconds: count(spec.limits.turn_seconds),
         },
     })
 }
 
-/// The quota that `instance`'s policies set for its whole tenant on the node, where they set one.
+/// The quota that the policies of `instance`, which [`lower`] let in, set for its whole tenant on the node, where they
+/// set one.
 #[must_use]
 pub fn tenant_quota(instance: &AgentInstance) -> Quota {
     let quotas = &instance.spec.quotas;
     Quota {
-        calls_per_minute: quotas.tenant_calls_per_minute.map(|n| unsigned(n.into())),
+        calls_per_minute: quotas.tenant_calls_per_minute.map(|n| count(n).into()),
         concurrency: None,
-        tokens_per_hour: quotas.tenant_tokens_per_hour.map(unsigned),
+        tokens_per_hour: quotas.tenant_tokens_per_hour.map(i64::unsigned_abs),
     }
 }
 
@@ -100,7 +174,7 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
             GrantEffect::Allow => aion_kernel::Verdict::Allow,
             GrantEffect::Ask => aion_kernel::Verdict::Ask,
         },
-        kind: Kind::parse(&right.syscall)?,
+        kind: kind(right.known()?),
         target: right
             .target
             .as_deref()
@@ -120,7 +194,17 @@ fn lane(lane: Lane) -> aion_kernel::Lane {
     }
 }
 
-/// A bound below zero, which the schema rules out, lets nothing through.
-fn unsigned(bound: i64) -> u64 {
-    u64::try_from(bound).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syscall_has_one_name_and_one_kind() {
+        for &syscall in Syscall::ALL {
+            assert_eq!(kind(syscall).as_str(), syscall.name());
+        }
+        for kind in Kind::ALL {
+            assert!(Syscall::from_name(kind.as_str()).is_some(), "{kind:?}");
+        }
+    }
 }

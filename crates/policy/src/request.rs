@@ -1,6 +1,7 @@
 //! What an agent asks for: what it lists, and what it asks for by declaring a model, a pool, tools or
 //! mounts.
 
+use aion_abi::syscall::{Class, Syscall};
 use aion_api::program::Lane;
 use aion_api::{AgentSpec, FileMode, GrantEffect};
 
@@ -39,6 +40,42 @@ pub enum Wanted {
     Lane(Lane),
 }
 
+/// How an agent comes by the right to a syscall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comes {
+    /// Every agent has it.
+    Always,
+    /// Under `permissions`, by its name.
+    ByName,
+    /// With the model, the tools or the files that it declares, and not by its name.
+    Declared,
+}
+
+/// How an agent comes by the right to `syscall`.
+#[must_use]
+pub const fn comes(syscall: Syscall) -> Comes {
+    match syscall {
+        Syscall::AgentMessage | Syscall::AgentCheckpoint | Syscall::SysNull => Comes::Always,
+        Syscall::MemoryRemember
+        | Syscall::MemoryRecall
+        | Syscall::MemoryForget
+        | Syscall::ToolCall => Comes::ByName,
+        Syscall::ModelChat
+        | Syscall::ToolList
+        | Syscall::FsRead
+        | Syscall::FsWrite
+        | Syscall::FsList => Comes::Declared,
+    }
+}
+
+/// The syscalls that a mount of `mode` is opened for: those on files that only observe, or all of them.
+pub fn of_mount(mode: FileMode) -> impl Iterator<Item = Syscall> {
+    let family = Syscall::FsRead.family();
+    let on_files = Syscall::ALL.iter().filter(move |it| it.family() == family);
+    let may = move |it: &Syscall| mode == FileMode::ReadWrite || it.class() == Class::Observe;
+    on_files.copied().filter(may)
+}
+
 /// Everything `agent` asks for, in the order of its fields.
 ///
 /// `models` are the agent's models as `endpoint/model`, resolved from `model.use` and `model.fallback`.
@@ -46,8 +83,10 @@ pub enum Wanted {
 #[must_use]
 pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
     let mut asked = Asked::default();
-    for syscall in ["agent.message", "agent.checkpoint", "sys.null"] {
-        asked.always(syscall, "spec");
+    for &syscall in Syscall::ALL {
+        if comes(syscall) == Comes::Always {
+            asked.always(syscall, "spec");
+        }
     }
     for (at, model) in models.iter().enumerate() {
         let field = match at {
@@ -62,7 +101,7 @@ pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
         "spec.lane".into(),
     );
     if let Some(memory) = &agent.memory {
-        for syscall in ["memory.recall", "memory.remember"] {
+        for syscall in [Syscall::MemoryRecall, Syscall::MemoryRemember] {
             let right = Capability::new(syscall, Some(&memory.pool));
             asked.push(
                 Wanted::Capability(right),
@@ -72,7 +111,7 @@ pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
         }
     }
     if !agent.tools.is_empty() {
-        asked.always("tool.list", "spec.tools");
+        asked.always(Syscall::ToolList, "spec.tools");
     }
     if let Some(permissions) = &agent.permissions {
         let pool = agent.memory.as_ref().map(|memory| memory.pool.as_str());
@@ -119,7 +158,7 @@ impl Asked {
         });
     }
 
-    fn always(&mut self, syscall: &str, field: &str) {
+    fn always(&mut self, syscall: Syscall, field: &str) {
         self.push(
             Wanted::Always(Capability::new(syscall, None)),
             GrantEffect::Allow,
@@ -133,10 +172,22 @@ impl Asked {
                 continue;
             };
             // An agent has one pool; a right to memory is a right to that one.
-            if right.target.is_none() && right.syscall.starts_with("memory.") {
+            if right.target.is_none() && right.family() == Syscall::MemoryRecall.family() {
                 right.target = pool.map(str::to_owned);
             }
             self.push(Wanted::Capability(right), effect, format!("{field}[{at}]"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_to_read_is_opened_for_what_changes_nothing() {
+        let of = |mode| of_mount(mode).map(Syscall::name).collect::<Vec<_>>();
+        assert_eq!(of(FileMode::Read), ["fs.read", "fs.list"]);
+        assert_eq!(of(FileMode::ReadWrite), ["fs.read", "fs.write", "fs.list"]);
     }
 }

@@ -95,6 +95,34 @@ fn an_instance_that_cannot_be_lowered_whole_is_refused() {
     );
 }
 
+#[test]
+fn a_number_that_cannot_be_is_refused_and_named() {
+    let check = |set: fn(&mut aion_api::AgentInstanceSpec), field: &str| {
+        let mut instance = instance(UID, json!([]));
+        set(&mut instance.spec);
+        let error = lower(&instance).unwrap_err();
+        assert!(matches!(error, LowerError::TooSmall { .. }), "{error}");
+        assert!(error.to_string().contains(field), "{error}");
+    };
+    check(
+        |spec| spec.limits.turn_seconds = 0,
+        "limits.turnSeconds is 0",
+    );
+    check(|spec| spec.limits.output_mib = -1, "limits.outputMiB is -1");
+    check(
+        |spec| spec.quotas.tokens_per_hour = -1,
+        "quotas.tokensPerHour",
+    );
+    check(
+        |spec| spec.quotas.tenant_calls_per_minute = Some(-1),
+        "quotas.tenantCallsPerMinute",
+    );
+    check(
+        |spec| spec.tools = vec![aion_api::ResolvedTool::default()],
+        "tools[0].maxConcurrent",
+    );
+}
+
 fn trust_policy(name: &str, spec: Value) -> TrustPolicy {
     serde_json::from_value(json!({
         "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": name}, "spec": spec,

@@ -89,7 +89,12 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
             name: agent.metadata.name.clone().unwrap_or_default(),
             uid: agent.metadata.uid.clone().unwrap_or_default(),
         },
-        tenant: agent.metadata.namespace.clone().unwrap_or_default(),
+        tenant: agent
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default()
+            .into(),
         node_name: String::new(),
         replica: 0,
         revision: String::new(),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aion_abi::admin::Rejected;
+
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -28,19 +30,68 @@ pub struct Problem {
     pub object: String,
     /// The field, such as `spec.tools[0].name`; empty for the whole object.
     pub field: String,
-    /// What is wrong and what to do about it.
-    pub message: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it, where that is known.
+    pub remedy: Option<String>,
 }
 
 impl Problem {
     /// A problem of `field`, in an object that the caller names.
-    #[must_use]
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, told: impl Into<Told>) -> Self {
+        let Told { what, remedy } = told.into();
         Self {
             place: None,
             object: String::new(),
             field: field.into(),
-            message: message.into(),
+            what,
+            remedy,
+        }
+    }
+}
+
+/// What is wrong and, where that is known, what to do about it. A pair of texts is both, one text the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) what: String,
+    pub(crate) remedy: Option<String>,
+}
+
+impl From<&str> for Told {
+    fn from(what: &str) -> Self {
+        Self::from(what.to_owned())
+    }
+}
+
+impl From<String> for Told {
+    fn from(what: String) -> Self {
+        Self { what, remedy: None }
+    }
+}
+
+impl<W: Into<String>, R: Into<String>> From<(W, R)> for Told {
+    fn from((what, remedy): (W, R)) -> Self {
+        Self {
+            what: what.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// As the administrative interface tells a fault of a manifest. The file is the place's, where there is one.
+impl From<Problem> for Rejected {
+    fn from(problem: Problem) -> Self {
+        let (file, line) = match problem.place {
+            Some(place) => (place.file, u32::try_from(place.line).ok()),
+            None => (String::new(), None),
+        };
+        Self {
+            file,
+            line,
+            resource: (!problem.object.is_empty()).then(|| problem.object.replace(' ', "/")),
+            field: Some(problem.field).filter(|field| !field.is_empty()),
+            message: problem.what,
+            remedy: problem.remedy.unwrap_or_default(),
         }
     }
 }
@@ -55,7 +106,11 @@ impl fmt::Display for Problem {
                 write!(f, "{part}: ")?;
             }
         }
-        f.write_str(&self.message)
+        f.write_str(&self.what)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, ": {remedy}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -67,4 +122,26 @@ pub fn list(problems: &[Problem]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_is_what_the_fault_says_and_not_what_stands_behind_a_colon() {
+        let quote = "withoutModel: quote answers with passages from memory";
+        let problem = Problem::new("spec.withoutModel", (quote, "add memory {pool}"));
+        assert_eq!(
+            problem.to_string(),
+            format!("spec.withoutModel: {quote}: add memory {{pool}}")
+        );
+        let rejected = Rejected::from(problem);
+        assert_eq!(rejected.message, quote);
+        assert_eq!(rejected.remedy, "add memory {pool}");
+
+        let why = "it was read twice: once here, once there";
+        let rejected = Rejected::from(Problem::new("", why));
+        assert_eq!((&*rejected.message, &*rejected.remedy), (why, ""));
+    }
 }

@@ -8,10 +8,7 @@ use std::sync::Arc;
 
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
-use aion_api::{
-    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, MemoryPool, ModelEndpoint, NodeCapacity,
-    Tool, TrustPolicy,
-};
+use aion_api::{AgentInstance, NodeCapacity};
 
 use crate::identity;
 use crate::manifest::Object;
@@ -35,6 +32,14 @@ impl Key {
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
+        }
+    }
+
+    /// The key among objects of a kind that is `namespaced` or is not.
+    fn within(&self, namespaced: bool) -> Self {
+        match namespaced {
+            true => self.clone(),
+            false => Self::new("", &self.name),
         }
     }
 }
@@ -100,43 +105,65 @@ impl NodeState {
     }
 }
 
-/// Everything that agents are resolved against.
-#[derive(Debug, Clone, Default)]
-pub struct Universe {
-    /// Where this is.
-    pub setting: Setting,
-    /// Agents.
-    pub agents: BTreeMap<Key, Agent>,
-    /// Memory pools.
-    pub pools: BTreeMap<Key, MemoryPool>,
-    /// Model endpoints.
-    pub endpoints: BTreeMap<Key, ModelEndpoint>,
-    /// Tools.
-    pub tools: BTreeMap<Key, Tool>,
-    /// Policies of namespaces.
-    pub agent_policies: BTreeMap<Key, AgentPolicy>,
-    /// Policies of the cluster.
-    pub cluster_policies: BTreeMap<String, ClusterAgentPolicy>,
-    /// Whom to trust.
-    pub trust_policies: BTreeMap<String, TrustPolicy>,
-    /// Labels of namespaces; the name need not be among them.
-    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
-    /// Nodes.
-    pub nodes: BTreeMap<String, NodeView>,
-    /// Instances that there are, with what their nodes say of them.
-    pub instances: BTreeMap<Key, Arc<AgentInstance>>,
+macro_rules! universe {
+    ($($kind:ident $plural:literal $many:ident $scope:ident $writer:ident;)*) => {
+        /// Everything that agents are resolved against.
+        #[derive(Debug, Clone, Default)]
+        pub struct Universe {
+            /// Where this is.
+            pub setting: Setting,
+            $(
+                #[doc = concat!("Each ", stringify!($kind), "; of the cluster's kinds the namespace is empty.")]
+                pub $many: BTreeMap<Key, aion_api::$kind>,
+            )*
+            /// Labels of namespaces; the name need not be among them.
+            pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+            /// Nodes.
+            pub nodes: BTreeMap<String, NodeView>,
+            /// Instances that there are, with what their nodes say of them.
+            pub instances: BTreeMap<Key, Arc<AgentInstance>>,
+        }
+
+        impl Universe {
+            fn add(&mut self, object: Object, key: Key) -> bool {
+                match object {
+                    $(Object::$kind(it) => add(&mut self.$many, key, *it),)*
+                }
+            }
+
+            /// The object of `kind` and this name, as it was added.
+            #[must_use]
+            pub fn object(&self, kind: &str, key: &Key) -> Option<Object> {
+                match kind {
+                    $(stringify!($kind) => {
+                        let object = self.$many.get(&key.within(aion_api::crd::$scope))?;
+                        Some(Object::$kind(Box::new(object.clone())))
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// Takes the object of `kind` and this name away, if there is one.
+            pub fn remove(&mut self, kind: &str, key: &Key) {
+                match kind {
+                    $(stringify!($kind) => {
+                        self.$many.remove(&key.within(aion_api::crd::$scope));
+                    })*
+                    _ => {}
+                }
+            }
+        }
+    };
 }
+
+aion_api::kinds!(universe people);
 
 impl Universe {
     /// Adds `object`. An object without a namespace is put into `namespace`; uid and generation are
     /// filled in where no API server did. Returns `false`, and adds nothing, where there is one of its
     /// kind and name already.
     pub fn insert(&mut self, mut object: Object, namespace: &str) -> bool {
-        let namespaced = !matches!(
-            object,
-            Object::ClusterAgentPolicy(_) | Object::TrustPolicy(_)
-        );
-        let kind = object.kind();
+        let (kind, namespaced) = (object.kind(), object.is_namespaced());
         let metadata = object.metadata_mut();
         if namespaced && metadata.namespace.is_none() {
             metadata.namespace = Some(namespace.to_owned());
@@ -149,49 +176,7 @@ impl Universe {
             .uid
             .get_or_insert_with(|| identity::uid(&[kind, &key.namespace, &key.name]));
         metadata.generation.get_or_insert(1);
-        match object {
-            Object::Agent(it) => add(&mut self.agents, key, *it),
-            Object::AgentPolicy(it) => add(&mut self.agent_policies, key, *it),
-            Object::MemoryPool(it) => add(&mut self.pools, key, *it),
-            Object::ModelEndpoint(it) => add(&mut self.endpoints, key, *it),
-            Object::Tool(it) => add(&mut self.tools, key, *it),
-            Object::ClusterAgentPolicy(it) => add(&mut self.cluster_policies, key.name, *it),
-            Object::TrustPolicy(it) => add(&mut self.trust_policies, key.name, *it),
-        }
-    }
-
-    /// The object of `kind` and this name, as it was added.
-    #[must_use]
-    pub fn object(&self, kind: &str, key: &Key) -> Option<Object> {
-        fn boxed<T: Clone>(object: Option<&T>) -> Option<Box<T>> {
-            object.cloned().map(Box::new)
-        }
-        match kind {
-            "Agent" => boxed(self.agents.get(key)).map(Object::Agent),
-            "AgentPolicy" => boxed(self.agent_policies.get(key)).map(Object::AgentPolicy),
-            "MemoryPool" => boxed(self.pools.get(key)).map(Object::MemoryPool),
-            "ModelEndpoint" => boxed(self.endpoints.get(key)).map(Object::ModelEndpoint),
-            "Tool" => boxed(self.tools.get(key)).map(Object::Tool),
-            "ClusterAgentPolicy" => {
-                boxed(self.cluster_policies.get(&key.name)).map(Object::ClusterAgentPolicy)
-            }
-            "TrustPolicy" => boxed(self.trust_policies.get(&key.name)).map(Object::TrustPolicy),
-            _ => None,
-        }
-    }
-
-    /// Takes the object of `kind` and this name away, if there is one.
-    pub fn remove(&mut self, kind: &str, key: &Key) {
-        match kind {
-            "Agent" => drop(self.agents.remove(key)),
-            "AgentPolicy" => drop(self.agent_policies.remove(key)),
-            "MemoryPool" => drop(self.pools.remove(key)),
-            "ModelEndpoint" => drop(self.endpoints.remove(key)),
-            "Tool" => drop(self.tools.remove(key)),
-            "ClusterAgentPolicy" => drop(self.cluster_policies.remove(&key.name)),
-            "TrustPolicy" => drop(self.trust_policies.remove(&key.name)),
-            _ => {}
-        }
+        self.add(object, key.within(namespaced))
     }
 
     /// The instances of `agent`. Costs what there are of it, and of agents whose names begin like its own.

@@ -37,7 +37,7 @@ impl Traces {
             && memory.share == MemoryShare::Private
         {
             let pool = PoolId {
-                tenant: spec.tenant.clone(),
+                tenant: spec.tenant.to_string(),
                 pool: memory.pool.clone(),
                 uid: memory.pool_uid.clone(),
             };

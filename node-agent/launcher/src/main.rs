@@ -9,7 +9,7 @@ mod server;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use aion_sandbox::{Layer, LayerState};
+use aion_sandbox::{LayerReading, LayerState};
 use anyhow::Context;
 use args::{Cli, Command, Output};
 use clap::Parser;
@@ -50,7 +50,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-fn print_table(layers: &[Layer]) {
+fn print_table(layers: &[LayerReading]) {
     println!("{:<18} {:<14} EVIDENCE", "LAYER", "STATE");
     for layer in layers {
         let (state, text) = match &layer.state {

@@ -5,7 +5,7 @@
 mod stage;
 
 use aion_sandbox::protocol::{ExitStatus, Limits, WorkerId};
-use aion_sandbox::{ClientError, LayerName, LayerState};
+use aion_sandbox::{ClientError, Layer, LayerState};
 use stage::{Stage, exit_of, is_root, wider_profile};
 
 /// Calls that the built-in profile refuses, let through so that another layer has
@@ -22,15 +22,15 @@ async fn every_layer_of_a_worker_is_enforced_and_read_back() {
     let stage = Stage::new(&[]);
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "a", "say hello").await;
-    let names: Vec<LayerName> = captive.started.layers.iter().map(|it| it.name).collect();
-    assert_eq!(names, LayerName::ALL);
+    let names: Vec<Layer> = captive.started.layers.iter().map(|it| it.name).collect();
+    assert_eq!(names, Layer::ALL);
     for layer in &captive.started.layers {
         assert!(layer.is_enforced(), "{layer:?}");
         assert!(!layer.evidence.is_empty(), "{layer:?}");
     }
     assert!(
         captive
-            .layer(LayerName::Landlock)
+            .layer(Layer::Landlock)
             .evidence
             .starts_with("probed")
     );
@@ -208,9 +208,9 @@ async fn a_limit_that_no_one_set_is_not_requested() {
     let stage = Stage::new(&["--cgroup-profiles", profiles.to_str().unwrap()]);
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "a", "").await;
-    let memory = captive.layer(LayerName::CgroupMemory);
+    let memory = captive.layer(Layer::CgroupMemory);
     assert_eq!(memory.state, LayerState::NotRequested);
-    assert!(captive.layer(LayerName::CgroupPids).is_enforced());
+    assert!(captive.layer(Layer::CgroupPids).is_enforced());
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
     let root = started
         .layers
         .iter()
-        .find(|layer| layer.name == LayerName::MountNamespace)
+        .find(|layer| layer.name == Layer::MountNamespace)
         .unwrap();
     assert!(root.is_enforced(), "{root:?}");
 }
@@ -275,7 +275,7 @@ async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
 #[tokio::test]
 async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
     use aion_sandbox::StartFds;
-    use aion_sandbox::protocol::{Runtime, Start};
+    use aion_sandbox::protocol::{Role, Start};
     use std::os::fd::AsFd;
 
     let stage = Stage::new(&[]);
@@ -288,7 +288,7 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                     instance: "a".into(),
                     incarnation: 1,
                 },
-                runtime: Runtime::Declarative,
+                role: Role::Declarative,
                 profile: "declarative".into(),
                 limits: Limits::default(),
                 socket: Some("/etc/passwd".into()),

@@ -7,7 +7,7 @@ mod stage;
 
 use std::fs;
 
-use aion_sandbox::{LayerName, LayerState};
+use aion_sandbox::{Layer, LayerState};
 use stage::{Stage, is_root};
 
 const USER: u32 = 61_997;
@@ -15,15 +15,15 @@ const USER: u32 = 61_997;
 async fn what_remains_is_enforced(stage: Stage, root: bool) {
     let (client, mut exits) = stage.connect().await;
     let captive = stage.start(&client, "a", stage::REACH).await;
-    for name in [LayerName::Rlimits, LayerName::Landlock, LayerName::Seccomp] {
+    for name in [Layer::Rlimits, Layer::Landlock, Layer::Seccomp] {
         let layer = captive.layer(name);
         assert!(layer.is_enforced(), "{layer:?}");
     }
     for name in [
-        LayerName::UserNamespace,
-        LayerName::MountNamespace,
-        LayerName::NetworkNamespace,
-        LayerName::PidNamespace,
+        Layer::UserNamespace,
+        Layer::MountNamespace,
+        Layer::NetworkNamespace,
+        Layer::PidNamespace,
     ] {
         match &captive.layer(name).state {
             LayerState::Missing { why } => assert!(why.contains("container"), "{why}"),
@@ -31,7 +31,7 @@ async fn what_remains_is_enforced(stage: Stage, root: bool) {
         }
     }
     if root {
-        let capabilities = captive.layer(LayerName::Capabilities);
+        let capabilities = captive.layer(Layer::Capabilities);
         assert!(capabilities.is_enforced(), "{capabilities:?}");
         let status = fs::read_to_string(format!("/proc/{}/status", captive.started.pid)).unwrap();
         let own = |line: &str| line.starts_with("Uid:\t1879048192\t1879048192");

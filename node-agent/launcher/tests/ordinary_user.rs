@@ -5,7 +5,7 @@
 
 mod stage;
 
-use aion_sandbox::{LayerName, LayerState};
+use aion_sandbox::{Layer, LayerState};
 use stage::{Stage, is_root};
 
 const USER: u32 = 61_998;
@@ -20,10 +20,10 @@ async fn an_ordinary_users_worker_runs_with_the_layers_that_remain() {
     let captive = stage.start(&client, "a", stage::REACH).await;
     // These never need privileges.
     for name in [
-        LayerName::Rlimits,
-        LayerName::NoNewPrivs,
-        LayerName::Landlock,
-        LayerName::Seccomp,
+        Layer::Rlimits,
+        Layer::NoNewPrivs,
+        Layer::Landlock,
+        Layer::Seccomp,
     ] {
         assert!(
             captive.layer(name).is_enforced(),
@@ -32,20 +32,20 @@ async fn an_ordinary_users_worker_runs_with_the_layers_that_remain() {
         );
     }
     // Nothing gives this user a cgroup here, and the reason must say what would.
-    let memory = captive.layer(LayerName::CgroupMemory);
+    let memory = captive.layer(Layer::CgroupMemory);
     match &memory.state {
         LayerState::Missing { why } => assert!(why.contains("delegated"), "{why}"),
         other => panic!("{other:?}"),
     }
     // Namespaces depend on the machine: enforced, or missing with a reason.
-    let user = captive.layer(LayerName::UserNamespace);
+    let user = captive.layer(Layer::UserNamespace);
     match &user.state {
         LayerState::Enforced => {
             assert!(
                 user.evidence.contains("user 0 is 61998 outside"),
                 "{user:?}"
             );
-            assert!(captive.layer(LayerName::Capabilities).is_enforced());
+            assert!(captive.layer(Layer::Capabilities).is_enforced());
         }
         LayerState::Missing { why } => assert!(!why.is_empty()),
         LayerState::NotRequested => panic!("always requested"),

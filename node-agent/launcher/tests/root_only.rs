@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::process::{Child, Command};
 
-use aion_sandbox::LayerName;
+use aion_abi::layer::Layer;
 use aion_sandbox::protocol::ExitStatus;
 use rustix::thread::UnshareFlags;
 use stage::{Stage, exit_of, is_root};
@@ -179,7 +179,7 @@ async fn a_tool_is_shown_a_folder_that_was_opened_among_other_mounts() {
     let root = started
         .layers
         .iter()
-        .find(|layer| layer.name == LayerName::MountNamespace);
+        .find(|layer| layer.name == Layer::MountNamespace);
     assert!(root.unwrap().is_enforced(), "{root:?}");
 }
 

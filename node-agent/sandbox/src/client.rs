@@ -14,7 +14,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::layer::Layer;
+use crate::layer::LayerReading;
 use crate::protocol::{
     Exited, Invalid, Refusable, Reply, Request, Start, StartFailure, VERSION, Worker, WorkerId,
 };
@@ -88,7 +88,7 @@ pub struct Started {
     /// See [`Worker::start_time`].
     pub start_time: u64,
     /// Every layer, read back.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerReading>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -233,7 +233,7 @@ impl Client {
     }
 
     /// What this machine can enforce.
-    pub async fn features(&self) -> Result<Vec<Layer>, ClientError> {
+    pub async fn features(&self) -> Result<Vec<LayerReading>, ClientError> {
         match self.ask(Key::Features, &Request::Features, &[]).await? {
             Reply::Features { layers } => Ok(layers),
             _ => Err(ClientError::Lost),

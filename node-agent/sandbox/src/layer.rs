@@ -1,91 +1,8 @@
-//! The layers of a sandbox and what is known about each: names that stay the
-//! same across releases, a state, and the evidence for it. Nothing here applies
-//! or checks a layer.
+//! What is known about each layer of a sandbox: a state, and the evidence for
+//! it. Nothing here applies or checks a layer.
 
-use std::fmt;
-
+use aion_abi::layer::Layer;
 use serde::{Deserialize, Serialize};
-
-/// One layer of confinement. The kebab-case spelling is part of the API: policy
-/// requires layers by it and `SandboxEnforced` reports by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LayerName {
-    /// An own user namespace, mapped to one unprivileged user of the host.
-    UserNamespace,
-    /// An own mount namespace whose root is an empty, read-only tmpfs.
-    MountNamespace,
-    /// An own network namespace with no interface up.
-    NetworkNamespace,
-    /// An own process-id namespace.
-    PidNamespace,
-    /// An own System V IPC and POSIX message-queue namespace.
-    IpcNamespace,
-    /// An own host-name namespace.
-    UtsNamespace,
-    /// A cgroup with a memory limit.
-    CgroupMemory,
-    /// A cgroup with a limit on the number of processes and threads.
-    CgroupPids,
-    /// A cgroup with a CPU quota.
-    CgroupCpu,
-    /// Resource limits of the process itself.
-    Rlimits,
-    /// `no_new_privs`.
-    NoNewPrivs,
-    /// Every capability dropped, the bounding set included.
-    Capabilities,
-    /// A Landlock domain that allows no file, no TCP and no signal outwards.
-    Landlock,
-    /// A seccomp filter.
-    Seccomp,
-}
-
-impl LayerName {
-    /// Every layer, in the order of reports.
-    pub const ALL: [Self; 14] = [
-        Self::UserNamespace,
-        Self::MountNamespace,
-        Self::NetworkNamespace,
-        Self::PidNamespace,
-        Self::IpcNamespace,
-        Self::UtsNamespace,
-        Self::CgroupMemory,
-        Self::CgroupPids,
-        Self::CgroupCpu,
-        Self::Rlimits,
-        Self::NoNewPrivs,
-        Self::Capabilities,
-        Self::Landlock,
-        Self::Seccomp,
-    ];
-
-    /// The stable spelling.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UserNamespace => "user-namespace",
-            Self::MountNamespace => "mount-namespace",
-            Self::NetworkNamespace => "network-namespace",
-            Self::PidNamespace => "pid-namespace",
-            Self::IpcNamespace => "ipc-namespace",
-            Self::UtsNamespace => "uts-namespace",
-            Self::CgroupMemory => "cgroup-memory",
-            Self::CgroupPids => "cgroup-pids",
-            Self::CgroupCpu => "cgroup-cpu",
-            Self::Rlimits => "rlimits",
-            Self::NoNewPrivs => "no-new-privs",
-            Self::Capabilities => "capabilities",
-            Self::Landlock => "landlock",
-            Self::Seccomp => "seccomp",
-        }
-    }
-}
-
-impl fmt::Display for LayerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// What is known about a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,21 +19,21 @@ pub enum LayerState {
     NotRequested,
 }
 
-/// One line of a report on a sandbox.
+/// A layer as it was read back: one line of a report on a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Layer {
+pub struct LayerReading {
     /// Which layer.
-    pub name: LayerName,
+    pub name: Layer,
     /// What is known.
     pub state: LayerState,
     /// What was read and where, in one line; empty where nothing was.
     pub evidence: String,
 }
 
-impl Layer {
+impl LayerReading {
     /// A layer that is in force.
-    pub fn enforced(name: LayerName, evidence: impl Into<String>) -> Self {
+    pub fn enforced(name: Layer, evidence: impl Into<String>) -> Self {
         Self {
             name,
             state: LayerState::Enforced,
@@ -125,7 +42,7 @@ impl Layer {
     }
 
     /// A layer that is not in force.
-    pub fn missing(name: LayerName, why: impl Into<String>, evidence: impl Into<String>) -> Self {
+    pub fn missing(name: Layer, why: impl Into<String>, evidence: impl Into<String>) -> Self {
         Self {
             name,
             state: LayerState::Missing { why: why.into() },
@@ -134,7 +51,7 @@ impl Layer {
     }
 
     /// A layer that nothing asked for.
-    pub fn not_requested(name: LayerName) -> Self {
+    pub fn not_requested(name: Layer) -> Self {
         Self {
             name,
             state: LayerState::NotRequested,
@@ -145,21 +62,5 @@ impl Layer {
     /// Whether it is in force.
     pub fn is_enforced(&self) -> bool {
         self.state == LayerState::Enforced
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn the_spelling_on_the_wire_is_the_stable_spelling() {
-        for name in LayerName::ALL {
-            assert_eq!(
-                serde_json::to_string(&name).unwrap(),
-                format!("\"{}\"", name.as_str())
-            );
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | [`protocol`], [`wire`] | daemon, launcher | the messages between the two, and packets |
 //! | [`plan`] | launcher, worker | the messages between those two |
-//! | [`exit`], [`Layer`] | everybody | exit codes; layers and their states |
+//! | [`exit`], [`LayerReading`] | everybody | exit codes; layers and their states |
 //! | [`confine`] | every confined program | [`hold`]: confining itself, up to its gate |
 //! | `client` (feature) | the daemon | `Client`; a feature, since it needs a runtime and nobody else does |
 //!
@@ -21,7 +21,8 @@ pub mod plan;
 pub mod protocol;
 pub mod wire;
 
+pub use aion_abi::layer::Layer;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError, StartFds, Started};
 pub use confine::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
-pub use layer::{Layer, LayerName, LayerState};
+pub use layer::{LayerReading, LayerState};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layer::LayerName;
+use aion_abi::layer::Layer;
 
 /// The longest note, in bytes.
 pub const MAX_NOTE: usize = 1024;
@@ -66,7 +66,7 @@ pub enum WorkerMessage {
         /// What was tried against the Landlock domain and refused.
         landlock: Option<String>,
         /// Steps that failed.
-        failures: Vec<(LayerName, String)>,
+        failures: Vec<(Layer, String)>,
     },
     /// Why it is about to end, in one line.
     Note(String),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layer::Layer;
+use crate::layer::LayerReading;
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
@@ -20,7 +20,7 @@ pub const VERSION: u32 = 3;
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
 
-/// The most folders that a [`Runtime::Tool`] is shown.
+/// The most folders that a [`Role::Tool`] is shown.
 pub const MAX_MOUNTS: usize = 16;
 
 /// The most descriptors that ride with one message.
@@ -37,7 +37,7 @@ pub const MAX_SOCKET_PATH: usize = 107;
 /// namespace to mount it in. Nothing else is open in it.
 pub const SOCKET_MOUNT: i32 = 7;
 
-/// The number of the first of the detached mounts that a [`Runtime::Tool`]
+/// The number of the first of the detached mounts that a [`Role::Tool`]
 /// inherits: its program, and then its folders in the order of the start.
 pub const TOOL_MOUNTS: i32 = 8;
 
@@ -57,16 +57,17 @@ impl std::fmt::Display for WorkerId {
     }
 }
 
-/// What the worker runs.
+/// What a confined process is: the program of an instance, by its runtime, or one of the two that serve instances.
+/// Each has a system call filter and descriptors of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Runtime {
+pub enum Role {
     /// The loop over model, tools and memory.
     Declarative,
     /// A WASM guest, from a module that was compiled.
     Wasm,
     /// Not a program of an instance: the compiler, which makes of a module what
-    /// [`Runtime::Wasm`] runs. It makes no syscalls, so it has no socket.
+    /// [`Role::Wasm`] runs. It makes no syscalls, so it has no socket.
     Compile,
     /// Not a program of an instance either: a server of somebody else's, such as
     /// one that speaks MCP over its standard input and output. It has the
@@ -93,8 +94,8 @@ pub struct Limits {
 
 /// Start one worker. Beside it ride the read end of the boot document, the
 /// write ends for its standard output and standard error and then: nothing for
-/// [`Runtime::Declarative`]; for [`Runtime::Wasm`] and [`Runtime::Compile`] the
-/// module; for [`Runtime::Tool`] the read end of its standard input, its program
+/// [`Role::Declarative`]; for [`Role::Wasm`] and [`Role::Compile`] the
+/// module; for [`Role::Tool`] the read end of its standard input, its program
 /// and its folders, both opened by the daemon with what it may open itself.
 /// Exactly [`Start::fds`] descriptors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +104,8 @@ pub struct Start {
     /// Which worker; refused while one of the same id runs.
     pub id: WorkerId,
     /// What it runs.
-    pub runtime: Runtime,
+    #[serde(rename = "runtime")]
+    pub role: Role,
     /// A profile of `cgroup_profiles.yaml` by name.
     pub profile: String,
     /// What differs from the profile.
@@ -113,10 +115,10 @@ pub struct Start {
     /// [`MAX_SOCKET_PATH`] bytes, called `aion_abi::boot::SOCKET_NAME`. The worker
     /// runs as another user and is shown the folder that it is in, so the socket
     /// has mode 0666, its folder 0711, and one above it 0700. None for
-    /// [`Runtime::Compile`] and [`Runtime::Tool`], and for nothing else.
+    /// [`Role::Compile`] and [`Role::Tool`], and for nothing else.
     #[serde(default)]
     pub socket: Option<PathBuf>,
-    /// For [`Runtime::Tool`], the names of its folders, at most [`MAX_MOUNTS`]:
+    /// For [`Role::Tool`], the names of its folders, at most [`MAX_MOUNTS`]:
     /// it finds them at `/mnt/NAME`.
     #[serde(default)]
     pub mounts: Vec<String>,
@@ -125,10 +127,10 @@ pub struct Start {
 impl Start {
     /// How many descriptors must ride with the message.
     pub fn fds(&self) -> usize {
-        match self.runtime {
-            Runtime::Declarative => 3,
-            Runtime::Wasm | Runtime::Compile => 4,
-            Runtime::Tool => 5 + self.mounts.len(),
+        match self.role {
+            Role::Declarative => 3,
+            Role::Wasm | Role::Compile => 4,
+            Role::Tool => 5 + self.mounts.len(),
         }
     }
 }
@@ -260,8 +262,8 @@ pub enum Reply {
         pid: u32,
         /// See [`Worker::start_time`].
         start_time: u64,
-        /// Every layer of [`crate::LayerName::ALL`], in that order.
-        layers: Vec<Layer>,
+        /// Every layer of [`crate::Layer::ALL`], in that order.
+        layers: Vec<LayerReading>,
     },
     /// The worker did not start, and nothing of it is left.
     StartFailed {
@@ -294,7 +296,7 @@ pub enum Reply {
     /// What this machine can enforce, found once when the launcher started.
     Features {
         /// Every layer, as a worker started now would have it.
-        layers: Vec<Layer>,
+        layers: Vec<LayerReading>,
     },
     /// The request about this worker cannot be done.
     Refused {
@@ -357,12 +359,12 @@ impl Start {
         if !is_name(&self.profile) {
             return Err(Invalid::Profile);
         }
-        if self.socket.is_none() != matches!(self.runtime, Runtime::Compile | Runtime::Tool) {
+        if self.socket.is_none() != matches!(self.role, Role::Compile | Role::Tool) {
             return Err(Invalid::SocketForRuntime);
         }
         let mounts = self.mounts.iter().all(|name| is_name(name));
-        let most = match self.runtime {
-            Runtime::Tool => MAX_MOUNTS,
+        let most = match self.role {
+            Role::Tool => MAX_MOUNTS,
             _ => 0,
         };
         if !mounts || self.mounts.len() > most {
@@ -413,7 +415,7 @@ mod tests {
                 instance: "0198c1c5-7f0e-7d22-9c11-1f2a3b4c5d6e".into(),
                 incarnation: 3,
             },
-            runtime: Runtime::Declarative,
+            role: Role::Declarative,
             profile: "declarative".into(),
             limits: Limits::default(),
             socket: Some("/run/aion/s/7.sock".into()),
@@ -442,12 +444,12 @@ mod tests {
         it.socket = None;
         assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
         let mut it = start();
-        it.runtime = Runtime::Compile;
+        it.role = Role::Compile;
         assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
         let mut it = start();
         it.mounts = vec!["docs".into()];
         assert_eq!(it.check(), Err(Invalid::Mounts));
-        (it.runtime, it.socket) = (Runtime::Tool, None);
+        (it.role, it.socket) = (Role::Tool, None);
         assert_eq!(it.check(), Ok(()));
         it.mounts = vec!["../x".into()];
         assert_eq!(it.check(), Err(Invalid::Mounts));

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use aion_abi::canonical::{CanonicalRequest, body_digest};
 use aion_abi::date::UnixMillis;
+use aion_abi::headers;
 use aion_abi::signing::Key;
 use aion_abi::syscall::Syscall;
 use anyhow::Result;
@@ -27,21 +28,16 @@ pub(crate) fn null_requests(
     let mut requests = Vec::with_capacity(count);
     for _ in 0..count {
         *counter += 1;
-        let signature = key.sign(&CanonicalRequest {
-            method: "POST",
-            path,
-            timestamp_ms,
-            counter: *counter,
-            idempotency_key: None,
-            deadline_ms: None,
-            body_digest: digest,
-        });
-        let mut wire = format!(
-            "POST {path} HTTP/1.1\r\nhost: aion\r\naion-timestamp: {timestamp_ms}\r\naion-counter: {counter}\r\n\
-             aion-signature: {signature}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        let canonical = CanonicalRequest::call(Syscall::SysNull, timestamp_ms, *counter, digest);
+        let mut wire = format!("POST {path} HTTP/1.1\r\nhost: aion\r\n");
+        for (name, value) in headers::sign(key, &canonical) {
+            wire += &format!("{name}: {value}\r\n");
+        }
+        wire += &format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
-        )
-        .into_bytes();
+        );
+        let mut wire = wire.into_bytes();
         wire.extend_from_slice(&body);
         requests.push(wire);
     }

@@ -13,7 +13,7 @@ use std::thread;
 use aion_abi::boot::Boot;
 use aion_sandbox::protocol::{Reply, Request, Start, VERSION, Worker, WorkerId};
 use aion_sandbox::wire;
-use aion_sandbox::{Layer, LayerName};
+use aion_sandbox::{Layer, LayerReading};
 use anyhow::Context;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
@@ -122,9 +122,9 @@ impl Launcher {
     }
 }
 
-fn layers() -> Vec<Layer> {
-    LayerName::ALL
+fn layers() -> Vec<LayerReading> {
+    Layer::ALL
         .into_iter()
-        .map(|name| Layer::enforced(name, "said by a double"))
+        .map(|name| LayerReading::enforced(name, "said by a double"))
         .collect()
 }

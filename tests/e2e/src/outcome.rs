@@ -110,7 +110,7 @@ impl Outcome {
 fn renamed(instance: &AgentInstance) -> Result<[(String, String); 3], String> {
     let mut spec = instance.spec.clone();
     spec.agent.uid = String::new();
-    spec.tenant = String::new();
+    spec.tenant = Default::default();
     if let Some(memory) = &mut spec.memory {
         memory.pool_uid = String::new();
     }

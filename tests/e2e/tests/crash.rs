@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use aion_abi::admin::OUTPUT_MOUNT;
 use aion_abi::canonical::{CanonicalRequest, body_digest};
 use aion_abi::date::UnixMillis;
+use aion_abi::headers;
 use aion_abi::syscall::Syscall;
 use aion_e2e::launcher_double::{Run, serve};
 use aion_e2e::program;
@@ -228,18 +229,18 @@ fn try_call(
     #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
     let timestamp_ms = UnixMillis::from(SystemTime::now());
     let path = syscall.path();
-    let signature = run.boot.key.sign(&CanonicalRequest {
-        method: "POST",
-        path,
-        timestamp_ms,
-        counter,
+    let digest = body_digest(body.as_bytes());
+    let canonical = CanonicalRequest {
         idempotency_key: Some(key),
-        deadline_ms: None,
-        body_digest: body_digest(body.as_bytes()),
-    });
+        ..CanonicalRequest::call(syscall, timestamp_ms, counter, digest)
+    };
+    let signed = headers::sign(&run.boot.key, &canonical);
+    let signed: String = signed
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: aion\r\naion-timestamp: {timestamp_ms}\r\naion-counter: {counter}\r\n\
-         aion-signature: {signature}\r\nidempotency-key: {key}\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: aion\r\n{signed}content-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -5,7 +5,7 @@ mod world;
 
 use std::path::PathBuf;
 
-use aion_abi::admin::Manifest;
+use aion_abi::admin::{Manifest, Rejected};
 use aion_resolve::{Key, Object, Place, Problem, dereference, parse_manifests, validate};
 use clap::Args;
 
@@ -13,7 +13,6 @@ use crate::{
     context::Context,
     failure::{Failure, Status},
     keys,
-    rejection::fault,
 };
 
 use super::manifests;
@@ -101,7 +100,7 @@ fn parse(context: &Context, manifests: &[Manifest]) -> Result<Vec<(Object, Place
     for manifest in manifests {
         match parse_manifests(&manifest.text, &manifest.file) {
             Ok(parsed) => objects.extend(parsed.into_iter().map(|it| (it.object, it.place))),
-            Err(problems) => faults.extend(problems.into_iter().map(fault)),
+            Err(problems) => faults.extend(problems.into_iter().map(Rejected::from)),
         }
     }
     faults.extend(keys::unusable(objects.iter().map(|(it, at)| (it, at))));

@@ -1,10 +1,9 @@
 //! What an agent is judged against: the manifests at hand, then what the node has, then what a machine that stands
 //! alone decides by.
 
-use aion_api::{AgentPolicy, ClusterAgentPolicy, MemoryPool, ModelEndpoint, Tool, TrustPolicy};
+use aion_api::crd::{KINDS, Kind};
 use aion_client::Node;
 use aion_resolve::{NodeView, Object, Universe, parse_manifests};
-use serde::de::DeserializeOwned;
 
 use crate::{
     context::Context,
@@ -79,41 +78,17 @@ async fn fill(
     context: &Context,
     skip: &Skip,
 ) -> Result<(), Failure> {
-    let namespace = Some(context.namespace.as_str());
-    let mut found: Vec<Object> = Vec::new();
-    if !skip.policies {
-        found.extend(
-            list::<ClusterAgentPolicy>(resources, "clusteragentpolicies", None, |it| {
-                Object::ClusterAgentPolicy(it)
-            })
-            .await?,
-        );
-        found.extend(
-            list::<AgentPolicy>(resources, "agentpolicies", namespace, |it| {
-                Object::AgentPolicy(it)
-            })
-            .await?,
-        );
-    }
-    if !skip.trust {
-        found.extend(
-            list::<TrustPolicy>(resources, "trustpolicies", None, Object::TrustPolicy).await?,
-        );
-    }
-    found
-        .extend(list::<MemoryPool>(resources, "memorypools", namespace, Object::MemoryPool).await?);
-    found.extend(
-        list::<ModelEndpoint>(
-            resources,
-            "modelendpoints",
-            namespace,
-            Object::ModelEndpoint,
-        )
-        .await?,
-    );
-    found.extend(list::<Tool>(resources, "tools", namespace, Object::Tool).await?);
-    for object in found {
-        universe.insert(object, &context.namespace);
+    let skipped = |kind: &Kind| match kind.name {
+        "Agent" => true,
+        "AgentPolicy" | "ClusterAgentPolicy" => skip.policies,
+        "TrustPolicy" => skip.trust,
+        _ => false,
+    };
+    let written = KINDS.iter().filter(|kind| kind.written_by_people);
+    for kind in written.filter(|kind| !skipped(kind)) {
+        for object in list(resources, kind, &context.namespace).await? {
+            universe.insert(object, &context.namespace);
+        }
     }
     match resources {
         Resources::Node(node) => this_node(universe, node).await,
@@ -160,19 +135,15 @@ async fn nodes(universe: &mut Universe, resources: &Resources) -> Result<(), Fai
     Ok(())
 }
 
-async fn list<T: DeserializeOwned>(
-    resources: &Resources,
-    plural: &str,
-    namespace: Option<&str>,
-    wrap: impl Fn(Box<T>) -> Object,
-) -> Result<Vec<Object>, Failure> {
-    let items = resources.list(plural, namespace).await?;
-    items
-        .into_iter()
-        .map(|item| {
-            serde_json::from_value(item)
-                .map(|it| wrap(Box::new(it)))
-                .map_err(|why| Failure::new(format!("one of the {plural} cannot be read: {why}")))
-        })
-        .collect()
+async fn list(resources: &Resources, kind: &Kind, namespace: &str) -> Result<Vec<Object>, Failure> {
+    let namespace = kind.namespaced.then_some(namespace);
+    let items = resources.list(kind.plural, namespace).await?;
+    let mut objects = Vec::with_capacity(items.len());
+    for item in items {
+        let read = Object::from_json(kind.name, item);
+        objects.extend(read.map_err(|why| {
+            Failure::new(format!("one of the {} cannot be read: {why}", kind.plural))
+        })?);
+    }
+    Ok(objects)
 }

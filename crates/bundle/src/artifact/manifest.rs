@@ -5,6 +5,7 @@
 //! the definition of a declarative agent); a declarative bundle may have a
 //! second one, an archive with prompts and skills.
 
+use aion_abi::runtime::Runtime;
 use serde::{Deserialize, Serialize};
 
 pub use crate::artifact::oci::{
@@ -26,24 +27,26 @@ pub const MAX_CONFIG: u64 = 64 << 10;
 const MAX_VERSION: usize = 64;
 const MAX_DESCRIPTION: usize = 500;
 
-/// What runs a bundle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Runtime {
-    /// A WASI core module.
-    Wasm,
-    /// The loop of the system over a definition.
-    Declarative,
+/// What the program of a bundle is in a registry, and in a store.
+pub(crate) struct Program {
+    /// Media type of the program layer.
+    pub(crate) media_type: &'static str,
+    /// The program's file in the entry of a store.
+    pub(crate) file: &'static str,
 }
 
-impl Runtime {
-    /// Media type of the program layer.
-    pub fn program_type(self) -> &'static str {
-        match self {
-            Self::Wasm => WASM,
-            Self::Declarative => DEFINITION,
+/// The program of a bundle for `runtime`, or why there is none.
+pub(crate) fn program(runtime: Runtime) -> Result<Program, String> {
+    let (media_type, file) = match runtime {
+        Runtime::Wasm => (WASM, "module.wasm"),
+        Runtime::Declarative => (DEFINITION, "agent.yaml"),
+        Runtime::Process => {
+            return Err(
+                "runtime process: this release has bundles for wasm and declarative".to_owned(),
+            );
         }
-    }
+    };
+    Ok(Program { media_type, file })
 }
 
 /// The configuration of a bundle: what it says of itself, signed with it.
@@ -108,10 +111,12 @@ impl BundleConfig {
     /// Reads the configuration of a bundle whose program layer is `program`.
     pub fn parse(bytes: &[u8], program: &Descriptor) -> Result<Self, ManifestError> {
         let config: Self = parse("bundle configuration", bytes)?;
-        if config.runtime.program_type() != program.media_type {
+        let form = self::program(config.runtime).map_err(ManifestError::NotABundle)?;
+        if form.media_type != program.media_type {
             return Err(ManifestError::NotABundle(format!(
-                "runtime {:?} with a program of type `{}`",
-                config.runtime, program.media_type
+                "runtime {} with a program of type `{}`",
+                config.runtime.as_str(),
+                program.media_type
             )));
         }
         config.check().map_err(ManifestError::NotABundle)?;
@@ -145,7 +150,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::artifact::reason::Reason;
+    use aion_abi::reason::Reason;
 
     fn bundle(layers: &[&str]) -> Manifest {
         let mut manifest = Manifest::new(BUNDLE, Descriptor::of(BUNDLE, b"{}"));
@@ -196,6 +201,9 @@ mod tests {
         assert!(BundleConfig::parse(json, &wasm).is_ok());
         let definition = Descriptor::of(DEFINITION, b"");
         assert!(BundleConfig::parse(json, &definition).is_err());
+        let process = br#"{"name":"a","version":"1","runtime":"process","entry":"a.wasm"}"#;
+        let refused = BundleConfig::parse(process, &wasm).unwrap_err().to_string();
+        assert!(refused.contains("wasm and declarative"), "{refused}");
         let unknown = br#"{"name":"a","version":"1","runtime":"wasm","entry":"a","x":1}"#;
         assert!(BundleConfig::parse(unknown, &wasm).is_err());
     }

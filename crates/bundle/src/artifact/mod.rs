@@ -7,4 +7,3 @@ pub(crate) mod limits;
 pub mod manifest;
 pub(crate) mod name;
 pub(crate) mod oci;
-pub(crate) mod reason;

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use aion_abi::reason::Reason;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::artifact::{digest::Digest, reason::Reason};
+use crate::artifact::digest::Digest;
 
 /// Media type of an OCI image manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

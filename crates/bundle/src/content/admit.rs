@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aion_abi::reason::Reason;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -16,12 +17,11 @@ use crate::{
     artifact::{
         digest::Digest,
         limits::Limits,
-        manifest::{BundleConfig, MAX_CONFIG, Manifest, ManifestError},
+        manifest::{self, BundleConfig, MAX_CONFIG, Manifest, ManifestError},
         name::BundleName,
-        reason::Reason,
     },
     content::{
-        store::{Store, StoreError, Stored, on, program_file},
+        store::{Store, StoreError, Stored, on},
         unpack::{UnpackError, unpack},
         vouched::Vouched,
     },
@@ -242,7 +242,8 @@ impl Store {
             write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
         }
         self.keep_signatures(&folder, vouched)?;
-        let path = folder.join(program_file(config.runtime));
+        let form = manifest::program(config.runtime).map_err(ManifestError::NotABundle)?;
+        let path = folder.join(form.file);
         save_blob(source, program, &path).await?;
         read_only(&path)?;
         let mut packed = None;

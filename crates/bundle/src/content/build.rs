@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aion_abi::runtime::Runtime;
 use flate2::{Compression, GzBuilder};
 use serde::Deserialize;
 use thiserror::Error;
@@ -27,7 +28,7 @@ use crate::{
         digest::Digest,
         entry_path::entry_path,
         limits::Limits,
-        manifest::{BUNDLE, BundleConfig, Descriptor, FILES, Manifest, Runtime},
+        manifest::{self, BUNDLE, BundleConfig, Descriptor, FILES, Manifest},
         name::BundleName,
     },
     file::read_bounded,
@@ -106,7 +107,7 @@ pub fn build(folder: &Path, layout: &Layout) -> Result<Built, BuildError> {
     let (config, files) = read_recipe(&folder.join(RECIPE))?;
     let limits = Limits::default();
     let program = read(&folder.join(&config.entry), limits.program)?;
-    check_program(&config, &program)?;
+    let media_type = check_program(&config, &program)?;
     let json = |error: serde_json::Error| BuildError::Recipe {
         path: RECIPE.to_owned(),
         why: error.to_string(),
@@ -115,7 +116,7 @@ pub fn build(folder: &Path, layout: &Layout) -> Result<Built, BuildError> {
     let mut manifest = Manifest::new(BUNDLE, Descriptor::of(BUNDLE, &config_bytes));
     layout.add_blob(&manifest.config, Payload::Bytes(&config_bytes))?;
 
-    let mut layer = Descriptor::of(config.runtime.program_type(), &program);
+    let mut layer = Descriptor::of(media_type, &program);
     let title = config.entry.clone();
     layer.annotations.insert(TITLE.to_owned(), title);
     layout.add_blob(&layer, Payload::Bytes(&program))?;
@@ -145,6 +146,7 @@ fn read_recipe(path: &Path) -> Result<(BundleConfig, Vec<String>), BuildError> {
     let bytes = read(path, MAX_RECIPE)?;
     let text = std::str::from_utf8(&bytes).map_err(|e| wrong(e.to_string()))?;
     let recipe: Recipe = serde_saphyr::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    manifest::program(recipe.runtime).map_err(wrong)?;
     if recipe.runtime == Runtime::Wasm && !recipe.files.is_empty() {
         return Err(wrong(
             "files: a wasm bundle holds its module only; remove them".to_owned(),
@@ -161,26 +163,33 @@ fn read_recipe(path: &Path) -> Result<(BundleConfig, Vec<String>), BuildError> {
     Ok((config, recipe.files))
 }
 
-fn check_program(config: &BundleConfig, program: &[u8]) -> Result<(), BuildError> {
+/// The media type of the program, if it is one of the runtime.
+fn check_program(config: &BundleConfig, program: &[u8]) -> Result<&'static str, BuildError> {
     let refuse = |why: String| {
         Err(BuildError::Refused {
             path: config.entry.clone(),
             why,
         })
     };
+    let form = match manifest::program(config.runtime) {
+        Ok(form) => form,
+        Err(why) => return refuse(why),
+    };
     match config.runtime {
-        Runtime::Wasm if program.starts_with(CORE_MODULE) => Ok(()),
-        Runtime::Wasm => refuse("it is not a WASM core module (components do not run yet)".into()),
+        Runtime::Wasm if !program.starts_with(CORE_MODULE) => {
+            refuse("it is not a WASM core module (components do not run yet)".into())
+        }
         Runtime::Declarative => {
             let text = match std::str::from_utf8(program) {
                 Ok(text) => text,
                 Err(e) => return refuse(e.to_string()),
             };
             match serde_saphyr::from_str::<BTreeMap<String, serde_json::Value>>(text) {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(form.media_type),
                 Err(e) => refuse(e.to_string()),
             }
         }
+        Runtime::Wasm | Runtime::Process => Ok(form.media_type),
     }
 }
 

@@ -22,14 +22,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use aion_abi::reason::Reason;
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use crate::{
     artifact::{
         digest::Digest,
-        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, Runtime},
-        reason::Reason,
+        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, program},
     },
     content::{kept, vouched::Vouched},
     file::{read_bounded, sync_dir},
@@ -134,13 +134,13 @@ impl Store {
     pub fn get(&self, digest: &Digest) -> Option<Stored> {
         let root = self.entry(digest);
         let manifest = Manifest::parse(&self.manifest(digest)?).ok()?;
-        let program = manifest.layers.first()?;
+        let layer = manifest.layers.first()?;
         let config = read_bounded(&root.join("config.json"), MAX_CONFIG).ok()??;
-        let config = BundleConfig::parse(&config, program).ok()?;
+        let config = BundleConfig::parse(&config, layer).ok()?;
         let files = root.join("files");
         Some(Stored {
             digest: *digest,
-            program: root.join(program_file(config.runtime)),
+            program: root.join(program(config.runtime).ok()?.file),
             config,
             files: (manifest.layers.len() > 1).then_some(files),
             root,
@@ -308,14 +308,6 @@ impl Drop for Lock {
 #[expect(clippy::disallowed_methods, reason = "the store's one look at it")]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
-}
-
-/// What the program of a bundle is called in its entry.
-pub(crate) fn program_file(runtime: Runtime) -> &'static str {
-    match runtime {
-        Runtime::Wasm => "module.wasm",
-        Runtime::Declarative => "agent.yaml",
-    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

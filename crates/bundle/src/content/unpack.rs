@@ -13,12 +13,13 @@ use std::{
     path::Path,
 };
 
+use aion_abi::reason::Reason;
 use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use thiserror::Error;
 
 use crate::{
-    artifact::{entry_path::entry_path, limits::Limits, reason::Reason},
+    artifact::{entry_path::entry_path, limits::Limits},
     source::failure::io_reason,
 };
 

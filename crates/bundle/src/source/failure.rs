@@ -2,9 +2,10 @@
 
 use std::io;
 
+use aion_abi::reason::Reason;
 use thiserror::Error;
 
-use crate::artifact::{digest::Digest, manifest::ManifestError, reason::Reason};
+use crate::artifact::{digest::Digest, manifest::ManifestError};
 
 /// Why a source gave nothing, or not what was asked for.
 #[derive(Debug, Error)]

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use aion_abi::reason::Reason;
 use jiff::Timestamp;
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
         digest::Digest,
         limits::Limits,
         manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
-        reason::Reason,
     },
     source::{
         contract::{Payload, Source, Target, read_blob, save_blob},

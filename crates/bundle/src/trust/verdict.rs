@@ -10,11 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aion_abi::reason::Reason;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    artifact::{digest::Digest, reason::Reason},
+    artifact::digest::Digest,
     file::{read_bounded, write_atomically},
 };
 

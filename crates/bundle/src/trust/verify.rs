@@ -8,11 +8,12 @@
 
 use std::fmt;
 
+use aion_abi::reason::Reason;
 use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    artifact::{digest::Digest, name::BundleName, reason::Reason},
+    artifact::{digest::Digest, name::BundleName},
     trust::{
         dsse::{DsseError, Envelope},
         set::{TrustSet, TrustedKey},

@@ -2,8 +2,10 @@
 
 use serde_saphyr::Error;
 
+use crate::problem::Told;
+
 /// Line and column, from 1, and what is said of them.
-pub(super) fn told(error: &Error, text: &str) -> (u64, u64, String) {
+pub(super) fn told(error: &Error, text: &str) -> (u64, u64, Told) {
     let error = error.without_snippet();
     // The renderer's first line says what is wrong; place and excerpt are ours to show.
     let said = error.to_string();
@@ -13,17 +15,19 @@ pub(super) fn told(error: &Error, text: &str) -> (u64, u64, String) {
         .location()
         .map_or((1, 1), |at| (at.line(), at.column()));
     if let Error::DuplicateMappingKey { key: Some(key), .. } = error {
-        let message = format!("is no YAML, for the key {key} stands twice: remove one of the two");
-        return (line, column, message);
+        let what = format!("is no YAML, for the key {key} stands twice");
+        return (line, column, (what, "remove one of the two").into());
     }
     if let Some((line, column)) = indenting_tab(text, line, said.contains("tab")) {
-        let message = "is no YAML, for a tab indents this line: indent it with spaces".to_owned();
-        return (line, column, message);
+        let what = "is no YAML, for a tab indents this line";
+        return (line, column, (what, "indent it with spaces").into());
     }
-    // What stands behind a colon is what to do.
-    let said = said.replace(": ", " ");
-    let message = format!("is no YAML ({said}): correct this line, or what is open above it");
-    (line, column, message)
+    let remedy = "correct this line, or what is open above it";
+    (
+        line,
+        column,
+        (format!("is no YAML ({said})"), remedy).into(),
+    )
 }
 
 /// The tab that indents `line`; where the fault `is_of_a_tab`, also one in the next line that holds anything: the

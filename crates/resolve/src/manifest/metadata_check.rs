@@ -2,8 +2,10 @@
 
 use aion_api::crd::Kind;
 
+use crate::problem::Told;
+
 use super::located::{Content, Node};
-use super::near::near;
+use super::near::meant;
 use super::schema_check::Fault;
 
 /// What people write under `metadata`; an API server fills in the rest.
@@ -24,12 +26,12 @@ const FILLED_IN: [&str; 9] = [
 /// Everything in `metadata` of an object of `kind` that an API server would refuse.
 pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut fault = |node: &Node, field: String, message: String| {
+    let mut fault = |node: &Node, field: String, told: Told| {
         faults.push(Fault {
             line: node.line,
             column: node.column,
             field,
-            message,
+            told,
         });
     };
     let Content::Map(entries) = &metadata.content else {
@@ -46,7 +48,11 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
             ("name", Content::Text(name)) => {
                 if !is_subdomain(name) {
                     let rule = "must be at most 253 of a-z, 0-9, - and ., and begin and end with a letter or digit";
-                    fault(value, field, format!("is {name:?}: a name {rule}"));
+                    fault(
+                        value,
+                        field,
+                        (format!("is {name:?}"), format!("a name {rule}")).into(),
+                    );
                 }
             }
             ("namespace", Content::Text(name)) => {
@@ -54,11 +60,19 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
                     fault(
                         value,
                         field,
-                        format!("a {} belongs to no namespace: remove it", kind.name),
+                        (
+                            format!("a {} belongs to no namespace", kind.name),
+                            "remove it",
+                        )
+                            .into(),
                     );
                 } else if !is_label(name) {
                     let rule = "must be at most 63 of a-z, 0-9 and -, and begin and end with a letter or digit";
-                    fault(value, field, format!("is {name:?}: a namespace {rule}"));
+                    fault(
+                        value,
+                        field,
+                        (format!("is {name:?}"), format!("a namespace {rule}")).into(),
+                    );
                 }
             }
             ("labels", Content::Map(labels)) => {
@@ -68,14 +82,22 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
                         fault(
                             value,
                             field,
-                            "is no key for a label: it has the form prefix/name or name".into(),
+                            (
+                                "is no key for a label",
+                                "it has the form prefix/name or name",
+                            )
+                                .into(),
                         );
                     } else if !value.text().is_some_and(is_label_value) {
                         let rule = "must be text of at most 63 letters, digits, -, _ and .";
                         fault(
                             value,
                             field,
-                            format!("a label's value {rule}: change it, or put it in quotes"),
+                            (
+                                format!("a label's value {rule}"),
+                                "change it, or put it in quotes",
+                            )
+                                .into(),
                         );
                     }
                 }
@@ -83,11 +105,9 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
             ("annotations", Content::Map(annotations)) => {
                 for (key, value) in annotations {
                     if value.text().is_none() {
-                        let message = format!(
-                            "must be text, and is {}: put it in quotes",
-                            value.content.kind()
-                        );
-                        fault(value, format!("{field}.{}", key.name), message);
+                        let what = format!("must be text, and is {}", value.content.kind());
+                        let told = (what, "put it in quotes").into();
+                        fault(value, format!("{field}.{}", key.name), told);
                     }
                 }
             }
@@ -95,30 +115,34 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
                 fault(
                     value,
                     field,
-                    "has no value: write one, or leave the field out".into(),
+                    ("has no value", "write one, or leave the field out").into(),
                 );
             }
             ("name" | "namespace", content) => {
                 fault(
                     value,
                     field,
-                    format!("must be text, and is {}: put it in quotes", content.kind()),
+                    (
+                        format!("must be text, and is {}", content.kind()),
+                        "put it in quotes",
+                    )
+                        .into(),
                 );
             }
             ("labels" | "annotations", content) => {
                 fault(
                     value,
                     field,
-                    format!("must be a map, and is {}", content.kind()),
+                    format!("must be a map, and is {}", content.kind()).into(),
                 );
             }
             (known, _) if FIELDS.contains(&known) || FILLED_IN.contains(&known) => {}
             (unknown, _) => {
-                let message = match near(unknown, FIELDS) {
-                    Some(name) => format!("is no field here: did you mean {name}?"),
-                    None => format!("is no field here: there are {}", FIELDS.join(", ")),
-                };
-                fault(value, field, message);
+                fault(
+                    value,
+                    field,
+                    ("is no field here", meant(unknown, FIELDS)).into(),
+                );
             }
         }
     }
@@ -126,7 +150,7 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
         fault(
             metadata,
             "metadata.name".into(),
-            "is missing: give the object a name".into(),
+            ("is missing", "give the object a name").into(),
         );
     }
     faults

@@ -14,7 +14,7 @@ mod schema_check;
 
 use aion_api::{API_VERSION, GROUP, crd};
 
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, Told};
 
 use self::located::{Content, Node};
 pub use self::object::Object;
@@ -54,7 +54,7 @@ pub fn parse_manifests(text: &str, file: &str) -> Result<Vec<Manifest>, Vec<Prob
 }
 
 fn documents(text: &str, file: &str) -> Result<Vec<Node>, Box<Problem>> {
-    let whole = |line: u64, column: u64, message: String| {
+    let whole = |line: u64, column: u64, told: Told| {
         let place = Some(Place {
             file: file.to_owned(),
             line,
@@ -62,22 +62,23 @@ fn documents(text: &str, file: &str) -> Result<Vec<Node>, Box<Problem>> {
         });
         Box::new(Problem {
             place,
-            ..Problem::new("", message)
+            ..Problem::new("", told)
         })
     };
     if text.len() > MAX_BYTES {
         return Err(whole(
             1,
             1,
-            format!(
-                "is {} bytes long, and {MAX_BYTES} are the most: split it",
-                text.len()
-            ),
+            (
+                format!("is {} bytes long, and {MAX_BYTES} are the most", text.len()),
+                "split it",
+            )
+                .into(),
         ));
     }
     let documents: Vec<Node> = serde_saphyr::from_multiple(text).map_err(|error| {
-        let (line, column, message) = broken::told(&error, text);
-        whole(line, column, message)
+        let (line, column, told) = broken::told(&error, text);
+        whole(line, column, told)
     })?;
     Ok(documents
         .into_iter()
@@ -106,8 +107,7 @@ fn read(document: &Node, file: &str) -> Result<Manifest, Vec<Problem>> {
     let problem = |fault: Fault| Problem {
         place: Some(place(fault.line, fault.column)),
         object: object.clone(),
-        field: fault.field,
-        message: fault.message,
+        ..Problem::new(fault.field, fault.told)
     };
     let problems = |faults: Vec<Fault>| faults.into_iter().map(problem).collect::<Vec<_>>();
 
@@ -125,7 +125,7 @@ fn read(document: &Node, file: &str) -> Result<Manifest, Vec<Problem>> {
         None => faults.push(at(
             document,
             "metadata",
-            "is missing: add metadata with a name",
+            ("is missing", "add metadata with a name"),
         )),
     }
     let value = rules.with_defaults(&document.to_json());
@@ -133,7 +133,7 @@ fn read(document: &Node, file: &str) -> Result<Manifest, Vec<Problem>> {
         faults = rules
             .broken(&value)
             .into_iter()
-            .map(|(field, message)| at(document, &field, message))
+            .map(|(field, told)| at(document, &field, told))
             .collect();
     }
     if !faults.is_empty() {
@@ -149,7 +149,7 @@ fn read(document: &Node, file: &str) -> Result<Manifest, Vec<Problem>> {
         problems(vec![at(
             document,
             "kind",
-            "is not written by people: the system makes these objects",
+            ("is not written by people", "the system makes these objects"),
         )])
     })
 }
@@ -167,28 +167,35 @@ fn kind(document: &Node) -> Result<&'static crd::Kind, Fault> {
         ));
     }
     let word = |key: &str, add: String| match document.get(key) {
-        None => Err(at(document, key, format!("is missing: add {key}: {add}"))),
+        None => Err(at(
+            document,
+            key,
+            ("is missing", format!("add {key}: {add}")),
+        )),
         Some(node) => node
             .text()
             .map(str::to_owned)
-            .ok_or_else(|| at(document, key, "must be text".to_owned())),
+            .ok_or_else(|| at(document, key, "must be text")),
     };
     let version = word("apiVersion", API_VERSION.to_owned())?;
     let name = word("kind", "Agent, or another kind".to_owned())?;
-    let known = crd::KINDS.iter().find(|kind| kind.name == name);
+    let known = crd::kind(&name);
     if version != API_VERSION {
-        let message = match version.split_once('/') {
-            Some((GROUP, _)) => {
-                format!("is {version}, and this release reads {API_VERSION}: change it")
-            }
-            _ if known.is_some() => {
-                format!("is {version}, and {name} belongs to {API_VERSION}: change it")
-            }
-            _ => format!(
-                "is {version}: only objects of {API_VERSION} are read here, apply others with kubectl"
+        let told = match version.split_once('/') {
+            Some((GROUP, _)) => (
+                format!("is {version}, and this release reads {API_VERSION}"),
+                "change it".to_owned(),
+            ),
+            _ if known.is_some() => (
+                format!("is {version}, and {name} belongs to {API_VERSION}"),
+                "change it".to_owned(),
+            ),
+            _ => (
+                format!("is {version}"),
+                format!("only objects of {API_VERSION} are read here, apply others with kubectl"),
             ),
         };
-        return Err(at(document, "apiVersion", message));
+        return Err(at(document, "apiVersion", told));
     }
     let people = || {
         crd::KINDS
@@ -201,20 +208,14 @@ fn kind(document: &Node) -> Result<&'static crd::Kind, Fault> {
         Some(kind) => Err(at(
             document,
             "kind",
-            format!(
-                "{} is not written by people: the system makes these objects, write an Agent",
-                kind.name
+            (
+                format!("{} is not written by people", kind.name),
+                "the system makes these objects, write an Agent",
             ),
         )),
         None => {
-            let message = match near::near(&name, people()) {
-                Some(meant) => format!("{name} is no kind: did you mean {meant}?"),
-                None => format!(
-                    "{name} is no kind: there are {}",
-                    people().collect::<Vec<_>>().join(", ")
-                ),
-            };
-            Err(at(document, "kind", message))
+            let remedy = near::meant(&name, people());
+            Err(at(document, "kind", (format!("{name} is no kind"), remedy)))
         }
     }
 }
@@ -236,36 +237,33 @@ fn body(schema: &serde_json::Value, document: &Node) -> Vec<Fault> {
             )),
             other => {
                 let fields = ["apiVersion", "kind", "metadata", "spec"];
-                let message = match near::near(other, fields) {
-                    Some(name) => format!("is no field here: did you mean {name}?"),
-                    None => format!(
-                        "is no field here: there are {}; most belong under spec",
-                        fields.join(", ")
-                    ),
+                let remedy = match near::near(other, fields) {
+                    Some(name) => format!("did you mean {name}?"),
+                    None => format!("there are {}; most belong under spec", fields.join(", ")),
                 };
                 faults.push(Fault {
                     line: key.line,
                     column: key.column,
                     field: other.to_owned(),
-                    message,
+                    told: ("is no field here", remedy).into(),
                 });
             }
         }
     }
     if document.get("spec").is_none() {
-        faults.push(at(document, "spec", "is missing: add it"));
+        faults.push(at(document, "spec", ("is missing", "add it")));
     }
     faults
 }
 
 /// A fault of `field`, at its place or that of its nearest parent.
-fn at(document: &Node, field: &str, message: impl Into<String>) -> Fault {
+fn at(document: &Node, field: &str, told: impl Into<Told>) -> Fault {
     let node = document.nearest(field);
     Fault {
         line: node.line,
         column: node.column,
         field: field.to_owned(),
-        message: message.into(),
+        told: told.into(),
     }
 }
 

@@ -25,6 +25,18 @@ fn beginning(name: &str) -> &str {
     &name[..name.floor_char_boundary(LONGEST)]
 }
 
+/// What to do about `written`, which is none of `known`: which of them was meant, or which there are.
+pub(crate) fn meant<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+) -> String {
+    let known = known.into_iter();
+    match near(written, known.clone()) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

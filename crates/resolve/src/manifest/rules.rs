@@ -7,6 +7,8 @@ use aion_api::crd;
 use kube_cel::{CompiledSchema, Validator, apply_defaults, compile_schema};
 use serde_json::Value;
 
+use crate::problem::Told;
+
 /// A kind's schema and its rules.
 pub(crate) struct Rules {
     /// The schema, from the definition.
@@ -22,16 +24,12 @@ pub(crate) fn rules(kind: &str) -> Option<&'static Rules> {
 
 fn all() -> BTreeMap<String, Rules> {
     // The definitions are made from constants; a test holds that they can be.
-    let definitions = crd::all().unwrap_or_default();
-    crd::KINDS
-        .iter()
-        .zip(definitions)
-        .map(|(kind, mut definition)| {
-            let schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
-            let compiled = compile_schema(&schema);
-            (kind.name.to_owned(), Rules { schema, compiled })
-        })
-        .collect()
+    let schemas = crd::KINDS.iter().filter_map(|kind| {
+        let schema = crd::schema(kind.name).ok().flatten()?;
+        let compiled = compile_schema(&schema);
+        Some((kind.name.to_owned(), Rules { schema, compiled }))
+    });
+    schemas.collect()
 }
 
 impl Rules {
@@ -40,14 +38,20 @@ impl Rules {
         apply_defaults(&self.schema, object)
     }
 
-    /// The rules that `object` breaks: field and message.
-    pub(crate) fn broken(&self, object: &Value) -> Vec<(String, String)> {
+    /// The rules that `object` breaks: the field, what is wrong and what to do about it.
+    pub(crate) fn broken(&self, object: &Value) -> Vec<(String, Told)> {
         match Validator::new().validate_compiled(&self.compiled, object, None) {
             Ok(()) => Vec::new(),
             Err(errors) => errors
                 .into_vec()
                 .into_iter()
-                .map(|error| (error.field_path, error.message))
+                .map(|error| {
+                    let told = match crd::remedy(&error.message) {
+                        (what, Some(remedy)) => (what, remedy).into(),
+                        (what, None) => what.into(),
+                    };
+                    (error.field_path, told)
+                })
                 .collect(),
         }
     }

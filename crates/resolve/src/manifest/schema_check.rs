@@ -9,8 +9,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use regex::Regex;
 use serde_json::Value;
 
+use crate::problem::Told;
+
 use super::located::{Content, Node};
-use super::near::near;
+use super::near::{meant, near};
 
 /// A fault of a field: where it stands and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(crate) struct Fault {
     pub(crate) line: u64,
     pub(crate) column: u64,
     pub(crate) field: String,
-    pub(crate) message: String,
+    pub(crate) told: Told,
 }
 
 /// Everything in `node` that breaks `schema`. `path` is the field that `node` is.
@@ -33,13 +35,13 @@ struct Checker {
 }
 
 impl Checker {
-    fn fault(&mut self, node: &Node, path: &str, message: impl Into<String>) {
+    fn fault(&mut self, node: &Node, path: &str, told: impl Into<Told>) {
         let (line, column) = (node.line, node.column);
         self.faults.push(Fault {
             line,
             column,
             field: path.to_owned(),
-            message: message.into(),
+            told: told.into(),
         });
     }
 
@@ -49,7 +51,7 @@ impl Checker {
             (_, Content::Null) => self.fault(
                 node,
                 path,
-                "has no value: write one, or leave the field out",
+                ("has no value", "write one, or leave the field out"),
             ),
             ("object", Content::Map(_)) => self.object(schema, node, path),
             ("array", Content::List(items)) => self.list(schema, node, items, path),
@@ -60,9 +62,9 @@ impl Checker {
                 self.fault(
                     node,
                     path,
-                    format!(
-                        "must be text, and YAML reads it as {}: put it in quotes",
-                        node.content.kind()
+                    (
+                        format!("must be text, and YAML reads it as {}", node.content.kind()),
+                        "put it in quotes",
                     ),
                 );
             }
@@ -96,23 +98,12 @@ impl Checker {
             } else if values.is_object() {
                 self.node(values, value, &field);
             } else if let Some(properties) = properties {
-                let meant = near(&key.name, properties.keys().map(String::as_str));
-                let message = match meant {
-                    Some(name) => format!("is no field here: did you mean {name}?"),
-                    None => format!(
-                        "is no field here: there are {}",
-                        properties
-                            .keys()
-                            .map(String::as_str)
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    ),
-                };
+                let remedy = meant(&key.name, properties.keys().map(String::as_str));
                 self.faults.push(Fault {
                     line: key.line,
                     column: key.column,
                     field,
-                    message,
+                    told: ("is no field here", remedy).into(),
                 });
             }
         }
@@ -123,7 +114,7 @@ impl Checker {
             .filter_map(Value::as_str)
         {
             if node.get(required).is_none() {
-                self.fault(node, &join(path, required), "is missing: add it");
+                self.fault(node, &join(path, required), ("is missing", "add it"));
             }
         }
         if let Some(most) = schema["maxProperties"]
@@ -187,10 +178,11 @@ impl Checker {
             };
             if !seen.insert(identity) {
                 let what = match keys.first() {
-                    Some(key) => format!("has the same {key} as another item: remove one of them"),
-                    None => "stands twice in the list: remove one of them".to_owned(),
+                    Some(key) => format!("has the same {key} as another item"),
+                    None => "stands twice in the list".to_owned(),
                 };
-                self.fault(item, &format!("{path}[{at}]"), what);
+                let told = (what, "remove one of them");
+                self.fault(item, &format!("{path}[{at}]"), told);
             }
         }
     }
@@ -205,11 +197,11 @@ impl Checker {
             );
         }
         if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
-            let message = match length {
-                0 => "is empty: write something, or leave the field out".to_owned(),
-                _ => format!("is {length} characters long, and needs at least {least}"),
+            let told: Told = match length {
+                0 => ("is empty", "write something, or leave the field out").into(),
+                _ => format!("is {length} characters long, and needs at least {least}").into(),
             };
-            self.fault(node, path, message);
+            self.fault(node, path, told);
             return;
         }
         if let Some(allowed) = schema["enum"].as_array()
@@ -222,7 +214,10 @@ impl Checker {
             self.fault(
                 node,
                 path,
-                format!("is {text:?}: {meant}must be one of {}", names.join(", ")),
+                (
+                    format!("is {text:?}"),
+                    format!("{meant}must be one of {}", names.join(", ")),
+                ),
             );
         }
         if let Some(pattern) = schema["pattern"].as_str() {
@@ -236,7 +231,7 @@ impl Checker {
                 None => self.fault(
                     node,
                     path,
-                    format!("cannot be checked: the schema's pattern {pattern} is broken"),
+                    format!("cannot be checked, since the schema's pattern {pattern} is broken"),
                 ),
             }
         }

@@ -71,6 +71,20 @@ spec:
 }
 
 #[test]
+fn a_rule_says_apart_what_is_wrong_and_what_to_do() {
+    let text = agent("  instructions: x\n  withoutModel: quote\n");
+    let problems = parse_manifests(&text, "a.yaml").unwrap_err();
+    assert_eq!(
+        problems[0].what,
+        "withoutModel: quote answers with passages from memory"
+    );
+    assert_eq!(
+        problems[0].remedy.as_deref(),
+        Some("add memory {pool}, or say withoutModel: refuse")
+    );
+}
+
+#[test]
 fn a_misspelt_field_is_named_with_the_one_that_was_meant() {
     check(
         &agent("  instructons: x\n  model: {use: a, fallbacks: []}\n"),
@@ -94,11 +108,7 @@ fn broken_yaml_is_refused_with_its_place() {
         "{}",
         problems[0]
     );
-    assert!(
-        problems[0].message.contains("is no YAML"),
-        "{}",
-        problems[0]
-    );
+    assert!(problems[0].what.contains("is no YAML"), "{}", problems[0]);
     check(
         "- a\n- b\n",
         &["a.yaml:1:1: must be a map with apiVersion, kind and metadata, and is a list"],

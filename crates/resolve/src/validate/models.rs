@@ -8,7 +8,7 @@ use aion_api::{
 use aion_policy::{Decided, Verdict, Wanted};
 
 use crate::dereference::{Dereferenced, endpoint_of};
-use crate::problem::Problem;
+use crate::problem::{Problem, Told};
 
 use super::Findings;
 
@@ -34,15 +34,14 @@ pub(super) fn resolve(
     for (field, name) in named {
         match endpoint(input, name, ModelPurpose::Chat) {
             Ok(endpoint) => resolved.push((field, endpoint)),
-            Err((_, message)) if can_do_without(input) => {
-                let message = format!(
-                    "{message}; until then it quotes passages, as withoutModel: quote says"
-                );
-                findings.notes.push(Problem::new(field, message));
+            Err((_, mut told)) if can_do_without(input) => {
+                let said = told.remedy.as_mut().unwrap_or(&mut told.what);
+                *said += "; until then it quotes passages, as withoutModel: quote says";
+                findings.notes.push(Problem::new(field, told));
             }
-            Err((reason, message)) => findings
+            Err((reason, told)) => findings
                 .unresolved
-                .push((reason, Problem::new(field, message))),
+                .push((reason, Problem::new(field, told))),
         }
     }
     resolved
@@ -56,12 +55,12 @@ pub(super) fn can_do_without(input: &Dereferenced) -> bool {
 /// The model that `name` (`endpoint` or `endpoint/model`) is.
 ///
 /// # Errors
-/// The reason and a message, when there is none for `purpose`.
+/// The reason, and what is wrong, when there is none for `purpose`.
 pub(super) fn endpoint(
     input: &Dereferenced,
     name: &str,
     purpose: ModelPurpose,
-) -> Result<ResolvedEndpoint, (&'static str, String)> {
+) -> Result<ResolvedEndpoint, (&'static str, Told)> {
     let at = endpoint_of(name);
     let Some(endpoint) = input.endpoints.get(at) else {
         let namespace = input
@@ -70,20 +69,20 @@ pub(super) fn endpoint(
             .namespace
             .as_deref()
             .unwrap_or_default();
-        let message = format!(
-            "there is no ModelEndpoint {at} in namespace {namespace}: apply one, or name another"
-        );
-        return Err((reason::NOT_FOUND, message));
+        let what = format!("there is no ModelEndpoint {at} in namespace {namespace}");
+        let told = (what, "apply one, or name another").into();
+        return Err((reason::NOT_FOUND, told));
     };
     let kind = match purpose {
         ModelPurpose::Chat => "chat",
         ModelPurpose::Embedding => "embedding",
     };
     if endpoint.spec.provider == Provider::Local && purpose == ModelPurpose::Embedding {
-        let message = format!(
-            "ModelEndpoint {at} is whatever model server runs on a machine, and vectors of two models do not go together: name an endpoint with a baseUrl"
+        let what = format!(
+            "ModelEndpoint {at} is whatever model server runs on a machine, and vectors of two models do not go together"
         );
-        return Err((reason::WRONG_KIND, message));
+        let told = (what, "name an endpoint with a baseUrl").into();
+        return Err((reason::WRONG_KIND, told));
     }
     let models = &endpoint.spec.models;
     if endpoint.spec.provider == Provider::Local && models.is_empty() {
@@ -101,11 +100,12 @@ pub(super) fn endpoint(
     match found {
         Some(model) if model.purpose == purpose => Ok(resolved(at, endpoint, model)),
         Some(model) => {
-            let message = format!(
-                "model {} of ModelEndpoint {at} is not for {kind}: name one whose purpose is {kind}",
+            let what = format!(
+                "model {} of ModelEndpoint {at} is not for {kind}",
                 model.name
             );
-            Err((reason::WRONG_KIND, message))
+            let remedy = format!("name one whose purpose is {kind}");
+            Err((reason::WRONG_KIND, (what, remedy).into()))
         }
         None => {
             let offered: Vec<&str> = models
@@ -118,10 +118,9 @@ pub(super) fn endpoint(
             } else {
                 offered.join(", ")
             };
-            let message = format!(
-                "ModelEndpoint {at} has no such model, it offers {offered}: name one of them, or add it there"
-            );
-            Err((reason::NOT_FOUND, message))
+            let what = format!("ModelEndpoint {at} has no such model, it offers {offered}");
+            let told = (what, "name one of them, or add it there").into();
+            Err((reason::NOT_FOUND, told))
         }
     }
 }

@@ -4,7 +4,7 @@ use aion_api::condition::reason;
 use aion_api::{ModelPurpose, ResolvedMemory, ResolvedMount, ResolvedTool, defaults};
 
 use crate::dereference::Dereferenced;
-use crate::problem::Problem;
+use crate::problem::{Problem, Told};
 use crate::universe::Setting;
 
 use super::{Findings, models};
@@ -18,27 +18,26 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
         if resolved.iter().any(|tool| tool.name == name) {
             findings.invalid.push(Problem::new(
                 field,
-                format!("tool {name} is listed twice: remove one of them"),
+                (format!("tool {name} is listed twice"), "remove one of them"),
             ));
             continue;
         }
         let Some(tool) = input.tools.get(name) else {
-            let message = format!(
-                "there is no Tool {name} in namespace {}: apply one, or name another",
-                namespace(input)
-            );
+            let what = format!("there is no Tool {name} in namespace {}", namespace(input));
+            let told = (what, "apply one, or name another");
             findings
                 .unresolved
-                .push((reason::NOT_FOUND, Problem::new(field, message)));
+                .push((reason::NOT_FOUND, Problem::new(field, told)));
             continue;
         };
         if tool.spec.mcp.stdio.is_some() && input.setting == Setting::Cluster {
-            let message = format!(
-                "Tool {name} is a program that is started over stdio, which a cluster does not do: run it as a server and give mcp.http.url"
+            let what = format!(
+                "Tool {name} is a program that is started over stdio, which a cluster does not do"
             );
+            let told = (what, "run it as a server and give mcp.http.url");
             findings
                 .unresolved
-                .push((reason::WRONG_KIND, Problem::new(field, message)));
+                .push((reason::WRONG_KIND, Problem::new(field, told)));
             continue;
         }
         resolved.push(ResolvedTool {
@@ -59,26 +58,27 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
 pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<ResolvedMemory> {
     let used = input.agent.spec.memory.as_ref()?;
     let field = "spec.memory.pool";
-    let mut unresolved = |reason, message: String| {
+    let mut unresolved = |reason, told: Told| {
         findings
             .unresolved
-            .push((reason, Problem::new(field, message)))
+            .push((reason, Problem::new(field, told)))
     };
     let Some(pool) = &input.pool else {
-        let message = format!(
-            "there is no MemoryPool {} in namespace {}: apply one, or name another",
-            used.pool,
-            namespace(input)
+        let namespace = namespace(input);
+        let what = format!(
+            "there is no MemoryPool {} in namespace {namespace}",
+            used.pool
         );
-        unresolved(reason::NOT_FOUND, message);
+        unresolved(
+            reason::NOT_FOUND,
+            (what, "apply one, or name another").into(),
+        );
         return None;
     };
     if pool.metadata.deletion_timestamp.is_some() {
-        let message = format!(
-            "MemoryPool {} is being deleted: name another, or apply it again when it is gone",
-            used.pool
-        );
-        unresolved(reason::NOT_FOUND, message);
+        let what = format!("MemoryPool {} is being deleted", used.pool);
+        let remedy = "name another, or apply it again when it is gone";
+        unresolved(reason::NOT_FOUND, (what, remedy).into());
         return None;
     }
     let embedding = match &pool.spec.embedding {
@@ -86,11 +86,12 @@ pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<Re
         Some(embedding) => {
             match models::endpoint(input, &embedding.use_model, ModelPurpose::Embedding) {
                 Ok(endpoint) => Some(endpoint),
-                Err((reason, message)) => {
-                    unresolved(
-                        reason,
-                        format!("MemoryPool {}: spec.embedding.use: {message}", used.pool),
+                Err((reason, mut told)) => {
+                    told.what = format!(
+                        "MemoryPool {}: spec.embedding.use: {}",
+                        used.pool, told.what
                     );
+                    unresolved(reason, told);
                     return None;
                 }
             }
@@ -126,24 +127,26 @@ pub(super) fn mounts_are_mapped(
             continue;
         }
         let field = format!("spec.permissions.files[{}]", mount.name);
-        let message = match input.setting {
-            Setting::Standalone if mount.volume == mount.name => format!(
-                "the mount {name} is not mapped to a folder on this machine: aionctl mount add {name} FOLDER",
-                name = mount.name
+        let (name, volume) = (&mount.name, &mount.volume);
+        let told = match input.setting {
+            Setting::Standalone if volume == name => (
+                format!("the mount {name} is not mapped to a folder on this machine"),
+                format!("aionctl mount add {name} FOLDER"),
             ),
-            Setting::Standalone => format!(
-                "the mount {} is the volume {volume}, which is not mapped to a folder on this machine: aionctl mount add {volume} FOLDER",
-                mount.name,
-                volume = mount.volume
+            Setting::Standalone => (
+                format!(
+                    "the mount {name} is the volume {volume}, which is not mapped to a folder on this machine"
+                ),
+                format!("aionctl mount add {volume} FOLDER"),
             ),
-            Setting::Cluster => format!(
-                "the mount {} is the volume {}, which no node has: map it on a node, or name another volume in the ClusterAgentPolicy",
-                mount.name, mount.volume
+            Setting::Cluster => (
+                format!("the mount {name} is the volume {volume}, which no node has"),
+                "map it on a node, or name another volume in the ClusterAgentPolicy".to_owned(),
             ),
         };
         findings
             .unresolved
-            .push((reason::MOUNT_NOT_MAPPED, Problem::new(field, message)));
+            .push((reason::MOUNT_NOT_MAPPED, Problem::new(field, told)));
     }
 }
 

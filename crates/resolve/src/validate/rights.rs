@@ -2,24 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
-use aion_policy::{Bounds, Capability, Decided, Verdict, Wanted};
+use aion_abi::syscall::{RESERVED_FAMILIES, Syscall};
+use aion_api::{Agent, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
+use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes, of_mount};
 
 use crate::dereference::Dereferenced;
-use crate::problem::Problem;
+use crate::problem::{Problem, Told};
 
 use super::{Findings, models};
 
 /// Syscalls that can be asked for by name. The others come with a model, tools or files.
-const BY_NAME: [&str; 7] = [
-    "memory.remember",
-    "memory.recall",
-    "memory.forget",
-    "tool.call",
-    "agent.message",
-    "agent.checkpoint",
-    "sys.null",
-];
+fn by_name() -> impl Iterator<Item = &'static str> {
+    let named = Syscall::ALL.iter();
+    named
+        .filter(|it| comes(**it) != Comes::Declared)
+        .map(|it| it.name())
+}
 
 /// Finds permissions that are no right, or stand under both `allow` and `ask`.
 pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
@@ -28,56 +26,66 @@ pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
     };
     for (list, texts) in [("allow", &permissions.allow), ("ask", &permissions.ask)] {
         for (at, text) in texts.iter().enumerate() {
-            if let Some(message) = fault(agent, text) {
-                findings.invalid.push(Problem::new(
-                    format!("spec.permissions.{list}[{at}]"),
-                    message,
-                ));
+            if let Some(told) = fault(agent, text) {
+                let field = format!("spec.permissions.{list}[{at}]");
+                findings.invalid.push(Problem::new(field, told));
             }
         }
     }
     for (at, text) in permissions.ask.iter().enumerate() {
         if permissions.allow.contains(text) {
-            let message = format!("{text} stands under allow and under ask: remove one of them");
+            let what = format!("{text} stands under allow and under ask");
+            let field = format!("spec.permissions.ask[{at}]");
             findings
                 .invalid
-                .push(Problem::new(format!("spec.permissions.ask[{at}]"), message));
+                .push(Problem::new(field, (what, "remove one of them")));
         }
     }
 }
 
-fn fault(agent: &Agent, text: &str) -> Option<String> {
+fn fault(agent: &Agent, text: &str) -> Option<Told> {
+    let told = |what: String, remedy: String| Some(Told::from((what, remedy)));
     let Some(right) = Capability::parse(text) else {
-        return Some(format!(
-            "{text} is no right: write TOOL.OPERATION, or a syscall such as memory.forget"
-        ));
+        let remedy = "write TOOL.OPERATION, or a syscall such as memory.forget";
+        return told(format!("{text} is no right"), remedy.to_owned());
     };
     let pool = agent
         .spec
         .memory
         .as_ref()
         .map(|memory| memory.pool.as_str());
-    let family = right.syscall.split('.').next().unwrap_or_default();
-    match (family, right.target.as_deref()) {
-        ("fs", _) => Some(format!(
-            "{text}: files are asked for under permissions.files"
-        )),
-        ("model", _) => Some(format!("{text}: a model is asked for under model")),
-        ("device" | "event", _) => Some(format!(
-            "{text}: this release has no syscalls for devices and events: remove it"
-        )),
-        ("tool", None) => Some(format!("{text} names no operation: write TOOL.OPERATION")),
+    match (right.family(), right.target.as_deref()) {
+        ("fs", _) => told(
+            text.to_owned(),
+            "files are asked for under permissions.files".to_owned(),
+        ),
+        ("model", _) => told(
+            text.to_owned(),
+            "a model is asked for under model".to_owned(),
+        ),
+        (family, _) if RESERVED_FAMILIES.contains(&family) => told(
+            format!("{text}: this release has no syscalls for devices and events"),
+            "remove it".to_owned(),
+        ),
+        ("tool", None) => told(
+            format!("{text} names no operation"),
+            "write TOOL.OPERATION".to_owned(),
+        ),
         ("memory", target)
             if pool.is_none() || target.is_some_and(|target| Some(target) != pool) =>
         {
-            Some(format!(
-                "{text} is about a memory pool the agent does not use: set memory.pool, or remove it"
-            ))
+            told(
+                format!("{text} is about a memory pool the agent does not use"),
+                "set memory.pool, or remove it".to_owned(),
+            )
         }
-        _ if !BY_NAME.contains(&right.syscall.as_str()) => Some(format!(
-            "{text} is no syscall: there are {}, and TOOL.OPERATION",
-            BY_NAME.join(", ")
-        )),
+        _ if !by_name().any(|it| it == right.syscall) => {
+            let named: Vec<&str> = by_name().collect();
+            told(
+                format!("{text} is no syscall"),
+                format!("there are {}, and TOOL.OPERATION", named.join(", ")),
+            )
+        }
         _ => None,
     }
 }
@@ -131,7 +139,7 @@ pub(super) fn weigh(
             }
             (Wanted::Model(model), Verdict::Granted(_)) => {
                 grant(
-                    Capability::new("model.chat", model.split('/').next()),
+                    Capability::new(Syscall::ModelChat, model.split('/').next()),
                     GrantEffect::Allow,
                 );
             }
@@ -142,12 +150,8 @@ pub(super) fn weigh(
                 ));
             }
             (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
-                let verbs: &[&str] = match mode {
-                    FileMode::Read => &["fs.read", "fs.list"],
-                    FileMode::ReadWrite => &["fs.read", "fs.list", "fs.write"],
-                };
-                for verb in verbs {
-                    grant(Capability::new(verb, Some(mount)), GrantEffect::Allow);
+                for syscall in of_mount(*mode) {
+                    grant(Capability::new(syscall, Some(mount)), GrantEffect::Allow);
                 }
                 if !TURN_MOUNTS.contains(&mount.as_str()) {
                     mounts.push(ResolvedMount {
@@ -184,7 +188,8 @@ pub(super) fn weigh(
         }
     }
     // One model that is granted is enough; none is, where the agent says that it can do without.
-    let some_model = grants.keys().any(|right| right.starts_with("model.chat"));
+    let chat = Syscall::ModelChat.name();
+    let some_model = grants.keys().any(|right| right.starts_with(chat));
     let list = if some_model || models::can_do_without(input) {
         &mut findings.notes
     } else {

@@ -7,7 +7,10 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
-use aion_api::condition::{self, Judgement, READY, reason};
+use aion_api::{
+    condition::{self, Judgement, READY, reason},
+    crd::{KINDS, kind_of_plural},
+};
 use aion_drivers::memory::PoolId;
 use axum::{
     Json,
@@ -17,10 +20,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
 use super::{Admin, answer::Refused};
-use crate::instances::{
-    Folder,
-    folder::{ObjectKey, kind_of},
-};
+use crate::instances::{Folder, folder::ObjectKey};
 
 /// In a path: the namespace of a cluster-wide resource.
 const NO_NAMESPACE: &str = "-";
@@ -183,8 +183,8 @@ fn folder(admin: &Admin) -> Result<Folder, Refused> {
 }
 
 fn kind(plural: &str) -> Result<&'static str, Refused> {
-    kind_of(plural).map(|it| it.name).ok_or_else(|| {
-        let known: Vec<_> = aion_api::crd::KINDS.iter().map(|it| it.plural).collect();
+    kind_of_plural(plural).map(|it| it.name).ok_or_else(|| {
+        let known: Vec<_> = KINDS.iter().map(|it| it.plural).collect();
         let shown: String = plural.chars().take(100).collect();
         Problem::new(Code::NotFound, format!("there is no kind {shown}"))
             .remedy(format!("one of {}", known.join(", ")))

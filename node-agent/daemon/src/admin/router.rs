@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::{files::FolderFiles, memory::MemoryDriver};
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -60,7 +60,7 @@ pub struct Admin {
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
     /// What the launcher can enforce.
-    pub features: watch::Receiver<Option<Arc<[Layer]>>>,
+    pub features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
 }

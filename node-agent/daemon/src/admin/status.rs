@@ -64,7 +64,7 @@ fn agents(admin: &Admin) -> (u32, u32) {
     (known, names(true))
 }
 
-pub(super) fn layer(layer: &aion_sandbox::Layer) -> Layer {
+pub(super) fn layer(layer: &aion_sandbox::LayerReading) -> Layer {
     let evidence = match &layer.state {
         aion_sandbox::LayerState::Missing { why } => why.clone(),
         aion_sandbox::LayerState::NotRequested => "not asked for".to_owned(),

@@ -13,6 +13,7 @@ use aion_abi::{
 };
 use aion_api::Retry;
 use aion_kernel::{Kind, Name, Resource};
+use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
 
 use crate::instance::{Instance, named};
@@ -74,21 +75,22 @@ impl Lowered {
     /// # Errors
     /// `bad-request` for a body that is not of its form, `not-found` for what the instance does not have.
     pub fn read(syscall: Syscall, body: &[u8], instance: &Instance) -> Result<Self, Problem> {
-        let (kind, request) = match syscall {
-            Syscall::SysNull => return Ok(Self::new(Kind::Null, Request::Null)),
-            Syscall::ModelChat => (Kind::ModelChat, Request::Chat(json(body)?)),
+        let kind = kind(syscall);
+        let request = match syscall {
+            Syscall::SysNull => return Ok(Self::new(kind, Request::Null)),
+            Syscall::ModelChat => Request::Chat(json(body)?),
             Syscall::ToolList => {
                 let tool::ListRequest {} = json(body)?;
-                (Kind::ToolList, Request::ToolList)
+                Request::ToolList
             }
-            Syscall::ToolCall => (Kind::ToolCall, Request::ToolCall(json(body)?)),
-            Syscall::MemoryRemember => (Kind::MemoryRemember, Request::Remember(json(body)?)),
-            Syscall::MemoryRecall => (Kind::MemoryRecall, Request::Recall(json(body)?)),
-            Syscall::MemoryForget => (Kind::MemoryForget, Request::Forget(json(body)?)),
-            Syscall::FsRead => (Kind::FsRead, Request::Read(json(body)?)),
-            Syscall::FsWrite => (Kind::FsWrite, Request::Write(json(body)?)),
-            Syscall::FsList => (Kind::FsList, Request::List(json(body)?)),
-            Syscall::AgentMessage => (Kind::AgentMessage, Request::Message(json(body)?)),
+            Syscall::ToolCall => Request::ToolCall(json(body)?),
+            Syscall::MemoryRemember => Request::Remember(json(body)?),
+            Syscall::MemoryRecall => Request::Recall(json(body)?),
+            Syscall::MemoryForget => Request::Forget(json(body)?),
+            Syscall::FsRead => Request::Read(json(body)?),
+            Syscall::FsWrite => Request::Write(json(body)?),
+            Syscall::FsList => Request::List(json(body)?),
+            Syscall::AgentMessage => Request::Message(json(body)?),
             Syscall::AgentCheckpoint => {
                 let request: CheckpointRequest = json(body)?;
                 if request.state.len() > MAX_CHECKPOINT {
@@ -97,7 +99,7 @@ impl Lowered {
                         format!("a checkpoint has at most {MAX_CHECKPOINT} bytes"),
                     ));
                 }
-                (Kind::AgentCheckpoint, Request::Checkpoint(request))
+                Request::Checkpoint(request)
             }
         };
         Self::new(kind, request).aimed(body.len(), instance)
@@ -128,11 +130,8 @@ impl Lowered {
                 // four bytes in ordinary text.
                 let prompt = body_bytes as u64 / 4;
                 let answer = request.max_tokens.map(u64::from);
-                let bound = instance
-                    .spec()
-                    .limits
-                    .max_tokens
-                    .and_then(|n| u64::try_from(n).ok());
+                let bound = instance.spec().limits.max_tokens;
+                let bound = bound.map(|n| u64::from(count(n)));
                 self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
                 let each = model.into_iter().flat_map(|model| &model.endpoints);
                 self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
@@ -195,7 +194,7 @@ fn bounded(what: &str, name: &str, most: usize) -> Result<(), Problem> {
 }
 
 fn millis(seconds: i32) -> u64 {
-    u64::try_from(seconds).unwrap_or(1) * 1000
+    u64::from(count(seconds)) * 1000
 }
 
 fn lacks(what: &str, field: &str) -> Problem {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use aion_api::{NodeApi, NodeCapacity};
 use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,7 +50,7 @@ pub(crate) struct Duties {
     pub(crate) capacity: NodeCapacity,
     pub(crate) volumes: Vec<String>,
     pub(crate) api: Option<NodeApi>,
-    pub(crate) features: watch::Receiver<Option<Arc<[Layer]>>>,
+    pub(crate) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     pub(crate) shell: Handle,
     pub(crate) memory: Arc<dyn MemoryDriver>,
 }

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, ffi::CStr, sync::Arc, time::Duration};
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
-    metadata::MANAGER_NODE, sandbox,
+    metadata::MANAGER_NODE,
 };
 use aion_backoff::Backoff;
-use aion_sandbox::Layer;
+use aion_sandbox::{Layer, LayerReading};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
@@ -18,7 +18,7 @@ use rustix::system::Uname;
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
-use crate::instances::{RUNTIMES, layer_of};
+use crate::instances::RUNTIMES;
 
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
 /// a node agent does not have.
@@ -35,7 +35,7 @@ pub(super) struct Registration {
     pub(super) capacity: NodeCapacity,
     pub(super) volumes: Vec<String>,
     pub(super) api: Option<NodeApi>,
-    pub(super) features: watch::Receiver<Option<Arc<[Layer]>>>,
+    pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
 }
 
 impl Registration {
@@ -73,7 +73,7 @@ impl Registration {
     /// Writes the status where it differs from what was `written` last.
     async fn write(
         &self,
-        layers: &[sandbox::Layer],
+        layers: &[Layer],
         written: &mut Option<KernelNodeStatus>,
     ) -> Result<(), kube::Error> {
         let status = KernelNodeStatus {
@@ -128,11 +128,9 @@ impl Registration {
 }
 
 /// The layers that are enforced.
-fn proven(layers: &[Layer]) -> Vec<sandbox::Layer> {
+fn proven(layers: &[LayerReading]) -> Vec<Layer> {
     let enforced = layers.iter().filter(|it| it.is_enforced());
-    enforced
-        .filter_map(|it| layer_of(it.name.as_str()))
-        .collect()
+    enforced.map(|it| it.name).collect()
 }
 
 fn uname(part: impl FnOnce(&Uname) -> &CStr) -> Option<String> {

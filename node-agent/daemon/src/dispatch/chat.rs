@@ -9,6 +9,7 @@ use aion_abi::{
 use aion_api::{Provider, ResolvedModel};
 use aion_drivers::model::{Candidate, ChatStream};
 use aion_kernel::Usage;
+use aion_policy::count;
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -157,8 +158,8 @@ fn candidates(instance: &Instance, model: &ResolvedModel) -> Vec<Candidate> {
             endpoint: lower::endpoint(instance, it),
             local: it.provider == Provider::Local,
             model: it.model.clone(),
-            context_tokens: it.context_tokens.and_then(|n| u32::try_from(n).ok()),
-            timeout: Duration::from_secs(u64::try_from(it.timeout_seconds).unwrap_or(1)),
+            context_tokens: it.context_tokens.map(count),
+            timeout: Duration::from_secs(count(it.timeout_seconds).into()),
         })
         .collect()
 }

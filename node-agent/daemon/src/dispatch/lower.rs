@@ -10,6 +10,7 @@ use aion_drivers::{
     outbound::Endpoint,
     secrets::SecretRef,
 };
+use aion_policy::count;
 
 use super::Dispatch;
 use crate::{call::Caller, instance::Instance, turns::mounts_of_a_turn};
@@ -39,7 +40,7 @@ impl Dispatch {
 
 /// What a turn of an instance may write to its output.
 fn output(instance: &Instance) -> Room {
-    let mib = u64::try_from(instance.spec().limits.output_mib).unwrap_or_default();
+    let mib = u64::from(count(instance.spec().limits.output_mib));
     Room {
         bytes: mib << 20,
         entries: OUTPUT_ENTRIES,
@@ -55,7 +56,7 @@ pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
         .ok_or_else(|| Problem::new(Code::NotFound, "the agent has no memory pool"))?;
     Ok(Pool {
         id: PoolId {
-            tenant: spec.tenant.clone(),
+            tenant: spec.tenant.to_string(),
             pool: memory.pool.clone(),
             uid: memory.pool_uid.clone(),
         },
@@ -67,14 +68,9 @@ pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
         },
         quota: PoolQuota {
             max_items: None,
-            max_bytes: memory
-                .quota_mib
-                .and_then(|mib| u64::try_from(mib).ok())
-                .map(|mib| mib << 20),
+            max_bytes: memory.quota_mib.map(|mib| u64::from(count(mib)) << 20),
         },
-        retention_days: memory
-            .retention_days
-            .and_then(|days| u32::try_from(days).ok()),
+        retention_days: memory.retention_days.map(count),
         embedding: memory.embedding.as_ref().map(|it| Embedding {
             endpoint: endpoint(instance, it),
             model: it.model.clone(),
@@ -111,7 +107,7 @@ fn backend(memory: &ResolvedMemory, tier: Tier) -> Option<&'static str> {
 pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
     Endpoint {
         name: resolved.endpoint.clone(),
-        tenant: instance.spec().tenant.clone(),
+        tenant: instance.spec().tenant.to_string(),
         url: resolved.base_url.clone().unwrap_or_default(),
         secret: resolved.api_key.as_ref().map(|key| SecretRef {
             secret: key.secret.clone(),

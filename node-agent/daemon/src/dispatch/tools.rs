@@ -5,7 +5,10 @@ use std::time::Duration;
 use aion_abi::{
     code::Code,
     problem::Problem,
-    syscall::tool::{CallRequest, Unavailable},
+    syscall::{
+        Syscall,
+        tool::{CallRequest, Unavailable},
+    },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
 use aion_drivers::{
@@ -13,11 +16,12 @@ use aion_drivers::{
     secrets::SecretRef,
     tool::{StdioCommand, ToolServer, Transport},
 };
+use aion_policy::count;
 
 use crate::instance::Instance;
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
-const CALL: &str = "tool.call";
+const CALL: &str = Syscall::ToolCall.name();
 
 /// The tools of an instance, and those that this node cannot reach, which takes nothing from the others.
 pub(super) fn servers(instance: &Instance) -> (Vec<ToolServer>, Vec<Unavailable>) {
@@ -47,7 +51,7 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
 }
 
 fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
-    let tenant = instance.spec().tenant.clone();
+    let tenant = instance.spec().tenant.to_string();
     let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
         (Some(http), _) => Transport::Http(Endpoint {
             name: tool.name.clone(),
@@ -76,8 +80,8 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String
         description: tool.description.clone(),
         transport,
         operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
-        max_concurrent: u32::try_from(tool.max_concurrent).unwrap_or(1),
-        timeout: Duration::from_secs(u64::try_from(tool.timeout_seconds).unwrap_or(1)),
+        max_concurrent: count(tool.max_concurrent),
+        timeout: Duration::from_secs(count(tool.timeout_seconds).into()),
         required_layers: instance.required_layers(),
     })
 }

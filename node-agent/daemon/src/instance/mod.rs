@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use aion_abi::{layer::Layer, tenant::Tenant};
 use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
 use aion_kernel::{InstanceUid, Name};
@@ -63,15 +64,15 @@ impl Instance {
     }
 
     /// The layers that whatever runs its code must have.
-    pub fn required_layers(&self) -> Vec<&'static str> {
+    pub fn required_layers(&self) -> Vec<Layer> {
         required_layers(self.spec())
     }
 }
 
-/// The layers that an instance requires, by name.
-pub(crate) fn required_layers(spec: &AgentInstanceSpec) -> Vec<&'static str> {
+/// The layers that an instance requires.
+pub(crate) fn required_layers(spec: &AgentInstanceSpec) -> Vec<Layer> {
     let required = spec.sandbox.iter().flat_map(|it| &it.require);
-    required.map(|layer| layer.as_str()).collect()
+    required.copied().collect()
 }
 
 /// The name of a thing of an instance's tenant: things of two tenants that are called alike are two.
@@ -80,7 +81,7 @@ pub(crate) fn named(instance: &Instance, thing: &str) -> Name {
 }
 
 /// The name of a tenant's thing.
-pub(crate) fn of_tenant(tenant: &str, thing: &str) -> Name {
+pub(crate) fn of_tenant(tenant: &Tenant, thing: &str) -> Name {
     format!("{tenant}/{thing}").into()
 }
 

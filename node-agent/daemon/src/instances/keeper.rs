@@ -15,7 +15,7 @@ use aion_api::{
 };
 use aion_backoff::Backoff;
 use aion_kernel::{Event, InstanceUid, Limits};
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::{mpsc, watch};
@@ -45,9 +45,9 @@ pub struct Keeper {
     /// The kernel.
     pub shell: Handle,
     /// What a worker started now would have; `None` while the launcher does not answer.
-    pub features: watch::Receiver<Option<Arc<[Layer]>>>,
+    pub features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     /// The layers of workers as they were started, by instance.
-    pub started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[Layer]>)>,
+    pub started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[LayerReading]>)>,
     /// Instances that the kernel has let go of.
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
     /// The kernel's limits, as the node has them without instances.
@@ -436,7 +436,7 @@ impl Work<'_> {
         }
     }
 
-    fn layers(&mut self, uid: InstanceUid, layers: Arc<[Layer]>) {
+    fn layers(&mut self, uid: InstanceUid, layers: Arc<[LayerReading]>) {
         let uid = uid.to_string();
         if let Some(kept) = self.kept.get_mut(&uid)
             && kept.found.layers.as_ref() != Some(&layers)

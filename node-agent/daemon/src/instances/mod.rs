@@ -20,7 +20,6 @@ pub use keeper::Keeper;
 pub use prepare::{PrepareError, Preparer};
 pub use source::{Change, InstanceSource, SourceError};
 pub use standings::{Standing, Standings};
-pub(crate) use status::layer_of;
 
 /// The runtimes that this release's worker has.
 pub(crate) const RUNTIMES: [aion_api::program::Runtime; 2] = [

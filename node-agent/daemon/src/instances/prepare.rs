@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aion_abi::tenant::Tenant;
 use aion_api::{
     AgentInstance, KeyPurpose,
     condition::{self, Judgement, reason},
@@ -50,7 +51,7 @@ pub struct Preparer {
 /// Who waits for a registry: those who want something of it, and nobody else.
 struct Fetches {
     places: Lanes<String>,
-    tenants: Lanes<(String, String)>,
+    tenants: Lanes<(String, Tenant)>,
 }
 
 /// Why a program was not let in.
@@ -205,13 +206,13 @@ impl Preparer {
         &self,
         wanted: &BundleRef,
         keys: &TrustSet,
-        tenant: &str,
+        tenant: &Tenant,
     ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
         let source = self.sources.open(&wanted.name, self.offline);
         let source =
             source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
         let place = self.sources.place(&wanted.name);
-        let of_tenant = (place.clone(), tenant.to_owned());
+        let of_tenant = (place.clone(), tenant.clone());
         let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();
@@ -241,26 +242,25 @@ impl Preparer {
         instance: &AgentInstance,
         stored: &aion_bundle::Stored,
     ) -> Result<Prepared, PrepareError> {
-        let fits = matches!(
-            (instance.spec.runtime, stored.config.runtime),
-            (Runtime::Wasm, aion_bundle::Runtime::Wasm)
-                | (Runtime::Declarative, aion_bundle::Runtime::Declarative)
-        );
-        if !fits {
+        if instance.spec.runtime != stored.config.runtime {
             return Err(PrepareError::refused(
                 reason::INVALID,
                 format!(
-                    "the Agent says runtime {} and its bundle is for {:?}: make spec.runtime what the bundle is for",
+                    "the Agent says runtime {} and its bundle is for {}: make spec.runtime what the bundle is for",
                     instance.spec.runtime.as_str(),
-                    stored.config.runtime
+                    stored.config.runtime.as_str()
                 ),
             ));
         }
         match stored.config.runtime {
-            aion_bundle::Runtime::Wasm => Ok(Prepared::Wasm {
+            Runtime::Process => Err(PrepareError::refused(
+                reason::INVALID,
+                "runtime process is not run by this release: use wasm or declarative".to_owned(),
+            )),
+            Runtime::Wasm => Ok(Prepared::Wasm {
                 bundle: stored.digest,
             }),
-            aion_bundle::Runtime::Declarative => {
+            Runtime::Declarative => {
                 let text = tokio::fs::read_to_string(&stored.program)
                     .await
                     .map_err(|error| {

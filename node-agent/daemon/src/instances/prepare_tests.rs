@@ -118,7 +118,7 @@ impl Machine {
 
 fn instance(tenant: &str, name: &str, digest: &str) -> AgentInstance {
     let spec = AgentInstanceSpec {
-        tenant: tenant.to_owned(),
+        tenant: tenant.into(),
         runtime: Runtime::Declarative,
         bundle: Some(aion_api::program::BundleRef {
             name: name.to_owned(),
@@ -186,7 +186,7 @@ async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
     // Others of the tenant hold all of its places, and nobody answers them.
     let preparer = machine.preparer(Some(1));
     let name = "slow/a".parse().unwrap();
-    let place = (preparer.sources.place(&name), "home".to_owned());
+    let place = (preparer.sources.place(&name), "home".into());
     let mut held = Vec::new();
     for _ in 0..FOR_A_TENANT {
         held.push(preparer.fetches.tenants.enter(place.clone()).await);

@@ -9,6 +9,7 @@ use std::{
 
 use aion_api::AgentInstance;
 use aion_kernel::{InstanceUid, Limits, Name, Quota, Resource};
+use aion_policy::count;
 
 use crate::instance::of_tenant;
 
@@ -37,19 +38,18 @@ impl Shared {
     /// An instance is there, or is another than before. Gives the limits where they changed.
     pub(super) fn put(&mut self, uid: InstanceUid, instance: &AgentInstance) -> Option<Limits> {
         let spec = &instance.spec;
-        let bound = |n: i32| u32::try_from(n).unwrap_or(1).max(1);
         let models = spec.model.iter().flat_map(|model| &model.endpoints);
         let models = models.map(|it| {
             (
                 Resource::Model(of_tenant(&spec.tenant, &it.endpoint)),
-                bound(it.max_concurrent),
+                count(it.max_concurrent),
             )
         });
         let tools = spec.tools.iter();
         let tools = tools.map(|it| {
             (
                 Resource::Tool(of_tenant(&spec.tenant, &it.name)),
-                bound(it.max_concurrent),
+                count(it.max_concurrent),
             )
         });
         let touched = self.resources.put(uid, models.chain(tools));
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_smallest_bound_counts_and_goes_with_its_instance() {
         let mut shared = Shared::new(Limits::default());
-        let model = |tenant: &str| Resource::Model(of_tenant(tenant, "local"));
+        let model = |tenant: &str| Resource::Model(of_tenant(&tenant.into(), "local"));
         let (a, b, c) = (InstanceUid(1), InstanceUid(2), InstanceUid(3));
         let limits = shared.put(a, &instance("home", 4, Some(100)));
         assert_eq!(limits.map(|it| it.resources[&model("home")]), Some(4));

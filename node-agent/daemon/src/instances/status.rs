@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use aion_abi::layer;
 use aion_api::{
     AgentInstance, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
     condition::{self, Judgement, Status, reason},
-    sandbox,
 };
-use aion_sandbox::{Layer, LayerState as Seen};
+use aion_sandbox::{LayerReading, LayerState as Seen};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{instance::required_layers, launching::lacking};
 
 /// How far the node is with an instance.
 #[derive(Debug, Clone)]
@@ -20,7 +22,7 @@ pub(super) struct Found {
     /// Its module is being compiled.
     pub(super) compiling: bool,
     /// The layers of the last worker, or what a worker started now would have.
-    pub(super) layers: Option<Arc<[Layer]>>,
+    pub(super) layers: Option<Arc<[LayerReading]>>,
     /// It is being drained.
     pub(super) draining: bool,
 }
@@ -61,7 +63,7 @@ pub(super) fn status(
             .layers
             .iter()
             .flat_map(|it| it.iter())
-            .filter_map(report)
+            .map(report)
             .collect(),
     }
 }
@@ -106,7 +108,7 @@ fn ready(found: &Found, verified: &Judgement, sandbox: &Judgement) -> (InstanceP
     }
 }
 
-fn enforced(instance: &AgentInstance, layers: &[Layer]) -> Judgement {
+fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
     let missing: Vec<(&'static str, &str)> = layers
         .iter()
         .filter_map(|layer| match &layer.state {
@@ -114,15 +116,7 @@ fn enforced(instance: &AgentInstance, layers: &[Layer]) -> Judgement {
             _ => None,
         })
         .collect();
-    let required = instance.spec.sandbox.iter().flat_map(|it| &it.require);
-    let lacking: Vec<&str> = required
-        .map(|layer| layer.as_str())
-        .filter(|name| {
-            !layers
-                .iter()
-                .any(|it| it.name.as_str() == *name && it.is_enforced())
-        })
-        .collect();
+    let lacking = lacking(&required_layers(&instance.spec), layers);
     let named = missing
         .iter()
         .map(|(name, why)| format!("{name} ({why})"))
@@ -135,7 +129,7 @@ fn enforced(instance: &AgentInstance, layers: &[Layer]) -> Judgement {
             reason::LAYER_MISSING,
             format!(
                 "required and not to be had on this node: {}. Missing here: {named}",
-                lacking.join(", ")
+                layer::list(&lacking)
             ),
         );
     }
@@ -155,36 +149,29 @@ fn enforced(instance: &AgentInstance, layers: &[Layer]) -> Judgement {
     )
 }
 
-fn report(layer: &Layer) -> Option<LayerReport> {
+fn report(layer: &LayerReading) -> LayerReport {
     let (state, detail) = match &layer.state {
         Seen::Enforced => (LayerState::Enforced, layer.evidence.clone()),
         Seen::Missing { why } => (LayerState::Missing, why.clone()),
         Seen::NotRequested => (LayerState::Missing, "nothing asked for it".to_owned()),
     };
     let end = detail.floor_char_boundary(512);
-    Some(LayerReport {
-        layer: layer_of(layer.name.as_str())?,
+    LayerReport {
+        layer: layer.name,
         state,
         detail: (end > 0).then(|| detail[..end].to_owned()),
-    })
-}
-
-/// The layer of this name: launcher and resources spell them alike.
-pub(crate) fn layer_of(name: &str) -> Option<sandbox::Layer> {
-    sandbox::Layer::ALL
-        .into_iter()
-        .find(|layer| layer.as_str() == name)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_api::sandbox::SandboxRules;
-    use aion_sandbox::LayerName;
+    use aion_sandbox::Layer;
 
     use super::*;
 
-    fn found(layers: Vec<Layer>) -> Found {
+    fn found(layers: Vec<LayerReading>) -> Found {
         Found {
             verified: Some(Judgement::new(
                 condition::VERIFIED,
@@ -209,7 +196,7 @@ mod tests {
     #[test]
     fn an_instance_is_ready_once_it_is_verified_and_its_layers_are_known() {
         let instance = AgentInstance::default();
-        let enforced = vec![Layer::enforced(LayerName::Seccomp, "mode 2")];
+        let enforced = vec![LayerReading::enforced(Layer::Seccomp, "mode 2")];
         let all = found(enforced);
         assert_eq!(judge(&instance, &all).0, InstancePhase::Ready);
         let no_launcher = Found {
@@ -225,17 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn launcher_and_resources_spell_every_layer_alike() {
-        for name in LayerName::ALL {
-            assert!(layer_of(name.as_str()).is_some(), "{name}");
-        }
-    }
-
-    #[test]
     fn a_missing_layer_fails_only_where_it_is_required() {
         let mut instance = AgentInstance::default();
-        let missing = found(vec![Layer::missing(
-            LayerName::Landlock,
+        let missing = found(vec![LayerReading::missing(
+            Layer::Landlock,
             "kernel too old",
             "",
         )]);
@@ -244,7 +224,7 @@ mod tests {
             (InstancePhase::Ready, reason::OK.to_owned())
         );
         instance.spec.sandbox = Some(SandboxRules {
-            require: vec![sandbox::Layer::Landlock],
+            require: vec![Layer::Landlock],
         });
         assert_eq!(
             judge(&instance, &missing),

@@ -1,28 +1,28 @@
 //! The least that a program of somebody else's is confined by. Policy may ask for more and cannot do with less:
 //! such a program does what it likes with all it reaches.
 
-use aion_sandbox::{Layer, LayerName, LayerState};
+use aion_sandbox::{Layer, LayerReading, LayerState};
 
 /// Each by the name it is told by; any layer of it will do.
-const FLOOR: [(&str, &[LayerName]); 3] = [
+const FLOOR: [(&str, &[Layer]); 3] = [
     // What it is not shown is not there, and what it is shown cannot be written to.
-    ("mount-namespace", &[LayerName::MountNamespace]),
-    ("landlock", &[LayerName::Landlock]),
+    ("mount-namespace", &[Layer::MountNamespace]),
+    ("landlock", &[Layer::Landlock]),
     // What it starts ends with it.
     (
         "pid-namespace or a cgroup",
         &[
-            LayerName::PidNamespace,
-            LayerName::CgroupPids,
-            LayerName::CgroupMemory,
-            LayerName::CgroupCpu,
+            Layer::PidNamespace,
+            Layer::CgroupPids,
+            Layer::CgroupMemory,
+            Layer::CgroupCpu,
         ],
     ),
 ];
 
 /// What of it a process with these layers lacks, each with the launcher's reasons.
-pub(crate) fn below(layers: &[Layer]) -> Vec<String> {
-    let lacks = |(name, any): &(&str, &[LayerName])| {
+pub(crate) fn below(layers: &[LayerReading]) -> Vec<String> {
+    let lacks = |(name, any): &(&str, &[Layer])| {
         let mut reasons: Vec<&str> = Vec::new();
         for layer in layers.iter().filter(|layer| any.contains(&layer.name)) {
             match &layer.state {
@@ -44,21 +44,21 @@ mod tests {
     use super::*;
 
     /// Every layer in force but these.
-    fn without(missing: &[(LayerName, &str)]) -> Vec<Layer> {
+    fn without(missing: &[(Layer, &str)]) -> Vec<LayerReading> {
         let state = |name| missing.iter().find(|(it, _)| *it == name);
-        LayerName::ALL
+        Layer::ALL
             .into_iter()
             .map(|name| match state(name) {
-                Some((_, why)) => Layer::missing(name, *why, ""),
-                None => Layer::enforced(name, "read back"),
+                Some((_, why)) => LayerReading::missing(name, *why, ""),
+                None => LayerReading::enforced(name, "read back"),
             })
             .collect()
     }
 
-    const NO_CGROUPS: [(LayerName, &str); 3] = [
-        (LayerName::CgroupMemory, "not delegated"),
-        (LayerName::CgroupPids, "not delegated"),
-        (LayerName::CgroupCpu, "not delegated"),
+    const NO_CGROUPS: [(Layer, &str); 3] = [
+        (Layer::CgroupMemory, "not delegated"),
+        (Layer::CgroupPids, "not delegated"),
+        (Layer::CgroupCpu, "not delegated"),
     ];
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(below(&without(&[])), [""; 0]);
         assert_eq!(below(&without(&NO_CGROUPS)), [""; 0]);
         assert_eq!(
-            below(&without(&[(LayerName::PidNamespace, "not given")])),
+            below(&without(&[(Layer::PidNamespace, "not given")])),
             [""; 0]
         );
     }
@@ -74,13 +74,13 @@ mod tests {
     #[test]
     fn each_that_is_missing_is_named_with_its_reason() {
         for (name, told) in [
-            (LayerName::MountNamespace, "mount-namespace (not given)"),
-            (LayerName::Landlock, "landlock (not given)"),
+            (Layer::MountNamespace, "mount-namespace (not given)"),
+            (Layer::Landlock, "landlock (not given)"),
         ] {
             assert_eq!(below(&without(&[(name, "not given")])), [told]);
         }
         let mut missing = NO_CGROUPS.to_vec();
-        missing.push((LayerName::PidNamespace, "not given"));
+        missing.push((Layer::PidNamespace, "not given"));
         assert_eq!(
             below(&without(&missing)),
             ["pid-namespace or a cgroup (not given; not delegated)"]
@@ -94,9 +94,9 @@ mod tests {
             ["mount-namespace", "landlock", "pid-namespace or a cgroup"]
         );
         let layers = [
-            Layer::enforced(LayerName::MountNamespace, ""),
-            Layer::enforced(LayerName::Landlock, ""),
-            Layer::not_requested(LayerName::CgroupMemory),
+            LayerReading::enforced(Layer::MountNamespace, ""),
+            LayerReading::enforced(Layer::Landlock, ""),
+            LayerReading::not_requested(Layer::CgroupMemory),
         ];
         assert_eq!(below(&layers), ["pid-namespace or a cgroup"]);
     }

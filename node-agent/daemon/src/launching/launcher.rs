@@ -7,7 +7,7 @@ use std::{
 };
 
 use aion_sandbox::{
-    Layer,
+    LayerReading,
     protocol::{Exited, Start, StartFailure, Worker, WorkerId},
 };
 use futures::future::BoxFuture;
@@ -44,7 +44,7 @@ pub struct Launched {
     /// With the pid names the process.
     pub start_time: u64,
     /// Every layer, read back.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerReading>,
 }
 
 /// Why a worker could not be started or reached.
@@ -65,7 +65,7 @@ pub enum LauncherEvent {
     /// It answers (again): what it can enforce, and what runs.
     Up {
         /// Every layer, as a worker started now would have it.
-        layers: Vec<Layer>,
+        layers: Vec<LayerReading>,
         /// All workers that run.
         workers: Vec<Worker>,
     },

@@ -16,7 +16,7 @@ pub use launcher::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 pub use link::Link;
 pub(crate) use sealed::sealed;
 
-use aion_sandbox::Layer;
+use aion_sandbox::{Layer, LayerReading};
 
 /// Text of an untrusted process, as it may stand in a message: one line, without anything that steers a
 /// terminal.
@@ -28,11 +28,7 @@ pub(crate) fn one_line(text: &[u8]) -> String {
 }
 
 /// The layers of `required` that a worker does not have.
-pub(crate) fn lacking<'a>(required: &[&'a str], layers: &[Layer]) -> Vec<&'a str> {
-    let has = |name: &str| {
-        layers
-            .iter()
-            .any(|it| it.name.as_str() == name && it.is_enforced())
-    };
-    required.iter().copied().filter(|name| !has(name)).collect()
+pub(crate) fn lacking(required: &[Layer], layers: &[LayerReading]) -> Vec<Layer> {
+    let has = |name: Layer| layers.iter().any(|it| it.name == name && it.is_enforced());
+    required.iter().copied().filter(|it| !has(*it)).collect()
 }

@@ -15,9 +15,13 @@ use std::{
     time::Duration,
 };
 
+use aion_abi::{
+    layer::{self, Layer},
+    tenant::Tenant,
+};
 use aion_bundle::{Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
-use aion_sandbox::protocol::{Limits, Runtime, Start, StartFailure, WorkerId};
+use aion_sandbox::protocol::{Limits, Role, Start, StartFailure, WorkerId};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
@@ -79,7 +83,7 @@ pub struct Modules {
     launcher: Arc<dyn Launcher>,
     key: String,
     /// One compilation for a tenant at a time, and one of a bundle: whoever has slow ones waits for them alone.
-    tenants: Lanes<String>,
+    tenants: Lanes<Tenant>,
     bundles: Lanes<Digest>,
     room: Arc<Semaphore>,
     /// The compilers that run.
@@ -135,14 +139,14 @@ impl Modules {
     pub async fn open(
         self: &Arc<Self>,
         bundle: &Digest,
-        required: &[&'static str],
-        tenant: &str,
+        required: &[Layer],
+        tenant: &Tenant,
     ) -> Result<OwnedFd, ModuleError> {
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());
         }
         // In this order: nobody keeps a bundle from others while waiting for something of one's own.
-        let of_tenant = self.tenants.enter(tenant.to_owned()).await;
+        let of_tenant = self.tenants.enter(tenant.clone()).await;
         let of_bundle = self.bundles.enter(*bundle).await;
         if let Some(file) = self.find(bundle).await? {
             return Ok(file.into());
@@ -213,7 +217,7 @@ impl Modules {
         }
     }
 
-    async fn compile(&self, bundle: &Digest, required: &[&str]) -> Result<(), ModuleError> {
+    async fn compile(&self, bundle: &Digest, required: &[Layer]) -> Result<(), ModuleError> {
         let begun = std::time::Instant::now();
         let stored = self
             .store
@@ -244,14 +248,14 @@ impl Modules {
         &self,
         id: &WorkerId,
         fds: WorkerFds,
-        required: &[&str],
+        required: &[Layer],
         bundle: &Digest,
         answer: File,
         complaint: File,
     ) -> Result<(), ModuleError> {
         let start = Start {
             id: id.clone(),
-            runtime: Runtime::Compile,
+            role: Role::Compile,
             profile: "compile".to_owned(),
             limits: Limits::default(),
             socket: None,
@@ -260,7 +264,7 @@ impl Modules {
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let lacking = lacking(required, &launched.layers);
         if !lacking.is_empty() {
-            return Err(ModuleError::Unconfined(lacking.join(", ")));
+            return Err(ModuleError::Unconfined(layer::list(&lacking)));
         }
         self.launcher.open_gate(id).await.map_err(not_started)?;
         let (store, bundle, key) = (Arc::clone(&self.store), *bundle, self.key.clone());

@@ -109,7 +109,7 @@ async fn a_module_that_compiles_for_long_holds_up_its_own_tenant_alone() {
     let modules = Arc::new(Modules::new(store, launcher.clone()));
     let open = |bundle: Digest, tenant: &'static str| {
         let modules = Arc::clone(&modules);
-        tokio::spawn(async move { modules.open(&bundle, &[], tenant).await })
+        tokio::spawn(async move { modules.open(&bundle, &[], &tenant.into()).await })
     };
     let stuck = open(slow, "a");
     assert!(heard.recv().await.unwrap().contains(&slow.hex()[..16]));

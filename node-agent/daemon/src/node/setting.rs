@@ -8,7 +8,7 @@ use aion_drivers::{
     secrets::{SecretFolder, Secrets},
     tool::StdioServers,
 };
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use super::NodeError;
 use crate::{
     admin::{Access, Admin, Tcp, router, serve_tcp},
     config::{Config, Mode},
-    instances::{Folder, InstanceSource, folder::NodeFacts, layer_of},
+    instances::{Folder, InstanceSource, folder::NodeFacts},
     mounts::Mounts,
     secret,
     workers::ToolProcesses,
@@ -176,15 +176,16 @@ async fn member_serves(
 }
 
 /// Placement counts on what the launcher can enforce.
-async fn layers_to_folder(mut features: watch::Receiver<Option<Arc<[Layer]>>>, folder: Folder) {
+async fn layers_to_folder(
+    mut features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    folder: Folder,
+) {
     loop {
         let layers = features.borrow_and_update().clone();
         // While it does not answer, what it could do before is what is expected again.
         if let Some(layers) = layers {
             let enforced = layers.iter().filter(|it| it.is_enforced());
-            let layers = enforced
-                .filter_map(|it| layer_of(it.name.as_str()))
-                .collect();
+            let layers = enforced.map(|it| it.name).collect();
             folder.node_changed(|node| node.layers = layers);
         }
         if features.changed().await.is_err() {

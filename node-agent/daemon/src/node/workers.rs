@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aion_abi::signing::NodeSecret;
 use aion_bundle::Store;
 use aion_kernel::{InstanceUid, LiveWorker};
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -33,9 +33,9 @@ pub(super) struct Workers {
     pub(super) store: Arc<Store>,
     pub(super) modules: Arc<Modules>,
     /// What a worker started now would have.
-    pub(super) features: watch::Receiver<Option<Arc<[Layer]>>>,
+    pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     /// The layers of workers as they were started.
-    pub(super) started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[Layer]>)>,
+    pub(super) started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[LayerReading]>)>,
     /// Instances that the kernel let go of.
     pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
     pub(super) shell_task: JoinHandle<Result<(), ShellError>>,

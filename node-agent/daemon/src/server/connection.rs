@@ -3,13 +3,13 @@
 use std::{convert::Infallible, sync::Arc};
 
 use aion_abi::{
-    canonical::{CanonicalRequest, body_digest},
+    canonical::body_digest,
     code::Code,
-    headers,
+    headers::{self, Signed},
     problem::Problem,
     syscall::Syscall,
 };
-use aion_kernel::{Body, Call, Digest, Event, Kind, Ticket};
+use aion_kernel::{Body, Call, Digest, Event, IdempotencyKey, Kind, Ticket};
 use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +18,6 @@ use super::{
     Session,
     body::{self, Answer},
     chat::{self, Events},
-    headers::Signed,
 };
 use crate::{
     call::{Lowered, Verified, frame_of},
@@ -44,19 +43,14 @@ async fn serve(
 ) -> Result<Response<Answer>, Problem> {
     let (head, incoming) = request.into_parts();
     let syscall = syscall(&head)?;
-    let signed = Signed::read(&head.headers)?;
+    let signed = Signed::read(|name| {
+        let values = head.headers.get_all(name).iter();
+        values.map(HeaderValue::as_bytes)
+    })?;
     session.fresh(&signed)?;
     let taken = body::take(&session.admission, incoming).await?;
     let digest = body_digest(&taken.bytes);
-    let canonical = CanonicalRequest {
-        method: "POST",
-        path: syscall.path(),
-        timestamp_ms: signed.timestamp_ms,
-        counter: signed.counter,
-        idempotency_key: signed.key,
-        deadline_ms: signed.deadline_ms,
-        body_digest: digest,
-    };
+    let canonical = signed.request(syscall.path(), digest);
     session.verify(&canonical, signed.signature)?;
     let lowered = Lowered::read(syscall, &taken.bytes, &session.caller.instance)?;
     let streams = lowered.kind == Kind::ModelChat;
@@ -79,7 +73,7 @@ async fn serve(
             digest: Digest(digest),
             size: taken.bytes.len() as u64,
         },
-        key: signed.idempotency_key(),
+        key: signed.idempotency_key.and_then(IdempotencyKey::new),
         deadline_ms: signed.deadline_ms.or(lowered.deadline_ms),
         reserve_tokens: lowered.reserve_tokens,
         repeatable: lowered.repeatable,

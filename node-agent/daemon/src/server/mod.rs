@@ -7,7 +7,6 @@
 mod body;
 mod chat;
 mod connection;
-mod headers;
 mod listener;
 mod session;
 

@@ -9,6 +9,7 @@ use std::{
 use aion_abi::{
     canonical::CanonicalRequest,
     code::Code,
+    headers::Signed,
     problem::Problem,
     replay::{Refused, Window, freshness},
     signing::Key,
@@ -16,7 +17,6 @@ use aion_abi::{
 use aion_kernel::Incarnation;
 use tokio::sync::Semaphore;
 
-use super::headers::Signed;
 use crate::{call::Caller, clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.

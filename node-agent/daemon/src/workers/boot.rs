@@ -4,11 +4,12 @@ use std::{io, os::fd::OwnedFd};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
-    boot::{Boot, Declarative, Input, InputFile, Mount, Program, Wasm, WithoutModel},
+    boot::{Boot, Declarative, Input, InputFile, Mount, Program, Wasm},
     signing::Key,
 };
-use aion_api::{FileMode, program};
+use aion_api::FileMode;
 use aion_kernel::Incarnation;
+use aion_policy::count;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -55,7 +56,7 @@ fn program(instance: &Instance) -> Program {
     let spec = instance.spec();
     match &instance.program {
         Prepared::Wasm { .. } => Program::Wasm(Wasm {
-            memory_mib: guest_memory(u32::try_from(spec.limits.memory_mib).unwrap_or(1)),
+            memory_mib: guest_memory(count(spec.limits.memory_mib)),
         }),
         Prepared::Declarative { instructions } => {
             let mut mounts: Vec<Mount> = spec
@@ -75,16 +76,13 @@ fn program(instance: &Instance) -> Program {
             Program::Declarative(Declarative {
                 instructions: instructions.clone(),
                 has_model: spec.model.is_some(),
-                without_model: match spec.limits.without_model {
-                    program::WithoutModel::Refuse => WithoutModel::Refuse,
-                    program::WithoutModel::Quote => WithoutModel::Quote,
-                },
+                without_model: spec.limits.without_model,
                 has_memory: spec.memory.is_some(),
                 knowledge: spec.knowledge.clone(),
                 mounts,
                 has_tools: !spec.tools.is_empty(),
-                max_steps: u32::try_from(spec.limits.max_steps).unwrap_or(1),
-                max_tokens: spec.limits.max_tokens.and_then(|n| u32::try_from(n).ok()),
+                max_steps: count(spec.limits.max_steps),
+                max_tokens: spec.limits.max_tokens.map(count),
             })
         }
     }

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::{boot::Order, code::Code, problem::Problem};
+use aion_abi::{boot::Order, code::Code, layer, problem::Problem};
 use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
-use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Role, Start, WorkerId};
 use futures::future::BoxFuture;
 use rustix::{
     fs::OFlags,
@@ -154,7 +154,7 @@ impl ToolProcesses {
         };
         let start = Start {
             id: id.clone(),
-            runtime: Runtime::Tool,
+            role: Role::Tool,
             profile: "tool".to_owned(),
             limits: Limits::default(),
             socket: None,
@@ -178,7 +178,7 @@ impl ToolProcesses {
             let text = format!(
                 "tool {}: its process is not confined as the agent's policy requires: {}",
                 server.name,
-                missing.join(", ")
+                layer::list(&missing)
             );
             return Err(Problem::new(Code::Unreachable, text)
                 .remedy("see what this machine lacks: aionctl local status"));

@@ -48,7 +48,7 @@ const BACKENDS: &[&dyn Backend] = &[
 /// Which pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolId {
-    /// Whose it is: the namespace.
+    /// Whose it is: the namespace, standalone too.
     pub tenant: String,
     /// The MemoryPool's name.
     pub pool: String,

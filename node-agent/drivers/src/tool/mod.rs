@@ -28,6 +28,7 @@ mod test_server;
 
 use std::time::Duration;
 
+use aion_abi::layer::Layer;
 use aion_abi::{
     code::Code,
     problem::Problem,
@@ -61,7 +62,7 @@ pub struct ToolServer {
     /// How long a call may take.
     pub timeout: Duration,
     /// Layers that a process of it must be confined by, as the agent's policy requires.
-    pub required_layers: Vec<&'static str>,
+    pub required_layers: Vec<Layer>,
 }
 
 /// How an MCP server is reached.

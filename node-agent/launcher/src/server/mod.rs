@@ -32,7 +32,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use aion_sandbox::protocol::{Exited, WorkerId};
-use aion_sandbox::{Layer, LayerName};
+use aion_sandbox::{Layer, LayerReading};
 use cgroup::Cgroups;
 use connection::{Connection, Listener};
 use leftover::Leftover;
@@ -73,7 +73,7 @@ const RETRY: Duration = Duration::from_millis(20);
 struct Server {
     options: Options,
     starter: Starter,
-    features: Vec<Layer>,
+    features: Vec<LayerReading>,
     records: Records,
     boot: String,
     listener: Listener,
@@ -141,13 +141,16 @@ pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// No worker can be started at all.
-pub(crate) fn probe(options: &Options) -> anyhow::Result<Vec<Layer>> {
+pub(crate) fn probe(options: &Options) -> anyhow::Result<Vec<LayerReading>> {
     let (starter, features) = prepare(options, None)?;
     starter.cgroups.remove();
     Ok(features)
 }
 
-fn prepare(options: &Options, state: Option<&Folder>) -> anyhow::Result<(Starter, Vec<Layer>)> {
+fn prepare(
+    options: &Options,
+    state: Option<&Folder>,
+) -> anyhow::Result<(Starter, Vec<LayerReading>)> {
     let read = |path: &Option<PathBuf>| {
         path.as_ref()
             .map(|path| {
@@ -200,7 +203,7 @@ fn leave_network(namespaces: &Namespaces) -> anyhow::Result<()> {
     #[allow(unsafe_code)]
     // SAFETY: unsharing the network namespace changes no memory and no descriptor.
     let left = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) };
-    match (left, namespaces.missing(LayerName::NetworkNamespace)) {
+    match (left, namespaces.missing(Layer::NetworkNamespace)) {
         (Err(rustix::io::Errno::PERM), Some(why)) => {
             tracing::warn!(%why, "the launcher keeps its network, which it does not use");
             Ok(())

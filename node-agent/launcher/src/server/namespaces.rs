@@ -9,16 +9,16 @@ use std::os::fd::AsFd;
 use rustix::process::{Signal, getegid, geteuid, pidfd_send_signal};
 
 use super::sys;
-use aion_sandbox::LayerName;
+use aion_sandbox::Layer;
 
 /// The layers that are namespaces, with their flags.
-pub(super) const KINDS: [(LayerName, i32); 6] = [
-    (LayerName::UserNamespace, libc::CLONE_NEWUSER),
-    (LayerName::MountNamespace, libc::CLONE_NEWNS),
-    (LayerName::NetworkNamespace, libc::CLONE_NEWNET),
-    (LayerName::PidNamespace, libc::CLONE_NEWPID),
-    (LayerName::IpcNamespace, libc::CLONE_NEWIPC),
-    (LayerName::UtsNamespace, libc::CLONE_NEWUTS),
+pub(super) const KINDS: [(Layer, i32); 6] = [
+    (Layer::UserNamespace, libc::CLONE_NEWUSER),
+    (Layer::MountNamespace, libc::CLONE_NEWNS),
+    (Layer::NetworkNamespace, libc::CLONE_NEWNET),
+    (Layer::PidNamespace, libc::CLONE_NEWPID),
+    (Layer::IpcNamespace, libc::CLONE_NEWIPC),
+    (Layer::UtsNamespace, libc::CLONE_NEWUTS),
 ];
 
 /// Host users for workers, one each, where the launcher is root: a range that
@@ -30,7 +30,7 @@ const USERS: [Range<u32>; 2] = [0x7000_0000..0x7000_1000, 61_184..65_520];
 #[derive(Debug)]
 pub(super) struct Namespaces {
     flags: u64,
-    missing: Vec<(LayerName, String)>,
+    missing: Vec<(Layer, String)>,
     users: Range<u32>,
     privileged: bool,
 }
@@ -79,14 +79,14 @@ impl Namespaces {
     }
 
     /// Whether workers get this one.
-    pub(super) fn has(&self, name: LayerName) -> bool {
+    pub(super) fn has(&self, name: Layer) -> bool {
         KINDS
             .iter()
             .any(|(it, flag)| *it == name && self.flags & *flag as u64 != 0)
     }
 
     /// Why one is missing, if it is.
-    pub(super) fn missing(&self, name: LayerName) -> Option<&str> {
+    pub(super) fn missing(&self, name: Layer) -> Option<&str> {
         self.missing
             .iter()
             .find(|(it, _)| *it == name)
@@ -163,9 +163,9 @@ fn usable(own_map: &str) -> Range<u32> {
         .unwrap_or(0..0)
 }
 
-fn explain(name: LayerName, error: &io::Error) -> String {
+fn explain(name: Layer, error: &io::Error) -> String {
     let hint = match (name, error.raw_os_error()) {
-        (LayerName::UserNamespace, Some(libc::EPERM | libc::EACCES)) => {
+        (Layer::UserNamespace, Some(libc::EPERM | libc::EACCES)) => {
             "; ordinary users may not make one here (sysctl kernel.unprivileged_userns_clone, \
              kernel.apparmor_restrict_unprivileged_userns, or the container's seccomp profile)"
         }
@@ -205,7 +205,7 @@ mod tests {
     fn without_namespaces_a_worker_of_root_still_has_a_user_of_its_own() {
         let none = found(10..12).none("for the test");
         assert_eq!((none.flags(), none.free_user(&[])), (0, Ok(Some(10))));
-        assert_eq!(none.missing(LayerName::PidNamespace), Some("for the test"));
+        assert_eq!(none.missing(Layer::PidNamespace), Some("for the test"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::namespaces::KINDS;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
 use aion_sandbox::confine::{DEVICES, SCRATCH};
-use aion_sandbox::{Layer, LayerName};
+use aion_sandbox::{Layer, LayerReading};
 
 /// What the worker said of itself.
 #[derive(Debug, Default)]
@@ -17,12 +17,12 @@ pub(super) struct Claims {
     /// What it tried against its Landlock domain.
     pub(super) landlock: Option<String>,
     /// Steps that failed.
-    pub(super) failures: Vec<(LayerName, String)>,
+    pub(super) failures: Vec<(Layer, String)>,
 }
 
 impl Claims {
     /// The reason the worker gave, or that it gave none.
-    fn reason(&self, name: LayerName) -> String {
+    fn reason(&self, name: Layer) -> String {
         self.failures
             .iter()
             .find(|(it, _)| *it == name)
@@ -33,35 +33,37 @@ impl Claims {
     }
 }
 
-/// Reads every layer back, in the order of [`LayerName::ALL`].
-pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Vec<Layer> {
+/// Reads every layer back, in the order of [`Layer::ALL`].
+pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Vec<LayerReading> {
     let view = View::of(begun.made.pid);
-    LayerName::ALL
+    Layer::ALL
         .into_iter()
         .map(|name| match name {
-            LayerName::UserNamespace
-            | LayerName::MountNamespace
-            | LayerName::NetworkNamespace
-            | LayerName::PidNamespace
-            | LayerName::IpcNamespace
-            | LayerName::UtsNamespace => namespace(name, starter, &view, claims, begun.tool),
-            LayerName::CgroupMemory => cgroup(Controller::Memory, begun, &view),
-            LayerName::CgroupPids => cgroup(Controller::Pids, begun, &view),
-            LayerName::CgroupCpu => cgroup(Controller::Cpu, begun, &view),
-            LayerName::Rlimits => match compare(&begun.limits, &view.text("limits")) {
-                Ok(evidence) => Layer::enforced(name, evidence),
-                Err(why) => Layer::missing(name, why, ""),
+            Layer::UserNamespace
+            | Layer::MountNamespace
+            | Layer::NetworkNamespace
+            | Layer::PidNamespace
+            | Layer::IpcNamespace
+            | Layer::UtsNamespace => namespace(name, starter, &view, claims, begun.tool),
+            Layer::CgroupMemory => cgroup(Controller::Memory, begun, &view),
+            Layer::CgroupPids => cgroup(Controller::Pids, begun, &view),
+            Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &view),
+            Layer::Rlimits => match compare(&begun.limits, &view.text("limits")) {
+                Ok(evidence) => LayerReading::enforced(name, evidence),
+                Err(why) => LayerReading::missing(name, why, ""),
             },
-            LayerName::NoNewPrivs => match view.status("NoNewPrivs").as_str() {
-                "1" => Layer::enforced(name, "NoNewPrivs 1"),
-                other => Layer::missing(name, claims.reason(name), format!("NoNewPrivs {other}")),
+            Layer::NoNewPrivs => match view.status("NoNewPrivs").as_str() {
+                "1" => LayerReading::enforced(name, "NoNewPrivs 1"),
+                other => {
+                    LayerReading::missing(name, claims.reason(name), format!("NoNewPrivs {other}"))
+                }
             },
-            LayerName::Capabilities => capabilities(&view, claims),
-            LayerName::Landlock => match &claims.landlock {
-                Some(evidence) => Layer::enforced(name, evidence),
-                None => Layer::missing(name, claims.reason(name), ""),
+            Layer::Capabilities => capabilities(&view, claims),
+            Layer::Landlock => match &claims.landlock {
+                Some(evidence) => LayerReading::enforced(name, evidence),
+                None => LayerReading::missing(name, claims.reason(name), ""),
             },
-            LayerName::Seccomp => seccomp(begun, &view, claims),
+            Layer::Seccomp => seccomp(begun, &view, claims),
         })
         .collect()
 }
@@ -110,50 +112,50 @@ pub(super) fn own_seccomp_filters() -> u32 {
         .unwrap_or(0)
 }
 
-fn kind(name: LayerName) -> &'static str {
+fn kind(name: Layer) -> &'static str {
     match name {
-        LayerName::UserNamespace => "user",
-        LayerName::MountNamespace => "mnt",
-        LayerName::NetworkNamespace => "net",
-        LayerName::PidNamespace => "pid",
-        LayerName::IpcNamespace => "ipc",
+        Layer::UserNamespace => "user",
+        Layer::MountNamespace => "mnt",
+        Layer::NetworkNamespace => "net",
+        Layer::PidNamespace => "pid",
+        Layer::IpcNamespace => "ipc",
         _ => "uts",
     }
 }
 
 fn namespace(
-    name: LayerName,
+    name: Layer,
     starter: &Starter,
     view: &View,
     claims: &Claims,
     tool: bool,
-) -> Layer {
+) -> LayerReading {
     let kind = kind(name);
     debug_assert!(KINDS.iter().any(|(it, _)| *it == name));
     if let Some(why) = starter.namespaces.missing(name) {
-        return Layer::missing(name, why, format!("uid {}", view.status("Uid")));
+        return LayerReading::missing(name, why, format!("uid {}", view.status("Uid")));
     }
     let own = fs::read_link(format!("/proc/self/ns/{kind}"))
         .map(|target| target.to_string_lossy().into_owned())
         .unwrap_or_default();
     let Some(theirs) = view.namespace(kind) else {
-        return Layer::missing(name, format!("/proc/PID/ns/{kind} cannot be read"), "");
+        return LayerReading::missing(name, format!("/proc/PID/ns/{kind} cannot be read"), "");
     };
     if theirs == own {
-        return Layer::missing(name, "shares the launcher's", theirs);
+        return LayerReading::missing(name, "shares the launcher's", theirs);
     }
     let further = match name {
-        LayerName::UserNamespace => {
+        Layer::UserNamespace => {
             unprivileged_user(&view.text("uid_map"), starter.namespaces.privileged())
         }
-        LayerName::MountNamespace => root(&view.text("mountinfo"), tool),
-        LayerName::NetworkNamespace => lonely_network(&view.text("net/dev")),
+        Layer::MountNamespace => root(&view.text("mountinfo"), tool),
+        Layer::NetworkNamespace => lonely_network(&view.text("net/dev")),
         _ => Ok(String::new()),
     };
     match further {
-        Ok(further) if further.is_empty() => Layer::enforced(name, theirs),
-        Ok(further) => Layer::enforced(name, format!("{theirs}, {further}")),
-        Err(evidence) => Layer::missing(name, claims.reason(name), evidence),
+        Ok(further) if further.is_empty() => LayerReading::enforced(name, theirs),
+        Ok(further) => LayerReading::enforced(name, format!("{theirs}, {further}")),
+        Err(evidence) => LayerReading::missing(name, claims.reason(name), evidence),
     }
 }
 
@@ -229,21 +231,21 @@ fn lonely_network(net_dev: &str) -> Result<String, String> {
     }
 }
 
-fn cgroup(controller: Controller, begun: &Begun, view: &View) -> Layer {
+fn cgroup(controller: Controller, begun: &Begun, view: &View) -> LayerReading {
     let name = controller.layer();
     if !begun.bounds.asks_for(controller) {
-        return Layer::not_requested(name);
+        return LayerReading::not_requested(name);
     }
     if let Some(why) = begun.group.missing(controller) {
-        return Layer::missing(name, why, "");
+        return LayerReading::missing(name, why, "");
     }
     let Some(directory) = begun.group.directory(controller) else {
-        return Layer::missing(name, "no group was made", "");
+        return LayerReading::missing(name, "no group was made", "");
     };
     let member = is_member(&view.text("cgroup"), directory);
     if !member {
         let why = format!("the worker is not in {}", directory.display());
-        return Layer::missing(name, why, "");
+        return LayerReading::missing(name, why, "");
     }
     let mut evidence = Vec::new();
     for setting in begun.group.settings(controller, &begun.bounds) {
@@ -255,11 +257,11 @@ fn cgroup(controller: Controller, begun: &Begun, view: &View) -> Layer {
             .to_string_lossy();
         if holds.trim() != setting.value {
             let why = format!("{file} is {} and not {}", holds.trim(), setting.value);
-            return Layer::missing(name, why, "");
+            return LayerReading::missing(name, why, "");
         }
         evidence.push(format!("{file} {}", setting.value));
     }
-    Layer::enforced(name, evidence.join(", "))
+    LayerReading::enforced(name, evidence.join(", "))
 }
 
 /// The kernel names groups from the root of the hierarchy and the launcher by
@@ -282,8 +284,8 @@ fn tail(path: &str) -> &str {
         .map_or(path, |(at, _)| &path[at + 1..])
 }
 
-fn capabilities(view: &View, claims: &Claims) -> Layer {
-    let name = LayerName::Capabilities;
+fn capabilities(view: &View, claims: &Claims) -> LayerReading {
+    let name = Layer::Capabilities;
     let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
     let held: Vec<String> = sets
         .iter()
@@ -292,22 +294,22 @@ fn capabilities(view: &View, claims: &Claims) -> Layer {
         .map(|(set, value)| format!("{set} {value}"))
         .collect();
     if held.is_empty() {
-        Layer::enforced(name, "CapInh, CapPrm, CapEff, CapBnd and CapAmb are 0")
+        LayerReading::enforced(name, "CapInh, CapPrm, CapEff, CapBnd and CapAmb are 0")
     } else {
-        Layer::missing(name, claims.reason(name), held.join(", "))
+        LayerReading::missing(name, claims.reason(name), held.join(", "))
     }
 }
 
-fn seccomp(begun: &Begun, view: &View, claims: &Claims) -> Layer {
-    let name = LayerName::Seccomp;
+fn seccomp(begun: &Begun, view: &View, claims: &Claims) -> LayerReading {
+    let name = Layer::Seccomp;
     let (mode, filters) = (view.status("Seccomp"), view.status("Seccomp_filters"));
     let wanted = own_seccomp_filters() + begun.filters as u32;
     let enough = filters.parse::<u32>().is_ok_and(|count| count >= wanted);
     let evidence = format!("Seccomp {mode}, Seccomp_filters {filters}");
     if mode == "2" && enough && begun.filters > 0 {
-        Layer::enforced(name, evidence)
+        LayerReading::enforced(name, evidence)
     } else {
-        Layer::missing(name, claims.reason(name), evidence)
+        LayerReading::missing(name, claims.reason(name), evidence)
     }
 }
 

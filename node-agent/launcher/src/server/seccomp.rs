@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use aion_sandbox::plan::Filter;
-use aion_sandbox::protocol::Runtime;
+use aion_sandbox::protocol::Role;
 
 /// The profile that is built in; a file given to the launcher replaces it.
 pub(super) const DEFAULT: &str = include_str!("../../../../config/seccomp_profile.json");
@@ -109,7 +109,7 @@ struct Condition {
     caps: Vec<String>,
     /// Ours, which a container runtime passes over: `declarative`, `wasm`, `compile`, `tool`.
     #[serde(default)]
-    runtimes: Vec<Runtime>,
+    runtimes: Vec<Role>,
 }
 
 /// The programs of a profile, by what the worker runs.
@@ -122,12 +122,12 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    pub(super) fn of(&self, runtime: Runtime) -> &[Filter] {
-        match runtime {
-            Runtime::Declarative => &self.declarative,
-            Runtime::Wasm => &self.wasm,
-            Runtime::Compile => &self.compile,
-            Runtime::Tool => &self.tool,
+    pub(super) fn of(&self, role: Role) -> &[Filter] {
+        match role {
+            Role::Declarative => &self.declarative,
+            Role::Wasm => &self.wasm,
+            Role::Compile => &self.compile,
+            Role::Tool => &self.tool,
         }
     }
 }
@@ -189,30 +189,30 @@ type Rules = Vec<Value>;
 /// Makes the programs of a profile for the processor this was built for.
 pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
-    let of = |runtime| -> Result<Vec<Filter>, BadProfile> {
+    let of = |role| -> Result<Vec<Filter>, BadProfile> {
         let mut filters = Vec::new();
-        for filter in translate(text, arch, runtime)? {
+        for filter in translate(text, arch, role)? {
             let program = compile_one(filter, arch)?;
             filters.push(program.into_iter().map(pack).collect());
         }
         Ok(filters)
     };
     Ok(Filters {
-        declarative: of(Runtime::Declarative)?,
-        wasm: of(Runtime::Wasm)?,
-        compile: of(Runtime::Compile)?,
-        tool: of(Runtime::Tool)?,
+        declarative: of(Role::Declarative)?,
+        wasm: of(Role::Wasm)?,
+        compile: of(Role::Compile)?,
+        tool: of(Role::Tool)?,
     })
 }
 
 /// The filters in the language of `seccompiler`.
-fn translate(text: &str, arch: TargetArch, runtime: Runtime) -> Result<Vec<Value>, BadProfile> {
+fn translate(text: &str, arch: TargetArch, role: Role) -> Result<Vec<Value>, BadProfile> {
     let profile: Profile = serde_json::from_str(text)?;
     let default = Action::parse(&profile.default_action, profile.default_errno_ret)?;
     if default.passes() {
         return Err(BadProfile::Open);
     }
-    let groups = by_action(&profile.syscalls, arch, runtime)?;
+    let groups = by_action(&profile.syscalls, arch, role)?;
     // The kernel takes the strictest answer, and of two alike the last program's: what is to be answered no
     // more strictly than the default must pass here for its own program to answer.
     let passing = groups
@@ -233,11 +233,11 @@ fn translate(text: &str, arch: TargetArch, runtime: Runtime) -> Result<Vec<Value
 fn by_action(
     groups: &[Group],
     arch: TargetArch,
-    runtime: Runtime,
+    role: Role,
 ) -> Result<BTreeMap<Action, BTreeMap<&str, Rules>>, BadProfile> {
     let mut found: BTreeMap<Action, BTreeMap<&str, Rules>> = BTreeMap::new();
     let mut owner: BTreeMap<&str, Action> = BTreeMap::new();
-    for group in groups.iter().filter(|group| group.applies(arch, runtime)) {
+    for group in groups.iter().filter(|group| group.applies(arch, role)) {
         let action = Action::parse(&group.action, group.errno_ret)?;
         let arguments = group.args.as_deref().unwrap_or_default();
         for name in group.names.iter().filter(|name| is_known(name, arch)) {
@@ -264,7 +264,7 @@ fn by_action(
 
 impl Group {
     /// A worker has no capability, so what is for those who have one is not for it.
-    fn applies(&self, arch: TargetArch, runtime: Runtime) -> bool {
+    fn applies(&self, arch: TargetArch, role: Role) -> bool {
         let names: &[&str] = match arch {
             TargetArch::x86_64 => &["amd64", "x86_64", "SCMP_ARCH_X86_64"],
             TargetArch::aarch64 => &["arm64", "aarch64", "SCMP_ARCH_AARCH64"],
@@ -273,9 +273,9 @@ impl Group {
         let is_mine = |arches: &[String]| arches.iter().any(|it| names.contains(&it.as_str()));
         self.includes.caps.is_empty()
             && (self.includes.arches.is_empty() || is_mine(&self.includes.arches))
-            && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&runtime))
+            && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&role))
             && !is_mine(&self.excludes.arches)
-            && !self.excludes.runtimes.contains(&runtime)
+            && !self.excludes.runtimes.contains(&role)
     }
 }
 

@@ -21,9 +21,9 @@ use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
 use super::sys::{self, Child, Made};
 use super::tool;
-use aion_sandbox::LayerName;
+use aion_sandbox::Layer;
 use aion_sandbox::plan::{Plan, Socket};
-use aion_sandbox::protocol::{Runtime, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
+use aion_sandbox::protocol::{Role, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
 use aion_sandbox::wire;
 
 /// What every start needs.
@@ -106,8 +106,8 @@ impl StartFds {
                 boot,
                 stdout,
                 stderr,
-                rest: match (start.runtime, fds.next()) {
-                    (Runtime::Tool, Some(stdin)) => Rest::Tool {
+                rest: match (start.role, fds.next()) {
+                    (Role::Tool, Some(stdin)) => Rest::Tool {
                         stdin,
                         shown: fds.collect(),
                     },
@@ -131,9 +131,9 @@ impl Starter {
         let invalid = |why| (StartFailure::Invalid, why);
         let profile = self.profiles.get(&start.profile).map_err(invalid)?;
         let bounds = profile.bounds(&start.limits);
-        let compiler = match start.runtime {
-            Runtime::Compile => Some(self.open_compiler()?),
-            Runtime::Declarative | Runtime::Wasm | Runtime::Tool => None,
+        let compiler = match start.role {
+            Role::Compile => Some(self.open_compiler()?),
+            Role::Declarative | Role::Wasm | Role::Tool => None,
         };
         let (socket, mut mounts) = match &start.socket {
             Some(path) => self.socket(path).map_err(invalid)?,
@@ -150,15 +150,15 @@ impl Starter {
         };
         let user = self.namespaces.free_user(taken);
         let user = user.map_err(|why| (StartFailure::Busy, why))?;
-        let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
+        let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
         let limits = limits(profile, &bounds, own_user_namespace || user.is_some());
         let plan = Plan {
-            private_root: self.namespaces.has(LayerName::MountNamespace),
+            private_root: self.namespaces.has(Layer::MountNamespace),
             socket,
             module: matches!(fds.rest, Rest::Module(_)),
             tool,
             switch_user: user.filter(|_| !own_user_namespace),
-            filters: self.filters.of(start.runtime).to_vec(),
+            filters: self.filters.of(start.role).to_vec(),
         };
         let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
         let inherited = Inherited {
@@ -220,8 +220,7 @@ impl Starter {
         {
             return Err(format!("{} is not the daemon's own", path.display()));
         }
-        let mounted =
-            self.namespaces.has(LayerName::MountNamespace) && self.namespaces.privileged();
+        let mounted = self.namespaces.has(Layer::MountNamespace) && self.namespaces.privileged();
         if !mounted && !self.namespaces.gives_users() {
             return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
         }
@@ -284,7 +283,7 @@ impl Starter {
         }
         descriptors.extend((first_mount..).zip(mounts.iter().map(OwnedFd::as_fd)));
         let rlimits: Vec<_> = limits.iter().map(|it| (it.resource, it.value)).collect();
-        let own_user_namespace = self.namespaces.has(LayerName::UserNamespace);
+        let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
         let made = sys::spawn(&Child {
             namespaces: self.namespaces.flags(),
             release: release_read.as_fd(),

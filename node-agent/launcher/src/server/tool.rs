@@ -9,7 +9,7 @@ use rustix::fs::{FileType, fstat};
 
 use super::namespaces::Namespaces;
 use super::starter::detached;
-use aion_sandbox::LayerName;
+use aion_sandbox::Layer;
 use aion_sandbox::plan::Tool;
 
 /// The plan's part, and mounts of program and folders where the worker needs them.
@@ -26,9 +26,9 @@ pub(super) fn prepare(
     for (name, folder) in names.iter().zip(folders) {
         mounts.push((name.clone(), path(folder, FileType::Directory)?));
     }
-    let own_root = namespaces.has(LayerName::MountNamespace);
+    let own_root = namespaces.has(Layer::MountNamespace);
     if !own_root && !mounts.is_empty() {
-        let why = namespaces.missing(LayerName::MountNamespace);
+        let why = namespaces.missing(Layer::MountNamespace);
         return Err(format!(
             "its folders are shown under /mnt, which takes a mount namespace: {}",
             why.unwrap_or("there is none")

@@ -14,9 +14,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 use super::readback::{Claims, read_back};
 use super::starter::{Begun, StartFds, Starter, end};
 use super::sys::Failure;
-use aion_sandbox::Layer;
+use aion_sandbox::LayerReading;
 use aion_sandbox::plan::WorkerMessage;
-use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
 use aion_sandbox::wire;
 
 /// Why there is none.
@@ -92,7 +92,7 @@ pub(super) fn run(
     starter: &Starter,
     state: Option<&Folder>,
     patience: Duration,
-) -> Result<Vec<Layer>, TrialError> {
+) -> Result<Vec<LayerReading>, TrialError> {
     let folder = Place::make(state)
         .map_err(|error| TrialError::NotMade(format!("a folder for the trial: {error}")))?;
     let path = folder.own.path().join(SOCKET_NAME);
@@ -116,7 +116,7 @@ pub(super) fn run(
             instance: format!("trial-{}", std::process::id()),
             incarnation: 0,
         },
-        runtime: Runtime::Declarative,
+        role: Role::Declarative,
         profile: "declarative".into(),
         limits: Limits::default(),
         socket: Some(path),
@@ -129,7 +129,7 @@ fn confine_one(
     starter: &Starter,
     start: &Start,
     patience: Duration,
-) -> Result<Vec<Layer>, TrialError> {
+) -> Result<Vec<LayerReading>, TrialError> {
     let nothing = || {
         fs::OpenOptions::new()
             .read(true)

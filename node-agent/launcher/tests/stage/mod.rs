@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aion_sandbox::protocol::{Exited, Limits, Runtime, Start, WorkerId};
-use aion_sandbox::{Client, ClientError, Layer, LayerName, StartFds, Started};
+use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
 use tokio::sync::mpsc::Receiver;
@@ -185,9 +185,9 @@ impl Stage {
         });
         let start = Start {
             id: id.clone(),
-            runtime: match module {
-                Some(_) => Runtime::Wasm,
-                None => Runtime::Declarative,
+            role: match module {
+                Some(_) => Role::Wasm,
+                None => Role::Declarative,
             },
             profile: "declarative".into(),
             limits,
@@ -233,7 +233,7 @@ impl Stage {
                 instance: name.into(),
                 incarnation: 1,
             },
-            runtime: Runtime::Tool,
+            role: Role::Tool,
             profile: "tool".into(),
             limits: Limits::default(),
             socket: None,
@@ -288,7 +288,7 @@ impl Captive {
         (text, errors)
     }
 
-    pub(crate) fn layer(&self, name: LayerName) -> &Layer {
+    pub(crate) fn layer(&self, name: Layer) -> &LayerReading {
         self.started
             .layers
             .iter()

@@ -23,8 +23,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
 pub use tool::{DEVICES, SCRATCH};
 
-use crate::layer::LayerName;
 use crate::plan::Plan;
+use aion_abi::layer::Layer;
 
 /// What became of the steps.
 struct Confined {
@@ -33,7 +33,7 @@ struct Confined {
     /// What was tried against the Landlock domain and refused, if there is one.
     landlock: Option<String>,
     /// Steps that failed, by the layer they were for.
-    failures: Vec<(LayerName, String)>,
+    failures: Vec<(Layer, String)>,
 }
 
 /// Takes every step of `plan`. `mounts` are the detached ones that it speaks of.
@@ -43,7 +43,7 @@ fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
     // A core dump would hold the signing key, and a helper of the kernel's that
     // takes one ignores the limit on its size.
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        failures.push((LayerName::Capabilities, format!("not dumpable: {error}")));
+        failures.push((Layer::Capabilities, format!("not dumpable: {error}")));
     }
     let (socket, own_root) = match root::enter(&plan, mounts) {
         Ok(socket) => (socket, plan.private_root),
@@ -52,7 +52,7 @@ fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
             return Err(format!("a tool has no root of its own: {why}"));
         }
         Err((socket, why)) => {
-            failures.push((LayerName::MountNamespace, why));
+            failures.push((Layer::MountNamespace, why));
             (socket, false)
         }
     };
@@ -62,21 +62,21 @@ fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
         privileges::switch_user(user).map_err(|why| format!("cannot become user {user}: {why}"))?;
     }
     if let Err(why) = privileges::drop_all().and(bounding) {
-        failures.push((LayerName::Capabilities, why));
+        failures.push((Layer::Capabilities, why));
     }
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
-        failures.push((LayerName::NoNewPrivs, format!("prctl: {error}")));
+        failures.push((Layer::NoNewPrivs, format!("prctl: {error}")));
     }
     let shown = plan.tool.as_ref().map(|tool| tool.shown(own_root));
     let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
-            failures.push((LayerName::Landlock, why));
+            failures.push((Layer::Landlock, why));
             None
         }
     };
     if let Err(why) = seccomp::install(plan.filters) {
-        failures.push((LayerName::Seccomp, why));
+        failures.push((Layer::Seccomp, why));
     }
     Ok(Confined {
         socket,

@@ -16,9 +16,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use aion_abi::boot::{Declarative, Input, WithoutModel};
+use aion_abi::boot::{Declarative, Input};
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
+use aion_abi::runtime::WithoutModel;
 use aion_abi::syscall::agent::{MessageKind, MessageRequest, MessageResponse};
 use aion_abi::syscall::memory::{
     Hit, Item, RecallRequest, RecallResponse, RememberRequest, RememberResponse,

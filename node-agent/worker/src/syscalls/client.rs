@@ -15,8 +15,8 @@ use aion_abi::date::UnixMillis;
 use aion_abi::headers;
 use aion_abi::problem::Problem;
 use aion_abi::signing::Key;
-use aion_abi::syscall::Syscall;
 use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use aion_abi::syscall::{Class, Syscall};
 use aion_backoff::Backoff;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -114,8 +114,7 @@ impl Client {
 
     /// Names an effect once for all its tries; the run's number keeps it apart from earlier runs'.
     fn effect_key(&self, syscall: Syscall) -> Option<String> {
-        use Syscall::{FsList, FsRead, MemoryRecall, SysNull, ToolList};
-        if matches!(syscall, SysNull | ToolList | MemoryRecall | FsRead | FsList) {
+        if syscall.class() == Class::Observe {
             return None;
         }
         self.effects.set(self.effects.get() + 1);
@@ -131,23 +130,16 @@ impl Client {
         self.counter.set(self.counter.get() + 1);
         #[expect(clippy::disallowed_methods, reason = "the date of a signature")]
         let timestamp_ms = UnixMillis::from(SystemTime::now());
-        let signature = self.key.sign(&CanonicalRequest {
-            method: "POST",
-            path: syscall.path(),
-            timestamp_ms,
-            counter: self.counter.get(),
+        let counter = self.counter.get();
+        let canonical = CanonicalRequest {
             idempotency_key: effect,
-            deadline_ms: None,
-            body_digest: body_digest(body),
-        });
+            ..CanonicalRequest::call(syscall, timestamp_ms, counter, body_digest(body))
+        };
         let mut request = Request::post(syscall.path())
             .header("host", "aion")
-            .header("content-type", "application/json")
-            .header(headers::TIMESTAMP, timestamp_ms.0)
-            .header(headers::COUNTER, self.counter.get())
-            .header(headers::SIGNATURE, signature);
-        if let Some(effect) = effect {
-            request = request.header(headers::IDEMPOTENCY_KEY, effect);
+            .header("content-type", "application/json");
+        for (name, value) in headers::sign(&self.key, &canonical) {
+            request = request.header(name, value);
         }
         request
             .body(Full::new(body.clone()))

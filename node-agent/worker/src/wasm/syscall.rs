@@ -48,7 +48,7 @@ fn call<D: Door + 'static>(
     let Ok(name) = std::str::from_utf8(name) else {
         return Ok(UNSENDABLE);
     };
-    let Some(syscall) = Syscall::ALL.iter().copied().find(|it| it.name() == name) else {
+    let Some(syscall) = Syscall::from_name(name) else {
         let problem = Problem::new(
             Code::UnknownSyscall,
             format!("there is no syscall {name:?}"),

@@ -101,7 +101,7 @@ impl std::fmt::Display for ObjectKey {
 
 /// Whether objects of a kind belong to a namespace.
 fn is_namespaced(kind: &str) -> bool {
-    crd::KINDS.iter().any(|it| it.name == kind && it.namespaced)
+    crd::kind(kind).is_some_and(|it| it.namespaced)
 }
 
 /// An object without a namespace is in [`DEFAULT_NAMESPACE`].

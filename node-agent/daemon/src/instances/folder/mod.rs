@@ -16,5 +16,4 @@ mod watch;
 mod world;
 
 pub use manifests::{FolderError, ObjectKey};
-pub(crate) use objects::kind_of;
 pub use source::{Folder, NodeFacts};

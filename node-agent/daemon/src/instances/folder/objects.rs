@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change as Made};
-use aion_api::{Agent, AgentInstance, AgentStatus, crd};
+use aion_api::{Agent, AgentInstance, AgentStatus};
 use aion_resolve::{Key, Manifest, Object, identity, parse_manifests};
 use serde_json::Value;
 
@@ -28,11 +28,7 @@ impl Folder {
         for manifest in &request.manifests {
             match parse_manifests(&manifest.text, &manifest.file) {
                 Ok(read) => objects.extend(read),
-                Err(problems) => rejected.extend(
-                    problems
-                        .iter()
-                        .map(|problem| rejection(&manifest.file, problem)),
-                ),
+                Err(problems) => rejected.extend(problems.into_iter().map(rejection)),
             }
         }
         for Manifest { object, .. } in &mut objects {
@@ -213,9 +209,4 @@ fn shown(world: &World, key: &ObjectKey) -> Option<Value> {
         json["status"] = status.ok()?;
     }
     Some(json)
-}
-
-/// The kind with this plural, if there is one.
-pub(crate) fn kind_of(plural: &str) -> Option<&'static crd::Kind> {
-    crd::KINDS.iter().find(|it| it.plural == plural)
 }

@@ -9,29 +9,12 @@ use super::manifests::ObjectKey;
 use crate::instances::prepare::key_of;
 
 /// A problem of a manifest, as it is answered.
-pub(super) fn rejection(file: &str, problem: &Problem) -> Rejected {
-    let (message, remedy) = told(&problem.message)
-        .unwrap_or((&problem.message, "correct the manifest and apply it again"));
-    Rejected {
-        file: file.to_owned(),
-        line: problem
-            .place
-            .as_ref()
-            .and_then(|place| u32::try_from(place.line).ok()),
-        resource: (!problem.object.is_empty()).then(|| problem.object.replace(' ', "/")),
-        field: (!problem.field.is_empty()).then(|| problem.field.clone()),
-        message: message.to_owned(),
-        remedy: remedy.to_owned(),
+pub(super) fn rejection(problem: Problem) -> Rejected {
+    let mut rejected = Rejected::from(problem);
+    if rejected.remedy.is_empty() {
+        rejected.remedy = "correct the manifest and apply it again".to_owned();
     }
-}
-
-/// What is wrong, and what is to be done, which stands behind a colon. One behind a single word, as in
-/// `withoutModel: quote`, is YAML.
-fn told(message: &str) -> Option<(&str, &str)> {
-    let colons = message.match_indices(": ");
-    colons
-        .map(|(at, colon)| (&message[..at], &message[at + colon.len()..]))
-        .find(|(before, _)| before.contains(' '))
+    rejected
 }
 
 /// Objects that are there twice in one request.
@@ -76,23 +59,4 @@ pub(super) fn unusable_keys(objects: &[Manifest]) -> Vec<Rejected> {
         }
     }
     rejected
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_to_be_done_stands_behind_the_first_colon_that_is_not_yaml() {
-        let quote = "withoutModel: quote answers with passages from memory: add memory {pool}";
-        assert_eq!(
-            told(quote),
-            Some((
-                "withoutModel: quote answers with passages from memory",
-                "add memory {pool}"
-            ))
-        );
-        assert_eq!(told("fs.read: files are asked for elsewhere"), None);
-        assert_eq!(told("is no number"), None);
-    }
 }

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
-use aion_sandbox::protocol::{Limits, Runtime, Start, WorkerId};
+use aion_policy::count;
+use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -143,9 +144,9 @@ impl CrewParts {
         let _ = beside.send(ready);
         let start = Start {
             id,
-            runtime: match instance.program {
-                Prepared::Declarative { .. } => Runtime::Declarative,
-                Prepared::Wasm { .. } => Runtime::Wasm,
+            role: match instance.program {
+                Prepared::Declarative { .. } => Role::Declarative,
+                Prepared::Wasm { .. } => Role::Wasm,
             },
             profile: instance.spec().runtime.as_str().to_owned(),
             limits: limits(instance),
@@ -176,7 +177,7 @@ impl CrewParts {
         let unusable = |error| format!("the turn's folder: {error}");
         let folder = self.turns.folder(turn, input).await.map_err(unusable)?;
         folder.keep_instance(instance).map_err(unusable)?;
-        let most = u64::try_from(instance.spec().limits.turn_seconds).unwrap_or(1) * 1000;
+        let most = u64::from(count(instance.spec().limits.turn_seconds)) * 1000;
         let left = deadline.map_or(most, |at| at.since(self.clock.now()));
         Ok((folder, most.min(left)))
     }
@@ -204,9 +205,9 @@ pub(super) fn failure(code: &str, why: impl Into<String>) -> Failure {
 fn limits(instance: &Instance) -> Limits {
     let limits = &instance.spec().limits;
     Limits {
-        memory_bytes: u64::try_from(limits.memory_mib).ok().map(|mib| mib << 20),
+        memory_bytes: Some(u64::from(count(limits.memory_mib)) << 20),
         pids: None,
-        cpu_milli: u32::try_from(limits.cpu_millis).ok(),
+        cpu_milli: Some(count(limits.cpu_millis)),
     }
 }
 

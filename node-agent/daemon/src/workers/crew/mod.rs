@@ -11,7 +11,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use aion_abi::signing::NodeSecret;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
-    Layer,
+    LayerReading,
     protocol::{ExitStatus, Exited, Worker, WorkerId},
 };
 use tokio::sync::{mpsc, watch};
@@ -62,9 +62,9 @@ pub struct CrewParts {
     /// Where sockets and pipes are.
     pub run: PathBuf,
     /// What a worker started now would have; `None` while the launcher does not answer.
-    pub features: watch::Sender<Option<Arc<[Layer]>>>,
+    pub features: watch::Sender<Option<Arc<[LayerReading]>>>,
     /// The layers of workers as they were started.
-    pub started: mpsc::UnboundedSender<(InstanceUid, Arc<[Layer]>)>,
+    pub started: mpsc::UnboundedSender<(InstanceUid, Arc<[LayerReading]>)>,
     /// Instances that the kernel let go of.
     pub removed: mpsc::UnboundedSender<InstanceUid>,
 }

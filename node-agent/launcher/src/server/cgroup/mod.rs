@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) use group::Group;
 use place::{Place, locate};
 
-use aion_sandbox::LayerName;
+use aion_sandbox::Layer;
 
 /// A controller that workers are limited by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,11 +35,11 @@ impl Controller {
     }
 
     /// The layer it makes.
-    pub(super) fn layer(self) -> LayerName {
+    pub(super) fn layer(self) -> Layer {
         match self {
-            Self::Memory => LayerName::CgroupMemory,
-            Self::Pids => LayerName::CgroupPids,
-            Self::Cpu => LayerName::CgroupCpu,
+            Self::Memory => Layer::CgroupMemory,
+            Self::Pids => Layer::CgroupPids,
+            Self::Cpu => Layer::CgroupCpu,
         }
     }
 }
