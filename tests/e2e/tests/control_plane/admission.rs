@@ -255,7 +255,15 @@ fn node_a_cannot_write_node_bs_status() {
         ),
         "instances of node node-a",
     );
-    drained(&cast.node_a, "on-node-a", free).unwrap();
+    let audited = r#"{"metadata":{"finalizers":["aion.dev/drain","example.com/audit"]}}"#;
+    drained(&cast.operator, "on-node-a", audited).unwrap();
+    refused(
+        drained(&cast.node_a, "on-node-a", free),
+        "may only take its finalizer away",
+    );
+    let own = r#"{"metadata":{"finalizers":["example.com/audit"]}}"#;
+    drained(&cast.node_a, "on-node-a", own).unwrap();
+    drained(&cast.operator, "on-node-a", free).unwrap();
 }
 
 #[test]

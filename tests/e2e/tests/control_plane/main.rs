@@ -3,6 +3,7 @@
 
 mod admission;
 mod agents;
+mod lost;
 mod resources;
 mod roles;
 mod stories;
