@@ -3,18 +3,22 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aion_api::condition::reason;
 use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::caches::{Queue, Queues};
+use crate::caches::{Notice, Queue, Queues};
 use crate::context::Context;
+use crate::events::event;
 use crate::failure::Failure;
 use crate::{agent, kernel_node, memory_pool};
 
@@ -30,6 +34,7 @@ pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: Cancellatio
     let nodes = context.caches.kernel_nodes.clone();
     queues.lead(&context.caches);
     tokio::join!(
+        tell(queues.unreadable, &context, &stop),
         drive(
             "agent",
             agent::reconcile,
@@ -55,6 +60,19 @@ pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: Cancellatio
             &stop
         ),
     );
+}
+
+/// Tells of objects that cannot be read where a person looks at them.
+async fn tell(
+    notices: UnboundedReceiver<Notice>,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) {
+    let mut notices = pin!(notices.take_until(stop.cancelled()));
+    while let Some(Notice { object, words }) = notices.next().await {
+        let told = vec![event(false, reason::UNREADABLE, &words, "Read")];
+        context.announcer.tell(&object, told).await;
+    }
 }
 
 /// Reconciles what `queue` names, one at a time for each object.

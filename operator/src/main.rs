@@ -69,7 +69,7 @@ async fn lead(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (caches, queues) = Caches::follow(&client, &args.namespace, stop.clone());
+    let (caches, queues) = Caches::follow(&client, &args.namespace, metrics.clone(), stop.clone());
     tokio::select! {
         filled = caches.filled() => filled?,
         () = stop.cancelled() => return Ok(()),

@@ -151,6 +151,8 @@ pub mod reason {
     pub const ERASED: &str = "Erased";
     /// A part was not erased; the message says where and why.
     pub const NOT_ERASED: &str = "NotErased";
+    /// Something that decides about it cannot be read by this release; the message names the field.
+    pub const UNREADABLE: &str = "Unreadable";
     /// The API server refused what was written.
     pub const API_REFUSED: &str = "ApiRefused";
     /// The API server does not answer, or refuses for now.
@@ -218,6 +220,7 @@ pub mod reason {
         ERASING,
         ERASED,
         NOT_ERASED,
+        UNREADABLE,
         API_REFUSED,
         API_UNAVAILABLE,
     ];

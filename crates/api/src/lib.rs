@@ -33,6 +33,7 @@ mod kernel_node;
 mod memory_pool;
 mod model_endpoint;
 mod policy_rules;
+mod readable;
 mod tool;
 mod trust_policy;
 
@@ -59,6 +60,7 @@ pub use memory_pool::{
 };
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
 pub use policy_rules::PolicyQuotas;
+pub use readable::{Readable, Unreadable};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
 

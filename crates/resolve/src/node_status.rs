@@ -63,7 +63,7 @@ pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
             reason::LEASE_RENEWED,
             "its node agent is alive",
         ),
-        NodeState::NotReady(why) => {
+        NodeState::NotReady(why) | NodeState::Unknown(why) => {
             let reason = if heard_of {
                 reason::LEASE_EXPIRED
             } else {

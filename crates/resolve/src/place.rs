@@ -178,7 +178,10 @@ fn unfit(needs: &Needs, node: &NodeView, used: i32, stays: bool) -> Option<Strin
         NodeState::Ready => {}
         // It may still run there, and what may run is not run twice.
         NodeState::NotReady(_) if stays => {}
-        NodeState::NotReady(why) => return Some(format!("not ready: {why}")),
+        NodeState::Unknown(_) if stays => return None,
+        NodeState::NotReady(why) | NodeState::Unknown(why) => {
+            return Some(format!("not ready: {why}"));
+        }
         NodeState::OutOfService => return Some("out of service".into()),
         NodeState::Gone => return Some("gone".into()),
     }

@@ -4,10 +4,36 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aion_api::AgentInstance;
+use aion_api::metadata::{LABEL_AGENT, LABEL_POOL};
+use aion_api::{AgentInstance, AgentInstanceSpec, AgentReference, ResolvedMemory, Unreadable};
 use aion_resolve::Key;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+
+/// What stands in the index for an instance that cannot be read: what its metadata tells. It counts as being there, on a
+/// node that is not known.
+pub(super) fn stand_in(unreadable: &Unreadable) -> Option<AgentInstance> {
+    let metadata = unreadable.metadata.clone();
+    let label = |name: &str| metadata.labels.as_ref()?.get(name).cloned();
+    let owner = metadata.owner_references.iter().flatten();
+    let owner = owner.into_iter().find(|it| it.controller == Some(true));
+    let spec = AgentInstanceSpec {
+        agent: AgentReference {
+            name: label(LABEL_AGENT).unwrap_or_default(),
+            uid: owner.map(|it| it.uid.clone()).unwrap_or_default(),
+        },
+        memory: label(LABEL_POOL).map(|pool| ResolvedMemory {
+            pool,
+            ..ResolvedMemory::default()
+        }),
+        ..AgentInstanceSpec::default()
+    };
+    Some(AgentInstance {
+        metadata,
+        spec,
+        status: None,
+    })
+}
 
 /// A shared index. Reading it gives copies of pointers; the lock is never held across an await.
 #[derive(Debug, Clone, Default)]

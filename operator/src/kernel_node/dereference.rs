@@ -6,6 +6,8 @@ use aion_api::KernelNode;
 use aion_api::condition::{self, READY, reason};
 use aion_api::metadata::{TAINT_OUT_OF_SERVICE, node_lease};
 use aion_resolve::node_status::{Heartbeat, Machine};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -18,6 +20,8 @@ pub(super) struct Dereferenced {
     pub(super) node: KernelNode,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) machine: Machine,
+    /// Why its Lease cannot be read.
+    pub(super) unreadable: Option<String>,
 }
 
 /// Gathers what is known about `node` at `now`. A Lease that does not say for how long it holds, holds for
@@ -54,6 +58,8 @@ pub(super) fn dereference(
         heard.forget(&name);
     }
     let machine = match caches.nodes.get(&ObjectRef::new(&name)) {
+        // One that cannot be read is there.
+        None if caches.unreadable.of::<Node>("", &name).is_some() => Machine::There,
         None => Machine::Gone,
         Some(node) => {
             let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
@@ -72,6 +78,7 @@ pub(super) fn dereference(
         node: node.clone(),
         heartbeat,
         machine,
+        unreadable: caches.unreadable.of::<Lease>(system, &node_lease(&name)),
     }
 }
 

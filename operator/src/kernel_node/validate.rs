@@ -19,7 +19,10 @@ pub(super) struct Validated {
 
 /// Judges what was dereferenced.
 pub(super) fn validate(input: Dereferenced) -> Validated {
-    let state = node_state(input.heartbeat, input.machine);
+    let state = match (node_state(input.heartbeat, input.machine), input.unreadable) {
+        (NodeState::NotReady(_), Some(why)) => NodeState::NotReady(why),
+        (state, _) => state,
+    };
     let again = input
         .heartbeat
         .filter(|_| state == NodeState::Ready)

@@ -151,6 +151,17 @@ fn an_instance_is_replaced_only_when_its_node_is_lost() {
         &["b"],
     );
     check(&needs(), &state(NodeState::Gone), &[on("a", 0)], &["b"]);
+    // Of an unknown one nothing can be told, its runtimes neither: what is there stays, nothing new comes.
+    let unknown = |node: &str| NodeView {
+        name: node.into(),
+        state: NodeState::Unknown("cannot be read".into()),
+        ..NodeView::default()
+    };
+    let nodes = [unknown("a"), node("b")];
+    check(&needs(), &nodes, &[on("a", 0)], &["a"]);
+    check(&needs(), &nodes, &[], &["b"]);
+    let alone = "!a: not ready: cannot be read";
+    check(&needs(), &nodes[..1], &[], &[alone]);
     // A node that no longer suits is left.
     let selective = Needs {
         selector: BTreeMap::from([("zone".into(), "x".into())]),

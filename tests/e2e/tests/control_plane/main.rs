@@ -8,3 +8,4 @@ mod resources;
 mod roles;
 mod stories;
 mod trouble;
+mod unreadable;
