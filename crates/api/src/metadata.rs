@@ -34,6 +34,11 @@ pub const SYSTEM_NAMESPACE: &str = "aion-system";
 /// The Lease by which one of several operators leads.
 pub const OPERATOR_LEASE: &str = "aion-operator";
 
+/// Whom a token is made for that is shown to a node agent. The API server takes no such token for itself.
+pub const AUDIENCE_NODE_AGENT: &str = "aion.dev/node-agent";
+/// The service account of a namespace that its agents are asked as, where nobody says another.
+pub const INVOKER: &str = "aion-invoke";
+
 /// The taint Kubernetes puts on a node that is known to be shut down: what ran there may be replaced.
 pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 

@@ -81,6 +81,7 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
         403,
         "a right holds in its namespace"
     );
+    a_token_that_opens_the_api_server_is_not_taken(cluster, &node, TURNS);
     // A turn is somebody's conversation.
     let turn = turn_of(&answered);
     let record = format!("GET /api/v1/turns/{turn}");
@@ -173,6 +174,26 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     assert_eq!(status, 404);
 }
 
+/// Of somebody who may ask, with a token that a node agent could use elsewhere.
+fn a_token_that_opens_the_api_server_is_not_taken(
+    cluster: &ControlPlane,
+    node: &NodeAgent,
+    turns: &str,
+) {
+    let server = "https://kubernetes.default.svc";
+    for audiences in [
+        &[][..],
+        &[server],
+        &[server, "aion.dev/node-agent"],
+        &["somebody.else"],
+    ] {
+        let token = token(cluster, "asked", "asker", audiences);
+        let (status, body) = node.request(turns, Some(&token), Some(QUESTION)).unwrap();
+        assert_eq!(status, 401, "{audiences:?}: {body}");
+        assert!(body.contains("--audience=aion.dev/node-agent"), "{body}");
+    }
+}
+
 fn condition(object: &Value, type_: &str) -> String {
     let all = object["status"]["conditions"].as_array();
     let found = all.into_iter().flatten().find(|it| it["type"] == type_);
@@ -188,8 +209,18 @@ fn account(cluster: &ControlPlane, namespace: &str, name: &str) -> String {
         cluster,
         &["-n", namespace, "create", "serviceaccount", name],
     );
-    let token = kubectl(cluster, &["-n", namespace, "create", "token", name]);
-    token.trim().to_owned()
+    token(cluster, namespace, name, &["aion.dev/node-agent"])
+}
+
+/// A token for `audiences`; without any, for the API server.
+fn token(cluster: &ControlPlane, namespace: &str, name: &str, audiences: &[&str]) -> String {
+    let audiences: Vec<String> = audiences
+        .iter()
+        .map(|it| format!("--audience={it}"))
+        .collect();
+    let mut args = vec!["-n", namespace, "create", "token", name];
+    args.extend(audiences.iter().map(String::as_str));
+    kubectl(cluster, &args).trim().to_owned()
 }
 
 fn until_ready(cluster: &ControlPlane, namespace: &str, node: &NodeAgent) {
