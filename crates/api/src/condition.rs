@@ -139,6 +139,10 @@ pub mod reason {
     pub const NODE_GONE: &str = "NodeGone";
     /// The Node is tainted out of service.
     pub const NODE_OUT_OF_SERVICE: &str = "NodeOutOfService";
+    /// The node is being forgotten; the message names what is lost with it.
+    pub const NODE_FORGOTTEN: &str = "NodeForgotten";
+    /// What a pool held was lost with its node.
+    pub const MEMORY_LOST: &str = "MemoryLost";
     /// No agent used the pool yet, so no node holds it.
     pub const WAITING_FOR_FIRST_USE: &str = "WaitingForFirstUse";
     /// A node holds the pool.
@@ -214,6 +218,8 @@ pub mod reason {
         LEASE_MISSING,
         NODE_GONE,
         NODE_OUT_OF_SERVICE,
+        NODE_FORGOTTEN,
+        MEMORY_LOST,
         WAITING_FOR_FIRST_USE,
         BOUND,
         IN_USE,

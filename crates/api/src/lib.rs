@@ -55,7 +55,7 @@ pub use kernel_node::{
     KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, Scheduling,
 };
 pub use memory_pool::{
-    Backend, EmbeddingUse, Encryption, Erasure, ErasureState, MemoryPool, MemoryPoolSpec,
+    Backend, EmbeddingUse, Encryption, Erasure, ErasureState, Loss, MemoryPool, MemoryPoolSpec,
     MemoryPoolStatus, Retention, Tier, Tiers,
 };
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};

@@ -18,6 +18,9 @@ pub const FINALIZER_INSTANCES: &str = "aion.dev/instances";
 /// On a MemoryPool: it is erased on every node that held a part of it, then this is taken away.
 pub const FINALIZER_ERASE: &str = "aion.dev/erase";
 
+/// On a KernelNode: when it is forgotten, what it held is recorded as lost and placed anew, then this is taken away.
+pub const FINALIZER_FORGET: &str = "aion.dev/forget";
+
 /// Field manager of the operator's Agent controller.
 pub const MANAGER_AGENT: &str = "aion-operator/agent";
 /// Field manager of the operator's MemoryPool controller.

@@ -125,7 +125,12 @@ fn choose(
     if let Some(pinned) = pinned {
         match nodes.iter().find(|node| node.name == pinned) {
             Some(node) if !node.state.is_lost() => {}
-            _ => {
+            Some(_) => {
+                return Err(format!(
+                    "its memory pool is on node {pinned}, which is gone: bring the node back, or give up what it held: aionctl --cluster node forget {pinned}"
+                ));
+            }
+            None => {
                 return Err(format!(
                     "its memory pool is on node {pinned}, which is gone: bring the node back, or delete the pool and with it what it held"
                 ));

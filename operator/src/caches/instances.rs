@@ -121,6 +121,15 @@ impl InstanceIndex {
         agents
     }
 
+    /// The instances, of all agents, that a node has. Costs what there are in the cluster.
+    pub(crate) fn all_on_node(&self, node: &str) -> Vec<Arc<AgentInstance>> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = tables.by_agent.values().flat_map(BTreeMap::values);
+        all.filter(|it| it.spec.node_name == node)
+            .cloned()
+            .collect()
+    }
+
     /// How many instances, of all agents, a node has.
     pub(crate) fn on_node(&self, node: &str) -> i32 {
         let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);

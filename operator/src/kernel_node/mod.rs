@@ -1,7 +1,11 @@
-//! KernelNodes: whether their node agents are alive, judged by whether their Leases change.
+//! KernelNodes: whether their node agents are alive, judged by whether their Leases change; and what is lost with one that
+//! is forgotten.
 //!
-//! Of the five steps it has three: nothing is built and nothing applied but the condition.
+//! A node is forgotten by deleting its KernelNode. The finalizer holds it until its instances are placed anew, which is
+//! their Agents' affair, and its pools are unbound with the loss recorded.
 
+mod apply;
+mod build;
 mod dereference;
 mod update_status;
 mod validate;
@@ -28,7 +32,9 @@ pub(crate) async fn reconcile(
         Instant::now(),
     );
     let validated = validate::validate(dereferenced);
-    let again = validated.again;
-    update_status::update(&context, validated, crate::clock::now()).await?;
+    let prepared = build::build(validated);
+    let applied = apply::apply(&context, prepared).await?;
+    let again = applied.again;
+    update_status::update(&context, applied, crate::clock::now()).await?;
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }

@@ -1,4 +1,4 @@
-//! Step 3: reports the judgement. Everything else in the status is the node agent's.
+//! Step 5: reports the judgement. Everything else in the status is the node agent's.
 
 use aion_api::KernelNode;
 use aion_api::condition::{self, find};
@@ -13,7 +13,7 @@ use crate::events::changes;
 use crate::failure::Failure;
 use crate::write;
 
-use super::validate::Validated;
+use super::apply::Applied;
 
 /// Writes the condition Ready where it changed, and tells so.
 ///
@@ -21,17 +21,20 @@ use super::validate::Validated;
 /// The API server did not take it.
 pub(super) async fn update(
     context: &Context,
-    validated: Validated,
+    applied: Applied,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let node = &validated.node;
+    if applied.gone {
+        return Ok(());
+    }
+    let node = &applied.node;
     let before = node
         .status
         .as_ref()
         .map(|status| status.conditions.clone())
         .unwrap_or_default();
     let generation = node.metadata.generation;
-    let conditions = condition::write(&before, &[validated.judgement], generation, &Time(now));
+    let conditions = condition::write(&before, &[applied.judgement], generation, &Time(now));
     let same = |a: &aion_api::condition::Condition| {
         find(&before, &a.type_).is_some_and(|b| (&a.status, &a.reason) == (&b.status, &b.reason))
     };

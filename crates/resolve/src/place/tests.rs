@@ -113,6 +113,7 @@ fn a_pool_pins_its_agents_to_its_node() {
     check(&pinned("b"), &[node("a"), node("b")], &[], &["b"]);
     let gone = "!its memory pool is on node b, which is gone: bring the node back, or delete the pool and with it what it held";
     check(&pinned("b"), &[node("a")], &[], &[gone]);
+    let given_up = "!its memory pool is on node b, which is gone: bring the node back, or give up what it held: aionctl --cluster node forget b";
     check(
         &pinned("b"),
         &[
@@ -123,7 +124,7 @@ fn a_pool_pins_its_agents_to_its_node() {
             },
         ],
         &[],
-        &[gone],
+        &[given_up],
     );
     let silent = NodeView {
         state: NodeState::NotReady("no lease".into()),

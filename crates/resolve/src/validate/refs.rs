@@ -98,7 +98,7 @@ pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<Re
     };
     Some(ResolvedMemory {
         pool: used.pool.clone(),
-        pool_uid: pool.metadata.uid.clone().unwrap_or_default(),
+        pool_uid: pool.identity(),
         share: used.share,
         retention_days: pool.spec.retention.as_ref().map(|retention| retention.days),
         quota_mib: pool.spec.quota_mib,

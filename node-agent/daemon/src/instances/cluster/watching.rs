@@ -136,7 +136,7 @@ pub(super) async fn watch(client: Client, node: String, trusted: Arc<Trusted>, o
                 Ok(event) => match seen.instance(event) {
                     Ok(change) => change.into_iter().collect(),
                     Err(unreadable) => {
-                        tokio::spawn(status::unreadable(client.clone(), unreadable));
+                        tokio::spawn(status::unreadable(client.clone(), *unreadable));
                         Vec::new()
                     }
                 },
@@ -166,7 +166,7 @@ impl Seen {
     fn instance(
         &mut self,
         event: Event<Readable<AgentInstance>>,
-    ) -> Result<Option<Change>, Unreadable> {
+    ) -> Result<Option<Change>, Box<Unreadable>> {
         Ok(match event {
             Event::Init => {
                 self.listed.clear();
@@ -195,7 +195,7 @@ impl Seen {
     fn read(
         &mut self,
         instance: Readable<AgentInstance>,
-    ) -> Result<Arc<AgentInstance>, Unreadable> {
+    ) -> Result<Arc<AgentInstance>, Box<Unreadable>> {
         let uid = instance.uid().unwrap_or_default();
         let read = match instance.0 {
             Ok(instance) => instance,
@@ -203,7 +203,7 @@ impl Seen {
                 let words = unreadable.words("AgentInstance");
                 tracing::error!(instance = uid, why = words, "held as unreadable");
                 let Some(last) = self.last.get(&uid) else {
-                    return Err(unreadable);
+                    return Err(Box::new(unreadable));
                 };
                 AgentInstance {
                     metadata: unreadable.metadata,
