@@ -11,6 +11,9 @@ use kube::core::PartialObjectMeta;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
+/// The longest reason, in bytes.
+const LONGEST: usize = 1024;
+
 /// An object, where it can be read.
 #[derive(Debug, Clone)]
 pub struct Readable<K>(pub Result<K, Unreadable>);
@@ -49,6 +52,8 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Readable<K> {
             Ok(object) => return Ok(Self(Ok(object))),
             Err(error) => error.to_string(),
         };
+        // What was written there is quoted, of whatever length.
+        let why = why[..why.floor_char_boundary(LONGEST)].to_owned();
         let bare = PartialObjectMeta::<K>::deserialize(&whole).map_err(D::Error::custom)?;
         Ok(Self(Err(Unreadable {
             metadata: bare.metadata,
@@ -124,6 +129,13 @@ mod tests {
         ] {
             assert!(words.contains(expected), "no {expected} in {words}");
         }
+    }
+
+    #[test]
+    fn a_reason_quotes_a_part_of_what_is_long() {
+        let [bad, _] = list(&"ä".repeat(100_000)).try_into().unwrap();
+        let why = bad.0.unwrap_err().why;
+        assert!(why.starts_with("spec.inline: ") && why.len() <= LONGEST);
     }
 
     #[test]
