@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caches::{Notice, Queue, Queues};
 use crate::context::Context;
 use crate::events::event;
-use crate::failure::Failure;
+use crate::failure::StepError;
 use crate::{agent, kernel_node, memory_pool};
 
 /// Objects of one kind that are reconciled at once.
@@ -76,7 +76,7 @@ async fn tell(
 }
 
 /// Reconciles what `queue` names, one at a time for each object.
-async fn drive<K, R, F>(
+async fn drive<K, R, F, E>(
     name: &'static str,
     reconcile: R,
     store: Store<K>,
@@ -86,7 +86,8 @@ async fn drive<K, R, F>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     R: Fn(Arc<K>, Arc<Context>) -> F,
-    F: Future<Output = Result<Action, Failure>> + Send + 'static,
+    F: Future<Output = Result<Action, E>> + Send + 'static,
+    E: StepError + Send + 'static,
 {
     let queue = queue
         .take_until(stop.clone().cancelled_owned())
@@ -97,17 +98,17 @@ async fn drive<K, R, F>(
         let work = reconcile(object, context.clone());
         Box::pin(async move {
             let result = work.await;
-            let error = result.as_ref().err().map(Failure::label);
+            let error = result.as_ref().err().map(E::label);
             context.metrics.reconciled(name, started.elapsed(), error);
             if result.is_ok() {
-                context.failed(&id, false);
+                context.succeeded(&id);
             }
             result
         })
     };
-    let on_error = |object: Arc<K>, failure: &Failure, context: Arc<Context>| {
-        let times = context.failed(&identify(name, object.as_ref()), true);
-        failure.retry(times)
+    let on_error = |object: Arc<K>, error: &E, context: Arc<Context>| {
+        let pause = context.failed(&identify(name, object.as_ref()));
+        error.failure().retry(pause)
     };
     let config = Config::default()
         .concurrency(CONCURRENCY)
@@ -120,7 +121,7 @@ async fn drive<K, R, F>(
                 Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
                     context.forget_nodes();
                     let namespace = object.namespace.as_deref().unwrap_or_default();
-                    context.failed(&identity(name, namespace, &object.name), false);
+                    context.succeeded(&identity(name, namespace, &object.name));
                     tracing::debug!(controller = name, %object, "is gone");
                 }
                 Err(error) => tracing::warn!(controller = name, %error, "not reconciled"),

@@ -10,10 +10,26 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, step_errors};
 use crate::write;
 
 use super::build::{Binding, Finalizer, Prepared};
+
+step_errors! {
+    /// What the API server did not take.
+    Error {
+        /// The agent's finalizer.
+        WriteFinalizer,
+        /// The node of its pool.
+        BindPool,
+        /// An instance.
+        WriteInstance,
+        /// The end of an instance.
+        DeleteInstance,
+        /// The removal of a finalizer that a lost node leaves.
+        ReleaseInstance,
+    }
+}
 
 /// What was written.
 #[derive(Default)]
@@ -34,7 +50,7 @@ pub(super) struct Applied {
 ///
 /// # Errors
 /// The first thing the API server did not take.
-pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applied, Failure> {
+pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applied, Error> {
     let Prepared {
         input,
         resolved,
@@ -44,18 +60,20 @@ pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applie
     let agent = &input.agent;
     let namespace = agent.namespace().unwrap_or_default();
     let agents: Api<Agent> = Api::namespaced(client.clone(), &namespace);
-    match finalizer {
-        Finalizer::Add => {
-            write::finalizers(&agents, agent, MANAGER_AGENT, &[FINALIZER_INSTANCES]).await?;
-        }
-        Finalizer::Keep => {}
-        Finalizer::Remove => {
-            write::finalizers(&agents, agent, MANAGER_AGENT, &[]).await?;
-            return Ok(Applied {
-                gone: true,
-                ..Applied::default()
-            });
-        }
+    let wanted: Option<&[&str]> = match finalizer {
+        Finalizer::Add => Some(&[FINALIZER_INSTANCES]),
+        Finalizer::Keep => None,
+        Finalizer::Remove => Some(&[]),
+    };
+    if let Some(wanted) = wanted {
+        let written = write::finalizers(&agents, agent, MANAGER_AGENT, wanted).await;
+        written.map_err(Error::WriteFinalizer)?;
+    }
+    if *finalizer == Finalizer::Remove {
+        return Ok(Applied {
+            gone: true,
+            ..Applied::default()
+        });
     }
     if let Some(binding) = binding {
         bind(client, &namespace, binding).await?;
@@ -69,7 +87,7 @@ async fn carry_out(
     namespace: &str,
     plan: &Plan,
     instances: &[AgentInstance],
-) -> Result<Applied, Failure> {
+) -> Result<Applied, Error> {
     let Plan {
         create,
         keep,
@@ -102,10 +120,12 @@ async fn carry_out(
         instances.iter().filter(named).cloned().collect()
     };
     for instance in of(retire) {
-        write::delete(&api, &instance).await?;
+        let deleted = write::delete(&api, &instance).await;
+        deleted.map_err(Error::DeleteInstance)?;
     }
     for instance in of(release) {
-        write::release(&api, &instance, FINALIZER_DRAIN).await?;
+        let released = write::release(&api, &instance, FINALIZER_DRAIN).await;
+        released.map_err(Error::ReleaseInstance)?;
     }
     applied
         .instances
@@ -119,7 +139,7 @@ async fn put(
     instances: &Api<AgentInstance>,
     instance: &AgentInstance,
     there: Option<&str>,
-) -> Result<AgentInstance, Failure> {
+) -> Result<AgentInstance, Error> {
     let name = instance.name_any();
     let mut object = json!({
         "apiVersion": API_VERSION,
@@ -135,6 +155,7 @@ async fn put(
         .patch(&name, &params, &Patch::Apply(&object))
         .await
         .map_err(Failure::of(format!("writing AgentInstance {name}")))
+        .map_err(Error::WriteInstance)
 }
 
 /// Whether what may change of an instance has changed. The rest is in its revision, and so in its name.
@@ -165,7 +186,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
 }
 
 /// Says which node holds a pool. Of two agents that would bind it at once one is refused, and looks again.
-async fn bind(client: &Client, namespace: &str, binding: &Binding) -> Result<(), Failure> {
+async fn bind(client: &Client, namespace: &str, binding: &Binding) -> Result<(), Error> {
     let Binding {
         pool,
         resource_version,
@@ -187,4 +208,5 @@ async fn bind(client: &Client, namespace: &str, binding: &Binding) -> Result<(),
         .map_err(Failure::of(format!(
             "binding MemoryPool {pool} to node {node}"
         )))
+        .map_err(Error::BindPool)
 }

@@ -9,11 +9,19 @@ use kube::{Api, Resource, ResourceExt};
 use crate::context::Context;
 use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
 use crate::events::{changes, event};
-use crate::failure::Failure;
+use crate::failure::{Failure, step_errors};
 use crate::write;
 
 use super::apply::Applied;
 use super::build::Prepared;
+
+step_errors! {
+    /// Why what was done is not told.
+    Error {
+        /// The API server did not take the status.
+        WriteStatus,
+    }
+}
 
 /// Writes the status that follows from what was applied, and tells what changed.
 ///
@@ -23,7 +31,7 @@ pub(super) async fn update(
     context: &Context,
     prepared: &Prepared,
     applied: Applied,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let agent = &prepared.input.agent;
     let Applied {
         instances,
@@ -75,7 +83,7 @@ pub(super) async fn refused(
     context: &Context,
     prepared: &Prepared,
     failure: &Failure,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let agent = &prepared.input.agent;
     let mut status = status(prepared, &prepared.input.instances);
     for condition in &mut status.conditions {
@@ -97,12 +105,12 @@ fn status(prepared: &Prepared, instances: &[AgentInstance]) -> AgentStatus {
 }
 
 /// Writes `status` where it changed.
-async fn keep(context: &Context, agent: &Agent, status: &AgentStatus) -> Result<(), Failure> {
+async fn keep(context: &Context, agent: &Agent, status: &AgentStatus) -> Result<(), Error> {
     if agent.status.as_ref() == Some(status) {
         return Ok(());
     }
     let namespace = agent.namespace().unwrap_or_default();
     let agents: Api<Agent> = Api::namespaced(context.client.clone(), &namespace);
-    write::status(&agents, agent, MANAGER_AGENT, status).await?;
-    Ok(())
+    let written = write::status(&agents, agent, MANAGER_AGENT, status).await;
+    written.map(|_| ()).map_err(Error::WriteStatus)
 }

@@ -13,10 +13,22 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::events::event;
-use crate::failure::Failure;
+use crate::failure::{Failure, step_errors};
 use crate::write;
 
 use super::build::{Finalizer, Prepared};
+
+step_errors! {
+    /// What the API server did not take.
+    Error {
+        /// The node's finalizer.
+        WriteFinalizer,
+        /// What a pool lost.
+        RecordLoss,
+        /// The end of an instance that nobody else lets go.
+        ReleaseInstance,
+    }
+}
 
 /// A node about which all is written but its status.
 pub(super) struct Applied {
@@ -31,7 +43,7 @@ pub(super) struct Applied {
 ///
 /// # Errors
 /// The first thing the API server did not take.
-pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Failure> {
+pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Error> {
     let Prepared {
         node,
         judgement,
@@ -52,7 +64,8 @@ pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Appli
         Finalizer::Keep | Finalizer::Remove => &[],
     };
     if finalizer != Finalizer::Keep {
-        write::finalizers(&nodes, &node, MANAGER_KERNEL_NODE, kept).await?;
+        let written = write::finalizers(&nodes, &node, MANAGER_KERNEL_NODE, kept).await;
+        written.map_err(Error::WriteFinalizer)?;
     }
     Ok(Applied {
         node,
@@ -64,7 +77,7 @@ pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Appli
 
 /// Records that what `pool` held on `node` is lost: the first agent that uses it decides where it is from now on. Of a
 /// pool that has changed since it was seen nothing is written; it is looked at again.
-async fn give_up(context: &Context, node: &KernelNode, pool: &MemoryPool) -> Result<(), Failure> {
+async fn give_up(context: &Context, node: &KernelNode, pool: &MemoryPool) -> Result<(), Error> {
     let (name, node) = (pool.name_any(), node.name_any());
     let namespace = pool.namespace().unwrap_or_default();
     let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
@@ -75,7 +88,9 @@ async fn give_up(context: &Context, node: &KernelNode, pool: &MemoryPool) -> Res
     };
     let what = format!("recording what MemoryPool {name} lost with node {node}");
     let patched = pools.patch_status(&name, &params, &patch).await;
-    patched.map_err(Failure::of(what))?;
+    patched
+        .map_err(Failure::of(what))
+        .map_err(Error::RecordLoss)?;
     let lost = format!(
         "node {node} was forgotten, and what it held of the pool is lost: the first agent that uses it decides where it is"
     );
@@ -97,13 +112,14 @@ fn loss(pool: &MemoryPool, node: &str, now: Time) -> Value {
     })
 }
 
-async fn let_go(context: &Context, instance: &Arc<AgentInstance>) -> Result<(), Failure> {
+async fn let_go(context: &Context, instance: &Arc<AgentInstance>) -> Result<(), Error> {
     let namespace = instance.namespace().unwrap_or_default();
     let instances: Api<AgentInstance> = Api::namespaced(context.client.clone(), &namespace);
-    match instance.metadata.deletion_timestamp {
+    let gone = match instance.metadata.deletion_timestamp {
         None => write::delete(&instances, instance.as_ref()).await,
         Some(_) => write::release(&instances, instance.as_ref(), FINALIZER_DRAIN).await,
-    }
+    };
+    gone.map_err(Error::ReleaseInstance)
 }
 
 #[cfg(test)]

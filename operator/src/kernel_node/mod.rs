@@ -17,13 +17,23 @@ use aion_api::KernelNode;
 use kube::runtime::controller::Action;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::controller_error;
+
+controller_error! {
+    /// Why a node was not reconciled.
+    Error {
+        /// Step 4.
+        Apply(apply::Error),
+        /// Step 5.
+        UpdateStatus(update_status::Error),
+    }
+}
 
 /// Judges one node, and looks again when its Lease would run out.
 pub(crate) async fn reconcile(
     node: Arc<KernelNode>,
     context: Arc<Context>,
-) -> Result<Action, Failure> {
+) -> Result<Action, Error> {
     let dereferenced = dereference::dereference(
         &node,
         &context.caches,

@@ -10,10 +10,18 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::events::changes;
-use crate::failure::Failure;
+use crate::failure::step_errors;
 use crate::write;
 
 use super::apply::Applied;
+
+step_errors! {
+    /// Why what was done is not told.
+    Error {
+        /// The API server did not take the status.
+        WriteStatus,
+    }
+}
 
 /// Writes the condition Ready where it changed, and tells so.
 ///
@@ -23,7 +31,7 @@ pub(super) async fn update(
     context: &Context,
     applied: Applied,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     if applied.gone {
         return Ok(());
     }
@@ -43,7 +51,8 @@ pub(super) async fn update(
     }
     let nodes: Api<KernelNode> = Api::all(context.client.clone());
     let said = json!({"conditions": conditions});
-    if !write::status(&nodes, node, MANAGER_KERNEL_NODE, &said).await? {
+    let written = write::status(&nodes, node, MANAGER_KERNEL_NODE, &said).await;
+    if !written.map_err(Error::WriteStatus)? {
         return Ok(());
     }
     context

@@ -7,10 +7,18 @@ use kube::{Api, Resource, ResourceExt};
 
 use crate::context::Context;
 use crate::events::event;
-use crate::failure::Failure;
+use crate::failure::step_errors;
 use crate::write;
 
 use super::build::{Finalizer, Prepared};
+
+step_errors! {
+    /// What the API server did not take.
+    Error {
+        /// The pool's finalizer.
+        WriteFinalizer,
+    }
+}
 
 /// A pool whose finalizer is as it should be.
 pub(super) struct Applied {
@@ -24,7 +32,7 @@ pub(super) struct Applied {
 ///
 /// # Errors
 /// The API server did not take the finalizer.
-pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Failure> {
+pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Error> {
     let Prepared {
         pool,
         judgements,
@@ -59,8 +67,9 @@ async fn finalizers(
     context: &Context,
     pool: &MemoryPool,
     finalizers: &[&str],
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let namespace = pool.namespace().unwrap_or_default();
     let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
-    write::finalizers(&pools, pool, MANAGER_MEMORY_POOL, finalizers).await
+    let written = write::finalizers(&pools, pool, MANAGER_MEMORY_POOL, finalizers).await;
+    written.map_err(Error::WriteFinalizer)
 }

@@ -9,16 +9,24 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::events::changes;
-use crate::failure::Failure;
+use crate::failure::step_errors;
 use crate::write;
 
 use super::apply::Applied;
+
+step_errors! {
+    /// Why what was done is not told.
+    Error {
+        /// The API server did not take the status.
+        WriteStatus,
+    }
+}
 
 /// Writes the conditions, and tells what changed.
 ///
 /// # Errors
 /// The API server did not take them.
-pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Failure> {
+pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Error> {
     if applied.gone {
         return Ok(());
     }
@@ -37,7 +45,8 @@ pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Fa
     let namespace = pool.namespace().unwrap_or_default();
     let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
     let said = json!({"observedGeneration": generation, "conditions": conditions});
-    if !write::status(&pools, pool, MANAGER_MEMORY_POOL, &said).await? {
+    let written = write::status(&pools, pool, MANAGER_MEMORY_POOL, &said).await;
+    if !written.map_err(Error::WriteStatus)? {
         return Ok(());
     }
     context
