@@ -97,6 +97,8 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
     let (status, _, err) = here(&["ask", "librarian", question]);
     assert_eq!(status, 4, "{err}");
     assert!(err.contains("create serviceaccount aion-invoke"), "{err}");
+    let why = good(&["why", "librarian", "-o", "json"]);
+    assert!(why.contains("create serviceaccount aion-invoke"), "{why}");
     for made in [
         &["create", "serviceaccount", "aion-invoke"][..],
         &[
