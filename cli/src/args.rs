@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Map the names of mounts to folders of this machine
     #[command(subcommand)]
     Mount(commands::mount::MountCommand),
+    /// Give up a node of a cluster
+    #[command(subcommand)]
+    Node(commands::node::NodeCommand),
     /// Build, move, sign and check bundles
     #[command(subcommand)]
     Bundle(commands::bundle::BundleCommand),

@@ -48,7 +48,7 @@ pub(crate) struct Global {
         help_heading = "In a cluster"
     )]
     pub(crate) context: Option<String>,
-    /// Ask agents as this service account of the namespace, not as yourself
+    /// Ask agents as this service account of the namespace [default: aion-invoke]
     #[arg(
         long,
         global = true,

@@ -76,6 +76,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Why(args) => commands::why::run(context, args).await,
         Command::Explain(args) => commands::explain::run(context, args).await,
         Command::Mount(command) => commands::mount::run(context, command).await,
+        Command::Node(command) => commands::node::run(context, command).await,
         Command::Bundle(command) => commands::bundle::run(context, command).await,
         Command::Completion(args) => commands::completion::run(context, args, Cli::command()),
         Command::Version(args) => commands::version::run(context, args).await,

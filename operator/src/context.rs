@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aion_backoff::Backoff;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::args::Args;
 use crate::caches::Caches;
 use crate::events::Announcer;
+use crate::failure::PAUSES;
 use crate::heard::Heard;
 use crate::metrics::Metrics;
 
@@ -26,7 +28,7 @@ pub(crate) struct Context {
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     pub(crate) metrics: Metrics,
-    failures: Mutex<HashMap<String, u32>>,
+    failures: Mutex<HashMap<String, Backoff>>,
     placing: Mutex<()>,
 }
 
@@ -58,15 +60,16 @@ impl Context {
             .keep(|node| nodes.get(&ObjectRef::new(node)).is_some());
     }
 
-    /// How often `object` failed in a row, this time included; 0 forgets.
-    pub(crate) fn failed(&self, object: &str, again: bool) -> u32 {
+    /// How long to wait now that `object` failed once more.
+    pub(crate) fn failed(&self, object: &str) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if !again {
-            failures.remove(object);
-            return 0;
-        }
-        let count = failures.entry(object.to_owned()).or_default();
-        *count = count.saturating_add(1);
-        *count
+        let pauses = failures.entry(object.to_owned()).or_insert(PAUSES);
+        pauses.pause()
+    }
+
+    /// `object` was reconciled, or is gone: its next failure is a first one.
+    pub(crate) fn succeeded(&self, object: &str) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.remove(object);
     }
 }

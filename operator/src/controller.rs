@@ -3,19 +3,23 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aion_api::condition::reason;
 use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::caches::{Queue, Queues};
+use crate::caches::{Notice, Queue, Queues};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::events::event;
+use crate::failure::StepError;
 use crate::{agent, kernel_node, memory_pool};
 
 /// Objects of one kind that are reconciled at once.
@@ -30,6 +34,7 @@ pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: Cancellatio
     let nodes = context.caches.kernel_nodes.clone();
     queues.lead(&context.caches);
     tokio::join!(
+        tell(queues.unreadable, &context, &stop),
         drive(
             "agent",
             agent::reconcile,
@@ -57,8 +62,21 @@ pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: Cancellatio
     );
 }
 
+/// Tells of objects that cannot be read where a person looks at them.
+async fn tell(
+    notices: UnboundedReceiver<Notice>,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) {
+    let mut notices = pin!(notices.take_until(stop.cancelled()));
+    while let Some(Notice { object, words }) = notices.next().await {
+        let told = vec![event(false, reason::UNREADABLE, &words, "Read")];
+        context.announcer.tell(&object, told).await;
+    }
+}
+
 /// Reconciles what `queue` names, one at a time for each object.
-async fn drive<K, R, F>(
+async fn drive<K, R, F, E>(
     name: &'static str,
     reconcile: R,
     store: Store<K>,
@@ -68,7 +86,8 @@ async fn drive<K, R, F>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     R: Fn(Arc<K>, Arc<Context>) -> F,
-    F: Future<Output = Result<Action, Failure>> + Send + 'static,
+    F: Future<Output = Result<Action, E>> + Send + 'static,
+    E: StepError + Send + 'static,
 {
     let queue = queue
         .take_until(stop.clone().cancelled_owned())
@@ -79,17 +98,17 @@ async fn drive<K, R, F>(
         let work = reconcile(object, context.clone());
         Box::pin(async move {
             let result = work.await;
-            let error = result.as_ref().err().map(Failure::label);
+            let error = result.as_ref().err().map(E::label);
             context.metrics.reconciled(name, started.elapsed(), error);
             if result.is_ok() {
-                context.failed(&id, false);
+                context.succeeded(&id);
             }
             result
         })
     };
-    let on_error = |object: Arc<K>, failure: &Failure, context: Arc<Context>| {
-        let times = context.failed(&identify(name, object.as_ref()), true);
-        failure.retry(times)
+    let on_error = |object: Arc<K>, error: &E, context: Arc<Context>| {
+        let pause = context.failed(&identify(name, object.as_ref()));
+        error.failure().retry(pause)
     };
     let config = Config::default()
         .concurrency(CONCURRENCY)
@@ -102,7 +121,7 @@ async fn drive<K, R, F>(
                 Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
                     context.forget_nodes();
                     let namespace = object.namespace.as_deref().unwrap_or_default();
-                    context.failed(&identity(name, namespace, &object.name), false);
+                    context.succeeded(&identity(name, namespace, &object.name));
                     tracing::debug!(controller = name, %object, "is gone");
                 }
                 Err(error) => tracing::warn!(controller = name, %error, "not reconciled"),

@@ -1,13 +1,73 @@
-//! Why a reconciliation failed, and when it is tried again.
+//! Why a step of a reconciliation failed, and when it is tried again.
+//!
+//! A [`Failure`] is what helps against it; a step's own error, made by [`step_errors`], says what it was at. What may not
+//! enter: a step.
 
 use std::time::Duration;
 
+use aion_backoff::Backoff;
 use kube::runtime::controller::Action;
 
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Why a reconciliation failed.
+/// Between two tries of what may pass.
+pub(crate) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), LONGEST);
+
+/// The error of a step, or of a controller.
+pub(crate) trait StepError: std::error::Error {
+    /// What the step was at: the variant's name, for metrics.
+    fn label(&self) -> &'static str;
+
+    /// What the API server says, and so what helps.
+    fn failure(&self) -> &Failure;
+}
+
+/// Makes the error of a step: an enum with a variant for each thing that the step does.
+macro_rules! step_errors {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, thiserror::Error)]
+        pub(crate) enum $name {
+            $($(#[$what])* #[error(transparent)] $variant(crate::failure::Failure)),*
+        }
+
+        impl crate::failure::StepError for $name {
+            fn label(&self) -> &'static str {
+                match self { $(Self::$variant(_) => stringify!($variant)),* }
+            }
+
+            fn failure(&self) -> &crate::failure::Failure {
+                match self { $(Self::$variant(failure) => failure),* }
+            }
+        }
+    };
+}
+
+/// Makes the error of a controller: that of one of its steps.
+macro_rules! controller_error {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $step:ident($error:ty)),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, thiserror::Error)]
+        pub(crate) enum $name {
+            $($(#[$what])* #[error(transparent)] $step(#[from] $error)),*
+        }
+
+        impl crate::failure::StepError for $name {
+            fn label(&self) -> &'static str {
+                match self { $(Self::$step(error) => error.label()),* }
+            }
+
+            fn failure(&self) -> &crate::failure::Failure {
+                match self { $(Self::$step(error) => error.failure()),* }
+            }
+        }
+    };
+}
+
+pub(crate) use {controller_error, step_errors};
+
+/// Why the API server did not take what a step wrote.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The API server does not answer, is busy, or another wrote at the same time: it is tried again soon.
@@ -52,32 +112,15 @@ impl Failure {
         }
     }
 
-    /// The variant's name, for metrics.
-    pub(crate) const fn label(&self) -> &'static str {
+    /// When it is retried: transient failures after `pause`, which grows; failures that only a change can mend when
+    /// something changes, and occasionally, since a role may change unseen.
+    pub(crate) fn retry(&self, pause: Duration) -> Action {
         match self {
-            Self::Transient { .. } => "Transient",
-            Self::Refused { .. } => "Refused",
-            Self::Json(_) => "Json",
-        }
-    }
-
-    /// When it is retried after `times` failures in a row: transient failures with growing delays; failures that
-    /// only a change can mend when something changes, and occasionally, since a role may change unseen.
-    pub(crate) fn retry(&self, times: u32) -> Action {
-        match self {
-            Self::Transient { .. } => Action::requeue(backoff(times)),
+            Self::Transient { .. } => Action::requeue(pause),
             Self::Refused { .. } => Action::requeue(LONGEST),
             Self::Json(_) => Action::await_change(),
         }
     }
-}
-
-/// Half a second, doubled with each failure, up to [`LONGEST`].
-fn backoff(times: u32) -> Duration {
-    let doublings = times.saturating_sub(1).min(16);
-    Duration::from_millis(500)
-        .saturating_mul(1 << doublings)
-        .min(LONGEST)
 }
 
 #[cfg(test)]
@@ -96,17 +139,39 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again_and_what_is_refused_waits() {
+        let pause = Duration::from_millis(700);
         for code in [409, 429, 500, 503, 504] {
-            assert_eq!(api(code).label(), "Transient", "{code}");
+            assert_eq!(api(code).retry(pause), Action::requeue(pause), "{code}");
         }
         for code in [400, 403, 404, 422] {
-            assert_eq!(api(code).label(), "Refused", "{code}");
+            assert_eq!(api(code).retry(pause), Action::requeue(LONGEST), "{code}");
         }
-        assert_eq!(
-            api(503).retry(1),
-            Action::requeue(Duration::from_millis(500))
-        );
-        assert_eq!(api(503).retry(4), Action::requeue(Duration::from_secs(4)));
-        assert_eq!(api(503).retry(1000), Action::requeue(LONGEST));
+    }
+
+    step_errors! {
+        /// Of a step.
+        Trying {
+            /// One thing.
+            First,
+            /// Another.
+            Second,
+        }
+    }
+
+    controller_error! {
+        /// Of a controller.
+        Error {
+            /// A step.
+            Trying(Trying),
+        }
+    }
+
+    #[test]
+    fn an_error_names_what_its_step_was_at_and_says_what_helps() {
+        let error = Error::from(Trying::Second(api(503)));
+        assert_eq!(error.label(), "Second");
+        assert!(matches!(error.failure(), Failure::Transient { .. }));
+        assert!(error.to_string().starts_with("trying: "), "{error}");
+        assert_eq!(Trying::First(api(503)).label(), "First");
     }
 }

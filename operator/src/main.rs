@@ -17,6 +17,7 @@ mod leader;
 mod memory_pool;
 mod metrics;
 mod probes;
+mod write;
 
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ async fn lead(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (caches, queues) = Caches::follow(&client, &args.namespace, stop.clone());
+    let (caches, queues) = Caches::follow(&client, &args.namespace, metrics.clone(), stop.clone());
     tokio::select! {
         filled = caches.filled() => filled?,
         () = stop.cancelled() => return Ok(()),

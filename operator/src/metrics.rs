@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aion_telemetry::{HistogramVec, IntCounterVec, IntGauge, MetricsError, name};
+use aion_telemetry::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, MetricsError, name};
 
 /// The operator's metrics.
 #[derive(Clone)]
@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     errors: IntCounterVec,
     seconds: HistogramVec,
     leader: IntGauge,
+    unreadable: IntGaugeVec,
 }
 
 impl Metrics {
@@ -26,6 +27,7 @@ impl Metrics {
             errors: all.counters(name::RECONCILE_ERRORS, &["controller", "error"])?,
             seconds: all.seconds(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)?,
             leader: all.gauge(name::OPERATOR_LEADS)?,
+            unreadable: all.gauges(name::UNREADABLE, &["kind"])?,
             all,
         })
     }
@@ -47,6 +49,12 @@ impl Metrics {
     /// Whether this operator leads.
     pub(crate) fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// So many objects of `kind` cannot be read.
+    pub(crate) fn unreadable(&self, kind: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.unreadable.with_label_values(&[kind]).set(count);
     }
 
     /// In the text format of Prometheus.

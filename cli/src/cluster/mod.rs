@@ -3,6 +3,7 @@
 //! What may not enter: decisions about who may do what, which are the API server's.
 
 mod apply;
+mod forget;
 mod nodes;
 mod resources;
 mod token;

@@ -1,103 +1,65 @@
-//! What a node agent is shown: the token that the kubeconfig logs in with, or one of a service account.
+//! What a node agent is shown: a token of a service account, made for node agents and for nobody else.
+//!
+//! What may not enter: what the kubeconfig logs in with. A node agent that was taken over could use it as its owner.
 
-use std::{
-    error::Error,
-    future::{Ready, ready},
-    task::{Context, Poll},
-};
-
-use http::header::AUTHORIZATION;
+use aion_api::metadata::{AUDIENCE_NODE_AGENT, INVOKER};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
 };
-use kube::{
-    Api,
-    api::PostParams,
-    client::{Body, ConfigExt},
-};
-use tower::{Layer, Service, ServiceExt};
+use kube::{Api, api::PostParams};
 
 use super::Cluster;
 use crate::failure::{Failure, Status};
 
-/// For how long a token of a service account is asked for: the least there is.
+/// For how long a token is asked for: the least there is.
 const SECONDS: i64 = 600;
 
 impl Cluster {
-    /// A token of the caller.
+    /// A token for the node agents, of the service account in `namespace` that is asked as.
     pub(super) async fn token(&self, namespace: &str) -> Result<String, Failure> {
-        match &self.service_account {
-            Some(account) => self.token_of(namespace, account).await,
-            None => self.own_token().await,
-        }
-    }
-
-    async fn token_of(&self, namespace: &str, account: &str) -> Result<String, Failure> {
+        let account = self.service_account.as_deref().unwrap_or(INVOKER);
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(SECONDS),
-                ..TokenRequestSpec::default()
-            },
-            ..TokenRequest::default()
-        };
         let made = accounts
-            .create_token_request(account, &PostParams::default(), &request)
+            .create_token_request(account, &PostParams::default(), &request())
             .await;
         let doing = format!("make a token of the service account {account}");
-        let made = made.map_err(|why| self.failure(&doing, &why))?;
+        let made = made.map_err(|why| {
+            let failure = self.failure(&doing, &why);
+            match failure.status {
+                Status::NotFound => failure.remedy(format!(
+                    "have somebody make it, and let it ask: kubectl -n {namespace} create serviceaccount {account} && kubectl -n {namespace} create rolebinding {account} --clusterrole=aion-invoke --serviceaccount={namespace}:{account}"
+                )),
+                Status::Refused => failure.remedy(format!(
+                    "have somebody allow you to ask as it: kubectl -n {namespace} create rolebinding ask --clusterrole=aion-ask --user=YOU; or name another with --service-account"
+                )),
+                _ => failure,
+            }
+        })?;
         let token = made.status.map(|it| it.token);
         token.ok_or_else(|| Failure::new(format!("cannot {doing}: the answer has none")))
     }
+}
 
-    /// Whatever the kubeconfig says (a token, a file, a program that makes one), as kube's client sends it.
-    async fn own_token(&self) -> Result<String, Failure> {
-        let layer = self.config.auth_layer();
-        let layer = layer.map_err(|why| self.failure("log in", &why))?;
-        let Some(layer) = layer else {
-            return Err(Failure::new(
-                "this kubeconfig logs in with a client certificate, which a node agent cannot check",
-            )
-            .remedy("name a service account that may invoke the agent: --service-account NAME")
-            .status(Status::Refused));
-        };
-        let asked = layer
-            .layer(Shown)
-            .oneshot(http::Request::new(Body::empty()));
-        let shown = asked.await.map_err(|why| {
-            Failure::new(format!("cannot log in: {why}"))
-                .remedy("see whether kubectl can: kubectl auth whoami")
-                .status(Status::Refused)
-        })?;
-        shown.into_body().ok_or_else(|| {
-            Failure::new("this kubeconfig logs in with a password, which a node agent cannot check")
-                .remedy("name a service account that may invoke the agent: --service-account NAME")
-                .status(Status::Refused)
-        })
+fn request() -> TokenRequest {
+    TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: vec![AUDIENCE_NODE_AGENT.to_owned()],
+            expiration_seconds: Some(SECONDS),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
     }
 }
 
-type BoxError = Box<dyn Error + Send + Sync>;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Answers a request with the bearer token it came with.
-#[derive(Clone)]
-struct Shown;
-
-impl Service<http::Request<Body>> for Shown {
-    type Response = http::Response<Option<String>>;
-    type Error = BoxError;
-    type Future = Ready<Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let value = request.headers().get(AUTHORIZATION);
-        let token = value
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        ready(Ok(http::Response::new(token.map(str::to_owned))))
+    #[test]
+    fn a_token_is_made_for_node_agents_alone_and_for_minutes() {
+        let spec = request().spec;
+        assert_eq!(spec.audiences, [AUDIENCE_NODE_AGENT]);
+        assert_eq!(spec.expiration_seconds, Some(SECONDS));
     }
 }

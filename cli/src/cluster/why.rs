@@ -42,7 +42,10 @@ impl Cluster {
                         stage: "node".to_owned(),
                         state: LinkState::Pending,
                         reason: "NodeSilent".to_owned(),
-                        message: failure.what,
+                        message: match failure.remedy {
+                            Some(remedy) => format!("{}: {remedy}", failure.what),
+                            None => failure.what,
+                        },
                     });
                 }
                 Err(_) => {}

@@ -28,6 +28,12 @@ pub(crate) struct DeleteArgs {
 
 pub(crate) async fn run(context: &Context, args: DeleteArgs) -> Result<(), Failure> {
     let (known, name) = kind::named(&args.kind, args.name.as_deref())?;
+    if known.kind.name == "KernelNode" {
+        return Err(Failure::usage(
+            "a node is not deleted like a resource: what its pools hold goes with it",
+        )
+        .remedy(format!("give it up: aionctl --cluster node forget {name}")));
+    }
     let namespace = known.namespace(&context.namespace);
     let deleted = context
         .resources()?

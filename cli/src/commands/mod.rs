@@ -13,6 +13,7 @@ pub(crate) mod local;
 pub(crate) mod logs;
 pub(crate) mod manifests;
 pub(crate) mod mount;
+pub(crate) mod node;
 pub(crate) mod run;
 mod shown;
 pub(crate) mod turn;

@@ -151,6 +151,10 @@ pub mod reason {
         NODE_GONE = "NodeGone",
         /// The Node is tainted out of service.
         NODE_OUT_OF_SERVICE = "NodeOutOfService",
+        /// The node is being forgotten; the message names what is lost with it.
+        NODE_FORGOTTEN = "NodeForgotten",
+        /// What a pool held was lost with its node.
+        MEMORY_LOST = "MemoryLost",
         /// No agent used the pool yet, so no node holds it.
         WAITING_FOR_FIRST_USE = "WaitingForFirstUse",
         /// A node holds the pool.
@@ -163,6 +167,8 @@ pub mod reason {
         ERASED = "Erased",
         /// A part was not erased; the message says where and why.
         NOT_ERASED = "NotErased",
+        /// Something that decides about it cannot be read by this release; the message names the field.
+        UNREADABLE = "Unreadable",
         /// The API server refused what was written.
         API_REFUSED = "ApiRefused",
         /// The API server does not answer, or refuses for now.

@@ -107,7 +107,8 @@ pub struct ResolvedMemory {
     /// The MemoryPool's name.
     #[schemars(length(min = 1, max = 63))]
     pub pool: String,
-    /// The MemoryPool's uid: a pool that was deleted and made again is another pool.
+    /// The MemoryPool's uid, and how often what it held was lost: a pool that was deleted and made again is another pool,
+    /// and so is one whose node was forgotten.
     #[schemars(length(max = 64))]
     pub pool_uid: String,
     /// Who sees what is remembered.

@@ -70,6 +70,7 @@ mod kernel_node;
 mod memory_pool;
 mod model_endpoint;
 mod policy_rules;
+mod readable;
 mod tool;
 mod trust_policy;
 
@@ -91,11 +92,12 @@ pub use kernel_node::{
     KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, Scheduling,
 };
 pub use memory_pool::{
-    Backend, EmbeddingUse, Encryption, Erasure, ErasureState, MemoryPool, MemoryPoolSpec,
+    Backend, EmbeddingUse, Encryption, Erasure, ErasureState, Loss, MemoryPool, MemoryPoolSpec,
     MemoryPoolStatus, Retention, Tier, Tiers,
 };
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
 pub use policy_rules::PolicyQuotas;
+pub use readable::{Readable, Unreadable};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
 

@@ -149,10 +149,18 @@ pub struct MemoryPoolStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
-    /// The node that holds it. Set when the first agent that uses it is placed, and then kept.
+    /// The node that holds it. Set when the first agent that uses it is placed, and kept until that node is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub node_name: Option<String>,
+    /// How often what it held was lost with a node that was forgotten.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    #[schemars(range(min = 0))]
+    pub times_lost: i32,
+    /// The last of these losses, the newest at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub losses: Vec<Loss>,
     /// What each node that held a part says about erasing it. Written by that node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -160,6 +168,63 @@ pub struct MemoryPoolStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["node"])
     )]
     pub erasures: Vec<Erasure>,
+}
+
+/// What a pool held on a node, lost when that node was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Loss {
+    /// The node.
+    #[schemars(length(min = 1, max = 253))]
+    pub node: String,
+    /// When it was given up.
+    pub time: Time,
+}
+
+/// The most losses that a pool names.
+const NAMED_LOSSES: usize = 8;
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+const fn is_none_yet(times: &i32) -> bool {
+    *times == 0
+}
+
+impl MemoryPool {
+    /// What nodes know it by: its uid, and how often what it held was lost. Memory of an earlier time that turns up again,
+    /// as on a node that was forgotten and lives, is that of another pool.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let times = self.status.as_ref().map_or(0, |status| status.times_lost);
+        identity(self.metadata.uid.as_deref().unwrap_or_default(), times)
+    }
+
+    /// What it was known by before its losses.
+    pub fn earlier_identities(&self) -> impl Iterator<Item = String> {
+        let times = self.status.as_ref().map_or(0, |status| status.times_lost);
+        let uid = self.metadata.uid.clone().unwrap_or_default();
+        (0..times).map(move |times| identity(&uid, times))
+    }
+}
+
+impl MemoryPoolStatus {
+    /// The losses with one more, of `node`.
+    #[must_use]
+    pub fn losses_with(&self, node: &str, time: Time) -> Vec<Loss> {
+        let mut losses = self.losses.clone();
+        losses.push(Loss {
+            node: node.to_owned(),
+            time,
+        });
+        let surplus = losses.len().saturating_sub(NAMED_LOSSES);
+        losses.split_off(surplus)
+    }
+}
+
+fn identity(uid: &str, times_lost: i32) -> String {
+    match times_lost {
+        0 => uid.to_owned(),
+        times => format!("{uid}.{times}"),
+    }
 }
 
 /// What a node says about erasing its part of a pool.
@@ -191,6 +256,8 @@ pub enum ErasureState {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
 
     #[test]
@@ -203,5 +270,26 @@ mod tests {
         ] {
             assert_eq!(serde_json::json!(backend), backend.as_str());
         }
+    }
+
+    #[test]
+    fn memory_that_was_lost_is_never_that_of_the_pool_again() {
+        let mut pool = MemoryPool::default();
+        pool.metadata.uid = Some("u".to_owned());
+        assert_eq!(pool.identity(), "u");
+        pool.status.get_or_insert_default().times_lost = 2;
+        assert_eq!(pool.identity(), "u.2");
+        let earlier: Vec<String> = pool.earlier_identities().collect();
+        assert_eq!(earlier, ["u", "u.1"]);
+    }
+
+    #[test]
+    fn the_losses_that_are_named_are_bounded_and_the_newest() {
+        let mut status = MemoryPoolStatus::default();
+        for n in 0..20 {
+            status.losses = status.losses_with(&format!("n{n}"), Time(Timestamp::UNIX_EPOCH));
+        }
+        assert_eq!(status.losses.len(), NAMED_LOSSES);
+        assert_eq!(status.losses.last().map(|it| it.node.as_str()), Some("n19"));
     }
 }

@@ -18,6 +18,9 @@ pub const FINALIZER_INSTANCES: &str = "aion.dev/instances";
 /// On a MemoryPool: it is erased on every node that held a part of it, then this is taken away.
 pub const FINALIZER_ERASE: &str = "aion.dev/erase";
 
+/// On a KernelNode: when it is forgotten, what it held is recorded as lost and placed anew, then this is taken away.
+pub const FINALIZER_FORGET: &str = "aion.dev/forget";
+
 /// Field manager of the operator's Agent controller.
 pub const MANAGER_AGENT: &str = "aion-operator/agent";
 /// Field manager of the operator's MemoryPool controller.
@@ -33,6 +36,11 @@ pub const MANAGER_CLI: &str = "aionctl";
 pub const SYSTEM_NAMESPACE: &str = "aion-system";
 /// The Lease by which one of several operators leads.
 pub const OPERATOR_LEASE: &str = "aion-operator";
+
+/// Whom a token is made for that is shown to a node agent. The API server takes no such token for itself.
+pub const AUDIENCE_NODE_AGENT: &str = "aion.dev/node-agent";
+/// The service account of a namespace that its agents are asked as, where nobody says another.
+pub const INVOKER: &str = "aion-invoke";
 
 /// The taint Kubernetes puts on a node that is known to be shut down: what ran there may be replaced.
 pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";

@@ -16,6 +16,9 @@ pub struct Trust {
     pub inline: bool,
     /// Keys, in the order of the policies' names.
     pub keys: Vec<TrustedKey>,
+    /// Policies that are there and cannot be read, in words: they might select the namespace and say anything, so nothing
+    /// is judged anew before they can be.
+    pub unreadable: Vec<String>,
 }
 
 /// What `policies` say for a namespace with `namespace_labels`.
@@ -46,6 +49,7 @@ pub fn trust<'a>(
             .iter()
             .flat_map(|p| p.spec.keys.iter().cloned())
             .collect(),
+        unreadable: Vec::new(),
     }
 }
 

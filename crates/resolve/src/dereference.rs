@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, Tool};
 use aion_policy::{Applied, Trust, trust};
 
+use crate::problem::Problem;
 use crate::universe::{Key, NodeView, Setting, Universe};
 
 /// The names, in its own namespace, that an agent refers to.
@@ -74,6 +75,8 @@ pub struct Dereferenced {
     pub nodes: Vec<NodeView>,
     /// Its own instances.
     pub instances: Vec<AgentInstance>,
+    /// What of all this is there and cannot be read: nothing is decided before it can.
+    pub unreadable: Vec<Problem>,
 }
 
 /// Gathers what the agent of `key` refers to; `None` where there is no such agent.
@@ -117,6 +120,7 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
             .instances_of(key)
             .map(|it| AgentInstance::clone(it))
             .collect(),
+        unreadable: Vec::new(),
         agent: agent.clone(),
     })
 }

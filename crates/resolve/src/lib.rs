@@ -29,7 +29,7 @@ pub use dereference::{Dereferenced, references};
 pub use manifest::{Manifest, Object, parse_manifests};
 pub use place::{Placement, place};
 pub use plan::{Plan, plan};
-pub use problem::{Place, Problem};
+pub use problem::{Place, Problem, Told};
 pub use resolve_all::{
     ResolveError, Resolved, prepare, resolve, resolve_agent, resolve_all, resolve_next,
 };

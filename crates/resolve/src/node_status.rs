@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aion_api::condition::{self, Judgement, READY, reason};
+use aion_api::metadata::TAINT_OUT_OF_SERVICE;
 use aion_api::{KernelNode, Scheduling};
 use k8s_openapi::jiff::Timestamp;
 
@@ -45,7 +46,7 @@ pub fn node_state(heartbeat: Option<Heartbeat>, machine: Machine) -> NodeState {
                 NodeState::Ready
             } else {
                 NodeState::NotReady(format!(
-                    "its node agent renews its Lease no more; the last time was at {} by its own clock",
+                    "its node agent renews its Lease no more; the last time was at {} by its own clock; what is there stays until the node is back, its Node is deleted or tainted {TAINT_OUT_OF_SERVICE}, or it is given up: aionctl --cluster node forget NODE",
                     heartbeat.renewed
                 ))
             }
@@ -63,7 +64,7 @@ pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
             reason::LEASE_RENEWED,
             "its node agent is alive",
         ),
-        NodeState::NotReady(why) => {
+        NodeState::NotReady(why) | NodeState::Unknown(why) => {
             let reason = if heard_of {
                 reason::LEASE_EXPIRED
             } else {
@@ -75,20 +76,23 @@ pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
             READY,
             false,
             reason::NODE_OUT_OF_SERVICE,
-            "its Node is tainted out of service: what ran there is replaced",
+            "its Node is tainted out of service: what ran there is replaced; what pools held there waits until the node is back, or is given up: aionctl --cluster node forget NODE",
         ),
         NodeState::Gone => Judgement::new(
             READY,
             false,
             reason::NODE_GONE,
-            "its Node is gone: what ran there is replaced",
+            "its Node is gone: what ran there is replaced; what pools held there waits until the node is back, or is given up: aionctl --cluster node forget NODE",
         ),
     }
 }
 
-/// The state that `node`'s condition Ready tells.
+/// The state that `node`'s condition Ready tells. One that is being forgotten is gone.
 #[must_use]
 pub fn told_state(node: &KernelNode) -> NodeState {
+    if node.metadata.deletion_timestamp.is_some() {
+        return NodeState::Gone;
+    }
     let conditions = node
         .status
         .as_ref()

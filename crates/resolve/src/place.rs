@@ -125,7 +125,12 @@ fn choose(
     if let Some(pinned) = pinned {
         match nodes.iter().find(|node| node.name == pinned) {
             Some(node) if !node.state.is_lost() => {}
-            _ => {
+            Some(_) => {
+                return Err(format!(
+                    "its memory pool is on node {pinned}, which is gone: bring the node back, or give up what it held: aionctl --cluster node forget {pinned}"
+                ));
+            }
+            None => {
                 return Err(format!(
                     "its memory pool is on node {pinned}, which is gone: bring the node back, or delete the pool and with it what it held"
                 ));
@@ -178,7 +183,10 @@ fn unfit(needs: &Needs, node: &NodeView, used: i32, stays: bool) -> Option<Strin
         NodeState::Ready => {}
         // It may still run there, and what may run is not run twice.
         NodeState::NotReady(_) if stays => {}
-        NodeState::NotReady(why) => return Some(format!("not ready: {why}")),
+        NodeState::Unknown(_) if stays => return None,
+        NodeState::NotReady(why) | NodeState::Unknown(why) => {
+            return Some(format!("not ready: {why}"));
+        }
         NodeState::OutOfService => return Some("out of service".into()),
         NodeState::Gone => return Some("gone".into()),
     }

@@ -2,6 +2,7 @@
 
 use aion_api::AgentInstance;
 use aion_api::condition::{self, READY};
+use aion_api::metadata::FINALIZER_DRAIN;
 
 use crate::universe::NodeView;
 
@@ -99,21 +100,30 @@ pub fn retire_all(existing: &[AgentInstance], nodes: &[NodeView]) -> Plan {
     }
 }
 
-/// Names of instances that are being deleted on a node that is lost.
+/// Names of instances that are being deleted on a node that is lost, and that wait for it.
 pub(crate) fn lost(existing: &[AgentInstance], nodes: &[NodeView]) -> Vec<String> {
+    let waits = |instance: &AgentInstance| {
+        let finalizers = instance.metadata.finalizers.iter().flatten();
+        finalizers.into_iter().any(|it| it == FINALIZER_DRAIN)
+    };
     existing
         .iter()
         .filter(|instance| {
-            instance.metadata.deletion_timestamp.is_some() && is_lost(instance, nodes)
+            instance.metadata.deletion_timestamp.is_some()
+                && waits(instance)
+                && is_lost(instance, nodes)
         })
         .filter_map(|instance| instance.metadata.name.clone())
         .collect()
 }
 
-/// Whether it is certain that `instance` does not run: its node is lost, or nobody knows of such a node.
+/// Whether it is certain that `instance` does not run: its node is lost, or nobody knows of such a node. Of an instance
+/// that cannot be read, the node is not known.
 fn is_lost(instance: &AgentInstance, nodes: &[NodeView]) -> bool {
-    nodes
-        .iter()
-        .find(|node| node.name == instance.spec.node_name)
-        .is_none_or(|node| node.state.is_lost())
+    let named = !instance.spec.node_name.is_empty();
+    let mut nodes = nodes.iter();
+    named
+        && nodes
+            .find(|node| node.name == instance.spec.node_name)
+            .is_none_or(|node| node.state.is_lost())
 }

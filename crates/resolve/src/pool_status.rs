@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aion_api::condition::{
     self, ACCEPTED, ERASED, Judgement, READY, RECONCILING, RESOLVED_REFS, STALLED, reason,
 };
-use aion_api::{ErasureState, MemoryPool, ModelEndpoint, ModelPurpose};
+use aion_api::{ErasureState, Loss, MemoryPool, ModelEndpoint, ModelPurpose};
 
 use crate::dereference::endpoint_of;
 use crate::universe::NodeState;
@@ -105,17 +105,11 @@ pub fn pool_conditions(pool: &MemoryPool, facts: &PoolFacts) -> Vec<Judgement> {
         list.push(Judgement::new(STALLED, stalled, reason, message.clone()));
         return list;
     }
-    let lost = facts.node.as_ref().is_none_or(NodeState::is_lost);
-    list.push(match pool.status.as_ref().and_then(|status| status.node_name.as_deref()) {
-        _ if resolved.status == condition::Status::False => {
+    list.push(match resolved.status {
+        condition::Status::False => {
             Judgement::new(READY, false, resolved.reason, resolved.message.clone())
         }
-        None => Judgement::new(READY, true, reason::WAITING_FOR_FIRST_USE, "the first agent that uses it decides where it is"),
-        Some(node) if lost => {
-            let message = format!("node {node}, which holds it, is gone or out of service: bring it back, or delete the pool");
-            Judgement::new(READY, false, reason::NODE_GONE, message)
-        }
-        Some(node) => Judgement::new(READY, true, reason::BOUND, format!("on node {node}")),
+        _ => bound(pool, facts),
     });
     let stalled = resolved.status == condition::Status::False;
     list.push(Judgement::new(
@@ -131,6 +125,42 @@ pub fn pool_conditions(pool: &MemoryPool, facts: &PoolFacts) -> Vec<Judgement> {
         resolved.message,
     ));
     list
+}
+
+/// Where it is, whether that is there, and what was lost before.
+fn bound(pool: &MemoryPool, facts: &PoolFacts) -> Judgement {
+    let status = pool.status.clone().unwrap_or_default();
+    let before = match status.losses.last() {
+        Some(Loss { node, time }) => {
+            format!("; what it held until {} was lost with node {node}", time.0)
+        }
+        None => String::new(),
+    };
+    let Some(node) = status.node_name else {
+        let message = format!("the first agent that uses it decides where it is{before}");
+        return Judgement::new(READY, true, reason::WAITING_FOR_FIRST_USE, message);
+    };
+    let (ready, reason, message) = match &facts.node {
+        None => (
+            false,
+            reason::NODE_GONE,
+            format!("node {node}, which holds it, is gone: bring it back, or delete the pool"),
+        ),
+        Some(state) if state.is_lost() => (
+            false,
+            reason::NODE_GONE,
+            format!(
+                "node {node}, which holds it, is gone or out of service: bring it back, or give up what it held: aionctl --cluster node forget {node}"
+            ),
+        ),
+        Some(NodeState::NotReady(why) | NodeState::Unknown(why)) => (
+            true,
+            reason::BOUND,
+            format!("on node {node}, where it stays: the node is not ready: {why}"),
+        ),
+        Some(_) => (true, reason::BOUND, format!("on node {node}")),
+    };
+    Judgement::new(READY, ready, reason, message + &before)
 }
 
 fn embedding(pool: &MemoryPool, facts: &PoolFacts) -> Judgement {

@@ -38,7 +38,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of `field`, in an object that the caller names.
-    pub(crate) fn new(field: impl Into<String>, told: impl Into<Told>) -> Self {
+    pub fn new(field: impl Into<String>, told: impl Into<Told>) -> Self {
         let Told { what, remedy } = told.into();
         Self {
             place: None,
@@ -52,9 +52,11 @@ impl Problem {
 
 /// What is wrong and, where that is known, what to do about it. A pair of texts is both, one text the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) what: String,
-    pub(crate) remedy: Option<String>,
+pub struct Told {
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
 }
 
 impl From<&str> for Told {

@@ -91,6 +91,8 @@ pub enum NodeState {
     Ready,
     /// Its node agent is not heard of; what runs there may still run.
     NotReady(String),
+    /// What it can do cannot be told; what is there stays, and nothing new is placed there.
+    Unknown(String),
     /// It is tainted out of service: nothing runs there.
     OutOfService,
     /// It is gone from the cluster.

@@ -9,5 +9,7 @@ mod registry;
 
 pub use log::{Form, LogError};
 pub use name::Metric;
-pub use prometheus::{Error as MetricsError, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+pub use prometheus::{
+    Error as MetricsError, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+};
 pub use registry::Metrics;

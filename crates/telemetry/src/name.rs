@@ -31,6 +31,7 @@ metrics! {
     CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
     JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
+    UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",
         "Reconciliations by controller and result (success, requeue, error).";
     RECONCILE_ERRORS = "controller_runtime_reconcile_errors_total",

@@ -1,8 +1,8 @@
 //! Metrics that are registered as they are made, and rendered together.
 
 use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder, core::Collector,
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 
 use crate::name::Metric;
@@ -34,6 +34,14 @@ impl Metrics {
     /// It is there already.
     pub fn gauge(&self, metric: Metric) -> Result<IntGauge, Error> {
         self.register(IntGauge::new(metric.name, metric.help)?)
+    }
+
+    /// Numbers that go up and down, by `labels`.
+    ///
+    /// # Errors
+    /// They are there already.
+    pub fn gauges(&self, metric: Metric, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        self.register(IntGaugeVec::new(options(metric), labels)?)
     }
 
     /// Times by `labels`, in seconds: `buckets` of them, each twice the one before and the first up to `first`.

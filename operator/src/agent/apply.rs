@@ -1,16 +1,38 @@
 //! Step 4: writes what was prepared, and nothing besides.
+//!
+//! What was prepared, the plan and an instance's spec are taken apart without `..`: a field that is added cannot be
+//! forgotten here.
 
-use aion_api::metadata::{FINALIZER_INSTANCES, MANAGER_AGENT};
-use aion_api::{API_VERSION, Agent, AgentInstance, MemoryPool};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use aion_api::metadata::{FINALIZER_DRAIN, FINALIZER_INSTANCES, MANAGER_AGENT};
+use aion_api::{API_VERSION, Agent, AgentInstance, AgentInstanceSpec, MemoryPool};
+use aion_resolve::Plan;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, step_errors};
+use crate::write;
 
 use super::build::{Binding, Finalizer, Prepared};
 
+step_errors! {
+    /// What the API server did not take.
+    Error {
+        /// The agent's finalizer.
+        WriteFinalizer,
+        /// The node of its pool.
+        BindPool,
+        /// An instance.
+        WriteInstance,
+        /// The end of an instance.
+        DeleteInstance,
+        /// The removal of a finalizer that a lost node leaves.
+        ReleaseInstance,
+    }
+}
+
 /// What was written.
+#[derive(Default)]
 pub(super) struct Applied {
     /// The agent's instances as they are now, as far as is known.
     pub(super) instances: Vec<AgentInstance>,
@@ -28,152 +50,163 @@ pub(super) struct Applied {
 ///
 /// # Errors
 /// The first thing the API server did not take.
-pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applied, Failure> {
-    let agent = &prepared.input.agent;
+pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applied, Error> {
+    let Prepared {
+        input,
+        resolved,
+        finalizer,
+        binding,
+    } = prepared;
+    let agent = &input.agent;
     let namespace = agent.namespace().unwrap_or_default();
     let agents: Api<Agent> = Api::namespaced(client.clone(), &namespace);
-    let instances: Api<AgentInstance> = Api::namespaced(client.clone(), &namespace);
-    let plan = &prepared.resolved.plan;
-    match prepared.finalizer {
-        Finalizer::Add => finalizers(&agents, agent, &[FINALIZER_INSTANCES]).await?,
-        Finalizer::Keep => {}
-        Finalizer::Remove => {
-            finalizers(&agents, agent, &[]).await?;
-            return Ok(Applied {
-                instances: Vec::new(),
-                made: vec![],
-                retired: vec![],
-                released: vec![],
-                gone: true,
-            });
-        }
+    let wanted: Option<&[&str]> = match finalizer {
+        Finalizer::Add => Some(&[FINALIZER_INSTANCES]),
+        Finalizer::Keep => None,
+        Finalizer::Remove => Some(&[]),
+    };
+    if let Some(wanted) = wanted {
+        let written = write::finalizers(&agents, agent, MANAGER_AGENT, wanted).await;
+        written.map_err(Error::WriteFinalizer)?;
     }
-    if let Some(binding) = &prepared.binding {
+    if *finalizer == Finalizer::Remove {
+        return Ok(Applied {
+            gone: true,
+            ..Applied::default()
+        });
+    }
+    if let Some(binding) = binding {
         bind(client, &namespace, binding).await?;
     }
-    let mut now = prepared.input.instances.clone();
-    let mut made = Vec::new();
-    let changed: Vec<&AgentInstance> = plan
-        .keep
-        .iter()
-        .filter(|wanted| differs(wanted, &now))
-        .collect();
-    for instance in plan.create.iter().chain(changed) {
-        let written = write(&instances, instance).await?;
-        let name = written.name_any();
-        match now.iter_mut().find(|there| there.name_any() == name) {
-            Some(there) => *there = written,
-            None => {
-                now.push(written);
-                made.push(name);
-            }
-        }
-    }
-    for name in &plan.retire {
-        delete(&instances, name).await?;
-    }
-    for name in &plan.release {
-        release(&instances, name).await?;
-        now.retain(|instance| instance.name_any() != *name);
-    }
-    Ok(Applied {
-        instances: now,
-        made,
-        retired: plan.retire.clone(),
-        released: plan.release.clone(),
-        gone: false,
-    })
+    carry_out(client, &namespace, &resolved.plan, &input.instances).await
 }
 
-/// Server-side apply: an instance that is there already as it should be stays as it is.
-async fn write(
+/// Brings what there is, `instances`, to what `plan` says.
+async fn carry_out(
+    client: &Client,
+    namespace: &str,
+    plan: &Plan,
+    instances: &[AgentInstance],
+) -> Result<Applied, Error> {
+    let Plan {
+        create,
+        keep,
+        retire,
+        linger: _,
+        release,
+        blocked: _,
+    } = plan;
+    let api: Api<AgentInstance> = Api::namespaced(client.clone(), namespace);
+    let mut applied = Applied {
+        instances: instances.to_vec(),
+        retired: retire.clone(),
+        released: release.clone(),
+        ..Applied::default()
+    };
+    for instance in create {
+        let written = put(&api, instance, None).await?;
+        applied.made.push(written.name_any());
+        applied.instances.push(written);
+    }
+    for wanted in keep {
+        let there = applied.instances.iter_mut();
+        let mut there = there.filter(|it| it.metadata.name == wanted.metadata.name);
+        if let Some(there) = there.next().filter(|it| differs(&wanted.spec, &it.spec)) {
+            *there = put(&api, wanted, there.metadata.uid.as_deref()).await?;
+        }
+    }
+    let of = |names: &[String]| -> Vec<AgentInstance> {
+        let named = |it: &&AgentInstance| names.contains(&it.name_any());
+        instances.iter().filter(named).cloned().collect()
+    };
+    for instance in of(retire) {
+        let deleted = write::delete(&api, &instance).await;
+        deleted.map_err(Error::DeleteInstance)?;
+    }
+    for instance in of(release) {
+        let released = write::release(&api, &instance, FINALIZER_DRAIN).await;
+        released.map_err(Error::ReleaseInstance)?;
+    }
+    applied
+        .instances
+        .retain(|it| !release.contains(&it.name_any()));
+    Ok(applied)
+}
+
+/// Server-side apply: an instance that is there already as it should be stays as it is, and with the uid `there` of one
+/// that was seen, none is made in its place.
+async fn put(
     instances: &Api<AgentInstance>,
     instance: &AgentInstance,
-) -> Result<AgentInstance, Failure> {
+    there: Option<&str>,
+) -> Result<AgentInstance, Error> {
     let name = instance.name_any();
-    let object = json!({
+    let mut object = json!({
         "apiVersion": API_VERSION,
         "kind": "AgentInstance",
         "metadata": instance.metadata,
         "spec": instance.spec,
     });
+    if let Some(uid) = there {
+        object["metadata"]["uid"] = uid.into();
+    }
     let params = PatchParams::apply(MANAGER_AGENT).force();
     instances
         .patch(&name, &params, &Patch::Apply(&object))
         .await
         .map_err(Failure::of(format!("writing AgentInstance {name}")))
+        .map_err(Error::WriteInstance)
 }
 
-/// Whether the one thing of an instance that may change has changed.
-fn differs(wanted: &AgentInstance, now: &[AgentInstance]) -> bool {
-    now.iter()
-        .find(|there| there.metadata.name == wanted.metadata.name)
-        .is_some_and(|there| there.spec.policy_revision != wanted.spec.policy_revision)
-}
-
-async fn delete(instances: &Api<AgentInstance>, name: &str) -> Result<(), Failure> {
-    match instances.delete(name, &DeleteParams::background()).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(Failure::of(format!("deleting AgentInstance {name}"))(error)),
-    }
-}
-
-/// Takes away the finalizer that a lost node cannot take away itself.
-async fn release(instances: &Api<AgentInstance>, name: &str) -> Result<(), Failure> {
-    let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    match instances.patch(name, &PatchParams::default(), &patch).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(Failure::of(format!("letting go of AgentInstance {name}"))(
-            error,
-        )),
-    }
-}
-
-async fn finalizers(
-    agents: &Api<Agent>,
-    agent: &Agent,
-    finalizers: &[&str],
-) -> Result<(), Failure> {
-    let name = agent.name_any();
-    // With the uid, an agent that went away meanwhile is not made anew.
-    let object = json!({
-        "apiVersion": API_VERSION,
-        "kind": "Agent",
-        "metadata": {"name": name, "uid": agent.metadata.uid, "finalizers": finalizers},
-    });
-    let params = PatchParams::apply(MANAGER_AGENT).force();
-    match agents.patch(&name, &params, &Patch::Apply(&object)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status))
-            if status.code == 404 || status.code == 409 && finalizers.is_empty() =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(Failure::of(format!(
-            "writing the finalizer of Agent {name}"
-        ))(error)),
-    }
+/// Whether what may change of an instance has changed. The rest is in its revision, and so in its name.
+fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
+    let AgentInstanceSpec {
+        policy_revision,
+        agent: _,
+        tenant: _,
+        node_name: _,
+        replica: _,
+        revision: _,
+        runtime: _,
+        lane: _,
+        inline: _,
+        bundle: _,
+        signers: _,
+        model: _,
+        tools: _,
+        memory: _,
+        knowledge: _,
+        mounts: _,
+        grants: _,
+        quotas: _,
+        limits: _,
+        sandbox: _,
+    } = wanted;
+    *policy_revision != now.policy_revision
 }
 
 /// Says which node holds a pool. Of two agents that would bind it at once one is refused, and looks again.
-async fn bind(client: &Client, namespace: &str, binding: &Binding) -> Result<(), Failure> {
+async fn bind(client: &Client, namespace: &str, binding: &Binding) -> Result<(), Error> {
+    let Binding {
+        pool,
+        resource_version,
+        node,
+    } = binding;
     let pools: Api<MemoryPool> = Api::namespaced(client.clone(), namespace);
     let patch = Patch::Merge(json!({
-        "metadata": {"resourceVersion": binding.resource_version},
-        "status": {"nodeName": binding.node},
+        "metadata": {"resourceVersion": resource_version},
+        "status": {"nodeName": node},
     }));
     let params = PatchParams {
         field_manager: Some(MANAGER_AGENT.to_owned()),
         ..PatchParams::default()
     };
     pools
-        .patch_status(&binding.pool, &params, &patch)
+        .patch_status(pool, &params, &patch)
         .await
         .map(|_| ())
         .map_err(Failure::of(format!(
-            "binding MemoryPool {} to node {}",
-            binding.pool, binding.node
+            "binding MemoryPool {pool} to node {node}"
         )))
+        .map_err(Error::BindPool)
 }

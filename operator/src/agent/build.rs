@@ -2,7 +2,17 @@
 
 use aion_resolve::{Dereferenced, Placement, Resolved, prepare};
 
+use crate::failure::step_errors;
+
 use super::validate::Validated;
+
+step_errors! {
+    /// Why nothing was built.
+    Error {
+        /// What was resolved cannot be hashed.
+        HashRevision,
+    }
+}
 
 /// Everything that is to be written about an agent, and nothing written yet.
 pub(super) struct Prepared {
@@ -38,9 +48,9 @@ pub(super) struct Binding {
 ///
 /// # Errors
 /// What was resolved cannot be hashed.
-pub(super) fn build(validated: Validated) -> Result<Prepared, serde_json::Error> {
+pub(super) fn build(validated: Validated) -> Result<Prepared, Error> {
     let Validated { input, judged } = validated;
-    let resolved = prepare(&input, judged)?;
+    let resolved = prepare(&input, judged).map_err(|error| Error::HashRevision(error.into()))?;
     let metadata = &input.agent.metadata;
     let has = metadata
         .finalizers

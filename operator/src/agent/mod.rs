@@ -19,10 +19,22 @@ use kube::runtime::controller::Action;
 use self::build::Prepared;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, StepError, controller_error};
+
+controller_error! {
+    /// Why an agent was not reconciled.
+    Error {
+        /// Step 3.
+        Build(build::Error),
+        /// Step 4.
+        Apply(apply::Error),
+        /// Step 5.
+        UpdateStatus(update_status::Error),
+    }
+}
 
 /// Brings one agent from what is written to what runs.
-pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Result<Action, Failure> {
+pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Result<Action, Error> {
     let prepared = prepare(&agent, &context)?;
     let applied = apply::apply(&context.client, &prepared).await;
     if applied.is_err() {
@@ -32,18 +44,19 @@ pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Resul
     }
     match applied {
         Ok(applied) => update_status::update(&context, &prepared, applied).await?,
-        Err(failure @ Failure::Refused { .. }) => {
-            // Only a change helps, so it is said where that change will be made.
-            update_status::refused(&context, &prepared, &failure).await?;
-            return Err(failure);
+        Err(error) => {
+            if matches!(error.failure(), Failure::Refused { .. }) {
+                // Only a change helps, so it is said where that change will be made.
+                update_status::refused(&context, &prepared, error.failure()).await?;
+            }
+            return Err(error.into());
         }
-        Err(failure) => return Err(failure),
     }
     Ok(Action::await_change())
 }
 
 /// The three steps that only think, and what they took room for counted at once.
-fn prepare(agent: &Agent, context: &Context) -> Result<Prepared, Failure> {
+fn prepare(agent: &Agent, context: &Context) -> Result<Prepared, build::Error> {
     let _placing = context.placing();
     let dereferenced = dereference::dereference(agent, &context.caches);
     let validated = validate::validate(dereferenced);

@@ -2,19 +2,26 @@
 
 use aion_api::condition::{READY, STALLED, reason};
 use aion_api::metadata::MANAGER_AGENT;
-use aion_api::{API_VERSION, Agent, AgentInstance, AgentStatus};
+use aion_api::{Agent, AgentInstance, AgentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use serde_json::json;
 
 use crate::context::Context;
 use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
 use crate::events::{changes, event};
-use crate::failure::Failure;
+use crate::failure::{Failure, step_errors};
+use crate::write;
 
 use super::apply::Applied;
 use super::build::Prepared;
+
+step_errors! {
+    /// Why what was done is not told.
+    Error {
+        /// The API server did not take the status.
+        WriteStatus,
+    }
+}
 
 /// Writes the status that follows from what was applied, and tells what changed.
 ///
@@ -24,21 +31,28 @@ pub(super) async fn update(
     context: &Context,
     prepared: &Prepared,
     applied: Applied,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let agent = &prepared.input.agent;
-    if applied.gone {
+    let Applied {
+        instances,
+        made,
+        retired,
+        released,
+        gone,
+    } = applied;
+    if gone {
         return Ok(());
     }
     let mut events = Vec::new();
     let happened = [
-        (&applied.made, INSTANCE_CREATED, "was made"),
+        (&made, INSTANCE_CREATED, "was made"),
         (
-            &applied.retired,
+            &retired,
             INSTANCE_RETIRED,
             "was told to end its turns and go",
         ),
         (
-            &applied.released,
+            &released,
             INSTANCE_LOST,
             "was given up, since its node is lost",
         ),
@@ -49,14 +63,14 @@ pub(super) async fn update(
             events.push(event(reason != INSTANCE_LOST, reason, &note, "Reconcile"));
         }
     }
-    let status = status(prepared, &applied.instances);
+    let status = status(prepared, &instances);
     let before = agent
         .status
         .as_ref()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     events.extend(changes(before, &status.conditions));
-    write(context, agent, &status).await?;
+    keep(context, agent, &status).await?;
     context.announcer.tell(&agent.object_ref(&()), events).await;
     Ok(())
 }
@@ -69,7 +83,7 @@ pub(super) async fn refused(
     context: &Context,
     prepared: &Prepared,
     failure: &Failure,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let agent = &prepared.input.agent;
     let mut status = status(prepared, &prepared.input.instances);
     for condition in &mut status.conditions {
@@ -81,7 +95,7 @@ pub(super) async fn refused(
                 format!("the API server refused what the operator wrote: {failure}");
         }
     }
-    write(context, agent, &status).await
+    keep(context, agent, &status).await
 }
 
 fn status(prepared: &Prepared, instances: &[AgentInstance]) -> AgentStatus {
@@ -90,31 +104,13 @@ fn status(prepared: &Prepared, instances: &[AgentInstance]) -> AgentStatus {
         .status(&prepared.input.agent, instances, &Time(crate::clock::now()))
 }
 
-async fn write(context: &Context, agent: &Agent, status: &AgentStatus) -> Result<(), Failure> {
+/// Writes `status` where it changed.
+async fn keep(context: &Context, agent: &Agent, status: &AgentStatus) -> Result<(), Error> {
     if agent.status.as_ref() == Some(status) {
         return Ok(());
     }
-    let name = agent.name_any();
-    let agents: Api<Agent> = Api::namespaced(
-        context.client.clone(),
-        &agent.namespace().unwrap_or_default(),
-    );
-    let object = json!({
-        "apiVersion": API_VERSION,
-        "kind": "Agent",
-        "metadata": {"name": name, "uid": agent.metadata.uid},
-        "status": status,
-    });
-    let params = PatchParams::apply(MANAGER_AGENT).force();
-    match agents
-        .patch_status(&name, &params, &Patch::Apply(&object))
-        .await
-    {
-        Ok(_) => Ok(()),
-        // Gone meanwhile: there is nobody to tell.
-        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
-        Err(error) => Err(Failure::of(format!("writing the status of Agent {name}"))(
-            error,
-        )),
-    }
+    let namespace = agent.namespace().unwrap_or_default();
+    let agents: Api<Agent> = Api::namespaced(context.client.clone(), &namespace);
+    let written = write::status(&agents, agent, MANAGER_AGENT, status).await;
+    written.map(|_| ()).map_err(Error::WriteStatus)
 }

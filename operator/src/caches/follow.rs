@@ -38,7 +38,7 @@ impl Filled {
 pub(crate) fn follow<K>(
     api: Api<K>,
     stop: CancellationToken,
-    mut take: impl FnMut(&Event<K>) + Send + 'static,
+    mut take: impl FnMut(Event<K>) + Send + 'static,
 ) -> Filled
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -56,8 +56,9 @@ where
             };
             match event {
                 Ok(Some(event)) => {
-                    take(&event);
-                    if matches!(event, Event::InitDone) {
+                    let listed = matches!(event, Event::InitDone);
+                    take(event);
+                    if listed {
                         let _ = tell.send(true);
                     }
                 }

@@ -4,10 +4,36 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aion_api::AgentInstance;
+use aion_api::metadata::{LABEL_AGENT, LABEL_POOL};
+use aion_api::{AgentInstance, AgentInstanceSpec, AgentReference, ResolvedMemory, Unreadable};
 use aion_resolve::Key;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+
+/// What stands in the index for an instance that cannot be read: what its metadata tells. It counts as being there, on a
+/// node that is not known.
+pub(super) fn stand_in(unreadable: &Unreadable) -> Option<AgentInstance> {
+    let metadata = unreadable.metadata.clone();
+    let label = |name: &str| metadata.labels.as_ref()?.get(name).cloned();
+    let owner = metadata.owner_references.iter().flatten();
+    let owner = owner.into_iter().find(|it| it.controller == Some(true));
+    let spec = AgentInstanceSpec {
+        agent: AgentReference {
+            name: label(LABEL_AGENT).unwrap_or_default(),
+            uid: owner.map(|it| it.uid.clone()).unwrap_or_default(),
+        },
+        memory: label(LABEL_POOL).map(|pool| ResolvedMemory {
+            pool,
+            ..ResolvedMemory::default()
+        }),
+        ..AgentInstanceSpec::default()
+    };
+    Some(AgentInstance {
+        metadata,
+        spec,
+        status: None,
+    })
+}
 
 /// A shared index. Reading it gives copies of pointers; the lock is never held across an await.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +119,15 @@ impl InstanceIndex {
             .collect();
         agents.sort();
         agents
+    }
+
+    /// The instances, of all agents, that a node has. Costs what there are in the cluster.
+    pub(crate) fn all_on_node(&self, node: &str) -> Vec<Arc<AgentInstance>> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = tables.by_agent.values().flat_map(BTreeMap::values);
+        all.filter(|it| it.spec.node_name == node)
+            .cloned()
+            .collect()
     }
 
     /// How many instances, of all agents, a node has.

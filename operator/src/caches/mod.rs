@@ -4,6 +4,7 @@
 mod follow;
 mod instances;
 mod queues;
+mod unreadable;
 mod waiting;
 
 use aion_api::{
@@ -12,14 +13,19 @@ use aion_api::{
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node};
-use kube::runtime::reflector::Store;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{reflector, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
+
 use self::follow::{Filled, follow};
 pub(crate) use self::instances::InstanceIndex;
 pub(crate) use self::queues::{Queue, Queues};
+use self::unreadable::Sieve;
+pub(crate) use self::unreadable::{Notice, UnreadableObjects};
 use self::waiting::Waiting;
 
 /// The caches.
@@ -35,8 +41,10 @@ pub(crate) struct Caches {
     pub(crate) trust_policies: Store<TrustPolicy>,
     pub(crate) kernel_nodes: Store<KernelNode>,
     pub(crate) nodes: Store<Node>,
-    pub(crate) namespaces: Store<Namespace>,
+    pub(crate) namespaces: Store<PartialObjectMeta<Namespace>>,
     pub(crate) leases: Store<Lease>,
+    /// What is there and cannot be read.
+    pub(crate) unreadable: UnreadableObjects,
     /// Agents that no node has room for.
     pub(crate) waiting: Waiting,
     filled: Vec<Filled>,
@@ -45,28 +53,40 @@ pub(crate) struct Caches {
 impl Caches {
     /// Begins to watch everything, until `stop`. What changes is named in the queues, from the moment that
     /// this operator leads.
-    pub(crate) fn follow(client: &Client, system: &str, stop: CancellationToken) -> (Self, Queues) {
+    pub(crate) fn follow(
+        client: &Client,
+        system: &str,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> (Self, Queues) {
         let (changes, queues) = queues::queues();
+        let unreadable = UnreadableObjects::new(metrics);
         let mut filled = Vec::new();
         let instances = InstanceIndex::default();
         // One watch a kind: it fills the cache first, then says what changed.
         macro_rules! watch {
             ($api:expr, $kind:ty, $route:expr) => {{
                 let (store, mut writer) = reflector::store::<$kind>();
-                let (changes, route) = (changes.clone(), $route);
-                filled.push(follow(
-                    $api,
-                    stop.clone(),
-                    move |event: &watcher::Event<$kind>| {
+                let (changes, route, cached) = (changes.clone(), $route, store.clone());
+                let mut sieve = Sieve::<$kind>::new(unreadable.clone(), |_| None);
+                filled.push(follow($api, stop.clone(), move |event| {
+                    let sifted = sieve.sift(event, |object| {
+                        let namespace = object.namespace.as_deref().unwrap_or_default();
+                        let name = object.name.as_deref().unwrap_or_default();
+                        let found = ObjectRef::new(name).within(namespace);
+                        cached.get(&found).map(|object| object.as_ref().clone())
+                    });
+                    if let Some(event) = &sifted.event {
                         writer.apply_watcher_event(event);
                         changes.take(event, &route);
-                    },
-                ));
+                    }
+                    changes.unreadable(sifted.notice);
+                }));
                 store
             }};
         }
         let agents = watch!(
-            Api::<Agent>::all(client.clone()),
+            Api::all(client.clone()),
             Agent,
             |q: &queues::Changes, it: &Agent| q.agent(it)
         );
@@ -130,8 +150,8 @@ impl Caches {
             ),
             namespaces: watch!(
                 Api::all(client.clone()),
-                Namespace,
-                |q: &queues::Changes, it: &Namespace| {
+                PartialObjectMeta<Namespace>,
+                |q: &queues::Changes, it: &PartialObjectMeta<Namespace>| {
                     q.namespace(&it.name_any());
                 }
             ),
@@ -142,22 +162,24 @@ impl Caches {
             ),
             agents,
             instances: instances.clone(),
+            unreadable: unreadable.clone(),
             waiting: Waiting::default(),
             filled: Vec::new(),
         };
-        filled.push(follow(
-            Api::<AgentInstance>::all(client.clone()),
-            stop,
-            move |event| {
+        let mut sieve = Sieve::new(unreadable, instances::stand_in);
+        filled.push(follow(Api::all(client.clone()), stop, move |event| {
+            let sifted = sieve.sift(event, |_| None);
+            if let Some(event) = &sifted.event {
                 instances.take(event);
                 if matches!(event, watcher::Event::Delete(_)) {
                     changes.room();
                 }
                 changes.take(event, &|q: &queues::Changes, it: &AgentInstance| {
-                    q.instance(it)
+                    q.instance(it);
                 });
-            },
-        ));
+            }
+            changes.unreadable(sifted.notice);
+        }));
         queues.know(&caches);
         (Self { filled, ..caches }, queues)
     }

@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
-use super::Caches;
+use super::{Caches, Notice};
 
 /// Objects that are to be looked at, in the order they were named.
 pub(crate) type Queue<K> = UnboundedReceiver<ObjectRef<K>>;
@@ -21,6 +21,7 @@ pub(crate) struct Queues {
     pub(crate) agents: Queue<Agent>,
     pub(crate) pools: Queue<MemoryPool>,
     pub(crate) nodes: Queue<KernelNode>,
+    pub(crate) unreadable: UnboundedReceiver<Notice>,
     changes: Changes,
 }
 
@@ -40,6 +41,9 @@ impl Queues {
             "reconciling"
         );
         self.changes.all();
+        for notice in caches.unreadable.notices() {
+            self.changes.unreadable(Some(notice));
+        }
     }
 }
 
@@ -49,6 +53,7 @@ pub(crate) struct Changes {
     agents: UnboundedSender<ObjectRef<Agent>>,
     pools: UnboundedSender<ObjectRef<MemoryPool>>,
     nodes: UnboundedSender<ObjectRef<KernelNode>>,
+    unreadable: UnboundedSender<Notice>,
     leads: Arc<AtomicBool>,
     caches: Arc<OnceLock<Caches>>,
 }
@@ -57,10 +62,12 @@ pub(super) fn queues() -> (Changes, Queues) {
     let (agents, agents_out) = unbounded();
     let (pools, pools_out) = unbounded();
     let (nodes, nodes_out) = unbounded();
+    let (unreadable, unreadable_out) = unbounded();
     let changes = Changes {
         agents,
         pools,
         nodes,
+        unreadable,
         leads: Arc::default(),
         caches: Arc::default(),
     };
@@ -68,6 +75,7 @@ pub(super) fn queues() -> (Changes, Queues) {
         agents: agents_out,
         pools: pools_out,
         nodes: nodes_out,
+        unreadable: unreadable_out,
         changes: changes.clone(),
     };
     (changes, queues)
@@ -85,6 +93,22 @@ impl Changes {
             Event::InitDone => self.all(),
             Event::Init | Event::InitApply(_) => {}
         }
+    }
+
+    /// Names what may depend on an object that cannot be read since now, and the object itself.
+    pub(crate) fn unreadable(&self, notice: Option<Notice>) {
+        let Some(notice) = notice.filter(|_| self.leads.load(Ordering::SeqCst)) else {
+            return;
+        };
+        match &notice.object.namespace {
+            Some(namespace) => {
+                self.namespace(namespace);
+                self.pools_of(namespace);
+            }
+            None => self.all(),
+        }
+        // Nobody reads any more where the operator stops.
+        let _ = self.unreadable.unbounded_send(notice);
     }
 
     pub(crate) fn agent(&self, agent: &Agent) {

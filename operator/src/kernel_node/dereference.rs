@@ -1,11 +1,14 @@
-//! Step 1: the node's Lease and Node, from the caches. Reads only.
+//! Step 1: the node's Lease and Node, and what is bound to it, from the caches. Reads only.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aion_api::KernelNode;
 use aion_api::condition::{self, READY, reason};
 use aion_api::metadata::{TAINT_OUT_OF_SERVICE, node_lease};
+use aion_api::{AgentInstance, KernelNode, MemoryPool};
 use aion_resolve::node_status::{Heartbeat, Machine};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -18,6 +21,44 @@ pub(super) struct Dereferenced {
     pub(super) node: KernelNode,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) machine: Machine,
+    /// Why its Lease cannot be read.
+    pub(super) unreadable: Option<String>,
+    /// What is bound to it, where it is being forgotten.
+    pub(super) bound: Option<Bound>,
+}
+
+/// What is bound to a node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Bound {
+    pub(super) instances: Vec<Arc<AgentInstance>>,
+    /// Those of the instances that no controller looks after, since their Agent cannot be read.
+    pub(super) orphans: Vec<Arc<AgentInstance>>,
+    pub(super) pools: Vec<Arc<MemoryPool>>,
+}
+
+impl Bound {
+    fn to(node: &str, caches: &Caches) -> Self {
+        let holds = |pool: &MemoryPool| {
+            let status = pool.status.as_ref();
+            status.and_then(|status| status.node_name.as_deref()) == Some(node)
+        };
+        let instances = caches.instances.all_on_node(node);
+        let orphan = |it: &&Arc<AgentInstance>| {
+            let namespace = it.namespace().unwrap_or_default();
+            let agent = ObjectRef::new(&it.spec.agent.name).within(&namespace);
+            caches.agents.get(&agent).is_none()
+        };
+        Self {
+            orphans: instances.iter().filter(orphan).cloned().collect(),
+            instances,
+            pools: caches.pools.state_filter(holds),
+        }
+    }
+
+    /// Whether nothing is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.pools.is_empty()
+    }
 }
 
 /// Gathers what is known about `node` at `now`. A Lease that does not say for how long it holds, holds for
@@ -54,6 +95,8 @@ pub(super) fn dereference(
         heard.forget(&name);
     }
     let machine = match caches.nodes.get(&ObjectRef::new(&name)) {
+        // One that cannot be read is there.
+        None if caches.unreadable.of::<Node>("", &name).is_some() => Machine::There,
         None => Machine::Gone,
         Some(node) => {
             let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
@@ -68,10 +111,13 @@ pub(super) fn dereference(
             }
         }
     };
+    let forgotten = node.metadata.deletion_timestamp.is_some();
     Dereferenced {
         node: node.clone(),
         heartbeat,
         machine,
+        unreadable: caches.unreadable.of::<Lease>(system, &node_lease(&name)),
+        bound: forgotten.then(|| Bound::to(&name, caches)),
     }
 }
 

@@ -1,17 +1,24 @@
 //! Step 4: writes the finalizer. What was lost with a node is told before the pool goes.
 
+use aion_api::MemoryPool;
 use aion_api::condition::{Judgement, reason};
 use aion_api::metadata::{FINALIZER_ERASE, MANAGER_MEMORY_POOL};
-use aion_api::{API_VERSION, MemoryPool};
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use serde_json::json;
 
 use crate::context::Context;
 use crate::events::event;
-use crate::failure::Failure;
+use crate::failure::step_errors;
+use crate::write;
 
 use super::build::{Finalizer, Prepared};
+
+step_errors! {
+    /// What the API server did not take.
+    Error {
+        /// The pool's finalizer.
+        WriteFinalizer,
+    }
+}
 
 /// A pool whose finalizer is as it should be.
 pub(super) struct Applied {
@@ -25,7 +32,7 @@ pub(super) struct Applied {
 ///
 /// # Errors
 /// The API server did not take the finalizer.
-pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Failure> {
+pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Applied, Error> {
     let Prepared {
         pool,
         judgements,
@@ -60,27 +67,9 @@ async fn finalizers(
     context: &Context,
     pool: &MemoryPool,
     finalizers: &[&str],
-) -> Result<(), Failure> {
-    let name = pool.name_any();
-    let pools: Api<MemoryPool> = Api::namespaced(
-        context.client.clone(),
-        &pool.namespace().unwrap_or_default(),
-    );
-    let object = json!({
-        "apiVersion": API_VERSION,
-        "kind": "MemoryPool",
-        "metadata": {"name": name, "uid": pool.metadata.uid, "finalizers": finalizers},
-    });
-    let params = PatchParams::apply(MANAGER_MEMORY_POOL).force();
-    match pools.patch(&name, &params, &Patch::Apply(&object)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status))
-            if status.code == 404 || status.code == 409 && finalizers.is_empty() =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(Failure::of(format!(
-            "writing the finalizer of MemoryPool {name}"
-        ))(error)),
-    }
+) -> Result<(), Error> {
+    let namespace = pool.namespace().unwrap_or_default();
+    let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
+    let written = write::finalizers(&pools, pool, MANAGER_MEMORY_POOL, finalizers).await;
+    written.map_err(Error::WriteFinalizer)
 }

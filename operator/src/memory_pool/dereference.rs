@@ -1,6 +1,6 @@
 //! Step 1: what is known about the pool, from the caches. Reads only.
 
-use aion_api::MemoryPool;
+use aion_api::{KernelNode, MemoryPool};
 use aion_resolve::node_status::told_state;
 use aion_resolve::pool_status::PoolFacts;
 use aion_resolve::{Key, NodeState};
@@ -47,10 +47,14 @@ pub(super) fn dereference(pool: &MemoryPool, caches: &Caches) -> Dereferenced {
 
 /// The state of `node`: a Node without a KernelNode is there, but silent.
 fn state(node: &str, caches: &Caches) -> Option<NodeState> {
+    if let Some(why) = caches.unreadable.of::<KernelNode>("", node) {
+        return Some(NodeState::Unknown(why));
+    }
     match caches.kernel_nodes.get(&ObjectRef::new(node)) {
         Some(kernel_node) => Some(told_state(&kernel_node)),
-        None => caches.nodes.get(&ObjectRef::new(node)).map(|_| {
-            NodeState::NotReady("it has no KernelNode: is its node agent running?".into())
-        }),
+        None => caches
+            .nodes
+            .get(&ObjectRef::new(node))
+            .map(|_| NodeState::Unknown("it has no KernelNode: is its node agent running?".into())),
     }
 }

@@ -15,13 +15,23 @@ use aion_api::MemoryPool;
 use kube::runtime::controller::Action;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::controller_error;
+
+controller_error! {
+    /// Why a pool was not reconciled.
+    Error {
+        /// Step 4.
+        Apply(apply::Error),
+        /// Step 5.
+        UpdateStatus(update_status::Error),
+    }
+}
 
 /// Brings one pool from what is written to what is there.
 pub(crate) async fn reconcile(
     pool: Arc<MemoryPool>,
     context: Arc<Context>,
-) -> Result<Action, Failure> {
+) -> Result<Action, Error> {
     let dereferenced = dereference::dereference(&pool, &context.caches);
     let validated = validate::validate(dereferenced);
     let prepared = build::build(validated);

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use aion_api::metadata::FINALIZER_DRAIN;
 use aion_testkit::{ControlPlane, StartError};
 use serde_json::{Value, json};
 
@@ -181,7 +182,7 @@ impl<'a> NodeDouble<'a> {
         )
     }
 
-    /// Says that `instance` is drained, by taking the finalizer away.
+    /// Says that `instance` is drained, by taking its own finalizer away.
     ///
     /// # Errors
     /// What kubectl says.
@@ -191,7 +192,10 @@ impl<'a> NodeDouble<'a> {
             text(&instance["metadata"]["name"]),
             text(&instance["metadata"]["namespace"]),
         );
-        let patch = r#"{"metadata":{"finalizers":null}}"#;
+        let finalizers = instance["metadata"]["finalizers"].as_array();
+        let others = finalizers.into_iter().flatten();
+        let others: Vec<&Value> = others.filter(|it| *it != FINALIZER_DRAIN).collect();
+        let patch = json!({"metadata": {"finalizers": others}}).to_string();
         self.run(&[
             "-n",
             &namespace,
@@ -200,7 +204,7 @@ impl<'a> NodeDouble<'a> {
             &name,
             "--type=merge",
             "-p",
-            patch,
+            &patch,
         ])
         .map(|_| ())
     }

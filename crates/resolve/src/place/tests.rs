@@ -113,6 +113,7 @@ fn a_pool_pins_its_agents_to_its_node() {
     check(&pinned("b"), &[node("a"), node("b")], &[], &["b"]);
     let gone = "!its memory pool is on node b, which is gone: bring the node back, or delete the pool and with it what it held";
     check(&pinned("b"), &[node("a")], &[], &[gone]);
+    let given_up = "!its memory pool is on node b, which is gone: bring the node back, or give up what it held: aionctl --cluster node forget b";
     check(
         &pinned("b"),
         &[
@@ -123,7 +124,7 @@ fn a_pool_pins_its_agents_to_its_node() {
             },
         ],
         &[],
-        &[gone],
+        &[given_up],
     );
     let silent = NodeView {
         state: NodeState::NotReady("no lease".into()),
@@ -151,6 +152,17 @@ fn an_instance_is_replaced_only_when_its_node_is_lost() {
         &["b"],
     );
     check(&needs(), &state(NodeState::Gone), &[on("a", 0)], &["b"]);
+    // Of an unknown one nothing can be told, its runtimes neither: what is there stays, nothing new comes.
+    let unknown = |node: &str| NodeView {
+        name: node.into(),
+        state: NodeState::Unknown("cannot be read".into()),
+        ..NodeView::default()
+    };
+    let nodes = [unknown("a"), node("b")];
+    check(&needs(), &nodes, &[on("a", 0)], &["a"]);
+    check(&needs(), &nodes, &[], &["b"]);
+    let alone = "!a: not ready: cannot be read";
+    check(&needs(), &nodes[..1], &[], &[alone]);
     // A node that no longer suits is left.
     let selective = Needs {
         selector: BTreeMap::from([("zone".into(), "x".into())]),

@@ -75,6 +75,9 @@ struct Findings {
 /// Judges an agent.
 #[must_use]
 pub fn validate(input: &Dereferenced) -> Judged {
+    if !input.unreadable.is_empty() {
+        return held(input);
+    }
     let mut findings = Findings::default();
     rights::check_names(&input.agent, &mut findings);
     let models = models::resolve(input, &mut findings);
@@ -146,6 +149,29 @@ pub fn validate(input: &Dereferenced) -> Judged {
         problems,
         validated,
         must_stop,
+    }
+}
+
+/// Neither granted nor refused: what cannot be read might say either. What runs goes on.
+fn held(input: &Dereferenced) -> Judged {
+    let why = format!(
+        "nothing is changed before it can be read: {}",
+        problem::list(&input.unreadable)
+    );
+    Judged {
+        accepted: Judgement::new(
+            condition::ACCEPTED,
+            condition::Status::Unknown,
+            reason::UNREADABLE,
+            why.clone(),
+        ),
+        resolved_refs: Judgement::new(condition::RESOLVED_REFS, false, reason::UNREADABLE, why),
+        verified: None,
+        fields_in_effect: fields_in_effect(&input.agent),
+        decided: Vec::new(),
+        problems: input.unreadable.clone(),
+        validated: None,
+        must_stop: false,
     }
 }
 

@@ -5,7 +5,7 @@ use aion_api::{ModelPurpose, ResolvedMemory, ResolvedMount, ResolvedTool, defaul
 
 use crate::dereference::Dereferenced;
 use crate::problem::{Problem, Told};
-use crate::universe::Setting;
+use crate::universe::{NodeState, NodeView, Setting};
 
 use super::{Findings, models};
 
@@ -99,7 +99,7 @@ pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<Re
     };
     Some(ResolvedMemory {
         pool: used.pool.clone(),
-        pool_uid: pool.metadata.uid.clone().unwrap_or_default(),
+        pool_uid: pool.identity(),
         share: used.share,
         tiers: pool.spec.tiers.clone(),
         retention_days: pool.spec.retention.as_ref().map(|retention| retention.days),
@@ -109,13 +109,14 @@ pub(super) fn memory(input: &Dereferenced, findings: &mut Findings) -> Option<Re
 }
 
 /// A volume that no node maps to a folder is not there. Which of several nodes has it is placement's
-/// question, and with no node at all there is nothing to say yet.
+/// question, and with no node at all, or one of which nothing is known, there is nothing to say yet.
 pub(super) fn mounts_are_mapped(
     input: &Dereferenced,
     mounts: &[ResolvedMount],
     findings: &mut Findings,
 ) {
-    if input.nodes.is_empty() {
+    let unknown = |node: &NodeView| matches!(node.state, NodeState::Unknown(_));
+    if input.nodes.is_empty() || input.nodes.iter().any(unknown) {
         return;
     }
     for mount in mounts {

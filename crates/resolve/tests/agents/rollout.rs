@@ -118,3 +118,31 @@ fn fewer_replicas_and_withdrawn_trust_take_instances_away() {
             .any(|c| c.starts_with("Ready=True"))
     );
 }
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_absent() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x")]);
+    apply(&mut universe, true);
+    // Both policies are there, and neither can be read: without the trust the agent would be stopped.
+    universe.cluster_policies.clear();
+    universe.trust_policies.clear();
+    assert!(resolved(&universe).judged.must_stop);
+    let key = Key::new("home", "a");
+    let mut input = aion_resolve::dereference::dereference(&universe, &key).unwrap();
+    let words = "TrustPolicy all cannot be read: spec.inline: unknown variant";
+    input.unreadable = vec![aion_resolve::Problem::new("", words)];
+    let held = aion_resolve::resolve(&input).unwrap();
+    assert!(held.plan.retire.is_empty() && held.plan.create.is_empty());
+    let status = held.status(&input.agent, &input.instances, &now());
+    let told = |type_: &str| {
+        let told = condition::find(&status.conditions, type_).unwrap();
+        (told.status.as_str(), told.reason.as_str())
+    };
+    assert_eq!(told("ResolvedRefs"), ("False", "Unreadable"));
+    assert_eq!(told("Accepted"), ("Unknown", "Unreadable"));
+    assert_eq!(told("Stalled"), ("True", "Unreadable"));
+    assert_eq!(told("Ready").0, "True", "what runs goes on");
+    // Who deletes the agent is heard all the same.
+    input.agent.metadata.deletion_timestamp = Some(now());
+    assert_eq!(aion_resolve::resolve(&input).unwrap().plan.retire.len(), 1);
+}

@@ -142,8 +142,9 @@ fn is_loopback(authority: &str) -> bool {
 /// The token of who is asking.
 fn token(request: &Request) -> Result<&str, Problem> {
     bearer(request).ok_or_else(|| {
-        Problem::new(Code::BadSignature, "the request has no bearer token")
-            .remedy("send a token of the cluster: aionctl does, with a kubeconfig")
+        Problem::new(Code::BadSignature, "the request has no bearer token").remedy(
+            "send a token made for audience aion.dev/node-agent: aionctl --cluster does by itself",
+        )
     })
 }
 

@@ -112,6 +112,9 @@ impl Eraser {
         let status = pool.status.clone().unwrap_or_default();
         let own = status.erasures.iter().find(|it| it.node == self.node);
         let erased = own.is_some_and(|it| it.state == ErasureState::Erased);
+        if pool.uid().as_deref() == Some(deleted.uid.as_str()) {
+            self.erase_lost(&pool, deleted).await;
+        }
         let here = status.node_name.as_deref() == Some(self.node.as_str());
         if pool.uid().as_deref() != Some(deleted.uid.as_str()) || erased || !here {
             return Ok(Attempt::Done);
@@ -122,7 +125,7 @@ impl Eraser {
         let id = PoolId {
             tenant: deleted.namespace.clone(),
             pool: deleted.name.clone(),
-            uid: deleted.uid.clone(),
+            uid: pool.identity(),
         };
         let (state, message) = match self.memory.erase(&id).await {
             Ok(()) => (ErasureState::Erased, "read back, and gone".to_owned()),
@@ -136,6 +139,24 @@ impl Eraser {
             ErasureState::Erased => Attempt::Done,
             ErasureState::NotErased => Attempt::NotErased(message),
         })
+    }
+
+    /// Erases what this node held of the pool before it was forgotten: nobody reads that any more.
+    async fn erase_lost(&self, pool: &MemoryPool, deleted: &Deleted) {
+        let status = pool.status.clone().unwrap_or_default();
+        if !status.losses.iter().any(|it| it.node == self.node) {
+            return;
+        }
+        for uid in pool.earlier_identities() {
+            let id = PoolId {
+                tenant: deleted.namespace.clone(),
+                pool: deleted.name.clone(),
+                uid,
+            };
+            if let Err(problem) = self.memory.erase(&id).await {
+                tracing::error!(namespace = id.tenant, pool = id.pool, uid = id.uid, %problem, "memory from before this node was forgotten is not erased");
+            }
+        }
     }
 
     /// Whether an instance of this node uses it: the API server is asked, which knows of all of them also

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use aion_api::Readable;
 use aion_drivers::outbound::{NodeAddresses, own_addresses};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
@@ -37,7 +38,11 @@ pub(super) async fn watch_own(addresses: NodeAddresses) {
 /// Keeps `addresses` as the Nodes have them. A watch that breaks is taken up again, with growing pauses;
 /// until it is back, what was known counts.
 pub(super) async fn watch(client: Client, addresses: NodeAddresses) {
-    let nodes = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff();
+    let nodes = watcher(
+        Api::<Readable<Node>>::all(client),
+        watcher::Config::default(),
+    )
+    .default_backoff();
     let mut nodes = pin!(nodes);
     let mut known = Known::default();
     while let Some(event) = nodes.next().await {
@@ -60,14 +65,15 @@ struct Known {
 
 impl Known {
     /// Whether the addresses may be others now. A node's status changes often, its addresses do not.
-    fn take(&mut self, event: Event<Node>) -> bool {
+    fn take(&mut self, event: Event<Readable<Node>>) -> bool {
         match event {
             Event::Init => {
                 self.coming.clear();
                 false
             }
             Event::InitApply(node) => {
-                self.coming.insert(node.name_any(), addresses(&node));
+                let now = self.addresses(&node);
+                self.coming.insert(node.name_any(), now);
                 false
             }
             Event::InitDone => {
@@ -75,10 +81,30 @@ impl Known {
                 true
             }
             Event::Apply(node) => {
-                let now = addresses(&node);
+                let now = self.addresses(&node);
                 self.of.insert(node.name_any(), now.clone()) != Some(now)
             }
             Event::Delete(node) => self.of.remove(&node.name_any()).is_some(),
+        }
+    }
+
+    /// Of one that cannot be read, those that were known, and what its metadata notes.
+    fn addresses(&self, node: &Readable<Node>) -> Vec<IpAddr> {
+        match &node.0 {
+            Ok(node) => addresses(node),
+            Err(unreadable) => {
+                let words = unreadable.words("Node");
+                tracing::error!(
+                    why = words,
+                    "held as unreadable: its addresses are those known before"
+                );
+                let bare = Node {
+                    metadata: unreadable.metadata.clone(),
+                    ..Node::default()
+                };
+                let known = self.of.get(&node.name_any()).into_iter().flatten();
+                known.copied().chain(addresses(&bare)).collect()
+            }
         }
     }
 
@@ -131,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    fn node(name: &str, address: &str) -> Node {
+    fn node(name: &str, address: &str) -> Readable<Node> {
         serde_json::from_value(json!({
             "metadata": {"name": name},
             "status": {"addresses": [
@@ -155,6 +181,12 @@ mod tests {
         let all: HashSet<IpAddr> = ["10.0.0.1", "10.0.0.2"]
             .map(|it| it.parse().unwrap())
             .into();
+        assert_eq!(known.all(), all);
+        // Nobody takes the address of a Node that cannot be read for one that may be dialled.
+        let unreadable = serde_json::from_value(json!({
+            "metadata": {"name": "b"}, "status": {"addresses": "none"},
+        }));
+        known.take(Event::Apply(unreadable.unwrap()));
         assert_eq!(known.all(), all);
         assert!(known.take(Event::Delete(node("a", "10.0.0.1"))));
         assert_eq!(known.all().len(), 1);

@@ -1,7 +1,15 @@
 //! This node's KernelNode: made where it is missing, its status kept as the node is. The spec is people's,
 //! the condition Ready the operator's.
+//!
+//! A KernelNode that is being deleted is a node that somebody forgets: it is let go, and the node registers as a new one
+//! right after. What its memory held before is no pool's then, since pools that lost something are known by another name.
 
-use std::{collections::BTreeMap, ffi::CStr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::CStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
@@ -12,7 +20,8 @@ use aion_sandbox::{Layer, LayerReading};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    api::{GetParams, Patch, PatchParams, PostParams},
+    core::PartialObjectMeta,
 };
 use rustix::system::Uname;
 use serde_json::json;
@@ -23,6 +32,8 @@ use crate::instances::RUNTIMES;
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
 /// a node agent does not have.
 const LOOK: Duration = Duration::from_secs(60);
+/// How often it is looked whether the KernelNode is there still: a node that was forgotten and lives comes back.
+const PRESENT: Duration = Duration::from_secs(10);
 /// How long the first word on layers is waited for: a restart is not to seem a loss of all of them.
 const LAYERS: Duration = Duration::from_secs(10);
 /// After a failure.
@@ -38,6 +49,15 @@ pub(super) struct Registration {
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
 }
 
+/// What was written last, and of which KernelNode.
+#[derive(Debug, Default)]
+struct Written {
+    uid: Option<String>,
+    layers: Vec<Layer>,
+    status: Option<KernelNodeStatus>,
+    at: Option<Instant>,
+}
+
 impl Registration {
     /// Works for ever.
     pub(super) async fn keep(mut self) {
@@ -46,17 +66,17 @@ impl Registration {
             tracing::warn!("the launcher does not answer: this node is registered without layers");
         }
         let mut layers = Vec::new();
-        let mut written = None;
+        let mut written = Written::default();
         let mut pauses = PAUSES;
         loop {
             // While the launcher is away, what it could do before is what is expected again.
             if let Some(found) = &*self.features.borrow_and_update() {
                 layers = proven(found);
             }
-            let wait = match self.write(&layers, &mut written).await {
+            let wait = match self.look(&layers, &mut written).await {
                 Ok(()) => {
                     pauses.reset();
-                    LOOK
+                    PRESENT
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the KernelNode is written later");
@@ -70,11 +90,40 @@ impl Registration {
         }
     }
 
-    /// Writes the status where it differs from what was `written` last.
+    /// Looks whether all is as it was `written` last: the KernelNode each time, the Node's labels from time to time.
+    async fn look(&self, layers: &[Layer], written: &mut Written) -> Result<(), kube::Error> {
+        let nodes: Api<KernelNode> = Api::all(self.client.clone());
+        // From the API server's cache: this is asked by every node, all the time.
+        let cached = GetParams::any();
+        let there = nodes.get_metadata_opt_with(&self.node, &cached).await?;
+        let there = there.map(|it| it.metadata);
+        if there
+            .as_ref()
+            .is_some_and(|it| it.deletion_timestamp.is_some())
+        {
+            if written.uid.take().is_some() {
+                tracing::warn!(
+                    node = self.node,
+                    "this node is being forgotten; it registers as a new one after"
+                );
+            }
+            return Ok(());
+        }
+        let uid = there.and_then(|it| it.uid);
+        let same = uid.is_some() && uid == written.uid && layers == written.layers;
+        if same && written.at.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.write(layers, uid, written).await
+    }
+
+    /// Writes the status where it differs from what was `written` last of the KernelNode with `uid`, which is made where
+    /// there is none.
     async fn write(
         &self,
         layers: &[Layer],
-        written: &mut Option<KernelNodeStatus>,
+        uid: Option<String>,
+        written: &mut Written,
     ) -> Result<(), kube::Error> {
         let status = KernelNodeStatus {
             capacity: Some(self.capacity),
@@ -88,11 +137,13 @@ impl Registration {
             architecture: uname(|it| it.machine()),
             ..KernelNodeStatus::default()
         };
-        if written.as_ref() == Some(&status) {
+        let same = uid.is_some() && uid == written.uid;
+        if same && written.status.as_ref() == Some(&status) {
+            written.at = Some(Instant::now());
             return Ok(());
         }
-        let nodes: Api<KernelNode> = Api::all(self.client.clone());
-        if nodes.get_metadata_opt(&self.node).await?.is_none() {
+        if uid.is_none() {
+            let nodes: Api<KernelNode> = Api::all(self.client.clone());
             let new = KernelNode::new(&self.node, KernelNodeSpec::default());
             let params = PostParams {
                 field_manager: Some(MANAGER_NODE.to_owned()),
@@ -112,10 +163,16 @@ impl Registration {
             "status": status,
         });
         let params = PatchParams::apply(MANAGER_NODE).force();
-        nodes
-            .patch_status(&self.node, &params, &Patch::Apply(&object))
-            .await?;
-        *written = Some(status);
+        // Of the answer only the metadata is read: the spec may be of a newer release.
+        let nodes: Api<PartialObjectMeta<KernelNode>> = Api::all(self.client.clone());
+        let patch = Patch::Apply(&object);
+        let patched = nodes.patch_status(&self.node, &params, &patch).await?;
+        *written = Written {
+            uid: patched.metadata.uid,
+            layers: layers.to_vec(),
+            status: Some(status),
+            at: Some(Instant::now()),
+        };
         Ok(())
     }
 

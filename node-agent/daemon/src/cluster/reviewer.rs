@@ -1,7 +1,9 @@
 //! Who asks, and whether they may: TokenReview and SubjectAccessReview.
 //!
-//! Whom a token stands for is remembered for seconds, by the token's digest; whether they may is asked each
-//! time, so that a right that is taken away is gone at once.
+//! A token counts here only if it was made for node agents, and for nobody else: one that also opens the API server would
+//! let a node agent that was taken over act as whoever asks an agent there. Whom a token stands for is remembered for
+//! seconds, by the token's digest; whether they may is asked each time, so that a right that is taken away is gone at
+//! once.
 
 use std::{
     collections::HashMap,
@@ -10,9 +12,10 @@ use std::{
 };
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_api::metadata::{AUDIENCE_NODE_AGENT, INVOKER};
 use futures::future::BoxFuture;
 use k8s_openapi::api::{
-    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
+    authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
 use kube::{Api, Client, api::PostParams};
@@ -32,7 +35,18 @@ type TokenDigest = [u8; 32];
 /// Asks the API server.
 pub(crate) struct ClusterReviewer {
     client: Client,
-    known: Mutex<HashMap<TokenDigest, (Instant, Option<UserInfo>)>>,
+    known: Mutex<HashMap<TokenDigest, (Instant, Bearer)>>,
+}
+
+/// Who shows a token.
+#[derive(Debug, Clone, PartialEq)]
+enum Bearer {
+    /// It was made for node agents, and for nobody else.
+    User(UserInfo),
+    /// The cluster does not know it, or it was not made for node agents.
+    Stranger,
+    /// It opens the API server, too.
+    Overbearing,
 }
 
 impl ClusterReviewer {
@@ -43,43 +57,56 @@ impl ClusterReviewer {
         }
     }
 
-    /// Whom `token` stands for; `None` where it is no token of this cluster.
-    async fn user(&self, token: &str) -> Result<Option<UserInfo>, Problem> {
+    /// Whom `token` stands for. A token for both audiences is refused as one for the API server alone is: whoever it is
+    /// shown to can use it there.
+    async fn bearer(&self, token: &str) -> Result<Bearer, Problem> {
         let digest: TokenDigest = Sha256::digest(token.as_bytes()).into();
         if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
+        let bearer = if self.reviewed(token, None).await?.is_some() {
+            Bearer::Overbearing
+        } else {
+            let reviewed = self.reviewed(token, Some(AUDIENCE_NODE_AGENT)).await?;
+            reviewed.map_or(Bearer::Stranger, Bearer::User)
+        };
+        self.remember(digest, bearer.clone());
+        Ok(bearer)
+    }
+
+    /// The user of `token`, where it was made for `audience`; without one, for the API server.
+    async fn reviewed(
+        &self,
+        token: &str,
+        audience: Option<&str>,
+    ) -> Result<Option<UserInfo>, Problem> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 token: Some(token.to_owned()),
-                ..TokenReviewSpec::default()
+                audiences: audience.map(|it| vec![it.to_owned()]),
             },
             ..TokenReview::default()
         };
         let reviews: Api<TokenReview> = Api::all(self.client.clone());
         let reviewed = reviews.create(&PostParams::default(), &review).await;
         let status = reviewed.map_err(|error| silent(&error))?.status;
-        let user = status
-            .filter(|it| it.authenticated == Some(true))
-            .and_then(|it| it.user);
-        self.remember(digest, user.clone());
-        Ok(user)
+        Ok(status.and_then(|status| user_of(status, audience)))
     }
 
-    fn known(&self, digest: &TokenDigest) -> Option<Option<UserInfo>> {
+    fn known(&self, digest: &TokenDigest) -> Option<Bearer> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, user) = known.get(digest)?;
-        (at.elapsed() < BELIEVED).then(|| user.clone())
+        let (at, bearer) = known.get(digest)?;
+        (at.elapsed() < BELIEVED).then(|| bearer.clone())
     }
 
-    fn remember(&self, digest: TokenDigest, user: Option<UserInfo>) {
+    fn remember(&self, digest: TokenDigest, bearer: Bearer) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.retain(|_, (at, _)| at.elapsed() < BELIEVED);
         }
         // Somebody tries tokens faster than they are forgotten: then each is asked about.
         if known.len() < REMEMBERED {
-            known.insert(digest, (Instant::now(), user));
+            known.insert(digest, (Instant::now(), bearer));
         }
     }
 
@@ -117,14 +144,33 @@ impl Reviewer for ClusterReviewer {
         asked: &'a Asked,
     ) -> BoxFuture<'a, Result<String, Problem>> {
         Box::pin(async move {
-            let unknown = || {
-                Problem::new(Code::BadSignature, "the cluster does not know this token")
-                    .remedy("log in again, or make a token: kubectl create token SERVICE-ACCOUNT")
+            let remedy = format!(
+                "make one that is: kubectl -n {} create token {INVOKER} --audience={AUDIENCE_NODE_AGENT}; aionctl --cluster does by itself",
+                match asked.namespace.as_str() {
+                    "" => "NAMESPACE",
+                    namespace => namespace,
+                }
+            );
+            let refuse = |why: &str| {
+                let why = format!("{why}: a node agent takes tokens made for node agents only");
+                Problem::new(Code::BadSignature, why).remedy(&remedy)
             };
             if token.is_empty() || token.len() > LONGEST_TOKEN {
-                return Err(unknown());
+                return Err(refuse("this is not a token of the cluster"));
             }
-            let user = self.user(token).await?.ok_or_else(unknown)?;
+            let user = match self.bearer(token).await? {
+                Bearer::User(user) => user,
+                Bearer::Stranger => {
+                    return Err(refuse(&format!(
+                        "the cluster does not know this token for audience {AUDIENCE_NODE_AGENT}"
+                    )));
+                }
+                Bearer::Overbearing => {
+                    return Err(refuse(
+                        "this token opens the API server, too, and is to be shown to nobody else",
+                    ));
+                }
+            };
             let name = user.username.clone().unwrap_or_default();
             if self.may(&user, asked).await? {
                 return Ok(name);
@@ -132,6 +178,16 @@ impl Reviewer for ClusterReviewer {
             Err(refused(&name, asked))
         })
     }
+}
+
+/// The user of a review that was answered for `audience`. An API server that does not know of audiences names none.
+fn user_of(status: TokenReviewStatus, audience: Option<&str>) -> Option<UserInfo> {
+    let answered = audience.is_none_or(|audience| {
+        let answered = status.audiences.iter().flatten();
+        answered.into_iter().any(|it| it == audience)
+    });
+    let known = status.authenticated == Some(true) && answered;
+    status.user.filter(|_| known)
 }
 
 fn refused(user: &str, asked: &Asked) -> Problem {
@@ -147,7 +203,9 @@ fn refused(user: &str, asked: &Asked) -> Problem {
     };
     let remedy = match *verb {
         "invoke" => format!(
-            "have somebody allow it: kubectl create rolebinding ask --clusterrole=aion-invoke --user={user} -n {namespace}"
+            "have somebody allow it: kubectl -n {namespace} create rolebinding {} --clusterrole=aion-invoke {}",
+            user.rsplit(':').next().unwrap_or(user),
+            subject(user)
         ),
         _ => format!("have somebody allow {verb} on {resource}.aion.dev{place}"),
     };
@@ -158,10 +216,47 @@ fn refused(user: &str, asked: &Asked) -> Problem {
     .remedy(remedy)
 }
 
+/// As `kubectl create rolebinding` names a user.
+fn subject(user: &str) -> String {
+    match user.strip_prefix("system:serviceaccount:") {
+        Some(account) => format!("--serviceaccount={account}"),
+        None => format!("--user={user}"),
+    }
+}
+
 fn silent(error: &kube::Error) -> Problem {
     Problem::new(
         Code::Unreachable,
         format!("the Kubernetes API cannot say who is asking: {error}"),
     )
     .remedy("try again when the Kubernetes API answers; agents that run go on meanwhile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_review_counts_for_the_audience_that_it_was_answered_for() {
+        let reviewed = |audiences: Option<&[&str]>, authenticated| {
+            let status = TokenReviewStatus {
+                authenticated: Some(authenticated),
+                audiences: audiences.map(|all| all.iter().map(|it| (*it).to_owned()).collect()),
+                user: Some(UserInfo::default()),
+                ..TokenReviewStatus::default()
+            };
+            user_of(status, Some(AUDIENCE_NODE_AGENT)).is_some()
+        };
+        assert!(reviewed(Some(&[AUDIENCE_NODE_AGENT]), true));
+        assert!(!reviewed(Some(&[AUDIENCE_NODE_AGENT]), false));
+        assert!(!reviewed(Some(&["https://kubernetes.default.svc"]), true));
+        assert!(!reviewed(None, true), "an API server without audiences");
+    }
+
+    #[test]
+    fn who_may_not_is_told_the_command_for_their_own_kind_of_user() {
+        let robot = subject("system:serviceaccount:home:robot");
+        assert_eq!(robot, "--serviceaccount=home:robot");
+        assert_eq!(subject("alice"), "--user=alice");
+    }
 }

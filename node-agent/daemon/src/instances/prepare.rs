@@ -127,6 +127,12 @@ impl Preparer {
         instance: &AgentInstance,
         trust: &Trust,
     ) -> Result<(Prepared, Judgement), PrepareError> {
+        if let Some(why) = trust.unreadable.first() {
+            return Err(PrepareError {
+                stands: true,
+                ..PrepareError::refused(reason::UNREADABLE, why.clone())
+            });
+        }
         match (&instance.spec.inline, &instance.spec.bundle) {
             (Some(inline), None) => {
                 let judgement = inline_allowed(trust)?;

@@ -112,6 +112,7 @@ impl Machine {
             policies: vec!["tests".to_owned()],
             inline: true,
             keys: keys.collect(),
+            unreadable: Vec::new(),
         }
     }
 }
@@ -171,6 +172,20 @@ async fn a_bundle_that_nobody_vouches_for_is_told_which_keys_were_passed_over() 
         "{}",
         judgement.message
     );
+}
+
+#[tokio::test]
+async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let mut trust = machine.trust(&[]);
+    trust.unreadable = vec!["TrustPolicy house cannot be read: spec.inline".to_owned()];
+    let held = prepared(&machine.preparer(None), &instance, &trust).await;
+    let held = held.unwrap_err();
+    assert_eq!(held.judgement.reason, reason::UNREADABLE);
+    assert!(held.judgement.message.contains("spec.inline"));
+    assert!(held.stands, "what runs was stopped");
 }
 
 #[tokio::test(start_paused = true)]

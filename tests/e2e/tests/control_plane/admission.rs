@@ -255,7 +255,15 @@ fn node_a_cannot_write_node_bs_status() {
         ),
         "instances of node node-a",
     );
-    drained(&cast.node_a, "on-node-a", free).unwrap();
+    let audited = r#"{"metadata":{"finalizers":["aion.dev/drain","example.com/audit"]}}"#;
+    drained(&cast.operator, "on-node-a", audited).unwrap();
+    refused(
+        drained(&cast.node_a, "on-node-a", free),
+        "may only take its finalizer away",
+    );
+    let own = r#"{"metadata":{"finalizers":["example.com/audit"]}}"#;
+    drained(&cast.node_a, "on-node-a", own).unwrap();
+    drained(&cast.operator, "on-node-a", free).unwrap();
 }
 
 #[test]
@@ -291,25 +299,22 @@ fn a_node_agent_speaks_for_its_own_node_only() {
         cast.apply(&admin, &capacity("node-b"), &["--subresource=status"]),
         "written by its node agent and the operator",
     );
-    let pause = |who: &Path| {
-        cast.run(
-            who,
-            &[
-                "patch",
-                "kernelnode",
-                "node-a",
-                "--type=merge",
-                "-p",
-                r#"{"spec":{"scheduling":"pause"}}"#,
-            ],
-        )
+    let patch = |who: &Path, patch: &str| {
+        let args = ["patch", "kernelnode", "node-a", "--type=merge", "-p", patch];
+        cast.run(who, &args)
     };
+    let pause = r#"{"spec":{"scheduling":"pause"}}"#;
+    for who in [&cast.node_a, &cast.operator] {
+        let words = "people say whether instances are placed there";
+        refused(patch(who, pause), words);
+    }
+    patch(&admin, pause).unwrap();
+    let held = r#"{"metadata":{"finalizers":["aion.dev/forget"]}}"#;
+    patch(&cast.operator, held).unwrap();
     refused(
-        pause(&cast.node_a),
-        "people say whether instances are placed there",
+        patch(&cast.node_a, r#"{"metadata":{"finalizers":null}}"#),
+        "when its KernelNode may go",
     );
-    pause(&admin).unwrap();
-    pause(&cast.operator).expect_err("the operator has no right to it");
 
     let lease = |name: &str| {
         json!({

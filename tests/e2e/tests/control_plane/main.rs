@@ -3,7 +3,9 @@
 
 mod admission;
 mod agents;
+mod lost;
 mod resources;
 mod roles;
 mod stories;
 mod trouble;
+mod unreadable;

@@ -91,7 +91,10 @@ const OPERATOR: [(&str, &str); 7] = [
         "get list watch",
         "aion.dev/agents aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools aion.dev/modelendpoints aion.dev/tools aion.dev/kernelnodes",
     ),
-    ("patch", "aion.dev/agents aion.dev/memorypools"),
+    (
+        "patch",
+        "aion.dev/agents aion.dev/memorypools aion.dev/kernelnodes",
+    ),
     (
         "patch",
         "aion.dev/agents/status aion.dev/memorypools/status aion.dev/kernelnodes/status",

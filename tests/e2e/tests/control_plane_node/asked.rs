@@ -81,6 +81,7 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
         403,
         "a right holds in its namespace"
     );
+    a_token_that_opens_the_api_server_is_not_taken(cluster, &node, TURNS);
     // A turn is somebody's conversation.
     let turn = turn_of(&answered);
     let record = format!("GET /api/v1/turns/{turn}");
@@ -156,7 +157,19 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     })
     .unwrap();
 
-    // Deleting lets go of the instance, then erases.
+    a_node_that_is_forgotten_and_lives_registers_anew(cluster, &node);
+    until_ready(cluster, "asked", &node);
+    until(
+        "the agent to be asked on the new node",
+        BOUND,
+        || match node.request(TURNS, Some(&asker), Some(QUESTION)) {
+            Ok((200, body)) if body.contains("every Thursday") => Ok(()),
+            other => Err(format!("{other:?}\n{}", node.tail())),
+        },
+    )
+    .unwrap();
+
+    // Deleting lets go of the instance, then erases: what was lost here with the node that was forgotten, too.
     let memory = node.home().join("state/memory");
     assert!(holds(&memory, "Thursday"), "nothing was remembered");
     kubectl(cluster, &["-n", "asked", "delete", "agent", "librarian"]);
@@ -171,6 +184,49 @@ fn an_agent_of_a_cluster_is_asked_on_its_node_by_those_who_may() {
     }
     let (status, _) = node.request(TURNS, Some(&asker), Some(QUESTION)).unwrap();
     assert_eq!(status, 404);
+}
+
+/// Of somebody who may ask, with a token that a node agent could use elsewhere.
+fn a_token_that_opens_the_api_server_is_not_taken(
+    cluster: &ControlPlane,
+    node: &NodeAgent,
+    turns: &str,
+) {
+    let server = "https://kubernetes.default.svc";
+    for audiences in [
+        &[][..],
+        &[server],
+        &[server, "aion.dev/node-agent"],
+        &["somebody.else"],
+    ] {
+        let token = token(cluster, "asked", "asker", audiences);
+        let (status, body) = node.request(turns, Some(&token), Some(QUESTION)).unwrap();
+        assert_eq!(status, 401, "{audiences:?}: {body}");
+        assert!(body.contains("--audience=aion.dev/node-agent"), "{body}");
+    }
+}
+
+/// It comes back within a heartbeat, and the memory that it had is not the pool's.
+fn a_node_that_is_forgotten_and_lives_registers_anew(cluster: &ControlPlane, node: &NodeAgent) {
+    let uid = |kind: &str, name: &str| {
+        let found = get(cluster, &["-n", "asked", kind, name])?;
+        Ok::<_, String>(found["metadata"]["uid"].clone())
+    };
+    let known_by =
+        || Ok::<_, String>(instance(cluster, "asked")?["spec"]["memory"]["poolUid"].clone());
+    let (before, memory) = (uid("kernelnode", "node-real").unwrap(), known_by().unwrap());
+    kubectl(cluster, &["delete", "kernelnode", "node-real"]);
+    until("the node to register anew", BOUND, || {
+        let now = uid("kernelnode", "node-real")?;
+        let pool = get(cluster, &["-n", "asked", "memorypool", "library"])?;
+        let status = &pool["status"];
+        let moved = status["timesLost"] == 1 && status["nodeName"] == "node-real";
+        match now != before && moved && known_by()? != memory {
+            true => Ok(()),
+            false => Err(format!("{now} {status:#}\n{}", node.tail())),
+        }
+    })
+    .unwrap();
 }
 
 fn condition(object: &Value, type_: &str) -> String {
@@ -188,8 +244,18 @@ fn account(cluster: &ControlPlane, namespace: &str, name: &str) -> String {
         cluster,
         &["-n", namespace, "create", "serviceaccount", name],
     );
-    let token = kubectl(cluster, &["-n", namespace, "create", "token", name]);
-    token.trim().to_owned()
+    token(cluster, namespace, name, &["aion.dev/node-agent"])
+}
+
+/// A token for `audiences`; without any, for the API server.
+fn token(cluster: &ControlPlane, namespace: &str, name: &str, audiences: &[&str]) -> String {
+    let audiences: Vec<String> = audiences
+        .iter()
+        .map(|it| format!("--audience={it}"))
+        .collect();
+    let mut args = vec!["-n", namespace, "create", "token", name];
+    args.extend(audiences.iter().map(String::as_str));
+    kubectl(cluster, &args).trim().to_owned()
 }
 
 fn until_ready(cluster: &ControlPlane, namespace: &str, node: &NodeAgent) {

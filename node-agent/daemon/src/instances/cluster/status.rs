@@ -1,12 +1,15 @@
 //! What a node writes into an AgentInstance: its status, and finally the removal of its finalizer.
 
 use aion_api::{
-    API_VERSION, Agent, AgentInstance, AgentInstanceStatus,
+    API_VERSION, Agent, AgentInstance, AgentInstanceStatus, InstancePhase, Unreadable,
+    condition::{self, Judgement, READY, reason},
     metadata::{FINALIZER_DRAIN, MANAGER_NODE},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
 };
 use serde_json::json;
 
@@ -27,10 +30,35 @@ pub(super) async fn patch(
         "status": status,
     });
     let params = PatchParams::apply(MANAGER_NODE).force();
-    let written = instances(client, instance)
+    // Of the answer only the metadata is read, which is all of it that can be read always.
+    let namespace = instance.metadata.namespace.as_deref().unwrap_or_default();
+    let answered: Api<PartialObjectMeta<AgentInstance>> =
+        Api::namespaced(client.clone(), namespace);
+    let written = answered
         .patch_status(&name, &params, &Patch::Apply(&object))
         .await;
     written.map(|_| ()).map_err(|error| sorted(&error))
+}
+
+/// Says of an instance that cannot be read and never was that nothing runs of it, and why.
+pub(super) async fn unreadable(client: Client, unreadable: Unreadable) {
+    let metadata = &unreadable.metadata;
+    let words = unreadable.words("AgentInstance");
+    let judgement = Judgement::new(READY, false, reason::UNREADABLE, words);
+    let now = Time(crate::clock::timestamp());
+    let status = AgentInstanceStatus {
+        phase: InstancePhase::Failed,
+        conditions: condition::write(&[], &[judgement], metadata.generation, &now),
+        ..AgentInstanceStatus::default()
+    };
+    let bare = AgentInstance {
+        metadata: metadata.clone(),
+        ..AgentInstance::default()
+    };
+    if let Err(error) = patch(&client, &bare, status).await {
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        error.tell("that an instance cannot be read is not written", uid);
+    }
 }
 
 /// Takes the node's finalizer away, and leaves those of others.

@@ -1,12 +1,12 @@
 //! The watches of a node, in one task: whom to trust first, then what is to run.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     pin::pin,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use aion_api::{AgentInstance, TrustPolicy};
+use aion_api::{AgentInstance, Readable, TrustPolicy, Unreadable};
 use aion_policy::Trust;
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Namespace;
@@ -20,7 +20,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::held::Held;
+use super::{held::Held, status};
 use crate::instances::Change;
 
 type Labels = BTreeMap<String, String>;
@@ -35,7 +35,8 @@ pub(super) struct Trusted(RwLock<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
-    policies: Held<TrustPolicy>,
+    /// One that cannot be read is its words.
+    policies: Held<Result<TrustPolicy, String>>,
     namespaces: Held<Labels>,
 }
 
@@ -51,12 +52,22 @@ impl Trusted {
         told.policies.is_filled() && told.namespaces.is_filled()
     }
 
-    /// Whether anything is trusted otherwise now.
-    fn policy(&self, event: Event<TrustPolicy>) -> bool {
+    /// Whether anything is to be judged anew. A policy that cannot be read is no reason to: what was let in stays, and
+    /// nothing else is let in.
+    fn policy(&self, event: Event<Readable<TrustPolicy>>) -> bool {
         let mut told = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // Name and spec are all that counts: with the rest, a status or a label would be a change.
-        let bare = |policy: TrustPolicy| TrustPolicy::new(&policy.name_any(), policy.spec);
-        !told.policies.take(event, bare).is_empty()
+        let bare = |policy: Readable<TrustPolicy>| match policy.0 {
+            Ok(policy) => Ok(TrustPolicy::new(&policy.name_any(), policy.spec)),
+            Err(unreadable) => {
+                let words = unreadable.words("TrustPolicy");
+                tracing::error!(why = words, "held as unreadable: nothing new is let in");
+                Err(words)
+            }
+        };
+        let changed = told.policies.take(event, bare);
+        let readable = |name: &&String| told.policies.get(name).is_none_or(Result::is_ok);
+        changed.iter().any(|name| readable(&name))
     }
 
     /// The namespaces in which something else is trusted now.
@@ -80,7 +91,12 @@ impl Told {
     fn trust(&self, namespace: &str) -> Trust {
         let mut labels = self.namespaces.get(namespace).cloned().unwrap_or_default();
         labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
-        aion_policy::trust(self.policies.values(), &labels)
+        let readable = self.policies.values().filter_map(|it| it.as_ref().ok());
+        let unreadable = self.policies.values().filter_map(|it| it.as_ref().err());
+        Trust {
+            unreadable: unreadable.cloned().collect(),
+            ..aion_policy::trust(readable, &labels)
+        }
     }
 }
 
@@ -88,14 +104,16 @@ impl Told {
 pub(super) async fn watch(client: Client, node: String, trusted: Arc<Trusted>, out: Out) {
     let all = watcher::Config::default;
     let here = all().fields(&format!("spec.nodeName={node}"));
-    let policies = watcher(Api::<TrustPolicy>::all(client.clone()), all()).default_backoff();
+    let policies =
+        watcher(Api::<Readable<TrustPolicy>>::all(client.clone()), all()).default_backoff();
     let labels = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
     let namespaces = watcher(labels, all()).default_backoff();
-    let instances = watcher(Api::<AgentInstance>::all(client), here).default_backoff();
+    let instances =
+        watcher(Api::<Readable<AgentInstance>>::all(client.clone()), here).default_backoff();
     let (mut policies, mut namespaces) = (pin!(policies), pin!(namespaces));
     let mut instances = pin!(instances);
     let mut said = [Said::default(), Said::default(), Said::default()];
-    let mut told = Vec::new();
+    let mut seen = Seen::default();
     while !out.is_closed() {
         // Nothing is judged before it is known by whom.
         let judges = trusted.is_filled();
@@ -115,7 +133,13 @@ pub(super) async fn watch(client: Client, node: String, trusted: Arc<Trusted>, o
                 Err(change) => change.into_iter().collect(),
             },
             event = instances.try_next(), if judges => match said[2].heard("AgentInstances", event) {
-                Ok(event) => instance(event, &mut told).into_iter().collect(),
+                Ok(event) => match seen.instance(event) {
+                    Ok(change) => change.into_iter().collect(),
+                    Err(unreadable) => {
+                        tokio::spawn(status::unreadable(client.clone(), *unreadable));
+                        Vec::new()
+                    }
+                },
                 Err(change) => change.into_iter().collect(),
             },
         };
@@ -125,19 +149,71 @@ pub(super) async fn watch(client: Client, node: String, trusted: Arc<Trusted>, o
     }
 }
 
-fn instance(event: Event<AgentInstance>, told: &mut Vec<String>) -> Option<Change> {
-    match event {
-        Event::Init => {
-            told.clear();
-            None
-        }
-        Event::InitApply(instance) => {
-            told.extend(instance.metadata.uid.clone());
-            Some(Change::Applied(Arc::new(instance)))
-        }
-        Event::InitDone => Some(Change::Synced(std::mem::take(told))),
-        Event::Apply(instance) => Some(Change::Applied(Arc::new(instance))),
-        Event::Delete(instance) => Some(Change::Deleted(Arc::new(instance))),
+/// The instances of this node as they were read last, by uid.
+#[derive(Debug, Default)]
+struct Seen {
+    last: HashMap<String, Arc<AgentInstance>>,
+    /// What a running list has named so far.
+    listed: Vec<String>,
+}
+
+impl Seen {
+    /// What an event changes. An instance that cannot be read any more stays what it was but for its metadata, since its
+    /// spec never changes.
+    ///
+    /// # Errors
+    /// It cannot be read and never was: nothing is done about it.
+    fn instance(
+        &mut self,
+        event: Event<Readable<AgentInstance>>,
+    ) -> Result<Option<Change>, Box<Unreadable>> {
+        Ok(match event {
+            Event::Init => {
+                self.listed.clear();
+                None
+            }
+            Event::InitApply(instance) => {
+                // One that cannot be read is there all the same.
+                self.listed.extend(instance.uid());
+                Some(Change::Applied(self.read(instance)?))
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.last.retain(|uid, _| listed.contains(uid));
+                Some(Change::Synced(listed))
+            }
+            Event::Apply(instance) => Some(Change::Applied(self.read(instance)?)),
+            Event::Delete(instance) => {
+                let uid = instance.uid().unwrap_or_default();
+                let read = self.read(instance);
+                self.last.remove(&uid);
+                read.ok().map(Change::Deleted)
+            }
+        })
+    }
+
+    fn read(
+        &mut self,
+        instance: Readable<AgentInstance>,
+    ) -> Result<Arc<AgentInstance>, Box<Unreadable>> {
+        let uid = instance.uid().unwrap_or_default();
+        let read = match instance.0 {
+            Ok(instance) => instance,
+            Err(unreadable) => {
+                let words = unreadable.words("AgentInstance");
+                tracing::error!(instance = uid, why = words, "held as unreadable");
+                let Some(last) = self.last.get(&uid) else {
+                    return Err(Box::new(unreadable));
+                };
+                AgentInstance {
+                    metadata: unreadable.metadata,
+                    ..AgentInstance::clone(last)
+                }
+            }
+        };
+        let read = Arc::new(read);
+        self.last.insert(uid, Arc::clone(&read));
+        Ok(read)
     }
 }
 
@@ -171,7 +247,7 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use aion_api::{InlineAgents, TrustPolicySpec, selector::Selector};
 
     use super::*;
@@ -197,9 +273,10 @@ mod tests {
             ..TrustPolicySpec::default()
         };
         let mut policy = TrustPolicy::new("house", spec);
-        assert!(trusted.policy(Event::Apply(policy.clone())));
+        let applied = |policy: &TrustPolicy| Event::Apply(Readable(Ok(policy.clone())));
+        assert!(trusted.policy(applied(&policy)));
         policy.metadata.resource_version = Some("7".into());
-        assert!(!trusted.policy(Event::Apply(policy)), "nothing changed");
+        assert!(!trusted.policy(applied(&policy)), "nothing changed");
         assert!(!trusted.of("home").inline);
         let labelled = namespace("home", &[("team", "x")]);
         assert!(
@@ -212,6 +289,57 @@ mod tests {
         // A namespace that comes later than its instance changes what is trusted there, too.
         let new = namespace("new", &[("inline", "yes")]);
         assert_eq!(trusted.namespace(new), ["new"]);
+    }
+
+    fn unreadable<K>(name: &str, uid: &str) -> Readable<K> {
+        let mut unreadable = Unreadable {
+            why: "spec.inline: unknown variant `sometimes`".to_owned(),
+            ..Unreadable::default()
+        };
+        unreadable.metadata.name = Some(name.to_owned());
+        unreadable.metadata.uid = Some(uid.to_owned());
+        Readable(Err(unreadable))
+    }
+
+    #[test]
+    fn a_trust_policy_that_cannot_be_read_is_not_taken_for_absent() {
+        let trusted = Trusted::default();
+        let allow = TrustPolicySpec {
+            inline: InlineAgents::Allow,
+            ..TrustPolicySpec::default()
+        };
+        let good = || Readable(Ok(TrustPolicy::new("house", allow.clone())));
+        assert!(trusted.policy(Event::Apply(good())));
+        // What was let in under it stays let in, and nothing else is let in.
+        assert!(!trusted.policy(Event::Apply(unreadable("house", "u"))));
+        let [words] = trusted.of("home").unreadable.try_into().unwrap();
+        assert!(words.contains("spec.inline"), "{words}");
+        assert!(trusted.policy(Event::Apply(good())));
+        assert!(trusted.of("home").unreadable.is_empty() && trusted.of("home").inline);
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_read_any_more_is_neither_gone_nor_another() {
+        let mut seen = Seen::default();
+        let mut instance = AgentInstance::default();
+        instance.metadata.uid = Some("u".to_owned());
+        instance.spec.tenant = "home".into();
+        seen.instance(Event::Apply(Readable(Ok(instance)))).unwrap();
+        for event in [Event::Init, Event::InitApply(unreadable("a-0-x", "u"))] {
+            seen.instance(event).unwrap();
+        }
+        let never = Event::InitApply(unreadable("b-0-x", "v"));
+        assert!(seen.instance(never).is_err());
+        let synced = seen.instance(Event::InitDone).unwrap();
+        assert!(matches!(synced, Some(Change::Synced(there)) if there == ["u", "v"]));
+        let Some(Change::Applied(held)) = seen
+            .instance(Event::Apply(unreadable("a-0-x", "u")))
+            .unwrap()
+        else {
+            panic!("it was not held");
+        };
+        assert_eq!(held.spec.tenant, "home".into());
+        assert_eq!(held.metadata.name.as_deref(), Some("a-0-x"));
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl World {
             observed_generation: generation,
             conditions: condition::write(before.unwrap_or_default(), &judgements, generation, now),
             node_name,
-            erasures: Vec::new(),
+            ..MemoryPoolStatus::default()
         })
     }
 
