@@ -34,5 +34,5 @@ pub use explain::explain;
 pub use lower::{LowerError, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};
 pub use quota::{Bounds, quotas};
-pub use request::{Comes, Request, Wanted, comes, requests};
+pub use request::{Comes, Request, Wanted, comes, of_mount, requests};
 pub use trust::{Trust, trust};

@@ -1,7 +1,7 @@
 //! What an agent asks for: what it lists, and what it asks for by declaring a model, a pool, tools or
 //! mounts.
 
-use aion_abi::syscall::Syscall;
+use aion_abi::syscall::{Class, Syscall};
 use aion_api::program::Lane;
 use aion_api::{AgentSpec, FileMode, GrantEffect};
 
@@ -66,6 +66,14 @@ pub const fn comes(syscall: Syscall) -> Comes {
         | Syscall::FsWrite
         | Syscall::FsList => Comes::Declared,
     }
+}
+
+/// The syscalls that a mount of `mode` is opened for: those on files that only observe, or all of them.
+pub fn of_mount(mode: FileMode) -> impl Iterator<Item = Syscall> {
+    let family = Syscall::FsRead.family();
+    let on_files = Syscall::ALL.iter().filter(move |it| it.family() == family);
+    let may = move |it: &Syscall| mode == FileMode::ReadWrite || it.class() == Class::Observe;
+    on_files.copied().filter(may)
 }
 
 /// Everything `agent` asks for, in the order of its fields.
@@ -169,5 +177,17 @@ impl Asked {
             }
             self.push(Wanted::Capability(right), effect, format!("{field}[{at}]"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_to_read_is_opened_for_what_changes_nothing() {
+        let of = |mode| of_mount(mode).map(Syscall::name).collect::<Vec<_>>();
+        assert_eq!(of(FileMode::Read), ["fs.read", "fs.list"]);
+        assert_eq!(of(FileMode::ReadWrite), ["fs.read", "fs.write", "fs.list"]);
     }
 }

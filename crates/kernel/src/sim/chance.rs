@@ -66,7 +66,9 @@ impl World {
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
             Kind::AgentMessage | Kind::AgentCheckpoint | Kind::Null => Resource::Agent,
-            _ => Resource::Memory(Name::from("personal")),
+            Kind::MemoryRemember | Kind::MemoryRecall | Kind::MemoryForget => {
+                Resource::Memory(Name::from("personal"))
+            }
         };
         let digest = Digest([self.random.below(2) as u8; 32]);
         let key = self

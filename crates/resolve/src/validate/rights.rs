@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aion_abi::syscall::{RESERVED_FAMILIES, Syscall};
-use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
-use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes};
+use aion_api::{Agent, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
+use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes, of_mount};
 
 use crate::dereference::Dereferenced;
 use crate::problem::{Problem, Told};
@@ -150,11 +150,7 @@ pub(super) fn weigh(
                 ));
             }
             (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
-                let syscalls: &[Syscall] = match mode {
-                    FileMode::Read => &[Syscall::FsRead, Syscall::FsList],
-                    FileMode::ReadWrite => &[Syscall::FsRead, Syscall::FsList, Syscall::FsWrite],
-                };
-                for &syscall in syscalls {
+                for syscall in of_mount(*mode) {
                     grant(Capability::new(syscall, Some(mount)), GrantEffect::Allow);
                 }
                 if !TURN_MOUNTS.contains(&mount.as_str()) {

@@ -1,6 +1,8 @@
 //! What every instance may do beside its grants: use the folders of its own turn.
 
-use aion_kernel::{GrantRule, Kind, TargetPattern, Verdict};
+use aion_api::FileMode;
+use aion_kernel::{GrantRule, TargetPattern, Verdict};
+use aion_policy::{kind, of_mount};
 
 use super::mounts_of_a_turn;
 
@@ -15,11 +17,11 @@ pub(crate) fn turn_rights() -> Vec<GrantRule> {
     mounts_of_a_turn()
         .into_iter()
         .flat_map(|(mount, writable)| {
-            let kinds = match writable {
-                true => vec![Kind::FsRead, Kind::FsList, Kind::FsWrite],
-                false => vec![Kind::FsRead, Kind::FsList],
+            let mode = match writable {
+                true => FileMode::ReadWrite,
+                false => FileMode::Read,
             };
-            kinds.into_iter().map(move |kind| rule(kind, mount))
+            of_mount(mode).map(move |syscall| rule(kind(syscall), mount))
         })
         .collect()
 }
