@@ -241,7 +241,7 @@ count_packages() {
         END { print total + 0 }'
 }
 
-# Where it is built and where crates are kept is no part of a program: the same sources give the same one. Flags
+# Where it is built and where crates are kept is not part of a program: the same sources give the same one. Flags
 # would do it, too, and have everything built anew in another folder.
 forget_places() {
     crates=${CARGO_HOME:-$HOME/.cargo}
@@ -354,7 +354,7 @@ take_package() {
             fetch "$package.sigstore.json" "$signature" || fail "$unsigned" 'fetch one that is signed'
             ;;
         *)
-            [ -f "$package" ] || fail "$package is no file" 'name a package that make package made, or its https address'
+            [ -f "$package" ] || fail "$package is not a file" 'name a package that make package made, or its https address'
             cp "$package" "$archive"
             cp "$package.sigstore.json" "$signature" 2>/dev/null || fail "$unsigned" 'fetch it from where the package came'
             ;;
@@ -371,7 +371,7 @@ verify_package() {
         key=$work/pinned.pub
         { echo '-----BEGIN PUBLIC KEY-----'; printf '%s\n' "$pinned_key" | fold -w 64; echo '-----END PUBLIC KEY-----'; } > "$key"
     fi
-    [ -f "$key" ] || fail "the key $key is no file" 'name the public key, in PEM'
+    [ -f "$key" ] || fail "the key $key is not a file" 'name the public key, in PEM'
     [ "$(wc -c < "$signature")" -le 262144 ] || fail 'the signature is longer than any is' 'take the package anew'
     if command -v openssl >/dev/null 2>&1; then
         said=$(tr -d ' \n\r\t' < "$signature")
@@ -400,7 +400,7 @@ unpack_package() {
         'see whether there is room in the temporary folder (TMPDIR)'
     shipped=$work/unpacked
     about() { sed -n "s/^$1: //p" "$shipped/PACKAGE" 2>/dev/null; }
-    [ "$(about name)" = aion-os ] || fail 'this is no package of AION-OS' 'name one that make package made'
+    [ "$(about name)" = aion-os ] || fail 'this is not a package of AION-OS' 'name one that make package made'
     case $(uname -m) in x86_64) arch=amd64 ;; aarch64 | arm64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
     [ "$(about arch)" = "$arch" ] || fail "the package is for $(about arch), and this machine is $arch" \
         "take the one whose name ends in linux-$arch.tar.gz"
@@ -488,7 +488,7 @@ install_programs() {
 choose_docs() {
     asked=$docs
     docs=${docs:-$shipped/docs}
-    [ -d "$docs" ] || fail "$docs is no folder" 'say --docs FOLDER'
+    [ -d "$docs" ] || fail "$docs is not a folder" 'say --docs FOLDER'
     docs=$(CDPATH='' cd -- "$docs" && pwd)
     if [ "$root" = yes ] && [ -z "$asked" ]; then
         # This project may lie where the daemon's user cannot read it.
@@ -502,7 +502,7 @@ choose_docs() {
         printf '   The librarian may read this folder and nothing else. Return takes it, or type another:\n   [%s] ' "$docs"
         read -r answer
         [ -z "$answer" ] || docs=$answer
-        [ -d "$docs" ] || fail "$docs is no folder" 'run this again and name a folder that is there'
+        [ -d "$docs" ] || fail "$docs is not a folder" 'run this again and name a folder that is there'
     fi
 }
 

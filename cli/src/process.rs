@@ -163,7 +163,7 @@ impl Running {
         Ok(self.is_alive().then_some(held))
     }
 
-    /// Sends a signal to this process and no other. A process that is gone is no error.
+    /// Sends a signal to this process and no other. A process that is gone is not an error.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let Some(held) = self.hold()? else {
             return Ok(());

@@ -113,7 +113,7 @@ fn a_fault_in_a_manifest_is_shown_in_its_line() {
     .unwrap();
     let rejected = json!({"applied": [], "rejected": [{
         "file": "a.yaml", "line": 3, "resource": "Agent/a", "field": "spec.lane",
-        "message": "`fast` is no lane", "remedy": "write interactive",
+        "message": "`fast` is not a lane", "remedy": "write interactive",
     }]});
     node.on("POST /api/v1/apply", Answer::json(&rejected));
     let ran = node.aionctl_in(folder.path(), &["apply", "-f", "a.yaml"]);

@@ -94,7 +94,7 @@ async fn upload(
     let failed = |why: std::io::Error| Failure::io("read the file", path, &why);
     let about = fs::metadata(path).map_err(failed)?;
     if !about.is_file() {
-        return Err(Failure::usage("that is no file").at(path.display()));
+        return Err(Failure::usage("that is not a file").at(path.display()));
     }
     let name = path.file_name().and_then(|name| name.to_str());
     let name =

@@ -30,7 +30,7 @@ pub(crate) struct Followed {
 /// Follows a turn. The answer goes to standard output as it comes, unless `quiet`.
 ///
 /// # Errors
-/// Where the node goes away and does not come back, and on Ctrl-C. A turn that ended badly is no error here.
+/// Where the node goes away and does not come back, and on Ctrl-C. A turn that ended badly is not an error here.
 pub(crate) async fn follow(
     context: &Context,
     node: &Node,

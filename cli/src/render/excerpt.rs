@@ -104,7 +104,7 @@ mod tests {
             line: Some(line),
             resource: Some("Agent/jarvis".into()),
             field: Some(field.into()),
-            message: "`fast` is no lane".into(),
+            message: "`fast` is not a lane".into(),
             remedy: "write realtime, interactive, batch or background".into(),
         }
     }
@@ -118,7 +118,7 @@ mod tests {
         );
         assert_eq!(
             drawn,
-            "error: spec.lane: `fast` is no lane\n \
+            "error: spec.lane: `fast` is not a lane\n \
              --> agent.yaml:4  (Agent/jarvis)\n  \
              |\n\
              4 |   lane: fast\n  \

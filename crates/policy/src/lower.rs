@@ -26,7 +26,7 @@ pub enum LowerError {
     },
     /// A grant names a syscall this node does not have.
     #[error(
-        "instance {instance} is granted {capability}, which is no syscall of this node: the operator is newer \
+        "instance {instance} is granted {capability}, which is not a syscall of this node: the operator is newer \
          than the node agent, bring both to one version"
     )]
     UnknownSyscall {

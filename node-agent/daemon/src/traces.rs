@@ -25,7 +25,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Erases what the agent of `instance` left, after its last turn. What is erased already is no error.
+    /// Erases what the agent of `instance` left, after its last turn. What is erased already is not an error.
     ///
     /// # Errors
     /// What stays, and why.

@@ -100,7 +100,7 @@ impl MarkFile {
     }
 
     /// Notes that everything before `durable` was synced. A mark that cannot be written only makes the
-    /// next recovery more forgiving, so it is no error.
+    /// next recovery more forgiving, so it is not an error.
     pub(super) fn note(&self, durable: Lsn) {
         let mark = Mark {
             durable,

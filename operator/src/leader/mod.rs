@@ -167,7 +167,7 @@ impl Term {
     }
 }
 
-/// Of two writes at the same time one is refused, which is no error.
+/// Of two writes at the same time one is refused, which is not an error.
 fn won(written: Result<Lease, kube::Error>) -> Result<Look, kube::Error> {
     match written {
         Ok(_) => Ok(Look::Held),

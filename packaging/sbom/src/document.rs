@@ -56,7 +56,7 @@ pub(crate) fn read(input: &str) -> Result<Vec<Program>> {
                 let (name, version) = (words.next(), words.next());
                 let version = version.and_then(|it| it.strip_prefix('v'));
                 let (Some(name), Some(version)) = (name, version) else {
-                    bail!("`{package}` is no package as cargo prints it");
+                    bail!("`{package}` is not a package as cargo prints it");
                 };
                 program.crates.insert(Crate {
                     name: name.to_owned(),

@@ -23,7 +23,7 @@ fn main() -> Result<()> {
         .parse()
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .with_context(|| format!("{created} is no number of seconds"))?;
+        .with_context(|| format!("{created} is not a number of seconds"))?;
     let mut locks = String::new();
     for path in &arguments[3..] {
         locks += &fs::read_to_string(path).with_context(|| format!("reading {path}"))?;

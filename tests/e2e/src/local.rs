@@ -127,7 +127,7 @@ impl Local {
     /// `aionctl local status --json`, whether the node answers or not.
     ///
     /// # Errors
-    /// When it is no JSON.
+    /// When it is not JSON.
     pub fn status(&self) -> anyhow::Result<Value> {
         let output = self.try_aionctl(&["local", "status", "--json"])?;
         serde_json::from_slice(&output.stdout).with_context(|| said(&output))

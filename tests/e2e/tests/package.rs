@@ -299,7 +299,7 @@ fn a_package_is_refused_with_its_reason_before_anything_of_it_is_used() {
     refuses(
         &packages.package(),
         &["--key", "/nowhere"],
-        &["/nowhere is no file"],
+        &["/nowhere is not a file"],
     );
     let package = packages.package();
     machine.refuses(
@@ -344,7 +344,12 @@ fn a_package_is_refused_with_its_reason_before_anything_of_it_is_used() {
         &[],
         &["packages come by https"],
     );
-    machine.refuses(&pinned, "/no/such/file", &[], &["/no/such/file is no file"]);
+    machine.refuses(
+        &pinned,
+        "/no/such/file",
+        &[],
+        &["/no/such/file is not a file"],
+    );
     let nowhere = format!("{}/none.tar.gz", served(scratch.path().to_owned()));
     machine.refuses(&pinned, &nowhere, &[], &["cannot be fetched"]);
 

@@ -229,7 +229,10 @@ impl Layout {
         };
         let about = tokio::fs::metadata(&path).await.map_err(read)?;
         if !about.is_file() {
-            return Err(SourceError::malformed(at, format!("{digest} is no file")));
+            return Err(SourceError::malformed(
+                at,
+                format!("{digest} is not a file"),
+            ));
         }
         let mut file = tokio::fs::File::open(&path).await.map_err(read)?;
         let mut piece = vec![0; PIECE];

@@ -24,9 +24,9 @@ pub struct Reference {
     pub digest: Option<Digest>,
 }
 
-/// A text that is no reference.
+/// A text that is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is no reference: {why}; write host[:port]/repository[:tag][@sha256:…]")]
+#[error("`{text}` is not a reference: {why}; write host[:port]/repository[:tag][@sha256:…]")]
 pub struct NotAReference {
     text: String,
     why: &'static str,
@@ -57,7 +57,7 @@ impl Reference {
             return Err(refuse(text, "it does not begin with a host"));
         }
         if !path.is_empty() && !is_path(path) {
-            return Err(refuse(text, "its path is no repository path"));
+            return Err(refuse(text, "its path is not a repository path"));
         }
         Ok(found)
     }
@@ -112,7 +112,7 @@ impl FromStr for Reference {
             return Err(refuse(text, "it does not begin with a host"));
         }
         if repository.len() > MAX_REPOSITORY || !is_path(repository) {
-            return Err(refuse(text, "its path is no repository path"));
+            return Err(refuse(text, "its path is not a repository path"));
         }
         Ok(Self {
             host: host.to_owned(),

@@ -83,7 +83,7 @@ struct RawRule {
     layout: Option<PathBuf>,
 }
 
-/// A rule that names no place, or two, or one that is no address.
+/// A rule that names no place, or two, or one that is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RuleError {
     /// Not exactly one of the two.

@@ -47,7 +47,7 @@ enum Scope {
 pub enum TrustError {
     /// The key itself.
     #[error(
-        "key `{name}` is no public key that is understood here: {why}; use ECDSA P-256, as `cosign generate-key-pair` makes it"
+        "key `{name}` is not a public key that is understood here: {why}; use ECDSA P-256, as `cosign generate-key-pair` makes it"
     )]
     Key {
         /// What it is called.

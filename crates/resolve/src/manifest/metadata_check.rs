@@ -83,7 +83,7 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
                             value,
                             field,
                             (
-                                "is no key for a label",
+                                "is not a key for a label",
                                 "it has the form prefix/name or name",
                             )
                                 .into(),
@@ -141,7 +141,7 @@ pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
                 fault(
                     value,
                     field,
-                    ("is no field here", meant(unknown, FIELDS)).into(),
+                    ("is not a field here", meant(unknown, FIELDS)).into(),
                 );
             }
         }

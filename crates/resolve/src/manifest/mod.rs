@@ -215,7 +215,11 @@ fn kind(document: &Node) -> Result<&'static crd::Kind, Fault> {
         )),
         None => {
             let remedy = near::meant(&name, people());
-            Err(at(document, "kind", (format!("{name} is no kind"), remedy)))
+            Err(at(
+                document,
+                "kind",
+                (format!("{name} is not a kind"), remedy),
+            ))
         }
     }
 }
@@ -245,7 +249,7 @@ fn body(schema: &serde_json::Value, document: &Node) -> Vec<Fault> {
                     line: key.line,
                     column: key.column,
                     field: other.to_owned(),
-                    told: ("is no field here", remedy).into(),
+                    told: ("is not a field here", remedy).into(),
                 });
             }
         }

@@ -103,7 +103,7 @@ impl Checker {
                     line: key.line,
                     column: key.column,
                     field,
-                    told: ("is no field here", remedy).into(),
+                    told: ("is not a field here", remedy).into(),
                 });
             }
         }

@@ -89,13 +89,13 @@ fn a_misspelt_field_is_named_with_the_one_that_was_meant() {
     check(
         &agent("  instructons: x\n  model: {use: a, fallbacks: []}\n"),
         &[
-            "a.yaml:5:3: Agent a: spec.instructons: is no field here: did you mean instructions?",
-            "a.yaml:6:19: Agent a: spec.model.fallbacks: is no field here: did you mean fallback?",
+            "a.yaml:5:3: Agent a: spec.instructons: is not a field here: did you mean instructions?",
+            "a.yaml:6:19: Agent a: spec.model.fallbacks: is not a field here: did you mean fallback?",
         ],
     );
     check(
         "apiVersion: aion.dev/v1alpha1\nkind: Agnet\nmetadata: {name: a}\nspec: {}\n",
-        &["a.yaml:2:7: Agnet a: kind: Agnet is no kind: did you mean Agent?"],
+        &["a.yaml:2:7: Agnet a: kind: Agnet is not a kind: did you mean Agent?"],
     );
 }
 
@@ -108,7 +108,7 @@ fn broken_yaml_is_refused_with_its_place() {
         "{}",
         problems[0]
     );
-    assert!(problems[0].what.contains("is no YAML"), "{}", problems[0]);
+    assert!(problems[0].what.contains("is not YAML"), "{}", problems[0]);
     check(
         "- a\n- b\n",
         &["a.yaml:1:1: must be a map with apiVersion, kind and metadata, and is a list"],
@@ -119,7 +119,7 @@ fn broken_yaml_is_refused_with_its_place() {
 fn a_key_that_stands_twice_is_refused() {
     check(
         &agent("  lane: batch\n  lane: batch\n  instructions: x\n"),
-        &["a.yaml:6:3: is no YAML, for the key lane stands twice: remove one of the two"],
+        &["a.yaml:6:3: is not YAML, for the key lane stands twice: remove one of the two"],
     );
 }
 
@@ -127,7 +127,7 @@ fn a_key_that_stands_twice_is_refused() {
 fn a_tab_that_indents_is_told_where_it_stands() {
     let told = |line: u64, column: u64| {
         format!(
-            "a.yaml:{line}:{column}: is no YAML, for a tab indents this line: indent it with spaces"
+            "a.yaml:{line}:{column}: is not YAML, for a tab indents this line: indent it with spaces"
         )
     };
     for (text, line, column) in [
@@ -153,7 +153,7 @@ fn what_is_no_yaml_is_told_with_a_place_a_reason_and_what_to_do() {
     check(
         &agent("  instructions: Answer: briefly\n"),
         &[
-            "a.yaml:5:23: is no YAML (mapping values are not allowed in this context): correct this line, or what is open above it",
+            "a.yaml:5:23: is not YAML (mapping values are not allowed in this context): correct this line, or what is open above it",
         ],
     );
 }
@@ -220,7 +220,7 @@ fn metadata_is_checked_as_an_api_server_checks_it() {
             "a.yaml:3:34: Agent A_b: metadata.namespace: is \"x.y\": a namespace must be at most 63 of a-z, 0-9 and -, and begin and end with a letter or digit",
             "a.yaml:3:52: Agent A_b: metadata.labels.ok: a label's value must be text of at most 63 letters, digits, -, _ and .: change it, or put it in quotes",
             "a.yaml:3:66: Agent A_b: metadata.labels.n: a label's value must be text of at most 63 letters, digits, -, _ and .: change it, or put it in quotes",
-            "a.yaml:3:78: Agent A_b: metadata.lables: is no field here: did you mean labels?",
+            "a.yaml:3:78: Agent A_b: metadata.lables: is not a field here: did you mean labels?",
         ],
     );
     check(

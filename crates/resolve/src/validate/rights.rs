@@ -47,7 +47,7 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
     let told = |what: String, remedy: String| Some(Told::from((what, remedy)));
     let Some(right) = Capability::parse(text) else {
         let remedy = "write TOOL.OPERATION, or a syscall such as memory.forget";
-        return told(format!("{text} is no right"), remedy.to_owned());
+        return told(format!("{text} is not a right"), remedy.to_owned());
     };
     let pool = agent
         .spec
@@ -82,7 +82,7 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
         _ if !by_name().any(|it| it == right.syscall) => {
             let named: Vec<&str> = by_name().collect();
             told(
-                format!("{text} is no syscall"),
+                format!("{text} is not a syscall"),
                 format!("there are {}, and TOOL.OPERATION", named.join(", ")),
             )
         }

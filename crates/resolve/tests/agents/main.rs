@@ -295,7 +295,7 @@ fn rights_that_are_none_are_refused_with_what_to_write() {
     );
     check_right(
         "agent.spawn",
-        "agent.spawn is no syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, sys.null, and TOOL.OPERATION",
+        "agent.spawn is not a syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, sys.null, and TOOL.OPERATION",
     );
 }
 

@@ -101,7 +101,7 @@ fn syscall(head: &http::request::Parts) -> Result<Syscall, Problem> {
     let known = Syscall::from_path(path).filter(|_| head.uri.query().is_none());
     let syscall = known.ok_or_else(|| {
         let shown: String = path.chars().take(100).collect();
-        Problem::new(Code::UnknownSyscall, format!("{shown} is no syscall"))
+        Problem::new(Code::UnknownSyscall, format!("{shown} is not a syscall"))
     })?;
     if head.method != Method::POST {
         return Err(Problem::new(

@@ -34,7 +34,7 @@ pub(super) enum ReadError {
     #[error("the connection broke: {0}")]
     Broken(String),
     /// What came is not of the protocol.
-    #[error("what it answered is no chat completion: {0}")]
+    #[error("what it answered is not a chat completion: {0}")]
     Form(String),
 }
 

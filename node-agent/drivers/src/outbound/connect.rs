@@ -135,8 +135,12 @@ async fn handshake(
     stream: TcpStream,
     tls: Arc<ClientConfig>,
 ) -> Result<Stream, Problem> {
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-        .map_err(|_| bad_url(endpoint, "its host is no name that a certificate can have"))?;
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| {
+        bad_url(
+            endpoint,
+            "its host is not a name that a certificate can have",
+        )
+    })?;
     let secured = TlsConnector::from(tls).connect(name, stream).await;
     let secured = secured.map_err(|error| unreachable(endpoint, &format!("TLS: {error}")))?;
     Ok(Either::Right(Box::new(secured)))

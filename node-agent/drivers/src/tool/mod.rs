@@ -121,7 +121,7 @@ pub(crate) fn parsed<'a>(
         .filter(|(_, operation)| !operation.is_empty())
     else {
         let text = format!(
-            "{:?} is no operation: they are named tool.operation",
+            "{:?} is not an operation: they are named tool.operation",
             request.name
         );
         return Err(Problem::new(Code::BadRequest, text));

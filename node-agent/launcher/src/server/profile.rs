@@ -106,7 +106,7 @@ impl TryFrom<String> for Bytes {
             .and_then(|(number, factor)| number.checked_mul(factor))
             .filter(|bytes| *bytes > 0)
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is no number of bytes such as 512Ki, 96Mi or 1Gi"))
+            .ok_or_else(|| format!("{text:?} is not a number of bytes such as 512Ki, 96Mi or 1Gi"))
     }
 }
 
@@ -121,7 +121,7 @@ impl TryFrom<String> for Cpu {
         milli
             .filter(|milli| *milli > 0)
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is no amount of CPU such as 500m or 2"))
+            .ok_or_else(|| format!("{text:?} is not an amount of CPU such as 500m or 2"))
     }
 }
 

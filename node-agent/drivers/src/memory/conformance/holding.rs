@@ -40,7 +40,7 @@ pub(super) async fn forgets(driver: &dyn MemoryDriver) {
     assert_eq!(
         forget(by_ids(&["0"])).await,
         0,
-        "forgetting twice is no error"
+        "forgetting twice is not an error"
     );
     let file = |path: &str| ForgetRequest::Collection {
         collection: "docs".into(),

@@ -41,7 +41,7 @@ pub trait Embedder: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>>;
 }
 
-/// The vector at length one; nothing for one that points nowhere or holds what is no number.
+/// The vector at length one; nothing for one that points nowhere or holds what is not a number.
 fn unit(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector
         .iter()

@@ -109,7 +109,7 @@ async fn a_damaged_file_is_named_with_a_remedy_and_harms_no_other_pool() {
     let mut torn = whole.clone();
     torn[4096..].fill(0xA5);
     for bytes in [
-        b"this is no database at all, not even close to being one".to_vec(),
+        b"this is not a database at all, not even close to being one".to_vec(),
         torn,
     ] {
         fs::write(&file, bytes).unwrap();

@@ -21,7 +21,7 @@ const BLOCK: usize = 1024 * 1024;
 /// there. Durable when it answers.
 ///
 /// # Errors
-/// What the disk says; or `invalid data` for a file that is no database.
+/// What the disk says; or `invalid data` for a file that is not a database.
 pub(super) fn scrub(database: &Path) -> io::Result<u64> {
     let mut file = OpenOptions::new().read(true).write(true).open(database)?;
     let Some(form) = Form::read(&mut file)? else {
@@ -70,7 +70,7 @@ impl Form {
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "it is no database",
+                    "it is not a database",
                 ));
             }
         }
