@@ -11,7 +11,7 @@ use aion_abi::{
 };
 use aion_kernel::{Body, Call, Digest, Event, Kind, Ticket};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderName, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +27,7 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+static CALL: HeaderName = HeaderName::from_static(headers::CALL);
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -135,7 +136,7 @@ async fn whole(
         }) => {
             let mut response = body::ok(media_type, Answer::Whole(Some(body)));
             let headers = response.headers_mut();
-            headers.insert(headers::CALL, HeaderValue::from(call.0));
+            headers.insert(&CALL, HeaderValue::from(call.0));
             if recorded {
                 headers.insert(headers::OUTCOME, HeaderValue::from_static("recorded"));
             }

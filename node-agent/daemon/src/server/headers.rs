@@ -18,21 +18,41 @@ pub(super) struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Reads them.
+    /// Reads them, in one pass over all headers.
     ///
     /// # Errors
     /// The problem to answer with: `bad-signature` for what is missing, `bad-request` for what is not of
     /// its form.
-    pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, Problem> {
+    pub(super) fn read(map: &'a HeaderMap) -> Result<Self, Problem> {
+        let [
+            mut timestamp,
+            mut counter,
+            mut deadline,
+            mut key,
+            mut signature,
+        ] = [None; 5];
+        for (name, value) in map {
+            let place = match name.as_str() {
+                headers::TIMESTAMP => &mut timestamp,
+                headers::COUNTER => &mut counter,
+                headers::DEADLINE => &mut deadline,
+                headers::IDEMPOTENCY_KEY => &mut key,
+                headers::SIGNATURE => &mut signature,
+                _ => continue,
+            };
+            if place.replace(value.as_bytes()).is_some() {
+                return Err(repeated(name.as_str()));
+            }
+        }
         Ok(Self {
-            timestamp_ms: number(headers, headers::TIMESTAMP)?
-                .map(UnixMillis)
-                .ok_or_else(|| missing(headers::TIMESTAMP))?,
-            counter: number(headers, headers::COUNTER)?.ok_or_else(|| missing(headers::COUNTER))?,
-            deadline_ms: number(headers, headers::DEADLINE)?,
-            key: key(headers)?,
-            signature: one(headers, headers::SIGNATURE)?
-                .ok_or_else(|| missing(headers::SIGNATURE))?,
+            timestamp_ms: UnixMillis(needed(
+                number(timestamp, headers::TIMESTAMP)?,
+                headers::TIMESTAMP,
+            )?),
+            counter: needed(number(counter, headers::COUNTER)?, headers::COUNTER)?,
+            deadline_ms: number(deadline, headers::DEADLINE)?,
+            key: idempotency_key(key)?,
+            signature: needed(signature, headers::SIGNATURE)?,
         })
     }
 
@@ -42,21 +62,17 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The only value of a header; a repeated one would let two readers see two requests.
-fn one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u8]>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value.map(http::HeaderValue::as_bytes)),
-        _ => Err(Problem::new(
-            Code::BadRequest,
-            format!("header {name} is there more than once"),
-        )),
-    }
+/// A repeated header would let two readers see two requests.
+fn repeated(name: &str) -> Problem {
+    Problem::new(
+        Code::BadRequest,
+        format!("header {name} is there more than once"),
+    )
 }
 
 /// A number in plain decimal digits, as the signature covers it.
-fn number(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Problem> {
-    let Some(text) = one(headers, name)? else {
+fn number(text: Option<&[u8]>, name: &'static str) -> Result<Option<u64>, Problem> {
+    let Some(text) = text else {
         return Ok(None);
     };
     let canonical = match text {
@@ -77,8 +93,8 @@ fn number(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Proble
         })
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(text) = one(headers, headers::IDEMPOTENCY_KEY)? else {
+fn idempotency_key(text: Option<&[u8]>) -> Result<Option<&str>, Problem> {
+    let Some(text) = text else {
         return Ok(None);
     };
     let fits = (1..=MAX_KEY).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
@@ -97,8 +113,8 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         })
 }
 
-fn missing(name: &'static str) -> Problem {
-    Problem::new(Code::BadSignature, format!("header {name} is missing"))
+fn needed<T>(value: Option<T>, name: &'static str) -> Result<T, Problem> {
+    value.ok_or_else(|| Problem::new(Code::BadSignature, format!("header {name} is missing")))
 }
 
 #[cfg(test)]
