@@ -56,22 +56,39 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Reads them; `values` gives the values of a header.
+    /// Reads them in one pass over `headers`, names in lower case.
     ///
     /// # Errors
     /// The problem to answer with: `bad-signature` for what is missing, `bad-request` for what is not of
     /// its form.
-    pub fn read<V: Iterator<Item = &'a [u8]>>(
-        values: impl Fn(&'static str) -> V,
-    ) -> Result<Self, Problem> {
-        let one = |name| one(name, values(name));
-        let number = |name| one(name)?.map(|text| number(name, text)).transpose();
+    pub fn read(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, Problem> {
+        let [
+            mut timestamp,
+            mut counter,
+            mut deadline,
+            mut idempotency_key,
+            mut signature,
+        ] = [None; 5];
+        for (name, value) in headers {
+            let place = match name {
+                TIMESTAMP => &mut timestamp,
+                COUNTER => &mut counter,
+                DEADLINE => &mut deadline,
+                IDEMPOTENCY_KEY => &mut idempotency_key,
+                SIGNATURE => &mut signature,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(repeated(name));
+            }
+        }
+        let needed = |name, value: Option<&'a [u8]>| value.ok_or_else(|| missing(name));
         Ok(Self {
-            timestamp_ms: UnixMillis(number(TIMESTAMP)?.ok_or_else(|| missing(TIMESTAMP))?),
-            counter: number(COUNTER)?.ok_or_else(|| missing(COUNTER))?,
-            deadline_ms: number(DEADLINE)?,
-            idempotency_key: one(IDEMPOTENCY_KEY)?.map(key).transpose()?,
-            signature: one(SIGNATURE)?.ok_or_else(|| missing(SIGNATURE))?,
+            timestamp_ms: UnixMillis(number(TIMESTAMP, needed(TIMESTAMP, timestamp)?)?),
+            counter: number(COUNTER, needed(COUNTER, counter)?)?,
+            deadline_ms: deadline.map(|text| number(DEADLINE, text)).transpose()?,
+            idempotency_key: idempotency_key.map(key).transpose()?,
+            signature: needed(SIGNATURE, signature)?,
         })
     }
 
@@ -89,18 +106,12 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The only value of a header; a repeated one would let two readers see two requests.
-fn one<'a>(
-    name: &str,
-    mut values: impl Iterator<Item = &'a [u8]>,
-) -> Result<Option<&'a [u8]>, Problem> {
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        _ => Err(Problem::new(
-            Code::BadRequest,
-            format!("header {name} is there more than once"),
-        )),
-    }
+/// A repeated header would let two readers see two requests.
+fn repeated(name: &str) -> Problem {
+    Problem::new(
+        Code::BadRequest,
+        format!("header {name} is there more than once"),
+    )
 }
 
 /// A number in plain decimal digits, as the signature covers it.
@@ -149,10 +160,11 @@ mod tests {
     use crate::{canonical::body_digest, signing::NodeSecret, syscall::Syscall};
 
     fn read<'a>(headers: &'a [(&'static str, String)]) -> Result<Signed<'a>, Problem> {
-        Signed::read(|name| {
-            let values = headers.iter().filter(move |(it, _)| *it == name);
-            values.map(|(_, value)| value.as_bytes())
-        })
+        Signed::read(
+            headers
+                .iter()
+                .map(|(name, value)| (*name, value.as_bytes())),
+        )
     }
 
     fn good() -> Vec<(&'static str, String)> {

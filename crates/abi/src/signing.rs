@@ -8,6 +8,7 @@
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::canonical::CanonicalRequest;
@@ -68,11 +69,14 @@ impl Key {
         request: &CanonicalRequest<'_>,
         signature: &[u8],
     ) -> Result<(), BadSignature> {
-        let mut given = [0u8; 32];
-        hex::decode_to_slice(signature, &mut given).map_err(|_| BadSignature)?;
-        self.mac(request)
-            .verify_slice(&given)
-            .map_err(|_| BadSignature)
+        // As text: digits that nobody can foresee are read by branches that no processor can, and written by none.
+        let mut right = [0u8; 64];
+        hex::encode_to_slice(self.mac(request).finalize().into_bytes(), &mut right)
+            .map_err(|_| BadSignature)?;
+        match bool::from(right[..].ct_eq(signature)) {
+            true => Ok(()),
+            false => Err(BadSignature),
+        }
     }
 
     fn mac(&self, request: &CanonicalRequest<'_>) -> Hmac<Sha256> {
@@ -157,7 +161,15 @@ mod tests {
     #[test]
     fn a_malformed_signature_is_refused_not_a_panic() {
         let key = NodeSecret::new([7; 32]).derive("uid-a", 3);
-        for signature in [&b""[..], b"zz", &[b'a'; 63], &[b'a'; 66], &[0xff; 64]] {
+        let loud = key.sign(&request(b"{}")).to_uppercase();
+        for signature in [
+            &b""[..],
+            b"zz",
+            &[b'a'; 63],
+            &[b'a'; 66],
+            &[0xff; 64],
+            loud.as_bytes(),
+        ] {
             assert_eq!(key.verify(&request(b"{}"), signature), Err(BadSignature));
         }
     }

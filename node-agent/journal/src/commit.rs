@@ -54,7 +54,7 @@ struct Shared {
     /// Bytes of the segments that are to be removed.
     leaving: AtomicU64,
     written: AtomicU64,
-    /// Written bytes that nobody has told the thread about yet are only behind `written` while this is set.
+    /// There are bytes that were written after the last sync began, and the thread was told of the first of them.
     dirty: AtomicBool,
     state: Mutex<State>,
     wake: Condvar,
@@ -231,12 +231,13 @@ impl Shared {
         let mut state = self.lock();
         let mut dirty_since: Option<Instant> = None;
         loop {
-            if self.dirty.swap(false, Ordering::AcqRel) && dirty_since.is_none() {
+            if dirty_since.is_none() && self.dirty.load(Ordering::Acquire) {
                 dirty_since = Some(Instant::now());
             }
             let written = Lsn(self.written.load(Ordering::Acquire));
             let overdue = dirty_since.is_some_and(|since| since.elapsed() >= IDLE_SYNC);
-            if written > state.durable && (state.wanted > state.durable || overdue || state.stop) {
+            let awaited = state.wanted > state.durable || state.stop;
+            if overdue || (awaited && written > state.durable) {
                 dirty_since = None;
                 let Some(next) = self.sync(state) else { return };
                 state = next;
@@ -273,6 +274,8 @@ impl Shared {
 
     /// Syncs all that is written. `None` when that failed.
     fn sync<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Option<MutexGuard<'a, State>> {
+        // In this order: what is written from here on is in `target`, or tells the thread again.
+        self.dirty.swap(false, Ordering::AcqRel);
         let target = Lsn(self.written.load(Ordering::Acquire));
         let files: Vec<_> = state.files.iter().cloned().collect();
         let names_changed = std::mem::take(&mut state.names_changed);
@@ -370,5 +373,41 @@ impl Spare {
             Self::Failed { at, .. } => Some(SPARE_RETRY.saturating_sub(at.elapsed())),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::disk::Machine;
+
+    /// Longer than the thread takes to see that it was told something.
+    const SEEN: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn between_two_syncs_the_thread_is_told_of_the_first_batch_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Arc::new(File::create(dir.path().join("segment")).unwrap());
+        let mark = MarkFile::open(dir.path()).unwrap();
+        let disk = Arc::new(Machine);
+        let committer = Committer::start(dir.path(), 0, mark, Lsn(0), file, disk).unwrap();
+        let mut progress = committer.progress();
+        committer.written(Lsn(1), false);
+        std::thread::sleep(SEEN);
+        assert!(
+            committer.shared.dirty.load(Ordering::Acquire),
+            "the next batch wakes the thread for nothing"
+        );
+        committer.written(Lsn(2), false);
+        let until = Instant::now() + 10 * IDLE_SYNC;
+        while *progress.borrow_and_update() != Progress::Durable(Lsn(2)) {
+            assert!(
+                Instant::now() < until,
+                "what nobody waits for was not synced"
+            );
+            std::thread::sleep(SEEN);
+        }
+        assert!(!committer.shared.dirty.load(Ordering::Acquire));
     }
 }

@@ -3,9 +3,11 @@
 //! Prints a table and writes `bench.json`. Nothing here passes or fails by time: a person or a script that
 //! compares runs judges. Load goes to Unix sockets of this program's own making and ends by itself.
 
+mod answer;
 mod echo;
 mod host;
 mod load;
+mod machine;
 mod memory;
 mod programs;
 mod report;
@@ -43,6 +45,8 @@ enum Subject {
     Syscalls,
     /// The start of a wasm agent.
     Start,
+    /// A turn, from the question to the answer.
+    Turn,
     /// The daemon's memory.
     Memory,
 }
@@ -81,6 +85,7 @@ fn main() -> Result<()> {
                     ("syscalls", measured)
                 }
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
+                Subject::Turn => ("turn", answer::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
             });
             report(&args.out, measured)

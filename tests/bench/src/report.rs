@@ -1,6 +1,7 @@
 //! Figures, and how they are shown: a table for eyes, `bench.json` for scripts.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -41,6 +42,34 @@ impl Figure {
             goal,
         }
     }
+
+    /// A part of `whole`, with a bar as long as its share.
+    pub(crate) fn share(name: &'static str, value: f64, unit: &'static str, whole: f64) -> Self {
+        let share = (value / whole).clamp(0.0, 1.0);
+        let blocks = (share * BAR.chars().count() as f64).round() as usize;
+        Self {
+            name,
+            value,
+            unit,
+            baseline: Some(whole),
+            ratio: Some(value / whole),
+            goal: BAR
+                .char_indices()
+                .nth(blocks)
+                .map_or(BAR, |(end, _)| &BAR[..end]),
+        }
+    }
+}
+
+/// The bar of a whole.
+const BAR: &str = "████████████████████";
+
+/// The median, in milliseconds.
+pub(crate) fn median_ms(mut delays: Vec<Duration>) -> f64 {
+    delays.sort_unstable();
+    delays
+        .get(delays.len() / 2)
+        .map_or(f64::NAN, |delay| delay.as_secs_f64() * 1_000.0)
 }
 
 /// The table a person reads.

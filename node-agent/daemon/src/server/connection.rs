@@ -10,7 +10,7 @@ use aion_abi::{
     syscall::Syscall,
 };
 use aion_kernel::{Body, Call, Digest, Event, IdempotencyKey, Kind, Ticket};
-use http::{HeaderValue, Method, Response};
+use http::{HeaderName, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,6 +25,7 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+static CALL: HeaderName = HeaderName::from_static(headers::CALL);
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -43,10 +44,8 @@ async fn serve(
 ) -> Result<Response<Answer>, Problem> {
     let (head, incoming) = request.into_parts();
     let syscall = syscall(&head)?;
-    let signed = Signed::read(|name| {
-        let values = head.headers.get_all(name).iter();
-        values.map(HeaderValue::as_bytes)
-    })?;
+    let read = head.headers.iter();
+    let signed = Signed::read(read.map(|(name, value)| (name.as_str(), value.as_bytes())))?;
     session.fresh(&signed)?;
     let taken = body::take(&session.admission, incoming).await?;
     let digest = body_digest(&taken.bytes);
@@ -132,7 +131,7 @@ fn answered(reply: Option<Reply>, media_type: &'static str) -> Result<Response<A
         }) => {
             let mut response = body::ok(media_type, Answer::Whole(Some(body)));
             let headers = response.headers_mut();
-            headers.insert(headers::CALL, HeaderValue::from(call.0));
+            headers.insert(&CALL, HeaderValue::from(call.0));
             if recorded {
                 headers.insert(headers::OUTCOME, HeaderValue::from_static("recorded"));
             }

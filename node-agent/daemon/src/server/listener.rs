@@ -13,8 +13,8 @@ use std::{
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::UnixListener, sync::OwnedSemaphorePermit};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{net::UnixListener, sync::OwnedSemaphorePermit, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::{Session, connection};
 
@@ -103,8 +103,10 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn accept(listener: UnixListener, session: Arc<Session>, stop: CancellationToken) {
-    let connections = TaskTracker::new();
+    // Dropped with this task, which ends them all: none looks at the token itself, each time that it is woken.
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         // Taken first: beyond its share a worker waits in the backlog.
         let permit = tokio::select! {
             () = stop.cancelled() => return,
@@ -117,8 +119,7 @@ async fn accept(listener: UnixListener, session: Arc<Session>, stop: Cancellatio
         };
         match stream {
             Ok((stream, _)) => {
-                let serving = serve(stream, Arc::clone(&session), stop.clone(), permit);
-                connections.spawn(serving);
+                connections.spawn(serve(stream, Arc::clone(&session), permit));
             }
             Err(error) => {
                 tracing::warn!(%error, "a worker's connection was not accepted");
@@ -131,15 +132,11 @@ async fn accept(listener: UnixListener, session: Arc<Session>, stop: Cancellatio
 async fn serve(
     stream: tokio::net::UnixStream,
     session: Arc<Session>,
-    stop: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
     let service = service_fn(move |request| connection::answer(Arc::clone(&session), request));
     // No time-out on heads: a worker that is slow or silent holds up only its own few connections.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = stop.cancelled() => {}
-        // A connection that breaks is the worker's business; its calls were given up by their tickets.
-        _ = connection => {}
-    }
+    // A connection that breaks is the worker's business; its calls were given up by their tickets.
+    let _ = connection.await;
 }

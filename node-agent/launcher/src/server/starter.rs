@@ -284,8 +284,10 @@ impl Starter {
         descriptors.extend((first_mount..).zip(mounts.iter().map(OwnedFd::as_fd)));
         let rlimits: Vec<_> = limits.iter().map(|it| (it.resource, it.value)).collect();
         let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
+        let doors = group.doors();
         let made = sys::spawn(&Child {
             namespaces: self.namespaces.flags(),
+            groups: &doors,
             release: release_read.as_fd(),
             report: theirs.as_fd(),
             become_mapped: own_user_namespace,

@@ -23,6 +23,8 @@ pub(super) type Resource = libc::__rlimit_resource_t;
 pub(super) struct Child<'a> {
     /// Namespaces of its own, as `CLONE_NEW…`.
     pub(super) namespaces: u64,
+    /// Files of cgroups to move into by writing `0`. One that refuses is found by reading back.
+    pub(super) groups: &'a [OwnedFd],
     /// Read until the parent has set it up; end of file means die.
     pub(super) release: BorrowedFd<'a>,
     /// Where a failure is told, as [`Failure::to_bytes`].
@@ -188,6 +190,9 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
     // SAFETY (for every block below): plain system calls of the child about
     // itself, on memory of its own copy that outlives each call. Identities are
     // set by the raw call, as libc's wrappers would look for other threads.
+    for group in child.groups {
+        unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) };
+    }
     let mut byte = 0_u8;
     let read =
         check(unsafe { libc::read(child.release.as_raw_fd(), (&raw mut byte).cast(), 1) as i64 })?;

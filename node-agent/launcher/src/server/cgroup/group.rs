@@ -1,7 +1,8 @@
 //! One worker's groups: limits written, membership, what was used, removal.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,14 +80,37 @@ impl Group {
             .map(|(_, why)| why.as_str())
     }
 
-    /// Moves a process in.
-    pub(in crate::server) fn enter(&mut self, pid: u32) {
-        let mut failed = Vec::new();
-        for (controller, _, directory) in &self.directories {
-            if let Err(error) = fs::write(directory.join("cgroup.procs"), pid.to_string()) {
-                let why = format!("cannot enter {}: {error}", directory.display());
-                failed.push((*controller, why));
+    /// The files by which a process that was just made moves itself in, by writing `0`. Version 1 has them: one thread
+    /// that moves itself is moved at once, and anybody else only after a grace period of RCU, which takes milliseconds.
+    pub(in crate::server) fn doors(&mut self) -> Vec<OwnedFd> {
+        let (mut doors, mut failed) = (Vec::new(), Vec::new());
+        for (controller, version, directory) in &self.directories {
+            if *version == Version::V1 {
+                match File::options().write(true).open(directory.join("tasks")) {
+                    Ok(door) => doors.push(door.into()),
+                    Err(error) => failed.push((*controller, not_entered(directory, &error))),
+                }
             }
+        }
+        self.missing.extend(failed);
+        doors
+    }
+
+    /// Moves a process into those that have no door. On version 2 the controllers share one.
+    pub(in crate::server) fn enter(&mut self, pid: u32) {
+        let mut failed: Vec<(Controller, String)> = Vec::new();
+        let mut tried: Option<(&Path, Option<String>)> = None;
+        for (controller, version, directory) in &self.directories {
+            if *version == Version::V1 {
+                continue;
+            }
+            if tried.as_ref().is_none_or(|(it, _)| *it != directory) {
+                let entered = fs::write(directory.join("cgroup.procs"), pid.to_string());
+                let why = entered.err().map(|error| not_entered(directory, &error));
+                tried = Some((directory, why));
+            }
+            let why = tried.as_ref().and_then(|(_, why)| why.clone());
+            failed.extend(why.map(|why| (*controller, why)));
         }
         self.missing.extend(failed);
     }
@@ -196,6 +220,10 @@ impl Group {
     }
 }
 
+fn not_entered(directory: &Path, error: &io::Error) -> String {
+    format!("cannot enter {}: {error}", directory.display())
+}
+
 fn settings(
     controller: Controller,
     version: Version,
@@ -272,6 +300,34 @@ mod tests {
         assert_eq!(read(&root, "memory.limit_in_bytes"), "100663296");
         assert_eq!(read(&root, "pids.max"), "8");
         assert_eq!(read(&root, "cpu.cfs_quota_us"), "150000");
+    }
+
+    #[test]
+    fn a_process_moves_itself_in_on_version_1_and_is_moved_once_on_version_2() {
+        let (root, mut group) = made(Version::V1);
+        fs::write(root.path().join("w/tasks"), "").unwrap();
+        assert_eq!(group.doors().len(), Controller::ALL.len());
+        group.enter(7);
+        assert!(!root.path().join("w/cgroup.procs").exists());
+        let (root, mut group) = made(Version::V2);
+        assert!(group.doors().is_empty());
+        group.enter(7);
+        assert_eq!(read(&root, "cgroup.procs"), "7");
+        assert_eq!(group.missing(Controller::Memory), None);
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_entered_is_missing_with_its_reason() {
+        let (root, mut group) = made(Version::V1);
+        assert!(group.doors().is_empty());
+        assert!(group.missing(Controller::Pids).unwrap().contains("enter"));
+        drop(root);
+        let (root, mut group) = made(Version::V2);
+        drop(root);
+        group.enter(7);
+        for controller in Controller::ALL {
+            assert!(group.missing(controller).unwrap().contains("enter"));
+        }
     }
 
     #[test]
