@@ -6,9 +6,11 @@
 mod echo;
 mod host;
 mod load;
+mod machine;
 mod memory;
 mod programs;
 mod report;
+mod rest;
 mod signed;
 mod start;
 mod syscalls;
@@ -45,6 +47,8 @@ enum Subject {
     Start,
     /// The daemon's memory.
     Memory,
+    /// Starts and work with ten thousand objects at rest.
+    Rest,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -82,6 +86,7 @@ fn main() -> Result<()> {
                 }
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
+                Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
             });
             report(&args.out, measured)
         }
