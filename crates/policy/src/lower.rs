@@ -71,7 +71,7 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
             revision: spec.revision.as_str().into(),
             lane: lane(spec.lane),
             required_layers: layers.collect(),
-            grants,
+            grants: grants.into(),
             quota: Quota {
                 calls_per_minute: Some(unsigned(spec.quotas.calls_per_minute.into())),
                 concurrency: Some(u32::try_from(spec.quotas.concurrent_calls).unwrap_or(1)),

@@ -325,7 +325,7 @@ impl Work<'_> {
     /// Tells the kernel of an instance whose program is there.
     fn admit(&mut self, instance: &Arc<AgentInstance>, program: Prepared) -> Result<(), String> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
-        spec.profile.grants.extend(turn_rights());
+        Arc::make_mut(&mut spec.profile.grants).extend_from_slice(turn_rights());
         let uid = spec.uid;
         self.keeper.instances.put(Instance {
             uid,
