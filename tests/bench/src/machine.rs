@@ -73,6 +73,11 @@ impl Machine {
         self.daemon = None;
     }
 
+    /// The node's process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Running::pid)
+    }
+
     /// Where it keeps its state.
     pub(crate) fn home(&self) -> &Path {
         &self.home

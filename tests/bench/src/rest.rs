@@ -181,9 +181,8 @@ fn keep_more(turns: &Path) -> Result<()> {
     let mut folders = folders.map(|entry| entry.path());
     let one = folders.find(|path| path.join("record.json").exists());
     let one = one.context("no turn was kept")?;
-    let read = |name: &str| -> Result<Value> {
-        Ok(serde_json::from_slice(&fs::read(one.join(name))?)?)
-    };
+    let read =
+        |name: &str| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(one.join(name))?)?) };
     let (mut record, mut asked) = (read("record.json")?, read("asked.json")?);
     for number in 0..TURNS {
         let folder = turns.join(format!("{number:032x}"));

@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Change, InstanceSource, PrepareError, Preparer, SourceError,
+    alike::Alike,
     shared::Shared,
     standings::{PAUSES, Standing, Standings},
     status::{Found, status},
@@ -94,6 +95,7 @@ impl Keeper {
         let (beside, mut from_beside) = mpsc::unbounded_channel();
         let mut work = Work {
             shared: Shared::new(self.limits.clone()),
+            alike: Alike::default(),
             kept: HashMap::new(),
             releasing: HashSet::new(),
             versions: 0,
@@ -120,6 +122,8 @@ struct Work<'a> {
     /// Instances that are let go of: what is told of them meanwhile changes nothing.
     releasing: HashSet<String>,
     shared: Shared,
+    /// Statuses, of which most are alike.
+    alike: Alike<AgentInstanceStatus>,
     versions: u64,
     beside: mpsc::UnboundedSender<Beside>,
     keeper: &'a mut Keeper,
@@ -194,7 +198,12 @@ impl Work<'_> {
             kept.instance = instance;
             return;
         }
-        let status = Arc::new(instance.status.clone().unwrap_or_default());
+        let before = self.kept.get(&uid);
+        let status = match (&instance.status, before) {
+            (Some(status), _) => Arc::new(status.clone()),
+            (None, Some(before)) => Arc::clone(&before.status),
+            (None, None) => Arc::default(),
+        };
         let kept = Kept {
             instance,
             version: 0,
@@ -275,6 +284,7 @@ impl Work<'_> {
                 result: Ok((program, judgement)),
                 ..
             } => {
+                kept.under_way = None;
                 kept.pauses.reset();
                 kept.found.verified = Some(judgement);
                 kept.found.compiling = false;
@@ -445,8 +455,9 @@ impl Work<'_> {
         let Some(kept) = self.kept.get_mut(uid) else {
             return;
         };
-        let now = Time(crate::clock::timestamp());
-        let judged = Arc::new(status(&kept.instance, &kept.status, &kept.found, &now));
+        let now = Time(crate::clock::second());
+        let judged = status(&kept.instance, &kept.status, &kept.found, &now);
+        let judged = self.alike.one(judged);
         let standing = Standing {
             instance: Arc::clone(&kept.instance),
             status: Arc::clone(&judged),

@@ -5,6 +5,7 @@
 //! gives (trust, bundle), tells the kernel, and writes the status up. What may not enter: how a turn runs,
 //! workers, syscalls. What an agent leaves is erased by `traces`; what a turn may do is said by `turns`.
 
+mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 pub mod folder;

@@ -86,10 +86,7 @@ impl Standings {
         let mut pauses = PAUSES;
         let mut done = None;
         while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
-            match source
-                .patch_status(&instance, AgentInstanceStatus::clone(&status))
-                .await
-            {
+            match source.patch_status(&instance, Arc::clone(&status)).await {
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => {
                     error.tell("the status is written later", uid);
@@ -147,7 +144,7 @@ mod tests {
         fn patch_status<'a>(
             &'a self,
             _: &'a AgentInstance,
-            status: AgentInstanceStatus,
+            status: Arc<AgentInstanceStatus>,
         ) -> BoxFuture<'a, Result<(), SourceError>> {
             Box::pin(async move {
                 self.let_through.acquire().await.unwrap().forget();

@@ -1,5 +1,7 @@
 //! What a node writes into an AgentInstance: its status, and finally the removal of its finalizer.
 
+use std::sync::Arc;
+
 use aion_api::{
     API_VERSION, Agent, AgentInstance, AgentInstanceStatus,
     metadata::{FINALIZER_DRAIN, MANAGER_NODE},
@@ -16,7 +18,7 @@ use crate::instances::SourceError;
 pub(super) async fn patch(
     client: &Client,
     instance: &AgentInstance,
-    status: AgentInstanceStatus,
+    status: Arc<AgentInstanceStatus>,
 ) -> Result<(), SourceError> {
     let name = instance.name_any();
     // With the uid: one of the same name that came after it is not spoken of.

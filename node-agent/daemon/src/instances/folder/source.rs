@@ -272,7 +272,7 @@ impl InstanceSource for Folder {
     fn patch_status<'a>(
         &'a self,
         instance: &'a AgentInstance,
-        status: AgentInstanceStatus,
+        status: Arc<AgentInstanceStatus>,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         let wanted = self.lock().world.patched(instance, status);
         self.shared.look.notify_one();
