@@ -1,6 +1,8 @@
 //! The folder as a source of instances, and as what the admin interface applies to.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +22,7 @@ use super::{
     going::Going,
     manifests::{FolderError, ObjectKey},
     objects::settle,
-    watch::Watch,
+    watch::{Noticed, Watch},
     world::World,
 };
 use crate::{
@@ -146,6 +148,11 @@ impl State {
         self.take(changed, &gone);
         self.tell_all();
         Ok(())
+    }
+
+    /// Whether these files are as they were taken in, and nothing else is open.
+    fn knows(&self, files: &BTreeSet<OsString>) -> bool {
+        self.wrong.is_empty() && self.left.is_empty() && files.iter().all(|it| self.files.knows(it))
     }
 
     /// What was going at the start goes on going, unless its agent is back.
@@ -331,8 +338,8 @@ impl Folder {
                     loop {
                         tokio::select! {
                             noticed = &mut changed => match noticed {
-                                Ok(()) => {
-                                    self.reload();
+                                Ok(noticed) => {
+                                    self.noticed(&noticed);
                                     changed.set(watch.changed());
                                 }
                                 Err(error) => {
@@ -352,6 +359,14 @@ impl Folder {
                 () = tokio::time::sleep(REWATCH) => {}
                 () = self.shared.look.notified() => self.lock().look(),
             }
+            self.reload();
+        }
+    }
+
+    /// What this daemon itself wrote, or what a person wrote and left as it was, costs a look at those files alone.
+    fn noticed(&self, noticed: &Noticed) {
+        let known = !noticed.more && self.lock().knows(&noticed.files);
+        if !known {
             self.reload();
         }
     }
