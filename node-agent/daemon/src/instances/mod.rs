@@ -11,6 +11,7 @@ pub(crate) mod cluster;
 pub mod folder;
 mod keeper;
 mod prepare;
+mod release;
 mod shared;
 mod source;
 mod standings;
