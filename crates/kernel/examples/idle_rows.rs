@@ -27,7 +27,8 @@ fn profile(agent: &str) -> Profile {
             .to_vec(),
         grants: ["calendar.read", "calendar.write", "mail.*"]
             .map(rule)
-            .to_vec(),
+            .to_vec()
+            .into(),
         quota: Quota::default(),
         max_turn_seconds: 600,
     }

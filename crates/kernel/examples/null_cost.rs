@@ -59,7 +59,7 @@ fn main() -> std::io::Result<()> {
             revision: "1".into(),
             lane: Lane::Interactive,
             required_layers: Vec::new(),
-            grants: rules.to_vec(),
+            grants: rules.to_vec().into(),
             quota,
             max_turn_seconds: 86_400,
         };

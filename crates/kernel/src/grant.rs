@@ -4,7 +4,13 @@
 //! index by syscall, a binary search by target, and a look at the few prefixes.
 //! Nothing durable lives here, and no quota.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
 use crate::{
+    ids::ProfileId,
     name::Name,
     spec::{GrantRule, TargetPattern, Verdict},
     syscall::Kind,
@@ -41,6 +47,49 @@ pub(crate) enum Decision {
     Deny {
         rule: Option<Name>,
     },
+}
+
+/// The tables of all profiles; those with equal rules share one.
+#[derive(Debug, Default)]
+pub(crate) struct GrantTables {
+    of: BTreeMap<ProfileId, Arc<GrantTable>>,
+    by_rules: BTreeMap<Arc<Vec<GrantRule>>, Weak<GrantTable>>,
+}
+
+impl GrantTables {
+    /// Compiles the rules of a profile, or finds them compiled; gives the rules that are shared.
+    pub(crate) fn insert(
+        &mut self,
+        profile: ProfileId,
+        rules: &Arc<Vec<GrantRule>>,
+    ) -> Arc<Vec<GrantRule>> {
+        let there = self.by_rules.get_key_value(rules);
+        let there = there.and_then(|(rules, it)| Some((Arc::clone(rules), it.upgrade()?)));
+        let (rules, table) = there.unwrap_or_else(|| {
+            let table = Arc::new(GrantTable::compile(rules));
+            self.by_rules
+                .insert(Arc::clone(rules), Arc::downgrade(&table));
+            (Arc::clone(rules), table)
+        });
+        self.of.insert(profile, table);
+        rules
+    }
+
+    /// Takes the table of a profile with these rules away.
+    pub(crate) fn remove(&mut self, profile: ProfileId, rules: &Arc<Vec<GrantRule>>) {
+        self.of.remove(&profile);
+        if self
+            .by_rules
+            .get(rules)
+            .is_some_and(|it| it.strong_count() == 0)
+        {
+            self.by_rules.remove(rules);
+        }
+    }
+
+    pub(crate) fn get(&self, profile: ProfileId) -> Option<&GrantTable> {
+        self.of.get(&profile).map(Arc::as_ref)
+    }
 }
 
 impl GrantTable {
@@ -135,6 +184,26 @@ mod tests {
 
     fn decide(rules: &[GrantRule], kind: Kind, target: &str) -> Decision {
         GrantTable::compile(rules).decide(kind, Some(&target.into()))
+    }
+
+    #[test]
+    fn profiles_with_equal_rules_share_a_table_while_there_is_one() {
+        let equal = || Arc::new(vec![rule(Verdict::Allow, Kind::ToolCall, "mail.*")]);
+        let (mut tables, rules) = (GrantTables::default(), equal());
+        for profile in [1, 2] {
+            let shared = tables.insert(ProfileId(profile), &equal());
+            assert_eq!(shared, rules);
+        }
+        let again = [2, 2].map(|profile| tables.insert(ProfileId(profile), &equal()));
+        assert!(Arc::ptr_eq(&again[0], &again[1]));
+        tables.insert(ProfileId(3), &Arc::default());
+        let of = |profile| tables.get(ProfileId(profile)).map(std::ptr::from_ref);
+        assert_eq!(of(1), of(2));
+        assert_ne!(of(1), of(3));
+        tables.remove(ProfileId(1), &rules);
+        assert!(tables.get(ProfileId(2)).is_some() && tables.get(ProfileId(1)).is_none());
+        tables.remove(ProfileId(2), &rules);
+        assert_eq!(tables.by_rules.len(), 1, "what nobody has is forgotten");
     }
 
     #[test]

@@ -46,8 +46,8 @@ impl Kernel {
     /// With nothing in it.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State::default();
-        let live = Live::derive(&state, &limits);
+        let mut state = State::default();
+        let live = Live::derive(&mut state, &limits);
         Self {
             state,
             live,
@@ -63,8 +63,8 @@ impl Kernel {
     /// # Errors
     /// When the snapshot's format is newer than this build's.
     pub fn restore(snapshot: Snapshot, limits: Limits) -> Result<Self, NewerFormat> {
-        let state = snapshot.into_state()?;
-        let live = Live::derive(&state, &limits);
+        let mut state = snapshot.into_state()?;
+        let live = Live::derive(&mut state, &limits);
         Ok(Self {
             state,
             live,

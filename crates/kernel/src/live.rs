@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     body::Body,
-    grant::GrantTable,
+    grant::GrantTables,
     ids::{AccountId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
     name::{IdempotencyKey, Name},
@@ -42,7 +42,7 @@ pub(crate) struct Live {
     pub(crate) timers: Timers,
     /// Worker time by agent, in milliseconds: which of a tenant's programs goes first.
     pub(crate) attained: BTreeMap<AccountId, u64>,
-    pub(crate) tables: BTreeMap<ProfileId, GrantTable>,
+    pub(crate) tables: GrantTables,
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
@@ -121,11 +121,13 @@ pub(crate) struct Recorded {
 
 impl Live {
     /// With what is derived from `state`.
-    pub(crate) fn derive(state: &State, limits: &Limits) -> Self {
-        let tables = state
-            .profiles
-            .iter()
-            .map(|(id, row)| (*id, GrantTable::compile(&row.spec.grants)));
+    pub(crate) fn derive(state: &mut State, limits: &Limits) -> Self {
+        let mut tables = GrantTables::default();
+        for (id, row) in &mut state.profiles {
+            // What was read from the journal is not shared yet.
+            let grants = tables.insert(*id, &row.spec.grants);
+            Arc::make_mut(&mut row.spec).grants = grants;
+        }
         let profile_ids = state
             .profiles
             .iter()
@@ -146,7 +148,7 @@ impl Live {
             scheduler: Scheduler::new(limits),
             timers: Timers::default(),
             attained: BTreeMap::new(),
-            tables: tables.collect(),
+            tables,
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
             refused: BTreeMap::new(),

@@ -24,7 +24,7 @@ impl Kernel {
             return;
         }
         self.unsettled = false;
-        self.live = Live::derive(&self.state, &self.limits);
+        self.live = Live::derive(&mut self.state, &self.limits);
         self.record(Fact::Recovered { at: self.now }, step);
         self.settle_calls(step);
         self.settle_turns(workers, step);

@@ -2,7 +2,7 @@
 //!
 //! Everything here is fully resolved; nothing is left to choose.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,8 @@ pub struct Profile {
     /// Sandbox layers that must be enforced before the first instruction; names as
     /// the launcher reports them.
     pub required_layers: Vec<Name>,
-    /// Rules in any order; what no rule allows is denied.
-    pub grants: Vec<GrantRule>,
+    /// Rules in any order; what no rule allows is denied. Profiles with equal rules share them.
+    pub grants: Arc<Vec<GrantRule>>,
     /// The agent's own quota, shared by its instances on this node.
     pub quota: Quota,
     /// Longest turn, in seconds, from the worker's start; at least 1.

@@ -144,7 +144,7 @@ pub fn lower(instance: &AgentInstance) -> Result<InstanceSpec, LowerError> {
             revision: spec.revision.as_str().into(),
             lane: lane(spec.lane),
             required_layers: layers.collect(),
-            grants,
+            grants: grants.into(),
             quota: Quota {
                 calls_per_minute: Some(count(spec.quotas.calls_per_minute).into()),
                 concurrency: Some(count(spec.quotas.concurrent_calls)),

@@ -66,11 +66,13 @@ pub fn build(
                 policy_revision: Some(validated.policy_revision.clone()),
                 ..spec.clone()
             };
-            AgentInstance {
+            let mut instance = AgentInstance {
                 metadata: metadata(validated, &spec),
                 spec,
                 status: None,
-            }
+            };
+            label(&mut instance);
+            instance
         })
         .collect())
 }
@@ -122,10 +124,24 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
 }
 
 fn metadata(validated: &Validated, spec: &AgentInstanceSpec) -> ObjectMeta {
-    let agent = &validated.agent.metadata;
-    let name = &spec.agent.name;
+    ObjectMeta {
+        name: Some(identity::instance_name(
+            &spec.agent.name,
+            spec.replica,
+            &spec.revision,
+            &spec.node_name,
+        )),
+        namespace: validated.agent.metadata.namespace.clone(),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Writes down what the metadata of `instance` says beside its names, all of which follows from its spec: labels,
+/// the node's finalizer, the owner.
+pub fn label(instance: &mut AgentInstance) {
+    let (metadata, spec) = (&mut instance.metadata, &instance.spec);
     let mut labels = vec![
-        (LABEL_AGENT, name.clone()),
+        (LABEL_AGENT, spec.agent.name.clone()),
         (LABEL_REPLICA, spec.replica.to_string()),
         (LABEL_REVISION, spec.revision.chars().take(10).collect()),
         (LABEL_MANAGED_BY, "aion-operator".to_owned()),
@@ -133,29 +149,15 @@ fn metadata(validated: &Validated, spec: &AgentInstanceSpec) -> ObjectMeta {
     if let Some(memory) = &spec.memory {
         labels.push((LABEL_POOL, memory.pool.clone()));
     }
-    ObjectMeta {
-        name: Some(identity::instance_name(
-            name,
-            spec.replica,
-            &spec.revision,
-            &spec.node_name,
-        )),
-        namespace: agent.namespace.clone(),
-        labels: Some(
-            labels
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        ),
-        finalizers: Some(vec![FINALIZER_DRAIN.to_owned()]),
-        owner_references: Some(vec![OwnerReference {
-            api_version: API_VERSION.to_owned(),
-            kind: "Agent".to_owned(),
-            name: name.clone(),
-            uid: spec.agent.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]),
-        ..ObjectMeta::default()
-    }
+    let labels = labels.into_iter();
+    metadata.labels = Some(labels.map(|(key, value)| (key.to_owned(), value)).collect());
+    metadata.finalizers = Some(vec![FINALIZER_DRAIN.to_owned()]);
+    metadata.owner_references = Some(vec![OwnerReference {
+        api_version: API_VERSION.to_owned(),
+        kind: "Agent".to_owned(),
+        name: spec.agent.name.clone(),
+        uid: spec.agent.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }]);
 }

@@ -116,10 +116,7 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
         ),
         trust: trust(universe.trust_policies.values(), &namespace_labels),
         nodes: universe.nodes.values().cloned().collect(),
-        instances: universe
-            .instances_of(key)
-            .map(|it| AgentInstance::clone(it))
-            .collect(),
+        instances: universe.told_of(key),
         unreadable: Vec::new(),
         agent: agent.clone(),
     })

@@ -25,6 +25,7 @@ pub mod validate;
 mod resolve_all;
 
 pub use agent_status::agent_status;
+pub use build::label;
 pub use dereference::{Dereferenced, references};
 pub use manifest::{Manifest, Object, parse_manifests};
 pub use place::{Placement, place};

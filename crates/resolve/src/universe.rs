@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
-use aion_api::{AgentInstance, NodeCapacity};
+use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity};
 
 use crate::identity;
 use crate::manifest::Object;
@@ -124,6 +124,9 @@ macro_rules! universe {
             pub nodes: BTreeMap<String, NodeView>,
             /// Instances that there are, with what their nodes say of them.
             pub instances: BTreeMap<Key, Arc<AgentInstance>>,
+            /// What their nodes say of them, where that is kept beside them: a new word leaves the instance, which
+            /// others hold too, as it is.
+            pub said: BTreeMap<Key, Arc<AgentInstanceStatus>>,
         }
 
         impl Universe {
@@ -192,6 +195,25 @@ impl Universe {
             })
             .map(|(_, instance)| instance)
             .filter(move |instance| instance.spec.agent.name == agent.name)
+    }
+
+    /// The instances of `agent`, each with what its node says of it.
+    #[must_use]
+    pub fn told_of(&self, agent: &Key) -> Vec<AgentInstance> {
+        let instances = self.instances_of(agent);
+        instances.map(|instance| self.told(instance)).collect()
+    }
+
+    /// `instance` with what its node says of it.
+    #[must_use]
+    pub fn told(&self, instance: &AgentInstance) -> AgentInstance {
+        let mut instance = instance.clone();
+        let name = instance.metadata.name.as_deref().unwrap_or_default();
+        let namespace = instance.metadata.namespace.as_deref().unwrap_or_default();
+        if let Some(said) = self.said.get(&Key::new(namespace, name)) {
+            instance.status = Some(AgentInstanceStatus::clone(said));
+        }
+        instance
     }
 
     /// The labels of `namespace`, its name among them.

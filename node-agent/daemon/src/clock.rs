@@ -96,6 +96,12 @@ pub(crate) fn timestamp() -> Timestamp {
     Timestamp::now()
 }
 
+/// The same to the second, as conditions are written: what is found at about the same time is told alike.
+pub(crate) fn second() -> Timestamp {
+    let now = timestamp();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
 fn since_boot() -> Duration {
     let read = clock_gettime(ClockId::Boottime);
     Duration::try_from(read).unwrap_or_default()

@@ -47,15 +47,24 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Puts it in its place.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
+    /// Puts it in its place, durable.
+    fn commit(self) -> io::Result<()> {
+        let folder = self.path.parent().map(Path::to_owned);
+        self.place()?;
+        folder.map_or(Ok(()), |folder| sync_folder(&folder))
+    }
+
+    /// Puts it in its place. That is durable once the folder is synced.
+    pub(crate) fn place(mut self) -> io::Result<()> {
         fs::rename(&self.beside, &self.path)?;
         self.placed = true;
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        Ok(())
     }
+}
+
+/// What was put into a folder, or taken from it, is durable after this.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// What was not put in its place leaves nothing.

@@ -49,7 +49,8 @@ type Steps = [Duration; NAMES.len()];
 pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     let (asked, model) = channel();
     let port = runtime.block_on(listen(asked))?;
-    let node = Machine::start()?;
+    let mut node = Machine::new()?;
+    node.start()?;
     node.apply(&format!(
         "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: bench}}\nspec: {{inline: allow}}\n\
          ---\napiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {{name: bench}}\n\

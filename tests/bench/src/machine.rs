@@ -1,4 +1,4 @@
-//! The real node: daemon and launcher as processes in a folder of their own, with what is applied to them.
+//! A node in a folder of its own, with its launcher: the real programs, as a person has them.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -8,24 +8,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::programs::{self, Running};
+use crate::turn;
 
 /// How long anything may take here.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_secs(300);
 
-/// A node in a folder of its own, with its launcher.
+/// See the module.
 pub(crate) struct Machine {
     // In the order of dropping: the daemon before what starts its workers, the folder last.
-    _daemon: Running,
+    daemon: Option<Running>,
     _launcher: Running,
     home: PathBuf,
     folder: TempDir,
 }
 
 impl Machine {
-    /// Starts it, and waits until it answers.
-    pub(crate) fn start() -> Result<Self> {
+    /// A machine whose node is not started yet.
+    pub(crate) fn new() -> Result<Self> {
         let folder = programs::scratch()?;
         let home = folder.path().join("home");
         let run = home.join("run");
@@ -34,25 +36,45 @@ impl Machine {
         launcher.arg("serve").arg("--socket");
         launcher.arg(run.join("launcher.sock"));
         launcher.arg("--state").arg(run.join("launcher"));
-        let mut launcher = Running::start(&mut launcher)?;
-        let mut daemon = Command::new(programs::path("aion-node")?);
-        let mut daemon = Running::start(daemon.arg("--home").arg(&home))?;
-        let until = Instant::now() + BOUND;
-        while UnixStream::connect(run.join("admin.sock")).is_err() {
-            launcher.runs().context("aion-launcher")?;
-            daemon.runs().context("aion-node")?;
-            ensure!(Instant::now() < until, "the node does not answer");
-            std::thread::sleep(Duration::from_millis(50));
-        }
         Ok(Self {
-            _daemon: daemon,
-            _launcher: launcher,
+            daemon: None,
+            _launcher: Running::start(&mut launcher)?,
             home,
             folder,
         })
     }
 
-    /// Where files for it may lie.
+    /// Starts the node; says how long it took until it answered.
+    pub(crate) fn start(&mut self) -> Result<Duration> {
+        let mut command = Command::new(programs::path("aion-node")?);
+        command.arg("--home").arg(&self.home);
+        let from = Instant::now();
+        let socket = self.socket();
+        let daemon = self.daemon.insert(Running::start(&mut command)?);
+        while UnixStream::connect(&socket).is_err() {
+            daemon.runs().context("aion-node")?;
+            ensure!(from.elapsed() < BOUND, "the node does not answer");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(from.elapsed())
+    }
+
+    /// Ends the node, as a person does.
+    pub(crate) fn stop(&mut self) {
+        self.daemon = None;
+    }
+
+    /// The node's process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Running::pid)
+    }
+
+    /// Where it keeps its state.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A folder beside its state.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -62,15 +84,11 @@ impl Machine {
         self.home.join("run/admin.sock")
     }
 
-    /// Applies resources, and waits until their agents are ready.
-    pub(crate) fn apply(&self, manifest: &str) -> Result<()> {
-        let path = self.folder.path().join("bench.yaml");
-        fs::write(&path, manifest)?;
-        self.aionctl(&["apply", "--wait", "60", "-f", &path.to_string_lossy()])?;
-        Ok(())
+    /// Its interface.
+    pub(crate) fn node(&self) -> Result<aion_client::Node> {
+        turn::node(&self.socket())
     }
 
-    /// What `aionctl` says to it.
     pub(crate) fn aionctl(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(programs::path("aionctl")?);
         command.args(args).arg("--home").arg(&self.home);
@@ -80,5 +98,20 @@ impl Machine {
             bail!("aionctl {}: {said}", args.join(" "));
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Asks an agent, and waits for the end of the turn, so that no two overlap; says how long that took.
+    pub(crate) fn ask(&self, runtime: &Runtime, agent: &str) -> Result<Duration> {
+        let from = Instant::now();
+        runtime.block_on(turn::ask(&self.socket(), agent))?;
+        Ok(from.elapsed())
+    }
+
+    /// Applies resources, and waits until their agents are ready.
+    pub(crate) fn apply(&self, manifest: &str) -> Result<()> {
+        let path = self.folder.path().join("bench.yaml");
+        fs::write(&path, manifest)?;
+        self.aionctl(&["apply", "--wait", "60", "-f", &path.to_string_lossy()])?;
+        Ok(())
     }
 }

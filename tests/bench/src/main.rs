@@ -11,6 +11,7 @@ mod machine;
 mod memory;
 mod programs;
 mod report;
+mod rest;
 mod signed;
 mod start;
 mod syscalls;
@@ -49,6 +50,8 @@ enum Subject {
     Turn,
     /// The daemon's memory.
     Memory,
+    /// Starts and work with ten thousand objects at rest.
+    Rest,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -87,6 +90,7 @@ fn main() -> Result<()> {
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
                 Subject::Turn => ("turn", answer::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
+                Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
             });
             report(&args.out, measured)
         }

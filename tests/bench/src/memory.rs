@@ -2,17 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use aion_client::ClientError;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use tokio::runtime::Runtime;
 
-use crate::programs::{self, Running};
+use crate::machine::{BOUND, Machine};
 use crate::report::Figure;
-use crate::turn;
 
 const AGENTS: usize = 10_000;
 /// Agents in one file of manifests.
@@ -20,19 +16,18 @@ const PER_FILE: usize = 100;
 
 /// Measures both figures.
 pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
-    let node = programs::path("aion-node")?;
-    let idle = weigh(runtime, &node, 0)?;
-    let loaded = weigh(runtime, &node, AGENTS)?;
+    let idle = weigh(runtime, 0)?;
+    let loaded = weigh(runtime, AGENTS)?;
     Ok(vec![
         Figure::plain("daemon_idle_mib", idle, "MiB", "≤ 64"),
-        Figure::plain("idle_agents_10k_mib", loaded - idle, "MiB", "rows only"),
+        Figure::plain("idle_agents_10k_mib", loaded - idle, "MiB", "≤ 80"),
     ])
 }
 
-/// Resident memory, in MiB, of a daemon with `agents` agents once all of them are taken in.
-fn weigh(runtime: &Runtime, node: &Path, agents: usize) -> Result<f64> {
-    let home = programs::scratch()?;
-    let manifests = home.path().join("manifests");
+/// Resident memory, in MiB, of a daemon with `agents` agents once all of them can be asked.
+fn weigh(runtime: &Runtime, agents: usize) -> Result<f64> {
+    let mut machine = Machine::new()?;
+    let manifests = machine.home().join("manifests");
     fs::create_dir(&manifests)?;
     fs::write(
         manifests.join("policy.yaml"),
@@ -49,31 +44,18 @@ fn weigh(runtime: &Runtime, node: &Path, agents: usize) -> Result<f64> {
         }
         fs::write(manifests.join(format!("idle-{file}.yaml")), text)?;
     }
-    let mut daemon = Running::start(Command::new(node).env("AION_HOME", home.path()))?;
-    let until = Instant::now() + Duration::from_secs(120);
-    loop {
+    machine.start()?;
+    let (node, from) = (machine.node()?, Instant::now());
+    while (runtime.block_on(node.status())?.agents_ready as usize) < agents {
+        ensure!(
+            from.elapsed() < BOUND,
+            "the daemon did not make {agents} agents ready"
+        );
         std::thread::sleep(Duration::from_millis(500));
-        daemon.runs()?;
-        if runtime.block_on(known(home.path()))? >= agents {
-            break;
-        }
-        if Instant::now() > until {
-            bail!("the daemon did not take {agents} agents in within two minutes");
-        }
     }
     // What it needed to take them in is given back to the allocator by now, and counts all the same.
     std::thread::sleep(Duration::from_secs(2));
-    resident(daemon.pid())
-}
-
-/// Agents that the daemon says it knows; 0 while it does not answer.
-async fn known(home: &Path) -> Result<usize> {
-    let node = turn::node(&home.join("run/admin.sock"))?;
-    match node.status().await {
-        Ok(status) => Ok(status.agents as usize),
-        Err(ClientError::Unreachable { .. }) => Ok(0),
-        Err(error) => Err(error).context("the daemon's status"),
-    }
+    resident(machine.pid().context("the daemon was started")?)
 }
 
 fn resident(pid: u32) -> Result<f64> {

@@ -59,6 +59,21 @@ impl Figure {
                 .map_or(BAR, |(end, _)| &BAR[..end]),
         }
     }
+
+    /// A figure beside what the same run measured for a baseline.
+    pub(crate) fn against(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        baseline: f64,
+        goal: &'static str,
+    ) -> Self {
+        Self {
+            baseline: Some(baseline),
+            ratio: Some(value / baseline),
+            ..Self::plain(name, value, unit, goal)
+        }
+    }
 }
 
 /// The bar of a whole.

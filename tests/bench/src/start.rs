@@ -35,7 +35,8 @@ const RECIPE: &str =
 
 /// Measures the figure.
 pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
-    let node = Machine::start()?;
+    let mut node = Machine::new()?;
+    node.start()?;
     set_up(&node)?;
     let first_word = |agent| -> Result<Duration> {
         let seen = runtime.block_on(turn::ask(&node.socket(), agent))?;

@@ -155,7 +155,7 @@ impl Kernel {
             return Err(Refusal::Denied { rule: None });
         }
         let profile = self.state.instances.get(&instance).map(|row| row.profile);
-        let Some(table) = profile.and_then(|profile| self.live.tables.get(&profile)) else {
+        let Some(table) = profile.and_then(|profile| self.live.tables.get(profile)) else {
             return Err(Refusal::Denied { rule: None });
         };
         match table.decide(kind, target) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
-    grant::GrantTable,
     ids::{AccountId, Incarnation, InstanceUid, ProfileId},
     kernel::Kernel,
     ledger::Span,
@@ -99,16 +98,14 @@ impl Kernel {
     }
 
     /// The number of a profile with this content, a new one if need be.
-    fn profile_id(&mut self, spec: Profile, step: &mut Step) -> ProfileId {
+    fn profile_id(&mut self, mut spec: Profile, step: &mut Step) -> ProfileId {
         if let Some(id) = self.live.profile_ids.get(&spec) {
             return *id;
         }
         let tenant = self.account_id(CLUSTER, Level::Tenant, &spec.tenant, step);
         let account = self.account_id(tenant, Level::Agent, &spec.agent, step);
         let profile = ProfileId(self.state.next_profile);
-        self.live
-            .tables
-            .insert(profile, GrantTable::compile(&spec.grants));
+        spec.grants = self.live.tables.insert(profile, &spec.grants);
         self.record(
             Fact::ProfileAdded {
                 profile,
@@ -157,7 +154,7 @@ impl Kernel {
         }
         let account = row.account;
         self.live.profile_ids.remove(&row.spec);
-        self.live.tables.remove(&profile);
+        self.live.tables.remove(profile, &row.spec.grants);
         self.record(Fact::ProfileDropped { profile }, step);
         self.watch_account(account);
     }

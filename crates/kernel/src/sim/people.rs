@@ -28,7 +28,7 @@ impl World {
                 revision: "1".into(),
                 lane: self.random.pick(&LANES).unwrap_or_default(),
                 required_layers: vec!["seccomp".into(), "landlock".into()],
-                grants: self.grants(),
+                grants: self.grants().into(),
                 quota: quota.unwrap_or_default(),
                 max_turn_seconds: 30 + self.random.below(300) as u32,
             };
@@ -120,7 +120,7 @@ impl World {
                 let Some(profile) = self.desired.get_mut(&uid) else {
                     return Ok(());
                 };
-                profile.grants = grants;
+                profile.grants = grants.into();
                 let profile = profile.clone();
                 self.feed(Event::Apply(InstanceSpec { uid, profile }))
             }

@@ -1,4 +1,6 @@
 //! Syscalls: authorised, charged, scheduled, answered once.
+use std::sync::Arc;
+
 use crate::harness::{
     Node, OK, answers, body, driven, effects, facts, outcome, profile, refusal, rule, uid,
 };
@@ -48,15 +50,10 @@ fn an_effect_waits_for_its_intent_and_its_answer_for_the_outcome() {
 fn a_denied_syscall_is_answered_once_with_its_rule_and_remembered() {
     let mut node = Node::new(Limits::default());
     let mut profile = profile("home", "jarvis");
-    profile
-        .grants
-        .push(rule(Verdict::Deny, Kind::ToolCall, "calendar.*"));
-    profile
-        .grants
-        .push(rule(Verdict::Ask, Kind::FsWrite, "notes"));
-    profile
-        .grants
-        .retain(|rule| rule.kind != Kind::MemoryForget);
+    let grants = Arc::make_mut(&mut profile.grants);
+    grants.push(rule(Verdict::Deny, Kind::ToolCall, "calendar.*"));
+    grants.push(rule(Verdict::Ask, Kind::FsWrite, "notes"));
+    grants.retain(|rule| rule.kind != Kind::MemoryForget);
     let turn = node.running(1, profile);
     let denied = |rule: Option<&str>| Refusal::Denied {
         rule: rule.map(Into::into),
@@ -212,7 +209,7 @@ fn a_grant_taken_back_stops_what_waits() {
     let second = node.plain(turn, Kind::ToolCall);
     node.call(second);
     let mut narrower = profile("home", "jarvis");
-    narrower.grants.retain(|rule| rule.kind != Kind::ToolCall);
+    Arc::make_mut(&mut narrower.grants).retain(|rule| rule.kind != Kind::ToolCall);
     node.apply(1, narrower);
     let step = node.finish(running);
     assert_eq!(driven(&step), []);

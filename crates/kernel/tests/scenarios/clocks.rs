@@ -1,4 +1,6 @@
 //! The kernel's time and the wall clock: what steps is recorded, and moves nothing.
+use std::sync::Arc;
+
 use crate::harness::{Node, facts, profile};
 use aion_kernel::{Date, Fact, Kernel, Kind, Limits, Millis};
 
@@ -23,7 +25,7 @@ fn a_step_of_the_wall_clock_ends_no_turn_and_is_recorded_once() {
 fn a_refusal_keeps_the_date_that_the_wall_clock_said() {
     let mut node = Node::new(Limits::default());
     let mut narrow = profile("home", "jarvis");
-    narrow.grants.clear();
+    narrow.grants = Arc::default();
     let turn = node.running(1, narrow);
     let mut refused_at = Vec::new();
     for ahead in [0, YEAR_MS, 5_000] {

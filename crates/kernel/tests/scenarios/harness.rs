@@ -46,7 +46,8 @@ pub(crate) fn profile(tenant: &str, agent: &str) -> Profile {
         required_layers: vec!["seccomp".into(), "landlock".into()],
         grants: Kind::ALL
             .map(|kind| rule(Verdict::Allow, kind, "*"))
-            .to_vec(),
+            .to_vec()
+            .into(),
         quota: Quota::default(),
         max_turn_seconds: 600,
     }

@@ -1,4 +1,6 @@
 //! Refusals: what they weigh, and how little is recorded of many.
+use std::sync::Arc;
+
 use aion_kernel::{
     Call, Event, Exit, Failure, Incarnation, Kind, Limits, Quota, QuotaKind, Refusal,
 };
@@ -9,7 +11,7 @@ use crate::harness::{Node, facts, outcome, profile, refusal, started, uid};
 fn granted_nothing() -> (Node, aion_kernel::TurnId) {
     let mut node = Node::new(Limits::default());
     let mut profile = profile("home", "jarvis");
-    profile.grants.clear();
+    profile.grants = Arc::default();
     profile.quota = Quota {
         calls_per_minute: Some(10),
         ..Quota::default()

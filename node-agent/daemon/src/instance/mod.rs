@@ -3,6 +3,8 @@
 //! What may not enter: where instances come from and what is said about them (`instances`), turns, workers:
 //! every other room may use this one.
 
+mod by_agent;
+
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -15,6 +17,8 @@ use aion_bundle::Digest;
 use aion_kernel::{InstanceUid, Name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub(crate) use by_agent::ByAgent;
 
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,13 +89,19 @@ pub(crate) fn of_tenant(tenant: &Tenant, thing: &str) -> Name {
     format!("{tenant}/{thing}").into()
 }
 
+#[derive(Debug, Default)]
+struct Table {
+    by_uid: HashMap<InstanceUid, Arc<Instance>>,
+    by_agent: ByAgent<u128>,
+}
+
 /// The instances that are ready, by uid and by agent. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Instances(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    all: RwLock<HashMap<InstanceUid, Arc<Instance>>>,
+    all: RwLock<Table>,
     /// Counts what was put in.
     changes: watch::Sender<u64>,
 }
@@ -100,19 +110,24 @@ impl Instances {
     /// Puts one in, or puts a new revision in its place.
     pub fn put(&self, instance: Instance) -> Arc<Instance> {
         let instance = Arc::new(instance);
-        self.write().insert(instance.uid, Arc::clone(&instance));
+        let mut table = self.write();
+        table.remove(instance.uid);
+        let (namespace, agent) = (instance.namespace(), &instance.spec().agent.name);
+        table.by_agent.insert(namespace, agent, instance.uid.0);
+        table.by_uid.insert(instance.uid, Arc::clone(&instance));
+        drop(table);
         self.0.changes.send_modify(|changes| *changes += 1);
         instance
     }
 
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<Instance>> {
-        self.read().values().cloned().collect()
+        self.read().by_uid.values().cloned().collect()
     }
 
     /// The one with this uid.
     pub fn get(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
-        self.read().get(&uid).cloned()
+        self.read().by_uid.get(&uid).cloned()
     }
 
     /// The one with this uid, waited for `patience`: after a start the kernel knows instances that are
@@ -130,11 +145,13 @@ impl Instances {
         tokio::time::timeout(patience, there).await.ok().flatten()
     }
 
-    /// Those of an agent, by replica.
+    /// Those of an agent, by replica. Costs what there are of it.
     pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Arc<Instance>> {
-        let mut found: Vec<_> = self
-            .read()
-            .values()
+        let table = self.read();
+        let mut found: Vec<_> = table
+            .by_agent
+            .of(namespace, agent)
+            .filter_map(|uid| table.by_uid.get(&InstanceUid(*uid)))
             .filter(|it| it.namespace() == namespace && it.spec().agent.name == agent)
             .cloned()
             .collect();
@@ -144,14 +161,23 @@ impl Instances {
 
     /// Takes one out.
     pub fn remove(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
-        self.write().remove(&uid)
+        self.write().remove(uid)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<InstanceUid, Arc<Instance>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.0.all.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<InstanceUid, Arc<Instance>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn remove(&mut self, uid: InstanceUid) -> Option<Arc<Instance>> {
+        let gone = self.by_uid.remove(&uid)?;
+        let (namespace, agent) = (gone.namespace(), &gone.spec().agent.name);
+        self.by_agent.remove(namespace, agent, &uid.0);
+        Some(gone)
     }
 }

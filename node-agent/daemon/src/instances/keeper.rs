@@ -22,12 +22,14 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Change, InstanceSource, PrepareError, Preparer, SourceError,
+    Change, InstanceSource, PrepareError, Preparer,
+    alike::Alike,
+    release::release,
     shared::Shared,
     standings::{PAUSES, Standing, Standings},
     status::{Found, status},
 };
-use crate::instance::{Instance, Instances, Prepared};
+use crate::instance::{ByAgent, Instance, Instances, Prepared};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
@@ -94,7 +96,9 @@ impl Keeper {
         let (beside, mut from_beside) = mpsc::unbounded_channel();
         let mut work = Work {
             shared: Shared::new(self.limits.clone()),
+            alike: Alike::default(),
             kept: HashMap::new(),
+            of_agents: ByAgent::default(),
             releasing: HashSet::new(),
             versions: 0,
             beside,
@@ -117,9 +121,13 @@ impl Keeper {
 
 struct Work<'a> {
     kept: HashMap<String, Kept>,
+    /// Them, by the uid of their agent.
+    of_agents: ByAgent<String>,
     /// Instances that are let go of: what is told of them meanwhile changes nothing.
     releasing: HashSet<String>,
     shared: Shared,
+    /// Statuses, of which most are alike.
+    alike: Alike<AgentInstanceStatus>,
     versions: u64,
     beside: mpsc::UnboundedSender<Beside>,
     keeper: &'a mut Keeper,
@@ -194,7 +202,12 @@ impl Work<'_> {
             kept.instance = instance;
             return;
         }
-        let status = Arc::new(instance.status.clone().unwrap_or_default());
+        let before = self.kept.get(&uid);
+        let status = match (&instance.status, before) {
+            (Some(status), _) => Arc::new(status.clone()),
+            (None, Some(before)) => Arc::clone(&before.status),
+            (None, None) => Arc::default(),
+        };
         let kept = Kept {
             instance,
             version: 0,
@@ -209,6 +222,8 @@ impl Work<'_> {
             status,
             pauses: PAUSES,
         };
+        let agent = &kept.instance.spec.agent.uid;
+        self.of_agents.insert("", agent, uid.clone());
         self.kept.insert(uid.clone(), kept);
         self.prepare(&uid);
     }
@@ -275,6 +290,7 @@ impl Work<'_> {
                 result: Ok((program, judgement)),
                 ..
             } => {
+                kept.under_way = None;
                 kept.pauses.reset();
                 kept.found.verified = Some(judgement);
                 kept.found.compiling = false;
@@ -328,7 +344,7 @@ impl Work<'_> {
     /// Tells the kernel of an instance whose program is there.
     fn admit(&mut self, instance: &Arc<AgentInstance>, program: Prepared) -> Result<(), String> {
         let mut spec = aion_policy::lower(instance).map_err(|error| error.to_string())?;
-        spec.profile.grants.extend(turn_rights());
+        Arc::make_mut(&mut spec.profile.grants).extend_from_slice(turn_rights());
         let uid = spec.uid;
         let made = Instance {
             uid,
@@ -376,6 +392,8 @@ impl Work<'_> {
             return;
         }
         self.versions += 1;
+        let agent = &instance.spec.agent.uid;
+        self.of_agents.insert("", agent, uid.clone());
         let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
             status: Arc::new(instance.status.clone().unwrap_or_default()),
             instance: Arc::clone(&instance),
@@ -413,8 +431,12 @@ impl Work<'_> {
         self.keeper.standings.remove(&text);
         if let Some(kept) = self.kept.remove(&text) {
             let agent = &kept.instance.spec.agent.uid;
-            let mut others = self.kept.values();
-            let last = !others.any(|it| it.instance.spec.agent.uid == *agent);
+            self.of_agents.remove("", agent, &text);
+            let is_of_it = |uid: &String| {
+                let other = self.kept.get(uid);
+                other.is_some_and(|it| it.instance.spec.agent.uid == *agent)
+            };
+            let last = !self.of_agents.of("", agent).any(is_of_it);
             let source = Arc::clone(&self.keeper.source);
             let traces = last.then(|| self.keeper.traces.clone());
             self.releasing.insert(text.clone());
@@ -451,8 +473,9 @@ impl Work<'_> {
         let Some(kept) = self.kept.get_mut(uid) else {
             return;
         };
-        let now = Time(crate::clock::timestamp());
-        let judged = Arc::new(status(&kept.instance, &kept.status, &kept.found, &now));
+        let now = Time(crate::clock::second());
+        let judged = status(&kept.instance, &kept.status, &kept.found, &now);
+        let judged = self.alike.one(judged);
         let standing = Standing {
             instance: Arc::clone(&kept.instance),
             status: Arc::clone(&judged),
@@ -463,31 +486,5 @@ impl Work<'_> {
         }
         kept.status = judged;
         self.keeper.standings.write_up(uid, &self.keeper.source);
-    }
-}
-
-/// Lets go of an instance. With the last one of an agent that is gone, what the agent left is erased before.
-async fn release(source: &dyn InstanceSource, traces: Option<Traces>, instance: &AgentInstance) {
-    let mut pauses = PAUSES;
-    let attempt = async || {
-        if let Some(traces) = &traces
-            && source.agent_is_gone(instance).await?
-        {
-            let erased = traces.erase(instance).await;
-            erased.map_err(|why| {
-                SourceError::Unavailable(format!("what the agent left is not erased yet: {why}"))
-            })?;
-        }
-        source.released(instance).await
-    };
-    loop {
-        match attempt().await {
-            Ok(()) | Err(SourceError::Gone) => return,
-            Err(error) => {
-                let uid = instance.metadata.uid.as_deref().unwrap_or_default();
-                error.tell("an instance is released later", uid);
-                tokio::time::sleep(pauses.pause()).await;
-            }
-        }
     }
 }

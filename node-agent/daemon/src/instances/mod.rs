@@ -5,11 +5,13 @@
 //! gives (trust, bundle), tells the kernel, and writes the status up. What may not enter: how a turn runs,
 //! workers, syscalls. What an agent leaves is erased by `traces`; what a turn may do is said by `turns`.
 
+mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 pub mod folder;
 mod keeper;
 mod prepare;
+mod release;
 mod shared;
 mod source;
 mod standings;

@@ -56,7 +56,7 @@ pub trait InstanceSource: Send + Sync + 'static {
     fn patch_status<'a>(
         &'a self,
         instance: &'a AgentInstance,
-        status: AgentInstanceStatus,
+        status: Arc<AgentInstanceStatus>,
     ) -> BoxFuture<'a, Result<(), SourceError>>;
 
     /// The instance was drained and is gone from this node.

@@ -11,6 +11,7 @@ use aion_api::{AgentInstance, AgentInstanceStatus};
 use aion_backoff::Backoff;
 
 use super::{InstanceSource, SourceError};
+use crate::instance::ByAgent;
 
 /// Before something is tried again.
 pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -30,7 +31,8 @@ pub struct Standings(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    all: HashMap<String, Standing>,
+    all: HashMap<Arc<str>, Standing>,
+    by_agent: ByAgent<Arc<str>>,
     /// The source has told of all instances since the start.
     complete: bool,
     /// Those whose status is being written.
@@ -55,23 +57,30 @@ impl Standings {
         self.lock().complete = true;
     }
 
-    /// Those of an agent, by replica.
+    /// Those of an agent, by replica. Costs what there are of it.
     pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Standing> {
         let belongs = |it: &&Standing| {
             it.instance.metadata.namespace.as_deref() == Some(namespace)
                 && it.instance.spec.agent.name == agent
         };
-        let mut found: Vec<_> = self.lock().all.values().filter(belongs).cloned().collect();
+        let table = self.lock();
+        let of_agent = table.by_agent.of(namespace, agent);
+        let standings = of_agent.filter_map(|uid| table.all.get(uid));
+        let mut found: Vec<_> = standings.filter(belongs).cloned().collect();
         found.sort_by_key(|it| it.instance.spec.replica);
         found
     }
 
     pub(super) fn put(&self, uid: &str, standing: Standing) {
-        self.lock().all.insert(uid.to_owned(), standing);
+        let mut table = self.lock();
+        let uid = table.remove(uid).unwrap_or_else(|| uid.into());
+        let (namespace, agent) = named(&standing.instance);
+        table.by_agent.insert(namespace, agent, Arc::clone(&uid));
+        table.all.insert(uid, standing);
     }
 
     pub(super) fn remove(&self, uid: &str) {
-        self.lock().all.remove(uid);
+        self.lock().remove(uid);
     }
 
     /// Has the newest status of `uid` written, and every newer one after it.
@@ -86,10 +95,7 @@ impl Standings {
         let mut pauses = PAUSES;
         let mut done = None;
         while let Some(Standing { instance, status }) = self.unwritten(uid, done.as_ref()) {
-            match source
-                .patch_status(&instance, AgentInstanceStatus::clone(&status))
-                .await
-            {
+            match source.patch_status(&instance, Arc::clone(&status)).await {
                 Ok(()) | Err(SourceError::Gone) => {}
                 Err(error) => {
                     error.tell("the status is written later", uid);
@@ -117,6 +123,20 @@ impl Standings {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Table {
+    fn remove(&mut self, uid: &str) -> Option<Arc<str>> {
+        let (uid, gone) = self.all.remove_entry(uid)?;
+        let (namespace, agent) = named(&gone.instance);
+        self.by_agent.remove(namespace, agent, &uid);
+        Some(uid)
+    }
+}
+
+fn named(instance: &AgentInstance) -> (&str, &str) {
+    let namespace = instance.metadata.namespace.as_deref();
+    (namespace.unwrap_or_default(), &instance.spec.agent.name)
 }
 
 #[cfg(test)]
@@ -147,7 +167,7 @@ mod tests {
         fn patch_status<'a>(
             &'a self,
             _: &'a AgentInstance,
-            status: AgentInstanceStatus,
+            status: Arc<AgentInstanceStatus>,
         ) -> BoxFuture<'a, Result<(), SourceError>> {
             Box::pin(async move {
                 self.let_through.acquire().await.unwrap().forget();

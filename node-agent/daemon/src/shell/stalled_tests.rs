@@ -43,7 +43,7 @@ fn instance(n: usize) -> Event {
             revision: "1".into(),
             lane: Lane::Interactive,
             required_layers: Vec::new(),
-            grants: Vec::new(),
+            grants: Arc::default(),
             quota: Quota::default(),
             max_turn_seconds: 60,
         },

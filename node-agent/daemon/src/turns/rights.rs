@@ -1,5 +1,7 @@
 //! What every instance may do beside its grants: use the folders of its own turn.
 
+use std::sync::LazyLock;
+
 use aion_api::FileMode;
 use aion_kernel::{GrantRule, TargetPattern, Verdict};
 use aion_policy::{kind, of_mount};
@@ -7,7 +9,13 @@ use aion_policy::{kind, of_mount};
 use super::mounts_of_a_turn;
 
 /// A turn may use the folders that were made for it: its caller put the files there, and gets them.
-pub(crate) fn turn_rights() -> Vec<GrantRule> {
+pub(crate) fn turn_rights() -> &'static [GrantRule] {
+    // Once for all instances: clones share the names.
+    static RIGHTS: LazyLock<Vec<GrantRule>> = LazyLock::new(rights);
+    &RIGHTS
+}
+
+fn rights() -> Vec<GrantRule> {
     let rule = |kind, mount: &str| GrantRule {
         verdict: Verdict::Allow,
         kind,

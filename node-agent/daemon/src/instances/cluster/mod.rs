@@ -54,7 +54,7 @@ impl InstanceSource for ClusterSource {
     fn patch_status<'a>(
         &'a self,
         instance: &'a AgentInstance,
-        status: AgentInstanceStatus,
+        status: Arc<AgentInstanceStatus>,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(status::patch(&self.client, instance, status))
     }

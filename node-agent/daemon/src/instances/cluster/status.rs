@@ -1,5 +1,7 @@
 //! What a node writes into an AgentInstance: its status, and finally the removal of its finalizer.
 
+use std::sync::Arc;
+
 use aion_api::{
     API_VERSION, Agent, AgentInstance, AgentInstanceStatus, InstancePhase, Unreadable,
     condition::{self, Judgement, READY, reason},
@@ -19,7 +21,7 @@ use crate::instances::SourceError;
 pub(super) async fn patch(
     client: &Client,
     instance: &AgentInstance,
-    status: AgentInstanceStatus,
+    status: Arc<AgentInstanceStatus>,
 ) -> Result<(), SourceError> {
     let name = instance.name_any();
     // With the uid: one of the same name that came after it is not spoken of.
@@ -55,7 +57,7 @@ pub(super) async fn unreadable(client: Client, unreadable: Unreadable) {
         metadata: metadata.clone(),
         ..AgentInstance::default()
     };
-    if let Err(error) = patch(&client, &bare, status).await {
+    if let Err(error) = patch(&client, &bare, Arc::new(status)).await {
         let uid = metadata.uid.as_deref().unwrap_or_default();
         error.tell("that an instance cannot be read is not written", uid);
     }

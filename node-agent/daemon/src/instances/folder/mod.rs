@@ -4,12 +4,14 @@
 //! and taken in, and a broken one changes nothing but a line in the log. What may not enter: workers and
 //! turns; rules about resources, which are `aion-resolve`'s.
 
+mod agents;
 mod files;
 mod going;
 mod manifests;
 mod objects;
 mod rejection;
 mod source;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod watch;

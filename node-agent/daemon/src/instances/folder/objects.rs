@@ -107,7 +107,7 @@ impl Folder {
             let instances = state.world.instances();
             return instances
                 .filter(|(key, _)| fits(&key.namespace))
-                .filter_map(|(_, it)| serde_json::to_value(&**it).ok())
+                .filter_map(|(_, it)| serde_json::to_value(state.world.told(it)).ok())
                 .collect();
         }
         let keys = state.files.of_kind(kind);
@@ -129,10 +129,7 @@ impl Folder {
     /// How an agent stands, if there is one.
     pub fn agent(&self, namespace: &str, name: &str) -> Option<AgentStatus> {
         let state = self.lock();
-        state
-            .world
-            .agent_status(&Key::new(namespace, name))
-            .cloned()
+        state.world.agent_status(&Key::new(namespace, name))
     }
 
     /// How many agents there are.

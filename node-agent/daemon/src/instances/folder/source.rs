@@ -1,6 +1,8 @@
 //! The folder as a source of instances, and as what the admin interface applies to.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +22,7 @@ use super::{
     going::Going,
     manifests::{FolderError, ObjectKey},
     objects::settle,
-    watch::Watch,
+    watch::{Noticed, Watch},
     world::World,
 };
 use crate::{
@@ -148,6 +150,11 @@ impl State {
         Ok(())
     }
 
+    /// Whether these files are as they were taken in, and nothing else is open.
+    fn knows(&self, files: &BTreeSet<OsString>) -> bool {
+        self.wrong.is_empty() && self.left.is_empty() && files.iter().all(|it| self.files.knows(it))
+    }
+
     /// What was going at the start goes on going, unless its agent is back.
     fn judge_left(&mut self) -> Result<(), FolderError> {
         for instance in std::mem::take(&mut self.left) {
@@ -272,7 +279,7 @@ impl InstanceSource for Folder {
     fn patch_status<'a>(
         &'a self,
         instance: &'a AgentInstance,
-        status: AgentInstanceStatus,
+        status: Arc<AgentInstanceStatus>,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         let wanted = self.lock().world.patched(instance, status);
         self.shared.look.notify_one();
@@ -331,8 +338,8 @@ impl Folder {
                     loop {
                         tokio::select! {
                             noticed = &mut changed => match noticed {
-                                Ok(()) => {
-                                    self.reload();
+                                Ok(noticed) => {
+                                    self.noticed(&noticed);
                                     changed.set(watch.changed());
                                 }
                                 Err(error) => {
@@ -352,6 +359,14 @@ impl Folder {
                 () = tokio::time::sleep(REWATCH) => {}
                 () = self.shared.look.notified() => self.lock().look(),
             }
+            self.reload();
+        }
+    }
+
+    /// What this daemon itself wrote, or what a person wrote and left as it was, costs a look at those files alone.
+    fn noticed(&self, noticed: &Noticed) {
+        let known = !noticed.more && self.lock().knows(&noticed.files);
+        if !known {
             self.reload();
         }
     }

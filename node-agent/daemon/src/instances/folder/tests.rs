@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use aion_abi::admin::{ApplyRequest, Manifest};
-use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity};
+use aion_api::{AgentInstance, AgentInstanceStatus, InstancePhase, NodeCapacity};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::*;
@@ -88,7 +88,7 @@ async fn a_change_tells_of_what_hangs_on_it_and_of_nothing_else() {
     let (words, instances) = told(&mut changes);
     assert_eq!(words, ["+c"]);
     // Another agent's status moves nobody.
-    let status = AgentInstanceStatus::default();
+    let status = Arc::default();
     folder.patch_status(&instances[0], status).await.unwrap();
     apply(&folder, &agent("c")).unwrap();
     assert!(told(&mut changes).0.is_empty());
@@ -102,6 +102,29 @@ async fn a_change_tells_of_what_hangs_on_it_and_of_nothing_else() {
     let mut words = told(&mut changes).0;
     words.retain(|it| it != "-a");
     assert_eq!(words, ["+a-b", "+c"], "what any agent may hang on");
+}
+
+#[tokio::test]
+async fn an_instance_is_there_once_whatever_is_said_of_it() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 10);
+    let mut changes = folder.watch();
+    apply(&folder, &format!("{TRUST}{}", agent("a"))).unwrap();
+    let instance = told(&mut changes).1.remove(0);
+    assert_eq!(Arc::strong_count(&instance), 2);
+    let status = AgentInstanceStatus {
+        phase: InstancePhase::Ready,
+        ..AgentInstanceStatus::default()
+    };
+    folder.patch_status(&instance, status.into()).await.unwrap();
+    assert_eq!(Arc::strong_count(&instance), 2, "the folder has another");
+    // It is shown with all that follows from it.
+    let shown = folder.list("AgentInstance", None).remove(0);
+    assert_eq!(shown["status"]["phase"], "Ready");
+    let metadata = &shown["metadata"];
+    assert_eq!(metadata["labels"]["aion.dev/agent"], "a");
+    assert_eq!(metadata["ownerReferences"][0]["name"], "a");
+    assert_eq!(metadata["finalizers"][0], "aion.dev/drain");
 }
 
 #[tokio::test]
@@ -184,7 +207,7 @@ async fn an_edit_is_noticed_while_statuses_come_in() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     std::fs::write(home.path().join("manifests/b.yaml"), agent("b")).unwrap();
     for _ in 0..20 {
-        let status = AgentInstanceStatus::default();
+        let status = Arc::default();
         folder.patch_status(&instances[0], status).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }

@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_api::{
-    Agent, AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition,
-};
+use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition};
 use aion_policy::Trust;
 use aion_resolve::{
     Key, NodeView, Object, Placement, Setting, Universe,
@@ -17,15 +15,20 @@ use aion_resolve::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use super::manifests::{DEFAULT_NAMESPACE, ObjectKey};
+use super::{
+    agents::Agents,
+    manifests::{DEFAULT_NAMESPACE, ObjectKey},
+    standings::AgentStandings,
+};
 
 /// Objects, instances and how they stand. A change of an agent or of an instance costs what hangs on it; one of
 /// what any agent may hang on looks at all.
 #[derive(Debug)]
 pub(super) struct World {
-    /// All objects, and the instances with the status that the node gave them.
+    /// All objects but agents, and the instances with the status that the node gave them.
     universe: Universe,
-    agents: BTreeMap<Key, AgentStatus>,
+    agents: Agents,
+    standings: AgentStandings,
     pools: BTreeMap<Key, MemoryPoolStatus>,
     touched: Touched,
     /// Agents for which there is no room, or no node that fits.
@@ -58,7 +61,8 @@ impl World {
                 setting: Setting::Standalone,
                 ..Universe::default()
             },
-            agents: BTreeMap::new(),
+            agents: Agents::default(),
+            standings: AgentStandings::default(),
             pools: BTreeMap::new(),
             touched: Touched::default(),
             waiting: BTreeSet::new(),
@@ -76,12 +80,25 @@ impl World {
         self.touch(&key);
         self.universe.remove(key.kind, &key.key());
         self.universe.insert(object, DEFAULT_NAMESPACE);
+        self.pack(&key.key());
+    }
+
+    /// An agent is among the other objects only while it is resolved.
+    fn pack(&mut self, key: &Key) {
+        let packed = self.universe.agents.remove(key);
+        let packed = packed.map(|agent| self.agents.insert(key.clone(), &agent));
+        if let Some(Err(error)) = packed {
+            tracing::error!(agent = %key, %error, "an agent cannot be packed");
+        }
     }
 
     /// Takes an object away. The next look follows from it.
     pub(super) fn remove(&mut self, key: &ObjectKey) {
         self.touch(key);
         self.universe.remove(key.kind, &key.key());
+        if key.kind == "Agent" {
+            self.agents.remove(&key.key());
+        }
     }
 
     fn touch(&mut self, key: &ObjectKey) {
@@ -109,27 +126,23 @@ impl World {
         if all {
             let left = self.universe.instances.values().map(|it| agent(it));
             agents.extend(left);
-            agents.extend(
-                self.universe
-                    .agents
-                    .keys()
-                    .chain(self.agents.keys())
-                    .cloned(),
-            );
+            agents.extend(self.agents.keys().chain(self.standings.agents()).cloned());
         }
         let mut node = node.clone();
         node.instances = i32::try_from(self.universe.instances.len()).unwrap_or(i32::MAX);
         self.universe.nodes = BTreeMap::from([(node.name.clone(), node)]);
         let (mut moves, mut pools) = (Moves::default(), BTreeSet::new());
         for key in agents {
-            match self.universe.agents.get(&key) {
+            match self.agents.get(&key) {
                 Some(agent) => {
                     let pool = agent.spec.memory.as_ref();
                     pools.extend(pool.map(|it| Key::new(&key.namespace, &it.pool)));
+                    self.universe.agents.insert(key.clone(), agent);
                     self.resolve(&key, now, &mut moves);
+                    self.universe.agents.remove(&key);
                 }
                 None => {
-                    self.agents.remove(&key);
+                    self.standings.remove(&key);
                     self.waiting.remove(&key);
                     // What is gone leaves instances behind.
                     moves
@@ -172,11 +185,7 @@ impl World {
             let name = name(instance);
             let there = self.universe.instances.get(&name);
             if there.map(|it| &it.spec) != Some(&instance.spec) {
-                let status = there.and_then(|it| it.status.clone());
-                let wanted = Arc::new(AgentInstance {
-                    status,
-                    ..instance.clone()
-                });
+                let wanted = Arc::new(bare(instance));
                 self.universe.instances.insert(name, Arc::clone(&wanted));
                 moves.applied.push(wanted);
             }
@@ -193,16 +202,12 @@ impl World {
             true => self.waiting.remove(key),
             false => self.waiting.insert(key.clone()),
         };
-        let of_agent: Vec<_> = self
-            .universe
-            .instances_of(key)
-            .map(|it| AgentInstance::clone(it))
-            .collect();
+        let of_agent = self.universe.told_of(key);
         if let Some(agent) = self.universe.agents.get(key) {
             let mut agent = agent.clone();
-            agent.status = self.agents.remove(key);
+            agent.status = self.standings.get(key);
             let status = resolved.status(&agent, &of_agent, now);
-            self.agents.insert(key.clone(), status);
+            self.standings.insert(key.clone(), status);
         }
     }
 
@@ -239,6 +244,7 @@ impl World {
         let there = self.universe.instances.get(&name);
         if there.is_some_and(|it| it.metadata.uid == instance.metadata.uid) {
             self.universe.instances.remove(&name);
+            self.universe.said.remove(&name);
             self.touched.agents.insert(agent(instance));
             // There is room again.
             self.touched.agents.extend(self.waiting.iter().cloned());
@@ -249,16 +255,14 @@ impl World {
     pub(super) fn patched(
         &mut self,
         instance: &AgentInstance,
-        status: AgentInstanceStatus,
+        status: Arc<AgentInstanceStatus>,
     ) -> bool {
-        match self.universe.instances.get_mut(&name(instance)) {
-            Some(there) if there.metadata.uid == instance.metadata.uid => {
-                Arc::make_mut(there).status = Some(status);
-                self.touched.agents.insert(agent(instance));
-                true
-            }
-            _ => false,
+        let wanted = self.is_there(instance);
+        if wanted {
+            self.universe.said.insert(name(instance), status);
+            self.touched.agents.insert(agent(instance));
         }
+        wanted
     }
 
     /// Whom to trust in a namespace.
@@ -272,9 +276,15 @@ impl World {
         self.universe.instances.iter()
     }
 
-    /// The instance of this name.
-    pub(super) fn instance(&self, name: &Key) -> Option<&AgentInstance> {
-        self.universe.instances.get(name).map(Arc::as_ref)
+    /// An instance with what the node says of it.
+    pub(super) fn told(&self, instance: &AgentInstance) -> AgentInstance {
+        dressed(self.universe.told(instance))
+    }
+
+    /// The instance of this name, with what the node says of it.
+    pub(super) fn instance(&self, name: &Key) -> Option<AgentInstance> {
+        let there = self.universe.instances.get(name);
+        there.map(|it| self.told(it))
     }
 
     /// Those of an agent.
@@ -290,22 +300,25 @@ impl World {
 
     /// Whether there is an agent of the name that the agent of an instance has or had.
     pub(super) fn has_agent_of_the_name(&self, instance: &AgentInstance) -> bool {
-        self.universe.agents.contains_key(&agent(instance))
+        self.agents.contains(&agent(instance))
     }
 
     /// Whether the agent of an instance is there, and not another of its name.
     pub(super) fn has_agent_of(&self, instance: &AgentInstance) -> bool {
-        let there = self.universe.agents.get(&agent(instance));
-        there.is_some_and(|it| it.metadata.uid.as_ref() == Some(&instance.spec.agent.uid))
+        self.agents.uid(&agent(instance)) == Some(instance.spec.agent.uid.as_str())
     }
 
     /// The agents there are.
-    pub(super) fn agents(&self) -> &BTreeMap<Key, Agent> {
-        &self.universe.agents
+    pub(super) fn agents(&self) -> &Agents {
+        &self.agents
     }
 
     /// An object as it was put in, without a status.
     pub(super) fn object(&self, key: &ObjectKey) -> Option<Object> {
+        if key.kind == "Agent" {
+            let agent = self.agents.get(&key.key())?;
+            return Some(Object::Agent(Box::new(agent)));
+        }
         let mut object = self.universe.object(key.kind, &key.key())?;
         if let Object::MemoryPool(pool) = &mut object {
             pool.status = None;
@@ -314,18 +327,33 @@ impl World {
     }
 
     /// How an agent stands.
-    pub(super) fn agent_status(&self, agent: &Key) -> Option<&AgentStatus> {
-        self.agents.get(agent)
+    pub(super) fn agent_status(&self, agent: &Key) -> Option<AgentStatus> {
+        self.standings.get(agent)
     }
 
     /// The status that was found for an object of a kind that has one.
     pub(super) fn status(&self, key: &ObjectKey) -> Option<serde_json::Result<Value>> {
         match key.kind {
-            "Agent" => self.agents.get(&key.key()).map(serde_json::to_value),
+            "Agent" => self.standings.get(&key.key()).map(serde_json::to_value),
             "MemoryPool" => self.pools.get(&key.key()).map(serde_json::to_value),
             _ => None,
         }
     }
+}
+
+/// Without what its metadata says that follows from its spec: at rest that is a third of it.
+fn bare(instance: &AgentInstance) -> AgentInstance {
+    let mut bare = instance.clone();
+    let metadata = &mut bare.metadata;
+    (metadata.labels, metadata.finalizers) = (None, None);
+    metadata.owner_references = None;
+    bare
+}
+
+/// With it.
+fn dressed(mut instance: AgentInstance) -> AgentInstance {
+    aion_resolve::label(&mut instance);
+    instance
 }
 
 fn name(instance: &AgentInstance) -> Key {

@@ -1,0 +1,96 @@
+//! The agents of the folder, packed: at rest nobody looks at one, and as text it takes a tenth of what it takes
+//! unpacked.
+
+use std::collections::BTreeMap;
+
+use aion_api::Agent;
+use aion_resolve::Key;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Agents(BTreeMap<Key, Packed>);
+
+#[derive(Debug)]
+struct Packed {
+    /// Asked for more often than all the rest.
+    uid: Option<Box<str>>,
+    json: Box<[u8]>,
+}
+
+impl Agents {
+    /// Takes one in, in the place of the one of its name. Gives it back where it cannot be written, which its type
+    /// rules out.
+    pub(super) fn insert(&mut self, key: Key, agent: &Agent) -> Result<(), serde_json::Error> {
+        let uid = agent.metadata.uid.as_deref().map(Box::from);
+        let json = serde_json::to_vec(agent)?.into_boxed_slice();
+        self.0.insert(key, Packed { uid, json });
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) {
+        self.0.remove(key);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Agent> {
+        self.0.get(key).and_then(|packed| packed.open(key))
+    }
+
+    /// All of them, unpacked one after another.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, Agent)> {
+        let all = self.0.iter();
+        all.filter_map(|(key, packed)| Some((key, packed.open(key)?)))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The uid of the agent of this name, if there is one.
+    pub(super) fn uid(&self, key: &Key) -> Option<&str> {
+        self.0.get(key)?.uid.as_deref()
+    }
+}
+
+impl Packed {
+    fn open(&self, key: &Key) -> Option<Agent> {
+        let opened = serde_json::from_slice(&self.json);
+        opened
+            .inspect_err(
+                |error| tracing::error!(agent = %key, %error, "an agent cannot be unpacked"),
+            )
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_resolve::{Object, parse_manifests};
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_given_back_as_it_was() {
+        let text = "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata:\n  name: a\n  uid: u\n  \
+                    labels: {tier: gold}\n  creationTimestamp: 2026-01-02T03:04:05Z\nspec:\n  \
+                    instructions: Waits.\n  tools: [{name: calendar}]\n  permissions: {allow: [calendar.read]}\n";
+        let object = parse_manifests(text, "a.yaml").unwrap().remove(0).object;
+        let Object::Agent(agent) = object else {
+            unreachable!("an agent was written");
+        };
+        let (mut agents, key) = (Agents::default(), Key::new("home", "a"));
+        agents.insert(key.clone(), &agent).unwrap();
+        assert_eq!(agents.get(&key), Some(*agent));
+        assert_eq!((agents.uid(&key), agents.len()), (Some("u"), 1));
+        agents.remove(&key);
+        assert!(!agents.contains(&key) && agents.iter().next().is_none());
+    }
+}
