@@ -122,7 +122,7 @@ async fn an_answer_that_goes_wrong_after_it_began_ends_with_an_error_and_is_not_
         (
             Reply::Raw(format!("{hello}data: {{not json\n\n")),
             Code::UpstreamFailed,
-            "no chat completion",
+            "not a chat completion",
         ),
         (
             Reply::Raw(format!("{hello}{overloaded}")),
