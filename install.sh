@@ -247,8 +247,9 @@ forget_places() {
     crates=${CARGO_HOME:-$HOME/.cargo}
     rm -rf "$target/placeless"
     mkdir "$target/placeless"
-    printf '#!/bin/sh\nexec "$@" "--remap-path-prefix=%s=/target" "--remap-path-prefix=%s=/cargo"\n' \
-        "$target" "$crates" > "$target/placeless/rustc-wrapper"
+    # The last that fits counts, and target/ may lie in this folder.
+    printf '#!/bin/sh\nexec "$@" "--remap-path-prefix=%s=/aion" "--remap-path-prefix=%s=/target" "--remap-path-prefix=%s=/cargo"\n' \
+        "$here" "$target" "$crates" > "$target/placeless/rustc-wrapper"
     for compiler_of_c in cc x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc; do
         found=$(command -v "$compiler_of_c") || continue
         printf '#!/bin/sh\nexec "%s" "$@" "-ffile-prefix-map=%s=/target" "-ffile-prefix-map=%s=/cargo"\n' \

@@ -65,9 +65,7 @@ fn agents(runtime: &Runtime) -> Result<Vec<Figure>> {
     let (mut applied, mut asked) = (Pair::default(), Pair::default());
     for round in 0..WARM + ROUNDS {
         applied.add(round, [&full, &empty], |node| apply(runtime, node, round))?;
-        asked.add(round, [&full, &empty], |node| {
-            node.ask(runtime, "asked")
-        })?;
+        asked.add(round, [&full, &empty], |node| node.ask(runtime, "asked"))?;
     }
     Ok(vec![
         seconds("start_with_10k_agents_s", first, bare, "≤ 10"),
@@ -94,9 +92,7 @@ fn turns(runtime: &Runtime) -> Result<Vec<Figure>> {
     }
     let mut asked = Pair::default();
     for round in 0..WARM + ROUNDS {
-        asked.add(round, [&full, &empty], |node| {
-            node.ask(runtime, "asked")
-        })?;
+        asked.add(round, [&full, &empty], |node| node.ask(runtime, "asked"))?;
     }
     Ok(vec![
         seconds("start_with_10k_kept_turns_s", after, bare, "≤ 1"),
