@@ -75,20 +75,28 @@ root=no earlier=''
 if [ "$root" = yes ] && [ -z "${AION_HOME:-}" ]; then
     # Root's own folder lets no other user in, and the daemon is one.
     AION_HOME=/var/lib/aion
-    if [ ! -e "$AION_HOME" ] && [ -f "$HOME/.aion/config/installed" ]; then
+    # Only root's own: HOME may be a person's (sudo -E), and what is written there is run below.
+    if [ ! -e "$AION_HOME" ] && [ -f "$HOME/.aion/config/installed" ] &&
+        [ -n "$(find "$HOME/.aion" -prune -user 0 2>/dev/null)" ]; then
         earlier=$HOME/.aion
         [ "$action" = local ] || AION_HOME=$earlier
     fi
 fi
 AION_HOME=${AION_HOME:-$HOME/.aion}
-case $AION_HOME in /*) ;; *) AION_HOME=$PWD/$AION_HOME ;; esac
+# A folder has one spelling here: units and the mark of a set-up are compared as text.
+absolute() {
+    case $1 in /*) place=$1 ;; *) place=$PWD/$1 ;; esac
+    while [ "$place" != "${place%/}" ] && [ "$place" != / ]; do place=${place%/}; done
+    printf '%s' "$place"
+}
+AION_HOME=$(absolute "$AION_HOME")
 export AION_HOME
 installed=$AION_HOME/config/installed
 mark='AION-OS was set up here by install.sh, with the programs in bin/ of:'
 # Taken away from where it was put.
 [ -n "$prefix" ] || [ "$action" != uninstall ] || prefix=$(sed -n 2p "$installed" 2>/dev/null || true)
 prefix=${prefix:-$AION_HOME}
-case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+prefix=$(absolute "$prefix")
 bin=$prefix/bin
 # What comes with a package lies outside the state, of which no agent is shown anything.
 [ "$prefix" = "$AION_HOME" ] && share=$AION_HOME-share || share=$prefix/share/aion-os
@@ -125,18 +133,19 @@ running() {
     [ "$now" = "$start" ]
 }
 
-# A node that runs would write on into what is removed.
+# A node that runs would write on into what is removed. Whether one runs, aionctl knows best: it asks systemd, too.
 stop_node() {
     runs=no
     for program in aion-supervisor aion-node aion-launcher; do ! running "$program" || runs=yes; done
     ! has_units || runs=yes
-    [ "$runs" = yes ] || return 0
+    if [ ! -x "$bin/aionctl" ]; then
+        [ "$runs" = no ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
+            'say with --prefix where it was installed, or stop it by hand'
+        return 0
+    fi
     step 'Stopping the node'
-    [ -x "$bin/aionctl" ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
-        'say with --prefix where it was installed, or stop it by hand'
-    if [ "$action" = uninstall ] && has_units; then service=--no-service; else service=''; fi
-    # shellcheck disable=SC2086 # an option, or none
-    "$bin/aionctl" local stop --force $service || fail "the node of $AION_HOME cannot be stopped" 'stop it, then run this again'
+    "$bin/aionctl" local stop --force --no-service || fail "the node of $AION_HOME cannot be stopped" \
+        'stop it, then run this again'
     for program in aion-node aion-launcher; do
         ! running "$program" || fail "$program (pid $pid) still runs" 'stop it, then run this again'
     done
@@ -175,7 +184,8 @@ uninstall() {
         fi
     done
     for program in $programs; do rm -f "$bin/$program"; done
-    rmdir "$bin" 2>/dev/null || true
+    # Another prefix, say /usr/local, was there before.
+    [ "$prefix" != "$AION_HOME" ] || rmdir "$bin" 2>/dev/null || true
     say "$bin"
     if [ -f "$share/PACKAGE" ]; then
         rm -rf "$share"
@@ -195,7 +205,8 @@ uninstall() {
         read -r answer
         case $answer in y | Y | yes) ;; *) say 'kept'; return ;; esac
     fi
-    for folder in bundles config launcher logs manifests run service share state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    for folder in bundles config launcher logs manifests run service share/docs state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    rmdir "$AION_HOME/share" 2>/dev/null || true
     rmdir "$AION_HOME" 2>/dev/null || true
     say "$AION_HOME"
     if [ "$root" = yes ] && id -u aion >/dev/null 2>&1; then
@@ -409,10 +420,13 @@ unpack_package() {
 }
 
 # Agents, documents and policies stay: bundles are built from them, and the librarian reads there.
-keep_shipped() {
+check_share() {
     if [ -e "$share" ] && [ ! -f "$share/PACKAGE" ]; then
         fail "$share is there, and no set-up made it" 'move it away, or say --prefix FOLDER'
     fi
+}
+
+keep_shipped() {
     mkdir -p "$(dirname -- "$share")"
     rm -rf "$share.new"
     cp -R "$shipped" "$share.new"
@@ -430,7 +444,11 @@ move_earlier() {
     [ ! -x "$old" ] || AION_HOME=$earlier "$old" local stop --force || fail "the node of $earlier cannot be stopped" \
         'stop it, then run this again'
     mkdir -p "$(dirname -- "$AION_HOME")"
-    mv "$earlier" "$AION_HOME"
+    # It may be another disk: what is there under the new name is whole.
+    rm -rf "$AION_HOME.new"
+    cp -a "$earlier" "$AION_HOME.new" || fail "$earlier cannot be copied to $AION_HOME.new" 'free space on that disk, then run this again'
+    mv "$AION_HOME.new" "$AION_HOME"
+    rm -rf "$earlier"
     say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
 }
 
@@ -448,20 +466,18 @@ make_user() {
             addgroup -S aion && adduser -S -D -H -h /var/lib/aion -s "$shell" -G aion aion
         fi || say 'the user aion could not be made'
     fi
-    if id -u aion >/dev/null 2>&1; then
-        say 'the daemon runs as the system user aion'
-    else
-        say 'the daemon runs as a user that has a number only, which aionctl local start chooses'
-    fi
 }
 
 install_programs() {
     step "Installing into $bin"
     from=${package:+$shipped/bin}
     from=${from:-$target/${CARGO_BUILD_TARGET:-}/release}
-    mkdir -p "$bin"
-    # Whatever the umask: the daemon's user runs what is here.
-    [ "$root" = no ] || chmod 755 "$bin"
+    [ "$action" != local ] || [ -z "$package" ] || check_share
+    if [ ! -d "$bin" ]; then
+        mkdir -p "$bin"
+        # Whatever the umask: the daemon's user runs what is here.
+        [ "$root" = no ] || chmod 755 "$bin"
+    fi
     for program in $programs; do
         [ -f "$from/$program" ] || fail "$from/$program is not there" 'take the package anew'
         # Beside the old one and over it in one move: a program that runs keeps its file.
@@ -496,7 +512,8 @@ choose_docs() {
         mkdir -p "$AION_HOME/share"
         rm -rf "$AION_HOME/share/docs"
         cp -R "$docs" "$AION_HOME/share/docs"
-        chmod -R u=rwX,go=rX "$AION_HOME/share"
+        chmod u=rwx,go=rx "$AION_HOME/share"
+        chmod -R u=rwX,go=rX "$AION_HOME/share/docs"
         docs=$AION_HOME/share/docs
     fi
     if [ -z "$asked" ] && [ "$ask" = yes ] && [ -t 0 ] && [ "$terminal" = yes ]; then

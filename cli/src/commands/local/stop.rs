@@ -25,6 +25,10 @@ pub(super) async fn run(context: &Context, args: StopArgs) -> Result<(), Failure
     let mut stopped = false;
     let units = installed(&home);
     if let Some(units) = &units {
+        if !units.answers() {
+            return Err(Failure::new("systemd, which starts this node, does not answer")
+                .remedy("run this in a session of the node's user, where systemctl --user works, or as root for root's node"));
+        }
         stopped |= stop_unit(units, &units.node, bound, args.force).await?;
         stopped |= stop_unit(units, &units.launcher, LAUNCHER, args.force).await?;
     }

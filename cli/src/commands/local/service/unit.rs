@@ -31,10 +31,7 @@ const CAPABILITIES: &str =
 
 /// The launcher's.
 pub(super) fn launcher(setting: &Setting<'_>) -> Result<String, Failure> {
-    let mut unit = Unit::new(
-        "AION-OS launcher: starts the agents' confined workers",
-        setting,
-    );
+    let mut unit = Unit::new("AION-OS launcher: starts the agents' confined workers");
     unit.line("");
     unit.service(setting, &setting.recipes.launcher)?;
     unit.lines(&[
@@ -73,7 +70,7 @@ pub(super) fn launcher(setting: &Setting<'_>) -> Result<String, Failure> {
 /// The daemon's.
 pub(super) fn node(setting: &Setting<'_>) -> Result<String, Failure> {
     let recipe = &setting.recipes.node;
-    let mut unit = Unit::new("AION-OS node: the kernel that agents run under", setting);
+    let mut unit = Unit::new("AION-OS node: the kernel that agents run under");
     unit.line(&format!("Wants={}", setting.launcher));
     unit.line(&format!("After=network.target {}", setting.launcher));
     unit.line("");
@@ -116,17 +113,15 @@ pub(super) fn node(setting: &Setting<'_>) -> Result<String, Failure> {
 struct Unit(String);
 
 impl Unit {
-    fn new(description: &str, setting: &Setting<'_>) -> Self {
+    fn new(description: &str) -> Self {
         let mut unit = Self(String::new());
         unit.lines(&[
             "# Written by aionctl local start, and again by each start.",
             "[Unit]",
         ]);
         unit.line(&format!("Description={description}"));
-        if setting.version >= STEPS_SINCE {
-            // It waits longer each time, so it need not give up.
-            unit.line("StartLimitIntervalSec=0");
-        }
+        // It never gives up: where systemd cannot wait longer each time, it waits long from the first.
+        unit.line("StartLimitIntervalSec=0");
         unit
     }
 
@@ -152,9 +147,10 @@ impl Unit {
             let assignment = format!("{name}={value}");
             self.line(&format!("Environment={}", quoted(Path::new(&assignment))?));
         }
-        self.lines(&["Restart=on-failure", "RestartSec=1s"]);
-        if setting.version >= STEPS_SINCE {
-            self.lines(&["RestartSteps=6", "RestartMaxDelaySec=60s"]);
+        self.line("Restart=on-failure");
+        match setting.version >= STEPS_SINCE {
+            true => self.lines(&["RestartSec=1s", "RestartSteps=6", "RestartMaxDelaySec=60s"]),
+            false => self.line("RestartSec=5s"),
         }
         self.lines(&[
             "UMask=0077",

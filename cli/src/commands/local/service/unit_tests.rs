@@ -105,7 +105,7 @@ fn a_setting_that_keeps_packets_here_is_in_the_unit_and_starts_again_with_it() {
         "{launcher}"
     );
     assert!(
-        !node.contains("RestartSteps") && !node.contains("StartLimitIntervalSec"),
+        !node.contains("RestartSteps") && has(&node, "StartLimitIntervalSec=0"),
         "{node}"
     );
     let [_, newer] = units(Path::new("/srv/aion"), Some("aion"), 254).unwrap();
