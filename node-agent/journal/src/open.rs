@@ -14,6 +14,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use aion_kernel::Digest;
@@ -145,6 +146,11 @@ pub(super) fn open_on(
     Ok((journal, recovered))
 }
 
+/// A node that was killed holds its lock until the last of its threads is gone, though its process shows as ended
+/// before: one that is started right after waits for that.
+const LEAVING: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let file = File::options()
@@ -153,12 +159,20 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .write(true)
         .open(&path)
         .map_err(JournalError::io("open", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Locked {
-            dir: dir.to_owned(),
-        }),
-        Err(error) => Err(JournalError::io("lock", path)(error.into())),
+    let until = Instant::now() + LEAVING;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(LOOK);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(JournalError::Locked {
+                    dir: dir.to_owned(),
+                });
+            }
+            Err(error) => return Err(JournalError::io("lock", path)(error.into())),
+        }
     }
 }
 

@@ -189,8 +189,13 @@ fn a_second_owner_is_kept_out() {
         open(&options(dir.path())),
         Err(JournalError::Locked { .. })
     ));
-    drop(first);
+    // One that is leaving is waited for.
+    let leaving = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(first);
+    });
     open(&options(dir.path())).unwrap();
+    leaving.join().unwrap();
 }
 
 #[test]
