@@ -4,7 +4,7 @@ use aion_e2e::cluster::{BOUND, furnish, namespace, policies};
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
 use aion_e2e::story::on;
-use aion_testkit::{ControlPlane, StartError, until};
+use aion_testkit::{ControlPlane, or_skip, until};
 use serde_json::{Value, json};
 
 const SPACE: &str = "newer";
@@ -57,13 +57,8 @@ fn apply(cluster: &ControlPlane, name: &str, spec: Value) {
 
 #[test]
 fn what_this_release_cannot_read_is_held_and_stops_nothing_else() {
-    let cluster = match ControlPlane::start() {
-        Ok(cluster) => cluster,
-        Err(StartError::Missing { component, why }) => {
-            aion_testkit::skip(component, &why);
-            return;
-        }
-        Err(error) => panic!("{error}"),
+    let Some(cluster) = or_skip(ControlPlane::start()) else {
+        return;
     };
     furnish(&cluster).unwrap();
     policies(&cluster).unwrap();

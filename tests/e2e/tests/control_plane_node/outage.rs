@@ -4,20 +4,15 @@ use std::fs;
 
 use aion_e2e::cluster::{BOUND, furnish, namespace, policies};
 use aion_e2e::node_agent::NodeAgent;
-use aion_testkit::{ControlPlane, StartError, until};
+use aion_testkit::{ControlPlane, or_skip, until};
 use serde_json::{Value, json};
 
 use crate::{QUESTION, documents, instance, kubectl};
 
 #[test]
 fn an_api_server_that_goes_away_holds_up_nothing_and_loses_no_status() {
-    let mut cluster = match ControlPlane::start() {
-        Ok(cluster) => cluster,
-        Err(StartError::Missing { component, why }) => {
-            aion_testkit::skip(component, &why);
-            return;
-        }
-        Err(error) => panic!("{error}"),
+    let Some(mut cluster) = or_skip(ControlPlane::start()) else {
+        return;
     };
     furnish(&cluster).unwrap();
     policies(&cluster).unwrap();

@@ -9,7 +9,7 @@ use std::{
 use aion_e2e::cluster::{BOUND, furnish, namespace, policies, root};
 use aion_e2e::node_agent::NodeAgent;
 use aion_e2e::operator::Operator;
-use aion_testkit::{ControlPlane, ControlPlaneOptions, StartError, until};
+use aion_testkit::{ControlPlane, ControlPlaneOptions, or_skip, until};
 use serde_json::{Value, json};
 
 use crate::{documents, kubectl};
@@ -40,13 +40,8 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
         controller_manager: true,
         users: vec![("alice".to_owned(), Vec::new())],
     });
-    let cluster = match started {
-        Ok(cluster) => cluster,
-        Err(StartError::Missing { component, why }) => {
-            aion_testkit::skip(component, &why);
-            return;
-        }
-        Err(error) => panic!("{error}"),
+    let Some(cluster) = or_skip(started) else {
+        return;
     };
     furnish(&cluster).unwrap();
     policies(&cluster).unwrap();
