@@ -86,13 +86,13 @@ impl Housekeeping {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
-    use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_api::AgentInstanceSpec;
     use aion_drivers::memory::FakeMemory;
-    use aion_kernel::InstanceUid;
+
     use serde_json::json;
 
     use super::*;
-    use crate::instance::{Instance, Prepared};
+    use crate::instance::Instance;
 
     fn instance(retention_days: u32) -> Instance {
         let memory = json!({
@@ -107,13 +107,7 @@ mod tests {
             memory: serde_json::from_value(memory).unwrap(),
             ..AgentInstanceSpec::default()
         };
-        Instance {
-            uid: InstanceUid(1),
-            resource: Arc::new(AgentInstance::new("jarvis-0", spec)),
-            program: Prepared::Declarative {
-                instructions: String::new(),
-            },
-        }
+        Instance::of("jarvis-0", spec)
     }
 
     async fn items(memory: &FakeMemory, pool: &Pool) -> usize {

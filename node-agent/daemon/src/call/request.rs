@@ -210,23 +210,15 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
 
-    use aion_api::{AgentInstance, AgentInstanceSpec};
-    use aion_kernel::InstanceUid;
+    use aion_api::AgentInstanceSpec;
+
     use serde_json::json;
 
     use super::*;
-    use crate::instance::Prepared;
 
     fn read(syscall: Syscall, body: &serde_json::Value) -> Result<Lowered, Problem> {
-        let instance = Instance {
-            uid: InstanceUid(1),
-            resource: Arc::new(AgentInstance::new("a-0", AgentInstanceSpec::default())),
-            program: Prepared::Declarative {
-                instructions: String::new(),
-            },
-        };
+        let instance = Instance::of("a-0", AgentInstanceSpec::default());
         Lowered::read(syscall, body.to_string().as_bytes(), &instance)
     }
 

@@ -121,17 +121,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use aion_api::{AgentInstance, AgentInstanceSpec};
+    use aion_api::AgentInstanceSpec;
     use aion_drivers::{
         memory::{Means, MemoryConfig, embed::HttpEmbedder},
         outbound::{NodeAddresses, Outbound, Place, Rule},
         secrets::{SecretFolder, Secrets},
     };
-    use aion_kernel::InstanceUid;
+
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{clock, instance::Prepared};
+    use crate::clock;
 
     /// An instance whose pool says this of its tiers.
     fn instance(tiers: Value) -> Instance {
@@ -140,13 +140,7 @@ mod tests {
             memory: serde_json::from_value(memory).unwrap(),
             ..AgentInstanceSpec::default()
         };
-        Instance {
-            uid: InstanceUid(1),
-            resource: Arc::new(AgentInstance::new("jarvis-0", spec)),
-            program: Prepared::Declarative {
-                instructions: String::new(),
-            },
-        }
+        Instance::of("jarvis-0", spec)
     }
 
     #[test]

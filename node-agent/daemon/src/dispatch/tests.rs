@@ -11,14 +11,14 @@ use aion_abi::{
         tool::{CallRequest, CallResponse, ListResponse},
     },
 };
-use aion_api::{AgentInstance, AgentInstanceSpec};
+use aion_api::AgentInstanceSpec;
 use aion_drivers::{
     files::{FakeFiles, FolderFiles},
     memory::FakeMemory,
     model::{FakeModels, Script},
     tool::{FakeTools, Granted, ToolDriver, ToolServer},
 };
-use aion_kernel::{CallId, Digest, InstanceUid, Kind, TurnId};
+use aion_kernel::{CallId, Digest, Kind, TurnId};
 use futures::future::{BoxFuture, pending};
 use serde_json::json;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     call::{Caller, frame},
-    instance::{Instance, Prepared},
+    instance::Instance,
     shell::Progress,
     turns::Known,
 };
@@ -95,13 +95,7 @@ impl Stage {
         keyed: bool,
         chunks: Option<mpsc::Sender<ChatEvent>>,
     ) -> Driven {
-        let instance = Instance {
-            uid: InstanceUid(1),
-            resource: Arc::new(AgentInstance::new("jarvis-0", spec())),
-            program: Prepared::Declarative {
-                instructions: String::new(),
-            },
-        };
+        let instance = Instance::of("jarvis-0", spec());
         let job = Job {
             call: CallId(1),
             verified: Verified {

@@ -99,13 +99,10 @@ pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
 
-    use aion_api::{AgentInstance, Grant, McpHttp, McpServer};
-    use aion_kernel::InstanceUid;
+    use aion_api::{Grant, McpHttp, McpServer};
 
     use super::*;
-    use crate::instance::Prepared;
 
     #[test]
     fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {
@@ -122,13 +119,7 @@ mod tests {
             tools: vec![tool("newer", McpServer::default()), tool("calendar", http)],
             ..AgentInstanceSpec::default()
         };
-        let instance = Instance {
-            uid: InstanceUid(1),
-            resource: Arc::new(AgentInstance::new("a", spec)),
-            program: Prepared::Declarative {
-                instructions: String::new(),
-            },
-        };
+        let instance = Instance::of("a", spec);
         let (servers, unavailable) = servers(&instance);
         assert_eq!(servers.len(), 1);
         assert_eq!(servers[0].name, "calendar");

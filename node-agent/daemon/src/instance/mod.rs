@@ -48,6 +48,18 @@ pub enum Prepared {
 }
 
 impl Instance {
+    /// A declarative one of this name with this spec.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, spec: AgentInstanceSpec) -> Self {
+        Self {
+            uid: InstanceUid(1),
+            resource: Arc::new(AgentInstance::new(name, spec)),
+            program: Prepared::Declarative {
+                instructions: String::new(),
+            },
+        }
+    }
+
     /// What it is.
     pub fn spec(&self) -> &AgentInstanceSpec {
         &self.resource.spec
