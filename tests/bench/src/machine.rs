@@ -89,6 +89,27 @@ impl Machine {
         turn::node(&self.socket())
     }
 
+    /// Waits until so many agents can be asked, with a look each `pause`.
+    pub(crate) fn await_ready(
+        &self,
+        runtime: &Runtime,
+        agents: usize,
+        pause: Duration,
+    ) -> Result<()> {
+        let (node, from) = (self.node()?, Instant::now());
+        loop {
+            let ready = runtime.block_on(node.status())?.agents_ready;
+            if ready as usize >= agents {
+                return Ok(());
+            }
+            ensure!(
+                from.elapsed() < BOUND,
+                "{ready} of {agents} agents are ready"
+            );
+            std::thread::sleep(pause);
+        }
+    }
+
     pub(crate) fn aionctl(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(programs::path("aionctl")?);
         command.args(args).arg("--home").arg(&self.home);

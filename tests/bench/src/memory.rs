@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
 
-use crate::machine::{BOUND, Machine};
+use crate::machine::Machine;
 use crate::report::Figure;
 
 const AGENTS: usize = 10_000;
@@ -45,14 +45,7 @@ fn weigh(runtime: &Runtime, agents: usize) -> Result<f64> {
         fs::write(manifests.join(format!("idle-{file}.yaml")), text)?;
     }
     machine.start()?;
-    let (node, from) = (machine.node()?, Instant::now());
-    while (runtime.block_on(node.status())?.agents_ready as usize) < agents {
-        ensure!(
-            from.elapsed() < BOUND,
-            "the daemon did not make {agents} agents ready"
-        );
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    machine.await_ready(runtime, agents, Duration::from_millis(500))?;
     // What it needed to take them in is given back to the allocator by now, and counts all the same.
     std::thread::sleep(Duration::from_secs(2));
     resident(machine.pid().context("the daemon was started")?)

@@ -21,6 +21,8 @@ const PER_AGENT: usize = 50;
 /// Rounds that count, after some that warm everything up.
 const ROUNDS: usize = 50;
 const WARM: usize = 5;
+/// Between two looks at how many agents are ready.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What every node here begins with.
 const WORLD: &str = "apiVersion: aion.dev/v1alpha1
@@ -51,16 +53,16 @@ fn agents(runtime: &Runtime) -> Result<Vec<Figure>> {
     let (mut full, mut empty) = (machine(AGENTS)?, machine(0)?);
     let from = Instant::now();
     full.start()?;
-    ready(runtime, &full, AGENTS + 1)?;
+    full.await_ready(runtime, AGENTS + 1, LOOK)?;
     let first = from.elapsed();
     full.stop();
     let from = Instant::now();
     full.start()?;
-    ready(runtime, &full, AGENTS + 1)?;
+    full.await_ready(runtime, AGENTS + 1, LOOK)?;
     let again = from.elapsed();
     let from = Instant::now();
     empty.start()?;
-    ready(runtime, &empty, 1)?;
+    empty.await_ready(runtime, 1, LOOK)?;
     let bare = from.elapsed();
     let (mut applied, mut asked) = (Pair::default(), Pair::default());
     for round in 0..WARM + ROUNDS {
@@ -79,7 +81,7 @@ fn agents(runtime: &Runtime) -> Result<Vec<Figure>> {
 fn turns(runtime: &Runtime) -> Result<Vec<Figure>> {
     let (mut full, mut empty) = (machine(0)?, machine(0)?);
     full.start()?;
-    ready(runtime, &full, 1)?;
+    full.await_ready(runtime, 1, LOOK)?;
     full.ask(runtime, "asked")?;
     full.stop();
     keep_more(&full.home().join("state/turns"))?;
@@ -88,7 +90,7 @@ fn turns(runtime: &Runtime) -> Result<Vec<Figure>> {
     for node in [(&mut full, &mut after), (&mut empty, &mut bare)] {
         node.0.stop();
         *node.1 = node.0.start()?;
-        ready(runtime, node.0, 1)?;
+        node.0.await_ready(runtime, 1, LOOK)?;
     }
     let mut asked = Pair::default();
     for round in 0..WARM + ROUNDS {
@@ -121,23 +123,6 @@ fn agent(name: &str) -> String {
         "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\n\
          spec: {{instructions: Says one thing., withoutModel: quote, memory: {{pool: pool}}}}\n"
     )
-}
-
-/// Waits until so many agents can be asked.
-fn ready(runtime: &Runtime, machine: &Machine, agents: usize) -> Result<()> {
-    let (node, from) = (machine.node()?, Instant::now());
-    loop {
-        let status = runtime.block_on(node.status())?;
-        if status.agents_ready as usize >= agents {
-            return Ok(());
-        }
-        ensure!(
-            from.elapsed() < BOUND,
-            "{} of {agents} agents are ready",
-            status.agents_ready
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// From applying an agent to its being ready; takes it away again.

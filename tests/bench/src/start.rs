@@ -51,14 +51,8 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
         }
     }
     let (wasm, declarative) = (median_ms(wasm), median_ms(declarative));
-    Ok(vec![Figure {
-        name: "wasm_start_p50_ms",
-        value: wasm,
-        unit: "ms",
-        baseline: Some(declarative),
-        ratio: Some(wasm / declarative),
-        goal: "≤ 6",
-    }])
+    let name = "wasm_start_p50_ms";
+    Ok(vec![Figure::against(name, wasm, "ms", declarative, "≤ 6")])
 }
 
 /// Signs the guest with a key of its own and applies both agents.
