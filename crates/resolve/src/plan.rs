@@ -59,11 +59,7 @@ pub fn plan(wanted: Vec<AgentInstance>, existing: &[AgentInstance], nodes: &[Nod
                 .iter()
                 .any(|e| e.metadata.name == successor.metadata.name && is_ready(e))
         });
-        let lost = nodes
-            .iter()
-            .find(|n| n.name == instance.spec.node_name)
-            .is_none_or(|n| n.state.is_lost());
-        if succeeded || lost || !is_ready(instance) {
+        if succeeded || is_lost(instance, nodes) || !is_ready(instance) {
             plan.retire.push(name(instance));
         } else {
             plan.linger.push(name(instance));
