@@ -118,11 +118,14 @@ impl Recipe {
 
 /// Becomes `program` in a session of its own; its arguments are to follow.
 pub(super) fn detached(program: &Path) -> Result<Command, Failure> {
-    let own =
-        env::current_exe().map_err(|why| Failure::new(format!("cannot find myself: {why}")))?;
-    let mut command = Command::new(own);
+    let mut command = Command::new(own()?);
     command.args(["local", "become"]).arg(program);
     Ok(command)
+}
+
+/// This program.
+pub(super) fn own() -> Result<PathBuf, Failure> {
+    env::current_exe().map_err(|why| Failure::new(format!("cannot find myself: {why}")))
 }
 
 /// The variables that a program is given where it is not given all.

@@ -216,9 +216,7 @@ fn start_supervisor(context: &Context, home: &Home) -> Result<(), Failure> {
                 .at(format!("pid {}", running.pid))
         });
     }
-    let own =
-        env::current_exe().map_err(|why| Failure::new(format!("cannot find myself: {why}")))?;
-    let mut command = recipe::detached(&own)?;
+    let mut command = recipe::detached(&recipe::own()?)?;
     command.args(["local", "supervise"]);
     command
         .env("AION_HOME", home.root())
