@@ -60,8 +60,16 @@ impl Program {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let running = Running::of(child.id())?;
-        self.note(&running)?;
+        self.noted(child.id())
+    }
+
+    /// Notes a child that was just started. One that cannot be noted is ended: nobody would find it again.
+    pub(crate) fn noted(&self, child: u32) -> Result<Running, StartError> {
+        let running = Running::of(child)?;
+        if let Err(why) = self.note(&running) {
+            running.signal(Signal::KILL)?;
+            return Err(why);
+        }
         Ok(running)
     }
 
@@ -264,6 +272,17 @@ mod tests {
         assert!(started.is_alive());
         started.signal(Signal::KILL).unwrap();
         assert!(started.ended(Duration::from_secs(30)).await);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_cannot_be_noted_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path());
+        fs::write(folder.path().join("run"), "not a folder").unwrap();
+        let mut child = sleeper().spawn().unwrap();
+        program.noted(child.id()).unwrap_err();
+        let ended = child.wait().unwrap();
+        assert!(!ended.success(), "{ended:?}");
     }
 
     #[test]

@@ -238,8 +238,7 @@ fn start(recipe: &Recipe) -> Result<Process, StartError> {
     let pid = child
         .id()
         .ok_or_else(|| io::Error::other("it ended at once"))?;
-    let running = Running::of(pid)?;
-    recipe.program.note(&running)?;
+    let running = recipe.program.noted(pid)?;
     Ok(Process::Own(Box::new(child), running))
 }
 
