@@ -10,8 +10,8 @@ use aion_resolve::Key;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
-/// What stands in the index for an instance that cannot be read: what its metadata tells. It counts as being there, on a
-/// node that is not known.
+/// What stands in the index for an instance that cannot be read: what its metadata tells. It counts as being there, on
+/// the node that it was read with before, or on one that is not known.
 pub(super) fn stand_in(unreadable: &Unreadable) -> Option<AgentInstance> {
     let metadata = unreadable.metadata.clone();
     let label = |name: &str| metadata.labels.as_ref()?.get(name).cloned();
@@ -138,15 +138,32 @@ impl InstanceIndex {
 }
 
 impl Tables {
-    fn insert(&mut self, instance: AgentInstance) {
-        let node = instance.spec.node_name.clone();
+    fn insert(&mut self, mut instance: AgentInstance) {
         let instances = self.by_agent.entry(agent(&instance)).or_default();
-        // The node of an instance never changes: replacing one leaves the counts as they are.
-        if instances
-            .insert(instance.name_any(), Arc::new(instance))
-            .is_none()
-        {
-            *self.per_node.entry(node).or_default() += 1;
+        let before = instances.get(&instance.name_any());
+        let before = before.map(|it| it.spec.node_name.clone());
+        // A stand-in does not know its node: the one that was read before stays.
+        if let (true, Some(known)) = (instance.spec.node_name.is_empty(), &before) {
+            instance.spec.node_name.clone_from(known);
+        }
+        let node = instance.spec.node_name.clone();
+        instances.insert(instance.name_any(), Arc::new(instance));
+        if before.as_ref() == Some(&node) {
+            return;
+        }
+        if let Some(before) = before {
+            self.leave(&before);
+        }
+        *self.per_node.entry(node).or_default() += 1;
+    }
+
+    /// One instance fewer on `node`.
+    fn leave(&mut self, node: &str) {
+        if let Some(count) = self.per_node.get_mut(node) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_node.remove(node);
+            }
         }
     }
 
@@ -160,12 +177,7 @@ impl Tables {
         if instances.is_empty() {
             self.by_agent.remove(agent);
         }
-        if let Some(count) = self.per_node.get_mut(&gone.spec.node_name) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_node.remove(&gone.spec.node_name);
-            }
-        }
+        self.leave(&gone.spec.node_name);
     }
 
     fn retain_listed(&mut self) {
@@ -257,5 +269,27 @@ mod tests {
         index.take(&Event::Delete(instance("a-0-x", "a", "n1")));
         assert_eq!(index.on_node("n1"), 0);
         assert!(index.of_agent(&Key::new("home", "a")).is_empty());
+    }
+
+    #[test]
+    fn an_instance_counts_for_its_node_while_it_cannot_be_read() {
+        let (read, stands) = (instance("a-0-x", "a", "n1"), instance("a-0-x", "a", ""));
+        let index = InstanceIndex::default();
+        let counts = || (index.on_node("n1"), index.on_node(""));
+        index.take(&Event::Apply(read.clone()));
+        index.take(&Event::Apply(stands.clone()));
+        assert_eq!(counts(), (1, 0));
+        assert_eq!(index.all_on_node("n1").len(), 1);
+        index.take(&Event::Delete(stands.clone()));
+        assert_eq!(counts(), (0, 0));
+
+        index.take(&Event::Init);
+        index.take(&Event::InitApply(stands));
+        index.take(&Event::InitDone);
+        assert_eq!(counts(), (0, 1));
+        index.take(&Event::Apply(read.clone()));
+        assert_eq!(counts(), (1, 0));
+        index.take(&Event::Delete(read));
+        assert_eq!(counts(), (0, 0));
     }
 }
