@@ -88,9 +88,12 @@ async fn give_up(context: &Context, node: &KernelNode, pool: &MemoryPool) -> Res
     };
     let what = format!("recording what MemoryPool {name} lost with node {node}");
     let patched = pools.patch_status(&name, &params, &patch).await;
-    patched
-        .map_err(Failure::of(what))
-        .map_err(Error::RecordLoss)?;
+    match patched {
+        Ok(_) => {}
+        // It is gone, and holds nothing any more.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(error) => return Err(Error::RecordLoss(Failure::of(what)(error))),
+    }
     let lost = format!(
         "node {node} was forgotten, and what it held of the pool is lost: the first agent that uses it decides where it is"
     );
