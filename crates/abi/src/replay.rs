@@ -38,8 +38,9 @@ pub enum Refused {
 }
 
 impl Window {
-    const WORDS: usize = 16;
-    /// How many counters behind the highest can still be accepted.
+    const WORDS: usize = 256;
+    /// How many counters behind the highest can still be accepted: those of a caller that makes 100,000 calls a second
+    /// over several connections, one of which the daemon's machine leaves waiting for 160 ms.
     pub const WIDTH: u64 = 64 * Self::WORDS as u64;
 
     /// An empty window: every counter from 1 on is acceptable.
