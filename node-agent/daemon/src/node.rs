@@ -22,6 +22,7 @@ use crate::{
     launching::{Launcher, LauncherEvent},
     mounts::MappingError,
     secret,
+    server::Reactors,
     shell::{Handle, RecoverError, ShellError},
     telemetry::Telemetry,
 };
@@ -57,6 +58,9 @@ pub enum NodeError {
     /// The kernel's shell ended.
     #[error(transparent)]
     Shell(#[from] ShellError),
+    /// The threads that syscalls run on.
+    #[error("no threads for syscalls: {0}; raise the limits on processes and open files")]
+    Reactors(io::Error),
     /// The mounts.
     #[error(transparent)]
     Mounts(#[from] MappingError),
@@ -107,6 +111,8 @@ pub struct Options {
 pub struct Node {
     shell: Handle,
     stop: CancellationToken,
+    /// Held: they end with the node.
+    _reactors: Arc<Reactors>,
     shell_task: JoinHandle<Result<(), ShellError>>,
     crew_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,

@@ -89,6 +89,7 @@ pub(super) async fn serve(
     Ok(Node {
         shell: base.shell,
         stop,
+        _reactors: workers.reactors,
         shell_task: workers.shell_task,
         crew_task: workers.crew_task,
         admin_task: tokio::spawn(serving),

@@ -8,6 +8,7 @@ use aion_bundle::Store;
 use aion_kernel::{InstanceUid, LiveWorker};
 use aion_sandbox::LayerReading;
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -22,6 +23,7 @@ use crate::{
     instance::Instances,
     launching::Launcher,
     modules::Modules,
+    server::Reactors,
     shell::ShellError,
     workers::{Crew, CrewParts, Logs},
 };
@@ -38,6 +40,7 @@ pub(super) struct Workers {
     pub(super) started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[LayerReading]>)>,
     /// Instances that the kernel let go of.
     pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
+    pub(super) reactors: Arc<Reactors>,
     pub(super) shell_task: JoinHandle<Result<(), ShellError>>,
     pub(super) crew_task: JoinHandle<()>,
 }
@@ -56,6 +59,7 @@ pub(super) async fn workers(
     let (removed_in, removed) = mpsc::unbounded_channel();
     let store = Arc::new(Store::open(base.at("store"))?);
     let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
+    let reactors = Arc::new(Reactors::start().map_err(NodeError::Reactors)?);
     let mut crew = Crew::new(CrewParts {
         launcher,
         shell: base.shell.clone(),
@@ -68,12 +72,15 @@ pub(super) async fn workers(
         secret,
         clock: base.clock,
         run: base.at("run"),
+        reactors: Arc::clone(&reactors),
         features: features_in,
         started: started_in,
         removed: removed_in,
     });
     let alive = adopted(&mut crew, &recovered.found).await;
-    let shell = recovered.shell.with(drivers.dispatch.clone());
+    let shell = recovered
+        .shell
+        .with(drivers.dispatch.clone(), Handle::current());
     Ok(Workers {
         instances,
         logs,
@@ -82,7 +89,8 @@ pub(super) async fn workers(
         features,
         started,
         removed,
-        shell_task: tokio::spawn(shell.run(alive)),
+        shell_task: reactors.first().spawn(shell.run(alive)),
+        reactors,
         crew_task: tokio::spawn(crew.run(recovered.events, recovered.orders)),
     })
 }

@@ -18,6 +18,7 @@ use super::{
     Session,
     body::{self, Answer},
     chat::{self, Events},
+    reactors::beside,
 };
 use crate::{
     call::{Lowered, Verified, frame_of},
@@ -48,10 +49,12 @@ async fn serve(
     let signed = Signed::read(read.map(|(name, value)| (name.as_str(), value.as_bytes())))?;
     session.fresh(&signed)?;
     let taken = body::take(&session.admission, incoming).await?;
-    let digest = body_digest(&taken.bytes);
+    let (size, bytes) = (taken.bytes.len(), taken.bytes.clone());
+    let digest = beside(size, move || body_digest(&bytes)).await;
     let canonical = signed.request(syscall.path(), digest);
     session.verify(&canonical, signed.signature)?;
-    let lowered = Lowered::read(syscall, &taken.bytes, &session.caller.instance)?;
+    let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
+    let lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
     let streams = lowered.kind == Kind::ModelChat;
     let (reply, replied) = oneshot::channel();
     let (chunks, chunks_out) = match streams {
@@ -70,7 +73,7 @@ async fn serve(
         resource: lowered.resource,
         body: Body {
             digest: Digest(digest),
-            size: taken.bytes.len() as u64,
+            size: size as u64,
         },
         key: signed.idempotency_key.and_then(IdempotencyKey::new),
         deadline_ms: signed.deadline_ms.or(lowered.deadline_ms),

@@ -13,10 +13,14 @@ use std::{
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::UnixListener, sync::OwnedSemaphorePermit, task::JoinSet};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::OwnedSemaphorePermit,
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, connection};
+use super::{Reactors, Session, connection};
 
 /// The longest path that a Unix socket can have, in bytes.
 const MAX_PATH: usize = 107;
@@ -51,11 +55,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `path` and serves `session` on it.
+    /// Binds `path` and serves `session` on it, its connections on `reactors`.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn start(path: &Path, session: Arc<Session>) -> Result<Self, ListenError> {
+    pub fn start(
+        path: &Path,
+        session: Arc<Session>,
+        reactors: Arc<Reactors>,
+    ) -> Result<Self, ListenError> {
         if path.as_os_str().len() > MAX_PATH {
             return Err(ListenError::TooLong(path.to_owned()));
         }
@@ -64,7 +72,7 @@ impl Listener {
             source,
         })?;
         let stop = CancellationToken::new();
-        tokio::spawn(accept(listener, session, stop.clone()));
+        tokio::spawn(accept(listener, session, reactors, stop.clone()));
         Ok(Self {
             path: path.to_owned(),
             stop,
@@ -102,7 +110,12 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, session: Arc<Session>, stop: CancellationToken) {
+async fn accept(
+    listener: UnixListener,
+    session: Arc<Session>,
+    reactors: Arc<Reactors>,
+    stop: CancellationToken,
+) {
     // Dropped with this task, which ends them all: none looks at the token itself, each time that it is woken.
     let mut connections = JoinSet::new();
     loop {
@@ -117,9 +130,10 @@ async fn accept(listener: UnixListener, session: Arc<Session>, stop: Cancellatio
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        match stream {
-            Ok((stream, _)) => {
-                connections.spawn(serve(stream, Arc::clone(&session), permit));
+        match stream.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => {
+                let connection = serve(stream, Arc::clone(&session), permit);
+                connections.spawn_on(connection, reactors.next());
             }
             Err(error) => {
                 tracing::warn!(%error, "a worker's connection was not accepted");
@@ -130,10 +144,18 @@ async fn accept(listener: UnixListener, session: Arc<Session>, stop: Cancellatio
 }
 
 async fn serve(
-    stream: tokio::net::UnixStream,
+    stream: std::os::unix::net::UnixStream,
     session: Arc<Session>,
     _permit: OwnedSemaphorePermit,
 ) {
+    // Known to this thread's poller from here on.
+    let stream = match UnixStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a worker's connection was not taken");
+            return;
+        }
+    };
     let service = service_fn(move |request| connection::answer(Arc::clone(&session), request));
     // No time-out on heads: a worker that is slow or silent holds up only its own few connections.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -1,14 +1,16 @@
 //! The syscall server: one Unix socket for each running worker, HTTP/1.1 by hyper alone.
 //!
 //! A connection's task verifies signature, age and counter before the kernel hears of a call, takes a
-//! permit before it reads the body, and gives the call up when its connection closes. What may not enter:
-//! decisions about rights, quotas and order, which are the kernel's.
+//! permit before it reads the body, and gives the call up when its connection closes. Connections run on threads of
+//! their own ([`Reactors`]). What may not enter: decisions about rights, quotas and order, which are the kernel's.
 
 mod body;
 mod chat;
 mod connection;
 mod listener;
+mod reactors;
 mod session;
 
 pub use listener::{ListenError, Listener};
+pub use reactors::Reactors;
 pub use session::{Admission, Session};

@@ -11,6 +11,7 @@ use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
 use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
 use bytes::Bytes;
 use tokio::{
+    runtime,
     sync::{mpsc, oneshot},
     task::AbortHandle,
     time::{Instant, sleep_until},
@@ -58,6 +59,8 @@ pub struct Shell {
     pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
     pub(super) running: HashMap<CallId, Running>,
     pub(super) snapshot: super::room::Snapshots,
+    /// Where drivers run: not on the thread of the shell.
+    pub(super) drivers: runtime::Handle,
     /// The batch at hand found no room.
     stalled: bool,
 }
@@ -366,8 +369,8 @@ impl ShellParts {
         &self.kernel
     }
 
-    /// Gives it its drivers.
-    pub fn with(self, driving: Arc<dyn Driving>) -> Shell {
+    /// Gives it its drivers, and where they run.
+    pub fn with(self, driving: Arc<dyn Driving>, drivers: runtime::Handle) -> Shell {
         Shell {
             kernel: self.kernel,
             journal: self.journal,
@@ -384,6 +387,7 @@ impl ShellParts {
             invokes: HashMap::new(),
             running: HashMap::new(),
             snapshot: super::room::Snapshots::default(),
+            drivers,
             stalled: false,
         }
     }

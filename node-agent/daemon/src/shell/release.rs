@@ -191,9 +191,9 @@ impl Shell {
         };
         let handle = self.handle.clone();
         let driving = Arc::clone(&self.driving);
-        let work = tokio::spawn(driving.drive(job));
+        let work = self.drivers.spawn(driving.drive(job));
         let abort = work.abort_handle();
-        tokio::spawn(async move {
+        self.drivers.spawn(async move {
             match work.await {
                 Ok(driven) => handle.finished(call, driven),
                 Err(error) if error.is_cancelled() => {}

@@ -73,7 +73,11 @@ async fn while_a_batch_waits_for_room_the_kernel_can_be_asked_and_stopped() {
     let opened = open(&options, Limits::default()).unwrap();
     let (handle, parts, _orders) =
         ShellParts::open(opened.kernel, opened.journal, Clock::behind(None));
-    let shell = tokio::spawn(parts.with(Arc::new(Nobody)).run(Vec::new()));
+    let shell = tokio::spawn(
+        parts
+            .with(Arc::new(Nobody), tokio::runtime::Handle::current())
+            .run(Vec::new()),
+    );
     let filler = dir.path().join("filler");
     fs::write(&filler, vec![0; 1024 * 1024]).unwrap_err();
     (1..=TOLD).for_each(|n| handle.tell(instance(n)));

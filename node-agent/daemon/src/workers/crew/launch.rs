@@ -60,7 +60,8 @@ impl CrewParts {
 
     pub(super) fn listen(&self, session: Session) -> Result<Listener, String> {
         let socket = self.socket(session.caller.turn, session.incarnation);
-        Listener::start(&socket, Arc::new(session)).map_err(|error| error.to_string())
+        Listener::start(&socket, Arc::new(session), Arc::clone(&self.reactors))
+            .map_err(|error| error.to_string())
     }
 
     fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {

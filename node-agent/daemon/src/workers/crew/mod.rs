@@ -23,7 +23,7 @@ use crate::{
     instance::{Instances, Prepared},
     launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
     modules::Modules,
-    server::Listener,
+    server::{Listener, Reactors},
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},
 };
@@ -61,6 +61,8 @@ pub struct CrewParts {
     pub clock: Clock,
     /// Where sockets and pipes are.
     pub run: PathBuf,
+    /// The threads that syscalls run on.
+    pub reactors: Arc<Reactors>,
     /// What a worker started now would have; `None` while the launcher does not answer.
     pub features: watch::Sender<Option<Arc<[LayerReading]>>>,
     /// The layers of workers as they were started.
