@@ -1,7 +1,10 @@
 //! The compiler's workspace: it stands beside the one that the worker is in, so that cargo never unites what the two
 //! ask for, and uses the same versions.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use crate::{cargo, none, root};
 
@@ -93,4 +96,62 @@ fn the_compiler_is_locked_to_the_versions_of_the_workspace() {
         &broken,
     );
     assert!(shared.len() > 50, "{} packages in both", shared.len());
+}
+
+/// What the worker's engine and the compiler's must not share, and what is built for a build script of the compiler alone.
+const TWICE: &[&str] = &[
+    "aion-abi",
+    "aion-sandbox",
+    "cranelift-bitset",
+    "hashbrown",
+    "log",
+    "pulley-interpreter",
+    "wasmtime",
+    "wasmtime-environ",
+    "wasmtime-internal-core",
+    "wasmtime-internal-unwinder",
+];
+
+/// Each package of a tree as `name version`, with the sets of features that it is built with.
+fn features(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let fixed = ["tree", "--prefix=none", "--edges=normal,build"];
+    let tree = cargo(&[&fixed[..], &["--format={p}|{f}"], arguments].concat());
+    let mut packages = BTreeMap::<_, BTreeSet<_>>::new();
+    for (package, features) in tree.lines().filter_map(|line| line.split_once('|')) {
+        let name: Vec<&str> = package.split(' ').take(2).collect();
+        let features = features.trim_end_matches(" (*)").to_owned();
+        packages.entry(name.join(" ")).or_default().insert(features);
+    }
+    packages
+}
+
+#[test]
+fn what_both_workspaces_build_is_built_once() {
+    let node = features(&[
+        "--package=aion-daemon",
+        "--package=aion-launcher",
+        "--package=aion-worker",
+        "--package=aion-cli",
+    ]);
+    let compiler = features(&["--manifest-path", MANIFEST]);
+    let (mut twice, mut broken) = (BTreeSet::new(), Vec::new());
+    for (package, asked) in &compiler {
+        let Some(there) = node.get(package) else {
+            continue;
+        };
+        let name = package.split(' ').next().unwrap();
+        let again: Vec<&String> = asked.difference(there).collect();
+        if !again.is_empty() && !TWICE.contains(&name) {
+            broken.push(format!("{package}: node {there:?}, compiler {again:?}"));
+        }
+        if !again.is_empty() {
+            twice.insert(name);
+        }
+    }
+    let once = TWICE.iter().filter(|name| !twice.contains(**name));
+    broken.extend(once.map(|name| format!("{name} is built once by now: take it out of TWICE")));
+    none(
+        "both workspaces ask a package for the same features; crates/workspace-hack/Cargo.toml makes them equal",
+        &broken,
+    );
 }
