@@ -8,6 +8,7 @@ mod connection;
 mod endings;
 mod leftover;
 mod namespaces;
+mod proc;
 mod profile;
 mod readback;
 mod record;

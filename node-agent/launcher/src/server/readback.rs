@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::cgroup::Controller;
 use super::namespaces::KINDS;
+use super::proc;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
 use aion_sandbox::confine::{DEVICES, SCRATCH};
@@ -36,6 +37,7 @@ impl Claims {
 /// Reads every layer back, in the order of [`Layer::ALL`].
 pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Vec<LayerReading> {
     let view = View::of(begun.made.pid);
+    let groups = view.text("cgroup");
     Layer::ALL
         .into_iter()
         .map(|name| match name {
@@ -45,9 +47,9 @@ pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Ve
             | Layer::PidNamespace
             | Layer::IpcNamespace
             | Layer::UtsNamespace => namespace(name, starter, &view, claims, begun.tool),
-            Layer::CgroupMemory => cgroup(Controller::Memory, begun, &view),
-            Layer::CgroupPids => cgroup(Controller::Pids, begun, &view),
-            Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &view),
+            Layer::CgroupMemory => cgroup(Controller::Memory, begun, &groups),
+            Layer::CgroupPids => cgroup(Controller::Pids, begun, &groups),
+            Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &groups),
             Layer::Rlimits => match compare(&begun.limits, &view.text("limits")) {
                 Ok(evidence) => LayerReading::enforced(name, evidence),
                 Err(why) => LayerReading::missing(name, why, ""),
@@ -77,12 +79,12 @@ struct View {
 impl View {
     fn of(pid: u32) -> Self {
         let directory = format!("/proc/{pid}");
-        let status = fs::read_to_string(format!("{directory}/status")).unwrap_or_default();
+        let status = proc::text(format!("{directory}/status")).unwrap_or_default();
         Self { directory, status }
     }
 
     fn text(&self, file: &str) -> String {
-        fs::read_to_string(format!("{}/{file}", self.directory)).unwrap_or_default()
+        proc::text(format!("{}/{file}", self.directory)).unwrap_or_default()
     }
 
     fn status(&self, key: &str) -> String {
@@ -106,7 +108,7 @@ fn status_field<'a>(status: &'a str, key: &str) -> Option<&'a str> {
 
 /// The programs that every process of the launcher has before its own.
 pub(super) fn own_seccomp_filters() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = proc::text("/proc/self/status").unwrap_or_default();
     status_field(&status, "Seccomp_filters")
         .and_then(|count| count.parse().ok())
         .unwrap_or(0)
@@ -231,7 +233,7 @@ fn lonely_network(net_dev: &str) -> Result<String, String> {
     }
 }
 
-fn cgroup(controller: Controller, begun: &Begun, view: &View) -> LayerReading {
+fn cgroup(controller: Controller, begun: &Begun, groups: &str) -> LayerReading {
     let name = controller.layer();
     if !begun.bounds.asks_for(controller) {
         return LayerReading::not_requested(name);
@@ -242,14 +244,14 @@ fn cgroup(controller: Controller, begun: &Begun, view: &View) -> LayerReading {
     let Some(directory) = begun.group.directory(controller) else {
         return LayerReading::missing(name, "no group was made", "");
     };
-    let member = is_member(&view.text("cgroup"), directory);
+    let member = is_member(groups, directory);
     if !member {
         let why = format!("the worker is not in {}", directory.display());
         return LayerReading::missing(name, why, "");
     }
     let mut evidence = Vec::new();
     for setting in begun.group.settings(controller, &begun.bounds) {
-        let holds = fs::read_to_string(&setting.file).unwrap_or_default();
+        let holds = proc::text(&setting.file).unwrap_or_default();
         let file = setting
             .file
             .file_name()

@@ -13,6 +13,7 @@ use aion_folders::{Folder, FolderError};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Group;
+use super::proc;
 use aion_sandbox::protocol::{Exited, WorkerId};
 
 /// One file.
@@ -109,7 +110,7 @@ pub(super) fn boot_id() -> io::Result<String> {
 /// When a process started, in clock ticks since boot: field 22 of
 /// `/proc/PID/stat`, counted after the name, which may hold anything.
 pub(super) fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = proc::text(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
