@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aion_api::KernelNode;
-use aion_api::condition::{Judgement, READY, reason};
+use aion_api::condition::Judgement;
 use aion_resolve::NodeState;
 use aion_resolve::node_status::{node_condition, node_state};
 use kube::{Resource, ResourceExt};
@@ -37,7 +37,7 @@ pub(super) fn validate(input: Dereferenced) -> Validated {
     } = input;
     if let Some(bound) = bound {
         return Validated {
-            judgement: Judgement::new(READY, false, reason::NODE_FORGOTTEN, lost(&bound)),
+            judgement: forgotten(&bound),
             again: Some(LEFT),
             node,
             bound: Some(bound),
@@ -58,6 +58,15 @@ pub(super) fn validate(input: Dereferenced) -> Validated {
     }
 }
 
+/// That a node is being forgotten, and what is lost with it.
+fn forgotten(bound: &Bound) -> Judgement {
+    let judgement = node_condition(&NodeState::Forgotten, true);
+    Judgement {
+        message: format!("{}; {}", judgement.message, lost(bound)),
+        ..judgement
+    }
+}
+
 /// What is lost with a node, in words: names are counted, and bounded.
 fn lost(bound: &Bound) -> String {
     let agents: BTreeSet<String> = bound
@@ -70,7 +79,7 @@ fn lost(bound: &Bound) -> String {
         .collect();
     let pools: BTreeSet<String> = bound.pools.iter().map(|it| named(it.as_ref())).collect();
     format!(
-        "it is being forgotten; agents that are placed anew: {}; pools whose memory is lost with it: {}",
+        "agents that are placed anew: {}; pools whose memory is lost with it: {}",
         counted(&agents),
         counted(&pools)
     )
