@@ -93,6 +93,8 @@ where
         Ok(_) => Ok(()),
         // Gone, or another by now.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        // Told to go: the answer is the object, which is perhaps one that cannot be read.
+        Err(kube::Error::SerdeError(_)) => Ok(()),
         Err(error) => Err(Failure::of(format!("deleting {}", named(object)))(error)),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aion_api::KernelNode;
 use aion_api::condition::Judgement;
-use aion_resolve::NodeState;
 use aion_resolve::node_status::{node_condition, node_state};
+use aion_resolve::{Key, NodeState};
 use kube::{Resource, ResourceExt};
 
 use super::dereference::{Bound, Dereferenced};
@@ -78,10 +78,18 @@ fn lost(bound: &Bound) -> String {
         })
         .collect();
     let pools: BTreeSet<String> = bound.pools.iter().map(|it| named(it.as_ref())).collect();
-    format!(
+    let lost = format!(
         "agents that are placed anew: {}; pools whose memory is lost with it: {}",
         counted(&agents),
         counted(&pools)
+    );
+    if bound.unreadable.is_empty() {
+        return lost;
+    }
+    let unreadable: BTreeSet<String> = bound.unreadable.iter().map(Key::to_string).collect();
+    format!(
+        "{lost}; it stays while pools that it may hold cannot be read: {}: correct them, or run the release that wrote them",
+        counted(&unreadable)
     )
 }
 
@@ -128,5 +136,20 @@ mod tests {
             words.ends_with("home/a009, ...); pools whose memory is lost with it: none"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn a_pool_that_cannot_be_read_holds_a_node_that_is_forgotten_and_is_named() {
+        let bound = Bound {
+            unreadable: vec![Key::new("home", "notes")],
+            ..Bound::default()
+        };
+        assert!(!bound.is_empty() && Bound::default().is_empty());
+        let words = lost(&bound);
+        assert!(
+            words.contains("cannot be read: 1 (home/notes): correct"),
+            "{words}"
+        );
+        assert!(!lost(&Bound::default()).contains("cannot be read"));
     }
 }
