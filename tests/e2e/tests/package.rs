@@ -4,7 +4,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use aion_e2e::{cluster::root, program};
-use aion_testkit::{Component, Cosign, or_skip};
+use aion_testkit::{Component, Cosign, or_skip, skip};
 use tempfile::TempDir;
 
 const PROGRAMS: [&str; 5] = [
@@ -167,7 +167,11 @@ fn which(tool: &str) -> Option<PathBuf> {
     places.find(|it| it.is_file())
 }
 
-/// Serves the files of `folder` on loopback as long as the test runs; gives its address.
+/// The most that is served of a file that has no end.
+const MUCH: u64 = 64 << 20;
+
+/// Serves the files of `folder` on loopback as long as the test runs; gives its address. Of one that is a device the
+/// length is not said.
 fn served(folder: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -180,17 +184,16 @@ fn served(folder: PathBuf) -> String {
                 .is_some_and(|it| it.is_ok_and(|it| !it.is_empty()))
             {}
             let name = first.split(' ').nth(1).unwrap().trim_start_matches('/');
-            let (status, body) = match fs::read(folder.join(name)) {
-                Ok(body) => ("200 OK", body),
-                Err(_) => ("404 Not Found", Vec::new()),
+            let file = fs::File::open(folder.join(name)).ok();
+            let found = file.as_ref().map(|it| it.metadata().unwrap());
+            let head = match &found {
+                Some(it) if it.is_file() => format!("200 OK\r\ncontent-length: {}", it.len()),
+                Some(_) => "200 OK".to_owned(),
+                None => "404 Not Found\r\ncontent-length: 0".to_owned(),
             };
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-            );
-            let _ = stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body));
+            let head = format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+            let _ = file.map(|it| io::copy(&mut it.take(MUCH), &mut stream));
         }
     });
     address
@@ -360,6 +363,58 @@ fn a_package_is_refused_with_its_reason_before_anything_of_it_is_used() {
         &[],
         &["neither openssl nor cosign", "apt install openssl"],
     );
+}
+
+#[test]
+fn what_is_fetched_is_bounded_whatever_fetches_it() {
+    let packages = Packages::make(None);
+    let (script, name) = (packages.path("install.sh"), &packages.name);
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(packages.package(), folder.path().join(name)).unwrap();
+    let signature = format!("{name}.sigstore.json");
+    symlink("/dev/zero", folder.path().join(&signature)).unwrap();
+    let package = format!("{}/{name}", served(folder.path().to_owned()));
+    let words = [&*format!("{signature} is longer than any is: 262144 bytes")];
+    for fetcher in ["curl", "wget"] {
+        let machine = Machine::with_openssl();
+        let tools = machine.folder.path().join("tools");
+        fs::remove_file(tools.join("curl")).unwrap();
+        let Some(found) = which(fetcher) else {
+            skip(fetcher, "it is not on this machine");
+            continue;
+        };
+        symlink(found, tools.join(fetcher)).unwrap();
+        machine.refuses(&script, &package, &[], &words);
+    }
+}
+
+#[test]
+fn a_package_for_an_unknown_machine_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let uname = folder.path().join("uname");
+    fs::write(&uname, "#!/bin/sh\necho riscv64\n").unwrap();
+    fs::set_permissions(&uname, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = env::var("PATH").unwrap();
+    let strange = format!("{}:{path}", folder.path().display());
+    let unknown = "no package is made for riscv64: for amd64 and arm64 only\n";
+    let out = folder.path().join("out");
+    for (args, path, words) in [
+        (
+            &["--programs", "/nowhere", "--arch", "riscv64"][..],
+            &path,
+            unknown,
+        ),
+        (&[], &strange, unknown),
+        (&["--arch"], &path, "--arch needs a value\n"),
+    ] {
+        let mut command = Command::new(root().join("packaging/package"));
+        let ran = command
+            .env("PATH", path)
+            .args(["--out".as_ref(), out.as_os_str()]);
+        let ran = ran.args(args).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), words, "{args:?}");
+        assert!(!ran.status.success() && !out.exists());
+    }
 }
 
 #[test]
