@@ -68,8 +68,6 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let own = super::super::supervisor(&home);
     let unfit = |why: StartError| Failure::new(format!("cannot supervise: {why}"));
     let node = recipe::find(super::super::node(&home).name, home.trust())?;
-    let user = folders::prepare(context, &home, &node)?;
-    let recipes = Recipes::find(&home, user)?;
     let folder =
         Folder::make(&home.pids(), home.trust(), 0o700).map_err(|why| unfit(why.into()))?;
     let lock = folder.lock("supervisor.lock", false);
@@ -78,6 +76,8 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
             .at(home.root().display())
             .remedy("see how it is: aionctl local status"));
     };
+    let user = folders::prepare(context, &home, &node)?;
+    let recipes = Recipes::find(&home, user)?;
     let mut signals = Signals::listen().map_err(|why| unfit(why.into()))?;
     let myself = Running::of(std::process::id()).map_err(|why| unfit(why.into()))?;
     own.note(&myself).map_err(unfit)?;
