@@ -40,7 +40,7 @@ case $asked in
         for unit; do :; done
         signal=TERM
         [ "$asked" = stop ] || signal=KILL
-        if alive "$unit"; then kill -s $signal "$(pid "$unit")"; fi ;;
+        if alive "$unit" && [ ! -e "$DOUBLE/hangs" ]; then kill -s $signal "$(pid "$unit")"; fi ;;
     show)
         for unit; do :; done
         if alive "$unit"; then echo 'ActiveState=active'; echo "MainPID=$(pid "$unit")"; else echo 'ActiveState=inactive'; echo 'MainPID=0'; fi
@@ -159,5 +159,22 @@ fn a_start_without_a_service_takes_the_units_away() -> anyhow::Result<()> {
     local.aionctl(&["local", "start", "--no-service"])?;
     assert_eq!(units(&local), Vec::<String>::new());
     assert_eq!(local.status()?["service"]["by"], serde_json::Value::Null);
+    Ok(())
+}
+
+#[test]
+fn a_unit_that_does_not_end_though_it_was_killed_is_not_waited_for() -> anyhow::Result<()> {
+    let local = installed()?;
+    local.aionctl(&START)?;
+    let hangs = local.path("double/hangs");
+    fs::write(&hangs, "")?;
+    let refused = local.try_aionctl(&["local", "stop", "--timeout", "0", "--force"])?;
+    fs::remove_file(&hangs)?;
+    assert!(!refused.status.success());
+    let told = said(&refused);
+    assert!(
+        told.contains("it does not end") && told.contains("journalctl"),
+        "{told}"
+    );
     Ok(())
 }
