@@ -79,6 +79,16 @@ fn units(local: &Local) -> Vec<String> {
     names
 }
 
+/// Whether systemd would start it at boot.
+fn enabled(local: &Local, unit: &str) -> bool {
+    let entries = fs::read_dir(local.path("double")).into_iter().flatten();
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    names.any(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with(unit) && name.ends_with(".enabled")
+    })
+}
+
 const START: [&str; 4] = ["local", "start", "--service", "systemd"];
 
 #[test]
@@ -91,6 +101,7 @@ fn the_node_is_two_units_from_a_start_on_until_they_are_taken_away() -> anyhow::
         "{told}"
     );
     assert_eq!(units(&local).len(), 2, "{:?}", units(&local));
+    assert!(enabled(&local, "aion-node") && enabled(&local, "aion-launcher"));
     let status = local.status()?;
     assert_eq!(status["service"]["by"], "systemd");
     assert_eq!(status["service"]["programs"]["aion-node"]["restarts"], 2);
@@ -176,5 +187,32 @@ fn a_unit_that_does_not_end_though_it_was_killed_is_not_waited_for() -> anyhow::
         told.contains("it does not end") && told.contains("journalctl"),
         "{told}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_set_up_that_is_taken_away_takes_its_units_with_it() -> anyhow::Result<()> {
+    let local = installed()?;
+    local.aionctl(&START)?;
+    let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+    let home = local.home();
+    let mark = "AION-OS was set up here by install.sh, with the programs in bin/ of:";
+    let mark = format!("{mark}\n{}\n", home.display());
+    fs::write(home.join("config/installed"), mark)?;
+    let left = home.join("a person's own file");
+    fs::write(&left, "")?;
+
+    let told = local.install_sh(&["--uninstall", "--purge", "--yes"])?;
+    assert!(told.status.success(), "{}", said(&told));
+    assert!(!pids.into_iter().any(lives));
+    assert_eq!(units(&local), Vec::<String>::new());
+    let asked = fs::read_to_string(local.path("double/asked"))?;
+    for unit in ["aion-launcher", "aion-node"] {
+        assert!(!enabled(&local, unit), "{asked}");
+    }
+    assert!(asked.trim_end().ends_with("daemon-reload"), "{asked}");
+    let there: Vec<_> = fs::read_dir(&home)?.collect::<Result<_, _>>()?;
+    let there: Vec<_> = there.iter().map(fs::DirEntry::path).collect();
+    assert_eq!(there, [left]);
     Ok(())
 }
