@@ -456,6 +456,8 @@ move_earlier() {
     cp -a "$earlier" "$AION_HOME.new" || fail "$earlier cannot be copied to $AION_HOME.new" 'free space on that disk, then run this again'
     mv "$AION_HOME.new" "$AION_HOME"
     rm -rf "$earlier"
+    # What came with its package lies beside it, and comes anew.
+    [ ! -f "$earlier-share/PACKAGE" ] || rm -rf "$earlier-share"
     say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
 }
 

@@ -67,6 +67,8 @@ fn what_root_had_at_home_is_moved_to_where_the_daemon_gets_at_it() {
     let installed = fs::read_to_string(now.join("config/installed")).unwrap();
     assert!(installed.ends_with(":\n/var/lib/aion\n"), "{installed}");
     assert!(!before.exists() && !now.with_file_name("aion.new").exists());
+    let share = before.with_file_name(".aion-share");
+    assert!(!share.exists(), "what came with the earlier package stays");
     let (well, said) = machine.pipe_into(None, &packages.path("install.sh"), &PURGE);
     assert!(well && !now.exists(), "{said}");
 
