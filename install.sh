@@ -340,15 +340,22 @@ check_url() {
     esac
 }
 
+# From $1 into the file $2, $3 bytes at most: the shell sees to that, since not every server says how long its answer is.
 fetch() {
-    if command -v curl >/dev/null 2>&1; then
-        curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' --retry 2 \
-            --connect-timeout 20 --speed-limit 1 --speed-time 60 --max-filesize 1073741824 --output "$2" "$1"
-    elif command -v wget >/dev/null 2>&1; then
-        wget --quiet --timeout=60 --tries=3 --output-document="$2" "$1"
-    else
-        fail 'neither curl nor wget is here to fetch the package' "fetch $1 and $1.sigstore.json by other means, and name the file"
-    fi
+    command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 || fail \
+        'neither curl nor wget is here to fetch the package' "fetch $1 and $1.sigstore.json by other means, and name the file"
+    (
+        trap '' XFSZ
+        ulimit -f $(($3 / 512)) 2>/dev/null || true
+        if command -v curl >/dev/null 2>&1; then
+            curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' --retry 2 \
+                --connect-timeout 20 --speed-limit 1 --speed-time 60 --max-filesize "$3" --output "$2" "$1"
+        else
+            wget --quiet --timeout=60 --tries=3 --output-document="$2" "$1"
+        fi
+    ) && return
+    [ ! -f "$2" ] || [ "$(wc -c < "$2")" -lt "$3" ] || fail "$1 is longer than any is: $3 bytes were taken" 'check the address'
+    return 1
 }
 
 # Copied first, so that what is unpacked is what was verified.
@@ -362,8 +369,8 @@ take_package() {
     case $package in
         *://*)
             check_url
-            fetch "$package" "$archive" || fail "$package cannot be fetched" 'check the address and the connection'
-            fetch "$package.sigstore.json" "$signature" || fail "$unsigned" 'fetch one that is signed'
+            fetch "$package" "$archive" 1073741824 || fail "$package cannot be fetched" 'check the address and the connection'
+            fetch "$package.sigstore.json" "$signature" 262144 || fail "$unsigned" 'fetch one that is signed'
             ;;
         *)
             [ -f "$package" ] || fail "$package is not a file" 'name a package that make package made, or its https address'
@@ -449,6 +456,8 @@ move_earlier() {
     cp -a "$earlier" "$AION_HOME.new" || fail "$earlier cannot be copied to $AION_HOME.new" 'free space on that disk, then run this again'
     mv "$AION_HOME.new" "$AION_HOME"
     rm -rf "$earlier"
+    # What came with its package lies beside it, and comes anew.
+    [ ! -f "$earlier-share/PACKAGE" ] || rm -rf "$earlier-share"
     say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
 }
 

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// How often a process that is on its way is looked at.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+/// How long a program is given after it was told to end at once: one that hangs in the kernel does not.
+pub(crate) const AFTER_KILL: Duration = Duration::from_secs(10);
 /// Bytes of a log beyond which it is put aside, in the place of the one before, when its program is started.
 const MAX_LOG: u64 = 8 << 20;
 
@@ -189,15 +191,20 @@ impl Running {
 
     /// Waits until it has ended; false where it has not within `bound`.
     pub(crate) async fn ended(&self, bound: Duration) -> bool {
-        let until = Instant::now() + bound;
-        while self.is_alive() {
-            if Instant::now() >= until {
-                return false;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        true
+        ended(bound, || self.is_alive()).await
     }
+}
+
+/// Waits until what `runs` asks of has ended; false where it has not within `bound`.
+pub(crate) async fn ended(bound: Duration, runs: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + bound;
+    while runs() {
+        if Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
 }
 
 /// Leaves the terminal's session and becomes `program`. Comes back only with an error.

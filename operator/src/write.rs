@@ -15,33 +15,28 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// Has `finalizers` be those that `manager` keeps on `object`; those of others stay.
+/// Puts `finalizer` on `object`, as `manager`; those of others stay.
 ///
 /// # Errors
-/// The API server did not take them.
-pub(crate) async fn finalizers<K>(
+/// The API server did not take it.
+pub(crate) async fn hold<K>(
     api: &Api<K>,
     object: &K,
     manager: &str,
-    finalizers: &[&str],
+    finalizer: &str,
 ) -> Result<(), Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let mut applied = identity(object);
-    applied["metadata"]["finalizers"] = json!(finalizers);
+    applied["metadata"]["finalizers"] = json!([finalizer]);
     let params = PatchParams::apply(manager).force();
     let patched = api
         .patch_metadata(&object.name_any(), &params, &Patch::Apply(&applied))
         .await;
     match patched {
         Ok(_) => Ok(()),
-        // It is gone, and perhaps another has its name.
-        Err(kube::Error::Api(status))
-            if status.code == 404 || status.code == 409 && finalizers.is_empty() =>
-        {
-            Ok(())
-        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(Failure::of(format!(
             "writing the finalizer of {}",
             named(object)
@@ -93,11 +88,13 @@ where
         Ok(_) => Ok(()),
         // Gone, or another by now.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        // Told to go: the answer is the object, which is perhaps one that cannot be read.
+        Err(kube::Error::SerdeError(_)) => Ok(()),
         Err(error) => Err(Failure::of(format!("deleting {}", named(object)))(error)),
     }
 }
 
-/// Takes `finalizer` away, which its owner cannot take away any more.
+/// Takes `finalizer` away, whoever put it there: as server-side apply, one would stay that another manager owns, too.
 ///
 /// # Errors
 /// The API server refused, or the object has changed since it was seen.

@@ -97,7 +97,7 @@ pub use memory_pool::{
 };
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
 pub use policy_rules::PolicyQuotas;
-pub use readable::{Readable, Unreadable};
+pub use readable::{Placed, Readable, Unreadable};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
 

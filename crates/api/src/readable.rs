@@ -10,6 +10,7 @@ use kube::Resource;
 use kube::core::PartialObjectMeta;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde_json::Value;
 
 /// The longest reason, in bytes.
 const LONGEST: usize = 1024;
@@ -26,6 +27,41 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
     /// The field, and what is wrong with it.
     pub why: String,
+    /// The node that it says it is on, which can be read where something else cannot.
+    pub placed: Placed,
+}
+
+/// What an object that cannot be read says of its node: an instance in its spec, a pool in its status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Placed {
+    /// It is on none.
+    #[default]
+    Nowhere,
+    /// It is on this one.
+    On(String),
+    /// This cannot be read either.
+    Unknown,
+}
+
+impl Placed {
+    fn of(object: &Value) -> Self {
+        let named = ["/spec/nodeName", "/status/nodeName"];
+        match named.iter().find_map(|at| object.pointer(at)) {
+            None | Some(Value::Null) => Self::Nowhere,
+            Some(Value::String(node)) => Self::On(node.clone()),
+            Some(_) => Self::Unknown,
+        }
+    }
+
+    /// Whether it may be on `node`.
+    #[must_use]
+    pub fn may_be(&self, node: &str) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::On(it) => it == node,
+            Self::Unknown => true,
+        }
+    }
 }
 
 impl Unreadable {
@@ -43,7 +79,7 @@ impl Unreadable {
 
 impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Readable<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let whole = serde_json::Value::deserialize(deserializer)?;
+        let whole = Value::deserialize(deserializer)?;
         if let Ok(object) = K::deserialize(&whole) {
             return Ok(Self(Ok(object)));
         }
@@ -58,6 +94,7 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Readable<K> {
         Ok(Self(Err(Unreadable {
             metadata: bare.metadata,
             why,
+            placed: Placed::of(&whole),
         })))
     }
 }
@@ -103,7 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::TrustPolicy;
+    use crate::{MemoryPool, TrustPolicy};
 
     fn list(inline: &str) -> Vec<Readable<TrustPolicy>> {
         let policy = |name: &str, inline: &str| {
@@ -136,6 +173,25 @@ mod tests {
         let [bad, _] = list(&"ä".repeat(100_000)).try_into().unwrap();
         let why = bad.0.unwrap_err().why;
         assert!(why.starts_with("spec.inline: ") && why.len() <= LONGEST);
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_says_on_which_node_it_is_all_the_same() {
+        let placed = |status: Value| {
+            let pool = json!({
+                "metadata": {"name": "p"}, "spec": {"encryption": "sealed"}, "status": status,
+            });
+            let pool: Readable<MemoryPool> = serde_json::from_value(pool).unwrap();
+            pool.0.unwrap_err().placed
+        };
+        let on = placed(json!({"nodeName": "a"}));
+        assert_eq!(on, Placed::On("a".to_owned()));
+        assert!(on.may_be("a") && !on.may_be("b"));
+        for none in [Value::Null, json!({}), json!({"nodeName": null})] {
+            assert_eq!(placed(none), Placed::Nowhere);
+        }
+        let unknown = placed(json!({"nodeName": ["a", "b"]}));
+        assert!(unknown == Placed::Unknown && unknown.may_be("c"));
     }
 
     #[test]

@@ -84,14 +84,20 @@ pub fn node_condition(state: &NodeState, heard_of: bool) -> Judgement {
             reason::NODE_GONE,
             "its Node is gone: what ran there is replaced; what pools held there waits until the node is back, or is given up: aionctl --cluster node forget NODE",
         ),
+        NodeState::Forgotten => Judgement::new(
+            READY,
+            false,
+            reason::NODE_FORGOTTEN,
+            "it is being forgotten",
+        ),
     }
 }
 
-/// The state that `node`'s condition Ready tells. One that is being forgotten is gone.
+/// The state that `node`'s condition Ready tells. One that is being deleted is being forgotten, whatever it tells.
 #[must_use]
 pub fn told_state(node: &KernelNode) -> NodeState {
     if node.metadata.deletion_timestamp.is_some() {
-        return NodeState::Gone;
+        return NodeState::Forgotten;
     }
     let conditions = node
         .status

@@ -189,6 +189,7 @@ fn unfit(needs: &Needs, node: &NodeView, used: i32, stays: bool) -> Option<Strin
         }
         NodeState::OutOfService => return Some("out of service".into()),
         NodeState::Gone => return Some("gone".into()),
+        NodeState::Forgotten => return Some("being forgotten".into()),
     }
     if node.paused && !stays {
         return Some("takes no new instances: its spec.scheduling is pause".into());

@@ -4,7 +4,7 @@ use aion_api::AgentInstance;
 use aion_api::condition::{self, READY};
 use aion_api::metadata::FINALIZER_DRAIN;
 
-use crate::universe::NodeView;
+use crate::universe::{NodeState, NodeView};
 
 /// What is to be done about an agent's instances.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,8 +96,29 @@ pub fn retire_all(existing: &[AgentInstance], nodes: &[NodeView]) -> Plan {
     }
 }
 
+/// For an agent that cannot be resolved: what is on a node that is being forgotten goes, since the node waits for it.
+///
+/// Everything else stays as it is, also on a node that is merely lost: nothing waits for that, the node may come back,
+/// and what went could not be made again before the agent is resolved.
+#[must_use]
+pub(crate) fn retire_forgotten(existing: &[AgentInstance], nodes: &[NodeView]) -> Plan {
+    let forgotten = |instance: &&AgentInstance| {
+        instance.metadata.deletion_timestamp.is_none()
+            && node_of(instance, nodes).is_some_and(|node| node.state == NodeState::Forgotten)
+    };
+    Plan {
+        retire: existing
+            .iter()
+            .filter(forgotten)
+            .filter_map(|instance| instance.metadata.name.clone())
+            .collect(),
+        release: lost(existing, nodes),
+        ..Plan::default()
+    }
+}
+
 /// Names of instances that are being deleted on a node that is lost, and that wait for it.
-pub(crate) fn lost(existing: &[AgentInstance], nodes: &[NodeView]) -> Vec<String> {
+fn lost(existing: &[AgentInstance], nodes: &[NodeView]) -> Vec<String> {
     let waits = |instance: &AgentInstance| {
         let finalizers = instance.metadata.finalizers.iter().flatten();
         finalizers.into_iter().any(|it| it == FINALIZER_DRAIN)
@@ -117,9 +138,11 @@ pub(crate) fn lost(existing: &[AgentInstance], nodes: &[NodeView]) -> Vec<String
 /// that cannot be read, the node is not known.
 fn is_lost(instance: &AgentInstance, nodes: &[NodeView]) -> bool {
     let named = !instance.spec.node_name.is_empty();
+    named && node_of(instance, nodes).is_none_or(|node| node.state.is_lost())
+}
+
+/// What is known of the node that `instance` is on.
+fn node_of<'a>(instance: &AgentInstance, nodes: &'a [NodeView]) -> Option<&'a NodeView> {
     let mut nodes = nodes.iter();
-    named
-        && nodes
-            .find(|node| node.name == instance.spec.node_name)
-            .is_none_or(|node| node.state.is_lost())
+    nodes.find(|node| node.name == instance.spec.node_name)
 }

@@ -56,7 +56,7 @@ pub fn erasure(pool: &MemoryPool, facts: &PoolFacts) -> Erasure {
         _ if facts
             .node
             .as_ref()
-            .is_none_or(|state| *state == NodeState::Gone) =>
+            .is_none_or(|state| matches!(state, NodeState::Gone | NodeState::Forgotten)) =>
         {
             Erasure::Lost(format!(
                 "node {node} is gone, and what it held of the pool was not erased"

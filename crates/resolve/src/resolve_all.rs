@@ -9,7 +9,7 @@ use crate::build::{build, needs};
 use crate::dereference::{Dereferenced, dereference};
 use crate::identity;
 use crate::place::{Placement, place};
-use crate::plan::{Plan, lost, plan, retire_all};
+use crate::plan::{Plan, plan, retire_all, retire_forgotten};
 use crate::universe::{Key, Universe};
 use crate::validate::{Judged, validate};
 
@@ -68,8 +68,8 @@ pub fn resolve(input: &Dereferenced) -> Result<Resolved, serde_json::Error> {
 
 /// Places and builds what was judged.
 ///
-/// An agent that cannot be resolved keeps what runs of it, unless it is no longer allowed to; one that is
-/// being deleted keeps nothing.
+/// An agent that cannot be resolved keeps what it has, unless it is no longer allowed to, or the node is being
+/// forgotten; one that is being deleted keeps nothing.
 ///
 /// # Errors
 /// When what was resolved cannot be hashed, which its types rule out.
@@ -80,10 +80,7 @@ pub fn prepare(input: &Dereferenced, judged: Judged) -> Result<Resolved, serde_j
         let plan = if deleted || judged.must_stop {
             retire_all(&input.instances, &input.nodes)
         } else {
-            Plan {
-                release: lost(&input.instances, &input.nodes),
-                ..Plan::default()
-            }
+            retire_forgotten(&input.instances, &input.nodes)
         };
         return Ok(Resolved {
             judged,

@@ -97,13 +97,15 @@ pub enum NodeState {
     OutOfService,
     /// It is gone from the cluster.
     Gone,
+    /// It is being forgotten: what is on it is given up, and it waits for that.
+    Forgotten,
 }
 
 impl NodeState {
     /// Whether it is certain that nothing runs there any more.
     #[must_use]
     pub const fn is_lost(&self) -> bool {
-        matches!(self, Self::OutOfService | Self::Gone)
+        matches!(self, Self::OutOfService | Self::Gone | Self::Forgotten)
     }
 }
 

@@ -60,15 +60,12 @@ pub(super) async fn apply(client: &Client, prepared: &Prepared) -> Result<Applie
     let agent = &input.agent;
     let namespace = agent.namespace().unwrap_or_default();
     let agents: Api<Agent> = Api::namespaced(client.clone(), &namespace);
-    let wanted: Option<&[&str]> = match finalizer {
-        Finalizer::Add => Some(&[FINALIZER_INSTANCES]),
-        Finalizer::Keep => None,
-        Finalizer::Remove => Some(&[]),
+    let written = match finalizer {
+        Finalizer::Add => write::hold(&agents, agent, MANAGER_AGENT, FINALIZER_INSTANCES).await,
+        Finalizer::Keep => Ok(()),
+        Finalizer::Remove => write::release(&agents, agent, FINALIZER_INSTANCES).await,
     };
-    if let Some(wanted) = wanted {
-        let written = write::finalizers(&agents, agent, MANAGER_AGENT, wanted).await;
-        written.map_err(Error::WriteFinalizer)?;
-    }
+    written.map_err(Error::WriteFinalizer)?;
     if *finalizer == Finalizer::Remove {
         return Ok(Applied {
             gone: true,

@@ -5,19 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aion_api::metadata::{LABEL_AGENT, LABEL_POOL};
-use aion_api::{AgentInstance, AgentInstanceSpec, AgentReference, ResolvedMemory, Unreadable};
+use aion_api::{
+    AgentInstance, AgentInstanceSpec, AgentReference, Placed, ResolvedMemory, Unreadable,
+};
 use aion_resolve::Key;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
-/// What stands in the index for an instance that cannot be read: what its metadata tells. It counts as being there, on
-/// the node that it was read with before, or on one that is not known.
+/// What stands in the index for an instance that cannot be read: what its metadata tells, and on
+/// which node it is.
 pub(super) fn stand_in(unreadable: &Unreadable) -> Option<AgentInstance> {
     let metadata = unreadable.metadata.clone();
     let label = |name: &str| metadata.labels.as_ref()?.get(name).cloned();
     let owner = metadata.owner_references.iter().flatten();
     let owner = owner.into_iter().find(|it| it.controller == Some(true));
+    let node_name = match &unreadable.placed {
+        Placed::On(node) => node.clone(),
+        Placed::Nowhere | Placed::Unknown => String::new(),
+    };
     let spec = AgentInstanceSpec {
+        node_name,
         agent: AgentReference {
             name: label(LABEL_AGENT).unwrap_or_default(),
             uid: owner.map(|it| it.uid.clone()).unwrap_or_default(),
@@ -138,21 +145,16 @@ impl InstanceIndex {
 }
 
 impl Tables {
-    fn insert(&mut self, mut instance: AgentInstance) {
-        let instances = self.by_agent.entry(agent(&instance)).or_default();
-        let before = instances.get(&instance.name_any());
-        let before = before.map(|it| it.spec.node_name.clone());
-        // A stand-in does not know its node: the one that was read before stays.
-        if let (true, Some(known)) = (instance.spec.node_name.is_empty(), &before) {
-            instance.spec.node_name.clone_from(known);
-        }
+    fn insert(&mut self, instance: AgentInstance) {
         let node = instance.spec.node_name.clone();
-        instances.insert(instance.name_any(), Arc::new(instance));
-        if before.as_ref() == Some(&node) {
+        let instances = self.by_agent.entry(agent(&instance)).or_default();
+        // The node of an instance never changes, but a stand-in may not know it.
+        let before = instances.insert(instance.name_any(), Arc::new(instance));
+        if before.as_ref().is_some_and(|it| it.spec.node_name == node) {
             return;
         }
         if let Some(before) = before {
-            self.leave(&before);
+            self.leave(&before.spec.node_name);
         }
         *self.per_node.entry(node).or_default() += 1;
     }
@@ -273,23 +275,36 @@ mod tests {
 
     #[test]
     fn an_instance_counts_for_its_node_while_it_cannot_be_read() {
-        let (read, stands) = (instance("a-0-x", "a", "n1"), instance("a-0-x", "a", ""));
+        let read = instance("a-0-x", "a", "n1");
+        let stands = |placed| {
+            let mut unreadable = Unreadable {
+                metadata: read.metadata.clone(),
+                placed,
+                ..Unreadable::default()
+            };
+            unreadable.metadata.labels = Some([(LABEL_AGENT.to_owned(), "a".to_owned())].into());
+            stand_in(&unreadable).unwrap_or_default()
+        };
+        let known = stands(Placed::On("n1".to_owned()));
         let index = InstanceIndex::default();
         let counts = || (index.on_node("n1"), index.on_node(""));
-        index.take(&Event::Apply(read.clone()));
-        index.take(&Event::Apply(stands.clone()));
+        for event in [
+            Event::Init,
+            Event::InitApply(known.clone()),
+            Event::InitDone,
+        ] {
+            index.take(&event);
+        }
         assert_eq!(counts(), (1, 0));
         assert_eq!(index.all_on_node("n1").len(), 1);
-        index.take(&Event::Delete(stands.clone()));
-        assert_eq!(counts(), (0, 0));
-
-        index.take(&Event::Init);
-        index.take(&Event::InitApply(stands));
-        index.take(&Event::InitDone);
+        for there in [&read, &known, &read] {
+            index.take(&Event::Apply(there.clone()));
+            assert_eq!(counts(), (1, 0));
+        }
+        index.take(&Event::Apply(stands(Placed::Unknown)));
         assert_eq!(counts(), (0, 1));
-        index.take(&Event::Apply(read.clone()));
-        assert_eq!(counts(), (1, 0));
-        index.take(&Event::Delete(read));
+        index.take(&Event::Apply(known.clone()));
+        index.take(&Event::Delete(known));
         assert_eq!(counts(), (0, 0));
     }
 }

@@ -64,6 +64,16 @@ impl UnreadableObjects {
             .collect()
     }
 
+    /// Every object of a kind, in all namespaces, that may be on `node`.
+    pub(crate) fn on_node<K: Resource<DynamicType = ()>>(&self, node: &str) -> Vec<Key> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = tables.get(&*K::kind(&())).into_iter().flatten();
+        of_kind
+            .filter(|(_, (_, it))| it.placed.may_be(node))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
     /// All of them.
     pub(super) fn notices(&self) -> Vec<Notice> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +225,7 @@ fn key(object: &ObjectMeta) -> Key {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use aion_api::KernelNode;
+    use aion_api::{KernelNode, MemoryPool};
     use serde_json::json;
 
     use super::*;
@@ -260,6 +270,28 @@ mod tests {
         let last = |_: &ObjectMeta| node("a", "allow").0.ok();
         let sifted = sieve.sift(Event::Apply(node("a", "never")), last);
         assert!(matches!(sifted.event, Some(Event::Delete(_))));
+    }
+
+    #[test]
+    fn a_pool_that_cannot_be_read_is_found_by_the_node_that_holds_it() {
+        let all = UnreadableObjects::new(Metrics::new().unwrap());
+        let mut sieve = Sieve::<MemoryPool>::new(all.clone(), |_| None);
+        for (name, node) in [
+            ("here", json!("a")),
+            ("elsewhere", json!("b")),
+            ("nowhere", json!(null)),
+            ("unclear", json!(["a"])),
+        ] {
+            let pool = json!({
+                "metadata": {"namespace": "home", "name": name},
+                "spec": {"encryption": "sealed"}, "status": {"nodeName": node},
+            });
+            let pool: Readable<MemoryPool> = serde_json::from_value(pool).unwrap();
+            sieve.sift(Event::Apply(pool), |_| None);
+        }
+        let on = all.on_node::<MemoryPool>("a");
+        assert_eq!(on, [Key::new("home", "here"), Key::new("home", "unclear")]);
+        assert!(all.on_node::<KernelNode>("a").is_empty());
     }
 
     #[test]

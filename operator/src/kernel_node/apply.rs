@@ -59,14 +59,12 @@ pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Appli
         let_go(context, instance).await?;
     }
     let nodes: Api<KernelNode> = Api::all(context.client.clone());
-    let kept: &[&str] = match finalizer {
-        Finalizer::Add => &[FINALIZER_FORGET],
-        Finalizer::Keep | Finalizer::Remove => &[],
+    let written = match finalizer {
+        Finalizer::Add => write::hold(&nodes, &node, MANAGER_KERNEL_NODE, FINALIZER_FORGET).await,
+        Finalizer::Keep => Ok(()),
+        Finalizer::Remove => write::release(&nodes, &node, FINALIZER_FORGET).await,
     };
-    if finalizer != Finalizer::Keep {
-        let written = write::finalizers(&nodes, &node, MANAGER_KERNEL_NODE, kept).await;
-        written.map_err(Error::WriteFinalizer)?;
-    }
+    written.map_err(Error::WriteFinalizer)?;
     Ok(Applied {
         node,
         judgement,

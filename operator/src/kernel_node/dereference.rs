@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aion_api::condition::{self, READY, reason};
 use aion_api::metadata::{TAINT_OUT_OF_SERVICE, node_lease};
 use aion_api::{AgentInstance, KernelNode, MemoryPool};
+use aion_resolve::Key;
 use aion_resolve::node_status::{Heartbeat, Machine};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
@@ -34,6 +35,8 @@ pub(super) struct Bound {
     /// Those of the instances that no controller looks after, since their Agent cannot be read.
     pub(super) orphans: Vec<Arc<AgentInstance>>,
     pub(super) pools: Vec<Arc<MemoryPool>>,
+    /// Pools that cannot be read and that it may hold. What they lose cannot be recorded yet.
+    pub(super) unreadable: Vec<Key>,
 }
 
 impl Bound {
@@ -52,12 +55,13 @@ impl Bound {
             orphans: instances.iter().filter(orphan).cloned().collect(),
             instances,
             pools: caches.pools.state_filter(holds),
+            unreadable: caches.unreadable.on_node::<MemoryPool>(node),
         }
     }
 
-    /// Whether nothing is.
+    /// Whether it is certain that nothing is.
     pub(super) fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.pools.is_empty()
+        self.instances.is_empty() && self.pools.is_empty() && self.unreadable.is_empty()
     }
 }
 

@@ -2,7 +2,7 @@
 //! is forgotten.
 //!
 //! A node is forgotten by deleting its KernelNode. The finalizer holds it until its instances are placed anew, which is
-//! their Agents' affair, and its pools are unbound with the loss recorded.
+//! their Agents' affair, and its pools are unbound with the loss recorded: where one cannot be read, until it can.
 
 mod apply;
 mod build;

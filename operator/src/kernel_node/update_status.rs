@@ -1,7 +1,7 @@
 //! Step 5: reports the judgement. Everything else in the status is the node agent's.
 
 use aion_api::KernelNode;
-use aion_api::condition::{self, find};
+use aion_api::condition;
 use aion_api::metadata::MANAGER_KERNEL_NODE;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -43,10 +43,7 @@ pub(super) async fn update(
         .unwrap_or_default();
     let generation = node.metadata.generation;
     let conditions = condition::write(&before, &[applied.judgement], generation, &Time(now));
-    let same = |a: &aion_api::condition::Condition| {
-        find(&before, &a.type_).is_some_and(|b| (&a.status, &a.reason) == (&b.status, &b.reason))
-    };
-    if conditions.iter().all(same) {
+    if conditions.iter().all(|it| before.contains(it)) {
         return Ok(());
     }
     let nodes: Api<KernelNode> = Api::all(context.client.clone());

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aion_api::KernelNode;
-use aion_api::condition::{Judgement, READY, reason};
-use aion_resolve::NodeState;
+use aion_api::condition::Judgement;
 use aion_resolve::node_status::{node_condition, node_state};
+use aion_resolve::{Key, NodeState};
 use kube::{Resource, ResourceExt};
 
 use super::dereference::{Bound, Dereferenced};
@@ -37,7 +37,7 @@ pub(super) fn validate(input: Dereferenced) -> Validated {
     } = input;
     if let Some(bound) = bound {
         return Validated {
-            judgement: Judgement::new(READY, false, reason::NODE_FORGOTTEN, lost(&bound)),
+            judgement: forgotten(&bound),
             again: Some(LEFT),
             node,
             bound: Some(bound),
@@ -58,6 +58,15 @@ pub(super) fn validate(input: Dereferenced) -> Validated {
     }
 }
 
+/// That a node is being forgotten, and what is lost with it.
+fn forgotten(bound: &Bound) -> Judgement {
+    let judgement = node_condition(&NodeState::Forgotten, true);
+    Judgement {
+        message: format!("{}; {}", judgement.message, lost(bound)),
+        ..judgement
+    }
+}
+
 /// What is lost with a node, in words: names are counted, and bounded.
 fn lost(bound: &Bound) -> String {
     let agents: BTreeSet<String> = bound
@@ -69,10 +78,18 @@ fn lost(bound: &Bound) -> String {
         })
         .collect();
     let pools: BTreeSet<String> = bound.pools.iter().map(|it| named(it.as_ref())).collect();
-    format!(
-        "it is being forgotten; agents that are placed anew: {}; pools whose memory is lost with it: {}",
+    let lost = format!(
+        "agents that are placed anew: {}; pools whose memory is lost with it: {}",
         counted(&agents),
         counted(&pools)
+    );
+    if bound.unreadable.is_empty() {
+        return lost;
+    }
+    let unreadable: BTreeSet<String> = bound.unreadable.iter().map(Key::to_string).collect();
+    format!(
+        "{lost}; it stays while pools that it may hold cannot be read: {}: correct them, or run the release that wrote them",
+        counted(&unreadable)
     )
 }
 
@@ -119,5 +136,20 @@ mod tests {
             words.ends_with("home/a009, ...); pools whose memory is lost with it: none"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn a_pool_that_cannot_be_read_holds_a_node_that_is_forgotten_and_is_named() {
+        let bound = Bound {
+            unreadable: vec![Key::new("home", "notes")],
+            ..Bound::default()
+        };
+        assert!(!bound.is_empty() && Bound::default().is_empty());
+        let words = lost(&bound);
+        assert!(
+            words.contains("cannot be read: 1 (home/notes): correct"),
+            "{words}"
+        );
+        assert!(!lost(&Bound::default()).contains("cannot be read"));
     }
 }

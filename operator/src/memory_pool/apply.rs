@@ -39,37 +39,24 @@ pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Appli
         finalizer,
     } = prepared;
     let gone = matches!(finalizer, Finalizer::Remove(_));
-    match finalizer {
-        Finalizer::Add => finalizers(context, &pool, &[FINALIZER_ERASE]).await?,
-        Finalizer::Keep => {}
+    let namespace = pool.namespace().unwrap_or_default();
+    let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
+    let written = match finalizer {
+        Finalizer::Add => write::hold(&pools, &pool, MANAGER_MEMORY_POOL, FINALIZER_ERASE).await,
+        Finalizer::Keep => Ok(()),
         Finalizer::Remove(lost) => {
             if let Some(lost) = lost {
-                tracing::error!(
-                    pool = pool.name_any(),
-                    namespace = pool.namespace(),
-                    lost,
-                    "not erased"
-                );
+                tracing::error!(pool = pool.name_any(), namespace, lost, "not erased");
                 let told = vec![event(false, reason::NOT_ERASED, &lost, "Erase")];
                 context.announcer.tell(&pool.object_ref(&()), told).await;
             }
-            finalizers(context, &pool, &[]).await?;
+            write::release(&pools, &pool, FINALIZER_ERASE).await
         }
-    }
+    };
+    written.map_err(Error::WriteFinalizer)?;
     Ok(Applied {
         pool,
         judgements,
         gone,
     })
-}
-
-async fn finalizers(
-    context: &Context,
-    pool: &MemoryPool,
-    finalizers: &[&str],
-) -> Result<(), Error> {
-    let namespace = pool.namespace().unwrap_or_default();
-    let pools: Api<MemoryPool> = Api::namespaced(context.client.clone(), &namespace);
-    let written = write::finalizers(&pools, pool, MANAGER_MEMORY_POOL, finalizers).await;
-    written.map_err(Error::WriteFinalizer)
 }

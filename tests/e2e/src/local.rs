@@ -16,7 +16,7 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cluster::BOUND;
+use crate::cluster::{BOUND, root};
 
 /// What a set-up installs.
 const PROGRAMS: [&str; 5] = [
@@ -88,6 +88,23 @@ impl Local {
     /// # Errors
     /// When it cannot be run.
     pub fn try_aionctl(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = self.command(&self.bin("aionctl"));
+        command.args(arguments).output().context("starting aionctl")
+    }
+
+    /// Runs `install.sh`, as from a pipe, however it ends.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn install_sh(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let script = fs::File::open(root().join("install.sh"))?;
+        let mut command = self.command(Path::new("sh"));
+        command.args(["-s", "--"]).args(arguments).stdin(script);
+        command.output().context("starting install.sh")
+    }
+
+    /// A program as whose node it is, with the variables that are set.
+    fn command(&self, program: &Path) -> Command {
         let mut command = match self.user {
             Some(user) => {
                 let mut command = Command::new("setpriv");
@@ -95,13 +112,12 @@ impl Local {
                     .arg(format!("--reuid={user}"))
                     .arg(format!("--regid={user}"))
                     .arg("--clear-groups")
-                    .arg(self.bin("aionctl"));
+                    .arg(program);
                 command
             }
-            None => Command::new(self.bin("aionctl")),
+            None => Command::new(program),
         };
         command
-            .args(arguments)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
@@ -110,7 +126,7 @@ impl Local {
             .env("TZ", "UTC")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir("/");
-        command.output().context("starting aionctl")
+        command
     }
 
     /// Runs aionctl, and gives what it said on both streams.

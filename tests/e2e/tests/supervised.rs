@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::thread;
 
 use aion_e2e::cluster::BOUND;
 use aion_e2e::local::{Local, lives, said};
@@ -154,6 +156,62 @@ fn without_a_service_that_is_said_and_a_stop_stops_both() -> anyhow::Result<()> 
         assert!(said(&refused).contains("aionctl local stop"), "{refused:?}");
         local.aionctl(&["local", "stop"])?;
         assert!(!pids.into_iter().any(lives));
+        Ok(())
+    })
+}
+
+/// Holds a lock of the node's, in a home where nothing was started yet.
+fn held(local: &Local, name: &str) -> anyhow::Result<fs::File> {
+    let owner = fs::metadata(local.home())?.uid();
+    let folder = local.home().join(match owner {
+        0 => "service",
+        _ => "run",
+    });
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    let file = fs::File::create(folder.join(name))?;
+    for made in [&folder, &folder.join(name)] {
+        chown(made, Some(owner), Some(owner))?;
+    }
+    file.lock()?;
+    Ok(file)
+}
+
+#[test]
+fn of_two_starts_at_once_the_second_touches_nothing_before_the_first_is_done() -> anyhow::Result<()>
+{
+    each(|local| {
+        let first = held(&local, "start.lock")?;
+        let inode = format!(":{} ", first.metadata()?.ino());
+        let started = thread::scope(|scope| {
+            let second = scope.spawn(|| local.aionctl(&["local", "start", "--no-service"]));
+            let waits = until("the second start to wait", BOUND, || {
+                let locks = fs::read_to_string("/proc/locks").map_err(|why| why.to_string())?;
+                let mut waiting = locks.lines().filter(|line| line.contains("->"));
+                match waiting.any(|line| line.contains(&inode)) {
+                    true => Ok(()),
+                    false => Err(locks),
+                }
+            });
+            let touched = local.home().join("logs").exists();
+            drop(first);
+            waits?;
+            let started = second.join().unwrap()?;
+            anyhow::ensure!(!touched, "it made folders before it had the lock");
+            anyhow::Ok(started)
+        })?;
+        assert!(started.contains("is ready"), "{started}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_second_supervisor_touches_nothing() -> anyhow::Result<()> {
+    each(|local| {
+        let _first = held(&local, "supervisor.lock")?;
+        let refused = local.try_aionctl(&["local", "supervise"])?;
+        assert!(said(&refused).contains("supervised already"), "{refused:?}");
+        assert!(!local.home().join("logs").exists());
         Ok(())
     })
 }

@@ -40,7 +40,7 @@ case $asked in
         for unit; do :; done
         signal=TERM
         [ "$asked" = stop ] || signal=KILL
-        if alive "$unit"; then kill -s $signal "$(pid "$unit")"; fi ;;
+        if alive "$unit" && [ ! -e "$DOUBLE/hangs" ]; then kill -s $signal "$(pid "$unit")"; fi ;;
     show)
         for unit; do :; done
         if alive "$unit"; then echo 'ActiveState=active'; echo "MainPID=$(pid "$unit")"; else echo 'ActiveState=inactive'; echo 'MainPID=0'; fi
@@ -79,6 +79,16 @@ fn units(local: &Local) -> Vec<String> {
     names
 }
 
+/// Whether systemd would start it at boot.
+fn enabled(local: &Local, unit: &str) -> bool {
+    let entries = fs::read_dir(local.path("double")).into_iter().flatten();
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    names.any(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with(unit) && name.ends_with(".enabled")
+    })
+}
+
 const START: [&str; 4] = ["local", "start", "--service", "systemd"];
 
 #[test]
@@ -91,6 +101,7 @@ fn the_node_is_two_units_from_a_start_on_until_they_are_taken_away() -> anyhow::
         "{told}"
     );
     assert_eq!(units(&local).len(), 2, "{:?}", units(&local));
+    assert!(enabled(&local, "aion-node") && enabled(&local, "aion-launcher"));
     let status = local.status()?;
     assert_eq!(status["service"]["by"], "systemd");
     assert_eq!(status["service"]["programs"]["aion-node"]["restarts"], 2);
@@ -159,5 +170,49 @@ fn a_start_without_a_service_takes_the_units_away() -> anyhow::Result<()> {
     local.aionctl(&["local", "start", "--no-service"])?;
     assert_eq!(units(&local), Vec::<String>::new());
     assert_eq!(local.status()?["service"]["by"], serde_json::Value::Null);
+    Ok(())
+}
+
+#[test]
+fn a_unit_that_does_not_end_though_it_was_killed_is_not_waited_for() -> anyhow::Result<()> {
+    let local = installed()?;
+    local.aionctl(&START)?;
+    let hangs = local.path("double/hangs");
+    fs::write(&hangs, "")?;
+    let refused = local.try_aionctl(&["local", "stop", "--timeout", "0", "--force"])?;
+    fs::remove_file(&hangs)?;
+    assert!(!refused.status.success());
+    let told = said(&refused);
+    assert!(
+        told.contains("it does not end") && told.contains("journalctl"),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_set_up_that_is_taken_away_takes_its_units_with_it() -> anyhow::Result<()> {
+    let local = installed()?;
+    local.aionctl(&START)?;
+    let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+    let home = local.home();
+    let mark = "AION-OS was set up here by install.sh, with the programs in bin/ of:";
+    let mark = format!("{mark}\n{}\n", home.display());
+    fs::write(home.join("config/installed"), mark)?;
+    let left = home.join("a person's own file");
+    fs::write(&left, "")?;
+
+    let told = local.install_sh(&["--uninstall", "--purge", "--yes"])?;
+    assert!(told.status.success(), "{}", said(&told));
+    assert!(!pids.into_iter().any(lives));
+    assert_eq!(units(&local), Vec::<String>::new());
+    let asked = fs::read_to_string(local.path("double/asked"))?;
+    for unit in ["aion-launcher", "aion-node"] {
+        assert!(!enabled(&local, unit), "{asked}");
+    }
+    assert!(asked.trim_end().ends_with("daemon-reload"), "{asked}");
+    let there: Vec<_> = fs::read_dir(&home)?.collect::<Result<_, _>>()?;
+    let there: Vec<_> = there.iter().map(fs::DirEntry::path).collect();
+    assert_eq!(there, [left]);
     Ok(())
 }

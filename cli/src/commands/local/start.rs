@@ -25,8 +25,8 @@ use super::{
 pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let home = context.home()?;
     let path = recipe::find(super::node(&home).name, home.trust())?;
-    let user = folders::prepare(context, &home, &path)?;
     let _held = lock(&home)?;
+    let user = folders::prepare(context, &home, &path)?;
     let bound = Duration::from_secs(args.timeout);
     let recipes = Recipes::find(&home, user)?;
     let before = running(&home);
@@ -188,7 +188,7 @@ fn tell_service(context: &Context, home: &Home) {
     context.note(&format!("{again}; {at_boot}"));
 }
 
-/// Two starts at once would start everything twice.
+/// Two starts at once would start everything twice, and mend the same folders.
 fn lock(home: &Home) -> Result<OwnedFd, Failure> {
     let folder = Folder::make(&home.pids(), home.trust(), 0o700);
     let held = folder.and_then(|folder| folder.lock("start.lock", true));

@@ -7,13 +7,11 @@ use rustix::process::Signal;
 use crate::{
     context::Context,
     failure::Failure,
-    process::{Program, Running},
+    process::{AFTER_KILL, Program, Running},
 };
 
 use super::{StopArgs, service::Systemd, start::installed};
 
-/// How long a program is given after it was told to end at once.
-const AFTER_KILL: Duration = Duration::from_secs(10);
 /// How long the launcher is given: it has nothing to wait for once the node is gone.
 const LAUNCHER: Duration = Duration::from_secs(20);
 

@@ -9,7 +9,8 @@ use aion_api::condition::{self, reason};
 use aion_api::program::Runtime;
 use aion_api::{AgentInstance, AgentInstanceStatus, Backend, InstancePhase, NodeCapacity};
 use aion_resolve::{
-    Key, NodeView, Object, Resolved, Setting, Universe, parse_manifests, resolve_agent, resolve_all,
+    Key, NodeState, NodeView, Object, Resolved, Setting, Universe, parse_manifests, resolve_agent,
+    resolve_all,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;

@@ -146,3 +146,40 @@ fn what_cannot_be_read_is_not_taken_for_absent() {
     input.agent.metadata.deletion_timestamp = Some(now());
     assert_eq!(aion_resolve::resolve(&input).unwrap().plan.retire.len(), 1);
 }
+
+#[test]
+fn a_node_that_is_forgotten_takes_the_instances_of_an_agent_that_cannot_be_resolved() {
+    let mut universe = universe(&[ALLOW, &agent("instructions: x, replicas: 2")]);
+    apply(&mut universe, true);
+    change(
+        &mut universe,
+        "instructions: x, replicas: 2, tools: [{name: t}]",
+    );
+    let [alive, leaving] = universe
+        .instances
+        .keys()
+        .cloned()
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let mut instance = AgentInstance::clone(&universe.instances[&leaving]);
+    instance.metadata.deletion_timestamp = Some(now());
+    universe.instances.insert(leaving.clone(), instance.into());
+    let mut planned = |state: NodeState| {
+        universe.nodes.get_mut("here").unwrap().state = state;
+        let plan = resolved(&universe).plan;
+        assert!(plan.create.is_empty() && plan.keep.is_empty());
+        (plan.retire, plan.release)
+    };
+    let (retire, release) = planned(NodeState::Forgotten);
+    assert_eq!((retire, release), (vec![alive.name], vec![leaving.name]));
+    // Nobody waits for what is on a node that may come back, and it could not be made again.
+    for state in [
+        NodeState::Ready,
+        NodeState::NotReady("no lease".into()),
+        NodeState::OutOfService,
+        NodeState::Gone,
+    ] {
+        assert_eq!(planned(state).0, [""; 0]);
+    }
+}

@@ -26,6 +26,7 @@ use super::{
     Endpoint, Outbound, Refusal,
     dial::{CONNECT_TIMEOUT, bad_url, checked_url, refusal_problem},
     judge::Unresolved,
+    race::first,
 };
 
 /// A connection. It reads and writes.
@@ -44,7 +45,7 @@ pub enum Wire {
 
 impl Outbound {
     /// Connects to the host and port of an endpoint, whatever the scheme of its address. A name is resolved
-    /// once, and only an address that was judged is dialled.
+    /// once, and only addresses that were judged are dialled: the first that answers counts.
     ///
     /// # Errors
     /// `bad-request` for an address or authority that is none, `denied` or `offline` for an address that is
@@ -83,18 +84,16 @@ impl Outbound {
                 Unresolved::Lookup(_) => unreachable(endpoint, &why.to_string()),
             })?,
         };
-        let mut failed = "its name has no address".to_owned();
-        for address in addresses {
-            match TcpStream::connect(SocketAddr::new(address, port)).await {
-                Ok(stream) => {
-                    // Requests are written whole; waiting for more only delays them.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(error) => failed = error.to_string(),
+        let connect = |address| TcpStream::connect(SocketAddr::new(address, port));
+        match first(addresses, connect).await {
+            Ok(stream) => {
+                // Requests are written whole; waiting for more only delays them.
+                let _ = stream.set_nodelay(true);
+                Ok(stream)
             }
+            Err(Some(error)) => Err(unreachable(endpoint, &error.to_string())),
+            Err(None) => Err(unreachable(endpoint, "its name has no address")),
         }
-        Err(unreachable(endpoint, &failed))
     }
 
     fn tls(&self, endpoint: &Endpoint, wire: &Wire) -> Result<Option<Arc<ClientConfig>>, Problem> {

@@ -9,7 +9,7 @@ use std::{
 use futures::future::{BoxFuture, ready};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -187,6 +187,21 @@ async fn of_several_addresses_only_those_that_were_let_through_are_dialled() {
         Either::Right(_) => None,
     };
     assert_eq!(peer.unwrap().ip().to_string(), "127.0.0.1");
+}
+
+#[tokio::test]
+async fn an_address_that_never_answers_does_not_take_the_time_of_the_next() {
+    let port = server().await;
+    let silent = TcpSocket::new_v4().unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 2], port));
+    silent.bind(at).unwrap();
+    let _silent = silent.listen(0).unwrap();
+    // Whoever waits to be accepted is as many as may: another hears nothing.
+    let _waits = TcpStream::connect(at).await.unwrap();
+    let names = turning([&["127.0.0.2", "127.0.0.1"]]);
+    let outbound = Outbound::with_names(rule(Place::Standalone, false), names);
+    let at = endpoint(format!("redis://store.example:{port}"));
+    assert!(says_it_again(outbound.connect(&at, &Wire::Plain).await.unwrap()).await);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod dial;
 mod failure;
 mod judge;
 mod nodes;
+mod race;
 mod rule;
 
 pub(crate) use body::{error_text, read_at_most};

@@ -282,7 +282,39 @@ fn a_node_agent_speaks_for_its_own_node_only() {
             "status": {"capacity": {"instances": 5, "memoryMiB": 100, "cpuMillis": 100}},
         })
     };
+    // What it may not change it may not begin with.
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "gone"});
+    for (part, field, value, words) in [
+        (
+            "metadata",
+            "finalizers",
+            json!(["example.com/stay"]),
+            "when its KernelNode may go",
+        ),
+        (
+            "metadata",
+            "ownerReferences",
+            json!([owner]),
+            "when its KernelNode may go",
+        ),
+        (
+            "spec",
+            "scheduling",
+            json!("pause"),
+            "people say whether instances are placed there",
+        ),
+    ] {
+        let mut more = node("node-a");
+        more[part][field] = value;
+        refused(cast.apply(&cast.node_a, &more, &[]), words);
+    }
     cast.apply(&cast.node_a, &node("node-a"), &[]).unwrap();
+    let mut owned = node("node-a");
+    owned["metadata"]["ownerReferences"] = json!([owner]);
+    refused(
+        cast.apply(&cast.node_a, &owned, &[]),
+        "when its KernelNode may go",
+    );
     refused(
         cast.apply(&cast.node_a, &node("node-b"), &[]),
         "may not write the KernelNode node-b",

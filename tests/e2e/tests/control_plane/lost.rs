@@ -148,3 +148,28 @@ fn a_silent_node_is_forgotten_with_the_instances_that_it_cannot_drain() {
     );
     story.condition("agent", "a", "Ready", "False NoNodeFits");
 }
+
+#[test]
+fn a_node_is_forgotten_though_an_agent_on_it_cannot_be_resolved() {
+    let Some(story) = story("unresolved") else {
+        return;
+    };
+    let node = story.node("node-unresolved");
+    story.apply("Agent", "a", on("node-unresolved", json!({})));
+    let [instance] = story.instances(&node, 1).try_into().unwrap();
+    node.ready(&instance).unwrap();
+    let missing = json!({"tools": [{"name": "missing"}]});
+    story.apply("Agent", "a", on("node-unresolved", missing));
+    story.condition("agent", "a", "ResolvedRefs", "False NotFound");
+    // Its Node is gone, and might come back: what is there stays.
+    let kubectl = |args: &[&str]| story.cluster.kubectl(args).unwrap();
+    kubectl(&["delete", "node", "node-unresolved"]);
+    story.condition("kernelnode", "node-unresolved", "Ready", "False NodeGone");
+    story.instances(&node, 1);
+
+    let (status, text) = aionctl(&story, &["node", "forget", "node-unresolved", "--yes"]);
+    assert_eq!(status, 0, "{text}");
+    story.gone("kernelnode", "node-unresolved");
+    let name = instance["metadata"]["name"].as_str().unwrap();
+    story.gone("agentinstance", name);
+}

@@ -3,6 +3,7 @@
 
 mod admission;
 mod agents;
+mod finalizers;
 mod lost;
 mod resources;
 mod roles;

@@ -11,9 +11,8 @@ const SPACE: &str = "newer";
 
 /// What a newer release's definition lets a field be besides.
 fn widen(cluster: &ControlPlane, crd: &str, field: &str, word: &str) {
-    let path = format!(
-        "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{field}/enum/-"
-    );
+    let field = field.replace('.', "/properties/");
+    let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/{field}/enum/-");
     let patch = json!([{"op": "add", "path": path, "value": word}]).to_string();
     kubectl(cluster, &["patch", "crd", crd, "--type=json", "-p", &patch]);
 }
@@ -25,8 +24,9 @@ fn kubectl(cluster: &ControlPlane, args: &[&str]) -> String {
 /// Patches until the API server knows of the wider definition.
 fn say(cluster: &ControlPlane, object: &str, spec: &Value) {
     let patch = json!({"spec": spec}).to_string();
+    let args = ["-n", SPACE, "patch", object, "--type=merge", "-p", &patch];
     until("the wider definition to be in force", BOUND, || {
-        let patched = cluster.kubectl(&["patch", object, "--type=merge", "-p", &patch]);
+        let patched = cluster.kubectl(&args);
         patched.map_err(|error| error.to_string())
     })
     .unwrap();
@@ -65,8 +65,13 @@ fn what_this_release_cannot_read_is_held_and_stops_nothing_else() {
     namespace(&cluster, SPACE).unwrap();
     let node = NodeDouble::register_with(&cluster, "node-newer", Value::Null).unwrap();
     apply(&cluster, "a", on("node-newer", json!({})));
-    widen(&cluster, "trustpolicies.aion.dev", "inline", "sometimes");
-    widen(&cluster, "kernelnodes.aion.dev", "scheduling", "drain");
+    widen(
+        &cluster,
+        "trustpolicies.aion.dev",
+        "spec.inline",
+        "sometimes",
+    );
+    widen(&cluster, "kernelnodes.aion.dev", "spec.scheduling", "drain");
     let first = Operator::start(&cluster, "the-first").unwrap();
     let there = || {
         let all = node.instances(SPACE).map_err(|error| error.to_string())?;
@@ -144,4 +149,105 @@ fn what_this_release_cannot_read_is_held_and_stops_nothing_else() {
     let all = node.instances(SPACE).unwrap();
     let staying = |it: &&Value| it["metadata"]["deletionTimestamp"].is_null();
     assert_eq!(all.iter().filter(staying).count(), 2, "{all:?}");
+}
+
+/// Waits until the object, or that it is gone, is as `as_it_should` says.
+fn wait(cluster: &ControlPlane, object: &str, as_it_should: impl Fn(&Value) -> bool) {
+    until(object, BOUND, || {
+        let args = [
+            "-n",
+            SPACE,
+            "get",
+            object,
+            "--ignore-not-found",
+            "-o",
+            "json",
+        ];
+        let found = cluster.kubectl(&args).map_err(|error| error.to_string())?;
+        let found: Value = match found.trim() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).map_err(|error| error.to_string())?,
+        };
+        match as_it_should(&found) {
+            true => Ok(()),
+            false => Err(format!("{:#}", found["status"])),
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_node_that_is_forgotten_stays_until_what_its_pools_lose_can_be_recorded() {
+    let Some(cluster) = or_skip(ControlPlane::start()) else {
+        return;
+    };
+    furnish(&cluster).unwrap();
+    policies(&cluster).unwrap();
+    namespace(&cluster, SPACE).unwrap();
+    let node = NodeDouble::register_with(&cluster, "node-held", Value::Null).unwrap();
+    widen(
+        &cluster,
+        "memorypools.aion.dev",
+        "spec.encryption",
+        "sealed",
+    );
+    widen(
+        &cluster,
+        "agentinstances.aion.dev",
+        "status.phase",
+        "Dreaming",
+    );
+    let first = Operator::start(&cluster, "the-first").unwrap();
+    for name in ["p", "q"] {
+        let pool = json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool",
+            "metadata": {"name": name, "namespace": SPACE}, "spec": {},
+        });
+        cluster.apply(&pool.to_string()).unwrap();
+        let more = json!({"memory": {"pool": name}});
+        apply(&cluster, name, on("node-held", more));
+        let bound = |pool: &Value| pool["status"]["nodeName"] == "node-held";
+        wait(&cluster, &format!("memorypool/{name}"), bound);
+    }
+    let instances = || node.instances(SPACE).map_err(|error| error.to_string());
+    let instance = until("an instance", BOUND, || {
+        instances()?.pop().ok_or_else(|| "none".to_owned())
+    });
+    // Neither the pools nor one of the instances can be read, and an operator that starts then never read them.
+    let dreaming = json!({"phase": "Dreaming"});
+    let instance = instance.unwrap();
+    until("the wider definition to be in force", BOUND, || {
+        let said = node.says(&instance, &dreaming);
+        said.map_err(|error| error.to_string())
+    })
+    .unwrap();
+    for pool in ["memorypool/p", "memorypool/q"] {
+        say(&cluster, pool, &json!({"encryption": "sealed"}));
+    }
+    drop(first);
+    let _second = Operator::start(&cluster, "the-second").unwrap();
+    condition(&cluster, "p", "ResolvedRefs", "False Unreadable");
+    kubectl(
+        &cluster,
+        &["delete", "kernelnode", "node-held", "--wait=false"],
+    );
+    let message = |node: &Value| node["status"]["conditions"][0]["message"].to_string();
+    wait(&cluster, "kernelnode/node-held", |node| {
+        message(node).contains("placed anew: none")
+            && message(node).contains("cannot be read: 2 (newer/p, newer/q)")
+    });
+    assert_eq!(instances().unwrap(), [Value::Null; 0]);
+
+    let mend = |pool: &str| {
+        say(&cluster, pool, &json!({"encryption": "none"}));
+        wait(&cluster, pool, |pool| {
+            pool["status"]["timesLost"] == 1 && pool["status"]["losses"][0]["node"] == "node-held"
+        });
+    };
+    mend("memorypool/p");
+    wait(&cluster, "kernelnode/node-held", |node| {
+        message(node).contains("cannot be read: 1 (newer/q)")
+    });
+    mend("memorypool/q");
+    wait(&cluster, "kernelnode/node-held", Value::is_null);
 }

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     context::Context,
     failure::Failure,
-    process::{Running, StartError},
+    process::{AFTER_KILL, Running, StartError},
 };
 
 /// How much of a stop is asked for.
@@ -68,8 +68,6 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let own = super::super::supervisor(&home);
     let unfit = |why: StartError| Failure::new(format!("cannot supervise: {why}"));
     let node = recipe::find(super::super::node(&home).name, home.trust())?;
-    let user = folders::prepare(context, &home, &node)?;
-    let recipes = Recipes::find(&home, user)?;
     let folder =
         Folder::make(&home.pids(), home.trust(), 0o700).map_err(|why| unfit(why.into()))?;
     let lock = folder.lock("supervisor.lock", false);
@@ -78,6 +76,8 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
             .at(home.root().display())
             .remedy("see how it is: aionctl local status"));
     };
+    let user = folders::prepare(context, &home, &node)?;
+    let recipes = Recipes::find(&home, user)?;
     let mut signals = Signals::listen().map_err(|why| unfit(why.into()))?;
     let myself = Running::of(std::process::id()).map_err(|why| unfit(why.into()))?;
     own.note(&myself).map_err(unfit)?;
@@ -92,21 +92,27 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let both = async {
         tokio::join!(
             async {
-                keep(&recipes.node, &shared, node_stops).await;
+                let ended = keep(&recipes.node, &shared, node_stops).await;
                 // The launcher last: the node needs it while it drains.
                 let asked = (*stop_node.borrow()).max(Stop::Asked);
                 stop_launcher.send_replace(asked);
+                ended
             },
             keep(&recipes.launcher, &shared, launcher_stops),
         )
     };
-    tokio::select! {
-        _ = both => {}
-        () = signals.pass_on(&shared.now, &stop_node, &stop_launcher) => {}
-    }
+    let left = tokio::select! {
+        (node, launcher) = both => !node || !launcher,
+        () = signals.pass_on(&shared.now, &stop_node, &stop_launcher) => false,
+    };
     shared.report.end();
     own.forget();
-    Ok(())
+    match left {
+        false => Ok(()),
+        true => Err(Failure::new("cannot stop the node: it does not end")
+            .at(home.root().display())
+            .remedy("see what is left of it: aionctl local status")),
+    }
 }
 
 /// The signals that a supervisor takes.
@@ -160,8 +166,8 @@ impl Signals {
     }
 }
 
-/// Keeps one program running until it is to stop.
-async fn keep(recipe: &Recipe, shared: &Shared, mut stop: watch::Receiver<Stop>) {
+/// Keeps one program running until it is to stop. `false`: it does not.
+async fn keep(recipe: &Recipe, shared: &Shared, mut stop: watch::Receiver<Stop>) -> bool {
     let name = recipe.program.name;
     let mut pace = Pace::default();
     let mut begun = false;
@@ -184,9 +190,11 @@ async fn keep(recipe: &Recipe, shared: &Shared, mut stop: watch::Receiver<Stop>)
                     end = process.ended() => end,
                     end = stays => end,
                     _ = stop.changed() => {
-                        process.stop(name, &mut stop).await;
-                        recipe.program.forget();
-                        return;
+                        let ended = process.stop(name, &mut stop).await;
+                        if ended {
+                            recipe.program.forget();
+                        }
+                        return ended;
                     }
                 }
             }
@@ -201,6 +209,7 @@ async fn keep(recipe: &Recipe, shared: &Shared, mut stop: watch::Receiver<Stop>)
             _ = stop.changed() => {}
         }
     }
+    true
 }
 
 fn tell(recipe: &Recipe, shared: &Shared, end: &str, pause: Duration, in_a_row: u32) {
@@ -284,17 +293,24 @@ impl Process {
         }
     }
 
-    async fn stop(&mut self, name: &str, stop: &mut watch::Receiver<Stop>) {
+    /// Whether it ended. One that hangs in the kernel is not waited for, and that is said.
+    async fn stop(&mut self, name: &str, stop: &mut watch::Receiver<Stop>) -> bool {
         loop {
-            let wanted = match *stop.borrow_and_update() {
-                Stop::AtOnce => Signal::KILL,
-                Stop::No | Stop::Asked => Signal::TERM,
-            };
+            let at_once = *stop.borrow_and_update() == Stop::AtOnce;
+            let wanted = if at_once { Signal::KILL } else { Signal::TERM };
             if let Err(why) = self.running().signal(wanted) {
                 eprintln!("cannot stop {name}: {why}");
             }
+            let pid = self.running().pid;
             tokio::select! {
-                end = self.ended() => return eprintln!("{name}: {end}"),
+                end = self.ended() => {
+                    eprintln!("{name}: {end}");
+                    return true;
+                }
+                () = tokio::time::sleep(AFTER_KILL), if at_once => {
+                    eprintln!("cannot stop {name} (pid {pid}): it does not end");
+                    return false;
+                }
                 _ = stop.changed() => {}
             }
         }
@@ -307,5 +323,45 @@ fn how(status: ExitStatus) -> String {
         (Some(code), _) => format!("it ended with code {code}"),
         (None, Some(signal)) => format!("signal {signal} ended it"),
         (None, None) => "it ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A process of this machine, whose end is told by the test.
+    fn adopted() -> (
+        std::process::Child,
+        oneshot::Sender<io::Result<()>>,
+        Process,
+    ) {
+        let child = std::process::Command::new("sleep").arg("600").spawn();
+        let child = child.unwrap();
+        let (gone, end) = oneshot::channel();
+        let running = Running::of(child.id()).unwrap();
+        (child, gone, Process::Adopted(running, end))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_does_not_end_though_it_was_killed_is_left() {
+        let (mut child, _gone, mut process) = adopted();
+        let (_asked, mut stop) = watch::channel(Stop::AtOnce);
+        assert!(!process.stop("hangs", &mut stop).await);
+        child.wait().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_asked_may_take_its_time_until_it_is_to_end_at_once() {
+        let (mut child, gone, mut process) = adopted();
+        let (asked, mut stop) = watch::channel(Stop::Asked);
+        let waits = process.stop("drains", &mut stop);
+        let waits = async { tokio::time::timeout(10 * AFTER_KILL, waits).await };
+        assert!(waits.await.is_err(), "it was given up");
+        asked.send_replace(Stop::AtOnce);
+        gone.send(Ok(())).unwrap();
+        assert!(process.stop("drains", &mut stop).await);
+        child.wait().unwrap();
     }
 }

@@ -5,14 +5,19 @@ use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aion_folders::Trust;
 
 use super::super::recipe::{self, Recipes};
 use super::unit::{self, Setting};
-use crate::{context::Context, failure::Failure, home::Home, process::PAUSE};
+use crate::{
+    context::Context,
+    failure::Failure,
+    home::Home,
+    process::{AFTER_KILL, ended},
+};
 
 /// Where root's units are.
 const SYSTEM: &str = "/etc/systemd/system";
@@ -135,7 +140,10 @@ impl Systemd {
         self.must(&["start", &self.launcher, &self.node])
     }
 
-    /// Stops a unit, within `bound`; `false` where it takes longer.
+    /// Stops a unit, within `bound`; `false` where it takes longer. With `force` it is ended at once then.
+    ///
+    /// # Errors
+    /// systemd refuses, or the unit does not end either way.
     pub(in super::super) async fn stop(
         &self,
         unit: &str,
@@ -143,21 +151,21 @@ impl Systemd {
         force: bool,
     ) -> Result<bool, Failure> {
         self.must(&["stop", "--no-block", unit])?;
-        let until = Instant::now() + bound;
-        let mut killed = false;
-        while self.show(unit).pid.is_some() {
-            if Instant::now() >= until {
-                if !force {
-                    return Ok(false);
-                }
-                if !killed {
-                    self.must(&["kill", "--signal=SIGKILL", unit])?;
-                    killed = true;
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
+        let runs = || self.show(unit).pid.is_some();
+        if ended(bound, runs).await {
+            return Ok(true);
         }
-        Ok(true)
+        if !force {
+            return Ok(false);
+        }
+        self.must(&["kill", "--signal=SIGKILL", unit])?;
+        match ended(AFTER_KILL, runs).await {
+            true => Ok(true),
+            false => {
+                Err(Failure::new(format!("cannot stop {unit}: it does not end"))
+                    .at(self.log_of(unit)))
+            }
+        }
     }
 
     /// Takes the units away; they do not run any more.

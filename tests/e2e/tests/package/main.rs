@@ -2,199 +2,20 @@
 //! cargo. The programs in them are stand-ins; that the real ones run is walked by `.ci/run`.
 #![allow(clippy::unwrap_used)]
 
+mod moved;
+mod stage;
+
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
+    path::Path,
+    process::Command,
 };
 
-use aion_e2e::{cluster::root, program};
-use aion_testkit::{Component, Cosign, or_skip};
-use tempfile::TempDir;
+use aion_e2e::cluster::root;
+use aion_testkit::{Component, Cosign, or_skip, skip};
 
-const PROGRAMS: [&str; 5] = [
-    "aion-node",
-    "aion-launcher",
-    "aion-worker",
-    "aion-compiler",
-    "aionctl",
-];
-
-/// All that a machine needs besides what verifies a signature: no cargo, no compiler.
-const TOOLS: [&str; 27] = [
-    "awk", "basename", "cat", "chmod", "cp", "curl", "cut", "date", "dirname", "fold", "grep",
-    "gzip", "head", "id", "ln", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "sh",
-    "tar", "tr", "uname", "wc",
-];
-
-/// A folder of packages.
-struct Packages {
-    at: TempDir,
-    name: String,
-}
-
-impl Packages {
-    fn make(arch: Option<&str>) -> Self {
-        let at = tempfile::tempdir().unwrap();
-        let programs = at.path().join("programs");
-        fs::create_dir(&programs).unwrap();
-        for name in PROGRAMS {
-            let path = programs.join(name);
-            fs::write(&path, format!("#!/bin/sh\necho {name}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        }
-        let out = at.path().join("out");
-        let mut command = Command::new(root().join("packaging/package"));
-        command.arg("--programs").arg(&programs);
-        command.arg("--out").arg(&out);
-        if let Some(arch) = arch {
-            command.args(["--arch", arch]);
-        }
-        command.env_remove("AION_PACKAGE_KEY");
-        command.env("AIONCTL", program("aionctl").unwrap());
-        command.env("AION_SBOM", program("aion-sbom").unwrap());
-        let made = command.output().unwrap();
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        let ending = ".tar.gz";
-        let files = fs::read_dir(&out).unwrap();
-        let mut names = files.map(|it| it.unwrap().file_name().into_string().unwrap());
-        let name = names.find(|it| it.ends_with(ending)).unwrap();
-        Self { at, name }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.at.path().join("out").join(name)
-    }
-
-    fn package(&self) -> PathBuf {
-        self.path(&self.name)
-    }
-
-    fn signature(&self) -> PathBuf {
-        self.path(&format!("{}.sigstore.json", self.name))
-    }
-
-    /// A copy of the package and its signature in `folder`, changed by `harm`.
-    fn harmed(&self, folder: &Path, harm: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
-        let path = folder.join(&self.name);
-        let mut bytes = fs::read(self.package()).unwrap();
-        harm(&mut bytes);
-        fs::write(&path, bytes).unwrap();
-        fs::copy(
-            self.signature(),
-            folder.join(self.signature().file_name().unwrap()),
-        )
-        .unwrap();
-        path
-    }
-}
-
-/// A machine with a home and a few tools.
-struct Machine {
-    folder: TempDir,
-}
-
-impl Machine {
-    fn with(verifiers: &[PathBuf]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join("tools");
-        fs::create_dir(&bin).unwrap();
-        fs::create_dir(folder.path().join("empty")).unwrap();
-        let found = TOOLS.iter().filter_map(|tool| which(tool));
-        for tool in found.chain(verifiers.iter().cloned()) {
-            symlink(&tool, bin.join(tool.file_name().unwrap())).unwrap();
-        }
-        Self { folder }
-    }
-
-    fn with_openssl() -> Self {
-        Self::with(&[which("openssl").unwrap()])
-    }
-
-    fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
-    }
-
-    /// Runs `script` as `curl … | sh -s -- …` does, somewhere else: how it ended, and what it said.
-    fn pipe(&self, script: &Path, args: &[&str]) -> (bool, String) {
-        let ran = Command::new("sh")
-            .arg("-s")
-            .arg("--")
-            .args(args)
-            .env_clear()
-            .env("PATH", self.folder.path().join("tools"))
-            .env("HOME", self.folder.path())
-            .env("AION_HOME", self.home())
-            .current_dir(self.folder.path().join("empty"))
-            .stdin(Stdio::from(fs::File::open(script).unwrap()))
-            .output()
-            .unwrap();
-        let said = [ran.stdout, ran.stderr].concat();
-        (
-            ran.status.success(),
-            String::from_utf8_lossy(&said).into_owned(),
-        )
-    }
-
-    fn install(&self, script: &Path, package: &str, more: &[&str]) -> (bool, String) {
-        let args = ["--local", "--yes", "--no-start", "--from-package", package];
-        self.pipe(script, &[&args, more].concat())
-    }
-
-    /// That nothing of a package came here, with the reason and the remedy in `words`.
-    fn refuses(&self, script: &Path, package: &str, more: &[&str], words: &[&str]) {
-        let (well, said) = self.install(script, package, more);
-        assert!(!well, "{package} {more:?} was installed:\n{said}");
-        for words in words.iter().chain(&["error: ", "do: "]) {
-            assert!(said.contains(words), "no {words:?} in:\n{said}");
-        }
-        let home = self.home();
-        assert!(!home.exists() && !home.with_file_name("home-share").exists());
-    }
-}
-
-fn which(tool: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap();
-    let mut places = env::split_paths(&path).map(|folder| folder.join(tool));
-    places.find(|it| it.is_file())
-}
-
-/// Serves the files of `folder` on loopback as long as the test runs; gives its address.
-fn served(folder: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let first = lines.next().unwrap().unwrap();
-            while lines
-                .next()
-                .is_some_and(|it| it.is_ok_and(|it| !it.is_empty()))
-            {}
-            let name = first.split(' ').nth(1).unwrap().trim_start_matches('/');
-            let (status, body) = match fs::read(folder.join(name)) {
-                Ok(body) => ("200 OK", body),
-                Err(_) => ("404 Not Found", Vec::new()),
-            };
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-            );
-            let _ = stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body));
-        }
-    });
-    address
-}
+use self::stage::{Machine, PROGRAMS, Packages, served, which};
 
 #[test]
 fn the_same_programs_make_the_same_package_and_say_what_is_in_them() {
@@ -360,6 +181,58 @@ fn a_package_is_refused_with_its_reason_before_anything_of_it_is_used() {
         &[],
         &["neither openssl nor cosign", "apt install openssl"],
     );
+}
+
+#[test]
+fn what_is_fetched_is_bounded_whatever_fetches_it() {
+    let packages = Packages::make(None);
+    let (script, name) = (packages.path("install.sh"), &packages.name);
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(packages.package(), folder.path().join(name)).unwrap();
+    let signature = format!("{name}.sigstore.json");
+    symlink("/dev/zero", folder.path().join(&signature)).unwrap();
+    let package = format!("{}/{name}", served(folder.path().to_owned()));
+    let words = [&*format!("{signature} is longer than any is: 262144 bytes")];
+    for fetcher in ["curl", "wget"] {
+        let machine = Machine::with_openssl();
+        let tools = machine.folder.path().join("tools");
+        fs::remove_file(tools.join("curl")).unwrap();
+        let Some(found) = which(fetcher) else {
+            skip(fetcher, "it is not on this machine");
+            continue;
+        };
+        symlink(found, tools.join(fetcher)).unwrap();
+        machine.refuses(&script, &package, &[], &words);
+    }
+}
+
+#[test]
+fn a_package_for_an_unknown_machine_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let uname = folder.path().join("uname");
+    fs::write(&uname, "#!/bin/sh\necho riscv64\n").unwrap();
+    fs::set_permissions(&uname, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = env::var("PATH").unwrap();
+    let strange = format!("{}:{path}", folder.path().display());
+    let unknown = "no package is made for riscv64: for amd64 and arm64 only\n";
+    let out = folder.path().join("out");
+    for (args, path, words) in [
+        (
+            &["--programs", "/nowhere", "--arch", "riscv64"][..],
+            &path,
+            unknown,
+        ),
+        (&[], &strange, unknown),
+        (&["--arch"], &path, "--arch needs a value\n"),
+    ] {
+        let mut command = Command::new(root().join("packaging/package"));
+        let ran = command
+            .env("PATH", path)
+            .args(["--out".as_ref(), out.as_os_str()]);
+        let ran = ran.args(args).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), words, "{args:?}");
+        assert!(!ran.status.success() && !out.exists());
+    }
 }
 
 #[test]
