@@ -3,12 +3,12 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aion_abi::syscall::fs::{MAX_CHUNK, WriteMode, WriteRequest, WriteResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::OFlags;
 
 use super::{
@@ -190,9 +190,7 @@ impl Writer {
     fn alone(&self, metadata: &Metadata) -> MutexGuard<'_, ()> {
         let stripe = (metadata.ino() ^ metadata.dev()) % STRIPES as u64;
         let stripe = usize::try_from(stripe).unwrap_or(0);
-        self.appends[stripe]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.appends[stripe].lock()
     }
 }
 
