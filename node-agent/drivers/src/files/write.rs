@@ -188,8 +188,7 @@ impl Writer {
 
     /// One append at a time to a file, so that cutting one back cuts nothing of another.
     fn alone(&self, metadata: &Metadata) -> MutexGuard<'_, ()> {
-        let stripe = (metadata.ino() ^ metadata.dev()) % STRIPES as u64;
-        let stripe = usize::try_from(stripe).unwrap_or(0);
+        let stripe = (metadata.ino() ^ metadata.dev()) as usize % STRIPES;
         self.appends[stripe].lock()
     }
 }
