@@ -220,7 +220,7 @@ impl StdioServers for ToolProcesses {
             };
             listen(stderr, said);
             self.launch(&id, server, command, fds).await?;
-            tracing::info!(tool = %id, name = server.name, tenant = server.tenant, "a tool's process started");
+            tracing::info!(tool = %id, name = server.name, tenant = server.tenant.as_str(), "a tool's process started");
             Ok(StdioProcess {
                 stdin,
                 stdout,

@@ -51,7 +51,8 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new(root: &Path, shelf: &Shelf) -> Result<Self, MemoryError> {
         let id = &shelf.pool;
-        let tenant = written(&id.tenant).ok_or_else(|| MemoryError::Name(id.tenant.clone()))?;
+        let tenant =
+            written(id.tenant.as_str()).ok_or_else(|| MemoryError::Name(id.tenant.to_string()))?;
         let pool = written(&id.pool).ok_or_else(|| MemoryError::Name(id.pool.clone()))?;
         let uid = match id.uid.as_str() {
             "" => String::new(),
@@ -185,7 +186,7 @@ mod tests {
         #[test]
         fn a_pool_lies_two_folders_below_the_root(tenant in ".{1,12}", pool in ".{1,12}", uid in ".{0,12}", tier in 0..3_usize) {
             let root = Path::new("/store");
-            let shelf = Shelf::new(&PoolId { tenant, pool, uid }, Tier::ALL[tier]);
+            let shelf = Shelf::new(&PoolId { tenant: tenant.as_str().into(), pool, uid }, Tier::ALL[tier]);
             if let Ok(place) = Place::new(root, &shelf) {
                 let below = place.folder.strip_prefix(root).unwrap();
                 prop_assert_eq!(below.components().count(), 2);
