@@ -3,7 +3,7 @@
 //! elsewhere.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 use uuid::Uuid;
 
 use super::super::{Pool, PoolId, Tier, failure::MemoryError};
+use crate::sync_folder;
 
 const DATABASE: &str = "items.db";
 /// A pool on its way out is renamed to this first. No written name begins with a dot.
@@ -92,7 +93,7 @@ impl Place {
             Some(&self.tenant_folder),
             self.tenant_folder.parent(),
         ] {
-            folder.map_or(Ok(()), sync)?;
+            folder.map_or(Ok(()), sync_folder)?;
         }
         Ok(())
     }
@@ -106,9 +107,9 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             done => done?,
         }
-        sync(&self.tenant_folder)?;
+        sync_folder(&self.tenant_folder)?;
         fs::remove_dir_all(&leaving)?;
-        sync(&self.tenant_folder)?;
+        sync_folder(&self.tenant_folder)?;
         if self.folder.exists() || leaving.exists() {
             return Err(io::Error::other("its folder is still there"));
         }
@@ -153,10 +154,6 @@ fn written(name: &str) -> Option<String> {
         }
     }
     (1..=MAX_NAME).contains(&out.len()).then_some(out)
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
