@@ -2,12 +2,13 @@
 //! reconciliations. What may not enter: a controller.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aion_backoff::Backoff;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::args::Args;
 use crate::caches::Caches;
@@ -50,7 +51,7 @@ impl Context {
     /// Held while an agent is placed and its instances are counted as being there: two agents that are
     /// placed at once would both take a node's last room.
     pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
-        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.placing.lock()
     }
 
     /// What was heard of nodes that are gone is forgotten.
@@ -62,14 +63,14 @@ impl Context {
 
     /// How long to wait now that `object` failed once more.
     pub(crate) fn failed(&self, object: &str) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         let pauses = failures.entry(object.to_owned()).or_insert(PAUSES);
         pauses.pause()
     }
 
     /// `object` was reconciled, or is gone: its next failure is a first one.
     pub(crate) fn succeeded(&self, object: &str) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         failures.remove(object);
     }
 }

@@ -2,10 +2,10 @@
 //! word, and the clocks of two machines differ. Pure: its clock is given.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::LeaseSpec;
+use parking_lot::Mutex;
 
 /// What the Leases said last, by node.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Heard {
         before: Duration,
         now: Instant,
     ) -> Duration {
-        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.0.lock();
         let before = match nodes.get(node) {
             Some(seen) if seen.said == *said => {
                 return seen.before + now.saturating_duration_since(seen.since);
@@ -47,13 +47,13 @@ impl Heard {
 
     /// Forgets a node that has no Lease.
     pub(crate) fn forget(&self, node: &str) {
-        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.0.lock();
         nodes.remove(node);
     }
 
     /// Forgets the nodes that are not there any more.
     pub(crate) fn keep(&self, there: impl Fn(&str) -> bool) {
-        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.0.lock();
         nodes.retain(|node, _| there(node));
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         }
         heard.keep(|node| node == "a");
         heard.forget("a");
-        let nodes = heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = heard.0.lock();
         assert!(nodes.is_empty());
     }
 }

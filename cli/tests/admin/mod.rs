@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::{Command, Output},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use axum::{
@@ -16,6 +16,7 @@ use axum::{
     http::{Method, StatusCode, Uri, header::CONTENT_TYPE},
     response::Response,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::UnixListener;
 
@@ -107,14 +108,14 @@ impl Node {
 
     /// `route` is `METHOD path?query`.
     pub(crate) fn on(&self, route: &str, answer: Answer) -> &Self {
-        let mut answers = self.shared.answers.lock().unwrap();
+        let mut answers = self.shared.answers.lock();
         answers.entry(route.to_owned()).or_default().push(answer);
         self
     }
 
     /// What was asked so far, with the bodies.
     pub(crate) fn asked(&self) -> Vec<(String, Bytes)> {
-        self.shared.asked.lock().unwrap().clone()
+        self.shared.asked.lock().clone()
     }
 
     /// The JSON body of the first request to a route.
@@ -178,8 +179,8 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let route = format!("{method} {uri}");
-    shared.asked.lock().unwrap().push((route.clone(), body));
-    let mut answers = shared.answers.lock().unwrap();
+    shared.asked.lock().push((route.clone(), body));
+    let mut answers = shared.answers.lock();
     let found = answers.get_mut(&route).map(|queue| match queue.len() {
         1 => queue[0].clone(),
         _ => queue.remove(0),

@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use tempfile::NamedTempFile;
+
 /// Reads the regular file `path`; nothing when it is longer than `limit`.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let about = fs::metadata(path)?;
@@ -23,15 +25,24 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>
 
 /// Writes a file beside `path`, syncs it, and renames it to `path`.
 pub(crate) fn write_atomically(path: &Path, mut from: impl Read, mode: u32) -> io::Result<()> {
-    let parent = parent(path)?;
-    let mut temporary = tempfile::Builder::new()
+    let mut new = beside(parent(path)?, mode)?;
+    io::copy(&mut from, &mut new)?;
+    new.as_file().sync_all()?;
+    place(new, path)
+}
+
+/// A new file in `folder`, which goes unless it is placed.
+pub(crate) fn beside(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
         .prefix(".new-")
         .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(parent)?;
-    io::copy(&mut from, &mut temporary)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|e| e.error)?;
-    sync_dir(parent)
+        .tempfile_in(folder)
+}
+
+/// Renames `new`, which is synced, to `path`.
+pub(crate) fn place(new: NamedTempFile, path: &Path) -> io::Result<()> {
+    new.persist(path).map_err(|error| error.error)?;
+    sync_dir(parent(path)?)
 }
 
 /// Writes the new file `path` without syncing it.

@@ -2,12 +2,10 @@
 //! one that fails, one that is slow. Over streamable HTTP, or as a program on its
 //! standard streams.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -65,10 +63,7 @@ impl McpServer {
     /// Every tool call so far, in the order of arrival: name and arguments.
     #[must_use]
     pub fn calls(&self) -> Vec<(String, Value)> {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.calls.lock().clone()
     }
 }
 
@@ -120,7 +115,6 @@ impl ServerHandler for Tools {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         self.calls
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .push((request.name.to_string(), arguments.clone()));
         let say = |text: &str| vec![ContentBlock::text(text)];
         let result = match request.name.as_ref() {

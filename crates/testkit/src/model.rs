@@ -5,12 +5,9 @@ mod completion;
 mod embedding;
 mod server;
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{StartError, loopback::Loopback};
@@ -94,7 +91,7 @@ struct Shared(Arc<Mutex<State>>);
 
 impl Shared {
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock())
     }
 }
 

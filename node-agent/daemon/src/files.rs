@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use aion_drivers::private_folder;
+pub(crate) use aion_drivers::{private_folder, sync_folder};
 
 /// What the name of a staged file ends with.
 const STAGED: &str = ".aion.tmp";
@@ -60,11 +60,6 @@ impl Staged {
         self.placed = true;
         Ok(())
     }
-}
-
-/// What was put into a folder, or taken from it, is durable after this.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// What was not put in its place leaves nothing.

@@ -4,9 +4,10 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// From so many lanes on, those that nobody is in are forgotten.
@@ -50,7 +51,7 @@ impl<K: Hash + Eq> Lanes<K> {
     }
 
     fn lane(&self, key: K) -> Arc<Semaphore> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(lane) = open.lanes.get(&key).and_then(Weak::upgrade) {
             return lane;
         }
@@ -88,6 +89,6 @@ mod tests {
         for key in 0..1000 {
             drop(lanes.enter(key).await);
         }
-        assert!(lanes.open.lock().unwrap().lanes.len() <= PRUNE_FROM);
+        assert!(lanes.open.lock().lanes.len() <= PRUNE_FROM);
     }
 }

@@ -33,7 +33,7 @@ pub fn capacity() -> NodeCapacity {
     NodeCapacity {
         instances: INSTANCES,
         memory_mib: (total - RESERVE_MIB).max(total / 2),
-        cpu_millis: i64::try_from(processors).unwrap_or(1).saturating_mul(1000),
+        cpu_millis: i64::try_from(processors.saturating_mul(1000)).unwrap_or(i64::MAX),
     }
 }
 

@@ -5,12 +5,13 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use aion_abi::{admin::MountMapping, problem::Problem};
 use aion_api::{FileMode, ResolvedMount};
 use aion_drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin};
+use parking_lot::RwLock;
 
 use crate::{files::write_whole, turns::is_turn_mount};
 
@@ -70,10 +71,7 @@ impl Mounts {
 
     /// All of them.
     pub fn all(&self) -> BTreeMap<String, MountMapping> {
-        self.mappings
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.mappings.read().clone()
     }
 
     /// Maps a name to a folder, or to another one. Blocks on the disk.
@@ -129,10 +127,7 @@ impl Mounts {
         &self,
         what: impl FnOnce(&mut BTreeMap<String, MountMapping>) -> Result<MountMapping, MappingError>,
     ) -> Result<MountMapping, MappingError> {
-        let mut mappings = self
-            .mappings
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut mappings = self.mappings.write();
         let mut next = mappings.clone();
         let mapping = what(&mut next)?;
         serde_json::to_vec_pretty(&next)
@@ -168,7 +163,7 @@ impl Mounts {
     /// The table of a call by an instance with these mounts. One that is not mapped is left out, and then
     /// is not found.
     pub fn table(&self, mounts: &[ResolvedMount]) -> MountTable {
-        let mappings = self.mappings.read().unwrap_or_else(PoisonError::into_inner);
+        let mappings = self.mappings.read();
         let mut table = MountTable::new();
         for mount in mounts {
             if let Some(mapping) = mappings.get(&mount.volume) {

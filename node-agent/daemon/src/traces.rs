@@ -37,7 +37,7 @@ impl Traces {
             && memory.share == MemoryShare::Private
         {
             let pool = PoolId {
-                tenant: spec.tenant.to_string(),
+                tenant: spec.tenant.clone(),
                 pool: memory.pool.clone(),
                 uid: memory.pool_uid.clone(),
             };

@@ -6,10 +6,11 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use aion_abi::{code::Code, problem::Problem};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 /// Lanes by place; a lane exists while work is in it.
@@ -65,7 +66,7 @@ impl<K: Hash + Eq + Clone> Lanes<K> {
     }
 
     fn lane(&self, key: &K) -> Arc<Semaphore> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(lane) = open.lanes.get(key).and_then(Weak::upgrade) {
             return lane;
         }
@@ -115,6 +116,6 @@ mod tests {
         for key in 0..1000 {
             lanes.run(&key, || ()).await.unwrap();
         }
-        assert!(lanes.open.lock().unwrap().lanes.len() <= PRUNE_FROM);
+        assert!(lanes.open.lock().lanes.len() <= PRUNE_FROM);
     }
 }

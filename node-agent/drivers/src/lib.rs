@@ -23,4 +23,4 @@ pub mod tool;
 #[cfg(test)]
 mod small_disk;
 
-pub use private::private_folder;
+pub use private::{private_folder, sync_folder};

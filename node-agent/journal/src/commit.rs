@@ -11,13 +11,14 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::{Lsn, disk::Disk, mark::MarkFile, segment};
@@ -146,18 +147,18 @@ impl Committer {
     pub(super) fn written(&self, written: Lsn, wanted: bool) {
         self.shared.written.store(written.0, Ordering::Release);
         if wanted {
-            self.shared.lock().wanted = written;
+            self.shared.state.lock().wanted = written;
             self.shared.wake.notify_one();
         } else if !self.shared.dirty.swap(true, Ordering::AcqRel) {
             // Under the lock, so that the thread is either before its look at the flag or asleep.
-            drop(self.shared.lock());
+            drop(self.shared.state.lock());
             self.shared.wake.notify_one();
         }
     }
 
     /// A new segment is being written.
     pub(super) fn rolled(&self, file: Arc<File>) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.files.push_back(file);
         state.names_changed = true;
     }
@@ -165,7 +166,7 @@ impl Committer {
     /// Has a segment removed as soon as everything before `until` is durable.
     pub(super) fn leave(&self, path: PathBuf, bytes: u64, until: Lsn) {
         self.shared.leaving.fetch_add(bytes, Ordering::AcqRel);
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.leaving.push_back(Leaving { path, bytes, until });
         self.shared.wake.notify_one();
     }
@@ -177,7 +178,7 @@ impl Committer {
 
     /// Whether a spare should be kept ready.
     pub(super) fn want_spare(&self, wanted: bool) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         match (&state.spare, wanted) {
             (Spare::Off, true) => {
                 state.spare = Spare::Wanted;
@@ -190,7 +191,7 @@ impl Committer {
 
     /// Takes the spare; makes one at once where none is ready. `Err` says why there is no room.
     pub(super) fn take_spare(&self) -> std::io::Result<File> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if let Spare::Ready(file) = std::mem::replace(&mut state.spare, Spare::Off) {
             return Ok(file);
         }
@@ -199,7 +200,7 @@ impl Committer {
 
     /// Whether a spare is ready or being made; `Err` says why there is none.
     pub(super) fn spare(&self) -> Result<(), String> {
-        match &self.shared.lock().spare {
+        match &self.shared.state.lock().spare {
             Spare::Failed { why, .. } => Err(why.clone()),
             _ => Ok(()),
         }
@@ -213,7 +214,7 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.shared.lock().stop = true;
+        self.shared.state.lock().stop = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -223,12 +224,8 @@ impl Drop for Committer {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn run(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut dirty_since: Option<Instant> = None;
         loop {
             if dirty_since.is_none() && self.dirty.load(Ordering::Acquire) {
@@ -256,18 +253,10 @@ impl Shared {
                 .into_iter()
                 .flatten()
                 .min();
-                state = match timeout {
-                    Some(timeout) => {
-                        self.wake
-                            .wait_timeout(state, timeout)
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .0
-                    }
-                    None => self
-                        .wake
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner),
-                };
+                match timeout {
+                    Some(timeout) => drop(self.wake.wait_for(&mut state, timeout)),
+                    None => self.wake.wait(&mut state),
+                }
             }
         }
     }
@@ -293,7 +282,7 @@ impl Shared {
             return None;
         }
         self.mark.note(target);
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.durable = target;
         // All but the last of those synced are complete; newer ones may have joined meanwhile.
         state.files.drain(..files.len().saturating_sub(1));
@@ -312,7 +301,7 @@ impl Shared {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => self.disk.sync_dir(&self.dir),
         };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match removed {
             Ok(()) => {
                 state.leaving.pop_front();

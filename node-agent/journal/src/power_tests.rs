@@ -8,10 +8,11 @@ use std::{
     io,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use aion_kernel::Digest;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::{
@@ -85,19 +86,19 @@ impl Disk for Watched {
         Machine.sync(file)?;
         let bytes = fs::read(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let inode = file.metadata()?.ino();
-        self.kept.lock().unwrap().bytes.insert(inode, bytes);
+        self.kept.lock().bytes.insert(inode, bytes);
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock();
         Machine.sync_dir(dir)?;
         kept.names = names(dir);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock();
         Machine.remove(path)?;
         // A removal may reach the disk at once.
         kept.names.remove(path.file_name().unwrap());
@@ -142,7 +143,7 @@ fn a_segment_goes_when_what_was_carried_out_of_it_is_durable() {
         }
     }
     drop(journal);
-    let kept = disk.kept.lock().unwrap();
+    let kept = disk.kept.lock();
     assert!(kept.after_removals.len() > 10);
     for left in &kept.after_removals {
         let (journal, _) = open(&options(left.path())).unwrap();
@@ -170,7 +171,7 @@ fn what_another_process_left_unsynced_is_durable_before_it_is_marked() {
     let (_journal, recovered) = open_on(&options(dir.path()), Arc::clone(&disk) as _).unwrap();
     let all: Vec<u64> = (0..200).collect();
     assert_eq!(folded(&recovered), all);
-    let left = disk.loss(&disk.kept.lock().unwrap());
+    let left = disk.loss(&disk.kept.lock());
     boot_again(left.path());
     let (_again, recovered) = open(&options(left.path())).unwrap();
     assert_eq!(folded(&recovered), all);
@@ -181,7 +182,7 @@ fn a_new_journal_survives_a_loss_of_power_before_its_first_sync() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Watched::new(dir.path(), &[]);
     let (mut journal, _) = open_on(&options(dir.path()), Arc::clone(&disk) as _).unwrap();
-    let left = disk.loss(&disk.kept.lock().unwrap());
+    let left = disk.loss(&disk.kept.lock());
     let mark = mark::read(left.path()).unwrap().unwrap();
     assert_eq!(mark.durable, journal.end());
 

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -262,7 +263,7 @@ impl Client {
     }
 
     fn register(&self, key: Key) -> Result<mpsc::UnboundedReceiver<Reply>, ClientError> {
-        let mut pending = lock(&self.connection.shared);
+        let mut pending = self.connection.shared.pending.lock();
         let waiting = pending.as_mut().ok_or(ClientError::Lost)?;
         if waiting.contains_key(&key) {
             return Err(ClientError::InFlight);
@@ -273,7 +274,7 @@ impl Client {
     }
 
     fn forget(&self, key: &Key) {
-        if let Some(waiting) = lock(&self.connection.shared).as_mut() {
+        if let Some(waiting) = self.connection.shared.pending.lock().as_mut() {
             waiting.remove(key);
         }
     }
@@ -299,13 +300,6 @@ fn would_block(error: WireError) -> std::io::Error {
         WireError::WouldBlock => std::io::ErrorKind::WouldBlock.into(),
         error => std::io::Error::other(error),
     }
-}
-
-fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, Pending> {
-    shared
-        .pending
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unless_refused(reply: Reply) -> Result<(), ClientError> {
@@ -353,7 +347,7 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
             Reply::Workers { .. } => Key::List,
             Reply::Features { .. } => Key::Features,
         };
-        if let Some(waiting) = lock(&shared).as_ref()
+        if let Some(waiting) = shared.pending.lock().as_ref()
             && let Some(sender) = waiting.get(&key)
         {
             // A caller that stopped waiting is no reason to end the connection.
@@ -361,5 +355,5 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
         }
     }
     // Drops every sender: whoever waits learns that the connection is lost.
-    lock(&shared).take();
+    shared.pending.lock().take();
 }

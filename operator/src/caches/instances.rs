@@ -2,7 +2,7 @@
 //! has and not what the cluster has.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aion_api::metadata::{LABEL_AGENT, LABEL_POOL};
 use aion_api::{
@@ -11,6 +11,7 @@ use aion_api::{
 use aion_resolve::Key;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+use parking_lot::RwLock;
 
 /// What stands in the index for an instance that cannot be read: what its metadata tells, and on
 /// which node it is.
@@ -57,7 +58,7 @@ struct Tables {
 impl InstanceIndex {
     /// Takes in what the watch says.
     pub(crate) fn take(&self, event: &Event<AgentInstance>) {
-        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.0.write();
         match event {
             Event::Init => tables.listed = Some(Vec::new()),
             Event::InitApply(instance) => {
@@ -74,7 +75,7 @@ impl InstanceIndex {
 
     /// Counts `instances` as being there, before they are written. The watch puts the truth in their place.
     pub(crate) fn assume(&self, instances: &[AgentInstance]) {
-        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.0.write();
         for instance in instances {
             tables.insert(instance.clone());
         }
@@ -82,7 +83,7 @@ impl InstanceIndex {
 
     /// Takes back what was assumed and could not be written. What the watch has told since stays.
     pub(crate) fn withdraw(&self, instances: &[AgentInstance]) {
-        let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.0.write();
         for instance in instances {
             let agent = agent(instance);
             let assumed = tables
@@ -98,7 +99,7 @@ impl InstanceIndex {
 
     /// The instances of an agent, by name.
     pub(crate) fn of_agent(&self, agent: &Key) -> Vec<Arc<AgentInstance>> {
-        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.0.read();
         tables
             .by_agent
             .get(agent)
@@ -108,7 +109,7 @@ impl InstanceIndex {
 
     /// Names of the agents that have instances using a memory pool.
     pub(crate) fn using_pool(&self, pool: &Key) -> Vec<String> {
-        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.0.read();
         let uses = |instance: &Arc<AgentInstance>| {
             instance
                 .spec
@@ -130,7 +131,7 @@ impl InstanceIndex {
 
     /// The instances, of all agents, that a node has. Costs what there are in the cluster.
     pub(crate) fn all_on_node(&self, node: &str) -> Vec<Arc<AgentInstance>> {
-        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.0.read();
         let all = tables.by_agent.values().flat_map(BTreeMap::values);
         all.filter(|it| it.spec.node_name == node)
             .cloned()
@@ -139,7 +140,7 @@ impl InstanceIndex {
 
     /// How many instances, of all agents, a node has.
     pub(crate) fn on_node(&self, node: &str) -> i32 {
-        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.0.read();
         tables.per_node.get(node).copied().unwrap_or_default()
     }
 }

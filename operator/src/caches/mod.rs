@@ -7,22 +7,26 @@ mod queues;
 mod unreadable;
 mod waiting;
 
+use std::fmt::Debug;
+
 use aion_api::{
-    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
-    Tool, TrustPolicy,
+    Agent, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint, Readable, Tool,
+    TrustPolicy,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{reflector, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
 use self::follow::{Filled, follow};
 pub(crate) use self::instances::InstanceIndex;
+use self::queues::Changes;
 pub(crate) use self::queues::{Queue, Queues};
 use self::unreadable::Sieve;
 pub(crate) use self::unreadable::{Notice, UnreadableObjects};
@@ -61,127 +65,45 @@ impl Caches {
     ) -> (Self, Queues) {
         let (changes, queues) = queues::queues();
         let unreadable = UnreadableObjects::new(metrics);
-        let mut filled = Vec::new();
-        let instances = InstanceIndex::default();
-        // One watch a kind: it fills the cache first, then says what changed.
-        macro_rules! watch {
-            ($api:expr, $kind:ty, $route:expr) => {{
-                let (store, mut writer) = reflector::store::<$kind>();
-                let (changes, route, cached) = (changes.clone(), $route, store.clone());
-                let mut sieve = Sieve::<$kind>::new(unreadable.clone(), |_| None);
-                filled.push(follow($api, stop.clone(), move |event| {
-                    let sifted = sieve.sift(event, |object| {
-                        let namespace = object.namespace.as_deref().unwrap_or_default();
-                        let name = object.name.as_deref().unwrap_or_default();
-                        let found = ObjectRef::new(name).within(namespace);
-                        cached.get(&found).map(|object| object.as_ref().clone())
-                    });
-                    if let Some(event) = &sifted.event {
-                        writer.apply_watcher_event(event);
-                        changes.take(event, &route);
-                    }
-                    changes.unreadable(sifted.notice);
-                }));
-                store
-            }};
-        }
-        let agents = watch!(
-            Api::all(client.clone()),
-            Agent,
-            |q: &queues::Changes, it: &Agent| q.agent(it)
-        );
-        let namespaced = |q: &queues::Changes, namespace: Option<String>| {
-            q.namespace(&namespace.unwrap_or_default())
-        };
-        let caches = Self {
-            pools: watch!(
-                Api::all(client.clone()),
-                MemoryPool,
-                move |q: &queues::Changes, it: &MemoryPool| {
-                    q.pool(it);
-                    namespaced(q, it.namespace());
-                }
-            ),
-            endpoints: watch!(
-                Api::all(client.clone()),
-                ModelEndpoint,
-                move |q: &queues::Changes, it: &ModelEndpoint| {
-                    namespaced(q, it.namespace());
-                    q.pools_of(&it.namespace().unwrap_or_default());
-                }
-            ),
-            tools: watch!(
-                Api::all(client.clone()),
-                Tool,
-                move |q: &queues::Changes, it: &Tool| {
-                    namespaced(q, it.namespace());
-                }
-            ),
-            agent_policies: watch!(
-                Api::all(client.clone()),
-                AgentPolicy,
-                move |q: &queues::Changes, it: &AgentPolicy| {
-                    namespaced(q, it.namespace());
-                }
-            ),
-            cluster_policies: watch!(
-                Api::all(client.clone()),
-                ClusterAgentPolicy,
-                |q: &queues::Changes, _: &ClusterAgentPolicy| q.all_agents()
-            ),
-            trust_policies: watch!(
-                Api::all(client.clone()),
-                TrustPolicy,
-                |q: &queues::Changes, _: &TrustPolicy| q.all_agents()
-            ),
-            kernel_nodes: watch!(
-                Api::all(client.clone()),
-                KernelNode,
-                |q: &queues::Changes, it: &KernelNode| {
-                    q.node(&it.name_any());
-                    q.all_agents();
-                    q.all_pools();
-                }
-            ),
-            nodes: watch!(
-                Api::all(client.clone()),
-                Node,
-                |q: &queues::Changes, it: &Node| q.node(&it.name_any())
-            ),
-            namespaces: watch!(
-                Api::all(client.clone()),
-                PartialObjectMeta<Namespace>,
-                |q: &queues::Changes, it: &PartialObjectMeta<Namespace>| {
-                    q.namespace(&it.name_any());
-                }
-            ),
-            leases: watch!(
-                Api::namespaced(client.clone(), system),
-                Lease,
-                |q: &queues::Changes, it: &Lease| q.lease(it)
-            ),
-            agents,
-            instances: instances.clone(),
+        let mut watches = Watches {
+            client: client.clone(),
+            changes,
             unreadable: unreadable.clone(),
-            waiting: Waiting::default(),
+            stop,
             filled: Vec::new(),
         };
-        let mut sieve = Sieve::new(unreadable, instances::stand_in);
-        filled.push(follow(Api::all(client.clone()), stop, move |event| {
-            let sifted = sieve.sift(event, |_| None);
-            if let Some(event) = &sifted.event {
-                instances.take(event);
-                if matches!(event, watcher::Event::Delete(_)) {
-                    changes.room();
-                }
-                changes.take(event, &|q: &queues::Changes, it: &AgentInstance| {
-                    q.instance(it);
-                });
-            }
-            changes.unreadable(sifted.notice);
-        }));
+        let leases = Api::namespaced(client.clone(), system);
+        let caches = Self {
+            agents: watches.all(Changes::agent),
+            pools: watches.all(|q: &Changes, it: &MemoryPool| {
+                q.pool(it);
+                namespace_of(q, it);
+            }),
+            endpoints: watches.all(|q: &Changes, it: &ModelEndpoint| {
+                namespace_of(q, it);
+                q.pools_of(&it.namespace().unwrap_or_default());
+            }),
+            tools: watches.all(namespace_of::<Tool>),
+            agent_policies: watches.all(namespace_of::<AgentPolicy>),
+            cluster_policies: watches.all(|q: &Changes, _: &ClusterAgentPolicy| q.all_agents()),
+            trust_policies: watches.all(|q: &Changes, _: &TrustPolicy| q.all_agents()),
+            kernel_nodes: watches.all(|q: &Changes, it: &KernelNode| {
+                q.node(&it.name_any());
+                q.all_agents();
+                q.all_pools();
+            }),
+            nodes: watches.all(|q: &Changes, it: &Node| q.node(&it.name_any())),
+            namespaces: watches.all(|q: &Changes, it: &PartialObjectMeta<Namespace>| {
+                q.namespace(&it.name_any());
+            }),
+            leases: watches.of(leases, Changes::lease),
+            instances: watches.instances(),
+            unreadable,
+            waiting: Waiting::default(),
+            filled: watches.filled,
+        };
         queues.know(&caches);
-        (Self { filled, ..caches }, queues)
+        (caches, queues)
     }
 
     /// Resolves when every cache has been filled once.
@@ -194,4 +116,82 @@ impl Caches {
         }
         Ok(())
     }
+}
+
+/// Watches that are begun, one a kind. Each fills its cache first, then says what changed.
+struct Watches {
+    client: Client,
+    changes: Changes,
+    unreadable: UnreadableObjects,
+    stop: CancellationToken,
+    filled: Vec<Filled>,
+}
+
+impl Watches {
+    /// Watches all objects of a kind.
+    fn all<K: Watched>(&mut self, route: impl Fn(&Changes, &K) + Send + 'static) -> Store<K> {
+        self.of(Api::all(self.client.clone()), route)
+    }
+
+    /// Watches the objects of `api`; `route` names what depends on one that changed.
+    fn of<K: Watched>(
+        &mut self,
+        api: Api<Readable<K>>,
+        route: impl Fn(&Changes, &K) + Send + 'static,
+    ) -> Store<K> {
+        let (store, mut writer) = reflector::store::<K>();
+        let (changes, cached) = (self.changes.clone(), store.clone());
+        let mut sieve = Sieve::<K>::new(self.unreadable.clone(), |_| None);
+        let filled = follow(api, self.stop.clone(), move |event| {
+            let sifted = sieve.sift(event, |object| {
+                let namespace = object.namespace.as_deref().unwrap_or_default();
+                let name = object.name.as_deref().unwrap_or_default();
+                let found = ObjectRef::new(name).within(namespace);
+                cached.get(&found).map(|object| object.as_ref().clone())
+            });
+            if let Some(event) = &sifted.event {
+                writer.apply_watcher_event(event);
+                changes.take(event, &route);
+            }
+            changes.unreadable(sifted.notice);
+        });
+        self.filled.push(filled);
+        store
+    }
+
+    /// Watches all instances, which have an index of their own.
+    fn instances(&mut self) -> InstanceIndex {
+        let index = InstanceIndex::default();
+        let (changes, filling) = (self.changes.clone(), index.clone());
+        let mut sieve = Sieve::new(self.unreadable.clone(), instances::stand_in);
+        let api = Api::all(self.client.clone());
+        let filled = follow(api, self.stop.clone(), move |event| {
+            let sifted = sieve.sift(event, |_| None);
+            if let Some(event) = &sifted.event {
+                filling.take(event);
+                if matches!(event, watcher::Event::Delete(_)) {
+                    changes.room();
+                }
+                changes.take(event, &Changes::instance);
+            }
+            changes.unreadable(sifted.notice);
+        });
+        self.filled.push(filled);
+        index
+    }
+}
+
+/// What a cache can hold.
+trait Watched:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+fn namespace_of<K: Resource>(changes: &Changes, object: &K) {
+    changes.namespace(&object.namespace().unwrap_or_default());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aion_api::{Readable, Unreadable};
 use aion_resolve::Key;
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::watcher::Event;
+use parking_lot::RwLock;
 
 use crate::metrics::Metrics;
 
@@ -44,7 +45,7 @@ impl UnreadableObjects {
         namespace: &str,
         name: &str,
     ) -> Option<String> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.tables.read();
         let of_kind = tables.get(&*K::kind(&()))?;
         let (notice, _) = of_kind.get(&Key::new(namespace, name))?;
         Some(notice.words.clone())
@@ -56,7 +57,7 @@ impl UnreadableObjects {
         namespace: &str,
         which: impl Fn(&ObjectMeta) -> bool,
     ) -> Vec<(String, String)> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.tables.read();
         let of_kind = tables.get(&*K::kind(&())).into_iter().flatten();
         of_kind
             .filter(|(key, (_, it))| key.namespace == namespace && which(&it.metadata))
@@ -66,7 +67,7 @@ impl UnreadableObjects {
 
     /// Every object of a kind, in all namespaces, that may be on `node`.
     pub(crate) fn on_node<K: Resource<DynamicType = ()>>(&self, node: &str) -> Vec<Key> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.tables.read();
         let of_kind = tables.get(&*K::kind(&())).into_iter().flatten();
         of_kind
             .filter(|(_, (_, it))| it.placed.may_be(node))
@@ -76,7 +77,7 @@ impl UnreadableObjects {
 
     /// All of them.
     pub(super) fn notices(&self) -> Vec<Notice> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.tables.read();
         let all = tables.values().flat_map(BTreeMap::values);
         all.map(|(notice, _)| notice.clone()).collect()
     }
@@ -84,7 +85,7 @@ impl UnreadableObjects {
     /// Notes that `object` cannot be read; the notice, where that is new.
     fn note(&self, kind: &str, notice: Notice, object: &Unreadable) -> Option<Notice> {
         let key = key(&object.metadata);
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables.write();
         let of_kind = tables.entry(kind.to_owned()).or_default();
         let before = of_kind.insert(key, (notice.clone(), object.clone()));
         self.metrics.unreadable(kind, of_kind.len());
@@ -96,7 +97,7 @@ impl UnreadableObjects {
 
     /// Forgets what `stays` does not name.
     fn retain(&self, kind: &str, stays: impl Fn(&Key) -> bool) {
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables.write();
         if let Some(of_kind) = tables.get_mut(kind) {
             of_kind.retain(|key, _| stays(key));
             self.metrics.unreadable(kind, of_kind.len());

@@ -177,7 +177,7 @@ mod tests {
     /// Answers on every connection, the first only when `slow` others' requests have come; gives the
     /// numbers in the order in which they came.
     async fn server(listener: tokio::net::UnixListener, slow: usize) -> Vec<usize> {
-        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for lane in 0..2 {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -185,8 +185,8 @@ mod tests {
             tasks.spawn(async move {
                 let mut bytes = [0; 1];
                 while stream.read(&mut bytes).await.unwrap() > 0 {
-                    seen.lock().unwrap().push(usize::from(bytes[0]));
-                    while lane == 0 && seen.lock().unwrap().len() < slow {
+                    seen.lock().push(usize::from(bytes[0]));
+                    while lane == 0 && seen.lock().len() < slow {
                         tokio::task::yield_now().await;
                     }
                     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -195,7 +195,7 @@ mod tests {
             });
         }
         while tasks.join_next().await.is_some() {}
-        std::mem::take(&mut seen.lock().unwrap())
+        std::mem::take(&mut seen.lock())
     }
 
     #[tokio::test]

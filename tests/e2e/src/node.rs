@@ -4,12 +4,13 @@
 //! to be one can be put in its place.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use aion_testkit::StartError;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::node_double::NodeDouble;
@@ -42,7 +43,7 @@ impl Node {
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 if let Err(error) = player.look() {
-                    *told.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                    *told.lock() = error.to_string();
                 }
                 thread::sleep(PAUSE);
             }
@@ -58,19 +59,13 @@ impl Node {
     /// The pools it erased, as `namespace/name`.
     #[must_use]
     pub fn erased(&self) -> BTreeSet<String> {
-        self.erased
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.erased.lock().clone()
     }
 
     /// What went wrong last, for a failing test's message.
     #[must_use]
     pub fn log(&self) -> String {
-        self.said
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.said.lock().clone()
     }
 }
 
@@ -112,7 +107,7 @@ impl Player {
             });
             if !used {
                 self.double.erased(&namespace, &name, "Erased")?;
-                let mut erased = self.erased.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut erased = self.erased.lock();
                 erased.insert(format!("{namespace}/{name}"));
             }
         }

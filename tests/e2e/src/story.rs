@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 
 use aion_testkit::{ControlPlane, until};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use crate::belongings::Belongings;
@@ -72,7 +73,7 @@ impl Story {
 
     fn begin(namespace: &'static str, furnish: impl FnOnce(&'static ControlPlane)) -> Option<Self> {
         static ONE: Mutex<()> = Mutex::new(());
-        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = ONE.lock();
         let cluster = cluster().unwrap()?;
         furnish(cluster);
         let story = Self {

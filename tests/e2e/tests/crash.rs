@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +22,7 @@ use aion_e2e::program;
 use aion_testkit::{Process, until};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use nix::sys::signal::Signal;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 const CALLERS: u64 = 4;
@@ -86,7 +87,7 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
         .collect();
     for kill_at in KILLS {
         until("answers to come in", BOUND, || {
-            let got = told.lock().unwrap().len() as u64;
+            let got = told.lock().len() as u64;
             if got >= kill_at {
                 Ok(())
             } else {
@@ -102,7 +103,7 @@ fn what_a_caller_was_told_survives_kill_9_and_nothing_is_done_twice() {
         caller.join().unwrap();
     }
 
-    let told = told.lock().unwrap();
+    let told = told.lock();
     assert_eq!(
         told.len() as u64,
         CALLERS * EACH,
@@ -202,7 +203,7 @@ fn call_all(caller: u64, run: &Run, counter: &AtomicU64, told: &Mutex<Vec<Told>>
             thread::sleep(Duration::from_millis(10));
         };
         let (status, value, call) = answer;
-        told.lock().unwrap().push(Told {
+        told.lock().push(Told {
             line,
             call: call.unwrap_or_else(|| panic!("an answer without a call: {status} {value}")),
             ok: status == 200,

@@ -6,14 +6,13 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
     artifact::digest::{Digest, Hasher},
     content::store::{Store, StoreError, on},
-    file::sync_dir,
+    file::{beside, place},
 };
 
 /// Read-only: it is mapped by workers, and a byte that changed under them would be code.
@@ -66,18 +65,14 @@ impl Store {
         let folder = self.compiled_folder(bundle);
         fs::create_dir_all(&folder).map_err(on("create", &folder))?;
         let mut written = || -> io::Result<Compiled> {
-            let mut temporary = tempfile::Builder::new()
-                .prefix(".new-")
-                .permissions(fs::Permissions::from_mode(MODE))
-                .tempfile_in(&folder)?;
+            let mut new = beside(&folder, MODE)?;
             let mut hasher = Hasher::default();
-            pass(&mut from, &mut hasher, &mut temporary)?;
-            temporary.as_file().sync_all()?;
+            pass(&mut from, &mut hasher, &mut new)?;
+            new.as_file().sync_all()?;
             let digest = hasher.finish();
             let path = folder.join(format!("{key}.{}", digest.hex()));
             self.clear(bundle, key)?;
-            temporary.persist(&path).map_err(|error| error.error)?;
-            sync_dir(&folder)?;
+            place(new, &path)?;
             Ok(Compiled { path, digest })
         };
         written().map_err(on("write", &folder))

@@ -18,11 +18,11 @@ use std::{
     collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
 use aion_abi::reason::Reason;
+use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
@@ -184,13 +184,13 @@ impl Store {
         let path = self.entry(digest);
         let admitted = fs::metadata(&path).and_then(|it| it.modified());
         let admitted = admitted.map_err(on("read", &path))?;
-        let here = self.admitted_here().get(digest).copied();
+        let here = self.admitted_here.lock().get(digest).copied();
         if here.is_some_and(|since| since.elapsed() < idle)
             || wall_clock().duration_since(admitted).unwrap_or_default() < idle
         {
             return Ok(false);
         }
-        self.admitted_here().remove(digest);
+        self.admitted_here.lock().remove(digest);
         self.verdicts
             .forget(digest)
             .map_err(on("remove the verdict on", &path))?;
@@ -200,16 +200,12 @@ impl Store {
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
-        self.admitted_here().insert(entry.digest, Instant::now());
+        self.admitted_here
+            .lock()
+            .insert(entry.digest, Instant::now());
         fs::File::open(&entry.root)
             .and_then(|folder| folder.set_modified(wall_clock()))
             .map_err(on("mark", &entry.root))
-    }
-
-    fn admitted_here(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
-        self.admitted_here
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn discard(&self, digest: &Digest) -> Result<(), StoreError> {

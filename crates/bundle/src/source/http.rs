@@ -5,8 +5,9 @@
 //! their headers say. Credentials go to the registry and to the token service
 //! it names, and to no host that it redirects to.
 
-use std::{error::Error as _, net::IpAddr, sync::Mutex, time::Duration};
+use std::{error::Error as _, net::IpAddr, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::{
     Client, Method, Request, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderValue},
@@ -265,8 +266,8 @@ impl Http {
         }
     }
 
-    pub(crate) fn slots(&self) -> std::sync::MutexGuard<'_, [Option<HeaderValue>; 2]> {
-        self.granted.lock().unwrap_or_else(|e| e.into_inner())
+    pub(crate) fn slots(&self) -> MutexGuard<'_, [Option<HeaderValue>; 2]> {
+        self.granted.lock()
     }
 }
 

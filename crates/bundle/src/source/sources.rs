@@ -10,12 +10,9 @@
 //! dockerConfig: /etc/aion/docker.json
 //! ```
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
@@ -219,18 +216,14 @@ struct Spent {
 }
 
 impl Mirror {
-    fn spent(&self) -> MutexGuard<'_, Spent> {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn in_time<T>(&self, share: Duration, answer: Answer<'_, T>) -> Result<T, SourceError> {
-        let (left, begun) = (share.saturating_sub(self.spent().time), Instant::now());
+        let (left, begun) = (share.saturating_sub(self.spent.lock().time), Instant::now());
         let late = || Err(out_of_time(self.source.describe(), share));
         if left.is_zero() {
             return late();
         }
         let came = timeout(left, answer).await.unwrap_or_else(|_| late());
-        let mut spent = self.spent();
+        let mut spent = self.spent.lock();
         spent.time += begun.elapsed();
         spent.unreachable |= matches!(came, Err(SourceError::Unreachable { .. }));
         came
@@ -252,7 +245,7 @@ impl Mirrors {
     /// In the order they are asked now.
     fn order(&self) -> Vec<&Mirror> {
         let mut order: Vec<_> = self.open.iter().collect();
-        order.sort_by_key(|mirror| mirror.spent().unreachable);
+        order.sort_by_key(|mirror| mirror.spent.lock().unreachable);
         order
     }
 

@@ -1,12 +1,13 @@
 //! Registries that mean harm or are broken: endless, lying, redirecting, and
 //! fishing for credentials.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aion_bundle::{
     Credentials, Digest, Payload, Reason, Reference, Registry, RegistryAccess, Source, SourceError,
     Target, manifest::Descriptor, read_blob,
 };
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -44,7 +45,7 @@ impl Server {
     }
 
     fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     fn repository(&self, credentials: Option<Credentials>) -> Registry {
@@ -74,7 +75,7 @@ async fn serve(
         }
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
-    log.lock().unwrap().push(head.clone());
+    log.lock().push(head.clone());
     match reply(&head) {
         Reply::Whole(status, headers, body) => {
             let length = body.len();

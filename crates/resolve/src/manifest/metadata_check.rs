@@ -25,135 +25,98 @@ const FILLED_IN: [&str; 9] = [
 
 /// Everything in `metadata` of an object of `kind` that an API server would refuse.
 pub(crate) fn check(metadata: &Node, kind: &Kind) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut fault = |node: &Node, field: String, told: Told| {
-        faults.push(Fault {
-            line: node.line,
-            column: node.column,
-            field,
-            told,
-        });
-    };
+    let mut faults = Faults(Vec::new());
     let Content::Map(entries) = &metadata.content else {
-        fault(
-            metadata,
-            "metadata".into(),
-            "must be a map with a name".into(),
-        );
-        return faults;
+        faults.add(metadata, "metadata", "must be a map with a name");
+        return faults.0;
     };
     for (key, value) in entries {
-        let field = format!("metadata.{}", key.name);
-        match (key.name.as_str(), &value.content) {
-            ("name", Content::Text(name)) => {
-                if !is_subdomain(name) {
-                    let rule = "must be at most 253 of a-z, 0-9, - and ., and begin and end with a letter or digit";
-                    fault(
-                        value,
-                        field,
-                        (format!("is {name:?}"), format!("a name {rule}")).into(),
-                    );
-                }
-            }
-            ("namespace", Content::Text(name)) => {
-                if !kind.namespaced {
-                    fault(
-                        value,
-                        field,
-                        (
-                            format!("a {} belongs to no namespace", kind.name),
-                            "remove it",
-                        )
-                            .into(),
-                    );
-                } else if !is_label(name) {
-                    let rule = "must be at most 63 of a-z, 0-9 and -, and begin and end with a letter or digit";
-                    fault(
-                        value,
-                        field,
-                        (format!("is {name:?}"), format!("a namespace {rule}")).into(),
-                    );
-                }
-            }
+        faults.field(&key.name, value, kind);
+    }
+    if metadata.get("name").is_none() {
+        let told = ("is missing", "give the object a name");
+        faults.add(metadata, "metadata.name", told);
+    }
+    faults.0
+}
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, node: &Node, field: impl Into<String>, told: impl Into<Told>) {
+        self.0.push(Fault {
+            line: node.line,
+            column: node.column,
+            field: field.into(),
+            told: told.into(),
+        });
+    }
+
+    fn field(&mut self, key: &str, value: &Node, kind: &Kind) {
+        let field = format!("metadata.{key}");
+        match (key, &value.content) {
+            ("name", Content::Text(name)) => self.name(name, value, field),
+            ("namespace", Content::Text(name)) => self.namespace(name, value, field, kind),
             ("labels", Content::Map(labels)) => {
                 for (key, value) in labels {
-                    let field = format!("{field}.{}", key.name);
-                    if !is_label_key(&key.name) {
-                        fault(
-                            value,
-                            field,
-                            (
-                                "is not a key for a label",
-                                "it has the form prefix/name or name",
-                            )
-                                .into(),
-                        );
-                    } else if !value.text().is_some_and(is_label_value) {
-                        let rule = "must be text of at most 63 letters, digits, -, _ and .";
-                        fault(
-                            value,
-                            field,
-                            (
-                                format!("a label's value {rule}"),
-                                "change it, or put it in quotes",
-                            )
-                                .into(),
-                        );
-                    }
+                    self.label(&key.name, value, format!("{field}.{}", key.name));
                 }
             }
             ("annotations", Content::Map(annotations)) => {
                 for (key, value) in annotations {
                     if value.text().is_none() {
-                        let what = format!("must be text, and is {}", value.content.kind());
-                        let told = (what, "put it in quotes").into();
-                        fault(value, format!("{field}.{}", key.name), told);
+                        self.not_text(value, format!("{field}.{}", key.name));
                     }
                 }
             }
             ("name" | "namespace" | "labels" | "annotations", Content::Null) => {
-                fault(
-                    value,
-                    field,
-                    ("has no value", "write one, or leave the field out").into(),
-                );
+                let told = ("has no value", "write one, or leave the field out");
+                self.add(value, field, told);
             }
-            ("name" | "namespace", content) => {
-                fault(
-                    value,
-                    field,
-                    (
-                        format!("must be text, and is {}", content.kind()),
-                        "put it in quotes",
-                    )
-                        .into(),
-                );
-            }
+            ("name" | "namespace", _) => self.not_text(value, field),
             ("labels" | "annotations", content) => {
-                fault(
-                    value,
-                    field,
-                    format!("must be a map, and is {}", content.kind()).into(),
-                );
+                let what = format!("must be a map, and is {}", content.kind());
+                self.add(value, field, what);
             }
             (known, _) if FIELDS.contains(&known) || FILLED_IN.contains(&known) => {}
             (unknown, _) => {
-                fault(
-                    value,
-                    field,
-                    ("is not a field here", meant(unknown, FIELDS)).into(),
-                );
+                let told = ("is not a field here", meant(unknown, FIELDS));
+                self.add(value, field, told);
             }
         }
     }
-    if metadata.get("name").is_none() {
-        fault(
-            metadata,
-            "metadata.name".into(),
-            ("is missing", "give the object a name").into(),
-        );
+
+    fn name(&mut self, name: &str, value: &Node, field: String) {
+        if !is_subdomain(name) {
+            let rule = "a name must be at most 253 of a-z, 0-9, - and ., and begin and end with a letter or digit";
+            self.add(value, field, (format!("is {name:?}"), rule));
+        }
     }
-    faults
+
+    fn namespace(&mut self, name: &str, value: &Node, field: String, kind: &Kind) {
+        if !kind.namespaced {
+            let what = format!("a {} belongs to no namespace", kind.name);
+            self.add(value, field, (what, "remove it"));
+        } else if !is_label(name) {
+            let rule = "a namespace must be at most 63 of a-z, 0-9 and -, and begin and end with a letter or digit";
+            self.add(value, field, (format!("is {name:?}"), rule));
+        }
+    }
+
+    fn label(&mut self, key: &str, value: &Node, field: String) {
+        if !is_label_key(key) {
+            let form = "it has the form prefix/name or name";
+            self.add(value, field, ("is not a key for a label", form));
+        } else if !value.text().is_some_and(is_label_value) {
+            let rule = "a label's value must be text of at most 63 letters, digits, -, _ and .";
+            self.add(value, field, (rule, "change it, or put it in quotes"));
+        }
+    }
+
+    fn not_text(&mut self, value: &Node, field: String) {
+        let what = format!("must be text, and is {}", value.content.kind());
+        self.add(value, field, (what, "put it in quotes"));
+    }
 }
 
 fn is_label(text: &str) -> bool {

@@ -4,8 +4,8 @@
 //! allow, and of that what `aion-api` uses; its test holds it to that.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
+use parking_lot::Mutex;
 use regex::Regex;
 use serde_json::Value;
 
@@ -268,11 +268,8 @@ impl Checker {
 
 /// Whether `text` has the form `pattern`; `None` where the pattern is broken.
 fn matches(pattern: &str, text: &str) -> Option<bool> {
-    static PATTERNS: OnceLock<Mutex<BTreeMap<String, Option<Regex>>>> = OnceLock::new();
-    let mut patterns = PATTERNS
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    static PATTERNS: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::new());
+    let mut patterns = PATTERNS.lock();
     let regex = patterns
         .entry(pattern.to_owned())
         .or_insert_with(|| Regex::new(pattern).ok());

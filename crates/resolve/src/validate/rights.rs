@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aion_abi::syscall::{RESERVED_FAMILIES, Syscall};
-use aion_api::{Agent, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
+use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
 use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes, of_mount};
 
 use crate::dereference::Dereferenced;
@@ -104,103 +104,18 @@ pub(super) fn weigh(
     bounds: &Bounds,
     findings: &mut Findings,
 ) -> Rights {
-    let mut grants = BTreeMap::new();
-    let mut mounts = Vec::new();
-    let mut grant = |right: Capability, effect| {
-        grants.insert(right.to_string(), effect);
-    };
-    let mut models_denied = Vec::new();
+    let mut weighed = Weighed::default();
     for decided in decided {
-        let why = decided.rules.join("; ");
-        let field = &decided.request.field;
-        match (&decided.request.wanted, &decided.verdict) {
-            (Wanted::Always(right) | Wanted::Capability(right), Verdict::Granted(effect)) => {
-                grant(right.clone(), *effect);
-                if *effect == GrantEffect::Ask {
-                    let message = format!(
-                        "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({why})"
-                    );
-                    findings.notes.push(Problem::new(field.clone(), message));
-                }
-            }
-            (Wanted::Capability(right), _) => {
-                let problem = Problem::new(field.clone(), format!("{right} is not granted: {why}"));
-                // It declares the pool: without these two there is no use for it.
-                let needed = field == "spec.memory";
-                if needed {
-                    findings.not_granted.push(problem)
-                } else {
-                    findings.notes.push(problem)
-                }
-            }
-            (Wanted::Always(right), _) => {
-                let problem = Problem::new(field.clone(), format!("{right} is not granted: {why}"));
-                findings.not_granted.push(problem);
-            }
-            (Wanted::Model(model), Verdict::Granted(_)) => {
-                grant(
-                    Capability::new(Syscall::ModelChat, model.split('/').next()),
-                    GrantEffect::Allow,
-                );
-            }
-            (Wanted::Model(model), _) => {
-                models_denied.push(Problem::new(
-                    field.clone(),
-                    format!("the model {model} is not granted: {why}"),
-                ));
-            }
-            (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
-                for syscall in of_mount(*mode) {
-                    grant(Capability::new(syscall, Some(mount)), GrantEffect::Allow);
-                }
-                if !TURN_MOUNTS.contains(&mount.as_str()) {
-                    mounts.push(ResolvedMount {
-                        name: mount.clone(),
-                        volume: volume.clone(),
-                        mode: *mode,
-                    });
-                }
-                if mode < asked {
-                    let message =
-                        format!("writing to the mount {mount} is not granted, only reading: {why}");
-                    findings.notes.push(Problem::new(field.clone(), message));
-                }
-            }
-            (Wanted::Mount { mount, .. }, _) => {
-                let message = format!("the mount {mount} is not granted: {why}");
-                findings
-                    .not_granted
-                    .push(Problem::new(field.clone(), message));
-            }
-            (Wanted::Host(_) | Wanted::Lane(_), Verdict::Granted(_)) => {}
-            (Wanted::Lane(lane), _) => {
-                let message = format!("the lane {} is not granted: {why}", lane.as_str());
-                findings
-                    .not_granted
-                    .push(Problem::new(field.clone(), message));
-            }
-            (Wanted::Host(host), _) => {
-                findings.notes.push(Problem::new(
-                    field.clone(),
-                    format!("{host} is not granted: {why}"),
-                ));
-            }
-        }
+        weighed.take(decided, findings);
     }
     // One model that is granted is enough; none is, where the agent says that it can do without.
-    let chat = Syscall::ModelChat.name();
-    let some_model = grants.keys().any(|right| right.starts_with(chat));
-    let list = if some_model || models::can_do_without(input) {
-        &mut findings.notes
-    } else {
-        &mut findings.not_granted
+    let list = match weighed.has_a_model() || models::can_do_without(input) {
+        true => &mut findings.notes,
+        false => &mut findings.not_granted,
     };
-    list.append(&mut models_denied);
-    let wanted = input
-        .agent
-        .spec
-        .replicas
-        .unwrap_or(aion_api::defaults::REPLICAS);
+    list.append(&mut weighed.models_denied);
+    let wanted = input.agent.spec.replicas;
+    let wanted = wanted.unwrap_or(aion_api::defaults::REPLICAS);
     if bounds.replicas < wanted {
         let message = format!(
             "{wanted} replicas are wanted, and policy allows {}",
@@ -208,11 +123,94 @@ pub(super) fn weigh(
         );
         findings.notes.push(Problem::new("spec.replicas", message));
     }
+    let grants = weighed.grants.into_iter();
     Rights {
         grants: grants
-            .into_iter()
             .map(|(capability, effect)| Grant { capability, effect })
             .collect(),
-        mounts,
+        mounts: weighed.mounts,
+    }
+}
+
+/// What the decisions so far come to.
+#[derive(Default)]
+struct Weighed {
+    grants: BTreeMap<String, GrantEffect>,
+    mounts: Vec<ResolvedMount>,
+    models_denied: Vec<Problem>,
+}
+
+impl Weighed {
+    fn take(&mut self, decided: &Decided, findings: &mut Findings) {
+        let why = decided.rules.join("; ");
+        let field = &decided.request.field;
+        let problem = |what: String| Problem::new(field.clone(), what);
+        let not_granted = |what: &str| problem(format!("{what} is not granted: {why}"));
+        match (&decided.request.wanted, &decided.verdict) {
+            (Wanted::Always(right) | Wanted::Capability(right), Verdict::Granted(effect)) => {
+                self.grant(right, *effect);
+                if *effect == GrantEffect::Ask {
+                    findings.notes.push(problem(format!(
+                        "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({why})"
+                    )));
+                }
+            }
+            // It declares the pool: without these two there is no use for it.
+            (Wanted::Capability(right), _) if field != "spec.memory" => {
+                findings.notes.push(not_granted(&right.to_string()));
+            }
+            (Wanted::Always(right) | Wanted::Capability(right), _) => {
+                findings.not_granted.push(not_granted(&right.to_string()));
+            }
+            (Wanted::Model(model), Verdict::Granted(_)) => {
+                let right = Capability::new(Syscall::ModelChat, model.split('/').next());
+                self.grant(&right, GrantEffect::Allow);
+            }
+            (Wanted::Model(model), _) => {
+                let denied = not_granted(&format!("the model {model}"));
+                self.models_denied.push(denied);
+            }
+            (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
+                self.mount(mount, *mode, volume);
+                if mode < asked {
+                    findings.notes.push(problem(format!(
+                        "writing to the mount {mount} is not granted, only reading: {why}"
+                    )));
+                }
+            }
+            (Wanted::Mount { mount, .. }, _) => {
+                let denied = not_granted(&format!("the mount {mount}"));
+                findings.not_granted.push(denied);
+            }
+            (Wanted::Host(_) | Wanted::Lane(_), Verdict::Granted(_)) => {}
+            (Wanted::Lane(lane), _) => {
+                let denied = not_granted(&format!("the lane {}", lane.as_str()));
+                findings.not_granted.push(denied);
+            }
+            (Wanted::Host(host), _) => findings.notes.push(not_granted(host)),
+        }
+    }
+
+    fn grant(&mut self, right: &Capability, effect: GrantEffect) {
+        self.grants.insert(right.to_string(), effect);
+    }
+
+    fn mount(&mut self, mount: &str, mode: FileMode, volume: &str) {
+        for syscall in of_mount(mode) {
+            let right = Capability::new(syscall, Some(mount));
+            self.grant(&right, GrantEffect::Allow);
+        }
+        if !TURN_MOUNTS.contains(&mount) {
+            self.mounts.push(ResolvedMount {
+                name: mount.to_owned(),
+                volume: volume.to_owned(),
+                mode,
+            });
+        }
+    }
+
+    fn has_a_model(&self) -> bool {
+        let chat = Syscall::ModelChat.name();
+        self.grants.keys().any(|right| right.starts_with(chat))
     }
 }

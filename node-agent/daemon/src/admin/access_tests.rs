@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Mutex;
-
 use aion_abi::admin::TurnRecord;
 use axum::{
     Router,
@@ -14,6 +12,7 @@ use axum::{
 };
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -38,7 +37,7 @@ impl Reviewer for Cluster {
         let asked = format!("{verb} {resource} {namespace}/{name}");
         let known = token == "ada";
         let may = asked == "get kernelnodes /here" || self.rights.contains(&asked.as_str());
-        self.asked.lock().unwrap().push(asked);
+        self.asked.lock().push(asked);
         Box::pin(async move {
             match (known, may) {
                 (true, true) => Ok(token.to_owned()),
@@ -116,7 +115,7 @@ impl Node {
             .body(Body::empty())
             .unwrap();
         let response = self.service.call(request).await.unwrap();
-        let asked = std::mem::take(&mut *self.cluster.asked.lock().unwrap());
+        let asked = std::mem::take(&mut *self.cluster.asked.lock());
         (response.status().as_u16(), asked)
     }
 }

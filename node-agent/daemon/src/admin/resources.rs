@@ -108,7 +108,7 @@ async fn erase(
         .into());
     }
     let id = PoolId {
-        tenant: namespace.to_owned(),
+        tenant: namespace.into(),
         pool: name.to_owned(),
         uid: pool["metadata"]["uid"]
             .as_str()

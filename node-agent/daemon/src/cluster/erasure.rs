@@ -123,7 +123,7 @@ impl Eraser {
             return Ok(Attempt::InUse);
         }
         let id = PoolId {
-            tenant: deleted.namespace.clone(),
+            tenant: deleted.namespace.as_str().into(),
             pool: deleted.name.clone(),
             uid: pool.identity(),
         };
@@ -149,12 +149,12 @@ impl Eraser {
         }
         for uid in pool.earlier_identities() {
             let id = PoolId {
-                tenant: deleted.namespace.clone(),
+                tenant: deleted.namespace.as_str().into(),
                 pool: deleted.name.clone(),
                 uid,
             };
             if let Err(problem) = self.memory.erase(&id).await {
-                tracing::error!(namespace = id.tenant, pool = id.pool, uid = id.uid, %problem, "memory from before this node was forgotten is not erased");
+                tracing::error!(namespace = id.tenant.as_str(), pool = id.pool, uid = id.uid, %problem, "memory from before this node was forgotten is not erased");
             }
         }
     }

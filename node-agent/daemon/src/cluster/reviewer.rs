@@ -7,7 +7,6 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
 use kube::{Api, Client, api::PostParams};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::admin::{Asked, Reviewer};
@@ -94,13 +94,13 @@ impl ClusterReviewer {
     }
 
     fn known(&self, digest: &TokenDigest) -> Option<Bearer> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         let (at, bearer) = known.get(digest)?;
         (at.elapsed() < BELIEVED).then(|| bearer.clone())
     }
 
     fn remember(&self, digest: TokenDigest, bearer: Bearer) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.len() >= REMEMBERED {
             known.retain(|_, (at, _)| at.elapsed() < BELIEVED);
         }

@@ -56,7 +56,7 @@ pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
         .ok_or_else(|| Problem::new(Code::NotFound, "the agent has no memory pool"))?;
     Ok(Pool {
         id: PoolId {
-            tenant: spec.tenant.to_string(),
+            tenant: spec.tenant.clone(),
             pool: memory.pool.clone(),
             uid: memory.pool_uid.clone(),
         },
@@ -107,7 +107,7 @@ fn backend(memory: &ResolvedMemory, tier: Tier) -> Option<&'static str> {
 pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
     Endpoint {
         name: resolved.endpoint.clone(),
-        tenant: instance.spec().tenant.to_string(),
+        tenant: instance.spec().tenant.clone(),
         url: resolved.base_url.clone().unwrap_or_default(),
         secret: resolved.api_key.as_ref().map(|key| SecretRef {
             secret: key.secret.clone(),

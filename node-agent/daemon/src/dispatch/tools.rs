@@ -51,7 +51,7 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
 }
 
 fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
-    let tenant = instance.spec().tenant.to_string();
+    let tenant = instance.spec().tenant.clone();
     let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
         (Some(http), _) => Transport::Http(Endpoint {
             name: tool.name.clone(),

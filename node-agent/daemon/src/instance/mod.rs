@@ -5,16 +5,13 @@
 
 mod by_agent;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{layer::Layer, tenant::Tenant};
 use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
 use aion_kernel::{InstanceUid, Name};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -122,7 +119,7 @@ impl Instances {
     /// Puts one in, or puts a new revision in its place.
     pub fn put(&self, instance: Instance) -> Arc<Instance> {
         let instance = Arc::new(instance);
-        let mut table = self.write();
+        let mut table = self.0.all.write();
         table.remove(instance.uid);
         let (namespace, agent) = (instance.namespace(), &instance.spec().agent.name);
         table.by_agent.insert(namespace, agent, instance.uid.0);
@@ -134,12 +131,12 @@ impl Instances {
 
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<Instance>> {
-        self.read().by_uid.values().cloned().collect()
+        self.0.all.read().by_uid.values().cloned().collect()
     }
 
     /// The one with this uid.
     pub fn get(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
-        self.read().by_uid.get(&uid).cloned()
+        self.0.all.read().by_uid.get(&uid).cloned()
     }
 
     /// The one with this uid, waited for `patience`: after a start the kernel knows instances that are
@@ -159,7 +156,7 @@ impl Instances {
 
     /// Those of an agent, by replica. Costs what there are of it.
     pub fn of_agent(&self, namespace: &str, agent: &str) -> Vec<Arc<Instance>> {
-        let table = self.read();
+        let table = self.0.all.read();
         let mut found: Vec<_> = table
             .by_agent
             .of(namespace, agent)
@@ -173,15 +170,7 @@ impl Instances {
 
     /// Takes one out.
     pub fn remove(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
-        self.write().remove(uid)
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.0.all.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.all.write().remove(uid)
     }
 }
 

@@ -3,17 +3,15 @@
 //! One task. What takes long (fetching, verifying, writing status) runs beside it and comes back as a
 //! message with the version it was made for; an older version's result is dropped. What cannot be had now
 //! is tried again with a growing pause; what runs goes on meanwhile where nothing was found against it.
+//!
+//! What follows from a message about an instance is decided in `kept`; here it is carried out.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use aion_api::{
-    AgentInstance, AgentInstanceStatus,
-    condition::{self, Judgement},
-};
-use aion_backoff::Backoff;
+use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
 use aion_kernel::{Event, InstanceUid, Limits};
 use aion_sandbox::LayerReading;
 use futures::StreamExt;
@@ -22,12 +20,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Change, InstanceSource, PrepareError, Preparer,
+    Change, InstanceSource, Preparer,
     alike::Alike,
+    kept::{Kept, Message, Move, Outcome, decide},
     release::release,
     shared::Shared,
-    standings::{PAUSES, Standing, Standings},
-    status::{Found, status},
+    standings::{Standing, Standings},
+    status::status,
 };
 use crate::instance::{ByAgent, Instance, Instances, Prepared};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
@@ -56,35 +55,9 @@ pub struct Keeper {
     pub limits: Limits,
 }
 
-/// An instance at work.
-struct Kept {
-    instance: Arc<AgentInstance>,
-    /// That of its newest preparation, or of its draining. What comes of one before it is out of date.
-    version: u64,
-    /// Gives the preparation up, once another is begun or the instance goes.
-    under_way: Option<DropGuard>,
-    found: Found,
-    status: Arc<AgentInstanceStatus>,
-    pauses: Backoff,
-}
-
-/// What comes back from beside.
+/// What comes back from beside, of the instance with this uid.
 enum Beside {
-    Prepared {
-        uid: String,
-        version: u64,
-        result: Result<(Prepared, Judgement), PrepareError>,
-    },
-    /// Verified, and its module is being compiled.
-    Compiling {
-        uid: String,
-        version: u64,
-        verified: Judgement,
-    },
-    TryAgain {
-        uid: String,
-        version: u64,
-    },
+    Told(String, Message),
     /// Nothing of it is left here.
     Released(String),
 }
@@ -98,6 +71,7 @@ impl Keeper {
             shared: Shared::new(self.limits.clone()),
             alike: Alike::default(),
             kept: HashMap::new(),
+            under_way: HashMap::new(),
             of_agents: ByAgent::default(),
             releasing: HashSet::new(),
             versions: 0,
@@ -112,8 +86,8 @@ impl Keeper {
                 },
                 Some(message) = from_beside.recv() => work.came_back(message),
                 Ok(()) = work.keeper.features.changed() => work.features(),
-                Some((uid, layers)) = work.keeper.started.recv() => work.layers(uid, layers),
-                Some(uid) = work.keeper.removed.recv() => work.removed(uid),
+                Some((uid, layers)) = work.keeper.started.recv() => work.tell(&uid.to_string(), Message::Layers(layers)),
+                Some(uid) = work.keeper.removed.recv() => work.tell(&uid.to_string(), Message::Removed),
             }
         }
     }
@@ -121,7 +95,9 @@ impl Keeper {
 
 struct Work<'a> {
     kept: HashMap<String, Kept>,
-    /// Them, by the uid of their agent.
+    /// Give a preparation up, once another is begun or the instance goes. By instance.
+    under_way: HashMap<String, DropGuard>,
+    /// Those that are kept, by the uid of their agent.
     of_agents: ByAgent<String>,
     /// Instances that are let go of: what is told of them meanwhile changes nothing.
     releasing: HashSet<String>,
@@ -161,7 +137,7 @@ impl Work<'_> {
                 };
                 let kept = self.kept.iter().filter(|(_, kept)| concerned(kept));
                 for uid in kept.map(|(uid, _)| uid.clone()).collect::<Vec<_>>() {
-                    self.prepare(&uid);
+                    self.tell(&uid, Message::Trust);
                 }
             }
             Change::Unavailable(why) => {
@@ -195,149 +171,110 @@ impl Work<'_> {
         };
         // It begins anew, under the uid that it had.
         self.releasing.remove(&uid);
-        if let Some(kept) = self.kept.get_mut(&uid)
-            && kept.instance.spec == instance.spec
-            && !kept.found.draining
-        {
-            kept.instance = instance;
-            return;
-        }
-        let before = self.kept.get(&uid);
-        let status = match (&instance.status, before) {
-            (Some(status), _) => Arc::new(status.clone()),
-            (None, Some(before)) => Arc::clone(&before.status),
-            (None, None) => Arc::default(),
-        };
-        let kept = Kept {
-            instance,
-            version: 0,
-            under_way: None,
-            found: Found {
-                verified: None,
-                rejected: None,
-                compiling: false,
-                layers: self.keeper.features.borrow().clone(),
-                draining: false,
-            },
-            status,
-            pauses: PAUSES,
-        };
-        let agent = &kept.instance.spec.agent.uid;
-        self.of_agents.insert("", agent, uid.clone());
-        self.kept.insert(uid.clone(), kept);
-        self.prepare(&uid);
+        self.of_agents
+            .insert("", &instance.spec.agent.uid, uid.clone());
+        let layers = self.keeper.features.borrow().clone();
+        self.tell(&uid, Message::Applied(instance, layers));
     }
 
-    /// Begins anew what makes an instance ready, under the trust of this moment. What was begun before, and
-    /// what was to be tried again, is out of date.
-    fn prepare(&mut self, uid: &str) {
-        let kept = self.kept.get_mut(uid);
-        let Some(kept) = kept.filter(|kept| !kept.found.draining) else {
+    fn drain(&mut self, instance: Arc<AgentInstance>) {
+        let Some(uid) = instance.metadata.uid.clone() else {
             return;
         };
+        if uid.parse::<InstanceUid>().is_err() || self.releasing.contains(&uid) {
+            return;
+        }
+        self.of_agents
+            .insert("", &instance.spec.agent.uid, uid.clone());
+        self.tell(&uid, Message::Unwanted(instance));
+    }
+
+    fn features(&mut self) {
+        let layers = self.keeper.features.borrow().clone();
+        for uid in self.kept.keys().cloned().collect::<Vec<_>>() {
+            self.tell(&uid, Message::Features(layers.clone()));
+        }
+    }
+
+    fn came_back(&mut self, message: Beside) {
+        match message {
+            Beside::Told(uid, message) => self.tell(&uid, message),
+            Beside::Released(uid) => drop(self.releasing.remove(&uid)),
+        }
+    }
+
+    /// Decides what follows for an instance, and carries it out.
+    fn tell(&mut self, uid: &str, message: Message) {
         self.versions += 1;
-        kept.version = self.versions;
+        let (kept, moves) = decide(self.kept.remove(uid), message, self.versions);
+        if let Some(kept) = kept {
+            self.kept.insert(uid.to_owned(), kept);
+        }
+        for it in moves {
+            self.carry_out(uid, it);
+        }
+    }
+
+    fn carry_out(&mut self, uid: &str, it: Move) {
+        match it {
+            Move::Prepare => self.prepare(uid),
+            Move::EndPreparing => drop(self.under_way.remove(uid)),
+            Move::Admit(program) => {
+                if let Some(kept) = self.kept.get(uid) {
+                    let admitted = self.admit(&Arc::clone(&kept.instance), program);
+                    self.tell(uid, Message::Admitted(admitted));
+                }
+            }
+            Move::Warn(judgement) => tracing::warn!(
+                instance = %uid,
+                reason = judgement.reason,
+                why = %judgement.message,
+                "the program was not let in"
+            ),
+            Move::PrepareLater => self.prepare_later(uid),
+            Move::Withdraw => self.withdraw(uid),
+            Move::Remove => {
+                if let Ok(instance) = uid.parse::<InstanceUid>() {
+                    self.keeper.shell.tell(Event::Remove { instance });
+                }
+            }
+            Move::Publish => self.publish(uid),
+            Move::Release(instance) => self.release(uid, instance),
+        }
+    }
+
+    fn prepare(&mut self, uid: &str) {
+        let Some(kept) = self.kept.get(uid) else {
+            return;
+        };
         let given_up = CancellationToken::new();
-        kept.under_way = Some(given_up.clone().drop_guard());
+        let guard = given_up.clone().drop_guard();
+        self.under_way.insert(uid.to_owned(), guard);
         let namespace = kept.instance.metadata.namespace.clone().unwrap_or_default();
         let trust = self.keeper.source.trust(&namespace);
         let (preparer, instance) = (self.keeper.preparer.clone(), Arc::clone(&kept.instance));
-        let (uid, version, beside) = (uid.to_owned(), self.versions, self.beside.clone());
+        let (uid, version, beside) = (uid.to_owned(), kept.version, self.beside.clone());
+        let tell = move |outcome| {
+            let _ = beside.send(Beside::Told(uid.clone(), Message::Of(version, outcome)));
+        };
         tokio::spawn(async move {
-            let compiling = |verified: &Judgement| {
-                let _ = beside.send(Beside::Compiling {
-                    uid: uid.clone(),
-                    version,
-                    verified: verified.clone(),
-                });
-            };
+            let compiling = |verified: &Judgement| tell(Outcome::Compiling(verified.clone()));
             let preparing = preparer.prepare(&instance, &trust, compiling);
             if let Some(result) = given_up.run_until_cancelled(preparing).await {
-                let _ = beside.send(Beside::Prepared {
-                    uid,
-                    version,
-                    result,
-                });
+                tell(Outcome::Prepared(result));
             }
         });
     }
 
-    fn came_back(&mut self, message: Beside) {
-        let (uid, version) = match &message {
-            Beside::Released(uid) => {
-                self.releasing.remove(uid);
-                return;
-            }
-            Beside::Prepared { uid, version, .. }
-            | Beside::Compiling { uid, version, .. }
-            | Beside::TryAgain { uid, version } => (uid.clone(), *version),
-        };
-        let newest = |kept: &&mut Kept| kept.version == version;
-        let current = self.kept.get_mut(&uid).filter(newest);
-        let Some(kept) = current.filter(|kept| !kept.found.draining) else {
-            return;
-        };
-        match message {
-            Beside::Released(_) => {}
-            Beside::TryAgain { .. } => self.prepare(&uid),
-            Beside::Compiling { verified, .. } => {
-                kept.found.verified = Some(verified);
-                kept.found.compiling = true;
-                kept.found.rejected = None;
-                self.publish(&uid);
-            }
-            Beside::Prepared {
-                result: Ok((program, judgement)),
-                ..
-            } => {
-                kept.under_way = None;
-                kept.pauses.reset();
-                kept.found.verified = Some(judgement);
-                kept.found.compiling = false;
-                let instance = Arc::clone(&kept.instance);
-                let rejected = self.admit(&instance, program).err().map(|why| {
-                    Judgement::new(condition::READY, false, condition::reason::INVALID, why)
-                });
-                if rejected.is_some() {
-                    self.withdraw(&uid);
-                }
-                if let Some(kept) = self.kept.get_mut(&uid) {
-                    kept.found.rejected = rejected;
-                }
-                self.publish(&uid);
-            }
-            Beside::Prepared {
-                result: Err(error), ..
-            } => {
-                tracing::warn!(
-                    instance = %uid,
-                    reason = error.judgement.reason,
-                    why = %error.judgement.message,
-                    "the program was not let in"
-                );
-                kept.found.compiling = false;
-                match error.judgement {
-                    ready if ready.type_ == condition::READY => kept.found.rejected = Some(ready),
-                    verified => kept.found.verified = Some(verified),
-                }
-                if error.passing {
-                    let pause = kept.pauses.pause();
-                    let beside = self.beside.clone();
-                    let again = Beside::TryAgain {
-                        uid: uid.clone(),
-                        version,
-                    };
-                    tokio::spawn(async move {
-                        tokio::time::sleep(pause).await;
-                        let _ = beside.send(again);
-                    });
-                }
-                if !error.stands {
-                    // What was let in under other trust takes no further turns.
-                    self.withdraw(&uid);
-                }
-                self.publish(&uid);
-            }
+    fn prepare_later(&mut self, uid: &str) {
+        if let Some(kept) = self.kept.get_mut(uid) {
+            let (pause, beside) = (kept.pauses.pause(), self.beside.clone());
+            let again = Message::Of(kept.version, Outcome::TryAgain);
+            let again = Beside::Told(uid.to_owned(), again);
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                let _ = beside.send(again);
+            });
         }
     }
 
@@ -375,97 +312,30 @@ impl Work<'_> {
         }
     }
 
-    fn drain(&mut self, instance: Arc<AgentInstance>) {
-        let Some(uid) = instance.metadata.uid.clone() else {
-            return;
-        };
-        let Ok(parsed) = uid.parse::<InstanceUid>() else {
-            return;
-        };
-        if self.releasing.contains(&uid) {
-            return;
+    /// The kernel has let go of an instance that is to be gone.
+    fn release(&mut self, uid: &str, instance: Arc<AgentInstance>) {
+        if let Ok(uid) = uid.parse() {
+            self.keeper.instances.remove(uid);
+            let limits = self.shared.remove(uid);
+            self.limit(limits);
         }
-        if let Some(kept) = self.kept.get_mut(&uid)
-            && kept.found.draining
-        {
-            kept.instance = instance;
-            return;
-        }
-        self.versions += 1;
+        self.keeper.standings.remove(uid);
+        let uid = uid.to_owned();
         let agent = &instance.spec.agent.uid;
-        self.of_agents.insert("", agent, uid.clone());
-        let kept = self.kept.entry(uid.clone()).or_insert_with(|| Kept {
-            status: Arc::new(instance.status.clone().unwrap_or_default()),
-            instance: Arc::clone(&instance),
-            version: 0,
-            under_way: None,
-            found: Found {
-                verified: None,
-                rejected: None,
-                compiling: false,
-                layers: None,
-                draining: true,
-            },
-            pauses: PAUSES,
+        self.of_agents.remove("", agent, &uid);
+        let is_of_it = |uid: &String| {
+            let other = self.kept.get(uid);
+            other.is_some_and(|it| it.instance.spec.agent.uid == *agent)
+        };
+        let last = !self.of_agents.of("", agent).any(is_of_it);
+        let source = Arc::clone(&self.keeper.source);
+        let traces = last.then(|| self.keeper.traces.clone());
+        self.releasing.insert(uid.clone());
+        let beside = self.beside.clone();
+        tokio::spawn(async move {
+            release(&*source, traces, &instance).await;
+            let _ = beside.send(Beside::Released(uid));
         });
-        kept.version = self.versions;
-        kept.under_way = None;
-        kept.found.draining = true;
-        kept.instance = instance;
-        // The kernel says when it is gone, also of one that it never had.
-        self.keeper.shell.tell(Event::Remove { instance: parsed });
-        self.publish(&uid);
-    }
-
-    /// The kernel has let go of an instance.
-    fn removed(&mut self, uid: InstanceUid) {
-        let text = uid.to_string();
-        if !self.kept.get(&text).is_some_and(|kept| kept.found.draining) {
-            // It came back while it was drained, and the kernel did not listen to that.
-            self.prepare(&text);
-            return;
-        }
-        self.keeper.instances.remove(uid);
-        let limits = self.shared.remove(uid);
-        self.limit(limits);
-        self.keeper.standings.remove(&text);
-        if let Some(kept) = self.kept.remove(&text) {
-            let agent = &kept.instance.spec.agent.uid;
-            self.of_agents.remove("", agent, &text);
-            let is_of_it = |uid: &String| {
-                let other = self.kept.get(uid);
-                other.is_some_and(|it| it.instance.spec.agent.uid == *agent)
-            };
-            let last = !self.of_agents.of("", agent).any(is_of_it);
-            let source = Arc::clone(&self.keeper.source);
-            let traces = last.then(|| self.keeper.traces.clone());
-            self.releasing.insert(text.clone());
-            let beside = self.beside.clone();
-            tokio::spawn(async move {
-                release(&*source, traces, &kept.instance).await;
-                let _ = beside.send(Beside::Released(text));
-            });
-        }
-    }
-
-    fn features(&mut self) {
-        let layers = self.keeper.features.borrow().clone();
-        for uid in self.kept.keys().cloned().collect::<Vec<_>>() {
-            if let Some(kept) = self.kept.get_mut(&uid) {
-                kept.found.layers.clone_from(&layers);
-            }
-            self.publish(&uid);
-        }
-    }
-
-    fn layers(&mut self, uid: InstanceUid, layers: Arc<[LayerReading]>) {
-        let uid = uid.to_string();
-        if let Some(kept) = self.kept.get_mut(&uid)
-            && kept.found.layers.as_ref() != Some(&layers)
-        {
-            kept.found.layers = Some(layers);
-            self.publish(&uid);
-        }
     }
 
     /// Judges anew, and writes what changed.

@@ -10,6 +10,7 @@ mod alike;
 pub(crate) mod cluster;
 pub mod folder;
 mod keeper;
+mod kept;
 mod prepare;
 mod release;
 mod shared;

@@ -3,12 +3,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use aion_api::{AgentInstance, AgentInstanceStatus};
 use aion_backoff::Backoff;
+use parking_lot::Mutex;
 
 use super::{InstanceSource, SourceError};
 use crate::instance::ByAgent;
@@ -42,19 +43,19 @@ struct Table {
 impl Standings {
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Standing> {
-        self.lock().all.values().cloned().collect()
+        self.0.lock().all.values().cloned().collect()
     }
 
     /// All of them, once the source has told of all since the start; before, nobody knows what is missing.
     pub fn complete(&self) -> Option<Vec<Standing>> {
-        let table = self.lock();
+        let table = self.0.lock();
         table
             .complete
             .then(|| table.all.values().cloned().collect())
     }
 
     pub(crate) fn be_complete(&self) {
-        self.lock().complete = true;
+        self.0.lock().complete = true;
     }
 
     /// Those of an agent, by replica. Costs what there are of it.
@@ -63,7 +64,7 @@ impl Standings {
             it.instance.metadata.namespace.as_deref() == Some(namespace)
                 && it.instance.spec.agent.name == agent
         };
-        let table = self.lock();
+        let table = self.0.lock();
         let of_agent = table.by_agent.of(namespace, agent);
         let standings = of_agent.filter_map(|uid| table.all.get(uid));
         let mut found: Vec<_> = standings.filter(belongs).cloned().collect();
@@ -72,7 +73,7 @@ impl Standings {
     }
 
     pub(super) fn put(&self, uid: &str, standing: Standing) {
-        let mut table = self.lock();
+        let mut table = self.0.lock();
         let uid = table.remove(uid).unwrap_or_else(|| uid.into());
         let (namespace, agent) = named(&standing.instance);
         table.by_agent.insert(namespace, agent, Arc::clone(&uid));
@@ -80,12 +81,12 @@ impl Standings {
     }
 
     pub(super) fn remove(&self, uid: &str) {
-        self.lock().remove(uid);
+        self.0.lock().remove(uid);
     }
 
     /// Has the newest status of `uid` written, and every newer one after it.
     pub(super) fn write_up(&self, uid: &str, source: &Arc<dyn InstanceSource>) {
-        if self.lock().written.insert(uid.to_owned()) {
+        if self.0.lock().written.insert(uid.to_owned()) {
             let (standings, source, uid) = (self.clone(), Arc::clone(source), uid.to_owned());
             tokio::spawn(async move { standings.write(&*source, &uid).await });
         }
@@ -111,17 +112,13 @@ impl Standings {
     /// What is still to be written after `done`. `None` ends the writer, in the same breath in which it was
     /// seen that nothing is left.
     fn unwritten(&self, uid: &str, done: Option<&Arc<AgentInstanceStatus>>) -> Option<Standing> {
-        let mut table = self.lock();
+        let mut table = self.0.lock();
         let newest = table.all.get(uid).filter(|it| Some(&it.status) != done);
         let newest = newest.cloned();
         if newest.is_none() {
             table.written.remove(uid);
         }
         newest
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     io::{self, Read},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use aion_abi::{
 use aion_bundle::{Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
 use aion_sandbox::protocol::{Limits, Role, Start, StartFailure, WorkerId};
+use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
@@ -176,11 +177,7 @@ impl Modules {
 
     /// Whether `id` is a compiler that is awaited.
     pub(super) fn awaits(&self, id: &WorkerId) -> bool {
-        self.running().contains(id)
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, HashSet<WorkerId>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().contains(id)
     }
 
     async fn find(&self, bundle: &Digest) -> Result<Option<File>, ModuleError> {
@@ -194,7 +191,7 @@ impl Modules {
         let file = File::open(&compiled.path).map_err(wrong)?;
         let stamp = Stamp::of(&file.metadata().map_err(wrong)?);
         let known = {
-            let compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+            let compared = self.compared.lock();
             compared.get(&compiled.path).copied()
         };
         if known == Some(stamp) {
@@ -205,7 +202,7 @@ impl Modules {
         match opened.map_err(io::Error::other).flatten().map_err(wrong)? {
             Some(file) => {
                 let stamp = Stamp::of(&file.metadata().map_err(wrong)?);
-                let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut compared = self.compared.lock();
                 compared.insert(path, stamp);
                 Ok(Some(file))
             }
@@ -231,13 +228,13 @@ impl Modules {
             what: format!("prepare to compile {}", stored.program.display()),
             why,
         })?;
-        self.running().insert(id.clone());
+        self.running.lock().insert(id.clone());
         let outcome = self
             .run(&id, fds, required, bundle, answer, complaint)
             .await;
         // Nothing of it stays, whatever became of it.
         let _ = self.launcher.kill(&id, Duration::ZERO).await;
-        self.running().remove(&id);
+        self.running.lock().remove(&id);
         outcome?;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%bundle, took_ms, "module compiled");

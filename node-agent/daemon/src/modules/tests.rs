@@ -25,9 +25,9 @@ struct Compilers {
 impl Launcher for Compilers {
     fn start(&self, start: Start, fds: WorkerFds) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         let id = start.id.instance;
-        let slow = self.slow.lock().unwrap();
+        let slow = self.slow.lock();
         if slow.iter().any(|it| id.contains(&it.hex()[..16])) {
-            self.open.lock().unwrap().push(fds.stdout);
+            self.open.lock().push(fds.stdout);
         } else {
             let mut answer = File::from(fds.stdout);
             answer.write_all(&Head::Artifact(4).to_bytes()).unwrap();
@@ -122,7 +122,7 @@ async fn a_module_that_compiles_for_long_holds_up_its_own_tenant_alone() {
     // Nobody waits for it any more, and it goes on: what it makes is wanted again. Once it ends, the next begins.
     stuck.abort();
     assert!(!waits.is_finished());
-    drop(std::mem::take(&mut *launcher.open.lock().unwrap()));
+    drop(std::mem::take(&mut *launcher.open.lock()));
     waits.await.unwrap().unwrap();
     let mut begun = Vec::new();
     while let Ok(id) = heard.try_recv() {

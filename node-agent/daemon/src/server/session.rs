@@ -1,10 +1,6 @@
 //! A run of a worker as its socket sees it: its key, its counters, its share of memory for bodies.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use aion_abi::{
     canonical::CanonicalRequest,
@@ -15,6 +11,7 @@ use aion_abi::{
     signing::Key,
 };
 use aion_kernel::Incarnation;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::{call::Caller, clock, shell::Handle};
@@ -86,11 +83,7 @@ impl Session {
         self.key
             .verify(request, signature)
             .map_err(|error| Problem::new(Code::BadSignature, error.to_string()))?;
-        self.window
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .accept(request.counter)
-            .map_err(refused)
+        self.window.lock().accept(request.counter).map_err(refused)
     }
 }
 

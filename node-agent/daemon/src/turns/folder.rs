@@ -33,7 +33,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::kept::Ended;
-use crate::{files::write_whole, instance::Instance};
+use crate::{
+    files::{sync_folder, write_whole},
+    instance::Instance,
+};
 
 const EVENTS: &str = "events.jsonl";
 /// What the name of a folder begins with that is being erased.
@@ -151,11 +154,11 @@ impl TurnFolder {
         builder.create(folder.mount(OUTPUT_MOUNT))?;
         let input = folder.mount(INPUT_MOUNT);
         let made = move_in(&input)
-            .and_then(|()| File::open(&input)?.sync_all())
+            .and_then(|()| sync_folder(&input))
             // Its name becomes durable with that of the question.
             .and_then(|()| folder.event_file())
             .and_then(|_| folder.write("asked.json", &json))
-            .and_then(|()| File::open(root)?.sync_all());
+            .and_then(|()| sync_folder(root));
         if let Err(error) = made {
             folder.remove();
             return Err(error);
@@ -348,7 +351,7 @@ impl TurnFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed?,
         }
-        File::open(root)?.sync_all()?;
+        sync_folder(root)?;
         erase_leaving(&leaving)
     }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use aion_abi::{
@@ -14,6 +14,7 @@ use aion_abi::{
 };
 use aion_drivers::{files::Account, reserve::Reserve};
 use aion_kernel::TurnId;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::{TurnFolder, ending::Over};
@@ -87,14 +88,10 @@ impl Live {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Says as the first thing that the kernel has the turn, if that was not said. It is durable then: a start
     /// of the daemon tells by it a turn that ended from one that never began.
     pub(super) fn begin(&self, turn: TurnId) -> io::Result<()> {
-        let said = self.lock();
+        let said = self.said.lock();
         match said.events.is_empty() {
             true => self.add_to(said, TurnEvent::Queued { turn: turn.0 }, true),
             false => Ok(()),
@@ -103,7 +100,7 @@ impl Live {
 
     /// Adds an event. Blocks on the disk; for a sync only where `durable`.
     pub(super) fn add(&self, event: TurnEvent, durable: bool) -> io::Result<()> {
-        self.add_to(self.lock(), event, durable)
+        self.add_to(self.said.lock(), event, durable)
     }
 
     fn add_to(
@@ -147,7 +144,7 @@ impl Live {
         message: MessageRequest,
         reserve: &Reserve,
     ) -> Result<(), Problem> {
-        let mut said = self.lock();
+        let mut said = self.said.lock();
         if said.last.is_some() {
             return Err(Problem::new(
                 Code::BadRequest,
@@ -192,28 +189,28 @@ impl Live {
         said.last = last;
         let added = self.add_to(said, event, is_last);
         added.map_err(|error| {
-            self.lock().last = None;
+            self.said.lock().last = None;
             not_kept(&error)
         })
     }
 
     /// All events so far.
     pub(super) fn events(&self) -> Vec<TurnEvent> {
-        self.lock().events.clone()
+        self.said.lock().events.clone()
     }
 
     /// How the turn ended, if it has.
     pub(super) fn over(&self) -> Option<Over> {
-        self.lock().over.clone()
+        self.said.lock().over.clone()
     }
 
     pub(super) fn be_over(&self, over: Over) {
-        self.lock().over = Some(over);
+        self.said.lock().over = Some(over);
     }
 
     /// Says the end again that a record tells, where the last event is missing: a crash may come between the two.
     pub(super) fn end_as_recorded(&self, outcome: TurnOutcome) {
-        let mut said = self.lock();
+        let mut said = self.said.lock();
         if !matches!(said.events.last(), Some(TurnEvent::Ended(_))) {
             said.events.push(TurnEvent::Ended(outcome));
         }
@@ -221,12 +218,12 @@ impl Live {
 
     /// What ended the output so far.
     pub(super) fn last(&self) -> Option<Last> {
-        self.lock().last.clone()
+        self.said.lock().last.clone()
     }
 
     /// Whether it is over.
     pub(super) fn ended(&self) -> bool {
-        matches!(self.lock().events.last(), Some(TurnEvent::Ended(_)))
+        matches!(self.said.lock().events.last(), Some(TurnEvent::Ended(_)))
     }
 }
 
@@ -274,7 +271,7 @@ impl Follow {
     /// The next event; `None` after the last. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<TurnEvent> {
         loop {
-            let event = self.live.lock().events.get(self.next).cloned();
+            let event = self.live.said.lock().events.get(self.next).cloned();
             if let Some(event) = event {
                 self.next += 1;
                 return Some(event);

@@ -1,12 +1,6 @@
 //! All turns: those that wait or run, and those that are kept.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
@@ -18,6 +12,7 @@ use aion_drivers::{
     reserve::Reserve,
 };
 use aion_kernel::{Digest, Event, Incarnation, InstanceUid, Invoke, TurnId};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
@@ -186,7 +181,7 @@ impl Turns {
 
     /// The folder of a turn that waits, runs or is kept.
     pub fn known(&self, turn: TurnId) -> Option<TurnFolder> {
-        let table = self.lock();
+        let table = self.shared.table.lock();
         match table.live.get(&turn) {
             Some(live) => Some(live.folder.clone()),
             None => table
@@ -198,19 +193,19 @@ impl Turns {
 
     /// The folder of a turn that has not ended, and the account of its output, which takes `most`.
     pub fn output(&self, turn: TurnId, most: Room) -> Option<(TurnFolder, Arc<Account>)> {
-        let live = self.lock().live.get(&turn).cloned()?;
+        let live = self.shared.table.lock().live.get(&turn).cloned()?;
         let account = live.output.get_or_init(|| Arc::new(Account::new(most)));
         Some((live.folder.clone(), Arc::clone(account)))
     }
 
     /// Its live entry, made where it is mentioned for the first time. Blocks on the disk.
     fn live(&self, turn: TurnId, input: Digest) -> io::Result<Arc<Live>> {
-        let there = self.lock().live.get(&turn).cloned();
+        let there = self.shared.table.lock().live.get(&turn).cloned();
         let live = match there {
             Some(live) => live,
             None => {
                 let opened = Arc::new(Live::open(Name::of(input).folder(&self.shared.root))?);
-                let mut table = self.lock();
+                let mut table = self.shared.table.lock();
                 if table.kept.get(turn).is_some() {
                     return Ok(opened);
                 }
@@ -223,7 +218,7 @@ impl Turns {
 
     /// Its worker runs.
     pub fn started(&self, turn: TurnId, incarnation: Incarnation) {
-        let live = self.lock().live.get(&turn).cloned();
+        let live = self.shared.table.lock().live.get(&turn).cloned();
         let event = TurnEvent::Started {
             incarnation: incarnation.0,
         };
@@ -239,7 +234,7 @@ impl Turns {
     /// # Errors
     /// Why it is not relayed.
     pub async fn message(&self, turn: TurnId, message: MessageRequest) -> Result<(), Problem> {
-        let live = self.lock().live.get(&turn).cloned();
+        let live = self.shared.table.lock().live.get(&turn).cloned();
         let Some(live) = live else {
             return Err(Problem::new(
                 aion_abi::code::Code::NotRunning,
@@ -259,7 +254,7 @@ impl Turns {
         let ended = blocking(move || {
             let live = this.live(end.turn, input)?;
             let kept = live.end(&end)?;
-            let mut table = this.lock();
+            let mut table = this.shared.table.lock();
             table.live.remove(&end.turn);
             table.kept.insert(end.turn, kept);
             Ok(())
@@ -283,7 +278,7 @@ impl Turns {
         let _ = blocking(move || {
             this.keep_again();
             let now = this.shared.clock.now().0;
-            let gone = this.lock().kept.take_superfluous(now);
+            let gone = this.shared.table.lock().kept.take_superfluous(now);
             for ended in gone {
                 ended.folder.folder(&this.shared.root).remove();
             }
@@ -298,10 +293,17 @@ impl Turns {
         let over = |(turn, live): (&TurnId, &Arc<Live>)| {
             live.over().is_some().then(|| (*turn, Arc::clone(live)))
         };
-        let over: Vec<_> = self.lock().live.iter().filter_map(over).collect();
+        let over: Vec<_> = self
+            .shared
+            .table
+            .lock()
+            .live
+            .iter()
+            .filter_map(over)
+            .collect();
         for (turn, live) in over {
             if let Ok(kept) = live.keep() {
-                let mut table = self.lock();
+                let mut table = self.shared.table.lock();
                 table.live.remove(&turn);
                 table.kept.insert(turn, kept);
             }
@@ -316,7 +318,7 @@ impl Turns {
         let this = self.clone();
         blocking(move || {
             let turns: Vec<_> = {
-                let table = this.lock();
+                let table = this.shared.table.lock();
                 let over = |(turn, live): (&TurnId, &Arc<Live>)| {
                     (*live.agent == *agent && live.over().is_some()).then_some(*turn)
                 };
@@ -327,7 +329,7 @@ impl Turns {
                 if let Some(folder) = this.known(turn) {
                     folder.erase()?;
                 }
-                let mut table = this.lock();
+                let mut table = this.shared.table.lock();
                 table.live.remove(&turn);
                 table.kept.remove(turn);
             }
@@ -341,7 +343,7 @@ impl Turns {
     /// # Errors
     /// Where it cannot be read. `None` for one that is not known.
     pub async fn follow(&self, turn: TurnId) -> io::Result<Option<Follow>> {
-        let live = self.lock().live.get(&turn).cloned();
+        let live = self.shared.table.lock().live.get(&turn).cloned();
         match (live, self.known(turn)) {
             (Some(live), _) => Ok(Some(Follow::new(live))),
             (None, Some(folder)) => {
@@ -364,7 +366,7 @@ impl Turns {
     /// # Errors
     /// Where it cannot be read. `None` for one that is not known.
     pub async fn record(&self, turn: TurnId) -> io::Result<Option<TurnRecord>> {
-        let live = self.lock().live.get(&turn).cloned();
+        let live = self.shared.table.lock().live.get(&turn).cloned();
         match (live, self.known(turn)) {
             (Some(live), _) => blocking(move || live.record(turn).map(Some)).await,
             (None, Some(folder)) => blocking(move || folder.record().map(Some)).await,
@@ -375,7 +377,7 @@ impl Turns {
     /// The newest turns of an agent, newest first.
     pub async fn of_agent(&self, agent: &str, most: usize) -> Vec<TurnRecord> {
         let turns: Vec<TurnId> = {
-            let table = self.lock();
+            let table = self.shared.table.lock();
             let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
             let mut live: Vec<_> = live.map(|(turn, _)| *turn).collect();
             live.extend(table.kept.of_agent(agent).take(most));
@@ -389,13 +391,6 @@ impl Turns {
             }
         }
         found
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.shared
-            .table
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,7 @@ use aion_drivers::reserve::Reserve;
 use aion_kernel::TurnId;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -72,7 +73,7 @@ struct Coming<'a> {
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
         match self.whole {
-            true => self.uploads.held().wait(self.id, Instant::now()),
+            true => self.uploads.held.lock().wait(self.id, Instant::now()),
             false => self.uploads.remove(self.id),
         }
     }
@@ -124,7 +125,7 @@ impl Uploads {
             if size > MAX_UPLOAD {
                 return Err(UploadError::TooLarge(MAX_UPLOAD));
             }
-            self.held().charge(&id, piece.len() as u64)?;
+            self.held.lock().charge(&id, piece.len() as u64)?;
             self.reserve.check(piece.len() as u64)?;
             file.write_all(&piece).await?;
         }
@@ -139,7 +140,7 @@ impl Uploads {
     }
 
     fn begin<'a>(&'a self, id: &'a str, agent: &str) -> Result<Coming<'a>, Full> {
-        self.held().come(id, &key(agent))?;
+        self.held.lock().come(id, &key(agent))?;
         Ok(Coming {
             uploads: self,
             id,
@@ -155,7 +156,7 @@ impl Uploads {
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for id in ids {
             let unknown = || UploadError::Unknown(id.chars().take(64).collect());
-            if !self.held().waits(id, &key(agent)) {
+            if !self.held.lock().waits(id, &key(agent)) {
                 return Err(unknown());
             }
             let folder = self.folder(id, agent);
@@ -175,14 +176,14 @@ impl Uploads {
     /// A turn took these: they are its input now, and count until it has ended.
     pub fn taken(&self, turn: TurnId, ids: &[String]) {
         for id in ids {
-            self.held().take(id, turn);
+            self.held.lock().take(id, turn);
             let _ = fs::remove_dir_all(self.root.join(id));
         }
     }
 
     /// A turn that has not ended took what is in `input`, before the daemon started.
     pub(super) fn taken_before(&self, turn: TurnId, agent: &str, input: &Path) {
-        let mut held = self.held();
+        let mut held = self.held.lock();
         for (number, file) in fs::read_dir(input)
             .into_iter()
             .flatten()
@@ -198,7 +199,7 @@ impl Uploads {
 
     /// A turn has ended: what it took counts with what is kept of it.
     pub(super) fn ended(&self, turn: TurnId) {
-        self.held().ended(turn);
+        self.held.lock().ended(turn);
     }
 
     /// Erases what waited too long.
@@ -211,7 +212,7 @@ impl Uploads {
             Stage::Waiting(since) => since.elapsed() >= age,
             Stage::Coming | Stage::Taken(_) => false,
         };
-        let old = self.held().which(waiting);
+        let old = self.held.lock().which(waiting);
         for id in old {
             self.remove(&id);
         }
@@ -224,10 +225,10 @@ impl Uploads {
     pub fn erase(&self, agent: &str) -> io::Result<()> {
         let key = key(agent);
         let theirs = |stage: &Stage, agent: &str| agent == key && !matches!(stage, Stage::Taken(_));
-        let theirs = self.held().which(theirs);
+        let theirs = self.held.lock().which(theirs);
         for id in theirs {
             removed(&self.root.join(&id))?;
-            self.held().forget(&id);
+            self.held.lock().forget(&id);
         }
         Ok(())
     }
@@ -235,13 +236,9 @@ impl Uploads {
     /// What cannot be removed goes on counting.
     fn remove(&self, id: &str) {
         match removed(&self.root.join(id)) {
-            Ok(()) => self.held().forget(id),
+            Ok(()) => self.held.lock().forget(id),
             Err(error) => tracing::warn!(upload = id, %error, "an upload stays behind"),
         }
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self, id: &str, agent: &str) -> PathBuf {

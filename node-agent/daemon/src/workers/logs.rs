@@ -8,12 +8,13 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use aion_abi::admin::LogLine;
 use aion_drivers::reserve::Reserve;
 use aion_kernel::Incarnation;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader as AsyncBufReader},
     sync::broadcast,
@@ -138,7 +139,7 @@ impl Logs {
     /// The lines to come.
     pub fn follow(&self, agent: &str) -> broadcast::Receiver<LogLine> {
         // Whom the last follower left is looked at here, if nothing was written since.
-        self.lock().retain(|_, log| log.rest());
+        self.shared.agents.lock().retain(|_, log| log.rest());
         self.with(agent, |log| {
             let new = || broadcast::Sender::new(FOLLOWERS_BEHIND);
             log.lines.get_or_insert_with(new).subscribe()
@@ -178,7 +179,7 @@ impl Logs {
     pub fn erase(&self, agent: &str) -> io::Result<()> {
         let path = self.path(agent);
         // Held, so that no line comes between.
-        let mut agents = self.lock();
+        let mut agents = self.shared.agents.lock();
         agents.remove(agent);
         for path in [aside(&path), path] {
             match fs::remove_file(path) {
@@ -196,7 +197,7 @@ impl Logs {
 
     /// Does something with an agent's log, of which is kept what somebody uses then.
     fn with<T>(&self, agent: &str, work: impl FnOnce(&mut Log) -> T) -> T {
-        let mut agents = self.lock();
+        let mut agents = self.shared.agents.lock();
         let log = agents.entry(agent.to_owned()).or_default();
         let done = work(log);
         if !log.rest() {
@@ -208,13 +209,6 @@ impl Logs {
     fn writing<'a>(&'a self, agent: &'a str) -> Writing<'a> {
         self.with(agent, |log| log.writers += 1);
         Writing { logs: self, agent }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Log>> {
-        self.shared
-            .agents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -329,22 +323,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = logs(dir.path());
         logs.add("home/a", Incarnation(1), "node", "one");
-        assert!(logs.lock().is_empty());
+        assert!(logs.shared.agents.lock().is_empty());
         {
             let _writing = logs.writing("home/a");
             logs.add("home/a", Incarnation(1), "stdout", "two");
-            let agents = logs.lock();
+            let agents = logs.shared.agents.lock();
             assert!(agents["home/a"].file.is_some() && agents["home/a"].lines.is_none());
         }
-        assert!(logs.lock().is_empty());
+        assert!(logs.shared.agents.lock().is_empty());
         let mut follower = logs.follow("home/a");
         logs.add("home/a", Incarnation(2), "node", "three");
-        assert!(logs.lock()["home/a"].file.is_none());
+        assert!(logs.shared.agents.lock()["home/a"].file.is_none());
         assert_eq!(follower.recv().await.unwrap().text, "three");
         drop(follower);
         drop(logs.follow("home/b"));
         drop(logs.follow("home/c"));
-        assert_eq!(logs.lock().len(), 1, "one at most that was just left");
+        assert_eq!(
+            logs.shared.agents.lock().len(),
+            1,
+            "one at most that was just left"
+        );
         assert_eq!(texts(&logs), ["one", "two", "three"]);
     }
 

@@ -8,7 +8,7 @@ use std::{
     fs::OpenOptions,
     io,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use aion_abi::{boot::Order, code::Code, layer, problem::Problem};
 use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
 use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Role, Start, WorkerId};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rustix::{
     fs::OFlags,
     pipe::{PipeFlags, pipe_with},
@@ -59,12 +60,12 @@ impl ToolProcesses {
 
     /// Whether `id` is a tool that is wanted.
     pub(super) fn runs(&self, id: &WorkerId) -> bool {
-        self.running().contains_key(id)
+        self.running.lock().contains_key(id)
     }
 
     /// A process ended that no turn knows; it may be one of these.
     pub(super) fn exited(&self, exited: &Exited) {
-        let Some(said) = self.running().get(&exited.id).cloned() else {
+        let Some(said) = self.running.lock().get(&exited.id).cloned() else {
             return;
         };
         let memory = match exited.oom {
@@ -79,11 +80,7 @@ impl ToolProcesses {
         let note = exited.note.as_deref().unwrap_or_default();
         let end = [how.as_str(), note].join(if note.is_empty() { "" } else { ": " });
         tracing::info!(tool = %exited.id, end, said = said.line(), "a tool's process ended");
-        *said.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<WorkerId, Arc<Said>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        *said.end.lock() = Some(end);
     }
 
     /// Opens what the process inherits. Nothing is opened for it that this process may not open.
@@ -213,7 +210,7 @@ impl StdioServers for ToolProcesses {
                 incarnation: 0,
             };
             let said = Arc::new(Said::default());
-            self.running().insert(id.clone(), Arc::clone(&said));
+            self.running.lock().insert(id.clone(), Arc::clone(&said));
             // From here on dropped, and with it the process ended, whatever comes.
             let guard = Guard {
                 id: id.clone(),
@@ -223,7 +220,7 @@ impl StdioServers for ToolProcesses {
             };
             listen(stderr, said);
             self.launch(&id, server, command, fds).await?;
-            tracing::info!(tool = %id, name = server.name, tenant = server.tenant, "a tool's process started");
+            tracing::info!(tool = %id, name = server.name, tenant = server.tenant.as_str(), "a tool's process started");
             Ok(StdioProcess {
                 stdin,
                 stdout,
@@ -248,15 +245,15 @@ fn listen(stderr: OwnedFd, said: Arc<Said>) {
 
 impl Said {
     fn add(&self, bytes: &[u8]) {
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.tail.lock();
         tail.extend_from_slice(bytes);
         let over = tail.len().saturating_sub(KEPT);
         tail.drain(..over);
     }
 
     fn line(&self) -> String {
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.tail.lock();
+        let end = self.end.lock();
         let end = end.as_deref().unwrap_or_default().as_bytes();
         one_line(&[tail.as_slice(), b" ", end].concat())
     }
@@ -282,7 +279,7 @@ impl Drop for Guard {
         self.runtime.spawn(async move {
             // It is not there where it was not started, or has ended.
             let _ = processes.launcher.kill(&id, GRACE).await;
-            processes.running().remove(&id);
+            processes.running.lock().remove(&id);
         });
     }
 }

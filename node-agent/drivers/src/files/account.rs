@@ -3,13 +3,10 @@
 //! Writes to a mount with an account come one after another, so that the count is exact however many are asked
 //! for at once.
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{io, path::PathBuf};
 
 use cap_std::fs::Dir;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::failure::FilesError;
 
@@ -41,7 +38,7 @@ impl Account {
 
     /// Opens it for one write beneath `dir`. Waits for the write before.
     pub(super) fn open(&self, dir: &Dir) -> io::Result<Open<'_>> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         let now = match *used {
             Some(now) => now,
             None => *used.insert(counted(dir)?),

@@ -1,9 +1,6 @@
 //! Files in memory, for tests of what calls the driver. Knows paths and modes, no links and no disk.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use aion_abi::{
     code::Code,
@@ -16,6 +13,7 @@ use aion_abi::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 
 use super::{FilesDriver, MountTable, failure::FilesError, path::RelativePath};
 
@@ -26,12 +24,10 @@ pub struct FakeFiles(Mutex<BTreeMap<(String, String), Vec<u8>>>);
 impl FakeFiles {
     /// With one more file.
     pub fn holding(self, mount: &str, path: &str, text: &str) -> Self {
-        self.held().insert((mount.into(), path.into()), text.into());
+        self.0
+            .lock()
+            .insert((mount.into(), path.into()), text.into());
         self
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_now(
@@ -41,7 +37,7 @@ impl FakeFiles {
     ) -> Result<ReadResponse, Problem> {
         super::read::Asked::check(request)?;
         known(mounts, &request.mount)?;
-        let held = self.held();
+        let held = self.0.lock();
         let key = (request.mount.clone(), request.path.clone());
         let place = format!("{}/{}", request.mount, request.path);
         if is_folder(&held, &key) {
@@ -73,7 +69,7 @@ impl FakeFiles {
         let data = STANDARD
             .decode(&request.data)
             .map_err(|e| Problem::new(Code::BadRequest, e.to_string()))?;
-        let mut held = self.held();
+        let mut held = self.0.lock();
         let key = (request.mount.clone(), request.path.clone());
         let place = format!("{}/{}", request.mount, request.path);
         if request.mode == WriteMode::CreateNew
@@ -111,7 +107,7 @@ impl FakeFiles {
     ) -> Result<ListResponse, Problem> {
         super::list::Asked::check(request)?;
         known(mounts, &request.mount)?;
-        let held = self.held();
+        let held = self.0.lock();
         let key = (request.mount.clone(), request.path.clone());
         let place = format!("{}/{}", request.mount, request.path);
         if held.contains_key(&key) {

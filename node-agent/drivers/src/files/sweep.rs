@@ -5,14 +5,12 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use cap_std::fs::{Dir, MetadataExt};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::path::PARTIAL_PREFIX;
@@ -68,7 +66,7 @@ impl Partials {
     fn try_sweep(&self, folder: &Dir, now: Instant) -> io::Result<()> {
         let metadata = folder.dir_metadata()?;
         let place = (metadata.dev(), metadata.ino());
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         match seen.get_mut(&place) {
             Some(seen) if seen.names.is_empty() || now - seen.at < ABANDONED => return Ok(()),
             Some(seen) => {

@@ -3,12 +3,12 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aion_abi::syscall::fs::{MAX_CHUNK, WriteMode, WriteRequest, WriteResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::OFlags;
 
 use super::{
@@ -188,11 +188,8 @@ impl Writer {
 
     /// One append at a time to a file, so that cutting one back cuts nothing of another.
     fn alone(&self, metadata: &Metadata) -> MutexGuard<'_, ()> {
-        let stripe = (metadata.ino() ^ metadata.dev()) % STRIPES as u64;
-        let stripe = usize::try_from(stripe).unwrap_or(0);
-        self.appends[stripe]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let stripe = (metadata.ino() ^ metadata.dev()) as usize % STRIPES;
+        self.appends[stripe].lock()
     }
 }
 

@@ -1,9 +1,6 @@
 //! Memory in memory, for tests of what calls the driver: counts shared words, knows no vectors.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aion_abi::{
     date::UnixMillis,
@@ -14,6 +11,7 @@ use aion_abi::{
     },
 };
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 
 use super::{
     MemoryDriver, Pool, PoolId, Tier,
@@ -38,19 +36,15 @@ struct Stored {
 }
 
 impl FakeMemory {
-    fn pools(&self) -> MutexGuard<'_, HashMap<PoolId, Vec<Stored>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// As if so much time had passed for what is there.
     pub fn grow_older(&self, ms: u64) {
-        for stored in self.pools().values_mut().flatten() {
+        for stored in self.0.lock().values_mut().flatten() {
             stored.at = stored.at.saturating_sub(ms);
         }
     }
 
     fn erase_where(&self, pool: &PoolId, gone: impl Fn(&Stored) -> bool) -> u64 {
-        let mut pools = self.pools();
+        let mut pools = self.0.lock();
         let Some(items) = pools.get_mut(pool) else {
             return 0;
         };
@@ -65,7 +59,7 @@ impl FakeMemory {
         request: RememberRequest,
     ) -> Result<RememberResponse, Problem> {
         check_remember(&request).map_err(MemoryError::from)?;
-        let mut pools = self.pools();
+        let mut pools = self.0.lock();
         let held = pools.entry(pool.id.clone()).or_default();
         let mut next = held.clone();
         let mut ids = Vec::new();
@@ -118,7 +112,7 @@ impl FakeMemory {
         check_recall(request).map_err(MemoryError::from)?;
         let asked = words(&request.query);
         let listing = is_listing(request);
-        let pools = self.pools();
+        let pools = self.0.lock();
         let mut found: Vec<(usize, &Stored)> = pools
             .get(&pool.id)
             .into_iter()
@@ -250,7 +244,7 @@ impl MemoryDriver for FakeMemory {
     }
 
     fn erase<'a>(&'a self, pool: &'a PoolId) -> BoxFuture<'a, Result<(), Problem>> {
-        self.pools().remove(pool);
+        self.0.lock().remove(pool);
         Box::pin(ready(Ok(())))
     }
 }

@@ -25,6 +25,7 @@ use aion_abi::{
         ForgetRequest, ForgetResponse, RecallRequest, RecallResponse, RememberRequest,
         RememberResponse,
     },
+    tenant::Tenant,
 };
 use futures::future::BoxFuture;
 
@@ -49,7 +50,7 @@ const BACKENDS: &[&dyn Backend] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolId {
     /// Whose it is: the namespace, standalone too.
-    pub tenant: String,
+    pub tenant: Tenant,
     /// The MemoryPool's name.
     pub pool: String,
     /// The MemoryPool's uid: one that was deleted and made again is another pool. May be empty.

@@ -1,9 +1,6 @@
 //! Models that say what a test wrote down.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
 use aion_abi::{
     code::Code,
@@ -11,6 +8,7 @@ use aion_abi::{
     syscall::model::{ChatEvent, ChatRequest, Finish, ToolUse, Usage},
 };
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -61,7 +59,7 @@ impl FakeModels {
                 "no model answered: connection refused",
             ));
         };
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         asked.push((candidate.model.clone(), request.clone()));
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let (used, usage) = watch::channel(Usage::default());

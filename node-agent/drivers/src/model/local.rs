@@ -2,6 +2,7 @@
 
 use std::{env, fmt, time::Duration};
 
+use aion_abi::tenant::Tenant;
 use serde::Deserialize;
 
 use crate::outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule, read_at_most};
@@ -137,7 +138,7 @@ async fn ask(outbound: &Outbound, server: LocalServer, port: u16) -> Result<Loca
     let base_url = format!("http://127.0.0.1:{port}/v1");
     let endpoint = Endpoint {
         name: server.to_string(),
-        tenant: String::new(),
+        tenant: Tenant::default(),
         url: base_url.clone(),
         secret: None,
     };

@@ -1,11 +1,9 @@
 //! The model server of this machine, looked for when an agent asks it, and remembered for a moment.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aion_abi::{code::Code, problem::Problem};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
@@ -55,8 +53,7 @@ impl Nearby {
                 let servers = discover_local(ports).await.map_err(|none| {
                     Problem::new(Code::Unreachable, none.to_string()).remedy(none.how_to())
                 })?;
-                *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some((Instant::now(), servers.clone()));
+                *self.found.lock() = Some((Instant::now(), servers.clone()));
                 servers
             }
         };
@@ -93,7 +90,7 @@ impl Nearby {
     }
 
     fn believed(&self) -> Option<Vec<LocalEndpoint>> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.found.lock();
         let (at, servers) = found.as_ref()?;
         (at.elapsed() < BELIEVED).then(|| servers.clone())
     }
@@ -124,7 +121,7 @@ mod tests {
             base_url: "http://127.0.0.1:11434/v1".into(),
             models: models.iter().map(|it| (*it).to_owned()).collect(),
         };
-        *nearby.found.lock().unwrap() = Some((Instant::now(), vec![server]));
+        *nearby.found.lock() = Some((Instant::now(), vec![server]));
         nearby
     }
 

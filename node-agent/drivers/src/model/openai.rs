@@ -1,13 +1,11 @@
 //! The real driver: which model is asked, how often, and with which parameters.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
 use aion_backoff::Backoff;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
@@ -156,16 +154,11 @@ impl OpenAiModels {
     }
 
     fn known(&self, key: &(String, String)) -> Quirks {
-        self.quirks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .copied()
-            .unwrap_or_default()
+        self.quirks.lock().get(key).copied().unwrap_or_default()
     }
 
     fn learn(&self, key: (String, String), quirks: Quirks) {
-        let mut known = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.quirks.lock();
         if known.len() >= REMEMBERED {
             known.clear();
         }

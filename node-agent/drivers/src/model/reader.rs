@@ -1,14 +1,11 @@
 //! The chunks of an answer, read with patience: a stream of server-sent events, or a whole JSON body as a
 //! stream of one.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::BoxStream};
+use parking_lot::Mutex;
 use reqwest::{Response, header::CONTENT_TYPE};
 use sse_stream::{Sse, SseStream};
 use tokio::time::{Instant, timeout_at};
@@ -58,11 +55,11 @@ struct Heard(Arc<Mutex<Instant>>);
 
 impl Heard {
     fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.lock() = Instant::now();
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use axum::{
     routing::post,
 };
 use futures::StreamExt;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -69,16 +70,12 @@ impl Server {
     pub(super) fn replies(&self, model: &str, replies: impl IntoIterator<Item = Reply>) {
         let mut replies: Vec<_> = replies.into_iter().collect();
         replies.reverse();
-        self.shared
-            .replies
-            .lock()
-            .unwrap()
-            .insert(model.into(), replies);
+        self.shared.replies.lock().insert(model.into(), replies);
     }
 
     /// Requests so far, with their headers.
     pub(super) fn asked(&self) -> Vec<(HeaderMap, Value)> {
-        self.shared.asked.lock().unwrap().clone()
+        self.shared.asked.lock().clone()
     }
 
     /// Waits until no answer is under way.
@@ -119,9 +116,9 @@ async fn answer(
     Json(request): Json<Value>,
 ) -> Response {
     let model = request["model"].as_str().unwrap_or_default().to_owned();
-    shared.asked.lock().unwrap().push((headers, request));
+    shared.asked.lock().push((headers, request));
     let reply = {
-        let mut replies = shared.replies.lock().unwrap();
+        let mut replies = shared.replies.lock();
         let Some(left) = replies.get_mut(&model) else {
             return (
                 StatusCode::NOT_FOUND,

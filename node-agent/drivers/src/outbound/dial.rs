@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, tenant::Tenant};
 use reqwest::{Client, Url, redirect};
 use tokio_rustls::rustls::ClientConfig;
 
@@ -26,7 +26,7 @@ pub struct Endpoint {
     /// The resource's name, for messages.
     pub name: String,
     /// Whose it is; its secret is read for this tenant.
-    pub tenant: String,
+    pub tenant: Tenant,
     /// Without user, query or fragment; for an HTTP client `http://…` or `https://…`.
     pub url: String,
     /// The key that is sent as a bearer token.

@@ -1,12 +1,9 @@
 //! The addresses of a cluster's nodes and of this machine, which no agent reaches. Kept by whoever watches the
 //! nodes, read by the rule.
 
-use std::{
-    collections::HashSet,
-    io,
-    net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashSet, io, net::IpAddr, sync::Arc};
+
+use parking_lot::RwLock;
 
 /// See the module. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -29,18 +26,18 @@ impl NodeAddresses {
 
     /// These are all of them, as the cluster has them.
     pub fn set(&self, all: HashSet<IpAddr>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).nodes = Some(all);
+        self.0.write().nodes = Some(all);
     }
 
     /// These are this machine's: more than the cluster knows of, since what listens on a machine answers on its
     /// bridges and its floating addresses too.
     pub fn set_own(&self, all: HashSet<IpAddr>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).own = Some(all);
+        self.0.write().own = Some(all);
     }
 
     /// Whether one of them is this; `None` as long as they are not known.
     pub(super) fn hold(&self, address: IpAddr) -> Option<bool> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.read();
         let (nodes, own) = (known.nodes.as_ref()?, known.own.as_ref()?);
         Some(nodes.contains(&address) || own.contains(&address))
     }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aion_abi::tenant::Tenant;
 use futures::future::BoxFuture;
 use rustix::{
     fs::OFlags,
@@ -32,7 +33,7 @@ impl SecretFolder {
 impl Secrets for SecretFolder {
     fn read<'a>(
         &'a self,
-        _tenant: &'a str,
+        _tenant: &'a Tenant,
         reference: &'a SecretRef,
     ) -> BoxFuture<'a, Result<Secret, SecretError>> {
         let (root, wanted) = (self.root.clone(), reference.clone());
@@ -151,7 +152,7 @@ mod tests {
     async fn a_file_of_mode_0600_is_read() {
         let (_home, secrets) = home();
         let secret = secrets
-            .read("me", &reference("openai", "key"))
+            .read(&"me".into(), &reference("openai", "key"))
             .await
             .unwrap();
         assert_eq!(secret.expose(), "hunter2");
@@ -166,7 +167,7 @@ mod tests {
         )
         .unwrap();
         let error = secrets
-            .read("me", &reference("openai", "key"))
+            .read(&"me".into(), &reference("openai", "key"))
             .await
             .unwrap_err();
         assert!(matches!(error, SecretError::Unfit { .. }));
@@ -189,7 +190,7 @@ mod tests {
             ("", "key"),
         ] {
             let error = secrets
-                .read("me", &reference(secret, key))
+                .read(&"me".into(), &reference(secret, key))
                 .await
                 .unwrap_err();
             assert!(
@@ -198,7 +199,7 @@ mod tests {
             );
         }
         let error = secrets
-            .read("me", &reference("openai", "none"))
+            .read(&"me".into(), &reference("openai", "none"))
             .await
             .unwrap_err();
         assert!(matches!(error, SecretError::Missing(_)));

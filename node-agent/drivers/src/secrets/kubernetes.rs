@@ -2,6 +2,7 @@
 //!
 //! The node agent is let read them by a RoleBinding in each namespace; it never lists or watches them.
 
+use aion_abi::tenant::Tenant;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret as Object;
 use kube::{Api, Client};
@@ -23,11 +24,11 @@ impl ClusterSecrets {
 impl Secrets for ClusterSecrets {
     fn read<'a>(
         &'a self,
-        tenant: &'a str,
+        tenant: &'a Tenant,
         reference: &'a SecretRef,
     ) -> BoxFuture<'a, Result<Secret, SecretError>> {
         Box::pin(async move {
-            let objects: Api<Object> = Api::namespaced(self.client.clone(), tenant);
+            let objects: Api<Object> = Api::namespaced(self.client.clone(), tenant.as_str());
             let found = objects.get_opt(&reference.secret).await.map_err(|error| {
                 SecretError::Unreadable {
                     reference: reference.clone(),
@@ -100,7 +101,7 @@ mod tests {
         };
         assert_eq!(
             secrets
-                .read("team", &wanted("openai", "key"))
+                .read(&"team".into(), &wanted("openai", "key"))
                 .await
                 .unwrap()
                 .expose(),
@@ -112,13 +113,13 @@ mod tests {
             ("other", "openai", "key"),
         ] {
             let error = secrets
-                .read(tenant, &wanted(secret, key))
+                .read(&tenant.into(), &wanted(secret, key))
                 .await
                 .unwrap_err();
             assert!(matches!(error, SecretError::Missing(_)), "{error}");
         }
         let error = secrets
-            .read("team", &wanted("forbidden", "key"))
+            .read(&"team".into(), &wanted("forbidden", "key"))
             .await
             .unwrap_err();
         assert!(matches!(error, SecretError::Unreadable { .. }), "{error}");

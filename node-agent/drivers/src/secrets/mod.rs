@@ -8,7 +8,7 @@ mod kubernetes;
 
 use std::fmt;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, tenant::Tenant};
 use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
@@ -152,7 +152,7 @@ pub trait Secrets: Send + Sync {
     /// [`SecretError`].
     fn read<'a>(
         &'a self,
-        tenant: &'a str,
+        tenant: &'a Tenant,
         reference: &'a SecretRef,
     ) -> BoxFuture<'a, Result<Secret, SecretError>>;
 }
@@ -166,7 +166,7 @@ pub struct HeldSecrets(pub std::collections::HashMap<String, String>);
 impl Secrets for HeldSecrets {
     fn read<'a>(
         &'a self,
-        tenant: &'a str,
+        tenant: &'a Tenant,
         reference: &'a SecretRef,
     ) -> BoxFuture<'a, Result<Secret, SecretError>> {
         let held = self.0.get(&format!("{tenant}/{reference}")).cloned();

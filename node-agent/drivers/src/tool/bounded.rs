@@ -9,12 +9,13 @@ use std::{
     error::Error,
     future::pending,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rmcp::{
     RoleClient,
     model::{JsonRpcMessage, RequestId, ServerNotification},
@@ -97,7 +98,7 @@ impl<T> Bounded<T> {
                     self.cut.off(why);
                     return None;
                 }
-                let mut asked = lock(&self.asked);
+                let mut asked = self.asked.lock();
                 asked.insert(request.id.clone());
                 if asked.len() + self.answering.load(Ordering::Acquire) > MAX_UNANSWERED {
                     let why = format!(
@@ -120,7 +121,7 @@ impl<T> Bounded<T> {
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    lock(&self.asked).remove(id);
+                    self.asked.lock().remove(id);
                 }
             }
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
@@ -148,7 +149,7 @@ where
         };
         let answering = answer.map(|id| {
             let answering = Answering::new(&self.answering);
-            lock(&self.asked).remove(id);
+            self.asked.lock().remove(id);
             answering
         });
         let (cut, bound) = (self.cut.clone(), self.write);
@@ -202,8 +203,4 @@ impl Drop for Answering {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -139,7 +139,8 @@ impl Connector {
         config.max_sse_event_size = MAX_MESSAGE;
         config.max_json_response_size = MAX_MESSAGE;
         config.max_error_response_size = MAX_ERROR;
-        config.max_concurrent_requests = usize::try_from(server.max_concurrent).unwrap_or(1);
+        config.max_concurrent_requests =
+            usize::try_from(server.max_concurrent).unwrap_or(usize::MAX);
         if let Some(reference) = &endpoint.secret {
             let secret = self.secrets.read(&endpoint.tenant, reference).await?;
             config = config.auth_header(secret.expose());

@@ -1,14 +1,11 @@
 //! The connections that are open: one a server, made when first needed, made again with growing pauses
 //! when it breaks, closed when nobody uses it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::problem::Problem;
 use aion_backoff::Backoff;
+use parking_lot::Mutex;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
@@ -44,12 +41,12 @@ pub(super) struct Entry {
 impl Entry {
     /// A request went through: what failed before counts no more.
     pub(super) fn note_good(&self) {
-        lock(&self.pauses).reset();
+        self.pauses.lock().reset();
     }
 
     /// A server that is down is not asked at once by the next caller.
     fn rest(&self, state: &mut State, problem: Problem) {
-        let pause = lock(&self.pauses).pause();
+        let pause = self.pauses.lock().pause();
         state.resting = Some((Instant::now() + pause, problem));
     }
 
@@ -86,7 +83,7 @@ impl Connections {
     }
 
     pub(super) fn entry(self: &Arc<Self>, server: &ToolServer) -> Arc<Entry> {
-        let mut entries = lock(&self.entries);
+        let mut entries = self.entries.lock();
         if let Some(entry) = entries.get(server) {
             return entry.clone();
         }
@@ -109,7 +106,7 @@ impl Connections {
     /// The other end, connecting where needed. Callers that come meanwhile wait for the same connection;
     /// one that gives up does not stop it, since a server that is slow to start would never be there.
     pub(super) async fn line(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Line, Problem> {
-        *lock(&entry.used) = Instant::now();
+        *entry.used.lock() = Instant::now();
         if let Some((open, _)) = &entry.state.lock().await.open
             && !open.is_closed()
         {
@@ -170,9 +167,9 @@ impl Connections {
                 let Some(connections) = connections.upgrade() else {
                     return;
                 };
-                let mut entries = lock(&connections.entries);
+                let mut entries = connections.entries.lock();
                 entries.retain(|_, entry| {
-                    Arc::strong_count(entry) > 1 || lock(&entry.used).elapsed() < connections.idle
+                    Arc::strong_count(entry) > 1 || entry.used.lock().elapsed() < connections.idle
                 });
                 if entries.is_empty() {
                     return;
@@ -183,10 +180,6 @@ impl Connections {
 
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        lock(&self.entries).len()
+        self.entries.lock().len()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,6 @@
 //! Tools that answer what a test wrote down.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use aion_abi::{
     code::Code,
@@ -11,6 +8,7 @@ use aion_abi::{
     syscall::tool::{CallRequest, CallResponse, ListResponse, ToolSpec, Unavailable},
 };
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Granted, ToolDriver, ToolServer, parsed};
@@ -89,10 +87,7 @@ impl FakeTools {
                 format!("tool {}: no operation {operation}", server.name),
             ));
         };
-        self.called
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(request.clone());
+        self.called.lock().push(request.clone());
         Ok(answer(&arguments))
     }
 }

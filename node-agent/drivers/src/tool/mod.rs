@@ -29,6 +29,7 @@ mod test_server;
 use std::time::Duration;
 
 use aion_abi::layer::Layer;
+use aion_abi::tenant::Tenant;
 use aion_abi::{
     code::Code,
     problem::Problem,
@@ -48,7 +49,7 @@ pub use stdio::{NoStdioServers, StdioCommand, StdioGuard, StdioProcess, StdioSer
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ToolServer {
     /// Whose it is. Tenants never share a connection or a process.
-    pub tenant: String,
+    pub tenant: Tenant,
     /// The Tool's name: what stands before the dot of an operation.
     pub name: String,
     /// What it does, for operations that do not say it themselves.

@@ -4,7 +4,7 @@
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use std::{
 use aion_abi::problem::Problem;
 use axum::{extract::Request, middleware::Next};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -186,7 +187,7 @@ impl HttpServer {
                 .get("authorization")
                 .and_then(|key| key.to_str().ok())
                 .map(str::to_owned);
-            keys.keys.lock().unwrap().extend(key);
+            keys.keys.lock().extend(key);
             next.run(request)
         };
         let app = axum::Router::new()
@@ -235,7 +236,7 @@ impl StdioServers for PipeServers {
         command: &'a StdioCommand,
     ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
         Box::pin(async move {
-            self.commands.lock().unwrap().push(command.clone());
+            self.commands.lock().push(command.clone());
             self.seen.started.fetch_add(1, Ordering::AcqRel);
             let (their_in, stdin): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
             let (stdout, their_out): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();

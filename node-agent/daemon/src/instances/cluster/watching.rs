@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     pin::pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use aion_api::{AgentInstance, Readable, TrustPolicy, Unreadable};
@@ -18,6 +18,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use super::{held::Held, status};
@@ -43,19 +44,19 @@ struct Told {
 impl Trusted {
     /// Whom to trust in `namespace`.
     pub(super) fn of(&self, namespace: &str) -> Trust {
-        let told = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let told = self.0.read();
         told.trust(namespace)
     }
 
     fn is_filled(&self) -> bool {
-        let told = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let told = self.0.read();
         told.policies.is_filled() && told.namespaces.is_filled()
     }
 
     /// Whether anything is to be judged anew. A policy that cannot be read is no reason to: what was let in stays, and
     /// nothing else is let in.
     fn policy(&self, event: Event<Readable<TrustPolicy>>) -> bool {
-        let mut told = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.write();
         // Name and spec are all that counts: with the rest, a status or a label would be a change.
         let bare = |policy: Readable<TrustPolicy>| match policy.0 {
             Ok(policy) => Ok(TrustPolicy::new(&policy.name_any(), policy.spec)),
@@ -72,7 +73,7 @@ impl Trusted {
 
     /// The namespaces in which something else is trusted now.
     fn namespace(&self, event: Event<PartialObjectMeta<Namespace>>) -> Vec<String> {
-        let mut told = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.write();
         let one = match &event {
             Event::Apply(object) | Event::Delete(object) => Some(object.name_any()),
             _ => None,

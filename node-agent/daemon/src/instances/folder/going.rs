@@ -10,7 +10,7 @@ use std::{
 use aion_api::AgentInstance;
 
 use super::manifests::FolderError;
-use crate::files::{private_folder, remove_if_there, remove_staged, write_whole};
+use crate::files::{private_folder, remove_if_there, remove_staged, sync_folder, write_whole};
 
 /// One file an instance, by its uid.
 #[derive(Debug)]
@@ -74,8 +74,7 @@ impl Going {
         }
         let file = file(&self.root, uid);
         remove_if_there(&file).map_err(FolderError::io("remove", &file))?;
-        let synced = fs::File::open(&self.root).and_then(|folder| folder.sync_all());
-        synced.map_err(FolderError::io("sync", &self.root))?;
+        sync_folder(&self.root).map_err(FolderError::io("sync", &self.root))?;
         self.noted.remove(uid);
         Ok(())
     }

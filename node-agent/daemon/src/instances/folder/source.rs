@@ -1,12 +1,7 @@
 //! The folder as a source of instances, and as what the admin interface applies to.
 
 use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    path::PathBuf,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    collections::BTreeSet, ffi::OsString, path::PathBuf, pin::pin, sync::Arc, time::Duration,
 };
 
 use aion_abi::admin::Change as Made;
@@ -15,6 +10,7 @@ use aion_policy::Trust;
 use aion_resolve::{NodeState, NodeView, Object, identity};
 use futures::{future::BoxFuture, stream::BoxStream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc};
 
 use super::{
@@ -124,8 +120,7 @@ impl Folder {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        let state = self.shared.state.lock();
-        state.unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock()
     }
 }
 

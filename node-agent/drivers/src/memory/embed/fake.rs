@@ -2,13 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 
 use super::{EmbedError, Embedder, Embedding, unit};
 
@@ -30,22 +28,19 @@ pub struct FakeEmbedder {
 impl FakeEmbedder {
     /// `word` means the same as `other`.
     pub fn means(self, word: &str, other: &str) -> Self {
-        self.meanings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(word.into(), other.into());
+        self.meanings.lock().insert(word.into(), other.into());
         self
     }
 
     fn vector(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.refused.lock();
         if refused
             .as_ref()
             .is_some_and(|word| text.contains(word.as_str()))
         {
             return Err(EmbedError::Refused("the text is not taken".into()));
         }
-        let meanings = self.meanings.lock().unwrap_or_else(PoisonError::into_inner);
+        let meanings = self.meanings.lock();
         let mut vector = vec![0.0; DIMENSION];
         for word in text
             .to_lowercase()

@@ -1,11 +1,8 @@
 //! Leaves an endpoint that failed alone for a while, so that every recall does not wait for it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{EmbedError, Embedder, Embedding};
@@ -76,7 +73,7 @@ impl Paused {
     }
 
     fn not_resting(&self, embedding: &Embedding) -> Result<(), EmbedError> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.failed.lock();
         match failed.get(embedding) {
             Some((since, why)) if since.elapsed() < self.pause => {
                 Err(EmbedError::Away(why.clone()))
@@ -86,7 +83,7 @@ impl Paused {
     }
 
     fn rest(&self, embedding: &Embedding, why: &str) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.failed.lock();
         failed.retain(|_, (since, _)| since.elapsed() < self.pause);
         if failed.len() < REMEMBERED {
             failed.insert(embedding.clone(), (Instant::now(), why.to_owned()));

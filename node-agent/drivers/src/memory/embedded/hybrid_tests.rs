@@ -154,7 +154,7 @@ async fn an_endpoint_that_is_away_degrades_recall_and_is_made_up_for_later() {
 async fn a_text_the_model_refuses_keeps_no_other_from_its_vector() {
     let home = tempfile::tempdir().unwrap();
     let embedder = Arc::new(FakeEmbedder::default().means("hound", "dog"));
-    *embedder.refused.lock().unwrap() = Some("poison".into());
+    *embedder.refused.lock() = Some("poison".into());
     let memory = open(home.path(), &embedder);
     let pool = hybrid();
     memory

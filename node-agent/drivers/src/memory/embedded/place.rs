@@ -3,7 +3,7 @@
 //! elsewhere.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 use uuid::Uuid;
 
 use super::super::{Pool, PoolId, Tier, failure::MemoryError};
+use crate::sync_folder;
 
 const DATABASE: &str = "items.db";
 /// A pool on its way out is renamed to this first. No written name begins with a dot.
@@ -51,7 +52,8 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new(root: &Path, shelf: &Shelf) -> Result<Self, MemoryError> {
         let id = &shelf.pool;
-        let tenant = written(&id.tenant).ok_or_else(|| MemoryError::Name(id.tenant.clone()))?;
+        let tenant =
+            written(id.tenant.as_str()).ok_or_else(|| MemoryError::Name(id.tenant.to_string()))?;
         let pool = written(&id.pool).ok_or_else(|| MemoryError::Name(id.pool.clone()))?;
         let uid = match id.uid.as_str() {
             "" => String::new(),
@@ -91,7 +93,7 @@ impl Place {
             Some(&self.tenant_folder),
             self.tenant_folder.parent(),
         ] {
-            folder.map_or(Ok(()), sync)?;
+            folder.map_or(Ok(()), sync_folder)?;
         }
         Ok(())
     }
@@ -105,9 +107,9 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             done => done?,
         }
-        sync(&self.tenant_folder)?;
+        sync_folder(&self.tenant_folder)?;
         fs::remove_dir_all(&leaving)?;
-        sync(&self.tenant_folder)?;
+        sync_folder(&self.tenant_folder)?;
         if self.folder.exists() || leaving.exists() {
             return Err(io::Error::other("its folder is still there"));
         }
@@ -154,10 +156,6 @@ fn written(name: &str) -> Option<String> {
     (1..=MAX_NAME).contains(&out.len()).then_some(out)
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -185,7 +183,7 @@ mod tests {
         #[test]
         fn a_pool_lies_two_folders_below_the_root(tenant in ".{1,12}", pool in ".{1,12}", uid in ".{0,12}", tier in 0..3_usize) {
             let root = Path::new("/store");
-            let shelf = Shelf::new(&PoolId { tenant, pool, uid }, Tier::ALL[tier]);
+            let shelf = Shelf::new(&PoolId { tenant: tenant.as_str().into(), pool, uid }, Tier::ALL[tier]);
             if let Ok(place) = Place::new(root, &shelf) {
                 let below = place.folder.strip_prefix(root).unwrap();
                 prop_assert_eq!(below.components().count(), 2);

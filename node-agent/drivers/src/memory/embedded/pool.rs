@@ -1,10 +1,11 @@
 //! An open pool: one connection that writes, and as many that read as there are readers at a time.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::{super::failure::MemoryError, fault::Fault, place::Place, schema, separators};
@@ -40,7 +41,7 @@ impl OpenPool {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        work(&mut lock(&self.writer))
+        work(&mut self.writer.lock())
     }
 
     /// Runs `work` on a connection that reads.
@@ -48,13 +49,13 @@ impl OpenPool {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let kept = lock(&self.readers).pop();
+        let kept = self.readers.lock().pop();
         let reader = match kept {
             Some(reader) => reader,
             None => schema::open_reader(&self.place)?,
         };
         let done = work(&reader);
-        let mut readers = lock(&self.readers);
+        let mut readers = self.readers.lock();
         if readers.len() < KEPT_READERS {
             readers.push(reader);
         }
@@ -63,12 +64,15 @@ impl OpenPool {
 
     /// Whether something was erased whose traces may still be on the disk.
     pub(super) fn is_unscrubbed(&self) -> Result<bool, Fault> {
-        Ok(lock(&self.writer).query_row("SELECT unscrubbed FROM totals", [], |row| row.get(0))?)
+        Ok(self
+            .writer
+            .lock()
+            .query_row("SELECT unscrubbed FROM totals", [], |row| row.get(0))?)
     }
 
     /// Says that no trace is left.
     pub(super) fn note_scrubbed(&self) -> Result<(), Fault> {
-        let writer = lock(&self.writer);
+        let writer = self.writer.lock();
         // Need not be durable: if it is lost, the pool is scrubbed once more.
         writer.pragma_update(None, "synchronous", "OFF")?;
         writer.execute("UPDATE totals SET unscrubbed = 0", [])?;
@@ -78,15 +82,12 @@ impl OpenPool {
 
     /// Sees to it that no forgotten word is left in the structure of the index.
     pub(super) fn renew_separators(&self) -> Result<(), Fault> {
-        separators::renew(&mut lock(&self.writer))
+        separators::renew(&mut self.writer.lock())
     }
 
     /// Writes the log back into the database, cuts it to nothing and closes the database.
     pub(super) fn close(self) -> Result<(), Fault> {
-        let writer = self
-            .writer
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer.into_inner();
         drop(self.readers);
         let busy: i64 =
             writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -110,17 +111,13 @@ impl OpenPool {
     ) -> Result<Vec<T>, Fault> {
         // Read before looking: what is stored meanwhile makes the answer stale, not wrong.
         let now = (model.to_owned(), self.stored.load(Ordering::Acquire));
-        if lock(&self.caught_up).as_ref() == Some(&now) {
+        if self.caught_up.lock().as_ref() == Some(&now) {
             return Ok(Vec::new());
         }
         let missing = missing()?;
         if missing.is_empty() {
-            *lock(&self.caught_up) = Some(now);
+            *self.caught_up.lock() = Some(now);
         }
         Ok(missing)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,11 +4,13 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use parking_lot::{Mutex, RwLock};
 
 use super::{
     super::failure::MemoryError,
@@ -58,7 +60,7 @@ impl Pools {
     }
 
     pub(super) fn slot(&self, shelf: &Shelf) -> Result<Arc<Slot>, MemoryError> {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.get(shelf) {
             return Ok(slot.clone());
         }
@@ -82,7 +84,9 @@ impl Pools {
         if self.open_count() <= self.most {
             return;
         }
-        let mut unused: Vec<_> = lock(&self.slots)
+        let mut unused: Vec<_> = self
+            .slots
+            .lock()
             .values()
             .cloned()
             .map(|slot| (slot.last_used(), slot))
@@ -99,7 +103,7 @@ impl Pools {
 
     /// Closes pools that were not used for long; answers how many stay open.
     pub(super) fn close_idle(&self) -> usize {
-        let slots: Vec<_> = lock(&self.slots).values().cloned().collect();
+        let slots: Vec<_> = self.slots.lock().values().cloned().collect();
         for slot in slots {
             if slot.last_used().elapsed() >= self.idle {
                 slot.close();
@@ -111,7 +115,9 @@ impl Pools {
 
     fn forget_closed(&self) {
         // A slot that only the map holds is nobody's: clones are made under the map's lock.
-        lock(&self.slots).retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_open());
+        self.slots
+            .lock()
+            .retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_open());
     }
 }
 
@@ -140,15 +146,15 @@ impl Slot {
     ) -> Result<Option<T>, MemoryError> {
         loop {
             {
-                let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+                let gate = self.gate.read();
                 if let Some(pool) = &*gate {
-                    *lock(&self.used) = Instant::now();
+                    *self.used.lock() = Instant::now();
                     let done = work(pool).map_err(|fault| fault.told(&self.place));
-                    *lock(&self.used) = Instant::now();
+                    *self.used.lock() = Instant::now();
                     return done.map(Some);
                 }
             }
-            let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            let mut gate = self.gate.write();
             if gate.is_none() && !make && !self.place.exists() {
                 return Ok(None);
             }
@@ -162,7 +168,7 @@ impl Slot {
         &self,
         work: impl FnOnce(&OpenPool) -> Result<u64, Fault>,
     ) -> Result<Option<u64>, MemoryError> {
-        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = self.gate.write();
         if gate.is_none() && !self.place.exists() {
             return Ok(None);
         }
@@ -176,13 +182,13 @@ impl Slot {
             );
             self.open.fetch_add(1, Ordering::AcqRel);
         }
-        *lock(&self.used) = Instant::now();
+        *self.used.lock() = Instant::now();
         Ok(Some(gone))
     }
 
     /// Waits for whoever is at the pool, then takes it off the disk.
     pub(super) fn erase(&self) -> Result<(), MemoryError> {
-        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = self.gate.write();
         self.drop_pool(&mut gate);
         self.place.erase().map_err(|source| MemoryError::NotErased {
             pool: self.place.pool.clone(),
@@ -224,7 +230,7 @@ impl Slot {
     }
 
     fn close(&self) {
-        if let Ok(mut gate) = self.gate.try_write() {
+        if let Some(mut gate) = self.gate.try_write() {
             self.drop_pool(&mut gate);
         }
     }
@@ -237,14 +243,10 @@ impl Slot {
 
     /// A slot whose gate is held for writing counts as open: it may become so.
     fn is_open(&self) -> bool {
-        self.gate.try_read().map_or(true, |gate| gate.is_some())
+        self.gate.try_read().is_none_or(|gate| gate.is_some())
     }
 
     fn last_used(&self) -> Instant {
-        *lock(&self.used)
+        *self.used.lock()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

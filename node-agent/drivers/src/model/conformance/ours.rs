@@ -25,7 +25,7 @@ async fn the_fake_conforms() {
         .with("cut", Script::BreakOff("Hel".into()))
         .with("slow", Script::Hang("Hel".into()));
     conforms(&driver, "http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1").await;
-    assert_eq!(driver.asked.lock().unwrap().len(), 5);
+    assert_eq!(driver.asked.lock().len(), 5);
 }
 
 pub(in crate::model) fn openai(patience: Patience) -> OpenAiModels {

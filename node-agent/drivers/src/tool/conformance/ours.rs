@@ -90,7 +90,7 @@ async fn the_fake_conforms() {
         driver = driver.with("calendar", other, move |_| said("", None, false));
     }
     conforms(&driver, over_http("calendar", ""), over_http("gone", "")).await;
-    assert_eq!(driver.called.lock().unwrap().len(), 2);
+    assert_eq!(driver.called.lock().len(), 2);
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn servers_over_http_conform() {
         over_http("gone", &format!("http://{nobody}/mcp")),
     )
     .await;
-    let keys = server.seen.keys.lock().unwrap();
+    let keys = server.seen.keys.lock();
     assert!(!keys.is_empty() && keys.iter().all(|key| key == "Bearer hunter2"));
 }
 
@@ -127,7 +127,7 @@ async fn servers_over_pipes_conform() {
         over_http("gone", &format!("http://{nobody}/mcp")),
     )
     .await;
-    let commands = servers.commands.lock().unwrap();
+    let commands = servers.commands.lock();
     assert_eq!(commands[0].args, ["--stdio"]);
     assert_eq!(commands.len(), 2, "one process a resolved tool");
 }

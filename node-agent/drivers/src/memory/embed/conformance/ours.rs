@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -41,7 +42,7 @@ async fn embeddings(
         .get("authorization")
         .and_then(|key| key.to_str().ok())
         .unwrap_or_default();
-    shared.keys.lock().unwrap().push(key.to_owned());
+    shared.keys.lock().push(key.to_owned());
     if shared.away.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "loading for sk-hunter2").into_response();
     }
@@ -113,7 +114,7 @@ fn http(offline: bool, place: Place) -> HttpEmbedder {
 async fn the_fake_conforms() {
     let (embedding, _) = server().await;
     let embedder = FakeEmbedder::default();
-    *embedder.refused.lock().unwrap() = Some("poison".into());
+    *embedder.refused.lock() = Some("poison".into());
     conforms(&embedder, &embedding, |away| {
         embedder.away.store(away, Ordering::Release)
     })
@@ -131,7 +132,6 @@ async fn openai_compatible_endpoints_conform() {
         shared
             .keys
             .lock()
-            .unwrap()
             .iter()
             .all(|key| key == "Bearer sk-hunter2")
     );
