@@ -33,8 +33,12 @@ impl Fault {
         };
         let (pool, file) = (place.pool.clone(), place.shown.clone());
         let why = error.to_string();
-        let rusqlite::Error::SqliteFailure(cause, _) = &error else {
-            return MemoryError::Internal { pool, why };
+        let cause = match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => cause,
+            rusqlite::Error::IntegralValueOutOfRange(..) => {
+                return MemoryError::Corrupt { pool, file, why };
+            }
+            _ => return MemoryError::Internal { pool, why },
         };
         match cause.code {
             ErrorCode::DiskFull => MemoryError::Full(pool),
@@ -54,6 +58,12 @@ impl Fault {
             _ => MemoryError::Internal { pool, why },
         }
     }
+}
+
+/// A count or a time, which nothing of ours writes below zero.
+pub(super) fn whole(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
 fn is_full(place: &Place) -> bool {

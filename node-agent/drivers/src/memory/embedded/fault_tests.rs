@@ -167,6 +167,23 @@ async fn a_file_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_total_below_zero_is_damage_and_no_room() {
+    let home = tempfile::tempdir().unwrap();
+    let pool = pool("me", None);
+    let memory = open(home.path());
+    let first = batch([item("1", "an apple")]);
+    memory.remember(&pool, first).await.unwrap();
+    rusqlite::Connection::open(home.path().join("me/personal~u1/items.db"))
+        .unwrap()
+        .execute("UPDATE totals SET bytes = -5000", [])
+        .unwrap();
+    let second = batch([item("2", "a pear")]);
+    let problem = memory.remember(&pool, second).await.unwrap_err();
+    assert_eq!(problem.code, Code::Internal);
+    assert!(problem.detail.contains("items.db"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_is_whole_or_not_done() {
     let home = tempfile::tempdir().unwrap();
     let memory = open(home.path());

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 use super::{
     super::{Pool, Reading, bounds::is_listing, fusion, words},
     age,
-    fault::Fault,
+    fault::{Fault, whole},
     filter::Filter,
     vectors,
 };
@@ -170,7 +170,7 @@ fn shown(reader: &Connection, n: i64, score: f64) -> rusqlite::Result<Hit> {
                     )
                 })?,
                 score,
-                stored_at_ms: UnixMillis(u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0)),
+                stored_at_ms: UnixMillis(whole(row, 4)?),
             })
         })
         .optional()?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{Pool, PoolQuota, Reading, failure::MemoryError, words},
     age,
-    fault::Fault,
+    fault::{Fault, whole},
     forget,
 };
 
@@ -130,15 +130,13 @@ fn store(
 }
 
 fn check_quota(step: &Transaction<'_>, batch: &Batch) -> Result<(), Fault> {
-    let (items, bytes): (i64, i64) =
-        step.query_row("SELECT items, bytes FROM totals", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    for (what, holds, most) in [
+    let (items, bytes) = step.query_row("SELECT items, bytes FROM totals", [], |row| {
+        Ok((whole(row, 0)?, whole(row, 1)?))
+    })?;
+    for (what, would, most) in [
         ("items", items, batch.quota.max_items),
         ("bytes", bytes, batch.quota.max_bytes),
     ] {
-        let would = u64::try_from(holds).unwrap_or(0);
         if let Some(most) = most.filter(|most| would > *most) {
             return Err(Fault::Known(MemoryError::Quota {
                 pool: batch.pool.clone(),
