@@ -21,9 +21,9 @@ const (
 
 // Bin is the values of one stretch of the axis.
 type Bin struct {
-	stats.Moments
+	stats.Average
 	// At is the mean place of its rows.
-	At stats.Moments
+	At stats.Average
 }
 
 // Series is a column along the axis.
@@ -123,18 +123,19 @@ func (h *Histogram) add(value float64) {
 	case value > h.To:
 		h.Above++
 	default:
-		index := int((value - h.From) / (h.To - h.From) * float64(len(h.Counts)))
-		h.Counts[min(index, len(h.Counts)-1)]++
+		// Halves: the width of the range may be larger than a float64.
+		index := int((value/2 - h.From/2) / (h.To/2 - h.From/2) * float64(len(h.Counts)))
+		h.Counts[max(0, min(index, len(h.Counts)-1))]++
 	}
 }
 
 func (c *Column) keep(outlier Outlier) {
 	c.OutlierN++
-	width := c.Bounds.High - c.Bounds.Low
+	width := c.Bounds.High/2 - c.Bounds.Low/2
 	if outlier.Value > c.Bounds.High {
-		outlier.Reach = (outlier.Value - c.Bounds.High) / width
+		outlier.Reach = (outlier.Value/2 - c.Bounds.High/2) / width
 	} else {
-		outlier.Reach = (c.Bounds.Low - outlier.Value) / width
+		outlier.Reach = (c.Bounds.Low/2 - outlier.Value/2) / width
 	}
 	c.Outliers = append(c.Outliers, outlier)
 	if len(c.Outliers) >= 2*outliersKept {

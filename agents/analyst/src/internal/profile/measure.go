@@ -35,6 +35,9 @@ func (t *Table) measure(rows *csvfile.Rows) error {
 			value, ok := column.number(cells)
 			if !ok {
 				values[i] = math.NaN()
+				if math.IsInf(value, 0) {
+					column.Infinite.note(cells[column.Index], rows.Line())
+				}
 				continue
 			}
 			values[i] = value
