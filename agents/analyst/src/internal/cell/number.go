@@ -39,6 +39,9 @@ func (s NumberStyle) Comma() bool {
 	return s == DecimalComma || s == DotGrouped || s == SpacedComma || s == TickComma
 }
 
+// Grouping says whether the style is one of groups set apart by the other decimal sign.
+func (s NumberStyle) Grouping() bool { return s == Grouped || s == DotGrouped || s == Lakh }
+
 // Styles is a set of styles.
 type Styles uint16
 
@@ -62,7 +65,7 @@ type Reading struct {
 	Rounded bool
 	text    string // sign and digits, groups still in it
 	minus   bool
-	small   bool // text is nothing but a few digits, whose value is whole
+	small   bool // whole is the value, in every style
 	whole   float64
 }
 
@@ -120,6 +123,10 @@ func ReadNumber(text string) Reading {
 		r.small, r.Styles = true, points|commas
 		return r
 	}
+	if value, styles, ok := short(rest); ok {
+		r.small, r.whole, r.Styles = true, value, styles
+		return r
+	}
 	r.minus = false
 	core, ok := r.bare(text)
 	if !ok {
@@ -138,6 +145,38 @@ func ReadNumber(text string) Reading {
 		r.Rounded = rounded(core)
 	}
 	return r
+}
+
+// powers are those of ten that a float64 holds, as far as they are wanted.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// short reads what most cells with a fraction are: few digits with one sign that can only be the decimal one. Fifteen
+// digits and a power of ten are held as they are, so that their quotient is the nearest float64 (Clinger, How to Read
+// Floating Point Numbers Accurately, PLDI 1990).
+func short(text string) (float64, Styles, bool) {
+	before := digitsOf(text)
+	if before == 0 || before == len(text) || len(text) > 16 {
+		return 0, 0, false
+	}
+	behind := text[before+1:]
+	if digitsOf(behind) != len(behind) || len(behind) == 0 || len(behind) == 3 {
+		return 0, 0, false
+	}
+	styles := points
+	switch text[before] {
+	case '.':
+	case ',':
+		styles = commas
+	default:
+		return 0, 0, false
+	}
+	mantissa := 0.0
+	for i := range len(text) {
+		if i != before {
+			mantissa = mantissa*10 + float64(text[i]-'0')
+		}
+	}
+	return mantissa / powers[len(behind)], styles, true
 }
 
 // bare takes sign, parentheses and unit off a number, and makes every space a plain one.

@@ -8,7 +8,13 @@ import (
 // shape says in which styles digits with signs between them are a number.
 func shape(text string) Styles {
 	mantissa := text
-	if e := strings.IndexAny(text, "eE"); e >= 0 {
+	for i := range len(text) {
+		// Almost all that is no number says so with its first letter.
+		if c := text[i]; !isDigit(c) && c != '.' && c != ',' && c != ' ' && c != '\'' && (c|0x20 != 'e' || i == 0) && (i == 0 || text[i-1]|0x20 != 'e') {
+			return 0
+		}
+	}
+	if e := max(strings.IndexByte(text, 'e'), strings.IndexByte(text, 'E')); e >= 0 {
 		mantissa = text[:e]
 		exponent := strings.TrimLeft(text[e+1:], "+-")
 		if len(text)-e-1-len(exponent) > 1 || exponent == "" || len(exponent) > 4 || digitsOf(exponent) != len(exponent) {

@@ -9,7 +9,7 @@ func Missing(text string) bool {
 		return false
 	}
 	switch text {
-	case "", "-", "--", "–", "—", "?", ".", "..", "...", "…", "\\N":
+	case "", "-", "--", "---", "----", "-----", "–", "—", "?", ".", "..", "...", "…", "\\N":
 		return true
 	}
 	switch text[0] {
@@ -33,16 +33,34 @@ var units = []string{
 	"NZD", "MXN", "ZAR", "KRW", "SGD", "HKD", "ILS", "UAH", "THB", "AED", "SAR", "IRR",
 }
 
-// unitOf takes a unit off either end of a number.
+// unitsBy are the units by their first and by their last byte, in lower case: most cells are no number, and must not be
+// compared with all of them.
+var unitsBy = func() (by [2][256][]string) {
+	for _, unit := range units {
+		first, last := lower(unit[0]), lower(unit[len(unit)-1])
+		by[0][first] = append(by[0][first], unit)
+		by[1][last] = append(by[1][last], unit)
+	}
+	return by
+}()
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// unitOf takes a unit off either end of a number: the longest that fits, since R$ ends with $ too.
 func unitOf(text string) (rest, unit string, found bool) {
-	for _, candidate := range units {
-		// The longest that fits: R$ ends with $ too.
-		if len(candidate) <= len(unit) || len(candidate) >= len(text) {
-			continue
+	for _, candidate := range unitsBy[1][lower(text[len(text)-1])] {
+		bare := len(text) - len(candidate)
+		if bare > 0 && len(candidate) > len(unit) && strings.EqualFold(text[bare:], candidate) {
+			rest, unit, found = text[:bare], candidate, true
 		}
-		if bare := text[:len(text)-len(candidate)]; strings.EqualFold(text[len(bare):], candidate) {
-			rest, unit, found = bare, candidate, true
-		} else if strings.EqualFold(text[:len(candidate)], candidate) {
+	}
+	for _, candidate := range unitsBy[0][lower(text[0])] {
+		if len(candidate) < len(text) && len(candidate) > len(unit) && strings.EqualFold(text[:len(candidate)], candidate) {
 			rest, unit, found = text[len(candidate):], candidate, true
 		}
 	}

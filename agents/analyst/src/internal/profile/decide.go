@@ -57,6 +57,10 @@ func (t *Table) decide(columns []*inference) {
 	}
 	for _, f := range columns {
 		f.decide(t.Rows, comma, order)
+		if t.Layout.Separator == ',' && f.column.Style == cell.Plain {
+			// Who separates by commas writes fractions with points, of three digits too.
+			f.column.Undecided = false
+		}
 		t.Columns = append(t.Columns, f.column)
 	}
 	for _, column := range t.Columns {

@@ -92,6 +92,9 @@ type Column struct {
 	Certainty   Certainty
 	ShortYears  bool
 	First, Last time.Time
+	lastText    string
+	lastTime    time.Time
+	lastOK      bool
 }
 
 // Numeric says whether the column's figures mean something.
@@ -193,7 +196,12 @@ func (c *Column) date(cells []string) (time.Time, bool) {
 	if c.Index >= len(cells) || cell.Missing(cells[c.Index]) {
 		return time.Time{}, false
 	}
-	return cell.Date(cells[c.Index], c.Order)
+	if text := cells[c.Index]; text != c.lastText {
+		// A row is asked for its place more than once, and its neighbours are often of the same day.
+		c.lastText = text
+		c.lastTime, c.lastOK = cell.Date(text, c.Order)
+	}
+	return c.lastTime, c.lastOK
 }
 
 // place is where a row stands on the axis: days since 1970, or the row's number from 1.

@@ -120,9 +120,9 @@ func ofColumn(c *profile.Column) []string {
 			"numbers have another unit than the first, which is "+unit, "read as if it were the same")
 		cells(c.Rounded, "number has more digits than are held", "numbers have more digits than are held", "rounded to about 16")
 		if c.Undecided {
-			sign := "a group"
-			if c.Style.Comma() == (c.Style == 1) {
-				sign = "a fraction"
+			sign := "a decimal sign"
+			if c.Style.Grouping() {
+				sign = "a group's"
 			}
 			out = append(out, fmt.Sprintf("**%s**: what stands before three digits could be a decimal sign or a group's; read as %s (%s).",
 				word(c.Name), sign, c.Style))

@@ -85,6 +85,7 @@ func (l *Layout) place(rows []row) {
 		l.Names = append([]string(nil), rows[0].cells...)
 	} else if names := l.commentedNames(comments, rows[0].line, width); names != nil {
 		l.Names = names
+		l.Title-- // that line was read
 	}
 	l.Trailing = l.trailing(rows)
 	if l.Start == first && !l.Hint {

@@ -9,24 +9,27 @@ func mul(a, b uint64) (high, low uint64) { return bits.Mul64(a, b) }
 
 // gauge scales a variable by a power of two, so that no product of two of its values overflows or vanishes. Powers of
 // two change no digit.
-type gauge struct{ exponent int }
+type gauge struct {
+	exponent int
+	factor   float64 // 2^-exponent; 0 before the first value that is not zero
+}
 
-// fit gives the exponent by which sums so far must be multiplied, as 2^-n, so that x fits in.
-func (g *gauge) fit(x float64, first bool) int {
-	if x == 0 {
-		return 0
+// scale gives x in the gauge, below 1. Where x is too large for it, the gauge grows by 2^grown, and what was added up
+// in it must shrink by that.
+func (g *gauge) scale(x float64) (scaled float64, grown int) {
+	scaled = x * g.factor
+	if x == 0 || g.factor != 0 && math.Abs(scaled) < 1 {
+		return scaled, 0
 	}
 	_, exponent := math.Frexp(x)
 	exponent = max(-900, min(900, exponent))
-	if first || exponent > g.exponent {
-		grown := exponent - g.exponent
-		g.exponent = exponent
-		if first {
-			return 0
-		}
-		return grown
+	if g.factor != 0 {
+		grown = max(0, exponent-g.exponent)
 	}
-	return 0
+	if g.factor == 0 || grown > 0 {
+		g.exponent, g.factor = exponent, math.Ldexp(1, -exponent)
+	}
+	return x * g.factor, grown
 }
 
 // Pairs accumulates two variables together, for a correlation and for a least-squares line, by Welford's method
@@ -36,19 +39,18 @@ type Pairs struct {
 	meanX, meanY float64
 	xx, yy, xy   float64
 	gx, gy       gauge
-	seenX, seenY bool
 }
 
 // Add takes one pair of finite values.
 func (p *Pairs) Add(x, y float64) {
-	if grown := p.gx.fit(x, !p.seenX); grown > 0 {
+	x, grown := p.gx.scale(x)
+	if grown > 0 {
 		p.meanX, p.xy, p.xx = math.Ldexp(p.meanX, -grown), math.Ldexp(p.xy, -grown), math.Ldexp(p.xx, -2*grown)
 	}
-	if grown := p.gy.fit(y, !p.seenY); grown > 0 {
+	y, grown = p.gy.scale(y)
+	if grown > 0 {
 		p.meanY, p.xy, p.yy = math.Ldexp(p.meanY, -grown), math.Ldexp(p.xy, -grown), math.Ldexp(p.yy, -2*grown)
 	}
-	p.seenX, p.seenY = p.seenX || x != 0, p.seenY || y != 0
-	x, y = math.Ldexp(x, -p.gx.exponent), math.Ldexp(y, -p.gy.exponent)
 	p.N++
 	n := float64(p.N)
 	dx := x - p.meanX
