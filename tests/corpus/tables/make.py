@@ -180,3 +180,7 @@ case("date-by-nearness", table({"when": [f"0{d}/0{m}/2024" for m in (3, 4) for d
      kinds={"when": "date"}, says=["read as DD/MM/YYYY, in which the rows lie closest together"])
 case("date-decided-by-another", table({"made": ["03/04/2024", "04/05/2024", "06/07/2024"] * 8, "sold": ["12/31/2024", "01/02/2025", "02/03/2025"] * 8, "sacks": b}),
      {"sacks": b}, rows=N, kinds={"made": "date", "sold": "date"}, says=["made", "read as MM/DD/YYYY"])
+
+spike = [r.randint(1, 90) for _ in range(N - 1)] + [90000]
+case("outlier-without-date", table({"when": [m.strftime("%Y-%m-%d") for m in moments[:-1]] + [""], "sacks": spike}), {"sacks": spike}, rows=N,
+     kinds={"when": "date"}, says=["1 outlier: 90,000 on line 25"])

@@ -42,20 +42,19 @@ type Histogram struct {
 func (t *Table) locate(rows *csvfile.Rows, focus []string) error {
 	numeric := t.numeric()
 	t.prepare(focus)
-	err := t.each(rows, func(row int64, cells []string) {
-		at, placed := t.place(row, cells)
-		for _, column := range numeric {
-			value, ok := column.number(cells)
-			if !ok {
+	err := t.located(rows, func(line int, at float64, values []float64) {
+		for i, column := range numeric {
+			value := values[i]
+			if math.IsNaN(value) {
 				continue
 			}
 			if column.Bounds.Outside(value) {
-				column.keep(Outlier{Line: rows.Line(), Value: value, At: at})
+				column.keep(Outlier{Line: line, Value: value, At: at})
 			}
 			if column.Histogram != nil {
 				column.Histogram.add(value)
 			}
-			if column.Series != nil && placed {
+			if column.Series != nil && !math.IsNaN(at) {
 				column.Series.add(at, value)
 			}
 		}

@@ -195,3 +195,32 @@ func TestATableOfOneColumnAndNoRowsIsNoError(t *testing.T) {
 		t.Errorf("%s", kinds(table))
 	}
 }
+
+func TestAFileTooLargeToKeepGivesTheSame(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("day,a,b\n")
+	for i := range 400 {
+		day := fmt.Sprintf("2024-%02d-%02d", 1+i/28%12, 1+i%28)
+		if i%50 == 0 {
+			day = ""
+		}
+		fmt.Fprintf(&text, "%s,%d,%d\n", day, i*i%97, map[bool]int{true: 9000, false: i % 13}[i%100 == 0])
+	}
+	want := analyse(t, text.String())
+	most := maxKept
+	maxKept = 100
+	defer func() { maxKept = most }()
+	got := analyse(t, text.String())
+	if want.kept.all || got.kept.all {
+		t.Error("what was kept is kept on")
+	}
+	for i, column := range got.Columns {
+		other := want.Columns[i]
+		if fmt.Sprint(column.Outliers) != fmt.Sprint(other.Outliers) || fmt.Sprint(column.Series) != fmt.Sprint(other.Series) {
+			t.Errorf("%s: %v\n%v", column.Name, column.Outliers, other.Outliers)
+		}
+	}
+	if n := got.Columns[2].OutlierN; n != 4 {
+		t.Errorf("%d outliers of 4", n)
+	}
+}

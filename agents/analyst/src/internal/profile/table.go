@@ -1,6 +1,6 @@
 // Package profile finds out what the columns of a table are and what stands out in them. It reads the table
-// three times from its start and keeps no rows, so memory does not grow with the file: infer learns what the
-// columns are, measure their figures, locate where the outliers lie. It writes no words and no pictures.
+// up to three times from its start: infer learns what the columns are, measure their figures, locate where the
+// outliers lie. It keeps no rows, and numbers only up to a bound, so memory does not grow with the file. It writes no words and no pictures.
 package profile
 
 import (
@@ -120,6 +120,7 @@ type Table struct {
 	// Axis is the date column that orders the rows; nil where there is none, then the row's number does.
 	Axis         *Column
 	Correlations []Correlation
+	kept         kept
 }
 
 // Open gives a reader from the first byte of the file. It is called once for each pass.
@@ -146,6 +147,9 @@ func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error
 		func(rows *csvfile.Rows) error { return table.locate(rows, options.Focus) },
 	}
 	for i, pass := range passes {
+		if i == 2 && table.kept.all {
+			return table, pass(nil)
+		}
 		if options.Pass != nil {
 			options.Pass(i)
 		}

@@ -53,6 +53,9 @@ func overTime(table *profile.Table, column *profile.Column) chart.Panel {
 		panel.TrendLabel = fmt.Sprintf("trend (R² %.2f)", column.Trend.R2)
 	}
 	for _, outlier := range column.Outliers {
+		if math.IsNaN(outlier.At) {
+			continue // its row has no date
+		}
 		panel.Marks = append(panel.Marks, chart.Point{X: outlier.At, Y: outlier.Value})
 	}
 	panel.MarkLabel = "outlier"
