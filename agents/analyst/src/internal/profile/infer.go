@@ -130,8 +130,8 @@ func (f *inference) add(text string, line int) {
 	// A bare year or a day of eight digits is a number too.
 	if number && !(len(text) == 4 && calledYear(f.column.Name) || len(text) == 8 && calledDate(f.column.Name)) {
 		f.none.note(text, line)
-		f.noClock.Count++
-		f.noTruth.Count++
+		f.noClock.note(text, line)
+		f.noTruth.note(text, line)
 		return
 	}
 	f.tryDate(text, line)
@@ -188,7 +188,7 @@ func (f *inference) tryDate(text string, line int) {
 	hits := f.column.Present - f.none.Count - 1
 	if f.asked > dateTries && hits == 0 && f.clocks == 0 {
 		f.none.note(text, line)
-		f.noClock.Count++
+		f.noClock.note(text, line)
 		return
 	}
 	f.asked++

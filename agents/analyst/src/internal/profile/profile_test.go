@@ -224,3 +224,24 @@ func TestAFileTooLargeToKeepGivesTheSame(t *testing.T) {
 		t.Errorf("%d outliers of 4", n)
 	}
 }
+
+func TestTheFirstCellThatIsNoTimeOrTruthIsNamed(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("at,open\n")
+	for i := range 20 {
+		at, open := fmt.Sprintf("%02d:30", i), []string{"yes", "no"}[i%2]
+		if i == 6 {
+			at, open = "7", "3"
+		}
+		fmt.Fprintf(&text, "%s,%s\n", at, open)
+	}
+	table := analyse(t, text.String())
+	if got := kinds(table); got != "at:time open:boolean" {
+		t.Fatal(got)
+	}
+	for i, want := range []string{"7", "3"} {
+		if odd := table.Columns[i].Odd; odd.Count != 1 || odd.Line != 8 || odd.Text != want {
+			t.Errorf("%+v", odd)
+		}
+	}
+}

@@ -38,7 +38,10 @@ func Detect(head []byte, whole bool) (Layout, error) {
 		}
 	}
 	dialect.Start = 1
-	if found := hint.FindSubmatch(text); found != nil {
+	if found := hint.FindSubmatch(text); found != nil && bytes.IndexByte(text[len(found[0]):], found[1][0]) < 0 {
+		dialect.Start = 2 // the line names a separator that never comes: it is no row, and no help
+		dialect = separator(text, dialect)
+	} else if found != nil {
 		dialect.Hint, dialect.Start = true, 2
 		dialect.Separator = found[1][0]
 		dialect.Quote, dialect.Escape = quotes(text, dialect.Separator, dialect)
@@ -88,7 +91,7 @@ func (l *Layout) place(rows []row) {
 		l.Title-- // that line was read
 	}
 	l.Trailing = l.trailing(rows)
-	if l.Start == first && !l.Hint {
+	if l.Start == first {
 		l.Title = 0
 	}
 }

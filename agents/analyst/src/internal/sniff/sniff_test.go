@@ -163,6 +163,7 @@ func TestAHintIsNoRowAndTitlesAreNone(t *testing.T) {
 	}{
 		"sep=;\na;b\n1;2\n":                    {';', 2, true},
 		"\"SEP=|\"\r\na|b\r\n1|2\r\n":          {'|', 2, true},
+		"sep=,\na;b\n1;2\n3;4\n":               {';', 2, true},
 		"Title\n\na,b\n1,2\n3,4\n5,6\n":        {',', 3, true},
 		"Title,,\n,,\na,b,c\n1,2,3\n4,5,6\n":   {',', 3, true},
 		"# one\n# two, three\na,b\n1,2\n3,4\n": {',', 3, true},
