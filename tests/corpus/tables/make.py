@@ -184,3 +184,7 @@ case("date-decided-by-another", table({"made": ["03/04/2024", "04/05/2024", "06/
 spike = [r.randint(1, 90) for _ in range(N - 1)] + [90000]
 case("outlier-without-date", table({"when": [m.strftime("%Y-%m-%d") for m in moments[:-1]] + [""], "sacks": spike}), {"sacks": spike}, rows=N,
      kinds={"when": "date"}, says=["1 outlier: 90,000 on line 25"])
+case("groups-without-fractions", table({"mill": names, "sacks": [group(v * 1000, "\u00a0", ",", 0) for v in b]}, ";"), {"sacks": [v * 1000 for v in b]}, rows=N,
+     says=["separated by semicolons, header in line 1"], quiet=True)
+case("half-and-half", table({"mill": names, "kg": [comma(v) if n % 2 else f"{v:.2f}" for n, v in enumerate(small)]}, ";"), rows=N, kinds={"kg": "mixed"},
+     says=["12 cells are no numbers of one way of writing (line 3:", "no figures were made"])

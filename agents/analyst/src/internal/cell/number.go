@@ -4,6 +4,7 @@ package cell
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode"
@@ -47,6 +48,9 @@ type Styles uint16
 
 // Has says whether a style is in the set.
 func (s Styles) Has(style NumberStyle) bool { return s&(1<<style) != 0 }
+
+// First is the first style of the set.
+func (s Styles) First() NumberStyle { return NumberStyle(bits.TrailingZeros16(uint16(s))) }
 
 const (
 	points Styles = 1<<Plain | 1<<Grouped | 1<<SpacedPoint | 1<<TickPoint | 1<<Lakh

@@ -178,8 +178,11 @@ func (f *inference) tryNumber(text string, line int) bool {
 		return true
 	}
 	value, ok := reading.Value(cell.Plain)
-	f.whole = f.whole && ok && value == math.Trunc(value)
-	f.sequence = f.sequence && f.whole && (c.Present == 1 || value == f.last+1)
+	if !ok {
+		value, _ = reading.Value(reading.Styles.First())
+	}
+	f.whole = f.whole && value == math.Trunc(value)
+	f.sequence = f.sequence && ok && f.whole && (c.Present == 1 || value == f.last+1)
 	f.last = value
 	return true
 }

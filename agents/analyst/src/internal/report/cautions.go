@@ -52,7 +52,7 @@ func decimals(table *profile.Table) string {
 		if c.Kind != profile.Number {
 			continue
 		}
-		if c.Style.Comma() {
+		if c.Style.Comma() && c.Fractions {
 			commas = append(commas, word(c.Name))
 		} else if c.Style != 0 || c.Fractions {
 			points = append(points, word(c.Name))

@@ -102,7 +102,7 @@ func remarks(table *profile.Table, c *profile.Column) string {
 
 // wanting says what a cell is not that is not of its column's kind.
 func wanting(kind profile.Kind) string {
-	return map[profile.Kind]string{profile.Date: "no date", profile.Number: "no number", profile.Mixed: "text",
+	return map[profile.Kind]string{profile.Date: "no date", profile.Number: "no number", profile.Mixed: "text or written otherwise",
 		profile.Time: "no time", profile.Truth: "neither yes nor no"}[kind]
 }
 

@@ -2,7 +2,6 @@ package sniff
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"aion.dev/agents/analyst/internal/cell"
@@ -22,8 +21,23 @@ type Layout struct {
 	Trailing bool
 }
 
-// hint is the line by which spreadsheets are told the separator.
-var hint = regexp.MustCompile(`^"?(?i:sep)=([^\r\n"0-9A-Za-z\x80-\x{10ffff}])"?[ ,;\t]*[\r\n]`)
+// hint reads the line by which spreadsheets are told the separator, sep=X, and gives what comes after it; 0 where the
+// first line is another.
+func hint(text []byte) (separator byte, rest []byte) {
+	end := bytes.IndexAny(text, "\r\n")
+	if end < 0 {
+		return 0, nil
+	}
+	line := bytes.TrimPrefix(text[:end], []byte{'"'})
+	if len(line) < 5 || !bytes.EqualFold(line[:4], []byte("sep=")) || len(bytes.Trim(line[5:], "\" ,;\t")) > 0 {
+		return 0, nil
+	}
+	c := line[4]
+	if c == '"' || c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' {
+		return 0, nil
+	}
+	return c, text[end:]
+}
 
 // Detect finds the layout from the beginning of a file; whole says whether that is all of it.
 func Detect(head []byte, whole bool) (Layout, error) {
@@ -38,12 +52,12 @@ func Detect(head []byte, whole bool) (Layout, error) {
 		}
 	}
 	dialect.Start = 1
-	if found := hint.FindSubmatch(text); found != nil && bytes.IndexByte(text[len(found[0]):], found[1][0]) < 0 {
+	if named, rest := hint(text); named != 0 && bytes.IndexByte(rest, named) < 0 {
 		dialect.Start = 2 // the line names a separator that never comes: it is no row, and no help
 		dialect = separator(text, dialect)
-	} else if found != nil {
+	} else if named != 0 {
 		dialect.Hint, dialect.Start = true, 2
-		dialect.Separator = found[1][0]
+		dialect.Separator = named
 		dialect.Quote, dialect.Escape = quotes(text, dialect.Separator, dialect)
 	} else {
 		dialect = separator(text, dialect)
