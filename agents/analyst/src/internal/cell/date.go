@@ -5,48 +5,138 @@ import (
 	"time"
 )
 
-// DateLayout is how a column writes its dates.
-type DateLayout struct {
-	// Name is the form as a report shows it.
-	Name   string
-	layout string
-	// Twin is the index of the layout with day and month exchanged, or -1.
-	Twin int
-}
+// Order is in which order a column writes the parts of its dates.
+type Order int
 
-// DateLayouts is every layout, in the order in which they win where several read a column equally well.
-var DateLayouts = []DateLayout{
-	{"YYYY-MM-DD", "2006-01-02", -1},
-	{"RFC 3339", time.RFC3339Nano, -1},
-	{"YYYY-MM-DDThh:mm:ss", "2006-01-02T15:04:05", -1},
-	{"YYYY-MM-DD hh:mm:ss", "2006-01-02 15:04:05", -1},
-	{"YYYY-MM-DD hh:mm", "2006-01-02 15:04", -1},
-	{"YYYY/MM/DD", "2006/1/2", -1},
-	{"DD.MM.YYYY", "2.1.2006", -1},
-	{"DD.MM.YYYY hh:mm", "2.1.2006 15:04", -1},
-	{"DD/MM/YYYY", "2/1/2006", 9},
-	{"MM/DD/YYYY", "1/2/2006", 8},
-	{"DD-MM-YYYY", "2-1-2006", 11},
-	{"MM-DD-YYYY", "1-2-2006", 10},
-	{"D Mon YYYY", "2 Jan 2006", -1},
-	{"Mon D, YYYY", "Jan 2, 2006", -1},
-	{"D Month YYYY", "2 January 2006", -1},
-	{"Month D, YYYY", "January 2, 2006", -1},
-	{"YYYY-MM", "2006-01", -1},
-	{"YYYY", "2006", -1},
-}
+// The orders, in the order in which they win where several read a column equally well.
+const (
+	YearMonthDay Order = iota
+	DayMonthYear
+	MonthDayYear
+	YearMonth
+	MonthYear
+	YearOnly
+	orders
+)
 
-// YearLayout is the index of the layout that reads a bare year. Every four-digit number fits it, so a column
-// must be called a year before it is tried.
-var YearLayout = len(DateLayouts) - 1
+// Orders is how many orders there are.
+const Orders = int(orders)
+
+// Dates is a set of orders.
+type Dates uint8
+
+// Has says whether an order is in the set.
+func (d Dates) Has(order Order) bool { return d&(1<<order) != 0 }
+
+// Moment is a date as its parts, before it is decided which is which.
+type Moment struct {
+	// Orders are those in which it is a date.
+	Orders Dates
+	// Short says that the year has two digits: 69 to 99 are of the twentieth century, the others of this one (as
+	// POSIX strptime has it).
+	Short bool
+	parts [3]int
+	clock time.Duration
+	// layout is how the date is written, in the letters of a report, with %1 to %3 for the parts.
+	layout [3]string
+	signs  [2]string
+	tail   string
+}
 
 // MayBeDate is a cheap test that comes before the layouts: a date has a digit, and is neither short nor long.
 func MayBeDate(text string) bool {
-	return len(text) >= 4 && len(text) <= 40 && strings.ContainsAny(text, "0123456789")
+	if len(text) < 4 || len(text) > 48 {
+		return false
+	}
+	for i := range len(text) {
+		if isDigit(text[i]) {
+			return true
+		}
+	}
+	return false
 }
 
-// Date reads a trimmed cell with one layout. Without a zone it is UTC.
-func Date(text string, layout int) (time.Time, bool) {
-	when, err := time.Parse(DateLayouts[layout].layout, text)
-	return when, err == nil
+// Date reads a trimmed cell in one order. Without an offset it is UTC.
+func Date(text string, order Order) (time.Time, bool) {
+	if !MayBeDate(text) {
+		return time.Time{}, false
+	}
+	if order == YearMonthDay && len(text) == 10 && text[4] == '-' && text[7] == '-' {
+		// The commonest form, and the quickest.
+		year, a := number(text[:4])
+		month, b := number(text[5:7])
+		day, c := number(text[8:])
+		when := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+		return when, a == 4 && b == 2 && c == 2 && month >= 1 && month <= 12 && day >= 1 && when.Day() == day
+	}
+	m := ReadDate(text)
+	return m.Time(order)
+}
+
+// Time is the moment in one order.
+func (m *Moment) Time(order Order) (time.Time, bool) {
+	if !m.Orders.Has(order) {
+		return time.Time{}, false
+	}
+	year, month, day := m.calendar(order)
+	return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Add(m.clock), true
+}
+
+func (m *Moment) calendar(order Order) (year, month, day int) {
+	p := m.parts
+	switch order {
+	case YearMonthDay:
+		year, month, day = p[0], p[1], p[2]
+	case DayMonthYear:
+		year, month, day = p[2], p[1], p[0]
+	case MonthDayYear:
+		year, month, day = p[2], p[0], p[1]
+	case YearMonth:
+		year, month, day = p[0], p[1], 1
+	case MonthYear:
+		year, month, day = p[1], p[0], 1
+	default:
+		year, month, day = p[0], 1, 1
+	}
+	if m.Short {
+		if year < 69 {
+			year += 2000
+		} else {
+			year += 1900
+		}
+	}
+	return year, month, day
+}
+
+// allow puts an order into the set if the parts make a day that was.
+func (m *Moment) allow(order Order) {
+	year, month, day := m.calendar(order)
+	if month < 1 || month > 12 || day < 1 || day > 31 {
+		return
+	}
+	if time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Day() == day {
+		m.Orders |= 1 << order
+	}
+}
+
+// Layout is how the cell is written in an order, as a report shows it.
+func (m *Moment) Layout(order Order) string {
+	letters := [...]string{"YMD", "DMY", "MDY", "YM", "MY", "Y"}[order]
+	var out strings.Builder
+	for i, letter := range letters {
+		if i > 0 {
+			out.WriteString(m.signs[i-1])
+		}
+		switch {
+		case letter == 'Y' && m.Short:
+			out.WriteString("YY")
+		case letter == 'Y':
+			out.WriteString("YYYY")
+		case m.layout[i] != "":
+			out.WriteString(m.layout[i])
+		default:
+			out.WriteString(string([]rune{letter, letter}))
+		}
+	}
+	return out.String() + m.tail
 }

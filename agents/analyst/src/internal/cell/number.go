@@ -1,148 +1,240 @@
-// Package cell reads the text of one cell: whether it is missing, a number, or a date. It knows of no files and
-// no columns.
+// Package cell reads the text of one cell: whether it is missing, a number, a truth value, a date or a time. It knows
+// of no files and no columns.
 package cell
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
-// NumberStyle is how a column writes its numbers.
+// NumberStyle is how a column writes its numbers: its decimal sign and what stands between its groups of digits.
 type NumberStyle int
 
 // The styles, in the order in which they win where several read a column equally well.
 const (
 	Plain        NumberStyle = iota // 1234.56, -1e3
+	DecimalComma                    // 1234,56
 	Grouped                         // 1,234.56
-	DecimalComma                    // 1234,56 or 1.234,56
+	DotGrouped                      // 1.234,56
+	SpacedPoint                     // 1 234.56
+	SpacedComma                     // 1 234,56
+	TickPoint                       // 1'234.56
+	TickComma                       // 1'234,56
+	Lakh                            // 12,34,567.89
+	numberStyles
 )
 
-// NumberStyles is every style.
-var NumberStyles = []NumberStyle{Plain, Grouped, DecimalComma}
+// NumberStyles is how many styles there are.
+const NumberStyles = int(numberStyles)
 
 // String is the style as a report names it.
 func (s NumberStyle) String() string {
-	switch s {
-	case Grouped:
-		return "1,234.56"
-	case DecimalComma:
-		return "1.234,56"
-	default:
-		return "1234.56"
-	}
+	return [...]string{"1234.56", "1234,56", "1,234.56", "1.234,56", "1 234.56", "1 234,56", "1'234.56", "1'234,56", "12,34,567.89"}[s]
 }
 
-// Missing says whether a trimmed cell stands for "no value".
-func Missing(text string) bool {
-	switch text {
-	case "", "-", "–", "—", "?", ".":
-		return true
-	}
-	if len(text) > 4 {
-		return false
-	}
-	switch strings.ToLower(text) {
-	case "na", "n/a", "#n/a", "null", "none", "nan", "nil":
-		return true
-	}
-	return false
+// Comma says whether the decimal sign is a comma.
+func (s NumberStyle) Comma() bool {
+	return s == DecimalComma || s == DotGrouped || s == SpacedComma || s == TickComma
 }
 
-// Number reads a trimmed cell. A currency sign or a per cent sign at either end is passed over; infinities,
-// hexadecimal and underscores are not numbers of a table.
+// Grouping says whether the style is one of groups set apart by the other decimal sign.
+func (s NumberStyle) Grouping() bool { return s == Grouped || s == DotGrouped || s == Lakh }
+
+// Styles is a set of styles.
+type Styles uint16
+
+// Has says whether a style is in the set.
+func (s Styles) Has(style NumberStyle) bool { return s&(1<<style) != 0 }
+
+// First is the first style of the set.
+func (s Styles) First() NumberStyle { return NumberStyle(bits.TrailingZeros16(uint16(s))) }
+
+const (
+	points Styles = 1<<Plain | 1<<Grouped | 1<<SpacedPoint | 1<<TickPoint | 1<<Lakh
+	commas Styles = 1<<DecimalComma | 1<<DotGrouped | 1<<SpacedComma | 1<<TickComma
+	spaced Styles = 1<<SpacedPoint | 1<<SpacedComma
+	ticked Styles = 1<<TickPoint | 1<<TickComma
+)
+
+// Reading is what one cell may mean as a number.
+type Reading struct {
+	// Styles are those in which it is one.
+	Styles Styles
+	// Unit is the currency or per cent sign that it has.
+	Unit string
+	// Rounded says that it has more digits than a float64 holds.
+	Rounded bool
+	text    string // sign and digits, groups still in it
+	minus   bool
+	small   bool // whole is the value, in every style
+	whole   float64
+}
+
+// Number reads a trimmed cell in one style.
 func Number(text string, style NumberStyle) (float64, bool) {
-	text = strip(text)
-	if text == "" || len(text) > 64 {
+	reading := ReadNumber(text)
+	return reading.Value(style)
+}
+
+// Value is the number in one style; false where it is none. It may be infinite: the text says so, or is too large.
+func (r *Reading) Value(style NumberStyle) (float64, bool) {
+	if !r.Styles.Has(style) {
 		return 0, false
 	}
-	digits := false
-	for i := range len(text) {
-		switch c := text[i]; {
-		case isDigit(c):
-			digits = true
-		case c == '.' || c == ',' || c == '-' || c == '+' || c == 'e' || c == 'E' || c == ' ' || c == '\'':
-		default:
+	value := r.whole
+	if !r.small {
+		var plain [72]byte
+		out := plain[:0]
+		for i := range len(r.text) {
+			switch c := r.text[i]; {
+			case c == ',' && style.Comma(), c == '.' && !style.Comma():
+				out = append(out, '.')
+			case c == ',' || c == '.' || c == ' ' || c == '\'':
+			default:
+				out = append(out, c)
+			}
+		}
+		var err error
+		if value, err = strconv.ParseFloat(string(out), 64); err != nil && !math.IsInf(value, 0) {
 			return 0, false
 		}
 	}
-	if !digits {
-		return 0, false
-	}
-	plain, ok := toPlain(text, style)
-	if !ok {
-		return 0, false
-	}
-	value, err := strconv.ParseFloat(plain, 64)
-	if err != nil || math.IsInf(value, 0) || math.IsNaN(value) {
-		return 0, false
+	if r.minus {
+		value = -value
 	}
 	return value, true
 }
 
-// strip takes a currency or per cent sign off either end. Almost every cell ends and begins with a digit: those are
-// left at the first look.
-func strip(text string) string {
-	if text == "" || isDigit(text[0]) && isDigit(text[len(text)-1]) {
-		return text
+// ReadNumber says in which styles a trimmed cell is a number. A minus is written as - or U+2212 before or after the
+// number, or as parentheses around it; a currency stands before or after it; spaces of every kind make groups.
+// Hexadecimal and underscores are not numbers of a table.
+func ReadNumber(text string) Reading {
+	var r Reading
+	if text == "" || len(text) > 120 {
+		return r
 	}
-	sign := ""
-	rest, negative := strings.CutPrefix(text, "-")
-	if negative {
-		sign = "-"
+	rest := text
+	if rest[0] == '-' {
+		rest, r.minus = rest[1:], true
 	}
-	for _, unit := range []string{"%", "€", "$", "£", "¥"} {
-		if bare, found := strings.CutSuffix(text, unit); found {
-			return strings.TrimSpace(bare)
+	if n := digitsOf(rest); n == len(rest) && n > 0 && n <= 15 {
+		for i := range n {
+			r.whole = r.whole*10 + float64(rest[i]-'0')
 		}
-		if bare, found := strings.CutPrefix(rest, unit); found {
-			return sign + strings.TrimSpace(bare)
-		}
+		r.small, r.Styles = true, points|commas
+		return r
 	}
-	return text
+	if value, styles, ok := short(rest); ok {
+		r.small, r.whole, r.Styles = true, value, styles
+		return r
+	}
+	r.minus = false
+	core, ok := r.bare(text)
+	if !ok {
+		return r
+	}
+	if core == "∞" || strings.EqualFold(core, "inf") || strings.EqualFold(core, "infinity") || strings.EqualFold(core, "1.#inf") {
+		r.small, r.whole, r.Styles = true, math.Inf(1), points|commas
+		return r
+	}
+	if len(core) > 64 {
+		return r
+	}
+	r.text = core
+	r.Styles = shape(core)
+	if r.Styles != 0 {
+		r.Rounded = rounded(core)
+	}
+	return r
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+// powers are those of ten that a float64 holds, as far as they are wanted.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
-func toPlain(text string, style NumberStyle) (string, bool) {
-	switch style {
-	case Plain:
-		return text, !strings.ContainsAny(text, ", '")
-	case Grouped:
-		return ungroup(text, ".", ",")
+// short reads what most cells with a fraction are: few digits with one sign that can only be the decimal one. Fifteen
+// digits and a power of ten are held as they are, so that their quotient is the nearest float64 (Clinger, How to Read
+// Floating Point Numbers Accurately, PLDI 1990).
+func short(text string) (float64, Styles, bool) {
+	before := digitsOf(text)
+	if before == 0 || before == len(text) || len(text) > 16 {
+		return 0, 0, false
+	}
+	behind := text[before+1:]
+	if digitsOf(behind) != len(behind) || len(behind) == 0 || len(behind) == 3 {
+		return 0, 0, false
+	}
+	styles := points
+	switch text[before] {
+	case '.':
+	case ',':
+		styles = commas
 	default:
-		return ungroup(text, ",", ".")
+		return 0, 0, false
 	}
+	mantissa := 0.0
+	for i := range len(text) {
+		if i != before {
+			mantissa = mantissa*10 + float64(text[i]-'0')
+		}
+	}
+	return mantissa / powers[len(behind)], styles, true
 }
 
-// ungroup takes the group separators out of the whole part, if they stand where groups of three end, and makes
-// the decimal sign a point.
-func ungroup(text, decimal, group string) (string, bool) {
-	whole, fraction, hasFraction := strings.Cut(text, decimal)
-	if strings.ContainsAny(fraction, ",' ") || strings.Contains(fraction, group) {
-		return "", false
+// bare takes sign, parentheses and unit off a number, and makes every space a plain one.
+func (r *Reading) bare(text string) (string, bool) {
+	if !plainASCII(text) {
+		text = strings.Map(func(c rune) rune {
+			switch {
+			case c == '\u2212' || c == '\ufe63' || c == '\uff0d' || c == '\u2012':
+				return '-'
+			case c == '’' || c == '\u02bc':
+				return '\''
+			case unicode.IsSpace(c):
+				return ' '
+			case c == '\u200e' || c == '\u200f' || c == '\u2060' || c == '\u061c':
+				return -1
+			case c >= '٠' && c <= '٩':
+				return c - '٠' + '0'
+			case c >= '۰' && c <= '۹':
+				return c - '۰' + '0'
+			case c == '٫':
+				return '.'
+			case c == '٬':
+				return '\''
+			}
+			return c
+		}, text)
 	}
-	for _, separator := range []string{group, " ", "'"} {
-		if !strings.Contains(whole, separator) {
-			continue
-		}
-		parts := strings.Split(whole, separator)
-		if first := strings.TrimLeft(parts[0], "+-"); len(first) == 0 || len(first) > 3 {
+	signs := 0
+	for again := true; again && text != ""; {
+		again = false
+		text = strings.Trim(text, " ")
+		if text == "" {
 			return "", false
 		}
-		for _, part := range parts[1:] {
-			if len(part) != 3 {
-				return "", false
+		first, last := text[0], text[len(text)-1]
+		switch {
+		case first == '(' && last == ')':
+			text, again = text[1:len(text)-1], true
+			r.minus = true
+			signs++
+		case first == '-' || first == '+':
+			text, again = text[1:], true
+			r.minus = r.minus || first == '-'
+			signs++
+		case last == '-':
+			text, again = text[:len(text)-1], true
+			r.minus = true
+			signs++
+		case isDigit(first) && isDigit(last):
+		default:
+			if rest, unit, found := unitOf(text); found && r.Unit == "" {
+				text, r.Unit, again = rest, unit, true
 			}
 		}
-		whole = strings.Join(parts, "")
-		break
 	}
-	if strings.ContainsAny(whole, "., '") {
-		return "", false
-	}
-	if hasFraction {
-		return whole + "." + fraction, true
-	}
-	return whole, true
+	return text, text != "" && signs <= 1
 }

@@ -18,16 +18,18 @@ func (s scale) at(value float64) float64 {
 	if s.to == s.from {
 		return (s.start + s.end) / 2
 	}
-	return s.start + (value-s.from)/(s.to-s.from)*(s.end-s.start)
+	// Halves: the width of the range may be larger than a float64.
+	at := s.start + (value/2-s.from/2)/(s.to/2-s.from/2)*(s.end-s.start)
+	return math.Max(math.Min(at, 1e4), -1e4)
 }
 
 // ticks are round values within the range, about count of them: steps of 1, 2 or 5 times a power of ten
 // (Heckbert, Nice Numbers for Graph Labels, Graphics Gems, 1990).
 func ticks(from, to float64, count int) []float64 {
-	if !(to > from) || math.IsInf(to-from, 0) {
+	if !(to > from) || to-from < math.MaxFloat64*1e-300 && math.Max(-from, to) < 1e-300 {
 		return []float64{from}
 	}
-	raw := (to - from) / float64(count)
+	raw := to/float64(count) - from/float64(count)
 	power := math.Pow(10, math.Floor(math.Log10(raw)))
 	step := 10 * power
 	for _, nice := range []float64{1, 2, 5} {
@@ -37,7 +39,8 @@ func ticks(from, to float64, count int) []float64 {
 		}
 	}
 	var out []float64
-	for i := math.Ceil(from/step - 1e-9); i*step <= to+step*1e-9; i++ {
+	last := math.Floor(to/step + 1e-9)
+	for i := math.Ceil(from/step - 1e-9); i <= last && len(out) <= 2*count; i++ {
 		out = append(out, i*step)
 	}
 	return out
@@ -53,7 +56,8 @@ func widen(from, to float64, count int) (float64, float64) {
 		return from, to
 	}
 	step := marks[1] - marks[0]
-	return math.Floor(from/step+1e-9) * step, math.Ceil(to/step-1e-9) * step
+	low, high := math.Floor(from/step+1e-9)*step, math.Ceil(to/step-1e-9)*step
+	return math.Max(low, -math.MaxFloat64), math.Min(high, math.MaxFloat64)
 }
 
 // timeTick is a moment and what is written beneath it.
@@ -126,6 +130,13 @@ func tickLabels(values []float64) []string {
 	largest := 0.0
 	for _, value := range values {
 		largest = math.Max(largest, math.Abs(value))
+	}
+	if largest >= 1e15 || step > 0 && step < 1e-8 {
+		labels := make([]string, len(values))
+		for i, value := range values {
+			labels[i] = strings.Replace(strconv.FormatFloat(value, 'g', 3, 64), "-", "−", 1)
+		}
+		return labels
 	}
 	unit, suffix := 1.0, ""
 	for _, u := range []struct {

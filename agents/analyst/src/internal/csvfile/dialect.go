@@ -1,113 +1,113 @@
-// Package csvfile turns the bytes of a delimited text file into rows of trimmed cells. It finds out how the file
-// is written; what the cells mean is not its business.
+// Package csvfile turns the bytes of a delimited text file into rows of trimmed cells, once it is known how the file
+// is written. What the cells mean is not its business.
 package csvfile
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
-	"strings"
 )
 
 // Dialect is how a file is written.
 type Dialect struct {
-	// Separator stands between cells.
-	Separator rune
-	// Skip is how many bytes of byte-order mark come before the first cell.
-	Skip int
+	Encoding Encoding
+	// Mark is how many bytes of byte-order mark come before the first character.
+	Mark int
+	// Separator stands between cells; 0 where a line is one cell. A space stands for any run of spaces.
+	Separator byte
+	// Quote encloses cells; 0 where none does. Within it a quote is doubled, or has Escape before it.
+	Quote, Escape byte
+	// CR says that a carriage return alone ends a line.
+	CR bool
+	// Hint says that a line sep=X named the separator.
+	Hint bool
+	// Comment begins lines that are no rows; 0 where none does.
+	Comment string
+	// Start is the line of the first row, counted from 1: what comes before is a title.
+	Start int
+	// Width is how many cells most rows have; 0 where that is not known yet.
+	Width int
 }
 
 // SeparatorName is the separator in words.
 func (d Dialect) SeparatorName() string {
 	switch d.Separator {
+	case 0:
+		return "nothing (one column)"
 	case '\t':
-		return "tab"
+		return "tabs"
 	case ';':
-		return "semicolon"
+		return "semicolons"
 	case '|':
-		return "bar"
-	default:
-		return "comma"
+		return "bars"
+	case ':':
+		return "colons"
+	case ' ':
+		return "spaces"
+	case ',':
+		return "commas"
 	}
+	return fmt.Sprintf("%q", rune(d.Separator))
 }
 
-// What a file may be that is no table.
-var (
-	ErrEmpty  = errors.New("the file is empty: give one with a row of names and rows of values")
-	ErrUTF16  = errors.New("the file is written in UTF-16: save it as UTF-8 and try again")
-	ErrBinary = errors.New("the file holds bytes that no text has: it does not look like a table in text form: save it as CSV and try again")
-)
+// ErrEmpty says that there is nothing in the file.
+var ErrEmpty = errors.New("the file is empty: give one with a row of names and rows of values")
 
-var byteOrderMark = []byte{0xef, 0xbb, 0xbf}
+// notText are the beginnings of files that are no text.
+var notText = []struct{ magic, name string }{
+	{"PK\x03\x04", "a ZIP archive, as XLSX and ODS files are"},
+	{"\xd0\xcf\x11\xe0", "an old Office file, as XLS files are"},
+	{"PAR1", "a Parquet file"},
+	{"%PDF", "a PDF"},
+	{"\x1f\x8b", "compressed with gzip"},
+	{"SQLite format 3", "an SQLite database"},
+	{"\x89PNG", "a picture"},
+}
 
-// Sniff finds the dialect from the beginning of a file; whole says whether that is all of it.
-func Sniff(head []byte, whole bool) (Dialect, error) {
+// Text finds the encoding of a file from its head, and gives the head in UTF-8. It refuses what is no text.
+func Text(head []byte, whole bool) (Dialect, []byte, error) {
 	var d Dialect
-	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
-		return d, ErrUTF16
+	for _, kind := range notText {
+		if bytes.HasPrefix(head, []byte(kind.magic)) {
+			return d, nil, fmt.Errorf("the file is %s: it does not look like a table in text form: save it as CSV and try again", kind.name)
+		}
 	}
-	if bytes.HasPrefix(head, byteOrderMark) {
-		d.Skip = len(byteOrderMark)
-		head = head[d.Skip:]
+	d.Encoding, d.Mark = detectEncoding(head)
+	text, err := io.ReadAll(decode(bytes.NewReader(head[d.Mark:]), d.Encoding))
+	if err != nil {
+		return d, nil, err
 	}
-	if len(bytes.TrimSpace(head)) == 0 {
-		return d, ErrEmpty
+	if len(bytes.Trim(text, " \t\r\n\x00\ufeff")) == 0 {
+		return d, nil, ErrEmpty
 	}
-	if bytes.IndexByte(head, 0) >= 0 {
-		return d, ErrBinary
+	if controls(bytes.TrimRight(text, "\x00")) {
+		return d, nil, errors.New("the file holds bytes that no text has: it does not look like a table in text form: save it as CSV and try again")
 	}
+	d.CR = bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, '\r') >= 0
 	if !whole {
 		// The last line is cut off somewhere: it says nothing.
-		if end := bytes.LastIndexByte(head, '\n'); end >= 0 {
-			head = head[:end+1]
+		if end := bytes.LastIndexByte(text, d.lineEnd()); end >= 0 {
+			text = text[:end+1]
 		}
 	}
-	d.Separator = ','
-	best := 0.0
-	for _, candidate := range []rune{',', ';', '\t', '|'} {
-		if score := score(head, candidate); score > best {
-			best = score
-			d.Separator = candidate
-		}
-	}
-	return d, nil
+	return d, text, nil
 }
 
-// score says how much the text looks like a table with this separator: the share of rows that have the most
-// frequent width, more where that width is larger; 0 where most rows have one cell.
-func score(head []byte, separator rune) float64 {
-	reader := newReader(strings.NewReader(string(head)), separator)
-	widths := map[int]int{}
-	rows := 0
-	for rows < 1000 {
-		record, err := reader.Read()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				return 0
-			}
-			break
-		}
-		widths[len(record)]++
-		rows++
+func (d Dialect) lineEnd() byte {
+	if d.CR {
+		return '\r'
 	}
-	width, count := 0, 0
-	for w, c := range widths {
-		if c > count || c == count && w > width {
-			width, count = w, c
-		}
-	}
-	if width < 2 {
-		return 0
-	}
-	return float64(count)/float64(rows) + float64(min(width, 50))/1000
+	return '\n'
 }
 
-func newReader(r io.Reader, separator rune) *csv.Reader {
-	reader := csv.NewReader(r)
-	reader.Comma = separator
-	reader.FieldsPerRecord = -1
-	reader.LazyQuotes = true
-	reader.ReuseRecord = true
-	return reader
+// controls says whether more than one byte in ten is one that text does not have.
+func controls(text []byte) bool {
+	odd := 0
+	for _, b := range text {
+		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != 0x1f && b != 0x1e && b != 0x01 {
+			odd++
+		}
+	}
+	return 10*odd > len(text)
 }

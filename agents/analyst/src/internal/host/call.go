@@ -3,6 +3,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,10 +50,43 @@ func Do(caller Caller, name string, request, response any) error {
 	if response == nil {
 		return nil
 	}
+	if content, ok := response.(*part); ok {
+		answer, content.Data = takeData(answer)
+	}
 	if err := json.Unmarshal(answer, response); err != nil {
 		return fmt.Errorf("%s: its answer is not what was expected: %w", name, err)
 	}
 	return nil
+}
+
+// part is a part of a file, as fs.read gives it.
+type part struct {
+	Data     []byte `json:"data"`
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modifiedMs"`
+}
+
+// takeData decodes the member "data" where it stands and gives the answer without it: a general reader of JSON looks at
+// each of its half a million bytes three times, which was a third of the time of a turn. What is not plain base64 is
+// left to that reader.
+func takeData(answer []byte) (rest, data []byte) {
+	const member = `"data":"`
+	begin := bytes.Index(answer, []byte(member))
+	if begin < 0 {
+		return answer, nil
+	}
+	begin += len(member)
+	length := bytes.IndexByte(answer[begin:], '"')
+	if length < 0 {
+		return answer, nil
+	}
+	data = make([]byte, base64.StdEncoding.DecodedLen(length))
+	n, err := base64.StdEncoding.Decode(data, answer[begin:begin+length])
+	if err != nil {
+		return answer, nil
+	}
+	name := bytes.Clone(answer[:begin-len(member)])
+	return append(append(name, `"ignored":"`...), answer[begin+length:]...), data[:n]
 }
 
 // FileRef is a file beneath a mount.
@@ -169,11 +203,7 @@ func (f *File) Read(into []byte) (int, error) {
 }
 
 func (f *File) fill() error {
-	var answer struct {
-		Data     []byte `json:"data"`
-		Size     int64  `json:"size"`
-		Modified int64  `json:"modifiedMs"`
-	}
+	var answer part
 	err := Do(f.caller, "fs.read", struct {
 		FileRef
 		Offset int64 `json:"offset"`

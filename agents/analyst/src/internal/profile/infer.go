@@ -1,9 +1,12 @@
 package profile
 
 import (
-	"hash/fnv"
+	"hash/maphash"
+	"math"
+	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"aion.dev/agents/analyst/internal/cell"
 	"aion.dev/agents/analyst/internal/csvfile"
@@ -14,61 +17,71 @@ const (
 	maxTop      = 1_000   // distinct values whose frequencies are kept
 	topShown    = 10
 	maxLabel    = 200 // bytes of a value kept as it is
+	// dateTries is after how many cells that are none a column is not asked for dates and times any more.
+	dateTries = 200
 )
+
+// seed makes the hashes of all columns; what is counted does not depend on it.
+var seed = maphash.MakeSeed()
+
+// Odd are cells that are not what their column is: how many, where the first is and what it says.
+type Odd struct {
+	csvfile.Place
+	Text string
+}
+
+func (o *Odd) note(text string, line int) {
+	if o.Count == 0 {
+		o.Text = clip(text)
+	}
+	o.Add(line)
+}
+
+// join adds what another has counted; the earlier place stays.
+func (o *Odd) join(other *Odd) {
+	if other.Count > 0 && (o.Count == 0 || other.Line < o.Line) {
+		o.Line, o.Text = other.Line, other.Text
+	}
+	o.Count += other.Count
+}
 
 // inference is what the first pass gathers about one column.
 type inference struct {
-	column    *Column
-	hits      [3]int64 // by number style
-	dateHits  []int64  // by layout
-	dateTries int64
-	fractions bool
-	sequence  bool
-	last      float64
-	hashes    map[uint64]struct{}
-	top       map[string]int64
-	odd       [2]struct { // the first cell that is no number, and the first that is no date
-		count int64
-		line  int
-		text  string
-	}
+	column *Column
+	// numbers and dates count cells by the set of styles or orders that read them, odd those that none reads.
+	numbers        [1 << cell.NumberStyles]Odd
+	dates          [1 << cell.Orders]Odd
+	noNumber, none Odd
+	travel         travel
+	layout         map[cell.Order]string
+	asked          int64
+	clocks, truths int64
+	noClock        Odd
+	noTruth        Odd
+	whole          bool
+	sequence       bool
+	last           float64
+	hashes         map[uint64]struct{}
+	top            map[string]int64
 }
 
-func (t *Table) infer(rows *csvfile.Rows, head []byte, whole bool) error {
-	header, err := findHeader(head, whole, t.Dialect)
-	if err != nil {
-		return err
+func (t *Table) infer(rows *csvfile.Rows) error {
+	names := t.Layout.Names
+	width := t.Layout.Width
+	if t.Layout.Trailing {
+		width--
+		names = names[:min(len(names), width)]
+	} else if len(names) == width-1 && width > 1 {
+		// One name less than there are cells: the first column counts or names the rows, as R writes it.
+		names = append([]string{""}, names...)
 	}
-	t.Header = header
 	var columns []*inference
-	begin := func(cells []string) {
-		var names []string
-		if header {
-			names = columnNames(cells, len(cells))
-		} else {
-			names = columnNames(nil, len(cells))
-		}
-		for i, name := range names {
-			columns = append(columns, newInference(i, name))
-		}
+	for i, name := range columnNames(names, max(width, len(names))) {
+		columns = append(columns, newInference(i, name))
 	}
-	for {
-		more, err := rows.Next()
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
-		}
-		cells := rows.Cells()
-		if columns == nil {
-			begin(cells)
-			if header {
-				continue
-			}
-		}
+	err := t.each(rows, func(_ int64, cells []string) {
 		t.Rows++
-		t.noteWidth(len(cells), len(columns), rows.Line())
+		t.noteWidth(rows, cells, len(columns))
 		for i, column := range columns {
 			if i < len(cells) {
 				column.add(cells[i], rows.Line())
@@ -76,38 +89,29 @@ func (t *Table) infer(rows *csvfile.Rows, head []byte, whole bool) error {
 				column.add("", rows.Line())
 			}
 		}
+	})
+	if err != nil {
+		return err
 	}
-	for _, column := range columns {
-		t.Columns = append(t.Columns, column.decide(t.Rows, t.Dialect))
-	}
-	for _, column := range t.Columns {
-		if column.Kind == Date && 10*column.Present >= 9*t.Rows {
-			t.Axis = column
-			break
-		}
-	}
+	t.decide(columns)
 	return nil
 }
 
-func (t *Table) noteWidth(width, want, line int) {
-	if width < want {
-		if t.Short == 0 {
-			t.ShortLine = line
-		}
-		t.Short++
-	}
-	if width > want {
-		if t.Long == 0 {
-			t.LongLine = line
-		}
-		t.Long++
+// noteWidth counts a row that has not as many cells as there are columns. An empty cell at the end is none.
+func (t *Table) noteWidth(rows *csvfile.Rows, cells []string, want int) {
+	switch width := rows.Width(); {
+	case width < want:
+		t.Short.Add(rows.Line())
+	case width > want && (width != want+1 || len(cells) < width || cells[want] != ""):
+		t.Long.Add(rows.Line())
 	}
 }
 
 func newInference(index int, name string) *inference {
 	return &inference{
 		column:   &Column{Index: index, Name: name},
-		dateHits: make([]int64, len(cell.DateLayouts)),
+		layout:   map[cell.Order]string{},
+		whole:    true,
 		sequence: true,
 		hashes:   map[uint64]struct{}{},
 		top:      map[string]int64{},
@@ -122,32 +126,26 @@ func (f *inference) add(text string, line int) {
 	}
 	f.column.Present++
 	f.count(text)
-	number := f.tryNumbers(text)
-	if !number {
-		f.sequence = false
-		f.note(0, text, line)
+	number := f.tryNumber(text, line)
+	// A bare year or a day of eight digits is a number too.
+	if number && !(len(text) == 4 && calledYear(f.column.Name) || len(text) == 8 && calledDate(f.column.Name)) {
+		f.none.note(text, line)
+		f.noClock.note(text, line)
+		f.noTruth.note(text, line)
+		return
 	}
-	// A bare year is a number too.
-	if !(f.tryDates(text, number)) {
-		f.note(1, text, line)
+	f.tryDate(text, line)
+	if _, _, ok := cell.Truth(text); ok {
+		f.truths++
+	} else {
+		f.noTruth.note(text, line)
 	}
-}
-
-func (f *inference) note(which int, text string, line int) {
-	odd := &f.odd[which]
-	if odd.count == 0 {
-		odd.line = line
-		odd.text = clip(text)
-	}
-	odd.count++
 }
 
 func (f *inference) count(text string) {
 	if len(f.hashes) < maxDistinct {
 		// 64 bits: among a hundred thousand values two share a hash once in four billion files.
-		hash := fnv.New64a()
-		_, _ = hash.Write([]byte(text))
-		f.hashes[hash.Sum64()] = struct{}{}
+		f.hashes[maphash.String(seed, text)] = struct{}{}
 	} else {
 		f.column.DistinctCapped = true
 	}
@@ -159,122 +157,86 @@ func (f *inference) count(text string) {
 	}
 }
 
-func (f *inference) tryNumbers(text string) bool {
-	any := false
-	for i, style := range cell.NumberStyles {
-		value, ok := cell.Number(text, style)
-		if !ok {
-			continue
-		}
-		f.hits[i]++
-		any = true
-		if style == cell.Plain {
-			if value != float64(int64(value)) {
-				f.fractions = true
-			}
-			if f.column.Present > 1 && value != f.last+1 {
-				f.sequence = false
-			}
-			f.last = value
-		}
-		if !strings.ContainsAny(text, ".,' ") {
-			// Written the same way in every style.
-			f.hits[1], f.hits[2] = f.hits[1]+1, f.hits[2]+1
-			break
-		}
-	}
-	return any
-}
-
-func (f *inference) tryDates(text string, number bool) bool {
-	if !cell.MayBeDate(text) {
+func (f *inference) tryNumber(text string, line int) bool {
+	reading := cell.ReadNumber(text)
+	if reading.Styles == 0 {
+		f.noNumber.note(text, line)
+		f.sequence = false
 		return false
 	}
-	if number && !isYear(text) && !strings.Contains(text, ".") {
-		return false
-	}
-	f.dateTries++
-	any := false
-	for layout := range f.dateHits {
-		// A layout that has read nothing in the first hundred dates is not the column's.
-		if f.dateHits[layout] == 0 && f.dateTries > 100 {
-			continue
-		}
-		if _, ok := cell.Date(text, layout); ok {
-			f.dateHits[layout]++
-			any = true
-		}
-	}
-	return any
-}
-
-// decide makes up the mind about one column.
-func (f *inference) decide(rows int64, dialect csvfile.Dialect) *Column {
+	f.numbers[reading.Styles].note(text, line)
 	c := f.column
-	c.Distinct = int64(len(f.hashes))
-	c.Top = mostFrequent(f.top)
-	style, numbers := f.bestStyle(dialect)
-	layout, dates := f.bestLayout()
-	switch {
-	case c.Present == 0:
-		c.Kind = Empty
-	case 10*dates >= 9*c.Present:
-		c.Kind = Date
-		c.Layout = layout
-		twin := cell.DateLayouts[layout].Twin
-		c.Ambiguous = twin >= 0 && f.dateHits[twin] == dates
-		c.Odd = c.Present - dates
-		c.OddLine, c.OddText = f.odd[1].line, f.odd[1].text
-	case 10*numbers >= 9*c.Present:
-		c.Kind = Number
-		c.Style = style
-		c.Integers = style == cell.Plain && !f.fractions
-		c.Sequence = f.sequence && c.Integers && rows > 2 && c.Present == rows
-		c.Odd = c.Present - numbers
-		c.OddLine, c.OddText = f.odd[0].line, f.odd[0].text
-	case 10*numbers >= c.Present:
-		c.Kind = Mixed
-		c.Odd = c.Present - numbers
-		c.OddLine, c.OddText = f.odd[0].line, f.odd[0].text
-	default:
-		c.Kind = Text
+	if reading.Rounded {
+		c.Rounded.note(text, line)
 	}
-	return c
-}
-
-func (f *inference) bestStyle(dialect csvfile.Dialect) (cell.NumberStyle, int64) {
-	best := cell.Plain
-	for i, style := range cell.NumberStyles {
-		if f.hits[i] > f.hits[best] {
-			best = style
-		}
+	if numbers := c.Present - f.noNumber.Count; numbers == 1 {
+		c.Unit = reading.Unit
+	} else if c.Unit != reading.Unit {
+		c.OtherUnit.note(text, line)
 	}
-	// 1,234 is a thousand or a fraction; a file with semicolons comes from where it is a fraction.
-	if best == cell.Grouped && dialect.Separator == ';' && f.hits[cell.DecimalComma] == f.hits[cell.Grouped] {
-		best = cell.DecimalComma
-	}
-	return best, f.hits[best]
-}
-
-func (f *inference) bestLayout() (int, int64) {
-	best := 0
-	for layout, hits := range f.dateHits {
-		if layout == cell.YearLayout && !calledYear(f.column.Name) {
-			continue
-		}
-		if hits > f.dateHits[best] {
-			best = layout
-		}
-	}
-	return best, f.dateHits[best]
-}
-
-func calledYear(name string) bool {
-	switch strings.ToLower(name) {
-	case "year", "yr", "jahr", "année", "annee", "año", "anno", "rok", "год":
+	if !f.whole && !f.sequence {
 		return true
 	}
-	return false
+	value, ok := reading.Value(cell.Plain)
+	if !ok {
+		value, _ = reading.Value(reading.Styles.First())
+	}
+	f.whole = f.whole && value == math.Trunc(value)
+	f.sequence = f.sequence && ok && f.whole && (c.Present == 1 || value == f.last+1)
+	f.last = value
+	return true
+}
+
+func (f *inference) tryDate(text string, line int) {
+	hits := f.column.Present - f.none.Count - 1
+	if f.asked > dateTries && hits == 0 && f.clocks == 0 {
+		f.none.note(text, line)
+		f.noClock.note(text, line)
+		return
+	}
+	f.asked++
+	if _, ok := cell.TimeOfDay(text); ok {
+		f.clocks++
+	} else {
+		f.noClock.note(text, line)
+	}
+	var moment cell.Moment
+	if cell.MayBeDate(text) {
+		moment = cell.ReadDate(text)
+	}
+	if moment.Orders == 0 {
+		f.none.note(text, line)
+		return
+	}
+	f.dates[moment.Orders].note(text, line)
+	f.column.ShortYears = f.column.ShortYears || moment.Short
+	for order := range cell.Order(cell.Orders) {
+		if moment.Orders.Has(order) && f.layout[order] == "" {
+			f.layout[order] = moment.Layout(order)
+		}
+	}
+	f.travel.add(&moment)
+}
+
+// travel is how far it is from row to row in each order that a day and a month could have.
+type travel struct {
+	steps int64
+	far   [cell.Orders]float64
+	last  [cell.Orders]time.Time
+}
+
+func (t *travel) add(moment *cell.Moment) {
+	if moment.Orders&(moment.Orders-1) == 0 {
+		return // one order is no choice
+	}
+	for _, order := range []cell.Order{cell.YearMonthDay, cell.DayMonthYear, cell.MonthDayYear} {
+		when, ok := moment.Time(order)
+		if ok && !t.last[order].IsZero() {
+			t.far[order] += math.Abs(when.Sub(t.last[order]).Hours())
+		}
+		t.last[order] = when
+	}
+	t.steps++
 }
 
 func mostFrequent(counts map[string]int64) []Frequency {
@@ -296,4 +258,19 @@ func clip(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxLabel], "") + "…"
+}
+
+func calledYear(name string) bool {
+	return slices.Contains([]string{"year", "yr", "jahr", "année", "annee", "año", "anno", "ano", "rok", "год", "yıl", "jaar", "år"},
+		strings.ToLower(name))
+}
+
+func calledDate(name string) bool {
+	name = strings.ToLower(name)
+	for _, word := range []string{"date", "datum", "fecha", "data", "tarih", "дата", "day", "tag", "jour", "when", "time"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
 }

@@ -21,9 +21,9 @@ const (
 
 // Bin is the values of one stretch of the axis.
 type Bin struct {
-	stats.Moments
+	stats.Average
 	// At is the mean place of its rows.
-	At stats.Moments
+	At stats.Average
 }
 
 // Series is a column along the axis.
@@ -42,20 +42,19 @@ type Histogram struct {
 func (t *Table) locate(rows *csvfile.Rows, focus []string) error {
 	numeric := t.numeric()
 	t.prepare(focus)
-	err := t.each(rows, func(row int64, cells []string) {
-		at, placed := t.place(row, cells)
-		for _, column := range numeric {
-			value, ok := column.number(cells)
-			if !ok {
+	err := t.located(rows, func(line int, at float64, values []float64) {
+		for i, column := range numeric {
+			value := values[i]
+			if math.IsNaN(value) {
 				continue
 			}
 			if column.Bounds.Outside(value) {
-				column.keep(Outlier{Line: rows.Line(), Value: value, At: at})
+				column.keep(Outlier{Line: line, Value: value, At: at})
 			}
 			if column.Histogram != nil {
 				column.Histogram.add(value)
 			}
-			if column.Series != nil && placed {
+			if column.Series != nil && !math.IsNaN(at) {
 				column.Series.add(at, value)
 			}
 		}
@@ -123,18 +122,19 @@ func (h *Histogram) add(value float64) {
 	case value > h.To:
 		h.Above++
 	default:
-		index := int((value - h.From) / (h.To - h.From) * float64(len(h.Counts)))
-		h.Counts[min(index, len(h.Counts)-1)]++
+		// Halves: the width of the range may be larger than a float64.
+		index := int((value/2 - h.From/2) / (h.To/2 - h.From/2) * float64(len(h.Counts)))
+		h.Counts[max(0, min(index, len(h.Counts)-1))]++
 	}
 }
 
 func (c *Column) keep(outlier Outlier) {
 	c.OutlierN++
-	width := c.Bounds.High - c.Bounds.Low
+	width := c.Bounds.High/2 - c.Bounds.Low/2
 	if outlier.Value > c.Bounds.High {
-		outlier.Reach = (outlier.Value - c.Bounds.High) / width
+		outlier.Reach = (outlier.Value/2 - c.Bounds.High/2) / width
 	} else {
-		outlier.Reach = (c.Bounds.Low - outlier.Value) / width
+		outlier.Reach = (c.Bounds.Low/2 - outlier.Value/2) / width
 	}
 	c.Outliers = append(c.Outliers, outlier)
 	if len(c.Outliers) >= 2*outliersKept {

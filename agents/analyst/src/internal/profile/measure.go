@@ -29,12 +29,16 @@ func (t *Table) measure(rows *csvfile.Rows) error {
 	compared := numeric[:min(len(numeric), maxCorrelated)]
 	pairs := make([]stats.Pairs, len(compared)*len(compared))
 	values := make([]float64, len(numeric))
+	t.kept = kept{all: true, width: len(numeric)}
 	err := t.each(rows, func(row int64, cells []string) {
 		at, placed := t.place(row, cells)
 		for i, column := range numeric {
 			value, ok := column.number(cells)
 			if !ok {
 				values[i] = math.NaN()
+				if math.IsInf(value, 0) {
+					column.Infinite.note(cells[column.Index], rows.Line())
+				}
 				continue
 			}
 			values[i] = value
@@ -44,6 +48,7 @@ func (t *Table) measure(rows *csvfile.Rows) error {
 				trends[i].Add(at, value)
 			}
 		}
+		t.kept.add(rows.Line(), at, placed, values)
 		for i := range compared {
 			for j := range i {
 				if !math.IsNaN(values[i]) && !math.IsNaN(values[j]) {

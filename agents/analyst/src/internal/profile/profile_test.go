@@ -52,7 +52,7 @@ func TestColumnsAreKnownByWhatNineInTenCellsHold(t *testing.T) {
 		t.Error("the dates are not the axis")
 	}
 	amount := table.Columns[3]
-	if amount.Odd != 1 || amount.OddLine != 8 || amount.OddText != "unknown" {
+	if amount.Odd.Count != 1 || amount.Odd.Line != 8 || amount.Odd.Text != "unknown" {
 		t.Errorf("odd cell: %+v", amount)
 	}
 	if table.Rows != 20 || table.Columns[2].Distinct != 2 || table.Columns[2].Top[0] != (Frequency{"Bern", 10}) {
@@ -78,16 +78,16 @@ func TestFiguresTrendAndOutlierAgreeWithTheFile(t *testing.T) {
 	text.WriteString("2024-03-16;500\n")
 	table := analyse(t, text.String())
 	sales = table.Columns[1]
-	if got := sales.Sample.Quantile(0.25); got != 17.5 {
+	if got := sales.Sample.Percentile(25); got != 17.5 {
 		t.Errorf("first quartile %v", got)
 	}
-	if got := sales.Moments.Mean; math.Abs(got-(24*15+500)/16.0) > 1e-9 {
+	if got := sales.Moments.Mean(); math.Abs(got-(24*15+500)/16.0) > 1e-9 {
 		t.Errorf("mean %v", got)
 	}
 	if sales.OutlierN != 1 || sales.Outliers[0].Line != 17 || sales.Outliers[0].Value != 500 {
 		t.Errorf("outliers %+v", sales.Outliers)
 	}
-	if sales.Series == nil || sales.Series.Bins[0].Mean != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
+	if sales.Series == nil || sales.Series.Bins[0].Mean() != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
 		t.Error("the series does not begin with 10 and end with 500")
 	}
 }
@@ -106,7 +106,7 @@ func TestAHeaderIsFoundOrMissedAsAReaderWould(t *testing.T) {
 		"a,a\n1,2": true,
 	}
 	for text, want := range cases {
-		if got := analyse(t, text).Header; got != want {
+		if got := analyse(t, text).Layout.Header; got != want {
 			t.Errorf("%q: header %v", text, got)
 		}
 	}
@@ -118,7 +118,7 @@ func TestAHeaderIsFoundOrMissedAsAReaderWould(t *testing.T) {
 func TestADecimalCommaIsReadAsOne(t *testing.T) {
 	table := analyse(t, "item;price\na;1,500\nb;2,750\nc;1.003,100\n")
 	price := table.Columns[1]
-	if price.Style != cell.DecimalComma || price.Moments.Max != 1003.1 {
+	if price.Style != cell.DotGrouped || price.Moments.Max != 1003.1 {
 		t.Errorf("%v %+v", price.Style, price.Moments)
 	}
 	grouped := analyse(t, "item,price\na,\"1,500\"\nb,\"2,750\"\nc,\"1,003.5\"\n").Columns[1]
@@ -129,18 +129,18 @@ func TestADecimalCommaIsReadAsOne(t *testing.T) {
 
 func TestADayThatCouldBeAMonthIsSaidToBe(t *testing.T) {
 	open := analyse(t, "d,v\n03/04/2024,1\n05/06/2024,2\n").Columns[0]
-	if open.Kind != Date || !open.Ambiguous {
+	if open.Kind != Date || open.Certainty != Undecided {
 		t.Errorf("%+v", open)
 	}
 	settled := analyse(t, "d,v\n03/04/2024,1\n05/16/2024,2\n").Columns[0]
-	if settled.Ambiguous || settled.First.Month() != 3 || settled.Last.Day() != 16 {
+	if settled.Certainty != Sure || settled.First.Month() != 3 || settled.Last.Day() != 16 {
 		t.Errorf("%+v", settled)
 	}
 }
 
 func TestRowsOfTheWrongWidthAreCountedAndMissingCellsToo(t *testing.T) {
 	table := analyse(t, "a,b,c\n1,2,3\n1,2\n1,2,3,4\n1,,3\n1,NA,3\n")
-	if table.Short != 1 || table.ShortLine != 3 || table.Long != 1 || table.LongLine != 4 {
+	if table.Short.Count != 1 || table.Short.Line != 3 || table.Long.Count != 1 || table.Long.Line != 4 {
 		t.Errorf("%+v", table)
 	}
 	if b := table.Columns[1]; b.Missing != 2 || b.Present != 3 {
@@ -193,5 +193,55 @@ func TestATableOfOneColumnAndNoRowsIsNoError(t *testing.T) {
 	}
 	if table := analyse(t, "v\n3\n4\n8\n"); table.Columns[0].Kind != Number {
 		t.Errorf("%s", kinds(table))
+	}
+}
+
+func TestAFileTooLargeToKeepGivesTheSame(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("day,a,b\n")
+	for i := range 400 {
+		day := fmt.Sprintf("2024-%02d-%02d", 1+i/28%12, 1+i%28)
+		if i%50 == 0 {
+			day = ""
+		}
+		fmt.Fprintf(&text, "%s,%d,%d\n", day, i*i%97, map[bool]int{true: 9000, false: i % 13}[i%100 == 0])
+	}
+	want := analyse(t, text.String())
+	most := maxKept
+	maxKept = 100
+	defer func() { maxKept = most }()
+	got := analyse(t, text.String())
+	if want.kept.all || got.kept.all {
+		t.Error("what was kept is kept on")
+	}
+	for i, column := range got.Columns {
+		other := want.Columns[i]
+		if fmt.Sprint(column.Outliers) != fmt.Sprint(other.Outliers) || fmt.Sprint(column.Series) != fmt.Sprint(other.Series) {
+			t.Errorf("%s: %v\n%v", column.Name, column.Outliers, other.Outliers)
+		}
+	}
+	if n := got.Columns[2].OutlierN; n != 4 {
+		t.Errorf("%d outliers of 4", n)
+	}
+}
+
+func TestTheFirstCellThatIsNoTimeOrTruthIsNamed(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("at,open\n")
+	for i := range 20 {
+		at, open := fmt.Sprintf("%02d:30", i), []string{"yes", "no"}[i%2]
+		if i == 6 {
+			at, open = "7", "3"
+		}
+		fmt.Fprintf(&text, "%s,%s\n", at, open)
+	}
+	table := analyse(t, text.String())
+	if got := kinds(table); got != "at:time open:boolean" {
+		t.Fatal(got)
+	}
+	for i, want := range []string{"7", "3"} {
+		if odd := table.Columns[i].Odd; odd.Count != 1 || odd.Line != 8 || odd.Text != want {
+			t.Errorf("%+v", odd)
+		}
 	}
 }

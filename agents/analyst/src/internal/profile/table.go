@@ -1,14 +1,16 @@
 // Package profile finds out what the columns of a table are and what stands out in them. It reads the table
-// three times from its start and keeps no rows, so memory does not grow with the file: infer learns what the
-// columns are, measure their figures, locate where the outliers lie. It writes no words and no pictures.
+// up to three times from its start: infer learns what the columns are, measure their figures, locate where the
+// outliers lie. It keeps no rows, and numbers only up to a bound, so memory does not grow with the file. It writes no words and no pictures.
 package profile
 
 import (
 	"io"
+	"math"
 	"time"
 
 	"aion.dev/agents/analyst/internal/cell"
 	"aion.dev/agents/analyst/internal/csvfile"
+	"aion.dev/agents/analyst/internal/sniff"
 	"aion.dev/agents/analyst/internal/stats"
 )
 
@@ -21,12 +23,14 @@ const (
 	Number
 	Date
 	Text
-	Mixed // numbers and text, neither of them nine in ten
+	Mixed // numbers and text, or numbers written in several ways, none of them nine in ten
+	Time  // a time of day
+	Truth // yes and no
 )
 
 // String is the kind in a word.
 func (k Kind) String() string {
-	return [...]string{"empty", "number", "date", "text", "mixed"}[k]
+	return [...]string{"empty", "number", "date", "text", "mixed", "time", "boolean"}[k]
 }
 
 // Frequency is a value and how often it occurs.
@@ -55,15 +59,23 @@ type Column struct {
 	Distinct         int64
 	// DistinctCapped says that there are more than Distinct.
 	DistinctCapped bool
-	// Odd counts present cells that are not of the column's kind; the first of them is kept.
-	Odd     int64
-	OddLine int
-	OddText string
+	// Odd are present cells that are not of the column's kind.
+	Odd Odd
+	// Against are numbers that are written in another way than the column's, and were not read.
+	Against Odd
+	// Infinite are numbers that are infinite or larger than a float64; no figure has them in it.
+	Infinite Odd
+	// Rounded are numbers with more digits than a float64 holds.
+	Rounded Odd
+	// OtherUnit are numbers with another currency or per cent sign than the first, which has Unit.
+	OtherUnit Odd
+	Unit      string
 	// Top are the most frequent values, where there are few enough to count them all.
 	Top []Frequency
 
 	Style     cell.NumberStyle
-	Integers  bool
+	Undecided bool // the decimal sign could be a group's
+	Fractions bool // some are not whole
 	Sequence  bool // counts the rows: 1, 2, 3, …
 	Moments   stats.Moments
 	Sample    *stats.Sample
@@ -75,9 +87,14 @@ type Column struct {
 	Histogram *Histogram
 	Series    *Series
 
-	Layout      int
-	Ambiguous   bool // day and month could be exchanged
+	Order       cell.Order
+	Layout      string
+	Certainty   Certainty
+	ShortYears  bool
 	First, Last time.Time
+	lastText    string
+	lastTime    time.Time
+	lastOK      bool
 }
 
 // Numeric says whether the column's figures mean something.
@@ -92,18 +109,18 @@ type Correlation struct {
 
 // Table is all that is known of a file.
 type Table struct {
-	Dialect csvfile.Dialect
-	// Header says whether the first row names the columns.
-	Header bool
+	Layout sniff.Layout
 	Rows   int64
-	// Short and Long count rows with fewer or more cells than the first; the first such line is kept.
-	Short, Long         int64
-	ShortLine, LongLine int
-	Recoded             int64
-	Columns             []*Column
+	// Short and Long are rows with fewer or more cells than there are columns.
+	Short, Long csvfile.Place
+	// The others are what the reader met, see csvfile.Rows.
+	Open, Lines, Zeros, Recoded, Comments csvfile.Place
+
+	Columns []*Column
 	// Axis is the date column that orders the rows; nil where there is none, then the row's number does.
 	Axis         *Column
 	Correlations []Correlation
+	kept         kept
 }
 
 // Open gives a reader from the first byte of the file. It is called once for each pass.
@@ -119,17 +136,20 @@ type Options struct {
 
 // Analyse reads the table. head is its beginning, whole says whether that is all of it.
 func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error) {
-	dialect, err := csvfile.Sniff(head, whole)
+	layout, err := sniff.Detect(head, whole)
 	if err != nil {
 		return nil, err
 	}
-	table := &Table{Dialect: dialect}
+	table := &Table{Layout: layout}
 	passes := []func(*csvfile.Rows) error{
-		func(rows *csvfile.Rows) error { return table.infer(rows, head, whole) },
+		table.infer,
 		table.measure,
 		func(rows *csvfile.Rows) error { return table.locate(rows, options.Focus) },
 	}
 	for i, pass := range passes {
+		if i == 2 && table.kept.all {
+			return table, pass(nil)
+		}
 		if options.Pass != nil {
 			options.Pass(i)
 		}
@@ -137,21 +157,22 @@ func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error
 		if err != nil {
 			return nil, err
 		}
-		rows, err := csvfile.NewRows(source, dialect)
+		rows, err := csvfile.NewRows(source, layout.Dialect)
 		if err != nil {
 			return nil, err
 		}
 		if err := pass(rows); err != nil {
 			return nil, err
 		}
-		table.Recoded = rows.Recoded
+		table.Open, table.Lines, table.Zeros = rows.Open, rows.Lines, rows.Zeros
+		table.Recoded, table.Comments = rows.Recoded, rows.Comments
 	}
 	return table, nil
 }
 
 // each calls visit for every row of data with its number, from 0.
 func (t *Table) each(rows *csvfile.Rows, visit func(row int64, cells []string)) error {
-	if t.Header {
+	if t.Layout.Header {
 		if _, err := rows.Next(); err != nil {
 			return err
 		}
@@ -165,12 +186,13 @@ func (t *Table) each(rows *csvfile.Rows, visit func(row int64, cells []string)) 
 	}
 }
 
-// number is the column's value in a row; false where it has none.
+// number is the column's finite value in a row; false where it has none.
 func (c *Column) number(cells []string) (float64, bool) {
 	if c.Index >= len(cells) || cell.Missing(cells[c.Index]) {
 		return 0, false
 	}
-	return cell.Number(cells[c.Index], c.Style)
+	value, ok := cell.Number(cells[c.Index], c.Style)
+	return value, ok && !math.IsInf(value, 0)
 }
 
 // date is the column's value in a row; false where it has none.
@@ -178,7 +200,12 @@ func (c *Column) date(cells []string) (time.Time, bool) {
 	if c.Index >= len(cells) || cell.Missing(cells[c.Index]) {
 		return time.Time{}, false
 	}
-	return cell.Date(cells[c.Index], c.Layout)
+	if text := cells[c.Index]; text != c.lastText {
+		// A row is asked for its place more than once, and its neighbours are often of the same day.
+		c.lastText = text
+		c.lastTime, c.lastOK = cell.Date(text, c.Order)
+	}
+	return c.lastTime, c.lastOK
 }
 
 // place is where a row stands on the axis: days since 1970, or the row's number from 1.

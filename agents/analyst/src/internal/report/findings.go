@@ -17,6 +17,8 @@ const (
 	weakTrend  = 0.1
 	// minTrendRows is how many rows a trend must rest on.
 	minTrendRows = 8
+	// cautionsTold is how many are in the answer itself.
+	cautionsTold = 12
 )
 
 // File is what the report says about the file itself.
@@ -147,7 +149,7 @@ func gaps(table *profile.Table, columns []*profile.Column) []string {
 			out = append(out, fmt.Sprintf("**%s** is missing in %s (%s).", word(column.Name),
 				plural(column.Missing, "row", "rows"), percent(column.Missing, table.Rows)))
 		case column.Kind == profile.Mixed:
-			out = append(out, fmt.Sprintf("**%s** holds numbers and text mixed.", word(column.Name)))
+			out = append(out, fmt.Sprintf("**%s** holds numbers and text, or numbers of several ways of writing, mixed.", word(column.Name)))
 		}
 	}
 	return out
@@ -158,7 +160,16 @@ func signed(r float64) string { return minus(fmt.Sprintf("%.2f", r)) }
 // Summary is the answer to whoever asked: what the file is, what stands out, where the report is.
 func Summary(file File, table *profile.Table, focus []string, reportPath, plotPath string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n", headline(file, table))
+	fmt.Fprintf(&out, "%s Read as %s.\n", headline(file, table), written(table))
+	if cautions := Cautions(table); len(cautions) > 0 {
+		out.WriteString("\nRead with care:\n")
+		for _, caution := range cautions[:min(len(cautions), cautionsTold)] {
+			fmt.Fprintf(&out, "- %s\n", caution)
+		}
+		if rest := len(cautions) - cautionsTold; rest > 0 {
+			fmt.Fprintf(&out, "- and %s more, all in the report.\n", count(int64(rest)))
+		}
+	}
 	findings := Findings(table, focus)
 	if len(findings) == 0 && table.Rows > 0 {
 		findings = []string{"No trend, outlier, correlation or gap stands out."}

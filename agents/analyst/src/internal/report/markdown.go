@@ -19,8 +19,16 @@ func Markdown(file File, table *profile.Table, question string, focus []string, 
 		w.line("> %s", word(question))
 		w.line("")
 	}
-	w.line("%s %s, separated by %ss.", headline(file, table), capital(bytes(file.Size)), table.Dialect.SeparatorName())
+	w.line("%s %s, %s.", headline(file, table), capital(bytes(file.Size)), written(table))
 	w.line("")
+	if cautions := Cautions(table); len(cautions) > 0 {
+		w.line("## Read with care")
+		w.line("")
+		for _, caution := range cautions {
+			w.line("- %s", caution)
+		}
+		w.line("")
+	}
 	if findings := Findings(table, focus); len(findings) > 0 {
 		w.line("## What stands out")
 		w.line("")
@@ -39,7 +47,6 @@ func Markdown(file File, table *profile.Table, question string, focus []string, 
 	w.trends(table)
 	w.correlations(table)
 	w.values(table)
-	w.notes(table)
 	return w.out.String()
 }
 
@@ -66,11 +73,14 @@ func remarks(table *profile.Table, c *profile.Column) string {
 	var out []string
 	switch c.Kind {
 	case profile.Date:
-		out = append(out, fmt.Sprintf("%s to %s, written %s", moment(c.First), moment(c.Last), cell.DateLayouts[c.Layout].Name))
+		out = append(out, fmt.Sprintf("%s to %s, written %s", moment(c.First), moment(c.Last), word(c.Layout)))
 		if c == table.Axis {
 			out = append(out, "orders the rows below")
 		}
-		if c.Ambiguous {
+		if c.ShortYears {
+			out = append(out, "years 69 to 99 are 1969 to 1999, the others 20…")
+		}
+		if c.Certainty == profile.Undecided {
 			out = append(out, "**day and month could be exchanged**")
 		}
 	case profile.Number:
@@ -80,20 +90,29 @@ func remarks(table *profile.Table, c *profile.Column) string {
 		if c.Style != cell.Plain {
 			out = append(out, "written "+c.Style.String())
 		}
-	}
-	if c.Odd > 0 {
-		what := map[profile.Kind]string{profile.Date: "no date", profile.Number: "no number", profile.Mixed: "text"}[c.Kind]
-		remark := fmt.Sprintf("%s %s", plural(c.Odd, "cell is", "cells are"), what)
-		if c.OddLine > 0 {
-			remark += fmt.Sprintf(" (line %s: %q)", count(int64(c.OddLine)), word(c.OddText))
+		if c.Unit != "" {
+			out = append(out, "in "+word(c.Unit))
 		}
-		out = append(out, remark)
+	}
+	if c.Odd.Count > 0 {
+		out = append(out, odd(c.Odd, "cell is "+wanting(c.Kind), "cells are "+wanting(c.Kind)))
 	}
 	return strings.Join(out, "; ")
 }
 
+// wanting says what a cell is not that is not of its column's kind.
+func wanting(kind profile.Kind) string {
+	return map[profile.Kind]string{profile.Date: "no date", profile.Number: "no number", profile.Mixed: "text or written otherwise",
+		profile.Time: "no time", profile.Truth: "neither yes nor no"}[kind]
+}
+
+// odd tells of cells with their number and the first of them.
+func odd(o profile.Odd, one, many string) string {
+	return fmt.Sprintf("%s (line %s: %q)", plural(o.Count, one, many), count(int64(o.Line)), word(o.Text))
+}
+
 func (w *writer) figures(table *profile.Table) {
-	exact := true
+	exact, rounded := true, false
 	first := true
 	for _, c := range table.Columns {
 		if !c.Numeric() {
@@ -108,19 +127,24 @@ func (w *writer) figures(table *profile.Table) {
 		}
 		s := c.Sample
 		exact = exact && s.Exact()
+		rounded = rounded || c.Rounded.Count > 0
 		w.line("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |", word(c.Name),
-			figure(c.Moments.Mean), figure(c.Moments.Stdev()), figure(c.Moments.Min), figure(s.Quantile(0.05)),
-			figure(s.Quantile(0.25)), figure(s.Quantile(0.5)), figure(s.Quantile(0.75)), figure(s.Quantile(0.95)), figure(c.Moments.Max))
+			figure(c.Moments.Mean()), figure(c.Moments.Stdev()), figure(c.Moments.Min), figure(s.Percentile(5)),
+			figure(s.Percentile(25)), figure(s.Percentile(50)), figure(s.Percentile(75)), figure(s.Percentile(95)), figure(c.Moments.Max))
 	}
 	if first {
 		return
 	}
 	w.line("")
-	if exact {
-		w.line("All figures are exact; quantiles are interpolated (type 7, as R and NumPy do), stdev is the sample's (n − 1).")
-	} else {
-		w.line("Mean, stdev (n − 1), min and max are exact. **Quantiles are estimates** from a uniform sample of the rows: " +
-			"there are more values than fit into memory.")
+	const how = "quantiles are interpolated (type 7, as R and NumPy do), stdev is the sample's (n − 1)."
+	switch {
+	case !exact:
+		w.line("Mean, stdev (n − 1), min and max are computed without rounding on the way. **Quantiles are estimates** from a " +
+			"uniform sample of the rows: there are more values than fit into memory.")
+	case rounded:
+		w.line("Some numbers have more digits than are held (about 16), and were rounded; %s", how)
+	default:
+		w.line("All figures are exact, but for the digits that are not shown: %s", how)
 	}
 	w.line("")
 }
@@ -208,7 +232,7 @@ func (w *writer) correlations(table *profile.Table) {
 func (w *writer) values(table *profile.Table) {
 	first := true
 	for _, c := range table.Columns {
-		if c.Kind != profile.Text && c.Kind != profile.Mixed || len(c.Top) == 0 || c.Top[0].Count < 2 {
+		if c.Kind != profile.Text && c.Kind != profile.Mixed && c.Kind != profile.Truth || len(c.Top) == 0 || c.Top[0].Count < 2 {
 			continue
 		}
 		if first {
@@ -225,33 +249,6 @@ func (w *writer) values(table *profile.Table) {
 	if !first {
 		w.line("")
 	}
-}
-
-func (w *writer) notes(table *profile.Table) {
-	var notes []string
-	if !table.Header && table.Rows > 0 {
-		notes = append(notes, "The first row looks like data, so the columns are numbered.")
-	}
-	if table.Short > 0 {
-		notes = append(notes, fmt.Sprintf("%s fewer cells than there are columns (first on line %s): what is not there counts as missing.",
-			plural(table.Short, "row has", "rows have"), count(int64(table.ShortLine))))
-	}
-	if table.Long > 0 {
-		notes = append(notes, fmt.Sprintf("%s more cells than there are columns (first on line %s): the rest was passed over.",
-			plural(table.Long, "row has", "rows have"), count(int64(table.LongLine))))
-	}
-	if table.Recoded > 0 {
-		notes = append(notes, fmt.Sprintf("%s not UTF-8, read as Latin-1.", plural(table.Recoded, "cell is", "cells are")))
-	}
-	if len(notes) == 0 {
-		return
-	}
-	w.line("## Notes on the file")
-	w.line("")
-	for _, note := range notes {
-		w.line("- %s", note)
-	}
-	w.line("")
 }
 
 func capital(text string) string {

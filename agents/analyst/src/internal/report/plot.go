@@ -40,7 +40,7 @@ func overTime(table *profile.Table, column *profile.Column) chart.Panel {
 	fullest := int64(0)
 	for _, bin := range column.Series.Bins {
 		if bin.N > 0 {
-			panel.Stretches = append(panel.Stretches, chart.Stretch{X: bin.At.Mean, Mean: bin.Mean, Low: bin.Min, High: bin.Max})
+			panel.Stretches = append(panel.Stretches, chart.Stretch{X: bin.At.Mean(), Mean: bin.Mean(), Low: bin.Min, High: bin.Max})
 			fullest = max(fullest, bin.N)
 		}
 	}
@@ -53,6 +53,9 @@ func overTime(table *profile.Table, column *profile.Column) chart.Panel {
 		panel.TrendLabel = fmt.Sprintf("trend (R² %.2f)", column.Trend.R2)
 	}
 	for _, outlier := range column.Outliers {
+		if math.IsNaN(outlier.At) {
+			continue // its row has no date
+		}
 		panel.Marks = append(panel.Marks, chart.Point{X: outlier.At, Y: outlier.Value})
 	}
 	panel.MarkLabel = "outlier"
@@ -84,7 +87,7 @@ func distribution(column *profile.Column) chart.Panel {
 	}
 	return chart.Bars{
 		Title: column.Name, XLabel: column.Name, From: h.From, To: h.To, Counts: h.Counts, Note: note,
-		Line: column.Sample.Quantile(0.5), LineLabel: "median " + figure(column.Sample.Quantile(0.5)),
+		Line: column.Sample.Percentile(50), LineLabel: "median " + figure(column.Sample.Percentile(50)),
 	}
 }
 
@@ -92,7 +95,7 @@ func distribution(column *profile.Column) chart.Panel {
 func mostTelling(table *profile.Table) *profile.Column {
 	var best *profile.Column
 	for _, column := range table.Columns {
-		if column.Kind != profile.Text || len(column.Top) < 2 || column.Top[0].Count < 2 {
+		if column.Kind != profile.Text && column.Kind != profile.Truth || len(column.Top) < 2 || column.Top[0].Count < 2 {
 			continue
 		}
 		if best == nil || column.Distinct < best.Distinct {

@@ -1,19 +1,21 @@
 // Package stats is arithmetic on numbers that arrive one at a time. It knows of no files, cells or words.
 package stats
 
-import "math"
+import (
+	"math"
+	"math/big"
+)
 
-// Moments are count, extremes, mean and variance of a stream, by Welford's method (Technometrics 4(3), 1962):
-// one pass, no catastrophic cancellation.
-type Moments struct {
-	N        int64
-	Min, Max float64
-	Mean     float64
-	m2       float64
+// Average is count, extremes and mean of a stream. The sum is exact, so the mean is the float64 nearest to the true one,
+// whatever the size and the order of the values.
+type Average struct {
+	N          int64
+	Min, Max   float64
+	plus, less sum
 }
 
 // Add takes one finite value.
-func (m *Moments) Add(x float64) {
+func (m *Average) Add(x float64) {
 	if m.N == 0 || x < m.Min {
 		m.Min = x
 	}
@@ -21,65 +23,55 @@ func (m *Moments) Add(x float64) {
 		m.Max = x
 	}
 	m.N++
-	delta := x - m.Mean
-	m.Mean += delta / float64(m.N)
-	m.m2 += delta * (x - m.Mean)
+	digits, exponent := split(x)
+	if x < 0 {
+		m.less.add(0, digits, exponent)
+	} else {
+		m.plus.add(0, digits, exponent)
+	}
 }
 
-// Stdev is the sample standard deviation (divisor n-1); NaN below two values.
+func (m *Average) total() *big.Int { return new(big.Int).Sub(m.plus.whole(), m.less.whole()) }
+
+// Mean is the arithmetic mean; NaN where nothing was added.
+func (m *Average) Mean() float64 {
+	if m.N == 0 {
+		return math.NaN()
+	}
+	return float(m.total(), m.N)
+}
+
+// Moments are a mean and a variance, the sum of squares exact too.
+type Moments struct {
+	Average
+	squares sum
+}
+
+// Add takes one finite value.
+func (m *Moments) Add(x float64) {
+	m.Average.Add(x)
+	digits, exponent := split(x)
+	high, low := mul(digits, digits)
+	m.squares.add(high, low, 2*exponent)
+}
+
+// Stdev is the sample standard deviation (divisor n-1); NaN below two values. Its square is computed exactly:
+// (n·Σx² - (Σx)²) / (n·(n-1)).
 func (m *Moments) Stdev() float64 {
 	if m.N < 2 {
 		return math.NaN()
 	}
-	return math.Sqrt(m.m2 / float64(m.N-1))
-}
-
-// Pairs accumulates two variables together, for a correlation and for a least-squares line.
-type Pairs struct {
-	N            int64
-	meanX, meanY float64
-	xx, yy, xy   float64
-}
-
-// Add takes one pair of finite values.
-func (p *Pairs) Add(x, y float64) {
-	p.N++
-	n := float64(p.N)
-	dx := x - p.meanX
-	dy := y - p.meanY
-	p.meanX += dx / n
-	p.meanY += dy / n
-	p.xx += dx * (x - p.meanX)
-	p.yy += dy * (y - p.meanY)
-	p.xy += dx * (y - p.meanY)
-}
-
-// Correlation is Pearson's r; false where a variable is constant or there are fewer than three pairs.
-func (p *Pairs) Correlation() (float64, bool) {
-	if p.N < 3 || p.xx <= 0 || p.yy <= 0 {
-		return 0, false
+	total := m.total()
+	// The total counts in 2^lowest, its square in the square of that; bring the squares to the same unit.
+	spread := new(big.Int).Lsh(m.squares.whole(), -lowest)
+	spread.Mul(spread, big.NewInt(m.N)).Sub(spread, total.Mul(total, total))
+	if spread.Sign() <= 0 {
+		return 0
 	}
-	return math.Max(-1, math.Min(1, p.xy/math.Sqrt(p.xx*p.yy))), true
-}
-
-// Line is y = Intercept + Slope*x with its coefficient of determination.
-type Line struct {
-	Slope, Intercept, R2 float64
-}
-
-// At is the line's value.
-func (l Line) At(x float64) float64 { return l.Intercept + l.Slope*x }
-
-// Fit is the ordinary least-squares line of y over x; false where x does not vary or there are fewer than
-// three pairs. A constant y fits perfectly with slope 0, but explains nothing: its R2 is 0.
-func (p *Pairs) Fit() (Line, bool) {
-	if p.N < 3 || p.xx <= 0 {
-		return Line{}, false
-	}
-	slope := p.xy / p.xx
-	line := Line{Slope: slope, Intercept: p.meanY - slope*p.meanX}
-	if p.yy > 0 {
-		line.R2 = math.Min(1, p.xy*p.xy/(p.xx*p.yy))
-	}
-	return line, true
+	const precision = 256
+	ratio := new(big.Float).SetPrec(precision).SetInt(spread)
+	ratio.Quo(ratio, new(big.Float).SetPrec(precision).SetInt(new(big.Int).Mul(big.NewInt(m.N), big.NewInt(m.N-1))))
+	root := ratio.Sqrt(ratio)
+	stdev, _ := root.SetMantExp(root, lowest).Float64()
+	return stdev
 }

@@ -21,7 +21,7 @@ type Bounds struct {
 
 // NewBounds learns from a sample.
 func NewBounds(sample *Sample) Bounds {
-	first, median, third := sample.Quantile(0.25), sample.Quantile(0.5), sample.Quantile(0.75)
+	first, median, third := sample.Percentile(25), sample.Percentile(50), sample.Percentile(75)
 	spread := third - first
 	if math.IsNaN(spread) || spread <= 0 {
 		return Bounds{}

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"math/big"
 	"sort"
 )
 
@@ -40,21 +41,22 @@ func (s *Sample) Exact() bool { return s.seen == int64(len(s.values)) }
 // Kept is how many values the quantiles rest on.
 func (s *Sample) Kept() int { return len(s.values) }
 
-// Quantile is the q-quantile (0 to 1) with linear interpolation between order statistics (type 7 of Hyndman
+// Percentile is the p-th of a hundred quantiles with linear interpolation between order statistics (type 7 of Hyndman
 // and Fan, The American Statistician 50(4), 1996: the default of R and NumPy); NaN where nothing was added.
-func (s *Sample) Quantile(q float64) float64 {
+func (s *Sample) Percentile(p int) float64 {
 	s.sort()
-	return quantileOf(s.values, q)
+	return percentileOf(s.values, p)
 }
 
-// MAD is the median of the absolute deviations from centre; NaN where nothing was added.
+// MAD is the median of the absolute deviations from centre; NaN where nothing was added, infinite where it is larger
+// than a float64.
 func (s *Sample) MAD(centre float64) float64 {
 	deviations := make([]float64, len(s.values))
 	for i, value := range s.values {
 		deviations[i] = math.Abs(value - centre)
 	}
 	sort.Float64s(deviations)
-	return quantileOf(deviations, 0.5)
+	return percentileOf(deviations, 50)
 }
 
 func (s *Sample) sort() {
@@ -74,12 +76,23 @@ func (s *Sample) below(n uint64) uint64 {
 	return (z ^ (z >> 31)) % n
 }
 
-func quantileOf(sorted []float64, q float64) float64 {
+// percentileOf finds the place in whole numbers, since p·(n-1)/100 as a float64 may miss a whole place by a hair, and
+// interpolates in fractions: the float64 nearest to the true value.
+func percentileOf(sorted []float64, p int) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
 	}
-	at := q * float64(len(sorted)-1)
-	low := int(math.Floor(at))
-	high := int(math.Ceil(at))
-	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+	place := p * (len(sorted) - 1)
+	low, part := sorted[place/100], int64(place%100)
+	if part == 0 {
+		return low
+	}
+	high := sorted[place/100+1]
+	if low == high || math.IsInf(high, 0) {
+		return high
+	}
+	exact := new(big.Rat).Mul(new(big.Rat).SetFloat64(low), big.NewRat(100-part, 100))
+	exact.Add(exact, new(big.Rat).Mul(new(big.Rat).SetFloat64(high), big.NewRat(part, 100)))
+	nearest, _ := exact.Float64()
+	return nearest
 }

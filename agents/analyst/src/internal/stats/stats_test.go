@@ -18,7 +18,7 @@ func TestMomentsAgreeWithSumsDoneByHand(t *testing.T) {
 	for _, x := range []float64{2, 4, 4, 4, 5, 5, 7, 9} {
 		m.Add(x)
 	}
-	near(t, "mean", m.Mean, 5)
+	near(t, "mean", m.Mean(), 5)
 	near(t, "stdev", m.Stdev(), math.Sqrt(32.0/7))
 	near(t, "min", m.Min, 2)
 	near(t, "max", m.Max, 9)
@@ -30,7 +30,7 @@ func TestVarianceSurvivesALargeOffset(t *testing.T) {
 	for _, x := range []float64{1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16} {
 		m.Add(x)
 	}
-	near(t, "mean", m.Mean, 1e9+10)
+	near(t, "mean", m.Mean(), 1e9+10)
 	near(t, "stdev", m.Stdev(), math.Sqrt(30))
 }
 
@@ -48,12 +48,12 @@ func TestQuantilesInterpolateBetweenOrderStatistics(t *testing.T) {
 	for _, x := range []float64{10, 3, 1, 4, 2} {
 		s.Add(x)
 	}
-	near(t, "q0", s.Quantile(0), 1)
-	near(t, "q25", s.Quantile(0.25), 2)
-	near(t, "median", s.Quantile(0.5), 3)
-	near(t, "q75", s.Quantile(0.75), 4)
-	near(t, "q90", s.Quantile(0.9), 7.6)
-	near(t, "q100", s.Quantile(1), 10)
+	near(t, "q0", s.Percentile(0), 1)
+	near(t, "q25", s.Percentile(25), 2)
+	near(t, "median", s.Percentile(50), 3)
+	near(t, "q75", s.Percentile(75), 4)
+	near(t, "q90", s.Percentile(90), 7.6)
+	near(t, "q100", s.Percentile(100), 10)
 	// |x-3| = 7 0 2 1 1, sorted 0 1 1 2 7.
 	near(t, "mad", s.MAD(3), 1)
 	if !s.Exact() {
@@ -70,7 +70,7 @@ func TestAFullSampleIsUniformAndSaysThatItIsNotExact(t *testing.T) {
 		t.Fatalf("exact %v, kept %d", s.Exact(), s.Kept())
 	}
 	// The standard error of a median of 10,000 uniform values is half a percent of their range; four of them.
-	if median := s.Quantile(0.5); math.Abs(median-500_000) > 20_000 {
+	if median := s.Percentile(50); math.Abs(median-500_000) > 20_000 {
 		t.Errorf("median of the sample is %v", median)
 	}
 }
@@ -86,7 +86,7 @@ func TestTheLineAndTheCorrelationAgreeWithSumsDoneByHand(t *testing.T) {
 		t.Fatal("no line")
 	}
 	near(t, "slope", line.Slope, 0.6)
-	near(t, "intercept", line.Intercept, 2.2)
+	near(t, "at 0", line.At(0), 2.2)
 	near(t, "r2", line.R2, 0.6)
 	near(t, "at 10", line.At(10), 8.2)
 	r, ok := p.Correlation()

@@ -170,7 +170,7 @@ func TestALargeFileIsReadInChunksWithoutChangingAFigure(t *testing.T) {
 	if err := run(t, n, "", "big.csv"); err != nil {
 		t.Fatal(err)
 	}
-	if want := 3 * (text.Len()/(384<<10) + 1); n.reads < want {
+	if want := 2 * (text.Len()/(384<<10) + 1); n.reads < want {
 		t.Errorf("%d reads, of at least %d", n.reads, want)
 	}
 	report := string(n.files["output/report.md"])
