@@ -88,12 +88,18 @@ pub enum ChatEvent {
     Start {
         /// `endpoint/model` that answers.
         model: String,
+        /// What of the request it does not take, and was left out: `tools`, `maxTokens`,
+        /// `temperatureMilli`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "leftOut")]
+        left_out: Vec<String>,
     },
     /// More text.
     Delta {
         /// The text.
         text: String,
     },
+    /// The text so far was what the model thinks, and not its answer, which begins now.
+    Withdrawn,
     /// A whole tool call.
     ToolCall(ToolUse),
     /// The end of a good answer.

@@ -1,5 +1,6 @@
 //! Who we are to a registry: a name and a password, given or read from a
-//! docker config file. Credential helpers are programs and are not run.
+//! docker config file, as docker, podman and Kubernetes write it. Credential helpers are programs and are not
+//! run: where one would have to be, that is said.
 
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
@@ -38,18 +39,68 @@ pub enum CredentialsError {
         /// Where in it, without quoting the content.
         at: String,
     },
+    /// What it holds for a registry is with a program.
+    #[error(
+        "docker config {path} keeps the credentials for {host} with the program docker-credential-{helper} ({field}), and helpers are not run; \
+         write them down in a file of its own, and name that: `podman login --authfile FILE {host}`, or {{\"auths\": {{\"{host}\": \
+         {{\"username\": …, \"password\": …}}}}}}"
+    )]
+    Helper {
+        /// The file.
+        path: String,
+        /// The registry.
+        host: String,
+        /// The helper's name.
+        helper: String,
+        /// `credsStore` or `credHelpers`.
+        field: &'static str,
+    },
+    /// What it holds for a registry is of a kind that is not used.
+    #[error(
+        "docker config {path} has an identitytoken for {host}, which only docker's own sign-in renews; sign in with a name and a password or \
+         an access token instead: `podman login --authfile FILE {host}`"
+    )]
+    IdentityToken {
+        /// The file.
+        path: String,
+        /// The registry.
+        host: String,
+    },
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerAuth>,
+    auths: Option<BTreeMap<String, Option<DockerAuth>>>,
+    creds_store: Option<String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
+/// The entry of one registry; a field that is null is as one that is not there.
+#[derive(Default, Deserialize)]
 struct DockerAuth {
-    #[serde(default)]
-    auth: Zeroizing<String>,
+    auth: Option<Zeroizing<String>>,
+    username: Option<String>,
+    password: Option<Zeroizing<String>>,
+    identitytoken: Option<Zeroizing<String>>,
+}
+
+impl DockerAuth {
+    fn is_empty(&self) -> bool {
+        let empty =
+            |text: &Option<Zeroizing<String>>| text.as_ref().is_none_or(|text| text.is_empty());
+        empty(&self.auth)
+            && empty(&self.identitytoken)
+            && self.username.as_ref().is_none_or(String::is_empty)
+    }
+}
+
+/// The host that a key is about: docker writes addresses, podman host and path.
+fn host_of(key: &str) -> &str {
+    let key = key
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    key.split('/').next().unwrap_or(key)
 }
 
 impl Credentials {
@@ -74,20 +125,59 @@ impl Credentials {
         };
         let config: DockerConfig = serde_json::from_slice(&bytes)
             .map_err(|e| malformed(format!(" (line {})", e.line())))?;
-        let found = config.auths.iter().find(|(key, auth)| {
-            let key = key
-                .trim_start_matches("https://")
-                .trim_start_matches("http://");
-            key.split('/').next() == Some(host) && !auth.auth.is_empty()
-        });
-        let Some((_, entry)) = found else {
-            return Ok(None);
+        // docker asks the helper of a registry first, then the store, then the file. What is in the file is
+        // enough here.
+        let mut entries = config
+            .auths
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| host_of(key) == host)
+            .map(|(_, entry)| entry.unwrap_or_default())
+            .peekable();
+        // A sign-in whose secret went to the store leaves an empty entry. Without one the store has nothing to say
+        // of the registry, and what is public there stays in reach.
+        let signed_in = entries.peek().is_some();
+        let Some(entry) = entries.find(|entry| !entry.is_empty()) else {
+            let helpers = config.cred_helpers.unwrap_or_default();
+            let own = helpers.into_iter().find(|(key, _)| host_of(key) == host);
+            let (helper, field) = match (own, config.creds_store) {
+                (Some((_, helper)), _) => (helper, "credHelpers"),
+                (None, Some(store)) if signed_in => (store, "credsStore"),
+                (None, _) => return Ok(None),
+            };
+            if helper.is_empty() {
+                return Ok(None);
+            }
+            return Err(CredentialsError::Helper {
+                path: name(),
+                host: host.to_owned(),
+                helper,
+                field,
+            });
         };
         let bad = || malformed(format!(" (auth of {host})"));
-        let decoded = Zeroizing::new(STANDARD.decode(entry.auth.as_bytes()).map_err(|_| bad())?);
-        let text = std::str::from_utf8(&decoded).map_err(|_| bad())?;
-        let (user, password) = text.split_once(':').ok_or_else(bad)?;
-        Ok(Some(Self::new(user, password)))
+        let token = entry.identitytoken.filter(|token| !token.is_empty());
+        let (user, password) = match entry.auth.filter(|auth| !auth.is_empty()) {
+            Some(auth) => {
+                let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).map_err(|_| bad())?);
+                let text = std::str::from_utf8(&decoded).map_err(|_| bad())?;
+                let (user, password) = text.split_once(':').ok_or_else(bad)?;
+                // docker fills the end of old entries with NUL bytes.
+                let password = password.trim_end_matches('\0').to_owned();
+                (user.to_owned(), Zeroizing::new(password))
+            }
+            None => (
+                entry.username.unwrap_or_default(),
+                entry.password.unwrap_or_default(),
+            ),
+        };
+        if password.is_empty() && token.is_some() {
+            return Err(CredentialsError::IdentityToken {
+                path: name(),
+                host: host.to_owned(),
+            });
+        }
+        Ok(Some(Self { user, password }))
     }
 
     /// The value of an `Authorization` header (RFC 7617).
@@ -135,6 +225,76 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_read_as_every_program_writes_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let ours = Some("Basic YW5uOm1pbGw=");
+        for (json, expect) in [
+            (
+                r#"{"auths":{"r":{"username":"ann","password":"mill"}}}"#,
+                ours,
+            ),
+            (
+                r#"{"auths":{"r":{"username":"ann","password":"mill","email":"","auth":""}}}"#,
+                ours,
+            ),
+            (
+                r#"{"auths":{"r":{"username":"other","password":"x","auth":"YW5uOm1pbGw="}}}"#,
+                ours,
+            ),
+            (
+                r#"{"auths":{"r/team/app":{"auth":"YW5uOm1pbGw="}},"credHelpers":{}}"#,
+                ours,
+            ),
+            (
+                r#"{"auths":{"r":{"auth":"YW5uOm1pbGw=","identitytoken":null}},"credsStore":""}"#,
+                ours,
+            ),
+            (r#"{"auths":{"r":{"auth":"YW5uOm1pbGwAAAA="}}}"#, ours),
+            (r#"{"auths":{"r":null},"credHelpers":{"other":"x"}}"#, None),
+            (
+                r#"{"auths":null,"HttpHeaders":{},"credHelpers":null}"#,
+                None,
+            ),
+        ] {
+            std::fs::write(&path, json).unwrap();
+            let found = Credentials::from_docker_config(&path, "r").unwrap();
+            let found = found.map(|mine| mine.basic().to_string());
+            assert_eq!(found.as_deref(), expect, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_only_another_program_can_give_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        for (json, says) in [
+            (
+                r#"{"auths":{"r":{}},"credsStore":"desktop"}"#,
+                "docker-credential-desktop (credsStore)",
+            ),
+            (
+                r#"{"credHelpers":{"r":"gcloud"},"credsStore":"desktop"}"#,
+                "docker-credential-gcloud (credHelpers)",
+            ),
+            (
+                r#"{"auths":{"r":{"auth":"YW5uOg==","identitytoken":"hidden"}}}"#,
+                "identitytoken for r",
+            ),
+        ] {
+            std::fs::write(&path, json).unwrap();
+            let error = Credentials::from_docker_config(&path, "r")
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(says) && error.contains("podman login"),
+                "{error}"
+            );
+            assert!(!error.contains("hidden"), "{error}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod object;
 mod rules;
 mod schema_check;
 
+use std::collections::VecDeque;
+
 use aion_api::{API_VERSION, GROUP, crd};
 
 use crate::problem::{Place, Problem, Told};
@@ -40,7 +42,14 @@ pub struct Manifest {
 pub fn parse_manifests(text: &str, file: &str) -> Result<Vec<Manifest>, Vec<Problem>> {
     let mut manifests = Vec::new();
     let mut problems = Vec::new();
-    for document in documents(text, file).map_err(|problem| vec![*problem])? {
+    let mut documents = VecDeque::from(documents(text, file).map_err(|problem| vec![*problem])?);
+    while let Some(document) = documents.pop_front() {
+        if let Some(items) = items(&document) {
+            for item in items.iter().rev() {
+                documents.push_front(item.clone());
+            }
+            continue;
+        }
         match read(&document, file) {
             Ok(manifest) => manifests.push(manifest),
             Err(mut found) => problems.append(&mut found),
@@ -50,6 +59,22 @@ pub fn parse_manifests(text: &str, file: &str) -> Result<Vec<Manifest>, Vec<Prob
         Ok(manifests)
     } else {
         Err(problems)
+    }
+}
+
+/// The objects of a list, as `get -o yaml` writes several: `kind: List` of `v1`, and lists of one kind.
+fn items(document: &Node) -> Option<&[Node]> {
+    let text = |key: &str| document.get(key).and_then(Node::text);
+    let is_list = match (text("apiVersion")?, text("kind")?) {
+        ("v1", "List") => true,
+        (API_VERSION, kind) => kind
+            .strip_suffix("List")
+            .is_some_and(|kind| crd::kind(kind).is_some()),
+        _ => false,
+    };
+    match &document.get("items")?.content {
+        Content::List(items) if is_list => Some(items),
+        _ => None,
     }
 }
 

@@ -36,6 +36,39 @@ fn several_documents_are_read_and_defaults_are_filled_in() {
 }
 
 #[test]
+fn a_list_is_its_objects() {
+    let text = "apiVersion: v1
+kind: List
+metadata: {resourceVersion: ''}
+items:
+- apiVersion: aion.dev/v1alpha1
+  kind: MemoryPool
+  metadata: {name: weir, uid: '1', generation: 2}
+  spec: {}
+  status: {conditions: []}
+- apiVersion: aion.dev/v1alpha1
+  kind: MemoryPoolList
+  items:
+  - {apiVersion: aion.dev/v1alpha1, kind: MemoryPool, metadata: {name: mill}, spec: {}}
+---
+apiVersion: aion.dev/v1alpha1
+kind: MemoryPool
+metadata: {name: last}
+spec: {}
+";
+    check(
+        text,
+        &["MemoryPool weir", "MemoryPool mill", "MemoryPool last"],
+    );
+    let manifests = parse_manifests(text, "a.yaml").unwrap();
+    assert_eq!(manifests[0].place.line, 5);
+    check("apiVersion: v1\nkind: List\nitems: []\n", &[]);
+    let wrong = text.replace("name: weir", "nam: weir");
+    let problems = parse_manifests(&wrong, "a.yaml").unwrap_err();
+    assert_eq!(problems[0].place.as_ref().unwrap().line, 7);
+}
+
+#[test]
 fn the_example_of_the_design_is_refused_only_for_the_money() {
     let text = r#"
 apiVersion: aion.dev/v1alpha1

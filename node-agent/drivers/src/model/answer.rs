@@ -3,62 +3,20 @@
 use aion_abi::{
     code::Code,
     problem::Problem,
-    syscall::model::{ChatEvent, Finish, ToolUse, Usage},
+    syscall::model::{ChatEvent, Finish, Usage},
 };
-use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{estimate::Estimate, names::Names};
+use super::{
+    calls::{CallPart, Calls},
+    chunk::Chunk,
+    estimate::Estimate,
+    names::Names,
+    thoughts::Thoughts,
+};
 
-/// The most tool calls of one answer.
-const MAX_CALLS: usize = 64;
-/// The most bytes of an answer's text and of its tool calls' arguments together.
+/// The most bytes of an answer's text, thoughts and tool calls' arguments together.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
-
-/// A chunk of a stream, or a whole answer of a server that does not stream.
-#[derive(Debug, Deserialize)]
-pub(super) struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Figures>,
-    pub(super) error: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Choice {
-    #[serde(default)]
-    index: usize,
-    #[serde(alias = "message")]
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Delta {
-    content: Option<Value>,
-    refusal: Option<String>,
-    tool_calls: Option<Vec<CallPart>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CallPart {
-    index: Option<usize>,
-    id: Option<String>,
-    function: Option<FunctionPart>,
-}
-
-#[derive(Debug, Deserialize)]
-struct FunctionPart {
-    name: Option<String>,
-    arguments: Option<Value>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Figures {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-}
 
 /// An answer as far as it has come.
 pub(super) struct Answer {
@@ -66,38 +24,62 @@ pub(super) struct Answer {
     input: u64,
     output: Estimate,
     bytes: usize,
-    figures: Option<Figures>,
-    calls: Vec<(Option<usize>, ToolUse)>,
-    finish: Option<Finish>,
+    /// The endpoint's own figures, and how many bytes there were then.
+    figures: Option<(u64, u64, usize)>,
+    calls: Calls,
+    thoughts: Thoughts,
+    /// The model thought aloud.
+    thought: bool,
+    /// Thoughts were given out as the answer.
+    withdrawn: bool,
+    /// Something of the answer is no white space.
+    spoke: bool,
+    /// Why it stopped, and the endpoint's word for it.
+    finish: Option<(Finish, String)>,
 }
 
 impl Answer {
-    /// `input`: the estimated tokens of the request, for servers that give no figures.
-    pub(super) fn new(names: Names, input: u64) -> Self {
+    /// `input`: the estimated tokens of the request, for servers that give no figures; `thinks_first`: the
+    /// model was heard to think without saying that it begins to.
+    pub(super) fn new(names: Names, input: u64, thinks_first: bool) -> Self {
         Self {
             names,
             input,
             output: Estimate::default(),
             bytes: 0,
             figures: None,
-            calls: Vec::new(),
+            calls: Calls::default(),
+            thoughts: Thoughts::new(thinks_first),
+            thought: false,
+            withdrawn: false,
+            spoke: false,
             finish: None,
         }
     }
 
-    /// The model said why it stopped; what may still come are figures.
+    /// The model said why it stopped, or the server that it did; what may still come are figures.
     pub(super) fn is_finished(&self) -> bool {
         self.finish.is_some()
     }
 
+    /// Thoughts were given out as the answer, since nothing said that they begin.
+    pub(super) fn was_withdrawn(&self) -> bool {
+        self.withdrawn
+    }
+
     /// What was used so far.
     pub(super) fn usage(&self) -> Usage {
-        let given = |figures: Figures| Some((figures.prompt_tokens?, figures.completion_tokens?));
-        match self.figures.and_then(given) {
-            Some((input_tokens, output_tokens)) => Usage {
+        match self.figures {
+            Some((input_tokens, output_tokens, at)) if at == self.bytes => Usage {
                 input_tokens,
                 output_tokens,
                 estimated: false,
+            },
+            // Figures from the middle of an answer are no figures of it.
+            Some((input_tokens, output_tokens, _)) => Usage {
+                input_tokens,
+                output_tokens: output_tokens.max(self.output.tokens()),
+                estimated: true,
             },
             None => Usage {
                 input_tokens: self.input,
@@ -107,46 +89,50 @@ impl Answer {
         }
     }
 
-    /// Takes a chunk in; answers the text it brings.
-    pub(super) fn take(&mut self, chunk: Chunk) -> Result<Option<ChatEvent>, Problem> {
-        if let Some(error) = &chunk.error {
-            return Err(Problem::new(Code::UpstreamFailed, error_message(error)));
+    /// Takes a chunk in; answers with what it brings.
+    pub(super) fn take(&mut self, chunk: Chunk) -> Result<Vec<ChatEvent>, Problem> {
+        if let Some(error) = chunk.error {
+            return Err(failed(error));
         }
-        if chunk.usage.is_some() {
-            self.figures = chunk.usage;
+        if !chunk.thought.is_empty() {
+            self.thought = true;
+            self.thoughts.apart();
         }
-        let mut text = String::new();
-        for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
-            if let Some(delta) = choice.delta {
-                text.push_str(&delta.content.as_ref().map(plain).unwrap_or_default());
-                text.push_str(&delta.refusal.unwrap_or_default());
-                for part in delta.tool_calls.unwrap_or_default() {
-                    self.take_call(part)?;
-                }
-            }
-            if let Some(reason) = choice.finish_reason {
-                self.finish = Some(match reason.as_str() {
-                    "stop" | "end_turn" | "eos" => Finish::Stop,
-                    "tool_calls" | "function_call" => Finish::ToolCalls,
-                    "length" | "max_tokens" => Finish::Length,
-                    _ => Finish::Other,
-                });
-            }
+        self.count(&chunk.thought)?;
+        self.count(&chunk.text)?;
+        for part in chunk.calls {
+            self.take_call(part)?;
         }
-        self.count(&text)?;
-        Ok((!text.is_empty()).then_some(ChatEvent::Delta { text }))
+        if let Some((input, output)) = chunk.figures {
+            self.figures = Some((input, output, self.bytes));
+        }
+        if let Some(word) = chunk.finish {
+            self.finish = Some((meaning(&word)?, word));
+        }
+        if chunk.done && self.finish.is_none() {
+            self.finish = Some((Finish::Other, String::new()));
+        }
+        let told = self.thoughts.push(&chunk.text);
+        let mut events = Vec::new();
+        if told.withdrawn {
+            self.withdrawn = true;
+            self.thought = true;
+            self.spoke = false;
+            events.push(ChatEvent::Withdrawn);
+        }
+        events.extend(self.said(told.text));
+        Ok(events)
     }
 
-    /// The last events: tool calls that are now whole, and the end.
+    /// The last events: the rest of the text, tool calls that are now whole, and the end.
     pub(super) fn finish(mut self) -> Result<Vec<ChatEvent>, Problem> {
         let usage = self.usage();
-        let mut events = Vec::with_capacity(self.calls.len() + 1);
-        for (_, mut call) in std::mem::take(&mut self.calls) {
+        let rest = self.thoughts.finish();
+        let mut events: Vec<_> = self.said(rest).into_iter().collect();
+        let mut called = false;
+        for mut call in std::mem::take(&mut self.calls).whole() {
             if call.name.is_empty() {
-                return Err(Problem::new(
-                    Code::UpstreamFailed,
-                    "the model called a tool without naming it",
-                ));
+                return Err(failed("the model called a tool without naming it"));
             }
             call.name = self.names.ours(&call.name);
             if call.id.is_empty() {
@@ -155,11 +141,16 @@ impl Answer {
             if call.arguments.trim().is_empty() {
                 call.arguments = "{}".to_owned();
             }
+            called = true;
             events.push(ChatEvent::ToolCall(call));
         }
+        let finish = self.finish.as_ref().map(|(finish, _)| *finish);
+        if !called && !self.spoke {
+            return Err(self.nothing(usage));
+        }
         // Some servers say that they stopped where they want tools called.
-        let finish = match self.finish {
-            Some(Finish::Stop | Finish::Other) | None if !events.is_empty() => Finish::ToolCalls,
+        let finish = match finish {
+            Some(Finish::Stop | Finish::Other) | None if called => Finish::ToolCalls,
             Some(finish) => finish,
             None => Finish::Other,
         };
@@ -167,85 +158,75 @@ impl Answer {
         Ok(events)
     }
 
-    /// Parts of one call share an index, or where the server gives none, follow each other; a part with
-    /// another id begins another call.
-    fn take_call(&mut self, part: CallPart) -> Result<(), Problem> {
-        let id = part.id.unwrap_or_default();
-        let same = |(index, call): &(Option<usize>, ToolUse)| {
-            *index == part.index && (id.is_empty() || call.id.is_empty() || call.id == id)
+    fn said(&mut self, text: String) -> Option<ChatEvent> {
+        self.spoke |= !text.trim().is_empty();
+        (!text.is_empty()).then_some(ChatEvent::Delta { text })
+    }
+
+    /// An answer without a word and a call is none.
+    fn nothing(&self, usage: Usage) -> Problem {
+        // A thought between tags is all that there can be where bytes came and no word.
+        let thought = self.thought || self.bytes > 0;
+        let tokens = usage.output_tokens;
+        let (finish, word) = match &self.finish {
+            Some((finish, word)) => (*finish, word.as_str()),
+            None => (Finish::Other, ""),
         };
-        let found = match part.index {
-            Some(_) => self.calls.iter().rposition(same),
-            None => self
-                .calls
-                .len()
-                .checked_sub(1)
-                .filter(|last| same(&self.calls[*last])),
-        };
-        let at = found.unwrap_or(self.calls.len());
-        if at == MAX_CALLS {
-            return Err(Problem::new(
-                Code::UpstreamFailed,
-                format!("the model called more than {MAX_CALLS} tools at once"),
-            ));
-        }
-        if found.is_none() {
-            let call = ToolUse {
-                id: String::new(),
-                name: String::new(),
-                arguments: String::new(),
-            };
-            self.calls.push((part.index, call));
-        }
-        let call = &mut self.calls[at].1;
-        if call.id.is_empty() {
-            call.id = id;
-        }
-        let mut added = String::new();
-        if let Some(function) = part.function {
-            if let Some(name) = function.name.filter(|_| call.name.is_empty()) {
-                call.name = name;
+        match finish {
+            Finish::Length => failed(format!(
+                "the model gave no answer: it spent all the {tokens} tokens that it had on thinking"
+            ))
+            .remedy("raise spec.limits.maxTokens of the agent or the model's context, or take a model that thinks less"),
+            Finish::Other if !word.is_empty() => {
+                failed(format!("the model gave no answer: the endpoint stopped it ({word})"))
+                    .remedy("ask in other words, or take another model under spec.model.use")
             }
-            added = match function.arguments {
-                Some(Value::String(text)) => text,
-                Some(Value::Null) | None => String::new(),
-                Some(other) => other.to_string(),
-            };
-            call.arguments.push_str(&added);
+            _ if thought => failed(format!(
+                "the model gave no answer: it thought ({tokens} tokens) and said nothing"
+            ))
+            .remedy("ask again, or take another model under spec.model.use"),
+            _ => failed("the model gave no answer: it said nothing")
+                .remedy("ask again, or take another model under spec.model.use"),
         }
-        self.count(&added)
+    }
+
+    fn take_call(&mut self, part: CallPart) -> Result<(), Problem> {
+        self.count(&part.arguments)?;
+        self.calls.take(part).map_err(failed)
     }
 
     fn count(&mut self, text: &str) -> Result<(), Problem> {
         self.output.add(text);
         self.bytes += text.len();
         if self.bytes > MAX_ANSWER {
-            return Err(Problem::new(
-                Code::UpstreamFailed,
-                format!("the answer is longer than {MAX_ANSWER} bytes"),
-            ));
+            return Err(failed(format!(
+                "the answer is longer than {MAX_ANSWER} bytes"
+            )));
         }
         Ok(())
     }
 }
 
-/// What an error in a stream says.
-pub(super) fn error_message(error: &Value) -> String {
-    let message = error.get("message").unwrap_or(error);
-    message
-        .as_str()
-        .map_or_else(|| error.to_string(), str::to_owned)
+fn failed(why: impl Into<String>) -> Problem {
+    Problem::new(Code::UpstreamFailed, why)
 }
 
-/// Text, or the texts of a list of parts.
-fn plain(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.get("text")?.as_str())
-            .collect(),
-        _ => String::new(),
+/// What a server means by the word for why it stopped.
+fn meaning(word: &str) -> Result<Finish, Problem> {
+    match word.to_ascii_lowercase().as_str() {
+        "stop" | "end_turn" | "eos" | "eos_token" | "stop_sequence" | "complete" | "completed" => {
+            Ok(Finish::Stop)
+        }
+        "tool_calls" | "tool_call" | "tool_use" | "function_call" => Ok(Finish::ToolCalls),
+        "length"
+        | "max_tokens"
+        | "max_output_tokens"
+        | "model_length"
+        | "model_context_window_exceeded" => Ok(Finish::Length),
+        "error" | "abort" | "aborted" | "cancelled" | "network_error" => Err(failed(format!(
+            "the endpoint broke its answer off ({word})"
+        ))),
+        _ => Ok(Finish::Other),
     }
 }
 

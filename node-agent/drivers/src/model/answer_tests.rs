@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use aion_abi::syscall::model::ToolUse;
 use aion_abi::syscall::model::{ChatRequest, ToolSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -19,7 +20,7 @@ fn answer() -> Answer {
         max_tokens: None,
         temperature_milli: None,
     };
-    Answer::new(Names::of(&request), 10)
+    Answer::new(Names::of(&request), 10, false)
 }
 
 /// All events of these chunks.
@@ -27,11 +28,7 @@ fn events(chunks: &[Value]) -> Vec<ChatEvent> {
     let mut answer = answer();
     let mut events = Vec::new();
     for chunk in chunks {
-        events.extend(
-            answer
-                .take(serde_json::from_value(chunk.clone()).unwrap())
-                .unwrap(),
-        );
+        events.extend(answer.take(Chunk::read(chunk).unwrap()).unwrap());
     }
     events.extend(answer.finish().unwrap());
     events
@@ -181,11 +178,7 @@ fn a_whole_answer_is_read_like_a_stream_of_one() {
 
 #[test]
 fn an_error_in_the_stream_and_answers_without_end_are_failures() {
-    let failed = |chunk: Value| {
-        answer()
-            .take(serde_json::from_value(chunk).unwrap())
-            .unwrap_err()
-    };
+    let failed = |chunk: Value| answer().take(Chunk::read(&chunk).unwrap()).unwrap_err();
     let problem = failed(json!({"error": {"message": "out of memory", "code": 500}}));
     assert_eq!(
         (problem.code, problem.detail.as_str()),
@@ -193,7 +186,7 @@ fn an_error_in_the_stream_and_answers_without_end_are_failures() {
     );
     assert_eq!(failed(json!({"error": "gone"})).detail, "gone");
     failed(delta(json!({"content": "x".repeat(MAX_ANSWER + 1)})));
-    let many: Vec<_> = (0..=MAX_CALLS)
+    let many: Vec<_> = (0..=crate::model::calls::MAX_CALLS)
         .map(|n| json!({"index": n, "function": {"name": "t"}}))
         .collect();
     failed(delta(json!({"tool_calls": many})));

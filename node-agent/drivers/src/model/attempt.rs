@@ -9,8 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Candidate, Patience,
-    answer::{Chunk, error_message},
+    chunk::Chunk,
     reader::{ReadError, Reader},
+    refusal::is_too_long,
 };
 use crate::{
     outbound::{describe, error_text, refusal_of},
@@ -20,15 +21,34 @@ use crate::{
 /// The longest pause that is read from a `Retry-After`; it is then held against what is bearable.
 const MAX_RETRY_AFTER: u64 = 24 * 3600;
 
-/// Why there is no answer, and whether the same request may fare better.
+/// Why there is no answer, and what may help.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// Later perhaps: the endpoint is busy, broken or away. It may say when.
-    Later(Problem, Option<Duration>),
-    /// Not by asking again, but perhaps by asking without a parameter that this text names.
-    Refused(Problem, String),
-    /// Not here.
-    Never(Problem),
+pub(super) struct Failure {
+    pub(super) problem: Problem,
+    /// What the endpoint said of the request, which may be about a part of it that can be left out.
+    pub(super) said: Option<String>,
+    /// Whether the same request may fare better later: the endpoint is busy, broken or away.
+    pub(super) later: bool,
+    /// When, where the endpoint says so.
+    pub(super) after: Option<Duration>,
+}
+
+impl Failure {
+    fn never(problem: Problem) -> Self {
+        Self {
+            problem,
+            said: None,
+            later: false,
+            after: None,
+        }
+    }
+
+    fn later(problem: Problem) -> Self {
+        Self {
+            later: true,
+            ..Self::never(problem)
+        }
+    }
 }
 
 /// What stays the same from one try to the next.
@@ -79,29 +99,59 @@ impl Asked<'_> {
             Ok(Some(Chunk {
                 error: Some(error), ..
             })) => {
-                let why = self.redacted(&error_message(&error));
-                Err(Failure::Later(
-                    self.problem(Code::UpstreamFailed, &why),
-                    None,
-                ))
+                let why = self.redacted(&error);
+                let problem = self.problem(Code::UpstreamFailed, &why);
+                Err(self.refused_with(problem, why, true))
             }
             Ok(Some(first)) => {
                 reader.set_idle(self.patience.idle);
                 Ok(Begun { reader, first })
             }
-            Ok(None) => Err(Failure::Later(
-                self.problem(Code::UpstreamFailed, "it ended its answer before it began"),
-                None,
-            )),
+            Ok(None) => {
+                let why = match reader.odd() {
+                    Some(odd) => format!("what it answered is not a chat completion: {odd:?}"),
+                    None => "it ended its answer before it began".to_owned(),
+                };
+                let why = self.redacted(&why);
+                Err(Failure::later(self.problem(Code::UpstreamFailed, &why)))
+            }
             Err(ReadError::Deadline | ReadError::Silent(_)) => Err(self.silent()),
-            Err(error @ ReadError::Broken(_)) => Err(Failure::Later(
-                self.problem(Code::UpstreamFailed, &error.to_string()),
-                None,
-            )),
-            Err(error @ ReadError::Form(_)) => Err(Failure::Never(
+            Err(error @ ReadError::Broken(_)) => Err(Failure::later(
                 self.problem(Code::UpstreamFailed, &error.to_string()),
             )),
+            Err(error @ ReadError::Form(_)) => {
+                let why = self.redacted(&error.to_string());
+                let problem = self.problem(Code::UpstreamFailed, &why);
+                Err(Failure::never(problem.remedy(self.see_the_address())))
+            }
         }
+    }
+
+    /// The endpoint said `text` of the request.
+    fn refused_with(&self, problem: Problem, text: String, later: bool) -> Failure {
+        if is_too_long(&text) {
+            let detail = format!(
+                "{}: the conversation is longer than the model's context",
+                problem.detail
+            );
+            return Failure::never(Problem { detail, ..problem }.remedy(format!(
+                "ask for less at a time, give the model a larger context where it runs (Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), \
+                 and write its size as contextTokens into ModelEndpoint {}",
+                self.candidate.endpoint.name
+            )));
+        }
+        Failure {
+            said: Some(text),
+            later,
+            ..Failure::never(problem)
+        }
+    }
+
+    fn see_the_address(&self) -> String {
+        format!(
+            "see that ModelEndpoint {} has the address that ends before /chat/completions, mostly with /v1",
+            self.candidate.endpoint.name
+        )
     }
 
     /// A problem that says which model it is about.
@@ -118,11 +168,11 @@ impl Asked<'_> {
 
     fn unsent(&self, error: &reqwest::Error) -> Failure {
         if let Some(problem) = refusal_of(&self.candidate.endpoint.name, error) {
-            return Failure::Never(problem);
+            return Failure::never(problem);
         }
         let why = self.redacted(&describe(error));
         if error.is_builder() {
-            return Failure::Never(self.problem(
+            return Failure::never(self.problem(
                 Code::Internal,
                 &format!("the request cannot be made: {why}"),
             ));
@@ -131,18 +181,18 @@ impl Asked<'_> {
             "start the server behind ModelEndpoint {}, or correct its address",
             self.candidate.endpoint.name
         ));
-        Failure::Later(problem, None)
+        Failure::later(problem)
     }
 
     /// Asking the same server again would take as long again, so the next one is asked.
     fn silent(&self) -> Failure {
         if Instant::now() >= self.deadline {
-            return Failure::Never(
+            return Failure::never(
                 self.problem(Code::DeadlineExceeded, "it did not begin to answer in time"),
             );
         }
         let waited = self.patience.first_byte.as_secs_f32();
-        Failure::Never(self.problem(
+        Failure::never(self.problem(
             Code::UpstreamFailed,
             &format!("it did not begin to answer within {waited} s"),
         ))
@@ -156,22 +206,40 @@ impl Asked<'_> {
             .and_then(|value| retry_after(value.to_str().ok()?));
         let text = error_text(response, self.secret.as_ref()).await;
         let problem = self.problem(Code::UpstreamFailed, &format!("{status}: {text}"));
+        let never = Failure::never;
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Never(problem.remedy(match &self.candidate.endpoint.secret {
-                Some(secret) => format!("correct the key in secret {secret}, or the rights it has there"),
-                None => "name the key's secret under apiKey of the ModelEndpoint".to_owned(),
-            })),
-            StatusCode::NOT_FOUND => Failure::Never(problem.remedy(format!(
-                "see that the endpoint has model {}, and that its address ends before /chat/completions",
-                self.candidate.model
-            ))),
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Refused(problem, text),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-                Failure::Later(told_when(problem, after), after)
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                never(problem.remedy(match &self.candidate.endpoint.secret {
+                    Some(secret) => {
+                        format!("correct the key in secret {secret}, or the rights it has there")
+                    }
+                    None => "name the key's secret under apiKey of the ModelEndpoint".to_owned(),
+                }))
             }
-            _ if status.is_server_error() => Failure::Later(told_when(problem, after), after),
-            _ if status.is_redirection() => Failure::Never(problem.remedy("write the address that it leads to into the ModelEndpoint")),
-            _ => Failure::Never(problem),
+            StatusCode::NOT_FOUND => {
+                let problem = problem.remedy(format!(
+                    "see that the endpoint has model {}, and that its address ends before /chat/completions",
+                    self.candidate.model
+                ));
+                self.refused_with(problem, text, false)
+            }
+            StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::BAD_REQUEST
+            | StatusCode::UNPROCESSABLE_ENTITY => self.refused_with(problem, text, false),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                Failure {
+                    after,
+                    ..Failure::later(told_when(problem, after))
+                }
+            }
+            _ if status.is_server_error() => Failure {
+                after,
+                ..self.refused_with(told_when(problem, after), text, true)
+            },
+            _ if status.is_redirection() => {
+                never(problem.remedy("write the address that it leads to into the ModelEndpoint"))
+            }
+            _ => never(problem),
         }
     }
 }

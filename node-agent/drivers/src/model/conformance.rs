@@ -98,6 +98,7 @@ pub async fn conforms(driver: &dyn ModelDriver, url: &str, gone: &str) {
     };
     let start = |model: &str| ChatEvent::Start {
         model: format!("local/{model}"),
+        left_out: Vec::new(),
     };
     let say = |text: &str| ChatEvent::Delta { text: text.into() };
 

@@ -82,6 +82,7 @@ async fn play(
     let end = |finish| ChatEvent::End { finish, usage };
     let mut all = vec![ChatEvent::Start {
         model: model.clone(),
+        left_out: Vec::new(),
     }];
     let mut hangs = false;
     match script {

@@ -8,15 +8,21 @@
 mod answer;
 mod attempt;
 mod bounds;
+mod calls;
+mod chunk;
 mod estimate;
 mod fit;
+mod frames;
+mod known;
 mod local;
 mod names;
 mod nearby;
 mod openai;
 mod reader;
+mod refusal;
 mod relay;
 mod request;
+mod thoughts;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -24,6 +30,8 @@ pub mod conformance;
 mod fake;
 #[cfg(test)]
 mod openai_tests;
+#[cfg(test)]
+mod quirks_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

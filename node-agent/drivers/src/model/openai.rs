@@ -1,29 +1,28 @@
 //! The real driver: which model is asked, how often, and with which parameters.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
 use aion_backoff::Backoff;
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
     Candidate, ChatStream, ModelDriver, Patience,
     answer::Answer,
-    attempt::{Asked, Begun, Failure},
+    attempt::{Asked, Begun},
     bounds, estimate,
     fit::fitting,
+    known::{Known, Which},
     local::LocalPorts,
     names::Names,
     nearby::Nearby,
-    relay,
+    refusal,
+    relay::{self, Teller},
     request::{Quirks, body},
+    thoughts::is_thinker,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
-
-/// Models whose quirks are remembered; past that they are learned anew.
-const REMEMBERED: usize = 1024;
 
 /// Models behind OpenAI-compatible endpoints.
 pub struct OpenAiModels {
@@ -31,7 +30,7 @@ pub struct OpenAiModels {
     secrets: Arc<dyn Secrets>,
     patience: Patience,
     nearby: Nearby,
-    quirks: Mutex<HashMap<(String, String), Quirks>>,
+    known: Arc<Known>,
 }
 
 impl OpenAiModels {
@@ -43,7 +42,7 @@ impl OpenAiModels {
             secrets,
             nearby: Nearby::new(ports),
             patience,
-            quirks: Mutex::default(),
+            known: Arc::default(),
         }
     }
 
@@ -106,63 +105,79 @@ impl OpenAiModels {
             .map(|message| estimate::of_message(message))
             .sum::<u64>()
             + request.tools.iter().map(estimate::of_tool).sum::<u64>();
-        let begun = self
-            .try_often(&asked, |quirks| {
+        let which = (asked.base.to_string(), candidate.model.clone());
+        let (begun, quirks) = self
+            .try_often(&asked, &which, |quirks| {
                 body(request, &messages, &candidate.model, &names, quirks)
             })
             .await?;
         Ok(relay::start(
             begun,
-            Answer::new(names, input),
-            candidate.name(),
-            asked.secret,
+            Answer::new(
+                names,
+                input,
+                quirks.thinks_first || is_thinker(&candidate.model),
+            ),
+            Teller {
+                model: candidate.name(),
+                left_out: quirks.left_out(request),
+                secret: asked.secret,
+                known: self.known.clone(),
+                which,
+            },
             asked.deadline,
         ))
     }
 
-    /// Until it begins to answer, or there is no hope that it will.
+    /// Until it begins to answer, or there is no hope that it will. What it does not take is left out; that
+    /// is remembered once it answered without it, since a refusal may have meant something else.
     async fn try_often(
         &self,
         asked: &Asked<'_>,
+        which: &Which,
         body: impl Fn(Quirks) -> serde_json::Value,
-    ) -> Result<Begun, Problem> {
-        let key = (asked.base.to_string(), asked.candidate.model.clone());
-        let mut quirks = self.known(&key);
+    ) -> Result<(Begun, Quirks), Problem> {
+        let known = self.known.of(which);
+        let mut quirks = known;
+        let mut refusals = Vec::new();
         let mut pauses = Backoff::new(self.patience.backoff, self.patience.backoff_most);
         let mut tries = 1;
         loop {
-            let (problem, after) = match asked.attempt(&body(quirks)).await {
-                Ok(begun) => return Ok(begun),
-                Err(Failure::Never(problem)) => return Err(problem),
-                Err(Failure::Refused(problem, why)) => {
-                    // Learned at most once for each parameter, so this ends.
-                    quirks = quirks.learned(&why).ok_or(problem)?;
-                    self.learn(key.clone(), quirks);
-                    continue;
+            let failure = match asked.attempt(&body(quirks)).await {
+                Ok(begun) => {
+                    if quirks != known {
+                        self.known.learn(which, quirks);
+                        tracing::warn!(
+                            model = asked.candidate.name(),
+                            said = refusals.join("; "),
+                            asked = ?quirks,
+                            "an endpoint refused a part of the request, which is left out from now on"
+                        );
+                    }
+                    return Ok((begun, quirks));
                 }
-                Err(Failure::Later(problem, after)) => (problem, after),
+                Err(failure) => failure,
             };
-            let pause = after.unwrap_or_else(|| pauses.pause());
+            if let Some(said) = &failure.said
+                && let Some(learned) = refusal::learned(quirks, said)
+            {
+                // Learned at most once for each part, so this ends.
+                quirks = learned;
+                refusals.push(said.clone());
+                continue;
+            }
+            if !failure.later {
+                return Err(failure.problem);
+            }
+            let pause = failure.after.unwrap_or_else(|| pauses.pause());
             let hopeless =
                 pause > self.patience.backoff_most || Instant::now() + pause >= asked.deadline;
             if tries >= self.patience.tries || hopeless {
-                return Err(problem);
+                return Err(failure.problem);
             }
             tries += 1;
             tokio::time::sleep(pause).await;
         }
-    }
-
-    fn known(&self, key: &(String, String)) -> Quirks {
-        self.quirks.lock().get(key).copied().unwrap_or_default()
-    }
-
-    fn learn(&self, key: (String, String), quirks: Quirks) {
-        let mut known = self.quirks.lock();
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(key, quirks);
     }
 }
 

@@ -79,7 +79,8 @@ async fn a_pause_that_is_asked_for_is_kept_or_else_the_next_model_is_asked() {
     assert_eq!(
         events[0],
         ChatEvent::Start {
-            model: "local/m".into()
+            model: "local/m".into(),
+            left_out: vec![],
         }
     );
     assert!(
@@ -92,7 +93,8 @@ async fn a_pause_that_is_asked_for_is_kept_or_else_the_next_model_is_asked() {
     assert_eq!(
         events[0],
         ChatEvent::Start {
-            model: "local/other".into()
+            model: "local/other".into(),
+            left_out: vec![],
         }
     );
     let problem = openai(impatient())

@@ -1,6 +1,6 @@
 //! From an answer under way to its reader: bounded, and over when either side is gone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::{
     code::Code,
@@ -16,29 +16,38 @@ use super::{
     ChatStream, EVENTS_AHEAD,
     answer::Answer,
     attempt::Begun,
+    chunk::Chunk,
+    known::{Known, Which},
     reader::{ReadError, Reader},
+    request::Quirks,
 };
 use crate::secrets::Secret;
 
 /// How long figures are waited for once the model said that it is done.
 const FIGURES: Duration = Duration::from_secs(5);
 
+/// Who answers, and what the caller is told of it.
+pub(super) struct Teller {
+    /// `endpoint/model`.
+    pub(super) model: String,
+    /// What of the request was left out.
+    pub(super) left_out: Vec<String>,
+    /// Never shown.
+    pub(super) secret: Option<Secret>,
+    /// Where is kept what its answers show of the model.
+    pub(super) known: Arc<Known>,
+    pub(super) which: Which,
+}
+
 /// Passes the answer on in a task, which ends with the answer, with the reader of the stream or at the
 /// deadline.
-pub(super) fn start(
-    begun: Begun,
-    answer: Answer,
-    model: String,
-    secret: Option<Secret>,
-    deadline: Instant,
-) -> ChatStream {
+pub(super) fn start(begun: Begun, answer: Answer, teller: Teller, deadline: Instant) -> ChatStream {
     let (events, read) = mpsc::channel(EVENTS_AHEAD);
     let (usage, used) = watch::channel(answer.usage());
     let relay = Relay {
         events,
         usage,
-        model,
-        secret,
+        teller,
         deadline,
     };
     tokio::spawn(relay.run(begun, answer));
@@ -51,8 +60,7 @@ pub(super) fn start(
 struct Relay {
     events: mpsc::Sender<ChatEvent>,
     usage: watch::Sender<Usage>,
-    model: String,
-    secret: Option<Secret>,
+    teller: Teller,
     deadline: Instant,
 }
 
@@ -67,15 +75,19 @@ impl Relay {
 
     async fn pass_on(&self, begun: Begun, mut answer: Answer) -> Result<(), Gone> {
         self.send(ChatEvent::Start {
-            model: self.model.clone(),
+            model: self.teller.model.clone(),
+            left_out: self.teller.left_out.clone(),
         })
         .await?;
         let mut reader = begun.reader;
         let mut next = Some(begun.first);
         while let Some(chunk) = next {
             match answer.take(chunk) {
-                Ok(Some(event)) => self.send_in_time(event).await?,
-                Ok(None) => {}
+                Ok(events) => {
+                    for event in events {
+                        self.send_in_time(event).await?;
+                    }
+                }
                 Err(problem) => return self.fail(problem).await,
             }
             self.usage.send_replace(answer.usage());
@@ -88,6 +100,9 @@ impl Relay {
                 Err(_) if answer.is_finished() => None,
                 Err(error) => return self.fail(broke_off(&error)).await,
             };
+        }
+        if answer.was_withdrawn() {
+            self.thinks_first();
         }
         if !answer.is_finished() {
             return self
@@ -108,10 +123,26 @@ impl Relay {
         }
     }
 
-    async fn read(
-        &self,
-        reader: &mut Reader,
-    ) -> Result<Result<Option<super::answer::Chunk>, ReadError>, Gone> {
+    /// From the next answer on, what it thinks is not given out.
+    fn thinks_first(&self) {
+        let Teller {
+            known,
+            which,
+            model,
+            ..
+        } = &self.teller;
+        let quirks = Quirks {
+            thinks_first: true,
+            ..known.of(which)
+        };
+        known.learn(which, quirks);
+        tracing::warn!(
+            model,
+            "the model thinks aloud without saying that it begins to: from now on its answers are given out once it ended that, and not as they come"
+        );
+    }
+
+    async fn read(&self, reader: &mut Reader) -> Result<Result<Option<Chunk>, ReadError>, Gone> {
         tokio::select! {
             () = self.events.closed() => Err(Gone),
             read = reader.next() => Ok(read),
@@ -134,11 +165,11 @@ impl Relay {
     }
 
     async fn fail(&self, mut problem: Problem) -> Result<(), Gone> {
-        let said = self.secret.as_ref().map_or_else(
+        let said = self.teller.secret.as_ref().map_or_else(
             || problem.detail.clone(),
             |secret| secret.redact(&problem.detail),
         );
-        problem.detail = format!("{}: {said}", self.model);
+        problem.detail = format!("{}: {said}", self.teller.model);
         self.send(ChatEvent::Error(problem)).await
     }
 }

@@ -5,29 +5,40 @@ use serde_json::{Map, Value, json};
 
 use super::names::Names;
 
-/// What an endpoint was found not to take.
+/// What a model at an endpoint was found to do, or not to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quirks {
     /// It wants `max_completion_tokens` instead of `max_tokens`.
     pub(super) completion_tokens: bool,
+    /// It knows neither.
+    pub(super) no_max_tokens: bool,
     /// It does not know `stream_options`.
     pub(super) no_stream_options: bool,
     /// It takes no other temperature than its own.
     pub(super) no_temperature: bool,
+    /// It takes no tools.
+    pub(super) no_tools: bool,
+    /// It has no role for instructions: they stand before what the user says first.
+    pub(super) no_system: bool,
+    /// It thinks aloud without saying that it begins to.
+    pub(super) thinks_first: bool,
 }
 
 impl Quirks {
-    /// What a refusal with this text says about the endpoint; nothing where it is about something else.
-    pub(super) fn learned(self, refusal: &str) -> Option<Self> {
-        let mut now = self;
-        if refusal.contains("max_completion_tokens") {
-            now.completion_tokens = true;
-        } else if refusal.contains("stream_options") {
-            now.no_stream_options = true;
-        } else if refusal.contains("temperature") {
-            now.no_temperature = true;
-        }
-        (now != self).then_some(now)
+    /// What of `request` is left out, in the names of the syscall.
+    pub(super) fn left_out(self, request: &ChatRequest) -> Vec<String> {
+        let tools = self.no_tools && !request.tools.is_empty();
+        let most = self.no_max_tokens && request.max_tokens.is_some();
+        let temperature = self.no_temperature && request.temperature_milli.is_some();
+        [
+            (tools, "tools"),
+            (most, "maxTokens"),
+            (temperature, "temperatureMilli"),
+        ]
+        .into_iter()
+        .filter(|(left, _)| *left)
+        .map(|(_, name)| name.to_owned())
+        .collect()
     }
 }
 
@@ -40,28 +51,22 @@ pub(super) fn body(
 ) -> Value {
     let mut body = Map::new();
     body.insert("model".into(), model.into());
-    body.insert(
-        "messages".into(),
-        messages
-            .iter()
-            .map(|message| said(message, names))
-            .collect(),
-    );
+    body.insert("messages".into(), conversation(messages, names, quirks));
     body.insert("stream".into(), true.into());
     if !quirks.no_stream_options {
         body.insert("stream_options".into(), json!({"include_usage": true}));
     }
-    if !request.tools.is_empty() {
+    if !request.tools.is_empty() && !quirks.no_tools {
         let tools = request.tools.iter().map(|tool| {
             json!({"type": "function", "function": {
                 "name": names.sent(&tool.name),
                 "description": tool.description,
-                "parameters": tool.parameters,
+                "parameters": schema(&tool.parameters),
             }})
         });
         body.insert("tools".into(), tools.collect());
     }
-    if let Some(most) = request.max_tokens {
+    if let Some(most) = request.max_tokens.filter(|_| !quirks.no_max_tokens) {
         let name = if quirks.completion_tokens {
             "max_completion_tokens"
         } else {
@@ -73,6 +78,58 @@ pub(super) fn body(
         body.insert("temperature".into(), (f64::from(milli) / 1000.0).into());
     }
     Value::Object(body)
+}
+
+/// Some endpoints refuse an object without properties, which is what a tool without arguments has.
+fn schema(parameters: &Value) -> Value {
+    let mut schema = parameters.clone();
+    if let Some(fields) = schema.as_object_mut()
+        && fields.get("type").is_none_or(|kind| kind == "object")
+    {
+        fields.entry("type").or_insert_with(|| "object".into());
+        fields.entry("properties").or_insert_with(|| json!({}));
+    }
+    schema
+}
+
+fn conversation(messages: &[&Message], names: &Names, quirks: Quirks) -> Value {
+    let mut told: Vec<Value> = Vec::with_capacity(messages.len());
+    let mut instructions = String::new();
+    for message in messages {
+        if quirks.no_system && message.role == Role::System {
+            instructions.push_str(&message.content);
+            instructions.push_str("\n\n");
+            continue;
+        }
+        let mut said = if quirks.no_tools {
+            without_tools(message)
+        } else {
+            said(message, names)
+        };
+        if message.role == Role::User && !instructions.is_empty() {
+            said["content"] = format!("{instructions}{}", message.content).into();
+            instructions.clear();
+        }
+        told.push(said);
+    }
+    if !instructions.is_empty() {
+        told.push(json!({"role": "user", "content": instructions.trim_end()}));
+    }
+    told.into()
+}
+
+/// Calls that another model made, and their results, in words: the endpoint takes no messages of tools.
+fn without_tools(message: &Message) -> Value {
+    let mut content = message.content.clone();
+    for call in &message.tool_calls {
+        content.push_str(&format!("\n[called {} with {}]", call.name, call.arguments));
+    }
+    match message.role {
+        Role::System => json!({"role": "system", "content": content}),
+        Role::Assistant => json!({"role": "assistant", "content": content.trim_start()}),
+        Role::User => json!({"role": "user", "content": content}),
+        Role::Tool => json!({"role": "user", "content": format!("[its result]\n{content}")}),
+    }
 }
 
 fn said(message: &Message, names: &Names) -> Value {
@@ -157,7 +214,8 @@ mod tests {
                 "max_tokens": 100,
                 "temperature": 0.7,
                 "tools": [{"type": "function", "function": {
-                    "name": "calendar_read", "description": "Reads", "parameters": {"type": "object"}}}],
+                    "name": "calendar_read", "description": "Reads",
+                    "parameters": {"type": "object", "properties": {}}}}],
                 "messages": [
                     {"role": "user", "content": "What is on?"},
                     {"role": "assistant", "content": null, "tool_calls": [
@@ -169,19 +227,60 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_parameter_is_learned_once() {
-        let learned = Quirks::default().learned("use 'max_completion_tokens' instead");
+    fn what_an_endpoint_does_not_take_is_said_in_another_way() {
+        let call = ToolUse {
+            id: "1".into(),
+            name: "weir.level".into(),
+            arguments: "{}".into(),
+        };
+        let say = |role, content: &str| Message {
+            role,
+            content: content.into(),
+            tool_calls: vec![],
+            tool_call_id: None,
+        };
+        let request = ChatRequest {
+            messages: vec![
+                say(Role::System, "Be brief."),
+                say(Role::User, "How high is it?"),
+                Message {
+                    tool_calls: vec![call],
+                    ..say(Role::Assistant, "")
+                },
+                Message {
+                    tool_call_id: Some("1".into()),
+                    ..say(Role::Tool, "two feet")
+                },
+            ],
+            tools: vec![ToolSpec {
+                name: "weir.level".into(),
+                description: String::new(),
+                parameters: json!({}),
+            }],
+            max_tokens: Some(7),
+            temperature_milli: Some(700),
+        };
+        let quirks = Quirks {
+            no_tools: true,
+            no_system: true,
+            no_max_tokens: true,
+            no_temperature: true,
+            no_stream_options: true,
+            ..Quirks::default()
+        };
+        let messages: Vec<_> = request.messages.iter().collect();
+        let body = body(&request, &messages, "reed", &Names::of(&request), quirks);
         assert_eq!(
-            learned,
-            Some(Quirks {
-                completion_tokens: true,
-                ..Quirks::default()
-            })
+            body,
+            json!({"model": "reed", "stream": true, "messages": [
+                {"role": "user", "content": "Be brief.\n\nHow high is it?"},
+                {"role": "assistant", "content": "[called weir.level with {}]"},
+                {"role": "user", "content": "[its result]\ntwo feet"},
+            ]})
         );
         assert_eq!(
-            learned.and_then(|quirks| quirks.learned("use 'max_completion_tokens' instead")),
-            None
+            quirks.left_out(&request),
+            ["tools", "maxTokens", "temperatureMilli"]
         );
-        assert_eq!(Quirks::default().learned("your prompt is too long"), None);
     }
 }

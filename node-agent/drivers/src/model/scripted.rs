@@ -36,6 +36,8 @@ pub(super) enum Reply {
     Hang(String),
     /// A whole body in JSON.
     Json(Value),
+    /// A status and a page.
+    Page(u16, &'static str),
     /// A status, headers and a body in JSON.
     Status(u16, Vec<(&'static str, String)>, Value),
 }
@@ -146,6 +148,10 @@ async fn answer(
         Reply::Cut(text) => streamed(text, End::Break, open),
         Reply::Hang(text) => streamed(text, End::Never, open),
         Reply::Json(body) => Json(body).into_response(),
+        Reply::Page(status, page) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            (status, axum::response::Html(page)).into_response()
+        }
         Reply::Status(status, headers, body) => {
             let mut response = (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
             for (name, value) in headers {

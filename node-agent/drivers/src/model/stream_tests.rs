@@ -169,7 +169,8 @@ async fn waiting_has_an_end_before_and_after_the_first_byte() {
     assert_eq!(
         events[0],
         ChatEvent::Start {
-            model: "local/other".into()
+            model: "local/other".into(),
+            left_out: vec![],
         }
     );
 
@@ -192,7 +193,8 @@ async fn waiting_has_an_end_before_and_after_the_first_byte() {
     assert_eq!(
         events[0],
         ChatEvent::Start {
-            model: "local/other".into()
+            model: "local/other".into(),
+            left_out: vec![],
         }
     );
 

@@ -35,7 +35,10 @@ pub(crate) async fn error_text(mut response: Response, secret: Option<&Secret>) 
     }
     body.truncate(MAX_ERROR);
     let text = String::from_utf8_lossy(&body);
-    let text = message(&body).unwrap_or_else(|| text.into_owned());
+    let text = message(&body).unwrap_or_else(|| match text.trim_start().starts_with('<') {
+        true => plain_of_html(&text),
+        false => text.into_owned(),
+    });
     let text = secret.map_or_else(|| text.clone(), |secret| secret.redact(&text));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
@@ -59,4 +62,43 @@ fn message(body: &[u8]) -> Option<String> {
         .flatten()
         .find_map(|text| text.as_str())
         .map(str::to_owned)
+}
+
+/// The text of a page: what gateways and proxies answer with in a server's place.
+pub(crate) fn plain_of_html(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let mut text = String::new();
+    let mut at = 0;
+    while let Some(found) = html[at..].find('<') {
+        let tag = at + found;
+        text.push_str(&html[at..tag]);
+        text.push(' ');
+        // What scripts and styles hold is no text.
+        let hidden = ["script", "style", "!--"]
+            .into_iter()
+            .zip(["</script", "</style", "--"])
+            .find(|(name, _)| lower[tag + 1..].starts_with(name));
+        let from = match hidden {
+            Some((_, end)) => match lower[tag + 1..].find(end) {
+                Some(found) => tag + 1 + found,
+                None => html.len(),
+            },
+            None => tag,
+        };
+        at = html[from..]
+            .find('>')
+            .map_or(html.len(), |end| from + end + 1);
+    }
+    text.push_str(&html[at..]);
+    for (name, char) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&nbsp;", " "),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(name, char);
+    }
+    text
 }

@@ -92,6 +92,11 @@ impl Conversation {
                 Finish::Length => {
                     format!("{text}\n\n[cut: the answer reached its limit of tokens]")
                 }
+                Finish::Other => {
+                    format!(
+                        "{text}\n\n[perhaps cut: the model server did not say that the answer is whole]"
+                    )
+                }
                 _ => text,
             });
         }
@@ -202,5 +207,7 @@ mod tests {
     fn a_cut_answer_says_so() {
         let next = conversation(1).model_answered("half".to_owned(), Vec::new(), Finish::Length);
         assert!(matches!(next, Next::Answer(text) if text.contains("limit of tokens")));
+        let next = conversation(1).model_answered("half".to_owned(), Vec::new(), Finish::Other);
+        assert!(matches!(next, Next::Answer(text) if text.contains("did not say")));
     }
 }

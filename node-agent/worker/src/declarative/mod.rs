@@ -265,7 +265,18 @@ async fn chat(
     let (mut text, mut told, mut tool_calls) = (String::new(), 0, Vec::new());
     while let Some(event) = stream.next().await {
         match event {
-            ChatEvent::Start { .. } => {}
+            ChatEvent::Start { model, left_out } => {
+                if left_out.iter().any(|part| part == "tools") {
+                    let text = format!(
+                        "{model} takes no tools: they are off, and so are files and memory as tools"
+                    );
+                    say(syscalls, MessageKind::Progress, text).await?;
+                }
+            }
+            ChatEvent::Withdrawn => {
+                text.clear();
+                told = 0;
+            }
             ChatEvent::Delta { text: more } => {
                 text.push_str(&more);
                 if text.len() - told >= DELTA {

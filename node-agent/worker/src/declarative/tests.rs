@@ -173,6 +173,7 @@ impl Kernel {
     fn model_says(&self, text: &str, tool_calls: Vec<ToolUse>) {
         let mut events = vec![ChatEvent::Start {
             model: "local/test".to_owned(),
+            left_out: Vec::new(),
         }];
         events.push(ChatEvent::Delta {
             text: text.to_owned(),
@@ -323,6 +324,47 @@ async fn without_a_model_and_without_quoting_the_turn_fails_with_a_remedy() {
         problem.remedy.contains("spec.model.use"),
         "{}",
         problem.remedy
+    );
+}
+
+#[tokio::test]
+async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_said() {
+    let kernel = Kernel::default();
+    let say = |text: &str| ChatEvent::Delta {
+        text: text.to_owned(),
+    };
+    let events = vec![
+        ChatEvent::Start {
+            model: "local/reed".to_owned(),
+            left_out: vec!["tools".to_owned()],
+        },
+        say("how high is it? Two feet, it says in the book of the mill, so two feet."),
+        ChatEvent::Withdrawn,
+        say("Two feet."),
+        ChatEvent::End {
+            finish: Finish::Stop,
+            usage: Usage::default(),
+        },
+    ];
+    kernel.model.borrow_mut().push_back(Ok(events));
+    let program = Declarative {
+        has_model: true,
+        has_memory: true,
+        max_steps: 2,
+        ..Declarative::default()
+    };
+    run(&program, &ask("how high?"), &kernel).await.unwrap();
+    assert_eq!(kernel.final_text(), "Two feet.");
+    let said = kernel.said.borrow();
+    let told = |said: &MessageRequest| {
+        said.kind == MessageKind::Progress && said.text.contains("local/reed takes no tools")
+    };
+    assert!(said.iter().any(told), "{said:?}");
+    let items = kernel.items.borrow();
+    let remembered = format!("{items:?}");
+    assert!(
+        remembered.contains("Two feet.") && !remembered.contains("book of the mill"),
+        "{remembered}"
     );
 }
 

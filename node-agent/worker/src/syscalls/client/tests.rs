@@ -86,7 +86,11 @@ fn refusal(code: Code) -> (&'static str, String) {
 }
 
 fn streamed() -> (&'static str, String) {
-    let start = serde_json::to_string(&ChatEvent::Start { model: "m".into() }).unwrap();
+    let start = ChatEvent::Start {
+        model: "m".into(),
+        left_out: vec![],
+    };
+    let start = serde_json::to_string(&start).unwrap();
     ("200 OK", format!("data: {start}\n\n"))
 }
 

@@ -1,0 +1,374 @@
+//! From the bytes of an answer to its frames, wherever the network cut them: server-sent events, or one JSON
+//! body. Pure. What it is, its first byte says: servers are wrong about the content type both ways.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+/// The most bytes of one event, which is held as a whole, and of an answer that is not streamed.
+const MAX_EVENT: usize = 8 * 1024 * 1024;
+/// The most of an odd answer that is repeated to people.
+const MAX_TOLD: usize = 200;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Frame {
+    /// The data of an event, or the whole body.
+    Data(Value),
+    /// An error that is no JSON.
+    Error(String),
+    /// `[DONE]`, or the end of a whole body.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Unknown,
+    Stream,
+    Whole,
+}
+
+/// What has come of an answer and is not given out yet. Lines end with LF, CR or both.
+#[derive(Debug)]
+pub(super) struct Frames {
+    shape: Shape,
+    line: Vec<u8>,
+    after_cr: bool,
+    /// The name of the event under way, and its data where they take several lines.
+    error: bool,
+    data: Vec<u8>,
+    /// The beginning of the first line that is none of a stream.
+    odd: Option<String>,
+    ready: VecDeque<Result<Frame, String>>,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self {
+            shape: Shape::Unknown,
+            line: Vec::new(),
+            after_cr: false,
+            error: false,
+            data: Vec::new(),
+            odd: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next frame that is whole, or why there can be none.
+    pub(super) fn next(&mut self) -> Option<Result<Frame, String>> {
+        self.ready.pop_front()
+    }
+
+    /// Takes in what came.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        match self.shape {
+            Shape::Unknown => self.begin(bytes),
+            Shape::Stream => self.lines(bytes),
+            Shape::Whole => self.line.extend_from_slice(bytes),
+        }
+        if self.line.len() + self.data.len() > MAX_EVENT {
+            self.line.clear();
+            self.data.clear();
+            self.ready
+                .push_back(Err("one part of it is longer than is taken".to_owned()));
+        }
+    }
+
+    /// Nothing more comes. An event that was not ended is given out where its data are whole.
+    pub(super) fn end(&mut self) {
+        let rest = std::mem::take(&mut self.line);
+        match self.shape {
+            Shape::Whole => {
+                let whole = match json(&rest) {
+                    Ok(value) => Ok(Frame::Data(value)),
+                    Err(_) if rest.starts_with(b"<") => Err(format!(
+                        "it is a web page, {:?}",
+                        page_text(&String::from_utf8_lossy(&rest))
+                    )),
+                    Err(error) => Err(error),
+                };
+                let good = whole.is_ok();
+                self.ready.push_back(whole);
+                if good {
+                    self.ready.push_back(Ok(Frame::Done));
+                }
+            }
+            Shape::Unknown | Shape::Stream => {
+                self.take_line(&rest);
+                let data = std::mem::take(&mut self.data);
+                if self.error || json(&data).is_ok() {
+                    self.data = data;
+                    self.dispatch();
+                }
+            }
+        }
+    }
+
+    /// What came instead of a stream, where it was something.
+    pub(super) fn odd(&self) -> Option<&str> {
+        self.odd.as_deref()
+    }
+
+    fn begin(&mut self, bytes: &[u8]) {
+        self.line.extend_from_slice(bytes);
+        if BOM.starts_with(&self.line) {
+            return;
+        }
+        let text = self.line.strip_prefix(BOM).unwrap_or(&self.line);
+        let text = text.trim_ascii_start();
+        let Some(first) = text.first() else {
+            return;
+        };
+        self.shape = match first {
+            b'{' | b'[' | b'<' => Shape::Whole,
+            _ => Shape::Stream,
+        };
+        let text = text.to_vec();
+        self.line.clear();
+        match self.shape {
+            Shape::Whole => self.line = text,
+            _ => self.lines(&text),
+        }
+    }
+
+    fn lines(&mut self, mut bytes: &[u8]) {
+        while let Some(&first) = bytes.first() {
+            if std::mem::take(&mut self.after_cr) && first == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.line.extend_from_slice(bytes);
+                return;
+            };
+            self.line.extend_from_slice(&bytes[..end]);
+            self.after_cr = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            let line = std::mem::take(&mut self.line);
+            self.take_line(&line);
+        }
+    }
+
+    fn take_line(&mut self, line: &[u8]) {
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = match colon {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => (line, &line[line.len()..]),
+        };
+        match name {
+            b"data" => self.take_data(value.trim_ascii()),
+            b"event" => self.error = value.trim_ascii() == b"error",
+            // A field of llama.cpp's own.
+            b"error" => {
+                self.error = true;
+                self.take_data(value.trim_ascii());
+            }
+            b"" | b"id" | b"retry" => {}
+            _ if self.odd.is_none() => self.odd = Some(told(&String::from_utf8_lossy(line))),
+            _ => {}
+        }
+    }
+
+    /// Data that are whole in one line do not wait for the empty line, which some servers leave out.
+    fn take_data(&mut self, value: &[u8]) {
+        if self.data.is_empty() {
+            if value.is_empty() {
+                return;
+            }
+            if value == b"[DONE]" {
+                self.ready.push_back(Ok(Frame::Done));
+                return;
+            }
+            if let Ok(value) = json(value) {
+                let frame = match value {
+                    Value::String(text) if self.error => Frame::Error(text),
+                    value => Frame::Data(value),
+                };
+                self.ready.push_back(Ok(frame));
+                return;
+            }
+        } else {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+    }
+
+    fn dispatch(&mut self) {
+        let error = std::mem::take(&mut self.error);
+        let data = std::mem::take(&mut self.data);
+        if data.is_empty() {
+            return;
+        }
+        self.ready.push_back(match json(&data) {
+            Ok(value) => Ok(Frame::Data(value)),
+            Err(_) if error => Ok(Frame::Error(told(&String::from_utf8_lossy(&data)))),
+            Err(why) => Err(why),
+        });
+    }
+}
+
+/// JSON, also where text in it is not whole Unicode: models say characters in parts, and some servers pass
+/// on the parts. The character is then lost, and shown as such, but not the answer.
+fn json(bytes: &[u8]) -> Result<Value, String> {
+    let strict = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => error.to_string(),
+    };
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::from_str(&whole_pairs(&text)).map_err(|_| strict)
+}
+
+/// The text of a JSON document with escapes of half a character made escapes of U+FFFD.
+fn whole_pairs(text: &str) -> String {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut whole = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = text[at..].find('\\') {
+        let escape = at + found;
+        whole.push_str(&text[at..escape]);
+        let taken = match unit(escape) {
+            Some(0xd800..=0xdbff) if matches!(unit(escape + 6), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                whole.push_str("\\ufffd");
+                at = escape + 6;
+                continue;
+            }
+            Some(_) => 6,
+            // The character after it belongs to it, a second backslash too.
+            None => 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+        whole.push_str(&text[escape..escape + taken]);
+        at = escape + taken;
+    }
+    whole.push_str(&text[at..]);
+    whole
+}
+
+/// On one line, and no more of it than helps.
+fn told(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.truncate(line.floor_char_boundary(MAX_TOLD));
+    line
+}
+
+/// What a page of HTML says: its text without its tags, scripts and styles.
+fn page_text(html: &str) -> String {
+    told(&crate::outbound::plain_of_html(html))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> Vec<Result<Frame, String>> {
+        let mut frames = Frames::new();
+        for piece in pieces {
+            frames.push(piece);
+        }
+        frames.end();
+        std::iter::from_fn(|| frames.next()).collect()
+    }
+
+    /// An event's data, and how its lines are written.
+    fn events() -> impl Strategy<Value = (Vec<Value>, Vec<u8>)> {
+        let text = proptest::collection::vec(any::<char>(), 0..12)
+            .prop_map(|all| all.into_iter().collect::<String>());
+        let event = (text, 0..6_usize);
+        (
+            proptest::collection::vec(event, 0..12),
+            prop::sample::select(vec!["\n", "\r\n", "\r"]),
+            any::<bool>(),
+        )
+            .prop_map(|(events, line, bom)| {
+                let mut bytes = if bom { BOM.to_vec() } else { Vec::new() };
+                let mut values = Vec::new();
+                for (text, form) in events {
+                    let value = json!({ "said": text });
+                    let said = value.to_string();
+                    let written = match form {
+                        0 => format!("data:{said}{line}{line}"),
+                        1 => format!(": wait{line}{line}data: {said}{line}{line}"),
+                        2 => format!("id: 7{line}event: chunk{line}data: {said}{line}{line}"),
+                        3 => format!("data: {said}{line}"),
+                        4 => {
+                            let (head, tail) = said.split_at(1);
+                            format!("data: {head}{line}data: {tail}{line}{line}")
+                        }
+                        _ => format!("retry: 10{line}{line}{line}data: {said}{line}{line}"),
+                    };
+                    bytes.extend_from_slice(written.as_bytes());
+                    values.push(value);
+                }
+                (values, bytes)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_says_the_same_wherever_it_is_cut(
+            (values, bytes) in events(),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..40),
+        ) {
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            at.extend([0, bytes.len()]);
+            at.sort_unstable();
+            let pieces: Vec<&[u8]> = at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let expected: Vec<_> = values.into_iter().map(|value| Ok(Frame::Data(value))).collect();
+            prop_assert_eq!(read(&pieces), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            read(&[&bytes]);
+        }
+    }
+
+    #[test]
+    fn half_a_character_does_not_cost_the_answer() {
+        let said = |bytes: &[u8]| match read(&[b"data: ", bytes, b"\n\n"]).remove(0).unwrap() {
+            Frame::Data(value) => value["said"].as_str().unwrap().to_owned(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(said(br#"{"said":"a\ud83d"}"#), "a\u{fffd}");
+        assert_eq!(said(br#"{"said":"\ude00b\\u0041"}"#), "\u{fffd}b\\u0041");
+        assert_eq!(said(br#"{"said":"\ud83d\ude00\ud83d"}"#), "😀\u{fffd}");
+        assert_eq!(said(b"{\"said\":\"caf\xc3\"}"), "caf\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_no_stream_is_told_apart() {
+        let whole = read(&[b"\n{\"said\":", b" 1}"]);
+        assert_eq!(
+            whole,
+            [Ok(Frame::Data(json!({"said": 1}))), Ok(Frame::Done)]
+        );
+        let page =
+            read(&[b"<!doctype html><title>Sign in</title><script>x()</script><p>to the mill"]);
+        assert_eq!(
+            page[0].clone().unwrap_err(),
+            r#"it is a web page, "Sign in to the mill""#
+        );
+        let named = read(&[b"event: error\ndata: the mill stands still\n\n"]);
+        assert_eq!(
+            named,
+            [Ok(Frame::Error("the mill stands still".to_owned()))]
+        );
+        let own = read(&[b"error: {\"code\":500}\n\n"]);
+        assert_eq!(own, [Ok(Frame::Data(json!({"code": 500})))]);
+        assert!(read(&[b"data: {\"cut\": \"in the mid"]).is_empty());
+        assert!(read(&[b"data: no json\n\n"])[0].is_err());
+    }
+}

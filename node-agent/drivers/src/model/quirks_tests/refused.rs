@@ -1,0 +1,191 @@
+//! What servers refuse, and what is learned from it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use serde_json::{Value, json};
+
+use super::{TEXT, asked, outcome_is};
+use crate::model::{
+    conformance::{candidate, heard, impatient, openai, question},
+    scripted::{Reply, Server},
+};
+
+/// Status and body of a refusal, and what is asked without from then on.
+const REFUSED: &[(u16, &str, &[&str])] = &[
+    (
+        400,
+        r#"{"error":{"message":"reed:latest does not support tools","type":"api_error"}}"#,
+        &["tools"],
+    ),
+    (
+        500,
+        r#"{"error":{"code":500,"message":"tools param requires --jinja flag","type":"server_error"}}"#,
+        &["tools"],
+    ),
+    (
+        404,
+        r#"{"error":{"message":"No endpoints found that support tool use.","code":404}}"#,
+        &["tools"],
+    ),
+    (
+        400,
+        r#"{"object":"error","message":"\"auto\" tool choice requires --enable-auto-tool-choice","code":400}"#,
+        &["tools"],
+    ),
+    (
+        422,
+        r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options","include_usage"]}]}}"#,
+        &["stream_options"],
+    ),
+    (
+        422,
+        r#"{"detail":[{"type":"extra_forbidden","loc":["body","max_tokens"],"msg":"Extra inputs are not permitted"}]}"#,
+        &["max_tokens"],
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.7"}}"#,
+        &["temperature"],
+    ),
+];
+
+#[tokio::test]
+async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
+    let server = Server::start().await;
+    let good = || Reply::Raw(TEXT[0].1.concat());
+    for (status, body, without) in REFUSED {
+        let driver = openai(impatient());
+        let refusal: Value = serde_json::from_str(body).unwrap();
+        server.replies("m", [Reply::Status(*status, vec![], refusal), good()]);
+        let request = ChatRequest {
+            max_tokens: Some(9),
+            temperature_milli: Some(700),
+            ..asked()
+        };
+        let before = server.asked().len();
+        let models = [candidate(&server.url, "m")];
+        let (events, _) = heard(&driver, &models, request.clone()).await;
+        outcome_is(&events, &TEXT[0].2, body);
+        let (again, _) = heard(&driver, &models, request.clone()).await;
+        let asked = &server.asked()[before..];
+        assert_eq!(asked.len(), 3, "{body}: learned once");
+        for (_, sent) in &asked[1..] {
+            for part in ["tools", "stream_options", "max_tokens", "temperature"] {
+                let left_out = sent.get(part).is_none();
+                assert_eq!(left_out, without.contains(&part), "{body}: {part}");
+            }
+        }
+        for events in [&events, &again] {
+            let ChatEvent::Start { left_out, .. } = &events[0] else {
+                panic!("{events:?}")
+            };
+            let tools = left_out.iter().any(|part| part == "tools");
+            assert_eq!(tools, without.contains(&"tools"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_leaving_out_does_not_mend_teaches_nothing() {
+    let server = Server::start().await;
+    let driver = openai(impatient());
+    let refusal = |text: &str| Reply::Status(400, vec![], json!({"error": {"message": text}}));
+    let no_tools = "tools are not supported today";
+    server.replies("m", [refusal(no_tools), refusal("the mill stands still")]);
+    let models = [candidate(&server.url, "m")];
+    let problem = crate::model::ModelDriver::chat(
+        &driver,
+        &models,
+        asked(),
+        crate::model::conformance::soon(),
+    )
+    .await
+    .unwrap_err();
+    assert!(problem.detail.contains("stands still"), "{problem}");
+    server.replies("m", [Reply::Raw(TEXT[0].1.concat())]);
+    let (events, _) = heard(&driver, &models, asked()).await;
+    outcome_is(&events, &TEXT[0].2, "asked anew");
+    assert!(server.asked()[2].1.get("tools").is_some());
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    let server = Server::start().await;
+    let page = "<html><head><title>502 Bad Gateway</title><style>p {}</style></head><body><h1>502 Bad Gateway</h1></body></html>";
+    let too_long = "This model's maximum context length is 4096 tokens, and 5000 were asked for: lower max_completion_tokens";
+    let json =
+        |status, text: &str| Reply::Status(status, vec![], json!({"error": {"message": text}}));
+    for (reply, detail, remedy, asked_often) in [
+        (Reply::Page(502, page), "502 Bad Gateway 502 Bad Gateway", "", 3),
+        (Reply::Page(200, page), "it is a web page, \"502 Bad Gateway 502 Bad Gateway\"", "/v1", 1),
+        (json(400, too_long), "longer than the model's context", "contextTokens", 1),
+        (json(500, "the request exceeds the available context size"), "longer than the model's context", "contextTokens", 1),
+        (Reply::Raw("event: error\ndata: {\"error\":{\"message\":\"The number of tokens to keep is greater than the context length\"}}\n\n".into()), "longer than the model's context", "contextTokens", 1),
+        (Reply::Raw("upstream: gone fishing\n".into()), "upstream: gone fishing", "", 3),
+        (json(429, "slow down"), "429 Too Many Requests: slow down", "", 3),
+    ] {
+        let before = server.asked().len();
+        server.replies("m", [reply]);
+        let models = [candidate(&server.url, "m")];
+        let driver = openai(impatient());
+        let soon = crate::model::conformance::soon();
+        let problem = crate::model::ModelDriver::chat(&driver, &models, question("Hi"), soon)
+            .await
+            .unwrap_err();
+        assert!(problem.detail.contains(detail), "{problem}");
+        assert!(!problem.detail.contains('<'), "{problem}");
+        assert!(problem.remedy.contains(remedy), "{}", problem.remedy);
+        assert_eq!(server.asked().len() - before, asked_often, "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_was_heard_to_think_is_not_given_out_before_it_answers() {
+    let server = Server::start().await;
+    let driver = openai(impatient());
+    let (_, parts, outcome) = TEXT
+        .iter()
+        .find(|(what, ..)| what.contains("in the prompt"))
+        .unwrap();
+    server.replies("m", [Reply::Raw(parts.concat())]);
+    server.replies("reed-r1", [Reply::Raw(parts.concat())]);
+    let withdrawn = |events: &[ChatEvent]| events.contains(&ChatEvent::Withdrawn);
+    let models = [candidate(&server.url, "m")];
+    let (first, _) = heard(&driver, &models, asked()).await;
+    let (second, used) = heard(&driver, &models, asked()).await;
+    let (named, _) = heard(&driver, &[candidate(&server.url, "reed-r1")], asked()).await;
+    for events in [&first, &second, &named] {
+        outcome_is(events, outcome, "thoughts");
+    }
+    assert!(withdrawn(&first) && !withdrawn(&second) && !withdrawn(&named));
+    assert!(used.output_tokens > 5, "thoughts are counted: {used:?}");
+}
+
+#[tokio::test]
+async fn figures_count_where_they_are_of_the_whole_answer() {
+    let server = Server::start().await;
+    let figures = |input: u64, output: u64| {
+        format!(
+            "data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{input},\"completion_tokens\":{output}}}}}\n\n"
+        )
+    };
+    let said = delta!(r#"{"content":"Two feet and a half."}"#);
+    let end = ends!("stop");
+    for (bytes, wanted) in [
+        (format!("{said}{end}{}", figures(9, 4)), (9, 4, false)),
+        (
+            format!("{}{said}{}{end}", figures(9, 1), figures(9, 4)),
+            (9, 4, false),
+        ),
+        (format!("{}{said}{end}", figures(9, 1)), (9, 5, true)),
+        (format!("{said}{end}{}", figures(0, 0)), (6, 5, true)),
+        (format!("{said}{end}"), (6, 5, true)),
+    ] {
+        server.replies("m", [Reply::Raw(bytes.clone())]);
+        let driver = openai(impatient());
+        let models = [candidate(&server.url, "m")];
+        let (_, usage) = heard(&driver, &models, question("Good day")).await;
+        let told = (usage.input_tokens, usage.output_tokens, usage.estimated);
+        assert_eq!(told, wanted, "{bytes}");
+    }
+}
