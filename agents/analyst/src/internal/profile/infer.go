@@ -182,7 +182,8 @@ func (f *inference) tryNumber(text string, line int) bool {
 		value, _ = reading.Value(reading.Styles.First())
 	}
 	f.whole = f.whole && value == math.Trunc(value)
-	f.sequence = f.sequence && ok && f.whole && (c.Present == 1 || value == f.last+1)
+	// Of a number that is large enough the next one is itself.
+	f.sequence = f.sequence && ok && f.whole && (c.Present == 1 || value == f.last+1 && value > f.last)
 	f.last = value
 	return true
 }

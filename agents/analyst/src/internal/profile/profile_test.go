@@ -61,6 +61,13 @@ func TestColumnsAreKnownByWhatNineInTenCellsHold(t *testing.T) {
 }
 
 // Sales 10, 12, … one a day, and 500 on the last line: quartiles of 10,12,…,38,500 (n=16) are 17.5 and 32.5.
+func TestOneHugeNumberInEachRowCountsNothing(t *testing.T) {
+	table := analyse(t, "n,huge\n"+strings.Repeat("1,1e308\n", 20))
+	if huge := table.Columns[1]; huge.Sequence || !huge.Numeric() {
+		t.Error("a number that adding 1 leaves as it is counts the rows")
+	}
+}
+
 func TestFiguresTrendAndOutlierAgreeWithTheFile(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("day;sales\n")
