@@ -164,31 +164,39 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_conversation_with_tools_has_the_form_endpoints_take() {
-        let call = ToolUse {
-            id: "1".into(),
-            name: "calendar.read".into(),
-            arguments: "{}".into(),
-        };
-        let say = |role, content: &str| Message {
+    fn say(role: Role, content: &str) -> Message {
+        Message {
             role,
             content: content.into(),
             tool_calls: vec![],
             tool_call_id: None,
+        }
+    }
+
+    /// What a user asks, the call of a tool that the model makes of it, and what comes of that.
+    fn asked(question: &str, tool: &str, result: &str) -> [Message; 3] {
+        let call = ToolUse {
+            id: "1".into(),
+            name: tool.into(),
+            arguments: "{}".into(),
         };
+        [
+            say(Role::User, question),
+            Message {
+                tool_calls: vec![call],
+                ..say(Role::Assistant, "")
+            },
+            Message {
+                tool_call_id: Some("1".into()),
+                ..say(Role::Tool, result)
+            },
+        ]
+    }
+
+    #[test]
+    fn a_conversation_with_tools_has_the_form_endpoints_take() {
         let request = ChatRequest {
-            messages: vec![
-                say(Role::User, "What is on?"),
-                Message {
-                    tool_calls: vec![call],
-                    ..say(Role::Assistant, "")
-                },
-                Message {
-                    tool_call_id: Some("1".into()),
-                    ..say(Role::Tool, "nothing")
-                },
-            ],
+            messages: asked("What is on?", "calendar.read", "nothing").into(),
             tools: vec![ToolSpec {
                 name: "calendar.read".into(),
                 description: "Reads".into(),
@@ -228,30 +236,10 @@ mod tests {
 
     #[test]
     fn what_an_endpoint_does_not_take_is_said_in_another_way() {
-        let call = ToolUse {
-            id: "1".into(),
-            name: "weir.level".into(),
-            arguments: "{}".into(),
-        };
-        let say = |role, content: &str| Message {
-            role,
-            content: content.into(),
-            tool_calls: vec![],
-            tool_call_id: None,
-        };
+        let mut messages = vec![say(Role::System, "Be brief.")];
+        messages.extend(asked("How high is it?", "weir.level", "two feet"));
         let request = ChatRequest {
-            messages: vec![
-                say(Role::System, "Be brief."),
-                say(Role::User, "How high is it?"),
-                Message {
-                    tool_calls: vec![call],
-                    ..say(Role::Assistant, "")
-                },
-                Message {
-                    tool_call_id: Some("1".into()),
-                    ..say(Role::Tool, "two feet")
-                },
-            ],
+            messages,
             tools: vec![ToolSpec {
                 name: "weir.level".into(),
                 description: String::new(),
