@@ -1,4 +1,4 @@
-//! The boot document: all that a worker is given, on an inherited descriptor.
+//! The boot document: all that a worker is told, on a descriptor that comes with its plan.
 //!
 //! It holds the run's HMAC key, so it is never written to disk, never passed in an argument or the
 //! environment, and has no `Debug` that shows the key. A WASM guest never sees it: the host half of the
@@ -7,18 +7,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{runtime::WithoutModel, signing::Key};
-
-/// Descriptors the worker inherits.
-pub mod fd {
-    /// The boot document: JSON, read to its end, after the sandbox stands.
-    pub const BOOT: i32 = 3;
-    /// The gate: one byte [`GO`](super::GO) means go; end of file means die.
-    pub const GATE: i32 = 4;
-    /// The worker says here that its sandbox stands.
-    pub const READY: i32 = 5;
-    /// A WASM program's module, read-only.
-    pub const MODULE: i32 = 6;
-}
 
 /// The byte that opens the gate.
 pub const GO: u8 = b'g';
@@ -75,7 +63,7 @@ pub struct Order {
 pub enum Program {
     /// The declarative loop.
     Declarative(Declarative),
-    /// A WASI core module, on [`fd::MODULE`].
+    /// A WASI core module, on a descriptor beside this document's.
     Wasm(Wasm),
 }
 

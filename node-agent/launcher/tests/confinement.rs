@@ -68,11 +68,11 @@ async fn a_worker_killed_at_its_gate_never_ran() {
 async fn a_worker_has_its_socket_its_descriptors_and_nothing_else() {
     let stage = Stage::new(&[]);
     let (printed, _) = stage.run("a", "connect\ndescriptors\nenvironment").await;
-    // 3 is the boot document and 5 the launcher; the gate and the socket's mount
+    // 3 is the launcher and 4 the boot document; all others that came with the plan
     // are closed by now.
     assert_eq!(
         printed,
-        "connect : connected\ndescriptors : 0,1,2,3,5\nenvironment : 0\n"
+        "connect : connected\ndescriptors : 0,1,2,3,4\nenvironment : 0\n"
     );
 }
 

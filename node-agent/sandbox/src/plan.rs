@@ -1,6 +1,8 @@
-//! The messages between the launcher and the worker it made, on the worker's end
-//! of their socket pair: the plan down, then ready and at most one note up.
+//! The messages between the launcher and a process it made, on that one's end of
+//! their socket pair: the plan down, with every descriptor that the worker has, then
+//! ready and at most one note up.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,19 +12,27 @@ use aion_abi::layer::Layer;
 /// The longest note, in bytes.
 pub const MAX_NOTE: usize = 1024;
 
-/// What the worker is to do to itself. The namespaces, the cgroup and the
-/// resource limits are there before it runs.
+/// The number of the one descriptor that a process of the launcher's is made with,
+/// beside the three that every program has: its end of their socket pair.
+pub const LINK: i32 = 3;
+
+/// What the worker is to do to itself. It is in its namespaces before it reads this,
+/// and on version 2 in its cgroup.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Whether it has a mount namespace of its own to empty.
     pub private_root: bool,
     /// How it comes by its socket; a compiler has none.
     pub socket: Option<Socket>,
-    /// Whether a WASM module is among its descriptors.
+    /// Whether a module is among its descriptors.
     pub module: bool,
     /// What a tool is shown of the machine.
     #[serde(default)]
     pub tool: Option<Tool>,
+    /// How many cgroups it moves itself into, by writing `0` to their descriptors.
+    pub groups: usize,
+    /// Resource limits, soft and hard alike, by the kernel's number.
+    pub limits: Vec<(u32, u64)>,
     /// The user to become, where no user namespace did it.
     pub switch_user: Option<u32>,
     /// Seccomp programs, installed in this order.
@@ -37,21 +47,82 @@ pub struct Tool {
     pub program: PathBuf,
     /// Folders to read, with the name each has under `/mnt`.
     pub mounts: Vec<(String, PathBuf)>,
-    /// Whether detached mounts of all of them are on
-    /// [`crate::protocol::TOOL_MOUNTS`] and after.
+    /// Whether detached mounts of all of them are among the descriptors.
     pub handles: bool,
 }
 
 /// How a worker comes by its socket.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Socket {
-    /// A detached mount of it is on [`crate::protocol::SOCKET_MOUNT`].
+    /// A detached mount of its folder is among the descriptors.
     Mount,
-    /// Its folder is open on [`crate::protocol::SOCKET_MOUNT`]: the worker, of another
-    /// user, may not look its path up, and has no namespace to mount it in.
+    /// Its folder is among the descriptors: the worker, of another user, may not
+    /// look its path up, and has no namespace to mount it in.
     Folder,
     /// It is at this path of the host, which the worker may look up.
     Path(PathBuf),
+}
+
+/// The descriptors that come with a plan.
+#[derive(Debug)]
+pub struct Handed<T> {
+    /// The boot document, to be read to its end.
+    pub boot: T,
+    /// The gate: one byte [`aion_abi::boot::GO`] means go; end of file means die.
+    pub gate: T,
+    /// Where standard output goes.
+    pub stdout: T,
+    /// Where standard error goes.
+    pub stderr: T,
+    /// Where a tool's standard input comes from; every other worker has none.
+    pub stdin: Option<T>,
+    /// The module, where [`Plan::module`] says so: to run, or to compile.
+    pub module: Option<T>,
+    /// What [`Plan::socket`] or [`Plan::tool`] speaks of.
+    pub mounts: Vec<T>,
+    /// As many as [`Plan::groups`] says.
+    pub groups: Vec<T>,
+}
+
+impl<'a> Handed<BorrowedFd<'a>> {
+    /// As they ride with the plan.
+    pub fn in_order(&self) -> Vec<BorrowedFd<'a>> {
+        [self.boot, self.gate, self.stdout, self.stderr]
+            .into_iter()
+            .chain(self.stdin)
+            .chain(self.module)
+            .chain(self.mounts.iter().copied())
+            .chain(self.groups.iter().copied())
+            .collect()
+    }
+}
+
+impl Handed<OwnedFd> {
+    /// Takes those of `plan`; `None` unless there are as many as it speaks of.
+    pub fn take(plan: &Plan, fds: Vec<OwnedFd>) -> Option<Self> {
+        let mut fds = fds.into_iter();
+        let mounts = match (&plan.socket, &plan.tool) {
+            (Some(Socket::Mount | Socket::Folder), _) => 1,
+            (_, Some(tool)) if tool.handles => 1 + tool.mounts.len(),
+            _ => 0,
+        };
+        let one = |wanted: bool, fds: &mut std::vec::IntoIter<OwnedFd>| match wanted {
+            true => fds.next().map(Some),
+            false => Some(None),
+        };
+        let handed = Self {
+            boot: fds.next()?,
+            gate: fds.next()?,
+            stdout: fds.next()?,
+            stderr: fds.next()?,
+            stdin: one(plan.tool.is_some(), &mut fds)?,
+            module: one(plan.module, &mut fds)?,
+            mounts: fds.by_ref().take(mounts).collect(),
+            groups: fds.by_ref().take(plan.groups).collect(),
+        };
+        let all = handed.mounts.len() == mounts && handed.groups.len() == plan.groups;
+        (all && fds.next().is_none()).then_some(handed)
+    }
 }
 
 /// A seccomp program: one `sock_filter` in eight bytes, as `code`, `jt`, `jf` and

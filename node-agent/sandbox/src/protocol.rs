@@ -23,23 +23,15 @@ pub const MAX_MESSAGE: usize = 32 * 1024;
 /// The most folders that a [`Role::Tool`] is shown.
 pub const MAX_MOUNTS: usize = 16;
 
-/// The most descriptors that ride with one message.
-pub const MAX_FDS: usize = 5 + MAX_MOUNTS;
+/// The most descriptors that ride with one message: those of a [`Start`] of a tool,
+/// and in a plan the gate and its groups beside them.
+pub const MAX_FDS: usize = 9 + MAX_MOUNTS;
 
 /// The most workers in one [`Reply::Workers`] page.
 pub const WORKERS_PER_PAGE: usize = 64;
 
 /// The longest path of a socket, without its terminating zero byte.
 pub const MAX_SOCKET_PATH: usize = 107;
-
-/// The number on which a worker inherits its socket's folder, next to those of
-/// `aion_abi::boot::fd`: a detached mount of it, or the folder itself where it has no
-/// namespace to mount it in. Nothing else is open in it.
-pub const SOCKET_MOUNT: i32 = 7;
-
-/// The number of the first of the detached mounts that a [`Role::Tool`]
-/// inherits: its program, and then its folders in the order of the start.
-pub const TOOL_MOUNTS: i32 = 8;
 
 /// Which worker: one turn of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

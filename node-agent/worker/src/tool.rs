@@ -28,9 +28,6 @@ pub(crate) enum Failed {
     /// The order is not of this version.
     #[error("the order is not valid: {0}")]
     Invalid(#[source] serde_json::Error),
-    /// A descriptor of this program's could not be kept from the tool.
-    #[error("what is this program's own cannot be kept from it: {0}")]
-    Descriptors(#[source] rustix::io::Errno),
     /// The program cannot be executed.
     #[error("{0} cannot be executed: {1}")]
     Execute(String, #[source] io::Error),
@@ -45,7 +42,6 @@ pub(crate) fn become_it(held: &Held) -> Failed {
 fn execute(held: &Held) -> Result<Infallible, Failed> {
     let order = held.read_boot().map_err(Failed::Unreadable)?;
     let order: Order = serde_json::from_slice(&order).map_err(Failed::Invalid)?;
-    held.close_on_exec().map_err(Failed::Descriptors)?;
     let found = held.tool().unwrap_or(Path::new(&order.command));
     // By the name that was given, where that is shown: a program may look at what it was called by, as
     // Python does to find the environment that a link to it stands in.

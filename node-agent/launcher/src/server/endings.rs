@@ -166,6 +166,9 @@ impl Server {
 
     /// Ends every worker and keeps the exits for the next launcher to tell.
     pub(super) fn end_all(&mut self) {
+        if let Some(blank) = self.spare.blank.take() {
+            blank.made.end();
+        }
         for worker in self.workers.values() {
             worker.kill();
         }

@@ -3,6 +3,7 @@
 //! force is told, and whether that is enough is the daemon's to say.
 
 mod adopt;
+mod blank;
 mod cgroup;
 mod connection;
 mod endings;
@@ -34,6 +35,7 @@ use rustix::io::Errno;
 
 use aion_sandbox::protocol::{Exited, WorkerId};
 use aion_sandbox::{Layer, LayerReading};
+use blank::Spare;
 use cgroup::Cgroups;
 use connection::{Connection, Listener};
 use leftover::Leftover;
@@ -80,6 +82,7 @@ struct Server {
     listener: Listener,
     connection: Option<Connection>,
     workers: BTreeMap<WorkerId, Worker>,
+    spare: Spare,
     /// Told on each connection until acknowledged.
     exits: BTreeMap<WorkerId, Exited>,
     /// Groups of ended workers that could not be removed yet.
@@ -93,6 +96,7 @@ enum Source {
     Connection,
     Link(WorkerId),
     End(WorkerId),
+    Spare,
 }
 
 /// Serves until SIGTERM or SIGINT; every worker is ended then, and its exit kept
@@ -119,6 +123,7 @@ pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
         listener,
         connection: None,
         workers: BTreeMap::new(),
+        spare: Spare::to_be_made(),
         exits: BTreeMap::new(),
         leftovers: Vec::new(),
         options,
@@ -234,6 +239,10 @@ impl Server {
                     fds.push(watch(&worker.pidfd));
                 }
             }
+            if let Some(blank) = &self.spare.blank {
+                sources.push(Source::Spare);
+                fds.push(watch(&blank.made.pidfd));
+            }
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error).context("wait for events"),
@@ -251,6 +260,7 @@ impl Server {
                 Source::Connection => self.serve_connection(),
                 Source::Link(id) => self.hear(&id),
                 Source::End(id) => self.look_after(&id),
+                Source::Spare => self.bury_spare(),
             }
         }
         self.keep_time();
@@ -269,7 +279,8 @@ impl Server {
             [start, worker.kill_at, retry]
         });
         let leftovers = self.leftovers.iter().map(Leftover::due);
-        let next = deadlines.flatten().chain(leftovers).min()?;
+        let others = leftovers.chain(self.spare.due);
+        let next = deadlines.flatten().chain(others).min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
     }
 
@@ -295,6 +306,7 @@ impl Server {
             }
         }
         self.leftovers.retain_mut(|left| !left.cleared(now));
+        self.make_spare();
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Ve
             Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &groups),
             Layer::Rlimits => match compare(&begun.limits, &view.text("limits")) {
                 Ok(evidence) => LayerReading::enforced(name, evidence),
-                Err(why) => LayerReading::missing(name, why, ""),
+                Err(evidence) => LayerReading::missing(name, claims.reason(name), evidence),
             },
             Layer::NoNewPrivs => match view.status("NoNewPrivs").as_str() {
                 "1" => LayerReading::enforced(name, "NoNewPrivs 1"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::record::{Known, Record, start_time};
-use super::starter::{NotBegun, StartFds, end};
+use super::starter::{NotBegun, StartFds};
 use super::worker::{Phase, Worker};
 use aion_sandbox::protocol::{
     self, Refusable, Reply, Request, Start, StartFailure, VERSION, WORKERS_PER_PAGE, WorkerId,
@@ -94,11 +94,12 @@ impl Server {
             let why = format!("{} workers run, which is the most", self.workers.len());
             return Err((StartFailure::Busy, why));
         }
-        let taken: Vec<u32> = (self.workers.values().map(|it| it.known.user))
-            .chain(self.leftovers.iter().map(|it| it.user))
-            .flatten()
-            .collect();
-        let mut begun = self.starter.begin(start, &fds, &taken)?;
+        let taken = self.users();
+        let (starter, spare) = (&self.starter, &mut self.spare);
+        let mut begun = starter.begin(start, &fds, || match spare.take(start.role) {
+            Some(blank) => Ok(blank),
+            None => starter.blank(start.role, &taken),
+        })?;
         let known = Known {
             id: start.id.clone(),
             pid: begun.made.pid,
@@ -116,7 +117,7 @@ impl Server {
         let (pidfd, link) = match duplicates {
             Ok(duplicates) => duplicates,
             Err(error) => {
-                end(&begun.made);
+                begun.made.end();
                 begun.group.remove();
                 return Err((StartFailure::Spawn, format!("remember the worker: {error}")));
             }

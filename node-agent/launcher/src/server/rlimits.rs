@@ -1,10 +1,9 @@
 //! Resource limits of a worker, and reading them back.
 
-use rustix::process::getrlimit;
+use rustix::process::{Resource, getrlimit};
 
 use super::cgroup::Bounds;
 use super::profile::Profile;
-use super::sys::Resource;
 
 /// A limit, by its number and by its row in `/proc/PID/limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +11,13 @@ pub(super) struct Limit {
     pub(super) resource: Resource,
     row: &'static str,
     pub(super) value: u64,
+}
+
+impl Limit {
+    /// As a plan has it.
+    pub(super) fn planned(&self) -> (u32, u64) {
+        (self.resource as u32, self.value)
+    }
 }
 
 /// The limits of a worker: small numbers for what it needs, nothing for the rest.
@@ -24,24 +30,24 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
         value,
     };
     let mut limits = vec![
-        limit(libc::RLIMIT_NOFILE, "Max open files", profile.open_files),
+        limit(Resource::Nofile, "Max open files", profile.open_files),
         // Logs leave through pipes; a worker has no file to make longer.
-        limit(libc::RLIMIT_FSIZE, "Max file size", profile.file_size.0),
-        limit(libc::RLIMIT_CORE, "Max core file size", 0),
-        limit(libc::RLIMIT_MEMLOCK, "Max locked memory", 0),
-        limit(libc::RLIMIT_MSGQUEUE, "Max msgqueue size", 0),
-        limit(libc::RLIMIT_NICE, "Max nice priority", 0),
-        limit(libc::RLIMIT_RTPRIO, "Max realtime priority", 0),
+        limit(Resource::Fsize, "Max file size", profile.file_size.0),
+        limit(Resource::Core, "Max core file size", 0),
+        limit(Resource::Memlock, "Max locked memory", 0),
+        limit(Resource::Msgqueue, "Max msgqueue size", 0),
+        limit(Resource::Nice, "Max nice priority", 0),
+        limit(Resource::Rtprio, "Max realtime priority", 0),
     ];
     if let Some(memory) = bounds.memory {
         let whole = memory.saturating_add(profile.address_space_over_memory.0);
-        limits.push(limit(libc::RLIMIT_AS, "Max address space", whole));
+        limits.push(limit(Resource::As, "Max address space", whole));
     }
     if let Some(pids) = bounds.pids.filter(|_| counts_processes) {
-        limits.push(limit(libc::RLIMIT_NPROC, "Max processes", pids.into()));
+        limits.push(limit(Resource::Nproc, "Max processes", pids.into()));
     }
     if let Some(seconds) = profile.cpu_seconds {
-        limits.push(limit(libc::RLIMIT_CPU, "Max cpu time", seconds));
+        limits.push(limit(Resource::Cpu, "Max cpu time", seconds));
     }
     for limit in &mut limits {
         limit.value = limit.value.min(ceiling(limit.resource));
@@ -51,17 +57,7 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
 
 /// The launcher's own hard limit, which it may hand down but not exceed.
 fn ceiling(resource: Resource) -> u64 {
-    use rustix::process::Resource as Named;
-    let named = match resource {
-        libc::RLIMIT_NOFILE => Named::Nofile,
-        libc::RLIMIT_FSIZE => Named::Fsize,
-        libc::RLIMIT_AS => Named::As,
-        libc::RLIMIT_NPROC => Named::Nproc,
-        libc::RLIMIT_CPU => Named::Cpu,
-        // The others are zero, and nothing is below that.
-        _ => return u64::MAX,
-    };
-    getrlimit(named).maximum.unwrap_or(u64::MAX)
+    getrlimit(resource).maximum.unwrap_or(u64::MAX)
 }
 
 /// Compares with the text of `/proc/PID/limits`: what holds, or what differs.
@@ -103,7 +99,7 @@ Max open files            64                   64                   files
 
     fn open_files(value: u64) -> Limit {
         Limit {
-            resource: libc::RLIMIT_NOFILE,
+            resource: Resource::Nofile,
             row: "Max open files",
             value,
         }
@@ -125,7 +121,7 @@ Max open files            64                   64                   files
         let has_nproc = |counts| {
             limits(profile, &bounds, counts)
                 .iter()
-                .any(|limit| limit.resource == libc::RLIMIT_NPROC)
+                .any(|limit| limit.resource == Resource::Nproc)
         };
         assert!(has_nproc(true));
         assert!(!has_nproc(false));

@@ -1,29 +1,28 @@
-//! Making one worker: its groups, its namespaces, its descriptors. Everything a
-//! start needs that is the same for every start is found once, here.
+//! Making one worker: its plan and its descriptors, its groups, and a blank process
+//! that takes them. What a start needs and is the same for every start is found
+//! once, here.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use aion_abi::boot::{SOCKET_NAME, fd};
+use aion_abi::boot::SOCKET_NAME;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, open, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, pidfd_send_signal};
 
+use super::blank::Blank;
 use super::cgroup::{Bounds, Cgroups, Group};
 use super::namespaces::Namespaces;
 use super::profile::Profiles;
 use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
-use super::sys::{self, Child, Made};
+use super::sys::Made;
 use super::tool;
 use aion_sandbox::Layer;
-use aion_sandbox::plan::{Plan, Socket};
-use aion_sandbox::protocol::{Role, SOCKET_MOUNT, Start, StartFailure, TOOL_MOUNTS};
+use aion_sandbox::plan::{Handed, Plan, Socket};
+use aion_sandbox::protocol::{Role, Start, StartFailure};
 use aion_sandbox::wire;
 
 /// What every start needs.
@@ -78,14 +77,6 @@ pub(super) struct Begun {
     pub(super) user: Option<u32>,
 }
 
-/// What a worker is made of besides its limits.
-struct Inherited<'a> {
-    fds: &'a StartFds,
-    /// Detached mounts, the first at this number.
-    mounts: (i32, &'a [OwnedFd]),
-    program: (BorrowedFd<'a>, &'static std::ffi::CStr),
-}
-
 /// Why there is no worker.
 pub(super) type NotBegun = (StartFailure, String);
 
@@ -121,20 +112,16 @@ impl StartFds {
 }
 
 impl Starter {
-    /// Makes the worker. `taken` are the host users of those that run.
+    /// Makes the worker of what `blank` gives, which is asked last.
     pub(super) fn begin(
         &self,
         start: &Start,
         fds: &StartFds,
-        taken: &[u32],
+        blank: impl FnOnce() -> Result<Blank, NotBegun>,
     ) -> Result<Begun, NotBegun> {
         let invalid = |why| (StartFailure::Invalid, why);
         let profile = self.profiles.get(&start.profile).map_err(invalid)?;
         let bounds = profile.bounds(&start.limits);
-        let compiler = match start.role {
-            Role::Compile => Some(self.open_compiler()?),
-            Role::Declarative | Role::Wasm | Role::Tool => None,
-        };
         let (socket, mut mounts) = match &start.socket {
             Some(path) => self.socket(path).map_err(invalid)?,
             None => (None, Vec::new()),
@@ -148,57 +135,46 @@ impl Starter {
             }
             Rest::Module(_) | Rest::Nothing => None,
         };
-        let user = self.namespaces.free_user(taken);
-        let user = user.map_err(|why| (StartFailure::Busy, why))?;
+        let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
+        let blank = match blank() {
+            Ok(blank) => blank,
+            Err(failed) => {
+                group.remove();
+                return Err(failed);
+            }
+        };
         let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
-        let limits = limits(profile, &bounds, own_user_namespace || user.is_some());
+        let limits = limits(profile, &bounds, own_user_namespace || blank.user.is_some());
+        let doors = group.doors();
         let plan = Plan {
             private_root: self.namespaces.has(Layer::MountNamespace),
             socket,
             module: matches!(fds.rest, Rest::Module(_)),
             tool,
-            switch_user: user.filter(|_| !own_user_namespace),
+            groups: doors.len(),
+            limits: limits.iter().map(Limit::planned).collect(),
+            switch_user: blank.user.filter(|_| !own_user_namespace),
             filters: self.filters.of(start.role).to_vec(),
         };
-        let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
-        let inherited = Inherited {
-            fds,
-            mounts: match plan.tool {
-                Some(_) => (TOOL_MOUNTS, &mounts),
-                None => (SOCKET_MOUNT, &mounts),
-            },
-            program: match &compiler {
-                Some(compiler) => (compiler.as_fd(), c"aion-compiler"),
-                None => (self.worker.as_fd(), c"aion-worker"),
-            },
-        };
-        match self.make(&plan, &inherited, &limits, user, &mut group) {
-            Ok((made, link, gate)) => Ok(Begun {
-                made,
-                link,
+        group.enter(blank.made.pid);
+        match hand_over(&plan, fds, &mounts, &doors, &blank) {
+            Ok(gate) => Ok(Begun {
+                made: blank.made,
+                link: blank.link,
                 gate,
                 group,
                 bounds,
                 limits,
                 tool: plan.tool.is_some(),
                 filters: plan.filters.len(),
-                user,
+                user: blank.user,
             }),
             Err(why) => {
+                blank.made.end();
                 group.remove();
                 Err((StartFailure::Spawn, why))
             }
         }
-    }
-
-    fn open_compiler(&self) -> Result<OwnedFd, NotBegun> {
-        open_program(&self.compiler).map_err(|error| {
-            let why = format!(
-                "the compiler cannot be opened at {}: {error}; install aion-compiler beside aion-launcher",
-                self.compiler.display()
-            );
-            (StartFailure::NoProgram, why)
-        })
     }
 
     /// How the worker gets its socket. A worker of another user cannot look the
@@ -234,90 +210,38 @@ impl Starter {
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
         Ok((Some(Socket::Mount), vec![mount]))
     }
+}
 
-    fn make(
-        &self,
-        plan: &Plan,
-        inherited: &Inherited<'_>,
-        limits: &[Limit],
-        user: Option<u32>,
-        group: &mut Group,
-    ) -> Result<(Made, OwnedFd, OwnedFd), String> {
-        let step = |what: &'static str| move |error: Errno| format!("{what}: {error}");
-        let (link, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(step("socket pair"))?;
-        // This end only: the loop may not wait for one worker, and a worker waits for its plan.
-        rustix::io::ioctl_fionbio(&link, true).map_err(step("socket pair"))?;
-        let (release_read, release) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
-        let (gate_read, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
-        let nothing = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
-        // In the buffer before the worker runs, so that it never waits for it.
-        wire::send(&link, plan, &[]).map_err(|error| format!("send the plan: {error}"))?;
-
-        let Inherited {
-            fds,
-            mounts: (first_mount, mounts),
-            program: (program, name),
-        } = *inherited;
-        let mut descriptors: Vec<(i32, BorrowedFd<'_>)> = vec![
-            (
-                0,
-                match &fds.rest {
-                    Rest::Tool { stdin, .. } => stdin.as_fd(),
-                    Rest::Module(_) | Rest::Nothing => nothing.as_fd(),
-                },
-            ),
-            (1, fds.stdout.as_fd()),
-            (2, fds.stderr.as_fd()),
-            (fd::BOOT, fds.boot.as_fd()),
-            (fd::GATE, gate_read.as_fd()),
-            (fd::READY, theirs.as_fd()),
-        ];
-        if let Rest::Module(module) = &fds.rest {
-            descriptors.push((fd::MODULE, module.as_fd()));
-        }
-        descriptors.extend((first_mount..).zip(mounts.iter().map(OwnedFd::as_fd)));
-        let rlimits: Vec<_> = limits.iter().map(|it| (it.resource, it.value)).collect();
-        let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
-        let doors = group.doors();
-        let made = sys::spawn(&Child {
-            namespaces: self.namespaces.flags(),
-            groups: &doors,
-            release: release_read.as_fd(),
-            report: theirs.as_fd(),
-            become_mapped: own_user_namespace,
-            drop_groups: own_user_namespace && user.is_some(),
-            own_cgroup_namespace: self.namespaces.privileged() || own_user_namespace,
-            descriptors: &descriptors,
-            limits: &rlimits,
-            program,
-            name,
-        })
-        .map_err(|error| format!("make the process: {error}"))?;
-
-        let set_up = (|| {
-            if own_user_namespace {
-                self.namespaces
-                    .map(made.pid, user)
-                    .map_err(|error| format!("map its user: {error}"))?;
-            }
-            group.enter(made.pid);
-            rustix::io::write(&release, b"g").map_err(step("release it"))?;
-            Ok(())
-        })();
-        match set_up {
-            Ok(()) => Ok((made, link, gate)),
-            Err(why) => {
-                end(&made);
-                Err(why)
-            }
-        }
-    }
+/// Sends a blank what makes it this worker. Gives the gate.
+fn hand_over(
+    plan: &Plan,
+    fds: &StartFds,
+    mounts: &[OwnedFd],
+    doors: &[OwnedFd],
+    blank: &Blank,
+) -> Result<OwnedFd, String> {
+    let (gate_read, gate) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let handed = Handed {
+        boot: fds.boot.as_fd(),
+        gate: gate_read.as_fd(),
+        stdout: fds.stdout.as_fd(),
+        stderr: fds.stderr.as_fd(),
+        stdin: match &fds.rest {
+            Rest::Tool { stdin, .. } => Some(stdin.as_fd()),
+            Rest::Module(_) | Rest::Nothing => None,
+        },
+        module: match &fds.rest {
+            Rest::Module(module) => Some(module.as_fd()),
+            Rest::Tool { .. } | Rest::Nothing => None,
+        },
+        mounts: mounts.iter().map(OwnedFd::as_fd).collect(),
+        groups: doors.iter().map(OwnedFd::as_fd).collect(),
+    };
+    // The blank waits for it, or finds it there: it is never waited for.
+    wire::send(&blank.link, plan, &handed.in_order())
+        .map_err(|error| format!("send the plan: {error}"))?;
+    Ok(gate)
 }
 
 /// A mount of what is open, in no namespace yet.
@@ -351,12 +275,6 @@ fn found_here(handle: &OwnedFd) -> Result<OwnedFd, String> {
             path.display()
         )),
     }
-}
-
-/// Kills a process that was made and takes its end.
-pub(super) fn end(made: &Made) {
-    let _ = pidfd_send_signal(&made.pidfd, Signal::KILL);
-    let _ = sys::wait(made.pidfd.as_fd(), true);
 }
 
 /// Opens a program, so that its path is needed no more.

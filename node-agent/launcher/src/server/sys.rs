@@ -6,16 +6,16 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use rustix::process::{Signal, pidfd_send_signal};
+
+use aion_sandbox::plan::LINK;
 use aion_sandbox::protocol::ExitStatus;
 
-/// The most descriptors of a child.
-pub(super) const MAX_DESCRIPTORS: usize = 32;
-
-/// The kernel's number of a resource limit.
-pub(super) type Resource = libc::__rlimit_resource_t;
+/// A number above those that a child has in the end.
+const ABOVE: libc::c_int = LINK + 1;
 
 /// What a new process does before the program: only system calls, with memory
 /// that was ready before it was made.
@@ -23,23 +23,17 @@ pub(super) type Resource = libc::__rlimit_resource_t;
 pub(super) struct Child<'a> {
     /// Namespaces of its own, as `CLONE_NEW…`.
     pub(super) namespaces: u64,
-    /// Files of cgroups to move into by writing `0`. One that refuses is found by reading back.
-    pub(super) groups: &'a [OwnedFd],
     /// Read until the parent has set it up; end of file means die.
     pub(super) release: BorrowedFd<'a>,
-    /// Where a failure is told, as [`Failure::to_bytes`].
-    pub(super) report: BorrowedFd<'a>,
+    /// Its end of the pair, which the program has as [`LINK`]. A failure is told
+    /// there, as [`Failure::to_bytes`].
+    pub(super) link: BorrowedFd<'a>,
+    /// What the program has as its three standard descriptors. It has nothing else.
+    pub(super) nothing: BorrowedFd<'a>,
     /// Whether to become user and group 0 of its user namespace.
     pub(super) become_mapped: bool,
     /// Whether to leave the supplementary groups.
     pub(super) drop_groups: bool,
-    /// Whether to root the cgroup namespace where it is by then.
-    pub(super) own_cgroup_namespace: bool,
-    /// Descriptors to have, as (number, descriptor), and nothing else; at most
-    /// [`MAX_DESCRIPTORS`], numbers below it.
-    pub(super) descriptors: &'a [(RawFd, BorrowedFd<'a>)],
-    /// Resource limits, soft and hard alike.
-    pub(super) limits: &'a [(Resource, u64)],
     /// The program.
     pub(super) program: BorrowedFd<'a>,
     /// Its name, as its only argument.
@@ -55,6 +49,14 @@ pub(super) struct Made {
     pub(super) pidfd: OwnedFd,
 }
 
+impl Made {
+    /// Kills it and takes its end.
+    pub(super) fn end(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = wait(self.pidfd.as_fd(), true);
+    }
+}
+
 /// A step of the child that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -63,7 +65,7 @@ pub(super) struct Failure {
 }
 
 /// The steps of a child, as they are reported.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 8] = [
     "wait for the launcher",
     "drop the groups",
     "become the mapped user",
@@ -71,7 +73,6 @@ const STEPS: [&str; 9] = [
     "enter /",
     "copy the descriptors",
     "arrange the descriptors and close the others (Linux 5.11 or later is needed)",
-    "set the resource limits",
     "execute the worker",
 ];
 
@@ -117,9 +118,6 @@ enum Fork {
 
 /// Makes the process. It runs [`Child`]'s steps and then the program.
 pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
-    if child.descriptors.len() > MAX_DESCRIPTORS {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
     match fork_into(child.namespaces)? {
         Fork::Parent(made) => Ok(made),
         Fork::Child => {
@@ -128,7 +126,7 @@ pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
             // `_exit` ends it without running anything of the launcher's.
             unsafe {
                 libc::send(
-                    child.report.as_raw_fd(),
+                    child.link.as_raw_fd(),
                     bytes.as_ptr().cast(),
                     bytes.len(),
                     libc::MSG_NOSIGNAL,
@@ -190,9 +188,6 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
     // SAFETY (for every block below): plain system calls of the child about
     // itself, on memory of its own copy that outlives each call. Identities are
     // set by the raw call, as libc's wrappers would look for other threads.
-    for group in child.groups {
-        unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) };
-    }
     let mut byte = 0_u8;
     let read =
         check(unsafe { libc::read(child.release.as_raw_fd(), (&raw mut byte).cast(), 1) as i64 })?;
@@ -208,11 +203,6 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
         check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
     }
-    if child.own_cgroup_namespace {
-        // Not a layer of its own: without it the worker could at most learn the
-        // name of its cgroup, from files that it does not have.
-        unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
-    }
     *step = 3;
     check(unsafe { libc::setsid() }.into())?;
     *step = 4;
@@ -223,27 +213,16 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
-    let mut copies = [-1; MAX_DESCRIPTORS];
-    for (copy, (_, from)) in copies.iter_mut().zip(child.descriptors) {
-        // Out of the way first, so that no number is overwritten before its turn.
-        *copy = check(i64::from(unsafe {
-            libc::fcntl(
-                from.as_raw_fd(),
-                libc::F_DUPFD_CLOEXEC,
-                MAX_DESCRIPTORS as i32,
-            )
-        }))? as RawFd;
-    }
     let keep = |fd: BorrowedFd<'_>| {
+        // Out of the way first, so that no number is overwritten before its turn.
         check(i64::from(unsafe {
-            libc::fcntl(
-                fd.as_raw_fd(),
-                libc::F_DUPFD_CLOEXEC,
-                MAX_DESCRIPTORS as i32,
-            )
+            libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, ABOVE)
         }))
+        .map(|copy| copy as RawFd)
     };
-    let program = keep(child.program)? as RawFd;
+    let program = keep(child.program)?;
+    let nothing = keep(child.nothing)?;
+    let link = keep(child.link)?;
     *step = 6;
     // Everything, also what stands on a number between those below: whoever
     // started the launcher may have left it something there.
@@ -255,21 +234,11 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
             libc::CLOSE_RANGE_CLOEXEC,
         )
     })?;
-    for (copy, (number, _)) in copies.iter().zip(child.descriptors) {
+    for (copy, number) in [(nothing, 0), (nothing, 1), (nothing, 2), (link, LINK)] {
         // The number it gets is kept open by the program.
-        check(unsafe { libc::dup2(*copy, *number) }.into())?;
+        check(unsafe { libc::dup2(copy, number) }.into())?;
     }
     *step = 7;
-    for &(resource, value) in child.limits {
-        let limit = libc::rlimit64 {
-            rlim_cur: value,
-            rlim_max: value,
-        };
-        check(i64::from(unsafe {
-            libc::prlimit64(0, resource, &raw const limit, ptr::null_mut())
-        }))?;
-    }
-    *step = 8;
     let argv = [child.name.as_ptr(), ptr::null()];
     let envp: [*const libc::c_char; 1] = [ptr::null()];
     check(unsafe {

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 
 use super::readback::{Claims, read_back};
-use super::starter::{Begun, StartFds, Starter, end};
+use super::starter::{Begun, StartFds, Starter};
 use super::sys::Failure;
 use aion_sandbox::LayerReading;
 use aion_sandbox::plan::WorkerMessage;
@@ -141,9 +141,11 @@ fn confine_one(
     let fds = vec![nothing()?, nothing()?, nothing()?];
     let not_made = |(_, why)| TrialError::NotMade(why);
     let fds = StartFds::take(start, fds).map_err(not_made)?;
-    let mut begun = starter.begin(start, &fds, &[]).map_err(not_made)?;
+    let mut begun = starter
+        .begin(start, &fds, || starter.blank(start.role, &[]))
+        .map_err(not_made)?;
     let layers = wait_ready(&begun, patience).map(|claims| read_back(starter, &begun, &claims));
-    end(&begun.made);
+    begun.made.end();
     let patience = Instant::now() + patience;
     while !begun.group.end() && Instant::now() < patience {
         std::thread::sleep(super::RETRY);

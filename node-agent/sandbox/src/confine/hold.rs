@@ -1,16 +1,19 @@
-//! A worker's first minute: take the plan, confine, say so, wait at the gate.
+//! A worker's first minute: wait for the plan, take what comes with it, confine, say
+//! so, wait at the gate. Up to the plan it is nobody's worker yet, and whatever it did
+//! so far may have been done long ago.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SendFlags, send};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::exit;
-use crate::plan::{MAX_NOTE, Plan, Socket, WorkerMessage};
-use crate::protocol::{SOCKET_MOUNT, TOOL_MOUNTS};
+use crate::plan::{Handed, LINK, MAX_NOTE, Plan, Socket, WorkerMessage};
 use crate::wire::{self, WireError};
 
 /// The largest boot document, in bytes.
@@ -23,6 +26,8 @@ pub const MAX_MODULE: u64 = 64 * 1024 * 1024;
 pub struct Held {
     launcher: OwnedFd,
     socket: Option<PathBuf>,
+    /// The folder that `socket` leads through, where it does.
+    _folder: Option<OwnedFd>,
     boot: File,
     module: Option<File>,
     tool: Option<PathBuf>,
@@ -34,6 +39,9 @@ pub enum HoldError {
     /// Not started by a launcher.
     #[error("a worker is started by aion-launcher only: {0}")]
     NoLauncher(#[source] WireError),
+    /// Its descriptors are not those of its plan.
+    #[error("the descriptors that came with the plan {0}")]
+    Handed(&'static str),
     /// The launcher is gone or does not listen.
     #[error("cannot tell the launcher that the sandbox stands: {0}")]
     NotTold(#[source] WireError),
@@ -50,7 +58,7 @@ impl HoldError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::NoLauncher(_) => exit::USAGE,
-            Self::NotTold(_) | Self::NotConfined(_) => exit::SANDBOX,
+            Self::Handed(_) | Self::NotTold(_) | Self::NotConfined(_) => exit::SANDBOX,
             Self::GateClosed => exit::GATE_CLOSED,
         }
     }
@@ -62,34 +70,60 @@ impl HoldError {
 /// # Errors
 /// [`HoldError`]; the process has nothing to do then but end.
 pub fn hold() -> Result<Held, HoldError> {
-    let launcher = inherited(boot::fd::READY);
-    let (plan, _) = wire::receive::<Plan>(&launcher).map_err(HoldError::NoLauncher)?;
-    let mounts = mounts(&plan);
-    let module = plan.module.then(|| inherited(boot::fd::MODULE).into());
-    let boot = inherited(boot::fd::BOOT).into();
-    let mut gate = File::from(inherited(boot::fd::GATE));
+    let launcher = link();
+    let (plan, fds) = wire::receive::<Plan>(&launcher).map_err(HoldError::NoLauncher)?;
+    let mut handed = Handed::take(&plan, fds).ok_or(HoldError::Handed("are not its own"))?;
+    settle(&launcher, &mut handed).map_err(|_| HoldError::Handed("cannot be used"))?;
+    let through_folder = matches!(plan.socket, Some(Socket::Folder));
     let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
-    let confined = super::confine(plan, mounts).map_err(|why| {
+    let confined = super::confine(plan, &handed.mounts).map_err(|why| {
         let failed = HoldError::NotConfined(why);
         tell(&launcher, &failed.to_string());
         failed
     })?;
+    let folder = handed.mounts.into_iter().next();
     let ready = WorkerMessage::Ready {
         landlock: confined.landlock,
         failures: confined.failures,
     };
     wire::send(&launcher, &ready, &[]).map_err(HoldError::NotTold)?;
     let mut byte = [0];
-    match gate.read(&mut byte) {
+    match File::from(handed.gate).read(&mut byte) {
         Ok(1) if byte == [boot::GO] => Ok(Held {
             launcher,
             socket: confined.socket,
-            boot,
-            module,
+            _folder: folder.filter(|_| through_folder),
+            boot: handed.boot.into(),
+            module: handed.module.map(Into::into),
             tool,
         }),
         _ => Err(HoldError::GateClosed),
     }
+}
+
+/// What is done before the first layer: its cgroups are entered and hidden, its
+/// standard descriptors are its own, and the link to the launcher is kept from a tool.
+fn settle(launcher: &OwnedFd, handed: &mut Handed<OwnedFd>) -> Result<(), rustix::io::Errno> {
+    for group in handed.groups.drain(..) {
+        // One that refuses is found when the launcher reads the layers back.
+        let _ = rustix::io::write(&group, b"0");
+    }
+    leave_cgroup_namespace();
+    fcntl_setfd(launcher, FdFlags::CLOEXEC)?;
+    if let Some(stdin) = handed.stdin.take() {
+        dup2_stdin(stdin)?;
+    }
+    dup2_stdout(&handed.stdout)?;
+    dup2_stderr(&handed.stderr)
+}
+
+/// Roots the cgroup namespace where this process is by now. Not a layer of its own:
+/// without it the worker could at most learn the name of its cgroup, from files that
+/// it does not have.
+#[allow(unsafe_code)]
+fn leave_cgroup_namespace() {
+    // SAFETY: unsharing the cgroup namespace changes no memory and no descriptor.
+    let _ = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) };
 }
 
 impl Held {
@@ -110,17 +144,6 @@ impl Held {
     /// [`MAX_BOOT`].
     pub fn read_boot(&self) -> io::Result<Vec<u8>> {
         read_bounded(&self.boot, MAX_BOOT)
-    }
-
-    /// Keeps every descriptor of this process from the program that takes its place.
-    ///
-    /// # Errors
-    /// One of them could not be marked.
-    pub fn close_on_exec(&self) -> Result<(), rustix::io::Errno> {
-        for fd in [self.launcher.as_fd(), self.boot.as_fd()] {
-            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
-        }
-        Ok(())
     }
 
     /// The module of a compiler; empty where there is none.
@@ -156,20 +179,6 @@ fn tell(launcher: &OwnedFd, line: &str) {
     }
 }
 
-/// The detached mounts that a plan speaks of.
-fn mounts(plan: &Plan) -> Vec<OwnedFd> {
-    if matches!(plan.socket, Some(Socket::Mount)) {
-        return vec![inherited(SOCKET_MOUNT)];
-    }
-    match &plan.tool {
-        Some(tool) if tool.handles => (TOOL_MOUNTS..)
-            .take(1 + tool.mounts.len())
-            .map(inherited)
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn read_bounded(file: &File, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes)?;
@@ -180,10 +189,9 @@ fn read_bounded(file: &File, max: u64) -> io::Result<Vec<u8>> {
 }
 
 #[allow(unsafe_code)]
-fn inherited(number: i32) -> OwnedFd {
-    // SAFETY: the numbers are those of the contract with the launcher, which put
-    // a descriptor there for this process alone, and each is taken once. Where
-    // somebody else started the program the number may be closed: then the first
-    // use fails and the process ends.
-    unsafe { OwnedFd::from_raw_fd(number) }
+fn link() -> OwnedFd {
+    // SAFETY: the launcher put its link there for this process alone, and it is taken
+    // once. Where somebody else started the program the number may be closed: then
+    // the first use fails and the process ends.
+    unsafe { OwnedFd::from_raw_fd(LINK) }
 }

@@ -10,6 +10,7 @@
 
 mod hold;
 mod landlock;
+mod limits;
 mod privileges;
 mod root;
 mod seccomp;
@@ -38,12 +39,15 @@ struct Confined {
 
 /// Takes every step of `plan`. `mounts` are the detached ones that it speaks of.
 /// An error is one after which this process may not go on.
-fn confine(plan: Plan, mounts: Vec<OwnedFd>) -> Result<Confined, String> {
+fn confine(plan: Plan, mounts: &[OwnedFd]) -> Result<Confined, String> {
     let mut failures = Vec::new();
     // A core dump would hold the signing key, and a helper of the kernel's that
     // takes one ignores the limit on its size.
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         failures.push((Layer::Capabilities, format!("not dumpable: {error}")));
+    }
+    if let Err(why) = limits::set(&plan.limits) {
+        failures.push((Layer::Rlimits, why));
     }
     let (socket, own_root) = match root::enter(&plan, mounts) {
         Ok(socket) => (socket, plan.private_root),

@@ -2,7 +2,7 @@
 //! tool is shown of the machine.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot;
@@ -15,7 +15,6 @@ use rustix::process::{chdir, pivot_root};
 
 use super::tool::restrict;
 use crate::plan::{Plan, Socket};
-use crate::protocol::SOCKET_MOUNT;
 
 /// Where the new root is put together. It is on every Linux, and the worker has
 /// no use for what it covers.
@@ -26,15 +25,17 @@ const STAGE: &str = "/proc";
 /// root is still the host's.
 pub(super) fn enter(
     plan: &Plan,
-    mounts: Vec<OwnedFd>,
+    mounts: &[OwnedFd],
 ) -> Result<Option<PathBuf>, (Option<PathBuf>, String)> {
     let left = match &plan.socket {
         Some(Socket::Path(path)) => Some(path.clone()),
         Some(Socket::Mount) => Some(PathBuf::from(boot::SOCKET)),
-        Some(Socket::Folder) => {
-            let folder = format!("/proc/self/fd/{SOCKET_MOUNT}");
-            Some(Path::new(&folder).join(boot::SOCKET_NAME))
-        }
+        Some(Socket::Folder) => mounts.first().map(|folder| {
+            let folder = folder.as_raw_fd().to_string();
+            Path::new("/proc/self/fd")
+                .join(folder)
+                .join(boot::SOCKET_NAME)
+        }),
         None => None,
     };
     match (plan.private_root, &plan.socket) {
@@ -49,7 +50,7 @@ pub(super) fn enter(
     }
 }
 
-fn build(plan: &Plan, mounts: Vec<OwnedFd>) -> Result<(), String> {
+fn build(plan: &Plan, mounts: &[OwnedFd]) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_change(
@@ -78,7 +79,7 @@ fn build(plan: &Plan, mounts: Vec<OwnedFd>) -> Result<(), String> {
 }
 
 /// Shows the folder that the socket is in, and nothing can be made in it.
-fn place(socket: &Socket, mounts: Vec<OwnedFd>) -> Result<(), String> {
+fn place(socket: &Socket, mounts: &[OwnedFd]) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let target = format!("{STAGE}{}", boot::SOCKET_FOLDER);
     mkdir(target.as_str(), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
@@ -55,7 +55,7 @@ pub const SCRATCH: &str = "/tmp";
 impl Tool {
     /// Puts everything into the root that is being built at `stage`. `handles` are
     /// the program and the folders, where the plan has them.
-    pub(super) fn furnish(&self, stage: &str, handles: Vec<OwnedFd>) -> Result<(), String> {
+    pub(super) fn furnish(&self, stage: &str, handles: &[OwnedFd]) -> Result<(), String> {
         let root = Stage(Path::new(stage));
         for path in SYSTEM.iter().chain(&SETTINGS).chain(&DEVICES) {
             root.show(Path::new(path))?;
@@ -65,15 +65,9 @@ impl Tool {
         mount("tmpfs", &scratch, "tmpfs", bounds, c"size=64m,mode=1777")
             .map_err(|error| format!("mount {SCRATCH}: {error}"))?;
 
-        let mut handles: Vec<Option<OwnedFd>> = handles.into_iter().map(Some).collect();
-        handles.resize_with(1 + self.mounts.len(), || None);
-        let mut handles = handles.into_iter();
-        let program = handles.next().flatten();
-        let mut folders: Vec<_> = self
-            .mounts
-            .iter()
-            .map(|(_, path)| path)
-            .zip(handles)
+        let mut folders: Vec<_> = (1..)
+            .zip(&self.mounts)
+            .map(|(at, (_, path))| (path, handles.get(at)))
             .collect();
         // What holds another comes first, and shows the other too.
         folders.sort_by(|a, b| a.0.cmp(b.0));
@@ -88,7 +82,7 @@ impl Tool {
         }
         if !shown.iter().any(|it| self.program.starts_with(it)) {
             let place = root.make_file(&self.program)?;
-            root.put(&self.program, &place, program)?;
+            root.put(&self.program, &place, handles.first())?;
         }
         for (name, path) in &self.mounts {
             let link = Path::new(NAMES).join(name);
@@ -173,12 +167,12 @@ impl Stage<'_> {
     }
 
     /// Mounts `path`, or the handle of it, at `place`, read-only.
-    fn put(&self, path: &Path, place: &Path, handle: Option<OwnedFd>) -> Result<(), String> {
+    fn put(&self, path: &Path, place: &Path, handle: Option<&OwnedFd>) -> Result<(), String> {
         let wrong = |error: io::Error| format!("show {}: {error}", path.display());
         match handle {
             Some(handle) => {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-                move_mount(handle.as_fd(), "", CWD, place, flags).map_err(|it| wrong(it.into()))?;
+                move_mount(handle, "", CWD, place, flags).map_err(|it| wrong(it.into()))?;
             }
             None => mount_bind_recursive(path, place).map_err(|it| wrong(it.into()))?,
         }

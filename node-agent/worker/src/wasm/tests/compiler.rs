@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use aion_abi::boot::{GO, fd};
+use aion_abi::boot::GO;
 use aion_engine::answer::{HEAD, Head};
-use aion_sandbox::{plan::Plan, wire};
+use aion_sandbox::plan::{Handed, LINK, Plan};
+use aion_sandbox::wire;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::pipe;
@@ -33,37 +34,43 @@ pub(super) fn compile(wasm: &[u8]) -> Vec<u8> {
         socket: None,
         module: true,
         tool: None,
+        groups: 0,
+        limits: Vec::new(),
         switch_user: None,
         filters: Vec::new(),
     };
-    wire::send(&ours, &plan, &[]).unwrap();
+    let (mut out, stdout) = pipe()
+        .map(|(read, write)| (File::from(read), write))
+        .unwrap();
+    let nothing = File::open("/dev/null").unwrap();
+    let stderr = std::io::stderr();
+    let handed = Handed {
+        boot: nothing.as_fd(),
+        gate: gate.as_fd(),
+        stdout: stdout.as_fd(),
+        stderr: stderr.as_fd(),
+        stdin: None,
+        module: Some(module.as_fd()),
+        mounts: Vec::new(),
+        groups: Vec::new(),
+    };
+    wire::send(&ours, &plan, &handed.in_order()).unwrap();
+    drop(stdout);
 
-    let boot = OwnedFd::from(File::open("/dev/null").unwrap());
-    let inherited = [
-        (fd::BOOT, boot),
-        (fd::GATE, gate),
-        (fd::READY, theirs),
-        (fd::MODULE, module.into()),
-    ]
-    // Out of the way of the numbers that they are to have.
-    .map(|(number, it)| (number, fcntl_dupfd_cloexec(it.as_fd(), 64).unwrap()));
+    // Out of the way of the number that it is to have.
+    let link = fcntl_dupfd_cloexec(&theirs, 64).unwrap();
     let mut command = Command::new(program());
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::null());
     #[allow(unsafe_code)]
     // SAFETY: dup2 may be called between fork and exec, and nothing is allocated.
     unsafe {
-        command.pre_exec(move || {
-            for (number, it) in &inherited {
-                if libc::dup2(it.as_raw_fd(), *number) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-            }
-            Ok(())
+        command.pre_exec(move || match libc::dup2(link.as_raw_fd(), LINK) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
         });
     }
     let mut compiler = command.spawn().unwrap();
     let mut answer = Vec::new();
-    let mut out = compiler.stdout.take().unwrap();
     out.read_to_end(&mut answer).unwrap();
     let status = compiler.wait().unwrap();
     assert!(answer.len() >= HEAD, "aion-compiler ended with {status}");

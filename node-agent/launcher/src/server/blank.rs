@@ -1,0 +1,190 @@
+//! A process that is nobody's worker yet: in its namespaces, with a user of its own,
+//! in its program up to where that waits for a plan. It is what a start takes longest
+//! to make and what is the same for every start, so one is made ahead: the spare. It
+//! has no descriptor but its link, and ends when that closes.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::Server;
+use super::starter::{NotBegun, Starter, open_program};
+use super::sys::{self, Child, Failure, Made};
+use aion_sandbox::Layer;
+use aion_sandbox::protocol::{Role, StartFailure};
+use aion_sandbox::wire;
+
+/// After a start, until another spare is made: the worker that took the last one has
+/// the processor first.
+const AFTER_START: Duration = Duration::from_millis(5);
+
+/// A process without a plan.
+#[derive(Debug)]
+pub(super) struct Blank {
+    pub(super) made: Made,
+    /// The launcher's end of the pair.
+    pub(super) link: OwnedFd,
+    /// Its user on the host, where it is not the launcher's own.
+    pub(super) user: Option<u32>,
+}
+
+impl Blank {
+    /// Whether it lives. If not, its end is taken by this.
+    fn lives(&self) -> bool {
+        matches!(sys::wait(self.made.pidfd.as_fd(), false), Ok(None))
+    }
+
+    /// Why it ended before it had a plan.
+    fn why_it_ended(&self) -> String {
+        wire::receive_bytes(&self.link)
+            .ok()
+            .and_then(|(bytes, _)| Failure::from_bytes(&bytes))
+            .map_or_else(|| "it was ended".into(), |failure| failure.to_string())
+    }
+}
+
+impl Starter {
+    /// Makes one for a role. `taken` are the host users that others have.
+    pub(super) fn blank(&self, role: Role, taken: &[u32]) -> Result<Blank, NotBegun> {
+        let user = self.namespaces.free_user(taken);
+        let user = user.map_err(|why| (StartFailure::Busy, why))?;
+        let compiler = match role {
+            Role::Compile => Some(self.open_compiler()?),
+            Role::Declarative | Role::Wasm | Role::Tool => None,
+        };
+        let program = match &compiler {
+            Some(compiler) => (compiler.as_fd(), c"aion-compiler"),
+            None => (self.worker.as_fd(), c"aion-worker"),
+        };
+        self.make(program, user)
+            .map_err(|why| (StartFailure::Spawn, why))
+    }
+
+    fn open_compiler(&self) -> Result<OwnedFd, NotBegun> {
+        open_program(&self.compiler).map_err(|error| {
+            let why = format!(
+                "the compiler cannot be opened at {}: {error}; install aion-compiler beside aion-launcher",
+                self.compiler.display()
+            );
+            (StartFailure::NoProgram, why)
+        })
+    }
+
+    fn make(
+        &self,
+        (program, name): (BorrowedFd<'_>, &CStr),
+        user: Option<u32>,
+    ) -> Result<Blank, String> {
+        let step = |what: &'static str| move |error: Errno| format!("{what}: {error}");
+        let (link, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(step("socket pair"))?;
+        // This end only: the loop may not wait for one worker, and a worker waits for its plan.
+        rustix::io::ioctl_fionbio(&link, true).map_err(step("socket pair"))?;
+        let (release_read, release) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
+        let nothing = File::options().read(true).write(true).open("/dev/null");
+        let nothing = nothing.map_err(|error| format!("/dev/null: {error}"))?;
+        let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
+        let made = sys::spawn(&Child {
+            namespaces: self.namespaces.flags(),
+            release: release_read.as_fd(),
+            link: theirs.as_fd(),
+            nothing: nothing.as_fd(),
+            become_mapped: own_user_namespace,
+            drop_groups: own_user_namespace && user.is_some(),
+            program,
+            name,
+        })
+        .map_err(|error| format!("make the process: {error}"))?;
+        let blank = Blank { made, link, user };
+        let set_up = (|| {
+            if own_user_namespace {
+                self.namespaces
+                    .map(blank.made.pid, user)
+                    .map_err(|error| format!("map its user: {error}"))?;
+            }
+            rustix::io::write(&release, b"g").map_err(step("release it"))
+        })();
+        match set_up {
+            Ok(_) => Ok(blank),
+            Err(why) => {
+                blank.made.end();
+                Err(why)
+            }
+        }
+    }
+}
+
+/// The one that is made ahead.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    pub(super) blank: Option<Blank>,
+    /// When one is to be made.
+    pub(super) due: Option<Instant>,
+}
+
+impl Spare {
+    /// One that waits to be made, from now on.
+    pub(super) fn to_be_made() -> Self {
+        Self {
+            blank: None,
+            due: Some(Instant::now()),
+        }
+    }
+
+    /// Its user, whom nobody else may have.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.blank.as_ref()?.user
+    }
+
+    /// Takes it for a start in this role, if it fits and lives. Another is due after.
+    pub(super) fn take(&mut self, role: Role) -> Option<Blank> {
+        if role == Role::Compile {
+            return None;
+        }
+        self.due = Some(Instant::now() + AFTER_START);
+        self.blank.take().filter(Blank::lives)
+    }
+}
+
+impl Server {
+    /// The host users that are somebody's.
+    pub(super) fn users(&self) -> Vec<u32> {
+        (self.workers.values().map(|it| it.known.user))
+            .chain(self.leftovers.iter().map(|it| it.user))
+            .chain([self.spare.user()])
+            .flatten()
+            .collect()
+    }
+
+    /// Makes the spare once it is due. Where there can be none, a start makes its own
+    /// blank, and tells why it cannot.
+    pub(super) fn make_spare(&mut self) {
+        if self.spare.blank.is_some() || self.spare.due.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        self.spare.due = None;
+        match self.starter.blank(Role::Declarative, &self.users()) {
+            Ok(blank) => self.spare.blank = Some(blank),
+            Err((_, why)) => tracing::warn!(%why, "no worker could be made ahead"),
+        }
+    }
+
+    /// Takes the end of a spare that was not taken. Another comes after the next start:
+    /// one that cannot live is not made again and again.
+    pub(super) fn bury_spare(&mut self) {
+        if let Some(blank) = self.spare.blank.take_if(|blank| !blank.lives()) {
+            let why = blank.why_it_ended();
+            tracing::warn!(%why, "the worker that was made ahead is gone");
+        }
+    }
+}
