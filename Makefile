@@ -20,7 +20,7 @@ package: ## Makes signed packages of the programs in target/package
 	packaging/package
 
 bench: ## Measures, prints a table and writes bench.json
-	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli
+	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead
 	cargo build --release --locked $(COMPILER)
 	cargo run --release --locked -p aion-bench
 

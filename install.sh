@@ -233,7 +233,7 @@ check_needs() {
     say "$(rustc --version), $(cc --version 2>/dev/null | head -n 1)"
 }
 
-node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli'
+node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead'
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
 
