@@ -351,7 +351,11 @@ fetch() {
             curl --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https' --retry 2 \
                 --connect-timeout 20 --speed-limit 1 --speed-time 60 --max-filesize "$3" --output "$2" "$1"
         else
-            wget --quiet --timeout=60 --tries=3 --output-document="$2" "$1"
+            # BusyBox's has neither of the two, and no --version.
+            bounds='--timeout=60 --tries=3'
+            wget --version >/dev/null 2>&1 || bounds=''
+            # shellcheck disable=SC2086 # a list of arguments
+            wget -q $bounds -O "$2" "$1"
         fi
     ) && return
     [ ! -f "$2" ] || [ "$(wc -c < "$2")" -lt "$3" ] || fail "$1 is longer than any is: $3 bytes were taken" 'check the address'
