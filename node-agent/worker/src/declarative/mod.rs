@@ -266,10 +266,13 @@ async fn chat(
     while let Some(event) = stream.next().await {
         match event {
             ChatEvent::Start { model, left_out } => {
-                if left_out.iter().any(|part| part == "tools") {
-                    let text = format!(
-                        "{model} takes no tools: they are off, and so are files and memory as tools"
-                    );
+                for part in left_out {
+                    let text = match part.as_str() {
+                        "tools" => format!(
+                            "{model} takes no tools: they are off, and so are files and memory as tools"
+                        ),
+                        _ => format!("{model} does not take {part}: it is asked without"),
+                    };
                     say(syscalls, MessageKind::Progress, text).await?;
                 }
             }

@@ -336,7 +336,7 @@ async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_sa
     let events = vec![
         ChatEvent::Start {
             model: "local/reed".to_owned(),
-            left_out: vec!["tools".to_owned()],
+            left_out: vec!["tools".to_owned(), "maxTokens".to_owned()],
         },
         say("how high is it? Two feet, it says in the book of the mill, so two feet."),
         ChatEvent::Withdrawn,
@@ -356,10 +356,12 @@ async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_sa
     run(&program, &ask("how high?"), &kernel).await.unwrap();
     assert_eq!(kernel.final_text(), "Two feet.");
     let said = kernel.said.borrow();
-    let told = |said: &MessageRequest| {
-        said.kind == MessageKind::Progress && said.text.contains("local/reed takes no tools")
-    };
-    assert!(said.iter().any(told), "{said:?}");
+    for what in ["takes no tools", "does not take maxTokens"] {
+        let told = |said: &MessageRequest| {
+            said.kind == MessageKind::Progress && said.text.contains(&format!("local/reed {what}"))
+        };
+        assert!(said.iter().any(told), "{what}: {said:?}");
+    }
     let items = kernel.items.borrow();
     let remembered = format!("{items:?}");
     assert!(
