@@ -1,6 +1,6 @@
-//! Who we are to a registry: a name and a password, given or read from a
-//! docker config file, as docker, podman and Kubernetes write it. Credential helpers are programs and are not
-//! run: where one would have to be, that is said.
+//! Who we are to a registry: a name and a password, given or read from a docker config file, as docker, podman and
+//! Kubernetes write it, or the identity token that a sign-in left there. Credential helpers are programs and are
+//! not run: where one would have to be, that is said.
 
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
@@ -13,11 +13,18 @@ use crate::file::read_bounded;
 
 const MAX_FILE: u64 = 1 << 20;
 
-/// A name and a password. Never printed.
+/// A name and a password, or an identity token. Never printed.
 #[derive(Clone)]
-pub struct Credentials {
-    user: String,
-    password: Zeroizing<String>,
+pub struct Credentials(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    Password {
+        user: String,
+        password: Zeroizing<String>,
+    },
+    /// What a sign-in left instead of the password: its token service takes it for a refresh token.
+    IdentityToken(Zeroizing<String>),
 }
 
 /// A docker config file that cannot be used.
@@ -54,17 +61,6 @@ pub enum CredentialsError {
         helper: String,
         /// `credsStore` or `credHelpers`.
         field: &'static str,
-    },
-    /// What it holds for a registry is of a kind that is not used.
-    #[error(
-        "docker config {path} has an identitytoken for {host}, which only docker's own sign-in renews; sign in with a name and a password or \
-         an access token instead: `podman login --authfile FILE {host}`"
-    )]
-    IdentityToken {
-        /// The file.
-        path: String,
-        /// The registry.
-        host: String,
     },
 }
 
@@ -106,10 +102,10 @@ fn host_of(key: &str) -> &str {
 impl Credentials {
     /// Credentials as given.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
-        Self {
+        Self(Kept::Password {
             user: user.into(),
             password: Zeroizing::new(password.into()),
-        }
+        })
     }
 
     /// What the docker config file `path` holds for the registry `host`
@@ -156,7 +152,10 @@ impl Credentials {
             });
         };
         let bad = || malformed(format!(" (auth of {host})"));
-        let token = entry.identitytoken.filter(|token| !token.is_empty());
+        // It stands beside a name without a password, and docker takes it before one.
+        if let Some(token) = entry.identitytoken.filter(|token| !token.is_empty()) {
+            return Ok(Some(Self(Kept::IdentityToken(token))));
+        }
         let (user, password) = match entry.auth.filter(|auth| !auth.is_empty()) {
             Some(auth) => {
                 let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).map_err(|_| bad())?);
@@ -171,27 +170,35 @@ impl Credentials {
                 entry.password.unwrap_or_default(),
             ),
         };
-        if password.is_empty() && token.is_some() {
-            return Err(CredentialsError::IdentityToken {
-                path: name(),
-                host: host.to_owned(),
-            });
-        }
-        Ok(Some(Self { user, password }))
+        Ok(Some(Self(Kept::Password { user, password })))
     }
 
-    /// The value of an `Authorization` header (RFC 7617).
-    pub(crate) fn basic(&self) -> Zeroizing<String> {
-        let pair = Zeroizing::new(format!("{}:{}", self.user, self.password.as_str()));
-        Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    /// The value of an `Authorization` header (RFC 7617); an identity token has none.
+    pub(crate) fn basic(&self) -> Option<Zeroizing<String>> {
+        let Kept::Password { user, password } = &self.0 else {
+            return None;
+        };
+        let pair = Zeroizing::new(format!("{user}:{}", password.as_str()));
+        let value = format!("Basic {}", STANDARD.encode(pair.as_bytes()));
+        Some(Zeroizing::new(value))
+    }
+
+    /// The identity token, if that is what there is.
+    pub(crate) fn identity_token(&self) -> Option<&str> {
+        match &self.0 {
+            Kept::IdentityToken(token) => Some(token),
+            Kept::Password { .. } => None,
+        }
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Credentials");
+        if let Kept::Password { user, .. } = &self.0 {
+            shown.field("user", user);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -209,7 +216,7 @@ mod tests {
             std::fs::write(&path, json).unwrap();
             let found = Credentials::from_docker_config(&path, host).unwrap();
             assert_eq!(
-                found.map(|c| c.basic().to_string()).as_deref(),
+                found.and_then(|c| c.basic()).as_deref().map(String::as_str),
                 expect,
                 "{json}"
             );
@@ -262,8 +269,8 @@ mod tests {
         ] {
             std::fs::write(&path, json).unwrap();
             let found = Credentials::from_docker_config(&path, "r").unwrap();
-            let found = found.map(|mine| mine.basic().to_string());
-            assert_eq!(found.as_deref(), expect, "{json}");
+            let found = found.and_then(|mine| mine.basic());
+            assert_eq!(found.as_deref().map(String::as_str), expect, "{json}");
         }
     }
 
@@ -280,10 +287,6 @@ mod tests {
                 r#"{"credHelpers":{"r":"gcloud"},"credsStore":"desktop"}"#,
                 "docker-credential-gcloud (credHelpers)",
             ),
-            (
-                r#"{"auths":{"r":{"auth":"YW5uOg==","identitytoken":"hidden"}}}"#,
-                "identitytoken for r",
-            ),
         ] {
             std::fs::write(&path, json).unwrap();
             let error = Credentials::from_docker_config(&path, "r")
@@ -293,7 +296,25 @@ mod tests {
                 error.contains(says) && error.contains("podman login"),
                 "{error}"
             );
-            assert!(!error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_identity_token_is_taken_before_a_password_and_never_printed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        for json in [
+            r#"{"auths":{"r":{"auth":"YW5uOg==","identitytoken":"hidden"}}}"#,
+            r#"{"auths":{"r":{"identitytoken":"hidden"}},"credsStore":"desktop"}"#,
+            r#"{"auths":{"r":{"auth":"YW5uOm1pbGw=","identitytoken":"hidden"}}}"#,
+        ] {
+            std::fs::write(&path, json).unwrap();
+            let found = Credentials::from_docker_config(&path, "r")
+                .unwrap()
+                .unwrap();
+            assert_eq!(found.identity_token(), Some("hidden"), "{json}");
+            assert!(found.basic().is_none());
+            assert!(!format!("{found:?}").contains("hidden"));
         }
     }
 

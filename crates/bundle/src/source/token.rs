@@ -1,20 +1,24 @@
-//! How a refused request becomes an authorised one: basic credentials, or a
-//! token from the service that the registry names.
+//! How a refused request becomes an authorised one: basic credentials, or a token from the service that the registry
+//! names, by its two ways: GET with basic credentials or none, and POST with an identity token (Distribution's
+//! `spec/auth/token` and `spec/auth/oauth`).
 
 use reqwest::{
     Response, StatusCode,
-    header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::source::{
     challenge::{self, Challenge},
+    credentials::Credentials,
     failure::SourceError,
     http::{Access, DOCUMENT, Http, unreachable},
 };
 
 const MAX_TOKEN: u64 = 64 << 10;
+/// What a token service knows this program by.
+const CLIENT: &str = "aion-os";
 
 #[derive(Deserialize)]
 struct Token {
@@ -46,8 +50,10 @@ impl Http {
             (Some(Challenge::Bearer { realm, service }), _) => {
                 self.token(access, realm, service.as_deref()).await?
             }
-            (Some(Challenge::Basic), Some(mine)) => mine.basic(),
-            (Some(Challenge::Basic), None) => return Err(denied("it wants a name and password")),
+            (Some(Challenge::Basic), mine) => mine
+                .as_ref()
+                .and_then(Credentials::basic)
+                .ok_or_else(|| denied("it wants a name and password"))?,
             (None, _) => return Err(denied("it names no scheme that is known here")),
         };
         let header = secret(&value)
@@ -70,14 +76,34 @@ impl Http {
             "pull"
         };
         let scope = format!("repository:{}:{actions}", self.repository);
-        url.query_pairs_mut().append_pair("scope", &scope);
-        if let Some(service) = service {
-            url.query_pairs_mut().append_pair("service", service);
-        }
-        let mut request = self.client.get(url).timeout(DOCUMENT);
-        if let Some(mine) = self.credentials.as_ref().and_then(|c| secret(&c.basic())) {
-            request = request.header(AUTHORIZATION, mine);
-        }
+        let mut asked = vec![("scope", scope.as_str())];
+        asked.extend(service.map(|service| ("service", service)));
+        let mine = self.credentials.as_ref();
+        let request = match mine.and_then(Credentials::identity_token) {
+            Some(token) => {
+                asked.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", CLIENT),
+                    ("refresh_token", token),
+                ]);
+                // A form is written as a query is, and sent as the body: no address holds the secret.
+                let mut form = url.clone();
+                form.set_query(None);
+                form.query_pairs_mut().extend_pairs(&asked);
+                let body = form.query().unwrap_or_default().to_owned();
+                let kind = "application/x-www-form-urlencoded";
+                self.client.post(url).header(CONTENT_TYPE, kind).body(body)
+            }
+            None => {
+                url.query_pairs_mut().extend_pairs(&asked);
+                let request = self.client.get(url);
+                match mine.and_then(Credentials::basic).and_then(|it| secret(&it)) {
+                    Some(value) => request.header(AUTHORIZATION, value),
+                    None => request,
+                }
+            }
+        };
+        let request = request.timeout(DOCUMENT);
         let sent = request.send().await;
         let mut answer = sent.map_err(|e| unreachable(&self.name, &e))?;
         if answer.status() != StatusCode::OK {

@@ -29,7 +29,7 @@ struct Server {
 }
 
 impl Server {
-    /// Answers every request, given as its whole head, by `reply`.
+    /// Answers every request, given as its whole head and what body it announces, by `reply`.
     async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -74,7 +74,13 @@ async fn serve(
             Err(_) => return,
         }
     }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let mut head = String::from_utf8(head).unwrap().to_lowercase();
+    if let Some((_, length)) = head.split_once("content-length: ") {
+        let length = length.lines().next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        head.push_str(&String::from_utf8_lossy(&body));
+    }
     log.lock().push(head.clone());
     match reply(&head) {
         Reply::Whole(status, headers, body) => {
@@ -258,6 +264,48 @@ async fn a_token_is_asked_for_with_credentials_and_used() {
     let nobody = server.repository(None);
     let error = nobody.manifest(&digest).await.unwrap_err();
     assert_eq!(error.reason(), Reason::AccessDenied, "{error}");
+}
+
+#[tokio::test]
+async fn an_identity_token_is_given_for_a_token_and_to_nobody_else() {
+    let server = Server::start(|head| {
+        let form = "scope=repository%3Aa%3Apull&service=s&grant_type=refresh_token&client_id=aion-os&refresh_token=a%2Bb";
+        match head.contains("post /token?own=1 ") {
+            true if head.ends_with(form) => whole(200, "", "{\"access_token\":\"T0ken\"}"),
+            true => whole(403, "", ""),
+            false if head.contains("authorization: bearer t0ken") => whole(200, "", "manifest"),
+            false => whole(
+                401,
+                "www-authenticate: Bearer realm=\"/token?own=1\",service=\"s\"\r\n",
+                "",
+            ),
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    let entry = format!(
+        r#"{{"auths":{{"{}":{{"auth":"YW5uOg==","identitytoken":"a+b"}}}}}}"#,
+        server.address
+    );
+    std::fs::write(&config, entry).unwrap();
+    let token = Credentials::from_docker_config(&config, &server.address).unwrap();
+    let ours = server.repository(token.clone());
+    ours.manifest(&Digest::of(b"manifest")).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen.len(), 3);
+    let others = [&seen[0], &seen[2]];
+    assert!(others.iter().all(|it| !it.contains("a%2bb")), "{seen:?}");
+
+    // A registry without a token service has no use for it.
+    let server = Server::start(|_| whole(401, "www-authenticate: Basic realm=x\r\n", "")).await;
+    let error = server
+        .repository(token)
+        .manifest(&Digest::of(b""))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::AccessDenied, "{error}");
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]
