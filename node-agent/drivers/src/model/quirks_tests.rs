@@ -1,9 +1,12 @@
-//! What servers in use send beside the norm, one row a shape, and what comes of it. The bytes are in our own
-//! words. Each row is read by the driver from a server, and once more cut at every byte.
+//! What servers in use send beside the norm, and what comes of it: the cases of `tests/corpus/models`. Each is read
+//! by the driver from a server, and once more cut at every byte.
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{fs, path::Path};
 
 use aion_abi::syscall::model::{ChatEvent, ChatRequest, Finish, ToolSpec};
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,50 +18,64 @@ use super::{
     scripted::{Reply, Server},
 };
 
-/// What comes of an answer.
-#[derive(Debug, PartialEq)]
+/// A case: what a server sends, and beside it what is right.
+struct Case {
+    name: String,
+    bytes: String,
+    outcome: Outcome,
+}
+
+/// What comes of an answer: the file beside it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
 enum Outcome {
-    /// Its text and its calls (name and arguments), and why it ended.
-    Good(
-        &'static str,
-        &'static [(&'static str, &'static str)],
-        Finish,
-    ),
     /// A problem that says this.
-    Broken(&'static str),
+    Broken { broken: String },
+    /// Its text and its calls (name and arguments), and why it ended.
+    Good {
+        text: String,
+        #[serde(default)]
+        calls: Vec<(String, String)>,
+        finish: Finish,
+    },
 }
-use Outcome::{Broken, Good};
 
-/// A chunk with this delta.
-macro_rules! delta {
-    ($delta:literal) => {
-        concat!(
-            "data: {\"choices\":[{\"index\":0,\"delta\":",
-            $delta,
-            ",\"finish_reason\":null}]}\n\n"
-        )
-    };
-}
-/// The last chunk.
-macro_rules! ends {
-    ($reason:literal) => {
-        concat!(
-            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"",
-            $reason,
-            "\"}]}\n\n"
-        )
-    };
-}
-const DONE: &str = "data: [DONE]\n\n";
-/// Name, bytes in parts, outcome.
-type Row = (&'static str, &'static [&'static str], Outcome);
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/models");
+/// The case of a server that sends nothing odd.
+const NORM: &str = "as-the-norm-has-it";
 
-mod calls;
 mod refused;
-mod text;
 
-use calls::CALLS;
-use text::TEXT;
+/// The files of a folder that end so: what stands before the end, and the text.
+fn files(folder: &Path, end: &str) -> Vec<(String, String)> {
+    let named = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let name = path.file_name()?.to_str()?.strip_suffix(end)?.to_owned();
+        Some((name, fs::read_to_string(&path).unwrap()))
+    };
+    let mut found: Vec<_> = fs::read_dir(folder).unwrap().filter_map(named).collect();
+    found.sort();
+    found
+}
+
+/// All cases, in the order of their names.
+fn cases() -> Vec<Case> {
+    let folder = Path::new(CORPUS);
+    let case = |(name, bytes): (String, String)| {
+        let right = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let outcome = serde_json::from_str(&right).unwrap_or_else(|why| panic!("{name}: {why}"));
+        Case {
+            name,
+            bytes,
+            outcome,
+        }
+    };
+    files(folder, ".sse").into_iter().map(case).collect()
+}
+
+fn case(name: &str) -> Case {
+    cases().into_iter().find(|it| it.name == name).unwrap()
+}
 
 fn asked() -> ChatRequest {
     let tool = |name: &str| ToolSpec {
@@ -81,21 +98,24 @@ fn outcome_is(events: &[ChatEvent], outcome: &Outcome, what: &str) {
             ChatEvent::Withdrawn => text.clear(),
             ChatEvent::ToolCall(call) => {
                 assert!(!call.id.is_empty(), "{what}");
-                calls.push((call.name.as_str(), call.arguments.as_str()));
+                calls.push((call.name.clone(), call.arguments.clone()));
             }
             _ => {}
         }
     }
     match (outcome, events.last()) {
-        (Good(said, called, why), Some(ChatEvent::End { finish, .. })) => {
-            assert_eq!(
-                (text.as_str(), calls.as_slice(), *finish),
-                (*said, *called, *why),
-                "{what}"
-            );
+        (
+            Outcome::Good {
+                text: said,
+                calls: called,
+                finish: why,
+            },
+            Some(ChatEvent::End { finish, .. }),
+        ) => {
+            assert_eq!((&text, &calls, finish), (said, called, why), "{what}");
         }
-        (Broken(why), Some(ChatEvent::Error(problem))) => {
-            assert!(problem.detail.contains(why), "{what}: {problem}");
+        (Outcome::Broken { broken }, Some(ChatEvent::Error(problem))) => {
+            assert!(problem.detail.contains(broken), "{what}: {problem}");
         }
         (_, last) => panic!("{what}: {last:?}"),
     }
@@ -104,21 +124,22 @@ fn outcome_is(events: &[ChatEvent], outcome: &Outcome, what: &str) {
 #[tokio::test]
 async fn shapes_that_servers_send_come_to_what_they_mean() {
     let server = Server::start().await;
-    for (what, parts, outcome) in TEXT.iter().chain(CALLS) {
-        // A driver of its own: what one row teaches is not known in the next.
-        let driver = openai(impatient());
-        server.replies("m", [Reply::Raw(parts.concat())]);
-        let (events, _) = heard(&driver, &[candidate(&server.url, "m")], asked()).await;
-        outcome_is(&events, outcome, what);
-        let crlf = parts.concat().replace('\n', "\r\n");
-        server.replies("m", [Reply::Raw(crlf)]);
-        let driver = openai(impatient());
-        let (events, _) = heard(&driver, &[candidate(&server.url, "m")], asked()).await;
-        outcome_is(&events, outcome, &format!("{what}, with CRLF"));
+    for case in cases() {
+        for (how, bytes) in [
+            ("", case.bytes.clone()),
+            (", with CRLF", case.bytes.replace('\n', "\r\n")),
+        ] {
+            // A driver of its own: what one case teaches is not known in the next.
+            let driver = openai(impatient());
+            server.replies("m", [Reply::Raw(bytes)]);
+            let (events, _) = heard(&driver, &[candidate(&server.url, "m")], asked()).await;
+            outcome_is(&events, &case.outcome, &format!("{}{how}", case.name));
+        }
+        println!("corpus models/{}: ok", case.name);
     }
 }
 
-/// The events of a row's bytes in these pieces, without a server.
+/// The events of a case's bytes in these pieces, without a server.
 fn read(pieces: &[&[u8]]) -> Vec<ChatEvent> {
     let mut frames = Frames::new();
     let mut answer = Answer::new(Names::of(&asked()), 1, false);
@@ -171,11 +192,10 @@ fn plain(events: &[ChatEvent]) -> Value {
 proptest! {
     #[test]
     fn any_cut_of_a_stream_gives_the_same_answer(
-        row in 0..TEXT.len() + CALLS.len(),
+        case in prop::sample::select(cases().into_iter().map(|it| (it.name, it.bytes)).collect::<Vec<_>>()),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
-        let (what, parts, _) = TEXT.iter().chain(CALLS).nth(row).unwrap();
-        let bytes = parts.concat().into_bytes();
+        let (what, bytes) = (case.0, case.1.into_bytes());
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         at.extend([0, bytes.len()]);
         at.sort_unstable();

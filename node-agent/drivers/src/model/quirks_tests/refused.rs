@@ -1,62 +1,38 @@
 //! What servers refuse, and what is learned from it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::path::Path;
+
 use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{TEXT, asked, outcome_is};
+use super::{CORPUS, NORM, asked, case, files, outcome_is};
 use crate::model::{
     conformance::{candidate, heard, impatient, openai, question},
     scripted::{Reply, Server},
 };
 
-/// Status and body of a refusal, and what is asked without from then on.
-const REFUSED: &[(u16, &str, &[&str])] = &[
-    (
-        400,
-        r#"{"error":{"message":"reed:latest does not support tools","type":"api_error"}}"#,
-        &["tools"],
-    ),
-    (
-        500,
-        r#"{"error":{"code":500,"message":"tools param requires --jinja flag","type":"server_error"}}"#,
-        &["tools"],
-    ),
-    (
-        404,
-        r#"{"error":{"message":"No endpoints found that support tool use.","code":404}}"#,
-        &["tools"],
-    ),
-    (
-        400,
-        r#"{"object":"error","message":"\"auto\" tool choice requires --enable-auto-tool-choice","code":400}"#,
-        &["tools"],
-    ),
-    (
-        422,
-        r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options","include_usage"]}]}}"#,
-        &["stream_options"],
-    ),
-    (
-        422,
-        r#"{"detail":[{"type":"extra_forbidden","loc":["body","max_tokens"],"msg":"Extra inputs are not permitted"}]}"#,
-        &["max_tokens"],
-    ),
-    (
-        400,
-        r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.7"}}"#,
-        &["temperature"],
-    ),
-];
+/// A refusal, and what is asked without from then on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusal {
+    status: u16,
+    body: Value,
+    without: Vec<String>,
+}
 
 #[tokio::test]
 async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
     let server = Server::start().await;
-    let good = || Reply::Raw(TEXT[0].1.concat());
-    for (status, body, without) in REFUSED {
+    let norm = case(NORM);
+    let good = || Reply::Raw(norm.bytes.clone());
+    for (name, text) in files(&Path::new(CORPUS).join("refusals"), ".json") {
+        let refusal: Refusal = serde_json::from_str(&text).unwrap();
         let driver = openai(impatient());
-        let refusal: Value = serde_json::from_str(body).unwrap();
-        server.replies("m", [Reply::Status(*status, vec![], refusal), good()]);
+        let refused = Reply::Status(refusal.status, vec![], refusal.body);
+        server.replies("m", [refused, good()]);
+        let without = |part: &str| refusal.without.iter().any(|it| it == part);
         let request = ChatRequest {
             max_tokens: Some(9),
             temperature_milli: Some(700),
@@ -65,14 +41,14 @@ async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
         let before = server.asked().len();
         let models = [candidate(&server.url, "m")];
         let (events, _) = heard(&driver, &models, request.clone()).await;
-        outcome_is(&events, &TEXT[0].2, body);
+        outcome_is(&events, &norm.outcome, &name);
         let (again, _) = heard(&driver, &models, request.clone()).await;
         let asked = &server.asked()[before..];
-        assert_eq!(asked.len(), 3, "{body}: learned once");
+        assert_eq!(asked.len(), 3, "{name}: learned once");
         for (_, sent) in &asked[1..] {
             for part in ["tools", "stream_options", "max_tokens", "temperature"] {
                 let left_out = sent.get(part).is_none();
-                assert_eq!(left_out, without.contains(&part), "{body}: {part}");
+                assert_eq!(left_out, without(part), "{name}: {part}");
             }
         }
         for events in [&events, &again] {
@@ -80,8 +56,9 @@ async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
                 panic!("{events:?}")
             };
             let tools = left_out.iter().any(|part| part == "tools");
-            assert_eq!(tools, without.contains(&"tools"), "{body}");
+            assert_eq!(tools, without("tools"), "{name}");
         }
+        println!("corpus models/refusals/{name}: ok");
     }
 }
 
@@ -102,9 +79,10 @@ async fn a_refusal_that_leaving_out_does_not_mend_teaches_nothing() {
     .await
     .unwrap_err();
     assert!(problem.detail.contains("stands still"), "{problem}");
-    server.replies("m", [Reply::Raw(TEXT[0].1.concat())]);
+    let norm = case(NORM);
+    server.replies("m", [Reply::Raw(norm.bytes)]);
     let (events, _) = heard(&driver, &models, asked()).await;
-    outcome_is(&events, &TEXT[0].2, "asked anew");
+    outcome_is(&events, &norm.outcome, "asked anew");
     assert!(server.asked()[2].1.get("tools").is_some());
 }
 
@@ -143,19 +121,16 @@ async fn refusals_say_what_to_do() {
 async fn a_model_that_was_heard_to_think_is_not_given_out_before_it_answers() {
     let server = Server::start().await;
     let driver = openai(impatient());
-    let (_, parts, outcome) = TEXT
-        .iter()
-        .find(|(what, ..)| what.contains("in the prompt"))
-        .unwrap();
-    server.replies("m", [Reply::Raw(parts.concat())]);
-    server.replies("reed-r1", [Reply::Raw(parts.concat())]);
+    let thinks = case("thoughts-whose-beginning-is-in-the-prompt");
+    server.replies("m", [Reply::Raw(thinks.bytes.clone())]);
+    server.replies("reed-r1", [Reply::Raw(thinks.bytes.clone())]);
     let withdrawn = |events: &[ChatEvent]| events.contains(&ChatEvent::Withdrawn);
     let models = [candidate(&server.url, "m")];
     let (first, _) = heard(&driver, &models, asked()).await;
     let (second, used) = heard(&driver, &models, asked()).await;
     let (named, _) = heard(&driver, &[candidate(&server.url, "reed-r1")], asked()).await;
     for events in [&first, &second, &named] {
-        outcome_is(events, outcome, "thoughts");
+        outcome_is(events, &thinks.outcome, "thoughts");
     }
     assert!(withdrawn(&first) && !withdrawn(&second) && !withdrawn(&named));
     assert!(used.output_tokens > 5, "thoughts are counted: {used:?}");
@@ -169,8 +144,8 @@ async fn figures_count_where_they_are_of_the_whole_answer() {
             "data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{input},\"completion_tokens\":{output}}}}}\n\n"
         )
     };
-    let said = delta!(r#"{"content":"Two feet and a half."}"#);
-    let end = ends!("stop");
+    let said = "data: {\"choices\":[{\"delta\":{\"content\":\"Two feet and a half.\"}}]}\n\n";
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     for (bytes, wanted) in [
         (format!("{said}{end}{}", figures(9, 4)), (9, 4, false)),
         (
