@@ -35,4 +35,4 @@ pub mod workers;
 pub use clock::Clock;
 pub use config::Config;
 pub use node::{Node, NodeError, Options};
-pub use run::run;
+pub use run::{RunError, run};

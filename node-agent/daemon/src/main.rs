@@ -14,7 +14,9 @@ use args::{Cli, Output, Task};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().resolve() {
-        Ok(Task::Run { config, log_json }) => aion_daemon::run(*config, log_json),
+        Ok(Task::Run { config, log_json }) => {
+            aion_daemon::run(*config, log_json).map_err(Into::into)
+        }
         Ok(Task::Dump { journal, output }) => dump(&journal, output),
         Err(error) => Err(error.into()),
     };

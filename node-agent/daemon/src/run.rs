@@ -1,25 +1,50 @@
 //! The life of a daemon's process: what it gives up first, its runtime, its node, the signals that end it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::launching::Link;
-use crate::node::{Node, Options};
+use crate::node::{Node, NodeError, Options};
+use crate::secret::SecretError;
 use crate::{machine, secret, telemetry};
+use aion_telemetry::LogError;
 
 /// How long what blocks a thread at the end may take.
 const LEAVE: Duration = Duration::from_secs(2);
+
+/// Why a daemon does not run, or no longer.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// It has nothing to log with.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The machine did not give what it needs first.
+    #[error("{what}: {source}")]
+    Machine {
+        /// What it was to do.
+        what: &'static str,
+        /// Why it could not.
+        source: io::Error,
+    },
+    /// The key that those of all runs are derived from.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
 
 /// Serves until SIGTERM, SIGINT or the end of the node. Not `async`: what is awaited is compiled where it is first polled,
 /// and that is here, not once more in the program.
 ///
 /// # Errors
 /// The node cannot start or ended by itself; the error and its causes say why.
-pub fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
+pub fn run(config: Config, log_json: bool) -> Result<(), RunError> {
     telemetry::log(log_json)?;
     // Before there is a second thread: each has capabilities of its own.
     for left in machine::drop_capabilities() {
@@ -36,17 +61,18 @@ pub fn run(config: Config, log_json: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("start the runtime")?;
+        .map_err(failed("start the runtime"))?;
     let done = runtime.block_on(serve(config));
     // A thread that waits for a disk or a server that no longer answers must not keep the process.
     runtime.shutdown_timeout(LEAVE);
     done
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    std::fs::create_dir_all(config.home.join("config")).context("create the state directory")?;
+async fn serve(config: Config) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("listen for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("listen for SIGINT"))?;
+    std::fs::create_dir_all(config.home.join("config"))
+        .map_err(failed("create the state directory"))?;
     let secret = secret::load(&config.home.join("config/node.secret"))?;
     let (launcher, events) = Link::start(config.launcher.clone());
     tracing::info!(
@@ -73,4 +99,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     node.stop().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Machine { what, source }
 }

@@ -69,6 +69,9 @@ async fn the_next_start_takes_the_worker_that_was_made_ahead() {
     let (client, mut exits) = stage.connect().await;
     let ahead = spare(&stage, &[]).await;
     assert!(client.list().await.unwrap().is_empty());
+    // No copy of the mounts yet, which would be an old one by the time that it is used.
+    let mounts = |pid| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
+    assert_eq!(mounts(ahead), mounts(stage.pid()));
 
     let captive = stage.start(&client, "a", "descriptors\nenvironment").await;
     assert_eq!(captive.started.pid, ahead);

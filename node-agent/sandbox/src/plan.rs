@@ -16,11 +16,11 @@ pub const MAX_NOTE: usize = 1024;
 /// beside the three that every program has: its end of their socket pair.
 pub const LINK: i32 = 3;
 
-/// What the worker is to do to itself. It is in its namespaces before it reads this,
-/// and on version 2 in its cgroup.
+/// What the worker is to do to itself. It is in its other namespaces before it reads
+/// this, and on version 2 of cgroups in its group.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// Whether it has a mount namespace of its own to empty.
+    /// Whether it takes a mount namespace of its own, and empties it.
     pub private_root: bool,
     /// How it comes by its socket; a compiler has none.
     pub socket: Option<Socket>,
@@ -141,4 +141,75 @@ pub enum WorkerMessage {
     },
     /// Why it is about to end, in one line.
     Note(String),
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs::File;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::*;
+
+    fn opened(count: usize) -> Vec<OwnedFd> {
+        let open = || File::open("/dev/null").unwrap().into();
+        std::iter::repeat_with(open).take(count).collect()
+    }
+
+    fn plan(socket: Option<Socket>, tool: Option<Tool>) -> Plan {
+        Plan {
+            private_root: true,
+            module: false,
+            socket,
+            tool,
+            groups: 2,
+            limits: Vec::new(),
+            switch_user: None,
+            filters: Vec::new(),
+        }
+    }
+
+    fn tool(handles: bool) -> Tool {
+        Tool {
+            program: "/usr/bin/true".into(),
+            mounts: vec![("a".into(), "/a".into()), ("b".into(), "/b".into())],
+            handles,
+        }
+    }
+
+    #[test]
+    fn descriptors_are_taken_in_the_order_that_they_are_handed_over_in() {
+        let module = Plan {
+            module: true,
+            ..plan(None, None)
+        };
+        for (plan, count) in [
+            (plan(Some(Socket::Mount), None), 7),
+            (plan(Some(Socket::Folder), None), 7),
+            (plan(Some(Socket::Path("/s".into())), None), 6),
+            (module, 7),
+            (plan(None, Some(tool(false))), 7),
+            (plan(None, Some(tool(true))), 10),
+        ] {
+            let fds = opened(count);
+            let numbers: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+            let taken = Handed::take(&plan, fds).unwrap();
+            let again = Handed {
+                boot: taken.boot.as_fd(),
+                gate: taken.gate.as_fd(),
+                stdout: taken.stdout.as_fd(),
+                stderr: taken.stderr.as_fd(),
+                stdin: taken.stdin.as_ref().map(AsFd::as_fd),
+                module: taken.module.as_ref().map(AsFd::as_fd),
+                mounts: taken.mounts.iter().map(AsFd::as_fd).collect(),
+                groups: taken.groups.iter().map(AsFd::as_fd).collect(),
+            };
+            let order: Vec<i32> = again.in_order().iter().map(AsRawFd::as_raw_fd).collect();
+            assert_eq!(order, numbers, "{plan:?}");
+            assert_eq!(taken.stdin.is_some(), plan.tool.is_some());
+            for wrong in [count - 1, count + 1] {
+                assert!(Handed::take(&plan, opened(wrong)).is_none(), "{plan:?}");
+            }
+        }
+    }
 }

@@ -63,6 +63,11 @@ impl Part {
 }
 
 /// The parent of a process (`/proc/PID/stat`, field 4).
+fn confined(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status.lines().any(|line| line == "NoNewPrivs:\t1")
+}
+
 fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
@@ -148,7 +153,8 @@ impl Standalone {
         self.until_it_has_layers()
     }
 
-    /// The processes that the launcher has started and that run.
+    /// The workers that run: what the launcher has started and what is confined. The one that it made ahead is
+    /// not yet.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
         let Some(launcher) = self.launcher.process.as_ref().map(Process::pid) else {
@@ -157,7 +163,7 @@ impl Standalone {
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         processes
             .filter_map(|it| it.file_name().to_str()?.parse().ok())
-            .filter(|pid| parent(*pid) == Some(launcher))
+            .filter(|pid| parent(*pid) == Some(launcher) && confined(*pid))
             .collect()
     }
 

@@ -1,7 +1,8 @@
-//! A process that is nobody's worker yet: in its namespaces, with a user of its own,
-//! in its program up to where that waits for a plan. It is what a start takes longest
-//! to make and what is the same for every start, so one is made ahead: the spare. It
-//! has no descriptor but its link, and ends when that closes.
+//! A process that is nobody's worker yet: in its namespaces but that of its mounts, with
+//! a user of its own where workers have one, in its program up to where that waits for a
+//! plan. It is what a start takes longest to make and what is the same for every start,
+//! so one is made ahead: the spare. It has no descriptor but its link, and ends when that
+//! closes.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -95,7 +96,7 @@ impl Starter {
         let nothing = nothing.map_err(|error| format!("/dev/null: {error}"))?;
         let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
         let made = sys::spawn(&Child {
-            namespaces: self.namespaces.flags(),
+            namespaces: self.namespaces.from_the_start(),
             release: release_read.as_fd(),
             link: theirs.as_fd(),
             nothing: nothing.as_fd(),

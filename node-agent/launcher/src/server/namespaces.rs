@@ -73,9 +73,11 @@ impl Namespaces {
         }
     }
 
-    /// As `CLONE_NEW…`.
-    pub(super) fn flags(&self) -> u64 {
-        self.flags
+    /// Those that a process is made in, as `CLONE_NEW…`: all but the mount namespace. That is a copy of the launcher's
+    /// mounts, so a worker takes its own when it has its plan: an older one would show what was mounted before, and
+    /// hold what was unmounted since.
+    pub(super) fn from_the_start(&self) -> u64 {
+        self.flags & !(libc::CLONE_NEWNS as u64)
     }
 
     /// Whether workers get this one.
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn without_namespaces_a_worker_of_root_still_has_a_user_of_its_own() {
         let none = found(10..12).none("for the test");
-        assert_eq!((none.flags(), none.free_user(&[])), (0, Ok(Some(10))));
+        assert_eq!((none.flags, none.free_user(&[])), (0, Ok(Some(10))));
         assert_eq!(none.missing(Layer::PidNamespace), Some("for the test"));
     }
 

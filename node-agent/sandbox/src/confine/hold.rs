@@ -41,7 +41,7 @@ pub enum HoldError {
     NoLauncher(#[source] WireError),
     /// Its descriptors are not those of its plan.
     #[error("the descriptors that came with the plan {0}")]
-    Handed(&'static str),
+    Handed(String),
     /// The launcher is gone or does not listen.
     #[error("cannot tell the launcher that the sandbox stands: {0}")]
     NotTold(#[source] WireError),
@@ -72,15 +72,18 @@ impl HoldError {
 pub fn hold() -> Result<Held, HoldError> {
     let launcher = link();
     let (plan, fds) = wire::receive::<Plan>(&launcher).map_err(HoldError::NoLauncher)?;
-    let mut handed = Handed::take(&plan, fds).ok_or(HoldError::Handed("are not its own"))?;
-    settle(&launcher, &mut handed).map_err(|_| HoldError::Handed("cannot be used"))?;
-    let through_folder = matches!(plan.socket, Some(Socket::Folder));
-    let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
-    let confined = super::confine(plan, &handed.mounts).map_err(|why| {
-        let failed = HoldError::NotConfined(why);
+    let told = |failed: HoldError| {
         tell(&launcher, &failed.to_string());
         failed
-    })?;
+    };
+    let handed = Handed::take(&plan, fds).ok_or("are not those that it speaks of".to_owned());
+    let mut handed = handed.map_err(|why| told(HoldError::Handed(why)))?;
+    settle(&launcher, &mut handed)
+        .map_err(|error| told(HoldError::Handed(format!("cannot be used: {error}"))))?;
+    let through_folder = matches!(plan.socket, Some(Socket::Folder));
+    let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
+    let confined =
+        super::confine(plan, &handed.mounts).map_err(|why| told(HoldError::NotConfined(why)))?;
     let folder = handed.mounts.into_iter().next();
     let ready = WorkerMessage::Ready {
         landlock: confined.landlock,

@@ -20,7 +20,7 @@ use crate::plan::{Plan, Socket};
 /// no use for what it covers.
 const STAGE: &str = "/proc";
 
-/// Empties the mount namespace, and puts into it what `plan` has. Gives the path
+/// Takes a mount namespace and empties it, and puts into it what `plan` has. Gives the path
 /// of the socket from then on; with an error, the path that is left and why the
 /// root is still the host's.
 pub(super) fn enter(
@@ -53,6 +53,7 @@ pub(super) fn enter(
 fn build(plan: &Plan, mounts: &[OwnedFd]) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    own_mounts().map_err(step("unshare the mounts"))?;
     mount_change(
         "/",
         MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
@@ -76,6 +77,14 @@ fn build(plan: &Plan, mounts: &[OwnedFd]) -> Result<(), String> {
     chdir("/").map_err(step("enter the new root"))?;
     mount_remount("/", MountFlags::BIND | MountFlags::RDONLY | locked, c"")
         .map_err(step("make the root read-only"))
+}
+
+/// Takes a mount namespace, as the launcher's is at this moment.
+#[allow(unsafe_code)]
+fn own_mounts() -> Result<(), rustix::io::Errno> {
+    // SAFETY: unsharing the mount namespace, and with it root and working directory, changes no memory and no
+    // descriptor, and there is one thread.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
 }
 
 /// Shows the folder that the socket is in, and nothing can be made in it.
