@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Server;
 use super::starter::{NotBegun, Starter, open_program};
@@ -91,13 +90,11 @@ impl Starter {
         .map_err(step("socket pair"))?;
         // This end only: the loop may not wait for one worker, and a worker waits for its plan.
         rustix::io::ioctl_fionbio(&link, true).map_err(step("socket pair"))?;
-        let (release_read, release) = pipe_with(PipeFlags::CLOEXEC).map_err(step("pipe"))?;
         let nothing = File::options().read(true).write(true).open("/dev/null");
         let nothing = nothing.map_err(|error| format!("/dev/null: {error}"))?;
         let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
-        let made = sys::spawn(&Child {
+        let (made, release) = sys::spawn(&Child {
             namespaces: self.namespaces.from_the_start(),
-            release: release_read.as_fd(),
             link: theirs.as_fd(),
             nothing: nothing.as_fd(),
             become_mapped: own_user_namespace,
@@ -113,10 +110,10 @@ impl Starter {
                     .map(blank.made.pid, user)
                     .map_err(|error| format!("map its user: {error}"))?;
             }
-            rustix::io::write(&release, b"g").map_err(step("release it"))
+            release.go().map_err(|error| format!("release it: {error}"))
         })();
         match set_up {
-            Ok(_) => Ok(blank),
+            Ok(()) => Ok(blank),
             Err(why) => {
                 blank.made.end();
                 Err(why)

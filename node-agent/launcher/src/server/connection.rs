@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use aion_folders::{Folder, Trust};
 use anyhow::{Context, bail};
@@ -14,7 +15,7 @@ use rustix::net::{
     socket_with, sockopt,
 };
 
-use super::Server;
+use super::{RETRY, Server};
 use aion_sandbox::protocol::{Reply, Request};
 use aion_sandbox::wire::{self, WireError};
 
@@ -128,11 +129,19 @@ impl Server {
     }
 }
 
+/// How long the lock of a launcher that was killed is waited for: a process that it was
+/// just making holds it, too, up to its program or its end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// One launcher has a state folder; the lock goes with the process.
 pub(super) fn lock(state: &Folder) -> anyhow::Result<OwnedFd> {
-    match state.lock("launcher.lock", false)? {
-        Some(lock) => Ok(lock),
-        None => bail!("another launcher runs on {}", state.path().display()),
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match state.lock("launcher.lock", false)? {
+            Some(lock) => return Ok(lock),
+            None if Instant::now() < patience => std::thread::sleep(RETRY),
+            None => bail!("another launcher runs on {}", state.path().display()),
+        }
     }
 }
 
@@ -196,6 +205,21 @@ mod tests {
     use super::*;
 
     const DAEMON: u32 = 61_996;
+
+    #[test]
+    fn the_lock_of_a_launcher_that_is_ending_is_waited_for_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Folder::open(folder.path(), Trust::Own).unwrap();
+        let held = lock(&state).unwrap();
+        let other = state.reopen().unwrap();
+        let waiting = std::thread::spawn(move || lock(&other));
+        std::thread::sleep(RETRY * 3);
+        drop(held);
+        let held = waiting.join().unwrap().unwrap();
+        let refused = lock(&state).unwrap_err().to_string();
+        assert!(refused.contains("another launcher runs"), "{refused}");
+        drop(held);
+    }
 
     #[test]
     fn what_lies_in_the_sockets_place_is_replaced_and_never_followed() {

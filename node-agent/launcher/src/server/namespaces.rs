@@ -132,7 +132,8 @@ impl Namespaces {
     }
 
     fn try_out(&self, flags: u64) -> io::Result<()> {
-        let made = sys::spawn_idle(flags)?;
+        // Never released: the end is the kill's.
+        let (made, _release) = sys::spawn_idle(flags)?;
         let mapped = if flags & libc::CLONE_NEWUSER as u64 == 0 {
             Ok(())
         } else {

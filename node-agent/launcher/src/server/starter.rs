@@ -23,7 +23,7 @@ use super::tool;
 use aion_sandbox::Layer;
 use aion_sandbox::plan::{Handed, Plan, Socket};
 use aion_sandbox::protocol::{Role, Start, StartFailure};
-use aion_sandbox::wire;
+use aion_sandbox::wire::{self, WireError};
 
 /// What every start needs.
 #[derive(Debug)]
@@ -238,10 +238,12 @@ fn hand_over(
         mounts: mounts.iter().map(OwnedFd::as_fd).collect(),
         groups: doors.iter().map(OwnedFd::as_fd).collect(),
     };
-    // The blank waits for it, or finds it there: it is never waited for.
-    wire::send(&blank.link, plan, &handed.in_order())
-        .map_err(|error| format!("send the plan: {error}"))?;
-    Ok(gate)
+    match wire::send(&blank.link, plan, &handed.in_order()) {
+        // It waits for it or finds it there, or it has ended: that is found and told as any other end
+        // before it was confined.
+        Ok(()) | Err(WireError::Closed) => Ok(gate),
+        Err(error) => Err(format!("send the plan: {error}")),
+    }
 }
 
 /// A mount of what is open, in no namespace yet.

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use aion_sandbox::plan::LINK;
@@ -23,8 +24,6 @@ const ABOVE: libc::c_int = LINK + 1;
 pub(super) struct Child<'a> {
     /// Namespaces of its own, as `CLONE_NEW…`.
     pub(super) namespaces: u64,
-    /// Read until the parent has set it up; end of file means die.
-    pub(super) release: BorrowedFd<'a>,
     /// Its end of the pair, which the program has as [`LINK`]. A failure is told
     /// there, as [`Failure::to_bytes`].
     pub(super) link: BorrowedFd<'a>,
@@ -65,8 +64,7 @@ pub(super) struct Failure {
 }
 
 /// The steps of a child, as they are reported.
-const STEPS: [&str; 8] = [
-    "wait for the launcher",
+const STEPS: [&str; 7] = [
     "drop the groups",
     "become the mapped user",
     "start a session",
@@ -110,16 +108,29 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// A process right after it was made, seen from both sides.
-enum Fork {
-    Child,
-    Parent(Made),
+/// What a new process waits for before its first step. Without it, this process gone
+/// included, it ends.
+#[derive(Debug)]
+pub(super) struct Release(OwnedFd);
+
+impl Release {
+    /// Lets it go on.
+    pub(super) fn go(self) -> io::Result<()> {
+        Ok(rustix::io::write(&self.0, b"g").map(drop)?)
+    }
 }
 
-/// Makes the process. It runs [`Child`]'s steps and then the program.
-pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
+/// A process right after it was made, seen from both sides.
+enum Fork {
+    /// In it: released.
+    Child,
+    Parent(Made, Release),
+}
+
+/// Makes the process. Once it is released it runs [`Child`]'s steps and then the program.
+pub(super) fn spawn(child: &Child<'_>) -> io::Result<(Made, Release)> {
     match fork_into(child.namespaces)? {
-        Fork::Parent(made) => Ok(made),
+        Fork::Parent(made, release) => Ok((made, release)),
         Fork::Child => {
             let bytes = run(child).to_bytes();
             // SAFETY: `bytes` lives on this process's own copy of the stack;
@@ -137,20 +148,19 @@ pub(super) fn spawn(child: &Child<'_>) -> io::Result<Made> {
     }
 }
 
-/// A process in these namespaces that does nothing until it is killed.
-pub(super) fn spawn_idle(namespaces: u64) -> io::Result<Made> {
+/// A process in these namespaces that does nothing and ends when it is released.
+pub(super) fn spawn_idle(namespaces: u64) -> io::Result<(Made, Release)> {
     match fork_into(namespaces)? {
-        Fork::Parent(made) => Ok(made),
-        Fork::Child => loop {
-            // SAFETY: waits; touches nothing.
-            unsafe { libc::pause() };
-        },
+        Fork::Parent(made, release) => Ok((made, release)),
+        // SAFETY: ends this process without running anything of the launcher's.
+        Fork::Child => unsafe { libc::_exit(0) },
     }
 }
 
 /// By `clone`, which containers allow that refuse `clone3` since they cannot look
 /// into its arguments.
 fn fork_into(namespaces: u64) -> io::Result<Fork> {
+    let (released, release) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut pidfd: RawFd = -1;
     let flags = namespaces | libc::CLONE_PIDFD as u64 | libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM this is fork: the child has a copy of everything,
@@ -161,12 +171,24 @@ fn fork_into(namespaces: u64) -> io::Result<Fork> {
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
     match u32::try_from(pid) {
         Err(_) => Err(io::Error::last_os_error()),
-        Ok(0) => Ok(Fork::Child),
-        Ok(pid) => Ok(Fork::Parent(Made {
-            pid,
-            // SAFETY: the kernel stored a new descriptor there; nobody else has it.
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        })),
+        Ok(0) => {
+            // Its own copy: while that is open there is no end of file, and it would wait
+            // for ever for a launcher that is gone, with the lock and all else that it has.
+            drop(release);
+            match rustix::io::read(&released, &mut [0_u8; 1]) {
+                Ok(1) => Ok(Fork::Child),
+                // SAFETY: ends this process without running anything of the launcher's.
+                _ => unsafe { libc::_exit(126) },
+            }
+        }
+        Ok(pid) => {
+            let made = Made {
+                pid,
+                // SAFETY: the kernel stored a new descriptor there; nobody else has it.
+                pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+            };
+            Ok(Fork::Parent(made, Release(release)))
+        }
     }
 }
 
@@ -188,26 +210,19 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
     // SAFETY (for every block below): plain system calls of the child about
     // itself, on memory of its own copy that outlives each call. Identities are
     // set by the raw call, as libc's wrappers would look for other threads.
-    let mut byte = 0_u8;
-    let read =
-        check(unsafe { libc::read(child.release.as_raw_fd(), (&raw mut byte).cast(), 1) as i64 })?;
-    if read != 1 {
-        unsafe { libc::_exit(126) }
-    }
-    *step = 1;
     if child.drop_groups {
         check(unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) })?;
     }
-    *step = 2;
+    *step = 1;
     if child.become_mapped {
         check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
         check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
     }
-    *step = 3;
+    *step = 2;
     check(unsafe { libc::setsid() }.into())?;
-    *step = 4;
+    *step = 3;
     check(unsafe { libc::chdir(c"/".as_ptr()) }.into())?;
-    *step = 5;
+    *step = 4;
     unsafe {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -223,7 +238,7 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
     let program = keep(child.program)?;
     let nothing = keep(child.nothing)?;
     let link = keep(child.link)?;
-    *step = 6;
+    *step = 5;
     // Everything, also what stands on a number between those below: whoever
     // started the launcher may have left it something there.
     check(unsafe {
@@ -238,7 +253,7 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         // The number it gets is kept open by the program.
         check(unsafe { libc::dup2(copy, number) }.into())?;
     }
-    *step = 7;
+    *step = 6;
     let argv = [child.name.as_ptr(), ptr::null()];
     let envp: [*const libc::c_char; 1] = [ptr::null()];
     check(unsafe {
@@ -345,5 +360,25 @@ pub(super) fn stop_signals() -> io::Result<OwnedFd> {
             -1 => Err(io::Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_never_released_ends_with_whoever_made_it() {
+        let (made, release) = spawn_idle(0).unwrap();
+        assert!(wait(made.pidfd.as_fd(), false).unwrap().is_none());
+        drop(release);
+        let ended = wait(made.pidfd.as_fd(), true).unwrap().unwrap();
+        assert_eq!(ended.status, ExitStatus::Code(126));
+
+        let (made, release) = spawn_idle(0).unwrap();
+        release.go().unwrap();
+        let ended = wait(made.pidfd.as_fd(), true).unwrap().unwrap();
+        assert_eq!(ended.status, ExitStatus::Code(0));
     }
 }
