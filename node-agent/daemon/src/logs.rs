@@ -97,8 +97,20 @@ impl Logs {
         });
     }
 
+    /// Adds a text of any length and any number of lines, none of it cut off.
+    pub fn add_whole(&self, agent: &str, incarnation: Incarnation, source: &str, text: &str) {
+        for mut line in text.lines() {
+            while line.len() > MAX_LINE {
+                let (first, rest) = line.split_at(line.floor_char_boundary(MAX_LINE));
+                self.add(agent, incarnation, source, first);
+                line = rest;
+            }
+            self.add(agent, incarnation, source, line);
+        }
+    }
+
     /// Copies a worker's stream into its agent's log until it ends.
-    pub(super) async fn copy(
+    pub(crate) async fn copy(
         &self,
         agent: &str,
         incarnation: Incarnation,
