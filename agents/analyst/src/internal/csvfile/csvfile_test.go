@@ -25,7 +25,11 @@ func read(t *testing.T, text string, d Dialect) ([][]string, []int, *Rows) {
 		if !more {
 			return cells, lines, rows
 		}
-		cells = append(cells, append([]string(nil), rows.Cells()...))
+		row := []string{}
+		for _, text := range rows.Cells() {
+			row = append(row, strings.Clone(text))
+		}
+		cells = append(cells, row)
 		lines = append(lines, rows.Line())
 	}
 }

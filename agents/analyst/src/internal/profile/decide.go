@@ -73,8 +73,16 @@ func (t *Table) decide(columns []*inference) {
 
 func (f *inference) decide(rows int64, comma leaning, order cell.Order) {
 	c := f.column
-	c.Distinct = int64(len(f.hashes))
-	c.Top = mostFrequent(f.top)
+	c.Distinct, c.DistinctCapped, c.Top = int64(f.tally.distinct), f.tally.capped, f.tally.frequencies()
+	// What was passed over is odd as its first was.
+	for _, odd := range []*Odd{&f.noNumber, &f.none, &f.noClock, &f.noTruth} {
+		odd.Count += f.dull
+	}
+	f.dull = 0
+	// What is a number and nothing else is no date, no time and no truth value either.
+	for _, other := range []*Odd{&f.none, &f.noClock, &f.noTruth} {
+		other.join(&f.plain)
+	}
 	style, _ := f.bestStyle(comma)
 	numbers := f.hits(style)
 	inAnyStyle := c.Present - f.noNumber.Count

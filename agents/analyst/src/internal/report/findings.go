@@ -164,7 +164,7 @@ func Summary(file File, table *profile.Table, focus []string, reportPath, plotPa
 	if cautions := Cautions(table); len(cautions) > 0 {
 		out.WriteString("\nRead with care:\n")
 		for _, caution := range cautions[:min(len(cautions), cautionsTold)] {
-			fmt.Fprintf(&out, "- %s\n", caution)
+			fmt.Fprintf(&out, "- %s\n", caution.Text)
 		}
 		if rest := len(cautions) - cautionsTold; rest > 0 {
 			fmt.Fprintf(&out, "- and %s more, all in the report.\n", count(int64(rest)))

@@ -25,7 +25,7 @@ func Markdown(file File, table *profile.Table, question string, focus []string, 
 		w.line("## Read with care")
 		w.line("")
 		for _, caution := range cautions {
-			w.line("- %s", caution)
+			w.line("- %s", caution.Text)
 		}
 		w.line("")
 	}

@@ -139,7 +139,7 @@ func TestWhatIsWrittenInAnyDialectIsReadAgain(t *testing.T) {
 			}
 			row := append([]string(nil), rows.Cells()...)
 			for i := range row {
-				row[i] = strings.ReplaceAll(row[i], "\r", "\n")
+				row[i] = strings.ReplaceAll(strings.Clone(row[i]), "\r", "\n")
 			}
 			got = append(got, row)
 		}

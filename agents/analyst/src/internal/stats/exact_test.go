@@ -47,7 +47,7 @@ func TestPairsNeitherOverflowNorVanish(t *testing.T) {
 	for _, scale := range []float64{1e-308, 1, 3e307} {
 		var p Pairs
 		for i, y := range []float64{2, 4, 5, 4, 5} {
-			p.Add(float64(i+1), y*scale)
+			p.AddAll([]float64{float64(i + 1)}, []float64{y * scale})
 		}
 		line, ok := p.Fit()
 		if !ok || math.Abs(line.R2-0.6) > 1e-12 || math.Abs(line.Slope/scale-0.6) > 1e-12 {

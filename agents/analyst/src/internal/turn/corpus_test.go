@@ -23,6 +23,7 @@ type outcome struct {
 	Says    []string
 	Refused []string
 	Quiet   bool
+	LeftOut bool
 }
 
 // Each file of the corpus is a case of its own: go test -v -run Corpus gives a line for each.
@@ -99,6 +100,9 @@ func check(t *testing.T, name string, raw []byte, want outcome) {
 		}
 	}
 	file := report.File{Name: name, Size: int64(len(raw))}
+	if left := report.LeftOut(file, table); (left != "") != want.LeftOut {
+		t.Errorf("left out: %q", left)
+	}
 	answer := report.Summary(file, table, nil, "report.md", "plot.svg")
 	for _, part := range want.Says {
 		if !strings.Contains(answer, part) {
@@ -106,7 +110,7 @@ func check(t *testing.T, name string, raw []byte, want outcome) {
 		}
 	}
 	if cautions := report.Cautions(table); want.Quiet && len(cautions) > 0 {
-		t.Errorf("cautions where all was read: %q", cautions)
+		t.Errorf("cautions where all was read: %+v", cautions)
 	}
 	if drawn := report.Plot(file, table, nil); strings.Contains(drawn, "NaN") || strings.Contains(drawn, "Inf") {
 		t.Error("a coordinate of the plot is no number")

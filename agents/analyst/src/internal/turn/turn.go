@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 
 	"aion.dev/agents/analyst/internal/host"
 	"aion.dev/agents/analyst/internal/profile"
@@ -63,10 +64,15 @@ func analyse(caller host.Caller, ref host.FileRef, question, folder string) (str
 	}
 	file := report.File{Name: name, Size: first.Size()}
 	focus := mentioned(question)
+	told := progress{caller: caller, name: name, now: time.Now}
 	table, err := profile.Analyse(
-		func() (io.Reader, error) { return host.OpenFile(caller, ref), nil },
+		func() (io.Reader, error) {
+			file := host.OpenFile(caller, ref)
+			file.Heard = told.heard
+			return file, nil
+		},
 		head, whole,
-		profile.Options{Focus: focus, Pass: func(pass int) { progress(caller, name, pass) }},
+		profile.Options{Focus: focus, Pass: told.begin},
 	)
 	if err != nil {
 		return "", err
@@ -86,6 +92,11 @@ func analyse(caller host.Caller, ref host.FileRef, question, folder string) (str
 	text := report.Markdown(file, table, question, focus, relative)
 	if err := host.Write(caller, host.FileRef{Mount: outputMount, Path: reportPath}, []byte(text)); err != nil {
 		return "", err
+	}
+	if left := report.LeftOut(file, table); left != "" {
+		if err := host.LeftOut(caller, left); err != nil {
+			return "", err
+		}
 	}
 	summary := report.Summary(file, table, focus, reportPath, plotPath)
 	// Without memory the analysis stands all the same, and its reader learns why it is not remembered.
@@ -108,12 +119,30 @@ func remember(caller host.Caller, file report.File, table *profile.Table) error 
 	})
 }
 
-func progress(caller host.Caller, name string, pass int) {
-	say(caller, [...]string{
-		"reading " + name + ": what the columns hold",
-		"reading " + name + ": figures, trends, correlations",
-		"reading " + name + ": outliers",
-	}[pass])
+// progress tells how far a file was read: at the beginning of each pass, and about once a second.
+type progress struct {
+	caller host.Caller
+	name   string
+	what   string
+	now    func() time.Time
+	last   time.Time
+}
+
+func (p *progress) begin(pass profile.Pass) {
+	p.what = [...]string{
+		"reading " + p.name + ": what the columns hold, and their figures",
+		"reading " + p.name + " again: figures, trends, correlations",
+		"reading " + p.name + " again: outliers",
+	}[pass]
+	p.last = p.now()
+	say(p.caller, p.what)
+}
+
+func (p *progress) heard(offset, size int64) {
+	if now := p.now(); now.Sub(p.last) >= time.Second && size > 0 {
+		p.last = now
+		say(p.caller, fmt.Sprintf("%s (%d %%)", p.what, 100*offset/size))
+	}
 }
 
 // say tells about progress. Where nobody listens any more the next call with an effect will tell.
