@@ -129,6 +129,8 @@ type Open func() (io.Reader, error)
 type Options struct {
 	// Focus are column names, lower case, that come first.
 	Focus []string
+	// Source says that the text was made of a sheet, and of which.
+	Source string
 	// Pass is called at the beginning of each pass.
 	Pass func(Pass)
 }
@@ -148,7 +150,7 @@ const guessBytes = 64 << 10
 
 // Analyse reads the table. head is its beginning, whole says whether that is all of it.
 func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error) {
-	layout, err := sniff.Detect(head, whole)
+	layout, err := detect(head, whole, options.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +173,15 @@ func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error
 	}
 	err = table.pass(open, options, Locating, func(rows *csvfile.Rows) error { return table.locate(rows, options.Focus) })
 	return table, err
+}
+
+func detect(head []byte, whole bool, source string) (sniff.Layout, error) {
+	if source == "" {
+		return sniff.Detect(head, whole)
+	}
+	layout, err := sniff.DetectIn(head)
+	layout.Source = source
+	return layout, err
 }
 
 // guess is the plan that the first rows make.

@@ -13,6 +13,9 @@ import (
 func written(table *profile.Table) string {
 	l := table.Layout
 	parts := []string{"separated by " + l.SeparatorName()}
+	if l.Source != "" {
+		parts[0] = l.Source
+	}
 	if l.Hint {
 		parts[0] += " (as its line sep= says)"
 	}
@@ -78,13 +81,16 @@ type Caution struct {
 }
 
 // Cautions belong into the answer: who reads a figure must know what is not in it. What was left out comes first.
-func Cautions(table *profile.Table) []Caution {
+func Cautions(file File, table *profile.Table) []Caution {
 	var out []Caution
 	add := func(left bool, text string) { out = append(out, Caution{text, left}) }
 	place := func(p csvfile.Place, left bool, one, many, what string) {
 		if p.Count > 0 {
 			add(left, fmt.Sprintf("%s (first on line %s): %s.", plural(p.Count, one, many), count(int64(p.Line)), what))
 		}
+	}
+	if file.Others != "" {
+		add(false, file.Others)
 	}
 	if table.Layout.Title > 0 {
 		add(false, fmt.Sprintf("%s above line %s: not part of the table.",
@@ -119,7 +125,7 @@ func Cautions(table *profile.Table) []Caution {
 func LeftOut(file File, table *profile.Table) string {
 	var texts []string
 	more := 0
-	for _, caution := range Cautions(table) {
+	for _, caution := range Cautions(file, table) {
 		if caution.Left && len(texts) < cautionsTold {
 			texts = append(texts, strings.TrimSuffix(strings.ReplaceAll(caution.Text, "**", ""), "."))
 		} else if caution.Left {

@@ -3,7 +3,6 @@ package turn
 
 import (
 	"fmt"
-	"io"
 	"path"
 	"strings"
 	"time"
@@ -57,23 +56,15 @@ func folder(files []host.FileRef, i int) string {
 
 func analyse(caller host.Caller, ref host.FileRef, question, folder string) (string, error) {
 	name := path.Base(ref.Path)
-	first := host.OpenFile(caller, ref)
-	head, whole, err := first.Head()
+	told := progress{caller: caller, name: name, now: time.Now}
+	read, err := open(caller, ref, question, told.heard)
 	if err != nil {
 		return "", err
 	}
-	file := report.File{Name: name, Size: first.Size()}
+	file := report.File{Name: name, Size: read.size, Others: read.others}
 	focus := mentioned(question)
-	told := progress{caller: caller, name: name, now: time.Now}
-	table, err := profile.Analyse(
-		func() (io.Reader, error) {
-			file := host.OpenFile(caller, ref)
-			file.Heard = told.heard
-			return file, nil
-		},
-		head, whole,
-		profile.Options{Focus: focus, Pass: told.begin},
-	)
+	table, err := profile.Analyse(read.open, read.head, read.whole,
+		profile.Options{Focus: focus, Pass: told.begin, Source: read.source})
 	if err != nil {
 		return "", err
 	}

@@ -200,7 +200,7 @@ func TestSeveralFilesDoNotOverwriteEachOthersReports(t *testing.T) {
 func TestAFileThatIsNoTableFailsTheTurnAndSaysWhyAndWhatToDo(t *testing.T) {
 	n := newNode(map[string]string{"input/a.xlsx": "PK\x03\x04\x00\x00", "input/empty.csv": ""})
 	for file, told := range map[string][]string{
-		"a.xlsx":    {"does not look like a table", "save it as CSV"},
+		"a.xlsx":    {"ZIP archive that breaks off", "save it as CSV"},
 		"empty.csv": {"the file is empty", "give one with a row of names"},
 	} {
 		if err := run(t, n, "", file); err == nil {
