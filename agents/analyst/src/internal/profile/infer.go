@@ -90,13 +90,6 @@ func (t *Table) infer(rows *csvfile.Rows, guessed plan) (*measuring, error) {
 		columns = append(columns, newInference(i, name, len(named)))
 	}
 	m := newMeasuring(guessed)
-	value := func(number planned[cell.NumberStyle]) (float64, bool) {
-		f := columns[number.index]
-		if f.reading.Styles == 0 {
-			return f.value, f.styles.Has(number.how)
-		}
-		return f.number(number.how)
-	}
 	err := t.each(rows, func(row int64, cells []string) {
 		t.Rows++
 		line := rows.Line()
@@ -108,7 +101,17 @@ func (t *Table) infer(rows *csvfile.Rows, guessed plan) (*measuring, error) {
 				column.add("", line)
 			}
 		}
-		m.row(row, line, cells, value)
+		for i, number := range guessed.numbers {
+			m.numbers[i] = math.NaN()
+			if f := columns[number.index]; !f.styles.Has(number.how) {
+				continue
+			} else if f.reading.Styles == 0 {
+				m.numbers[i] = f.value
+			} else {
+				m.numbers[i], _ = f.number(number.how)
+			}
+		}
+		m.row(row, line, cells)
 	})
 	if err != nil {
 		return nil, err

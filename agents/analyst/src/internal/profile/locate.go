@@ -21,9 +21,9 @@ const (
 
 // Bin is the values of one stretch of the axis.
 type Bin struct {
-	stats.Average
-	// At is the mean place of its rows.
-	At stats.Average
+	stats.Rough
+	// At is where its rows are.
+	At stats.Rough
 }
 
 // Series is a column along the axis.

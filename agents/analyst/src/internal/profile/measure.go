@@ -22,9 +22,13 @@ const (
 
 // measuring takes the figures of a plan, block by block.
 type measuring struct {
-	plan   plan
-	block  block
-	clocks []clock // of the plan's dates
+	plan  plan
+	block block
+	// numbers are those of a row, by the plan: NaN where there is none.
+	numbers []float64
+	centred []stats.Centred
+	places  stats.Centred
+	clocks  []clock // of the plan's dates
 	// The rest is of the plan's numbers.
 	moments  []stats.Moments
 	samples  []*stats.Sample
@@ -36,7 +40,8 @@ type measuring struct {
 	kept kept
 }
 
-// block are rows that are measured at once, by column: NaN where one has no value.
+// block are rows that are measured at once, by column: NaN where one has no value. A place is days since 1970, or the
+// row's number from 1.
 type block struct {
 	lines  []int
 	places []float64
@@ -48,8 +53,7 @@ type clock struct {
 	order       cell.Order
 	text        [48]byte
 	length      int
-	when        time.Time
-	ok          bool
+	at          float64 // days since 1970; NaN where it is no date
 	first, last time.Time
 }
 
@@ -64,7 +68,7 @@ func newBlock(columns int) block {
 func newMeasuring(p plan) *measuring {
 	n := len(p.numbers)
 	compared := min(n, maxCorrelated)
-	m := &measuring{plan: p, block: newBlock(n), clocks: make([]clock, len(p.dates)), moments: make([]stats.Moments, n),
+	m := &measuring{plan: p, block: newBlock(n), numbers: make([]float64, n), centred: make([]stats.Centred, n), clocks: make([]clock, len(p.dates)), moments: make([]stats.Moments, n),
 		trends: make([]stats.Pairs, n), pairs: make([]stats.Pairs, compared*compared), infinite: make([]Odd, n), kept: kept{all: true}}
 	for range n {
 		m.samples = append(m.samples, stats.NewSample(sampleBudget/n))
@@ -76,8 +80,8 @@ func newMeasuring(p plan) *measuring {
 	return m
 }
 
-// row takes one row. value gives the number of a planned column, and is asked once for each.
-func (m *measuring) row(row int64, line int, cells []string, value func(planned[cell.NumberStyle]) (float64, bool)) {
+// row takes one row whose numbers are in m.numbers.
+func (m *measuring) row(row int64, line int, cells []string) {
 	b := &m.block
 	n := len(b.lines)
 	b.lines = append(b.lines, line)
@@ -85,17 +89,17 @@ func (m *measuring) row(row int64, line int, cells []string, value func(planned[
 		if index := m.plan.dates[i].index; index < len(cells) {
 			m.clocks[i].read(cells[index])
 		} else {
-			m.clocks[i].ok = false
+			m.clocks[i].read("")
 		}
 	}
-	b.places = append(b.places, m.place(row))
-	for i, number := range m.plan.numbers {
-		x, ok := value(number)
-		// An infinite number, and none, are none less themselves.
-		if !ok || x-x != 0 {
-			if ok {
-				m.infinite[i].note(cells[number.index], line)
-			}
+	at := float64(row + 1)
+	if m.plan.axis >= 0 {
+		at = m.clocks[m.plan.axis].at
+	}
+	b.places = append(b.places, at)
+	for i, x := range m.numbers {
+		if x > math.MaxFloat64 || x < -math.MaxFloat64 {
+			m.infinite[i].note(cells[m.plan.numbers[i].index], line)
 			x = math.NaN()
 		}
 		b.values[i] = b.values[i][:n+1]
@@ -106,51 +110,44 @@ func (m *measuring) row(row int64, line int, cells []string, value func(planned[
 	}
 }
 
-// place is where the row that was just read stands on the axis: days since 1970, or the row's number from 1.
-func (m *measuring) place(row int64) float64 {
-	if m.plan.axis < 0 {
-		return float64(row + 1)
-	}
-	clock := &m.clocks[m.plan.axis]
-	if !clock.ok {
-		return math.NaN()
-	}
-	return Days(clock.when)
-}
-
 func (c *clock) read(text string) {
 	if len(text) == c.length && text != "" && text == string(c.text[:c.length]) {
 		return
 	}
-	c.length = 0
-	c.ok = false
+	c.length, c.at = 0, math.NaN()
 	if cell.Missing(text) {
 		return
 	}
-	c.when, c.ok = cell.Date(text, c.order)
-	if !c.ok {
+	when, ok := cell.Date(text, c.order)
+	if !ok {
 		return
 	}
-	c.length = copy(c.text[:], text)
-	if c.first.IsZero() || c.when.Before(c.first) {
-		c.first = c.when
+	c.length, c.at = copy(c.text[:], text), Days(when)
+	if c.first.IsZero() || when.Before(c.first) {
+		c.first = when
 	}
-	if c.last.IsZero() || c.when.After(c.last) {
-		c.last = c.when
+	if c.last.IsZero() || when.After(c.last) {
+		c.last = when
 	}
 }
 
 // measure takes the figures of a full block, and keeps it where there is room.
 func (m *measuring) measure(b *block) {
+	m.places.Set(b.places)
 	for i, values := range b.values {
 		m.moments[i].AddAll(values)
 		m.samples[i].AddAll(values)
-		m.trends[i].AddAll(b.places, values)
+		m.centred[i].Set(values)
+		if !m.trends[i].AddCentred(&m.places, &m.centred[i]) {
+			m.trends[i].AddAll(b.places, values)
+		}
 	}
 	compared := min(len(b.values), maxCorrelated)
 	for i := range compared {
 		for j := range i {
-			m.pairs[i*compared+j].AddAll(b.values[j], b.values[i])
+			if pair := &m.pairs[i*compared+j]; !pair.AddCentred(&m.centred[j], &m.centred[i]) {
+				pair.AddAll(b.values[j], b.values[i])
+			}
 		}
 	}
 	if m.kept.add(*b) {
@@ -170,12 +167,15 @@ func (b *block) clear() {
 // blocks reads the table's rows for a plan, to the last block.
 func (t *Table) blocks(rows *csvfile.Rows, m *measuring) error {
 	err := t.each(rows, func(row int64, cells []string) {
-		m.row(row, rows.Line(), cells, func(number planned[cell.NumberStyle]) (float64, bool) {
-			if number.index >= len(cells) {
-				return 0, false
+		for i, number := range m.plan.numbers {
+			m.numbers[i] = math.NaN()
+			if number.index < len(cells) {
+				if value, ok := numberIn(cells[number.index], number.how); ok {
+					m.numbers[i] = value
+				}
 			}
-			return numberIn(cells[number.index], number.how)
-		})
+		}
+		m.row(row, rows.Line(), cells)
 	})
 	m.end()
 	return err

@@ -94,7 +94,7 @@ func TestFiguresTrendAndOutlierAgreeWithTheFile(t *testing.T) {
 	if sales.OutlierN != 1 || sales.Outliers[0].Line != 17 || sales.Outliers[0].Value != 500 {
 		t.Errorf("outliers %+v", sales.Outliers)
 	}
-	if sales.Series == nil || sales.Series.Bins[0].Mean() != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
+	if sales.Series == nil || sales.Series.Bins[0].Mean != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
 		t.Error("the series does not begin with 10 and end with 500")
 	}
 }

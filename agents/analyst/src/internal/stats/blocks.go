@@ -5,13 +5,43 @@ import "math"
 // What follows adds many values at once: a call for each costs more than the arithmetic, and within a block the mean is
 // known before the deviations are taken. NaN stands for no value.
 
+// Rough is count, extremes and mean of a stream, for a picture: the mean is rounded. Means are weighed and not added, so
+// that none overflows.
+type Rough struct {
+	N              int64
+	Min, Max, Mean float64
+}
+
 // AddAll takes the values of a block where neither they nor the others are missing.
-func (m *Average) AddAll(values, others []float64) {
+func (r *Rough) AddAll(values, others []float64) {
+	others = others[:len(values)]
+	low, high := math.Inf(1), math.Inf(-1)
+	n, sum, part := 0, 0.0, 1/float64(len(values))
 	for i, x := range values {
-		if x == x && others[i] == others[i] {
-			m.Add(x)
+		if x != x || others[i] != others[i] {
+			continue
+		}
+		n++
+		sum += x * part
+		if x < low {
+			low = x
+		}
+		if x > high {
+			high = x
 		}
 	}
+	if n == 0 {
+		return
+	}
+	mean := sum * (float64(len(values)) / float64(n))
+	if r.N == 0 {
+		*r = Rough{int64(n), low, high, mean}
+		return
+	}
+	r.Min, r.Max = min(r.Min, low), max(r.Max, high)
+	r.N += int64(n)
+	share := float64(n) / float64(r.N)
+	r.Mean = r.Mean*(1-share) + mean*share
 }
 
 // AddAll takes the values of a block; at most 2^31 of them.
@@ -66,8 +96,7 @@ func (m *Moments) AddAll(values []float64) {
 	m.N += int64(n)
 }
 
-// AddAll takes the pairs of a block of which neither is missing. Blocks are joined as Chan, Golub and LeVeque have it
-// (Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, COMPSTAT 1982).
+// AddAll takes the pairs of a block of which neither is missing.
 func (p *Pairs) AddAll(xs, ys []float64) {
 	ys = ys[:len(xs)]
 	n, mostX, mostY := 0, 0.0, 0.0
@@ -99,19 +128,22 @@ func (p *Pairs) AddAll(xs, ys []float64) {
 			xy += dx * dy
 		}
 	}
-	before, here := float64(p.N), float64(n)
-	p.N += int64(n)
-	share := here / float64(p.N)
-	dx, dy := meanX-p.meanX, meanY-p.meanY
-	p.meanX += dx * share
-	p.meanY += dy * share
-	p.xx += xx + dx*dx*before*share
-	p.yy += yy + dy*dy*before*share
-	p.xy += xy + dx*dy*before*share
+	p.join(n, meanX, meanY, xx, yy, xy)
 }
 
 // AddAll takes the values of a block.
 func (s *Sample) AddAll(values []float64) {
+	if room := s.capacity - len(s.values); room >= len(values) {
+		have := s.values
+		for _, x := range values {
+			if x == x {
+				have = append(have, x)
+			}
+		}
+		s.seen += int64(len(have) - len(s.values))
+		s.values, s.sorted = have, false
+		return
+	}
 	for _, x := range values {
 		if x == x {
 			s.Add(x)
