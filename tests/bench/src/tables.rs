@@ -94,7 +94,7 @@ fn set_up(node: &Machine) -> Result<()> {
     let agent = fs::read_to_string(shipped.join("agent.yaml"))?;
     node.apply(&format!(
         "{}---\napiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {{name: bench}}\n\
-         spec: {{allow: ['*'], mounts: ['*'], lanes: [batch]}}\n---\n{agent}",
+         spec: {{allow: ['*'], mounts: [{{mount: '*', mode: readWrite}}], lanes: [batch]}}\n---\n{agent}",
         signed.policy
     ))
 }

@@ -34,8 +34,15 @@ func (b *Book) Others(read int) string {
 	if len(b.Sheets) < 2 {
 		return ""
 	}
+	another := (read + 1) % len(b.Sheets)
+	for i, sheet := range b.Sheets {
+		if i != read && !sheet.Hidden {
+			another = i
+			break
+		}
+	}
 	return fmt.Sprintf("The workbook has other sheets, which were not read: %s. Name one in the question to have it read: \"sheet %s\".",
-		b.names(read), b.Sheets[(read+1)%len(b.Sheets)].Name)
+		b.names(read), b.Sheets[another].Name)
 }
 
 func (b *Book) names(but int) string {
