@@ -377,6 +377,22 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_of_several_lines_is_added_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = logs(dir.path());
+        let long = "é".repeat(MAX_LINE);
+        logs.add_whole(
+            "home/a",
+            Incarnation(1),
+            "node",
+            &format!("one\n{long}\ntwo"),
+        );
+        let texts = texts(&logs);
+        assert_eq!((&*texts[0], &*texts[texts.len() - 1]), ("one", "two"));
+        assert_eq!(texts[1..texts.len() - 1].concat(), long);
+    }
+
+    #[test]
     fn lines_of_the_node_alone_are_bounded_too() {
         let dir = tempfile::tempdir().unwrap();
         let logs = logs(dir.path());

@@ -130,13 +130,12 @@ func (r *Rows) quick(data []byte) (int, bool) {
 
 // trimmed is a cell without the white space around it, in place.
 func trimmed(raw []byte) string {
-	if len(raw) == 0 {
-		return ""
-	}
 	text := unsafe.String(unsafe.SliceData(raw), len(raw))
-	// Both ends are plain where neither is white space nor part of a character beyond ASCII.
-	if first, last := raw[0], raw[len(raw)-1]; first|last|(first-'!')|(last-'!') < utf8.RuneSelf {
-		return text
+	if len(raw) > 0 && raw[0]|raw[len(raw)-1]|(raw[0]-'!')|(raw[len(raw)-1]-'!') < utf8.RuneSelf {
+		return text // both ends are plain
 	}
-	return strings.TrimSpace(text)
+	return trim(text)
 }
+
+//go:noinline
+func trim(text string) string { return strings.TrimSpace(text) }

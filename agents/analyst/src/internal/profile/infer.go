@@ -22,17 +22,13 @@ type Odd struct {
 }
 
 func (o *Odd) note(text string, line int) {
-	if o.Count > 0 {
-		o.Count++
-		return
+	if o.Count++; o.Count == 1 {
+		o.first(text, line)
 	}
-	o.first(text, line)
 }
 
-func (o *Odd) first(text string, line int) {
-	o.Text = clip(text)
-	o.Add(line)
-}
+//go:noinline
+func (o *Odd) first(text string, line int) { o.Text, o.Line = clip(text), line }
 
 // join adds what another has counted; the earlier place stays.
 func (o *Odd) join(other *Odd) {
@@ -65,6 +61,12 @@ type inference struct {
 	plain         Odd
 	// dull are cells that say what another said before that is nothing but text.
 	dull int64
+	// moment is the last date of the usual form, which comes again in the next row as a rule, and its hash; again is how
+	// often one did.
+	moment [20]byte
+	length int
+	hash   uint64
+	again  int64
 	// aDate says whether the last cell is a date or a time.
 	aDate bool
 	// value is the number of the last cell in each style; reading is what it was read from, where that was not Quick.
@@ -160,6 +162,12 @@ func (f *inference) add(text string, line int) {
 		f.sequence = false
 		return
 	}
+	if len(text) == f.length && text == string(f.moment[:f.length]) {
+		f.column.Present++
+		f.again++
+		f.tally.again(f.hash)
+		return
+	}
 	value, styles, quick := cell.Quick(text)
 	if quick && f.usual(text, value, styles) {
 		return
@@ -178,6 +186,7 @@ func (f *inference) add(text string, line int) {
 	}
 	if f.layout[cell.YearMonthDay] != "" {
 		if _, ok := cell.ISO(text); ok {
+			f.length, f.hash = copy(f.moment[:], text), hash
 			f.anISODate(text, line)
 			return
 		}
@@ -243,7 +252,7 @@ func (f *inference) aNumber(text string, line int) {
 	if f.reading.Styles != 0 {
 		unit = f.reading.Unit
 	}
-	if numbers := c.Present - f.noNumber.Count - f.dull; numbers == 1 {
+	if numbers := c.Present - f.noNumber.Count - f.dull - f.again; numbers == 1 {
 		c.Unit = strings.Clone(unit)
 	} else if c.Unit != unit {
 		c.OtherUnit.note(text, line)
@@ -272,7 +281,7 @@ func (f *inference) anISODate(text string, line int) {
 
 func (f *inference) tryDate(text string, line int) {
 	f.aDate = true
-	hits := f.column.Present - f.plain.Count - f.none.Count - f.dull - 1
+	hits := f.column.Present - f.plain.Count - f.none.Count - f.dull - 1 // again is of dates
 	if f.asked > dateTries && hits == 0 && f.clocks == 0 {
 		f.none.note(text, line)
 		f.noClock.note(text, line)

@@ -60,6 +60,13 @@ func (t *tally) add(text string) (hash uint64, dull bool) {
 	return hash, t.dull[at]
 }
 
+// again counts a value that was counted before, by its hash.
+func (t *tally) again(hash uint64) {
+	if t.counts != nil {
+		t.counts[t.place(hash)]++
+	}
+}
+
 // enter makes a place for a new value.
 func (t *tally) enter(hash uint64, text string) {
 	if t.distinct == t.most {
