@@ -22,6 +22,7 @@ package: ## Makes signed packages of the programs in target/package
 bench: ## Measures, prints a table and writes bench.json
 	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead
 	cargo build --release --locked $(COMPILER)
+	tests/components/ensure pandas
 	cargo run --release --locked -p aion-bench
 
 crds: ## Writes the resource definitions to crds/

@@ -16,7 +16,9 @@ First steps:
 Exit status:
   0  done                      3  nothing answers there
   1  tried, and failed         4  it does not exist
-  2  wrong arguments or YAML   5  not allowed          130  Ctrl-C
+  2  wrong arguments or YAML   5  not allowed
+  6  answered, but a part of what was given is not in the answer: standard error says which
+  130  Ctrl-C
 ";
 
 /// Talks to AION-OS: on this machine, or in a cluster.

@@ -16,6 +16,8 @@ pub(crate) enum Status {
     NotFound = 4,
     /// It is not allowed.
     Refused = 5,
+    /// An agent answered, and a part of what it was given is not in the answer.
+    Incomplete = 6,
     /// Ctrl-C.
     Interrupted = 130,
 }

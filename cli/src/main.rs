@@ -54,8 +54,12 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if failure.status != Status::Interrupted {
-                eprint!("{}", render::message::failure(&screen, &failure));
+            match failure.status {
+                Status::Interrupted => {}
+                Status::Incomplete => {
+                    eprint!("{}", render::message::warning(&screen, &failure.what));
+                }
+                _ => eprint!("{}", render::message::failure(&screen, &failure)),
             }
             ExitCode::from(failure.status as u8)
         }

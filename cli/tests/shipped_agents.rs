@@ -125,23 +125,66 @@ fn the_module_in_the_repository_is_what_its_source_gives() {
     );
 }
 
+/// `go test` in the analyst's source; what it printed.
+fn go_test(arguments: &[&str]) -> String {
+    let tested = Command::new("go")
+        .arg("test")
+        .args(arguments)
+        .env("GOTOOLCHAIN", "local")
+        .current_dir(agents().join("analyst/src"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(
+        tested.status.success(),
+        "{printed}{}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
+    printed
+}
+
 #[test]
 fn the_guests_own_tests_pass() {
     if go_version().is_none() {
         return skip("Go", "it runs the tests of the analyst");
     }
-    let source = agents().join("analyst/src");
-    let tested = Command::new("go")
-        .args(["test", "./..."])
-        .env("GOTOOLCHAIN", "local")
-        .current_dir(source)
-        .output()
-        .unwrap();
-    assert!(
-        tested.status.success(),
-        "{}",
-        String::from_utf8_lossy(&tested.stdout)
-    );
+    let printed = go_test(&["-v", "./..."]);
+    let cases = printed.matches("--- PASS: TestCorpus/").count();
+    assert!(cases > 70, "{cases} tables of the corpus were read");
+    println!("{cases} tables of tests/corpus/tables are read as they should be");
+    for line in printed
+        .lines()
+        .filter(|line| line.contains("in random dialects"))
+    {
+        println!("{}", line.trim());
+    }
+}
+
+/// Each for as many inputs as take some seconds. One that is found fails from then on, as a file below `testdata`.
+#[test]
+fn the_guests_readers_take_any_bytes() {
+    if go_version().is_none() {
+        return skip("Go", "it fuzzes the readers of the analyst");
+    }
+    for (package, target, times) in [
+        ("csvfile", "FuzzRowsLoseNoByteOfText", "20000x"),
+        ("csvfile", "FuzzTheQuickWayIsTheThoroughOne", "20000x"),
+        ("sniff", "FuzzAnyBytesAreReadOrRefused", "10000x"),
+        ("sheet", "FuzzAnyArchiveIsReadOrRefused", "1000x"),
+        ("sheet", "FuzzAnyPartsAreReadOrRefused", "10000x"),
+    ] {
+        let (package, target) = (format!("./internal/{package}"), format!("^{target}$"));
+        go_test(&[
+            "-run=^$",
+            "-fuzz",
+            &target,
+            "-fuzztime",
+            times,
+            "-parallel=1",
+            &package,
+        ]);
+        println!("{target}: {times}");
+    }
 }
 
 #[test]

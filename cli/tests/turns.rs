@@ -232,3 +232,62 @@ fn logs_are_shown_with_their_times_or_plain() {
     let plain = node.aionctl(&["logs", "analyst", "--plain"]);
     assert_eq!(plain.out, "worker started\na warning\n");
 }
+
+/// What a person must know beside an answer, on standard error; each once, whole, and where nothing but a pipe is.
+#[test]
+fn every_notice_goes_to_standard_error_whole_and_once() {
+    let long = format!("left out of docs: {}", "a.pdf (not text), ".repeat(40));
+    let notice = |text: &str| json!({"event": "notice", "text": text});
+    let mut end = ended(true);
+    end["notices"] = json!([long, "the tool x cannot be used: gone"]);
+    end["noticesBeyond"] = json!(3);
+    let node = Node::start();
+    let events = [
+        json!({"event": "queued", "turn": 7}),
+        notice(&long),
+        json!({"event": "delta", "text": "Half a "}),
+        notice("the tool x cannot be used: gone"),
+        json!({"event": "delta", "text": "line"}),
+        notice(&long),
+        end,
+    ];
+    node.on(TURNS, Answer::events(&events));
+    let ran = node.aionctl(&["ask", "librarian", "?"]);
+    let told = format!(
+        "note: {long}\nnote: the tool x cannot be used: gone\nnote: 3 more notices are not kept\n"
+    );
+    assert_eq!(
+        (ran.out.as_str(), ran.err.as_str(), ran.status),
+        ("Half a line\n", told.as_str(), 0)
+    );
+    node.on(TURNS, Answer::events(&events));
+    let ran = node.aionctl(&["ask", "librarian", "?", "-o", "json"]);
+    let printed: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(printed["outcome"]["notices"][0], json!(long));
+    assert_eq!(ran.err, told);
+}
+
+#[test]
+fn an_answer_that_lacks_a_part_of_what_was_given_has_a_status_of_its_own() {
+    let mut end = ended(true);
+    end["notices"] = json!(["3 rows were not read"]);
+    end["incomplete"] = json!(true);
+    let node = Node::start();
+    let left_out = json!({"event": "notice", "text": "3 rows were not read", "leftOut": true});
+    let answer = json!({"event": "final", "text": "The rest."});
+    node.on(
+        TURNS,
+        Answer::events(&[json!({"event": "queued", "turn": 7}), left_out, answer, end]),
+    );
+    let ran = node.aionctl(&["ask", "librarian", "?", "-o", "json"]);
+    assert_eq!(ran.status, 6);
+    assert!(
+        ran.err
+            .starts_with("note: 3 rows were not read\nwarning: answered"),
+        "{}",
+        ran.err
+    );
+    let printed: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(printed["outcome"]["incomplete"], json!(true));
+    assert_eq!(printed["answer"], json!("The rest."));
+}

@@ -7,12 +7,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"aion.dev/agents/analyst/internal/host"
 	"aion.dev/agents/analyst/internal/turn"
 )
 
+// heap is what the collector keeps below: a guest's memory never shrinks, and agent.yaml bounds it.
+const heap = 256 << 20
+
 func main() {
+	debug.SetMemoryLimit(heap)
 	var input host.Input
 	if err := json.NewDecoder(os.Stdin).Decode(&input); err != nil {
 		fail(fmt.Errorf("standard input is not the document of docs/wasm-abi.md: %w", err))

@@ -61,6 +61,7 @@ impl Cluster {
             ready: condition::is_true(&status.conditions, condition::READY),
             links: first,
             denials: Vec::new(),
+            noted: None,
         })
     }
 }

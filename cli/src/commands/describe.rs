@@ -1,5 +1,6 @@
 //! `aionctl describe`.
 
+use aion_abi::admin::Noted;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -13,7 +14,10 @@ use crate::{
     },
 };
 
-use super::kind::{self, Known};
+use super::{
+    kind::{self, Known},
+    why,
+};
 
 /// Tell everything about one resource
 #[derive(Debug, Args)]
@@ -48,8 +52,41 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
         .resources()?
         .get(known.kind.plural, namespace, &name)
         .await?;
-    let text = describe(&context.screen, &known, &resource, crate::clock::now())?;
+    let mut text = describe(&context.screen, &known, &resource, crate::clock::now())?;
+    if known.kind.plural == "agents" {
+        text += &match why::why_of(context, &name).await {
+            Ok(why) => noted(&context.screen, why.noted.as_ref()),
+            Err(failure) => {
+                let why = format!("its node does not tell them: {}", failure.what);
+                notices(&context.screen, "Notices", &[why])
+            }
+        };
+    }
     context.print(&text)
+}
+
+/// What the newest of the last turns that had any had its caller told beside the answer.
+fn noted(screen: &Screen, noted: Option<&Noted>) -> String {
+    let Some(noted) = noted else {
+        return String::new();
+    };
+    let mut told = noted.notices.clone();
+    if noted.notices_beyond > 0 {
+        told.push(format!(
+            "{} more notices are not kept",
+            noted.notices_beyond
+        ));
+    }
+    notices(screen, &format!("Notices of turn {}", noted.turn), &told)
+}
+
+fn notices(screen: &Screen, title: &str, told: &[String]) -> String {
+    let mut out = heading(screen, title);
+    for text in told {
+        let lines = screen.wrap(&tame(text), 4);
+        out += &format!("  - {}\n", lines.join("\n    "));
+    }
+    out
 }
 
 fn describe(
@@ -246,6 +283,25 @@ mod tests {
              \nSpec\n  description: Helps with my day\n  try:\n  - What is on today?\n  - \"Cost: $5?\"\n\
              \nTry\n  aionctl ask jarvis \"What is on today?\"\n  aionctl ask jarvis 'Cost: $5?'\n"
         );
+    }
+
+    #[test]
+    fn notices_are_told_whole_with_their_turn() {
+        let screen = Screen::test(Some(40), false, true);
+        let told = noted(
+            &screen,
+            Some(&Noted {
+                turn: 12,
+                notices: vec!["left out of docs: a.pdf (not text), b.pdf (not text)".into()],
+                notices_beyond: 2,
+            }),
+        );
+        assert_eq!(
+            told,
+            "\nNotices of turn 12\n  - left out of docs: a.pdf (not text),\n    b.pdf (not text)\n  \
+             - 2 more notices are not kept\n"
+        );
+        assert_eq!(noted(&screen, None), "");
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! What a person who asked has seen of a turn: the answer as far as it was told, and one line of progress beside it.
+//! What a person who asked has seen of a turn: the answer as far as it was told, one line of progress beside it, and
+//! every notice, whole, whether a terminal is there or not.
 
 use std::io::{self, Write};
 
-use aion_abi::admin::TurnEvent;
+use aion_abi::admin::{TurnEvent, TurnOutcome};
 
 use crate::{
     context::Context,
     failure::Failure,
     render::{
         answer::AnswerText,
+        message,
         screen::{Tone, tame},
     },
 };
@@ -23,6 +25,10 @@ pub(super) struct Shown<'a> {
     pub(super) answer: String,
     /// The answer as this stream has told it: after coming back it is told again from its start.
     told: String,
+    /// Notices that were told, each once.
+    notices: Vec<String>,
+    /// Those that wait for the end of the answer.
+    waiting: Vec<String>,
     progress: bool,
     newline: bool,
 }
@@ -36,6 +42,8 @@ impl<'a> Shown<'a> {
             turn: None,
             answer: String::new(),
             told: String::new(),
+            notices: Vec::new(),
+            waiting: Vec::new(),
             progress: false,
             newline: true,
         }
@@ -59,6 +67,10 @@ impl<'a> Shown<'a> {
             }
             TurnEvent::Progress { text } => {
                 self.progress(&text);
+                Ok(())
+            }
+            TurnEvent::Notice { text, .. } => {
+                self.notice(text);
                 Ok(())
             }
             TurnEvent::Delta { text } => {
@@ -111,7 +123,41 @@ impl<'a> Shown<'a> {
         if !self.newline {
             self.write("\n")?;
         }
+        self.newline = true;
+        for text in std::mem::take(&mut self.waiting) {
+            self.print_notice(&text);
+        }
         Ok(())
+    }
+
+    /// A notice, on standard error: at once, or after the line of the answer that the cursor stands in.
+    fn notice(&mut self, text: String) {
+        if self.notices.contains(&text) {
+            return;
+        }
+        self.notices.push(text.clone());
+        match self.newline {
+            true => self.print_notice(&text),
+            false => self.waiting.push(text),
+        }
+    }
+
+    fn print_notice(&mut self, text: &str) {
+        self.clear_progress();
+        eprint!("{}", message::note(&self.context.screen, text));
+    }
+
+    /// The notices that the stream did not tell, at the end.
+    pub(super) fn notices_of(&mut self, outcome: &TurnOutcome) {
+        for text in &outcome.notices {
+            self.notice(text.clone());
+        }
+        if outcome.notices_beyond > 0 {
+            self.print_notice(&format!(
+                "{} more notices are not kept",
+                outcome.notices_beyond
+            ));
+        }
     }
 
     /// One line on a terminal's standard error, until something else is shown. Not once the answer has begun: the

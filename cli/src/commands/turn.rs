@@ -45,6 +45,7 @@ pub(crate) async fn follow(
     shown.clear_progress();
     shown.finish()?;
     let outcome = ended?;
+    shown.notices_of(&outcome);
     Ok(Followed {
         turn: shown.turn.unwrap_or_default(),
         answer: shown.answer,
@@ -52,8 +53,15 @@ pub(crate) async fn follow(
     })
 }
 
-/// What a turn that ended badly means to the person who asked.
+/// What the end of a turn means to the person who asked: that it ended badly, or that its answer is incomplete.
 pub(crate) fn verdict(followed: &Followed) -> Result<(), Failure> {
+    if followed.outcome.ok && followed.outcome.incomplete {
+        return Err(Failure::new(
+            "answered, but a part of what was given is not in the answer: see the notices above",
+        )
+        .at(format!("turn {}", followed.turn))
+        .status(Status::Incomplete));
+    }
     if followed.outcome.ok {
         return Ok(());
     }

@@ -37,7 +37,7 @@ enum WhyOutput {
     Yaml,
 }
 
-async fn why_of(context: &Context, agent: &str) -> Result<Why, Failure> {
+pub(super) async fn why_of(context: &Context, agent: &str) -> Result<Why, Failure> {
     #[cfg(feature = "kubernetes")]
     if let Some(cluster) = context.cluster() {
         return cluster.why(&context.namespace, agent).await;

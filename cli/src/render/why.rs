@@ -99,6 +99,7 @@ mod tests {
                     "cgroup is required by the policy `strict` and is not enforced on this node: run the launcher as root",
                 ),
             ],
+            noted: None,
             denials: vec![Denial {
                 at_ms: aion_abi::date::UnixMillis(0),
                 turn: 3,

@@ -206,6 +206,14 @@ pub enum TurnEvent {
         /// One line.
         text: String,
     },
+    /// Something to know beside the answer, whole.
+    Notice {
+        /// What.
+        text: String,
+        /// A part of what the caller gave is not in the answer.
+        #[serde(default, rename = "leftOut", skip_serializing_if = "is_false")]
+        left_out: bool,
+    },
     /// More of the answer.
     Delta {
         /// The text.
@@ -229,6 +237,15 @@ pub struct TurnOutcome {
     /// Why it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// What the program had its caller told beside the answer, in order: each once, and bounded together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+    /// Notices beyond that bound.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub notices_beyond: u64,
+    /// A part of what the caller gave is not in the answer; a notice says which.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub incomplete: bool,
     /// Files in the turn's `output` mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<OutputFile>,
@@ -241,6 +258,23 @@ pub struct TurnOutcome {
     /// From start to end, in milliseconds.
     #[serde(default)]
     pub elapsed_ms: u64,
+}
+
+// What is usual is not said.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A file a turn wrote for its caller.
@@ -297,6 +331,22 @@ pub struct Why {
     pub links: Vec<Link>,
     /// The last refusals, newest first.
     pub denials: Vec<Denial>,
+    /// What the newest of its last turns that had any had its caller told beside the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Noted>,
+}
+
+/// The notices of one turn, as in its [`TurnOutcome`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Noted {
+    /// The turn.
+    pub turn: u64,
+    /// Its notices.
+    pub notices: Vec<String>,
+    /// Those beyond the bound.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub notices_beyond: u64,
 }
 
 /// One link of the chain.

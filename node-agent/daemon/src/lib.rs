@@ -19,6 +19,7 @@ pub mod instance;
 pub mod instances;
 mod lanes;
 pub mod launching;
+pub mod logs;
 pub mod machine;
 pub mod modules;
 pub mod mounts;

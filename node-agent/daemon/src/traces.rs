@@ -7,8 +7,8 @@ use aion_api::{AgentInstance, MemoryShare};
 use aion_drivers::memory::{MemoryDriver, PoolId};
 
 use crate::{
+    logs::Logs,
     turns::{Checkpoints, Turns},
-    workers::Logs,
 };
 
 /// See the module. Clones share it.

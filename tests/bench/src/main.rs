@@ -13,8 +13,10 @@ mod programs;
 mod report;
 mod rest;
 mod signed;
+mod signing;
 mod start;
 mod syscalls;
+mod tables;
 mod turn;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +50,8 @@ enum Subject {
     Start,
     /// A turn, from the question to the answer.
     Turn,
+    /// Tables, by the shipped analyst.
+    Tables,
     /// The daemon's memory.
     Memory,
     /// Starts and work with ten thousand objects at rest.
@@ -89,6 +93,7 @@ fn main() -> Result<()> {
                 }
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
                 Subject::Turn => ("turn", answer::measure(&runtime)),
+                Subject::Tables => ("tables by the analyst", tables::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
                 Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
             });

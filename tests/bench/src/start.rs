@@ -7,7 +7,6 @@
 //! through the same node, in turns with it.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::machine::Machine;
 use crate::report::{Figure, median_ms};
+use crate::signing;
 use crate::turn;
 
 /// Starts of each that count, after as many that warm everything up as there are rounds of the others.
@@ -61,19 +61,9 @@ fn set_up(node: &Machine) -> Result<()> {
     fs::create_dir(&bundle)?;
     fs::write(bundle.join("guest.wasm"), wat::parse_str(GUEST)?)?;
     fs::write(bundle.join("bundle.yaml"), RECIPE)?;
-    let key = node.folder().join("key");
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    node.aionctl(&["bundle", "keygen", "--no-password", &text(&key)])?;
-    let digest = node.aionctl(&["bundle", "build", &text(&bundle), "--quiet"])?;
-    let (digest, secret) = (digest.trim(), text(&key.with_extension("key")));
-    node.aionctl(&["bundle", "sign", digest, "--key", &secret])?;
-    let public: String = fs::read_to_string(key.with_extension("pub"))?
-        .lines()
-        .map(|line| format!("        {line}\n"))
-        .collect();
+    let signing::Signed { digest, policy } = signing::sign(node, &bundle)?;
     node.apply(&format!(
-        "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: bench}}\nspec:\n  inline: allow\n  \
-         keys:\n    - name: bench\n      purpose: machine\n      publicKey: |\n{public}      digests: [\"{digest}\"]\n\
+        "{policy}\
          ---\napiVersion: aion.dev/v1alpha1\nkind: ClusterAgentPolicy\nmetadata: {{name: bench}}\n\
          spec: {{allow: ['memory.*', 'agent.*']}}\n\
          ---\napiVersion: aion.dev/v1alpha1\nkind: MemoryPool\nmetadata: {{name: bench}}\nspec: {{}}\n\

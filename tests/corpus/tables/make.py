@@ -5,8 +5,8 @@
 The numbers are made here, written in some way that people or programs write tables, and their figures are computed
 from the numbers themselves, in exact fractions: nothing here reads a table. A case may also be written by hand: a
 NAME.csv and a NAME.json are enough. What the JSON may have: rows, names, kinds, figures (mean, stdev, min, q25, median,
-q75, max of a column), says (parts of the answer), quiet (true: the answer has no cautions), refused (parts of the
-reason why the file is no table).
+q75, max of a column), says (parts of the answer), quiet (true: the answer has no cautions), leftOut (true: a
+notice says that a part is in no figure), refused (parts of the reason why the file is no table).
 """
 import json, random
 from fractions import Fraction
@@ -116,11 +116,11 @@ case("cells-of-lines", table({"mill": [f'"{n}\neast, far"' if n == "K3" else n f
 ragged = table({"mill": names, "sacks": b, "kg": small}).splitlines()
 ragged[5] = ragged[5].rsplit(",", 1)[0]
 ragged[9] += ",mice,again"
-case("ragged", "\n".join(ragged) + "\n", {"sacks": b, "kg": [v for i, v in enumerate(small) if i != 4]}, rows=N,
+case("ragged", "\n".join(ragged) + "\n", {"sacks": b, "kg": [v for i, v in enumerate(small) if i != 4]}, leftOut=True, rows=N,
      says=["1 row has more cells than there are columns (first on line 10)", "1 row has fewer cells than there are columns (first on line 6)"])
 open_quote = table({"mill": names, "wheel": [f"{n} ft" for n in range(N)], "sacks": b}).replace(",8 ft", ',"8 ft')
-case("open-quote", open_quote, {"sacks": b}, rows=N, says=["1 quotation mark is never closed (first on line 10)"])
-case("open-quote-then-quotes", open_quote.replace(",15 ft", ',"15 ft"'), {"sacks": b}, rows=N, says=["1 quotation mark is never closed (first on line 10)"])
+case("open-quote", open_quote, {"sacks": b}, leftOut=True, rows=N, says=["1 quotation mark is never closed (first on line 10)"])
+case("open-quote-then-quotes", open_quote.replace(",15 ft", ',"15 ft"'), {"sacks": b}, leftOut=True, rows=N, says=["1 quotation mark is never closed (first on line 10)"])
 case("zero-bytes", table({"mill": names, "sacks": b}).replace("K4,", "K\0004,") + "\0" * 40, {"sacks": b}, rows=N, names=["mill", "sacks"],
      says=["1 row holds zero bytes (first on line 6)"])
 case("archive", b"PK\x03\x04" + bytes(range(64)), refused=["ZIP", "save it as CSV"])
@@ -139,17 +139,17 @@ case("apostrophe-groups", table({"mill": names, "francs": [group(v, "’") for v
 case("exponents", table({"mill": names, "force": [f"{v:.4E}" for v in a]}), {"force": [float(f"{v:.4E}") for v in a]}, rows=N, quiet=True)
 signs = [comma(v) for v in small]
 signs[20] = f"{small[20]:.2f}"
-case("two-decimal-signs", table({"mill": names, "kg": signs}, ";"), {"kg": [v for i, v in enumerate(small) if i != 20]}, rows=N,
+case("two-decimal-signs", table({"mill": names, "kg": signs}, ";"), {"kg": [v for i, v in enumerate(small) if i != 20]}, leftOut=True, rows=N,
      says=["1 number is not written as 1234,56 (line 22:", "not read"])
 thousands = [group(v * 1000, ",", ".", 0) for v in b]
 case("thousands-or-fractions", table({"mill": names, "sacks": [f'"{t}"' for t in thousands]}), {"sacks": [v * 1000 for v in b]}, rows=N,
      says=["could be a decimal sign or a group's"])
-case("infinite", table({"mill": names, "kg": small[:20] + ["inf", "-Infinity", "∞", "1e400"]}), {"kg": small[:20]}, rows=N,
+case("infinite", table({"mill": names, "kg": small[:20] + ["inf", "-Infinity", "∞", "1e400"]}), {"kg": small[:20]}, leftOut=True, rows=N,
      says=["4 numbers are infinite or too large (line 22"])
 case("units-mixed", table({"mill": names, "price": [f"${v}" if n != 11 else f"€{v}" for n, v in enumerate(small)]}), {"price": small}, rows=N,
      says=["1 number has another unit than the first, which is in $ (line 13"])
 case("words-among-numbers", table({"mill": names, "kg": ["n/a" if n == 3 else "lost" if n == 5 else v for n, v in enumerate(small)]}),
-     {"kg": [v for n, v in enumerate(small) if n not in (3, 5)]}, rows=N, says=['1 cell is no number (line 7: "lost")'])
+     {"kg": [v for n, v in enumerate(small) if n not in (3, 5)]}, leftOut=True, rows=N, says=['1 cell is no number (line 7: "lost")'])
 case("more-digits-than-held", table({"mill": names, "id": [9007199254740993 + 2 * n for n in range(N)]}), rows=N, says=["24 numbers have more digits than are held"])
 case("booleans", table({"mill": names, "open": ["yes", "no", "no"] * 8, "wet": ["TRUE", "FALSE"] * 12, "sacks": b}), {"sacks": b}, rows=N,
      kinds={"open": "boolean", "wet": "boolean"}, quiet=True)

@@ -198,6 +198,37 @@ fn what_is_no_module_is_told_and_never_run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// On standard error, in the JSON, in the log, in what describes the agent, and by the exit status.
+fn what_is_in_no_figure_is_heard(guests: &mut Guests) -> anyhow::Result<()> {
+    let table = root().join("tests/corpus/tables/words-among-numbers.csv");
+    let told = guests.node.aionctl(&[
+        "run",
+        "analyst",
+        "--file",
+        &table.to_string_lossy(),
+        "--output-dir",
+        &guests.node.path("incomplete").to_string_lossy(),
+        "-o",
+        "json",
+    ]);
+    let told = told.unwrap_err().to_string();
+    let notice = "kg: 1 cell is no number (line 7: ";
+    for part in [
+        "note: not all of words-among-numbers.csv is in the figures",
+        notice,
+        "\"incomplete\": true",
+        "\"ok\": true",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let logged = guests.node.aionctl(&["logs", "analyst", "--plain"])?;
+    assert!(logged.contains(notice), "{logged}");
+    let described = guests.node.aionctl(&["describe", "agent", "analyst"])?;
+    assert!(described.contains("Notices of turn"), "{described}");
+    assert!(described.contains(notice), "{described}");
+    Ok(())
+}
+
 #[test]
 fn the_analyst_reads_a_table_and_leaves_a_report_and_a_plot() -> anyhow::Result<()> {
     let mut guests = Guests::start("analyst")?;
@@ -226,6 +257,22 @@ fn the_analyst_reads_a_table_and_leaves_a_report_and_a_plot() -> anyhow::Result<
     let question = ["ask", "analyst", "What do you know about orders?"];
     let said = guests.node.aionctl(&question)?;
     assert!(said.contains("orders.csv"), "{said}");
+
+    what_is_in_no_figure_is_heard(&mut guests)?;
+    let book = root().join("tests/corpus/tables/xlsx-sheet-by-name.xlsx");
+    let said = guests.node.aionctl(&[
+        "run",
+        "analyst",
+        "--file",
+        &book.to_string_lossy(),
+        "--output-dir",
+        &guests.node.path("sheet").to_string_lossy(),
+        "sheet \"Rates & fees\"",
+    ])?;
+    assert!(
+        said.contains("the sheet Rates & fees of an XLSX workbook"),
+        "{said}"
+    );
 
     // What is no table is the agent's to tell, in its words, and no fault of the node.
     let empty = guests.node.path("empty.csv");

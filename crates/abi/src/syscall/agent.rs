@@ -11,7 +11,7 @@ pub const MAX_CHECKPOINT: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessageRequest {
-    /// More text of the answer, or a note about progress.
+    /// A part of the answer, or something beside it.
     pub text: String,
     /// What the text is.
     pub kind: MessageKind,
@@ -24,8 +24,13 @@ pub struct MessageRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageKind {
-    /// A line about what the agent does now; not part of the answer.
+    /// A line about what the agent does now; not part of the answer, and gone with the next.
     Progress,
+    /// What the person must know beside the answer: what could not be used or read. Kept and told whole.
+    Notice,
+    /// A notice that a part of what the caller gave is not in the answer: the turn is `ok`, and incomplete.
+    #[serde(rename = "leftOut")]
+    LeftOut,
     /// The next part of the answer.
     Delta,
     /// The whole answer; ends the turn's output. One a turn, and none after `Failed`.

@@ -21,11 +21,11 @@ use crate::{
     clock::Clock,
     instance::Instances,
     instances::{Folder, Standings},
+    logs::Logs,
     mounts::Mounts,
     shell::Handle,
     telemetry::Telemetry,
     turns::Turns,
-    workers::Logs,
 };
 
 /// The largest body of a request that is not an upload, in bytes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{Denial, Link, LinkState, TurnRecord, Why},
+    admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
     code::Code,
     date::UnixMillis,
 };
@@ -22,6 +22,8 @@ use crate::{call::refusal, instances::Standing};
 
 /// Turns of the agent that are looked at.
 const TURNS: usize = 3;
+/// Turns of the agent among which the newest with notices is looked for.
+const NOTED: usize = 10;
 
 pub(super) async fn why(
     State(admin): State<Arc<Admin>>,
@@ -61,11 +63,13 @@ pub(super) async fn why(
     let name = format!("{namespace}/{agent}");
     let newest = admin.turns.of_agent(&name, TURNS).await;
     links.push(turns(&newest, ready));
+    let noted = noted(admin.turns.of_agent(&name, NOTED).await);
     Ok(Json(Why {
         agent: name,
         ready,
         links,
         denials: denials(&admin, &standings).await,
+        noted,
     }))
 }
 
@@ -182,6 +186,18 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
         reason: reason.to_owned(),
         message,
     }
+}
+
+/// The notices of the newest turn that had any.
+fn noted(newest: Vec<TurnRecord>) -> Option<Noted> {
+    newest.into_iter().find_map(|record| {
+        let outcome = record.outcome?;
+        (!outcome.notices.is_empty()).then_some(Noted {
+            turn: record.turn,
+            notices: outcome.notices,
+            notices_beyond: outcome.notices_beyond,
+        })
+    })
 }
 
 async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {

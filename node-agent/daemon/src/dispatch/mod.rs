@@ -28,6 +28,7 @@ use serde::Serialize;
 use crate::{
     call::{Request, Verified},
     clock::Clock,
+    logs::Logs,
     mounts::Mounts,
     shell::{Driven, Driving, Job},
     turns::{Checkpoints, Turns},
@@ -51,6 +52,8 @@ pub struct Dispatch {
     pub turns: Turns,
     /// What programs keep.
     pub checkpoints: Checkpoints,
+    /// Logs of agents, for the notices among it.
+    pub logs: Logs,
     /// What is kept of the state's disk.
     pub reserve: Reserve,
 }
@@ -123,7 +126,7 @@ impl Dispatch {
                 let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.forget(&pool, request).await?)?
             }
-            Request::Message(message) => self.say(caller.turn, message).await?,
+            Request::Message(message) => self.say(&caller, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,
             Request::ToolList => {
                 let (servers, unavailable) = tools::servers(instance);

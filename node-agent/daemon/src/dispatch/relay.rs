@@ -5,18 +5,25 @@ use aion_abi::{
     problem::Problem,
     syscall::agent::{CheckpointResponse, MessageRequest, MessageResponse},
 };
-use aion_kernel::TurnId;
 
 use super::{Dispatch, json};
-use crate::instance::Instance;
+use crate::{call::Caller, instance::Instance};
 
 impl Dispatch {
     pub(super) async fn say(
         &self,
-        turn: TurnId,
+        caller: &Caller,
         message: MessageRequest,
     ) -> Result<Vec<u8>, Problem> {
-        self.turns.message(turn, message).await?;
+        if let Some(noted) = self.turns.message(caller.turn, message).await? {
+            let (logs, agent) = (self.logs.clone(), caller.instance.agent());
+            let text = format!("turn {}: notice: {}", caller.turn, noted.text);
+            let logged = tokio::task::spawn_blocking(move || {
+                logs.add_whole(&agent, noted.incarnation, "node", &text);
+            });
+            // A line that is lost is told of by the log itself.
+            let _ = logged.await;
+        }
         json(MessageResponse {})
     }
 

@@ -29,6 +29,7 @@ use super::*;
 use crate::{
     call::{Caller, frame},
     instance::Instance,
+    logs::Logs,
     shell::Progress,
     turns::Known,
 };
@@ -79,6 +80,7 @@ impl Stage {
             clock,
             turns: Turns::open(at("turns"), clock, reserve.clone(), Known::default()).unwrap(),
             checkpoints: Checkpoints::new(at("checkpoints")),
+            logs: Logs::new(at("logs"), reserve.clone()),
             reserve,
         };
         Self {

@@ -13,7 +13,7 @@ use aion_drivers::{
 
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
-    clock, dispatch::Dispatch, launching::Launcher, mounts::Mounts, turns::Checkpoints,
+    clock, dispatch::Dispatch, launching::Launcher, logs::Logs, mounts::Mounts, turns::Checkpoints,
     workers::ToolProcesses,
 };
 
@@ -53,6 +53,7 @@ pub(super) async fn drivers(
         clock: base.clock,
         turns: base.turns.clone(),
         checkpoints: Checkpoints::new(base.at("state/checkpoints")),
+        logs: Logs::new(base.at("logs"), base.reserve.clone()),
         reserve: base.reserve.clone(),
     };
     let drivers = Drivers {

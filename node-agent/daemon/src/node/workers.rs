@@ -22,10 +22,11 @@ use super::{
 use crate::{
     instance::Instances,
     launching::Launcher,
+    logs::Logs,
     modules::Modules,
     server::Reactors,
     shell::ShellError,
-    workers::{Crew, CrewParts, Logs},
+    workers::{Crew, CrewParts},
 };
 
 /// See the module.
@@ -53,7 +54,7 @@ pub(super) async fn workers(
     secret: NodeSecret,
 ) -> Result<Workers, NodeError> {
     let instances = Instances::default();
-    let logs = Logs::new(base.at("logs"), base.reserve.clone());
+    let logs = drivers.dispatch.logs.clone();
     let (features_in, features) = watch::channel(None);
     let (started_in, started) = mpsc::unbounded_channel();
     let (removed_in, removed) = mpsc::unbounded_channel();

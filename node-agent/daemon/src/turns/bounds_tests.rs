@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
+    admin::TurnEvent,
     code::Code,
     problem::Problem,
     syscall::{
@@ -29,7 +30,7 @@ fn says(live: &Live, kind: MessageKind, text: &str, reserve: &Reserve) -> Result
         text: text.to_owned(),
         problem: None,
     };
-    live.message(message, reserve)
+    live.message(message, reserve).map(|_| ())
 }
 
 #[test]
@@ -102,4 +103,32 @@ async fn an_output_at_its_bound_leaves_that_of_another_turn_whole() {
     // A daemon that takes the turns over knows what is there.
     let turns = open(root.path(), known());
     assert!(writes(&turns, 1, 3).await.is_err());
+}
+
+#[test]
+fn notices_are_kept_whole_once_and_bounded_together() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, _) = asked(root.path(), 1, "home/a");
+    let room = Reserve::new(root.path(), 0);
+    for n in 0..150 {
+        says(&live, MessageKind::Notice, &format!("left out: {n}"), &room).unwrap();
+        says(&live, MessageKind::Notice, &format!("left out: {n}"), &room).unwrap();
+    }
+    // A later daemon knows them, and that there were more.
+    let again = Live::open(live.folder.clone()).unwrap();
+    assert_eq!(again.notices().0, live.notices().0);
+    assert!(again.notices().1 > 0);
+    says(&live, MessageKind::LeftOut, "left out: 0", &room).unwrap();
+    says(&live, MessageKind::Final, "the rest", &room).unwrap();
+    live.end(&end(1)).unwrap();
+    let outcome = live.record(TurnId(1)).unwrap().outcome.unwrap();
+    assert_eq!((outcome.notices.len(), outcome.notices_beyond), (100, 100));
+    assert!(outcome.ok && outcome.incomplete);
+    let told = live.events().into_iter();
+    let told = told.filter(|event| matches!(event, TurnEvent::Notice { .. }));
+    assert_eq!(
+        told.count(),
+        100 + 1 + 1,
+        "one in the place of the rest, one that says left out"
+    );
 }

@@ -30,9 +30,13 @@ impl Live {
     /// The record is not kept; the caller is told of the end all the same, and [`Live::keep`] tries again.
     pub(super) fn end(&self, end: &TurnEnd) -> io::Result<Ended> {
         let problem = outcome::problem(&end.outcome, self.last().as_ref());
+        let (notices, notices_beyond, incomplete) = self.notices();
         let outcome = TurnOutcome {
             ok: problem.is_none(),
             problem,
+            notices,
+            notices_beyond,
+            incomplete,
             files: self.folder.outputs(),
             tokens: end.usage.total(),
             syscalls: end.calls,

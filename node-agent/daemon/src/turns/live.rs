@@ -13,11 +13,15 @@ use aion_abi::{
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::{files::Account, reserve::Reserve};
-use aion_kernel::TurnId;
+use aion_kernel::{Incarnation, TurnId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::{TurnFolder, ending::Over};
+use super::{
+    TurnFolder,
+    ending::Over,
+    notices::{self, Fate, Notices},
+};
 
 /// Bytes that a turn may say in all, as they are kept: each event counts for its line and for [`EVENT`].
 const MAX_SAID: usize = 8 * 1024 * 1024;
@@ -43,10 +47,20 @@ struct Said {
     events: Vec<TurnEvent>,
     bytes: usize,
     file: Option<File>,
+    notices: Notices,
     /// What ended the output.
     last: Option<Last>,
     /// How the turn ended.
     over: Option<Over>,
+}
+
+/// A notice that was told, for the agent's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// The run that said it.
+    pub incarnation: Incarnation,
+    /// What.
+    pub text: String,
 }
 
 /// What ended a turn's output.
@@ -75,6 +89,7 @@ impl Live {
         Ok(Self {
             said: Mutex::new(Said {
                 bytes: events.iter().map(cost).sum(),
+                notices: Notices::of(&events),
                 events,
                 file: None,
                 last,
@@ -138,12 +153,12 @@ impl Live {
         }
     }
 
-    /// Relays what the turn's program says. Blocks on the disk.
+    /// Relays what the turn's program says; gives a notice that its caller was not told before. Blocks on the disk.
     pub(super) fn message(
         &self,
         message: MessageRequest,
         reserve: &Reserve,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<Noted>, Problem> {
         let mut said = self.said.lock();
         if said.last.is_some() {
             return Err(Problem::new(
@@ -155,6 +170,10 @@ impl Live {
         let text = message.text;
         let (event, last) = match message.kind {
             MessageKind::Progress => (TurnEvent::Progress { text }, None),
+            MessageKind::Notice | MessageKind::LeftOut => {
+                let left_out = message.kind == MessageKind::LeftOut;
+                return self.notice(said, text, left_out, reserve);
+            }
             MessageKind::Delta => (TurnEvent::Delta { text }, None),
             MessageKind::Final => {
                 let last = Last::Final(text.clone());
@@ -168,30 +187,68 @@ impl Live {
                     .keep_failure(&problem)
                     .map_err(|error| not_kept(&error))?;
                 said.last = Some(Last::Failed(problem));
-                return Ok(());
+                return Ok(None);
             }
         };
-        let line = line(&event).map_err(|error| not_kept(&error))?;
-        if said.bytes + line.len() + EVENT > MAX_SAID {
-            return Err(Problem::new(
-                Code::TooLarge,
-                format!("a turn says at most {MAX_SAID} bytes, and each message counts for {EVENT} besides its own"),
-            )
-            .remedy("write long results to a file in the output mount"));
-        }
-        if last.is_none() {
-            // The answer itself may use what is kept for the records of turns.
-            reserve
-                .check(line.len() as u64)
-                .map_err(|error| not_kept(&error))?;
-        }
+        // The answer itself may use what is kept for the records of turns.
+        let reserve = last.is_none().then_some(reserve);
+        fits(&said, &event, reserve)?;
         let is_last = last.is_some();
         said.last = last;
         let added = self.add_to(said, event, is_last);
         added.map_err(|error| {
             self.said.lock().last = None;
             not_kept(&error)
-        })
+        })?;
+        Ok(None)
+    }
+
+    /// Tells a notice that is new and has room. The first without room is told of in general.
+    fn notice(
+        &self,
+        mut said: MutexGuard<'_, Said>,
+        text: String,
+        left_out: bool,
+        reserve: &Reserve,
+    ) -> Result<Option<Noted>, Problem> {
+        let told = match said.notices.fate(&text) {
+            // What is left out may be said of for the first time.
+            Fate::Known | Fate::Beyond if said.notices.left_out() >= left_out => None,
+            Fate::Told | Fate::Known => Some(text.clone()),
+            Fate::FirstBeyond | Fate::Beyond => Some(notices::beyond()),
+        };
+        let Some(told) = told else {
+            said.notices.add(&text, left_out);
+            return Ok(None);
+        };
+        let event = TurnEvent::Notice {
+            text: told.clone(),
+            left_out,
+        };
+        fits(&said, &event, Some(reserve))?;
+        said.notices.add(&text, left_out);
+        let started = said.events.iter().rev().find_map(|event| match event {
+            TurnEvent::Started { incarnation } => Some(*incarnation),
+            _ => None,
+        });
+        self.add_to(said, event, false)
+            .map_err(|error| not_kept(&error))?;
+        Ok(Some(Noted {
+            incarnation: Incarnation(started.unwrap_or_default()),
+            text: told,
+        }))
+    }
+
+    /// The notices so far, as an outcome has them: texts, how many are beyond the bound, whether something of what the
+    /// caller gave was left out.
+    pub(super) fn notices(&self) -> (Vec<String>, u64, bool) {
+        let said = self.said.lock();
+        let notices = &said.notices;
+        (
+            notices.texts().to_vec(),
+            notices.beyond(),
+            notices.left_out(),
+        )
     }
 
     /// All events so far.
@@ -224,6 +281,24 @@ impl Live {
     /// Whether it is over.
     pub(super) fn ended(&self) -> bool {
         matches!(self.said.lock().events.last(), Some(TurnEvent::Ended(_)))
+    }
+}
+
+/// Whether an event may still be said; with `reserve`, whether the disk has room for it too.
+fn fits(said: &Said, event: &TurnEvent, reserve: Option<&Reserve>) -> Result<(), Problem> {
+    let line = line(event).map_err(|error| not_kept(&error))?;
+    if said.bytes + line.len() + EVENT > MAX_SAID {
+        return Err(Problem::new(
+            Code::TooLarge,
+            format!("a turn says at most {MAX_SAID} bytes, and each message counts for {EVENT} besides its own"),
+        )
+        .remedy("write long results to a file in the output mount"));
+    }
+    match reserve {
+        Some(reserve) => reserve
+            .check(line.len() as u64)
+            .map_err(|error| not_kept(&error)),
+        None => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     Asked, Follow, TurnFolder, UploadError, Uploads,
     folder::Name,
     kept::Kept,
-    live::{Live, not_kept},
+    live::{Live, Noted, not_kept},
     start,
 };
 use crate::{
@@ -229,11 +229,15 @@ impl Turns {
         }
     }
 
-    /// Relays what its program says.
+    /// Relays what its program says; gives a notice that its caller was not told before.
     ///
     /// # Errors
     /// Why it is not relayed.
-    pub async fn message(&self, turn: TurnId, message: MessageRequest) -> Result<(), Problem> {
+    pub async fn message(
+        &self,
+        turn: TurnId,
+        message: MessageRequest,
+    ) -> Result<Option<Noted>, Problem> {
         let live = self.shared.table.lock().live.get(&turn).cloned();
         let Some(live) = live else {
             return Err(Problem::new(

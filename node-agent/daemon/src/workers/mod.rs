@@ -5,9 +5,7 @@
 
 mod boot;
 mod crew;
-mod logs;
 mod tools;
 
 pub use crew::{Crew, CrewParts};
-pub use logs::Logs;
 pub use tools::ToolProcesses;

@@ -59,7 +59,7 @@ pub(crate) async fn run(
             Err(problem) if quotes_instead(program, &problem) => {
                 say(
                     syscalls,
-                    MessageKind::Progress,
+                    MessageKind::Notice,
                     format!("{problem}; quoting instead"),
                 )
                 .await?;
@@ -127,7 +127,7 @@ async fn refresh<S: Syscalls>(syscalls: &S, mount: &str) -> Result<(), Problem> 
             String::new()
         };
         let text = format!("left out of {mount}: {}{more}", named.join(", "));
-        say(syscalls, MessageKind::Progress, text).await?;
+        say(syscalls, MessageKind::Notice, text).await?;
     }
     Ok(())
 }
@@ -173,7 +173,7 @@ async fn recall(
     if let Some(why) = answer.degraded {
         say(
             syscalls,
-            MessageKind::Progress,
+            MessageKind::Notice,
             format!("searched by words only: {why}"),
         )
         .await?;
@@ -251,7 +251,7 @@ async fn tools(
             "the tool {} cannot be used: {}",
             missing.tool, missing.reason
         );
-        say(syscalls, MessageKind::Progress, text).await?;
+        say(syscalls, MessageKind::Notice, text).await?;
     }
     Ok(list.tools)
 }
@@ -273,7 +273,7 @@ async fn chat(
                         ),
                         _ => format!("{model} does not take {part}: it is asked without"),
                     };
-                    say(syscalls, MessageKind::Progress, text).await?;
+                    say(syscalls, MessageKind::Notice, text).await?;
                 }
             }
             ChatEvent::Withdrawn => {

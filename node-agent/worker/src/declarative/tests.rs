@@ -283,7 +283,10 @@ async fn a_model_that_is_down_is_said_and_the_documents_are_quoted() {
     run(&program, &ask("answer"), &kernel).await.unwrap();
     assert!(kernel.final_text().contains("> the answer"));
     let said = kernel.said.borrow();
-    assert!(said.iter().any(|said| said.kind == MessageKind::Progress && said.text.contains("quoting instead")));
+    assert!(
+        said.iter()
+            .any(|said| said.kind == MessageKind::Notice && said.text.contains("quoting instead"))
+    );
 }
 
 #[tokio::test]
@@ -358,7 +361,7 @@ async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_sa
     let said = kernel.said.borrow();
     for what in ["takes no tools", "does not take maxTokens"] {
         let told = |said: &MessageRequest| {
-            said.kind == MessageKind::Progress && said.text.contains(&format!("local/reed {what}"))
+            said.kind == MessageKind::Notice && said.text.contains(&format!("local/reed {what}"))
         };
         assert!(said.iter().any(told), "{what}: {said:?}");
     }

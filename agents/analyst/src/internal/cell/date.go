@@ -61,13 +61,8 @@ func Date(text string, order Order) (time.Time, bool) {
 	if !MayBeDate(text) {
 		return time.Time{}, false
 	}
-	if order == YearMonthDay && len(text) == 10 && text[4] == '-' && text[7] == '-' {
-		// The commonest form, and the quickest.
-		year, a := number(text[:4])
-		month, b := number(text[5:7])
-		day, c := number(text[8:])
-		when := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-		return when, a == 4 && b == 2 && c == 2 && month >= 1 && month <= 12 && day >= 1 && when.Day() == day
+	if seconds, ok := ISO(text); ok && order == YearMonthDay {
+		return Unix(seconds), true
 	}
 	m := ReadDate(text)
 	return m.Time(order)

@@ -116,22 +116,13 @@ func ReadNumber(text string) Reading {
 	if text == "" || len(text) > 120 {
 		return r
 	}
-	rest := text
-	if rest[0] == '-' {
-		rest, r.minus = rest[1:], true
-	}
-	if n := digitsOf(rest); n == len(rest) && n > 0 && n <= 15 {
-		for i := range n {
-			r.whole = r.whole*10 + float64(rest[i]-'0')
-		}
-		r.small, r.Styles = true, points|commas
-		return r
-	}
-	if value, styles, ok := short(rest); ok {
+	if value, styles, ok := Quick(text); ok {
 		r.small, r.whole, r.Styles = true, value, styles
 		return r
 	}
-	r.minus = false
+	if !mayBeNumber(text) {
+		return r
+	}
 	core, ok := r.bare(text)
 	if !ok {
 		return r
@@ -151,36 +142,17 @@ func ReadNumber(text string) Reading {
 	return r
 }
 
-// powers are those of ten that a float64 holds, as far as they are wanted.
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
-// short reads what most cells with a fraction are: few digits with one sign that can only be the decimal one. Fifteen
-// digits and a power of ten are held as they are, so that their quotient is the nearest float64 (Clinger, How to Read
-// Floating Point Numbers Accurately, PLDI 1990).
-func short(text string) (float64, Styles, bool) {
-	before := digitsOf(text)
-	if before == 0 || before == len(text) || len(text) > 16 {
-		return 0, 0, false
-	}
-	behind := text[before+1:]
-	if digitsOf(behind) != len(behind) || len(behind) == 0 || len(behind) == 3 {
-		return 0, 0, false
-	}
-	styles := points
-	switch text[before] {
-	case '.':
-	case ',':
-		styles = commas
-	default:
-		return 0, 0, false
-	}
-	mantissa := 0.0
+// mayBeNumber is a cheap test: a number has a digit, or says that it is infinite.
+func mayBeNumber(text string) bool {
 	for i := range len(text) {
-		if i != before {
-			mantissa = mantissa*10 + float64(text[i]-'0')
+		switch c := text[i]; {
+		case isDigit(c) || c >= 0x80:
+			return true
+		case c|0x20 == 'i' && i+2 < len(text) && text[i+1]|0x20 == 'n' && text[i+2]|0x20 == 'f':
+			return true
 		}
 	}
-	return mantissa / powers[len(behind)], styles, true
+	return false
 }
 
 // bare takes sign, parentheses and unit off a number, and makes every space a plain one.

@@ -13,7 +13,11 @@ func Missing(text string) bool {
 		return true
 	}
 	switch text[0] {
-	case 'n', 'N', '#', '-', '1', '<', '(':
+	case 'n', 'N':
+		if len(text) > 4 {
+			return false
+		}
+	case '#', '-', '1', '<', '(':
 	default:
 		return false
 	}

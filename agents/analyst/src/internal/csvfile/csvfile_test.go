@@ -25,7 +25,11 @@ func read(t *testing.T, text string, d Dialect) ([][]string, []int, *Rows) {
 		if !more {
 			return cells, lines, rows
 		}
-		cells = append(cells, append([]string(nil), rows.Cells()...))
+		row := []string{}
+		for _, text := range rows.Cells() {
+			row = append(row, strings.Clone(text))
+		}
+		cells = append(cells, row)
 		lines = append(lines, rows.Line())
 	}
 }
@@ -197,6 +201,41 @@ func FuzzRowsLoseNoByteOfText(f *testing.F) {
 		}
 		if separator != 'x' && letters != strings.Count(text, "x") {
 			t.Errorf("%d letters of %d", letters, strings.Count(text, "x"))
+		}
+	})
+}
+
+// The quick way and the thorough one give the same rows.
+func FuzzTheQuickWayIsTheThoroughOne(f *testing.F) {
+	f.Add("a,b\n\"1, x\",2\r\n3, 4 \n\n,\n\"a\"\"b\",c\n\xf6,\u00a0d\u00a0\n\"e\" ,f\rg\n", byte(','), byte('"'), false)
+	f.Add("a;'b';c\r'd;e';f;\r;;\rlonger than eight bytes;x;y\r", byte(';'), byte('\''), true)
+	f.Fuzz(func(t *testing.T, text string, separator, quote byte, cr bool) {
+		if separator == quote || strings.ContainsAny(string([]byte{separator, quote}), "\r\n \x00") || separator >= 0x80 || quote >= 0x80 {
+			return
+		}
+		d := Dialect{Separator: separator, Quote: quote, CR: cr}
+		var rows [2]*Rows
+		for i := range rows {
+			var err error
+			if rows[i], err = NewRows(strings.NewReader(text), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows[1].slow = true
+		for more := true; more; {
+			var err error
+			if more, err = rows[0].Next(); err != nil {
+				t.Fatal(err)
+			}
+			if same, err := rows[1].Next(); err != nil || same != more {
+				t.Fatalf("one more row: %v and %v, %v", more, same, err)
+			}
+			if more && (!reflect.DeepEqual(rows[0].Cells(), rows[1].Cells()) || rows[0].Line() != rows[1].Line() || rows[0].Width() != rows[1].Width()) {
+				t.Fatalf("line %d: %q of %d, and line %d: %q of %d", rows[0].Line(), rows[0].Cells(), rows[0].Width(), rows[1].Line(), rows[1].Cells(), rows[1].Width())
+			}
+		}
+		if rows[0].Open != rows[1].Open || rows[0].Zeros != rows[1].Zeros || rows[0].Recoded != rows[1].Recoded || rows[0].Lines != rows[1].Lines {
+			t.Fatalf("%+v\n%+v", rows[0], rows[1])
 		}
 	})
 }

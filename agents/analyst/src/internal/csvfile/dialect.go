@@ -56,8 +56,8 @@ var ErrEmpty = errors.New("the file is empty: give one with a row of names and r
 
 // notText are the beginnings of files that are no text.
 var notText = []struct{ magic, name string }{
-	{"PK\x03\x04", "a ZIP archive, as XLSX and ODS files are"},
-	{"\xd0\xcf\x11\xe0", "an old Office file, as XLS files are"},
+	{"PK\x03\x04", "a ZIP archive"},
+	{"\xd0\xcf\x11\xe0", "an old Office file, as XLS files are, or an encrypted workbook"},
 	{"PAR1", "a Parquet file"},
 	{"%PDF", "a PDF"},
 	{"\x1f\x8b", "compressed with gzip"},

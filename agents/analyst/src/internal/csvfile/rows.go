@@ -35,20 +35,22 @@ func (p *Place) Add(line int) {
 
 // Rows reads a file row by row. Empty lines and comments are passed over.
 type Rows struct {
-	source io.Reader
-	d      Dialect
-	buffer []byte
-	at     int // where the next row begins in the buffer
-	ended  bool
-	next   int // the line of the next row
-	line   int
-	quoted int   // how far a closing quotation mark is looked for
-	open   []int // quotation marks of this row that close nothing, from its beginning
-	flat   []byte
-	ends   []int
-	width  int
-	multi  bool
-	cells  []string
+	source  io.Reader
+	d       Dialect
+	buffer  []byte
+	at      int // where the next row begins in the buffer
+	ended   bool
+	next    int // the line of the next row
+	line    int
+	quoted  int   // how far a closing quotation mark is looked for
+	open    []int // quotation marks of this row that close nothing, from its beginning
+	flat    []byte
+	ends    []int
+	width   int
+	multi   bool
+	cells   []string
+	special special
+	slow    bool // tests have every row go to parse
 
 	// Open are quotation marks that nobody closed: they were read as part of their cell.
 	Open Place
@@ -67,7 +69,7 @@ func NewRows(source io.Reader, dialect Dialect) (*Rows, error) {
 	if _, err := io.CopyN(io.Discard, source, int64(dialect.Mark)); err != nil {
 		return nil, err
 	}
-	r := &Rows{source: decode(source, dialect.Encoding), d: dialect, next: 1, quoted: maxQuoted, buffer: make([]byte, 0, 128<<10)}
+	r := &Rows{source: decode(source, dialect.Encoding), d: dialect, special: specials(dialect), next: 1, quoted: maxQuoted, buffer: make([]byte, 0, 128<<10)}
 	for r.next < dialect.Start {
 		end := bytes.IndexByte(r.buffer[r.at:], dialect.lineEnd())
 		switch {
@@ -92,7 +94,14 @@ func (r *Rows) Next() (bool, error) {
 		if len(rest) == 0 && r.ended {
 			return false, nil
 		}
-		used, whole := r.parse(rest)
+		used, quick := 0, false
+		if !r.slow {
+			used, quick = r.quick(rest)
+		}
+		whole := quick
+		if !quick {
+			used, whole = r.parse(rest)
+		}
 		if !whole {
 			if len(rest) > maxRow {
 				return false, fmt.Errorf("line %d is longer than %d MiB: a table has its rows on lines of their own", r.next, maxRow>>20)
@@ -117,7 +126,10 @@ func (r *Rows) Next() (bool, error) {
 			r.Comments.Add(r.line)
 			continue
 		}
-		if !r.finish(rest[:used]) {
+		if quick && (r.width > 1 || r.cells[0] != "") {
+			return true, nil
+		}
+		if quick || !r.finish(rest[:used]) {
 			continue
 		}
 		return true, nil
@@ -182,7 +194,8 @@ func (r *Rows) fill() error {
 	return err
 }
 
-// Cells are the row's trimmed cells. The slice is good until the next call of Next, the strings stay.
+// Cells are the row's trimmed cells. They lie in the reader's own buffer: slice and strings are good until the next
+// call of Next, and whoever keeps one clones it.
 func (r *Rows) Cells() []string { return r.cells }
 
 // Width is how many cells the row has, those beyond the bound of a table too.

@@ -106,6 +106,9 @@ type Input struct {
 // Progress is a line about what goes on now.
 func Progress(caller Caller, text string) error { return message(caller, "progress", text) }
 
+// LeftOut tells the person that a part of what was given is not in the answer. It is kept, and told whole.
+func LeftOut(caller Caller, text string) error { return message(caller, "leftOut", text) }
+
 // Final is the whole answer.
 func Final(caller Caller, text string) error { return message(caller, "final", text) }
 
@@ -172,6 +175,8 @@ type File struct {
 	modified int64
 	begun    bool
 	buffer   []byte
+	// Heard, where it is set, is called with each chunk that was read.
+	Heard func(offset, size int64)
 }
 
 // OpenFile reads nothing yet.
@@ -221,5 +226,8 @@ func (f *File) fill() error {
 	}
 	f.offset += int64(len(answer.Data))
 	f.buffer = answer.Data
+	if f.Heard != nil {
+		f.Heard(f.offset, f.size)
+	}
 	return nil
 }

@@ -26,6 +26,7 @@ func (t *Table) decide(columns []*inference) {
 	commas, points := 0, 0
 	days, months := 0, 0
 	for _, f := range columns {
+		f.settle()
 		if style, sure := f.bestStyle(noComma); sure && 10*f.hits(style) >= 9*f.column.Present {
 			if style.Comma() {
 				commas++
@@ -71,10 +72,25 @@ func (t *Table) decide(columns []*inference) {
 	}
 }
 
+// settle adds what was counted in one for several.
+func (f *inference) settle() {
+	// What was passed over is odd as its first was.
+	for _, odd := range []*Odd{&f.noNumber, &f.none, &f.noClock, &f.noTruth} {
+		odd.Count += f.dull
+	}
+	for _, odd := range []*Odd{&f.noNumber, &f.dates[1<<cell.YearMonthDay], &f.noClock, &f.noTruth} {
+		odd.Count += f.again
+	}
+	f.dull, f.again = 0, 0
+	// What is a number and nothing else is no date, no time and no truth value either.
+	for _, other := range []*Odd{&f.none, &f.noClock, &f.noTruth} {
+		other.join(&f.plain)
+	}
+}
+
 func (f *inference) decide(rows int64, comma leaning, order cell.Order) {
 	c := f.column
-	c.Distinct = int64(len(f.hashes))
-	c.Top = mostFrequent(f.top)
+	c.Distinct, c.DistinctCapped, c.Top = int64(f.tally.distinct), f.tally.capped, f.tally.frequencies()
 	style, _ := f.bestStyle(comma)
 	numbers := f.hits(style)
 	inAnyStyle := c.Present - f.noNumber.Count

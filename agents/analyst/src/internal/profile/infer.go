@@ -1,10 +1,8 @@
 package profile
 
 import (
-	"hash/maphash"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -13,16 +11,9 @@ import (
 )
 
 const (
-	maxDistinct = 100_000 // distinct values counted for one column
-	maxTop      = 1_000   // distinct values whose frequencies are kept
-	topShown    = 10
-	maxLabel    = 200 // bytes of a value kept as it is
-	// dateTries is after how many cells that are none a column is not asked for dates and times any more.
+	// dateTries is after how many cells that are none a column is not asked for dates, times and truth values any more.
 	dateTries = 200
 )
-
-// seed makes the hashes of all columns; what is counted does not depend on it.
-var seed = maphash.MakeSeed()
 
 // Odd are cells that are not what their column is: how many, where the first is and what it says.
 type Odd struct {
@@ -31,11 +22,13 @@ type Odd struct {
 }
 
 func (o *Odd) note(text string, line int) {
-	if o.Count == 0 {
-		o.Text = clip(text)
+	if o.Count++; o.Count == 1 {
+		o.first(text, line)
 	}
-	o.Add(line)
 }
+
+//go:noinline
+func (o *Odd) first(text string, line int) { o.Text, o.Line = clip(text), line }
 
 // join adds what another has counted; the earlier place stays.
 func (o *Odd) join(other *Odd) {
@@ -53,7 +46,7 @@ type inference struct {
 	dates          [1 << cell.Orders]Odd
 	noNumber, none Odd
 	travel         travel
-	layout         map[cell.Order]string
+	layout         [cell.Orders]string
 	asked          int64
 	clocks, truths int64
 	noClock        Odd
@@ -61,11 +54,29 @@ type inference struct {
 	whole          bool
 	sequence       bool
 	last           float64
-	hashes         map[uint64]struct{}
-	top            map[string]int64
+	tally          tally
+	// yearly and dated are columns whose name says that a bare year, or eight digits, may be a date; plain are the
+	// numbers that were taken for nothing else.
+	yearly, dated bool
+	plain         Odd
+	// dull are cells that say what another said before that is nothing but text.
+	dull int64
+	// moment is the last date of the usual form, which comes again in the next row as a rule, and its hash; again is how
+	// often one did.
+	moment [20]byte
+	length int
+	hash   uint64
+	again  int64
+	// aDate says whether the last cell is a date or a time.
+	aDate bool
+	// value is the number of the last cell in each style; reading is what it was read from, where that was not Quick.
+	value   float64
+	styles  cell.Styles
+	reading cell.Reading
 }
 
-func (t *Table) infer(rows *csvfile.Rows) error {
+// infer learns what the columns are. On the way it takes the figures of a plan that was guessed.
+func (t *Table) infer(rows *csvfile.Rows, guessed plan) (*measuring, error) {
 	names := t.Layout.Names
 	width := t.Layout.Width
 	if t.Layout.Trailing {
@@ -76,25 +87,51 @@ func (t *Table) infer(rows *csvfile.Rows) error {
 		names = append([]string{""}, names...)
 	}
 	var columns []*inference
-	for i, name := range columnNames(names, max(width, len(names))) {
-		columns = append(columns, newInference(i, name))
+	named := columnNames(names, max(width, len(names)))
+	for i, name := range named {
+		columns = append(columns, newInference(i, name, len(named)))
 	}
-	err := t.each(rows, func(_ int64, cells []string) {
+	m := newMeasuring(guessed)
+	err := t.each(rows, func(row int64, cells []string) {
 		t.Rows++
+		line := rows.Line()
 		t.noteWidth(rows, cells, len(columns))
 		for i, column := range columns {
 			if i < len(cells) {
-				column.add(cells[i], rows.Line())
+				column.add(cells[i], line)
 			} else {
-				column.add("", rows.Line())
+				column.add("", line)
 			}
 		}
+		for i, number := range guessed.numbers {
+			m.numbers[i] = math.NaN()
+			if f := columns[number.index]; !f.styles.Has(number.how) {
+				continue
+			} else if f.reading.Styles == 0 {
+				m.numbers[i] = f.value
+			} else {
+				m.numbers[i], _ = f.number(number.how)
+			}
+		}
+		m.row(row, line, cells)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	m.end()
 	t.decide(columns)
-	return nil
+	return m, nil
+}
+
+// number is the last cell's number in a style.
+func (f *inference) number(style cell.NumberStyle) (float64, bool) {
+	switch {
+	case !f.styles.Has(style):
+		return 0, false
+	case f.reading.Styles == 0:
+		return f.value, true
+	}
+	return f.reading.Value(style)
 }
 
 // noteWidth counts a row that has not as many cells as there are columns. An empty cell at the end is none.
@@ -107,96 +144,153 @@ func (t *Table) noteWidth(rows *csvfile.Rows, cells []string, want int) {
 	}
 }
 
-func newInference(index int, name string) *inference {
+func newInference(index int, name string, columns int) *inference {
 	return &inference{
 		column:   &Column{Index: index, Name: name},
-		layout:   map[cell.Order]string{},
 		whole:    true,
 		sequence: true,
-		hashes:   map[uint64]struct{}{},
-		top:      map[string]int64{},
+		tally:    newTally(columns),
+		yearly:   calledYear(name),
+		dated:    calledDate(name),
 	}
 }
 
 func (f *inference) add(text string, line int) {
-	if cell.Missing(text) {
+	f.styles = 0
+	if text == "" {
+		f.column.Missing++
+		f.sequence = false
+		return
+	}
+	if len(text) == f.length && text == string(f.moment[:f.length]) {
+		f.column.Present++
+		f.again++
+		f.tally.again(f.hash)
+		return
+	}
+	value, styles, quick := cell.Quick(text)
+	if quick && f.usual(text, value, styles) {
+		return
+	}
+	f.value, f.styles, f.reading.Styles = value, styles, 0
+	if !quick && cell.Missing(text) {
 		f.column.Missing++
 		f.sequence = false
 		return
 	}
 	f.column.Present++
-	f.count(text)
-	number := f.tryNumber(text, line)
-	// A bare year or a day of eight digits is a number too.
-	if number && !(len(text) == 4 && calledYear(f.column.Name) || len(text) == 8 && calledDate(f.column.Name)) {
-		f.none.note(text, line)
-		f.noClock.note(text, line)
-		f.noTruth.note(text, line)
+	hash, dull := f.tally.add(text)
+	if dull {
+		f.dull++
 		return
 	}
+	if f.layout[cell.YearMonthDay] != "" {
+		if _, ok := cell.ISO(text); ok {
+			f.length, f.hash = copy(f.moment[:], text), hash
+			f.anISODate(text, line)
+			return
+		}
+	}
+	if !quick {
+		f.reading = cell.ReadNumber(text)
+		f.styles = f.reading.Styles
+	}
+	if f.styles == 0 {
+		f.noNumber.note(text, line)
+		f.sequence = false
+	} else {
+		f.aNumber(text, line)
+		// A bare year or a day of eight digits is a number too.
+		if !(len(text) == 4 && f.yearly || len(text) == 8 && f.dated) {
+			f.plain.note(text, line)
+			return
+		}
+	}
 	f.tryDate(text, line)
-	if _, _, ok := cell.Truth(text); ok {
+	truth := false
+	if !f.aDate && (f.truths > 0 || f.noTruth.Count < dateTries) {
+		_, _, truth = cell.Truth(text)
+	}
+	if truth {
 		f.truths++
 	} else {
 		f.noTruth.note(text, line)
 	}
-}
-
-func (f *inference) count(text string) {
-	if len(f.hashes) < maxDistinct {
-		// 64 bits: among a hundred thousand values two share a hash once in four billion files.
-		f.hashes[maphash.String(seed, text)] = struct{}{}
-	} else {
-		f.column.DistinctCapped = true
-	}
-	if f.top != nil {
-		f.top[clip(text)]++
-		if len(f.top) > maxTop {
-			f.top = nil
-		}
+	if f.styles == 0 && !truth && !f.aDate {
+		f.tally.bore(hash)
 	}
 }
 
-func (f *inference) tryNumber(text string, line int) bool {
-	reading := cell.ReadNumber(text)
-	if reading.Styles == 0 {
-		f.noNumber.note(text, line)
-		f.sequence = false
+// usual counts a number that tells nothing new: one of a style that was met, in a column whose numbers have no unit.
+func (f *inference) usual(text string, value float64, styles cell.Styles) bool {
+	c := f.column
+	if f.plain.Count == 0 || f.numbers[styles].Count == 0 || c.Unit != "" || len(text) == 4 && f.yearly || len(text) == 8 && f.dated {
 		return false
 	}
-	f.numbers[reading.Styles].note(text, line)
+	f.value, f.styles, f.reading.Styles = value, styles, 0
+	c.Present++
+	f.numbers[styles].Count++
+	f.plain.Count++
+	if !f.tally.capped {
+		f.tally.add(text)
+	}
+	if f.whole || f.sequence {
+		f.whole = f.whole && value == math.Trunc(value)
+		f.sequence = f.sequence && f.whole && styles.Has(cell.Plain) && (c.Present == 1 || value == f.last+1 && value > f.last)
+		f.last = value
+	}
+	return true
+}
+
+func (f *inference) aNumber(text string, line int) {
+	f.numbers[f.styles].note(text, line)
 	c := f.column
-	if reading.Rounded {
+	if f.reading.Styles != 0 && f.reading.Rounded {
 		c.Rounded.note(text, line)
 	}
-	if numbers := c.Present - f.noNumber.Count; numbers == 1 {
-		c.Unit = reading.Unit
-	} else if c.Unit != reading.Unit {
+	unit := ""
+	if f.reading.Styles != 0 {
+		unit = f.reading.Unit
+	}
+	if numbers := c.Present - f.noNumber.Count - f.dull - f.again; numbers == 1 {
+		c.Unit = strings.Clone(unit)
+	} else if c.Unit != unit {
 		c.OtherUnit.note(text, line)
 	}
 	if !f.whole && !f.sequence {
-		return true
+		return
 	}
-	value, ok := reading.Value(cell.Plain)
+	value, ok := f.number(cell.Plain)
 	if !ok {
-		value, _ = reading.Value(reading.Styles.First())
+		value, _ = f.number(f.styles.First())
 	}
 	f.whole = f.whole && value == math.Trunc(value)
 	// Of a number that is large enough the next one is itself.
 	f.sequence = f.sequence && ok && f.whole && (c.Present == 1 || value == f.last+1 && value > f.last)
 	f.last = value
-	return true
+}
+
+// anISODate counts a date whose form was met, or another that is the same to a reader: it is no number, and has one order.
+func (f *inference) anISODate(text string, line int) {
+	f.noNumber.note(text, line)
+	f.sequence = false
+	f.dates[1<<cell.YearMonthDay].note(text, line)
+	f.noClock.note(text, line)
+	f.noTruth.note(text, line)
 }
 
 func (f *inference) tryDate(text string, line int) {
-	hits := f.column.Present - f.none.Count - 1
+	f.aDate = true
+	hits := f.column.Present - f.plain.Count - f.none.Count - f.dull - 1 // again is of dates
 	if f.asked > dateTries && hits == 0 && f.clocks == 0 {
 		f.none.note(text, line)
 		f.noClock.note(text, line)
+		f.aDate = false
 		return
 	}
 	f.asked++
-	if _, ok := cell.TimeOfDay(text); ok {
+	_, clock := cell.TimeOfDay(text)
+	if clock {
 		f.clocks++
 	} else {
 		f.noClock.note(text, line)
@@ -207,6 +301,7 @@ func (f *inference) tryDate(text string, line int) {
 	}
 	if moment.Orders == 0 {
 		f.none.note(text, line)
+		f.aDate = clock
 		return
 	}
 	f.dates[moment.Orders].note(text, line)
@@ -238,27 +333,6 @@ func (t *travel) add(moment *cell.Moment) {
 		t.last[order] = when
 	}
 	t.steps++
-}
-
-func mostFrequent(counts map[string]int64) []Frequency {
-	top := make([]Frequency, 0, len(counts))
-	for value, count := range counts {
-		top = append(top, Frequency{value, count})
-	}
-	sort.Slice(top, func(i, j int) bool {
-		if top[i].Count != top[j].Count {
-			return top[i].Count > top[j].Count
-		}
-		return top[i].Value < top[j].Value
-	})
-	return top[:min(len(top), topShown)]
-}
-
-func clip(text string) string {
-	if len(text) <= maxLabel {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLabel], "") + "…"
 }
 
 func calledYear(name string) bool {

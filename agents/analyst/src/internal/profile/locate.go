@@ -21,9 +21,9 @@ const (
 
 // Bin is the values of one stretch of the axis.
 type Bin struct {
-	stats.Average
-	// At is the mean place of its rows.
-	At stats.Average
+	stats.Rough
+	// At is where its rows are.
+	At stats.Rough
 }
 
 // Series is a column along the axis.
@@ -42,27 +42,33 @@ type Histogram struct {
 func (t *Table) locate(rows *csvfile.Rows, focus []string) error {
 	numeric := t.numeric()
 	t.prepare(focus)
-	err := t.located(rows, func(line int, at float64, values []float64) {
+	err := t.located(rows, func(b block) {
 		for i, column := range numeric {
-			value := values[i]
-			if math.IsNaN(value) {
-				continue
-			}
-			if column.Bounds.Outside(value) {
-				column.keep(Outlier{Line: line, Value: value, At: at})
-			}
-			if column.Histogram != nil {
-				column.Histogram.add(value)
-			}
-			if column.Series != nil && !math.IsNaN(at) {
-				column.Series.add(at, value)
-			}
+			column.locate(b, b.values[i])
 		}
 	})
 	for _, column := range numeric {
 		column.sortOutliers()
 	}
 	return err
+}
+
+// locate notes the outliers of a block, and puts its values into the column's picture.
+func (c *Column) locate(b block, values []float64) {
+	if c.Series != nil {
+		c.Series.add(b.places, values)
+	}
+	for i, value := range values {
+		if value != value {
+			continue
+		}
+		if c.Bounds.Outside(value) {
+			c.keep(Outlier{Line: b.lines[i], Value: value, At: b.places[i]})
+		}
+		if c.Histogram != nil {
+			c.Histogram.add(value)
+		}
+	}
 }
 
 // Plotted are the columns worth a picture, the most interesting first: those that were asked for, then those
@@ -108,11 +114,28 @@ func (t *Table) prepare(focus []string) {
 	}
 }
 
-func (s *Series) add(at, value float64) {
-	index := int((at - s.From) / (s.To - s.From) * float64(len(s.Bins)))
-	bin := &s.Bins[max(0, min(index, len(s.Bins)-1))]
-	bin.Add(value)
-	bin.At.Add(at)
+// add puts the values of a block into their bins, those of neighbours in one bin at once.
+func (s *Series) add(places, values []float64) {
+	scale := float64(len(s.Bins)) / (s.To - s.From)
+	from, bin := 0, -1
+	for i, at := range places {
+		if at != at || values[i] != values[i] {
+			continue
+		}
+		index := max(0, min(int((at-s.From)*scale), len(s.Bins)-1))
+		if index != bin {
+			s.fill(bin, places[from:i], values[from:i])
+			from, bin = i, index
+		}
+	}
+	s.fill(bin, places[from:], values[from:])
+}
+
+func (s *Series) fill(bin int, places, values []float64) {
+	if bin >= 0 {
+		s.Bins[bin].AddAll(values, places)
+		s.Bins[bin].At.AddAll(places, values)
+	}
 }
 
 func (h *Histogram) add(value float64) {

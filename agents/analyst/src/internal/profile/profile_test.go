@@ -94,7 +94,7 @@ func TestFiguresTrendAndOutlierAgreeWithTheFile(t *testing.T) {
 	if sales.OutlierN != 1 || sales.Outliers[0].Line != 17 || sales.Outliers[0].Value != 500 {
 		t.Errorf("outliers %+v", sales.Outliers)
 	}
-	if sales.Series == nil || sales.Series.Bins[0].Mean() != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
+	if sales.Series == nil || sales.Series.Bins[0].Mean != 10 || sales.Series.Bins[len(sales.Series.Bins)-1].Max != 500 {
 		t.Error("the series does not begin with 10 and end with 500")
 	}
 }
@@ -250,5 +250,25 @@ func TestTheFirstCellThatIsNoTimeOrTruthIsNamed(t *testing.T) {
 		if odd := table.Columns[i].Odd; odd.Count != 1 || odd.Line != 8 || odd.Text != want {
 			t.Errorf("%+v", odd)
 		}
+	}
+}
+
+// A date that comes again in the next row counts as each of them.
+func TestDatesThatComeAgainAreCounted(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("day,kg\n")
+	for i := range 400 {
+		day := fmt.Sprintf("2024-01-%02d", 1+i/20)
+		if i%20 == 7 {
+			day = []string{"lost", "3"}[i/20%2]
+		}
+		fmt.Fprintf(&text, "%s,%d\n", day, i)
+	}
+	day := analyse(t, text.String()).Columns[0]
+	if day.Kind != Date || day.Present != 400 || day.Odd.Count != 20 || day.Odd.Line != 9 || day.Odd.Text != "lost" || day.Distinct != 22 {
+		t.Errorf("%v, %d present, odd %+v, %d different", day.Kind, day.Present, day.Odd, day.Distinct)
+	}
+	if len(day.Top) == 0 || day.Top[0].Count != 19 {
+		t.Errorf("%+v", day.Top)
 	}
 }

@@ -1,11 +1,13 @@
 // Package profile finds out what the columns of a table are and what stands out in them. It reads the table
-// up to three times from its start: infer learns what the columns are, measure their figures, locate where the
-// outliers lie. It keeps no rows, and numbers only up to a bound, so memory does not grow with the file. It writes no words and no pictures.
+// from its start: infer learns what the columns are, and takes their figures on the way where a guess from the first
+// rows holds; else measuring does, in a second pass. locate finds where the outliers lie, in a pass of its own only
+// where the numbers are too many to be kept. No rows are kept, and numbers only up to a bound, so memory does not grow with the file. It writes no words and no pictures.
 package profile
 
 import (
+	"bytes"
 	"io"
-	"math"
+	"reflect"
 	"time"
 
 	"aion.dev/agents/analyst/internal/cell"
@@ -92,9 +94,6 @@ type Column struct {
 	Certainty   Certainty
 	ShortYears  bool
 	First, Last time.Time
-	lastText    string
-	lastTime    time.Time
-	lastOK      bool
 }
 
 // Numeric says whether the column's figures mean something.
@@ -130,44 +129,96 @@ type Open func() (io.Reader, error)
 type Options struct {
 	// Focus are column names, lower case, that come first.
 	Focus []string
-	// Pass is called at the beginning of each pass, 0 to 2.
-	Pass func(int)
+	// Source says that the text was made of a sheet, and of which.
+	Source string
+	// Pass is called at the beginning of each pass.
+	Pass func(Pass)
 }
+
+// Pass is what the file is read for.
+type Pass int
+
+// The passes. The second is left out where the figures were taken in the first, the third where the numbers were kept.
+const (
+	Learning Pass = iota
+	Measuring
+	Locating
+)
+
+// guessBytes is how much of the head the guess is made from.
+const guessBytes = 64 << 10
 
 // Analyse reads the table. head is its beginning, whole says whether that is all of it.
 func Analyse(open Open, head []byte, whole bool, options Options) (*Table, error) {
-	layout, err := sniff.Detect(head, whole)
+	layout, err := detect(head, whole, options.Source)
 	if err != nil {
 		return nil, err
 	}
 	table := &Table{Layout: layout}
-	passes := []func(*csvfile.Rows) error{
-		table.infer,
-		table.measure,
-		func(rows *csvfile.Rows) error { return table.locate(rows, options.Focus) },
+	var m *measuring
+	err = table.pass(open, options, Learning, func(rows *csvfile.Rows) error {
+		m, err = table.infer(rows, guess(layout, head, whole))
+		return err
+	})
+	if err == nil && !reflect.DeepEqual(m.plan, table.plan()) {
+		m = newMeasuring(table.plan())
+		err = table.pass(open, options, Measuring, func(rows *csvfile.Rows) error { return table.blocks(rows, m) })
 	}
-	for i, pass := range passes {
-		if i == 2 && table.kept.all {
-			return table, pass(nil)
-		}
-		if options.Pass != nil {
-			options.Pass(i)
-		}
-		source, err := open()
-		if err != nil {
-			return nil, err
-		}
-		rows, err := csvfile.NewRows(source, layout.Dialect)
-		if err != nil {
-			return nil, err
-		}
-		if err := pass(rows); err != nil {
-			return nil, err
-		}
-		table.Open, table.Lines, table.Zeros = rows.Open, rows.Lines, rows.Zeros
-		table.Recoded, table.Comments = rows.Recoded, rows.Comments
+	if err != nil {
+		return nil, err
 	}
-	return table, nil
+	table.take(m)
+	if table.kept.all {
+		return table, table.locate(nil, options.Focus)
+	}
+	err = table.pass(open, options, Locating, func(rows *csvfile.Rows) error { return table.locate(rows, options.Focus) })
+	return table, err
+}
+
+func detect(head []byte, whole bool, source string) (sniff.Layout, error) {
+	if source == "" {
+		return sniff.Detect(head, whole)
+	}
+	layout, err := sniff.DetectIn(head)
+	layout.Source = source
+	return layout, err
+}
+
+// guess is the plan that the first rows make.
+func guess(layout sniff.Layout, head []byte, whole bool) plan {
+	if end := bytes.LastIndexByte(head[:min(len(head), guessBytes)], '\n'); end > 0 && (!whole || len(head) > guessBytes) {
+		head = head[:end+1]
+	}
+	table := &Table{Layout: layout}
+	rows, err := csvfile.NewRows(bytes.NewReader(head), layout.Dialect)
+	if err == nil {
+		_, err = table.infer(rows, plan{axis: -1})
+	}
+	if err != nil {
+		return plan{axis: -1}
+	}
+	return table.plan()
+}
+
+// pass reads the file once.
+func (t *Table) pass(open Open, options Options, pass Pass, read func(*csvfile.Rows) error) error {
+	if options.Pass != nil {
+		options.Pass(pass)
+	}
+	source, err := open()
+	if err != nil {
+		return err
+	}
+	rows, err := csvfile.NewRows(source, t.Layout.Dialect)
+	if err != nil {
+		return err
+	}
+	if err := read(rows); err != nil {
+		return err
+	}
+	t.Open, t.Lines, t.Zeros = rows.Open, rows.Lines, rows.Zeros
+	t.Recoded, t.Comments = rows.Recoded, rows.Comments
+	return nil
 }
 
 // each calls visit for every row of data with its number, from 0.
@@ -184,37 +235,6 @@ func (t *Table) each(rows *csvfile.Rows, visit func(row int64, cells []string)) 
 		}
 		visit(row, rows.Cells())
 	}
-}
-
-// number is the column's finite value in a row; false where it has none.
-func (c *Column) number(cells []string) (float64, bool) {
-	if c.Index >= len(cells) || cell.Missing(cells[c.Index]) {
-		return 0, false
-	}
-	value, ok := cell.Number(cells[c.Index], c.Style)
-	return value, ok && !math.IsInf(value, 0)
-}
-
-// date is the column's value in a row; false where it has none.
-func (c *Column) date(cells []string) (time.Time, bool) {
-	if c.Index >= len(cells) || cell.Missing(cells[c.Index]) {
-		return time.Time{}, false
-	}
-	if text := cells[c.Index]; text != c.lastText {
-		// A row is asked for its place more than once, and its neighbours are often of the same day.
-		c.lastText = text
-		c.lastTime, c.lastOK = cell.Date(text, c.Order)
-	}
-	return c.lastTime, c.lastOK
-}
-
-// place is where a row stands on the axis: days since 1970, or the row's number from 1.
-func (t *Table) place(row int64, cells []string) (float64, bool) {
-	if t.Axis == nil {
-		return float64(row + 1), true
-	}
-	when, ok := t.Axis.date(cells)
-	return Days(when), ok
 }
 
 // Days are days since 1970, with their fraction.

@@ -25,6 +25,8 @@ const (
 type File struct {
 	Name string
 	Size int64
+	// Others says which other tables the file has, and how they are read.
+	Others string
 }
 
 // Findings are the sentences that matter most, at most a handful of each kind; columns in focus come first.
@@ -161,10 +163,10 @@ func signed(r float64) string { return minus(fmt.Sprintf("%.2f", r)) }
 func Summary(file File, table *profile.Table, focus []string, reportPath, plotPath string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s Read as %s.\n", headline(file, table), written(table))
-	if cautions := Cautions(table); len(cautions) > 0 {
+	if cautions := Cautions(file, table); len(cautions) > 0 {
 		out.WriteString("\nRead with care:\n")
 		for _, caution := range cautions[:min(len(cautions), cautionsTold)] {
-			fmt.Fprintf(&out, "- %s\n", caution)
+			fmt.Fprintf(&out, "- %s\n", caution.Text)
 		}
 		if rest := len(cautions) - cautionsTold; rest > 0 {
 			fmt.Fprintf(&out, "- and %s more, all in the report.\n", count(int64(rest)))

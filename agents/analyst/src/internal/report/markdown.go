@@ -21,11 +21,11 @@ func Markdown(file File, table *profile.Table, question string, focus []string, 
 	}
 	w.line("%s %s, %s.", headline(file, table), capital(bytes(file.Size)), written(table))
 	w.line("")
-	if cautions := Cautions(table); len(cautions) > 0 {
+	if cautions := Cautions(file, table); len(cautions) > 0 {
 		w.line("## Read with care")
 		w.line("")
 		for _, caution := range cautions {
-			w.line("- %s", caution)
+			w.line("- %s", caution.Text)
 		}
 		w.line("")
 	}

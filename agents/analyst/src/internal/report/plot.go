@@ -40,7 +40,7 @@ func overTime(table *profile.Table, column *profile.Column) chart.Panel {
 	fullest := int64(0)
 	for _, bin := range column.Series.Bins {
 		if bin.N > 0 {
-			panel.Stretches = append(panel.Stretches, chart.Stretch{X: bin.At.Mean(), Mean: bin.Mean(), Low: bin.Min, High: bin.Max})
+			panel.Stretches = append(panel.Stretches, chart.Stretch{X: bin.At.Mean, Mean: bin.Mean, Low: bin.Min, High: bin.Max})
 			fullest = max(fullest, bin.N)
 		}
 	}

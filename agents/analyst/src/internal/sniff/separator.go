@@ -71,7 +71,16 @@ func sample(text []byte, d csvfile.Dialect) []row {
 		if failed != nil || !more {
 			break
 		}
-		out = append(out, row{rows.Line(), append([]string(nil), rows.Cells()...)})
+		out = append(out, row{rows.Line(), kept(rows.Cells())})
+	}
+	return out
+}
+
+// kept are cells that outlive their row.
+func kept(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, text := range cells {
+		out[i] = strings.Clone(text)
 	}
 	return out
 }

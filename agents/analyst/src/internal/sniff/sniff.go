@@ -2,6 +2,7 @@ package sniff
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"aion.dev/agents/analyst/internal/cell"
@@ -17,6 +18,8 @@ type Layout struct {
 	Names []string
 	// Title are lines above the table that are no part of it.
 	Title int
+	// Source says what the text was made of, where it is not the file itself.
+	Source string
 	// Trailing says that each row ends with a separator behind which nothing comes.
 	Trailing bool
 }
@@ -37,6 +40,17 @@ func hint(text []byte) (separator byte, rest []byte) {
 		return 0, nil
 	}
 	return c, text[end:]
+}
+
+// DetectIn finds the table in a text with commas that was made of a sheet: how it is written is known.
+func DetectIn(text []byte) (Layout, error) {
+	layout := Layout{Dialect: csvfile.Dialect{Separator: ',', Quote: '"', Start: 1}}
+	rows := sample(text, layout.Dialect)
+	if len(rows) == 0 {
+		return layout, errors.New("the sheet is empty: name another, or give one with a row of names and rows of values")
+	}
+	layout.place(rows)
+	return layout, nil
 }
 
 // Detect finds the layout from the beginning of a file; whole says whether that is all of it.

@@ -139,7 +139,7 @@ func TestWhatIsWrittenInAnyDialectIsReadAgain(t *testing.T) {
 			}
 			row := append([]string(nil), rows.Cells()...)
 			for i := range row {
-				row[i] = strings.ReplaceAll(row[i], "\r", "\n")
+				row[i] = strings.ReplaceAll(strings.Clone(row[i]), "\r", "\n")
 			}
 			got = append(got, row)
 		}
@@ -153,6 +153,7 @@ func TestWhatIsWrittenInAnyDialectIsReadAgain(t *testing.T) {
 	if failed > 0 {
 		t.Errorf("%d of %d", failed, times)
 	}
+	t.Logf("%d tables in random dialects were read as they were written", times-failed)
 }
 
 func TestAHintIsNoRowAndTitlesAreNone(t *testing.T) {

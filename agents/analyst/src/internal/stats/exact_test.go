@@ -3,6 +3,7 @@ package stats
 import (
 	"encoding/json"
 	"math"
+	"math/rand"
 	"os"
 	"strconv"
 	"testing"
@@ -47,7 +48,7 @@ func TestPairsNeitherOverflowNorVanish(t *testing.T) {
 	for _, scale := range []float64{1e-308, 1, 3e307} {
 		var p Pairs
 		for i, y := range []float64{2, 4, 5, 4, 5} {
-			p.Add(float64(i+1), y*scale)
+			p.AddAll([]float64{float64(i + 1)}, []float64{y * scale})
 		}
 		line, ok := p.Fit()
 		if !ok || math.Abs(line.R2-0.6) > 1e-12 || math.Abs(line.Slope/scale-0.6) > 1e-12 {
@@ -55,6 +56,41 @@ func TestPairsNeitherOverflowNorVanish(t *testing.T) {
 		}
 		if r, ok := p.Correlation(); !ok || math.Abs(r-6/math.Sqrt(60)) > 1e-12 {
 			t.Errorf("at %v: r %v %v", scale, r, ok)
+		}
+	}
+}
+
+// However the values come, in blocks of any size, with gaps or without, a pair is the same up to rounding.
+func TestBlocksOfPairsAddUp(t *testing.T) {
+	r := rand.New(rand.NewSource(3))
+	for _, scale := range []float64{1e-300, 1, 1e6, 1e300} {
+		var xs, ys []float64
+		for i := range 5000 {
+			xs = append(xs, scale*(1000+float64(i)+r.Float64()))
+			ys = append(ys, -7+r.Float64()*float64(i))
+		}
+		var want, got Pairs
+		want.AddAll(xs, ys)
+		var x, y Centred
+		for from := 0; from < len(xs); {
+			to := min(len(xs), from+1+r.Intn(300))
+			x.Set(xs[from:to])
+			y.Set(ys[from:to])
+			if !got.AddCentred(&x, &y) {
+				t.Fatal("a block without gaps is not taken")
+			}
+			from = to
+		}
+		a, _ := want.Fit()
+		b, ok := got.Fit()
+		ra, _ := want.Correlation()
+		rb, _ := got.Correlation()
+		if !ok || want.N != got.N || math.Abs(a.Slope/b.Slope-1) > 1e-9 || math.Abs(ra-rb) > 1e-12 || math.Abs(a.R2-b.R2) > 1e-12 {
+			t.Errorf("at %v: %+v and %+v, r %v and %v", scale, a, b, ra, rb)
+		}
+		x.Set([]float64{1, math.NaN()})
+		if got.AddCentred(&x, &y) {
+			t.Error("a block with a gap is taken")
 		}
 	}
 }

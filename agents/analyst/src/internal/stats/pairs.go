@@ -32,8 +32,15 @@ func (g *gauge) scale(x float64) (scaled float64, grown int) {
 	return x * g.factor, grown
 }
 
-// Pairs accumulates two variables together, for a correlation and for a least-squares line, by Welford's method
-// (Technometrics 4(3), 1962) on scaled values.
+// unit is the factor; 1 where every value was zero.
+func (g *gauge) unit() float64 {
+	if g.factor == 0 {
+		return 1
+	}
+	return g.factor
+}
+
+// Pairs accumulates two variables together, for a correlation and for a least-squares line, on scaled values.
 type Pairs struct {
 	N            int64
 	meanX, meanY float64
@@ -41,25 +48,14 @@ type Pairs struct {
 	gx, gy       gauge
 }
 
-// Add takes one pair of finite values.
-func (p *Pairs) Add(x, y float64) {
-	x, grown := p.gx.scale(x)
-	if grown > 0 {
+// grow makes the gauges large enough for values of this size.
+func (p *Pairs) grow(x, y float64) {
+	if _, grown := p.gx.scale(x); grown > 0 {
 		p.meanX, p.xy, p.xx = math.Ldexp(p.meanX, -grown), math.Ldexp(p.xy, -grown), math.Ldexp(p.xx, -2*grown)
 	}
-	y, grown = p.gy.scale(y)
-	if grown > 0 {
+	if _, grown := p.gy.scale(y); grown > 0 {
 		p.meanY, p.xy, p.yy = math.Ldexp(p.meanY, -grown), math.Ldexp(p.xy, -grown), math.Ldexp(p.yy, -2*grown)
 	}
-	p.N++
-	n := float64(p.N)
-	dx := x - p.meanX
-	dy := y - p.meanY
-	p.meanX += dx / n
-	p.meanY += dy / n
-	p.xx += dx * (x - p.meanX)
-	p.yy += dy * (y - p.meanY)
-	p.xy += dx * (y - p.meanY)
 }
 
 // Correlation is Pearson's r; false where a variable is constant or there are fewer than three pairs.

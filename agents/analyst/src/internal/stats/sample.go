@@ -51,17 +51,34 @@ func (s *Sample) Percentile(p int) float64 {
 // MAD is the median of the absolute deviations from centre; NaN where nothing was added, infinite where it is larger
 // than a float64.
 func (s *Sample) MAD(centre float64) float64 {
-	deviations := make([]float64, len(s.values))
-	for i, value := range s.values {
-		deviations[i] = math.Abs(value - centre)
+	n := len(s.values)
+	if n == 0 {
+		return math.NaN()
 	}
-	sort.Float64s(deviations)
-	return percentileOf(deviations, 50)
+	s.sort()
+	// The deviations grow from the centre to both sides: they are merged as far as their middle.
+	right := sort.SearchFloat64s(s.values, centre)
+	left := right - 1
+	var last, one float64
+	for range n/2 + 1 {
+		last = one
+		if left < 0 || right < n && s.values[right]-centre < centre-s.values[left] {
+			one = s.values[right] - centre
+			right++
+		} else {
+			one = centre - s.values[left]
+			left--
+		}
+	}
+	if n%2 == 1 {
+		return one
+	}
+	return percentileOf([]float64{last, one}, 50)
 }
 
 func (s *Sample) sort() {
 	if !s.sorted {
-		sort.Float64s(s.values)
+		s.values = sorted(s.values)
 		s.sorted = true
 	}
 }

@@ -79,7 +79,7 @@ func TestAFullSampleIsUniformAndSaysThatItIsNotExact(t *testing.T) {
 func TestTheLineAndTheCorrelationAgreeWithSumsDoneByHand(t *testing.T) {
 	var p Pairs
 	for i, y := range []float64{2, 4, 5, 4, 5} {
-		p.Add(float64(i+1), y)
+		p.AddAll([]float64{float64(i + 1)}, []float64{y})
 	}
 	line, ok := p.Fit()
 	if !ok {
@@ -99,7 +99,7 @@ func TestTheLineAndTheCorrelationAgreeWithSumsDoneByHand(t *testing.T) {
 func TestAConstantHasNoCorrelationAndExplainsNothing(t *testing.T) {
 	var p Pairs
 	for i := range 5 {
-		p.Add(float64(i), 7)
+		p.AddAll([]float64{float64(i)}, []float64{7})
 	}
 	if _, ok := p.Correlation(); ok {
 		t.Error("a constant correlates")
@@ -110,7 +110,7 @@ func TestAConstantHasNoCorrelationAndExplainsNothing(t *testing.T) {
 	}
 	var flat Pairs
 	for i := range 5 {
-		flat.Add(7, float64(i))
+		flat.AddAll([]float64{7}, []float64{float64(i)})
 	}
 	if _, ok := flat.Fit(); ok {
 		t.Error("a line over an x that does not vary")

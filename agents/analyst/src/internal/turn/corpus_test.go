@@ -3,18 +3,18 @@ package turn
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"aion.dev/agents/analyst/internal/host"
 	"aion.dev/agents/analyst/internal/profile"
 	"aion.dev/agents/analyst/internal/report"
 )
 
-// outcome is what is right for one table of the corpus; tests/corpus/tables/make.py says what the fields are.
+// outcome is what is right for one table of the corpus; tests/corpus/tables/make.py and sheets.py say what the fields are.
 type outcome struct {
 	Rows    int64
 	Names   []string
@@ -23,22 +23,33 @@ type outcome struct {
 	Says    []string
 	Refused []string
 	Quiet   bool
+	LeftOut bool
+	// Question names a sheet.
+	Question string
 }
 
 // Each file of the corpus is a case of its own: go test -v -run Corpus gives a line for each.
 func TestCorpus(t *testing.T) {
 	const folder = "../../../../../tests/corpus/tables"
-	cases, err := filepath.Glob(folder + "/*.csv")
-	if err != nil || len(cases) < 50 {
-		t.Fatalf("%d cases in %s: %v", len(cases), folder, err)
+	var cases []string
+	for _, kind := range []string{"csv", "tsv", "xlsx", "ods"} {
+		found, err := filepath.Glob(folder + "/*." + kind)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no *.%s in %s: %v", kind, folder, err)
+		}
+		cases = append(cases, found...)
+	}
+	if len(cases) < 70 {
+		t.Fatalf("%d cases in %s", len(cases), folder)
 	}
 	for _, path := range cases {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".csv"), func(t *testing.T) {
+		name := strings.TrimSuffix(path, filepath.Ext(path))
+		t.Run(filepath.Base(name), func(t *testing.T) {
 			raw, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := os.ReadFile(strings.TrimSuffix(path, ".csv") + ".json")
+			text, err := os.ReadFile(name + ".json")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,8 +65,13 @@ func TestCorpus(t *testing.T) {
 }
 
 func check(t *testing.T, name string, raw []byte, want outcome) {
-	open := func() (io.Reader, error) { return bytes.NewReader(raw), nil }
-	table, err := profile.Analyse(open, raw, true, profile.Options{})
+	var table *profile.Table
+	file := report.File{Name: name, Size: int64(len(raw))}
+	read, err := open(newNode(map[string]string{"input/" + name: string(raw)}), host.FileRef{Mount: "input", Path: name}, want.Question, nil)
+	if err == nil {
+		file.Others = read.others
+		table, err = profile.Analyse(read.open, read.head, read.whole, profile.Options{Source: read.source})
+	}
 	if want.Refused != nil {
 		for _, part := range want.Refused {
 			if err == nil || !strings.Contains(err.Error(), part) {
@@ -98,15 +114,17 @@ func check(t *testing.T, name string, raw []byte, want outcome) {
 			}
 		}
 	}
-	file := report.File{Name: name, Size: int64(len(raw))}
+	if left := report.LeftOut(file, table); (left != "") != want.LeftOut {
+		t.Errorf("left out: %q", left)
+	}
 	answer := report.Summary(file, table, nil, "report.md", "plot.svg")
 	for _, part := range want.Says {
 		if !strings.Contains(answer, part) {
 			t.Errorf("the answer does not say %q:\n%s", part, answer)
 		}
 	}
-	if cautions := report.Cautions(table); want.Quiet && len(cautions) > 0 {
-		t.Errorf("cautions where all was read: %q", cautions)
+	if cautions := report.Cautions(file, table); want.Quiet && len(cautions) > 0 {
+		t.Errorf("cautions where all was read: %+v", cautions)
 	}
 	if drawn := report.Plot(file, table, nil); strings.Contains(drawn, "NaN") || strings.Contains(drawn, "Inf") {
 		t.Error("a coordinate of the plot is no number")

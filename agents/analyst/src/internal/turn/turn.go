@@ -3,9 +3,9 @@ package turn
 
 import (
 	"fmt"
-	"io"
 	"path"
 	"strings"
+	"time"
 
 	"aion.dev/agents/analyst/internal/host"
 	"aion.dev/agents/analyst/internal/profile"
@@ -56,18 +56,15 @@ func folder(files []host.FileRef, i int) string {
 
 func analyse(caller host.Caller, ref host.FileRef, question, folder string) (string, error) {
 	name := path.Base(ref.Path)
-	first := host.OpenFile(caller, ref)
-	head, whole, err := first.Head()
+	told := progress{caller: caller, name: name, now: time.Now}
+	read, err := open(caller, ref, question, told.heard)
 	if err != nil {
 		return "", err
 	}
-	file := report.File{Name: name, Size: first.Size()}
+	file := report.File{Name: name, Size: read.size, Others: read.others}
 	focus := mentioned(question)
-	table, err := profile.Analyse(
-		func() (io.Reader, error) { return host.OpenFile(caller, ref), nil },
-		head, whole,
-		profile.Options{Focus: focus, Pass: func(pass int) { progress(caller, name, pass) }},
-	)
+	table, err := profile.Analyse(read.open, read.head, read.whole,
+		profile.Options{Focus: focus, Pass: told.begin, Source: read.source})
 	if err != nil {
 		return "", err
 	}
@@ -86,6 +83,11 @@ func analyse(caller host.Caller, ref host.FileRef, question, folder string) (str
 	text := report.Markdown(file, table, question, focus, relative)
 	if err := host.Write(caller, host.FileRef{Mount: outputMount, Path: reportPath}, []byte(text)); err != nil {
 		return "", err
+	}
+	if left := report.LeftOut(file, table); left != "" {
+		if err := host.LeftOut(caller, left); err != nil {
+			return "", err
+		}
 	}
 	summary := report.Summary(file, table, focus, reportPath, plotPath)
 	// Without memory the analysis stands all the same, and its reader learns why it is not remembered.
@@ -108,12 +110,30 @@ func remember(caller host.Caller, file report.File, table *profile.Table) error 
 	})
 }
 
-func progress(caller host.Caller, name string, pass int) {
-	say(caller, [...]string{
-		"reading " + name + ": what the columns hold",
-		"reading " + name + ": figures, trends, correlations",
-		"reading " + name + ": outliers",
-	}[pass])
+// progress tells how far a file was read: at the beginning of each pass, and about once a second.
+type progress struct {
+	caller host.Caller
+	name   string
+	what   string
+	now    func() time.Time
+	last   time.Time
+}
+
+func (p *progress) begin(pass profile.Pass) {
+	p.what = [...]string{
+		"reading " + p.name + ": what the columns hold, and their figures",
+		"reading " + p.name + " again: figures, trends, correlations",
+		"reading " + p.name + " again: outliers",
+	}[pass]
+	p.last = p.now()
+	say(p.caller, p.what)
+}
+
+func (p *progress) heard(offset, size int64) {
+	if now := p.now(); now.Sub(p.last) >= time.Second && size > 0 {
+		p.last = now
+		say(p.caller, fmt.Sprintf("%s (%d %%)", p.what, 100*offset/size))
+	}
 }
 
 // say tells about progress. Where nobody listens any more the next call with an effect will tell.

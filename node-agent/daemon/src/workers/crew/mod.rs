@@ -17,11 +17,12 @@ use aion_sandbox::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{Logs, ToolProcesses};
+use super::ToolProcesses;
 use crate::{
     clock::Clock,
     instance::{Instances, Prepared},
     launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
+    logs::Logs,
     modules::Modules,
     server::{Listener, Reactors},
     shell::{Handle, WorkerOrder},

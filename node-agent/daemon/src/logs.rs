@@ -97,8 +97,20 @@ impl Logs {
         });
     }
 
+    /// Adds a text of any length and any number of lines, none of it cut off.
+    pub fn add_whole(&self, agent: &str, incarnation: Incarnation, source: &str, text: &str) {
+        for mut line in text.lines() {
+            while line.len() > MAX_LINE {
+                let (first, rest) = line.split_at(line.floor_char_boundary(MAX_LINE));
+                self.add(agent, incarnation, source, first);
+                line = rest;
+            }
+            self.add(agent, incarnation, source, line);
+        }
+    }
+
     /// Copies a worker's stream into its agent's log until it ends.
-    pub(super) async fn copy(
+    pub(crate) async fn copy(
         &self,
         agent: &str,
         incarnation: Incarnation,
@@ -362,6 +374,22 @@ mod tests {
         fs::remove_dir_all(dir.path().join("home")).unwrap();
         logs.add("home/a", Incarnation(1), "stdout", "three");
         assert_eq!(texts(&logs), ["three"]);
+    }
+
+    #[test]
+    fn a_long_text_of_several_lines_is_added_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = logs(dir.path());
+        let long = "é".repeat(MAX_LINE);
+        logs.add_whole(
+            "home/a",
+            Incarnation(1),
+            "node",
+            &format!("one\n{long}\ntwo"),
+        );
+        let texts = texts(&logs);
+        assert_eq!((&*texts[0], &*texts[texts.len() - 1]), ("one", "two"));
+        assert_eq!(texts[1..texts.len() - 1].concat(), long);
     }
 
     #[test]
