@@ -126,7 +126,7 @@ impl Dispatch {
             Request::Message(message) => self.say(caller.turn, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,
             Request::ToolList => {
-                let (servers, unavailable) = tools::servers(instance);
+                let (servers, unavailable) = instance.tool_servers();
                 let resource = Arc::clone(&instance.resource);
                 let granted = move |operation: &str| tools::granted(&resource.spec, operation);
                 let mut listed = self.tools.list(&servers, &granted).await?;
@@ -134,7 +134,7 @@ impl Dispatch {
                 json(listed)?
             }
             Request::ToolCall(request) => {
-                let (servers, unavailable) = tools::servers(instance);
+                let (servers, unavailable) = instance.tool_servers();
                 tools::reached(&request, &unavailable)?;
                 json(self.tools.call(&servers, request, deadline).await?)?
             }

@@ -1,6 +1,4 @@
-//! `tool.list` and `tool.call`: an instance's tools as the driver takes them.
-
-use std::time::Duration;
+//! `tool.list` and `tool.call`: what of an instance's tools it may be offered.
 
 use aion_abi::{
     code::Code,
@@ -10,33 +8,10 @@ use aion_abi::{
         tool::{CallRequest, Unavailable},
     },
 };
-use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
-use aion_drivers::{
-    outbound::Endpoint,
-    secrets::SecretRef,
-    tool::{StdioCommand, ToolServer, Transport},
-};
-use aion_policy::count;
-
-use crate::instance::Instance;
+use aion_api::{AgentInstanceSpec, GrantEffect};
 
 /// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
 const CALL: &str = Syscall::ToolCall.name();
-
-/// The tools of an instance, and those that this node cannot reach, which takes nothing from the others.
-pub(super) fn servers(instance: &Instance) -> (Vec<ToolServer>, Vec<Unavailable>) {
-    let (mut servers, mut unavailable) = (Vec::new(), Vec::new());
-    for tool in &instance.spec().tools {
-        match server(instance, tool) {
-            Ok(server) => servers.push(server),
-            Err(reason) => unavailable.push(Unavailable {
-                tool: tool.name.clone(),
-                reason,
-            }),
-        }
-    }
-    (servers, unavailable)
-}
 
 /// Why a call is not made, where it is of a tool that cannot be reached.
 pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result<(), Problem> {
@@ -48,42 +23,6 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
         )),
         None => Ok(()),
     }
-}
-
-fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
-    let tenant = instance.spec().tenant.clone();
-    let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
-        (Some(http), _) => Transport::Http(Endpoint {
-            name: tool.name.clone(),
-            tenant: tenant.clone(),
-            url: http.url.clone(),
-            secret: http.token.as_ref().map(|key| SecretRef {
-                secret: key.secret.clone(),
-                key: key.key.clone(),
-            }),
-        }),
-        (None, Some(stdio)) => Transport::Stdio(StdioCommand {
-            command: stdio.command.clone(),
-            args: stdio.args.clone(),
-            env: stdio.env.clone(),
-            mounts: stdio.mounts.clone(),
-        }),
-        (None, None) => {
-            return Err(
-                "its server is of a kind that this node does not know: update the node".to_owned(),
-            );
-        }
-    };
-    Ok(ToolServer {
-        tenant,
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        transport,
-        operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
-        max_concurrent: count(tool.max_concurrent),
-        timeout: Duration::from_secs(count(tool.timeout_seconds).into()),
-        required_layers: instance.required_layers(),
-    })
 }
 
 /// Whether an operation is offered: what would be refused, or need a person's word, is not.
@@ -100,30 +39,16 @@ pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use aion_api::{Grant, McpHttp, McpServer};
+    use aion_api::Grant;
 
     use super::*;
 
     #[test]
-    fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {
-        let tool = |name: &str, mcp| ResolvedTool {
-            name: name.to_owned(),
-            mcp,
-            ..ResolvedTool::default()
-        };
-        let http = McpServer {
-            http: Some(McpHttp::default()),
-            ..McpServer::default()
-        };
-        let spec = AgentInstanceSpec {
-            tools: vec![tool("newer", McpServer::default()), tool("calendar", http)],
-            ..AgentInstanceSpec::default()
-        };
-        let instance = Instance::of("a", spec);
-        let (servers, unavailable) = servers(&instance);
-        assert_eq!(servers.len(), 1);
-        assert_eq!(servers[0].name, "calendar");
-        assert_eq!(unavailable[0].tool, "newer");
+    fn a_call_of_a_tool_that_cannot_be_reached_says_why() {
+        let unavailable = [Unavailable {
+            tool: "newer".to_owned(),
+            reason: "update the node".to_owned(),
+        }];
         let call = |name: &str| CallRequest {
             name: name.to_owned(),
             arguments: serde_json::Value::Null,

@@ -45,6 +45,11 @@ impl Cut {
         }
     }
 
+    /// Whether both are of one connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.why, &other.why)
+    }
+
     pub(super) fn why(&self) -> Option<&str> {
         self.why.get().map(String::as_str)
     }

@@ -1,7 +1,10 @@
 //! Connecting to a server: over HTTP by the outbound rule, or over the pipes of a process that a starter
 //! gives.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use aion_abi::{code::Code, problem::Problem};
 use rmcp::{
@@ -49,7 +52,7 @@ pub(super) struct Connector {
 pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
     cut: Cut,
-    _process: Option<Box<dyn StdioGuard>>,
+    process: Option<Arc<dyn StdioGuard>>,
 }
 
 /// What requests are made over.
@@ -57,12 +60,33 @@ pub(super) struct Connection {
 pub(super) struct Line {
     pub(super) peer: Peer<RoleClient>,
     cut: Cut,
+    /// Held by the connection alone: a request under way does not keep a process.
+    process: Option<Weak<dyn StdioGuard>>,
 }
 
 impl Line {
     /// The problem of a request on it, with the reason where the connection was cut off.
     pub(super) fn explained(&self, problem: Problem) -> Problem {
         explained(problem, &self.cut)
+    }
+
+    /// The problem of a request that the connection broke under, with what its process said and how it ended.
+    pub(super) async fn lost(&self, problem: Problem) -> Problem {
+        let mut problem = self.explained(problem);
+        let process = self.process.as_ref().and_then(Weak::upgrade);
+        if let Some(process) = process {
+            // What it wrote before it ended is a moment behind its end.
+            tokio::time::sleep(LAST_WORDS).await;
+            add_said(&mut problem, &*process);
+        }
+        problem
+    }
+}
+
+fn add_said(problem: &mut Problem, process: &dyn StdioGuard) {
+    let said = process.said();
+    if !said.is_empty() {
+        problem.detail = format!("{}: {said}", problem.detail);
     }
 }
 
@@ -80,7 +104,17 @@ impl Connection {
         Line {
             peer: self.service.peer().clone(),
             cut: self.cut.clone(),
+            process: self.process.as_ref().map(Arc::downgrade),
         }
+    }
+
+    pub(super) fn is_behind(&self, line: &Line) -> bool {
+        self.cut.is(&line.cut)
+    }
+
+    /// Whether its process was ended here: the next one may be started at once.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.process.as_ref().is_some_and(|it| it.is_unwanted())
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -155,7 +189,7 @@ impl Connector {
         Ok(Connection {
             service,
             cut,
-            _process: None,
+            process: None,
         })
     }
 
@@ -178,7 +212,7 @@ impl Connector {
         let read = pipe::Receiver::from_owned_fd(process.stdout).map_err(no_pipe)?;
         let transport = AsyncRwTransport::<RoleClient, _, _>::new(read, write)
             .with_max_line_length(MAX_MESSAGE);
-        let guard = process.guard;
+        let guard: Arc<dyn StdioGuard> = process.guard.into();
         let cut = Cut::default();
         let write = WRITE_TIMEOUT.max(server.timeout);
         let transport = Bounded::new(transport, Some(write), cut.clone());
@@ -186,16 +220,13 @@ impl Connector {
             Ok(service) => Ok(Connection {
                 service,
                 cut,
-                _process: Some(guard),
+                process: Some(guard),
             }),
             Err(error) => {
                 // What it wrote before it ended is a moment behind its end.
                 tokio::time::sleep(LAST_WORDS).await;
                 let mut problem = explained(not_connected(&server.name, &error), &cut);
-                let said = guard.said();
-                if !said.is_empty() {
-                    problem.detail = format!("{}: {said}", problem.detail);
-                }
+                add_said(&mut problem, &*guard);
                 Err(problem)
             }
         }

@@ -39,6 +39,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn tool(&self) -> &str {
+        &self.server.name
+    }
+
     /// A request went through: what failed before counts no more.
     pub(super) fn note_good(&self) {
         self.pauses.lock().reset();
@@ -50,10 +54,11 @@ impl Entry {
         state.resting = Some((Instant::now() + pause, problem));
     }
 
-    /// The connection is of no more use. Where another is being made, it is gone already: nobody waits for that.
-    pub(super) fn drop_connection(&self) {
+    /// The connection behind `line` is of no more use. Where another is being made, it is gone already: nobody
+    /// waits for that.
+    pub(super) fn drop_connection(&self, line: &Line) {
         if let Ok(mut state) = self.state.try_lock() {
-            state.open = None;
+            state.open.take_if(|(open, _)| open.is_behind(line));
         }
     }
 }
@@ -129,7 +134,7 @@ impl Connections {
             if !open.is_closed() {
                 return Ok(open.line());
             }
-            if since.elapsed() < SHORT_LIVED {
+            if since.elapsed() < SHORT_LIVED && !open.is_unwanted() {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 let problem = open.line().explained(problem);
                 entry.rest(&mut state, problem);

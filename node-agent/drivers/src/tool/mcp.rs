@@ -8,12 +8,18 @@ use aion_abi::{
     syscall::tool::{CallRequest, CallResponse, ListResponse, ToolSpec, Unavailable},
 };
 use futures::future::{BoxFuture, join_all};
-use rmcp::model::{CallToolRequestParams, ListToolsResult, PaginatedRequestParams, Tool};
+use rmcp::{
+    ServiceError,
+    model::{CallToolRequestParams, ListToolsResult, PaginatedRequestParams, Tool},
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Granted, StdioServers, ToolDriver, ToolServer, answer, connection::Connector,
-    connections::Connections, failure::failed, listing, parsed,
+    Granted, StdioServers, ToolDriver, ToolServer, answer,
+    connection::{Connector, Line},
+    connections::{Connections, Entry},
+    failure::failed,
+    listing, parsed,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
 
@@ -88,11 +94,7 @@ impl McpTools {
             let page = match line.peer.list_tools(params).await {
                 Ok(page) => page,
                 Err(error) => {
-                    let failed = failed(&server.name, &error, false);
-                    if failed.lost {
-                        entry.drop_connection();
-                    }
-                    return Err(line.explained(failed.problem));
+                    return Err(self.failed(&entry, &line, &error, false).await);
                 }
             };
             bytes += size(&page);
@@ -145,14 +147,25 @@ impl McpTools {
                 entry.note_good();
                 Ok(answer::response(result))
             }
-            Ok(Err(error)) => {
-                let failed = failed(&server.name, &error, true);
-                if failed.lost {
-                    entry.drop_connection();
-                }
-                Err(line.explained(failed.problem))
-            }
+            Ok(Err(error)) => Err(self.failed(&entry, &line, &error, true).await),
         }
+    }
+
+    /// A request that failed; what it was made over is let go of where it is of no more use.
+    async fn failed(
+        &self,
+        entry: &Entry,
+        line: &Line,
+        error: &ServiceError,
+        called: bool,
+    ) -> Problem {
+        let failed = failed(entry.tool(), error, called);
+        if !failed.lost {
+            return line.explained(failed.problem);
+        }
+        let problem = line.lost(failed.problem).await;
+        entry.drop_connection(line);
+        problem
     }
 }
 
