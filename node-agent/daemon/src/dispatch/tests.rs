@@ -130,6 +130,7 @@ fn tool_call() -> Request {
     Request::ToolCall(CallRequest {
         name: "calendar.read".into(),
         arguments: json!({}),
+        link: None,
     })
 }
 
@@ -138,6 +139,7 @@ fn calendar() -> FakeTools {
         text: "nothing today".into(),
         structured: None,
         is_error: false,
+        links: Vec::new(),
     })
 }
 

@@ -52,6 +52,7 @@ mod tests {
         let call = |name: &str| CallRequest {
             name: name.to_owned(),
             arguments: serde_json::Value::Null,
+            link: None,
         };
         assert!(reached(&call("calendar.read"), &unavailable).is_ok());
         let refused = reached(&call("newer.read"), &unavailable).unwrap_err();
