@@ -9,9 +9,7 @@ use aion_abi::{
     },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
-
-/// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
-const CALL: &str = Syscall::ToolCall.name();
+use aion_policy::Capability;
 
 /// Why a call is not made, where it is of a tool that cannot be reached.
 pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result<(), Problem> {
@@ -27,12 +25,16 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
 
 /// Whether an operation is offered: what would be refused, or need a person's word, is not.
 pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
-    let rights = spec
-        .grants
-        .iter()
-        .filter(|grant| grant.effect == GrantEffect::Allow);
-    let mut targets = rights.filter_map(|grant| grant.capability.strip_prefix(CALL));
-    targets.any(|target| target.is_empty() || target.strip_prefix(':') == Some(operation))
+    let mut effects = spec.grants.iter().filter_map(|grant| {
+        let right = Capability::parse(&grant.capability)?;
+        let holds = match right.operations() {
+            Some(operations) => operations.have(operation),
+            None => right.known() == Some(Syscall::ToolCall),
+        };
+        holds.then_some(grant.effect)
+    });
+    let allowed = effects.clone().next().is_some();
+    allowed && effects.all(|it| it == GrantEffect::Allow)
 }
 
 #[cfg(test)]
@@ -76,7 +78,14 @@ mod tests {
         assert!(granted(&spec, "calendar.read"));
         assert!(!granted(&spec, "calendar.write"));
         assert!(!granted(&spec, "calendar.rea"));
+        spec.grants
+            .push(right("tool.call:depot.*", GrantEffect::Allow));
+        spec.grants
+            .push(right("tool.call:depot.\"delete: all\"", GrantEffect::Deny));
+        assert!(granted(&spec, "depot.stock: now"));
+        assert!(!granted(&spec, "depot.delete: all") && !granted(&spec, "depots.stock"));
         spec.grants.push(right("tool.call", GrantEffect::Allow));
         assert!(granted(&spec, "mail.send"));
+        assert!(!granted(&spec, "depot.delete: all"));
     }
 }
