@@ -94,8 +94,8 @@ pub struct Trigger {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Permissions {
-    /// Capabilities it wants: TOOL.OPERATION for a tool (calendar.read), or a syscall such as
-    /// memory.forget. Its model, and remembering and recalling in its own pool, need not be listed.
+    /// Capabilities it wants: TOOL.OPERATION for a tool (calendar.read; calendar."free at?" where the name has other
+    /// characters than letters, digits and _-./), TOOL.* for all that it offers, or a syscall such as memory.forget. Its model, and remembering and recalling in its own pool, need not be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),

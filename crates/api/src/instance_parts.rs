@@ -181,6 +181,8 @@ pub enum GrantEffect {
     Allow,
     /// It needs a person's word each time.
     Ask,
+    /// It does not hold, whatever another grant says: an exception from TOOL.*.
+    Deny,
 }
 
 /// What an instance may use, after every policy had its say.

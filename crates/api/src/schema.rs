@@ -20,11 +20,11 @@ pub const MODEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9][-._:/@A-Za
 /// A pattern of models in a policy: as [`MODEL`], with `*` for the rest.
 pub const MODEL_PATTERN: &str =
     r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?(/(\*|[A-Za-z0-9][-._:/@A-Za-z0-9]*\*?))?)$";
-/// A capability an agent asks for: `memory.recall`, `calendar.read`, `tool.call:calendar.read`.
-pub const CAPABILITY: &str =
-    r"^[a-z0-9][-a-z0-9]*\.[A-Za-z0-9_][-_A-Za-z0-9]*(:[A-Za-z0-9_][-._/A-Za-z0-9]*)?$";
+/// A capability an agent asks for: `memory.recall`, `calendar.read`, `calendar.*`, `calendar."free at?"`,
+/// `tool.call:calendar.read`.
+pub const CAPABILITY: &str = r#"^[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(:([A-Za-z0-9_][-._/A-Za-z0-9]*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+")))?)$"#;
 /// A capability in a policy: as [`CAPABILITY`], where the last part may be `*`.
-pub const CAPABILITY_PATTERN: &str = r"^(\*|[a-z0-9][-a-z0-9]*\.(\*|[A-Za-z0-9_][-_A-Za-z0-9]*(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?))?))$";
+pub const CAPABILITY_PATTERN: &str = r#"^(\*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?|[a-z0-9][-a-z0-9]*\."([^"\\\x00-\x1f]|\\["\\])+"))?))$"#;
 /// A host and a port: `api.weather.gov:443`.
 pub const HOST_PORT: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[1-9][0-9]{0,4}$";
 /// An `http` or `https` address.

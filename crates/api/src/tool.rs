@@ -22,7 +22,7 @@ use crate::schema::{URL, said};
     category = "aion",
     derive = "Default",
     derive = "PartialEq",
-    doc = "What agents can have done: an MCP server, over HTTP, or on a machine standing alone as a confined process over stdio. An agent lists it under tools and asks for TOOL.OPERATION under permissions.allow.",
+    doc = "What agents can have done: an MCP server, over HTTP, or on a machine standing alone as a confined process over stdio. An agent lists it under tools and asks for TOOL.OPERATION, or TOOL.* for all that it offers, under permissions.allow.",
     printcolumn(
         name = "URL",
         type_ = "string",
@@ -121,10 +121,7 @@ pub struct McpStdio {
 #[serde(rename_all = "camelCase")]
 pub struct ToolOperation {
     /// Its name as the server lists it.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = r"^[A-Za-z0-9_][-._/A-Za-z0-9]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
     pub name: String,
     /// What happens to a call that was under way when the node went down: never (it ends as
     /// outcome-unknown; the default) or safe (it is made again, since doing it twice changes nothing).

@@ -23,17 +23,14 @@ pub fn authorise(instance: &AgentInstanceSpec, right: &Capability) -> Decision {
         let Some(granted) = Capability::parse(&grant.capability) else {
             continue;
         };
-        let covers = granted.syscall == right.syscall
-            && granted
-                .target
-                .as_ref()
-                .is_none_or(|target| right.target.as_ref() == Some(target));
-        if !covers {
+        if !granted.covers(right) {
             continue;
         }
-        match grant.effect {
-            GrantEffect::Ask => return Decision::Ask,
-            GrantEffect::Allow => decision = Decision::Allow,
+        match (grant.effect, decision) {
+            (GrantEffect::Deny, _) => return Decision::Deny,
+            (GrantEffect::Ask, _) => decision = Decision::Ask,
+            (GrantEffect::Allow, Decision::Deny) => decision = Decision::Allow,
+            (GrantEffect::Allow, _) => {}
         }
     }
     decision

@@ -4,12 +4,14 @@ use std::fmt;
 
 use aion_abi::syscall::{Syscall, is_family};
 
+use crate::operations::Operations;
+
 /// A right: `family.verb`, with a target where the syscall has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability {
     /// `family.verb`.
     pub syscall: String,
-    /// A tool's operation (`calendar.read`), a mount, an endpoint, a pool.
+    /// A tool's operations as [`Operations`] writes them (`calendar.read`, `calendar.*`), a mount, an endpoint, a pool.
     pub target: Option<String>,
 }
 
@@ -39,25 +41,50 @@ impl Capability {
         self.syscall.split('.').next().unwrap_or_default()
     }
 
-    /// Reads a right as people write it: `memory.forget`, `tool.call:calendar.read`, and in short
-    /// `calendar.read` for the latter. `None` where it is none of these.
+    /// Reads a right as people write it: `memory.forget`, `tool.call:calendar.read`, and in short `calendar.read`,
+    /// `calendar.*` or `calendar."free at?"` for the latter. `None` where it is none of these.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let (family, _) = text.split_once('.')?;
+        // `X.Y` where X is no family is operation Y of tool X.
+        if !is_family(family) {
+            return Self::of_tool(text);
+        }
         let (syscall, target) = match text.split_once(':') {
             Some((syscall, target)) => (syscall, Some(target)),
             None => (text, None),
         };
-        let (family, verb) = syscall.split_once('.')?;
-        if family.is_empty() || verb.is_empty() || target.is_some_and(str::is_empty) {
-            return None;
+        let (_, verb) = syscall.split_once('.')?;
+        match target {
+            _ if verb.is_empty() => None,
+            Some("") => None,
+            Some(target) if syscall == Syscall::ToolCall.name() => Self::of_tool(target),
+            target => Some(Self::written(syscall, target)),
         }
-        // `X.Y` where X is no family is operation Y of tool X.
-        if is_family(family) {
-            Some(Self::written(syscall, target))
-        } else if target.is_none() {
-            Some(Self::new(Syscall::ToolCall, Some(syscall)))
-        } else {
-            None
+    }
+
+    fn of_tool(operations: &str) -> Option<Self> {
+        let operations = Operations::parse(operations).filter(|it| it.tool.is_some())?;
+        Some(Self::new(Syscall::ToolCall, Some(&operations.to_string())))
+    }
+
+    /// The operations of a tool that it is about, where it is about those.
+    #[must_use]
+    pub fn operations(&self) -> Option<Operations> {
+        let target = self.target.as_deref();
+        let of_tool = self.syscall == Syscall::ToolCall.name();
+        target.filter(|_| of_tool).and_then(Operations::parse)
+    }
+
+    /// Whether it takes in all of `other`.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.syscall != other.syscall {
+            return false;
+        }
+        match (self.operations(), other.operations()) {
+            (Some(these), Some(those)) => these.cover(&those),
+            _ => self.target.is_none() || self.target == other.target,
         }
     }
 }
@@ -84,6 +111,11 @@ impl Pattern<'_> {
         if self.0 == "*" {
             return true;
         }
+        if let Some(these) = self.operations() {
+            return capability
+                .operations()
+                .is_some_and(|those| these.cover(&those));
+        }
         let (syscall, target) = match self.0.split_once(':') {
             Some((syscall, target)) => (syscall, Some(target)),
             None => (self.0, None),
@@ -92,13 +124,7 @@ impl Pattern<'_> {
             return false;
         };
         if !is_family(family) {
-            // The short form of a tool's operation: `calendar.read`, `calendar.*`.
-            return target.is_none()
-                && capability.syscall == Syscall::ToolCall.name()
-                && capability
-                    .target
-                    .as_deref()
-                    .is_some_and(|have| fits(syscall, have));
+            return false;
         }
         if verb == "*" {
             return capability.family() == family;
@@ -110,6 +136,29 @@ impl Pattern<'_> {
                     .as_deref()
                     .is_some_and(|have| fits(pattern, have))
             })
+    }
+
+    /// The operations of tools that it is about, where it names some: `calendar.read` and `calendar.*` in short,
+    /// `tool.call:*`.
+    fn operations(&self) -> Option<Operations> {
+        let (family, _) = self.0.split_once('.')?;
+        match is_family(family) {
+            true => Operations::parse(
+                self.0
+                    .strip_prefix(Syscall::ToolCall.name())?
+                    .strip_prefix(':')?,
+            ),
+            false => Operations::parse(self.0),
+        }
+    }
+
+    /// The part of `capability`, which is about many operations of a tool, that it is about and no more: an exception
+    /// from the others.
+    #[must_use]
+    pub fn part_of(&self, capability: &Capability) -> Option<Capability> {
+        let (these, all) = (self.operations()?, capability.operations()?);
+        (all.cover(&these) && these != all)
+            .then(|| Capability::new(Syscall::ToolCall, Some(&these.to_string())))
     }
 }
 
@@ -143,6 +192,15 @@ mod tests {
         check("calendar.read:today", None);
         check(".read", None);
         check("memory.recall:", None);
+        check("depot.*", Some("tool.call:depot.*"));
+        check("depot.files/read", Some("tool.call:depot.files/read"));
+        check(
+            "depot.\"stock: now\"",
+            Some("tool.call:depot.\"stock: now\""),
+        );
+        check("tool.call:depot.\"read\"", Some("tool.call:depot.read"));
+        check("depot.stock now", None);
+        check("tool.call:*", None);
     }
 
     #[test]
@@ -171,5 +229,12 @@ mod tests {
         check("calendar.read", "calendar.read", true);
         check("calendar.read", "calendar.write", false);
         check("calendar.read", "fs.read:calendar.read", false);
+        check("calendar.*", "calendar.*", true);
+        check("tool.call:*", "calendar.*", true);
+        check("tool.call", "calendar.*", true);
+        check("calendar.read", "calendar.*", false);
+        check("calendar.*", "calendar.\"free at?\"", true);
+        check("calendar.\"free at?\"", "calendar.\"free at?\"", true);
+        check("calendar.\"free at?\"", "calendar.free", false);
     }
 }

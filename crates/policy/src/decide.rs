@@ -66,6 +66,19 @@ pub struct Decided {
     pub verdict: Verdict,
     /// The rules that decided, in words, such as `ClusterAgentPolicy/default allow memory.*`.
     pub rules: Vec<String>,
+    /// What is not part of what was granted, where that is many operations of a tool.
+    pub exceptions: Vec<Exception>,
+}
+
+/// Operations that a policy denies, or has a person asked about, among those that were granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Which.
+    pub right: Capability,
+    /// What becomes of them: `Ask` or `Deny`.
+    pub effect: GrantEffect,
+    /// The rule that says so.
+    pub rule: String,
 }
 
 /// What became of a request.
@@ -100,10 +113,15 @@ pub fn decide(requests: &[Request], policies: &Applied) -> Vec<Decided> {
                 Wanted::Host(host) => named(host, "network", policies),
                 Wanted::Lane(lane) => waiting_in(*lane, policies),
             };
+            let exceptions = match (&request.wanted, &verdict) {
+                (Wanted::Capability(right), Verdict::Granted(_)) => exceptions(right, policies),
+                _ => Vec::new(),
+            };
             Decided {
                 request: request.clone(),
                 verdict,
                 rules,
+                exceptions,
             }
         })
         .collect()
@@ -174,6 +192,42 @@ fn narrow(
             vec![format!("{} does not let it through", narrowing.join(", "))],
         )
     }
+}
+
+/// What policies say of a part of `right` alone.
+fn exceptions(right: &Capability, policies: &Applied) -> Vec<Exception> {
+    let cluster = policies.cluster.iter().map(|it| {
+        let lists = [
+            (GrantEffect::Deny, &it.spec.deny),
+            (GrantEffect::Ask, &it.spec.ask),
+        ];
+        (cluster_name(it), lists)
+    });
+    let namespaced = policies.namespaced.iter().map(|it| {
+        let lists = [
+            (GrantEffect::Deny, &it.spec.deny),
+            (GrantEffect::Ask, &it.spec.ask),
+        ];
+        (namespaced_name(it), lists)
+    });
+    let mut found = Vec::new();
+    for (name, lists) in cluster.chain(namespaced) {
+        for (effect, patterns) in lists {
+            let word = if effect == GrantEffect::Deny {
+                "deny"
+            } else {
+                "ask"
+            };
+            found.extend(patterns.iter().filter_map(|pattern| {
+                Some(Exception {
+                    right: Pattern(pattern).part_of(right)?,
+                    effect,
+                    rule: format!("{name} {word} {pattern}"),
+                })
+            }));
+        }
+    }
+    found
 }
 
 fn denied(right: &Capability, policies: &Applied) -> Option<Outcome> {

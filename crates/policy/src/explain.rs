@@ -4,6 +4,7 @@ use aion_abi::syscall::Syscall;
 use aion_api::{FileMode, GrantEffect};
 
 use crate::decide::{Decided, Verdict};
+use crate::operations::Which;
 use crate::request::Wanted;
 
 /// A line of an explanation.
@@ -29,20 +30,27 @@ fn line(decided: &Decided) -> Line {
         Verdict::Granted(GrantEffect::Allow) | Verdict::Mounted { .. } => {
             (true, format!("may {deed}"))
         }
-        Verdict::Granted(GrantEffect::Ask) => (
+        Verdict::Granted(GrantEffect::Ask | GrantEffect::Deny) => (
             false,
             format!("must ask before it may {deed}; nobody can be asked yet, so it is refused"),
         ),
         Verdict::Denied | Verdict::NotGranted => (false, format!("may not {deed}")),
     };
+    let but: Vec<String> = decided
+        .exceptions
+        .iter()
+        .filter_map(|it| it.right.target.clone())
+        .collect();
+    let what = match but.is_empty() {
+        true => what,
+        false => format!("{what}, but not {}", but.join(", ")),
+    };
+    let exceptions = decided.exceptions.iter().map(|it| it.rule.clone());
+    let rules: Vec<String> = decided.rules.iter().cloned().chain(exceptions).collect();
     Line {
         granted,
         what,
-        why: format!(
-            "{} (asked by {})",
-            decided.rules.join("; "),
-            decided.request.field
-        ),
+        why: format!("{} (asked by {})", rules.join("; "), decided.request.field),
     }
 }
 
@@ -50,9 +58,17 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
     match wanted {
         Wanted::Always(right) | Wanted::Capability(right) => {
             let target = right.target.as_deref().unwrap_or_default();
-            match (right.known(), target.split_once('.')) {
-                (Some(Syscall::ToolCall), Some((tool, operation))) => {
-                    format!("use {operation} of the tool {tool}")
+            let operations = right.operations();
+            match (
+                right.known(),
+                operations.and_then(|it| Some((it.tool?, it.which))),
+            ) {
+                (_, Some((tool, Which::One(name)))) => format!("use {name} of the tool {tool}"),
+                (_, Some((tool, Which::Beginning(with)))) if with.is_empty() => {
+                    format!("use every operation of the tool {tool}")
+                }
+                (_, Some((tool, Which::Beginning(with)))) => {
+                    format!("use every operation of the tool {tool} that begins with {with}")
                 }
                 (Some(syscall), _) => syscall.deed(target),
                 (None, _) if target.is_empty() => format!("call {}", right.syscall),

@@ -9,6 +9,7 @@ use aion_kernel::{
 
 use crate::capability::Capability;
 use crate::numbers::{self, TooSmall, count};
+use crate::operations::Which;
 
 /// Why an instance cannot be lowered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -173,16 +174,28 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
         verdict: match grant.effect {
             GrantEffect::Allow => aion_kernel::Verdict::Allow,
             GrantEffect::Ask => aion_kernel::Verdict::Ask,
+            GrantEffect::Deny => aion_kernel::Verdict::Deny,
         },
         kind: kind(right.known()?),
-        target: right
-            .target
-            .as_deref()
-            .map_or(TargetPattern::Any, |target| {
-                TargetPattern::Exact(target.into())
-            }),
+        target: target(&right),
         origin: grant.capability.as_str().into(),
     })
+}
+
+/// A call names an operation as its server does: without quotation marks.
+fn target(right: &Capability) -> TargetPattern {
+    let operations = right.operations();
+    let named = operations.and_then(|it| Some((it.tool?, it.which)));
+    match (named, right.target.as_deref()) {
+        (Some((tool, Which::One(name))), _) => {
+            TargetPattern::Exact(format!("{tool}.{name}").into())
+        }
+        (Some((tool, Which::Beginning(with))), _) => {
+            TargetPattern::Prefix(format!("{tool}.{with}").into())
+        }
+        (None, Some(target)) => TargetPattern::Exact(target.into()),
+        (None, None) => TargetPattern::Any,
+    }
 }
 
 fn lane(lane: Lane) -> aion_kernel::Lane {
@@ -197,6 +210,28 @@ fn lane(lane: Lane) -> aion_kernel::Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_right_to_a_tool_names_it_as_a_call_does() {
+        for (text, pattern) in [
+            ("depot.stock", TargetPattern::Exact("depot.stock".into())),
+            (
+                "depot.\"stock: now\"",
+                TargetPattern::Exact("depot.stock: now".into()),
+            ),
+            ("depot.\"*\"", TargetPattern::Exact("depot.*".into())),
+            ("depot.*", TargetPattern::Prefix("depot.".into())),
+            (
+                "depot.files.*",
+                TargetPattern::Prefix("depot.files.".into()),
+            ),
+            ("fs.read:notes", TargetPattern::Exact("notes".into())),
+            ("tool.list", TargetPattern::Any),
+        ] {
+            let right = Capability::parse(text);
+            assert_eq!(right.as_ref().map(target), Some(pattern), "{text}");
+        }
+    }
 
     #[test]
     fn a_syscall_has_one_name_and_one_kind() {

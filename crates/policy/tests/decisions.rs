@@ -31,6 +31,7 @@ fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str])
             let verdict = match &decided.verdict {
                 Verdict::Granted(GrantEffect::Allow) => "allow".to_owned(),
                 Verdict::Granted(GrantEffect::Ask) => "ask".to_owned(),
+                Verdict::Granted(GrantEffect::Deny) => panic!("a denial is not granted"),
                 Verdict::Mounted {
                     mode: FileMode::Read,
                     volume,
@@ -42,7 +43,15 @@ fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str])
                 Verdict::Denied => "denied".to_owned(),
                 Verdict::NotGranted => "not granted".to_owned(),
             };
-            format!("{wanted}: {verdict} ({})", decided.rules.join("; "))
+            let exceptions = decided.exceptions.iter().map(|it| {
+                let effect = format!("{:?}", it.effect).to_lowercase();
+                format!(", {effect} {} ({})", it.right, it.rule)
+            });
+            let exceptions: String = exceptions.collect();
+            format!(
+                "{wanted}: {verdict} ({}){exceptions}",
+                decided.rules.join("; ")
+            )
         })
         .collect();
     assert_eq!(lines, expect);
@@ -179,6 +188,53 @@ fn a_namespace_narrows_and_never_widens() {
         &[
             "tool.call:calendar.read: not granted (AgentPolicy/n does not let it through)",
             "tool.call:mail.send: not granted (AgentPolicy/n does not let it through)",
+        ],
+    );
+}
+
+#[test]
+fn all_of_a_tool_is_granted_where_policy_allows_that_and_without_what_it_denies() {
+    let agent = json!({"permissions": {"allow": ["depot.*", "depot.\"stock: now\""]}});
+    let quoted = "tool.call:depot.\"stock: now\"";
+    check(
+        agent.clone(),
+        &[json!({"allow": ["tool.call:*"], "deny": ["depot.files.*", "mail.*"]})],
+        &[json!({"ask": ["depot.\"stock: now\""]})],
+        &[
+            "tool.call:depot.*: allow (ClusterAgentPolicy/c allow tool.call:*), \
+             deny tool.call:depot.files.* (ClusterAgentPolicy/c deny depot.files.*), \
+             ask tool.call:depot.\"stock: now\" (AgentPolicy/n ask depot.\"stock: now\")",
+            &format!(
+                "{quoted}: ask (ClusterAgentPolicy/c allow tool.call:*; AgentPolicy/n ask depot.\"stock: now\")"
+            ),
+        ],
+    );
+    // What is allowed by name is not allowed as a whole.
+    check(
+        agent.clone(),
+        &[json!({"allow": ["depot.\"stock: now\"", "depot.read"]})],
+        &[],
+        &[
+            "tool.call:depot.*: not granted (ClusterAgentPolicy/c does not grant it)",
+            &format!("{quoted}: allow (ClusterAgentPolicy/c allow depot.\"stock: now\")"),
+        ],
+    );
+    check(
+        agent.clone(),
+        &[json!({"allow": ["*"], "deny": ["depot.*"]})],
+        &[],
+        &[
+            "tool.call:depot.*: denied (ClusterAgentPolicy/c deny depot.*)",
+            &format!("{quoted}: denied (ClusterAgentPolicy/c deny depot.*)"),
+        ],
+    );
+    check(
+        agent,
+        &[json!({"allow": ["*"]})],
+        &[json!({"allow": ["depot.read"]})],
+        &[
+            "tool.call:depot.*: not granted (AgentPolicy/n does not let it through)",
+            &format!("{quoted}: not granted (AgentPolicy/n does not let it through)"),
         ],
     );
 }

@@ -69,6 +69,8 @@ pub enum Component {
     Cosign,
     /// OCI registries, of the version of CNCF distribution.
     Registry,
+    /// The conformance suite of MCP.
+    McpConformance,
 }
 
 impl Component {
@@ -82,6 +84,7 @@ impl Component {
             Self::Kubectl => "kubectl",
             Self::Cosign => "cosign",
             Self::Registry => "registry",
+            Self::McpConformance => "mcp-conformance",
         }
     }
 

@@ -12,6 +12,7 @@ use aion_abi::{admin::MountMapping, problem::Problem};
 use aion_api::{FileMode, ResolvedMount};
 use aion_drivers::files::{FolderFiles, Mount, MountError, MountTable, Origin};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::{files::write_whole, turns::is_turn_mount};
 
@@ -43,6 +44,8 @@ pub struct Mounts {
     file: Arc<PathBuf>,
     mappings: Arc<RwLock<BTreeMap<String, MountMapping>>>,
     files: Arc<FolderFiles>,
+    /// Tells when a mapping was made, changed or forgotten.
+    changes: Arc<watch::Sender<()>>,
 }
 
 impl Mounts {
@@ -66,7 +69,13 @@ impl Mounts {
             file: Arc::new(file),
             mappings: Arc::new(RwLock::new(mappings)),
             files,
+            changes: Arc::default(),
         })
+    }
+
+    /// Tells whenever a mapping was made, changed or forgotten.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// All of them.
@@ -138,7 +147,14 @@ impl Mounts {
                 source,
             })?;
         *mappings = next;
+        drop(mappings);
+        self.changes.send_replace(());
         Ok(mapping)
+    }
+
+    /// What `name` is mapped to.
+    pub fn mapping(&self, name: &str) -> Option<MountMapping> {
+        self.mappings.read().get(name).cloned()
     }
 
     /// Opens the folder that `name` is mapped to, for a process that is shown all of it.
@@ -146,7 +162,7 @@ impl Mounts {
     /// # Errors
     /// As a file syscall on it: not mapped, not there, or AION-OS's own state by now.
     pub async fn open_folder(&self, name: &str) -> Result<OwnedFd, Problem> {
-        let mapping = self.all().remove(name);
+        let mapping = self.mapping(name);
         let mut table = MountTable::new();
         if let Some(mapping) = mapping {
             let mapped = Mount {

@@ -12,7 +12,8 @@ use std::{
     },
 };
 
-use aion_e2e::{guest::bundle, program, standalone::Standalone};
+use aion_e2e::{cluster::BOUND, guest::bundle, program, standalone::Standalone};
+use aion_testkit::until;
 use serde_json::{Value, json};
 
 /// Languages that servers are written in, each with something that it does by a pair of sockets or a thread.
@@ -258,5 +259,88 @@ fn a_server_of_somebody_elses_does_its_work_and_reaches_nothing_besides() -> any
             .unwrap_or_default()
             .contains("spec.mcp.stdio.command")
     );
+    Ok(())
+}
+
+/// How many programs of tools run that were given this argument.
+fn running(argument: &str) -> usize {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let given = |it: &fs::DirEntry| {
+        let line = fs::read(it.path().join("cmdline")).unwrap_or_default();
+        let mut arguments = line.split(|byte| *byte == 0);
+        // Not the worker that is about to become it, nor this test.
+        arguments
+            .next()
+            .is_some_and(|it| it.ends_with(b"mcp-probe"))
+            && arguments.any(|it| it == argument.as_bytes())
+    };
+    processes.filter(given).count()
+}
+
+#[test]
+fn a_tools_program_ends_with_its_mount_its_tool_and_its_last_agent() -> anyhow::Result<()> {
+    let node = Standalone::start("ends")?.with_policies()?;
+    let folders = [node.path("one"), node.path("two")];
+    for folder in &folders {
+        fs::create_dir(folder)?;
+    }
+    let [one, two] = folders.map(|it| it.to_string_lossy().into_owned());
+    let mark = format!("--mark={}", node.home().display());
+    let tool = |name: &str, args: &[&str]| {
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": name},
+            "spec": {"mcp": {"stdio": {
+                "command": program("mcp-probe").unwrap(), "args": args, "mounts": ["docs"],
+            }}},
+        })
+    };
+    let apply = |what: &str| {
+        let path = node.path("applied.yaml");
+        fs::write(&path, what)?;
+        node.aionctl(&["apply", "-f", &path.to_string_lossy()])
+    };
+    let ended = |after: &str| {
+        until(
+            &format!("no program of the tool after {after}"),
+            BOUND,
+            || match running(&mark) {
+                0 => Ok(()),
+                some => Err(format!("{some} run")),
+            },
+        )
+    };
+    node.aionctl(&["mount", "add", "docs", &one])?;
+    let all = ["probe", "broken", "absent"].map(|it| tool(it, &[&mark]).to_string());
+    apply(&all.join("\n---\n"))?;
+    called(&node, "first", &[call("probe.self", "")])?;
+    assert_eq!(running(&mark), 1, "it stays for the next call");
+
+    node.aionctl(&["mount", "add", "docs", &two])?;
+    ended("its mount became another folder")?;
+    node.aionctl(&["ask", "first", "go"])?;
+    assert_eq!(running(&mark), 1, "the next call starts it anew, at once");
+    node.aionctl(&["mount", "remove", "docs"])?;
+    ended("its mount was removed")?;
+
+    node.aionctl(&["mount", "add", "docs", &two])?;
+    node.aionctl(&["ask", "first", "go"])?;
+    assert_eq!(running(&mark), 1);
+    let other = format!("{mark}=other");
+    apply(&tool("probe", &[&other]).to_string())?;
+    ended("its tool was changed")?;
+
+    called(&node, "second", &[call("probe.self", "")])?;
+    assert_eq!(running(&other), 1, "one for both agents");
+    node.aionctl(&["delete", "agent", "first"])?;
+    assert_eq!(running(&other), 1, "the second has it still");
+    node.aionctl(&["delete", "agent", "second"])?;
+    until(
+        "no program of the tool after its last agent",
+        BOUND,
+        || match running(&other) {
+            0 => Ok(()),
+            some => Err(format!("{some} run")),
+        },
+    )?;
     Ok(())
 }

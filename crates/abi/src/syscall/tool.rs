@@ -19,16 +19,16 @@ pub struct ListRequest {}
 pub struct ListResponse {
     /// In the order of the agent's `tools`, then by name.
     pub tools: Vec<ToolSpec>,
-    /// Tools that could not be reached, with the reason; their operations are not in `tools`.
+    /// Tools that could not be reached and operations that cannot be offered, with the reason; they are not in `tools`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Unavailable>,
 }
 
-/// A tool of the agent's that does not answer.
+/// A tool of the agent's that does not answer, or an operation that cannot be offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unavailable {
-    /// The tool.
+    /// The tool, or `tool.operation`.
     pub tool: String,
     /// Why.
     pub reason: String,
@@ -41,7 +41,12 @@ pub struct CallRequest {
     /// `tool.operation`, as `tool.list` names it, at most [`MAX_NAME`] bytes.
     pub name: String,
     /// The arguments, an object.
+    #[serde(default)]
     pub arguments: Value,
+    /// The address of a resource that an earlier answer of this operation linked to: it is read, and the operation
+    /// is not called again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// What the tool answered.
@@ -56,4 +61,23 @@ pub struct CallResponse {
     /// The tool ran and says that it failed.
     #[serde(default)]
     pub is_error: bool,
+    /// The resources that it links to; [`CallRequest::link`] reads one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+/// A resource that an answer links to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// Its address, as the server knows it.
+    pub uri: String,
+    /// Its name; may be empty.
+    pub name: String,
+    /// What it is, where the server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Its size in bytes, where the server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }

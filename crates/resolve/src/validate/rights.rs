@@ -46,7 +46,8 @@ pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
 fn fault(agent: &Agent, text: &str) -> Option<Told> {
     let told = |what: String, remedy: String| Some(Told::from((what, remedy)));
     let Some(right) = Capability::parse(text) else {
-        let remedy = "write TOOL.OPERATION, or a syscall such as memory.forget";
+        let remedy = "write TOOL.OPERATION, TOOL.* for all of them, TOOL.\"OPERATION\" where its name has other \
+                      characters, or a syscall such as memory.forget";
         return told(format!("{text} is not a right"), remedy.to_owned());
     };
     let pool = agent
@@ -149,6 +150,13 @@ impl Weighed {
         match (&decided.request.wanted, &decided.verdict) {
             (Wanted::Always(right) | Wanted::Capability(right), Verdict::Granted(effect)) => {
                 self.grant(right, *effect);
+                for it in &decided.exceptions {
+                    self.grant(&it.right, it.effect);
+                    findings.notes.push(problem(format!(
+                        "{} is not part of it: {}",
+                        it.right, it.rule
+                    )));
+                }
                 if *effect == GrantEffect::Ask {
                     findings.notes.push(problem(format!(
                         "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({why})"
@@ -192,7 +200,16 @@ impl Weighed {
     }
 
     fn grant(&mut self, right: &Capability, effect: GrantEffect) {
-        self.grants.insert(right.to_string(), effect);
+        // An exception holds whatever else was asked for.
+        let strictness = |it: GrantEffect| match it {
+            GrantEffect::Allow => 0,
+            GrantEffect::Ask => 1,
+            GrantEffect::Deny => 2,
+        };
+        let grant = self.grants.entry(right.to_string()).or_insert(effect);
+        if strictness(effect) > strictness(*grant) {
+            *grant = effect;
+        }
     }
 
     fn mount(&mut self, mount: &str, mode: FileMode, volume: &str) {

@@ -21,6 +21,10 @@ use crate::instance::{Instance, named};
 /// Tokens reserved for an answer whose length the caller does not bound.
 const DEFAULT_ANSWER_TOKENS: u64 = 4096;
 
+/// Milliseconds that `tool.list` may take where the caller names no deadline: a tool that is a program is started for
+/// it, and some take their time.
+const LISTING_MS: u64 = 60_000;
+
 /// A request as a driver takes it.
 #[derive(Debug)]
 pub enum Request {
@@ -120,7 +124,8 @@ impl Lowered {
     /// Names target, resource and reserve.
     fn aimed(mut self, body_bytes: usize, instance: &Instance) -> Result<Self, Problem> {
         match &self.request {
-            Request::Null | Request::ToolList | Request::Message(_) | Request::Checkpoint(_) => {}
+            Request::Null | Request::Message(_) | Request::Checkpoint(_) => {}
+            Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {
                 let model = instance.spec().model.as_ref();
                 let first = model

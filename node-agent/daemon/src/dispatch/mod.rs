@@ -129,7 +129,7 @@ impl Dispatch {
             Request::Message(message) => self.say(&caller, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,
             Request::ToolList => {
-                let (servers, unavailable) = tools::servers(instance);
+                let (servers, unavailable) = instance.tool_servers();
                 let resource = Arc::clone(&instance.resource);
                 let granted = move |operation: &str| tools::granted(&resource.spec, operation);
                 let mut listed = self.tools.list(&servers, &granted).await?;
@@ -137,7 +137,7 @@ impl Dispatch {
                 json(listed)?
             }
             Request::ToolCall(request) => {
-                let (servers, unavailable) = tools::servers(instance);
+                let (servers, unavailable) = instance.tool_servers();
                 tools::reached(&request, &unavailable)?;
                 json(self.tools.call(&servers, request, deadline).await?)?
             }

@@ -132,6 +132,7 @@ fn tool_call() -> Request {
     Request::ToolCall(CallRequest {
         name: "calendar.read".into(),
         arguments: json!({}),
+        link: None,
     })
 }
 
@@ -140,6 +141,7 @@ fn calendar() -> FakeTools {
         text: "nothing today".into(),
         structured: None,
         is_error: false,
+        links: Vec::new(),
     })
 }
 

@@ -1,6 +1,4 @@
-//! `tool.list` and `tool.call`: an instance's tools as the driver takes them.
-
-use std::time::Duration;
+//! `tool.list` and `tool.call`: what of an instance's tools it may be offered.
 
 use aion_abi::{
     code::Code,
@@ -10,33 +8,8 @@ use aion_abi::{
         tool::{CallRequest, Unavailable},
     },
 };
-use aion_api::{AgentInstanceSpec, GrantEffect, ResolvedTool};
-use aion_drivers::{
-    outbound::Endpoint,
-    secrets::SecretRef,
-    tool::{StdioCommand, ToolServer, Transport},
-};
-use aion_policy::count;
-
-use crate::instance::Instance;
-
-/// The right to call any operation of any tool; with `:tool.operation` behind it, that one.
-const CALL: &str = Syscall::ToolCall.name();
-
-/// The tools of an instance, and those that this node cannot reach, which takes nothing from the others.
-pub(super) fn servers(instance: &Instance) -> (Vec<ToolServer>, Vec<Unavailable>) {
-    let (mut servers, mut unavailable) = (Vec::new(), Vec::new());
-    for tool in &instance.spec().tools {
-        match server(instance, tool) {
-            Ok(server) => servers.push(server),
-            Err(reason) => unavailable.push(Unavailable {
-                tool: tool.name.clone(),
-                reason,
-            }),
-        }
-    }
-    (servers, unavailable)
-}
+use aion_api::{AgentInstanceSpec, GrantEffect};
+use aion_policy::Capability;
 
 /// Why a call is not made, where it is of a tool that cannot be reached.
 pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result<(), Problem> {
@@ -50,83 +23,38 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
     }
 }
 
-fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
-    let tenant = instance.spec().tenant.clone();
-    let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
-        (Some(http), _) => Transport::Http(Endpoint {
-            name: tool.name.clone(),
-            tenant: tenant.clone(),
-            url: http.url.clone(),
-            secret: http.token.as_ref().map(|key| SecretRef {
-                secret: key.secret.clone(),
-                key: key.key.clone(),
-            }),
-        }),
-        (None, Some(stdio)) => Transport::Stdio(StdioCommand {
-            command: stdio.command.clone(),
-            args: stdio.args.clone(),
-            env: stdio.env.clone(),
-            mounts: stdio.mounts.clone(),
-        }),
-        (None, None) => {
-            return Err(
-                "its server is of a kind that this node does not know: update the node".to_owned(),
-            );
-        }
-    };
-    Ok(ToolServer {
-        tenant,
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        transport,
-        operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
-        max_concurrent: count(tool.max_concurrent),
-        timeout: Duration::from_secs(count(tool.timeout_seconds).into()),
-        required_layers: instance.required_layers(),
-    })
-}
-
 /// Whether an operation is offered: what would be refused, or need a person's word, is not.
 pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
-    let rights = spec
-        .grants
-        .iter()
-        .filter(|grant| grant.effect == GrantEffect::Allow);
-    let mut targets = rights.filter_map(|grant| grant.capability.strip_prefix(CALL));
-    targets.any(|target| target.is_empty() || target.strip_prefix(':') == Some(operation))
+    let mut effects = spec.grants.iter().filter_map(|grant| {
+        let right = Capability::parse(&grant.capability)?;
+        let holds = match right.operations() {
+            Some(operations) => operations.have(operation),
+            None => right.known() == Some(Syscall::ToolCall),
+        };
+        holds.then_some(grant.effect)
+    });
+    let allowed = effects.clone().next().is_some();
+    allowed && effects.all(|it| it == GrantEffect::Allow)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use aion_api::{Grant, McpHttp, McpServer};
+    use aion_api::Grant;
 
     use super::*;
 
     #[test]
-    fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {
-        let tool = |name: &str, mcp| ResolvedTool {
-            name: name.to_owned(),
-            mcp,
-            ..ResolvedTool::default()
-        };
-        let http = McpServer {
-            http: Some(McpHttp::default()),
-            ..McpServer::default()
-        };
-        let spec = AgentInstanceSpec {
-            tools: vec![tool("newer", McpServer::default()), tool("calendar", http)],
-            ..AgentInstanceSpec::default()
-        };
-        let instance = Instance::of("a", spec);
-        let (servers, unavailable) = servers(&instance);
-        assert_eq!(servers.len(), 1);
-        assert_eq!(servers[0].name, "calendar");
-        assert_eq!(unavailable[0].tool, "newer");
+    fn a_call_of_a_tool_that_cannot_be_reached_says_why() {
+        let unavailable = [Unavailable {
+            tool: "newer".to_owned(),
+            reason: "update the node".to_owned(),
+        }];
         let call = |name: &str| CallRequest {
             name: name.to_owned(),
             arguments: serde_json::Value::Null,
+            link: None,
         };
         assert!(reached(&call("calendar.read"), &unavailable).is_ok());
         let refused = reached(&call("newer.read"), &unavailable).unwrap_err();
@@ -150,7 +78,14 @@ mod tests {
         assert!(granted(&spec, "calendar.read"));
         assert!(!granted(&spec, "calendar.write"));
         assert!(!granted(&spec, "calendar.rea"));
+        spec.grants
+            .push(right("tool.call:depot.*", GrantEffect::Allow));
+        spec.grants
+            .push(right("tool.call:depot.\"delete: all\"", GrantEffect::Deny));
+        assert!(granted(&spec, "depot.stock: now"));
+        assert!(!granted(&spec, "depot.delete: all") && !granted(&spec, "depots.stock"));
         spec.grants.push(right("tool.call", GrantEffect::Allow));
         assert!(granted(&spec, "mail.send"));
+        assert!(!granted(&spec, "depot.delete: all"));
     }
 }

@@ -4,12 +4,14 @@
 //! every other room may use this one.
 
 mod by_agent;
+mod tools;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{layer::Layer, tenant::Tenant};
 use aion_api::{AgentInstance, AgentInstanceSpec};
 use aion_bundle::Digest;
+use aion_drivers::tool::ToolServer;
 use aion_kernel::{InstanceUid, Name};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -102,6 +104,8 @@ pub(crate) fn of_tenant(tenant: &Tenant, thing: &str) -> Name {
 struct Table {
     by_uid: HashMap<InstanceUid, Arc<Instance>>,
     by_agent: ByAgent<u128>,
+    /// Those that have a tool which is a process, by tenant and tool.
+    by_process: ByAgent<u128>,
 }
 
 /// The instances that are ready, by uid and by agent. Clones share them.
@@ -111,7 +115,7 @@ pub struct Instances(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     all: RwLock<Table>,
-    /// Counts what was put in.
+    /// Counts what was put in and taken out.
     changes: watch::Sender<u64>,
 }
 
@@ -123,10 +127,34 @@ impl Instances {
         table.remove(instance.uid);
         let (namespace, agent) = (instance.namespace(), &instance.spec().agent.name);
         table.by_agent.insert(namespace, agent, instance.uid.0);
+        for tool in processes(&instance) {
+            let tenant = instance.spec().tenant.as_str();
+            table.by_process.insert(tenant, tool, instance.uid.0);
+        }
         table.by_uid.insert(instance.uid, Arc::clone(&instance));
         drop(table);
-        self.0.changes.send_modify(|changes| *changes += 1);
+        self.changed();
         instance
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Tells whenever one was put in or taken out.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Whether an instance has this tool, which is a process, with nothing about it changed. Costs what there are
+    /// that have one of its name.
+    pub(crate) fn have(&self, process: &ToolServer) -> bool {
+        let table = self.0.all.read();
+        let mut named = table
+            .by_process
+            .of(process.tenant.as_str(), &process.name)
+            .filter_map(|uid| table.by_uid.get(&InstanceUid(*uid)));
+        named.any(|it| it.tool_servers().0.contains(process))
     }
 
     /// All of them, in no order.
@@ -170,7 +198,11 @@ impl Instances {
 
     /// Takes one out.
     pub fn remove(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
-        self.0.all.write().remove(uid)
+        let gone = self.0.all.write().remove(uid);
+        if gone.is_some() {
+            self.changed();
+        }
+        gone
     }
 }
 
@@ -179,6 +211,18 @@ impl Table {
         let gone = self.by_uid.remove(&uid)?;
         let (namespace, agent) = (gone.namespace(), &gone.spec().agent.name);
         self.by_agent.remove(namespace, agent, &uid.0);
+        for tool in processes(&gone) {
+            let tenant = gone.spec().tenant.as_str();
+            self.by_process.remove(tenant, tool, &uid.0);
+        }
         Some(gone)
     }
+}
+
+/// The names of an instance's tools that are processes.
+fn processes(instance: &Instance) -> impl Iterator<Item = &str> {
+    let tools = instance.spec().tools.iter();
+    tools
+        .filter(|tool| tool.mcp.stdio.is_some())
+        .map(|tool| tool.name.as_str())
 }

@@ -13,8 +13,8 @@ use aion_drivers::{
 
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
-    clock, dispatch::Dispatch, launching::Launcher, logs::Logs, mounts::Mounts, turns::Checkpoints,
-    workers::ToolProcesses,
+    clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs, mounts::Mounts,
+    turns::Checkpoints, workers::ToolProcesses,
 };
 
 /// See the module.
@@ -24,6 +24,8 @@ pub(super) struct Drivers {
     pub(super) files: Arc<FolderFiles>,
     /// Tools that are processes.
     pub(super) processes: Arc<ToolProcesses>,
+    /// Those that the processes are for.
+    pub(super) instances: Instances,
 }
 
 pub(super) async fn drivers(
@@ -39,7 +41,10 @@ pub(super) async fn drivers(
     let setting = Setting::find(config, &mounts).await?;
     let outbound = Arc::new(Outbound::new(setting.rule(config)));
     let secrets = setting.secrets(&config.home);
-    let processes = Arc::new(ToolProcesses::new(Arc::clone(launcher), mounts.clone()));
+    let instances = Instances::default();
+    let processes = ToolProcesses::new(Arc::clone(launcher), mounts.clone(), instances.clone());
+    tokio::spawn(processes.clone().end_unwanted());
+    let processes = Arc::new(processes);
     let dispatch = Dispatch {
         files: files.clone(),
         mounts,
@@ -60,6 +65,7 @@ pub(super) async fn drivers(
         dispatch: Arc::new(dispatch),
         files,
         processes,
+        instances,
     };
     Ok((setting, drivers))
 }

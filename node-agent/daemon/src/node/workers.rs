@@ -53,7 +53,7 @@ pub(super) async fn workers(
     launcher: Arc<dyn Launcher>,
     secret: NodeSecret,
 ) -> Result<Workers, NodeError> {
-    let instances = Instances::default();
+    let instances = drivers.instances.clone();
     let logs = drivers.dispatch.logs.clone();
     let (features_in, features) = watch::channel(None);
     let (started_in, started) = mpsc::unbounded_channel();

@@ -30,6 +30,8 @@ const MAX_UNANSWERED: usize = 16;
 const MAX_ID: usize = 256;
 /// Notifications of a server between two of its answers: each is read, whether anybody wants it or not.
 const MAX_NOTIFIED: usize = 10_000;
+/// Notifications of progress between two of its answers: a long call may have many.
+const MAX_PROGRESS: usize = 100_000;
 
 /// Why a connection was cut off here, if it was. Clones share it.
 #[derive(Clone, Default)]
@@ -43,6 +45,11 @@ impl Cut {
         if self.why.set(why).is_ok() {
             self.now.cancel();
         }
+    }
+
+    /// Whether both are of one connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.why, &other.why)
     }
 
     pub(super) fn why(&self) -> Option<&str> {
@@ -60,8 +67,9 @@ pub(super) struct Bounded<T> {
     asked: Arc<Mutex<HashSet<RequestId>>>,
     /// Answers that are being written.
     answering: Arc<AtomicUsize>,
-    /// Notifications since the server's last answer.
+    /// Notifications since the server's last answer, and those of progress.
     notified: AtomicUsize,
+    progress: AtomicUsize,
 }
 
 /// A message that was not sent.
@@ -84,6 +92,7 @@ impl<T> Bounded<T> {
             asked: Arc::default(),
             answering: Arc::default(),
             notified: AtomicUsize::new(0),
+            progress: AtomicUsize::new(0),
         }
     }
 
@@ -110,9 +119,13 @@ impl<T> Bounded<T> {
             }
             // What it takes back is not answered, unless the answer is on its way already.
             JsonRpcMessage::Notification(notification) => {
-                if self.notified.fetch_add(1, Ordering::AcqRel) >= MAX_NOTIFIED {
+                let (counted, most) = match &notification.notification {
+                    ServerNotification::ProgressNotification(_) => (&self.progress, MAX_PROGRESS),
+                    _ => (&self.notified, MAX_NOTIFIED),
+                };
+                if counted.fetch_add(1, Ordering::AcqRel) >= most {
                     let why = format!(
-                        "it sent more than {MAX_NOTIFIED} notifications without answering anything"
+                        "it sent more than {most} notifications without answering anything"
                     );
                     self.cut.off(why);
                     return None;
@@ -126,6 +139,7 @@ impl<T> Bounded<T> {
             }
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
                 self.notified.store(0, Ordering::Release);
+                self.progress.store(0, Ordering::Release);
             }
         }
         Some(message)

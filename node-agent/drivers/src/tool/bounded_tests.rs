@@ -5,9 +5,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem, syscall::tool::Unavailable};
 use futures::future::BoxFuture;
-use rmcp::{
-    RoleClient, ServiceExt, model::CallToolRequestParams, transport::async_rw::AsyncRwTransport,
-};
+use rmcp::{ServiceExt, model::CallToolRequestParams};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -19,6 +17,7 @@ use super::{
     bounded::{Bounded, Cut},
     conformance::{call, over_stdio},
     mcp_tests::driver,
+    pipes::Pipes,
     test_server::text,
 };
 
@@ -56,6 +55,7 @@ async fn serve(
     mut write: impl AsyncWrite + Unpin,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(read).lines();
+    let mut page = 0;
     while let Some(line) = lines.next_line().await? {
         let message: Value = serde_json::from_str(&line).unwrap();
         let result = match message["method"].as_str().unwrap_or_default() {
@@ -71,10 +71,14 @@ async fn serve(
                     .collect();
                 json!({"tools": tools})
             }
-            "tools/list" => json!({
-                "tools": [{"name": "t", "description": "x".repeat(1 << 20), "inputSchema": {"type": "object"}}],
-                "nextCursor": "more",
-            }),
+            "tools/list" if matches!(manner, Manner::Lists) => {
+                page += 1;
+                json!({
+                    "tools": [{"name": format!("t{page}"), "description": "x".repeat(1 << 20), "inputSchema": {"type": "object"}}],
+                    "nextCursor": page.to_string(),
+                })
+            }
+            "tools/list" => json!({"tools": []}),
             "tools/call" => {
                 match manner {
                     Manner::Floods => loop {
@@ -213,7 +217,7 @@ async fn a_server_that_takes_no_write_is_disconnected() {
     let (read, write) = tokio::io::split(ours);
     let cut = Cut::default();
     let transport = Bounded::new(
-        AsyncRwTransport::<RoleClient, _, _>::new(read, write),
+        Pipes::new(read, write, 1 << 20),
         Some(Duration::from_millis(50)),
         cut.clone(),
     );

@@ -37,6 +37,7 @@ pub async fn call(
             CallRequest {
                 name: name.into(),
                 arguments,
+                link: None,
             },
             soon(),
         )

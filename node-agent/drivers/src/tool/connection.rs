@@ -1,16 +1,18 @@
 //! Connecting to a server: over HTTP by the outbound rule, or over the pipes of a process that a starter
 //! gives.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use aion_abi::{code::Code, problem::Problem};
 use rmcp::{
-    ClientHandler, RoleClient, ServiceExt,
-    model::{ClientConfig, Implementation},
-    service::{ClientCacheConfig, Peer, RunningService},
+    ClientHandler, RoleClient,
+    model::{ClientConfig, Implementation, ProtocolVersion, SubscriptionFilter},
+    service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RunningService},
     transport::{
-        StreamableHttpClientTransport, async_rw::AsyncRwTransport,
-        streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 use tokio::net::unix::pipe;
@@ -18,7 +20,9 @@ use tokio::net::unix::pipe;
 use super::{
     StdioCommand, StdioGuard, StdioServers, ToolServer, Transport,
     bounded::{Bounded, Cut},
-    failure::{not_connected, unreachable},
+    failure::{may_know_another, not_connected, unreachable},
+    known::Known,
+    pipes::Pipes,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
 
@@ -26,15 +30,13 @@ use crate::{outbound::Outbound, secrets::Secrets};
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// How much of an error that is no message is read.
 const MAX_ERROR: usize = 4 * 1024;
-/// How long a server may take to say what it is; one that is a process starts meanwhile.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server may take to say what it is; one that is a process starts meanwhile, and some take their time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a server over HTTP may take to say that it knows the newest revision; one that knows others refuses at once.
+const DISCOVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process may take to read one message; longer where a call of it may take longer, since a
 /// server may read nothing while it works.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a listing is used where the server gives no time of its own. It is dropped at once when the
-/// server says that its list has changed.
-const LISTING_KEPT: Duration = Duration::from_secs(60);
-
 /// How long a process that ended is listened to.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -49,20 +51,44 @@ pub(super) struct Connector {
 pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
     cut: Cut,
-    _process: Option<Box<dyn StdioGuard>>,
+    known: Arc<Known>,
+    process: Option<Arc<dyn StdioGuard>>,
 }
 
 /// What requests are made over.
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) peer: Peer<RoleClient>,
+    /// What the server lists.
+    pub(super) known: Arc<Known>,
     cut: Cut,
+    /// Held by the connection alone: a request under way does not keep a process.
+    process: Option<Weak<dyn StdioGuard>>,
 }
 
 impl Line {
     /// The problem of a request on it, with the reason where the connection was cut off.
     pub(super) fn explained(&self, problem: Problem) -> Problem {
         explained(problem, &self.cut)
+    }
+
+    /// The problem of a request that the connection broke under, with what its process said and how it ended.
+    pub(super) async fn lost(&self, problem: Problem) -> Problem {
+        let mut problem = self.explained(problem);
+        let process = self.process.as_ref().and_then(Weak::upgrade);
+        if let Some(process) = process {
+            // What it wrote before it ended is a moment behind its end.
+            tokio::time::sleep(LAST_WORDS).await;
+            add_said(&mut problem, &*process);
+        }
+        problem
+    }
+}
+
+fn add_said(problem: &mut Problem, process: &dyn StdioGuard) {
+    let said = process.said();
+    if !said.is_empty() {
+        problem.detail = format!("{}: {said}", problem.detail);
     }
 }
 
@@ -79,8 +105,19 @@ impl Connection {
     pub(super) fn line(&self) -> Line {
         Line {
             peer: self.service.peer().clone(),
+            known: Arc::clone(&self.known),
             cut: self.cut.clone(),
+            process: self.process.as_ref().map(Arc::downgrade),
         }
+    }
+
+    pub(super) fn is_behind(&self, line: &Line) -> bool {
+        self.cut.is(&line.cut)
+    }
+
+    /// Whether its process was ended here: the next one may be started at once.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.process.as_ref().is_some_and(|it| it.is_unwanted())
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -89,7 +126,7 @@ impl Connection {
 }
 
 /// What we are to a server: a client that can do nothing for it.
-struct Client;
+struct Client(Arc<Known>);
 
 impl ClientHandler for Client {
     fn get_info(&self) -> ClientConfig {
@@ -97,35 +134,122 @@ impl ClientHandler for Client {
         info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
         info
     }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.change();
+    }
+}
+
+/// How a server is greeted: most know `initialize`; revision 2026-07-28 has `server/discover` in its place.
+#[derive(Clone, Copy)]
+enum Greeting {
+    Initialize,
+    Discover,
+}
+
+impl From<Greeting> for ClientLifecycleMode {
+    fn from(greeting: Greeting) -> Self {
+        match greeting {
+            Greeting::Initialize => Self::Initialize,
+            Greeting::Discover => Self::Discover {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            },
+        }
+    }
+}
+
+/// From revision 2026-07-28 on a server tells of changes to whoever listens, and to nobody else. It ends with the
+/// connection; where it ends before, a listing lasts its own time.
+fn listen(peer: Peer<RoleClient>, known: Weak<Known>) {
+    let info = peer.peer_info();
+    let tools = info.and_then(|it| it.capabilities.tools.clone());
+    if !tools.is_some_and(|it| it.list_changed == Some(true)) {
+        return;
+    }
+    tokio::spawn(async move {
+        let filter = SubscriptionFilter::builder().tools_list_changed().build();
+        let Ok(mut changes) = peer.listen(filter).await else {
+            return;
+        };
+        while let Ok(Some(_)) = changes.next().await {
+            match known.upgrade() {
+                Some(known) => known.change(),
+                None => return,
+            }
+        }
+    });
+}
+
+/// Why there is no connection.
+struct NotConnected {
+    problem: Problem,
+    /// The server refused the greeting, and may know the other one.
+    may_know_another: bool,
+}
+
+impl From<Problem> for NotConnected {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            may_know_another: false,
+        }
+    }
 }
 
 impl Connector {
     pub(super) async fn connect(&self, server: &ToolServer) -> Result<Connection, Problem> {
+        // A program is started anew for the other greeting; most know the first.
+        let (first, other) = match server.transport {
+            Transport::Http(_) => (Greeting::Discover, Greeting::Initialize),
+            Transport::Stdio(_) => (Greeting::Initialize, Greeting::Discover),
+        };
         let connecting = async {
-            match &server.transport {
-                Transport::Http(endpoint) => self.over_http(server, endpoint).await,
-                Transport::Stdio(command) => self.over_stdio(server, command).await,
+            match self.greet(server, first).await {
+                Err(refused) if refused.may_know_another => {
+                    let greeted = self.greet(server, other).await;
+                    greeted.map_err(|again| match other {
+                        // What it says of the greeting that nearly all know tells more.
+                        Greeting::Initialize => again.problem,
+                        Greeting::Discover => refused.problem,
+                    })
+                }
+                greeted => greeted.map_err(|refused| refused.problem),
             }
         };
-        let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-            .await
-            .unwrap_or_else(|_| {
-                Err(unreachable(
-                    &server.name,
-                    &format!(
-                        "it did not say what it is within {} s",
-                        CONNECT_TIMEOUT.as_secs()
-                    ),
-                ))
-            })?;
-        let kept = ClientCacheConfig::default()
-            .with_default_ttl(LISTING_KEPT)
-            .with_serve_stale_on_error(false);
-        connection
-            .service
-            .peer()
-            .set_response_cache_config(kept)
-            .await;
+        let late = || {
+            let seconds = CONNECT_TIMEOUT.as_secs();
+            unreachable(
+                &server.name,
+                &format!("it did not say what it is within {seconds} s"),
+            )
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        connected.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn greet(
+        &self,
+        server: &ToolServer,
+        greeting: Greeting,
+    ) -> Result<Connection, NotConnected> {
+        let connection = match (&server.transport, greeting) {
+            (Transport::Http(endpoint), Greeting::Discover) => {
+                let asking = self.over_http(server, endpoint, greeting);
+                let asked = tokio::time::timeout(DISCOVER_TIMEOUT, asking).await;
+                asked.unwrap_or_else(|_| {
+                    Err(NotConnected {
+                        problem: unreachable(&server.name, "it did not answer server/discover"),
+                        may_know_another: true,
+                    })
+                })
+            }
+            (Transport::Http(endpoint), _) => self.over_http(server, endpoint, greeting).await,
+            (Transport::Stdio(command), _) => self.over_stdio(server, command, greeting).await,
+        }?;
+        if matches!(greeting, Greeting::Discover) {
+            let line = connection.line();
+            listen(line.peer, Arc::downgrade(&line.known));
+        }
         Ok(connection)
     }
 
@@ -133,29 +257,36 @@ impl Connector {
         &self,
         server: &ToolServer,
         endpoint: &crate::outbound::Endpoint,
-    ) -> Result<Connection, Problem> {
+        greeting: Greeting,
+    ) -> Result<Connection, NotConnected> {
         let (client, url) = self.outbound.client(endpoint)?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
         config.max_sse_event_size = MAX_MESSAGE;
         config.max_json_response_size = MAX_MESSAGE;
         config.max_error_response_size = MAX_ERROR;
+        // One more for listening.
         config.max_concurrent_requests =
-            usize::try_from(server.max_concurrent).unwrap_or(usize::MAX);
+            usize::try_from(server.max_concurrent).map_or(usize::MAX, |it| it.saturating_add(1));
         if let Some(reference) = &endpoint.secret {
-            let secret = self.secrets.read(&endpoint.tenant, reference).await?;
+            let secret = self.secrets.read(&endpoint.tenant, reference).await;
+            let secret = secret.map_err(Problem::from)?;
             config = config.auth_header(secret.expose());
         }
         let transport = StreamableHttpClientTransport::with_client(client, config);
-        let cut = Cut::default();
+        let (cut, known) = (Cut::default(), Arc::<Known>::default());
         // A request is sent when it is answered, here: its caller's deadline bounds that.
-        let service = Client
-            .serve(Bounded::new(transport, None, cut.clone()))
+        let service = Client(Arc::clone(&known))
+            .serve_with_lifecycle(Bounded::new(transport, None, cut.clone()), greeting.into())
             .await
-            .map_err(|error| explained(not_connected(&server.name, &error), &cut))?;
+            .map_err(|error| NotConnected {
+                problem: explained(not_connected(&server.name, &error), &cut),
+                may_know_another: may_know_another(&error),
+            })?;
         Ok(Connection {
             service,
             cut,
-            _process: None,
+            known,
+            process: None,
         })
     }
 
@@ -163,7 +294,8 @@ impl Connector {
         &self,
         server: &ToolServer,
         command: &StdioCommand,
-    ) -> Result<Connection, Problem> {
+        greeting: Greeting,
+    ) -> Result<Connection, NotConnected> {
         let process = self.stdio.start(server, command).await?;
         let no_pipe = |error: std::io::Error| {
             Problem::new(
@@ -176,27 +308,30 @@ impl Connector {
         };
         let write = pipe::Sender::from_owned_fd(process.stdin).map_err(no_pipe)?;
         let read = pipe::Receiver::from_owned_fd(process.stdout).map_err(no_pipe)?;
-        let transport = AsyncRwTransport::<RoleClient, _, _>::new(read, write)
-            .with_max_line_length(MAX_MESSAGE);
-        let guard = process.guard;
-        let cut = Cut::default();
+        let transport = Pipes::new(read, write, MAX_MESSAGE);
+        let guard: Arc<dyn StdioGuard> = process.guard.into();
+        let (cut, known) = (Cut::default(), Arc::<Known>::default());
         let write = WRITE_TIMEOUT.max(server.timeout);
         let transport = Bounded::new(transport, Some(write), cut.clone());
-        match Client.serve(transport).await {
+        let greeted = Client(Arc::clone(&known))
+            .serve_with_lifecycle(transport, greeting.into())
+            .await;
+        match greeted {
             Ok(service) => Ok(Connection {
                 service,
                 cut,
-                _process: Some(guard),
+                known,
+                process: Some(guard),
             }),
             Err(error) => {
                 // What it wrote before it ended is a moment behind its end.
                 tokio::time::sleep(LAST_WORDS).await;
                 let mut problem = explained(not_connected(&server.name, &error), &cut);
-                let said = guard.said();
-                if !said.is_empty() {
-                    problem.detail = format!("{}: {said}", problem.detail);
-                }
-                Err(problem)
+                add_said(&mut problem, &*guard);
+                Err(NotConnected {
+                    problem,
+                    may_know_another: may_know_another(&error),
+                })
             }
         }
     }

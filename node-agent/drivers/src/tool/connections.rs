@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use aion_abi::problem::Problem;
+use aion_abi::{code::Code, problem::Problem, syscall::tool::Link};
 use aion_backoff::Backoff;
 use parking_lot::Mutex;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
@@ -12,6 +12,7 @@ use super::{
     ToolServer,
     connection::{Connection, Connector, Line},
     failure::unreachable,
+    links::Links,
 };
 
 /// A connection that was not used for so long is closed.
@@ -36,9 +37,35 @@ pub(super) struct Entry {
     used: Mutex<Instant>,
     /// How long it is left alone after a failure.
     pauses: Mutex<Backoff>,
+    /// What its answers linked to.
+    links: Mutex<Links>,
 }
 
 impl Entry {
+    pub(super) fn tool(&self) -> &str {
+        &self.server.name
+    }
+
+    pub(super) fn note_links(&self, operation: &str, links: &[Link]) {
+        if !links.is_empty() {
+            self.links.lock().note(operation, links);
+        }
+    }
+
+    /// Whether `operation` linked to `uri`: nothing else is read for whoever may call it.
+    pub(super) fn may_follow(&self, operation: &str, uri: &str) -> Result<(), Problem> {
+        if self.links.lock().has(operation, uri) {
+            return Ok(());
+        }
+        let text = format!(
+            "tool {}: no answer of {operation} links to {uri:?}, as far as is remembered",
+            self.server.name
+        );
+        Err(Problem::new(Code::NotFound, text).remedy(format!(
+            "call {operation} and follow a link of its answer, written as it stands there"
+        )))
+    }
+
     /// A request went through: what failed before counts no more.
     pub(super) fn note_good(&self) {
         self.pauses.lock().reset();
@@ -50,10 +77,11 @@ impl Entry {
         state.resting = Some((Instant::now() + pause, problem));
     }
 
-    /// The connection is of no more use. Where another is being made, it is gone already: nobody waits for that.
-    pub(super) fn drop_connection(&self) {
+    /// The connection behind `line` is of no more use. Where another is being made, it is gone already: nobody
+    /// waits for that.
+    pub(super) fn drop_connection(&self, line: &Line) {
         if let Ok(mut state) = self.state.try_lock() {
-            state.open = None;
+            state.open.take_if(|(open, _)| open.is_behind(line));
         }
     }
 }
@@ -98,6 +126,7 @@ impl Connections {
             }),
             used: Mutex::new(Instant::now()),
             pauses: Mutex::new(self.pauses),
+            links: Mutex::default(),
         });
         entries.insert(server.clone(), entry.clone());
         entry
@@ -129,7 +158,7 @@ impl Connections {
             if !open.is_closed() {
                 return Ok(open.line());
             }
-            if since.elapsed() < SHORT_LIVED {
+            if since.elapsed() < SHORT_LIVED && !open.is_unwanted() {
                 let problem = unreachable(&entry.server.name, "it ended soon after it was started");
                 let problem = open.line().explained(problem);
                 entry.rest(&mut state, problem);

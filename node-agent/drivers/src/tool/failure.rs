@@ -151,6 +151,39 @@ fn busy(tool: &str, status: &HttpStatusError) -> Problem {
     upstream(tool, &status.to_string())
 }
 
+/// A server that answered, and with something else than was asked for.
+pub(super) fn otherwise(tool: &str, what: &str) -> Problem {
+    upstream(tool, what)
+}
+
+/// Whether a server that refused a greeting may know another: it was reached, and has no word about a key.
+pub(super) fn may_know_another(error: &ClientInitializeError) -> bool {
+    match error {
+        ClientInitializeError::JsonRpcError(_) => true,
+        ClientInitializeError::TransportError { error, .. } => {
+            let mut next: Option<&(dyn Error + 'static)> = Some(error.error.as_ref());
+            while let Some(cause) = next {
+                if let Some(http) = cause.downcast_ref::<HttpError>() {
+                    return refuses(http);
+                }
+                next = cause.source();
+            }
+            false
+        }
+        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::Cancelled => false,
+        _ => true,
+    }
+}
+
+/// It was reached, and is not without a key.
+fn refuses(error: &HttpError) -> bool {
+    match error {
+        HttpError::Client(request) => request.status().is_some(),
+        HttpError::AuthRequired(_) | HttpError::InsufficientScope(_) => false,
+        _ => true,
+    }
+}
+
 fn upstream(tool: &str, why: &str) -> Problem {
     Problem::new(Code::UpstreamFailed, format!("tool {tool}: {why}"))
 }

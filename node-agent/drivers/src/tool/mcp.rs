@@ -8,22 +8,24 @@ use aion_abi::{
     syscall::tool::{CallRequest, CallResponse, ListResponse, ToolSpec, Unavailable},
 };
 use futures::future::{BoxFuture, join_all};
-use rmcp::model::{CallToolRequestParams, ListToolsResult, PaginatedRequestParams, Tool};
+use rmcp::model::CallToolRequestParams;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Granted, StdioServers, ToolDriver, ToolServer, answer, connection::Connector,
-    connections::Connections, failure::failed, listing, parsed,
+    Granted, StdioServers, ToolDriver, ToolServer, answer,
+    asked::{self, NoAnswer},
+    connection::{Connector, Line},
+    connections::{Connections, Entry},
+    failure::{failed, otherwise},
+    known::{MAX_LISTED, NotListed, Old},
+    listing::Listing,
+    parsed,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
 
-/// How long listing waits for a tool; the others are listed meanwhile.
+/// How long listing waits for a tool that is connected to; the others are listed meanwhile.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most operations of a tool, and the most pages they come in.
-const MAX_OPERATIONS: usize = 256;
-const MAX_PAGES: usize = 64;
-/// The most bytes of all pages together, and of what all tools of an agent offer together.
-const MAX_LISTED: usize = 4 * 1024 * 1024;
 
 /// Tools behind MCP servers.
 pub struct McpTools {
@@ -52,76 +54,58 @@ impl McpTools {
         Self { connections }
     }
 
+    /// What it offers, and what of it is left out.
     async fn list_one(
         &self,
         server: &ToolServer,
         granted: &Granted,
-    ) -> Result<Vec<ToolSpec>, Unavailable> {
-        let listed = tokio::time::timeout(LIST_TIMEOUT, self.operations(server)).await;
-        let listed = listed.unwrap_or_else(|_| {
-            Err(Problem::new(
-                Code::Unreachable,
-                format!("it did not answer within {} s", LIST_TIMEOUT.as_secs()),
-            ))
-        });
-        match listed {
-            Ok(listed) => Ok(listing::offered(server, listed, granted)),
-            Err(problem) => Err(Unavailable {
-                tool: server.name.clone(),
-                reason: problem.detail,
-            }),
+    ) -> (Vec<ToolSpec>, Vec<Unavailable>) {
+        match self.listed(server).await {
+            Ok(listing) => listing.offered(server, granted),
+            Err(problem) => {
+                let unavailable = Unavailable {
+                    tool: server.name.clone(),
+                    reason: problem.detail,
+                };
+                (Vec::new(), vec![unavailable])
+            }
         }
     }
 
-    /// All pages. They are kept by the connection, until their time is over or the server says that its
-    /// list has changed.
-    async fn operations(&self, server: &ToolServer) -> Result<Vec<Tool>, Problem> {
+    /// Connecting has a bound of its own: a server that is slow to start is waited for.
+    async fn listed(&self, server: &ToolServer) -> Result<Arc<Listing>, Problem> {
         let entry = self.connections.entry(server);
         let line = self.connections.line(&entry).await?;
-        let mut all = Vec::new();
-        let mut bytes = 0;
-        let mut cursor = None;
-        for _ in 0..MAX_PAGES {
-            let params = cursor
-                .take()
-                .map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
-            let page = match line.peer.list_tools(params).await {
-                Ok(page) => page,
-                Err(error) => {
-                    let failed = failed(&server.name, &error, false);
-                    if failed.lost {
-                        entry.drop_connection();
-                    }
-                    return Err(line.explained(failed.problem));
-                }
-            };
-            bytes += size(&page);
-            all.extend(page.tools);
-            cursor = page.next_cursor;
-            if cursor.is_none() || all.len() > MAX_OPERATIONS || bytes > MAX_LISTED {
-                break;
-            }
-        }
-        entry.note_good();
-        if all.len() > MAX_OPERATIONS || bytes > MAX_LISTED || cursor.is_some() {
-            return Err(Problem::new(
-                Code::UpstreamFailed,
+        let listing = tokio::time::timeout(LIST_TIMEOUT, self.operations(&entry, &line)).await;
+        listing.unwrap_or_else(|_| {
+            Err(Problem::new(
+                Code::Unreachable,
                 format!(
-                    "tool {}: it lists more than {MAX_OPERATIONS} operations, {MAX_PAGES} pages or {MAX_LISTED} bytes",
-                    server.name
+                    "it did not list its tools within {} s",
+                    LIST_TIMEOUT.as_secs()
                 ),
-            ));
+            ))
+        })
+    }
+
+    async fn operations(&self, entry: &Entry, line: &Line) -> Result<Arc<Listing>, Problem> {
+        match line.known.listing(&line.peer, Old::WillNot).await {
+            Ok(listing) => {
+                entry.note_good();
+                Ok(listing)
+            }
+            Err(NotListed::NoAnswer(error)) => Err(self.failed(entry, line, &error, false).await),
+            Err(NotListed::Refused(why)) => Err(otherwise(entry.tool(), &why)),
         }
-        Ok(all)
     }
 
     async fn call_one(
         &self,
         tools: &[ToolServer],
-        request: &CallRequest,
+        request: CallRequest,
         deadline: Instant,
     ) -> Result<CallResponse, Problem> {
-        let (server, operation, arguments) = parsed(tools, request)?;
+        let (server, operation, arguments) = parsed(tools, &request)?;
         let deadline = deadline.min(Instant::now() + server.timeout);
         let late = |doing: &str| {
             Problem::new(
@@ -136,33 +120,66 @@ impl McpTools {
         let line = timeout_at(deadline, self.connections.line(&entry))
             .await
             .map_err(|_| late("connecting to it"))??;
+        if let Some(uri) = &request.link {
+            entry.may_follow(operation, uri)?;
+            // Dropped at its deadline or with its caller, it tells the server that it is cancelled, as a call does.
+            return match timeout_at(deadline, asked::read(&line.peer, uri.clone())).await {
+                Err(_) => Err(late("it was reading the resource; it was told to stop")),
+                Ok(Ok(contents)) => Ok(answer::of_read(contents)),
+                Ok(Err(error)) => Err(self.failed(&entry, &line, &error, false).await),
+            };
+        }
+        // A server that does not list is asked all the same: it checks for itself.
+        let listing = timeout_at(deadline, line.known.listing(&line.peer, Old::Will)).await;
+        let listing = listing.map_err(|_| late("listing its operations"))?.ok();
+        let arguments = fitted(server, operation, arguments, listing.as_deref())?;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
-        // Dropped at its deadline or with its caller, it tells the server that it is cancelled.
-        let called = timeout_at(deadline, line.peer.call_tool(params)).await;
-        match called {
+        match timeout_at(deadline, asked::call(&line.peer, params)).await {
             Err(_) => Err(late("it was working; it was told to stop")),
             Ok(Ok(result)) => {
                 entry.note_good();
-                Ok(answer::response(result))
+                let response = answer::of_call(result);
+                entry.note_links(operation, &response.links);
+                Ok(response)
             }
-            Ok(Err(error)) => {
-                let failed = failed(&server.name, &error, true);
-                if failed.lost {
-                    entry.drop_connection();
-                }
-                Err(line.explained(failed.problem))
-            }
+            Ok(Err(error)) => Err(self.failed(&entry, &line, &error, true).await),
         }
+    }
+
+    /// A request that failed; what it was made over is let go of where it is of no more use.
+    async fn failed(&self, entry: &Entry, line: &Line, error: &NoAnswer, called: bool) -> Problem {
+        let error = match error {
+            NoAnswer::Failed(error) => error,
+            NoAnswer::Otherwise(what) => return otherwise(entry.tool(), what),
+        };
+        let failed = failed(entry.tool(), error, called);
+        if !failed.lost {
+            return line.explained(failed.problem);
+        }
+        let problem = line.lost(failed.problem).await;
+        entry.drop_connection(line);
+        problem
     }
 }
 
-/// Bytes of a page, as far as a server can fill it.
-fn size(page: &ListToolsResult) -> usize {
-    let tools = page.tools.iter().map(|tool| {
-        let text = serde_json::to_vec(tool);
-        text.map_or(MAX_LISTED, |text| text.len())
-    });
-    tools.sum::<usize>() + page.next_cursor.as_ref().map_or(0, String::len)
+/// The arguments, where they are what the operation takes: before it is called, whoever called can mend them.
+fn fitted(
+    server: &ToolServer,
+    operation: &str,
+    arguments: Map<String, Value>,
+    listing: Option<&Listing>,
+) -> Result<Map<String, Value>, Problem> {
+    let Some(listed) = listing.and_then(|it| it.get(operation)) else {
+        return Ok(arguments);
+    };
+    listed.schema.fitted(arguments).map_err(|faults| {
+        let text = format!(
+            "{}.{operation}: the arguments are not what it takes: {faults}",
+            server.name
+        );
+        Problem::new(Code::BadRequest, text)
+            .remedy("mend them by the operation's parameters and call it again; it was not called")
+    })
 }
 
 /// Bytes of what a tool offers.
@@ -187,20 +204,20 @@ impl ToolDriver for McpTools {
             };
             let listed = join_all(tools.iter().map(|server| self.list_one(server, granted))).await;
             let mut bytes = 0;
-            for (server, listed) in tools.iter().zip(listed) {
-                match listed {
-                    Ok(specs) if bytes + offered(&specs) <= MAX_LISTED => {
-                        bytes += offered(&specs);
-                        response.tools.extend(specs);
-                    }
-                    Ok(_) => response.unavailable.push(Unavailable {
-                        tool: server.name.clone(),
-                        reason: format!(
-                            "the agent's tools together offer more than {MAX_LISTED} bytes: name fewer operations under spec.operations of the Tools"
-                        ),
-                    }),
-                    Err(unavailable) => response.unavailable.push(unavailable),
+            for (server, (specs, unavailable)) in tools.iter().zip(listed) {
+                response.unavailable.extend(unavailable);
+                let size = offered(&specs);
+                if bytes + size <= MAX_LISTED {
+                    bytes += size;
+                    response.tools.extend(specs);
+                    continue;
                 }
+                response.unavailable.push(Unavailable {
+                    tool: server.name.clone(),
+                    reason: format!(
+                        "the agent's tools together offer more than {MAX_LISTED} bytes: name fewer operations under spec.operations of the Tools"
+                    ),
+                });
             }
             Ok(response)
         })
@@ -212,6 +229,6 @@ impl ToolDriver for McpTools {
         request: CallRequest,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
-        Box::pin(async move { self.call_one(tools, &request, deadline).await })
+        Box::pin(self.call_one(tools, request, deadline))
     }
 }

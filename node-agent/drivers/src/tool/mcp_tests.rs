@@ -52,6 +52,7 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
         let slow = CallRequest {
             name: "t.slow".into(),
             arguments: json!({}),
+            link: None,
         };
         let problem = driver
             .call(std::slice::from_ref(&server), slow, near)

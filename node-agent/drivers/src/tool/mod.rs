@@ -5,18 +5,26 @@
 //! its client (sampling, roots, questions to a person are declined), an answer without a bound.
 
 mod answer;
+mod asked;
 mod bounded;
 mod connection;
 mod connections;
 mod failure;
+mod known;
+mod links;
 mod listing;
 mod mcp;
+mod pipes;
+mod reader;
+mod schema;
 mod stdio;
 
 #[cfg(test)]
 mod bounded_tests;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod fake;
 #[cfg(test)]

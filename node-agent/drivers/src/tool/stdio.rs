@@ -36,6 +36,11 @@ pub trait StdioGuard: Send + Sync {
     /// What it last wrote to its standard error, and how it ended if it did: one line, for a message about
     /// a process that does not answer.
     fn said(&self) -> String;
+
+    /// Whether it was ended here, since nobody wants it as it is: no fault of its own.
+    fn is_unwanted(&self) -> bool {
+        false
+    }
 }
 
 /// Starts servers as confined processes.

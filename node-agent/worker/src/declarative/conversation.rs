@@ -61,6 +61,13 @@ impl Conversation {
         }
     }
 
+    /// These are the tools from here on.
+    pub(super) fn offer(&mut self, tools: &[ToolSpec]) {
+        if self.tools.len() != tools.len() {
+            self.tools = tools.to_vec();
+        }
+    }
+
     /// The next question to the model; counts as a step.
     pub(super) fn ask(&mut self) -> Next {
         if self.steps_left == 0 {

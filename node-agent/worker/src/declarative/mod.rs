@@ -9,6 +9,7 @@ mod knowledge;
 mod passage;
 mod question;
 mod quote;
+mod told;
 mod toolbox;
 
 #[cfg(test)]
@@ -201,7 +202,7 @@ async fn converse(
     recalled: &[Hit],
     syscalls: &impl Syscalls,
 ) -> Result<String, Problem> {
-    let toolbox = Toolbox::new(program, tools(program, syscalls).await?);
+    let mut toolbox = Toolbox::new(program, tools(program, syscalls).await?);
     let mut conversation = Conversation::new(program, toolbox.specs().to_vec(), recalled, input);
     let mut next = conversation.ask();
     loop {
@@ -222,6 +223,7 @@ async fn converse(
                     let result = toolbox.call(syscalls, &call).await?;
                     results.push((call.id, result));
                 }
+                conversation.offer(toolbox.specs());
                 conversation.tools_answered(results)
             }
             Next::Answer(text) => return Ok(text),

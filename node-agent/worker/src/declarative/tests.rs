@@ -114,9 +114,14 @@ impl Kernel {
             Syscall::ToolList => {
                 json!({"tools": [{"name": "calendar.read", "description": "", "parameters": {}}]})
             }
-            Syscall::ToolCall => {
-                return Err(Problem::new(Code::Denied, "calendar.read is not granted"));
-            }
+            Syscall::ToolCall => match (request["link"].as_str(), &request["arguments"]["day"]) {
+                (Some(uri), _) => json!({"text": format!("the contents of {uri}")}),
+                (None, Value::String(_)) => json!({
+                    "text": "", "structured": {"appointments": 2},
+                    "links": [{"uri": "cal://log", "name": "log"}],
+                }),
+                _ => return Err(Problem::new(Code::Denied, "calendar.read is not granted")),
+            },
             other => panic!("{other} was not expected"),
         })
     }
@@ -316,6 +321,46 @@ async fn a_refused_tool_is_told_to_the_model_and_not_to_the_person() {
         .find(|message| message.role == Role::Tool)
         .unwrap();
     assert!(result.content.contains("denied"), "{}", result.content);
+}
+
+#[tokio::test]
+async fn what_is_structured_is_told_and_a_link_is_read_once_there_is_one() {
+    let kernel = Kernel::default();
+    let asks = |id: &str, name: &str, arguments: &str| {
+        vec![ToolUse {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+        }]
+    };
+    kernel.model_says("", asks("1", "calendar_read", r#"{"day": "today"}"#));
+    kernel.model_says("", asks("2", "link_read", r#"{"uri": "cal://log"}"#));
+    kernel.model_says("", asks("3", "link_read", r#"{"uri": "cal://other"}"#));
+    kernel.model_says("Done.", Vec::new());
+    let program = Declarative {
+        has_model: true,
+        has_tools: true,
+        max_steps: 8,
+        ..Declarative::default()
+    };
+    run(&program, &ask("When?"), &kernel).await.unwrap();
+    let asked = kernel.asked.borrow();
+    let offered = |at: usize| asked[at].tools.iter().any(|it| it.name == "link_read");
+    assert!(!offered(0) && offered(1), "offered once there is a link");
+    let heard: Vec<&str> = asked[3]
+        .messages
+        .iter()
+        .filter(|it| it.role == Role::Tool)
+        .map(|it| it.content.as_str())
+        .collect();
+    assert_eq!(
+        heard[..2],
+        [r#"{"appointments":2}"#, "the contents of cal://log"]
+    );
+    assert!(
+        heard[2].contains("no answer of this turn links to \"cal://other\""),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]

@@ -16,10 +16,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::told::{MAX_RESULT, bounded, told};
 use crate::syscalls::Syscalls;
 
-/// The most text of one result: more would only crowd out the conversation.
-const MAX_RESULT: usize = 32 * 1024;
+/// The most links that can be followed in a turn.
+const MAX_LINKS: usize = 256;
+/// The name of the tool that follows them; it is offered once there are some.
+const READ_LINK: &str = "link_read";
 
 /// A tool by what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,7 @@ enum Tool {
     WriteFile,
     Recall,
     Remember,
+    ReadLink,
 }
 
 /// The tools of one turn.
@@ -37,6 +41,8 @@ enum Tool {
 pub(super) struct Toolbox {
     tools: BTreeMap<String, Tool>,
     specs: Vec<ToolSpec>,
+    /// The addresses that answers linked to, and the operation whose answer it was.
+    links: BTreeMap<String, String>,
 }
 
 impl Toolbox {
@@ -121,12 +127,12 @@ impl Toolbox {
     /// # Errors
     /// Only what ends the turn; every other refusal is the result's text.
     pub(super) async fn call(
-        &self,
+        &mut self,
         syscalls: &impl Syscalls,
         asked: &ToolUse,
     ) -> Result<String, Problem> {
-        let result = match self.tools.get(&asked.name) {
-            Some(tool) => dispatch(syscalls, tool, &asked.arguments).await,
+        let result = match self.tools.get(&asked.name).cloned() {
+            Some(tool) => self.dispatch(syscalls, tool, &asked.arguments).await,
             None => Err(
                 Problem::new(Code::NotFound, format!("there is no tool {:?}", asked.name))
                     .remedy("use one of the tools that are offered"),
@@ -137,6 +143,57 @@ impl Toolbox {
             Err(problem) if ends_the_turn(problem.code) => Err(problem),
             Err(problem) => Ok(format!("error: {problem}. {}", problem.remedy)),
         }
+    }
+
+    async fn operation(
+        &mut self,
+        syscalls: &impl Syscalls,
+        name: String,
+        arguments: &str,
+    ) -> Result<String, Problem> {
+        let request = tool::CallRequest {
+            name,
+            arguments: parse(arguments)?,
+            link: None,
+        };
+        let answer: tool::CallResponse = syscalls.call(Syscall::ToolCall, &request).await?;
+        for link in &answer.links {
+            if self.links.len() < MAX_LINKS {
+                self.links.insert(link.uri.clone(), request.name.clone());
+            }
+        }
+        if !self.links.is_empty() && !self.tools.contains_key(READ_LINK) {
+            self.built_in(
+                Tool::ReadLink,
+                READ_LINK,
+                "Reads a resource that the answer of a tool links to.",
+                json!({
+                    "uri": {"type": "string", "description": "the address, as it stands in the answer"},
+                }),
+                &["uri"],
+            );
+        }
+        Ok(told(&answer))
+    }
+
+    async fn read_link(
+        &self,
+        syscalls: &impl Syscalls,
+        arguments: &str,
+    ) -> Result<String, Problem> {
+        let LinkArguments { uri } = parse(arguments)?;
+        let Some(name) = self.links.get(&uri) else {
+            let text = format!("no answer of this turn links to {uri:?}");
+            return Err(Problem::new(Code::NotFound, text)
+                .remedy("give an address as it stands in the answer of a tool"));
+        };
+        let request = tool::CallRequest {
+            name: name.clone(),
+            arguments: Value::Null,
+            link: Some(uri),
+        };
+        let answer: tool::CallResponse = syscalls.call(Syscall::ToolCall, &request).await?;
+        Ok(told(&answer))
     }
 
     fn built_in(
@@ -158,8 +215,14 @@ impl Toolbox {
         );
     }
 
-    /// Endpoints take letters, digits, `_` and `-` in a tool's name, 64 at most; ours have dots.
+    /// Endpoints take letters, digits, `_` and `-` in a tool's name, 64 at most; ours have dots, and servers name
+    /// operations in every script: those are told beside what they do.
     fn add(&mut self, tool: Tool, mut spec: ToolSpec) {
+        if let Some((_, operation)) = spec.name.split_once('.')
+            && !operation.is_ascii()
+        {
+            spec.description = format!("{operation}: {}", spec.description);
+        }
         let mut name: String = spec
             .name
             .chars()
@@ -191,14 +254,6 @@ fn ends_the_turn(code: Code) -> bool {
     )
 }
 
-fn bounded(mut text: String) -> String {
-    if text.len() > MAX_RESULT {
-        text.truncate(text.floor_char_boundary(MAX_RESULT));
-        text.push_str("\n[cut: the rest is too long]");
-    }
-    text
-}
-
 fn parse<T: DeserializeOwned>(arguments: &str) -> Result<T, Problem> {
     // A tool without arguments is called with "" by some models.
     let text = if arguments.trim().is_empty() {
@@ -226,6 +281,11 @@ struct FileArguments {
 }
 
 #[derive(Deserialize)]
+struct LinkArguments {
+    uri: String,
+}
+
+#[derive(Deserialize)]
 struct MemoryArguments {
     #[serde(default)]
     query: String,
@@ -233,72 +293,66 @@ struct MemoryArguments {
     text: String,
 }
 
-async fn dispatch(
-    syscalls: &impl Syscalls,
-    tool: &Tool,
-    arguments: &str,
-) -> Result<String, Problem> {
-    match tool {
-        Tool::Granted(name) => {
-            let request = tool::CallRequest {
-                name: name.clone(),
-                arguments: parse(arguments)?,
-            };
-            let answer: tool::CallResponse = syscalls.call(Syscall::ToolCall, &request).await?;
-            Ok(match answer.is_error {
-                true => format!("error: {}", answer.text),
-                false => answer.text,
-            })
-        }
-        Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
-        Tool::ReadFile => read_file(syscalls, parse(arguments)?).await,
-        Tool::WriteFile => {
-            let FileArguments {
-                mount, path, text, ..
-            } = parse(arguments)?;
-            let data = BASE64.encode(text);
-            let request = fs::WriteRequest {
-                mount,
-                path,
-                data,
-                mode: fs::WriteMode::Replace,
-            };
-            let answer: fs::WriteResponse = syscalls.call(Syscall::FsWrite, &request).await?;
-            Ok(format!("written, {} bytes", answer.size))
-        }
-        Tool::Recall => {
-            let MemoryArguments { query, .. } = parse(arguments)?;
-            let request = memory::RecallRequest {
-                query,
-                k: 8,
-                collection: None,
-                attributes: BTreeMap::new(),
-                offset: 0,
-            };
-            let answer: memory::RecallResponse =
-                syscalls.call(Syscall::MemoryRecall, &request).await?;
-            Ok(match answer.hits.is_empty() {
-                true => "nothing found".to_owned(),
-                false => answer
-                    .hits
-                    .into_iter()
-                    .map(|hit| hit.text)
-                    .collect::<Vec<_>>()
-                    .join("\n\n"),
-            })
-        }
-        Tool::Remember => {
-            let MemoryArguments { text, .. } = parse(arguments)?;
-            let item = memory::Item {
-                id: None,
-                text,
-                collection: "facts".to_owned(),
-                attributes: BTreeMap::new(),
-            };
-            let request = memory::RememberRequest { items: vec![item] };
-            let _: memory::RememberResponse =
-                syscalls.call(Syscall::MemoryRemember, &request).await?;
-            Ok("remembered".to_owned())
+impl Toolbox {
+    async fn dispatch(
+        &mut self,
+        syscalls: &impl Syscalls,
+        tool: Tool,
+        arguments: &str,
+    ) -> Result<String, Problem> {
+        match tool {
+            Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
+            Tool::ReadLink => self.read_link(syscalls, arguments).await,
+            Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
+            Tool::ReadFile => read_file(syscalls, parse(arguments)?).await,
+            Tool::WriteFile => {
+                let FileArguments {
+                    mount, path, text, ..
+                } = parse(arguments)?;
+                let data = BASE64.encode(text);
+                let request = fs::WriteRequest {
+                    mount,
+                    path,
+                    data,
+                    mode: fs::WriteMode::Replace,
+                };
+                let answer: fs::WriteResponse = syscalls.call(Syscall::FsWrite, &request).await?;
+                Ok(format!("written, {} bytes", answer.size))
+            }
+            Tool::Recall => {
+                let MemoryArguments { query, .. } = parse(arguments)?;
+                let request = memory::RecallRequest {
+                    query,
+                    k: 8,
+                    collection: None,
+                    attributes: BTreeMap::new(),
+                    offset: 0,
+                };
+                let answer: memory::RecallResponse =
+                    syscalls.call(Syscall::MemoryRecall, &request).await?;
+                Ok(match answer.hits.is_empty() {
+                    true => "nothing found".to_owned(),
+                    false => answer
+                        .hits
+                        .into_iter()
+                        .map(|hit| hit.text)
+                        .collect::<Vec<_>>()
+                        .join("\n\n"),
+                })
+            }
+            Tool::Remember => {
+                let MemoryArguments { text, .. } = parse(arguments)?;
+                let item = memory::Item {
+                    id: None,
+                    text,
+                    collection: "facts".to_owned(),
+                    attributes: BTreeMap::new(),
+                };
+                let request = memory::RememberRequest { items: vec![item] };
+                let _: memory::RememberResponse =
+                    syscalls.call(Syscall::MemoryRemember, &request).await?;
+                Ok("remembered".to_owned())
+            }
         }
     }
 }

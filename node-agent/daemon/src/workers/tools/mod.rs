@@ -1,10 +1,12 @@
 //! Tools that are processes: MCP servers over their standard input and output, each confined by the launcher.
 //!
-//! One process for each tool of a tenant, started with its first call and ended with its connection. What may
-//! not enter: what is said over the pipes (`aion_drivers::tool`).
+//! One process for each tool of a tenant, started with its first call and ended with its connection; and at once when
+//! no agent has the tool any more or a mount that it is shown is another folder or none. What may not enter: what is
+//! said over the pipes (`aion_drivers::tool`).
+
+mod running;
 
 use std::{
-    collections::HashMap,
     fs::OpenOptions,
     io,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
@@ -14,9 +16,8 @@ use std::{
 
 use aion_abi::{boot::Order, code::Code, layer, problem::Problem};
 use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
-use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 use rustix::{
     fs::OFlags,
     pipe::{PipeFlags, pipe_with},
@@ -24,63 +25,65 @@ use rustix::{
 use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
 use crate::{
-    launching::{LaunchError, Launcher, WorkerFds, below, lacking, one_line, sealed},
+    instance::Instances,
+    launching::{LaunchError, Launcher, WorkerFds, below, lacking, sealed},
     mounts::Mounts,
 };
+use running::{AllRunning, Running};
 
 /// Between the request to end and the kill.
 const GRACE: Duration = Duration::from_secs(2);
-/// What is kept of what a process writes to its standard error, in bytes.
-const KEPT: usize = 2 * 1024;
-
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub struct ToolProcesses {
     launcher: Arc<dyn Launcher>,
     mounts: Mounts,
-    running: Arc<Mutex<HashMap<WorkerId, Arc<Said>>>>,
-}
-
-/// The last words of a process.
-#[derive(Default)]
-struct Said {
-    tail: Mutex<Vec<u8>>,
-    end: Mutex<Option<String>>,
+    instances: Instances,
+    running: Arc<AllRunning>,
 }
 
 impl ToolProcesses {
-    /// Tools that `launcher` starts, with folders of `mounts`.
-    pub fn new(launcher: Arc<dyn Launcher>, mounts: Mounts) -> Self {
+    /// Tools of `instances` that `launcher` starts, with folders of `mounts`.
+    pub fn new(launcher: Arc<dyn Launcher>, mounts: Mounts, instances: Instances) -> Self {
         Self {
             launcher,
             mounts,
+            instances,
             running: Arc::default(),
         }
     }
 
     /// Whether `id` is a tool that is wanted.
     pub(super) fn runs(&self, id: &WorkerId) -> bool {
-        self.running.lock().contains_key(id)
+        self.running.get(id).is_some()
     }
 
     /// A process ended that no turn knows; it may be one of these.
     pub(super) fn exited(&self, exited: &Exited) {
-        let Some(said) = self.running.lock().get(&exited.id).cloned() else {
-            return;
-        };
-        let memory = match exited.oom {
-            Some(true) => ", out of memory",
-            _ => "",
-        };
-        let how = match exited.status {
-            ExitStatus::Code(code) => format!("it ended with code {code}{memory}"),
-            ExitStatus::Signal(signal) => format!("it was ended by signal {signal}{memory}"),
-            ExitStatus::Unknown => "it ended".to_owned(),
-        };
-        let note = exited.note.as_deref().unwrap_or_default();
-        let end = [how.as_str(), note].join(if note.is_empty() { "" } else { ": " });
-        tracing::info!(tool = %exited.id, end, said = said.line(), "a tool's process ended");
-        *said.end.lock() = Some(end);
+        if let Some(running) = self.running.get(&exited.id) {
+            running.ended(exited);
+        }
+    }
+
+    /// Ends each process as soon as nobody wants it, for as long as the node is there.
+    pub async fn end_unwanted(self) {
+        let (mut instances, mut mounts) = (self.instances.changes(), self.mounts.changes());
+        loop {
+            let changed = tokio::select! {
+                changed = instances.changed() => changed,
+                changed = mounts.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            for (id, running) in self.running.newly_unwanted(&self.instances, &self.mounts) {
+                let why = running.unwanted().unwrap_or_default();
+                tracing::info!(tool = %id, name = running.tool(), why, "a tool's process is ended");
+                let launcher = Arc::clone(&self.launcher);
+                // Its folders are not to be in sight any longer: it is not asked first.
+                tokio::spawn(async move { launcher.kill(&id, Duration::ZERO).await });
+            }
+        }
     }
 
     /// Opens what the process inherits. Nothing is opened for it that this process may not open.
@@ -135,13 +138,21 @@ impl ToolProcesses {
             .map_err(|error| Problem::new(Code::Internal, format!("tool {}: {error}", server.name)))
     }
 
+    fn wanted(&self, running: &Running) -> Result<(), Problem> {
+        running.judge(&self.instances, &self.mounts).map_err(|why| {
+            let text = format!("tool {}: it is not started: {why}", running.tool());
+            Problem::new(Code::Unreachable, text)
+        })
+    }
+
     async fn launch(
         &self,
         id: &WorkerId,
-        server: &ToolServer,
+        running: &Running,
         command: &StdioCommand,
         fds: WorkerFds,
     ) -> Result<(), Problem> {
+        let server = running.server();
         let not_started = |error: LaunchError| {
             let text = format!(
                 "tool {}: its process was not started: {}",
@@ -180,6 +191,8 @@ impl ToolProcesses {
             return Err(Problem::new(Code::Unreachable, text)
                 .remedy("see what this machine lacks: aionctl local status"));
         }
+        // Nothing of it has run yet, and the kill of one that was not there yet came to nothing.
+        self.wanted(running)?;
         self.launcher.open_gate(id).await.map_err(not_started)
     }
 }
@@ -199,6 +212,9 @@ impl StdioServers for ToolProcesses {
         command: &'a StdioCommand,
     ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
         Box::pin(async move {
+            let mounts = command.mounts.iter();
+            let shown = mounts.map(|name| (name.clone(), self.mounts.mapping(name)));
+            let running = Arc::new(Running::new(server.clone(), shown.collect()));
             let Prepared {
                 fds,
                 stdin,
@@ -209,17 +225,18 @@ impl StdioServers for ToolProcesses {
                 instance: format!("tool-{:016x}", fastrand::u64(..)),
                 incarnation: 0,
             };
-            let said = Arc::new(Said::default());
-            self.running.lock().insert(id.clone(), Arc::clone(&said));
+            self.running.insert(id.clone(), Arc::clone(&running));
             // From here on dropped, and with it the process ended, whatever comes.
             let guard = Guard {
                 id: id.clone(),
-                said: Arc::clone(&said),
+                running: Arc::clone(&running),
                 processes: self.clone(),
                 runtime: runtime::Handle::current(),
             };
-            listen(stderr, said);
-            self.launch(&id, server, command, fds).await?;
+            listen(stderr, Arc::clone(&running));
+            // What changes from here on finds it among those that run.
+            self.wanted(&running)?;
+            self.launch(&id, &running, command, fds).await?;
             tracing::info!(tool = %id, name = server.name, tenant = server.tenant.as_str(), "a tool's process started");
             Ok(StdioProcess {
                 stdin,
@@ -231,55 +248,47 @@ impl StdioServers for ToolProcesses {
 }
 
 /// Keeps the end of what a process writes to its standard error.
-fn listen(stderr: OwnedFd, said: Arc<Said>) {
+fn listen(stderr: OwnedFd, running: Arc<Running>) {
     tokio::spawn(async move {
         let Ok(mut stderr) = pipe::Receiver::from_owned_fd(stderr) else {
             return;
         };
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
-            said.add(&buffer[..read]);
+            running.wrote(&buffer[..read]);
         }
     });
 }
 
-impl Said {
-    fn add(&self, bytes: &[u8]) {
-        let mut tail = self.tail.lock();
-        tail.extend_from_slice(bytes);
-        let over = tail.len().saturating_sub(KEPT);
-        tail.drain(..over);
-    }
-
-    fn line(&self) -> String {
-        let tail = self.tail.lock();
-        let end = self.end.lock();
-        let end = end.as_deref().unwrap_or_default().as_bytes();
-        one_line(&[tail.as_slice(), b" ", end].concat())
-    }
-}
-
-/// A process that is wanted.
+/// A process that somebody holds.
 struct Guard {
     id: WorkerId,
-    said: Arc<Said>,
+    running: Arc<Running>,
     processes: ToolProcesses,
     runtime: runtime::Handle,
 }
 
 impl StdioGuard for Guard {
     fn said(&self) -> String {
-        self.said.line()
+        self.running.said()
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.running.unwanted().is_some()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         let (processes, id) = (self.processes.clone(), self.id.clone());
+        let grace = match self.running.unwanted() {
+            Some(_) => Duration::ZERO,
+            None => GRACE,
+        };
         self.runtime.spawn(async move {
             // It is not there where it was not started, or has ended.
-            let _ = processes.launcher.kill(&id, GRACE).await;
-            processes.running.lock().remove(&id);
+            let _ = processes.launcher.kill(&id, grace).await;
+            processes.running.remove(&id);
         });
     }
 }

@@ -1,0 +1,137 @@
+//! One request to a server, with its answer as JSON, whatever form it has: the library's own types take whole pages
+//! for one bad entry. Dropped before it is answered, it is cancelled.
+
+use rmcp::{
+    RoleClient, ServiceError,
+    model::{
+        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
+        InputRequiredResult, ListToolsRequest, PaginatedRequestParams, ReadResourceRequest,
+        ReadResourceRequestParams, RequestId, ServerResult,
+    },
+    service::{Peer, PeerRequestOptions},
+};
+use serde_json::Value;
+
+/// So often a server may hand back its state to be called again with it.
+const MAX_ROUNDS: usize = 8;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// The request failed.
+    Failed(ServiceError),
+    /// It was answered with something else.
+    Otherwise(&'static str),
+}
+
+/// A page of `tools/list`.
+pub(super) async fn list(
+    peer: &Peer<RoleClient>,
+    cursor: Option<String>,
+) -> Result<Value, NoAnswer> {
+    let params = cursor.map(|it| PaginatedRequestParams::default().with_cursor(Some(it)));
+    let request = ListToolsRequest {
+        method: Default::default(),
+        params,
+        extensions: Default::default(),
+    };
+    match send(peer, request.into()).await? {
+        ServerResult::ListToolsResult(page) => json(&page),
+        ServerResult::CustomResult(page) => Ok(page.0),
+        _ => Err(NoAnswer::Otherwise(
+            "it answered tools/list with something else",
+        )),
+    }
+}
+
+/// `tools/call`. A server that hands back its state without a question is called again with it.
+pub(super) async fn call(
+    peer: &Peer<RoleClient>,
+    mut params: CallToolRequestParams,
+) -> Result<Value, NoAnswer> {
+    for _ in 0..MAX_ROUNDS {
+        let request = CallToolRequest::new(params.clone());
+        match send(peer, request.into()).await? {
+            ServerResult::CallToolResult(result) => return json(&result),
+            ServerResult::CustomResult(result) => return Ok(result.0),
+            ServerResult::EmptyResult(_) => return Ok(Value::Object(Default::default())),
+            ServerResult::InputRequiredResult(wanted) => params.request_state = state(wanted)?,
+            ServerResult::CreateTaskResult(_) => {
+                return Err(NoAnswer::Otherwise(
+                    "it made a task of the call, and tasks are not followed: use a server that answers at once",
+                ));
+            }
+            ServerResult::TaskAckResult(_) => {
+                return Err(NoAnswer::Otherwise(
+                    "its answer is not the result of a tool",
+                ));
+            }
+            // Results of other requests have fields that a tool's may have as well.
+            other => return json(&other),
+        }
+    }
+    Err(NoAnswer::Otherwise(
+        "it asked to be called again without end",
+    ))
+}
+
+fn state(wanted: InputRequiredResult) -> Result<Option<String>, NoAnswer> {
+    let asks = wanted.input_requests.is_some_and(|it| !it.is_empty());
+    if asks || wanted.request_state.is_none() {
+        return Err(NoAnswer::Otherwise(
+            "it has a question to a person or a model before it answers, and nobody can be asked",
+        ));
+    }
+    Ok(wanted.request_state)
+}
+
+/// `resources/read`.
+pub(super) async fn read(peer: &Peer<RoleClient>, uri: String) -> Result<Value, NoAnswer> {
+    let request = ReadResourceRequest::new(ReadResourceRequestParams::new(uri));
+    match send(peer, request.into()).await? {
+        ServerResult::ReadResourceResult(result) => json(&result),
+        ServerResult::CustomResult(result) => Ok(result.0),
+        _ => Err(NoAnswer::Otherwise(
+            "it answered resources/read with something else",
+        )),
+    }
+}
+
+fn json(result: &impl serde::Serialize) -> Result<Value, NoAnswer> {
+    serde_json::to_value(result).map_err(|_| NoAnswer::Otherwise("its answer has no JSON form"))
+}
+
+async fn send(peer: &Peer<RoleClient>, request: ClientRequest) -> Result<ServerResult, NoAnswer> {
+    let handle = peer
+        .send_cancellable_request(request, PeerRequestOptions::no_options())
+        .await
+        .map_err(NoAnswer::Failed)?;
+    let mut waiting = Waiting {
+        peer: peer.clone(),
+        id: Some(handle.id.clone()),
+    };
+    let answer = handle.await_response().await;
+    waiting.id = None;
+    answer.map_err(NoAnswer::Failed)
+}
+
+/// Tells the server that nobody waits any more.
+struct Waiting {
+    peer: Peer<RoleClient>,
+    id: Option<RequestId>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let peer = self.peer.clone();
+        runtime.spawn(async move {
+            let params =
+                CancelledNotificationParam::new(Some(id), Some("nobody waits for it".to_owned()));
+            let _ = peer.notify_cancelled(params).await;
+        });
+    }
+}
