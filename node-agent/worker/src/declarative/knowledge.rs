@@ -280,6 +280,7 @@ mod tests {
             kind: EntryKind::File,
             size,
             modified_ms: aion_abi::date::UnixMillis(7),
+            version: None,
         }
     }
 

@@ -74,6 +74,7 @@ impl Kernel {
                     kind: EntryKind::File,
                     size: text.len() as u64,
                     modified_ms: UnixMillis(*modified_ms),
+                    version: None,
                 });
                 json!({"entries": entries.collect::<Vec<_>>(), "more": false})
             }
