@@ -13,6 +13,8 @@ pub const MAX_MOUNT: usize = 63;
 pub const MAX_CHUNK: u32 = 512 * 1024;
 /// The most entries of one page of a listing.
 pub const MAX_ENTRIES: u32 = 1000;
+/// How many of what a page of a listing leaves out are named; the others are only counted.
+pub const MAX_LEFT_OUT: usize = 32;
 
 /// Reads part of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,13 +97,43 @@ pub struct ListRequest {
 }
 
 /// A page of a listing, sorted by path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListResponse {
     /// The entries.
     pub entries: Vec<Entry>,
     /// There is more: ask again with `after` set to the last path.
     pub more: bool,
+    /// What stands between the entries and cannot be had.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
+}
+
+/// What a page leaves out; an entry that cannot be had fails no other.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// The first of them, at most [`MAX_LEFT_OUT`].
+    pub first: Vec<Missed>,
+}
+
+impl LeftOut {
+    /// Whether nothing was left out.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// A file, folder or link that is not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Missed {
+    /// Relative to the mount; what is no UTF-8 in it is shown as U+FFFD.
+    pub path: String,
+    /// Why, as it follows the path in a sentence in brackets: `the node's user may not open it`.
+    pub why: String,
 }
 
 /// A file or folder.
@@ -110,12 +142,17 @@ pub struct ListResponse {
 pub struct Entry {
     /// Relative to the mount.
     pub path: String,
-    /// What it is; links and devices are not listed.
+    /// What it is; links and devices are none of these.
     pub kind: EntryKind,
     /// Bytes; 0 for a folder.
     pub size: u64,
     /// Last change.
     pub modified_ms: UnixMillis,
+    /// Another one whenever the file's content may be another one, also where size and time were set back;
+    /// good for comparing and nothing else. Absent for a folder, and while the file changed so lately that
+    /// its disk's clock might not tell the next change from the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// What an entry is.

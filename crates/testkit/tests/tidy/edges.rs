@@ -110,6 +110,15 @@ fn the_wire_contracts_do_no_io_and_know_no_kubernetes() {
 }
 
 #[test]
+fn what_a_word_is_depends_on_nothing_of_ours() {
+    let ours = built_from("aion-words");
+    let ours = ours.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours.cloned().collect();
+    broken.extend(none_of("aion-words", IO));
+    none("crates/words is text in, words out", &broken);
+}
+
+#[test]
 fn policy_and_resolve_are_pure() {
     let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
     none(
@@ -190,7 +199,7 @@ fn the_drivers_reach_neither_resources_nor_the_kernel() {
     ];
     let mut broken = none_of("aion-drivers", &unwanted);
     let ours = ours();
-    let allowed = ["aion-abi", "aion-backoff"];
+    let allowed = ["aion-abi", "aion-backoff", "aion-words"];
     let used = ours["aion-drivers"]
         .iter()
         .filter(|it| !allowed.contains(&it.as_str()));

@@ -13,8 +13,8 @@ use aion_drivers::{
 
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
-    clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs, mounts::Mounts,
-    turns::Checkpoints, workers::ToolProcesses,
+    clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs,
+    mounts::Mounts, turns::Checkpoints, workers::ToolProcesses,
 };
 
 /// See the module.

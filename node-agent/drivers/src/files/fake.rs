@@ -147,11 +147,13 @@ impl FakeFiles {
                 kind,
                 size,
                 modified_ms: UnixMillis(0),
+                version: None,
             })
             .collect();
         Ok(ListResponse {
             entries,
             more: rest.next().is_some(),
+            ..ListResponse::default()
         })
     }
 }

@@ -1,11 +1,14 @@
 //! Links, devices, the node's own state.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
     fs,
     os::{
         fd::AsRawFd,
-        unix::fs::{PermissionsExt, symlink},
+        unix::{
+            ffi::OsStrExt,
+            fs::{PermissionsExt, symlink},
+        },
     },
     path::Path,
 };
@@ -159,6 +162,93 @@ async fn a_link_is_followed_inside_its_mount_and_nowhere_else() {
         "links are not listed: {:?}",
         tree.entries
     );
+    let missed = |path: &str| {
+        let first = tree.left_out.first.iter();
+        let why = first.filter(|it| it.path == path).map(|it| it.why.as_str());
+        why.collect::<String>()
+    };
+    assert_eq!(tree.left_out.count, 5, "{:?}", tree.left_out);
+    assert_eq!(missed("far"), "a link that leads outside its mount");
+    assert_eq!(missed("loop"), "a link that leads back to itself");
+    assert_eq!(missed("near"), "", "it is listed as what it leads to");
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_is_left_out_and_named_and_the_rest_is_there() {
+    let house = house();
+    fs::create_dir_all(house.inside("deep").join("a/".repeat(70))).unwrap();
+    fs::write(house.inside("deep/near.md"), "").unwrap();
+    nix::unistd::mkfifo(&house.inside("fifo"), Mode::S_IRWXU).unwrap();
+    symlink("nowhere", house.inside("link")).unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.md");
+    fs::write(house.inside("").join(odd), "").unwrap();
+    fs::write(house.inside("zebra.md"), "").unwrap();
+    let (mut found, mut missed, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let request = ListRequest {
+            after,
+            limit: 1,
+            ..list(true)
+        };
+        let page = house.driver.list(&house.mounts, request).await.unwrap();
+        assert_eq!(page.left_out.count, page.left_out.first.len() as u64);
+        missed.extend(page.left_out.first.into_iter().map(|it| (it.path, it.why)));
+        found.extend(page.entries.into_iter().map(|it| it.path));
+        after = found.last().cloned();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(found, ["deep/near.md", "zebra.md"]);
+    missed.sort();
+    let [odd, deep, fifo, link] = &missed[..] else {
+        panic!("each is named once: {missed:?}");
+    };
+    assert_eq!(odd.0, "caf\u{fffd}.md");
+    assert!(
+        deep.0.starts_with("deep/a/a") && deep.1.starts_with("deeper than 64"),
+        "{deep:?}"
+    );
+    assert_eq!(fifo.1, "neither a file nor a folder");
+    assert_eq!(link.1, "a link that leads nowhere");
+}
+
+#[tokio::test]
+async fn a_file_has_another_version_when_it_was_replaced_with_its_size_and_time_set_back() {
+    let house = house();
+    let long_ago =
+        std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let put = |name: &str, text: &str| {
+        fs::write(house.inside(name), text).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(house.inside(name))
+            .unwrap();
+        file.set_modified(long_ago).unwrap();
+    };
+    let listed = async || {
+        let page = house.driver.list(&house.mounts, list(true)).await.unwrap();
+        page.entries.into_iter().next().unwrap()
+    };
+    // A file that changed just now has no version yet.
+    let settled = async || {
+        loop {
+            let entry = listed().await;
+            if let Some(version) = entry.version {
+                return (entry.size, entry.modified_ms, version);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    put("a", "40 bar");
+    assert_eq!(listed().await.version, None);
+    let before = settled().await;
+    assert_eq!(before, settled().await);
+    put("new", "60 bar");
+    fs::rename(house.inside("new"), house.inside("a")).unwrap();
+    let after = settled().await;
+    assert_eq!((before.0, before.1), (after.0, after.1));
+    assert_ne!(before.2, after.2);
 }
 
 #[tokio::test]
@@ -177,15 +267,9 @@ async fn what_is_not_a_file_is_neither_read_nor_written_and_holds_nobody_up() {
         }
     }
     assert!(house.inside("fifo").exists());
-    assert!(
-        house
-            .driver
-            .list(&house.mounts, list(false))
-            .await
-            .unwrap()
-            .entries
-            .is_empty()
-    );
+    let page = house.driver.list(&house.mounts, list(false)).await.unwrap();
+    assert!(page.entries.is_empty());
+    assert_eq!(page.left_out.count, 2, "{:?}", page.left_out);
     let devices = mounted(Path::new("/dev"), Origin::Mapped);
     for device in ["zero", "null", "tty", "random"] {
         let problem = house.driver.read(&devices, read(device)).await.unwrap_err();

@@ -1,9 +1,14 @@
 //! Listing a folder: one level or the whole tree, in pages sorted by the bytes of the path.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use aion_abi::syscall::fs::{Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES};
-use cap_std::fs::Dir;
+use aion_abi::syscall::fs::{
+    Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES, MAX_LEFT_OUT, Missed,
+};
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 use rustix::io::Errno;
 
 use super::{
@@ -13,8 +18,12 @@ use super::{
     read::modified_ms,
 };
 
-/// The most entries that are looked at for one page; they are held in memory to be sorted.
-pub(super) const MAX_SEEN: usize = 100_000;
+/// The most names that are held in memory to be sorted: those of the folders from the mount to where a walk is.
+pub(super) const MAX_HELD: usize = 100_000;
+/// The most names that are looked at for one page.
+const MAX_SEEN: usize = 1_000_000;
+/// A change may bear the time of the one before it: disks count in steps of up to two seconds (FAT).
+const GRAIN: Duration = Duration::from_secs(2);
 
 /// A listing within its bounds.
 pub(super) struct Asked {
@@ -61,84 +70,106 @@ pub(super) fn list(mounted: &Mounted, asked: &Asked) -> Result<ListResponse, Fil
         &asked.path
     };
     let place = mounted.place(&asked.path);
-    let dir = mounted
-        .dir
-        .open_dir(folder)
-        .map_err(|error| FilesError::from_io(&place, error))?;
+    let failed = |error| FilesError::from_io(&place, error);
+    let dir = mounted.dir.open_dir(folder).map_err(failed)?;
     let mut page = Page {
         mounted,
         asked,
+        held: 0,
         seen: 0,
-        entries: Vec::new(),
-        more: false,
+        answer: ListResponse::default(),
     };
-    page.walk(&dir, &asked.path, 0)?;
-    Ok(ListResponse {
-        entries: page.entries,
-        more: page.more,
-    })
+    // Only the folder that was asked for is worth an error; whatever is below it is left out.
+    let depth = asked
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .count()
+        + 1;
+    page.walk(&dir, &asked.path, depth)
+        .map_err(|fault| match fault {
+            Fault::Io(error) => failed(error),
+            Fault::TooMany(why) => FilesError::TooMuch(format!("{place} {why}")),
+        })?;
+    Ok(page.answer)
 }
 
 struct Page<'a> {
     mounted: &'a Mounted,
     asked: &'a Asked,
+    held: usize,
     seen: usize,
-    entries: Vec<Entry>,
-    more: bool,
+    answer: ListResponse,
+}
+
+/// Why a folder's names cannot be had.
+enum Fault {
+    Io(io::Error),
+    TooMany(String),
 }
 
 /// A name of a folder, with what the order goes by.
 struct Named {
     name: String,
-    kind: EntryKind,
+    what: What,
+}
+
+enum What {
+    Kind(EntryKind),
+    /// Not to be had, with the reason.
+    Missed(String),
 }
 
 impl Page<'_> {
-    fn walk(&mut self, dir: &Dir, prefix: &str, depth: usize) -> Result<(), FilesError> {
-        for named in self.sorted(dir, prefix)? {
-            let path = if prefix.is_empty() {
-                named.name.clone()
-            } else {
-                format!("{prefix}/{}", named.name)
-            };
-            if self.asked.recursive && named.kind == EntryKind::Folder {
-                self.descend(dir, &named.name, &path, depth)?;
-            } else if self.is_next(&path) {
-                self.take(dir, &named, path)?;
+    /// `depth`: the parts that the paths of what is in `dir` have.
+    fn walk(&mut self, dir: &Dir, prefix: &str, depth: usize) -> Result<(), Fault> {
+        let names = self.sorted(dir, prefix)?;
+        let held = names.len();
+        self.held += held;
+        for named in names {
+            let path = below(prefix, &named.name);
+            match named.what {
+                What::Kind(EntryKind::Folder) if self.asked.recursive => {
+                    self.descend(dir, &named.name, &path, depth);
+                }
+                _ if !self.is_next(&path) => {}
+                // What is left out belongs to the page of the entry that it follows, and to no other.
+                _ if self.answer.entries.len() == self.asked.limit => self.answer.more = true,
+                What::Kind(kind) => self.take(dir, &named.name, kind, path),
+                What::Missed(why) => self.miss(path, why),
             }
-            if self.more {
-                return Ok(());
+            if self.answer.more {
+                break;
             }
         }
+        self.held -= held;
         Ok(())
     }
 
-    fn descend(
-        &mut self,
-        dir: &Dir,
-        name: &str,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), FilesError> {
+    fn descend(&mut self, dir: &Dir, name: &str, path: &str, depth: usize) {
         // Everything below begins with this; where `after` is past all of that, nothing there is next.
-        let below = format!("{path}/");
+        let inside = format!("{path}/");
         if let Some(after) = &self.asked.after
-            && after.as_str() >= below.as_str()
-            && !after.starts_with(&below)
+            && after.as_str() >= inside.as_str()
+            && !after.starts_with(&inside)
         {
-            return Ok(());
+            return;
         }
-        let place = self.mounted.place(path);
-        if depth + 1 >= MAX_DEPTH || path.len() >= MAX_PATH {
-            return Err(FilesError::TooMuch(format!(
-                "{place} lies deeper than {MAX_DEPTH} folders or {MAX_PATH} bytes"
-            )));
+        if self.answer.entries.len() == self.asked.limit {
+            self.answer.more = true;
+            return;
         }
-        match dir.open_dir(name) {
-            Ok(inner) => self.walk(&inner, path, depth + 1),
+        if depth >= MAX_DEPTH || path.len() >= MAX_PATH {
+            let why = format!("deeper than {MAX_DEPTH} folders or {MAX_PATH} bytes");
+            return self.miss(path.to_owned(), why);
+        }
+        let walked = dir.open_dir(name).map_err(Fault::Io);
+        match walked.and_then(|inner| self.walk(&inner, path, depth + 1)) {
+            Ok(()) => {}
             // Gone or swapped for something else since it was listed: not a folder of this tree any more.
-            Err(error) if is_gone(&error) => Ok(()),
-            Err(error) => Err(FilesError::from_io(&place, error)),
+            Err(Fault::Io(error)) if is_gone(&error) => {}
+            Err(Fault::Io(error)) => self.miss(path.to_owned(), why(error)),
+            Err(Fault::TooMany(why)) => self.miss(path.to_owned(), why),
         }
     }
 
@@ -149,70 +180,139 @@ impl Page<'_> {
             .is_none_or(|after| path > after.as_str())
     }
 
-    fn take(&mut self, dir: &Dir, named: &Named, path: String) -> Result<(), FilesError> {
-        if self.entries.len() == self.asked.limit {
-            self.more = true;
-            return Ok(());
+    fn take(&mut self, dir: &Dir, name: &str, kind: EntryKind, path: String) {
+        if path.len() > MAX_PATH {
+            let why = format!("its path is longer than {MAX_PATH} bytes");
+            return self.miss(path, why);
         }
-        let metadata = match dir.symlink_metadata(&named.name) {
+        let metadata = match dir.symlink_metadata(name) {
             Ok(metadata) => metadata,
-            Err(error) if is_gone(&error) => return Ok(()),
-            Err(error) => return Err(FilesError::from_io(&self.mounted.place(&path), error)),
+            Err(error) if is_gone(&error) => return,
+            Err(error) => return self.miss(path, why(error)),
         };
-        self.entries.push(Entry {
+        let is_file = kind == EntryKind::File;
+        self.answer.entries.push(Entry {
             path,
-            kind: named.kind,
-            size: if named.kind == EntryKind::File {
-                metadata.len()
-            } else {
-                0
-            },
+            kind,
+            size: if is_file { metadata.len() } else { 0 },
             modified_ms: modified_ms(&metadata),
+            version: is_file
+                .then(|| version(&metadata, SystemTime::now()))
+                .flatten(),
         });
-        Ok(())
     }
 
-    fn sorted(&mut self, dir: &Dir, prefix: &str) -> Result<Vec<Named>, FilesError> {
-        let place = self.mounted.place(prefix);
-        let failed = |error| FilesError::from_io(&place, error);
+    fn miss(&mut self, mut path: String, why: String) {
+        let left_out = &mut self.answer.left_out;
+        left_out.count += 1;
+        if left_out.first.len() < MAX_LEFT_OUT {
+            path.truncate(path.floor_char_boundary(MAX_PATH));
+            left_out.first.push(Missed { path, why });
+        }
+    }
+
+    fn sorted(&mut self, dir: &Dir, prefix: &str) -> Result<Vec<Named>, Fault> {
         let mut names = Vec::new();
-        for entry in dir.entries().map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+        for entry in dir.entries().map_err(Fault::Io)? {
+            let entry = entry.map_err(Fault::Io)?;
             self.seen += 1;
-            if self.seen > MAX_SEEN {
-                return Err(FilesError::TooMuch(format!(
-                    "{place} and what is below it has more than {MAX_SEEN} entries"
+            if self.held + names.len() >= MAX_HELD || self.seen > MAX_SEEN {
+                return Err(Fault::TooMany(format!(
+                    "has more than {MAX_HELD} entries, or there are more than {MAX_SEEN} before it"
                 )));
             }
-            let kind = entry.file_type().map_err(failed)?;
-            let kind = if kind.is_dir() {
-                EntryKind::Folder
-            } else if kind.is_file() {
-                EntryKind::File
-            } else {
-                continue;
-            };
-            // A name that is not UTF-8 cannot be said in a request, so it is not said in an answer.
             let Ok(name) = entry.file_name().into_string() else {
+                // It cannot be said in a request, so it is not said as an entry.
+                names.push(Named {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    what: What::Missed("its name is not UTF-8".to_owned()),
+                });
                 continue;
             };
-            if !name.starts_with(PARTIAL_PREFIX) {
-                names.push(Named { name, kind });
+            if name.starts_with(PARTIAL_PREFIX) {
+                continue;
             }
+            let what = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => What::Kind(EntryKind::Folder),
+                Ok(kind) if kind.is_file() => What::Kind(EntryKind::File),
+                Ok(kind) if kind.is_symlink() => match self.link(&below(prefix, &name)) {
+                    Some(why) => What::Missed(why),
+                    None => continue,
+                },
+                Ok(_) => What::Missed("neither a file nor a folder".to_owned()),
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => What::Missed(why(error)),
+            };
+            names.push(Named { name, what });
         }
         // In a tree a folder stands where its contents do, so it is ordered by `name/`.
-        let slash = |named: &Named| self.asked.recursive && named.kind == EntryKind::Folder;
+        let slash = |named: &Named| {
+            self.asked.recursive && matches!(named.what, What::Kind(EntryKind::Folder))
+        };
         names.sort_unstable_by(|a, b| {
             let key = |named| Named::key(named, slash(named));
             key(a).cmp(key(b))
         });
         Ok(names)
     }
+
+    /// Why a link leads to nothing; `None` where it leads to what is listed under a name of its own.
+    fn link(&self, path: &str) -> Option<String> {
+        match self.mounted.dir.metadata(path) {
+            Ok(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("a link that leads nowhere".to_owned())
+            }
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                Some("a link that leads back to itself".to_owned())
+            }
+            Err(error) if error.raw_os_error().is_none() => {
+                Some("a link that leads outside its mount".to_owned())
+            }
+            Err(error) => Some(why(error)),
+        }
+    }
 }
 
 impl Named {
     fn key(&self, slash: bool) -> impl Iterator<Item = u8> + '_ {
         self.name.bytes().chain(slash.then_some(b'/'))
+    }
+}
+
+fn below(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}/{name}")
+    }
+}
+
+/// Names the file by its inode and the instants of its changes. A program may set size and modification time
+/// as it likes; only the disk sets the time of the last change of the inode. `None` within [`GRAIN`] of it.
+fn version(metadata: &Metadata, now: SystemTime) -> Option<String> {
+    let changed = Duration::new(
+        u64::try_from(metadata.ctime()).ok()?,
+        u32::try_from(metadata.ctime_nsec()).ok()?,
+    );
+    let age = now.duration_since(UNIX_EPOCH).ok()?.checked_sub(changed)?;
+    (age > GRAIN).then(|| {
+        let (size, inode) = (metadata.len(), metadata.ino());
+        let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+        format!(
+            "{size:x}.{inode:x}.{:x}.{seconds:x}.{nanos:x}",
+            changed.as_nanos()
+        )
+    })
+}
+
+fn why(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+            "the node's user may not open it".to_owned()
+        }
+        io::ErrorKind::InvalidFilename => "its name is too long for its disk".to_owned(),
+        _ => error.to_string(),
     }
 }
 

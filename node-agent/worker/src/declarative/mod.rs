@@ -1,17 +1,23 @@
 //! The declarative runtime: a turn of an agent that is instructions, not code.
 //!
-//! Documents are brought into memory ([`knowledge`]), the question is recalled, and either a model answers,
-//! with tools ([`conversation`], [`toolbox`]), or what was recalled is quoted ([`quote`]). Every effect is a
-//! syscall; the loop is bounded in steps by its own count, in tokens and time by the kernel.
+//! Documents are brought into memory ([`knowledge`]), what fits the question is recalled ([`recall`]), and
+//! either a model answers, with tools ([`conversation`], [`toolbox`]), or what was recalled is quoted
+//! ([`quote`]). Every effect is a syscall; the loop is bounded in steps by its own count, in tokens and time by
+//! the kernel.
 
 mod conversation;
+mod document;
 mod knowledge;
-mod passage;
+mod patience;
 mod question;
 mod quote;
+mod recall;
+mod select;
 mod told;
 mod toolbox;
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
@@ -22,19 +28,16 @@ use aion_abi::code::Code;
 use aion_abi::problem::Problem;
 use aion_abi::runtime::WithoutModel;
 use aion_abi::syscall::agent::{MessageKind, MessageRequest, MessageResponse};
-use aion_abi::syscall::memory::{
-    Hit, Item, RecallRequest, RecallResponse, RememberRequest, RememberResponse,
-};
+use aion_abi::syscall::memory::{Item, RememberRequest, RememberResponse};
 use aion_abi::syscall::model::{ChatEvent, ChatRequest, Finish, ToolUse};
 use aion_abi::syscall::{Syscall, tool};
 
 use crate::syscalls::{Chat, Syscalls};
 use conversation::{Conversation, Next};
+use knowledge::{Known, Shelf};
+use select::Found;
 use toolbox::Toolbox;
 
-/// So many passages are looked at for a question, and so many of them kept.
-const RECALLED: u32 = 24;
-const KEPT: usize = 8;
 /// The collection of earlier questions and answers.
 const EXCHANGES: &str = "exchanges";
 /// Text of an answer is passed on when so much has come together.
@@ -51,10 +54,8 @@ pub(crate) async fn run(
     input: &Input,
     syscalls: &impl Syscalls,
 ) -> Result<(), Problem> {
-    for mount in &program.knowledge {
-        refresh(syscalls, mount).await?;
-    }
-    let recalled = recall(program, input, syscalls).await?;
+    let shelf = refresh(program, syscalls).await?;
+    let recalled = recall::recall(program, input, &shelf, syscalls).await?;
     let answer = if program.has_model {
         match converse(program, input, &recalled, syscalls).await {
             Err(problem) if quotes_instead(program, &problem) => {
@@ -100,34 +101,43 @@ pub(crate) async fn say(
     Ok(())
 }
 
-async fn refresh<S: Syscalls>(syscalls: &S, mount: &str) -> Result<(), Problem> {
-    let report = knowledge::refresh(
+/// Brings what the agent knows up to date, and says what is not in it. A mount that cannot be had fails
+/// only where there is no other.
+async fn refresh<S: Syscalls>(program: &Declarative, syscalls: &S) -> Result<Shelf, Problem> {
+    let mut shelf = Shelf::default();
+    if program.knowledge.is_empty() {
+        return Ok(shelf);
+    }
+    let mut known = Known::read(syscalls).await?;
+    let mut failed = Vec::new();
+    for mount in &program.knowledge {
+        let progress =
+            async |syscalls: &S, text: String| say(syscalls, MessageKind::Progress, text).await;
+        match knowledge::refresh(syscalls, mount, &mut known, &mut shelf, progress).await? {
+            Ok(left_out) => notices(syscalls, left_out).await?,
+            Err(problem) => failed.push((mount, problem)),
+        }
+    }
+    if failed.len() == program.knowledge.len()
+        && let Some((_, problem)) = failed.pop()
+    {
+        return Err(problem);
+    }
+    let failed = failed.into_iter();
+    notices(
         syscalls,
-        mount,
-        async |syscalls: &S, number, total, path: &str| {
-            say(
-                syscalls,
-                MessageKind::Progress,
-                format!("reading {mount}/{path} ({number} of {total})"),
-            )
-            .await
-        },
+        failed
+            .map(|(mount, problem)| format!("left out of {mount}: all of it ({})", problem.detail)),
     )
     .await?;
-    if !report.skipped.is_empty() {
-        let named: Vec<String> = report
-            .skipped
-            .iter()
-            .take(3)
-            .map(|(path, why)| format!("{path} ({why})"))
-            .collect();
-        let more = report.skipped.len().saturating_sub(3);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let text = format!("left out of {mount}: {}{more}", named.join(", "));
+    Ok(shelf)
+}
+
+async fn notices(
+    syscalls: &impl Syscalls,
+    texts: impl IntoIterator<Item = String>,
+) -> Result<(), Problem> {
+    for text in texts {
         say(syscalls, MessageKind::Notice, text).await?;
     }
     Ok(())
@@ -144,42 +154,6 @@ fn quotes_instead(program: &Declarative, problem: &Problem) -> bool {
                 | Code::UpstreamFailed
                 | Code::DeadlineExceeded
         )
-}
-
-async fn recall(
-    program: &Declarative,
-    input: &Input,
-    syscalls: &impl Syscalls,
-) -> Result<Vec<Hit>, Problem> {
-    if !program.has_memory || input.text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    let collection = if program.knowledge.is_empty() {
-        EXCHANGES
-    } else {
-        knowledge::PASSAGES
-    };
-    let searched = question::searched(&input.text);
-    let request = RecallRequest {
-        query: searched.clone(),
-        k: RECALLED,
-        collection: Some(collection.to_owned()),
-        attributes: BTreeMap::new(),
-        offset: 0,
-    };
-    let answer: RecallResponse = syscalls.call(Syscall::MemoryRecall, &request).await?;
-    let mut hits = answer.hits;
-    question::order(&searched, &mut hits);
-    hits.truncate(KEPT);
-    if let Some(why) = answer.degraded {
-        say(
-            syscalls,
-            MessageKind::Notice,
-            format!("searched by words only: {why}"),
-        )
-        .await?;
-    }
-    Ok(hits)
 }
 
 async fn remember(syscalls: &impl Syscalls, asked: &str, answer: &str) -> Result<(), Problem> {
@@ -199,7 +173,7 @@ async fn remember(syscalls: &impl Syscalls, asked: &str, answer: &str) -> Result
 async fn converse(
     program: &Declarative,
     input: &Input,
-    recalled: &[Hit],
+    recalled: &[Found],
     syscalls: &impl Syscalls,
 ) -> Result<String, Problem> {
     let mut toolbox = Toolbox::new(program, tools(program, syscalls).await?);

@@ -1,74 +1,66 @@
 //! From a question to what is searched for, and from what was found to what fits the question best. Pure.
 //!
 //! BM25 weighs a word by how rare it is. Among a few documents "how" and "does" are as rare as the word
-//! that matters, and a passage that repeats one word beats one that holds all of them. So the words that
-//! only make a sentence a question are left out, and hits are ordered again by how many of the words they
-//! hold (the coordination factor of Lucene's classic similarity), headings and file names included.
+//! that matters, and a passage that repeats one word beats one that holds all of them. So hits are ordered
+//! again by how many of the words they hold (the coordination factor of Lucene's classic similarity), headings
+//! and file names included, and the words that only make a sentence a question hardly count. What a word is,
+//! the index and this say alike (`aion-words`).
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use aion_abi::syscall::memory::Hit;
+use aion_words::Term;
 
-/// Words of an English question that say nothing of its subject.
-const ASKING: &[&str] = &[
-    "a", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did",
-    "do", "does", "find", "for", "from", "had", "happen", "happens", "has", "have", "how", "i",
-    "if", "in", "into", "is", "it", "its", "me", "may", "mean", "means", "must", "my", "of", "on",
-    "one", "or", "our", "out", "shall", "should", "so", "tell", "than", "that", "the", "their",
-    "them", "then", "there", "they", "this", "to", "was", "we", "were", "what", "when", "where",
-    "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
-];
 /// A heading or a file name that holds a word of the question speaks of it; running text may only name it.
 const TITLE: f64 = 1.6;
 
-/// The words of `question` to search for; all of it where it has no others than those of asking.
-pub(super) fn searched(question: &str) -> String {
-    let kept: Vec<&str> = question
-        .split_whitespace()
-        .filter(|word| {
-            let bare = word.trim_matches(|letter: char| !letter.is_alphanumeric());
-            !ASKING.contains(&bare.to_lowercase().as_str())
-        })
-        .collect();
-    match kept.is_empty() {
-        true => question.to_owned(),
-        false => kept.join(" "),
-    }
+/// A word that tells nothing counts for so much of one that does.
+const HARDLY: f64 = 0.1;
+
+/// What a question looks for.
+pub(super) struct Question {
+    wanted: Vec<Term>,
 }
 
-/// Puts the hits in order that hold most of what is `searched` for.
-pub(super) fn order(searched: &str, hits: &mut [Hit]) {
-    let wanted = stems(searched);
-    if wanted.is_empty() {
-        return;
+impl Question {
+    pub(super) fn new(text: &str) -> Self {
+        let stemmed = |term: Term| Term {
+            whole: stem(&term.whole),
+            parts: term.parts.iter().map(|part| stem(part)).collect(),
+            ..term
+        };
+        Self {
+            wanted: aion_words::terms(text).into_iter().map(stemmed).collect(),
+        }
     }
-    for hit in &mut *hits {
-        hit.score *= fitness(&wanted, hit);
-    }
-    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
-}
 
-/// From nearly 0 to [`TITLE`].
-fn fitness(wanted: &BTreeSet<String>, hit: &Hit) -> f64 {
-    let attribute = |name: &str| hit.attributes.get(name).map_or("", String::as_str);
-    let titles = stems(&format!("{} {}", attribute("heading"), attribute("path")));
-    let text = stems(&hit.text);
-    let held: f64 = wanted
-        .iter()
-        .map(|word| match (titles.contains(word), text.contains(word)) {
-            (true, _) => TITLE,
-            (false, true) => 1.0,
-            (false, false) => 0.1,
-        })
-        .sum();
-    held / wanted.len() as f64
+    /// How much of what is wanted `hit` holds, up to [`TITLE`].
+    pub(super) fn share(&self, hit: &Hit) -> f64 {
+        if self.wanted.is_empty() {
+            return 1.0;
+        }
+        let attribute = |name: &str| hit.attributes.get(name).map_or("", String::as_str);
+        let titles = stems(&format!("{} {}", attribute("heading"), attribute("path")));
+        let text = stems(&hit.text);
+        let weight = |term: &Term| if term.telling { 1.0 } else { HARDLY };
+        let held: f64 = self
+            .wanted
+            .iter()
+            .map(|term| {
+                let named = TITLE * term.share_in(&titles);
+                let spoken = term.share_in(&text);
+                weight(term) * named.max(spoken).max(0.1)
+            })
+            .sum();
+        held / self.wanted.iter().map(weight).sum::<f64>()
+    }
 }
 
 /// The words of a text, each cut to what its forms have in common: close enough to compare by.
-fn stems(text: &str) -> BTreeSet<String> {
-    text.split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| stem(&word.to_lowercase()))
+fn stems(text: &str) -> HashSet<String> {
+    aion_words::set(text)
+        .iter()
+        .map(|word| stem(word))
         .collect()
 }
 
@@ -100,31 +92,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn words_of_asking_are_not_searched_for() {
-        assert_eq!(searched("How do I sign a bundle?"), "sign bundle?");
-        assert_eq!(searched("What is this?"), "What is this?");
-        assert_eq!(searched("日本語の文書"), "日本語の文書");
+    fn best<'a>(question: &str, hits: &'a [Hit]) -> &'a str {
+        let question = Question::new(question);
+        let best = hits.iter().max_by(|a, b| {
+            let fit = |hit: &Hit| hit.score * question.share(hit);
+            fit(a).total_cmp(&fit(b))
+        });
+        best.map_or("", |hit| &hit.id)
     }
 
     #[test]
     fn a_passage_that_holds_all_words_comes_before_one_that_repeats_one() {
-        let mut hits = [
-            hit("repeats", "", "sign sign signed", 3.0),
+        let hits = [
+            hit("repeats", "", "sign sign signed, how do I", 3.0),
             hit("holds", "", "signing bundles", 2.5),
         ];
-        order("sign bundle?", &mut hits);
-        assert_eq!(hits[0].id, "holds");
+        assert_eq!(best("How do I sign a bundle?", &hits), "holds");
+    }
+
+    #[test]
+    fn words_are_the_same_in_any_writing() {
+        let hits = [
+            hit("repeats", "", "كتابخانه كتابخانه", 3.0),
+            hit("holds", "", "كتابخانه مركزي", 2.5),
+        ];
+        assert_eq!(best("کتابخانه مرکزی کجاست؟", &hits), "holds");
     }
 
     #[test]
     fn a_heading_that_names_the_subject_counts_for_more() {
-        let mut hits = [
+        let hits = [
             hit("names", "", "the journal", 2.0),
             hit("speaks of", "Journal", "segments", 1.8),
         ];
-        order("journal", &mut hits);
-        assert_eq!(hits[0].id, "speaks of");
+        assert_eq!(best("journal", &hits), "speaks of");
     }
 
     #[test]

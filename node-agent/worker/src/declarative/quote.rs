@@ -4,36 +4,63 @@ use std::fmt::Write as _;
 
 use aion_abi::syscall::memory::Hit;
 
+use super::select::Found;
+
 /// So many passages at most: a person reads them.
 const MOST: usize = 3;
-/// A passage that fits less than this share of how well the best one fits is left out.
+/// A passage that fits less than this share of how well the best one fits is left out,
 const WORTH: f64 = 0.35;
+/// unless it holds nearly as much of what is wanted: where most documents hold the words, scores say little.
+const HOLDS: f64 = 0.6;
+/// So many other places of a passage are named.
+const PLACES: usize = 20;
 
-/// The answer made of `hits`, best first.
-pub(super) fn answer(hits: &[Hit], mounts: &[String]) -> String {
-    let Some(best) = hits.first() else {
+/// The answer made of what was found, best first.
+pub(super) fn answer(found: &[Found], mounts: &[String]) -> String {
+    let Some(best) = found.first() else {
         return format!(
             "Nothing in {} speaks of this. Try other words, or ask what the documents are about.",
             list(mounts)
         );
     };
     let mut text = String::new();
-    for hit in hits
+    for one in found
         .iter()
         .take(MOST)
-        .filter(|hit| hit.score >= best.score * WORTH)
+        .filter(|one| one.hit.score >= best.hit.score * WORTH || one.share >= best.share * HOLDS)
     {
         if !text.is_empty() {
             text.push('\n');
         }
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", place(hit));
-        for line in hit.text.lines() {
+        let _ = writeln!(text, "{}", place(&one.hit));
+        for line in one.hit.text.lines() {
             let _ = writeln!(text, "> {line}");
+        }
+        for elsewhere in elsewhere(one) {
+            let _ = writeln!(text, "{elsewhere}");
         }
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Where a passage stands as well, a line for those alike and one for those nearly alike.
+pub(super) fn elsewhere(found: &Found) -> Vec<String> {
+    let told = |how: &str, hits: &[Hit]| {
+        let mut places: Vec<String> = hits.iter().take(PLACES).map(place).collect();
+        if hits.len() > PLACES {
+            places.push(format!("and {} more", hits.len() - PLACES));
+        }
+        (!places.is_empty()).then(|| format!("{how}: {}", places.join("; ")))
+    };
+    [
+        told("The same", &found.copies),
+        told("Nearly the same", &found.near),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Where a passage stands: `docs/trust.md, lines 12-20 (Keys › Rotation)`.
@@ -70,8 +97,8 @@ fn list(mounts: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn hit(path: &str, lines: &str, score: f64, text: &str) -> Hit {
-        Hit {
+    fn found(path: &str, lines: &str, score: f64, text: &str) -> Found {
+        let hit = Hit {
             id: "1".to_owned(),
             text: text.to_owned(),
             collection: "passages".to_owned(),
@@ -85,20 +112,29 @@ mod tests {
             .into(),
             score,
             stored_at_ms: aion_abi::date::UnixMillis(0),
+        };
+        Found {
+            hit,
+            share: score / 9.0,
+            copies: Vec::new(),
+            near: Vec::new(),
         }
     }
 
     #[test]
     fn passages_are_quoted_word_for_word_with_their_places() {
-        let hits = [
-            hit("trust.md", "3-4", 9.0, "Keys are made\nat set-up."),
-            hit("cli.md", "7-7", 8.0, "aionctl bundle keygen"),
-            hit("far.md", "1-1", 1.0, "unrelated"),
+        let mut hits = [
+            found("trust.md", "3-4", 9.0, "Keys are made\nat set-up."),
+            found("cli.md", "7-7", 8.0, "aionctl bundle keygen"),
+            found("far.md", "1-1", 1.0, "unrelated"),
         ];
+        hits[1].copies = vec![found("old/cli.md", "9-9", 8.0, "").hit];
+        hits[1].near = vec![found("new.md", "1-2", 8.0, "").hit];
         assert_eq!(
             answer(&hits, &["docs".to_owned()]),
             "docs/trust.md, lines 3-4 (Keys)\n> Keys are made\n> at set-up.\n\n\
-             docs/cli.md, line 7 (Keys)\n> aionctl bundle keygen"
+             docs/cli.md, line 7 (Keys)\n> aionctl bundle keygen\n\
+             The same: docs/old/cli.md, line 9 (Keys)\nNearly the same: docs/new.md, lines 1-2 (Keys)"
         );
     }
 

@@ -1,12 +1,14 @@
 //! Whole turns against a kernel made of maps and a scripted model.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::cell::RefCell;
+mod documents;
+
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use aion_abi::date::UnixMillis;
 use aion_abi::syscall::fs::{self, Entry, EntryKind};
-use aion_abi::syscall::memory::{self, ForgetRequest, ForgetResponse, Method};
+use aion_abi::syscall::memory::{self, ForgetRequest, ForgetResponse, Hit, Method, RecallResponse};
 use aion_abi::syscall::model::{Role, Usage};
 use base64::Engine as _;
 use serde::Serialize;
@@ -19,6 +21,14 @@ use super::*;
 #[derive(Default)]
 struct Kernel {
     files: RefCell<BTreeMap<String, (String, u64)>>,
+    /// Files that are listed, and why they cannot be read.
+    broken: RefCell<BTreeMap<String, Code>>,
+    /// Mounts that are not there.
+    gone: RefCell<Vec<String>>,
+    /// So many calls are refused for this minute.
+    refused: Cell<usize>,
+    /// How many items fit.
+    room: Cell<Option<usize>>,
     items: RefCell<Vec<Item>>,
     model: RefCell<VecDeque<Result<Vec<ChatEvent>, Problem>>>,
     said: RefCell<Vec<MessageRequest>>,
@@ -43,6 +53,10 @@ impl Syscalls for Kernel {
         request: &Q,
     ) -> Result<A, Problem> {
         self.calls.borrow_mut().push(syscall);
+        if let Some(less) = self.refused.get().checked_sub(1) {
+            self.refused.set(less);
+            return Err(Problem::new(Code::QuotaExceeded, "calls a minute").retry_after_ms(1));
+        }
         let request = serde_json::to_value(request).unwrap();
         self.answer(syscall, request)
             .map(|answer| serde_json::from_value(answer).unwrap())
@@ -68,17 +82,26 @@ impl Kernel {
                 json!({})
             }
             Syscall::FsList => {
+                let request: fs::ListRequest = serde_json::from_value(request).unwrap();
+                if self.gone.borrow().contains(&request.mount) {
+                    return Err(Problem::new(Code::NotFound, "the folder is not there"));
+                }
                 let files = self.files.borrow();
                 let entries = files.iter().map(|(path, (text, modified_ms))| Entry {
                     path: path.clone(),
                     kind: EntryKind::File,
                     size: text.len() as u64,
                     modified_ms: UnixMillis(*modified_ms),
+                    version: (*modified_ms > 0).then(|| modified_ms.to_string()),
                 });
                 json!({"entries": entries.collect::<Vec<_>>(), "more": false})
             }
             Syscall::FsRead => {
                 let request: fs::ReadRequest = serde_json::from_value(request).unwrap();
+                if let Some(code) = self.broken.borrow().get(&request.path) {
+                    let text = format!("{}/{} is odd", request.mount, request.path);
+                    return Err(Problem::new(*code, text));
+                }
                 let (text, modified_ms) = self.files.borrow()[&request.path].clone();
                 let rest = text
                     .as_bytes()
@@ -89,23 +112,37 @@ impl Kernel {
             }
             Syscall::MemoryRemember => {
                 let request: RememberRequest = serde_json::from_value(request).unwrap();
-                let ids: Vec<String> = request.items.iter().map(|_| "id".to_owned()).collect();
-                self.items.borrow_mut().extend(request.items);
-                json!({"ids": ids})
+                let mut items = self.items.borrow_mut();
+                if self
+                    .room
+                    .get()
+                    .is_some_and(|room| items.len() + request.items.len() > room)
+                {
+                    return Err(Problem::new(
+                        Code::QuotaExceeded,
+                        "memory pool library is full",
+                    ));
+                }
+                let ids: Vec<_> = request.items.iter().map(|item| item.id.clone()).collect();
+                items.retain(|item| item.id.is_none() || !ids.contains(&item.id));
+                items.extend(request.items);
+                json!({"ids": ids.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()})
             }
             Syscall::MemoryForget => {
-                let ForgetRequest::Collection {
-                    collection,
-                    attributes,
-                } = serde_json::from_value(request).unwrap()
-                else {
-                    panic!("only whole files are forgotten");
-                };
-                let gone = |item: &Item| {
-                    item.collection == collection
-                        && attributes
-                            .iter()
-                            .all(|(name, value)| item.attributes.get(name) == Some(value))
+                let request: ForgetRequest = serde_json::from_value(request).unwrap();
+                let gone = |item: &Item| match &request {
+                    ForgetRequest::Ids { ids } => {
+                        item.id.as_ref().is_some_and(|id| ids.contains(id))
+                    }
+                    ForgetRequest::Collection {
+                        collection,
+                        attributes,
+                    } => {
+                        item.collection == *collection
+                            && attributes
+                                .iter()
+                                .all(|(name, value)| item.attributes.get(name) == Some(value))
+                    }
                 };
                 self.items.borrow_mut().retain(|item| !gone(item));
                 serde_json::to_value(ForgetResponse { forgotten: 0 }).unwrap()
@@ -145,6 +182,10 @@ impl Kernel {
                     .is_none_or(|wanted| *wanted == item.collection)
             })
             .filter(|item| {
+                let mut wanted = request.attributes.iter();
+                wanted.all(|(name, value)| item.attributes.get(name) == Some(value))
+            })
+            .filter(|item| {
                 words.is_empty()
                     || words
                         .iter()
@@ -153,7 +194,7 @@ impl Kernel {
             .skip(request.offset as usize)
             .take(request.k as usize)
             .map(|item| Hit {
-                id: "id".to_owned(),
+                id: item.id.clone().unwrap_or_default(),
                 text: item.text.clone(),
                 collection: item.collection.clone(),
                 attributes: item.attributes.clone(),

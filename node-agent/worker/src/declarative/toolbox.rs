@@ -374,6 +374,16 @@ async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Resul
             fs::EntryKind::Folder => format!("{}/", entry.path),
         })
         .collect();
+    for missed in &page.left_out.first {
+        lines.push(format!("[{} is left out: {}]", missed.path, missed.why));
+    }
+    let unnamed = page
+        .left_out
+        .count
+        .saturating_sub(page.left_out.first.len() as u64);
+    if unnamed > 0 {
+        lines.push(format!("[{unnamed} more are left out]"));
+    }
     if page.more {
         lines.push("[more files follow]".to_owned());
     }

@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use aion_abi::date::UnixMillis;
+use aion_abi::{date::UnixMillis, syscall::memory::ForgetRequest};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -107,7 +107,7 @@ async fn what_an_earlier_version_stored_ages_from_its_date() {
             .unwrap();
         let n = database.last_insert_rowid();
         database
-            .execute("INSERT INTO contents VALUES (?1, '{}', 'words')", [n])
+            .execute("INSERT INTO contents VALUES (?1, '{}', 'مركزي words')", [n])
             .unwrap();
         database
             .execute("INSERT INTO words (rowid, text) VALUES (?1, 'words')", [n])
@@ -116,5 +116,35 @@ async fn what_an_earlier_version_stored_ages_from_its_date() {
     drop(database);
     let memory = open(home.path(), clocks);
     assert_eq!(held(&memory).await, ["new"]);
+    // Its index was of words that were not folded, and is made anew.
+    assert_eq!(ids(&memory, &short(), query("مرکزی")).await, ["new"]);
     assert_eq!(memory.expire(&short()).await, Ok(1));
+}
+
+#[tokio::test]
+async fn an_index_of_another_folding_is_made_anew_from_the_texts() {
+    let home = tempfile::tempdir().unwrap();
+    let memory = open(home.path(), clocks);
+    memory
+        .remember(&short(), batch([item("kept", "کتابخانه مرکزی")]))
+        .await
+        .unwrap();
+    drop(memory);
+    let place = Place::new(home.path(), &Shelf::of(&short())).unwrap();
+    let database = Connection::open(&place.database).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO words (words) VALUES ('delete-all');
+             INSERT INTO words (rowid, text) SELECT n, 'كتابخانه' FROM contents;
+             UPDATE folding SET version = -1;",
+        )
+        .unwrap();
+    drop(database);
+    let memory = open(home.path(), clocks);
+    assert_eq!(ids(&memory, &short(), query("كتابخانه")).await, ["kept"]);
+    let forgotten = ForgetRequest::Ids {
+        ids: vec!["kept".into()],
+    };
+    memory.forget(&short(), forgotten).await.unwrap();
+    assert!(ids(&memory, &short(), query("کتابخانه")).await.is_empty());
 }

@@ -1,16 +1,20 @@
 //! The database's form, its version, and how a connection is set up.
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig, params};
 use std::time::Duration;
 
-use super::{super::failure::MemoryError, fault::Fault, place::Place};
+use super::{
+    super::{failure::MemoryError, words},
+    fault::Fault,
+    place::Place,
+};
 
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each step leads from the version that is its index to the next one; a step is never changed once it
 /// was released.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// - `items` is narrow, since filters look at every match; what is only shown lies in `contents`.
 /// - `n` rises with every store and is never used again, so it is the order of a listing, and a vector
@@ -94,6 +98,12 @@ DROP INDEX items_by_age;
 CREATE INDEX items_by_age ON items (born);
 ";
 
+/// - `folding` is the version of the words that the index holds; 0 is none that is known.
+const V3: &str = "
+CREATE TABLE folding (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+INSERT INTO folding VALUES (1, 0);
+";
+
 /// The one connection that writes; brings the database to the newest version.
 pub(super) fn open_writer(place: &Place) -> Result<Connection, Fault> {
     let mut writer = Connection::open_with_flags(
@@ -122,6 +132,7 @@ pub(super) fn open_writer(place: &Place) -> Result<Connection, Fault> {
         return Err(Fault::broken(place, "secure_delete cannot be switched on"));
     }
     migrate(&mut writer, place)?;
+    index_anew(&mut writer)?;
     Ok(writer)
 }
 
@@ -173,6 +184,32 @@ fn migrate(writer: &mut Connection, place: &Place) -> Result<(), Fault> {
         step.execute_batch(sql)?;
     }
     step.pragma_update(None, "user_version", newest)?;
+    step.commit()?;
+    Ok(())
+}
+
+/// Where the index was made by another version of what a word is, makes it again of the texts.
+fn index_anew(writer: &mut Connection) -> Result<(), Fault> {
+    let version = |at: &Connection| {
+        at.query_row("SELECT version FROM folding", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    if version(writer)? == words::VERSION {
+        return Ok(());
+    }
+    let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    step.execute("INSERT INTO words (words) VALUES ('delete-all')", [])?;
+    {
+        let mut texts = step.prepare("SELECT n, text FROM contents ORDER BY n")?;
+        let mut add = step.prepare("INSERT INTO words (rowid, text) VALUES (?1, ?2)")?;
+        let mut rows = texts.query([])?;
+        while let Some(row) = rows.next()? {
+            let (n, text): (i64, String) = (row.get(0)?, row.get(1)?);
+            add.execute(params![n, words::indexed(&text)])?;
+        }
+    }
+    step.execute("UPDATE folding SET version = ?1", [words::VERSION])?;
     step.commit()?;
     Ok(())
 }

@@ -1,0 +1,214 @@
+//! From bytes to text, whatever program wrote them.
+//!
+//! A byte-order mark says what follows. Without one it is UTF-8 where that holds, UTF-16 where its zeros lie
+//! so, and else what Firefox would take it for (`chardetng`, `encoding_rs`). Lines end with `\n`.
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+const NO_TEXT: &str = "not a text";
+/// One in so many characters may be a control character, or one that the encoding does not have.
+const STRAY: usize = 200;
+
+/// The text of `bytes`, without its byte-order mark; or why it is none.
+pub(super) fn text(bytes: &[u8]) -> Result<String, &'static str> {
+    let text = decoded(bytes).ok_or(NO_TEXT)?;
+    let controls = text.chars().filter(|it| is_binary(*it)).count();
+    if text.contains('\0') || controls * STRAY > text.chars().count() {
+        return Err(NO_TEXT);
+    }
+    if !text.contains('\r') {
+        return Ok(text);
+    }
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+fn decoded(bytes: &[u8]) -> Option<String> {
+    if let Some(text) = utf32(bytes) {
+        return text;
+    }
+    if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
+        return readable(encoding, &bytes[mark..]);
+    }
+    if bytes.contains(&0) {
+        return utf16_without_mark(bytes);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Some(text.to_owned());
+    }
+    if is_damaged_utf8(bytes) {
+        return Some(String::from_utf8_lossy(bytes).into_owned());
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes, true);
+    readable(detector.guess(None, Utf8Detection::Deny), bytes)
+}
+
+/// The text, unless too much of it is not of this encoding.
+fn readable(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
+    let (text, broken) = encoding.decode_without_bom_handling(bytes);
+    let strays = || text.matches(char::REPLACEMENT_CHARACTER).count();
+    (!broken || strays() * STRAY <= text.chars().count().max(STRAY)).then(|| text.into_owned())
+}
+
+/// A text in UTF-32 by its mark; the inner `None` where it is not one after all.
+fn utf32(bytes: &[u8]) -> Option<Option<String>> {
+    let read: fn([u8; 4]) -> u32 = match bytes {
+        [0xFF, 0xFE, 0, 0, ..] => u32::from_le_bytes,
+        [0, 0, 0xFE, 0xFF, ..] => u32::from_be_bytes,
+        _ => return None,
+    };
+    let (letters, rest) = bytes[4..].as_chunks::<4>();
+    let text = letters.iter().map(|four| char::from_u32(read(*four)));
+    Some(text.collect::<Option<String>>().filter(|_| rest.is_empty()))
+}
+
+/// Zeros are the high halves of spaces, line ends and Latin letters: all of them lie on one side.
+fn utf16_without_mark(bytes: &[u8]) -> Option<String> {
+    let zeros = |side: usize| {
+        bytes
+            .iter()
+            .skip(side)
+            .step_by(2)
+            .filter(|it| **it == 0)
+            .count()
+    };
+    let encoding = match (zeros(0), zeros(1)) {
+        (0, _) => UTF_16LE,
+        (_, 0) => UTF_16BE,
+        _ => return None,
+    };
+    let (text, broken) = encoding.decode_without_bom_handling(bytes);
+    (!broken && bytes.len().is_multiple_of(2)).then(|| text.into_owned())
+}
+
+/// Whether most of what is not ASCII is whole UTF-8, so that a cut or a single odd byte is all that is wrong.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let (text, _) = UTF_8.decode_without_bom_handling(bytes);
+    let strays = text.matches(char::REPLACEMENT_CHARACTER).count();
+    text.chars().filter(|letter| !letter.is_ascii()).count() > strays * 5
+}
+
+/// Control characters that no text has; escapes colour a log, and form feeds part pages.
+fn is_binary(letter: char) -> bool {
+    letter.is_control()
+        && !matches!(
+            letter,
+            '\t' | '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{1A}' | '\u{1B}' | '\u{85}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Nachtschicht: die Öfen kühlen über Nacht ab.\nДальше по-русски.\n";
+
+    fn utf16(text: &str, big: bool) -> Vec<u8> {
+        let bytes = |unit: u16| {
+            if big {
+                unit.to_be_bytes()
+            } else {
+                unit.to_le_bytes()
+            }
+        };
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn unicode_is_read_with_and_without_its_mark() {
+        for big in [false, true] {
+            let marked = utf16(&format!("\u{feff}{TEXT}"), big);
+            assert_eq!(text(&marked).as_deref(), Ok(TEXT));
+            assert_eq!(text(&utf16(TEXT, big)).as_deref(), Ok(TEXT));
+        }
+        assert_eq!(
+            text(format!("\u{feff}{TEXT}").as_bytes()).as_deref(),
+            Ok(TEXT)
+        );
+        let wide: Vec<u8> = format!("\u{feff}{TEXT}")
+            .chars()
+            .flat_map(|it| u32::from(it).to_le_bytes())
+            .collect();
+        assert_eq!(text(&wide).as_deref(), Ok(TEXT));
+    }
+
+    #[test]
+    fn older_encodings_are_found_out() {
+        let cases = [
+            (
+                "windows-1252",
+                "Le café sert la soupe à midi, s’il reste des légumes. Fermé le dimanche – toujours.",
+            ),
+            (
+                "iso-8859-2",
+                "Zażółć gęślą jaźń. Źródło prądu znajduje się za ścianą, gdzie są też narzędzia.",
+            ),
+            (
+                "windows-1251",
+                "Печь остывает ночью, заслонку открывают утром, когда приходит мастер.",
+            ),
+            (
+                "koi8-r",
+                "Печь остывает ночью, заслонку открывают утром, когда приходит мастер.",
+            ),
+            (
+                "windows-1254",
+                "Kütüphane sabah dokuzda açılır, öğleden sonra beşte kapanır; pazar günü çalışmıyor.",
+            ),
+            (
+                "windows-1256",
+                "تفتح المكتبة في الساعة التاسعة صباحا وتغلق في الساعة الخامسة مساء كل يوم.",
+            ),
+            (
+                "windows-1253",
+                "Η βιβλιοθήκη ανοίγει στις εννέα το πρωί και κλείνει στις πέντε το απόγευμα.",
+            ),
+            (
+                "shift_jis",
+                "図書館は午前九時に開きます。日曜日は休みです。猫は入れません。",
+            ),
+            ("gbk", "图书馆上午九点开门，星期天休息。请不要带猫进来。"),
+            ("big5", "圖書館上午九點開門，星期天休息。請不要帶貓進來。"),
+            ("euc-kr", "도서관은 오전 아홉 시에 열고 일요일에는 쉽니다."),
+        ];
+        for (label, written) in cases {
+            let (bytes, _, unmappable) = Encoding::for_label(label.as_bytes())
+                .unwrap()
+                .encode(written);
+            assert!(!unmappable, "{label}");
+            assert_eq!(text(&bytes).as_deref(), Ok(written), "{label}");
+        }
+    }
+
+    #[test]
+    fn one_odd_byte_makes_no_other_language_of_utf8() {
+        let mut bytes = TEXT.repeat(3).into_bytes();
+        bytes.insert(20, 0xFF);
+        assert!(text(&bytes).unwrap().contains("по-русски"));
+        bytes.truncate(bytes.len() - 4);
+        bytes.push(0xD0);
+        assert!(text(&bytes).unwrap().contains("по-русски"));
+    }
+
+    #[test]
+    fn what_is_no_text_is_none() {
+        let noise: Vec<u8> = (0..4000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        for bytes in [
+            &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0"[..],
+            b"a\0b\0\0c",
+            &noise,
+            b"\x01\x02\x03 words",
+        ] {
+            assert_eq!(text(bytes), Err(NO_TEXT), "{:?}", &bytes[..5]);
+        }
+    }
+
+    #[test]
+    fn lines_end_alike() {
+        assert_eq!(text(b"a\r\nb\rc\n\x1a").as_deref(), Ok("a\nb\nc\n\x1a"));
+        assert_eq!(text(b"").as_deref(), Ok(""));
+    }
+}

@@ -1,0 +1,168 @@
+//! What goes into memory and out of it: many small files in one request, and one file in several.
+
+use aion_abi::code::Code;
+use aion_abi::problem::Problem;
+use aion_abi::syscall::Syscall;
+use aion_abi::syscall::memory::{
+    ForgetRequest, ForgetResponse, Item, MAX_BATCH, RememberRequest, RememberResponse,
+};
+
+use super::super::document::Passage;
+use super::super::patience;
+use super::left_out::LeftOut;
+use super::record::{self, PASSAGES, Record};
+use super::shelf::Shelf;
+use crate::syscalls::Syscalls;
+
+/// The most bytes of a batch: a request has a megabyte, and JSON may double what is in it.
+const MAX_BYTES: usize = 384 * 1024;
+
+/// The memory of a mount while it is brought up to date.
+pub(super) struct Store<'a, S> {
+    syscalls: &'a S,
+    mount: &'a str,
+    /// What waits for the next request: whole files, or the end of one.
+    items: Vec<Item>,
+    bytes: usize,
+    /// Files whose records wait.
+    waiting: Vec<(String, String)>,
+    stored: Vec<(String, String)>,
+    /// Why memory takes no more, and which files it did not take.
+    full: Option<String>,
+    missed: Vec<String>,
+}
+
+impl<'a, S: Syscalls> Store<'a, S> {
+    pub(super) fn new(syscalls: &'a S, mount: &'a str) -> Self {
+        Self {
+            syscalls,
+            mount,
+            items: Vec::new(),
+            bytes: 0,
+            waiting: Vec::new(),
+            stored: Vec::new(),
+            full: None,
+            missed: Vec::new(),
+        }
+    }
+
+    pub(super) fn syscalls(&self) -> &'a S {
+        self.syscalls
+    }
+
+    pub(super) fn mount(&self) -> &'a str {
+        self.mount
+    }
+
+    /// Whether memory takes no more.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Stores a file: its passages, and its record after them.
+    pub(super) async fn put(
+        &mut self,
+        path: &str,
+        mut record: Record,
+        passages: Vec<Passage>,
+    ) -> Result<(), Problem> {
+        record.passages = Some(passages.len());
+        // The record lies in the same request as the last of its passages, and a request is stored whole.
+        if self.items.len() + passages.len() >= MAX_BATCH {
+            self.flush().await?;
+        }
+        for (number, passage) in passages.into_iter().enumerate() {
+            let item = record::passage(self.mount, path, &record.content, number, passage);
+            self.push(item).await?;
+        }
+        self.push(record.item(self.mount, path)).await?;
+        self.waiting.push((path.to_owned(), record.content));
+        Ok(())
+    }
+
+    /// Stores a record alone, of a file whose passages are there.
+    pub(super) async fn touch(&mut self, path: &str, record: &Record) -> Result<(), Problem> {
+        self.push(record.item(self.mount, path)).await
+    }
+
+    async fn push(&mut self, item: Item) -> Result<(), Problem> {
+        let size = item.text.len() + item.attributes.values().map(String::len).sum::<usize>() + 256;
+        if self.items.len() == MAX_BATCH || self.bytes + size > MAX_BYTES {
+            self.flush().await?;
+        }
+        self.bytes += size;
+        self.items.push(item);
+        Ok(())
+    }
+
+    /// Sends what waits.
+    pub(super) async fn flush(&mut self) -> Result<(), Problem> {
+        self.bytes = 0;
+        let items = std::mem::take(&mut self.items);
+        let files = std::mem::take(&mut self.waiting);
+        if items.is_empty() {
+            return Ok(());
+        }
+        if self.is_full() {
+            self.missed.extend(files.into_iter().map(|(path, _)| path));
+            return Ok(());
+        }
+        let request = RememberRequest { items };
+        let answer = patience::call(self.syscalls, Syscall::MemoryRemember, &request).await;
+        match answer {
+            Ok(RememberResponse { .. }) => self.stored.extend(files),
+            Err(problem) if matches!(problem.code, Code::QuotaExceeded | Code::StorageFull) => {
+                self.full = Some(problem.detail);
+                self.missed.extend(files.into_iter().map(|(path, _)| path));
+            }
+            Err(problem) => return Err(problem),
+        }
+        Ok(())
+    }
+
+    /// A file that was not read since memory is full.
+    pub(super) fn miss(&mut self, path: String) {
+        self.missed.push(path);
+    }
+
+    /// Forgets a file, its record first.
+    pub(super) async fn forget(&mut self, path: &str, record: &Record) -> Result<(), Problem> {
+        let Some(passages) = record.passage_ids(self.mount, path) else {
+            self.forget_ids(vec![record.id.clone()]).await?;
+            let request = ForgetRequest::Collection {
+                collection: PASSAGES.to_owned(),
+                attributes: record::place(self.mount, path),
+            };
+            return self.call_forget(&request).await;
+        };
+        let mut ids = vec![record.id.clone()];
+        ids.extend(passages);
+        self.forget_ids(ids).await
+    }
+
+    /// Forgets items.
+    pub(super) async fn forget_ids(&mut self, ids: Vec<String>) -> Result<(), Problem> {
+        for ids in ids.chunks(MAX_BATCH) {
+            let ids = ids.to_vec();
+            self.call_forget(&ForgetRequest::Ids { ids }).await?;
+        }
+        Ok(())
+    }
+
+    async fn call_forget(&self, request: &ForgetRequest) -> Result<(), Problem> {
+        let _: ForgetResponse =
+            patience::call(self.syscalls, Syscall::MemoryForget, request).await?;
+        Ok(())
+    }
+
+    /// Tells what is stored, and what is not.
+    pub(super) fn finish(self, shelf: &mut Shelf, left_out: &mut LeftOut) {
+        for (path, content) in self.stored {
+            shelf.put(self.mount, &path, &content);
+        }
+        let why = self.full.unwrap_or_default();
+        for path in self.missed {
+            left_out.add(&path, why.as_str());
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A syscall that waits until the agent's calls of a minute are there again: a large folder takes more of them
+//! than a minute has. Who waits is the one that reads documents; a turn's end ends the waiting, too.
+
+use std::time::Duration;
+
+use aion_abi::code::Code;
+use aion_abi::problem::Problem;
+use aion_abi::syscall::Syscall;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::syscalls::Syscalls;
+
+/// A quota of a longer time is not waited for.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The answer to `request`, which may be asked for again.
+pub(super) async fn call<Q: Serialize, A: DeserializeOwned>(
+    syscalls: &impl Syscalls,
+    syscall: Syscall,
+    request: &Q,
+) -> Result<A, Problem> {
+    loop {
+        let problem = match syscalls.call(syscall, request).await {
+            Err(problem) if problem.code == Code::QuotaExceeded => problem,
+            outcome => return outcome,
+        };
+        match problem.retry_after_ms.map(Duration::from_millis) {
+            Some(wait) if wait <= LONGEST => tokio::time::sleep(wait).await,
+            _ => return Err(problem),
+        }
+    }
+}

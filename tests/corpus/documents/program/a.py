@@ -1,0 +1,4 @@
+# Not a heading
+
+def wind_bobbin():
+    pass
