@@ -20,6 +20,8 @@ use crate::report::Figure;
 use crate::signing;
 use crate::turn;
 
+/// Where the agent's bundle and manifest are, beside this crate.
+const AGENT: &str = "../../agents/analyst";
 const ROWS: u32 = 1_000_000;
 const ROUNDS: usize = 3;
 const NAME: &str = "analyst_mb_per_s";
@@ -89,7 +91,7 @@ fn write(path: &Path) -> Result<u64> {
 
 /// The shipped agent, its bundle signed with a key of this run.
 fn set_up(node: &Machine) -> Result<()> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../agents/analyst");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(AGENT);
     let signed = signing::sign(node, &shipped)?;
     let agent = fs::read_to_string(shipped.join("agent.yaml"))?;
     node.apply(&format!(
@@ -102,15 +104,15 @@ fn set_up(node: &Machine) -> Result<()> {
 /// Seconds of one turn over the file.
 async fn analyse(node: &Machine, path: &Path) -> Result<f64> {
     let node = turn::node(&node.socket())?;
+    // The agent has the name of its folder.
+    let agent = AGENT.rsplit('/').next().unwrap_or_default();
     let content = tokio::fs::File::open(path).await?;
-    let upload = node
-        .upload("default", "analyst", "big.csv", content)
-        .await?;
+    let upload = node.upload("default", agent, "big.csv", content).await?;
     let request = TurnRequest {
         uploads: vec![upload.upload],
         ..TurnRequest::default()
     };
-    let mut events = node.start_turn("default", "analyst", &request).await?;
+    let mut events = node.start_turn("default", agent, &request).await?;
     let mut taken = None;
     while let Some(event) = events.next().await? {
         match event {
