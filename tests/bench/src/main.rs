@@ -4,6 +4,7 @@
 //! compares runs judges. Load goes to Unix sockets of this program's own making and ends by itself.
 
 mod answer;
+mod documents;
 mod echo;
 mod host;
 mod load;
@@ -52,6 +53,8 @@ enum Subject {
     Turn,
     /// Tables, by the shipped analyst.
     Tables,
+    /// Reading documents, and a question about those that were read.
+    Documents,
     /// The daemon's memory.
     Memory,
     /// Starts and work with ten thousand objects at rest.
@@ -94,6 +97,7 @@ fn main() -> Result<()> {
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
                 Subject::Turn => ("turn", answer::measure(&runtime)),
                 Subject::Tables => ("tables by the analyst", tables::measure(&runtime)),
+                Subject::Documents => ("documents", documents::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
                 Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
             });

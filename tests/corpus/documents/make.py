@@ -111,3 +111,5 @@ case("editions", {"2024.md": LONG + " The limit is 40 bar.\n", "2025.md": LONG +
 SECTION = "".join(f"# Part {n}\n\nThe selvedge of part {n} is tight.\n\n" for n in "abcdef")
 case("many-sources", {"long.md": SECTION, "other.md": "The selvedge curls when it is wet.\n", "third.md": "A selvedge is an edge.\n"},
      ask("selvedge", holds=["docs/long.md", "docs/other.md", "docs/third.md"]))
+case("one-word-missing", {f"s{n}.md": f"# Sheet {n}\n\nThe gauge of sheet {n} reads low.\n" for n in range(280, 300)},
+     ask("gauge of sheet 290", "docs/s290.md", never=["docs/s28", "docs/s299"]))

@@ -26,8 +26,12 @@ fn files_of(root: &Path, extension: &str) -> Vec<File> {
         .git_exclude(false)
         .parents(false)
         .ignore(false);
-    // Cargo marks what it fills, also where CARGO_TARGET_DIR names another folder in here.
-    walk.filter_entry(|entry| !entry.path().join("CACHEDIR.TAG").exists());
+    // Cargo marks what it fills, also where CARGO_TARGET_DIR names another folder in here. What the corpus holds
+    // is input, in any encoding.
+    walk.filter_entry(|entry| {
+        let path = entry.path();
+        !path.join("CACHEDIR.TAG").exists() && !path.ends_with("tests/corpus")
+    });
     let mut found: Vec<File> = walk
         .build()
         .map(|entry| entry.unwrap().into_path())

@@ -34,25 +34,23 @@ impl Question {
         }
     }
 
-    /// How much of what is wanted `hit` holds, up to [`TITLE`].
-    pub(super) fn share(&self, hit: &Hit) -> f64 {
+    /// How well `hit` fits, up to [`TITLE`], and how much of what is wanted it holds, up to 1.
+    pub(super) fn fit(&self, hit: &Hit) -> (f64, f64) {
         if self.wanted.is_empty() {
-            return 1.0;
+            return (1.0, 1.0);
         }
         let attribute = |name: &str| hit.attributes.get(name).map_or("", String::as_str);
         let titles = stems(&format!("{} {}", attribute("heading"), attribute("path")));
         let text = stems(&hit.text);
-        let weight = |term: &Term| if term.telling { 1.0 } else { HARDLY };
-        let held: f64 = self
-            .wanted
-            .iter()
-            .map(|term| {
-                let named = TITLE * term.share_in(&titles);
-                let spoken = term.share_in(&text);
-                weight(term) * named.max(spoken).max(0.1)
-            })
-            .sum();
-        held / self.wanted.iter().map(weight).sum::<f64>()
+        let (mut fit, mut share, mut whole) = (0.0, 0.0, 0.0);
+        for term in &self.wanted {
+            let weight = if term.telling { 1.0 } else { HARDLY };
+            let [named, spoken] = [term.share_in(&titles), term.share_in(&text)];
+            fit += weight * (TITLE * named).max(spoken).max(0.1);
+            share += weight * named.max(spoken);
+            whole += weight;
+        }
+        (fit / whole, share / whole)
     }
 }
 
@@ -95,7 +93,7 @@ mod tests {
     fn best<'a>(question: &str, hits: &'a [Hit]) -> &'a str {
         let question = Question::new(question);
         let best = hits.iter().max_by(|a, b| {
-            let fit = |hit: &Hit| hit.score * question.share(hit);
+            let fit = |hit: &Hit| hit.score * question.fit(hit).0;
             fit(a).total_cmp(&fit(b))
         });
         best.map_or("", |hit| &hit.id)

@@ -10,8 +10,8 @@ use super::select::Found;
 const MOST: usize = 3;
 /// A passage that fits less than this share of how well the best one fits is left out,
 const WORTH: f64 = 0.35;
-/// unless it holds nearly as much of what is wanted: where most documents hold the words, scores say little.
-const HOLDS: f64 = 0.6;
+/// unless it holds nearly all of what is wanted: where most documents hold the words, scores say little.
+const HOLDS: f64 = 0.7;
 /// So many other places of a passage are named.
 const PLACES: usize = 20;
 

@@ -60,8 +60,8 @@ pub(super) async fn recall(
                 }
                 Standing::Foreign if has_documents => {}
                 Standing::Current | Standing::Foreign => {
-                    let share = question.share(&hit);
-                    hit.score *= share;
+                    let (fit, share) = question.fit(&hit);
+                    hit.score *= fit;
                     gathered.add(hit, share);
                 }
             }

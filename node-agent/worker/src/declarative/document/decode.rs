@@ -3,6 +3,8 @@
 //! A byte-order mark says what follows. Without one it is UTF-8 where that holds, UTF-16 where its zeros lie
 //! so, and else what Firefox would take it for (`chardetng`, `encoding_rs`). Lines end with `\n`.
 
+use std::collections::HashSet;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
@@ -63,23 +65,20 @@ fn utf32(bytes: &[u8]) -> Option<Option<String>> {
     Some(text.collect::<Option<String>>().filter(|_| rest.is_empty()))
 }
 
-/// Zeros are the high halves of spaces, line ends and Latin letters: all of them lie on one side.
+/// Zeros are the high halves of spaces, line ends and Latin letters: at least a tenth, and all on one side; the
+/// other letters are of few scripts, so their high halves are few as well. Pairs of other bytes are not.
 fn utf16_without_mark(bytes: &[u8]) -> Option<String> {
-    let zeros = |side: usize| {
-        bytes
-            .iter()
-            .skip(side)
-            .step_by(2)
-            .filter(|it| **it == 0)
-            .count()
-    };
-    let encoding = match (zeros(0), zeros(1)) {
-        (0, _) => UTF_16LE,
-        (_, 0) => UTF_16BE,
+    let (units, rest) = bytes.as_chunks::<2>();
+    let zeros = |side: usize| units.iter().filter(|unit| unit[side] == 0).count();
+    let (encoding, high) = match (zeros(0), zeros(1)) {
+        (0, _) => (UTF_16LE, 1),
+        (_, 0) => (UTF_16BE, 0),
         _ => return None,
     };
+    let scripts: HashSet<u8> = units.iter().map(|unit| unit[high]).collect();
+    let is_likely = zeros(high) * 10 >= units.len() && scripts.len() <= 5 + units.len() / 50;
     let (text, broken) = encoding.decode_without_bom_handling(bytes);
-    (!broken && bytes.len().is_multiple_of(2)).then(|| text.into_owned())
+    (is_likely && rest.is_empty() && !broken).then(|| text.into_owned())
 }
 
 /// Whether most of what is not ASCII is whole UTF-8, so that a cut or a single odd byte is all that is wrong.
@@ -100,6 +99,8 @@ fn is_binary(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const TEXT: &str = "Nachtschicht: die Öfen kühlen über Nacht ab.\nДальше по-русски.\n";
@@ -199,6 +200,7 @@ mod tests {
         for bytes in [
             &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0"[..],
             b"a\0b\0\0c",
+            b"%PDF-1.4\n\0\x01\x02",
             &noise,
             b"\x01\x02\x03 words",
         ] {
