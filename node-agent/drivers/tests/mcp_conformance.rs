@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, env, path::PathBuf, process::Command};
 use aion_testkit::{Component, or_skip};
 
 /// Scenarios that are scored and fail, by the beginning of their name, and why: what the node does not offer.
-const NOT_OFFERED: [(&str, &str); 2] = [
+const NOT_OFFERED: [(&str, &str); 3] = [
     (
         "auth/",
         "a tool's key is a bearer token in a secret: there is no OAuth",
@@ -15,6 +15,10 @@ const NOT_OFFERED: [(&str, &str); 2] = [
     (
         "elicitation-",
         "a server's questions to a person are declined: there is nobody to ask",
+    ),
+    (
+        "sep-2322-client-request-state",
+        "the state that is to be sent back comes with such a question; a state alone is sent back",
     ),
 ];
 

@@ -122,6 +122,22 @@ fn over_http(tool: &str, error: &HttpError) -> Sent {
                 .remedy("correct the key in the secret that the Tool names, or name one"),
         ),
         HttpError::HttpStatus(status) => refused(busy(tool, status)),
+        // It was answered, so there is no question of its outcome.
+        HttpError::ResponseBodyTooLarge { max_size } => refused(upstream(
+            tool,
+            &format!("its answer has more than the {max_size} bytes of a message: ask for less"),
+        )),
+        HttpError::UnexpectedContentType(kind) => refused(upstream(
+            tool,
+            &format!(
+                "its answer is {}, not JSON or events",
+                kind.as_deref().unwrap_or("of no type")
+            ),
+        )),
+        HttpError::Deserialize(_) | HttpError::UnexpectedServerResponse(_) => refused(upstream(
+            tool,
+            &format!("its answer is not a message of MCP: {error}"),
+        )),
         HttpError::SessionExpired => refused(unreachable(tool, "it no longer knows the session")),
         other => arrived(upstream(tool, &other.to_string())),
     }
@@ -190,4 +206,35 @@ fn upstream(tool: &str, why: &str) -> Problem {
 
 pub(super) fn unreachable(tool: &str, why: &str) -> Problem {
     Problem::new(Code::Unreachable, format!("tool {tool}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_none_is_not_an_unknown_outcome() {
+        for (error, told) in [
+            (
+                HttpError::ResponseBodyTooLarge { max_size: 7 },
+                "more than the 7 bytes",
+            ),
+            (
+                HttpError::UnexpectedContentType(Some("text/plain".to_owned())),
+                "text/plain",
+            ),
+            (
+                HttpError::UnexpectedServerResponse("x".into()),
+                "not a message of MCP",
+            ),
+        ] {
+            let sent = over_http("t", &error);
+            assert!(
+                !sent.arrived && sent.problem.detail.contains(told),
+                "{}",
+                sent.problem
+            );
+        }
+        assert!(over_http("t", &HttpError::UnexpectedEndOfStream).arrived);
+    }
 }
