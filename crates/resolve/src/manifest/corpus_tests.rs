@@ -77,7 +77,7 @@ fn manifests_as_programs_leave_them_are_read_or_refused_with_their_place() {
         let read = |end: &str| fs::read_to_string(folder.join(format!("{name}.{end}"))).unwrap();
         let right = serde_json::from_str(&read("json")).unwrap();
         match judge(&read("yaml"), &right) {
-            Ok(()) => println!("corpus manifests/{name}: ok"),
+            Ok(()) => println!("corpus manifests/{name} ... ok"),
             Err(found) => wrong.push(format!("{name}: {found}")),
         }
     }
