@@ -101,8 +101,11 @@ fn documents(text: &str, file: &str) -> Result<Vec<Node>, Box<Problem>> {
                 .into(),
         ));
     }
-    let documents: Vec<Node> = serde_saphyr::from_multiple(text).map_err(|error| {
-        let (line, column, told) = broken::told(&error, text);
+    // Each document may begin with a byte-order mark (YAML 1.2.2, 9.1.1), as files have it that were put one after
+    // another; the parser takes the first only.
+    let text = text.replace("\n\u{feff}", "\n");
+    let documents: Vec<Node> = serde_saphyr::from_multiple(&text).map_err(|error| {
+        let (line, column, told) = broken::told(&error, &text);
         whole(line, column, told)
     })?;
     Ok(documents
@@ -296,5 +299,7 @@ fn at(document: &Node, field: &str, told: impl Into<Told>) -> Fault {
     }
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ mod fake;
 #[cfg(test)]
 mod openai_tests;
 #[cfg(test)]
-mod quirks_tests;
+mod corpus_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -58,7 +58,7 @@ async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
             let tools = left_out.iter().any(|part| part == "tools");
             assert_eq!(tools, without("tools"), "{name}");
         }
-        println!("corpus models/refusals/{name}: ok");
+        println!("corpus models/refusals/{name} ... ok");
     }
 }
 

@@ -135,7 +135,7 @@ async fn shapes_that_servers_send_come_to_what_they_mean() {
             let (events, _) = heard(&driver, &[candidate(&server.url, "m")], asked()).await;
             outcome_is(&events, &case.outcome, &format!("{}{how}", case.name));
         }
-        println!("corpus models/{}: ok", case.name);
+        println!("corpus models/{} ... ok", case.name);
     }
 }
 
