@@ -26,6 +26,7 @@ use crate::{
         vouched::Vouched,
     },
     file::{sync_tree, write_new},
+    room::Room,
     source::{
         contract::{Source, read_blob, save_blob},
         failure::SourceError,
@@ -185,7 +186,10 @@ impl Store {
         };
         let bytes = match self.manifest(digest) {
             Some(bytes) if stored.is_some() => bytes,
-            _ => source.manifest(digest).await?,
+            _ => {
+                self.has_room(0)?;
+                source.manifest(digest).await?
+            }
         };
         let manifest = Manifest::parse(&bytes)?;
         manifest.bundle_layers(limits)?;
@@ -230,6 +234,8 @@ impl Store {
         limits: &Limits,
     ) -> Result<Stored, AdmitError> {
         let (program, files) = manifest.bundle_layers(limits)?;
+        // Of an archive what it will hold unpacked is not known, but no less than it holds packed.
+        self.has_room(program.size + files.map_or(0, |files| 2 * files.size))?;
         let config_bytes = read_blob(source, &manifest.config, MAX_CONFIG).await?;
         let config = BundleConfig::parse(&config_bytes, program)?;
         check_name(bundle, &config)?;
@@ -244,16 +250,23 @@ impl Store {
         self.keep_signatures(&folder, vouched)?;
         let form = manifest::program(config.runtime).map_err(ManifestError::NotABundle)?;
         let path = folder.join(form.file);
-        save_blob(source, program, &path).await?;
+        save_blob(source, program, &path, &self.room).await?;
         read_only(&path)?;
         let mut packed = None;
         if let Some(files) = files {
             let path = workspace.path().join("files.tar.gz");
-            save_blob(source, files, &path).await?;
+            save_blob(source, files, &path, &self.room).await?;
             packed = Some(path);
         }
         // Kept until all is done with it: a caller that gives up leaves nothing behind.
-        let _workspace = complete(workspace, folder.clone(), packed, *limits).await?;
+        let _workspace = complete(
+            workspace,
+            folder.clone(),
+            packed,
+            *limits,
+            self.room.clone(),
+        )
+        .await?;
         self.settle(&folder, &bundle.digest)?;
         self.get(&bundle.digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
@@ -291,6 +304,7 @@ async fn complete(
     folder: PathBuf,
     packed: Option<PathBuf>,
     limits: Limits,
+    room: Room,
 ) -> Result<TempDir, AdmitError> {
     let shown = folder.clone();
     let work = move || -> Result<TempDir, AdmitError> {
@@ -298,7 +312,7 @@ async fn complete(
             let into = folder.join("files");
             fs::create_dir(&into).map_err(on("create", &into))?;
             let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
-            unpack(packed, &into, &limits)?;
+            unpack(packed, &into, &limits, &room)?;
         }
         sync_tree(&folder).map_err(on("sync", &folder))?;
         Ok(workspace)

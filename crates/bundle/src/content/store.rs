@@ -33,6 +33,7 @@ use crate::{
     },
     content::{kept, vouched::Vouched},
     file::{read_bounded, sync_dir},
+    room::Room,
     source::failure::io_reason,
     trust::{
         verdict::{Verdict, Verdicts},
@@ -45,6 +46,8 @@ use crate::{
 pub struct Store {
     root: PathBuf,
     pub(crate) verdicts: Verdicts,
+    /// What of the disk it may take.
+    pub(crate) room: Room,
     /// What this run admitted, and when: no step of the wall clock makes that unwanted.
     admitted_here: Mutex<HashMap<Digest, Instant>>,
     _lock: Lock,
@@ -100,9 +103,15 @@ pub(crate) fn on(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreErro
 }
 
 impl Store {
-    /// Opens the store in `root`, made where there is none, and clears away
-    /// what a crash left half done.
+    /// As [`Store::open_in`], with all of the disk.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_in(root, Room::default())
+    }
+
+    /// Opens the store in `root`, made where there is none, and clears away
+    /// what a crash left half done. It takes no more of the disk than `room`
+    /// has.
+    pub fn open_in(root: impl Into<PathBuf>, room: Room) -> Result<Self, StoreError> {
         let root = root.into();
         for part in ["bundles", "tmp"] {
             let path = root.join(part);
@@ -114,6 +123,7 @@ impl Store {
         let store = Self {
             root,
             verdicts,
+            room,
             admitted_here: Mutex::default(),
             _lock: lock,
         };
@@ -123,6 +133,16 @@ impl Store {
             remove(&path).map_err(on("remove", &path))?;
         }
         Ok(store)
+    }
+
+    /// Whether `more` bytes may be kept.
+    ///
+    /// # Errors
+    /// What there is too little of.
+    pub fn has_room(&self, more: u64) -> Result<(), StoreError> {
+        self.room
+            .check(more)
+            .map_err(on("keep more in", &self.root))
     }
 
     /// The folder of the store.

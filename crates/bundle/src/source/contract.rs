@@ -10,6 +10,7 @@ use crate::{
         digest::Digest,
         manifest::{Descriptor, MANIFEST, MAX_MANIFEST, Manifest},
     },
+    room::Room,
     source::{failure::SourceError, sink::Sink},
 };
 
@@ -103,13 +104,14 @@ pub async fn read_blob(
     sink.finish(&source.describe()).await
 }
 
-/// Reads a whole blob into the new file `path`.
+/// Reads a whole blob into the new file `path`, as long as `room` has some.
 pub async fn save_blob(
     source: &dyn Source,
     blob: &Descriptor,
     path: &Path,
+    room: &Room,
 ) -> Result<(), SourceError> {
-    let mut sink = Sink::file(blob, path).await?;
+    let mut sink = Sink::file(blob, path, room.clone()).await?;
     source.blob(&mut sink).await?;
     sink.finish(&source.describe()).await.map(|_| ())
 }

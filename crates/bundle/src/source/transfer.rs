@@ -12,6 +12,7 @@ use crate::{
         limits::Limits,
         manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
     },
+    room::Room,
     source::{
         contract::{Payload, Source, Target, read_blob, save_blob},
         failure::SourceError,
@@ -259,7 +260,7 @@ async fn copy_blobs(
         begins(blob);
         let path = folder.path().join(blob.digest.hex());
         if !path.exists() {
-            save_blob(from, blob, &path).await?;
+            save_blob(from, blob, &path, &Room::default()).await?;
         }
         to.put_blob(blob, Payload::File(&path)).await?;
     }
