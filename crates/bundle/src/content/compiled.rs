@@ -70,7 +70,7 @@ impl Store {
             let mut hasher = Hasher::default();
             let mut bounded = Bounded {
                 to: &mut new,
-                room: &self.room,
+                room: self.room(),
             };
             pass(&mut from, &mut hasher, &mut bounded)?;
             new.as_file().sync_all()?;

@@ -18,6 +18,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -41,13 +42,18 @@ use crate::{
     },
 };
 
-/// The store in a folder.
-#[derive(Debug)]
+/// The store in a folder. Clones share it, so that what waits for the disk can be done where nobody else waits.
+#[derive(Debug, Clone)]
 pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     root: PathBuf,
-    pub(crate) verdicts: Verdicts,
+    verdicts: Verdicts,
     /// What of the disk it may take.
-    pub(crate) room: Room,
+    room: Room,
     /// What this run admitted, and when: no step of the wall clock makes that unwanted.
     admitted_here: Mutex<HashMap<Digest, Instant>>,
     _lock: Lock,
@@ -121,11 +127,13 @@ impl Store {
         let folder = root.join("verdicts");
         let verdicts = Verdicts::open(folder.clone()).map_err(on("open", &folder))?;
         let store = Self {
-            root,
-            verdicts,
-            room,
-            admitted_here: Mutex::default(),
-            _lock: lock,
+            shared: Arc::new(Shared {
+                root,
+                verdicts,
+                room,
+                admitted_here: Mutex::default(),
+                _lock: lock,
+            }),
         };
         let tmp = store.tmp();
         for left in fs::read_dir(&tmp).map_err(on("read", &tmp))? {
@@ -140,14 +148,40 @@ impl Store {
     /// # Errors
     /// What there is too little of.
     pub fn has_room(&self, more: u64) -> Result<(), StoreError> {
-        self.room
+        self.room()
             .check(more)
-            .map_err(on("keep more in", &self.root))
+            .map_err(on("keep more in", &self.shared.root))
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.shared.room
+    }
+
+    /// Keeps a verdict.
+    pub(crate) fn keep_verdict(&self, verdict: &Verdict) -> Result<(), StoreError> {
+        let kept = self.shared.verdicts.put(verdict);
+        kept.map_err(on("keep a verdict in", &self.shared.root))
+    }
+
+    /// Does what may wait for the disk, or reckons for long, beside the tasks of this thread.
+    pub(crate) async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done,
+            Err(error) => Err(on("work in", self.root())(io::Error::other(error)).into()),
+        }
     }
 
     /// The folder of the store.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.shared.root
     }
 
     /// The bundle `digest`, where it is in the store.
@@ -171,12 +205,12 @@ impl Store {
     /// for another revision. Whether a tenant may use it is that tenant's own
     /// right to pull it, which the caller checks.
     pub fn verdict(&self, digest: &Digest, trust_revision: &str) -> Option<Verdict> {
-        self.verdicts.get(digest, trust_revision)
+        self.shared.verdicts.get(digest, trust_revision)
     }
 
     /// Every bundle in the store.
     pub fn list(&self) -> Result<Vec<Digest>, StoreError> {
-        let folder = self.root.join("bundles");
+        let folder = self.shared.root.join("bundles");
         let entries = fs::read_dir(&folder).map_err(on("read", &folder))?;
         let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
         Ok(names
@@ -204,14 +238,15 @@ impl Store {
         let path = self.entry(digest);
         let admitted = fs::metadata(&path).and_then(|it| it.modified());
         let admitted = admitted.map_err(on("read", &path))?;
-        let here = self.admitted_here.lock().get(digest).copied();
+        let here = self.shared.admitted_here.lock().get(digest).copied();
         if here.is_some_and(|since| since.elapsed() < idle)
             || wall_clock().duration_since(admitted).unwrap_or_default() < idle
         {
             return Ok(false);
         }
-        self.admitted_here.lock().remove(digest);
-        self.verdicts
+        self.shared.admitted_here.lock().remove(digest);
+        self.shared
+            .verdicts
             .forget(digest)
             .map_err(on("remove the verdict on", &path))?;
         self.discard(digest)?;
@@ -220,7 +255,8 @@ impl Store {
 
     /// Marks an entry as admitted now: what is on its way to be used is not pruned.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
-        self.admitted_here
+        self.shared
+            .admitted_here
             .lock()
             .insert(entry.digest, Instant::now());
         fs::File::open(&entry.root)
@@ -277,18 +313,18 @@ impl Store {
             self.discard(digest)?;
         }
         match fs::rename(from, &to) {
-            Ok(()) => sync_dir(&self.root.join("bundles")).map_err(on("sync", &to)),
+            Ok(()) => sync_dir(&self.shared.root.join("bundles")).map_err(on("sync", &to)),
             Err(_) if self.get(digest).is_some() => Ok(()),
             Err(e) => Err(on("move a bundle to", &to)(e)),
         }
     }
 
     pub(crate) fn entry(&self, digest: &Digest) -> PathBuf {
-        self.root.join("bundles").join(digest.hex())
+        self.shared.root.join("bundles").join(digest.hex())
     }
 
     fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.shared.root.join("tmp")
     }
 }
 

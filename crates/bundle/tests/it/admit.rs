@@ -3,8 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use aion_bundle::{
-    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Mirrors, Reason, SigningKey,
-    Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
+    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Mirrors, Reason, Recalled,
+    SigningKey, Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
 };
 
 use crate::fixture::{blob_path, declarative, name, reference, sign, trusting, wasm};
@@ -313,6 +313,34 @@ async fn a_broken_entry_is_fetched_again() {
     assert!(!again.cached);
     assert_eq!(again.bundle, got.bundle);
     assert_eq!(left_in(&place.at.path().join("store/tmp")), 0);
+}
+
+/// The only thread that may wait for the disk is kept busy, and the other goes on.
+#[test]
+fn a_disk_that_is_slow_holds_up_no_other_task() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let place = Place::new();
+        let built = place.signed().await;
+        let (trust, wanted) = (trusting(&place.key), reference(&built));
+        place.admit(&built, &trust).await.unwrap();
+        let (done, slow) = std::sync::mpsc::channel::<()>();
+        let disk = tokio::task::spawn_blocking(move || slow.recv());
+        let limits = Limits::default();
+        let mut recalling = Box::pin(place.store.recall(&wanted, &trust));
+        let admitting = place.store.admit(&place.layout, &wanted, &trust, &limits);
+        let mut admitting = Box::pin(admitting);
+        assert!(futures::poll!(&mut recalling).is_pending());
+        assert!(futures::poll!(&mut admitting).is_pending());
+        done.send(()).unwrap();
+        disk.await.unwrap().unwrap();
+        assert!(matches!(recalling.await.unwrap(), Recalled::Admitted(it) if it.cached));
+        assert!(admitting.await.unwrap().cached);
+    });
 }
 
 #[tokio::test]

@@ -232,7 +232,7 @@ async fn a_signature_that_counts_is_kept_whatever_its_referrer_holds_beside_it()
     let away = Mirrors::default();
     let admitted = store.admit(&away, &wanted, &trust, &limits).await;
     assert_eq!(admitted.unwrap().verdict.trust_revision, "2");
-    let recalled = store.recall(&wanted, &trust).unwrap();
+    let recalled = store.recall(&wanted, &trust).await.unwrap();
     assert!(matches!(recalled, Recalled::Admitted(it) if it.cached));
 }
 

@@ -168,7 +168,7 @@ impl Preparer {
         }
         let recalled = {
             let _permit = self.disk.acquire().await;
-            self.store.recall(&wanted, &keys)
+            self.store.recall(&wanted, &keys).await
         };
         let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
             Recalled::Admitted(admitted) => admitted,
