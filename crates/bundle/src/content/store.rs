@@ -15,15 +15,14 @@
 //! whole or absent. How a bundle gets in is `admit`'s matter.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
+    collections::HashSet,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use aion_abi::reason::Reason;
-use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
@@ -54,8 +53,7 @@ struct Shared {
     verdicts: Verdicts,
     /// What of the disk it may take.
     room: Room,
-    /// What this run admitted, and when: no step of the wall clock makes that unwanted.
-    admitted_here: Mutex<HashMap<Digest, Instant>>,
+    time: Time,
     _lock: Lock,
 }
 
@@ -109,15 +107,21 @@ pub(crate) fn on(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreErro
 }
 
 impl Store {
-    /// As [`Store::open_in`], with all of the disk.
+    /// As [`Store::open_in`], with all of the disk, and a time that begins now.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        Self::open_in(root, Room::default())
+        let opened = Instant::now();
+        Self::open_in(root, Room::default(), move || opened.elapsed())
     }
 
     /// Opens the store in `root`, made where there is none, and clears away
     /// what a crash left half done. It takes no more of the disk than `room`
-    /// has.
-    pub fn open_in(root: impl Into<PathBuf>, room: Room) -> Result<Self, StoreError> {
+    /// has. `time` goes on across runs and is set by nobody: what was not
+    /// admitted for long is told by it.
+    pub fn open_in(
+        root: impl Into<PathBuf>,
+        room: Room,
+        time: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         let root = root.into();
         for part in ["bundles", "tmp"] {
             let path = root.join(part);
@@ -131,7 +135,7 @@ impl Store {
                 root,
                 verdicts,
                 room,
-                admitted_here: Mutex::default(),
+                time: Time(Box::new(time)),
                 _lock: lock,
             }),
         };
@@ -218,8 +222,8 @@ impl Store {
             .collect())
     }
 
-    /// Removes every bundle that is not in `keep` and was not admitted for `idle`, with its verdict and what
-    /// was compiled of it, and gives how many went.
+    /// Removes every bundle that is not in `keep` and, by the store's time, was not admitted for `idle`, with its
+    /// verdict and what was compiled of it, and gives how many went.
     pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
         let (mut gone, mut failed) = (0, None);
@@ -238,13 +242,10 @@ impl Store {
         let path = self.entry(digest);
         let admitted = fs::metadata(&path).and_then(|it| it.modified());
         let admitted = admitted.map_err(on("read", &path))?;
-        let here = self.shared.admitted_here.lock().get(digest).copied();
-        if here.is_some_and(|since| since.elapsed() < idle)
-            || wall_clock().duration_since(admitted).unwrap_or_default() < idle
-        {
+        let now = UNIX_EPOCH + (self.shared.time.0)();
+        if now.duration_since(admitted).unwrap_or_default() < idle {
             return Ok(false);
         }
-        self.shared.admitted_here.lock().remove(digest);
         self.shared
             .verdicts
             .forget(digest)
@@ -253,14 +254,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Marks an entry as admitted now: what is on its way to be used is not pruned.
+    /// Marks an entry as admitted now: what is on its way to be used is not pruned. The mark is its date of change,
+    /// which is none: it is so long after 1970 as the store's time says.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
-        self.shared
-            .admitted_here
-            .lock()
-            .insert(entry.digest, Instant::now());
+        let now = UNIX_EPOCH + (self.shared.time.0)();
         fs::File::open(&entry.root)
-            .and_then(|folder| folder.set_modified(wall_clock()))
+            .and_then(|folder| folder.set_modified(now))
             .map_err(on("mark", &entry.root))
     }
 
@@ -356,10 +355,13 @@ impl Drop for Lock {
     }
 }
 
-/// The date of what is kept across runs.
-#[expect(clippy::disallowed_methods, reason = "the store's one look at it")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
+/// See [`Store::open_in`].
+struct Time(Box<dyn Fn() -> Duration + Send + Sync>);
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Time")
+    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

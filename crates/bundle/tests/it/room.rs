@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aion_bundle::{Built, Layout, Limits, Reason, Room, SigningKey, Store, build};
@@ -36,7 +37,7 @@ fn store(root: PathBuf, most: &Arc<AtomicU64>) -> Store {
             false => Ok(()),
         },
     );
-    Store::open_in(root, room).unwrap()
+    Store::open_in(root, room, || Duration::ZERO).unwrap()
 }
 
 /// A bundle with a file of `content`.

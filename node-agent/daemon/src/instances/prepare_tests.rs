@@ -56,7 +56,9 @@ impl Machine {
         let at = tempfile::tempdir().unwrap();
         Self {
             layout: Layout::create(at.path().join("layout")).unwrap(),
-            store: Arc::new(Store::open_in(at.path().join("store"), room).unwrap()),
+            store: Arc::new(
+                Store::open_in(at.path().join("store"), room, || Duration::ZERO).unwrap(),
+            ),
             key: SigningKey::generate().unwrap(),
             at,
         }

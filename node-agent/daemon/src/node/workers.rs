@@ -1,7 +1,7 @@
 //! The third storey: the crew of workers, and with it the kernel. Whoever outlived the last daemon is taken over
 //! before the kernel works again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
 use aion_bundle::{Room, Store};
@@ -59,7 +59,9 @@ pub(super) async fn workers(
     let (removed_in, removed) = mpsc::unbounded_channel();
     let reserve = base.reserve.clone();
     let room = Room::new(move |more| reserve.check(more));
-    let store = Arc::new(Store::open_in(base.at("store"), room)?);
+    let clock = base.clock;
+    let time = move || Duration::from_millis(clock.now().0);
+    let store = Arc::new(Store::open_in(base.at("store"), room, time)?);
     let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
     let reactors = Arc::new(Reactors::start().map_err(NodeError::Reactors)?);
     let mut crew = Crew::new(CrewParts {
