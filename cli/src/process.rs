@@ -83,7 +83,7 @@ impl Program {
             .first()
             .map(|folder| Folder::make(folder, self.trust, 0o700));
         if let Some(folder) = folder {
-            folder?.replace(self.pid_file(), &bytes, 0o600)?;
+            folder?.replace_unsynced(self.pid_file(), &bytes, 0o600)?;
         }
         Ok(())
     }

@@ -83,10 +83,6 @@ pub(crate) fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
 
 /// One event.
 pub(crate) fn event(good: bool, reason: &str, note: &str, action: &str) -> Event {
-    let mut end = note.len().min(NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
     Event {
         type_: if good {
             EventType::Normal
@@ -94,7 +90,7 @@ pub(crate) fn event(good: bool, reason: &str, note: &str, action: &str) -> Event
             EventType::Warning
         },
         reason: reason.to_owned(),
-        note: Some(note[..end].to_owned()),
+        note: Some(note[..note.floor_char_boundary(NOTE)].to_owned()),
         action: action.to_owned(),
         secondary: None,
     }

@@ -158,7 +158,8 @@ fn beneath(file: &OutputFile) -> Result<PathBuf, Failure> {
     )))
 }
 
-/// Writes beside the place first, so that a broken connection leaves no half file under the name.
+/// Writes beside the place first, so that neither a broken connection nor a loss of power leaves a half file under
+/// the name.
 async fn download(node: &Node, turn: u64, file: &OutputFile, path: &Path) -> Result<(), Failure> {
     let failed = |why: std::io::Error| Failure::io("write the file", path, &why);
     if let Some(folder) = path.parent() {
@@ -182,7 +183,11 @@ async fn download(node: &Node, turn: u64, file: &OutputFile, path: &Path) -> Res
         ))
         .at(&node.address));
     }
-    fs::rename(&part, path).map_err(failed)
+    out.sync_all().map_err(failed)?;
+    fs::rename(&part, path).map_err(failed)?;
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    folder.sync_all().map_err(failed)
 }
 
 fn listed(context: &Context, files: &[(PathBuf, u64)]) -> String {

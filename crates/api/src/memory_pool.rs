@@ -56,13 +56,13 @@ pub struct MemoryPoolSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tiers {
-    /// What matters during a conversation.
+    /// What matters during a conversation. Nothing is kept there by this release, whose agents remember in long alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<Tier>,
     /// What is known: recalled by words, and by meaning where there is an embedding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<Tier>,
-    /// What happened.
+    /// What happened. Nothing is kept there by this release, whose agents remember in long alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episodic: Option<Tier>,
 }

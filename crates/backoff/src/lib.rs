@@ -1,7 +1,8 @@
 //! How long to wait before something that failed is tried again: the one rule for every part of AION-OS.
 //!
 //! The bound doubles with each failure, and a pause is a random part of it, at least half: who failed together,
-//! such as all nodes of a cluster when its API server went away, does not come back in step. What may not
+//! such as all nodes of a cluster when its API server went away, does not come back in step. A pause that somebody
+//! else named is kept, and a random part of it is added. What may not
 //! enter: sleeping, and what is worth another try, which each caller knows best.
 
 use std::time::Duration;
@@ -31,6 +32,13 @@ impl Backoff {
         let half = self.bound() / 2;
         self.failures = self.failures.saturating_add(1);
         half + half.mul_f64(fastrand::f64())
+    }
+
+    /// How long to wait where somebody named a pause: never less than that, and up to half of it more, since
+    /// the same was named to others.
+    #[must_use = "a pause that is not waited for is a busy loop"]
+    pub fn after(named: Duration) -> Duration {
+        named.saturating_add((named / 2).mul_f64(fastrand::f64()))
     }
 
     /// It worked: the next failure is a first one again.
@@ -73,6 +81,17 @@ mod tests {
         let together = [Backoff::new(FIRST, LONGEST); 32];
         let pauses: HashSet<Duration> = together.into_iter().map(|mut it| it.pause()).collect();
         assert!(pauses.len() > 16, "{pauses:?}");
+    }
+
+    #[test]
+    fn who_was_named_the_same_pause_waits_at_least_so_long_and_comes_back_apart() {
+        let named = Duration::from_secs(5);
+        let pauses: HashSet<Duration> = (0..32).map(|_| Backoff::after(named)).collect();
+        assert!(pauses.len() > 16, "{pauses:?}");
+        let (least, most) = (pauses.iter().min(), pauses.iter().max());
+        assert!(least >= Some(&named) && most <= Some(&(named + named / 2)));
+        assert_eq!(Backoff::after(Duration::MAX), Duration::MAX);
+        assert_eq!(Backoff::after(Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod artifact;
 mod content;
 mod file;
+mod room;
 mod source;
 mod trust;
 
@@ -29,6 +30,7 @@ pub use content::build::{BuildError, Built, RECIPE, build};
 pub use content::compiled::Compiled;
 pub use content::store::{Store, StoreError, Stored};
 pub use content::unpack::UnpackError;
+pub use room::Room;
 pub use source::contract::{Answer, Payload, Source, Target, read_blob, save_blob};
 pub use source::credentials::{Credentials, CredentialsError};
 pub use source::failure::SourceError;

@@ -12,7 +12,7 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, chownat, fchmod, flock,
-        fstat, openat, renameat, unlinkat,
+        fstat, fsync, openat, renameat, unlinkat,
     },
     io::Errno,
 };
@@ -56,17 +56,36 @@ impl Folder {
         }
     }
 
-    /// Writes a file whole or not at all. It need not survive the machine, so nothing is forced to the disk.
+    /// Writes a file whole or not at all, also where the machine loses its power meanwhile: file and name are on
+    /// the disk when it returns.
     ///
     /// # Errors
-    /// [`FolderError`]; what was there before is there then.
+    /// [`FolderError`]; what was there before is there then, or else the new file is, and may not outlast the machine.
     pub fn replace(
         &self,
         name: impl AsRef<OsStr>,
         bytes: &[u8],
         mode: u32,
     ) -> Result<(), FolderError> {
-        let name = name.as_ref();
+        self.write(name.as_ref(), bytes, mode, true)?;
+        fsync(&self.handle).map_err(failed("sync", &self.path))
+    }
+
+    /// As [`Folder::replace`], of something that means nothing once the machine was off, such as a process: nothing
+    /// is forced to the disk.
+    ///
+    /// # Errors
+    /// [`FolderError`]; what was there before is there then.
+    pub fn replace_unsynced(
+        &self,
+        name: impl AsRef<OsStr>,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<(), FolderError> {
+        self.write(name.as_ref(), bytes, mode, false)
+    }
+
+    fn write(&self, name: &OsStr, bytes: &[u8], mode: u32, sync: bool) -> Result<(), FolderError> {
         let mut beside = name.to_owned();
         beside.push(BESIDE);
         let path = self.path.join(&beside);
@@ -77,8 +96,9 @@ impl Folder {
         let file = openat(&self.handle, &beside, flags | OFlags::CLOEXEC, mode)
             .map_err(failed("make", &path))?;
         fchmod(&file, mode).map_err(failed("set the permissions of", &path))?;
-        File::from(file)
-            .write_all(bytes)
+        let mut file = File::from(file);
+        file.write_all(bytes)
+            .and_then(|()| if sync { file.sync_all() } else { Ok(()) })
             .map_err(|source| io_failed("write", &path, source))?;
         renameat(&self.handle, &beside, &self.handle, name).map_err(failed("replace", &path))
     }

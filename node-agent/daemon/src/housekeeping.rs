@@ -87,6 +87,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::syscall::memory::{Item, RecallRequest, RememberRequest};
     use aion_api::AgentInstanceSpec;
+    use aion_bundle::Room;
     use aion_drivers::memory::FakeMemory;
 
     use serde_json::json;
@@ -161,7 +162,8 @@ mod tests {
     #[tokio::test]
     async fn bundles_stay_until_all_instances_are_known() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let store = Store::open_in(dir.path(), Room::default(), || 2 * UNWANTED).unwrap();
+        let store = Arc::new(store);
         let bundle = dir.path().join("bundles").join("0".repeat(64));
         std::fs::create_dir(&bundle).unwrap();
         let old = std::time::UNIX_EPOCH;

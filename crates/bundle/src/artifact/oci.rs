@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_abi::reason::Reason;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::artifact::digest::Digest;
@@ -40,6 +40,44 @@ pub struct Descriptor {
     others: BTreeMap<String, serde_json::Value>,
 }
 
+/// What is read of a descriptor where nothing of it is written again: whatever else stands there takes no memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bare {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default)]
+    artifact_type: Option<String>,
+}
+
+impl From<Bare> for Descriptor {
+    fn from(bare: Bare) -> Self {
+        Self {
+            media_type: bare.media_type,
+            digest: bare.digest,
+            size: bare.size,
+            artifact_type: bare.artifact_type,
+            annotations: BTreeMap::new(),
+            others: BTreeMap::new(),
+        }
+    }
+}
+
+/// Reads a descriptor without what other writers added.
+fn bare<'de, D: Deserializer<'de>>(from: D) -> Result<Descriptor, D::Error> {
+    Bare::deserialize(from).map(Descriptor::from)
+}
+
+fn bare_subject<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Descriptor>, D::Error> {
+    Ok(Option::<Bare>::deserialize(from)?.map(Descriptor::from))
+}
+
+fn all_bare<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Descriptor>, D::Error> {
+    let all = Vec::<Bare>::deserialize(from)?;
+    Ok(all.into_iter().map(Descriptor::from).collect())
+}
+
 impl Descriptor {
     /// Without what other writers added, which may be much.
     pub(crate) fn bare(mut self) -> Self {
@@ -73,11 +111,17 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The configuration.
+    #[serde(deserialize_with = "bare")]
     pub config: Descriptor,
     /// The layers, in order.
+    #[serde(deserialize_with = "all_bare")]
     pub layers: Vec<Descriptor>,
     /// The manifest this one refers to (a signature refers to what it signs).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bare_subject",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub subject: Option<Descriptor>,
     /// Free words about the artifact.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -192,6 +236,16 @@ impl Index {
             media_type: Some(INDEX.to_owned()),
             manifests,
         }
+    }
+
+    /// What an index lists, without what other writers added.
+    pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>, ManifestError> {
+        #[derive(Deserialize)]
+        struct Entries {
+            #[serde(default, deserialize_with = "all_bare")]
+            manifests: Vec<Descriptor>,
+        }
+        parse::<Entries>("index", bytes).map(|index| index.manifests)
     }
 
     /// Reads an index.

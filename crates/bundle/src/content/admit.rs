@@ -141,7 +141,17 @@ impl Store {
     /// What is in the store of `bundle`, where `trust` vouches for it: by what
     /// was verified under this revision of the trust or, under another one, by
     /// the signatures that were kept. Needs no source.
-    pub fn recall(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
+    pub async fn recall(
+        &self,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+    ) -> Result<Recalled, AdmitError> {
+        let (bundle, trust) = (bundle.clone(), trust.clone());
+        self.blocking(move |store| store.recalled(&bundle, &trust))
+            .await
+    }
+
+    fn recalled(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
         let digest = &bundle.digest;
         let Some(stored) = self.get(digest) else {
             return Ok(Recalled::Absent);
@@ -176,43 +186,52 @@ impl Store {
         trust: &TrustSet,
         limits: &Limits,
     ) -> Result<Admitted, AdmitError> {
-        let digest = &bundle.digest;
+        let digest = bundle.digest;
         let source = &Within::new(source, limits.time);
-        let (stored, lapsed) = match self.recall(bundle, trust)? {
+        let (stored, lapsed) = match self.recall(bundle, trust).await? {
             Recalled::Admitted(admitted) => return Ok(admitted),
             Recalled::Lapsed(stored, refusal) => (Some(stored), Some(refusal)),
             Recalled::Absent => (None, None),
         };
-        let bytes = match self.manifest(digest) {
-            Some(bytes) if stored.is_some() => bytes,
-            _ => source.manifest(digest).await?,
+        let is_here = stored.is_some();
+        let kept = self.blocking(move |store| match is_here {
+            true => Ok(store.manifest(&digest)),
+            false => store.has_room(0).map(|()| None),
+        });
+        let bytes = match kept.await? {
+            Some(bytes) => bytes,
+            None => source.manifest(&digest).await?,
         };
         let manifest = Manifest::parse(&bytes)?;
         manifest.bundle_layers(limits)?;
-        let found = signatures(source, digest).await.map_err(AdmitError::from);
-        let judged = found.and_then(|found| found.vouch(&bundle.name, digest, trust, now()));
+        let found = signatures(source, &digest).await.map_err(AdmitError::from);
+        let (name, trust) = (bundle.name.clone(), trust.clone());
+        let judge = move |_: &Self| found.and_then(|it| it.vouch(&name, &digest, &trust, now()));
+        let judged = self.blocking(judge).await;
         let (verdict, vouched) = judged.map_err(|error| match (error, lapsed) {
             (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
             (error, _) => error,
         })?;
-        let stored = match stored {
-            Some(stored) => {
-                self.keep_signatures(&stored.root, &vouched)?;
-                stored
-            }
-            None => {
-                self.take_in(source, bundle, &bytes, &manifest, &vouched, limits)
-                    .await?
-            }
-        };
-        self.admitted(verdict, stored)
+        if let Some(stored) = stored {
+            let keep = move |store: &Self| {
+                store.keep_signatures(&stored.root, &vouched)?;
+                store.admitted(verdict, stored)
+            };
+            return self.blocking(keep).await;
+        }
+        let came = self
+            .fetch(source, bundle, &bytes, &manifest, limits)
+            .await?;
+        self.blocking(move |store| {
+            let stored = store.take_in(came, &digest, &vouched)?;
+            store.admitted(verdict, stored)
+        })
+        .await
     }
 
     fn admitted(&self, verdict: Verdict, bundle: Stored) -> Result<Admitted, AdmitError> {
         self.touch(&bundle)?;
-        self.verdicts
-            .put(&verdict)
-            .map_err(on("keep the verdict on", &bundle.root))?;
+        self.keep_verdict(&verdict)?;
         Ok(Admitted {
             verdict,
             cached: false,
@@ -220,46 +239,91 @@ impl Store {
         })
     }
 
-    async fn take_in(
+    /// Fetches what belongs to a bundle that somebody vouches for.
+    async fn fetch(
         &self,
         source: &dyn Source,
         bundle: &BundleRef,
         bytes: &[u8],
         manifest: &Manifest,
-        vouched: &Vouched,
         limits: &Limits,
-    ) -> Result<Stored, AdmitError> {
+    ) -> Result<Came, AdmitError> {
         let (program, files) = manifest.bundle_layers(limits)?;
+        // Of an archive what it will hold unpacked is not known, but no less than it holds packed.
+        let least = program.size + files.map_or(0, |files| 2 * files.size);
+        self.blocking(move |store| store.has_room(least)).await?;
         let config_bytes = read_blob(source, &manifest.config, MAX_CONFIG).await?;
         let config = BundleConfig::parse(&config_bytes, program)?;
         check_name(bundle, &config)?;
 
-        let workspace = self.workspace()?;
-        let folder = workspace.path().join("bundle");
-        fs::create_dir(&folder).map_err(on("create", &folder))?;
-        for (name, content) in [("manifest.json", bytes), ("config.json", &config_bytes)] {
-            let path = folder.join(name);
-            write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
-        }
-        self.keep_signatures(&folder, vouched)?;
+        let bytes = bytes.to_vec();
+        let (workspace, folder) = self
+            .blocking(move |store| store.begin(&bytes, &config_bytes))
+            .await?;
         let form = manifest::program(config.runtime).map_err(ManifestError::NotABundle)?;
         let path = folder.join(form.file);
-        save_blob(source, program, &path).await?;
-        read_only(&path)?;
+        save_blob(source, program, &path, self.room()).await?;
         let mut packed = None;
         if let Some(files) = files {
             let path = workspace.path().join("files.tar.gz");
-            save_blob(source, files, &path).await?;
+            save_blob(source, files, &path, self.room()).await?;
             packed = Some(path);
         }
-        // Kept until all is done with it: a caller that gives up leaves nothing behind.
-        let _workspace = complete(workspace, folder.clone(), packed, *limits).await?;
-        self.settle(&folder, &bundle.digest)?;
-        self.get(&bundle.digest).ok_or_else(|| {
-            let vanished = std::io::Error::other("it is not there although it was just written");
-            on("read", &self.entry(&bundle.digest))(vanished).into()
+        Ok(Came {
+            workspace,
+            folder,
+            program: path,
+            packed,
+            limits: *limits,
         })
     }
+
+    /// Begins the folder of a bundle: its documents, and no more.
+    fn begin(&self, bytes: &[u8], config: &[u8]) -> Result<(TempDir, PathBuf), StoreError> {
+        let workspace = self.workspace()?;
+        let folder = workspace.path().join("bundle");
+        fs::create_dir(&folder).map_err(on("create", &folder))?;
+        for (name, content) in [("manifest.json", bytes), ("config.json", config)] {
+            let path = folder.join(name);
+            write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
+        }
+        Ok((workspace, folder))
+    }
+
+    /// Unpacks what came, syncs the whole of it, and makes it an entry.
+    fn take_in(
+        &self,
+        came: Came,
+        digest: &Digest,
+        vouched: &Vouched,
+    ) -> Result<Stored, AdmitError> {
+        let folder = &came.folder;
+        self.keep_signatures(folder, vouched)?;
+        read_only(&came.program)?;
+        if let Some(packed) = &came.packed {
+            let into = folder.join("files");
+            fs::create_dir(&into).map_err(on("create", &into))?;
+            let packed = fs::File::open(packed).map_err(on("read", packed))?;
+            unpack(packed, &into, &came.limits, self.room())?;
+        }
+        sync_tree(folder).map_err(on("sync", folder))?;
+        self.settle(folder, digest)?;
+        // What else came, its archive, is not needed any more.
+        drop(came.workspace);
+        self.get(digest).ok_or_else(|| {
+            let vanished = std::io::Error::other("it is not there although it was just written");
+            on("read", &self.entry(digest))(vanished).into()
+        })
+    }
+}
+
+/// A bundle that was fetched, in a folder of its own, which goes with this.
+struct Came {
+    workspace: TempDir,
+    folder: PathBuf,
+    program: PathBuf,
+    packed: Option<PathBuf>,
+    limits: Limits,
 }
 
 fn check_name(bundle: &BundleRef, config: &BundleConfig) -> Result<(), AdmitError> {
@@ -282,29 +346,4 @@ fn read_only(path: &Path) -> Result<(), StoreError> {
 #[expect(clippy::disallowed_methods, reason = "a record's date")]
 fn now() -> Timestamp {
     Timestamp::now()
-}
-
-/// Unpacks the archive into `folder` and syncs the whole of it, where that may
-/// block.
-async fn complete(
-    workspace: TempDir,
-    folder: PathBuf,
-    packed: Option<PathBuf>,
-    limits: Limits,
-) -> Result<TempDir, AdmitError> {
-    let shown = folder.clone();
-    let work = move || -> Result<TempDir, AdmitError> {
-        if let Some(packed) = packed {
-            let into = folder.join("files");
-            fs::create_dir(&into).map_err(on("create", &into))?;
-            let packed = fs::File::open(&packed).map_err(on("read", &packed))?;
-            unpack(packed, &into, &limits)?;
-        }
-        sync_tree(&folder).map_err(on("sync", &folder))?;
-        Ok(workspace)
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(e) => Err(on("complete", &shown)(std::io::Error::other(e)).into()),
-    }
 }

@@ -15,14 +15,14 @@
 //! whole or absent. How a bundle gets in is `admit`'s matter.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
+    collections::HashSet,
+    fmt, fs, io,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use aion_abi::reason::Reason;
-use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
@@ -33,6 +33,7 @@ use crate::{
     },
     content::{kept, vouched::Vouched},
     file::{read_bounded, sync_dir},
+    room::Room,
     source::failure::io_reason,
     trust::{
         verdict::{Verdict, Verdicts},
@@ -40,13 +41,19 @@ use crate::{
     },
 };
 
-/// The store in a folder.
-#[derive(Debug)]
+/// The store in a folder. Clones share it, so that what waits for the disk can be done where nobody else waits.
+#[derive(Debug, Clone)]
 pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     root: PathBuf,
-    pub(crate) verdicts: Verdicts,
-    /// What this run admitted, and when: no step of the wall clock makes that unwanted.
-    admitted_here: Mutex<HashMap<Digest, Instant>>,
+    verdicts: Verdicts,
+    /// What of the disk it may take.
+    room: Room,
+    time: Time,
     _lock: Lock,
 }
 
@@ -100,9 +107,21 @@ pub(crate) fn on(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreErro
 }
 
 impl Store {
-    /// Opens the store in `root`, made where there is none, and clears away
-    /// what a crash left half done.
+    /// As [`Store::open_in`], with all of the disk, and a time that begins now.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let opened = Instant::now();
+        Self::open_in(root, Room::default(), move || opened.elapsed())
+    }
+
+    /// Opens the store in `root`, made where there is none, and clears away
+    /// what a crash left half done. It takes no more of the disk than `room`
+    /// has. `time` goes on across runs and is set by nobody: what was not
+    /// admitted for long is told by it.
+    pub fn open_in(
+        root: impl Into<PathBuf>,
+        room: Room,
+        time: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         let root = root.into();
         for part in ["bundles", "tmp"] {
             let path = root.join(part);
@@ -112,10 +131,13 @@ impl Store {
         let folder = root.join("verdicts");
         let verdicts = Verdicts::open(folder.clone()).map_err(on("open", &folder))?;
         let store = Self {
-            root,
-            verdicts,
-            admitted_here: Mutex::default(),
-            _lock: lock,
+            shared: Arc::new(Shared {
+                root,
+                verdicts,
+                room,
+                time: Time(Box::new(time)),
+                _lock: lock,
+            }),
         };
         let tmp = store.tmp();
         for left in fs::read_dir(&tmp).map_err(on("read", &tmp))? {
@@ -125,9 +147,45 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether `more` bytes may be kept.
+    ///
+    /// # Errors
+    /// What there is too little of.
+    pub fn has_room(&self, more: u64) -> Result<(), StoreError> {
+        self.room()
+            .check(more)
+            .map_err(on("keep more in", &self.shared.root))
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.shared.room
+    }
+
+    /// Keeps a verdict.
+    pub(crate) fn keep_verdict(&self, verdict: &Verdict) -> Result<(), StoreError> {
+        let kept = self.shared.verdicts.put(verdict);
+        kept.map_err(on("keep a verdict in", &self.shared.root))
+    }
+
+    /// Does what may wait for the disk, or reckons for long, beside the tasks of this thread.
+    pub(crate) async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done,
+            Err(error) => Err(on("work in", self.root())(io::Error::other(error)).into()),
+        }
+    }
+
     /// The folder of the store.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.shared.root
     }
 
     /// The bundle `digest`, where it is in the store.
@@ -151,12 +209,12 @@ impl Store {
     /// for another revision. Whether a tenant may use it is that tenant's own
     /// right to pull it, which the caller checks.
     pub fn verdict(&self, digest: &Digest, trust_revision: &str) -> Option<Verdict> {
-        self.verdicts.get(digest, trust_revision)
+        self.shared.verdicts.get(digest, trust_revision)
     }
 
     /// Every bundle in the store.
     pub fn list(&self) -> Result<Vec<Digest>, StoreError> {
-        let folder = self.root.join("bundles");
+        let folder = self.shared.root.join("bundles");
         let entries = fs::read_dir(&folder).map_err(on("read", &folder))?;
         let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
         Ok(names
@@ -164,8 +222,8 @@ impl Store {
             .collect())
     }
 
-    /// Removes every bundle that is not in `keep` and was not admitted for `idle`, with its verdict and what
-    /// was compiled of it, and gives how many went.
+    /// Removes every bundle that is not in `keep` and, by the store's time, was not admitted for `idle`, with its
+    /// verdict and what was compiled of it, and gives how many went.
     pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
         let (mut gone, mut failed) = (0, None);
@@ -184,27 +242,24 @@ impl Store {
         let path = self.entry(digest);
         let admitted = fs::metadata(&path).and_then(|it| it.modified());
         let admitted = admitted.map_err(on("read", &path))?;
-        let here = self.admitted_here.lock().get(digest).copied();
-        if here.is_some_and(|since| since.elapsed() < idle)
-            || wall_clock().duration_since(admitted).unwrap_or_default() < idle
-        {
+        let now = UNIX_EPOCH + (self.shared.time.0)();
+        if now.duration_since(admitted).unwrap_or_default() < idle {
             return Ok(false);
         }
-        self.admitted_here.lock().remove(digest);
-        self.verdicts
+        self.shared
+            .verdicts
             .forget(digest)
             .map_err(on("remove the verdict on", &path))?;
         self.discard(digest)?;
         Ok(true)
     }
 
-    /// Marks an entry as admitted now: what is on its way to be used is not pruned.
+    /// Marks an entry as admitted now: what is on its way to be used is not pruned. The mark is its date of change,
+    /// which is none: it is so long after 1970 as the store's time says.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
-        self.admitted_here
-            .lock()
-            .insert(entry.digest, Instant::now());
+        let now = UNIX_EPOCH + (self.shared.time.0)();
         fs::File::open(&entry.root)
-            .and_then(|folder| folder.set_modified(wall_clock()))
+            .and_then(|folder| folder.set_modified(now))
             .map_err(on("mark", &entry.root))
     }
 
@@ -257,18 +312,18 @@ impl Store {
             self.discard(digest)?;
         }
         match fs::rename(from, &to) {
-            Ok(()) => sync_dir(&self.root.join("bundles")).map_err(on("sync", &to)),
+            Ok(()) => sync_dir(&self.shared.root.join("bundles")).map_err(on("sync", &to)),
             Err(_) if self.get(digest).is_some() => Ok(()),
             Err(e) => Err(on("move a bundle to", &to)(e)),
         }
     }
 
     pub(crate) fn entry(&self, digest: &Digest) -> PathBuf {
-        self.root.join("bundles").join(digest.hex())
+        self.shared.root.join("bundles").join(digest.hex())
     }
 
     fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.shared.root.join("tmp")
     }
 }
 
@@ -300,10 +355,13 @@ impl Drop for Lock {
     }
 }
 
-/// The date of what is kept across runs.
-#[expect(clippy::disallowed_methods, reason = "the store's one look at it")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
+/// See [`Store::open_in`].
+struct Time(Box<dyn Fn() -> Duration + Send + Sync>);
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Time")
+    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

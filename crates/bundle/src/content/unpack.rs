@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::{
     artifact::{entry_path::entry_path, limits::Limits},
+    room::Room,
     source::failure::io_reason,
 };
 
@@ -72,9 +73,14 @@ impl UnpackError {
     }
 }
 
-/// Unpacks a gzipped tar into the empty folder `into`. What is written is not
-/// synced to disk.
-pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<(), UnpackError> {
+/// Unpacks a gzipped tar into the empty folder `into`, as long as `room` has
+/// some. What is written is not synced to disk.
+pub(crate) fn unpack(
+    packed: impl Read,
+    into: &Path,
+    limits: &Limits,
+    room: &Room,
+) -> Result<(), UnpackError> {
     let counted = Counted {
         inner: packed,
         count: 0,
@@ -110,7 +116,7 @@ pub(crate) fn unpack(packed: impl Read, into: &Path, limits: &Limits) -> Result<
             make_folders(into, Some(&path))?;
         } else {
             make_folders(into, path.parent())?;
-            write_file(&mut entry, &into.join(&path))?;
+            write_file(&mut entry, &into.join(&path), room)?;
         }
     }
     check_end(archive.into_inner()).map_err(from_archive)
@@ -179,7 +185,7 @@ fn make_folders(into: &Path, path: Option<&Path>) -> Result<(), UnpackError> {
     Ok(())
 }
 
-fn write_file(entry: &mut impl Read, target: &Path) -> Result<(), UnpackError> {
+fn write_file(entry: &mut impl Read, target: &Path, room: &Room) -> Result<(), UnpackError> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -198,7 +204,9 @@ fn write_file(entry: &mut impl Read, target: &Path) -> Result<(), UnpackError> {
         if n == 0 {
             return Ok(());
         }
-        io::Write::write_all(&mut file, &piece[..n]).map_err(on(target))?;
+        let written = room.check(n as u64);
+        let written = written.and_then(|()| io::Write::write_all(&mut file, &piece[..n]));
+        written.map_err(on(target))?;
     }
 }
 

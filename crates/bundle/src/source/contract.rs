@@ -8,8 +8,9 @@ use futures::future::BoxFuture;
 use crate::{
     artifact::{
         digest::Digest,
-        manifest::{Descriptor, MANIFEST, Manifest},
+        manifest::{Descriptor, MANIFEST, MAX_MANIFEST, Manifest},
     },
+    room::Room,
     source::{failure::SourceError, sink::Sink},
 };
 
@@ -21,9 +22,14 @@ pub trait Source: Send + Sync {
     /// The source in words for messages.
     fn describe(&self) -> String;
 
-    /// The bytes of the manifest or index `digest`, at most
-    /// [`MAX_MANIFEST`](crate::artifact::manifest::MAX_MANIFEST) of them, digest checked.
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>>;
+    /// The bytes of the manifest or index `digest`, at most `most` of them and
+    /// never more than [`MAX_MANIFEST`], digest checked.
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>>;
+
+    /// As [`Source::manifest_within`], with no other bound than its own.
+    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
+        self.manifest_within(digest, MAX_MANIFEST)
+    }
 
     /// Streams the blob the sink expects into it. The caller finishes the sink.
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()>;
@@ -98,13 +104,14 @@ pub async fn read_blob(
     sink.finish(&source.describe()).await
 }
 
-/// Reads a whole blob into the new file `path`.
+/// Reads a whole blob into the new file `path`, as long as `room` has some.
 pub async fn save_blob(
     source: &dyn Source,
     blob: &Descriptor,
     path: &Path,
+    room: &Room,
 ) -> Result<(), SourceError> {
-    let mut sink = Sink::file(blob, path).await?;
+    let mut sink = Sink::file(blob, path, room.clone()).await?;
     source.blob(&mut sink).await?;
     sink.finish(&source.describe()).await.map(|_| ())
 }

@@ -65,7 +65,7 @@ impl Layout {
     /// What `index.json` lists.
     pub fn index(&self) -> Result<Index, SourceError> {
         let path = self.root.join("index.json");
-        let bytes = self.read(&path, "index.json")?;
+        let bytes = self.read(&path, "index.json", MAX_MANIFEST)?;
         Index::parse(&bytes).map_err(|e| (self.describe().as_str(), e).into())
     }
 
@@ -147,7 +147,7 @@ impl Layout {
         };
         let listed = index.manifests.into_iter();
         for entry in listed.filter(|m| m.media_type == MANIFEST).take(MAX_LISTED) {
-            let Ok(bytes) = self.read_manifest(&entry.digest) else {
+            let Ok(bytes) = self.read_manifest(&entry.digest, MAX_MANIFEST) else {
                 continue;
             };
             let refers = Manifest::parse(&bytes)
@@ -158,7 +158,7 @@ impl Layout {
                 found.push(entry);
             }
         }
-        Ok(found)
+        Ok(found.into_iter().map(Descriptor::bare).collect())
     }
 
     /// Reads, changes and replaces `index.json` while holding a lock on the
@@ -186,22 +186,24 @@ impl Layout {
         self.root.join("blobs/sha256").join(digest.hex())
     }
 
-    fn read_manifest(&self, digest: &Digest) -> Result<Vec<u8>, SourceError> {
-        let bytes = self.read(&self.blob_path(digest), &digest.to_string())?;
+    fn read_manifest(&self, digest: &Digest, most: u64) -> Result<Vec<u8>, SourceError> {
+        let most = most.min(MAX_MANIFEST);
+        let bytes = self.read(&self.blob_path(digest), &digest.to_string(), most)?;
         checked(&self.describe(), bytes, digest)
     }
 
     fn read_index(&self, digest: &Digest) -> Result<Index, SourceError> {
-        Index::parse(&self.read_manifest(digest)?).map_err(|e| (self.describe().as_str(), e).into())
+        let bytes = self.read_manifest(digest, MAX_MANIFEST)?;
+        Index::parse(&bytes).map_err(|e| (self.describe().as_str(), e).into())
     }
 
-    fn read(&self, path: &Path, what: &str) -> Result<Vec<u8>, SourceError> {
-        match read_bounded(path, MAX_MANIFEST) {
+    fn read(&self, path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        match read_bounded(path, limit) {
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(SourceError::TooLarge {
                 what: what.to_owned(),
                 at: self.describe(),
-                limit: MAX_MANIFEST,
+                limit,
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(self.not_found(what)),
             Err(e) => Err(SourceError::io(format!("read {}", path.display()), e)),
@@ -261,9 +263,9 @@ impl Source for Layout {
         format!("layout {}", self.root.display())
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
         let digest = *digest;
-        Box::pin(self.blocking(move |l| l.read_manifest(&digest)))
+        Box::pin(self.blocking(move |l| l.read_manifest(&digest, most)))
     }
 
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {

@@ -72,13 +72,14 @@ impl Registry {
 
     /// The digest of what `tag` names now.
     pub async fn resolve(&self, tag: &str) -> Result<Digest, SourceError> {
-        Ok(Digest::of(&self.manifest_at(tag).await?))
+        Ok(Digest::of(&self.manifest_at(tag, MAX_MANIFEST).await?))
     }
 
     /// The manifest under a tag or a digest, unchecked.
-    async fn manifest_at(&self, reference: &str) -> Result<Vec<u8>, SourceError> {
-        let url = self.http.url(&format!("manifests/{reference}"))?;
-        let (_, bytes) = self.http.get(&url, ACCEPT, reference, MAX_MANIFEST).await?;
+    async fn manifest_at(&self, reference: &str, most: u64) -> Result<Vec<u8>, SourceError> {
+        let (url, most) = (format!("manifests/{reference}"), most.min(MAX_MANIFEST));
+        let url = self.http.url(&url)?;
+        let (_, bytes) = self.http.get(&url, ACCEPT, reference, most).await?;
         Ok(bytes)
     }
 
@@ -107,12 +108,16 @@ impl Registry {
             let (answer, bytes) = match page {
                 // No such endpoint: the distribution spec has clients turn to
                 // the tag.
-                Err(SourceError::NotFound { .. }) => return self.tagged_referrers(subject).await,
+                Err(SourceError::NotFound { .. }) => {
+                    return match self.tag_of_referrers(subject).await? {
+                        Some(bytes) => self.listed(&bytes),
+                        None => Ok(Vec::new()),
+                    };
+                }
                 other => other?,
             };
             listed += bytes.len();
-            let page = self.parse_index(&bytes)?.manifests;
-            found.extend(page.into_iter().map(Descriptor::bare));
+            found.extend(self.listed(&bytes)?);
             match next_page(&answer) {
                 Some(next) if listed < MAX_LISTED => {
                     url = url.join(&next).map_err(|e| self.malformed(e))?;
@@ -123,10 +128,11 @@ impl Registry {
         Ok(found)
     }
 
-    async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
-        match self.manifest_at(&subject.referrers_tag()).await {
-            Ok(bytes) => Ok(self.parse_index(&bytes)?.manifests),
-            Err(SourceError::NotFound { .. }) => Ok(Vec::new()),
+    async fn tag_of_referrers(&self, subject: &Digest) -> Result<Option<Vec<u8>>, SourceError> {
+        let tag = subject.referrers_tag();
+        match self.manifest_at(&tag, MAX_MANIFEST).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(SourceError::NotFound { .. }) => Ok(None),
             Err(other) => Err(other),
         }
     }
@@ -196,7 +202,14 @@ impl Registry {
             return Ok(digest);
         }
         for _ in 0..MAX_LOST {
-            let mut listed = self.tagged_referrers(&subject).await?;
+            let mut listed = match self.tag_of_referrers(&subject).await? {
+                Some(bytes) => {
+                    Index::parse(&bytes)
+                        .map_err(|e| self.malformed(e))?
+                        .manifests
+                }
+                None => Vec::new(),
+            };
             if listed.iter().any(|m| m.digest == digest) {
                 return Ok(digest);
             }
@@ -210,8 +223,8 @@ impl Registry {
         })
     }
 
-    fn parse_index(&self, bytes: &[u8]) -> Result<Index, SourceError> {
-        Index::parse(bytes).map_err(|e| self.malformed(e))
+    fn listed(&self, bytes: &[u8]) -> Result<Vec<Descriptor>, SourceError> {
+        Index::entries(bytes).map_err(|e| self.malformed(e))
     }
 
     fn malformed(&self, why: impl ToString) -> SourceError {
@@ -224,9 +237,9 @@ impl Source for Registry {
         self.http.name.clone()
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
-            let bytes = self.manifest_at(&digest.to_string()).await?;
+            let bytes = self.manifest_at(&digest.to_string(), most).await?;
             checked(&self.http.name, bytes, digest)
         })
     }

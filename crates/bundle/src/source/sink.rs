@@ -6,6 +6,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use crate::{
     artifact::{digest::Hasher, manifest::Descriptor},
+    room::Room,
     source::failure::SourceError,
 };
 
@@ -16,6 +17,7 @@ pub struct Sink {
     hasher: Hasher,
     received: u64,
     keep: Keep,
+    room: Room,
 }
 
 enum Keep {
@@ -37,8 +39,8 @@ impl Sink {
         Ok(Self::new(expected, Keep::Memory(Vec::new())))
     }
 
-    /// A sink that keeps the blob in the new file `path`, mode 0600.
-    pub async fn file(expected: &Descriptor, path: &Path) -> Result<Self, SourceError> {
+    /// A sink that keeps the blob in the new file `path`, mode 0600, as long as `room` has some.
+    pub async fn file(expected: &Descriptor, path: &Path, room: Room) -> Result<Self, SourceError> {
         let file = tokio::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -46,7 +48,10 @@ impl Sink {
             .open(path)
             .await
             .map_err(|e| SourceError::io(format!("create {}", path.display()), e))?;
-        Ok(Self::new(expected, Keep::File(file)))
+        Ok(Self {
+            room,
+            ..Self::new(expected, Keep::File(file))
+        })
     }
 
     fn new(expected: &Descriptor, keep: Keep) -> Self {
@@ -55,6 +60,7 @@ impl Sink {
             hasher: Hasher::default(),
             received: 0,
             keep,
+            room: Room::default(),
         }
     }
 
@@ -76,10 +82,11 @@ impl Sink {
         self.hasher.update(piece);
         match &mut self.keep {
             Keep::Memory(bytes) => bytes.extend_from_slice(piece),
-            Keep::File(file) => file
-                .write_all(piece)
-                .await
-                .map_err(|e| SourceError::io(format!("keep blob {}", self.expected.digest), e))?,
+            Keep::File(file) => {
+                let failed = |e| SourceError::io(format!("keep blob {}", self.expected.digest), e);
+                self.room.check(piece.len() as u64).map_err(failed)?;
+                file.write_all(piece).await.map_err(failed)?;
+            }
         }
         Ok(())
     }

@@ -290,11 +290,11 @@ impl Source for Mirrors {
         }
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let mut failures = Vec::new();
             for mirror in self.order() {
-                let answer = mirror.source.manifest(digest);
+                let answer = mirror.source.manifest_within(digest, most);
                 match mirror.in_time(self.share(), answer).await {
                     Ok(bytes) => return Ok(bytes),
                     Err(e) => failures.push(e),
@@ -339,8 +339,9 @@ impl Source for Mirrors {
             if found.is_empty() && !(lacking && self.shut.is_empty()) {
                 return Err(self.telling(failures));
             }
-            found.sort_by_key(|d| d.digest);
-            found.dedup_by_key(|d| d.digest);
+            // By size, too: one that lies about it takes nothing from another.
+            found.sort_by_key(|d| (d.digest, d.size));
+            found.dedup_by_key(|d| (d.digest, d.size));
             Ok(found)
         })
     }

@@ -12,6 +12,7 @@ use crate::{
         limits::Limits,
         manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
     },
+    room::Room,
     source::{
         contract::{Payload, Source, Target, read_blob, save_blob},
         failure::SourceError,
@@ -117,27 +118,37 @@ async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signe
             signers.left_out += 1;
             continue;
         }
-        let origin = entry.digest;
-        let bytes = match source.manifest(&origin).await {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                signers.all.push(Err((origin, e)));
-                continue;
+        // Counted as announced, and no more than that is read.
+        signers.left -= entry.size;
+        match referrer(source, &entry).await {
+            Ok((bytes, m)) if signs(&m, digest) => {
+                signers.all.push(Ok((entry.digest, bytes, m)));
             }
-        };
-        signers.left = signers.left.saturating_sub(bytes.len() as u64);
-        match Manifest::parse(&bytes) {
-            Ok(m) if signs(&m, digest) => signers.all.push(Ok((origin, bytes, m))),
             Ok(_) => {}
-            Err(e) => {
-                let at = source.describe();
-                signers
-                    .all
-                    .push(Err((origin, SourceError::malformed(at, e))));
-            }
+            Err(e) => signers.all.push(Err((entry.digest, e))),
         }
     }
     Ok(signers)
+}
+
+/// A manifest that is as long as the list of referrers says it is.
+async fn referrer(
+    source: &dyn Source,
+    entry: &Descriptor,
+) -> Result<(Vec<u8>, Manifest), SourceError> {
+    let bytes = source.manifest_within(&entry.digest, entry.size).await?;
+    if bytes.len() as u64 != entry.size {
+        let (length, size) = (bytes.len(), entry.size);
+        let why = format!(
+            "{} has {length} bytes and is listed with {size}",
+            entry.digest
+        );
+        return Err(SourceError::malformed(source.describe(), why));
+    }
+    let mut manifest =
+        Manifest::parse(&bytes).map_err(|e| SourceError::malformed(source.describe(), e))?;
+    manifest.annotations.clear();
+    Ok((bytes, manifest))
 }
 
 fn signs(manifest: &Manifest, digest: &Digest) -> bool {
@@ -249,7 +260,7 @@ async fn copy_blobs(
         begins(blob);
         let path = folder.path().join(blob.digest.hex());
         if !path.exists() {
-            save_blob(from, blob, &path).await?;
+            save_blob(from, blob, &path, &Room::default()).await?;
         }
         to.put_blob(blob, Payload::File(&path)).await?;
     }

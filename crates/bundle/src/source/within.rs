@@ -56,8 +56,9 @@ impl Source for Within<'_> {
         self.source.describe()
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
-        self.in_time(self.source.manifest(digest)).boxed()
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
+        self.in_time(self.source.manifest_within(digest, most))
+            .boxed()
     }
 
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {

@@ -1,10 +1,10 @@
 //! The store: what is let in, what stays out and leaves nothing behind.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use aion_bundle::{
-    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Mirrors, Reason, SigningKey,
-    Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
+    AdmitError, Admitted, Built, Digest, Grade, Layout, Limits, Mirrors, Reason, Recalled, Room,
+    SigningKey, Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
 };
 
 use crate::fixture::{blob_path, declarative, name, reference, sign, trusting, wasm};
@@ -315,6 +315,34 @@ async fn a_broken_entry_is_fetched_again() {
     assert_eq!(left_in(&place.at.path().join("store/tmp")), 0);
 }
 
+/// The only thread that may wait for the disk is kept busy, and the other goes on.
+#[test]
+fn a_disk_that_is_slow_holds_up_no_other_task() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let place = Place::new();
+        let built = place.signed().await;
+        let (trust, wanted) = (trusting(&place.key), reference(&built));
+        place.admit(&built, &trust).await.unwrap();
+        let (done, slow) = std::sync::mpsc::channel::<()>();
+        let disk = tokio::task::spawn_blocking(move || slow.recv());
+        let limits = Limits::default();
+        let mut recalling = Box::pin(place.store.recall(&wanted, &trust));
+        let admitting = place.store.admit(&place.layout, &wanted, &trust, &limits);
+        let mut admitting = Box::pin(admitting);
+        assert!(futures::poll!(&mut recalling).is_pending());
+        assert!(futures::poll!(&mut admitting).is_pending());
+        done.send(()).unwrap();
+        disk.await.unwrap().unwrap();
+        assert!(matches!(recalling.await.unwrap(), Recalled::Admitted(it) if it.cached));
+        assert!(admitting.await.unwrap().cached);
+    });
+}
+
 #[tokio::test]
 async fn pruning_keeps_what_is_used() {
     let place = Place::new();
@@ -323,14 +351,6 @@ async fn pruning_keeps_what_is_used() {
     let trust = trusting(&place.key);
     place.admit(&one, &trust).await.unwrap();
     place.admit(&two, &trust).await.unwrap();
-    let day = std::time::Duration::from_secs(24 * 3600);
-    for digest in [&one.digest, &two.digest] {
-        let entry = place.at.path().join("store/bundles").join(digest.hex());
-        let entry = std::fs::File::open(entry).unwrap();
-        entry.set_modified(std::time::UNIX_EPOCH).unwrap();
-    }
-    let gone = place.store.prune(&[], day).unwrap();
-    assert_eq!(gone, 0, "both are new, though the wall clock was set since");
     assert_eq!(
         place
             .store
@@ -350,6 +370,28 @@ async fn pruning_keeps_what_is_used() {
         place.store.prune(&[], std::time::Duration::ZERO).unwrap(),
         0
     );
+}
+
+/// Of an entry the store's time alone says how long nobody wanted it, whatever the machine's calendar says.
+#[tokio::test]
+async fn what_nobody_wants_goes_by_the_time_of_the_store_across_runs() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let mut place = Place::new();
+    let built = place.signed().await;
+    let trust = trusting(&place.key);
+    let root = place.at.path().join("store");
+    place.store = Store::open(place.at.path().join("another")).unwrap();
+    // Long before what the calendar shows.
+    let at = |days| move || DAY * days;
+    let opened = |days| Store::open_in(&root, Room::default(), at(days)).unwrap();
+    place.store = opened(1000);
+    place.admit(&built, &trust).await.unwrap();
+    assert_eq!(place.store.prune(&[], 7 * DAY).unwrap(), 0);
+    for (days, gone) in [(1006, 0), (900, 0), (1007, 1)] {
+        place.store = Store::open(place.at.path().join("another")).unwrap();
+        place.store = opened(days);
+        assert_eq!(place.store.prune(&[], 7 * DAY).unwrap(), gone, "{days}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,8 @@ struct Crowded {
     /// How long each answer takes.
     takes: Duration,
     asked: Arc<AtomicUsize>,
+    /// How many bytes of manifests were given.
+    sent: AtomicU64,
 }
 
 impl Crowded {
@@ -40,6 +42,7 @@ impl Crowded {
             referrers: Vec::new(),
             takes: Duration::ZERO,
             asked: Arc::default(),
+            sent: AtomicU64::new(0),
         }
     }
 
@@ -73,12 +76,20 @@ impl Source for Crowded {
         "a crowd".to_owned()
     }
 
-    fn manifest<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<u8>> {
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             self.answer().await;
             match self.manifests.get(digest) {
-                Some(bytes) => Ok(bytes.clone()),
-                None => self.layout.manifest(digest).await,
+                Some(bytes) if bytes.len() as u64 > most => Err(SourceError::TooLarge {
+                    what: digest.to_string(),
+                    at: self.describe(),
+                    limit: most,
+                }),
+                Some(bytes) => {
+                    self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                    Ok(bytes.clone())
+                }
+                None => self.layout.manifest_within(digest, most).await,
             }
         })
     }
@@ -155,6 +166,27 @@ async fn a_thousand_signatures_of_one_referrer_cost_no_more_than_sixty_four() {
 }
 
 #[tokio::test]
+async fn a_list_that_lies_about_sizes_costs_no_more_than_it_says() {
+    for says in [|_| 0, |size: u64| size - 1, |size| size + 1] {
+        let mut place = Place::signed().await;
+        for n in 0..MAX_SIGNATURES - 1 {
+            let mut layer = place.crowd.layer(junk(n, 10));
+            layer["x"] = json!(" ".repeat(200_000));
+            place.crowd.refer(&place.built.digest, &[layer]);
+        }
+        for listed in &mut place.crowd.referrers {
+            listed.size = says(listed.size);
+        }
+        let found = signatures(&place.crowd, &place.built.digest).await.unwrap();
+        let sent = place.crowd.sent.load(Ordering::SeqCst);
+        assert!(sent <= MAX_SIGNATURE_BYTES, "{sent}");
+        // Only the one that is what its list says.
+        assert_eq!(found.candidates.len(), 1);
+        assert_eq!(found.unreadable.len() + found.left_out, MAX_SIGNATURES - 1);
+    }
+}
+
+#[tokio::test]
 async fn one_blob_that_is_listed_a_thousand_times_is_read_once() {
     let mut place = Place::signed().await;
     let layer = place.crowd.layer(junk(0, MAX_SIGNATURE));
@@ -200,7 +232,7 @@ async fn a_signature_that_counts_is_kept_whatever_its_referrer_holds_beside_it()
     let away = Mirrors::default();
     let admitted = store.admit(&away, &wanted, &trust, &limits).await;
     assert_eq!(admitted.unwrap().verdict.trust_revision, "2");
-    let recalled = store.recall(&wanted, &trust).unwrap();
+    let recalled = store.recall(&wanted, &trust).await.unwrap();
     assert!(matches!(recalled, Recalled::Admitted(it) if it.cached));
 }
 

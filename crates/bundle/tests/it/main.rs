@@ -10,5 +10,6 @@ mod crash;
 mod fixture;
 mod hostile;
 mod no_space;
+mod room;
 mod sources;
 mod verify;

@@ -5,7 +5,7 @@ use std::fs;
 
 use aion_bundle::{
     BundleRef, Credentials, Digest, Layout, Limits, Mirrors, NamePattern, Payload, Place, Reason,
-    Reference, Registry, RegistryAccess, SigningKey, Sink, Source, SourceError, SourceRule,
+    Reference, Registry, RegistryAccess, Room, SigningKey, Sink, Source, SourceError, SourceRule,
     Sources, SourcesError, Store, Target, attach, copy,
     manifest::{Descriptor, Manifest},
     read_blob, signatures,
@@ -377,7 +377,7 @@ async fn a_sink_takes_no_byte_more_than_announced() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path().join("blob");
     let blob = Descriptor::of("application/x", b"abc");
-    let mut sink = Sink::file(&blob, &path).await.unwrap();
+    let mut sink = Sink::file(&blob, &path, Room::default()).await.unwrap();
     sink.write("here", b"ab").await.unwrap();
     let error = sink.write("here", b"cd").await.unwrap_err();
     assert_eq!(error.reason(), Reason::TooLarge);
@@ -385,7 +385,7 @@ async fn a_sink_takes_no_byte_more_than_announced() {
     sink.write("here", b"abc").await.unwrap();
     sink.finish("here").await.unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"abc");
-    let second = Sink::file(&blob, &path).await;
+    let second = Sink::file(&blob, &path, Room::default()).await;
     assert!(second.is_err(), "an existing file is never written over");
     let bundle = BundleRef {
         name: name("a"),

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
-    path::Path,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use rustix::process::geteuid;
@@ -123,6 +124,55 @@ fn a_file_is_replaced_whole_and_a_link_in_its_place_is_not_followed() {
     assert_eq!(held.read("none").unwrap(), None);
     held.remove("record").unwrap();
     held.remove("record").unwrap();
+}
+
+const FOLDER: &str = "AION_FOLDERS_SYNCED";
+
+/// Looked at from outside: what is forced to the disk shows in nothing else, as long as no power is lost.
+#[test]
+fn a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("calls");
+    let child = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,renameat,renameat2", "-o"])
+        .arg(&log)
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "folder::tests::replaces_two_files", "--ignored"])
+        .env(FOLDER, folder.path())
+        .output();
+    match child {
+        Ok(child) if child.status.success() => {}
+        Ok(child) => {
+            return aion_testkit::skip("strace", &String::from_utf8_lossy(&child.stderr));
+        }
+        Err(error) => return aion_testkit::skip("strace", &error.to_string()),
+    }
+    let log = fs::read_to_string(log).unwrap();
+    let calls: Vec<&str> = log.lines().filter(|it| it.contains("held")).collect();
+    let found: Vec<_> = calls
+        .iter()
+        .map(|call| {
+            (
+                call.contains("fsync("),
+                call.contains("kept"),
+                call.contains(".new"),
+            )
+        })
+        .collect();
+    // The file, its name, the folder; and of the other the name alone.
+    let rename = (false, true, true);
+    assert_eq!(found[..2], [(true, true, true), rename], "{log}");
+    assert_eq!(found[2..3], [(true, false, false)], "{log}");
+    assert_eq!(found[3..], [(false, false, true)], "{log}");
+}
+
+#[test]
+#[ignore = "the child of a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_said"]
+fn replaces_two_files() {
+    let folder = PathBuf::from(env::var_os(FOLDER).unwrap()).join("held");
+    let held = Folder::make(&folder, Trust::Own, 0o700).unwrap();
+    held.replace("kept", b"1", 0o600).unwrap();
+    held.replace_unsynced("passing", b"1", 0o600).unwrap();
 }
 
 #[test]

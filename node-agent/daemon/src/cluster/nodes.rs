@@ -19,10 +19,10 @@ use kube::{
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 
-/// How often this machine's interfaces are looked at: bridges and floating addresses come and go.
+/// How often this machine's interfaces and routes are looked at: bridges and floating addresses come and go.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Keeps this machine's addresses as its interfaces have them.
+/// Keeps this machine's addresses as its interfaces and routes have them.
 pub(super) async fn watch_own(addresses: NodeAddresses) {
     loop {
         match own_addresses() {

@@ -9,10 +9,9 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, Admitted, BundleRef, Limits, Recalled, Refusal, SourceError, Sources, Store,
-    TrustError, TrustSet, TrustedKey,
+    AdmitError, Admitted, BundleRef, Limits, Reason, Recalled, Refusal, SourceError, Sources,
+    Store, TrustError, TrustSet, TrustedKey,
 };
-use aion_drivers::reserve::Reserve;
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::timeout};
@@ -41,8 +40,6 @@ pub struct Preparer {
     sources: Arc<Sources>,
     /// No packet leaves the machine.
     offline: bool,
-    /// What is kept of the state's disk.
-    reserve: Reserve,
     modules: Arc<Modules>,
     disk: Arc<Semaphore>,
     fetches: Arc<Fetches>,
@@ -81,14 +78,12 @@ impl Preparer {
         store: Arc<Store>,
         sources: Arc<Sources>,
         offline: bool,
-        reserve: Reserve,
         modules: Arc<Modules>,
     ) -> Self {
         Self {
             store,
             sources,
             offline,
-            reserve,
             modules,
             disk: Arc::new(Semaphore::new(AT_THE_DISK)),
             fetches: Arc::new(Fetches {
@@ -173,12 +168,11 @@ impl Preparer {
         }
         let recalled = {
             let _permit = self.disk.acquire().await;
-            self.store.recall(&wanted, &keys)
+            self.store.recall(&wanted, &keys).await
         };
         let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
-                self.room()?;
                 let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
                 fetched.map_err(|error| passed_over.not_admitted(&error))?
             }
@@ -223,15 +217,6 @@ impl Preparer {
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();
         Ok(self.store.admit(&source, wanted, keys, &limits).await)
-    }
-
-    /// Whether the disk has room for what is fetched.
-    fn room(&self) -> Result<(), PrepareError> {
-        self.reserve.check(0).map_err(|error| PrepareError {
-            passing: true,
-            stands: true,
-            ..PrepareError::refused(reason::STORE_FAILED, format!("not fetched: {error}"))
-        })
     }
 
     /// Nobody vouches for what is here, and whether there is another signature was not heard in time.
@@ -389,8 +374,8 @@ impl PassedOver {
 
     fn not_admitted(&self, error: &AdmitError) -> PrepareError {
         let mut reason = error.reason();
-        if reason == aion_bundle::Reason::NoTrustPolicy && !self.0.is_empty() {
-            reason = aion_bundle::Reason::UntrustedKey;
+        if reason == Reason::NoTrustPolicy && !self.0.is_empty() {
+            reason = Reason::UntrustedKey;
         }
         PrepareError {
             judgement: Judgement::new(
@@ -401,8 +386,8 @@ impl PassedOver {
             ),
             passing: error.may_pass_later(),
             // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
-            // who is trusted now vouches for what runs.
-            stands: matches!(error, AdmitError::Store(_)),
+            // who is trusted now vouches for what runs; a disk without room says nothing against it.
+            stands: matches!(error, AdmitError::Store(_)) || error.reason() == Reason::NoSpace,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fs;
 
 use aion_api::{AgentInstanceSpec, InlineProgram};
-use aion_bundle::{Built, Layout, Place, SigningKey, SourceRule, attach, build};
+use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, attach, build};
 use aion_sandbox::protocol::{Start, WorkerId};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
@@ -49,10 +49,16 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
+        Self::with(Room::default())
+    }
+
+    fn with(room: Room) -> Self {
         let at = tempfile::tempdir().unwrap();
         Self {
             layout: Layout::create(at.path().join("layout")).unwrap(),
-            store: Arc::new(Store::open(at.path().join("store")).unwrap()),
+            store: Arc::new(
+                Store::open_in(at.path().join("store"), room, || Duration::ZERO).unwrap(),
+            ),
             key: SigningKey::generate().unwrap(),
             at,
         }
@@ -92,7 +98,6 @@ impl Machine {
             Arc::clone(&self.store),
             Arc::new(sources),
             false,
-            aion_drivers::reserve::Reserve::new(self.layout.root(), 0),
             Arc::new(modules),
         )
     }
@@ -186,6 +191,18 @@ async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
     assert_eq!(held.judgement.reason, reason::UNREADABLE);
     assert!(held.judgement.message.contains("spec.inline"));
     assert!(held.stands, "what runs was stopped");
+}
+
+#[tokio::test]
+async fn on_a_disk_whose_rest_is_kept_nothing_is_fetched_and_nothing_stopped() {
+    let room = Room::new(|_| Err(std::io::ErrorKind::StorageFull.into()));
+    let machine = Machine::with(room);
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let refused = prepared(&machine.preparer(None), &instance, &machine.trust(&[])).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.judgement.reason, Reason::NoSpace.as_str());
+    assert!(refused.passing && refused.stands);
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,7 +74,11 @@ pub enum ModuleError {
 impl ModuleError {
     /// Trying again may help.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::NotStarted(_))
+        match self {
+            Self::NotStarted(_) => true,
+            Self::Store(error) => error.reason().may_pass_later(),
+            _ => false,
+        }
     }
 }
 
@@ -220,6 +224,9 @@ impl Modules {
             .store
             .get(bundle)
             .ok_or(ModuleError::NoBundle(*bundle))?;
+        // What is made of a module is no smaller, and not made in vain.
+        let least = std::fs::metadata(&stored.program).map_or(0, |it| it.size());
+        self.store.has_room(least)?;
         let id = WorkerId {
             instance: format!("compile-{:.16}", bundle.hex()),
             incarnation: fastrand::u32(..),

@@ -29,7 +29,6 @@ pub(super) async fn serve(
             Arc::clone(&workers.store),
             Arc::new(config.sources.clone()),
             config.offline,
-            base.reserve.clone(),
             workers.modules,
         ),
         instances: workers.instances.clone(),

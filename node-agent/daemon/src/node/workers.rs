@@ -1,10 +1,10 @@
 //! The third storey: the crew of workers, and with it the kernel. Whoever outlived the last daemon is taken over
 //! before the kernel works again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
-use aion_bundle::Store;
+use aion_bundle::{Room, Store};
 use aion_kernel::{InstanceUid, LiveWorker};
 use aion_sandbox::LayerReading;
 use tokio::{
@@ -58,7 +58,11 @@ pub(super) async fn workers(
     let (features_in, features) = watch::channel(None);
     let (started_in, started) = mpsc::unbounded_channel();
     let (removed_in, removed) = mpsc::unbounded_channel();
-    let store = Arc::new(Store::open(base.at("store"))?);
+    let reserve = base.reserve.clone();
+    let room = Room::new(move |more| reserve.check(more));
+    let clock = base.clock;
+    let time = move || Duration::from_millis(clock.now().0);
+    let store = Arc::new(Store::open_in(base.at("store"), room, time)?);
     let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
     let reactors = Arc::new(Reactors::start().map_err(NodeError::Reactors)?);
     let mut crew = Crew::new(CrewParts {

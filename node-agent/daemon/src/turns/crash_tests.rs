@@ -28,18 +28,21 @@ fn now(at: u64) -> Now {
 }
 
 pub(super) fn open(root: &Path, known: Known) -> Turns {
+    open_at(root, known, Clock::behind(None))
+}
+
+fn open_at(root: &Path, known: Known, clock: Clock) -> Turns {
     let reserve = Reserve::new(root, 0);
-    Turns::open(root.to_owned(), Clock::behind(None), reserve, known).unwrap()
+    Turns::open(root.to_owned(), clock, reserve, known).unwrap()
 }
 
 /// A turn of `agent` that runs.
 pub(super) fn asked(root: &Path, turn: u64, agent: &str) -> (Live, Digest) {
-    let asked = Asked::new(
-        agent.to_owned(),
-        "what is it?".to_owned(),
-        Vec::new(),
-        now(*ASKED_AT),
-    );
+    asked_at(root, turn, agent, now(*ASKED_AT))
+}
+
+fn asked_at(root: &Path, turn: u64, agent: &str, at: Now) -> (Live, Digest) {
+    let asked = Asked::new(agent.to_owned(), "what is it?".to_owned(), Vec::new(), at);
     let (folder, input) = TurnFolder::make(root, &asked, |_| Ok(())).unwrap();
     let live = Live::open(folder).unwrap();
     live.begin(TurnId(turn)).unwrap();
@@ -171,6 +174,46 @@ async fn a_turn_that_ended_without_an_answer_is_kept_as_it_ended() {
     };
     assert_eq!(code(1).await, aion_abi::code::Code::Cancelled);
     assert_eq!(code(2).await, aion_abi::code::Code::OutcomeUnknown);
+}
+
+/// A turn that nobody knows any more, on a machine whose kernel's time is `at` while its calendar shows `date`, and
+/// whose events were written on the date `heard`. Gives how long it is said to have taken.
+async fn forgotten(at: u64, date: u64, heard: u64) -> u64 {
+    const HOUR: u64 = 3_600_000;
+    let root = tempfile::tempdir().unwrap();
+    let asked = Now {
+        at: Millis(at - HOUR),
+        date: Date(date),
+    };
+    let (live, _) = asked_at(root.path(), 1, "home/a", asked);
+    let events = fs::File::options()
+        .append(true)
+        .open(path(&live).join("events.jsonl"))
+        .unwrap();
+    let heard = std::time::UNIX_EPOCH + std::time::Duration::from_millis(heard);
+    events.set_modified(heard).unwrap();
+    drop(live);
+    let latest = Now {
+        at: Millis(at),
+        date: Date(u64::MAX),
+    };
+    let clock = Clock::behind(Some(latest));
+    let turns = open_at(root.path(), Known::default(), clock);
+    turns.tidy().await;
+    let record = turns.record(TurnId(1)).await.unwrap();
+    record.expect("it was erased").outcome.unwrap().elapsed_ms
+}
+
+#[tokio::test]
+async fn a_date_is_not_taken_for_the_kernels_time_when_a_turn_was_forgotten() {
+    const DAY: u64 = 24 * 3_600_000;
+    const TODAY: u64 = 1_800_000_000_000;
+    // The machine slept 200 days in all.
+    assert_eq!(forgotten(TODAY - 200 * DAY, TODAY, TODAY + 70).await, 70);
+    // It had lost its clock when the turn was heard of last, and when it was asked.
+    assert_eq!(forgotten(TODAY, TODAY, 5_000).await, 0);
+    let longest = forgotten(TODAY, 5_000, TODAY).await;
+    assert!((3_600_000..DAY).contains(&longest), "{longest}");
 }
 
 #[tokio::test]

@@ -89,8 +89,8 @@ impl Live {
     }
 
     /// Ends a turn that kernel and journal have forgotten, by its events. `None` where it never began: its first
-    /// event is on the disk before anything else of it is.
-    pub(super) fn end_forgotten(&self) -> Option<(TurnId, io::Result<Ended>)> {
+    /// event is on the disk before anything else of it is. `now` is the kernel's.
+    pub(super) fn end_forgotten(&self, now: Millis) -> Option<(TurnId, io::Result<Ended>)> {
         let events = self.events();
         let turn = events.iter().find_map(|event| match event {
             TurnEvent::Queued { turn } => Some(TurnId(*turn)),
@@ -109,8 +109,17 @@ impl Live {
             outcome: aion_kernel::TurnOutcome::WorkerLost,
             usage: Usage::default(),
             calls: 0,
-            at: Millis(self.folder.last_heard_ms().unwrap_or(self.asked_at_ms)),
+            at: self.heard_at(now),
         };
         Some((turn, self.end(&end)))
+    }
+
+    /// When it was heard of last, by the kernel's time: so long after the question as the dates of both are apart,
+    /// which a clock that was set between them makes no later than `now`.
+    fn heard_at(&self, now: Millis) -> Millis {
+        let asked = Millis(self.asked_at_ms);
+        let dates = self.folder.asked().ok().zip(self.folder.last_heard());
+        let apart = dates.map_or(0, |(asked, heard)| heard.0.saturating_sub(asked.at_ms.0));
+        asked.plus(apart.min(now.since(asked)))
     }
 }

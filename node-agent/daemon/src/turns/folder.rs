@@ -19,7 +19,6 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::UNIX_EPOCH,
 };
 
 use aion_abi::{
@@ -242,11 +241,10 @@ impl TurnFolder {
         Ok(Some((TurnId(head.turn), ended)))
     }
 
-    /// When its events were written last.
-    pub(super) fn last_heard_ms(&self) -> Option<u64> {
+    /// The date at which its events were written last.
+    pub(super) fn last_heard(&self) -> Option<UnixMillis> {
         let modified = fs::metadata(self.path.join(EVENTS)).and_then(|it| it.modified());
-        let since = modified.ok()?.duration_since(UNIX_EPOCH).ok()?;
-        u64::try_from(since.as_millis()).ok()
+        modified.ok().map(UnixMillis::from)
     }
 
     /// Why the program said that it failed, if it did.

@@ -13,7 +13,7 @@
 
 use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
-use aion_kernel::{Digest, TurnId};
+use aion_kernel::{Digest, Millis, TurnId};
 
 use super::{
     TurnFolder,
@@ -32,9 +32,10 @@ pub struct Known {
     pub ended: Vec<(Digest, TurnEnd)>,
 }
 
-/// The turns in `root`.
-pub(super) fn read(root: &Path, known: Known) -> io::Result<Table> {
+/// The turns in `root`; `now` is the kernel's.
+pub(super) fn read(root: &Path, known: Known, now: Millis) -> io::Result<Table> {
     let mut start = Start {
+        now,
         waiting: by_name(known.waiting),
         ended: by_name(known.ended),
         table: Table::default(),
@@ -59,6 +60,7 @@ fn by_name<T>(known: Vec<(Digest, T)>) -> HashMap<Name, T> {
 }
 
 struct Start {
+    now: Millis,
     waiting: HashMap<Name, TurnId>,
     ended: HashMap<Name, TurnEnd>,
     table: Table,
@@ -96,7 +98,7 @@ impl Start {
         let live = Live::open(folder)?;
         let kept = match self.ended.remove(&name) {
             Some(end) => Some((end.turn, live.end(&end))),
-            None => live.end_forgotten(),
+            None => live.end_forgotten(self.now),
         };
         match kept {
             Some((turn, Ok(ended))) => {

@@ -79,7 +79,7 @@ impl Turns {
         known: start::Known,
     ) -> io::Result<Self> {
         crate::files::private_folder(&root.join("uploads"))?;
-        let table = start::read(&root, known)?;
+        let table = start::read(&root, known, clock.now())?;
         let uploads = Uploads::open(root.join("uploads"), reserve.clone())?;
         for (turn, live) in &table.live {
             uploads.taken_before(*turn, &live.agent, &live.folder.mount(INPUT_MOUNT));

@@ -26,12 +26,12 @@ mod thoughts;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod fake;
 #[cfg(test)]
 mod openai_tests;
-#[cfg(test)]
-mod corpus_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The real driver: which model is asked, how often, and with which parameters.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
 use aion_backoff::Backoff;
@@ -169,12 +169,11 @@ impl OpenAiModels {
             if !failure.later {
                 return Err(failure.problem);
             }
-            let pause = failure.after.unwrap_or_else(|| pauses.pause());
-            let hopeless =
-                pause > self.patience.backoff_most || Instant::now() + pause >= asked.deadline;
-            if tries >= self.patience.tries || hopeless {
+            let pause = bearable(failure.after, &mut pauses, self.patience.backoff_most)
+                .filter(|pause| Instant::now() + *pause < asked.deadline);
+            let Some(pause) = pause.filter(|_| tries < self.patience.tries) else {
                 return Err(failure.problem);
-            }
+            };
             tries += 1;
             tokio::time::sleep(pause).await;
         }
@@ -189,6 +188,14 @@ impl ModelDriver for OpenAiModels {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ChatStream, Problem>> {
         Box::pin(async move { self.ask(candidates, &request, deadline).await })
+    }
+}
+
+/// How long to wait before the next try; `None` where a model names more than `most`.
+fn bearable(named: Option<Duration>, pauses: &mut Backoff, most: Duration) -> Option<Duration> {
+    match named {
+        Some(named) => (named <= most).then(|| Backoff::after(named)),
+        None => Some(pauses.pause()),
     }
 }
 
@@ -220,5 +227,25 @@ fn summed_up(failed: Vec<Problem>, deadline: Instant) -> Problem {
             detail: format!("no model answered: {said}"),
             ..first
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn nodes_that_share_a_gateway_do_not_come_back_in_step() {
+        let (named, most) = (Duration::from_secs(5), Duration::from_secs(10));
+        let mut pauses = Backoff::new(named, most);
+        let apart = (0..32).filter_map(|_| bearable(Some(named), &mut pauses, most));
+        let apart: HashSet<_> = apart.collect();
+        assert!(apart.len() > 16, "{apart:?}");
+        assert!(apart.iter().all(|it| *it >= named));
+        assert!(bearable(Some(most), &mut pauses, most).is_some());
+        let beyond = most + Duration::from_millis(1);
+        assert_eq!(bearable(Some(beyond), &mut pauses, most), None);
     }
 }

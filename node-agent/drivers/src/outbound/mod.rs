@@ -10,6 +10,7 @@ mod dial;
 mod failure;
 mod judge;
 mod nodes;
+mod own;
 mod race;
 mod rule;
 
@@ -17,5 +18,6 @@ pub(crate) use body::{error_text, plain_of_html, read_at_most};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
-pub use nodes::{NodeAddresses, own_addresses};
+pub use nodes::NodeAddresses;
+pub use own::own_addresses;
 pub use rule::{Place, Refusal, Rule};

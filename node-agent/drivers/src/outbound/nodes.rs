@@ -1,7 +1,7 @@
 //! The addresses of a cluster's nodes and of this machine, which no agent reaches. Kept by whoever watches the
 //! nodes, read by the rule.
 
-use std::{collections::HashSet, io, net::IpAddr, sync::Arc};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use parking_lot::RwLock;
 
@@ -41,17 +41,4 @@ impl NodeAddresses {
         let (nodes, own) = (known.nodes.as_ref()?, known.own.as_ref()?);
         Some(nodes.contains(&address) || own.contains(&address))
     }
-}
-
-/// The addresses of this machine's interfaces, as they are now.
-///
-/// # Errors
-/// The system's.
-pub fn own_addresses() -> io::Result<HashSet<IpAddr>> {
-    let interfaces = nix::ifaddrs::getifaddrs()?;
-    let addresses = interfaces.filter_map(|it| it.address).filter_map(|it| {
-        let four = it.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
-        four.or_else(|| it.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
-    });
-    Ok(addresses.map(|it| it.to_canonical()).collect())
 }

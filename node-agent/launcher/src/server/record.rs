@@ -58,7 +58,7 @@ impl Records {
     pub(super) fn keep(&self, id: &WorkerId, record: &Record) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
         self.folder
-            .replace(name(id), &bytes, 0o600)
+            .replace_unsynced(name(id), &bytes, 0o600)
             .map_err(io::Error::other)
     }
 

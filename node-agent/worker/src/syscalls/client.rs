@@ -34,6 +34,16 @@ use super::{Chat, Syscalls};
 /// Between two tries of a syscall.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
 
+/// How long to wait after a refusal that may pass by itself; `None` for one that stands.
+fn pause_after(problem: &Problem, pauses: &mut Backoff) -> Option<Duration> {
+    let named = problem.retry_after_ms.map(Duration::from_millis);
+    match problem.code {
+        Code::Stale => Some(pauses.pause()),
+        Code::Overloaded => Some(named.map_or_else(|| pauses.pause(), Backoff::after)),
+        _ => None,
+    }
+}
+
 /// A connection to the kernel, for one run.
 pub(crate) struct Client {
     socket: PathBuf,
@@ -80,14 +90,11 @@ impl Client {
         loop {
             let outcome = attempt().await;
             let wait = match outcome.as_ref().map(&refusal) {
-                Ok(Some(problem)) if problem.code == Code::Stale => pauses.pause(),
-                Ok(Some(problem)) if problem.code == Code::Overloaded => {
-                    let named = problem.retry_after_ms.map(Duration::from_millis);
-                    named.unwrap_or_else(|| pauses.pause())
-                }
-                Ok(_) => return outcome,
-                Err(_) => pauses.pause(),
+                Ok(Some(problem)) => pause_after(&problem, &mut pauses),
+                Ok(None) => None,
+                Err(_) => Some(pauses.pause()),
             };
+            let Some(wait) = wait else { return outcome };
             if Instant::now() + wait >= self.until {
                 return outcome;
             }

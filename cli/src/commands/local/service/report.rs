@@ -84,7 +84,7 @@ impl Report {
         let written = serde_json::to_vec(&*self.told.borrow())
             .map_err(|why| why.to_string())
             .and_then(|bytes| {
-                let replaced = self.folder.replace(NAME, &bytes, 0o600);
+                let replaced = self.folder.replace_unsynced(NAME, &bytes, 0o600);
                 replaced.map_err(|why| why.to_string())
             });
         if let Err(why) = written {

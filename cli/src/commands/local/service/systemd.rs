@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use aion_folders::Trust;
+use aion_folders::{Folder, Trust};
 
 use super::super::recipe::{self, Recipes};
 use super::unit::{self, Setting};
@@ -111,6 +111,9 @@ impl Systemd {
             launcher: &self.launcher,
         };
         let mut changed = false;
+        let made = fs::create_dir_all(&self.folder).and_then(|()| fs::canonicalize(&self.folder));
+        let real = made.map_err(|why| Failure::io("make the folder", &self.folder, &why))?;
+        let folder = Folder::open(&real, self.home.trust()).map_err(Failure::new)?;
         for (name, text) in [
             (&self.launcher, unit::launcher(&setting)?),
             (&self.node, unit::node(&setting)?),
@@ -119,11 +122,8 @@ impl Systemd {
             if fs::read_to_string(&path).is_ok_and(|there| there == text) {
                 continue;
             }
-            let failed = |why: io::Error| Failure::io("write the unit", &path, &why);
-            fs::create_dir_all(&self.folder).map_err(failed)?;
-            let beside = path.with_extension("aion-new");
-            fs::write(&beside, text).map_err(failed)?;
-            fs::rename(&beside, &path).map_err(failed)?;
+            let written = folder.replace(name, text.as_bytes(), 0o644);
+            written.map_err(Failure::new)?;
             context.note(&format!("wrote {}", path.display()));
             changed = true;
         }

@@ -50,7 +50,7 @@ fn check_packed(packed: &[u8], limits: &Limits, expect: Result<&[&str], (Reason,
     let around = tempfile::tempdir().unwrap();
     let into = around.path().join("into");
     fs::create_dir(&into).unwrap();
-    let done = unpack(packed, &into, limits);
+    let done = unpack(packed, &into, limits, &Room::default());
     match expect {
         Ok(files) => {
             done.unwrap();

@@ -117,6 +117,16 @@ async fn what_passes_by_itself_is_waited_for_by_a_chat_as_by_any_other_syscall()
     }
 }
 
+/// A node refuses many in one moment, and names the same pause to each.
+#[test]
+fn workers_that_were_refused_together_do_not_come_back_together() {
+    let refused = Problem::new(Code::Overloaded, "not now").retry_after_ms(50);
+    let pauses = (0..32).filter_map(|_| pause_after(&refused, &mut PAUSES.clone()));
+    let pauses: std::collections::HashSet<_> = pauses.collect();
+    assert!(pauses.len() > 16, "{pauses:?}");
+    assert!(pauses.iter().all(|it| *it >= Duration::from_millis(50)));
+}
+
 #[tokio::test]
 async fn a_refusal_that_stands_is_told_at_once() {
     let node = Node::start(&[refusal(Code::Denied), streamed()]);
