@@ -163,7 +163,7 @@ impl From<Greeting> for ClientLifecycleMode {
 fn listen(peer: Peer<RoleClient>, known: Weak<Known>) {
     let info = peer.peer_info();
     let tools = info.and_then(|it| it.capabilities.tools.clone());
-    if !tools.is_some_and(|it| it.list_changed == Some(true)) {
+    if tools.is_none_or(|it| it.list_changed != Some(true)) {
         return;
     }
     tokio::spawn(async move {

@@ -240,7 +240,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{"a":1,"resultType":"complete"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{"a":1}}"#,
         ] {
-            assert_eq!(one(odd), [answer.clone()], "{odd}");
+            assert_eq!(one(odd), std::slice::from_ref(&answer), "{odd}");
         }
         let told = json!({"jsonrpc": "2.0", "method": "notifications/message"});
         assert_eq!(

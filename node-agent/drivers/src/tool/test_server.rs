@@ -78,8 +78,10 @@ impl ServerHandler for TestServer {
             )
         };
         // In two pages, not in order.
-        let mut result = ListToolsResult::default();
-        result.ttl_ms = Some(60_000);
+        let mut result = ListToolsResult {
+            ttl_ms: Some(60_000),
+            ..ListToolsResult::default()
+        };
         if request.and_then(|request| request.cursor).is_none() {
             result.tools = vec![tool("write"), tool("slow"), tool("crash")];
             result.next_cursor = Some("2".into());

@@ -94,7 +94,7 @@ impl Starter {
         let nothing = nothing.map_err(|error| format!("/dev/null: {error}"))?;
         let own_user_namespace = self.namespaces.has(Layer::UserNamespace);
         let (made, release) = sys::spawn(&Child {
-            namespaces: self.namespaces.from_the_start(),
+            namespaces: self.namespaces.early(),
             link: theirs.as_fd(),
             nothing: nothing.as_fd(),
             become_mapped: own_user_namespace,

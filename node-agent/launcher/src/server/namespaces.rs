@@ -76,7 +76,7 @@ impl Namespaces {
     /// Those that a process is made in, as `CLONE_NEW…`: all but the mount namespace. That is a copy of the launcher's
     /// mounts, so a worker takes its own when it has its plan: an older one would show what was mounted before, and
     /// hold what was unmounted since.
-    pub(super) fn from_the_start(&self) -> u64 {
+    pub(super) fn early(&self) -> u64 {
         self.flags & !(libc::CLONE_NEWNS as u64)
     }
 
