@@ -224,7 +224,7 @@ async fn every_case_of_the_corpus_has_its_outcome() {
             "FAILED"
         };
         println!(
-            "corpus {} ... {outcome}",
+            "corpus documents/{} ... {outcome}",
             case.file_stem().unwrap_or_default().display()
         );
     }
