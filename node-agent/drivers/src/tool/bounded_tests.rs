@@ -1,24 +1,21 @@
 //! Servers that take more than they may: they are disconnected, and the caller is told why.
 #![allow(clippy::unwrap_used)]
 
-use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem, syscall::tool::Unavailable};
 use futures::future::BoxFuture;
 use rmcp::{ServiceExt, model::CallToolRequestParams};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    net::unix::pipe,
-};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::{
-    StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolDriver, ToolServer,
+    StdioCommand, StdioProcess, StdioServers, ToolDriver, ToolServer,
     bounded::{Bounded, Cut},
     conformance::{call, over_stdio},
     mcp_tests::driver,
     pipes::Pipes,
-    test_server::text,
+    test_server::{behind_pipes, text},
 };
 
 /// What the server does once it is called.
@@ -122,26 +119,7 @@ impl StdioServers for Starts {
         _: &'a ToolServer,
         _: &'a StdioCommand,
     ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
-        Box::pin(async move {
-            let (their_in, stdin): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let (stdout, their_out): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let read = pipe::Receiver::from_owned_fd(their_in).unwrap();
-            let write = pipe::Sender::from_owned_fd(their_out).unwrap();
-            tokio::spawn(serve(self.0, read, write));
-            Ok(StdioProcess {
-                stdin,
-                stdout,
-                guard: Box::new(Silent),
-            })
-        })
-    }
-}
-
-struct Silent;
-
-impl StdioGuard for Silent {
-    fn said(&self) -> String {
-        String::new()
+        Box::pin(async move { Ok(behind_pipes(|read, write| serve(self.0, read, write))) })
     }
 }
 

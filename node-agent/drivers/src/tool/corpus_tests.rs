@@ -2,7 +2,7 @@
 //! says what it may have. `cargo test -p aion-drivers corpus -- --nocapture` prints a line for each.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, fs, os::fd::OwnedFd, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use aion_abi::{problem::Problem, syscall::tool::CallRequest};
 use futures::future::BoxFuture;
@@ -10,13 +10,12 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::unix::pipe,
     time::Instant,
 };
 
 use super::{
-    StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolDriver, ToolServer,
-    conformance::over_stdio, mcp_tests::driver,
+    StdioCommand, StdioProcess, StdioServers, ToolDriver, ToolServer, conformance::over_stdio,
+    mcp_tests::driver, test_server::behind_pipes,
 };
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/tools");
@@ -103,12 +102,8 @@ impl StdioServers for Scripted {
         _: &'a StdioCommand,
     ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
         Box::pin(async move {
-            let (their_in, stdin): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let (stdout, their_out): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let read = pipe::Receiver::from_owned_fd(their_in).unwrap();
-            let mut write = pipe::Sender::from_owned_fd(their_out).unwrap();
             let (case, asked) = (self.case.clone(), Arc::clone(&self.asked));
-            tokio::spawn(async move {
+            Ok(behind_pipes(|read, mut write| async move {
                 for line in case["before"].as_array().into_iter().flatten() {
                     let line = format!("{}\n", line.as_str().unwrap());
                     write.write_all(line.as_bytes()).await?;
@@ -131,21 +126,8 @@ impl StdioServers for Scripted {
                     }
                 }
                 std::io::Result::Ok(())
-            });
-            Ok(StdioProcess {
-                stdin,
-                stdout,
-                guard: Box::new(Quiet),
-            })
+            }))
         })
-    }
-}
-
-struct Quiet;
-
-impl StdioGuard for Quiet {
-    fn said(&self) -> String {
-        String::new()
     }
 }
 

@@ -241,24 +241,33 @@ impl StdioServers for PipeServers {
         Box::pin(async move {
             self.commands.lock().push(command.clone());
             self.seen.started.fetch_add(1, Ordering::AcqRel);
-            let (their_in, stdin): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let (stdout, their_out): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
-            let read = pipe::Receiver::from_owned_fd(their_in).unwrap();
-            let write = pipe::Sender::from_owned_fd(their_out).unwrap();
             let seen = self.seen.clone();
-            let task = tokio::spawn(async move {
+            Ok(behind_pipes(|read, write| async move {
                 if seen.dies.load(Ordering::Acquire) {
                     return;
                 }
                 let running = TestServer(seen).serve((read, write)).await.unwrap();
                 let _ = running.waiting().await;
-            });
-            Ok(StdioProcess {
-                stdin,
-                stdout,
-                guard: Box::new(Ends(task)),
-            })
+            }))
         })
+    }
+}
+
+/// A server in this process as one that was started: it reads and writes pipes, and ends with its guard.
+pub(super) fn behind_pipes<F>(serve: impl FnOnce(pipe::Receiver, pipe::Sender) -> F) -> StdioProcess
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let (their_in, stdin): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    let (stdout, their_out): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    let read = pipe::Receiver::from_owned_fd(their_in).unwrap();
+    let write = pipe::Sender::from_owned_fd(their_out).unwrap();
+    let served = serve(read, write);
+    let task = tokio::spawn(async move { drop(served.await) });
+    StdioProcess {
+        stdin,
+        stdout,
+        guard: Box::new(Ends(task)),
     }
 }
 
