@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aion_telemetry::LogError;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,7 +13,6 @@ use crate::launching::Link;
 use crate::node::{Node, NodeError, Options};
 use crate::secret::SecretError;
 use crate::{machine, secret, telemetry};
-use aion_telemetry::LogError;
 
 /// How long what blocks a thread at the end may take.
 const LEAVE: Duration = Duration::from_secs(2);
