@@ -113,7 +113,6 @@ const TWICE: &[&str] = &[
     "aion-abi",
     "aion-sandbox",
     "wasmtime",
-    "wasmtime-environ",
     "wasmtime-internal-unwinder",
 ];
 
