@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use aion_kernel::{
-    Body, Call, Digest, Event, GrantRule, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel,
-    Kind, Lane, Limits, Millis, Now, Profile, Quota, Resource, TargetPattern, Ticket, TurnId,
-    Verdict,
+    Body, BodyDigest, Call, Event, GrantRule, Incarnation, InstanceSpec, InstanceUid, Invoke,
+    Kernel, Kind, Lane, Limits, Millis, Now, Profile, Quota, Resource, TargetPattern, Ticket,
+    TurnId, Verdict,
 };
 
 const INSTANCES: u64 = 100;
@@ -38,7 +38,7 @@ fn main() -> std::io::Result<()> {
     };
     let mut kernel = Kernel::new(limits);
     let body = Body {
-        digest: Digest([7; 32]),
+        digest: BodyDigest([7; 32]),
         size: 1_024,
     };
     let at = |ms: u64| Now {

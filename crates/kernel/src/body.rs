@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-/// SHA-256 of a body, as hexadecimal in JSON.
+/// SHA-256 of a body, as hexadecimal in JSON: how the journal names one. What OCI names so, with its algorithm before
+/// it, is `aion_bundle::Digest`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
+pub struct BodyDigest(pub [u8; 32]);
 
-impl Digest {
+impl BodyDigest {
     fn digits(&self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0_u8; 64];
@@ -20,25 +21,25 @@ impl Digest {
     }
 }
 
-impl fmt::Display for Digest {
+impl fmt::Display for BodyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 
-impl fmt::Debug for Digest {
+impl fmt::Debug for BodyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Serialize for Digest {
+impl Serialize for BodyDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(std::str::from_utf8(&self.digits()).map_err(ser::Error::custom)?)
     }
 }
 
-impl<'de> Deserialize<'de> for Digest {
+impl<'de> Deserialize<'de> for BodyDigest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let bad = || de::Error::custom("a digest is 64 hexadecimal digits");
@@ -59,7 +60,7 @@ impl<'de> Deserialize<'de> for Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Body {
     /// SHA-256 of the bytes.
-    pub digest: Digest,
+    pub digest: BodyDigest,
     /// Length in bytes.
     pub size: u64,
 }
@@ -71,10 +72,10 @@ mod tests {
 
     #[test]
     fn a_digest_reads_back_what_it_writes() {
-        let digest = Digest(std::array::from_fn(|i| i as u8 * 7));
+        let digest = BodyDigest(std::array::from_fn(|i| i as u8 * 7));
         let json = serde_json::to_string(&digest).unwrap();
         assert_eq!(json.len(), 66);
-        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
-        assert!(serde_json::from_str::<Digest>("\"00\"").is_err());
+        assert_eq!(serde_json::from_str::<BodyDigest>(&json).unwrap(), digest);
+        assert!(serde_json::from_str::<BodyDigest>("\"00\"").is_err());
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    body::{Body, Digest},
+    body::{Body, BodyDigest},
     ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Outcome, TurnOutcome, Usage},
@@ -172,7 +172,7 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
         /// Of the request.
-        digest: Digest,
+        digest: BodyDigest,
         /// Model tokens it may use.
         #[serde(skip_serializing_if = "is_zero", default)]
         reserve: u64,
@@ -207,7 +207,7 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
         /// Of the request.
-        digest: Digest,
+        digest: BodyDigest,
         /// When.
         at: Millis,
     },

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    body::Digest,
+    body::BodyDigest,
     ids::{CallId, Millis},
     name::IdempotencyKey,
     outcome::Outcome,
@@ -41,7 +41,7 @@ pub(crate) struct KeyTable {
 struct Entry {
     call: CallId,
     kind: Kind,
-    digest: Digest,
+    digest: BodyDigest,
     /// `None` while in flight.
     ended: Option<Ended>,
 }
@@ -70,7 +70,7 @@ impl KeyTable {
         &self,
         key: &IdempotencyKey,
         kind: Kind,
-        digest: Digest,
+        digest: BodyDigest,
         now: Millis,
     ) -> Lookup<'_> {
         match self.entries.get(key) {
@@ -90,7 +90,13 @@ impl KeyTable {
         }
     }
 
-    pub(crate) fn begin(&mut self, key: IdempotencyKey, call: CallId, kind: Kind, digest: Digest) {
+    pub(crate) fn begin(
+        &mut self,
+        key: IdempotencyKey,
+        call: CallId,
+        kind: Kind,
+        digest: BodyDigest,
+    ) {
         let entry = Entry {
             call,
             kind,
@@ -162,7 +168,7 @@ impl KeyTable {
     }
 
     /// Bodies of the outcomes that are kept.
-    pub(crate) fn bodies(&self) -> impl Iterator<Item = Digest> {
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = BodyDigest> {
         self.entries
             .values()
             .filter_map(|entry| match &entry.ended.as_ref()?.outcome {
@@ -192,7 +198,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const DIGEST: Digest = Digest([1; 32]);
+    const DIGEST: BodyDigest = BodyDigest([1; 32]);
     const OK: Outcome = Outcome::Ok { body: None };
 
     fn key(n: usize) -> IdempotencyKey {
@@ -223,7 +229,7 @@ mod tests {
     fn another_request_under_the_same_key_is_told_so() {
         let mut table = KeyTable::default();
         table.begin(key(1), CallId(9), Kind::FsWrite, DIGEST);
-        let other = Digest([2; 32]);
+        let other = BodyDigest([2; 32]);
         let mismatch = Lookup::Mismatch(CallId(9));
         assert_eq!(
             table.lookup(&key(1), Kind::FsWrite, other, Millis(5)),

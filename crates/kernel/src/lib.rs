@@ -78,7 +78,7 @@ mod syscall;
 mod timers;
 
 pub use apply::ApplyError;
-pub use body::{Body, Digest};
+pub use body::{Body, BodyDigest};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};

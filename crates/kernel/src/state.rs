@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    body::{Body, Digest},
+    body::{Body, BodyDigest},
     idempotency::KeyTable,
     ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId, TurnId},
     ledger::{Account, Denial},
@@ -242,7 +242,7 @@ impl State {
     }
 
     /// Bodies that a retry with an idempotency key may still ask for: the shell keeps their bytes.
-    pub fn recorded_bodies(&self) -> impl Iterator<Item = Digest> {
+    pub fn recorded_bodies(&self) -> impl Iterator<Item = BodyDigest> {
         self.keys.values().flat_map(KeyTable::bodies)
     }
 

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aion_kernel::Digest;
+use aion_kernel::BodyDigest;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -231,7 +231,7 @@ struct Scan<'a> {
     mark: Option<Mark>,
     from: Lsn,
     facts: Vec<Vec<u8>>,
-    bodies: HashMap<Digest, Place>,
+    bodies: HashMap<BodyDigest, Place>,
     sealed: Vec<Sealed>,
     report: &'a mut Report,
 }
@@ -322,7 +322,7 @@ impl Scan<'_> {
                             offset: (at + frame::HEADER + digest.len()) as u64,
                             length: body.len(),
                         };
-                        self.bodies.insert(Digest(*digest), place);
+                        self.bodies.insert(BodyDigest(*digest), place);
                     }
                     at += size;
                 }

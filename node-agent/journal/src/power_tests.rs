@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_kernel::Digest;
+use aion_kernel::BodyDigest;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
@@ -127,7 +127,7 @@ fn a_segment_goes_when_what_was_carried_out_of_it_is_durable() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Watched::new(dir.path(), &[]);
     let (mut journal, _) = open_on(&options(dir.path()), Arc::clone(&disk) as _).unwrap();
-    let live: HashSet<Digest> = (0..5).map(|n| Digest([n; 32])).collect();
+    let live: HashSet<BodyDigest> = (0..5).map(|n| BodyDigest([n; 32])).collect();
     let mut batch = Batch::default();
     for digest in &live {
         batch.body(*digest, &digest.0);

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
-use aion_kernel::{Digest, Fact, Millis};
+use aion_kernel::{BodyDigest, Fact, Millis};
 
 use super::{mark::MarkFile, *};
 
@@ -239,7 +239,7 @@ fn a_snapshot_spares_the_facts_before_it_and_a_bad_one_falls_back() {
 fn pruning_bounds_the_disk_and_carries_live_bodies_over() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&options(dir.path())).unwrap();
-    let (kept, dropped) = (Digest([1; 32]), Digest([2; 32]));
+    let (kept, dropped) = (BodyDigest([1; 32]), BodyDigest([2; 32]));
     let mut batch = Batch::default();
     batch.body(kept, b"kept");
     batch.body(dropped, b"dropped");

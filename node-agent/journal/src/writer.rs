@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_kernel::{Digest, Fact};
+use aion_kernel::{BodyDigest, Fact};
 use tokio::sync::watch;
 
 use super::{
@@ -29,7 +29,7 @@ const KEPT_CAPACITY: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Batch {
     bodies: Vec<u8>,
-    digests: Vec<(Digest, usize, usize)>,
+    digests: Vec<(BodyDigest, usize, usize)>,
     facts: Vec<u8>,
     count: usize,
 }
@@ -54,7 +54,7 @@ impl Batch {
     }
 
     /// Adds a body, to be found again by its digest.
-    pub fn body(&mut self, digest: Digest, bytes: &[u8]) {
+    pub fn body(&mut self, digest: BodyDigest, bytes: &[u8]) {
         let start = self.bodies.len() + frame::HEADER + digest.0.len();
         frame::push(&mut self.bodies, Kind::Blob, &[&digest.0, bytes]);
         self.digests.push((digest, start, bytes.len()));
@@ -113,7 +113,7 @@ pub struct Journal {
     pub(super) keep_bytes: u64,
     pub(super) current: Current,
     pub(super) sealed: Vec<Sealed>,
-    pub(super) bodies: HashMap<Digest, Place>,
+    pub(super) bodies: HashMap<BodyDigest, Place>,
     pub(super) committer: Committer,
     pub(super) disk: Arc<dyn Disk>,
     /// Held as long as the journal is open.
@@ -285,7 +285,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where it is gone or the disk fails.
-    pub fn body(&self, digest: Digest) -> io::Result<Vec<u8>> {
+    pub fn body(&self, digest: BodyDigest) -> io::Result<Vec<u8>> {
         let Some(place) = self.bodies.get(&digest) else {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -320,7 +320,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where a body cannot be carried over; nothing was forgotten then that is needed.
-    pub fn prune(&mut self, live: &HashSet<Digest>) -> Result<(), AppendError> {
+    pub fn prune(&mut self, live: &HashSet<BodyDigest>) -> Result<(), AppendError> {
         let listed = snapshot::list(&self.dir).unwrap_or_default();
         // The older of the two snapshots must still have all facts behind it.
         let Some((covered, _)) = listed.last().filter(|_| listed.len() > 1) else {
@@ -342,7 +342,7 @@ impl Journal {
     }
 
     /// Appends the live bodies of a segment again; gives the position that they lie before.
-    fn carry(&mut self, from: Lsn, live: &HashSet<Digest>) -> Result<Lsn, AppendError> {
+    fn carry(&mut self, from: Lsn, live: &HashSet<BodyDigest>) -> Result<Lsn, AppendError> {
         let mut batch = Batch::default();
         for (digest, place) in &self.bodies {
             if place.segment == from && live.contains(digest) {

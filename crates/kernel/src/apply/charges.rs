@@ -2,7 +2,7 @@
 
 use super::Applied;
 use crate::{
-    body::Digest,
+    body::BodyDigest,
     idempotency::{ALL_KEPT_BYTES, KeyTable},
     ids::{AccountId, CallId, InstanceUid, Millis, TurnId},
     ledger::Account,
@@ -76,7 +76,7 @@ impl State {
         &mut self,
         uid: InstanceUid,
         key: &IdempotencyKey,
-        (call, kind, digest): (CallId, Kind, Digest),
+        (call, kind, digest): (CallId, Kind, BodyDigest),
     ) {
         let table = self.keys.entry(uid).or_default();
         self.kept_bytes -= table.bytes();

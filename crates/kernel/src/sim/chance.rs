@@ -2,8 +2,8 @@
 
 use super::{model::Check, world::World};
 use crate::{
-    Body, Call, CallId, Class, Digest, Event, Exit, Failure, Finish, IdempotencyKey, Incarnation,
-    Kind, Name, Resource, Ticket, TurnId, Usage,
+    Body, BodyDigest, Call, CallId, Class, Event, Exit, Failure, Finish, IdempotencyKey,
+    Incarnation, Kind, Name, Resource, Ticket, TurnId, Usage,
 };
 
 const TARGETS: [&str; 4] = ["calendar.read", "calendar.write", "mail.send", "notes"];
@@ -70,7 +70,7 @@ impl World {
                 Resource::Memory(Name::from("personal"))
             }
         };
-        let digest = Digest([self.random.below(2) as u8; 32]);
+        let digest = BodyDigest([self.random.below(2) as u8; 32]);
         let key = self
             .random
             .chance(40)

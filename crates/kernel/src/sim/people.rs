@@ -2,8 +2,8 @@
 
 use super::{model::Check, world::World};
 use crate::{
-    Body, Digest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Profile, Quota,
-    TargetPattern, Ticket, TurnId, Verdict,
+    Body, BodyDigest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Profile,
+    Quota, TargetPattern, Ticket, TurnId, Verdict,
 };
 
 const LANES: [Lane; 4] = [
@@ -86,7 +86,7 @@ impl World {
         let ticket = self.random.chance(80).then(|| self.ticket());
         let deadline_ms = self.random.chance(30).then(|| self.random.below(600_000));
         let input = Body {
-            digest: Digest([7; 32]),
+            digest: BodyDigest([7; 32]),
             size: 3,
         };
         let invoke = Invoke {

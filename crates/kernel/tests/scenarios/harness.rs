@@ -2,7 +2,7 @@
 //! Nothing is judged here.
 
 use aion_kernel::{
-    Answer, Body, Call, CallId, Date, Digest, Effect, Event, Exit, Finish, GrantRule,
+    Answer, Body, BodyDigest, Call, CallId, Date, Effect, Event, Exit, Finish, GrantRule,
     IdempotencyKey, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel, Kind, Lane, Limits,
     Millis, Name, Now, Outcome, Profile, Quota, Refusal, Resource, Step, TargetPattern, Ticket,
     TurnId, Usage, Verdict,
@@ -22,7 +22,7 @@ pub(crate) fn uid(n: u128) -> InstanceUid {
 
 pub(crate) fn body(of: u8) -> Body {
     Body {
-        digest: Digest([of; 32]),
+        digest: BodyDigest([of; 32]),
         size: 10,
     }
 }

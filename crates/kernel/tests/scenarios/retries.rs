@@ -1,5 +1,5 @@
 //! Answers that are kept for retries: how many, and how much of them, each instance and all together.
-use aion_kernel::{Body, Call, Digest, Event, Finish, Kind, Limits, Usage};
+use aion_kernel::{Body, BodyDigest, Call, Event, Finish, Kind, Limits, Usage};
 
 use crate::harness::{Node, driven, outcome, profile};
 
@@ -13,7 +13,7 @@ fn read(node: &mut Node, turn: aion_kernel::TurnId, key: u8, size: u64) {
         call,
         finish: Finish::Ok {
             body: Some(Body {
-                digest: Digest([key; 32]),
+                digest: BodyDigest([key; 32]),
                 size,
             }),
         },

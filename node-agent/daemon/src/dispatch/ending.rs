@@ -1,7 +1,7 @@
 //! How a job ended, for the kernel and for the caller.
 
 use aion_abi::{canonical::body_digest, code::Code, problem::Problem};
-use aion_kernel::{Body, Digest, Failure, Finish};
+use aion_kernel::{Body, BodyDigest, Failure, Finish};
 use bytes::Bytes;
 
 use super::{NO_USAGE, done};
@@ -46,7 +46,7 @@ pub(super) fn failed(problem: &Problem) -> Finish {
 /// What the kernel is told of an answer's bytes.
 pub(super) fn body(bytes: &[u8]) -> Body {
     Body {
-        digest: Digest(body_digest(bytes)),
+        digest: BodyDigest(body_digest(bytes)),
         size: bytes.len() as u64,
     }
 }

@@ -18,7 +18,7 @@ use aion_drivers::{
     model::{FakeModels, Script},
     tool::{FakeTools, Granted, ToolDriver, ToolServer},
 };
-use aion_kernel::{CallId, Digest, Kind, TurnId};
+use aion_kernel::{BodyDigest, CallId, Kind, TurnId};
 use futures::future::{BoxFuture, pending};
 use serde_json::json;
 use tempfile::TempDir;
@@ -175,7 +175,7 @@ async fn an_answer_is_recorded_where_its_call_has_a_key() {
             let driven = stage.call(kind, request, keyed, None).await;
             let said = driven.said.unwrap();
             let body = aion_kernel::Body {
-                digest: Digest(body_digest(&said)),
+                digest: BodyDigest(body_digest(&said)),
                 size: said.len() as u64,
             };
             let body = keyed.then_some(body);

@@ -16,7 +16,7 @@ pub(super) struct Unsettled {
     pub(super) turn: TurnId,
     instance: aion_kernel::InstanceUid,
     incarnation: Option<Incarnation>,
-    pub(super) input: aion_kernel::Digest,
+    pub(super) input: aion_kernel::BodyDigest,
 }
 
 impl Unsettled {
@@ -41,7 +41,7 @@ impl Unsettled {
 pub(super) struct Found {
     pub(super) turn: TurnId,
     pub(super) incarnation: Incarnation,
-    pub(super) input: aion_kernel::Digest,
+    pub(super) input: aion_kernel::BodyDigest,
 }
 
 /// Which workers of `unsettled` turns run, or ended while nobody listened (their exit follows). Waits for

@@ -9,7 +9,7 @@ use aion_abi::{
     problem::Problem,
     syscall::Syscall,
 };
-use aion_kernel::{Body, Call, Digest, Event, IdempotencyKey, Kind, Ticket};
+use aion_kernel::{Body, BodyDigest, Call, Event, IdempotencyKey, Kind, Ticket};
 use http::{HeaderName, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
@@ -72,7 +72,7 @@ async fn serve(
         target: lowered.target,
         resource: lowered.resource,
         body: Body {
-            digest: Digest(digest),
+            digest: BodyDigest(digest),
             size: size as u64,
         },
         key: signed.idempotency_key.and_then(IdempotencyKey::new),

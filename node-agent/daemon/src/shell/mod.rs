@@ -23,8 +23,8 @@ use std::sync::{
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{
-    Call, CallId, Digest, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis, Ticket,
-    TurnId, TurnOutcome, Usage,
+    BodyDigest, Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis,
+    Ticket, TurnId, TurnOutcome, Usage,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -98,7 +98,7 @@ pub enum WorkerOrder {
     /// A turn ended.
     Done {
         /// Its input, which its folder is named by.
-        input: Digest,
+        input: BodyDigest,
         /// How.
         end: TurnEnd,
     },

@@ -1,7 +1,7 @@
 //! Recovery: the newest snapshot, the facts behind it, folded; nothing is decided again.
 
 use aion_journal::{self as journal, Journal, JournalError, Lsn, Report};
-use aion_kernel::{ApplyError, Digest, Fact, Kernel, Limits, NewerFormat, Snapshot};
+use aion_kernel::{ApplyError, BodyDigest, Fact, Kernel, Limits, NewerFormat, Snapshot};
 
 use super::TurnEnd;
 
@@ -17,7 +17,7 @@ pub struct Opened {
     /// Facts that were folded.
     pub facts: usize,
     /// The turns that ended behind the snapshot, by their input: what comes of an end may not have been done.
-    pub ended: Vec<(Digest, TurnEnd)>,
+    pub ended: Vec<(BodyDigest, TurnEnd)>,
 }
 
 /// Why the state cannot be recovered.
@@ -101,7 +101,7 @@ pub fn open(options: &journal::Options, limits: Limits) -> Result<Opened, Recove
 }
 
 /// The end of a turn, if the fact is one; the kernel still has the turn.
-fn end(kernel: &Kernel, fact: &Fact) -> Option<(Digest, TurnEnd)> {
+fn end(kernel: &Kernel, fact: &Fact) -> Option<(BodyDigest, TurnEnd)> {
     let Fact::TurnEnded { turn, outcome, at } = fact else {
         return None;
     };

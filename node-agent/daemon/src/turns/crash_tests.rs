@@ -12,7 +12,7 @@ use aion_abi::{
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::reserve::Reserve;
-use aion_kernel::{Date, Digest, Millis, Now, TurnId, TurnOutcome, Usage};
+use aion_kernel::{BodyDigest, Date, Millis, Now, TurnId, TurnOutcome, Usage};
 use tempfile::TempDir;
 
 use super::{folder::Name, live::Live, *};
@@ -37,11 +37,11 @@ fn open_at(root: &Path, known: Known, clock: Clock) -> Turns {
 }
 
 /// A turn of `agent` that runs.
-pub(super) fn asked(root: &Path, turn: u64, agent: &str) -> (Live, Digest) {
+pub(super) fn asked(root: &Path, turn: u64, agent: &str) -> (Live, BodyDigest) {
     asked_at(root, turn, agent, now(*ASKED_AT))
 }
 
-fn asked_at(root: &Path, turn: u64, agent: &str, at: Now) -> (Live, Digest) {
+fn asked_at(root: &Path, turn: u64, agent: &str, at: Now) -> (Live, BodyDigest) {
     let asked = Asked::new(agent.to_owned(), "what is it?".to_owned(), Vec::new(), at);
     let (folder, input) = TurnFolder::make(root, &asked, |_| Ok(())).unwrap();
     let live = Live::open(folder).unwrap();
@@ -50,7 +50,7 @@ fn asked_at(root: &Path, turn: u64, agent: &str, at: Now) -> (Live, Digest) {
 }
 
 /// It has answered, and written a file.
-pub(super) fn answered(root: &Path, turn: u64, agent: &str) -> (Live, Digest) {
+pub(super) fn answered(root: &Path, turn: u64, agent: &str) -> (Live, BodyDigest) {
     let (live, input) = asked(root, turn, agent);
     let answer = MessageRequest {
         kind: MessageKind::Final,
@@ -297,7 +297,7 @@ async fn what_never_began_goes_and_what_was_being_erased() {
     let root = tempfile::tempdir().unwrap();
     let question = Asked::new("home/a".to_owned(), "q".to_owned(), Vec::new(), now(1));
     let (never, _) = TurnFolder::make(root.path(), &question, |_| Ok(())).unwrap();
-    let made = Name::of(Digest([1; 32])).folder(root.path());
+    let made = Name::of(BodyDigest([1; 32])).folder(root.path());
     fs::create_dir_all(made.mount("output")).unwrap();
     let (live, _) = answered(root.path(), 1, "home/a");
     live.end(&end(1)).unwrap();

@@ -27,7 +27,7 @@ use aion_abi::{
     date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{Body, Digest, Millis, Now, TurnId};
+use aion_kernel::{Body, BodyDigest, Millis, Now, TurnId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ impl Asked {
 pub(super) struct Name([u8; 16]);
 
 impl Name {
-    pub(super) fn of(input: Digest) -> Self {
+    pub(super) fn of(input: BodyDigest) -> Self {
         Self(std::array::from_fn(|at| input.0[at]))
     }
 
@@ -143,7 +143,7 @@ impl TurnFolder {
     ) -> io::Result<(Self, Body)> {
         let json = serde_json::to_vec(asked)?;
         let body = Body {
-            digest: Digest(body_digest(&json)),
+            digest: BodyDigest(body_digest(&json)),
             size: json.len() as u64,
         };
         let folder = Name::of(body.digest).folder(root);

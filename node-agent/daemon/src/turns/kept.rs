@@ -151,7 +151,7 @@ mod tests {
     const LATER: u64 = 2 * FETCHED_MS;
 
     fn name(turn: u64) -> Name {
-        Name::of(aion_kernel::Digest([turn as u8; 32]))
+        Name::of(aion_kernel::BodyDigest([turn as u8; 32]))
     }
 
     fn kept(turns: &[(u64, &str, u64)]) -> Kept {

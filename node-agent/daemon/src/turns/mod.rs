@@ -55,7 +55,7 @@ pub(crate) fn open_in_tests(root: &std::path::Path) -> Turns {
 pub(crate) fn ended_in_tests(
     root: &std::path::Path,
     turn: u64,
-) -> (aion_kernel::Digest, crate::shell::TurnEnd) {
+) -> (aion_kernel::BodyDigest, crate::shell::TurnEnd) {
     let (_, input) = crash_tests::answered(root, turn, "home/a");
     (input, crash_tests::end(turn))
 }

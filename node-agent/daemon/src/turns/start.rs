@@ -13,7 +13,7 @@
 
 use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
-use aion_kernel::{Digest, Millis, TurnId};
+use aion_kernel::{BodyDigest, Millis, TurnId};
 
 use super::{
     TurnFolder,
@@ -27,9 +27,9 @@ use crate::shell::TurnEnd;
 #[derive(Debug, Default)]
 pub struct Known {
     /// Those that wait or run.
-    pub waiting: Vec<(Digest, TurnId)>,
+    pub waiting: Vec<(BodyDigest, TurnId)>,
     /// Those that ended lately.
-    pub ended: Vec<(Digest, TurnEnd)>,
+    pub ended: Vec<(BodyDigest, TurnEnd)>,
 }
 
 /// The turns in `root`; `now` is the kernel's.
@@ -54,7 +54,7 @@ pub(super) fn read(root: &Path, known: Known, now: Millis) -> io::Result<Table> 
     Ok(start.table)
 }
 
-fn by_name<T>(known: Vec<(Digest, T)>) -> HashMap<Name, T> {
+fn by_name<T>(known: Vec<(BodyDigest, T)>) -> HashMap<Name, T> {
     let named = known.into_iter();
     named.map(|(input, it)| (Name::of(input), it)).collect()
 }

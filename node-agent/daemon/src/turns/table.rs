@@ -11,7 +11,7 @@ use aion_drivers::{
     files::{Account, Room},
     reserve::Reserve,
 };
-use aion_kernel::{Digest, Event, Incarnation, InstanceUid, Invoke, TurnId};
+use aion_kernel::{BodyDigest, Event, Incarnation, InstanceUid, Invoke, TurnId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -174,7 +174,7 @@ impl Turns {
     }
 
     /// The folder of a turn that the kernel has.
-    pub async fn folder(&self, turn: TurnId, input: Digest) -> io::Result<TurnFolder> {
+    pub async fn folder(&self, turn: TurnId, input: BodyDigest) -> io::Result<TurnFolder> {
         let this = self.clone();
         blocking(move || Ok(this.live(turn, input)?.folder.clone())).await
     }
@@ -199,7 +199,7 @@ impl Turns {
     }
 
     /// Its live entry, made where it is mentioned for the first time. Blocks on the disk.
-    fn live(&self, turn: TurnId, input: Digest) -> io::Result<Arc<Live>> {
+    fn live(&self, turn: TurnId, input: BodyDigest) -> io::Result<Arc<Live>> {
         let there = self.shared.table.lock().live.get(&turn).cloned();
         let live = match there {
             Some(live) => live,
@@ -252,7 +252,7 @@ impl Turns {
     }
 
     /// It ended, and the kernel has let go of it: its record is written.
-    pub async fn done(&self, input: Digest, end: TurnEnd) {
+    pub async fn done(&self, input: BodyDigest, end: TurnEnd) {
         let (this, turn) = (self.clone(), end.turn);
         self.shared.uploads.ended(turn);
         let ended = blocking(move || {

@@ -136,7 +136,7 @@ impl Crew {
         &mut self,
         turn: TurnId,
         incarnation: Incarnation,
-        input: aion_kernel::Digest,
+        input: aion_kernel::BodyDigest,
     ) -> Result<(), String> {
         let folder = self
             .parts

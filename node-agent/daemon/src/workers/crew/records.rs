@@ -3,7 +3,7 @@
 //! Records are written at the same time, and an instance is told to be gone when those of its turns are there:
 //! what it left is erased then, and nothing may come after that.
 
-use aion_kernel::{Digest, InstanceUid};
+use aion_kernel::{BodyDigest, InstanceUid};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
@@ -21,7 +21,7 @@ pub(super) struct Records {
 }
 
 enum Order {
-    Ended(Digest, TurnEnd),
+    Ended(BodyDigest, TurnEnd),
     Removed(InstanceUid),
 }
 
@@ -35,7 +35,7 @@ impl Records {
     }
 
     /// A turn ended.
-    pub(super) fn ended(&self, input: Digest, end: TurnEnd) {
+    pub(super) fn ended(&self, input: BodyDigest, end: TurnEnd) {
         let _ = self.orders.send(Order::Ended(input, end));
     }
 
