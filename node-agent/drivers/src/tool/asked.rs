@@ -1,6 +1,8 @@
 //! One request to a server, with its answer as JSON, whatever form it has: the library's own types take whole pages
 //! for one bad entry. Dropped before it is answered, it is cancelled.
 
+use std::collections::BTreeSet;
+
 use rmcp::{
     RoleClient, ServiceError,
     model::{
@@ -11,6 +13,8 @@ use rmcp::{
     service::{Peer, PeerRequestOptions},
 };
 use serde_json::Value;
+
+use super::pages::{self, Packed};
 
 /// So often a server may hand back its state to be called again with it.
 const MAX_ROUNDS: usize = 8;
@@ -28,7 +32,7 @@ pub(super) enum NoAnswer {
 pub(super) async fn list(
     peer: &Peer<RoleClient>,
     cursor: Option<String>,
-) -> Result<Value, NoAnswer> {
+) -> Result<Packed, NoAnswer> {
     let params = cursor.map(|it| PaginatedRequestParams::default().with_cursor(Some(it)));
     let request = ListToolsRequest {
         method: Default::default(),
@@ -36,8 +40,11 @@ pub(super) async fn list(
         extensions: Default::default(),
     };
     match send(peer, request.into()).await? {
-        ServerResult::ListToolsResult(page) => json(&page),
-        ServerResult::CustomResult(page) => Ok(page.0),
+        ServerResult::ListToolsResult(page) => Ok(pages::unpack(page)),
+        ServerResult::CustomResult(page) => Ok(Packed {
+            page: page.0,
+            refused: BTreeSet::new(),
+        }),
         _ => Err(NoAnswer::Otherwise(
             "it answered tools/list with something else",
         )),

@@ -21,6 +21,7 @@ use super::{
     StdioCommand, StdioGuard, StdioServers, ToolServer, Transport,
     bounded::{Bounded, Cut},
     failure::{may_know_another, not_connected, unreachable},
+    http::Http,
     known::Known,
     pipes::Pipes,
 };
@@ -28,8 +29,6 @@ use crate::{outbound::Outbound, secrets::Secrets};
 
 /// The largest message of a server, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// How much of an error that is no message is read.
-const MAX_ERROR: usize = 4 * 1024;
 /// How long a server may take to say what it is; one that is a process starts meanwhile, and some take their time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a server over HTTP may take to say that it knows the newest revision; one that knows others refuses at once.
@@ -261,9 +260,6 @@ impl Connector {
     ) -> Result<Connection, NotConnected> {
         let (client, url) = self.outbound.client(endpoint)?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
-        config.max_sse_event_size = MAX_MESSAGE;
-        config.max_json_response_size = MAX_MESSAGE;
-        config.max_error_response_size = MAX_ERROR;
         // One more for listening.
         config.max_concurrent_requests =
             usize::try_from(server.max_concurrent).map_or(usize::MAX, |it| it.saturating_add(1));
@@ -272,7 +268,13 @@ impl Connector {
             let secret = secret.map_err(Problem::from)?;
             config = config.auth_header(secret.expose());
         }
-        let transport = StreamableHttpClientTransport::with_client(client, config);
+        let transport = StreamableHttpClientTransport::with_client(
+            Http {
+                client,
+                longest: MAX_MESSAGE,
+            },
+            config,
+        );
         let (cut, known) = (Cut::default(), Arc::<Known>::default());
         // A request is sent when it is answered, here: its caller's deadline bounds that.
         let service = Client(Arc::clone(&known))

@@ -6,14 +6,18 @@
 
 mod answer;
 mod asked;
+mod body;
 mod bounded;
 mod connection;
 mod connections;
 mod failure;
+mod http;
 mod known;
 mod links;
 mod listing;
 mod mcp;
+mod message;
+mod pages;
 mod pipes;
 mod reader;
 mod schema;
@@ -31,6 +35,8 @@ mod fake;
 mod mcp_tests;
 #[cfg(test)]
 mod reconnect_tests;
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod test_server;
 
