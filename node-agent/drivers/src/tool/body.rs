@@ -114,7 +114,9 @@ impl Body {
         let text = text.trim_ascii_start();
         let Some(first) = text.first() else {
             // Blank lines before it are no part of it.
-            self.whole.clear();
+            if self.whole.len() > self.longest {
+                self.whole.clear();
+            }
             return;
         };
         self.shape = match first {

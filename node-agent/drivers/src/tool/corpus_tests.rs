@@ -5,11 +5,12 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use aion_abi::syscall::tool::CallRequest;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    ToolDriver, ToolServer,
+    Told, ToolDriver, ToolServer,
     conformance::{self, over_stdio},
     mcp_tests::driver,
     scripted::{Piped, Scripted, Way, over_http},
@@ -30,7 +31,8 @@ const FIELDS: [&str; 12] = [
     "link",
     "expect",
 ];
-const EXPECTED: [&str; 10] = [
+const EXPECTED: [&str; 11] = [
+    "progress",
     "replies",
     "offered",
     "parameters",
@@ -100,6 +102,7 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
                 .get(name)
                 .is_some_and(|it| it.contains(why.as_str().unwrap()))
         });
+    let progress = Arc::<Mutex<Vec<Value>>>::default();
     let mut told = None;
     let calls = [&case["call"], &case["then"]];
     for (at, name) in calls
@@ -117,9 +120,12 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
             link: case["link"].as_str().filter(|_| at == 1).map(str::to_owned),
         };
         let soon = Instant::now() + std::time::Duration::from_secs(20);
-        told = Some(driver.call(&server, request, soon).await);
+        let kept = Arc::clone(&progress);
+        let hears: Told = Arc::new(move |text| kept.lock().push(json!(text)));
+        told = Some(driver.call(&server, request, soon, &hears).await);
     }
     compare("replies", scripted.replies.lock().iter().cloned().collect());
+    compare("progress", progress.lock().iter().cloned().collect());
     match told {
         Some(Ok(answer)) => {
             compare("text", json!(answer.text));

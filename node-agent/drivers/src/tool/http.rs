@@ -28,7 +28,7 @@ use sse_stream::Sse;
 
 use super::{
     body::{Body, Part},
-    message::{is_answer, not_usable, too_long},
+    message::{is_answer, no_answer, not_usable, too_long},
     pages,
 };
 
@@ -264,13 +264,14 @@ impl Http {
 
 /// The error of the protocol in a body, and what else it says.
 async fn first_answer(mut response: Response, longest: usize) -> (Option<Value>, String) {
-    let mut body = Body::new(longest);
+    let (mut body, mut read) = (Body::new(longest), 0);
     while let Ok(Some(chunk)) = response.chunk().await {
+        read += chunk.len();
         body.push(&chunk);
         if let Some(found) = first_error(&mut body) {
             return (Some(found), String::new());
         }
-        if body.odd().len() > longest {
+        if read > longest {
             break;
         }
     }
@@ -410,11 +411,14 @@ where
     fn unanswered(&mut self) -> Option<Sse> {
         let odd = self.body.odd();
         let asked = self.asked.take_if(|_| !self.resumable)?;
-        let why = match odd.is_empty() {
-            true => "its answer is not a message of MCP: it is empty".to_owned(),
-            false => format!("its answer is not a message of MCP: {odd:?}"),
+        let told = match odd.is_empty() {
+            true => no_answer(asked.id),
+            false => {
+                let why = format!("its answer is not a message of MCP: {odd:?}");
+                not_usable(asked.id, &why)
+            }
         };
-        Some(Sse::default().data(not_usable(asked.id, &why).to_string()))
+        Some(Sse::default().data(told.to_string()))
     }
 }
 

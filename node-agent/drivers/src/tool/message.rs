@@ -17,6 +17,8 @@ const GREETING: [&str; 3] = ["capabilities", "serverInfo", "instructions"];
 const INTERNAL: i64 = -32_603;
 /// The code of the error that stands for an answer that cannot be used.
 const NOT_USABLE: i64 = -32_099;
+/// The code of the error that stands for an answer that never came: nobody knows what was done.
+pub(super) const NO_ANSWER: i32 = -32_098;
 
 /// The messages of a line, an event or a body; none where it is chatter.
 pub(super) fn messages(line: &[u8]) -> Vec<Value> {
@@ -63,6 +65,12 @@ fn of_json(value: Value) -> Vec<Value> {
 /// An error in the place of an answer.
 pub(super) fn not_usable(id: Value, why: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": NOT_USABLE, "message": why}})
+}
+
+/// An error in the place of an answer that never came.
+pub(super) fn no_answer(id: Value) -> Value {
+    let why = "it took the request and gave no answer";
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": NO_ANSWER, "message": why}})
 }
 
 /// An error in the place of an answer that is too long.
