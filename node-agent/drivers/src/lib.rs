@@ -19,6 +19,7 @@ mod private;
 pub mod reserve;
 pub mod secrets;
 pub mod tool;
+mod wire;
 
 #[cfg(test)]
 mod small_disk;

@@ -19,11 +19,12 @@ use aion_drivers::{
     memory::{MemoryDriver, Tier},
     model::ModelDriver,
     reserve::Reserve,
-    tool::ToolDriver,
+    tool::{Told, ToolDriver},
 };
 use aion_kernel::{Class, Finish, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::{
     call::{Request, Verified},
@@ -33,6 +34,9 @@ use crate::{
     shell::{Driven, Driving, Job},
     turns::{Checkpoints, Turns},
 };
+
+/// What a tool says of its progress and is not shown yet; what is more is left out.
+const TOLD: usize = 16;
 
 /// The drivers of a node.
 pub struct Dispatch {
@@ -139,7 +143,10 @@ impl Dispatch {
             Request::ToolCall(request) => {
                 let (servers, unavailable) = instance.tool_servers();
                 tools::reached(&request, &unavailable)?;
-                json(self.tools.call(&servers, request, deadline).await?)?
+                let (told, said) = mpsc::channel(TOLD);
+                let told: Told = Arc::new(move |text| drop(told.try_send(text)));
+                let called = self.tools.call(&servers, request, deadline, &told);
+                json(self.telling(&caller, called, said).await?)?
             }
         };
         Ok(ending::of(Ok(whole), keyed))

@@ -1,10 +1,13 @@
-//! `agent.message` and `agent.checkpoint`: what the daemon itself carries out.
+//! `agent.message`, what a tool says while it works, and `agent.checkpoint`: what the daemon itself carries out.
+
+use std::pin::pin;
 
 use aion_abi::{
     code::Code,
     problem::Problem,
-    syscall::agent::{CheckpointResponse, MessageRequest, MessageResponse},
+    syscall::agent::{CheckpointResponse, MessageKind, MessageRequest, MessageResponse},
 };
+use tokio::sync::mpsc;
 
 use super::{Dispatch, json};
 use crate::{call::Caller, instance::Instance};
@@ -25,6 +28,31 @@ impl Dispatch {
             let _ = logged.await;
         }
         json(MessageResponse {})
+    }
+
+    /// Shows whoever waits for the turn what is said while `doing` is under way. That is not worth failing it.
+    pub(super) async fn telling<T>(
+        &self,
+        caller: &Caller,
+        doing: impl Future<Output = T>,
+        mut said: mpsc::Receiver<String>,
+    ) -> T {
+        let mut doing = pin!(doing);
+        loop {
+            let text = tokio::select! {
+                biased;
+                done = &mut doing => return done,
+                Some(text) = said.recv() => text,
+            };
+            let message = MessageRequest {
+                kind: MessageKind::Progress,
+                text,
+                problem: None,
+            };
+            if let Err(problem) = self.say(caller, message).await {
+                tracing::debug!(%problem, "a tool's progress is not shown");
+            }
+        }
     }
 
     pub(super) async fn keep(

@@ -16,7 +16,7 @@ use aion_drivers::{
     files::{FakeFiles, FolderFiles},
     memory::FakeMemory,
     model::{FakeModels, Script},
-    tool::{FakeTools, Granted, ToolDriver, ToolServer},
+    tool::{FakeTools, Granted, Told, ToolDriver, ToolServer},
 };
 use aion_kernel::{BodyDigest, CallId, Kind, TurnId};
 use futures::future::{BoxFuture, pending};
@@ -162,9 +162,74 @@ impl ToolDriver for StuckTools {
         _: &'a [ToolServer],
         _: CallRequest,
         _: Instant,
+        _: &'a Told,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
         Box::pin(pending())
     }
+}
+
+/// A tool server that says how far it is.
+struct Working;
+
+impl ToolDriver for Working {
+    fn list<'a>(
+        &'a self,
+        _: &'a [ToolServer],
+        _: &'a Granted,
+    ) -> BoxFuture<'a, Result<ListResponse, Problem>> {
+        Box::pin(pending())
+    }
+
+    fn call<'a>(
+        &'a self,
+        _: &'a [ToolServer],
+        _: CallRequest,
+        _: Instant,
+        told: &'a Told,
+    ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
+        Box::pin(async move {
+            // More than is kept for whoever shows it: what is more is left out, and nobody waits.
+            for step in 0..1000 {
+                told(format!("calendar.read: {step}"));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            serde_json::from_value(json!({"text": "12"}))
+                .map_err(|error| Problem::new(Code::Internal, error.to_string()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_a_tool_says_of_its_progress_is_shown_to_whoever_waits() {
+    let stage = Stage::new(FakeModels::default(), Working);
+    let root = stage._home.path().join("turns");
+    let input = crate::turns::asked_in_tests(&root, 1);
+    stage.dispatch.turns.folder(TurnId(1), input).await.unwrap();
+    let mut shown = stage
+        .dispatch
+        .turns
+        .follow(TurnId(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let driven = stage.call(Kind::ToolCall, tool_call(), false, None).await;
+    assert!(driven.said.is_ok());
+    // That it was asked.
+    shown.next().await.unwrap();
+    for step in 0..TOLD {
+        let event = shown.next().await.unwrap();
+        let text = format!("calendar.read: {step}");
+        assert_eq!(event, aion_abi::admin::TurnEvent::Progress { text });
+    }
+    // A turn that has ended is shown nothing, and the call is answered all the same.
+    let stage = Stage::new(FakeModels::default(), Working);
+    assert!(
+        stage
+            .call(Kind::ToolCall, tool_call(), false, None)
+            .await
+            .said
+            .is_ok()
+    );
 }
 
 #[tokio::test]

@@ -60,6 +60,12 @@ pub(crate) fn ended_in_tests(
     (input, crash_tests::end(turn))
 }
 
+/// A turn that is under way, for tests of who says something in it.
+#[cfg(test)]
+pub(crate) fn asked_in_tests(root: &std::path::Path, turn: u64) -> aion_kernel::Digest {
+    crash_tests::asked(root, turn, "home/a").1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

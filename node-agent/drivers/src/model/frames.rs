@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use crate::wire::{BOM, Lines, field, json, plain_of_html};
+
 /// The most bytes of one event, which is held as a whole, and of an answer that is not streamed.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// The most of an odd answer that is repeated to people.
 const MAX_TOLD: usize = 200;
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +30,13 @@ enum Shape {
     Whole,
 }
 
-/// What has come of an answer and is not given out yet. Lines end with LF, CR or both.
+/// What has come of an answer and is not given out yet.
 #[derive(Debug)]
 pub(super) struct Frames {
     shape: Shape,
-    line: Vec<u8>,
-    after_cr: bool,
+    /// A body that is no stream, or its beginning.
+    body: Vec<u8>,
+    lines: Lines,
     /// The name of the event under way, and its data where they take several lines.
     error: bool,
     data: Vec<u8>,
@@ -47,8 +49,8 @@ impl Frames {
     pub(super) fn new() -> Self {
         Self {
             shape: Shape::Unknown,
-            line: Vec::new(),
-            after_cr: false,
+            body: Vec::new(),
+            lines: Lines::default(),
             error: false,
             data: Vec::new(),
             odd: None,
@@ -66,10 +68,11 @@ impl Frames {
         match self.shape {
             Shape::Unknown => self.begin(bytes),
             Shape::Stream => self.lines(bytes),
-            Shape::Whole => self.line.extend_from_slice(bytes),
+            Shape::Whole => self.body.extend_from_slice(bytes),
         }
-        if self.line.len() + self.data.len() > MAX_EVENT {
-            self.line.clear();
+        if self.body.len() + self.lines.pending() + self.data.len() > MAX_EVENT {
+            self.body.clear();
+            self.lines.take();
             self.data.clear();
             self.ready
                 .push_back(Err("one part of it is longer than is taken".to_owned()));
@@ -78,9 +81,9 @@ impl Frames {
 
     /// Nothing more comes. An event that was not ended is given out where its data are whole.
     pub(super) fn end(&mut self) {
-        let rest = std::mem::take(&mut self.line);
         match self.shape {
             Shape::Whole => {
+                let rest = std::mem::take(&mut self.body);
                 let whole = match json(&rest) {
                     Ok(value) => Ok(Frame::Data(value)),
                     Err(_) if rest.starts_with(b"<") => Err(format!(
@@ -96,6 +99,7 @@ impl Frames {
                 }
             }
             Shape::Unknown | Shape::Stream => {
+                let rest = self.lines.take();
                 self.take_line(&rest);
                 let data = std::mem::take(&mut self.data);
                 if self.error || json(&data).is_ok() {
@@ -112,11 +116,11 @@ impl Frames {
     }
 
     fn begin(&mut self, bytes: &[u8]) {
-        self.line.extend_from_slice(bytes);
-        if BOM.starts_with(&self.line) {
+        self.body.extend_from_slice(bytes);
+        if BOM.starts_with(&self.body) {
             return;
         }
-        let text = self.line.strip_prefix(BOM).unwrap_or(&self.line);
+        let text = self.body.strip_prefix(BOM).unwrap_or(&self.body);
         let text = text.trim_ascii_start();
         let Some(first) = text.first() else {
             return;
@@ -126,47 +130,31 @@ impl Frames {
             _ => Shape::Stream,
         };
         let text = text.to_vec();
-        self.line.clear();
+        self.body.clear();
         match self.shape {
-            Shape::Whole => self.line = text,
+            Shape::Whole => self.body = text,
             _ => self.lines(&text),
         }
     }
 
-    fn lines(&mut self, mut bytes: &[u8]) {
-        while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_cr) && first == b'\n' {
-                bytes = &bytes[1..];
-                continue;
-            }
-            let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
-                self.line.extend_from_slice(bytes);
-                return;
-            };
-            self.line.extend_from_slice(&bytes[..end]);
-            self.after_cr = bytes[end] == b'\r';
-            bytes = &bytes[end + 1..];
-            let line = std::mem::take(&mut self.line);
-            self.take_line(&line);
-        }
+    fn lines(&mut self, bytes: &[u8]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.push(bytes, |line| self.take_line(line));
+        self.lines = lines;
     }
 
     fn take_line(&mut self, line: &[u8]) {
         if line.is_empty() {
             return self.dispatch();
         }
-        let colon = line.iter().position(|byte| *byte == b':');
-        let (name, value) = match colon {
-            Some(at) => (&line[..at], &line[at + 1..]),
-            None => (line, &line[line.len()..]),
-        };
+        let (name, value) = field(line);
         match name {
-            b"data" => self.take_data(value.trim_ascii()),
-            b"event" => self.error = value.trim_ascii() == b"error",
+            b"data" => self.take_data(value),
+            b"event" => self.error = value == b"error",
             // A field of llama.cpp's own.
             b"error" => {
                 self.error = true;
-                self.take_data(value.trim_ascii());
+                self.take_data(value);
             }
             b"" | b"id" | b"retry" => {}
             _ if self.odd.is_none() => self.odd = Some(told(&String::from_utf8_lossy(line))),
@@ -212,46 +200,6 @@ impl Frames {
     }
 }
 
-/// JSON, also where text in it is not whole Unicode: models say characters in parts, and some servers pass
-/// on the parts. The character is then lost, and shown as such, but not the answer.
-fn json(bytes: &[u8]) -> Result<Value, String> {
-    let strict = match serde_json::from_slice(bytes) {
-        Ok(value) => return Ok(value),
-        Err(error) => error.to_string(),
-    };
-    let text = String::from_utf8_lossy(bytes);
-    serde_json::from_str(&whole_pairs(&text)).map_err(|_| strict)
-}
-
-/// The text of a JSON document with escapes of half a character made escapes of U+FFFD.
-fn whole_pairs(text: &str) -> String {
-    let unit = |at: usize| {
-        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut whole = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(found) = text[at..].find('\\') {
-        let escape = at + found;
-        whole.push_str(&text[at..escape]);
-        let taken = match unit(escape) {
-            Some(0xd800..=0xdbff) if matches!(unit(escape + 6), Some(0xdc00..=0xdfff)) => 12,
-            Some(0xd800..=0xdfff) => {
-                whole.push_str("\\ufffd");
-                at = escape + 6;
-                continue;
-            }
-            Some(_) => 6,
-            // The character after it belongs to it, a second backslash too.
-            None => 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
-        };
-        whole.push_str(&text[escape..escape + taken]);
-        at = escape + taken;
-    }
-    whole.push_str(&text[at..]);
-    whole
-}
-
 /// On one line, and no more of it than helps.
 fn told(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -261,7 +209,7 @@ fn told(text: &str) -> String {
 
 /// What a page of HTML says: its text without its tags, scripts and styles.
 fn page_text(html: &str) -> String {
-    told(&crate::outbound::plain_of_html(html))
+    told(&plain_of_html(html))
 }
 
 #[cfg(test)]

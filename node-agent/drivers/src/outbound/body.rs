@@ -3,7 +3,7 @@
 use reqwest::Response;
 
 use super::describe;
-use crate::secrets::Secret;
+use crate::{secrets::Secret, wire::plain_of_html};
 
 /// How much of an error's body is read and told.
 const MAX_ERROR: usize = 2 * 1024;
@@ -62,43 +62,4 @@ fn message(body: &[u8]) -> Option<String> {
         .flatten()
         .find_map(|text| text.as_str())
         .map(str::to_owned)
-}
-
-/// The text of a page: what gateways and proxies answer with in a server's place.
-pub(crate) fn plain_of_html(html: &str) -> String {
-    let lower = html.to_ascii_lowercase();
-    let mut text = String::new();
-    let mut at = 0;
-    while let Some(found) = html[at..].find('<') {
-        let tag = at + found;
-        text.push_str(&html[at..tag]);
-        text.push(' ');
-        // What scripts and styles hold is no text.
-        let hidden = ["script", "style", "!--"]
-            .into_iter()
-            .zip(["</script", "</style", "--"])
-            .find(|(name, _)| lower[tag + 1..].starts_with(name));
-        let from = match hidden {
-            Some((_, end)) => match lower[tag + 1..].find(end) {
-                Some(found) => tag + 1 + found,
-                None => html.len(),
-            },
-            None => tag,
-        };
-        at = html[from..]
-            .find('>')
-            .map_or(html.len(), |end| from + end + 1);
-    }
-    text.push_str(&html[at..]);
-    for (name, char) in [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ] {
-        text = text.replace(name, char);
-    }
-    text
 }

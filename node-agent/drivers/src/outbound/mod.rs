@@ -14,7 +14,7 @@ mod own;
 mod race;
 mod rule;
 
-pub(crate) use body::{error_text, plain_of_html, read_at_most};
+pub(crate) use body::{error_text, read_at_most};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};

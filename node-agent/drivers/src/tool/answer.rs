@@ -132,11 +132,11 @@ impl Told {
                 _ => self.resource(block),
             },
             other => {
-                let what = other.unwrap_or("without a type");
-                self.parts.push(format!(
-                    "[a part of a kind that is not known: {}: not shown]",
-                    short(what)
-                ));
+                let what = short(other.unwrap_or("without a type"));
+                self.parts.push(match field(it, "text") {
+                    Some(text) => format!("[a part of a kind that is not known: {what}]\n{text}"),
+                    None => format!("[a part of a kind that is not known: {what}: not shown]"),
+                });
             }
         }
     }

@@ -1,6 +1,8 @@
 //! One request to a server, with its answer as JSON, whatever form it has: the library's own types take whole pages
 //! for one bad entry. Dropped before it is answered, it is cancelled.
 
+use std::collections::BTreeSet;
+
 use rmcp::{
     RoleClient, ServiceError,
     model::{
@@ -8,9 +10,15 @@ use rmcp::{
         InputRequiredResult, ListToolsRequest, PaginatedRequestParams, ReadResourceRequest,
         ReadResourceRequestParams, RequestId, ServerResult,
     },
-    service::{Peer, PeerRequestOptions},
+    service::{Peer, PeerRequestOptions, RequestHandle},
 };
 use serde_json::Value;
+
+use super::{
+    Told,
+    connection::Line,
+    pages::{self, Packed},
+};
 
 /// So often a server may hand back its state to be called again with it.
 const MAX_ROUNDS: usize = 8;
@@ -28,7 +36,7 @@ pub(super) enum NoAnswer {
 pub(super) async fn list(
     peer: &Peer<RoleClient>,
     cursor: Option<String>,
-) -> Result<Value, NoAnswer> {
+) -> Result<Packed, NoAnswer> {
     let params = cursor.map(|it| PaginatedRequestParams::default().with_cursor(Some(it)));
     let request = ListToolsRequest {
         method: Default::default(),
@@ -36,8 +44,11 @@ pub(super) async fn list(
         extensions: Default::default(),
     };
     match send(peer, request.into()).await? {
-        ServerResult::ListToolsResult(page) => json(&page),
-        ServerResult::CustomResult(page) => Ok(page.0),
+        ServerResult::ListToolsResult(page) => Ok(pages::unpack(page)),
+        ServerResult::CustomResult(page) => Ok(Packed {
+            page: page.0,
+            refused: BTreeSet::new(),
+        }),
         _ => Err(NoAnswer::Otherwise(
             "it answered tools/list with something else",
         )),
@@ -45,13 +56,19 @@ pub(super) async fn list(
 }
 
 /// `tools/call`. A server that hands back its state without a question is called again with it.
+/// `told` hears how far `operation` is.
 pub(super) async fn call(
-    peer: &Peer<RoleClient>,
+    line: &Line,
     mut params: CallToolRequestParams,
+    operation: &str,
+    told: &Told,
 ) -> Result<Value, NoAnswer> {
     for _ in 0..MAX_ROUNDS {
         let request = CallToolRequest::new(params.clone());
-        match send(peer, request.into()).await? {
+        let sent = begin(&line.peer, request.into()).await?;
+        let token = sent.handle.progress_token.clone();
+        let _listening = line.heard.listen(token, operation, told);
+        match sent.answer().await? {
             ServerResult::CallToolResult(result) => return json(&result),
             ServerResult::CustomResult(result) => return Ok(result.0),
             ServerResult::EmptyResult(_) => return Ok(Value::Object(Default::default())),
@@ -102,17 +119,33 @@ fn json(result: &impl serde::Serialize) -> Result<Value, NoAnswer> {
 }
 
 async fn send(peer: &Peer<RoleClient>, request: ClientRequest) -> Result<ServerResult, NoAnswer> {
+    begin(peer, request).await?.answer().await
+}
+
+/// A request that is under way.
+struct Sent {
+    handle: RequestHandle<RoleClient>,
+    waiting: Waiting,
+}
+
+async fn begin(peer: &Peer<RoleClient>, request: ClientRequest) -> Result<Sent, NoAnswer> {
     let handle = peer
         .send_cancellable_request(request, PeerRequestOptions::no_options())
         .await
         .map_err(NoAnswer::Failed)?;
-    let mut waiting = Waiting {
+    let waiting = Waiting {
         peer: peer.clone(),
         id: Some(handle.id.clone()),
     };
-    let answer = handle.await_response().await;
-    waiting.id = None;
-    answer.map_err(NoAnswer::Failed)
+    Ok(Sent { handle, waiting })
+}
+
+impl Sent {
+    async fn answer(mut self) -> Result<ServerResult, NoAnswer> {
+        let answer = self.handle.await_response().await;
+        self.waiting.id = None;
+        answer.map_err(NoAnswer::Failed)
+    }
 }
 
 /// Tells the server that nobody waits any more.

@@ -10,7 +10,7 @@ use aion_abi::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ToolDriver, ToolServer};
+use super::{ToolDriver, ToolServer, unheard};
 
 #[cfg(test)]
 mod ours;
@@ -40,6 +40,7 @@ pub async fn call(
                 link: None,
             },
             soon(),
+            &unheard(),
         )
         .await
 }

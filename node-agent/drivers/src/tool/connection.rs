@@ -8,9 +8,9 @@ use std::{
 
 use aion_abi::{code::Code, problem::Problem};
 use rmcp::{
-    ClientHandler, RoleClient,
-    model::{ClientConfig, Implementation, ProtocolVersion, SubscriptionFilter},
-    service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RunningService},
+    RoleClient,
+    model::{ProtocolVersion, SubscriptionFilter},
+    service::{ClientLifecycleMode, ClientServiceExt, Peer, RunningService},
     transport::{
         StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
     },
@@ -20,16 +20,17 @@ use tokio::net::unix::pipe;
 use super::{
     StdioCommand, StdioGuard, StdioServers, ToolServer, Transport,
     bounded::{Bounded, Cut},
+    client::Client,
     failure::{may_know_another, not_connected, unreachable},
+    http::Http,
     known::Known,
     pipes::Pipes,
+    progress::Heard,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
 
 /// The largest message of a server, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// How much of an error that is no message is read.
-const MAX_ERROR: usize = 4 * 1024;
 /// How long a server may take to say what it is; one that is a process starts meanwhile, and some take their time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a server over HTTP may take to say that it knows the newest revision; one that knows others refuses at once.
@@ -52,6 +53,7 @@ pub(super) struct Connection {
     service: RunningService<RoleClient, Client>,
     cut: Cut,
     known: Arc<Known>,
+    heard: Arc<Heard>,
     process: Option<Arc<dyn StdioGuard>>,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Line {
     pub(super) peer: Peer<RoleClient>,
     /// What the server lists.
     pub(super) known: Arc<Known>,
+    /// Who waits for word of a call.
+    pub(super) heard: Arc<Heard>,
     cut: Cut,
     /// Held by the connection alone: a request under way does not keep a process.
     process: Option<Weak<dyn StdioGuard>>,
@@ -106,6 +110,7 @@ impl Connection {
         Line {
             peer: self.service.peer().clone(),
             known: Arc::clone(&self.known),
+            heard: Arc::clone(&self.heard),
             cut: self.cut.clone(),
             process: self.process.as_ref().map(Arc::downgrade),
         }
@@ -122,21 +127,6 @@ impl Connection {
 
     pub(super) fn is_closed(&self) -> bool {
         self.service.is_closed() || self.service.peer().is_transport_closed()
-    }
-}
-
-/// What we are to a server: a client that can do nothing for it.
-struct Client(Arc<Known>);
-
-impl ClientHandler for Client {
-    fn get_info(&self) -> ClientConfig {
-        let mut info = ClientConfig::default();
-        info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
-        info
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.0.change();
     }
 }
 
@@ -261,9 +251,6 @@ impl Connector {
     ) -> Result<Connection, NotConnected> {
         let (client, url) = self.outbound.client(endpoint)?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
-        config.max_sse_event_size = MAX_MESSAGE;
-        config.max_json_response_size = MAX_MESSAGE;
-        config.max_error_response_size = MAX_ERROR;
         // One more for listening.
         config.max_concurrent_requests =
             usize::try_from(server.max_concurrent).map_or(usize::MAX, |it| it.saturating_add(1));
@@ -272,10 +259,16 @@ impl Connector {
             let secret = secret.map_err(Problem::from)?;
             config = config.auth_header(secret.expose());
         }
-        let transport = StreamableHttpClientTransport::with_client(client, config);
-        let (cut, known) = (Cut::default(), Arc::<Known>::default());
+        let transport = StreamableHttpClientTransport::with_client(
+            Http {
+                client,
+                longest: MAX_MESSAGE,
+            },
+            config,
+        );
+        let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
         // A request is sent when it is answered, here: its caller's deadline bounds that.
-        let service = Client(Arc::clone(&known))
+        let service = Client::new(&server.name, &known, &heard)
             .serve_with_lifecycle(Bounded::new(transport, None, cut.clone()), greeting.into())
             .await
             .map_err(|error| NotConnected {
@@ -286,6 +279,7 @@ impl Connector {
             service,
             cut,
             known,
+            heard,
             process: None,
         })
     }
@@ -310,10 +304,10 @@ impl Connector {
         let read = pipe::Receiver::from_owned_fd(process.stdout).map_err(no_pipe)?;
         let transport = Pipes::new(read, write, MAX_MESSAGE);
         let guard: Arc<dyn StdioGuard> = process.guard.into();
-        let (cut, known) = (Cut::default(), Arc::<Known>::default());
+        let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
         let write = WRITE_TIMEOUT.max(server.timeout);
         let transport = Bounded::new(transport, Some(write), cut.clone());
-        let greeted = Client(Arc::clone(&known))
+        let greeted = Client::new(&server.name, &known, &heard)
             .serve_with_lifecycle(transport, greeting.into())
             .await;
         match greeted {
@@ -321,6 +315,7 @@ impl Connector {
                 service,
                 cut,
                 known,
+                heard,
                 process: Some(guard),
             }),
             Err(error) => {

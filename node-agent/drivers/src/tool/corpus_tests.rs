@@ -4,23 +4,23 @@
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use aion_abi::{problem::Problem, syscall::tool::CallRequest};
-use futures::future::BoxFuture;
+use aion_abi::syscall::tool::CallRequest;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
-    StdioCommand, StdioProcess, StdioServers, ToolDriver, ToolServer, conformance::over_stdio,
-    mcp_tests::driver, test_server::behind_pipes,
+    Told, ToolDriver, ToolServer,
+    conformance::{self, over_stdio},
+    mcp_tests::driver,
+    scripted::{Piped, Scripted, Way, over_http},
 };
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/tools");
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 12] = [
     "about",
+    "http",
+    "asks",
     "before",
     "answers",
     "operations",
@@ -31,7 +31,9 @@ const FIELDS: [&str; 10] = [
     "link",
     "expect",
 ];
-const EXPECTED: [&str; 9] = [
+const EXPECTED: [&str; 11] = [
+    "progress",
+    "replies",
     "offered",
     "parameters",
     "leftOut",
@@ -43,108 +45,24 @@ const EXPECTED: [&str; 9] = [
     "asked",
 ];
 
-/// Answers as a case says, and counts what it is asked.
-struct Scripted {
-    case: Value,
-    asked: Arc<Mutex<BTreeMap<String, u64>>>,
-}
-
-impl Scripted {
-    /// The lines that answer a request: those of its turn, the last ones from then on.
-    fn lines(case: &Value, method: &str, turn: u64, request: &Value) -> Vec<String> {
-        let given = &case["answers"][method];
-        let turns = given.as_array().map(Vec::as_slice).unwrap_or_default();
-        let at = usize::try_from(turn).unwrap().min(turns.len().max(1)) - 1;
-        let Some(lines) = turns.get(at) else {
-            let result = match method {
-                "initialize" => json!({
-                    "protocolVersion": request["params"]["protocolVersion"],
-                    "capabilities": {"tools": {"listChanged": true}},
-                    "serverInfo": {"name": "case", "version": "1"},
-                }),
-                "tools/list" => {
-                    json!({"tools": [{"name": "stock", "inputSchema": {"type": "object"}}]})
-                }
-                _ => json!({}),
-            };
-            return vec![
-                json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string(),
-            ];
-        };
-        let lines = lines.as_array().unwrap();
-        let line = |line: &Value| match line {
-            Value::String(text) => repeated(text).replace("$ID", &request["id"].to_string()),
-            Value::Object(it) if it.contains_key("result") || it.contains_key("error") => {
-                let mut message = line.clone();
-                message["jsonrpc"] = json!("2.0");
-                message["id"] = request["id"].clone();
-                repeated(&message.to_string())
-            }
-            other => other.to_string(),
-        };
-        lines.iter().map(line).collect()
-    }
-}
-
-/// `$REPEAT(n)` stands for n letters: a case stays small.
-fn repeated(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("$REPEAT(") else {
-        return text.to_owned();
-    };
-    let (count, after) = rest.split_once(')').unwrap();
-    format!("{before}{}{after}", "x".repeat(count.parse().unwrap()))
-}
-
-impl StdioServers for Scripted {
-    fn start<'a>(
-        &'a self,
-        _: &'a ToolServer,
-        _: &'a StdioCommand,
-    ) -> BoxFuture<'a, Result<StdioProcess, Problem>> {
-        Box::pin(async move {
-            let (case, asked) = (self.case.clone(), Arc::clone(&self.asked));
-            Ok(behind_pipes(|read, mut write| async move {
-                for line in case["before"].as_array().into_iter().flatten() {
-                    let line = format!("{}\n", line.as_str().unwrap());
-                    write.write_all(line.as_bytes()).await?;
-                }
-                let mut lines = BufReader::new(read).lines();
-                while let Some(line) = lines.next_line().await? {
-                    let request: Value = serde_json::from_str(&line).unwrap();
-                    let method = request["method"].as_str().unwrap_or_default().to_owned();
-                    if request["id"].is_null() {
-                        continue;
-                    }
-                    let turn = {
-                        let mut asked = asked.lock();
-                        let turn = asked.entry(method.clone()).or_default();
-                        *turn += 1;
-                        *turn
-                    };
-                    for line in Self::lines(&case, &method, turn, &request) {
-                        write.write_all(format!("{line}\n").as_bytes()).await?;
-                    }
-                }
-                std::io::Result::Ok(())
-            }))
-        })
-    }
-}
-
 /// What is not as the case says.
-async fn tried(case: &Value) -> Vec<String> {
-    let asked = Arc::<Mutex<BTreeMap<String, u64>>>::default();
-    let driver = driver(Arc::new(Scripted {
-        case: case.clone(),
-        asked: Arc::clone(&asked),
-    }));
+async fn tried(case: &Value, way: Way) -> Vec<String> {
+    let scripted = Arc::new(Scripted::new(case, way));
+    let driver = driver(Arc::new(Piped(Arc::clone(&scripted))));
+    let served = match way {
+        Way::Pipes => None,
+        Way::Http | Way::Newest => Some(over_http(&scripted).await),
+    };
     let names = |field: &Value| -> Vec<String> {
         let list = field.as_array().into_iter().flatten();
         list.map(|it| it.as_str().unwrap().to_owned()).collect()
     };
     let server = [ToolServer {
         operations: names(&case["operations"]),
-        ..over_stdio("depot")
+        ..match &served {
+            Some(served) => conformance::over_http("depot", &served.url),
+            None => over_stdio("depot"),
+        }
     }];
     let granted = case["granted"].as_array().map(|_| names(&case["granted"]));
     let may = move |name: &str| {
@@ -184,6 +102,7 @@ async fn tried(case: &Value) -> Vec<String> {
                 .get(name)
                 .is_some_and(|it| it.contains(why.as_str().unwrap()))
         });
+    let progress = Arc::<Mutex<Vec<Value>>>::default();
     let mut told = None;
     let calls = [&case["call"], &case["then"]];
     for (at, name) in calls
@@ -201,8 +120,12 @@ async fn tried(case: &Value) -> Vec<String> {
             link: case["link"].as_str().filter(|_| at == 1).map(str::to_owned),
         };
         let soon = Instant::now() + std::time::Duration::from_secs(20);
-        told = Some(driver.call(&server, request, soon).await);
+        let kept = Arc::clone(&progress);
+        let hears: Told = Arc::new(move |text| kept.lock().push(json!(text)));
+        told = Some(driver.call(&server, request, soon, &hears).await);
     }
+    compare("replies", scripted.replies.lock().iter().cloned().collect());
+    compare("progress", progress.lock().iter().cloned().collect());
     match told {
         Some(Ok(answer)) => {
             compare("text", json!(answer.text));
@@ -229,7 +152,12 @@ async fn tried(case: &Value) -> Vec<String> {
         wrong.push(format!("left out: {left_out:?}, not {expected:?}"));
     }
     for (method, times) in expect["asked"].as_object().into_iter().flatten() {
-        let is = asked.lock().get(method).copied().unwrap_or_default();
+        let is = scripted
+            .asked
+            .lock()
+            .get(method)
+            .copied()
+            .unwrap_or_default();
         if times.as_u64() != Some(is) {
             wrong.push(format!("{method} was asked {is} times, not {times}"));
         }
@@ -267,7 +195,14 @@ async fn each_case_of_the_corpus_comes_out_right() {
         let unknown = known(case, &FIELDS).or_else(|| known(&case["expect"], &EXPECTED));
         let wrong = match unknown {
             Some(field) => vec![format!("{field} is not a field of a case")],
-            None => tried(case).await,
+            None => {
+                let mut wrong = Vec::new();
+                for way in Way::of(case) {
+                    let all = tried(case, way).await;
+                    wrong.extend(all.into_iter().map(|it| format!("{way:?}: {it}")));
+                }
+                wrong
+            }
         };
         let about = case["about"].as_str().unwrap_or_default();
         match wrong.is_empty() {

@@ -10,6 +10,7 @@ use rmcp::{
     transport::streamable_http_client::{HttpStatusError, StreamableHttpError},
 };
 
+use super::message::NO_ANSWER;
 use crate::outbound::{describe, refusal_of};
 
 type HttpError = StreamableHttpError<reqwest::Error>;
@@ -47,6 +48,10 @@ pub(super) fn failed(tool: &str, error: &ServiceError, called: bool) -> Failed {
         }
     };
     match error {
+        ServiceError::McpError(error) if error.code.0 == NO_ANSWER => Failed {
+            problem: unknown(&error.message),
+            lost: false,
+        },
         ServiceError::McpError(error) => {
             let code = match error.code {
                 ErrorCode::METHOD_NOT_FOUND | ErrorCode::RESOURCE_NOT_FOUND => Code::NotFound,

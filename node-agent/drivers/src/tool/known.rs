@@ -16,6 +16,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{
     asked::{self, NoAnswer},
     listing::{Listing, Page},
+    pages::Packed,
 };
 
 /// How long a listing is used where the server gives no time of its own, and the longest that it may give.
@@ -96,8 +97,8 @@ async fn all_pages(peer: &Peer<RoleClient>) -> Result<(Listing, Duration), NotLi
     let (mut names, mut cursors) = (BTreeSet::new(), BTreeSet::new());
     let (mut bytes, mut empty, mut lasts, mut cursor) = (0, 0, None, None);
     for number in 0..MAX_PAGES {
-        let answer = match asked::list(peer, cursor).await {
-            Ok(answer) => answer,
+        let Packed { page, refused } = match asked::list(peer, cursor).await {
+            Ok(packed) => packed,
             // What came before is as good as it was.
             Err(NoAnswer::Failed(ServiceError::McpError(error))) if number > 0 => {
                 let why = format!(
@@ -110,12 +111,12 @@ async fn all_pages(peer: &Peer<RoleClient>) -> Result<(Listing, Duration), NotLi
             }
             Err(error) => return Err(NotListed::NoAnswer(error)),
         };
-        bytes += answer.to_string().len();
-        if let Some(time) = answer.get("ttlMs").and_then(serde_json::Value::as_u64) {
+        bytes += page.to_string().len();
+        if let Some(time) = page.get("ttlMs").and_then(serde_json::Value::as_u64) {
             lasts.get_or_insert(Duration::from_millis(time).min(LONGEST_KEPT));
         }
-        let page = Page::read(answer).map_err(NotListed::Refused)?;
-        let new = listing.add(page.entries, &mut names);
+        let page = Page::read(page).map_err(NotListed::Refused)?;
+        let new = listing.add(page.entries, &refused, &mut names);
         empty = if new { 0 } else { empty + 1 };
         if names.len() > MAX_OPERATIONS
             || listing.left_out.len() > MAX_OPERATIONS

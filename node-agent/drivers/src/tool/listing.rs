@@ -71,7 +71,12 @@ impl Page {
 
 impl Listing {
     /// Takes in the entries of a page. Gives whether any of them was not there yet.
-    pub(super) fn add(&mut self, entries: Vec<Value>, seen: &mut BTreeSet<String>) -> bool {
+    pub(super) fn add(
+        &mut self,
+        entries: Vec<Value>,
+        refused: &BTreeSet<String>,
+        seen: &mut BTreeSet<String>,
+    ) -> bool {
         let mut new = false;
         for entry in entries {
             let name = entry.get("name").and_then(Value::as_str);
@@ -82,7 +87,14 @@ impl Listing {
                 continue;
             }
             new = true;
-            match operation(&entry) {
+            let read = match name.is_some_and(|name| refused.contains(name)) {
+                true => Err(
+                    "its x-mcp-header is not as the protocol has it, so it cannot be called: correct it in the server"
+                        .to_owned(),
+                ),
+                false => operation(&entry),
+            };
+            match read {
                 Ok(operation) => self.operations.push(operation),
                 Err(why) => self.left_out.push(LeftOut {
                     name: name.filter(|it| it.len() <= MAX_NAME).map(str::to_owned),

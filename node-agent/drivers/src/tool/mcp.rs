@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Granted, StdioServers, ToolDriver, ToolServer, answer,
+    Granted, StdioServers, Told, ToolDriver, ToolServer, answer,
     asked::{self, NoAnswer},
     connection::{Connector, Line},
     connections::{Connections, Entry},
@@ -104,6 +104,7 @@ impl McpTools {
         tools: &[ToolServer],
         request: CallRequest,
         deadline: Instant,
+        told: &Told,
     ) -> Result<CallResponse, Problem> {
         let (server, operation, arguments) = parsed(tools, &request)?;
         let deadline = deadline.min(Instant::now() + server.timeout);
@@ -134,7 +135,7 @@ impl McpTools {
         let listing = listing.map_err(|_| late("listing its operations"))?.ok();
         let arguments = fitted(server, operation, arguments, listing.as_deref())?;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
-        match timeout_at(deadline, asked::call(&line.peer, params)).await {
+        match timeout_at(deadline, asked::call(&line, params, &request.name, told)).await {
             Err(_) => Err(late("it was working; it was told to stop")),
             Ok(Ok(result)) => {
                 entry.note_good();
@@ -228,7 +229,8 @@ impl ToolDriver for McpTools {
         tools: &'a [ToolServer],
         request: CallRequest,
         deadline: Instant,
+        told: &'a Told,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
-        Box::pin(self.call_one(tools, request, deadline))
+        Box::pin(self.call_one(tools, request, deadline, told))
     }
 }

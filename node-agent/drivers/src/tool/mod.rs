@@ -6,15 +6,21 @@
 
 mod answer;
 mod asked;
+mod body;
 mod bounded;
+mod client;
 mod connection;
 mod connections;
 mod failure;
+mod http;
 mod known;
 mod links;
 mod listing;
 mod mcp;
+mod message;
+mod pages;
 mod pipes;
+mod progress;
 mod reader;
 mod schema;
 mod stdio;
@@ -32,9 +38,11 @@ mod mcp_tests;
 #[cfg(test)]
 mod reconnect_tests;
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod test_server;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::layer::Layer;
 use aion_abi::tenant::Tenant;
@@ -86,6 +94,14 @@ pub enum Transport {
 /// Whether `tool.operation` is granted.
 pub type Granted = dyn Fn(&str) -> bool + Send + Sync;
 
+/// Hears how far a call is, on one line. It may not block.
+pub type Told = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Where nobody waits for word of a call.
+pub fn unheard() -> Told {
+    Arc::new(|_| {})
+}
+
 /// Carries out the tool syscalls.
 pub trait ToolDriver: Send + Sync {
     /// The granted operations of all tools that answer, and which tools do not.
@@ -98,7 +114,7 @@ pub trait ToolDriver: Send + Sync {
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<ListResponse, Problem>>;
 
-    /// Calls one operation.
+    /// Calls one operation. What the server says of its progress, `told` hears, a part of it where it is much.
     ///
     /// # Errors
     /// `bad-request`, `not-found` for a tool or operation that is none of these, `unreachable` where the
@@ -109,6 +125,7 @@ pub trait ToolDriver: Send + Sync {
         tools: &'a [ToolServer],
         request: CallRequest,
         deadline: Instant,
+        told: &'a Told,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>>;
 }
 

@@ -1,18 +1,16 @@
 //! From the bytes that a server writes to its standard output to messages. Pure, so that any split of a stream gives
 //! the same messages.
 //!
-//! The protocol says one JSON-RPC message a line and nothing else. Servers also write banners and logs there, put a
-//! banner before a message on its line, answer with `"error": null` beside the result, leave `jsonrpc` out, and send
-//! several messages as an array (which revision 2025-03-26 allowed). What may not enter: what a message means.
+//! The protocol says one JSON-RPC message a line and nothing else. What may not enter: what a line holds (`message`).
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+
+use super::message::{id_at_the_beginning, id_at_the_end, messages, too_long};
 
 /// Of a line that is too long so much is looked at for whose answer it is, at its beginning and at its end, in bytes.
 const LOOKED_AT: usize = 1024;
-/// The most messages of one array.
-const MAX_BATCH: usize = 1024;
 
 /// Bytes in, messages out.
 pub(super) struct Reader {
@@ -85,12 +83,7 @@ impl Reader {
                 let (bytes, longest) = (beyond.bytes, self.longest);
                 let tail: Vec<u8> = beyond.tail.into();
                 if let Some(id) = id_at_the_beginning(&line).or_else(|| id_at_the_end(&tail)) {
-                    let text = format!(
-                        "its answer has {bytes} bytes, and a message at most {longest}: ask for less"
-                    );
-                    self.messages.push_back(json!({
-                        "jsonrpc": "2.0", "id": id, "error": {"code": TOO_LONG, "message": text},
-                    }));
+                    self.messages.push_back(too_long(id, bytes, longest));
                 } else {
                     tracing::warn!(
                         bytes,
@@ -103,9 +96,6 @@ impl Reader {
     }
 }
 
-/// The code of the error that stands for an answer that is too long.
-pub(super) const TOO_LONG: i32 = -32_099;
-
 impl Beyond {
     fn add(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
@@ -116,92 +106,10 @@ impl Beyond {
     }
 }
 
-/// The messages of a line; none where it is chatter.
-fn messages(line: &[u8]) -> Vec<Value> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    // Text that is not UTF-8 is in the wrong encoding: it is better read with marks than not at all.
-    let text = String::from_utf8_lossy(line);
-    let text = text.trim();
-    let value = serde_json::from_str(text).ok().or_else(|| {
-        // A banner that did not end its line.
-        let at = text
-            .find("{\"jsonrpc\"")
-            .or_else(|| text.find("{ \"jsonrpc\""))?;
-        serde_json::from_str(&text[at..]).ok()
-    });
-    match value {
-        Some(Value::Object(message)) => normal(message).into_iter().collect(),
-        Some(Value::Array(batch)) => {
-            let objects = batch.into_iter().take(MAX_BATCH);
-            objects
-                .filter_map(|it| match it {
-                    Value::Object(message) => normal(message),
-                    _ => None,
-                })
-                .collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// A message as the protocol writes it; `None` for an object that is none, such as a line of a log.
-fn normal(mut message: Map<String, Value>) -> Option<Value> {
-    let is =
-        |key: &str, message: &Map<String, Value>| message.get(key).is_some_and(|it| !it.is_null());
-    let (method, id) = (is("method", &message), is("id", &message));
-    if message.get("error").is_some_and(Value::is_null) {
-        message.remove("error");
-    }
-    let answers = message.contains_key("result") || message.contains_key("error");
-    if method {
-        message.remove("result");
-        message.remove("error");
-        if !id {
-            message.remove("id");
-        }
-    } else if !answers {
-        return None;
-    } else {
-        message.remove("method");
-        if message.contains_key("error") {
-            message.remove("result");
-        }
-        // "complete" is what an absent type means, and with it a result of unknown form is taken for an empty one.
-        if let Some(Value::Object(result)) = message.get_mut("result")
-            && result.get("resultType").and_then(Value::as_str) == Some("complete")
-        {
-            result.remove("resultType");
-        }
-    }
-    message.insert("jsonrpc".to_owned(), json!("2.0"));
-    Some(Value::Object(message))
-}
-
-/// `{"jsonrpc":"2.0","id":7,"result":…`, however long what follows is.
-fn id_at_the_beginning(line: &[u8]) -> Option<Value> {
-    let text = String::from_utf8_lossy(line);
-    let before = &text[..text.find("\"result\"").or_else(|| text.find("\"error\""))?];
-    let (_, after) = before.split_once("\"id\"")?;
-    id(after.trim_start().strip_prefix(':')?)
-}
-
-/// `…},"id":7,"jsonrpc":"2.0"}`.
-fn id_at_the_end(tail: &[u8]) -> Option<Value> {
-    let text = String::from_utf8_lossy(tail);
-    let (_, after) = text.rsplit_once("\"id\"")?;
-    // Not an id inside the result: nothing is nested behind it.
-    let after = after.trim_start().strip_prefix(':')?;
-    (after.matches('}').count() == 1).then(|| id(after))?
-}
-
-fn id(text: &str) -> Option<Value> {
-    let end = text.find([',', '}'])?;
-    let id: Value = serde_json::from_str(text[..end].trim()).ok()?;
-    (id.is_string() || id.is_number()).then_some(id)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(chunks: &[&[u8]], longest: usize) -> Vec<Value> {

@@ -156,16 +156,8 @@ fn without_tags(html: &str) -> String {
             _ => !inside,
         })
         .collect();
-    [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ]
-    .into_iter()
-    .fold(text, |text, (entity, plain)| text.replace(entity, plain))
+    // One that is written by number, or by any name of the standard.
+    html_escape::decode_html_entities(&text).into_owned()
 }
 
 /// How many bytes of `text` are its front matter: YAML between two `---`, or TOML between two `+++`, before

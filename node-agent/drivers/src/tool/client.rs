@@ -1,0 +1,115 @@
+//! What we are to a server: a client that can do nothing for it, and says so at once. What may not enter: anything that
+//! waits for a person or a model.
+// The library calls sampling deprecated; servers of older revisions ask for it.
+#![allow(deprecated)]
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmcp::{
+    ClientHandler, ErrorData, RoleClient,
+    model::{
+        ClientConfig, CreateMessageRequestMethod, CreateMessageRequestParams, CreateMessageResult,
+        CustomRequest, CustomResult, ElicitRequestParams, ElicitResult, ElicitationAction,
+        ErrorCode, Implementation, ProgressNotificationParam,
+    },
+    service::{NotificationContext, RequestContext},
+};
+use serde_json::json;
+
+use super::{known::Known, progress::Heard};
+
+/// The most kinds of questions that are told of a connection.
+const MAX_TOLD: usize = 8;
+
+/// See the module.
+pub(super) struct Client {
+    tool: String,
+    known: Arc<Known>,
+    heard: Arc<Heard>,
+    /// What was told of already.
+    told: Mutex<Vec<String>>,
+}
+
+impl Client {
+    pub(super) fn new(tool: &str, known: &Arc<Known>, heard: &Arc<Heard>) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            known: Arc::clone(known),
+            heard: Arc::clone(heard),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Once a connection and question: a server may ask at every call.
+    fn tell(&self, asked: &str) {
+        let mut told = self.told.lock();
+        if told.len() < MAX_TOLD && !told.iter().any(|it| it == asked) {
+            told.push(asked.to_owned());
+            tracing::info!(
+                tool = self.tool,
+                asked,
+                "a tool's server asks of the node what it does not do: it is told so"
+            );
+        }
+    }
+}
+
+impl ClientHandler for Client {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.known.change();
+    }
+
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.heard.hear(progress);
+    }
+
+    async fn create_message(
+        &self,
+        _: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        self.tell("sampling/createMessage");
+        Err(ErrorData::method_not_found::<CreateMessageRequestMethod>())
+    }
+
+    async fn create_elicitation(
+        &self,
+        _: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        self.tell("elicitation/create");
+        Ok(ElicitResult::new(ElicitationAction::Decline))
+    }
+
+    /// One that nobody knows, or that has no known form.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CustomResult, ErrorData> {
+        let mut method = request.method;
+        method.truncate(method.floor_char_boundary(64));
+        self.tell(&method);
+        match method.as_str() {
+            "ping" => Ok(CustomResult::new(json!({}))),
+            "roots/list" => Ok(CustomResult::new(json!({"roots": []}))),
+            "elicitation/create" => Ok(CustomResult::new(json!({"action": "decline"}))),
+            _ => Err(ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                format!("{method} is not offered"),
+                None,
+            )),
+        }
+    }
+}

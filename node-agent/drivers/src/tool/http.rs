@@ -1,0 +1,429 @@
+//! Messages over HTTP: what is sent as the library wants it, what is answered by the [`Body`] reader, so that a server
+//! over HTTP is read as one over pipes is. What may not enter: sessions, resumption and cancellation, which are the
+//! library's.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream::BoxStream};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use rmcp::{
+    model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage},
+    transport::{
+        common::http_header::{
+            EVENT_STREAM_MIME_TYPE, HEADER_LAST_EVENT_ID, HEADER_SESSION_ID, JSON_MIME_TYPE,
+        },
+        streamable_http_client::{
+            AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError,
+            StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+            StreamableHttpResponseLimits,
+        },
+    },
+};
+use serde_json::{Value, json};
+use sse_stream::Sse;
+
+use super::{
+    body::{Body, Part},
+    message::{is_answer, no_answer, not_usable, too_long},
+    pages,
+};
+
+type Failure = StreamableHttpError<reqwest::Error>;
+type Events = BoxStream<'static, Result<Sse, SseError>>;
+type Headers = HashMap<HeaderName, HeaderValue>;
+
+/// The longest word of a server on which key it wants, in bytes.
+const MAX_CHALLENGE: usize = 1024;
+/// How long the end of a refusal's body is waited for.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Http {
+    pub(super) client: Client,
+    /// The longest message, in bytes.
+    pub(super) longest: usize,
+}
+
+impl StreamableHttpClient for Http {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        key: Option<String>,
+        headers: Headers,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let request = self.client.post(uri.as_ref()).json(&message);
+        let with_session = session.is_some();
+        let response = addressed(request, session, key, headers).send().await?;
+        let status = response.status();
+        let JsonRpcMessage::Request(request) = message else {
+            return noted(&response, with_session);
+        };
+        if let Some(refused) = without_key(&response) {
+            return Err(refused);
+        }
+        if status == StatusCode::NOT_FOUND && with_session {
+            return Err(Failure::SessionExpired);
+        }
+        let asked = Asked {
+            id: serde_json::to_value(&request.id)?,
+            lists: matches!(request.request, ClientRequest::ListToolsRequest(_)),
+        };
+        let given = response.headers().get(HEADER_SESSION_ID);
+        let given = given.and_then(|it| it.to_str().ok()).map(str::to_owned);
+        if !status.is_success() {
+            let discovers = matches!(request.request, ClientRequest::DiscoverRequest(_));
+            return self
+                .refused(response, asked, discovers && !with_session, given)
+                .await;
+        }
+        let empty = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
+            && response.content_length() == Some(0);
+        if empty && with_session {
+            // The answer comes in the session's own stream.
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        let events = events(response, self.longest, Some(asked));
+        Ok(StreamableHttpPostResponse::Sse(events, given))
+    }
+
+    async fn post_message_with_response_limits(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        key: Option<String>,
+        headers: Headers,
+        _: StreamableHttpResponseLimits,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        // Its bounds are of the reader here.
+        self.post_message(uri, message, session, key, headers).await
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        key: Option<String>,
+        headers: Headers,
+    ) -> Result<(), Failure> {
+        let request = self.client.delete(uri.as_ref());
+        let response = addressed(request, Some(session), key, headers)
+            .send()
+            .await?;
+        // A server need not know of that.
+        tracing::debug!(status = %response.status(), "a session with a tool's server is ended");
+        Ok(())
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        key: Option<String>,
+        headers: Headers,
+    ) -> Result<Events, Failure> {
+        let mut request = self.client.get(uri.as_ref());
+        if let Some(last) = last_event.and_then(|it| HeaderValue::from_str(&it).ok()) {
+            request = request.header(HEADER_LAST_EVENT_ID, last);
+        }
+        let response = addressed(request, session, key, headers).send().await?;
+        if let Some(refused) = without_key(&response) {
+            return Err(refused);
+        }
+        let status = response.status();
+        if let Some(busy) = busy(&response) {
+            return Err(busy.into());
+        }
+        // A page or a document in the place of a stream is a server that has none.
+        let kind = response.headers().get(CONTENT_TYPE);
+        let kind = kind.map(|it| it.as_bytes().to_ascii_lowercase());
+        let streams = kind
+            .is_none_or(|it| !it.starts_with(b"text/html") && !it.starts_with(b"application/json"));
+        if status != StatusCode::OK || !streams {
+            return Err(Failure::ServerDoesNotSupportSse);
+        }
+        Ok(events(response, self.longest, None))
+    }
+}
+
+/// A request that is answered.
+struct Asked {
+    id: Value,
+    /// Whether it asks for operations.
+    lists: bool,
+}
+
+fn addressed(
+    mut request: RequestBuilder,
+    session: Option<Arc<str>>,
+    key: Option<String>,
+    headers: Headers,
+) -> RequestBuilder {
+    request = request.header(ACCEPT, [EVENT_STREAM_MIME_TYPE, JSON_MIME_TYPE].join(", "));
+    if let Some(session) = session {
+        request = request.header(HEADER_SESSION_ID, session.as_ref());
+    }
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    request.headers(headers.into_iter().collect())
+}
+
+/// What is sent without a question needs no answer. A server that has no use for it may say so by any status.
+fn noted(response: &Response, with_session: bool) -> Result<StreamableHttpPostResponse, Failure> {
+    let status = response.status();
+    if let Some(refused) = without_key(response) {
+        return Err(refused);
+    }
+    if status == StatusCode::NOT_FOUND && with_session {
+        return Err(Failure::SessionExpired);
+    }
+    if let Some(busy) = busy(response) {
+        return Err(busy.into());
+    }
+    if !status.is_success() {
+        tracing::debug!(%status, "a tool's server has no use for what it was told");
+    }
+    Ok(StreamableHttpPostResponse::Accepted)
+}
+
+/// Where the key is not the right one, or is missing.
+fn without_key(response: &Response) -> Option<Failure> {
+    let challenge = response.headers().get(WWW_AUTHENTICATE);
+    let challenge = challenge.and_then(|it| it.to_str().ok());
+    let challenge = challenge.map(|it| it[..it.floor_char_boundary(MAX_CHALLENGE)].to_owned());
+    match (response.status(), challenge) {
+        (StatusCode::UNAUTHORIZED, challenge) => Some(Failure::AuthRequired(
+            AuthRequiredError::new(challenge.unwrap_or_default()),
+        )),
+        (StatusCode::FORBIDDEN, Some(challenge)) => Some(Failure::InsufficientScope(
+            InsufficientScopeError::new(challenge, None),
+        )),
+        _ => None,
+    }
+}
+
+/// Where it asks to be left alone, or has broken down.
+fn busy(response: &Response) -> Option<HttpStatusError> {
+    let status = response.status();
+    (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()).then(|| {
+        let after = response.headers().get(RETRY_AFTER);
+        let after = after.and_then(|it| it.to_str().ok()).map(str::to_owned);
+        HttpStatusError::new(status.as_u16(), after)
+    })
+}
+
+impl Http {
+    /// A refusal by status: the protocol's own error where the body holds one, else what it says.
+    async fn refused(
+        &self,
+        response: Response,
+        asked: Asked,
+        discovers: bool,
+        session: Option<String>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let (status, busy) = (response.status(), busy(&response));
+        let id = asked.id.clone();
+        let (message, odd) = tokio::time::timeout(REFUSAL, first_answer(response, self.longest))
+            .await
+            .unwrap_or_default();
+        // A server without a key says so by status; its error would hide that.
+        let message = message.filter(|_| status != StatusCode::FORBIDDEN);
+        // Who refuses the first greeting may know the other; a gateway in between has no error of the protocol.
+        let message = message.or_else(|| {
+            let refuses = discovers && status.is_client_error() && status != StatusCode::FORBIDDEN;
+            refuses.then(|| {
+                let why = format!("it refuses server/discover with {status}: {odd}");
+                json!({"jsonrpc": "2.0", "error": {"code": -32_600, "message": why}})
+            })
+        });
+        if let Some(mut message) = message {
+            message["id"] = id;
+            return Ok(StreamableHttpPostResponse::Json(
+                serde_json::from_value(message)?,
+                session,
+            ));
+        }
+        if let Some(busy) = busy {
+            return Err(busy.into());
+        }
+        let told = format!("it answered {status}: {odd}");
+        Err(Failure::UnexpectedServerResponse(told.into()))
+    }
+}
+
+/// The error of the protocol in a body, and what else it says.
+async fn first_answer(mut response: Response, longest: usize) -> (Option<Value>, String) {
+    let (mut body, mut read) = (Body::new(longest), 0);
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read += chunk.len();
+        body.push(&chunk);
+        if let Some(found) = first_error(&mut body) {
+            return (Some(found), String::new());
+        }
+        if read > longest {
+            break;
+        }
+    }
+    body.end();
+    (first_error(&mut body), body.odd().to_owned())
+}
+
+fn first_error(body: &mut Body) -> Option<Value> {
+    while let Some(part) = body.next() {
+        let Part::Event { messages, .. } = part else {
+            continue;
+        };
+        let error = messages.into_iter().find(|it| it.get("error").is_some());
+        if error.is_some() {
+            return error;
+        }
+    }
+    None
+}
+
+/// The messages of a body as the library takes them in, each an event of a clean stream.
+fn events(response: Response, longest: usize, asked: Option<Asked>) -> Events {
+    let reading = Reading {
+        bytes: response.bytes_stream().boxed(),
+        body: Body::new(longest),
+        longest,
+        asked,
+        resumable: false,
+        ready: Vec::new().into_iter(),
+        ended: false,
+    };
+    futures::stream::unfold(reading, Reading::next).boxed()
+}
+
+struct Reading<S> {
+    bytes: S,
+    body: Body,
+    longest: usize,
+    /// What is asked and not answered yet.
+    asked: Option<Asked>,
+    /// It can be gone on with where it breaks off.
+    resumable: bool,
+    ready: std::vec::IntoIter<Sse>,
+    ended: bool,
+}
+
+impl<S> Reading<S>
+where
+    S: Stream<Item = Result<Bytes, reqwest::Error>> + Unpin + Send,
+{
+    async fn next(mut self) -> Option<(Result<Sse, SseError>, Self)> {
+        loop {
+            if let Some(event) = self.ready.next() {
+                return Some((Ok(event), self));
+            }
+            if let Some(part) = self.body.next() {
+                self.ready = self.clean(part).into_iter();
+                continue;
+            }
+            if self.ended {
+                return None;
+            }
+            match self.bytes.next().await {
+                Some(Ok(bytes)) => self.body.push(&bytes),
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Some((Err(SseError::Body(Box::new(error))), self));
+                }
+                None => {
+                    self.ended = true;
+                    self.body.end();
+                    let parts: Vec<Part> = std::iter::from_fn(|| self.body.next()).collect();
+                    let mut rest: Vec<Sse> = Vec::new();
+                    for part in parts {
+                        rest.extend(self.clean(part));
+                    }
+                    rest.extend(self.unanswered());
+                    self.ready = rest.into_iter();
+                }
+            }
+        }
+    }
+
+    fn clean(&mut self, part: Part) -> Vec<Sse> {
+        let (messages, id, retry) = match part {
+            Part::Event {
+                messages,
+                id,
+                retry,
+            } => (messages, id, retry),
+            Part::TooLong(bytes) => match self.asked.take() {
+                Some(asked) => (vec![too_long(asked.id, bytes, self.longest)], None, None),
+                None => {
+                    tracing::warn!(
+                        bytes,
+                        "an event that is longer than a message may be is passed over"
+                    );
+                    (Vec::new(), None, None)
+                }
+            },
+        };
+        self.resumable |= id.as_deref().is_some_and(|id| !id.is_empty());
+        let mut events: Vec<Sse> = messages
+            .into_iter()
+            .map(|message| Sse::default().data(self.answering(message).to_string()))
+            .collect();
+        if id.is_some() || retry.is_some() {
+            if events.is_empty() {
+                events.push(Sse::default());
+            }
+            if let Some(last) = events.last_mut() {
+                (last.id, last.retry) = (id, retry);
+            }
+        }
+        events
+    }
+
+    /// An answer that names no request is of the one that was asked here.
+    fn answering(&mut self, mut message: Value) -> Value {
+        let Some(asked) = self.asked.as_ref().filter(|_| is_answer(&message)) else {
+            return message;
+        };
+        if message.get("id").is_none_or(Value::is_null) {
+            message["id"] = asked.id.clone();
+        }
+        if message["id"] == asked.id || same(&message["id"], &asked.id) {
+            message["id"] = asked.id.clone();
+            if asked.lists {
+                pages::pack(&mut message);
+            }
+            self.asked = None;
+        }
+        message
+    }
+
+    /// A whole body was read, and nothing of it answers. One that broke off is the library's to tell.
+    fn unanswered(&mut self) -> Option<Sse> {
+        let odd = self.body.odd();
+        let asked = self.asked.take_if(|_| !self.resumable)?;
+        let told = match odd.is_empty() {
+            true => no_answer(asked.id),
+            false => {
+                let why = format!("its answer is not a message of MCP: {odd:?}");
+                not_usable(asked.id, &why)
+            }
+        };
+        Some(Sse::default().data(told.to_string()))
+    }
+}
+
+/// Whether an id that became text, or a number, is the other.
+fn same(id: &Value, other: &Value) -> bool {
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    text(id) == text(other)
+}
