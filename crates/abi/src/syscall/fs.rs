@@ -4,6 +4,7 @@
 //! leads outside is refused. Bytes travel as base64.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::date::UnixMillis;
 
@@ -94,6 +95,10 @@ pub struct ListRequest {
     pub after: Option<String>,
     /// How many entries at most, 1 to [`MAX_ENTRIES`].
     pub limit: u32,
+    /// The [`TreeDigest`] of an earlier listing from its first page to its last: where the folder would be listed as
+    /// it was then, the answer says `unchanged` and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
 }
 
 /// A page of a listing, sorted by path.
@@ -104,6 +109,9 @@ pub struct ListResponse {
     pub entries: Vec<Entry>,
     /// There is more: ask again with `after` set to the last path.
     pub more: bool,
+    /// All of it is as `unless` says; there are no entries then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchanged: bool,
     /// What stands between the entries and cannot be had.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
@@ -163,4 +171,114 @@ pub enum EntryKind {
     File,
     /// A folder.
     Folder,
+}
+
+/// What a whole listing is compared by: its entries and what it leaves out, each in the listing's order.
+///
+/// Two listings have one digest only where each entry has the version that it had. A file that changed too lately
+/// to have a version is not comparable, and neither is a page that leaves out more than it names.
+#[derive(Debug, Clone, Default)]
+pub struct TreeDigest {
+    entries: Sha256,
+    missed: Sha256,
+    is_vague: bool,
+}
+
+impl TreeDigest {
+    /// The next entry.
+    pub fn entry(&mut self, entry: &Entry) {
+        let (kind, version) = match (entry.kind, &entry.version) {
+            (EntryKind::File, Some(version)) => ("file", version.as_str()),
+            (EntryKind::File, None) => return self.is_vague = true,
+            (EntryKind::Folder, _) => ("folder", ""),
+        };
+        add(&mut self.entries, &[&entry.path, kind, version]);
+    }
+
+    /// The next that is left out.
+    pub fn missed(&mut self, missed: &Missed) {
+        add(&mut self.missed, &[&missed.path, &missed.why]);
+    }
+
+    /// A page of the listing.
+    pub fn page(&mut self, page: &ListResponse) {
+        page.entries.iter().for_each(|entry| self.entry(entry));
+        page.left_out.first.iter().for_each(|it| self.missed(it));
+        self.is_vague |= page.left_out.count > page.left_out.first.len() as u64;
+    }
+
+    /// Whether nothing that follows can make it comparable again.
+    pub fn is_vague(&self) -> bool {
+        self.is_vague
+    }
+
+    /// The digest; nothing where it is not comparable.
+    pub fn end(self) -> Option<String> {
+        let both = [self.entries.finalize(), self.missed.finalize()];
+        let hex = both.iter().flat_map(|one| &one[..16]);
+        (!self.is_vague).then(|| hex.map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Zeros part the texts, and none of these can hold one.
+fn add(hash: &mut Sha256, texts: &[&str]) {
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(files: &[(&str, Option<&str>)], missed: &[&str], count: u64) -> ListResponse {
+        let entry = |(path, version): &(&str, Option<&str>)| Entry {
+            path: (*path).to_owned(),
+            kind: EntryKind::File,
+            size: 1,
+            modified_ms: UnixMillis(1),
+            version: version.map(str::to_owned),
+        };
+        let miss = |path: &&str| Missed {
+            path: (*path).to_owned(),
+            why: "odd".to_owned(),
+        };
+        let first = missed.iter().map(miss).collect();
+        ListResponse {
+            entries: files.iter().map(entry).collect(),
+            left_out: LeftOut { count, first },
+            ..ListResponse::default()
+        }
+    }
+
+    fn digest(pages: &[ListResponse]) -> Option<String> {
+        let mut digest = TreeDigest::default();
+        pages.iter().for_each(|one| digest.page(one));
+        digest.end()
+    }
+
+    #[test]
+    fn pages_do_not_show_in_a_digest_and_every_change_does() {
+        let (a, b) = (("a", Some("1")), ("b", Some("1")));
+        let whole = digest(&[page(&[a, b], &["x", "y"], 2)]);
+        assert_eq!(whole.as_ref().map(String::len), Some(64));
+        let paged = [page(&[a], &["x"], 1), page(&[b], &["y"], 1)];
+        assert_eq!(digest(&paged), whole);
+        for other in [
+            page(&[a, ("b", Some("2"))], &["x", "y"], 2),
+            page(&[a, ("c", Some("1"))], &["x", "y"], 2),
+            page(&[a], &["x", "y"], 2),
+            page(&[a, b], &["x"], 1),
+            page(&[a, b], &["x", "z"], 2),
+        ] {
+            assert_ne!(digest(&[other]), whole);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_has_no_digest() {
+        assert_eq!(digest(&[page(&[("a", None)], &[], 0)]), None);
+        assert_eq!(digest(&[page(&[("a", Some("1"))], &["x"], 2)]), None);
+    }
 }

@@ -58,6 +58,9 @@ pub struct RecallRequest {
     /// Only items with all these attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// Only these items, at most [`MAX_K`]; one that is not there is not an error. None of them means every item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
     /// Skip this many hits (to page through a listing).
     #[serde(default)]
     pub offset: u32,

@@ -50,6 +50,7 @@ fn list(path: &str, recursive: bool, after: Option<&str>, limit: u32) -> ListReq
         recursive,
         after: after.map(str::to_owned),
         limit,
+        unless: None,
     }
 }
 

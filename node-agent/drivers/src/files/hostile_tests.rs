@@ -82,6 +82,7 @@ pub(super) fn list(recursive: bool) -> ListRequest {
         recursive,
         after: None,
         limit: 1000,
+        unless: None,
     }
 }
 

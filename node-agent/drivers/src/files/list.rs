@@ -6,7 +6,7 @@ use std::{
 };
 
 use aion_abi::syscall::fs::{
-    Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES, MAX_LEFT_OUT, Missed,
+    Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES, MAX_LEFT_OUT, Missed, TreeDigest,
 };
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use rustix::io::Errno;
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::{
     failure::FilesError,
     folder::Mounted,
+    link::{self, Leads},
     path::{MAX_DEPTH, MAX_PATH, PARTIAL_PREFIX, RelativePath},
     read::modified_ms,
 };
@@ -32,6 +33,7 @@ pub(super) struct Asked {
     recursive: bool,
     after: Option<String>,
     limit: usize,
+    unless: Option<String>,
 }
 
 impl Asked {
@@ -59,11 +61,31 @@ impl Asked {
             recursive: request.recursive,
             after: request.after.clone(),
             limit: usize::try_from(request.limit).unwrap_or(usize::MAX),
+            unless: request.unless.clone(),
         })
     }
 }
 
 pub(super) fn list(mounted: &Mounted, asked: &Asked) -> Result<ListResponse, FilesError> {
+    if asked.unless.is_some() && asked.after.is_none() {
+        let digest = Some(TreeDigest::default());
+        let now = walked(mounted, asked, digest)?.digest;
+        if now.and_then(TreeDigest::end) == asked.unless {
+            return Ok(ListResponse {
+                unchanged: true,
+                ..ListResponse::default()
+            });
+        }
+    }
+    Ok(walked(mounted, asked, None)?.answer)
+}
+
+/// A page of the folder, or all of it in a `digest`.
+fn walked<'a>(
+    mounted: &'a Mounted,
+    asked: &'a Asked,
+    digest: Option<TreeDigest>,
+) -> Result<Page<'a>, FilesError> {
     let folder = if asked.path.is_empty() {
         "."
     } else {
@@ -78,6 +100,7 @@ pub(super) fn list(mounted: &Mounted, asked: &Asked) -> Result<ListResponse, Fil
         held: 0,
         seen: 0,
         answer: ListResponse::default(),
+        digest,
     };
     // Only the folder that was asked for is worth an error; whatever is below it is left out.
     let depth = asked
@@ -86,12 +109,16 @@ pub(super) fn list(mounted: &Mounted, asked: &Asked) -> Result<ListResponse, Fil
         .filter(|part| !part.is_empty())
         .count()
         + 1;
-    page.walk(&dir, &asked.path, depth)
-        .map_err(|fault| match fault {
-            Fault::Io(error) => failed(error),
-            Fault::TooMany(why) => FilesError::TooMuch(format!("{place} {why}")),
-        })?;
-    Ok(page.answer)
+    let at = At {
+        prefix: &asked.path,
+        depth,
+        by_link: false,
+    };
+    page.walk(&dir, at).map_err(|fault| match fault {
+        Fault::Io(error) => failed(error),
+        Fault::TooMany(why) => FilesError::TooMuch(format!("{place} {why}")),
+    })?;
+    Ok(page)
 }
 
 struct Page<'a> {
@@ -100,6 +127,18 @@ struct Page<'a> {
     held: usize,
     seen: usize,
     answer: ListResponse,
+    /// Takes the entries in place of the answer.
+    digest: Option<TreeDigest>,
+}
+
+/// The folder that is walked.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    prefix: &'a str,
+    /// The parts that the paths of what is in it have.
+    depth: usize,
+    /// Whether a link led here.
+    by_link: bool,
 }
 
 /// Why a folder's names cannot be had.
@@ -116,26 +155,42 @@ struct Named {
 
 enum What {
     Kind(EntryKind),
+    /// A link, and what it is the only name of.
+    Link(EntryKind),
     /// Not to be had, with the reason.
     Missed(String),
 }
 
 impl Page<'_> {
-    /// `depth`: the parts that the paths of what is in `dir` have.
-    fn walk(&mut self, dir: &Dir, prefix: &str, depth: usize) -> Result<(), Fault> {
-        let names = self.sorted(dir, prefix)?;
+    fn walk(&mut self, dir: &Dir, at: At<'_>) -> Result<(), Fault> {
+        let names = self.sorted(dir, at)?;
         let held = names.len();
         self.held += held;
         for named in names {
-            let path = below(prefix, &named.name);
+            let path = below(at.prefix, &named.name);
             match named.what {
                 What::Kind(EntryKind::Folder) if self.asked.recursive => {
-                    self.descend(dir, &named.name, &path, depth);
+                    self.descend(dir, &named.name, &path, at);
+                }
+                What::Link(EntryKind::Folder) if self.asked.recursive => {
+                    // From the mount on, since it may lead out of the folder that it is in.
+                    let at = At {
+                        by_link: true,
+                        ..at
+                    };
+                    self.descend(&self.mounted.dir, &path, &path, at);
                 }
                 _ if !self.is_next(&path) => {}
                 // What is left out belongs to the page of the entry that it follows, and to no other.
                 _ if self.answer.entries.len() == self.asked.limit => self.answer.more = true,
-                What::Kind(kind) => self.take(dir, &named.name, kind, path),
+                What::Kind(kind) => {
+                    let metadata = dir.symlink_metadata(&named.name);
+                    self.take(metadata, kind, path);
+                }
+                What::Link(kind) => {
+                    let metadata = self.mounted.dir.metadata(&path);
+                    self.take(metadata, kind, path);
+                }
                 What::Missed(why) => self.miss(path, why),
             }
             if self.answer.more {
@@ -146,7 +201,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn descend(&mut self, dir: &Dir, name: &str, path: &str, depth: usize) {
+    fn descend(&mut self, dir: &Dir, name: &str, path: &str, at: At<'_>) {
         // Everything below begins with this; where `after` is past all of that, nothing there is next.
         let inside = format!("{path}/");
         if let Some(after) = &self.asked.after
@@ -159,12 +214,17 @@ impl Page<'_> {
             self.answer.more = true;
             return;
         }
-        if depth >= MAX_DEPTH || path.len() >= MAX_PATH {
+        if at.depth >= MAX_DEPTH || path.len() >= MAX_PATH {
             let why = format!("deeper than {MAX_DEPTH} folders or {MAX_PATH} bytes");
             return self.miss(path.to_owned(), why);
         }
         let walked = dir.open_dir(name).map_err(Fault::Io);
-        match walked.and_then(|inner| self.walk(&inner, path, depth + 1)) {
+        let inside = At {
+            prefix: path,
+            depth: at.depth + 1,
+            by_link: at.by_link,
+        };
+        match walked.and_then(|inner| self.walk(&inner, inside)) {
             Ok(()) => {}
             // Gone or swapped for something else since it was listed: not a folder of this tree any more.
             Err(Fault::Io(error)) if is_gone(&error) => {}
@@ -180,12 +240,14 @@ impl Page<'_> {
             .is_none_or(|after| path > after.as_str())
     }
 
-    fn take(&mut self, dir: &Dir, name: &str, kind: EntryKind, path: String) {
+    fn take(&mut self, metadata: io::Result<Metadata>, kind: EntryKind, path: String) {
         if path.len() > MAX_PATH {
             let why = format!("its path is longer than {MAX_PATH} bytes");
             return self.miss(path, why);
         }
-        let metadata = match dir.symlink_metadata(name) {
+        let metadata = match metadata {
+            // Swapped for something else since it was looked at.
+            Ok(metadata) if metadata.is_file() != (kind == EntryKind::File) => return,
             Ok(metadata) => metadata,
             Err(error) if is_gone(&error) => return,
             Err(error) => return self.miss(path, why(error)),
@@ -193,25 +255,36 @@ impl Page<'_> {
         let is_file = kind == EntryKind::File;
         #[expect(clippy::disallowed_methods, reason = "compared with a file's date")]
         let now = SystemTime::now();
-        self.answer.entries.push(Entry {
+        let entry = Entry {
             path,
             kind,
             size: if is_file { metadata.len() } else { 0 },
             modified_ms: modified_ms(&metadata),
             version: is_file.then(|| version(&metadata, now)).flatten(),
-        });
-    }
-
-    fn miss(&mut self, mut path: String, why: String) {
-        let left_out = &mut self.answer.left_out;
-        left_out.count += 1;
-        if left_out.first.len() < MAX_LEFT_OUT {
-            path.truncate(path.floor_char_boundary(MAX_PATH));
-            left_out.first.push(Missed { path, why });
+        };
+        match &mut self.digest {
+            None => self.answer.entries.push(entry),
+            Some(digest) => {
+                digest.entry(&entry);
+                self.answer.more |= digest.is_vague();
+            }
         }
     }
 
-    fn sorted(&mut self, dir: &Dir, prefix: &str) -> Result<Vec<Named>, Fault> {
+    fn miss(&mut self, mut path: String, why: String) {
+        path.truncate(path.floor_char_boundary(MAX_PATH));
+        let missed = Missed { path, why };
+        if let Some(digest) = &mut self.digest {
+            return digest.missed(&missed);
+        }
+        let left_out = &mut self.answer.left_out;
+        left_out.count += 1;
+        if left_out.first.len() < MAX_LEFT_OUT {
+            left_out.first.push(missed);
+        }
+    }
+
+    fn sorted(&mut self, dir: &Dir, at: At<'_>) -> Result<Vec<Named>, Fault> {
         let mut names = Vec::new();
         for entry in dir.entries().map_err(Fault::Io)? {
             let entry = entry.map_err(Fault::Io)?;
@@ -235,10 +308,18 @@ impl Page<'_> {
             let what = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => What::Kind(EntryKind::Folder),
                 Ok(kind) if kind.is_file() => What::Kind(EntryKind::File),
-                Ok(kind) if kind.is_symlink() => match self.link(&below(prefix, &name)) {
-                    Some(why) => What::Missed(why),
-                    None => continue,
-                },
+                Ok(kind) if kind.is_symlink() => {
+                    match link::leads(&self.mounted.dir, &below(at.prefix, &name)) {
+                        Leads::Listed => continue,
+                        // Else links to folders in folders could lead round for ever.
+                        Leads::Hidden(EntryKind::Folder) if at.by_link => {
+                            let why = "a link to a folder, in a folder that a link leads to";
+                            What::Missed(why.to_owned())
+                        }
+                        Leads::Hidden(kind) => What::Link(kind),
+                        Leads::Missed(why) => What::Missed(why),
+                    }
+                }
                 Ok(_) => What::Missed("neither a file nor a folder".to_owned()),
                 Err(error) if is_gone(&error) => continue,
                 Err(error) => What::Missed(why(error)),
@@ -247,30 +328,15 @@ impl Page<'_> {
         }
         // In a tree a folder stands where its contents do, so it is ordered by `name/`.
         let slash = |named: &Named| {
-            self.asked.recursive && matches!(named.what, What::Kind(EntryKind::Folder))
+            let folder = EntryKind::Folder;
+            self.asked.recursive
+                && matches!(named.what, What::Kind(it) | What::Link(it) if it == folder)
         };
         names.sort_unstable_by(|a, b| {
             let key = |named| Named::key(named, slash(named));
             key(a).cmp(key(b))
         });
         Ok(names)
-    }
-
-    /// Why a link leads to nothing; `None` where it leads to what is listed under a name of its own.
-    fn link(&self, path: &str) -> Option<String> {
-        match self.mounted.dir.metadata(path) {
-            Ok(_) => None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("a link that leads nowhere".to_owned())
-            }
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
-                Some("a link that leads back to itself".to_owned())
-            }
-            Err(error) if error.raw_os_error().is_none() => {
-                Some("a link that leads outside its mount".to_owned())
-            }
-            Err(error) => Some(why(error)),
-        }
     }
 }
 
@@ -306,7 +372,7 @@ fn version(metadata: &Metadata, now: SystemTime) -> Option<String> {
     })
 }
 
-fn why(error: io::Error) -> String {
+pub(super) fn why(error: io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
             "the node's user may not open it".to_owned()

@@ -9,6 +9,7 @@
 mod account;
 mod failure;
 mod folder;
+mod link;
 mod list;
 mod mounts;
 mod path;
@@ -22,6 +23,8 @@ pub mod conformance;
 mod fake;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod link_tests;
 #[cfg(test)]
 mod race_tests;
 
@@ -60,7 +63,7 @@ pub trait FilesDriver: Send + Sync {
         request: WriteRequest,
     ) -> BoxFuture<'a, Result<WriteResponse, Problem>>;
 
-    /// Lists a folder, sorted by path (by bytes), links and devices left out.
+    /// Lists a folder, sorted by path (by bytes), without devices and without links to what is listed beside them.
     fn list<'a>(
         &'a self,
         mounts: &'a MountTable,

@@ -92,6 +92,13 @@ pub(super) fn check_recall(request: &RecallRequest) -> Result<(), OutOfBounds> {
     if let Some(collection) = &request.collection {
         check_collection(collection).map_err(|why| bad("collection", why))?;
     }
+    if request.ids.len() > MAX_K as usize {
+        let why = format!("there are {}, and may be {MAX_K}", request.ids.len());
+        return Err(bad("ids", why));
+    }
+    for (at, id) in request.ids.iter().enumerate() {
+        check_id(id).map_err(|why| bad(format!("ids[{at}]"), why))?;
+    }
     check_attributes(&request.attributes).map_err(|why| bad("attributes", why))
 }
 

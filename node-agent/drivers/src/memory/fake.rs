@@ -126,6 +126,7 @@ impl FakeMemory {
                     .is_none_or(|collection| stored.item.collection == *collection)
             })
             .filter(|stored| has(&stored.item.attributes, &request.attributes))
+            .filter(|stored| request.ids.is_empty() || request.ids.contains(&stored.id))
             .map(|stored| {
                 (
                     words(&stored.item.text).intersection(&asked).count(),

@@ -11,6 +11,7 @@ mod knowledge;
 mod patience;
 mod question;
 mod quote;
+mod reading;
 mod recall;
 mod select;
 mod told;
@@ -34,7 +35,7 @@ use aion_abi::syscall::{Syscall, tool};
 
 use crate::syscalls::{Chat, Syscalls};
 use conversation::{Conversation, Next};
-use knowledge::{Known, Shelf};
+use knowledge::{Known, Marks, Shelf};
 use select::Found;
 use toolbox::Toolbox;
 
@@ -54,8 +55,8 @@ pub(crate) async fn run(
     input: &Input,
     syscalls: &impl Syscalls,
 ) -> Result<(), Problem> {
-    let shelf = refresh(program, syscalls).await?;
-    let recalled = recall::recall(program, input, &shelf, syscalls).await?;
+    let mut shelf = refresh(program, syscalls).await?;
+    let recalled = recall::recall(program, input, &mut shelf, syscalls).await?;
     let answer = if program.has_model {
         match converse(program, input, &recalled, syscalls).await {
             Err(problem) if quotes_instead(program, &problem) => {
@@ -108,12 +109,25 @@ async fn refresh<S: Syscalls>(program: &Declarative, syscalls: &S) -> Result<She
     if program.knowledge.is_empty() {
         return Ok(shelf);
     }
+    let marks = Marks::read(syscalls, &program.knowledge).await?;
+    let mut changed = Vec::new();
+    for mount in &program.knowledge {
+        match knowledge::vouched(syscalls, mount, &marks, &mut shelf).await? {
+            Some(left_out) => notices(syscalls, left_out).await?,
+            None => changed.push(mount),
+        }
+    }
+    if changed.is_empty() {
+        return Ok(shelf);
+    }
+    marks.start(syscalls, &changed).await?;
     let mut known = Known::read(syscalls).await?;
     let mut failed = Vec::new();
-    for mount in &program.knowledge {
+    for mount in changed {
         let progress =
             async |syscalls: &S, text: String| say(syscalls, MessageKind::Progress, text).await;
-        match knowledge::refresh(syscalls, mount, &mut known, &mut shelf, progress).await? {
+        let known = (&mut known, &marks);
+        match knowledge::refresh(syscalls, mount, known, &mut shelf, progress).await? {
             Ok(left_out) => notices(syscalls, left_out).await?,
             Err(problem) => failed.push((mount, problem)),
         }

@@ -10,7 +10,7 @@ use aion_abi::syscall::memory::{
     ForgetRequest, ForgetResponse, MAX_BATCH, MAX_K, RecallRequest, RecallResponse,
 };
 
-use super::knowledge::{PASSAGES, Shelf, Standing};
+use super::knowledge::{self, PASSAGES, Shelf, Standing};
 use super::question::Question;
 use super::select::{Found, Gathered};
 use super::{EXCHANGES, patience, say};
@@ -28,7 +28,7 @@ const KEPT: usize = 8;
 pub(super) async fn recall(
     program: &Declarative,
     input: &Input,
-    shelf: &Shelf,
+    shelf: &mut Shelf,
     syscalls: &impl Syscalls,
 ) -> Result<Vec<Found>, Problem> {
     if !program.has_memory || input.text.trim().is_empty() {
@@ -40,6 +40,7 @@ pub(super) async fn recall(
         k: RECALLED,
         collection: Some(if has_documents { PASSAGES } else { EXCHANGES }.to_owned()),
         attributes: BTreeMap::new(),
+        ids: Vec::new(),
         offset: 0,
     };
     let question = Question::new(&input.text);
@@ -52,6 +53,7 @@ pub(super) async fn recall(
         request.offset += request.k;
         request.k = MAX_K;
         degraded = page.degraded;
+        knowledge::look_up(syscalls, shelf, &page.hits).await?;
         for mut hit in page.hits {
             match shelf.standing(&hit) {
                 Standing::Stale(record) => {
@@ -71,8 +73,13 @@ pub(super) async fn recall(
         }
     }
     // The records first: whose passage it really is reads the file again.
-    forget(syscalls, Vec::from_iter(records)).await?;
-    forget(syscalls, stale).await?;
+    let starts: Vec<String> = program
+        .knowledge
+        .iter()
+        .map(|it| knowledge::start_id(it))
+        .collect();
+    forget(syscalls, Vec::from_iter(records), &starts).await?;
+    forget(syscalls, stale, &[]).await?;
     if let Some(why) = degraded {
         let text = format!("searched by words only: {why}");
         say(syscalls, MessageKind::Notice, text).await?;
@@ -80,9 +87,15 @@ pub(super) async fn recall(
     Ok(gathered.best(KEPT))
 }
 
-async fn forget(syscalls: &impl Syscalls, ids: Vec<String>) -> Result<(), Problem> {
-    for ids in ids.chunks(MAX_BATCH) {
-        let request = ForgetRequest::Ids { ids: ids.to_vec() };
+/// Forgets `ids`, and `also` with each request of them.
+async fn forget(
+    syscalls: &impl Syscalls,
+    ids: Vec<String>,
+    also: &[String],
+) -> Result<(), Problem> {
+    for ids in ids.chunks(MAX_BATCH.saturating_sub(also.len()).max(1)) {
+        let ids = [ids, also].concat();
+        let request = ForgetRequest::Ids { ids };
         let _: ForgetResponse = patience::call(syscalls, Syscall::MemoryForget, &request).await?;
     }
     Ok(())

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod documents;
+mod files;
+mod unchanged;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +23,8 @@ use super::*;
 #[derive(Default)]
 struct Kernel {
     files: RefCell<BTreeMap<String, (String, u64)>>,
+    /// The bytes of files that are not in UTF-8.
+    bytes: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Files that are listed, and why they cannot be read.
     broken: RefCell<BTreeMap<String, Code>>,
     /// Mounts that are not there.
@@ -94,7 +98,16 @@ impl Kernel {
                     modified_ms: UnixMillis(*modified_ms),
                     version: (*modified_ms > 0).then(|| modified_ms.to_string()),
                 });
-                json!({"entries": entries.collect::<Vec<_>>(), "more": false})
+                let page = fs::ListResponse {
+                    entries: entries.collect(),
+                    ..fs::ListResponse::default()
+                };
+                let mut digest = fs::TreeDigest::default();
+                digest.page(&page);
+                match request.unless.is_some() && digest.end() == request.unless {
+                    true => json!({"entries": [], "more": false, "unchanged": true}),
+                    false => json!(page),
+                }
             }
             Syscall::FsRead => {
                 let request: fs::ReadRequest = serde_json::from_value(request).unwrap();
@@ -102,13 +115,18 @@ impl Kernel {
                     let text = format!("{}/{} is odd", request.mount, request.path);
                     return Err(Problem::new(*code, text));
                 }
-                let (text, modified_ms) = self.files.borrow()[&request.path].clone();
-                let rest = text
-                    .as_bytes()
-                    .get(request.offset as usize..)
-                    .unwrap_or_default();
-                let data = base64::engine::general_purpose::STANDARD.encode(rest);
-                json!({"data": data, "size": text.len(), "modifiedMs": modified_ms})
+                let bytes = self.bytes.borrow().get(&request.path).cloned();
+                let (bytes, modified_ms) = match bytes {
+                    Some(bytes) => (bytes, 1),
+                    None => {
+                        let (text, modified_ms) = self.files.borrow()[&request.path].clone();
+                        (text.into_bytes(), modified_ms)
+                    }
+                };
+                let rest = bytes.get(request.offset as usize..).unwrap_or_default();
+                let part = &rest[..rest.len().min(request.length as usize)];
+                let data = base64::engine::general_purpose::STANDARD.encode(part);
+                json!({"data": data, "size": bytes.len(), "modifiedMs": modified_ms})
             }
             Syscall::MemoryRemember => {
                 let request: RememberRequest = serde_json::from_value(request).unwrap();
@@ -180,6 +198,10 @@ impl Kernel {
                     .collection
                     .as_ref()
                     .is_none_or(|wanted| *wanted == item.collection)
+            })
+            .filter(|item| {
+                let named = |id: &String| request.ids.contains(id);
+                request.ids.is_empty() || item.id.as_ref().is_some_and(named)
             })
             .filter(|item| {
                 let mut wanted = request.attributes.iter();

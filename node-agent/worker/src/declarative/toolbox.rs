@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::told::{MAX_RESULT, bounded, told};
+use super::reading;
+use super::told::{bounded, told};
 use crate::syscalls::Syscalls;
 
 /// The most links that can be followed in a turn.
@@ -72,11 +73,11 @@ impl Toolbox {
             toolbox.built_in(
                 Tool::ReadFile,
                 "files_read",
-                "Reads a text file of a mount.",
+                "Reads a text file of a mount, whatever its encoding; a long one in parts.",
                 json!({
                     "mount": {"type": "string", "enum": mounts},
                     "path": {"type": "string"},
-                    "offset": {"type": "integer", "minimum": 0, "description": "first byte"},
+                    "offset": {"type": "integer", "minimum": 0, "description": "where to go on, as the part before says"},
                 }),
                 &["mount", "path"],
             );
@@ -304,7 +305,10 @@ impl Toolbox {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
-            Tool::ReadFile => read_file(syscalls, parse(arguments)?).await,
+            Tool::ReadFile => {
+                let asked: FileArguments = parse(arguments)?;
+                reading::read(syscalls, &asked.mount, &asked.path, asked.offset).await
+            }
             Tool::WriteFile => {
                 let FileArguments {
                     mount, path, text, ..
@@ -326,6 +330,7 @@ impl Toolbox {
                     k: 8,
                     collection: None,
                     attributes: BTreeMap::new(),
+                    ids: Vec::new(),
                     offset: 0,
                 };
                 let answer: memory::RecallResponse =
@@ -364,6 +369,7 @@ async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Resul
         recursive: false,
         after: None,
         limit: fs::MAX_ENTRIES,
+        unless: None,
     };
     let page: fs::ListResponse = syscalls.call(Syscall::FsList, &request).await?;
     let mut lines: Vec<String> = page
@@ -388,33 +394,6 @@ async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Resul
         lines.push("[more files follow]".to_owned());
     }
     Ok(lines.join("\n"))
-}
-
-async fn read_file(syscalls: &impl Syscalls, arguments: FileArguments) -> Result<String, Problem> {
-    let offset = arguments.offset;
-    let request = fs::ReadRequest {
-        mount: arguments.mount,
-        path: arguments.path,
-        offset,
-        length: MAX_RESULT as u32 - 1024,
-    };
-    let part: fs::ReadResponse = syscalls.call(Syscall::FsRead, &request).await?;
-    let data = BASE64.decode(&part.data).map_err(|error| {
-        Problem::new(
-            Code::Internal,
-            format!("the node's data is not base64: {error}"),
-        )
-    })?;
-    let end = offset + data.len() as u64;
-    let mut text = String::from_utf8_lossy(&data).into_owned();
-    if end < part.size {
-        text.push_str(&format!(
-            "\n[{} of {} bytes; go on at offset {end}]",
-            data.len(),
-            part.size
-        ));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -120,6 +120,17 @@ pub(super) async fn filters_and_pages(driver: &dyn MemoryDriver) {
         let mut both = of_file;
         both.attributes.insert("lines".into(), "1".into());
         assert_eq!(ids(driver, &pool, both).await, ["a.md:1"]);
+        let named = RecallRequest {
+            ids: ["a.md:1", "chat", "none"].map(str::to_owned).to_vec(),
+            ..query(text)
+        };
+        assert_eq!(ids(driver, &pool, named.clone()).await, ["chat", "a.md:1"]);
+        let collection = Some("docs".into());
+        let named = RecallRequest {
+            collection,
+            ..named
+        };
+        assert_eq!(ids(driver, &pool, named).await, ["a.md:1"]);
         let whole = ids(driver, &pool, query(text)).await;
         let mut paged = Vec::new();
         for offset in 0..5 {

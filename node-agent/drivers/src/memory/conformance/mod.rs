@@ -63,6 +63,7 @@ pub fn query(text: &str) -> RecallRequest {
         k: 10,
         collection: None,
         attributes: BTreeMap::new(),
+        ids: Vec::new(),
         offset: 0,
     }
 }

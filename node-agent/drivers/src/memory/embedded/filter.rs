@@ -11,6 +11,8 @@ pub(super) struct Filter {
     pub(super) owner: String,
     pub(super) collection: Option<String>,
     pub(super) attributes: BTreeMap<String, String>,
+    /// Where there are any: these alone.
+    pub(super) ids: Vec<String>,
     /// Items born before this are as good as forgotten.
     pub(super) not_before: Option<i64>,
 }
@@ -19,8 +21,15 @@ impl Filter {
     /// The condition, with a `?` for each of [`Filter::values`].
     pub(super) fn condition(&self) -> String {
         let mut sql = String::from("i.owner = (SELECT id FROM owners WHERE name = ?)");
-        if self.collection.is_some() {
-            sql.push_str(" AND i.collection = ?");
+        match (&self.collection, self.ids.is_empty()) {
+            (None, _) => {}
+            (Some(_), true) => sql.push_str(" AND i.collection = ?"),
+            // The few ids lead to the items; `+` keeps the index of the whole collection out of it.
+            (Some(_), false) => sql.push_str(" AND +i.collection = ?"),
+        }
+        if !self.ids.is_empty() {
+            let marks = vec!["?"; self.ids.len()].join(", ");
+            sql.push_str(&format!(" AND i.id IN ({marks})"));
         }
         if self.not_before.is_some() {
             sql.push_str(" AND i.born >= ?");
@@ -35,6 +44,7 @@ impl Filter {
     pub(super) fn values(&self) -> Vec<Value> {
         let mut values = vec![Value::from(self.owner.clone())];
         values.extend(self.collection.clone().map(Value::from));
+        values.extend(self.ids.iter().cloned().map(Value::from));
         values.extend(self.not_before.map(Value::from));
         for (name, value) in &self.attributes {
             values.push(Value::from(name.clone()));

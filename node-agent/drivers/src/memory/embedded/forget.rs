@@ -40,6 +40,7 @@ pub(super) fn forget(
                 owner: owner.to_owned(),
                 collection: Some(collection.clone()),
                 attributes: attributes.clone(),
+                ids: Vec::new(),
                 not_before: None,
             };
             numbers(step, &filter.condition(), filter.values())
@@ -53,6 +54,7 @@ pub(super) fn owned(writer: &mut Connection, owner: &str) -> Result<u64, Fault> 
         owner: owner.to_owned(),
         collection: None,
         attributes: BTreeMap::new(),
+        ids: Vec::new(),
         not_before: None,
     };
     let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -40,6 +40,7 @@ impl Wish {
                 owner: pool.owner.clone().unwrap_or_default(),
                 collection: request.collection,
                 attributes: request.attributes,
+                ids: request.ids,
                 not_before: None,
             },
             retention_days: pool.retention_days,

@@ -13,7 +13,7 @@ const NO_TEXT: &str = "not a text";
 const STRAY: usize = 200;
 
 /// The text of `bytes`, without its byte-order mark; or why it is none.
-pub(super) fn text(bytes: &[u8]) -> Result<String, &'static str> {
+pub(in super::super) fn text(bytes: &[u8]) -> Result<String, &'static str> {
     let text = decoded(bytes).ok_or(NO_TEXT)?;
     let controls = text.chars().filter(|it| is_binary(*it)).count();
     if text.contains('\0') || controls * STRAY > text.chars().count() {

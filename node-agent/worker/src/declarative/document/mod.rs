@@ -8,6 +8,7 @@ mod decode;
 mod outline;
 mod passage;
 
+pub(super) use decode::text;
 pub(super) use passage::Passage;
 
 /// The version of what [`passages`] answers. Files that were cut by another one are read again.

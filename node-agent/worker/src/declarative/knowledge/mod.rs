@@ -10,8 +10,9 @@
 //! What cannot be had or does not fit is left out and named ([`left_out`]); it never fails the rest.
 
 mod left_out;
+mod marks;
 mod plan;
-mod read;
+pub(super) mod read;
 mod record;
 mod shelf;
 mod store;
@@ -19,11 +20,15 @@ mod store;
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
 use aion_abi::syscall::Syscall;
-use aion_abi::syscall::fs::{self, Entry};
+use aion_abi::syscall::fs::{self, Entry, TreeDigest};
+use aion_abi::syscall::memory::Hit;
 
 use super::{document, patience};
 use crate::syscalls::Syscalls;
 use left_out::LeftOut;
+use marks::Mark;
+pub(super) use marks::{Marks, start_id};
+pub(super) use plan::MAX_FILE;
 use plan::{Plan, Reading};
 use record::Record;
 pub(super) use record::{Known, PASSAGES};
@@ -35,6 +40,58 @@ const MAX_LISTED: usize = 100_000;
 /// How often at most it is told how far the reading is.
 const TOLD: usize = 50;
 
+/// Whether `mount` is as its mark says; answers what is left out of it, and nothing where it has to be looked at.
+///
+/// # Errors
+/// What ends the turn.
+pub(super) async fn vouched(
+    syscalls: &impl Syscalls,
+    mount: &str,
+    marks: &Marks,
+    shelf: &mut Shelf,
+) -> Result<Option<Option<String>>, Problem> {
+    let Some(mark) = marks.of(mount) else {
+        return Ok(None);
+    };
+    let request = fs::ListRequest {
+        // Where it is not as it was, all of it is listed anew.
+        limit: 1,
+        unless: Some(mark.tree.clone()),
+        ..whole_tree(mount)
+    };
+    let answer: Result<fs::ListResponse, _> =
+        patience::call(syscalls, Syscall::FsList, &request).await;
+    match answer {
+        Ok(page) if page.unchanged => {
+            shelf.vouch(mount);
+            Ok(Some(mark.left_out.clone()))
+        }
+        Err(problem) if !is_of_an_entry(&problem) => Err(problem),
+        _ => Ok(None),
+    }
+}
+
+/// Looks up what the shelf has to know of `hits`.
+///
+/// # Errors
+/// What ends the turn.
+pub(super) async fn look_up(
+    syscalls: &impl Syscalls,
+    shelf: &mut Shelf,
+    hits: &[Hit],
+) -> Result<(), Problem> {
+    let unknown = shelf.unknown(hits);
+    let ids: Vec<String> = unknown.keys().cloned().collect();
+    for ((mount, path), record) in marks::by_ids(syscalls, &ids)
+        .await?
+        .into_iter()
+        .filter_map(Record::of)
+    {
+        shelf.put(&mount, &path, &record.content);
+    }
+    Ok(())
+}
+
 /// Brings the memory of `mount` up to date from what is `known`, and puts on `shelf` what it holds. `progress` hears how far it is.
 /// Answers what was left out, as a sentence.
 ///
@@ -43,20 +100,22 @@ const TOLD: usize = 50;
 pub(super) async fn refresh<S: Syscalls>(
     syscalls: &S,
     mount: &str,
-    known: &mut Known,
+    (known, marks): (&mut Known, &Marks),
     shelf: &mut Shelf,
     progress: impl AsyncFn(&S, String) -> Result<(), Problem>,
 ) -> Result<Result<Option<String>, Problem>, Problem> {
     let mut left_out = LeftOut::default();
-    let listed = match list(syscalls, mount, &mut left_out).await {
+    let (listed, tree) = match list(syscalls, mount, &mut left_out).await {
         Ok(listed) => listed,
         Err(problem) if is_of_an_entry(&problem) => return Ok(Err(problem)),
         Err(problem) => return Err(problem),
     };
     shelf.open(mount);
     let plan = Plan::new(&listed, known.of_mount(mount), &mut left_out);
-    let mut store = Store::new(syscalls, mount);
-    store.forget_ids(known.strays()).await?;
+    let strays = known.strays();
+    let nothing_to_do = plan.read.is_empty() && plan.forget.is_empty() && strays.is_empty();
+    let mut store = Store::new(syscalls, mount, marks);
+    store.forget_ids(strays).await?;
     for (path, record) in plan.forget {
         store.forget(&path, &record).await?;
     }
@@ -81,7 +140,18 @@ pub(super) async fn refresh<S: Syscalls>(
         store.miss(one.entry.path.clone());
     }
     store.finish(shelf, &mut left_out);
-    Ok(Ok(left_out.sentence(mount)))
+    let left_out = left_out.sentence(mount);
+    if let Some(tree) = tree
+        && nothing_to_do
+    {
+        let mark = Mark {
+            tree,
+            left_out: left_out.clone(),
+            oldest: known.oldest(mount),
+        };
+        marks.settle(syscalls, mount, &mark).await?;
+    }
+    Ok(Ok(left_out))
 }
 
 /// Reads a file, cuts it, and gives its passages to the store.
@@ -91,7 +161,7 @@ async fn take_in<S: Syscalls>(
     shelf: &mut Shelf,
     left_out: &mut LeftOut,
 ) -> Result<(), Problem> {
-    let bytes = match read::whole(store.syscalls(), store.mount(), entry).await? {
+    let bytes = match read::whole(store.syscalls(), store.mount(), &entry.path).await? {
         Ok(bytes) => bytes,
         Err(why) => {
             // It is tried again at the next question; what it held cannot be vouched for meanwhile.
@@ -128,21 +198,32 @@ async fn take_in<S: Syscalls>(
     store.put(&entry.path, record, passages).await
 }
 
+fn whole_tree(mount: &str) -> fs::ListRequest {
+    fs::ListRequest {
+        mount: mount.to_owned(),
+        path: String::new(),
+        recursive: true,
+        after: None,
+        limit: fs::MAX_ENTRIES,
+        unless: None,
+    }
+}
+
+/// All files, and their digest where they can be compared by one.
 async fn list(
     syscalls: &impl Syscalls,
     mount: &str,
     left_out: &mut LeftOut,
-) -> Result<Vec<Entry>, Problem> {
+) -> Result<(Vec<Entry>, Option<String>), Problem> {
     let mut entries: Vec<Entry> = Vec::new();
+    let mut digest = TreeDigest::default();
     loop {
         let request = fs::ListRequest {
-            mount: mount.to_owned(),
-            path: String::new(),
-            recursive: true,
             after: entries.last().map(|entry| entry.path.clone()),
-            limit: fs::MAX_ENTRIES,
+            ..whole_tree(mount)
         };
         let page: fs::ListResponse = patience::call(syscalls, Syscall::FsList, &request).await?;
+        digest.page(&page);
         let more = page.more && !page.entries.is_empty();
         entries.extend(page.entries);
         left_out.add_listed(page.left_out);
@@ -150,10 +231,10 @@ async fn list(
             let last = entries.last().map_or("", |entry| entry.path.as_str());
             let why = format!("what comes after it: more than {MAX_LISTED} files");
             left_out.add(last, why);
-            return Ok(entries);
+            return Ok((entries, None));
         }
         if !more {
-            return Ok(entries);
+            return Ok((entries, digest.end()));
         }
     }
 }

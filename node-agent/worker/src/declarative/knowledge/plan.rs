@@ -8,7 +8,7 @@ use super::left_out::LeftOut;
 use super::record::Record;
 
 /// A larger file is not a document that somebody asks about.
-pub(super) const MAX_FILE: u64 = 4 * 1024 * 1024;
+pub(in super::super) const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// A longer path does not fit beside a passage.
 const MAX_PATH: usize = 1000;
 

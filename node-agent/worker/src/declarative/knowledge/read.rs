@@ -1,9 +1,9 @@
-//! A file's bytes, as they were at one moment.
+//! A file's bytes, as they were at one moment: for the index, and for a model that reads a file.
 
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
 use aion_abi::syscall::Syscall;
-use aion_abi::syscall::fs::{self, Entry};
+use aion_abi::syscall::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -14,19 +14,19 @@ use crate::syscalls::Syscalls;
 /// A file that changes while it is read is read so often.
 const TRIES: usize = 3;
 
-/// The bytes of `entry`, or why they cannot be had.
+/// The bytes of the file, or why they cannot be had.
 pub(super) async fn whole(
     syscalls: &impl Syscalls,
     mount: &str,
-    entry: &Entry,
+    path: &str,
 ) -> Result<Result<Vec<u8>, String>, Problem> {
     for _ in 0..TRIES {
-        match once(syscalls, mount, entry).await {
+        match once(syscalls, mount, path).await {
             Ok(Once::Whole(bytes)) => return Ok(Ok(bytes)),
-            Ok(Once::TooLarge) => return Ok(Err(too_large())),
+            Ok(Once::TooLarge(_)) => return Ok(Err(too_large())),
             Ok(Once::Changed) => {}
             Err(problem) if super::is_of_an_entry(&problem) => {
-                return Ok(Err(why(mount, &entry.path, problem)));
+                return Ok(Err(why(mount, path, problem)));
             }
             Err(problem) => return Err(problem),
         }
@@ -34,36 +34,33 @@ pub(super) async fn whole(
     Ok(Err("it changes while it is read".to_owned()))
 }
 
-enum Once {
+/// What one reading gives.
+pub(in super::super) enum Once {
+    /// All of it.
     Whole(Vec<u8>),
-    TooLarge,
+    /// More than a document has; with the size that the file says.
+    TooLarge(u64),
+    /// It changed meanwhile.
     Changed,
 }
 
-async fn once(syscalls: &impl Syscalls, mount: &str, entry: &Entry) -> Result<Once, Problem> {
+/// Reads the file from its start to its end.
+pub(in super::super) async fn once(
+    syscalls: &impl Syscalls,
+    mount: &str,
+    path: &str,
+) -> Result<Once, Problem> {
     let mut bytes = Vec::new();
     let mut first = None;
     loop {
-        let request = fs::ReadRequest {
-            mount: mount.to_owned(),
-            path: entry.path.clone(),
-            offset: bytes.len() as u64,
-            length: fs::MAX_CHUNK,
-        };
-        let part: fs::ReadResponse = patience::call(syscalls, Syscall::FsRead, &request).await?;
+        let (part, data) = part(syscalls, mount, path, bytes.len() as u64, fs::MAX_CHUNK).await?;
         if part.size > MAX_FILE {
-            return Ok(Once::TooLarge);
+            return Ok(Once::TooLarge(part.size));
         }
         let now = (part.size, part.modified_ms);
         if *first.get_or_insert(now) != now {
             return Ok(Once::Changed);
         }
-        let data = BASE64.decode(&part.data).map_err(|error| {
-            Problem::new(
-                Code::Internal,
-                format!("the node's data is not base64: {error}"),
-            )
-        })?;
         let is_end = data.is_empty();
         bytes.extend_from_slice(&data);
         // A pipe or a file of the kernel says 0 and has more.
@@ -76,9 +73,31 @@ async fn once(syscalls: &impl Syscalls, mount: &str, entry: &Entry) -> Result<On
             });
         }
         if bytes.len() as u64 > MAX_FILE {
-            return Ok(Once::TooLarge);
+            return Ok(Once::TooLarge(bytes.len() as u64));
         }
     }
+}
+
+/// Some bytes of the file, with what the node says of it.
+pub(in super::super) async fn part(
+    syscalls: &impl Syscalls,
+    mount: &str,
+    path: &str,
+    offset: u64,
+    length: u32,
+) -> Result<(fs::ReadResponse, Vec<u8>), Problem> {
+    let request = fs::ReadRequest {
+        mount: mount.to_owned(),
+        path: path.to_owned(),
+        offset,
+        length,
+    };
+    let part: fs::ReadResponse = patience::call(syscalls, Syscall::FsRead, &request).await?;
+    let data = BASE64.decode(&part.data).map_err(|error| {
+        let text = format!("the node's data is not base64: {error}");
+        Problem::new(Code::Internal, text)
+    })?;
+    Ok((part, data))
 }
 
 /// The reason without the file's place, which stands beside it.

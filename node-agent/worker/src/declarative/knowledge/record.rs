@@ -87,7 +87,8 @@ impl Record {
         Some(ids.collect())
     }
 
-    fn of(mut hit: Hit) -> Option<((String, String), Self)> {
+    /// A record as it lies in memory, and its place.
+    pub(super) fn of(mut hit: Hit) -> Option<((String, String), Self)> {
         let attributes = &mut hit.attributes;
         let place = (attributes.remove("mount")?, attributes.remove("path")?);
         let record = Self {
@@ -108,6 +109,8 @@ impl Record {
 #[derive(Debug, Default)]
 pub(in super::super) struct Known {
     files: BTreeMap<String, BTreeMap<String, Record>>,
+    /// The id of each mount's oldest record.
+    oldest: BTreeMap<String, String>,
     /// Records that another one of the same file has taken the place of.
     strays: Vec<String>,
 }
@@ -122,6 +125,7 @@ impl Known {
             k: MAX_K,
             collection: Some(FILES.to_owned()),
             attributes: BTreeMap::new(),
+            ids: Vec::new(),
             offset: 0,
         };
         loop {
@@ -130,6 +134,8 @@ impl Known {
             let is_last = page.hits.len() < MAX_K as usize;
             request.offset += page.hits.len() as u32;
             for ((mount, path), record) in page.hits.into_iter().filter_map(Record::of) {
+                // Listed newest first.
+                known.oldest.insert(mount.clone(), record.id.clone());
                 let files = known.files.entry(mount).or_default();
                 if let Some(other) = files.insert(path, record) {
                     known.strays.push(other.id);
@@ -144,6 +150,11 @@ impl Known {
     /// The records of a mount by path.
     pub(super) fn of_mount(&mut self, mount: &str) -> BTreeMap<String, Record> {
         self.files.remove(mount).unwrap_or_default()
+    }
+
+    /// The id of the oldest record of a mount.
+    pub(super) fn oldest(&self, mount: &str) -> Option<String> {
+        self.oldest.get(mount).cloned()
     }
 
     /// The ids of records that say nothing.

@@ -1,6 +1,6 @@
 //! What every file holds now, against which what was recalled is compared. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aion_abi::syscall::memory::Hit;
 
@@ -10,6 +10,8 @@ use super::record;
 #[derive(Debug, Default)]
 pub(in super::super) struct Shelf {
     mounts: HashMap<String, HashMap<String, String>>,
+    /// Mounts that are as their records say; a record is looked up when a passage of its file was recalled.
+    vouched: HashSet<String>,
 }
 
 /// What a passage that was recalled is.
@@ -32,6 +34,25 @@ impl Shelf {
     pub(super) fn put(&mut self, mount: &str, path: &str, content: &str) {
         let files = self.mounts.entry(mount.to_owned()).or_default();
         files.insert(path.to_owned(), content.to_owned());
+    }
+
+    /// A mount is as its records say.
+    pub(super) fn vouch(&mut self, mount: &str) {
+        self.open(mount);
+        self.vouched.insert(mount.to_owned());
+    }
+
+    /// The records that have to be looked up for `hits`, by id, with mount and path.
+    pub(super) fn unknown(&self, hits: &[Hit]) -> BTreeMap<String, (String, String)> {
+        let places = hits.iter().filter_map(|hit| {
+            let mount = hit.attributes.get("mount")?;
+            let path = hit.attributes.get("path")?;
+            let files = self.mounts.get(mount)?;
+            (self.vouched.contains(mount) && !files.contains_key(path)).then_some((mount, path))
+        });
+        places
+            .map(|(mount, path)| (record::id(mount, path), (mount.clone(), path.clone())))
+            .collect()
     }
 
     /// Whether `hit` still stands where it says.

@@ -10,10 +10,13 @@ use aion_abi::syscall::memory::{
 use super::super::document::Passage;
 use super::super::patience;
 use super::left_out::LeftOut;
+use super::marks::{self, Marks};
 use super::record::{self, PASSAGES, Record};
 use super::shelf::Shelf;
 use crate::syscalls::Syscalls;
 
+/// The most items of a batch; one more says whose it is.
+const MAX_ITEMS: usize = MAX_BATCH - 1;
 /// The most bytes of a batch: a request has a megabyte, and JSON may double what is in it.
 const MAX_BYTES: usize = 384 * 1024;
 
@@ -21,6 +24,7 @@ const MAX_BYTES: usize = 384 * 1024;
 pub(super) struct Store<'a, S> {
     syscalls: &'a S,
     mount: &'a str,
+    marks: &'a Marks,
     /// What waits for the next request: whole files, or the end of one.
     items: Vec<Item>,
     bytes: usize,
@@ -33,10 +37,11 @@ pub(super) struct Store<'a, S> {
 }
 
 impl<'a, S: Syscalls> Store<'a, S> {
-    pub(super) fn new(syscalls: &'a S, mount: &'a str) -> Self {
+    pub(super) fn new(syscalls: &'a S, mount: &'a str, marks: &'a Marks) -> Self {
         Self {
             syscalls,
             mount,
+            marks,
             items: Vec::new(),
             bytes: 0,
             waiting: Vec::new(),
@@ -68,7 +73,7 @@ impl<'a, S: Syscalls> Store<'a, S> {
     ) -> Result<(), Problem> {
         record.passages = Some(passages.len());
         // The record lies in the same request as the last of its passages, and a request is stored whole.
-        if self.items.len() + passages.len() >= MAX_BATCH {
+        if self.items.len() + passages.len() >= MAX_ITEMS {
             self.flush().await?;
         }
         for (number, passage) in passages.into_iter().enumerate() {
@@ -87,7 +92,7 @@ impl<'a, S: Syscalls> Store<'a, S> {
 
     async fn push(&mut self, item: Item) -> Result<(), Problem> {
         let size = item.text.len() + item.attributes.values().map(String::len).sum::<usize>() + 256;
-        if self.items.len() == MAX_BATCH || self.bytes + size > MAX_BYTES {
+        if self.items.len() == MAX_ITEMS || self.bytes + size > MAX_BYTES {
             self.flush().await?;
         }
         self.bytes += size;
@@ -98,7 +103,7 @@ impl<'a, S: Syscalls> Store<'a, S> {
     /// Sends what waits.
     pub(super) async fn flush(&mut self) -> Result<(), Problem> {
         self.bytes = 0;
-        let items = std::mem::take(&mut self.items);
+        let mut items = std::mem::take(&mut self.items);
         let files = std::mem::take(&mut self.waiting);
         if items.is_empty() {
             return Ok(());
@@ -107,6 +112,7 @@ impl<'a, S: Syscalls> Store<'a, S> {
             self.missed.extend(files.into_iter().map(|(path, _)| path));
             return Ok(());
         }
+        items.push(self.marks.started(self.mount));
         let request = RememberRequest { items };
         let answer = patience::call(self.syscalls, Syscall::MemoryRemember, &request).await;
         match answer {
@@ -142,8 +148,9 @@ impl<'a, S: Syscalls> Store<'a, S> {
 
     /// Forgets items.
     pub(super) async fn forget_ids(&mut self, ids: Vec<String>) -> Result<(), Problem> {
-        for ids in ids.chunks(MAX_BATCH) {
-            let ids = ids.to_vec();
+        for ids in ids.chunks(MAX_ITEMS) {
+            let mut ids = ids.to_vec();
+            ids.push(marks::start_id(self.mount));
             self.call_forget(&ForgetRequest::Ids { ids }).await?;
         }
         Ok(())

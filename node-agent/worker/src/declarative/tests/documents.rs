@@ -64,7 +64,8 @@ async fn documents_wait_for_the_calls_of_the_next_minute() {
     kernel.file("a.md", "the words", 1);
     kernel.refused.set(3);
     assert!(run_again(&kernel, "words").await.contains("the words"));
-    assert_eq!(kernel.count(Syscall::MemoryRecall), 5);
+    // What vouches for the mount is asked for once and refused three times.
+    assert_eq!(kernel.count(Syscall::MemoryRecall), 6);
 }
 
 #[tokio::test]
@@ -98,7 +99,7 @@ async fn one_mount_that_is_gone_leaves_the_other_and_both_fail() {
 async fn a_memory_that_is_full_answers_from_what_it_holds() {
     let kernel = Kernel::default();
     kernel.file("a.md", "first words", 1);
-    kernel.room.set(Some(2));
+    kernel.room.set(Some(4));
     run_again(&kernel, "words").await;
     for n in 0..300 {
         kernel.file(&format!("b{n}.md"), "more words", 1);
@@ -185,5 +186,6 @@ async fn records_of_an_earlier_release_are_read_again() {
         run_again(&kernel, "words").await,
         "docs/a.md, line 1\n> the words"
     );
-    assert_eq!(kernel.items.borrow().len(), 2);
+    let of = |item: &&Item| item.collection != "mounts";
+    assert_eq!(kernel.items.borrow().iter().filter(of).count(), 2);
 }
