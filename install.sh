@@ -258,9 +258,22 @@ forget_places() {
     crates=${CARGO_HOME:-$HOME/.cargo}
     rm -rf "$target/placeless"
     mkdir "$target/placeless"
-    # The last that fits counts, and target/ may lie in this folder.
-    printf '#!/bin/sh\nexec "$@" "--remap-path-prefix=%s=/aion" "--remap-path-prefix=%s=/target" "--remap-path-prefix=%s=/cargo"\n' \
-        "$here" "$target" "$crates" > "$target/placeless/rustc-wrapper"
+    # The compiler's workspace uses crates outside its folder, and for those cargo hashes where they lie into all
+    # symbols (`-C metadata`): they go by their names. The last mapping that fits counts, and target/ may lie in here.
+    cat > "$target/placeless/rustc-wrapper" <<WRAPPER
+#!/bin/sh
+case \${CARGO_MANIFEST_DIR:-} in
+    "$crates"/*) ;;
+    "$here"/*)
+        for argument do
+            shift
+            case \$argument in metadata=*) argument=metadata=\$CARGO_PKG_NAME ;; esac
+            set -- "\$@" "\$argument"
+        done
+        ;;
+esac
+exec "\$@" "--remap-path-prefix=$here=/aion" "--remap-path-prefix=$target=/target" "--remap-path-prefix=$crates=/cargo"
+WRAPPER
     for compiler_of_c in cc x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc; do
         found=$(command -v "$compiler_of_c") || continue
         printf '#!/bin/sh\nexec "%s" "$@" "-ffile-prefix-map=%s=/target" "-ffile-prefix-map=%s=/cargo"\n' \
@@ -286,6 +299,8 @@ build() {
     {
         (
             cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never
+            # A crate that asks git for its version is of no repository, wherever the registry's folder lies.
+            export GIT_CEILING_DIRECTORIES="${CARGO_HOME:-$HOME/.cargo}"
             # shellcheck disable=SC2086 # a list of arguments
             export PATH="$target/placeless:$PATH" RUSTC_WRAPPER="${RUSTC_WRAPPER:-$target/placeless/rustc-wrapper}"
             cargo build --release --locked $node 2>&1 && cargo build --release --locked $compiler 2>&1

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod moved;
+mod placeless;
 mod stage;
 
 use std::{
