@@ -93,19 +93,24 @@ fn line(package: &str) -> String {
 }
 
 #[test]
-fn the_compiler_is_locked_to_the_versions_of_the_workspace() {
+fn other_workspaces_are_locked_to_the_versions_of_the_first() {
     let workspace = locked("Cargo.lock");
     let lines: BTreeSet<String> = workspace.iter().map(|it| line(it)).collect();
-    let compiler = locked("node-agent/compiler/Cargo.lock");
-    let (shared, broken): (Vec<_>, Vec<_>) = compiler
-        .into_iter()
-        .filter(|it| lines.contains(&line(it)))
-        .partition(|it| workspace.contains(it));
-    none(
-        "a package has one version in both lock files; cargo update --precise brings them together",
-        &broken,
-    );
-    assert!(shared.len() > 50, "{} packages in both", shared.len());
+    for other in ["node-agent/compiler/Cargo.lock", "tests/fuzz/Cargo.lock"] {
+        let (shared, broken): (Vec<_>, Vec<_>) = locked(other)
+            .into_iter()
+            .filter(|it| lines.contains(&line(it)))
+            .partition(|it| workspace.contains(it));
+        none(
+            "a package has one version in all lock files; cargo update --precise brings them together",
+            &broken,
+        );
+        assert!(
+            shared.len() > 50,
+            "{other}: {} packages in both",
+            shared.len()
+        );
+    }
 }
 
 /// What the worker's engine and the compiler's must not share.

@@ -89,7 +89,7 @@ pub(super) fn is_answer(message: &Value) -> bool {
 fn normal(mut message: Map<String, Value>) -> Option<Value> {
     let is =
         |key: &str, message: &Map<String, Value>| message.get(key).is_some_and(|it| !it.is_null());
-    let method = is("method", &message);
+    let method = message.get("method").is_some_and(Value::is_string);
     // A number that became one with a point.
     if let Some(id) = message.get_mut("id")
         && let Some(whole) = id.as_f64().filter(|it| it.fract() == 0.0 && id.is_f64())
@@ -312,6 +312,14 @@ mod tests {
                 "{read}"
             );
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_method_that_is_no_text_is_none() {
+        assert!(messages(br#"{"id":1,"method":{"a":1}}"#).is_empty());
+        let read = messages(br#"{"id":1,"method":7,"result":{}}"#);
+        assert_eq!(read, [json!({"jsonrpc": "2.0", "id": 1, "result": {}})]);
     }
 
     #[test]
