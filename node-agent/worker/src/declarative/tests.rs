@@ -306,30 +306,6 @@ async fn documents_are_quoted_with_their_places() {
     );
 }
 
-#[tokio::test]
-async fn unchanged_documents_are_not_read_again_and_changed_ones_are_replaced() {
-    let kernel = Kernel::default();
-    kernel.file("a.md", "old words", 1);
-    kernel.file("b.md", "other", 1);
-    run(&librarian(), &ask("old"), &kernel).await.unwrap();
-    let reads = kernel.count(Syscall::FsRead);
-    run_again(&kernel, "old").await;
-    assert_eq!(kernel.count(Syscall::FsRead), reads);
-
-    kernel.file("a.md", "new words", 2);
-    kernel.files.borrow_mut().remove("b.md");
-    let answer = run_again(&kernel, "words").await;
-    assert!(
-        answer.contains("new words") && !answer.contains("old words"),
-        "{answer}"
-    );
-    assert!(
-        run_again(&kernel, "other")
-            .await
-            .starts_with("Nothing in docs")
-    );
-}
-
 async fn run_again(kernel: &Kernel, text: &str) -> String {
     kernel.said.borrow_mut().clear();
     run(&librarian(), &ask(text), kernel).await.unwrap();

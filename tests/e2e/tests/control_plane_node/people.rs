@@ -47,6 +47,7 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
     policies(&cluster).unwrap();
     namespace(&cluster, "people").unwrap();
     let docs = documents();
+    fs::write(docs.path().join("odd.md"), b"\x01\x02\x03\x04").unwrap();
     let node = NodeAgent::start(&cluster, "node-tls", docs.path(), true).unwrap();
     let _operator = Operator::start(&cluster, "operator-of-people").unwrap();
     let admin = cluster.admin();
@@ -107,8 +108,20 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
         kubectl(&cluster, &[&["-n", "people"], made].concat());
     }
     // The question crosses the network to the node, under TLS.
-    let answer = good(&["ask", "librarian", question]);
+    let (status, answer, told) = here(&["ask", "librarian", question]);
+    assert_eq!(status, 0, "{answer}\n{told}\n{}", node.tail());
     assert!(answer.contains("every Thursday"), "{answer}");
+    // What was left out is heard at once, and later by whoever looks.
+    let notice = "left out of docs: 1 (not a text): odd.md";
+    assert!(told.contains(notice), "{told}");
+    for looked in [
+        &["describe", "agent", "librarian"][..],
+        &["logs", "librarian"],
+        &["why", "librarian", "-o", "json"],
+    ] {
+        let shown = good(looked);
+        assert!(shown.contains(notice), "{looked:?}\n{shown}");
+    }
     let why = good(&["why", "librarian", "-o", "json"]);
     let why: Value = serde_json::from_str(&why).unwrap();
     assert_eq!(why["ready"], true, "{why:#}");
@@ -128,7 +141,6 @@ fn aionctl_speaks_to_a_cluster_as_to_one_machine() {
     ] {
         assert!(stages.contains(&json!(stage)), "{stage} in {stages:?}");
     }
-    good(&["logs", "librarian"]);
 
     // Somebody without rights, then with the right to ask and no other, then as a service account.
     let alice = cluster.user("alice");
