@@ -428,6 +428,8 @@ mod tests {
         assert_eq!(durable.reached(Lsn(5)).await, Ok(Lsn(5)));
         let mut later = durable.clone();
         let later = tokio::spawn(async move { later.reached(Lsn(9)).await });
+        // It waits by now.
+        tokio::task::yield_now().await;
         progress.send_replace(Progress::Failed("no disk".into()));
         assert_eq!(later.await.unwrap(), Err("no disk".to_owned()));
         assert_eq!(durable.reached(Lsn(9)).await, Err("no disk".to_owned()));

@@ -5,7 +5,10 @@ use std::process::Command;
 
 use aion_testkit::{Process, until};
 use anyhow::{Context, bail};
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -151,6 +154,27 @@ impl Standalone {
         self.launcher.kill()?;
         self.launcher.start()?;
         self.until_it_has_layers()
+    }
+
+    /// Does something while no program of the node runs, as where the machine sleeps: not the daemon, the launcher nor a
+    /// worker.
+    ///
+    /// # Errors
+    /// What it gives.
+    pub fn asleep<T>(&self, meanwhile: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let parts = [&self.daemon, &self.launcher];
+        let parts = parts.into_iter().filter_map(|it| it.process.as_ref());
+        let all: Vec<u32> = parts.map(Process::pid).chain(self.workers()).collect();
+        let signal = |signal| {
+            for pid in &all {
+                // One that has ended meanwhile is asleep enough.
+                let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
+            }
+        };
+        signal(Signal::SIGSTOP);
+        let done = meanwhile();
+        signal(Signal::SIGCONT);
+        done
     }
 
     /// The workers that run: what the launcher has started and what is confined. The one that it made ahead is

@@ -4,6 +4,7 @@
 
 mod compiler;
 mod edges;
+mod faults;
 mod links;
 mod rooms;
 mod sources;

@@ -115,7 +115,11 @@ impl Member {
         until(Box::pin(registration.keep()));
         until(Box::pin(eraser.work()));
         until(Box::pin(nodes::watch_own(self.nodes.clone())));
-        until(Box::pin(nodes::watch(self.client.clone(), self.nodes)));
+        until(Box::pin(nodes::watch(
+            self.client.clone(),
+            self.node.clone(),
+            self.nodes,
+        )));
         until(Box::pin(heartbeat::beat(self.client, self.node, shell)));
         tasks.close();
         tasks

@@ -5,13 +5,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::pin,
     time::Duration,
 };
 
 use aion_api::Readable;
-use aion_drivers::outbound::{NodeAddresses, own_addresses};
+use aion_drivers::outbound::{NodeAddresses, interface_addresses, own_addresses};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -35,9 +36,9 @@ pub(super) async fn watch_own(addresses: NodeAddresses) {
     }
 }
 
-/// Keeps `addresses` as the Nodes have them. A watch that breaks is taken up again, with growing pauses;
+/// Keeps `addresses` as the Nodes have them; `node` is the one that this program speaks for. A watch that breaks is taken up again, with growing pauses;
 /// until it is back, what was known counts.
-pub(super) async fn watch(client: Client, addresses: NodeAddresses) {
+pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses) {
     let nodes = watcher(
         Api::<Readable<Node>>::all(client),
         watcher::Config::default(),
@@ -45,14 +46,40 @@ pub(super) async fn watch(client: Client, addresses: NodeAddresses) {
     .default_backoff();
     let mut nodes = pin!(nodes);
     let mut known = Known::default();
+    let mut was_apart = false;
     while let Some(event) = nodes.next().await {
         match event {
             Ok(event) => {
                 if known.take(event) {
+                    let apart = is_apart(known.of.get(&node), interface_addresses());
+                    if apart && !was_apart {
+                        tracing::error!(
+                            node,
+                            "no interface here has an address of this node, as in a pod without hostNetwork: its bridges \
+                             and floating addresses are not seen, so nothing is dialled for agents; set hostNetwork: true"
+                        );
+                    }
+                    was_apart = apart;
+                    addresses.set_apart(apart);
                     addresses.set(known.all());
                 }
             }
             Err(error) => tracing::debug!(%error, "the Nodes cannot be watched for now"),
+        }
+    }
+}
+
+/// Whether this program is in another network than its node, whose addresses are these. Where the Node has none, as one
+/// that no kubelet keeps, nothing speaks for it.
+fn is_apart(of_node: Option<&Vec<IpAddr>>, here: io::Result<HashSet<IpAddr>>) -> bool {
+    let Some(of_node) = of_node.filter(|it| !it.is_empty()) else {
+        return false;
+    };
+    match here {
+        Ok(here) => !of_node.iter().any(|it| here.contains(&it.to_canonical())),
+        Err(error) => {
+            tracing::warn!(%error, "this machine's interfaces cannot be read");
+            true
         }
     }
 }
@@ -219,6 +246,22 @@ mod tests {
         ];
         let expected: HashSet<IpAddr> = expected.map(|it| it.parse().unwrap()).into();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_pod_in_a_network_of_its_own_is_told_from_its_node() {
+        let of_node = addresses(node("a", "10.0.0.1").0.as_ref().unwrap());
+        let here = |all: &[&str]| Ok(all.iter().map(|it| it.parse().unwrap()).collect());
+        let of_node = Some(&of_node);
+        assert!(!is_apart(
+            of_node,
+            here(&["127.0.0.1", "10.0.0.1", "172.17.0.1"])
+        ));
+        assert!(is_apart(of_node, here(&["127.0.0.1", "10.244.1.7"])));
+        assert!(is_apart(of_node, Err(io::Error::other("no interfaces"))));
+        // A Node that is not there, or that no kubelet keeps.
+        assert!(!is_apart(None, here(&["127.0.0.1"])));
+        assert!(!is_apart(Some(&Vec::new()), here(&["127.0.0.1"])));
     }
 
     #[test]

@@ -19,5 +19,5 @@ pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use nodes::NodeAddresses;
-pub use own::own_addresses;
+pub use own::{interface_addresses, own_addresses};
 pub use rule::{Place, Refusal, Rule};

@@ -13,6 +13,20 @@ pub struct NodeAddresses(Arc<RwLock<Known>>);
 struct Known {
     nodes: Option<HashSet<IpAddr>>,
     own: Option<HashSet<IpAddr>>,
+    apart: bool,
+}
+
+/// What is known of an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It is a node's.
+    Yes,
+    /// It is nobody's.
+    No,
+    /// The cluster's nodes are not known yet.
+    NotKnown,
+    /// This machine may answer by it, whose network is not seen from here.
+    NotSeen,
 }
 
 impl NodeAddresses {
@@ -35,10 +49,22 @@ impl NodeAddresses {
         self.0.write().own = Some(all);
     }
 
-    /// Whether one of them is this; `None` as long as they are not known.
-    pub(super) fn hold(&self, address: IpAddr) -> Option<bool> {
+    /// Whether this program is in a network of its own, from which its machine's bridges and floating addresses are not
+    /// seen: any address may be one of them then.
+    pub fn set_apart(&self, apart: bool) {
+        self.0.write().apart = apart;
+    }
+
+    /// Whether one of them is this.
+    pub(super) fn hold(&self, address: IpAddr) -> Held {
         let known = self.0.read();
-        let (nodes, own) = (known.nodes.as_ref()?, known.own.as_ref()?);
-        Some(nodes.contains(&address) || own.contains(&address))
+        let (Some(nodes), Some(own)) = (&known.nodes, &known.own) else {
+            return Held::NotKnown;
+        };
+        match nodes.contains(&address) || own.contains(&address) {
+            true => Held::Yes,
+            false if known.apart => Held::NotSeen,
+            false => Held::No,
+        }
     }
 }

@@ -17,16 +17,24 @@ const GATEWAY: u32 = 2;
 /// # Errors
 /// The system's.
 pub fn own_addresses() -> io::Result<HashSet<IpAddr>> {
+    let mut all = interface_addresses()?;
+    all.extend(gateways("/proc/net/route", 1, gateway)?);
+    all.extend(gateways("/proc/net/ipv6_route", 0, gateway_of_six)?);
+    Ok(all)
+}
+
+/// The addresses of the interfaces in this network namespace, as they are now.
+///
+/// # Errors
+/// The system's.
+pub fn interface_addresses() -> io::Result<HashSet<IpAddr>> {
     // rustix has no call for it.
     let interfaces = nix::ifaddrs::getifaddrs()?;
     let addresses = interfaces.filter_map(|it| it.address).filter_map(|it| {
         let four = it.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
         four.or_else(|| it.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
     });
-    let mut all: HashSet<IpAddr> = addresses.map(|it| it.to_canonical()).collect();
-    all.extend(gateways("/proc/net/route", 1, gateway)?);
-    all.extend(gateways("/proc/net/ipv6_route", 0, gateway_of_six)?);
-    Ok(all)
+    Ok(addresses.map(|it| it.to_canonical()).collect())
 }
 
 /// What `read` makes of each line of a table of routes behind its `heading`. A system without the table's protocol

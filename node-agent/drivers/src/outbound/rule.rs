@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::NodeAddresses;
+use super::{NodeAddresses, nodes::Held};
 
 /// Where the node runs; decides what a person's own word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,14 @@ impl Rule {
             "the node's own loopback address"
         } else {
             match self.nodes.hold(address) {
-                Some(false) => return Ok(()),
-                Some(true) => "an address of a node",
-                None => "an address that may be a node's, while the cluster's nodes are not known",
+                Held::No => return Ok(()),
+                Held::Yes => "an address of a node",
+                Held::NotKnown => {
+                    "an address that may be a node's, while the cluster's nodes are not known"
+                }
+                Held::NotSeen => {
+                    "an address that may be the node's, whose network its node agent does not see: its pod wants hostNetwork"
+                }
             }
         };
         Err(Refusal::Kind { address, kind })
@@ -251,6 +256,20 @@ mod tests {
         assert!(rule.judge(floating).is_ok());
         rule.nodes.set_own([floating].into());
         assert!(rule.judge(floating).is_err());
+    }
+
+    #[test]
+    fn nothing_is_dialled_where_the_machines_own_network_is_not_seen() {
+        let rule = rule(Place::Cluster, false);
+        assert!(judged(&rule, "10.9.9.9"));
+        rule.nodes.set_apart(true);
+        // What listens on the machine may answer by any of them: bridges, floating addresses.
+        for address in ["172.17.0.1", "10.9.9.9", "192.0.2.7", "fd00:1::1"] {
+            let refused = rule.judge(address.parse().unwrap()).unwrap_err();
+            assert!(refused.to_string().contains("hostNetwork"), "{refused}");
+        }
+        rule.nodes.set_apart(false);
+        assert!(judged(&rule, "10.9.9.9"));
     }
 
     #[test]
