@@ -73,7 +73,7 @@ pub(crate) fn plain_of_html(html: &str) -> String {
         let tag = at + found;
         text.push_str(&html[at..tag]);
         text.push(' ');
-        // What scripts and styles hold is no text.
+        // What scripts and styles hold is not text.
         let hidden = ["script", "style", "!--"]
             .into_iter()
             .zip(["</script", "</style", "--"])

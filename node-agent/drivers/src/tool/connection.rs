@@ -28,7 +28,7 @@ use crate::{outbound::Outbound, secrets::Secrets};
 
 /// The largest message of a server, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// How much of an error that is no message is read.
+/// How much of an error that is not a message is read.
 const MAX_ERROR: usize = 4 * 1024;
 /// How long a server may take to say what it is; one that is a process starts meanwhile, and some take their time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
