@@ -122,7 +122,7 @@ impl Context {
         self.node()
     }
 
-    /// Prints to standard output. A reader that went away (`| head`) is no failure: the command is done then.
+    /// Prints to standard output. A reader that went away (`| head`) is not a failure: the command is done then.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());

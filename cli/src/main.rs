@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; to write into a closed pipe is not either.
+            // Help and version are not errors, and neither is writing into a closed pipe.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {
                 Status::Usage as u8

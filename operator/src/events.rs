@@ -16,7 +16,7 @@ const TOLD: [&str; 6] = [
     READY,
     ERASED,
 ];
-/// Reasons of events that are no condition's.
+/// Reasons of events that do not come from a condition.
 pub(crate) mod reason {
     /// An AgentInstance was made.
     pub(crate) const INSTANCE_CREATED: &str = "InstanceCreated";

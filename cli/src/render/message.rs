@@ -20,12 +20,12 @@ pub(crate) fn failure(screen: &Screen, failure: &Failure) -> String {
     out
 }
 
-/// A remark that is no failure.
+/// A remark that is not a failure.
 pub(crate) fn note(screen: &Screen, text: &str) -> String {
     lines(screen, &screen.paint_err("note:", Tone::Faint), 5, text)
 }
 
-/// Something to mend that is no failure.
+/// Something to mend that is not a failure.
 pub(crate) fn warning(screen: &Screen, text: &str) -> String {
     let label = "warning:";
     lines(

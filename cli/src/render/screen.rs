@@ -33,7 +33,7 @@ pub(crate) enum Tone {
 /// The terminal, or the lack of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Screen {
-    /// Columns of standard output; `None` where it is no terminal: lines are not wrapped there.
+    /// Columns of standard output; `None` where it is not a terminal: lines are not wrapped there.
     pub(crate) width: Option<usize>,
     /// Whether standard output takes colour.
     pub(crate) colour: bool,

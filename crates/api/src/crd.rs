@@ -131,7 +131,7 @@ fn tidy(schema: &mut Value) {
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(tidy);
     }
-    // `uint32` and its like are no formats that Kubernetes knows.
+    // Kubernetes does not know `uint32` and similar formats.
     if object
         .get("format")
         .and_then(Value::as_str)

@@ -110,7 +110,7 @@ impl TargetPattern {
     }
 }
 
-/// Bounds at one level of the ledger; `None` is no bound at this level.
+/// Bounds at one level of the ledger; `None` means unbounded at this level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Quota {
     /// Calls in any 60 seconds.

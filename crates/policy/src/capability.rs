@@ -46,7 +46,7 @@ impl Capability {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (family, _) = text.split_once('.')?;
-        // `X.Y` where X is no family is operation Y of tool X.
+        // `X.Y` where X is not a family is operation Y of tool X.
         if !is_family(family) {
             return Self::of_tool(text);
         }

@@ -17,7 +17,7 @@ pub enum LowerError {
     /// It has no uid yet.
     #[error("instance {0} has no metadata.uid: it was not read from an API server or a folder")]
     NoUid(String),
-    /// Its uid is no UUID.
+    /// Its uid is not a UUID.
     #[error("instance {instance}: {source}")]
     Uid {
         /// The instance.

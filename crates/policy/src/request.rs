@@ -79,7 +79,7 @@ pub fn of_mount(mode: FileMode) -> impl Iterator<Item = Syscall> {
 /// Everything `agent` asks for, in the order of its fields.
 ///
 /// `models` are the agent's models as `endpoint/model`, resolved from `model.use` and `model.fallback`.
-/// Permissions that are no right are passed over: validation names them.
+/// Permissions that are not rights are passed over: validation names them.
 #[must_use]
 pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
     let mut asked = Asked::default();

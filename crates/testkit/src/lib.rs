@@ -4,7 +4,7 @@
 //! Every launcher is a value: it starts on a free loopback port in a folder of
 //! its own, is ready when `start` returns, and is gone when the value is dropped
 //! or the test's process ends, however it ends. A component that is not on this
-//! machine is no failure: [`or_skip`] notes the test as skipped, by name.
+//! machine is not a failure: [`or_skip`] notes the test as skipped, by name.
 //!
 //! Nothing of AION-OS itself may enter: the crate depends on none of ours, so
 //! every one of them can use it in its tests.

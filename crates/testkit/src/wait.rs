@@ -19,7 +19,7 @@ pub struct WaitError {
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks until the answer is `Ok`, at most for `bound`. The bound is there for what
-/// never happens; it is no measurement, so choose it generously.
+/// never happens; it is not a measurement, so choose it generously.
 ///
 /// # Errors
 /// [`WaitError`] with the last answer.

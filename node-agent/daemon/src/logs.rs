@@ -172,7 +172,7 @@ impl Logs {
                 Err(error) => return Err(error),
             };
             for line in BufReader::new(file).split(b'\n') {
-                // A line that a crash cut off is no line, nor is what somebody else wrote there.
+                // A line that a crash cut off does not count, nor does what somebody else wrote there.
                 if let Ok(line) = serde_json::from_slice(&line?) {
                     if last.len() == tail {
                         last.pop_front();

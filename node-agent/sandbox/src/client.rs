@@ -350,7 +350,7 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
         if let Some(waiting) = shared.pending.lock().as_ref()
             && let Some(sender) = waiting.get(&key)
         {
-            // A caller that stopped waiting is no reason to end the connection.
+            // A caller that stopped waiting is not a reason to end the connection.
             let _ = sender.send(reply);
         }
     }

@@ -1,5 +1,5 @@
 //! Whom the daemon runs as where root starts the node. It parses what models, registries and tools write: whatever
-//! takes it over is to be no user that owns anything else on the machine.
+//! takes it over must be a user that owns nothing else on the machine.
 
 use std::fs;
 

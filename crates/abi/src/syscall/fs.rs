@@ -138,7 +138,7 @@ impl LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Missed {
-    /// Relative to the mount; what is no UTF-8 in it is shown as U+FFFD.
+    /// Relative to the mount; what is not UTF-8 in it is shown as U+FFFD.
     pub path: String,
     /// Why, as it follows the path in a sentence in brackets: `the node's user may not open it`.
     pub why: String,

@@ -163,7 +163,7 @@ impl From<SchemaVersion> for u8 {
     }
 }
 
-/// A manifest that is no bundle of ours, or not one that is read.
+/// A manifest that is not a bundle of ours, or not one that can be read.
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// Not JSON of the right shape.

@@ -80,7 +80,7 @@ pub enum AdmitError {
         /// Why nobody else was asked.
         source: SourceError,
     },
-    /// It is no bundle, or too large.
+    /// It is not a bundle, or too large.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// Its archive is harmful or broken.

@@ -57,7 +57,7 @@ pub struct Built {
     pub tag: String,
 }
 
-/// A folder that is no bundle.
+/// A folder that is not a bundle.
 #[derive(Debug, Error)]
 pub enum BuildError {
     /// A file cannot be read.

@@ -13,7 +13,7 @@ pub(crate) enum Challenge {
     },
 }
 
-/// Reads one header value; nothing where it is no challenge that we answer.
+/// Reads one header value; nothing where it is not a challenge that we answer.
 pub(crate) fn parse(header: &str) -> Option<Challenge> {
     let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {

@@ -402,7 +402,7 @@ async fn plain_http_is_for_this_machine_and_hosts_that_are_named() {
     let error = Registry::new(&reference, &offline).err().unwrap();
     assert_eq!(error.reason(), Reason::Offline);
 
-    // A server of plain HTTP is no TLS server.
+    // A plain HTTP server does not speak TLS.
     let server = Server::start(|_| whole(200, "", "manifest")).await;
     let port = server.address.rsplit(':').next().unwrap();
     let named = format!("0.0.0.0:{port}");

@@ -23,7 +23,7 @@ pub(crate) enum Content {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no whole one, or too large for one.
+    /// A number that is not an integer, or too large for one.
     Number(f64),
     Text(String),
     List(Vec<Node>),

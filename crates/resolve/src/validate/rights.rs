@@ -19,7 +19,7 @@ fn by_name() -> impl Iterator<Item = &'static str> {
         .map(|it| it.name())
 }
 
-/// Finds permissions that are no right, or stand under both `allow` and `ask`.
+/// Finds permissions that are not rights, or stand under both `allow` and `ask`.
 pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
     let Some(permissions) = &agent.spec.permissions else {
         return;

@@ -182,7 +182,7 @@ fn tool_call(index: usize, call: &ScriptedCall) -> Value {
 }
 
 /// A call as providers stream it: its name first, then its arguments in fragments
-/// that are no JSON by themselves.
+/// that are not JSON by themselves.
 fn pieces(index: usize, call: &ScriptedCall) -> [Value; 3] {
     let named = ScriptedCall {
         name: call.name.clone(),

@@ -1,5 +1,5 @@
 //! The rules of the house, checked: who may depend on whom, and what a source file
-//! looks like. A rule that nobody checks is no rule.
+//! looks like. A rule that nobody checks is not a rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compiler;

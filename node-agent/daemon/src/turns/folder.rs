@@ -260,7 +260,7 @@ impl TurnFolder {
         self.write("failure.json", &serde_json::to_vec(problem)?)
     }
 
-    /// The events so far; a line that a crash cut off is no event.
+    /// The events so far; a line that a crash cut off is not an event.
     pub(super) fn events(&self) -> io::Result<Vec<TurnEvent>> {
         let text = match fs::read(self.path.join(EVENTS)) {
             Ok(text) => text,

@@ -32,7 +32,7 @@ pub(super) struct Answer {
     thought: bool,
     /// Thoughts were given out as the answer.
     withdrawn: bool,
-    /// Something of the answer is no white space.
+    /// Something of the answer is not white space.
     spoke: bool,
     /// Why it stopped, and the endpoint's word for it.
     finish: Option<(Finish, String)>,
@@ -75,7 +75,7 @@ impl Answer {
                 output_tokens,
                 estimated: false,
             },
-            // Figures from the middle of an answer are no figures of it.
+            // Figures from the middle of an answer are not its figures.
             Some((input_tokens, output_tokens, _)) => Usage {
                 input_tokens,
                 output_tokens: output_tokens.max(self.output.tokens()),

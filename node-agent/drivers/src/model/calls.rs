@@ -90,7 +90,7 @@ impl Calls {
     }
 
     /// The call that `part` goes on with; nothing where it begins one. An id says it, else the number, else
-    /// the order. A number that several calls share is no number: a name tells where the next one begins.
+    /// the order. A number that several calls share tells nothing: a name tells where the next one begins.
     fn meant(&self, part: &CallPart) -> Option<usize> {
         let same_id =
             |(_, call): &(Option<u64>, ToolUse)| !part.id.is_empty() && call.id == part.id;

@@ -40,7 +40,7 @@ impl Chunk {
         }
     }
 
-    /// Reads `frame`; nothing where it is no object and not null.
+    /// Reads `frame`; nothing where it is neither an object nor null.
     pub(super) fn read(frame: &Value) -> Option<Self> {
         if frame.is_null() {
             return Some(Self::default());

@@ -17,7 +17,7 @@ const MAX_TOLD: usize = 200;
 pub(super) enum Frame {
     /// The data of an event, or the whole body.
     Data(Value),
-    /// An error that is no JSON.
+    /// An error that is not JSON.
     Error(String),
     /// `[DONE]`, or the end of a whole body.
     Done,

@@ -80,7 +80,7 @@ impl Thoughts {
         told
     }
 
-    /// The rest, at the end of the text. Thoughts without an end are no answer.
+    /// The rest, at the end of the text. Thoughts without an end are not an answer.
     pub(super) fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.held);
         match self.state {

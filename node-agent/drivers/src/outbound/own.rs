@@ -50,7 +50,7 @@ fn gateways(
     };
     let routes = table.lines().skip(heading).map(|line| {
         read(line).ok_or_else(|| {
-            let why = format!("{path} has a line that is no route: {line}");
+            let why = format!("{path} has a line that is not a route: {line}");
             io::Error::new(io::ErrorKind::InvalidData, why)
         })
     });

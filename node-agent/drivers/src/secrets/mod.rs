@@ -50,7 +50,7 @@ impl Secret {
     /// Keeps `value` of `reference`, if it can be sent as a bearer token.
     ///
     /// # Errors
-    /// [`SecretError::Unfit`] for more than one line, and for what is no text.
+    /// [`SecretError::Unfit`] for more than one line, and for what is not text.
     pub(crate) fn sent(reference: &SecretRef, value: String) -> Result<Self, SecretError> {
         let secret = Self::new(value);
         match secret.0.chars().any(char::is_control) {

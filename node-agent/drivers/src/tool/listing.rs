@@ -1,6 +1,6 @@
 //! From what a server lists to what an agent is offered. Pure.
 //!
-//! Each entry is read for itself: one that is no operation takes nothing from the others, and is named.
+//! Each entry is read for itself: one that is not an operation takes nothing from the others, and is named.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub(super) struct Operation {
     pub(super) schema: Schema,
 }
 
-/// An entry that is no operation.
+/// An entry that is not an operation.
 pub(super) struct LeftOut {
     /// As far as it has one.
     name: Option<String>,
@@ -61,7 +61,7 @@ impl Page {
         };
         let next = match answer.get("nextCursor") {
             Some(Value::String(next)) => Some(next.clone()),
-            // A number is no cursor, but a server that sends one takes it back.
+            // A number is not a cursor, but a server that sends one takes it back.
             Some(Value::Number(next)) => Some(next.to_string()),
             _ => None,
         };

@@ -20,7 +20,7 @@ impl Server {
         let greeted = self.connection.as_ref().is_some_and(|it| it.greeted);
         match request {
             Request::Hello { version } => return self.greet(version),
-            _ if !greeted => return Err("the first message was no hello".into()),
+            _ if !greeted => return Err("the first message was not a hello".into()),
             Request::Start(start) => self.start(&start, fds),
             Request::OpenGate { id } => {
                 let reply = match self.open_gate(&id) {

@@ -324,7 +324,7 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Ende
     }
 }
 
-/// How a process that is no child ended: from Linux 6.15 on, and once its parent
+/// How a process that is not a child ended: from Linux 6.15 on, and once its parent
 /// has taken the end. `None` otherwise.
 pub(super) fn exit_of_adopted(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     // SAFETY: plain data for which all zeroes is a value; it outlives the call,

@@ -27,7 +27,7 @@ pub(super) fn told(answer: &CallResponse) -> String {
 }
 
 /// Whether the structured part stands in the text: servers send it in both for clients that read only one. Some wrap
-/// what is no object of itself into `{"result": …}`.
+/// what is not an object by itself into `{"result": …}`.
 fn says(text: &str, structured: &Value) -> bool {
     let wrapped = structured.as_object().filter(|it| it.len() == 1);
     let wrapped = wrapped.and_then(|it| it.get("result"));

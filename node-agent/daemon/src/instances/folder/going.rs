@@ -32,7 +32,7 @@ impl Going {
             }
             let text = fs::read(&path).map_err(FolderError::io("read", &path))?;
             match serde_json::from_slice(&text) {
-                // What it was is no word on what it is now.
+                // What it was says nothing of what it is now.
                 Ok(instance) => instances.push(AgentInstance {
                     status: None,
                     ..instance

@@ -91,7 +91,7 @@ impl Form {
     }
 
     /// Zeroes the gap between a page's pointers and its content, and the bodies of its free blocks.
-    /// Pages that are no B-tree's are left as they are: freed ones are zeroed by `secure_delete` already.
+    /// Pages that do not belong to a B-tree are left as they are: freed ones are zeroed by `secure_delete` already.
     fn clear(&self, page: &mut [u8], first: bool) -> bool {
         let base = if first { FILE_HEADER } else { 0 };
         // An overflow or free page begins with a page number; it looks like one of these kinds only in a
@@ -111,7 +111,7 @@ impl Form {
         }
         let mut changed = zero(&mut page[pointers..content]);
         let mut free = two(page, base + 1);
-        // They are in rising order; whatever is not is no chain.
+        // They are in rising order; whatever is not does not form a chain.
         while free >= content && free + 4 <= self.usable {
             let (next, size) = (two(page, free), two(page, free + 2));
             if size < 4 || free + size > self.usable {

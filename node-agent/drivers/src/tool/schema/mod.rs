@@ -1,6 +1,6 @@
 //! The schema of an operation's arguments: made such that every model server takes it, and asked before a call. Pure.
 //!
-//! Servers write drafts 3 to 2020-12, `null` for what they leave out, references, and sometimes what is no schema at
+//! Servers write drafts 3 to 2020-12, `null` for what they leave out, references, and sometimes what is not a schema at
 //! all. What cannot be made right is refused with the place. The check itself is the crate boon's, which knows the
 //! drafts; it is given no file and no address to load.
 

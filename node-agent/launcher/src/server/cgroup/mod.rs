@@ -161,7 +161,7 @@ fn delegate(own: &Path) -> Result<(), String> {
     }
     let parent = make(&own.join(PARENT))?;
     for controller in Controller::ALL {
-        // Judged one by one in `enable`: one that is refused is no reason to go
+        // Judged one by one in `enable`: one that is refused is not a reason to go
         // without the others.
         let word = format!("+{}", controller.as_str());
         if fs::write(own.join("cgroup.subtree_control"), &word).is_ok() {

@@ -88,7 +88,7 @@ impl Cutter {
                 self.close();
             }
             self.push(number, piece);
-            // The rest of a line that is cut is no row.
+            // The rest of a line that is cut is not a row.
             self.head.clear();
         }
     }
