@@ -62,7 +62,7 @@ pub(crate) fn ended_in_tests(
 
 /// A turn that is under way, for tests of who says something in it.
 #[cfg(test)]
-pub(crate) fn asked_in_tests(root: &std::path::Path, turn: u64) -> aion_kernel::Digest {
+pub(crate) fn asked_in_tests(root: &std::path::Path, turn: u64) -> aion_kernel::BodyDigest {
     crash_tests::asked(root, turn, "home/a").1
 }
 
