@@ -44,7 +44,7 @@ fn a_message_is_found_in_whatever_it_comes() {
         format!("retry: soon\nno field\ndata: {text}\n\n"),
         format!("ready\n{text}\n"),
     ] {
-        assert_eq!(said(body.as_bytes()), [is.clone()], "{body:?}");
+        assert_eq!(said(body.as_bytes()), std::slice::from_ref(&is), "{body:?}");
     }
 }
 

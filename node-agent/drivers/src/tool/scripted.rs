@@ -185,9 +185,8 @@ impl Scripted {
         let written = &case["http"][&method];
         let status = written["status"].as_u64().unwrap_or(200);
         let mut response = Response::builder().status(u16::try_from(status).unwrap());
-        match written.get("type").map_or(Some(kind), Value::as_str) {
-            Some(kind) => response = response.header(CONTENT_TYPE, kind),
-            None => {}
+        if let Some(kind) = written.get("type").map_or(Some(kind), Value::as_str) {
+            response = response.header(CONTENT_TYPE, kind);
         }
         response.body(body).unwrap()
     }
