@@ -5,33 +5,35 @@
 //! a worker, which the launcher starts and which comes in through a socket like any other.
 
 #![forbid(unsafe_code)]
+// What only `cluster` asks for is built standalone, too: one set of types for both.
+#![cfg_attr(not(feature = "kubernetes"), allow(dead_code))]
 
-pub mod admin;
-pub mod call;
+mod admin;
+mod call;
 mod clock;
 #[cfg(feature = "kubernetes")]
-pub mod cluster;
+mod cluster;
 pub mod config;
-pub mod dispatch;
+mod dispatch;
 mod files;
 mod housekeeping;
-pub mod instance;
-pub mod instances;
+mod instance;
+mod instances;
 mod lanes;
 pub mod launching;
-pub mod logs;
+mod logs;
 pub mod machine;
-pub mod modules;
-pub mod mounts;
-pub mod node;
+mod modules;
+mod mounts;
+mod node;
 mod run;
-pub mod secret;
-pub mod server;
-pub mod shell;
-pub mod telemetry;
+mod secret;
+mod server;
+mod shell;
+mod telemetry;
 mod traces;
-pub mod turns;
-pub mod workers;
+mod turns;
+mod workers;
 
 pub use clock::Clock;
 pub use config::Config;

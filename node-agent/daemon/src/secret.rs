@@ -40,7 +40,7 @@ pub enum SecretError {
 ///
 /// # Errors
 /// [`SecretError`].
-pub fn load(path: &Path) -> Result<NodeSecret, SecretError> {
+pub(crate) fn load(path: &Path) -> Result<NodeSecret, SecretError> {
     let bytes = kept(path, |bytes| Zeroizing::new(bytes.to_vec()))?;
     let bytes: [u8; 32] = bytes
         .as_slice()

@@ -66,7 +66,7 @@ impl Telemetry {
 ///
 /// # Errors
 /// What it says cannot be read.
-pub fn log(json: bool) -> Result<(), LogError> {
+pub(crate) fn log(json: bool) -> Result<(), LogError> {
     let form = if json { Form::Json } else { Form::Text };
     log::start(&log::wanted(DEFAULT)?, form)
 }

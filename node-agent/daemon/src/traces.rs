@@ -13,7 +13,7 @@ use crate::{
 
 /// See the module. Clones share it.
 #[derive(Clone)]
-pub struct Traces {
+pub(crate) struct Traces {
     /// Turns and uploads.
     pub turns: Turns,
     /// What programs keep for their next turn.
@@ -29,7 +29,7 @@ impl Traces {
     ///
     /// # Errors
     /// What stays, and why.
-    pub async fn erase(&self, instance: &AgentInstance) -> Result<(), String> {
+    pub(crate) async fn erase(&self, instance: &AgentInstance) -> Result<(), String> {
         let spec = &instance.spec;
         let namespace = instance.metadata.namespace.clone().unwrap_or_default();
         let agent = format!("{namespace}/{}", spec.agent.name);

@@ -17,7 +17,7 @@ use super::answer::Refused;
 use crate::turns::Turns;
 
 /// How an interface is guarded.
-pub enum Access {
+pub(crate) enum Access {
     /// The socket's mode and the peer's user are enough.
     Socket,
     /// A token, on loopback; a browser's page elsewhere must not get in by its user's address.
@@ -27,7 +27,7 @@ pub enum Access {
 }
 
 /// Asks the cluster.
-pub trait Reviewer: Send + Sync {
+pub(crate) trait Reviewer: Send + Sync {
     /// Whether who holds `token` may do `verb` with `resource` `name` in `namespace`; gives the user's
     /// name.
     fn review<'a>(
@@ -39,7 +39,7 @@ pub trait Reviewer: Send + Sync {
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// `invoke`, `get`.
     pub verb: &'static str,
     /// `agents`, `kernelnodes`.

@@ -17,7 +17,9 @@ mod tcp;
 mod turns;
 mod why;
 
-pub use access::{Access, Asked, Reviewer};
-pub use router::{Admin, router};
-pub use serve::{ServeError, serve_unix};
-pub use tcp::{Tcp, serve_tcp};
+pub(crate) use access::Access;
+#[cfg(feature = "kubernetes")]
+pub(crate) use access::{Asked, Reviewer};
+pub(crate) use router::{Admin, router};
+pub(crate) use serve::{ServeError, serve_unix};
+pub(crate) use tcp::{Tcp, serve_tcp};

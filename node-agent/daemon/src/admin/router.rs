@@ -66,7 +66,7 @@ pub struct Admin {
 }
 
 /// The interface. `access` says who may, and what there is: in a cluster the API server has the resources.
-pub fn router(admin: Arc<Admin>, access: Access) -> Router {
+pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
     let mut api = of_agents();
     if !matches!(access, Access::Cluster(_)) {
         api = api.merge(of_resources());

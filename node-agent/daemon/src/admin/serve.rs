@@ -50,7 +50,7 @@ const HEADERS: Duration = Duration::from_secs(30);
 
 /// Serves on a socket that only this user may open, until `stop`; then lets what is under way end, but for
 /// streams that nothing ends.
-pub async fn serve_unix(
+pub(crate) async fn serve_unix(
     path: &Path,
     router: Router,
     stop: CancellationToken,

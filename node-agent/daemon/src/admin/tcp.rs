@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// What is spoken on the connection.
 #[derive(Clone)]
-pub enum Tcp {
+pub(crate) enum Tcp {
     /// HTTP, on loopback.
     Plain,
     /// HTTPS.
@@ -38,7 +38,7 @@ pub enum Tcp {
 ///
 /// # Errors
 /// [`ServeError::Tcp`], also for plain text at an address that other machines reach.
-pub async fn serve_tcp(
+pub(crate) async fn serve_tcp(
     address: SocketAddr,
     tcp: Tcp,
     router: Router,

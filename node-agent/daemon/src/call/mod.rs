@@ -9,6 +9,6 @@ mod frame;
 pub(crate) mod refusal;
 mod request;
 
-pub use caller::{Caller, Verified};
+pub(crate) use caller::{Caller, Verified};
 pub(crate) use frame::{frame, frame_of};
-pub use request::{Lowered, Request};
+pub(crate) use request::{Lowered, Request};

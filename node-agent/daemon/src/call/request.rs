@@ -56,7 +56,7 @@ pub enum Request {
 
 /// A request and what the kernel decides by.
 #[derive(Debug)]
-pub struct Lowered {
+pub(crate) struct Lowered {
     /// For the driver.
     pub request: Request,
     /// Which syscall.
@@ -78,7 +78,11 @@ impl Lowered {
     ///
     /// # Errors
     /// `bad-request` for a body that is not of its form, `not-found` for what the instance does not have.
-    pub fn read(syscall: Syscall, body: &[u8], instance: &Instance) -> Result<Self, Problem> {
+    pub(crate) fn read(
+        syscall: Syscall,
+        body: &[u8],
+        instance: &Instance,
+    ) -> Result<Self, Problem> {
         let kind = kind(syscall);
         let request = match syscall {
             Syscall::SysNull => return Ok(Self::new(kind, Request::Null)),

@@ -24,7 +24,7 @@ use crate::{instances::cluster::ClusterSource, shell::Handle};
 use erasure::Eraser;
 use registration::Registration;
 pub(crate) use reviewer::ClusterReviewer;
-pub use tls::TlsError;
+pub(crate) use tls::TlsError;
 pub(crate) use tls::{acceptor, ca_bundle};
 
 /// Why a node cannot be a member.

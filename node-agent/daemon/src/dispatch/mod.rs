@@ -39,7 +39,7 @@ use crate::{
 const TOLD: usize = 16;
 
 /// The drivers of a node.
-pub struct Dispatch {
+pub(crate) struct Dispatch {
     /// Files beneath mounts.
     pub files: Arc<dyn FilesDriver>,
     /// Which folders the mounts are.

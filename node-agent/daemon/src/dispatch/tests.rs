@@ -99,7 +99,6 @@ impl Stage {
     ) -> Driven {
         let instance = Instance::of("jarvis-0", spec());
         let job = Job {
-            call: CallId(1),
             verified: Verified {
                 caller: Caller {
                     turn: TurnId(1),

@@ -32,7 +32,7 @@ use crate::instance::{ByAgent, Instance, Instances, Prepared};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
-pub struct Keeper {
+pub(crate) struct Keeper {
     /// Where instances come from.
     pub source: Arc<dyn InstanceSource>,
     /// Lets programs in.
@@ -64,7 +64,7 @@ enum Beside {
 
 impl Keeper {
     /// Works until the source is given up.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut changes = self.source.watch();
         let (beside, mut from_beside) = mpsc::unbounded_channel();
         let mut work = Work {

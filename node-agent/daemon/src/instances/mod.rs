@@ -8,7 +8,7 @@
 mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
-pub mod folder;
+pub(crate) mod folder;
 mod keeper;
 mod kept;
 mod prepare;
@@ -18,11 +18,11 @@ mod source;
 mod standings;
 mod status;
 
-pub use folder::Folder;
-pub use keeper::Keeper;
-pub use prepare::{PrepareError, Preparer};
-pub use source::{Change, InstanceSource, SourceError};
-pub use standings::{Standing, Standings};
+pub(crate) use folder::Folder;
+pub(crate) use keeper::Keeper;
+pub(crate) use prepare::{PrepareError, Preparer};
+pub(crate) use source::{Change, InstanceSource, SourceError};
+pub(crate) use standings::{Standing, Standings};
 
 /// The runtimes that this release's worker has.
 pub(crate) const RUNTIMES: [aion_api::program::Runtime; 2] = [

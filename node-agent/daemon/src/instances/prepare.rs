@@ -35,7 +35,7 @@ const LAPSED: Duration = Duration::from_secs(60);
 
 /// Lets programs in.
 #[derive(Clone)]
-pub struct Preparer {
+pub(crate) struct Preparer {
     store: Arc<Store>,
     sources: Arc<Sources>,
     /// No packet leaves the machine.
@@ -53,7 +53,7 @@ struct Fetches {
 
 /// Why a program was not let in.
 #[derive(Debug)]
-pub struct PrepareError {
+pub(crate) struct PrepareError {
     /// What `Verified` says; or `Ready`, where the program is verified and still cannot be run.
     pub judgement: Judgement,
     /// Trying again may help: something did not answer.
@@ -74,7 +74,7 @@ impl PrepareError {
 
 impl Preparer {
     /// Lets in what `store` has, or what comes from `sources`; compiles with `modules`.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<Store>,
         sources: Arc<Sources>,
         offline: bool,
@@ -98,7 +98,7 @@ impl Preparer {
     ///
     /// # Errors
     /// [`PrepareError`].
-    pub async fn prepare(
+    pub(crate) async fn prepare(
         &self,
         instance: &AgentInstance,
         trust: &Trust,

@@ -8,7 +8,7 @@ use futures::{future::BoxFuture, stream::BoxStream};
 
 /// What a source tells.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub(crate) enum Change {
     /// This instance is to be here, as it is now.
     Applied(Arc<AgentInstance>),
     /// This instance is to be gone.
@@ -24,7 +24,7 @@ pub enum Change {
 
 /// Why a status could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// Not for now: try again.
     #[error("{0}")]
     Unavailable(String),
@@ -48,7 +48,7 @@ impl SourceError {
 }
 
 /// A source of instances for this node.
-pub trait InstanceSource: Send + Sync + 'static {
+pub(crate) trait InstanceSource: Send + Sync + 'static {
     /// Everything there is, then every change. Ends only when the source is given up.
     fn watch(&self) -> BoxStream<'static, Change>;
 

@@ -39,7 +39,7 @@ const COMPLAINT: u64 = 4 * 1024;
 
 /// Why there is no compiled module.
 #[derive(Debug, thiserror::Error)]
-pub enum ModuleError {
+pub(crate) enum ModuleError {
     /// The bundle is not in the store.
     #[error("bundle {0} is not in the store")]
     NoBundle(Digest),
@@ -73,7 +73,7 @@ pub enum ModuleError {
 
 impl ModuleError {
     /// Trying again may help.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::NotStarted(_) => true,
             Self::Store(error) => error.reason().may_pass_later(),
@@ -83,7 +83,7 @@ impl ModuleError {
 }
 
 /// See the module.
-pub struct Modules {
+pub(crate) struct Modules {
     store: Arc<Store>,
     launcher: Arc<dyn Launcher>,
     key: String,
@@ -117,7 +117,7 @@ impl Stamp {
 
 impl Modules {
     /// Modules of `store`, compiled for this machine through `launcher`.
-    pub fn new(store: Arc<Store>, launcher: Arc<dyn Launcher>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, launcher: Arc<dyn Launcher>) -> Self {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Self {
             store,
@@ -132,7 +132,7 @@ impl Modules {
     }
 
     /// Whether `bundle` needs no compiling.
-    pub async fn is_compiled(&self, bundle: &Digest) -> bool {
+    pub(crate) async fn is_compiled(&self, bundle: &Digest) -> bool {
         matches!(self.find(bundle).await, Ok(Some(_)))
     }
 
@@ -141,7 +141,7 @@ impl Modules {
     ///
     /// # Errors
     /// [`ModuleError`].
-    pub async fn open(
+    pub(crate) async fn open(
         self: &Arc<Self>,
         bundle: &Digest,
         required: &[Layer],
@@ -173,7 +173,7 @@ impl Modules {
     }
 
     /// A worker found that what was compiled does not fit: it is made anew.
-    pub fn distrust(&self, bundle: &Digest) {
+    pub(crate) fn distrust(&self, bundle: &Digest) {
         if let Err(error) = self.store.drop_compiled(bundle, &self.key) {
             tracing::warn!(%bundle, %error, "a compiled module that does not fit stays");
         }

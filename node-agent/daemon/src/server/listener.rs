@@ -30,7 +30,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Why a socket could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
+pub(crate) enum ListenError {
     /// The path is too long.
     #[error(
         "the socket {0} has a path of over {MAX_PATH} bytes: put the node's home at a shorter path"
@@ -48,7 +48,7 @@ pub enum ListenError {
 
 /// A socket that is served. Dropping it closes it and its connections.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     path: PathBuf,
     stop: CancellationToken,
     keep: bool,
@@ -59,7 +59,7 @@ impl Listener {
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn start(
+    pub(crate) fn start(
         path: &Path,
         session: Arc<Session>,
         reactors: Arc<Reactors>,
@@ -81,7 +81,7 @@ impl Listener {
     }
 
     /// Closes it, but leaves its place for the next daemon, which the worker is waiting for.
-    pub fn leave(mut self) {
+    pub(crate) fn leave(mut self) {
         self.keep = true;
     }
 }

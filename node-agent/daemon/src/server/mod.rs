@@ -11,6 +11,6 @@ mod listener;
 mod reactors;
 mod session;
 
-pub use listener::{ListenError, Listener};
-pub use reactors::Reactors;
-pub use session::{Admission, Session};
+pub(crate) use listener::Listener;
+pub(crate) use reactors::Reactors;
+pub(crate) use session::{Admission, Session};

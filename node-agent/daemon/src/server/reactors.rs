@@ -26,7 +26,7 @@ const LARGE: usize = 64 * 1024;
 
 /// The threads. Dropping this ends them with all that runs there.
 #[derive(Debug)]
-pub struct Reactors {
+pub(crate) struct Reactors {
     threads: Vec<Handle>,
     next: AtomicUsize,
     stop: CancellationToken,
@@ -37,7 +37,7 @@ impl Reactors {
     ///
     /// # Errors
     /// The operating system gives no more threads or descriptors.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let stop = CancellationToken::new();
         let count = thread::available_parallelism().map_or(1, |it| it.get().min(MOST));
         let threads = (0..count).map(|n| thread(n, stop.clone()));
@@ -50,7 +50,7 @@ impl Reactors {
 
     /// Where the shell is.
     #[must_use]
-    pub fn first(&self) -> &Handle {
+    pub(crate) fn first(&self) -> &Handle {
         &self.threads[0]
     }
 

@@ -24,13 +24,13 @@ const CONNECTIONS: usize = 64;
 /// What bounds a worker before its calls reach the kernel, so that one that misbehaves holds up nobody
 /// else.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     pub(super) bodies: Arc<Semaphore>,
     pub(super) connections: Arc<Semaphore>,
 }
 
 /// One run of one instance.
-pub struct Session {
+pub(crate) struct Session {
     /// Whose calls come in through its socket.
     pub caller: Caller,
     /// Which run.
@@ -45,7 +45,7 @@ pub struct Session {
 
 impl Session {
     /// A run whose calls are signed with `key`, which nobody had before.
-    pub fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
+    pub(crate) fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
         Self {
             caller,
             incarnation,
@@ -63,7 +63,7 @@ impl Session {
     /// The same of a run that an earlier daemon began: the counters that it saw are not known here, and what it may have
     /// seen is refused as stale.
     #[must_use]
-    pub fn taken_over(mut self) -> Self {
+    pub(crate) fn taken_over(mut self) -> Self {
         self.taken_over = Some(Instant::now());
         self
     }

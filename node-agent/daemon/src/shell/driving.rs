@@ -13,9 +13,7 @@ use crate::call::Verified;
 
 /// A call that the kernel started.
 #[derive(Debug)]
-pub struct Job {
-    /// Which.
-    pub call: CallId,
+pub(crate) struct Job {
     /// What is asked, and by whom.
     pub verified: Verified,
     /// Fired when the kernel wants it stopped.
@@ -28,14 +26,14 @@ pub struct Job {
 
 /// Tells the kernel what a call used so far.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub(crate) struct Progress {
     pub(super) handle: Handle,
     pub(super) call: CallId,
 }
 
 impl Progress {
     /// In total since its start.
-    pub fn used(&self, usage: Usage) {
+    pub(crate) fn used(&self, usage: Usage) {
         self.handle.tell(Event::Progress {
             call: self.call,
             usage,
@@ -54,7 +52,7 @@ impl Progress {
 
 /// How a job ended.
 #[derive(Debug)]
-pub struct Driven {
+pub(crate) struct Driven {
     /// For the kernel. `Ok` names the body where the job was keyed.
     pub finish: Finish,
     /// What it used.
@@ -66,7 +64,7 @@ pub struct Driven {
 }
 
 /// Carries out calls.
-pub trait Driving: Send + Sync + 'static {
+pub(crate) trait Driving: Send + Sync + 'static {
     /// Carries `job` out. The future is dropped when the kernel gives the call up.
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven>;
 }

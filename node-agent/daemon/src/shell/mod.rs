@@ -29,16 +29,16 @@ use aion_kernel::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-pub use driving::{Driven, Driving, Job, Progress};
-pub use owner::{Shell, ShellError, ShellParts};
-pub use recover::{Opened, RecoverError, open};
+pub(crate) use driving::{Driven, Driving, Job, Progress};
+pub(crate) use owner::{ShellError, ShellParts};
+pub(crate) use recover::{RecoverError, open};
 
 use crate::call::Verified;
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;
 /// Chunks of a stream that wait for their connection; a driver waits beyond.
-pub const CHUNKS_WAITING: usize = 64;
+pub(crate) const CHUNKS_WAITING: usize = 64;
 
 /// A verified syscall on its way into the kernel.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub enum Reply {
 
 /// What the kernel wants done with workers and turns. In order.
 #[derive(Debug)]
-pub enum WorkerOrder {
+pub(crate) enum WorkerOrder {
     /// See [`aion_kernel::Effect::StartWorker`].
     Start {
         /// For which turn.

@@ -41,7 +41,7 @@ pub enum ShellError {
 }
 
 /// Kernel, journal and all that waits for them.
-pub struct Shell {
+pub(crate) struct Shell {
     pub(super) kernel: Kernel,
     pub(super) journal: Journal,
     pub(super) batch: Batch,
@@ -103,7 +103,7 @@ impl Shell {
     ///
     /// # Errors
     /// [`ShellError`]: nothing was released whose facts are not safe.
-    pub async fn run(mut self, alive: Vec<LiveWorker>) -> Result<(), ShellError> {
+    pub(crate) async fn run(mut self, alive: Vec<LiveWorker>) -> Result<(), ShellError> {
         let mut inputs = Vec::with_capacity(BATCH);
         let mut durable = self.journal.durable();
         self.durable = durable.now().map_err(ShellError::Sync)?;
@@ -335,7 +335,7 @@ impl Shell {
 }
 
 /// A shell that has no drivers yet.
-pub struct ShellParts {
+pub(crate) struct ShellParts {
     kernel: Kernel,
     journal: Journal,
     clock: Clock,
@@ -346,7 +346,7 @@ pub struct ShellParts {
 
 impl ShellParts {
     /// Puts a recovered kernel and its journal together. The orders come out of the receiver.
-    pub fn open(
+    pub(crate) fn open(
         kernel: Kernel,
         journal: Journal,
         clock: Clock,
@@ -364,13 +364,8 @@ impl ShellParts {
         (handle, parts, orders_out)
     }
 
-    /// What was recovered, to read.
-    pub fn kernel(&self) -> &Kernel {
-        &self.kernel
-    }
-
     /// Gives it its drivers, and where they run.
-    pub fn with(self, driving: Arc<dyn Driving>, drivers: runtime::Handle) -> Shell {
+    pub(crate) fn with(self, driving: Arc<dyn Driving>, drivers: runtime::Handle) -> Shell {
         Shell {
             kernel: self.kernel,
             journal: self.journal,

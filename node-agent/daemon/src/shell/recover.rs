@@ -7,7 +7,7 @@ use super::TurnEnd;
 
 /// A kernel as the journal left it.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// The kernel; its first event is to be `Recovered`.
     pub kernel: Kernel,
     /// Its journal.
@@ -63,7 +63,7 @@ pub enum RecoverError {
 ///
 /// # Errors
 /// See [`RecoverError`]; nothing was changed but a torn tail cut off.
-pub fn open(options: &journal::Options, limits: Limits) -> Result<Opened, RecoverError> {
+pub(crate) fn open(options: &journal::Options, limits: Limits) -> Result<Opened, RecoverError> {
     let (journal, recovered) = journal::open(options)?;
     let mut kernel = match &recovered.snapshot {
         None => Kernel::new(limits),

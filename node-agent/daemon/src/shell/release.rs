@@ -180,7 +180,6 @@ impl Shell {
         let cancel = CancellationToken::new();
         let keyed = verified.keyed;
         let job = Job {
-            call,
             verified,
             cancel: cancel.clone(),
             deadline,

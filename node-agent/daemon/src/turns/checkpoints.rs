@@ -8,18 +8,18 @@ use crate::{files::write_whole, instance::Instance};
 
 /// See the module. Clones share the folder.
 #[derive(Debug, Clone)]
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     root: PathBuf,
 }
 
 impl Checkpoints {
     /// Those in `root`.
-    pub fn new(root: PathBuf) -> Self {
+    pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
     /// Keeps `state`, durable. Blocks on the disk.
-    pub fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
+    pub(crate) fn keep(&self, instance: &Instance, state: &str) -> io::Result<()> {
         let folder = self.folder(instance.namespace(), &instance.spec().agent);
         crate::files::private_folder(&folder)?;
         write_whole(
@@ -29,7 +29,7 @@ impl Checkpoints {
     }
 
     /// What was kept. Blocks on the disk.
-    pub fn get(&self, instance: &Instance) -> io::Result<Option<String>> {
+    pub(crate) fn get(&self, instance: &Instance) -> io::Result<Option<String>> {
         let path = self
             .folder(instance.namespace(), &instance.spec().agent)
             .join(instance.spec().replica.to_string());
@@ -44,7 +44,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// Where something of it stays.
-    pub fn erase(&self, namespace: &str, agent: &AgentReference) -> io::Result<()> {
+    pub(crate) fn erase(&self, namespace: &str, agent: &AgentReference) -> io::Result<()> {
         match fs::remove_dir_all(self.folder(namespace, agent)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

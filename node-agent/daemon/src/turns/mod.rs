@@ -24,14 +24,13 @@ mod cost_tests;
 #[cfg(test)]
 mod crash_tests;
 
-pub use checkpoints::Checkpoints;
-pub use folder::{Asked, TurnFolder};
-pub use held::Full;
-pub use live::{Follow, Noted};
+pub(crate) use checkpoints::Checkpoints;
+pub(crate) use folder::{Asked, TurnFolder};
+pub(crate) use live::Follow;
 pub(crate) use rights::turn_rights;
-pub use start::Known;
-pub use table::{AskError, Turns};
-pub use uploads::{UploadError, Uploads};
+pub(crate) use start::Known;
+pub(crate) use table::{AskError, Turns};
+pub(crate) use uploads::{UploadError, Uploads};
 
 use aion_abi::admin::{INPUT_MOUNT, OUTPUT_MOUNT};
 

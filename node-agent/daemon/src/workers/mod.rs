@@ -7,5 +7,5 @@ mod boot;
 mod crew;
 mod tools;
 
-pub use crew::{Crew, CrewParts};
-pub use tools::ToolProcesses;
+pub(crate) use crew::{Crew, CrewParts};
+pub(crate) use tools::ToolProcesses;

@@ -17,5 +17,5 @@ mod tests;
 mod watch;
 mod world;
 
-pub use manifests::{FolderError, ObjectKey};
-pub use source::{Folder, NodeFacts};
+pub(crate) use manifests::{FolderError, ObjectKey};
+pub(crate) use source::{Folder, NodeFacts};

@@ -39,7 +39,7 @@ const PREPARING: Duration = Duration::from_secs(20);
 const EXIT_BEHIND: Duration = Duration::from_secs(1);
 
 /// What the crew works with.
-pub struct CrewParts {
+pub(crate) struct CrewParts {
     /// Starts and ends processes.
     pub launcher: Arc<dyn Launcher>,
     /// The kernel.
@@ -73,7 +73,7 @@ pub struct CrewParts {
 }
 
 /// See the module.
-pub struct Crew {
+pub(crate) struct Crew {
     parts: Arc<CrewParts>,
     workers: HashMap<WorkerId, Member>,
     records: Records,
@@ -115,7 +115,7 @@ enum Beside {
 
 impl Crew {
     /// A crew without workers.
-    pub fn new(parts: CrewParts) -> Self {
+    pub(crate) fn new(parts: CrewParts) -> Self {
         let (beside, from_beside) = mpsc::unbounded_channel();
         let records = Records::start(parts.turns.clone(), parts.removed.clone());
         Self {
@@ -132,7 +132,7 @@ impl Crew {
     ///
     /// # Errors
     /// Why not; it is then to be killed.
-    pub async fn adopt(
+    pub(crate) async fn adopt(
         &mut self,
         turn: TurnId,
         incarnation: Incarnation,
@@ -172,7 +172,7 @@ impl Crew {
 
     /// Works until the shell is gone and the records of all turns that ended are written; leaves what runs to the
     /// next daemon. `events` are the launcher's, `orders` what the kernel wants.
-    pub async fn run(
+    pub(crate) async fn run(
         mut self,
         mut events: mpsc::UnboundedReceiver<LauncherEvent>,
         mut orders: mpsc::UnboundedReceiver<WorkerOrder>,

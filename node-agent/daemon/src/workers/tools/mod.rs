@@ -35,7 +35,7 @@ use running::{AllRunning, Running};
 const GRACE: Duration = Duration::from_secs(2);
 /// See the module. Clones share it.
 #[derive(Clone)]
-pub struct ToolProcesses {
+pub(crate) struct ToolProcesses {
     launcher: Arc<dyn Launcher>,
     mounts: Mounts,
     instances: Instances,
@@ -44,7 +44,7 @@ pub struct ToolProcesses {
 
 impl ToolProcesses {
     /// Tools of `instances` that `launcher` starts, with folders of `mounts`.
-    pub fn new(launcher: Arc<dyn Launcher>, mounts: Mounts, instances: Instances) -> Self {
+    pub(crate) fn new(launcher: Arc<dyn Launcher>, mounts: Mounts, instances: Instances) -> Self {
         Self {
             launcher,
             mounts,
@@ -66,7 +66,7 @@ impl ToolProcesses {
     }
 
     /// Ends each process as soon as nobody wants it, for as long as the node is there.
-    pub async fn end_unwanted(self) {
+    pub(crate) async fn end_unwanted(self) {
         let (mut instances, mut mounts) = (self.instances.changes(), self.mounts.changes());
         loop {
             let changed = tokio::select! {
