@@ -1,0 +1,3 @@
+//! The module's entry: what comes from the worker on standard input becomes one turn.
+
+fn main() {}
