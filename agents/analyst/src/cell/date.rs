@@ -1,5 +1,6 @@
 //! Dates whose parts are known before it is decided which is which.
 
+use super::when::days_of;
 use super::{When, iso, read_date};
 
 /// In which order a column writes the parts of its dates; in the order in which they win where several read a column
@@ -68,19 +69,73 @@ pub struct Moment {
     /// The year has two digits: 69 to 99 are of the twentieth century, the others of this one (as POSIX strptime has
     /// it).
     pub short: bool,
+    pub(super) parts: [i64; 3],
+    /// Nanoseconds since midnight.
+    pub(super) clock: i64,
+    /// How the name of a month is written, in the letters of a report; by the part.
+    pub(super) layout: [&'static str; 3],
+    pub(super) signs: [&'static str; 2],
+    pub(super) tail: String,
 }
 
 impl Moment {
     /// The moment in one order.
     pub fn time(&self, order: Order) -> Option<When> {
-        let _ = order;
-        todo!()
+        if !self.orders.has(order) {
+            return None;
+        }
+        let (year, month, day) = self.calendar(order);
+        Some(When::of(year, month, day).plus_nanos(self.clock))
+    }
+
+    fn calendar(&self, order: Order) -> (i64, i64, i64) {
+        let [a, b, c] = self.parts;
+        let (year, month, day) = match order {
+            Order::YearMonthDay => (a, b, c),
+            Order::DayMonthYear => (c, b, a),
+            Order::MonthDayYear => (c, a, b),
+            Order::YearMonth => (a, b, 1),
+            Order::MonthYear => (b, a, 1),
+            Order::YearOnly => (a, 1, 1),
+        };
+        match self.short {
+            true if year < 69 => (year + 2000, month, day),
+            true => (year + 1900, month, day),
+            false => (year, month, day),
+        }
+    }
+
+    /// Puts an order into the set if the parts make a day that was.
+    pub(super) fn allow(&mut self, order: Order) {
+        let (year, month, day) = self.calendar(order);
+        if (1..=12).contains(&month) && day >= 1 && day <= days_of(year, month) {
+            self.orders.0 |= Dates::of(order).0;
+        }
     }
 
     /// How the cell is written in an order, as a report shows it.
     pub fn layout(&self, order: Order) -> String {
-        let _ = order;
-        todo!()
+        let letters = match order {
+            Order::YearMonthDay => "YMD",
+            Order::DayMonthYear => "DMY",
+            Order::MonthDayYear => "MDY",
+            Order::YearMonth => "YM",
+            Order::MonthYear => "MY",
+            Order::YearOnly => "Y",
+        };
+        let mut out = String::new();
+        let signs = [""].into_iter().chain(self.signs);
+        for ((letter, sign), named) in letters.chars().zip(signs).zip(self.layout) {
+            out.push_str(sign);
+            match letter {
+                'Y' if self.short => out.push_str("YY"),
+                'Y' => out.push_str("YYYY"),
+                _ if !named.is_empty() => out.push_str(named),
+                _ => out.extend([letter, letter]),
+            }
+        }
+        out.push_str(&self.tail);
+        out
     }
 }
 
