@@ -4,6 +4,7 @@ use unicode_general_category::{GeneralCategory as Category, get_general_category
 
 use super::Encoding;
 use super::codepages::page;
+use crate::word::is_letter;
 
 /// How many bytes beyond ASCII are looked at.
 const ENOUGH: usize = 20_000;
@@ -95,16 +96,6 @@ fn script(c: char) -> Script {
         '\u{370}'..='\u{3ff}' | '\u{2126}' => Script::Greek,
         _ => Script::None,
     }
-}
-
-fn is_letter(c: char) -> bool {
-    use Category::{
-        LowercaseLetter, ModifierLetter, OtherLetter, TitlecaseLetter, UppercaseLetter,
-    };
-    matches!(
-        category(c),
-        UppercaseLetter | LowercaseLetter | TitlecaseLetter | ModifierLetter | OtherLetter
-    )
 }
 
 fn is_upper(c: char) -> bool {

@@ -1,5 +1,7 @@
 //! Short texts a word at a time, and letters whatever their case. No table and no file may enter.
 
+use unicode_general_category::{GeneralCategory as Category, get_general_category};
+
 /// Puts a text of at most eight bytes into a word, the first byte lowest and zeros behind the last.
 #[inline]
 pub fn load(text: &[u8]) -> u64 {
@@ -79,5 +81,32 @@ fn folded(c: char) -> char {
     match (large.next(), large.next()) {
         (Some(one), None) => lower_char(one),
         _ => lower_char(c),
+    }
+}
+
+/// Whether a character is a letter, of whatever script.
+pub fn is_letter(c: char) -> bool {
+    use Category::{
+        LowercaseLetter, ModifierLetter, OtherLetter, TitlecaseLetter, UppercaseLetter,
+    };
+    let of = |c| {
+        matches!(
+            get_general_category(c),
+            UppercaseLetter | LowercaseLetter | TitlecaseLetter | ModifierLetter | OtherLetter
+        )
+    };
+    if c.is_ascii() {
+        c.is_ascii_alphabetic()
+    } else {
+        of(c)
+    }
+}
+
+/// Whether a character is a digit, of whatever script.
+pub fn is_digit(c: char) -> bool {
+    if c.is_ascii() {
+        c.is_ascii_digit()
+    } else {
+        get_general_category(c) == Category::DecimalNumber
     }
 }
