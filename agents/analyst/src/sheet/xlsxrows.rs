@@ -48,8 +48,8 @@ impl<'b> XlsxRows<'b> {
     /// The next row that is not empty; none behind the last.
     pub(super) fn next(&mut self) -> io::Result<Option<&Row>> {
         let mut cell = Cell::default();
-        // The column of the next cell.
-        let mut at = 0;
+        // The column of the cell that has begun; before the first of a row there is none.
+        let mut at = usize::MAX;
         let (mut in_text, mut in_row, mut aside) = (false, false, 0_i32);
         self.row.clear();
         while let Some(token) = self.part.next()? {
@@ -68,7 +68,7 @@ impl<'b> XlsxRows<'b> {
                             };
                         }
                         self.row.clear();
-                        (at, in_row) = (0, true);
+                        (at, in_row) = (usize::MAX, true);
                     }
                     b"c" => {
                         cell.kind = Kind::of(&start.attribute("t")?);
@@ -76,7 +76,7 @@ impl<'b> XlsxRows<'b> {
                             Ok(style) => usize::try_from(style).unwrap_or(usize::MAX),
                             Err(_) => 0,
                         });
-                        at = column_of(&start.attribute("r")?).unwrap_or(at);
+                        at = column_of(&start.attribute("r")?).unwrap_or(at.wrapping_add(1));
                         cell.text.clear();
                     }
                     b"rPh" => aside = aside.saturating_add(1),
@@ -86,10 +86,7 @@ impl<'b> XlsxRows<'b> {
                 Token::End(end) => match end.local_name().as_ref() {
                     b"v" | b"t" => in_text = false,
                     b"rPh" => aside = aside.saturating_sub(1),
-                    b"c" => {
-                        cell.put(self.xlsx, &mut self.row, at)?;
-                        at = at.saturating_add(1);
-                    }
+                    b"c" => cell.put(self.xlsx, &mut self.row, at)?,
                     b"row" => {
                         in_row = false;
                         if !self.row.cells.is_empty() {

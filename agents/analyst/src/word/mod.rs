@@ -110,3 +110,39 @@ pub fn is_digit(c: char) -> bool {
         get_general_category(c) == Category::DecimalNumber
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::{hash, load, lower, same};
+
+    #[test]
+    fn every_byte_is_in_the_word_once_at_its_place() {
+        let text = [1, 2, 3, 4, 5, 6, 7, 8];
+        let mut want = 0;
+        for n in 0..=8 {
+            assert_eq!(load(&text[..n]), want, "{n} bytes");
+            want |= (n as u64 + 1).checked_shl(8 * n as u32).unwrap_or(0);
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_have_other_hashes() {
+        let mut seen = HashMap::new();
+        for a in 0..=255 {
+            for n in 0..20 {
+                let mut text = vec![0; n];
+                text.push(a);
+                assert_ne!(hash(&text), 0);
+                assert_eq!(seen.insert(hash(&text), text.clone()), None, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn letters_become_small_one_for_one() {
+        assert_eq!(lower("ÀΣİK ẞ"), "àσik ß");
+        assert!(same("zŁ", "Zł") && same("EUR", "eur") && !same("ınr", "INR") && !same("a", "b"));
+    }
+}
