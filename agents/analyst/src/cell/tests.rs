@@ -1,5 +1,7 @@
 //! Cells as people write them.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 
 use super::shape::shape;

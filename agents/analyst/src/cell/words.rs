@@ -61,7 +61,7 @@ pub(super) fn unit_of(text: &str) -> Option<(&str, &'static str)> {
     for unit in UNITS {
         if lower(unit.as_bytes().last()) == last && unit.len() < text.len() && longer(unit, &best) {
             let bare = text.len() - unit.len();
-            if let (Some(rest), Some(end)) = (text.get(..bare), text.get(bare..))
+            if let Some((rest, end)) = text.split_at_checked(bare)
                 && word::same(end, unit)
             {
                 best = Some((rest, unit));
@@ -69,13 +69,13 @@ pub(super) fn unit_of(text: &str) -> Option<(&str, &'static str)> {
         }
     }
     for unit in UNITS {
-        if lower(unit.as_bytes().first()) == first && unit.len() < text.len() && longer(unit, &best)
+        if lower(unit.as_bytes().first()) == first
+            && unit.len() < text.len()
+            && longer(unit, &best)
+            && let Some((begin, rest)) = text.split_at_checked(unit.len())
+            && word::same(begin, unit)
         {
-            if let Some((begin, rest)) = text.split_at_checked(unit.len())
-                && word::same(begin, unit)
-            {
-                best = Some((rest, unit));
-            }
+            best = Some((rest, unit));
         }
     }
     best

@@ -1,5 +1,7 @@
 //! Rows of every dialect, and encodings by mark or by letters.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Read};
 
 use proptest::prelude::*;
@@ -63,7 +65,8 @@ fn rows_are_taken_apart() {
         width: 2,
         ..usual()
     };
-    let cases: [(&str, &[u8], &Dialect, &[&[&str]]); 17] = [
+    type Case<'t> = (&'t str, &'t [u8], &'t Dialect, &'t [&'t [&'t str]]);
+    let cases: [Case<'_>; 17] = [
         (
             "plain",
             b"a,b\n1,2\n",

@@ -1,5 +1,7 @@
 //! Which sheet is meant, what days and formats are, and archives of every kind.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{self, Read, Write as _};
 use std::rc::Rc;
 

@@ -24,7 +24,7 @@ pub(super) fn is_header(first: &[String], rest: &[Sampled]) -> bool {
             .filter(|text| !cell::missing(text))
         {
             present += 1;
-            values += usize::from(is_value(text) && !(is_year(name) && !is_year(text)));
+            values += usize::from(is_value(text) && (is_year(text) || !is_year(name)));
             plausible &= text != name;
         }
         if is_value(name) {

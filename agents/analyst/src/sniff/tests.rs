@@ -1,5 +1,7 @@
 //! What is written in any dialect is read again.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
