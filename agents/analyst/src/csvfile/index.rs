@@ -103,7 +103,7 @@ impl Walk<'_> {
 #[inline]
 fn marks(block: &[u8; BLOCK], special: [u8; 4]) -> (u64, bool) {
     use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128, v128_or};
-    let [a, b, c, d] = special.map(u8x16_splat);
+    let [a, b, c, d] = special.map(|byte| u8x16_splat(byte));
     let zero = u8x16_splat(0);
     let mut all = 0;
     let mut any = zero;
