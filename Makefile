@@ -7,6 +7,9 @@ COMPILER := --manifest-path node-agent/compiler/Cargo.toml
 # As well, so that nothing else is built with its counters.
 FUZZ := --manifest-path tests/fuzz/Cargo.toml
 
+# And one that is built for WebAssembly; its tests run on this machine.
+ANALYST := --manifest-path agents/analyst/Cargo.toml
+
 .DEFAULT_GOAL := help
 .PHONY: help run test package bench crds lint components clean
 
@@ -35,12 +38,15 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo fmt --all --check
 	cargo fmt $(COMPILER) --check
 	cargo fmt $(FUZZ) --check
+	cargo fmt $(ANALYST) --check
 	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
+	cargo clippy --locked $(ANALYST) --all-targets -- -D warnings
 	cargo test --quiet $(WORKSPACE) --test tidy
 	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run packaging/package tests/run tests/fuzz/run tests/components/ensure; \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml && cargo deny $(FUZZ) check --config $(CURDIR)/deny.toml; \
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml && \
+	cargo deny $(ANALYST) --all-features check --config $(CURDIR)/deny.toml && cargo deny $(FUZZ) check --config $(CURDIR)/deny.toml; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
 
 components: ## Builds the real components that the tests run against

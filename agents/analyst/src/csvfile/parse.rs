@@ -1,0 +1,299 @@
+//! Rows of every kind, taken apart byte by byte.
+
+use std::borrow::Cow;
+
+use memchr::memmem::find;
+use memchr::{memchr, memchr_iter, memchr3_iter};
+
+use super::{Dialect, rows::MAX_CELLS};
+
+/// How far a quotation mark is looked for that closes a cell. Each one that is not found halves it for the next, so
+/// that a file full of them is still read in one go.
+const MAX_QUOTED: usize = 1 << 20;
+const MIN_QUOTED: usize = 4 << 10;
+
+/// What was made of a row: its cells lie in `flat`, one behind the other.
+pub(super) struct Parser {
+    pub(super) flat: Vec<u8>,
+    ends: Vec<usize>,
+    pub(super) width: usize,
+    /// A cell has several lines.
+    pub(super) multi: bool,
+    /// Quotation marks of this row that close nothing, from its beginning.
+    pub(super) open: Vec<usize>,
+    /// How far a closing quotation mark is looked for.
+    quoted: usize,
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self {
+            flat: Vec::new(),
+            ends: Vec::new(),
+            width: 0,
+            multi: false,
+            open: Vec::new(),
+            quoted: MAX_QUOTED,
+        }
+    }
+}
+
+/// What became of a cell in quotation marks.
+enum Verdict {
+    Closed(usize),
+    NeedMore,
+    NeverClosed,
+}
+
+/// Where a line ends, of whatever kind.
+fn ends_line(data: &[u8], at: usize, d: &Dialect) -> bool {
+    match data.get(at) {
+        Some(b'\r') if d.cr => true,
+        Some(b'\n') => !d.cr,
+        Some(b'\r') => data.get(at + 1) == Some(&b'\n'),
+        _ => false,
+    }
+}
+
+fn separates(data: &[u8], at: usize, d: &Dialect) -> bool {
+    d.separator != 0 && data.get(at) == Some(&d.separator)
+}
+
+/// The first place from one on where there is no space.
+fn behind_spaces(data: &[u8], at: usize) -> usize {
+    let spaces = data
+        .get(at..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|&&byte| byte == b' ')
+        .count();
+    at + spaces
+}
+
+/// Where a cell without quotation marks ends.
+fn cell_end(data: &[u8], at: usize, d: &Dialect) -> usize {
+    let separator = if d.separator == 0 { b'\r' } else { d.separator };
+    memchr3_iter(separator, b'\n', b'\r', data.get(at..).unwrap_or_default())
+        .map(|i| at + i)
+        .find(|&i| separates(data, i, d) || ends_line(data, i, d))
+        .unwrap_or(data.len())
+}
+
+impl Parser {
+    /// Takes one row apart from the beginning of data. It says how many bytes the row has with its line end; none where
+    /// more of the file is needed to know, of which there is no more where it ended.
+    pub(super) fn parse(&mut self, data: &[u8], d: &Dialect, ended: bool) -> Option<usize> {
+        self.flat.clear();
+        self.ends.clear();
+        self.width = 0;
+        self.multi = false;
+        let mut at = 0;
+        loop {
+            if d.separator == b' ' {
+                at = behind_spaces(data, at);
+            }
+            at = self.cell(data, at, d, ended)?;
+            self.width += 1;
+            match self.ends.get(MAX_CELLS - 1) {
+                None => self.ends.push(self.flat.len()),
+                Some(&end) => self.flat.truncate(end),
+            }
+            if at == data.len() {
+                return Some(at);
+            }
+            if separates(data, at, d) {
+                at += 1;
+                if d.separator != b' ' {
+                    continue;
+                }
+                at = behind_spaces(data, at);
+                if at + 1 >= data.len() && !ended {
+                    return None;
+                }
+                if at == data.len() {
+                    return Some(at);
+                }
+                if !ends_line(data, at, d) {
+                    continue;
+                }
+            }
+            // A line end: one byte, or a carriage return before a line feed.
+            return Some(if data.get(at) == Some(&b'\r') && !d.cr {
+                at + 2
+            } else {
+                at + 1
+            });
+        }
+    }
+
+    /// Takes one cell and says where it ends.
+    fn cell(&mut self, data: &[u8], at: usize, d: &Dialect, ended: bool) -> Option<usize> {
+        let start = behind_spaces(data, at);
+        if start == data.len() && !ended {
+            return None;
+        }
+        if d.quote != 0
+            && data.get(start) == Some(&d.quote)
+            && self.open.binary_search(&start).is_err()
+        {
+            match self.in_quotes(data, start, d, ended) {
+                Verdict::Closed(end) => return Some(end),
+                Verdict::NeedMore => return None,
+                Verdict::NeverClosed => {
+                    self.open.push(start);
+                    self.quoted = MIN_QUOTED.max(self.quoted / 2);
+                }
+            }
+        }
+        let end = cell_end(data, at, d);
+        if end == data.len() && !ended {
+            return None;
+        }
+        self.flat.extend_from_slice(data.get(at..end)?);
+        Some(end)
+    }
+
+    /// Reads a cell in quotation marks and gives where it ends. A mark closes a cell where a separator or a line end
+    /// follows; elsewhere it is part of the cell. A mark is never closed where the end of the file comes first, or, once
+    /// the cell goes over more than its line, where a mark stands that neither closes nor is doubled, or where whole
+    /// rows of the table lie within the cell.
+    fn in_quotes(&mut self, data: &[u8], start: usize, d: &Dialect, ended: bool) -> Verdict {
+        let begin = self.flat.len();
+        let verdict = self.enclosed(data, start, begin, d, ended);
+        if matches!(verdict, Verdict::NeverClosed) {
+            self.flat.truncate(begin);
+        }
+        verdict
+    }
+
+    fn enclosed(
+        &mut self,
+        data: &[u8],
+        start: usize,
+        begin: usize,
+        d: &Dialect,
+        ended: bool,
+    ) -> Verdict {
+        let part = |from: usize, to: usize| data.get(from..to).unwrap_or_default();
+        let mut from = start + 1;
+        let mut at = from;
+        // Up to where no line end was found.
+        let mut seen = start;
+        loop {
+            let mark = match memchr(d.quote, part(at, data.len())) {
+                Some(next) if at + next - start <= self.quoted => at + next,
+                _ if ended || data.len() - start > self.quoted => return Verdict::NeverClosed,
+                _ => return Verdict::NeedMore,
+            };
+            if d.escape != 0 && escaped(part(from, mark), d.escape) {
+                self.flat.extend_from_slice(part(from, mark - 1));
+                self.flat.push(d.quote);
+                (from, at) = (mark + 1, mark + 1);
+                continue;
+            }
+            let mut after = mark + 1;
+            if after == data.len() && !ended {
+                return Verdict::NeedMore;
+            }
+            if data.get(after) == Some(&d.quote) {
+                self.flat.extend_from_slice(part(from, after));
+                (from, at) = (after + 1, after + 1);
+                continue;
+            }
+            if d.separator != b' ' {
+                after = behind_spaces(data, after);
+            }
+            if after + 1 >= data.len() && !ended {
+                return Verdict::NeedMore;
+            }
+            let lines = memchr(d.line_end(), part(seen, mark)).is_some();
+            if after == data.len() || separates(data, after, d) || ends_line(data, after, d) {
+                self.flat.extend_from_slice(part(from, mark));
+                if lines {
+                    if holds_rows(part(start, mark), d) {
+                        return Verdict::NeverClosed;
+                    }
+                    self.multi = true;
+                    self.without_carriages(begin);
+                }
+                return Verdict::Closed(after);
+            }
+            if lines {
+                return Verdict::NeverClosed;
+            }
+            seen = mark;
+            at = mark + 1;
+        }
+    }
+
+    /// A cell's lines end with a line feed each.
+    fn without_carriages(&mut self, begin: usize) {
+        let cell = self.flat.get(begin..).unwrap_or_default();
+        if find(cell, b"\r\n").is_some() {
+            let mut plain = Vec::with_capacity(cell.len());
+            for (i, &byte) in cell.iter().enumerate() {
+                if byte != b'\r' || cell.get(i + 1) != Some(&b'\n') {
+                    plain.push(byte);
+                }
+            }
+            self.flat.truncate(begin);
+            self.flat.extend_from_slice(&plain);
+        }
+    }
+
+    /// Rewrites each cell.
+    pub(super) fn mend(&mut self, mend: impl Fn(&[u8], &mut Vec<u8>)) {
+        let mut flat = Vec::with_capacity(self.flat.len());
+        let mut from = 0;
+        for end in &mut self.ends {
+            mend(self.flat.get(from..*end).unwrap_or_default(), &mut flat);
+            from = std::mem::replace(end, flat.len());
+        }
+        self.flat = flat;
+    }
+
+    /// Where the trimmed cells lie in `flat`.
+    pub(super) fn spans(&self, into: &mut Vec<(u32, u32)>) {
+        into.clear();
+        let mut from = 0;
+        for &end in &self.ends {
+            let text = self
+                .flat
+                .get(from..end)
+                .map_or(Cow::Borrowed(""), String::from_utf8_lossy);
+            let begin = from + text.len() - text.trim_start().len();
+            into.push((begin as u32, (begin + text.trim().len()) as u32));
+            from = end;
+        }
+    }
+}
+
+fn escaped(before: &[u8], escape: u8) -> bool {
+    before
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == escape)
+        .count()
+        % 2
+        == 1
+}
+
+/// Whether the lines inside a cell are as wide as the table, each of them: then they are its rows.
+fn holds_rows(cell: &[u8], d: &Dialect) -> bool {
+    if d.width < 3 || d.separator == 0 {
+        return false;
+    }
+    let mut lines = cell.split(|&byte| byte == d.line_end());
+    // The first and the last line are parts of others.
+    if lines.next().is_none() || lines.next_back().is_none() {
+        return false;
+    }
+    let mut some = false;
+    for line in lines {
+        some = true;
+        if memchr_iter(d.separator, line).count() + 1 != d.width {
+            return false;
+        }
+    }
+    some
+}

@@ -1,0 +1,105 @@
+//! Files from their beginnings to their ends.
+
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::part::Part;
+use super::{CHUNK, Caller, FileRef, Heard, make};
+
+/// Reads a file from its start, one syscall a chunk. It notices where the file changes meanwhile.
+pub struct File {
+    caller: Rc<dyn Caller>,
+    file: FileRef,
+    heard: Option<Heard>,
+    part: Part,
+    /// How much of the part was given.
+    given: usize,
+    /// How much was read from the host.
+    offset: u64,
+    begun: bool,
+}
+
+impl File {
+    /// Reads nothing yet. `heard` is told of each chunk that was read.
+    pub fn new(caller: Rc<dyn Caller>, file: FileRef, heard: Option<Heard>) -> Self {
+        Self {
+            caller,
+            file,
+            heard,
+            part: Part::default(),
+            given: 0,
+            offset: 0,
+            begun: false,
+        }
+    }
+
+    /// The file's size, once a part of it has been read.
+    pub fn size(&self) -> u64 {
+        self.part.size
+    }
+
+    /// Reads the first chunk, and says whether that is the whole file.
+    pub fn head(&mut self) -> io::Result<(Vec<u8>, bool)> {
+        self.fill()?;
+        Ok((self.part.data.clone(), self.offset >= self.part.size))
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let before = self.begun.then_some((self.part.size, self.part.modified));
+        self.part
+            .read(&*self.caller, &self.file, self.offset, before)?;
+        (self.begun, self.given) = (true, 0);
+        if !self.part.data.is_empty() {
+            self.offset += self.part.data.len() as u64;
+            if let Some(heard) = &self.heard {
+                heard(self.offset, self.part.size);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.part.data.len() {
+            self.fill()?;
+        }
+        let rest = self.part.data.get(self.given..).unwrap_or_default();
+        let n = rest.len().min(into.len());
+        if let (Some(into), Some(rest)) = (into.get_mut(..n), rest.get(..n)) {
+            into.copy_from_slice(rest);
+        }
+        self.given += n;
+        Ok(n)
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    file: &'a FileRef,
+    data: String,
+    mode: &'static str,
+}
+
+/// Replaces a file in parts: the first part replaces what was there, the rest is appended.
+pub fn write(caller: &dyn Caller, file: &FileRef, content: &[u8]) -> io::Result<()> {
+    let mut response = Vec::new();
+    // An empty file is a part too.
+    let parts = content
+        .chunks(CHUNK)
+        .chain(content.is_empty().then_some(content));
+    for (i, part) in parts.enumerate() {
+        let written = Written {
+            file,
+            data: STANDARD.encode(part),
+            mode: if i == 0 { "replace" } else { "append" },
+        };
+        make(caller, "fs.write", &written, &mut response)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! A part of a file, as `fs.read` gives it.
+
+use std::borrow::Cow;
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::{memchr, memmem};
+use serde::{Deserialize, Serialize};
+
+use super::{CHUNK, Caller, FileRef, answer, make};
+
+/// A part of a file.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) data: Vec<u8>,
+    /// Of the whole file.
+    pub(super) size: u64,
+    pub(super) modified: i64,
+    response: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Wanted<'a> {
+    #[serde(flatten)]
+    file: &'a FileRef,
+    offset: u64,
+    length: usize,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    data: Cow<'a, str>,
+    size: u64,
+    #[serde(rename = "modifiedMs", default)]
+    modified: i64,
+}
+
+const NAME: &str = "fs.read";
+
+impl Part {
+    /// Reads a part from an offset on, in the place of what was read before; nothing at the end. A file that is not what
+    /// it was when another part of it was read is an error.
+    pub(super) fn read(
+        &mut self,
+        caller: &dyn Caller,
+        file: &FileRef,
+        offset: u64,
+        before: Option<(u64, i64)>,
+    ) -> io::Result<()> {
+        let wanted = Wanted {
+            file,
+            offset,
+            length: CHUNK,
+        };
+        make(caller, NAME, &wanted, &mut self.response)?;
+        self.decode()?;
+        if before.is_some_and(|before| before != (self.size, self.modified)) {
+            return Err(io::Error::other(format!(
+                "{} changed while it was read: run again when nobody writes to it",
+                file.path
+            )));
+        }
+        Ok(())
+    }
+
+    /// Decodes the member "data" where it stands: a general reader of JSON looks at each of its half a million bytes three
+    /// times. What is not plain base64 is left to that reader.
+    fn decode(&mut self) -> io::Result<()> {
+        const MEMBER: &[u8] = b"\"data\":\"";
+        self.data.clear();
+        let place = memmem::find(&self.response, MEMBER).map(|at| at + MEMBER.len());
+        let text = place.and_then(|from| {
+            let rest = self.response.get(from..)?;
+            Some((from, rest.get(..memchr(b'"', rest)?)?))
+        });
+        let found = text.and_then(|(from, text)| {
+            STANDARD.decode_vec(text, &mut self.data).ok()?;
+            Some((from, from + text.len()))
+        });
+        let Some((from, to)) = found else {
+            let whole: Answer<'_> = answer(NAME, &self.response)?;
+            self.data = STANDARD.decode(whole.data.as_bytes()).map_err(|error| {
+                io::Error::other(format!(
+                    "{NAME}: its answer is not what was expected: {error}"
+                ))
+            })?;
+            (self.size, self.modified) = (whole.size, whole.modified);
+            return Ok(());
+        };
+        self.response.drain(from..to);
+        let rest: Answer<'_> = answer(NAME, &self.response)?;
+        (self.size, self.modified) = (rest.size, rest.modified);
+        Ok(())
+    }
+}
