@@ -4,6 +4,9 @@ WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes
 # A workspace of its own, so that its code generator is not linked into the worker.
 COMPILER := --manifest-path node-agent/compiler/Cargo.toml
 
+# And one that is built for WebAssembly; its tests run on this machine.
+ANALYST := --manifest-path agents/analyst/Cargo.toml
+
 .DEFAULT_GOAL := help
 .PHONY: help run test package bench crds lint components clean
 
@@ -31,12 +34,15 @@ crds: ## Writes the resource definitions to crds/
 lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo fmt --all --check
 	cargo fmt $(COMPILER) --check
+	cargo fmt $(ANALYST) --check
 	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
+	cargo clippy --locked $(ANALYST) --all-targets -- -D warnings
 	cargo test --quiet $(WORKSPACE) --test tidy
 	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run packaging/package tests/run tests/components/ensure; \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml; \
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml && \
+	cargo deny $(ANALYST) --all-features check --config $(CURDIR)/deny.toml; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)"; fi
 
 components: ## Builds the real components that the tests run against

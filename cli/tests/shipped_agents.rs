@@ -59,7 +59,7 @@ fn a_shipped_bundle_has_the_digest_that_its_manifest_names() {
     }
 }
 
-/// What built a module: the version of Go, and the digest of what it gave.
+/// What built a module: the version of the compiler, and the digest of what it gave.
 fn made(folder: &Path) -> (String, String) {
     let text = fs::read_to_string(folder.join("analyst.wasm.made")).unwrap();
     let mut lines = text.lines();
@@ -74,13 +74,22 @@ fn made(folder: &Path) -> (String, String) {
     (version, digest)
 }
 
-fn go_version() -> Option<String> {
-    let output = Command::new("go")
-        .args(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .output()
-        .ok()?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+/// The compiler's version, where it can build for WebAssembly.
+fn compiler() -> Result<String, &'static str> {
+    let asked = |arguments: &[&str]| {
+        let output = Command::new("rustc")
+            .args(arguments)
+            .current_dir(agents().join("analyst"))
+            .output()
+            .ok()?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    };
+    let found = asked(&["--version"]).ok_or("no rustc is here")?;
+    let libraries = asked(&["--print", "target-libdir", "--target", "wasm32-wasip1"]);
+    match libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        true => Ok(found),
+        false => Err("rustc has no target wasm32-wasip1 here"),
+    }
 }
 
 #[test]
@@ -93,20 +102,15 @@ fn the_module_in_the_repository_is_what_its_source_gives() {
         noted, digest,
         "analyst.wasm is not the one that analyst.wasm.made tells of"
     );
-    match go_version() {
-        Some(found) if found == wanted => {}
-        Some(found) => {
+    match compiler() {
+        Ok(found) if found == wanted => {}
+        Ok(found) => {
             return skip(
-                "Go",
-                &format!("the module was built with {wanted}, here is {found}"),
+                &wanted,
+                &format!("the module was built with it, here is {found}"),
             );
         }
-        None => {
-            return skip(
-                "Go",
-                &format!("the module is built with {wanted}, and no Go is here"),
-            );
-        }
+        Err(why) => return skip(&wanted, &format!("the module is built with it, and {why}")),
     }
     let target = tempfile::tempdir().unwrap();
     let again = target.path().join("again.wasm");
@@ -123,68 +127,6 @@ fn the_module_in_the_repository_is_what_its_source_gives() {
         fs::read(&again).unwrap() == kept,
         "the source was changed: run agents/analyst/build and commit"
     );
-}
-
-/// `go test` in the analyst's source; what it printed.
-fn go_test(arguments: &[&str]) -> String {
-    let tested = Command::new("go")
-        .arg("test")
-        .args(arguments)
-        .env("GOTOOLCHAIN", "local")
-        .current_dir(agents().join("analyst/src"))
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&tested.stdout).into_owned();
-    assert!(
-        tested.status.success(),
-        "{printed}{}",
-        String::from_utf8_lossy(&tested.stderr)
-    );
-    printed
-}
-
-#[test]
-fn the_guests_own_tests_pass() {
-    if go_version().is_none() {
-        return skip("Go", "it runs the tests of the analyst");
-    }
-    let printed = go_test(&["-v", "./..."]);
-    let cases = printed.matches("--- PASS: TestCorpus/").count();
-    assert!(cases > 70, "{cases} tables of the corpus were read");
-    println!("{cases} tables of tests/corpus/tables are read as they should be");
-    for line in printed
-        .lines()
-        .filter(|line| line.contains("in random dialects"))
-    {
-        println!("{}", line.trim());
-    }
-}
-
-/// Each for as many inputs as take some seconds. One that is found fails from then on, as a file below `testdata`.
-#[test]
-fn the_guests_readers_take_any_bytes() {
-    if go_version().is_none() {
-        return skip("Go", "it fuzzes the readers of the analyst");
-    }
-    for (package, target, times) in [
-        ("csvfile", "FuzzRowsLoseNoByteOfText", "20000x"),
-        ("csvfile", "FuzzTheQuickWayIsTheThoroughOne", "20000x"),
-        ("sniff", "FuzzAnyBytesAreReadOrRefused", "10000x"),
-        ("sheet", "FuzzAnyArchiveIsReadOrRefused", "1000x"),
-        ("sheet", "FuzzAnyPartsAreReadOrRefused", "10000x"),
-    ] {
-        let (package, target) = (format!("./internal/{package}"), format!("^{target}$"));
-        go_test(&[
-            "-run=^$",
-            "-fuzz",
-            &target,
-            "-fuzztime",
-            times,
-            "-parallel=1",
-            &package,
-        ]);
-        println!("{target}: {times}");
-    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{none, root};
 
 /// Each crate that has a table, and the table.
 const TABLES: &[(&str, &str)] = &[
+    ("agents/analyst", include_str!("rooms/analyst.txt")),
     ("cli", include_str!("rooms/cli.txt")),
     ("crates/api", include_str!("rooms/api.txt")),
     ("crates/bundle", include_str!("rooms/bundle.txt")),

@@ -1,3 +1,0 @@
-module aion.dev/agents/analyst
-
-go 1.24
