@@ -1,5 +1,5 @@
 //! The imports that the worker offers: docs/wasm-abi.md. Nothing else of the crate speaks with the outside.
-
+#![allow(unsafe_code)] // the worker's imports take addresses
 use std::io;
 
 use super::Caller;
