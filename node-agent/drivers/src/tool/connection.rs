@@ -254,15 +254,18 @@ impl Connector {
         // One more for listening.
         config.max_concurrent_requests =
             usize::try_from(server.max_concurrent).map_or(usize::MAX, |it| it.saturating_add(1));
+        let mut key = None;
         if let Some(reference) = &endpoint.secret {
             let secret = self.secrets.read(&endpoint.tenant, reference).await;
             let secret = secret.map_err(Problem::from)?;
             config = config.auth_header(secret.expose());
+            key = Some(Arc::new(secret));
         }
         let transport = StreamableHttpClientTransport::with_client(
             Http {
                 client,
                 longest: MAX_MESSAGE,
+                key,
             },
             config,
         );

@@ -26,6 +26,8 @@ use rmcp::{
 use serde_json::{Value, json};
 use sse_stream::Sse;
 
+use crate::secrets::Secret;
+
 use super::{
     body::{Body, Part},
     message::{is_answer, no_answer, not_usable, too_long},
@@ -38,6 +40,8 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 
 /// The longest word of a server on which key it wants, in bytes.
 const MAX_CHALLENGE: usize = 1024;
+/// The shortest key that is struck out of what a server says, in bytes.
+const SHORTEST_KEY: usize = 8;
 /// How long the end of a refusal's body is waited for.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,8 @@ pub(super) struct Http {
     pub(super) client: Client,
     /// The longest message, in bytes.
     pub(super) longest: usize,
+    /// What is sent as the key: struck out of whatever the server says.
+    pub(super) key: Option<Arc<Secret>>,
 }
 
 impl StreamableHttpClient for Http {
@@ -91,7 +97,7 @@ impl StreamableHttpClient for Http {
             // The answer comes in the session's own stream.
             return Ok(StreamableHttpPostResponse::Accepted);
         }
-        let events = events(response, self.longest, Some(asked));
+        let events = self.events(response, Some(asked));
         Ok(StreamableHttpPostResponse::Sse(events, given))
     }
 
@@ -152,7 +158,7 @@ impl StreamableHttpClient for Http {
         if status != StatusCode::OK || !streams {
             return Err(Failure::ServerDoesNotSupportSse);
         }
-        Ok(events(response, self.longest, None))
+        Ok(self.events(response, None))
     }
 }
 
@@ -237,6 +243,7 @@ impl Http {
         let (message, odd) = tokio::time::timeout(REFUSAL, first_answer(response, self.longest))
             .await
             .unwrap_or_default();
+        let odd = unsaid(self.key.as_deref(), odd);
         // A server without a key says so by status; its error would hide that.
         let message = message.filter(|_| status != StatusCode::FORBIDDEN);
         // Who refuses the first greeting may know the other; a gateway in between has no error of the protocol.
@@ -249,8 +256,9 @@ impl Http {
         });
         if let Some(mut message) = message {
             message["id"] = id;
+            let message = unsaid(self.key.as_deref(), message.to_string());
             return Ok(StreamableHttpPostResponse::Json(
-                serde_json::from_value(message)?,
+                serde_json::from_str(&message)?,
                 session,
             ));
         }
@@ -259,6 +267,30 @@ impl Http {
         }
         let told = format!("it answered {status}: {odd}");
         Err(Failure::UnexpectedServerResponse(told.into()))
+    }
+
+    /// The messages of a body as the library takes them in, each an event of a clean stream.
+    fn events(&self, response: Response, asked: Option<Asked>) -> Events {
+        let reading = Reading {
+            bytes: response.bytes_stream().boxed(),
+            body: Body::new(self.longest),
+            longest: self.longest,
+            key: self.key.clone(),
+            asked,
+            resumable: false,
+            ready: Vec::new().into_iter(),
+            ended: false,
+        };
+        futures::stream::unfold(reading, Reading::next).boxed()
+    }
+}
+
+/// What a server says, without the key: gateways repeat the headers that they refuse. One of a few letters is no secret,
+/// and would be found in every word.
+fn unsaid(key: Option<&Secret>, said: String) -> String {
+    match key {
+        Some(key) if key.expose().len() >= SHORTEST_KEY => key.redact(&said),
+        _ => said,
     }
 }
 
@@ -292,24 +324,11 @@ fn first_error(body: &mut Body) -> Option<Value> {
     None
 }
 
-/// The messages of a body as the library takes them in, each an event of a clean stream.
-fn events(response: Response, longest: usize, asked: Option<Asked>) -> Events {
-    let reading = Reading {
-        bytes: response.bytes_stream().boxed(),
-        body: Body::new(longest),
-        longest,
-        asked,
-        resumable: false,
-        ready: Vec::new().into_iter(),
-        ended: false,
-    };
-    futures::stream::unfold(reading, Reading::next).boxed()
-}
-
 struct Reading<S> {
     bytes: S,
     body: Body,
     longest: usize,
+    key: Option<Arc<Secret>>,
     /// What is asked and not answered yet.
     asked: Option<Asked>,
     /// It can be gone on with where it breaks off.
@@ -376,7 +395,10 @@ where
         self.resumable |= id.as_deref().is_some_and(|id| !id.is_empty());
         let mut events: Vec<Sse> = messages
             .into_iter()
-            .map(|message| Sse::default().data(self.answering(message).to_string()))
+            .map(|message| {
+                let message = self.answering(message).to_string();
+                Sse::default().data(unsaid(self.key.as_deref(), message))
+            })
             .collect();
         if id.is_some() || retry.is_some() {
             if events.is_empty() {
@@ -418,7 +440,7 @@ where
                 not_usable(asked.id, &why)
             }
         };
-        Some(Sse::default().data(told.to_string()))
+        Some(Sse::default().data(unsaid(self.key.as_deref(), told.to_string())))
     }
 }
 

@@ -63,7 +63,7 @@ pub(in crate::tool) fn outbound() -> Arc<Outbound> {
 
 pub(in crate::tool) fn secrets() -> Arc<HeldSecrets> {
     Arc::new(HeldSecrets(
-        [("me/calendar/token".to_owned(), "hunter2".to_owned())].into(),
+        [("me/calendar/token".to_owned(), "hunter2-hunter2".to_owned())].into(),
     ))
 }
 
@@ -110,7 +110,7 @@ async fn servers_over_http_conform() {
     )
     .await;
     let keys = server.seen.keys.lock();
-    assert!(!keys.is_empty() && keys.iter().all(|key| key == "Bearer hunter2"));
+    assert!(!keys.is_empty() && keys.iter().all(|key| key == "Bearer hunter2-hunter2"));
 }
 
 #[tokio::test]
