@@ -5,13 +5,12 @@ use std::io;
 use quick_xml::events::BytesEnd;
 
 use super::refused;
-use super::row::{Row, append};
+use super::row::{MAX_CELLS, Row, append};
 use super::xml::{Element, Part, Token};
 use super::{Book, MAX_SHEET, MAX_SHEETS, Sheet};
 
 /// How often a row or a cell may come again.
 const MAX_REPEATED: usize = 1 << 24;
-const MAX_CELLS: usize = 2048;
 
 const PART: &str = "content.xml";
 
@@ -175,7 +174,7 @@ impl OdsRows {
             }
             let text = value.as_deref().unwrap_or(&self.text);
             if !text.is_empty() {
-                for i in at..at.saturating_add(times).min(MAX_CELLS) {
+                for i in at..at.saturating_add(times).min(MAX_CELLS + 1) {
                     self.row.put(i, text)?;
                 }
             }

@@ -4,8 +4,8 @@ use std::io;
 
 use super::refused;
 
-/// The columns of a table; cells beyond them are none.
-const MAX_CELLS: usize = 2048;
+/// The columns of a table.
+pub(super) const MAX_CELLS: usize = 2048;
 /// How long a cell, or all cells of a row, may be.
 const MAX_TEXT: usize = 4 << 20;
 
@@ -25,8 +25,13 @@ impl Row {
 
     /// Sets a cell, and the empty ones before it.
     pub(super) fn put(&mut self, at: usize, text: &str) -> io::Result<()> {
-        if at >= MAX_CELLS || text.is_empty() {
+        if text.is_empty() {
             return Ok(());
+        }
+        if at >= MAX_CELLS {
+            return refused(format!(
+                "the sheet has more than {MAX_CELLS} columns: leave some out and try again"
+            ));
         }
         self.size += text.len();
         bounded(self.size)?;
@@ -55,4 +60,21 @@ fn bounded(size: usize) -> io::Result<()> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_cell_beyond_the_last_column_is_refused_and_an_empty_one_is_none() {
+        let mut row = Row::default();
+        row.put(MAX_CELLS - 1, "last").unwrap();
+        row.put(MAX_CELLS, "").unwrap();
+        assert_eq!(row.cells.len(), MAX_CELLS);
+        let refused = row.put(MAX_CELLS, "one more").unwrap_err();
+        assert!(refused.to_string().contains("more than 2048 columns"));
+    }
 }

@@ -140,6 +140,7 @@ impl Cell {
                     .and_then(|number| usize::try_from(number).ok());
                 row.put(at, number.map_or("", |number| xlsx.texts.get(number)))
             }
+            Kind::Truth if text.trim().is_empty() => Ok(()),
             Kind::Truth => row.put(at, if is_true(text) { "true" } else { "false" }),
             Kind::Text => row.put(at, text),
             Kind::Date => row.put(at, text.strip_suffix('Z').unwrap_or(text)),
