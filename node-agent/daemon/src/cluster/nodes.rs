@@ -5,7 +5,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::pin,
     time::Duration,
@@ -50,17 +49,25 @@ pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses
     while let Some(event) = nodes.next().await {
         match event {
             Ok(event) => {
-                if known.take(event) {
-                    let apart = is_apart(known.of.get(&node), interface_addresses());
-                    if apart && !was_apart {
-                        tracing::error!(
-                            node,
-                            "no interface here has an address of this node, as in a pod without hostNetwork: its bridges \
-                             and floating addresses are not seen, so nothing is dialled for agents; set hostNetwork: true"
-                        );
+                let others = known.take(event);
+                // At each word of a Node: an interface here may come later than the Node's address.
+                let apart = match interface_addresses() {
+                    Ok(here) => is_apart(known.of.get(&node), &here),
+                    Err(error) => {
+                        tracing::warn!(%error, "this machine's interfaces cannot be read; what was known counts");
+                        was_apart
                     }
-                    was_apart = apart;
-                    addresses.set_apart(apart);
+                };
+                if apart && !was_apart {
+                    tracing::error!(
+                        node,
+                        "no interface here has an address of this node, as in a pod without hostNetwork: its bridges \
+                         and floating addresses are not seen, so nothing is dialled for agents; set hostNetwork: true"
+                    );
+                }
+                was_apart = apart;
+                addresses.set_apart(apart);
+                if others {
                     addresses.set(known.all());
                 }
             }
@@ -70,18 +77,11 @@ pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses
 }
 
 /// Whether this program is in another network than its node, whose addresses are these. Where the Node has none, as one
-/// that no kubelet keeps, nothing speaks for it.
-fn is_apart(of_node: Option<&Vec<IpAddr>>, here: io::Result<HashSet<IpAddr>>) -> bool {
-    let Some(of_node) = of_node.filter(|it| !it.is_empty()) else {
-        return false;
-    };
-    match here {
-        Ok(here) => !of_node.iter().any(|it| here.contains(&it.to_canonical())),
-        Err(error) => {
-            tracing::warn!(%error, "this machine's interfaces cannot be read");
-            true
-        }
-    }
+/// that no kubelet keeps, nothing speaks for it. Loopback is everybody's.
+fn is_apart(of_node: Option<&Vec<IpAddr>>, here: &HashSet<IpAddr>) -> bool {
+    let of_node = of_node.into_iter().flatten().map(IpAddr::to_canonical);
+    let mut of_node = of_node.filter(|it| !it.is_loopback()).peekable();
+    of_node.peek().is_some() && !of_node.any(|it| here.contains(&it))
 }
 
 #[derive(Default)]
@@ -251,17 +251,22 @@ mod tests {
     #[test]
     fn a_pod_in_a_network_of_its_own_is_told_from_its_node() {
         let of_node = addresses(node("a", "10.0.0.1").0.as_ref().unwrap());
-        let here = |all: &[&str]| Ok(all.iter().map(|it| it.parse().unwrap()).collect());
+        let here = |all: &[&str]| all.iter().map(|it| it.parse().unwrap()).collect();
         let of_node = Some(&of_node);
         assert!(!is_apart(
             of_node,
-            here(&["127.0.0.1", "10.0.0.1", "172.17.0.1"])
+            &here(&["127.0.0.1", "10.0.0.1", "172.17.0.1"])
         ));
-        assert!(is_apart(of_node, here(&["127.0.0.1", "10.244.1.7"])));
-        assert!(is_apart(of_node, Err(io::Error::other("no interfaces"))));
+        assert!(is_apart(of_node, &here(&["127.0.0.1", "10.244.1.7"])));
+        // What an annotation says of loopback makes no pod the node.
+        let with_loopback = ["127.0.0.1", "10.0.0.1"].map(|it| it.parse().unwrap());
+        assert!(is_apart(
+            Some(&with_loopback.to_vec()),
+            &here(&["127.0.0.1"])
+        ));
         // A Node that is not there, or that no kubelet keeps.
-        assert!(!is_apart(None, here(&["127.0.0.1"])));
-        assert!(!is_apart(Some(&Vec::new()), here(&["127.0.0.1"])));
+        assert!(!is_apart(None, &here(&["127.0.0.1"])));
+        assert!(!is_apart(Some(&Vec::new()), &here(&["127.0.0.1"])));
     }
 
     #[test]
