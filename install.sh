@@ -259,7 +259,7 @@ forget_places() {
     rm -rf "$target/placeless"
     mkdir "$target/placeless"
     # The compiler's workspace uses crates outside its folder, and for those cargo hashes where they lie into all
-    # symbols (`-C metadata`): they go by their names. The last mapping that fits counts, and target/ may lie in here.
+    # symbols (`-C metadata`): they go by names and versions. The last mapping that fits counts, and target/ may lie in here.
     cat > "$target/placeless/rustc-wrapper" <<WRAPPER
 #!/bin/sh
 case \${CARGO_MANIFEST_DIR:-} in
@@ -267,7 +267,7 @@ case \${CARGO_MANIFEST_DIR:-} in
     "$here"/*)
         for argument do
             shift
-            case \$argument in metadata=*) argument=metadata=\$CARGO_PKG_NAME ;; esac
+            case \$argument in metadata=*) argument=metadata=\$CARGO_PKG_NAME-\$CARGO_PKG_VERSION ;; esac
             set -- "\$@" "\$argument"
         done
         ;;
