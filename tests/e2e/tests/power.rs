@@ -81,6 +81,16 @@ fn clocks(folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((library, slept))
 }
 
+/// Whether a daemon has these clocks: one that has its own would pass by sleeping with them.
+fn worn_by_a_daemon(library: &Path) -> anyhow::Result<bool> {
+    let library = library.to_str().context("a path of UTF-8")?;
+    let processes = fs::read_dir("/proc")?.flatten();
+    Ok(processes.map(|it| it.path()).any(|process| {
+        let read = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
+        read("comm").trim_end() == "aion-node" && read("maps").contains(library)
+    }))
+}
+
 #[test]
 fn a_machine_that_sleeps_during_a_turn_answers_when_it_wakes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -91,6 +101,7 @@ fn a_machine_that_sleeps_during_a_turn_answers_when_it_wakes() -> anyhow::Result
         ("AION_ASLEPT", slept.to_str().unwrap()),
     ];
     let node = Standalone::start_with("asleep", &environment)?.with_policies()?;
+    assert!(worn_by_a_daemon(&library)?);
     let manifests = node.path("clerk.yaml");
     fs::write(&manifests, clerk(&model))?;
     node.aionctl(&["apply", "--wait", "60", "-f", &manifests.to_string_lossy()])?;
