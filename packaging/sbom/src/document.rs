@@ -11,6 +11,8 @@ use crate::locked::Checksums;
 /// A program and what is linked into it.
 pub(crate) struct Program {
     name: String,
+    /// Which file of the package it is.
+    file: String,
     sha256: String,
     crates: BTreeSet<Crate>,
 }
@@ -45,8 +47,9 @@ pub(crate) fn read(input: &str) -> Result<Vec<Program>> {
     for line in input.lines().filter(|line| !line.is_empty()) {
         let columns: Vec<&str> = line.split('\t').collect();
         match columns[..] {
-            ["program", name, sha256] => programs.push(Program {
+            ["program", name, file, sha256] => programs.push(Program {
                 name: name.to_owned(),
+                file: file.to_owned(),
                 sha256: sha256.to_owned(),
                 crates: BTreeSet::new(),
             }),
@@ -94,7 +97,7 @@ pub(crate) fn write(
         let own = id(&format!("program-{}", program.name));
         packages.push(json!({
             "SPDXID": own, "name": program.name, "versionInfo": version, "downloadLocation": "NOASSERTION",
-            "packageFileName": format!("bin/{}", program.name), "primaryPackagePurpose": "APPLICATION",
+            "packageFileName": program.file, "primaryPackagePurpose": "APPLICATION",
             "checksums": [{"algorithm": "SHA256", "checksumValue": program.sha256}],
             "filesAnalyzed": false, "licenseConcluded": "NOASSERTION", "licenseDeclared": "Apache-2.0",
             "copyrightText": "NOASSERTION",
@@ -158,11 +161,11 @@ mod tests {
 
     use super::*;
 
-    const INPUT: &str = "program\taion-node\taaaaaaaaaaaaaaaa\n\
+    const INPUT: &str = "program\taion-node\tbin/aion-node\taaaaaaaaaaaaaaaa\n\
         crate\taion-abi v0.1.0 (/somewhere/crates/abi)\tApache-2.0\t\n\
         crate\thex v0.4.3\tMIT/Apache-2.0\thttps://example.org\n\
         crate\thex v0.4.3 (*)\tMIT/Apache-2.0\thttps://example.org\n\
-        program\taionctl\tbbbbbbbbbbbbbbbb\n\
+        program\taionctl\tbin/aionctl\tbbbbbbbbbbbbbbbb\n\
         crate\thex v0.4.3\tMIT/Apache-2.0\thttps://example.org\n";
 
     fn document() -> Value {
@@ -226,8 +229,8 @@ mod tests {
         for input in [
             "",
             "crate\thex v1\tMIT\n",
-            "program\ta\tb\n",
-            "program\ta\tb\ncrate\thex\tMIT\n",
+            "program\ta\tbin/a\tb\n",
+            "program\ta\tbin/a\tb\ncrate\thex\tMIT\n",
             "hello\n",
         ] {
             assert!(read(input).is_err(), "{input:?}");

@@ -1,7 +1,7 @@
 //! `aion-sbom`: what the programs of a package are built from, as SPDX 2.3 in JSON. The same programs give the same
 //! text.
 //!
-//! `packaging/package` tells it on standard input, a line each, separated by tabs: `program NAME SHA256`, and after
+//! `packaging/package` tells it on standard input, a line each, separated by tabs: `program NAME FILE SHA256`, and after
 //! each program the crates that are linked into it, as `cargo tree` prints them: `crate NAME vVERSION… LICENCE`. The
 //! lock files say what each crate's source digests to. What may not enter: finding anything out by itself.
 

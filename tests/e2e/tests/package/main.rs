@@ -33,7 +33,9 @@ fn the_same_programs_make_the_same_package_and_say_what_is_in_them() {
     for words in [
         "\"SPDX-2.3\"",
         "\"bin/aionctl\"",
+        "\"agents/analyst/analyst.wasm\"",
         "pkg:cargo/serde_json@",
+        "pkg:cargo/quick-xml@",
         "aion-kernel",
     ] {
         assert!(text.contains(words), "no {words} in the SBOM");
