@@ -258,6 +258,12 @@ forget_places() {
     crates=${CARGO_HOME:-$HOME/.cargo}
     rm -rf "$target/placeless"
     mkdir "$target/placeless"
+    # A wrapper of the user's own, such as sccache, is called by this one; an empty RUSTC_WRAPPER is none, as cargo has it.
+    theirs=${RUSTC_WRAPPER-${CARGO_BUILD_RUSTC_WRAPPER:-}}
+    case $theirs in */*) theirs=$(absolute "$theirs") ;; esac
+    [ -z "$theirs" ] || command -v "$theirs" >/dev/null 2>&1 || fail "RUSTC_WRAPPER names $theirs, which is not a program here" \
+        'name one that is, or unset RUSTC_WRAPPER'
+    called=${theirs:+"\"$theirs\" "}
     # The compiler's workspace uses crates outside its folder, and for those cargo hashes where they lie into all
     # symbols (`-C metadata`): they go by names and versions. The last mapping that fits counts, and target/ may lie in here.
     cat > "$target/placeless/rustc-wrapper" <<WRAPPER
@@ -272,7 +278,7 @@ case \${CARGO_MANIFEST_DIR:-} in
         done
         ;;
 esac
-exec "\$@" "--remap-path-prefix=$here=/aion" "--remap-path-prefix=$target=/target" "--remap-path-prefix=$crates=/cargo"
+exec $called"\$@" "--remap-path-prefix=$here=/aion" "--remap-path-prefix=$target=/target" "--remap-path-prefix=$crates=/cargo"
 WRAPPER
     for compiler_of_c in cc x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc; do
         found=$(command -v "$compiler_of_c") || continue
@@ -280,6 +286,11 @@ WRAPPER
             "$found" "$target" "$crates" > "$target/placeless/$compiler_of_c"
     done
     chmod 755 "$target/placeless"/*
+}
+
+# Has cargo build with what forget_places made.
+build_placeless() {
+    export PATH="$target/placeless:$PATH" RUSTC_WRAPPER="$target/placeless/rustc-wrapper"
 }
 
 # Cargo tells of each package that it compiles; how many there are is known before.
@@ -301,8 +312,8 @@ build() {
             cd "$here" && export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never
             # A crate that asks git for its version is of no repository, wherever the registry's folder lies.
             export GIT_CEILING_DIRECTORIES="${CARGO_HOME:-$HOME/.cargo}"
+            build_placeless
             # shellcheck disable=SC2086 # a list of arguments
-            export PATH="$target/placeless:$PATH" RUSTC_WRAPPER="${RUSTC_WRAPPER:-$target/placeless/rustc-wrapper}"
             cargo build --release --locked $node 2>&1 && cargo build --release --locked $compiler 2>&1
         ) && echo 'build: done' || echo 'build: failed'
     } | show_build "$total" "$begun"

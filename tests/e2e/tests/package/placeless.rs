@@ -1,7 +1,7 @@
 //! A program is the same from whatever folder it is built, the compiler's too, whose workspace uses crates that lie
 //! outside of it. A small workspace of that form stands in: the real one takes minutes.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use aion_e2e::cluster::root;
 
@@ -10,11 +10,14 @@ const BUILD: &str = r#"
 set -eu
 here=$1 target=$1/target
 mkdir "$target"
-eval "$(sed -n '/^forget_places()/,/^}/p' "$2")"
+for function in absolute fail forget_places build_placeless; do
+    eval "$(sed -n "/^$function()/,/^}/p" "$2")"
+done
 forget_places
+build_placeless
 cd "$here/program"
 unset CARGO_ENCODED_RUSTFLAGS RUSTFLAGS
-export PATH="$target/placeless:$PATH" RUSTC_WRAPPER="$target/placeless/rustc-wrapper" CARGO_TARGET_DIR="$target"
+export CARGO_TARGET_DIR="$target"
 cargo build --offline --release
 "#;
 
@@ -47,7 +50,8 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-fn built(at: &Path) -> Vec<u8> {
+/// The project built in `at`, by somebody who has a `wrapper` of rustc; what is said where that fails.
+fn built(at: &Path, wrapper: Option<&Path>) -> Result<Vec<u8>, String> {
     for (path, text) in FILES {
         let path = at.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -55,23 +59,50 @@ fn built(at: &Path) -> Vec<u8> {
     }
     let mut build = Command::new("sh");
     build.args(["-c", BUILD, "sh"]);
+    build.env_remove("CARGO_BUILD_RUSTC_WRAPPER");
+    match wrapper {
+        Some(wrapper) => build.env("RUSTC_WRAPPER", wrapper),
+        None => build.env_remove("RUSTC_WRAPPER"),
+    };
     let made = build.arg(at).arg(root().join("install.sh")).output();
     let made = made.unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    fs::read(at.join("target/release/program")).unwrap()
+    match made.status.success() {
+        true => Ok(fs::read(at.join("target/release/program")).unwrap()),
+        false => Err(String::from_utf8_lossy(&made.stderr).into_owned()),
+    }
 }
 
 #[test]
 fn programs_of_two_folders_are_the_same_and_name_neither() {
     let folder = tempfile::tempdir().unwrap();
-    let [first, second] = ["one", "another/folder"].map(|it| built(&folder.path().join(it)));
+    let [first, second] =
+        ["one", "another/folder"].map(|it| built(&folder.path().join(it), None).unwrap());
     let place = folder.path().to_str().unwrap().as_bytes();
     assert!(memchr::memmem::find(&first, place).is_none());
     let part = memchr::memmem::find(&first, b"/aion/part/src/lib.rs");
     assert!(part.is_some(), "a place is named as it is everywhere");
     assert!(first == second, "another program from another folder");
+}
+
+#[test]
+fn a_wrapper_of_the_users_own_is_called_and_changes_no_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (wrapper, calls) = (at("my wrapper"), at("calls"));
+    let text = format!(
+        "#!/bin/sh\necho \"$1\" >>'{}'\nexec \"$@\"\n",
+        calls.display()
+    );
+    fs::write(&wrapper, text).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let without = built(&at("without"), None).unwrap();
+    let with = built(&at("with"), Some(&wrapper)).unwrap();
+    assert!(without == with, "another program through a wrapper");
+    let calls = fs::read_to_string(calls).unwrap();
+    assert!(calls.lines().count() > 1, "{calls}");
+    let said = built(&at("none"), Some(&at("no-wrapper"))).unwrap_err();
+    assert!(
+        said.contains("no-wrapper, which is not a program"),
+        "{said}"
+    );
 }
