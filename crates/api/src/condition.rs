@@ -153,6 +153,8 @@ pub mod reason {
         NODE_OUT_OF_SERVICE = "NodeOutOfService",
         /// The node is being forgotten; the message names what is lost with it.
         NODE_FORGOTTEN = "NodeForgotten",
+        /// The node agent does not see its machine's network, and dials nothing for agents; the message says what to do.
+        NETWORK_NOT_SEEN = "NetworkNotSeen",
         /// What a pool held was lost with its node.
         MEMORY_LOST = "MemoryLost",
         /// No agent used the pool yet, so no node holds it.

@@ -8,6 +8,7 @@ mod heartbeat;
 mod nodes;
 mod registration;
 mod reviewer;
+mod sight;
 mod tls;
 
 use std::sync::Arc;
@@ -114,7 +115,10 @@ impl Member {
         };
         until(Box::pin(registration.keep()));
         until(Box::pin(eraser.work()));
-        until(Box::pin(nodes::watch_own(self.nodes.clone())));
+        until(Box::pin(nodes::watch_own(
+            self.node.clone(),
+            self.nodes.clone(),
+        )));
         until(Box::pin(nodes::watch(
             self.client.clone(),
             self.node.clone(),

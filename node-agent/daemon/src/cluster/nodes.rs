@@ -1,7 +1,8 @@
 //! Watches the cluster's Nodes for their addresses, which no agent may reach, and this machine for its own.
 //!
 //! A node answers at more addresses than those of its status: at the gateway of its pods, and at those that its
-//! network notes in annotations. What may not enter: what is dialled (`drivers::outbound`).
+//! network notes in annotations. What may not enter: what is dialled, and whether this machine's network is seen
+//! (`drivers::outbound`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use aion_api::Readable;
-use aion_drivers::outbound::{NodeAddresses, interface_addresses, own_addresses};
+use aion_api::{Readable, condition::Status};
+use aion_drivers::outbound::{NodeAddresses, Own};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -19,17 +20,29 @@ use kube::{
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 
+use super::sight::judgement;
+
 /// How often this machine's interfaces and routes are looked at: bridges and floating addresses come and go.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Keeps this machine's addresses as its interfaces and routes have them.
-pub(super) async fn watch_own(addresses: NodeAddresses) {
+/// Keeps this machine's addresses as its interfaces and routes have them, and says where its network is not seen.
+pub(super) async fn watch_own(node: String, addresses: NodeAddresses) {
+    let mut was = None;
     loop {
-        match own_addresses() {
+        match Own::read() {
             Ok(own) => addresses.set_own(own),
             Err(error) => {
                 tracing::warn!(%error, "this machine's addresses cannot be read; what was known counts");
             }
+        }
+        let sight = addresses.sight();
+        if was != Some(sight) {
+            let judged = judgement(sight, &node);
+            match judged.status {
+                Status::True => tracing::error!(node, "{}", judged.message),
+                Status::False | Status::Unknown => tracing::info!(node, "{}", judged.message),
+            }
+            was = Some(sight);
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -45,30 +58,11 @@ pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses
     .default_backoff();
     let mut nodes = pin!(nodes);
     let mut known = Known::default();
-    let mut was_apart = false;
     while let Some(event) = nodes.next().await {
         match event {
             Ok(event) => {
-                let others = known.take(event);
-                // At each word of a Node: an interface here may come later than the Node's address.
-                let apart = match interface_addresses() {
-                    Ok(here) => is_apart(known.of.get(&node), &here),
-                    Err(error) => {
-                        tracing::warn!(%error, "this machine's interfaces cannot be read; what was known counts");
-                        was_apart
-                    }
-                };
-                if apart && !was_apart {
-                    tracing::error!(
-                        node,
-                        "no interface here has an address of this node, as in a pod without hostNetwork: its bridges \
-                         and floating addresses are not seen, so nothing is dialled for agents; set hostNetwork: true"
-                    );
-                }
-                was_apart = apart;
-                addresses.set_apart(apart);
-                if others {
-                    addresses.set(known.all());
+                if known.take(event) {
+                    addresses.set(known.all(), known.of_status(&node));
                 }
             }
             Err(error) => tracing::debug!(%error, "the Nodes cannot be watched for now"),
@@ -76,18 +70,19 @@ pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses
     }
 }
 
-/// Whether this program is in another network than its node, whose addresses are these. Where the Node has none, as one
-/// that no kubelet keeps, nothing speaks for it. Loopback is everybody's.
-fn is_apart(of_node: Option<&Vec<IpAddr>>, here: &HashSet<IpAddr>) -> bool {
-    let of_node = of_node.into_iter().flatten().map(IpAddr::to_canonical);
-    let mut of_node = of_node.filter(|it| !it.is_loopback()).peekable();
-    of_node.peek().is_some() && !of_node.any(|it| here.contains(&it))
-}
-
 #[derive(Default)]
 struct Known {
-    of: HashMap<String, Vec<IpAddr>>,
-    coming: HashMap<String, Vec<IpAddr>>,
+    of: HashMap<String, Addresses>,
+    coming: HashMap<String, Addresses>,
+}
+
+/// Where a node answers.
+#[derive(Clone, Default, PartialEq)]
+struct Addresses {
+    /// At its own addresses, as its status has them.
+    status: Vec<IpAddr>,
+    /// At those that its pods and its network have for it.
+    others: Vec<IpAddr>,
 }
 
 impl Known {
@@ -116,7 +111,7 @@ impl Known {
     }
 
     /// Of one that cannot be read, those that were known, and what its metadata notes.
-    fn addresses(&self, node: &Readable<Node>) -> Vec<IpAddr> {
+    fn addresses(&self, node: &Readable<Node>) -> Addresses {
         match &node.0 {
             Ok(node) => addresses(node),
             Err(unreadable) => {
@@ -129,27 +124,43 @@ impl Known {
                     metadata: unreadable.metadata.clone(),
                     ..Node::default()
                 };
-                let known = self.of.get(&node.name_any()).into_iter().flatten();
-                known.copied().chain(addresses(&bare)).collect()
+                let mut known = self.of.get(&node.name_any()).cloned().unwrap_or_default();
+                for noted in addresses(&bare).others {
+                    if !known.others.contains(&noted) {
+                        known.others.push(noted);
+                    }
+                }
+                known
             }
         }
     }
 
     fn all(&self) -> HashSet<IpAddr> {
-        self.of.values().flatten().copied().collect()
+        let all = self.of.values();
+        all.flat_map(|it| it.status.iter().chain(&it.others))
+            .copied()
+            .collect()
+    }
+
+    /// Those that the status of `node` has, where it is there.
+    fn of_status(&self, node: &str) -> Option<HashSet<IpAddr>> {
+        let found = self.of.get(node)?;
+        Some(found.status.iter().copied().collect())
     }
 }
 
-fn addresses(node: &Node) -> Vec<IpAddr> {
+fn addresses(node: &Node) -> Addresses {
     let status = node.status.iter().flat_map(|it| &it.addresses).flatten();
-    let told = status.filter_map(|it| it.address.parse().ok());
     let spec = node.spec.iter();
     let of_pods = spec.flat_map(|it| it.pod_cidr.iter().chain(it.pod_cidrs.iter().flatten()));
     let gateways = of_pods.flat_map(|it| gateways(it));
     // Of tunnels and hosts, as Calico, Cilium, Flannel and K3s note them: alone or in a list, some with a prefix.
     let notes = node.annotations().values().flat_map(|it| it.split(','));
     let noted = notes.filter_map(|it| it.split('/').next()?.trim().parse().ok());
-    told.chain(gateways).chain(noted).collect()
+    Addresses {
+        status: status.filter_map(|it| it.address.parse().ok()).collect(),
+        others: gateways.chain(noted).collect(),
+    }
 }
 
 /// Where a node stands in the network of its pods: its first address, as bridges have it, and the one before, as
@@ -233,7 +244,9 @@ mod tests {
             "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]},
         }))
         .unwrap();
-        let found: HashSet<IpAddr> = addresses(&node).into_iter().collect();
+        let mut known = Known::default();
+        known.take(Event::Apply(Readable(Ok(node))));
+        let found = known.all();
         let expected = [
             "10.0.0.1",
             "10.0.1.1",
@@ -249,24 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_in_a_network_of_its_own_is_told_from_its_node() {
-        let of_node = addresses(node("a", "10.0.0.1").0.as_ref().unwrap());
-        let here = |all: &[&str]| all.iter().map(|it| it.parse().unwrap()).collect();
-        let of_node = Some(&of_node);
-        assert!(!is_apart(
-            of_node,
-            &here(&["127.0.0.1", "10.0.0.1", "172.17.0.1"])
-        ));
-        assert!(is_apart(of_node, &here(&["127.0.0.1", "10.244.1.7"])));
-        // What an annotation says of loopback makes no pod the node.
-        let with_loopback = ["127.0.0.1", "10.0.0.1"].map(|it| it.parse().unwrap());
-        assert!(is_apart(
-            Some(&with_loopback.to_vec()),
-            &here(&["127.0.0.1"])
-        ));
-        // A Node that is not there, or that no kubelet keeps.
-        assert!(!is_apart(None, &here(&["127.0.0.1"])));
-        assert!(!is_apart(Some(&Vec::new()), &here(&["127.0.0.1"])));
+    fn what_annotations_say_is_not_compared_with_this_machine() {
+        let mut noting = node("a", "10.0.0.1").0.unwrap();
+        noting.metadata.annotations = Some(
+            [(
+                "projectcalico.org/IPv4Address".to_owned(),
+                "10.244.1.7/24".to_owned(),
+            )]
+            .into(),
+        );
+        let mut known = Known::default();
+        known.take(Event::Apply(Readable(Ok(noting))));
+        let of_status: HashSet<IpAddr> = ["10.0.0.1".parse().unwrap()].into();
+        assert_eq!(known.of_status("a"), Some(of_status));
+        assert!(known.all().contains(&"10.244.1.7".parse().unwrap()));
+        assert_eq!(known.of_status("b"), None, "there is no such Node");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::HashSet,
     io,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -123,7 +124,8 @@ async fn says_it_again(mut stream: Stream) -> bool {
 async fn what_no_agent_may_reach_is_refused_in_every_spelling() {
     let port = server().await;
     let nodes = NodeAddresses::none();
-    nodes.set(["10.0.0.7".parse().unwrap()].into());
+    let of_node = HashSet::from(["10.0.0.7".parse().unwrap()]);
+    nodes.set(of_node.clone(), Some(of_node));
     let cluster = Outbound::new(Rule {
         nodes,
         ..rule(Place::Cluster, false)

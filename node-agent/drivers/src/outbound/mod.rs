@@ -18,6 +18,6 @@ pub(crate) use body::{error_text, read_at_most};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
-pub use nodes::NodeAddresses;
-pub use own::{interface_addresses, own_addresses};
+pub use nodes::{NodeAddresses, Sight};
+pub use own::Own;
 pub use rule::{Place, Refusal, Rule};

@@ -12,22 +12,36 @@ use std::{
 /// Of a route's flags the one that says that it has a gateway (RTF_GATEWAY in linux/route.h).
 const GATEWAY: u32 = 2;
 
-/// The addresses of this machine's interfaces and the gateways of its routes, as they are now.
-///
-/// # Errors
-/// The system's.
-pub fn own_addresses() -> io::Result<HashSet<IpAddr>> {
-    let mut all = interface_addresses()?;
-    all.extend(gateways("/proc/net/route", 1, gateway)?);
-    all.extend(gateways("/proc/net/ipv6_route", 0, gateway_of_six)?);
-    Ok(all)
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// The addresses of the interfaces in this network namespace.
+    pub interfaces: HashSet<IpAddr>,
+    /// The gateways of its routes.
+    pub gateways: HashSet<IpAddr>,
 }
 
-/// The addresses of the interfaces in this network namespace, as they are now.
-///
-/// # Errors
-/// The system's.
-pub fn interface_addresses() -> io::Result<HashSet<IpAddr>> {
+impl Own {
+    /// As they are now.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn read() -> io::Result<Self> {
+        let mut found = gateways("/proc/net/route", 1, gateway)?;
+        found.extend(gateways("/proc/net/ipv6_route", 0, gateway_of_six)?);
+        Ok(Self {
+            interfaces: interfaces()?,
+            gateways: found.into_iter().collect(),
+        })
+    }
+
+    /// Whether one of them is this.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.interfaces.contains(&address) || self.gateways.contains(&address)
+    }
+}
+
+fn interfaces() -> io::Result<HashSet<IpAddr>> {
     // rustix has no call for it.
     let interfaces = nix::ifaddrs::getifaddrs()?;
     let addresses = interfaces.filter_map(|it| it.address).filter_map(|it| {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{NodeAddresses, nodes::Held};
+use super::{NodeAddresses, Sight, nodes::Held};
 
 /// Where the node runs; decides what a person's own word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +75,19 @@ impl Rule {
             "the node's own loopback address"
         } else {
             match self.nodes.hold(address) {
-                Held::No => return Ok(()),
+                Held::No(Sight::Seen) => return Ok(()),
                 Held::Yes => "an address of a node",
-                Held::NotKnown => {
+                Held::No(Sight::NotKnown) => {
                     "an address that may be a node's, while the cluster's nodes are not known"
                 }
-                Held::NotSeen => {
+                Held::No(Sight::Apart) => {
                     "an address that may be the node's, whose network its node agent does not see: its pod wants hostNetwork"
+                }
+                Held::No(Sight::NoNode) => {
+                    "an address that may be the node's, for which the cluster has no Node"
+                }
+                Held::No(Sight::NoAddress) => {
+                    "an address that may be the node's, whose Node has no address"
                 }
             }
         };
@@ -156,12 +162,28 @@ fn is_metadata(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
     use super::*;
-    use crate::outbound::own_addresses;
+    use crate::outbound::Own;
+
+    /// The cluster has one Node, this machine's, with this address.
+    fn set(nodes: &NodeAddresses, address: &str) {
+        let of_node: HashSet<IpAddr> = [address.parse().unwrap()].into();
+        nodes.set(of_node.clone(), Some(of_node));
+    }
+
+    fn own(address: &str) -> Own {
+        Own {
+            interfaces: [address.parse().unwrap()].into(),
+            gateways: ["10.244.0.1".parse().unwrap()].into(),
+        }
+    }
 
     fn rule(place: Place, offline: bool) -> Rule {
-        let nodes = NodeAddresses::none();
-        nodes.set(["10.0.0.7".parse().unwrap()].into());
+        let nodes = NodeAddresses::default();
+        set(&nodes, "10.0.0.7");
+        nodes.set_own(own("10.0.0.7"));
         Rule {
             offline,
             place,
@@ -180,11 +202,12 @@ mod tests {
             ..rule(Place::Cluster, false)
         };
         assert!(!judged(&rule, "10.0.0.8"));
-        rule.nodes.set(["10.0.0.7".parse().unwrap()].into());
+        set(&rule.nodes, "10.0.0.7");
         assert!(!judged(&rule, "10.0.0.8"), "it may be this machine's");
-        rule.nodes.set_own(["10.244.0.1".parse().unwrap()].into());
+        rule.nodes.set_own(own("10.0.0.7"));
         assert!(judged(&rule, "10.0.0.8"));
         assert!(!judged(&rule, "10.0.0.7"));
+        assert!(!judged(&rule, "10.244.0.1"), "a gateway");
     }
 
     #[test]
@@ -244,31 +267,46 @@ mod tests {
 
     #[test]
     fn no_address_of_this_machine_is_dialled_in_a_cluster() {
-        let own = own_addresses().unwrap();
-        assert!(own.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{own:?}");
+        let here = Own::read().unwrap();
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(here.interfaces.contains(&loopback), "{here:?}");
         let rule = rule(Place::Cluster, false);
-        rule.nodes.set_own(own.clone());
-        for address in own {
+        rule.nodes.set_own(here.clone());
+        for address in here.interfaces.into_iter().chain(here.gateways) {
             assert!(rule.judge(address).is_err(), "{address}");
         }
         // One that came since.
-        let floating: IpAddr = "10.9.9.9".parse().unwrap();
-        assert!(rule.judge(floating).is_ok());
-        rule.nodes.set_own([floating].into());
-        assert!(rule.judge(floating).is_err());
+        rule.nodes.set_own(own("10.0.0.7"));
+        assert!(judged(&rule, "10.9.9.9"));
+        let mut with_floating = own("10.0.0.7");
+        with_floating.interfaces.insert("10.9.9.9".parse().unwrap());
+        rule.nodes.set_own(with_floating);
+        assert!(!judged(&rule, "10.9.9.9"));
     }
 
     #[test]
     fn nothing_is_dialled_where_the_machines_own_network_is_not_seen() {
         let rule = rule(Place::Cluster, false);
         assert!(judged(&rule, "10.9.9.9"));
-        rule.nodes.set_apart(true);
-        // What listens on the machine may answer by any of them: bridges, floating addresses.
-        for address in ["172.17.0.1", "10.9.9.9", "192.0.2.7", "fd00:1::1"] {
-            let refused = rule.judge(address.parse().unwrap()).unwrap_err();
-            assert!(refused.to_string().contains("hostNetwork"), "{refused}");
+        let all: HashSet<IpAddr> = ["10.0.0.7".parse().unwrap()].into();
+        let elsewhere = || rule.nodes.set_own(own("10.244.1.7"));
+        let no_node = || rule.nodes.set(all.clone(), None);
+        let no_address = || rule.nodes.set(all.clone(), Some(HashSet::new()));
+        let unseen: [(&dyn Fn(), &str); 3] = [
+            (&elsewhere, "hostNetwork"),
+            (&no_node, "no Node"),
+            (&no_address, "no address"),
+        ];
+        for (happens, words) in unseen {
+            happens();
+            // What listens on the machine may answer by any of them: bridges, floating addresses.
+            for address in ["172.17.0.1", "10.9.9.9", "192.0.2.7", "fd00:1::1"] {
+                let refused = rule.judge(address.parse().unwrap()).unwrap_err();
+                assert!(refused.to_string().contains(words), "{refused}");
+            }
         }
-        rule.nodes.set_apart(false);
+        set(&rule.nodes, "10.0.0.7");
+        rule.nodes.set_own(own("10.0.0.7"));
         assert!(judged(&rule, "10.9.9.9"));
     }
 
