@@ -23,7 +23,7 @@ use crate::sandbox::Layer;
     category = "aion",
     derive = "Default",
     derive = "PartialEq",
-    doc = "A node that runs agents, written by its node agent: what was proven there and how much there is. Whether it is alive is a Lease in aion-system; the operator turns that into the condition Ready.",
+    doc = "A node that runs agents, written by its node agent: what was proven there and how much there is. Whether it is alive is a Lease in aion-system; the operator turns that into the condition Ready. Whether the node agent dials anything for agents is the condition Degraded.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -81,7 +81,7 @@ pub enum Scheduling {
     Pause,
 }
 
-/// What a node agent says of its node; the condition Ready is the operator's.
+/// What a node agent says of its node; of the conditions Ready is the operator's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelNodeStatus {
@@ -89,7 +89,7 @@ pub struct KernelNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// Ready (the operator's judgement of the node agent's Lease).
+    /// Ready (the operator's judgement of the node agent's Lease) and Degraded (whether the node agent dials for agents).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,

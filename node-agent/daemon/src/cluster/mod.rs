@@ -107,6 +107,7 @@ impl Member {
             volumes,
             api,
             features,
+            nodes: self.nodes.clone(),
         };
         let eraser = Eraser {
             client: self.client.clone(),

@@ -1,5 +1,5 @@
-//! This node's KernelNode: made where it is missing, its status kept as the node is. The spec is people's,
-//! the condition Ready the operator's.
+//! This node's KernelNode: made where it is missing, its status kept as the node is, with the condition Degraded. The
+//! spec is people's, the condition Ready the operator's.
 //!
 //! A KernelNode that is being deleted is a node that somebody forgets: it is let go, and the node registers as a new one
 //! right after. What its memory held before is no pool's then, since pools that lost something are known by another name.
@@ -13,21 +13,25 @@ use std::{
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
+    condition::{self, Condition},
     metadata::MANAGER_NODE,
 };
 use aion_backoff::Backoff;
+use aion_drivers::outbound::{NodeAddresses, Sight};
 use aion_sandbox::{Layer, LayerReading};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     Api, Client,
     api::{GetParams, Patch, PatchParams, PostParams},
-    core::PartialObjectMeta,
+    core::{DynamicObject, PartialObjectMeta},
+    discovery::ApiResource,
 };
 use rustix::system::Uname;
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
-use crate::instances::RUNTIMES;
+use super::sight::judgement;
+use crate::{clock, instances::RUNTIMES};
 
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
 /// a node agent does not have.
@@ -47,6 +51,7 @@ pub(super) struct Registration {
     pub(super) volumes: Vec<String>,
     pub(super) api: Option<NodeApi>,
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    pub(super) nodes: NodeAddresses,
 }
 
 /// What was written last, and of which KernelNode.
@@ -54,6 +59,7 @@ pub(super) struct Registration {
 struct Written {
     uid: Option<String>,
     layers: Vec<Layer>,
+    sight: Option<Sight>,
     status: Option<KernelNodeStatus>,
     at: Option<Instant>,
 }
@@ -90,7 +96,8 @@ impl Registration {
         }
     }
 
-    /// Looks whether all is as it was `written` last: the KernelNode each time, the Node's labels from time to time.
+    /// Looks whether all is as it was `written` last: the KernelNode and the network each time, the Node's labels from
+    /// time to time.
     async fn look(&self, layers: &[Layer], written: &mut Written) -> Result<(), kube::Error> {
         let nodes: Api<KernelNode> = Api::all(self.client.clone());
         // From the API server's cache: this is asked by every node, all the time.
@@ -110,11 +117,15 @@ impl Registration {
             return Ok(());
         }
         let uid = there.and_then(|it| it.uid);
-        let same = uid.is_some() && uid == written.uid && layers == written.layers;
+        let sight = self.nodes.sight();
+        let same = uid.is_some()
+            && uid == written.uid
+            && layers == written.layers
+            && written.sight == Some(sight);
         if same && written.at.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(());
         }
-        self.write(layers, uid, written).await
+        self.write(layers, sight, uid, written).await
     }
 
     /// Writes the status where it differs from what was `written` last of the KernelNode with `uid`, which is made where
@@ -122,10 +133,22 @@ impl Registration {
     async fn write(
         &self,
         layers: &[Layer],
+        sight: Sight,
         uid: Option<String>,
         written: &mut Written,
     ) -> Result<(), kube::Error> {
+        let judged = judgement(sight, &self.node);
+        let before = match &written.status {
+            Some(status) => status.conditions.clone(),
+            None => self.conditions().await?,
+        };
+        let conditions = match sight {
+            // At a start, for as long as it takes to look.
+            Sight::NotKnown if !before.is_empty() => before,
+            _ => condition::write(&before, &[judged], None, &Time(clock::second())),
+        };
         let status = KernelNodeStatus {
+            conditions,
             capacity: Some(self.capacity),
             layers: layers.to_vec(),
             runtimes: RUNTIMES.to_vec(),
@@ -170,10 +193,24 @@ impl Registration {
         *written = Written {
             uid: patched.metadata.uid,
             layers: layers.to_vec(),
+            sight: Some(sight),
             status: Some(status),
             at: Some(Instant::now()),
         };
         Ok(())
+    }
+
+    /// This node agent's condition of the KernelNode as an earlier run left it: where it still holds it keeps its time.
+    /// The spec may be of a newer release, and is not read.
+    async fn conditions(&self) -> Result<Vec<Condition>, kube::Error> {
+        let kind = ApiResource::erase::<KernelNode>(&());
+        let nodes: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        let node = nodes.get_opt(&self.node).await?;
+        let conditions = node.map(|it| it.data["status"]["conditions"].clone());
+        let conditions: Option<Vec<Condition>> =
+            conditions.and_then(|it| serde_json::from_value(it).ok());
+        let ours = conditions.into_iter().flatten();
+        Ok(ours.filter(|it| it.type_ == condition::DEGRADED).collect())
     }
 
     /// The labels of the Node, where there is one.
