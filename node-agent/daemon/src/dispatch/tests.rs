@@ -144,33 +144,12 @@ fn calendar() -> FakeTools {
     })
 }
 
-/// A tool server that never answers.
-struct StuckTools;
-
-impl ToolDriver for StuckTools {
-    fn list<'a>(
-        &'a self,
-        _: &'a [ToolServer],
-        _: &'a Granted,
-    ) -> BoxFuture<'a, Result<ListResponse, Problem>> {
-        Box::pin(pending())
-    }
-
-    fn call<'a>(
-        &'a self,
-        _: &'a [ToolServer],
-        _: CallRequest,
-        _: Instant,
-        _: &'a Told,
-    ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
-        Box::pin(pending())
-    }
+/// A tool server that never lists what it has, and answers a call after telling of so many steps, or never.
+struct Slow {
+    steps: Option<usize>,
 }
 
-/// A tool server that says how far it is.
-struct Working;
-
-impl ToolDriver for Working {
+impl ToolDriver for Slow {
     fn list<'a>(
         &'a self,
         _: &'a [ToolServer],
@@ -187,8 +166,10 @@ impl ToolDriver for Working {
         told: &'a Told,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
         Box::pin(async move {
-            // More than is kept for whoever shows it: what is more is left out, and nobody waits.
-            for step in 0..1000 {
+            let Some(steps) = self.steps else {
+                return pending().await;
+            };
+            for step in 0..steps {
                 told(format!("calendar.read: {step}"));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -200,7 +181,9 @@ impl ToolDriver for Working {
 
 #[tokio::test]
 async fn what_a_tool_says_of_its_progress_is_shown_to_whoever_waits() {
-    let stage = Stage::new(FakeModels::default(), Working);
+    // More than is kept for whoever shows it: what is more is left out, and nobody waits.
+    let working = || Slow { steps: Some(1000) };
+    let stage = Stage::new(FakeModels::default(), working());
     let root = stage._home.path().join("turns");
     let input = crate::turns::asked_in_tests(&root, 1);
     stage.dispatch.turns.folder(TurnId(1), input).await.unwrap();
@@ -221,7 +204,7 @@ async fn what_a_tool_says_of_its_progress_is_shown_to_whoever_waits() {
         assert_eq!(event, aion_abi::admin::TurnEvent::Progress { text });
     }
     // A turn that has ended is shown nothing, and the call is answered all the same.
-    let stage = Stage::new(FakeModels::default(), Working);
+    let stage = Stage::new(FakeModels::default(), working());
     assert!(
         stage
             .call(Kind::ToolCall, tool_call(), false, None)
@@ -250,7 +233,7 @@ async fn an_answer_is_recorded_where_its_call_has_a_key() {
 
 #[tokio::test]
 async fn what_only_looks_is_stopped_and_what_changes_something_is_not() {
-    let stage = Stage::new(FakeModels::default(), StuckTools);
+    let stage = Stage::new(FakeModels::default(), Slow { steps: None });
     stage.cancel.cancel();
     let listed = stage.call(Kind::ToolList, Request::ToolList, false, None);
     assert_eq!(listed.await.finish, Finish::Stopped);
