@@ -10,6 +10,9 @@ FUZZ := --manifest-path tests/fuzz/Cargo.toml
 # And one that is built for WebAssembly; its tests run on this machine.
 ANALYST := --manifest-path agents/analyst/Cargo.toml
 
+# Each file of the repository that a shell runs, by its first line.
+SCRIPTS = $(shell git ls-files -z | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
+
 .DEFAULT_GOAL := help
 .PHONY: help run test package bench crds lint components clean
 
@@ -42,8 +45,10 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
 	cargo clippy --locked $(ANALYST) --all-targets -- -D warnings
+	@if command -v $${CXX:-c++} >/dev/null; then cargo clippy --locked $(FUZZ) --all-targets -- -D warnings; \
+	else echo "a C++ compiler is not installed: tests/fuzz was not checked by clippy"; fi
 	cargo test --quiet $(WORKSPACE) --test tidy
-	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning install.sh .ci/run packaging/package tests/run tests/fuzz/run tests/components/ensure; \
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SCRIPTS); \
 	else echo "shellcheck is not installed: the scripts were not checked"; fi
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check && cargo deny $(COMPILER) --all-features check --config $(CURDIR)/deny.toml && \
 	cargo deny $(ANALYST) --all-features check --config $(CURDIR)/deny.toml && cargo deny $(FUZZ) check --config $(CURDIR)/deny.toml; \

@@ -1,6 +1,6 @@
 //! The reader and splitter of documents: any bytes become passages in their order, none of which is lost or doubled.
 #![no_main]
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../node-agent/worker/src/declarative/document/mod.rs"]
 mod document;
