@@ -61,7 +61,7 @@ async fn while_a_batch_waits_for_room_the_kernel_can_be_asked_and_stopped() {
         MsFlags::empty(),
         options,
     ) {
-        eprintln!("SKIPPED while_a_batch_waits_…: a tmpfs cannot be mounted here ({error})");
+        aion_testkit::skip("mount", &format!("a tmpfs cannot be mounted: {error}"));
         return;
     }
     let _unmount = Unmount(dir.path());

@@ -223,14 +223,26 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_sockets_place_is_replaced_and_never_followed() {
+        replaced(rustix::process::geteuid().as_raw());
+    }
+
+    #[test]
+    fn the_socket_is_given_to_the_daemons_user_and_nothing_else_is() {
+        if !rustix::process::geteuid().is_root() {
+            aion_testkit::skip("root", "only root can give a socket to another user");
+            return;
+        }
+        replaced(DAEMON);
+    }
+
+    /// Whoever owns the socket from now on.
+    fn replaced(owner: u32) {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other");
         fs::write(&other, "untouched").unwrap();
         let path = folder.path().join("launcher.sock");
         symlink(&other, &path).unwrap();
-        let root = rustix::process::geteuid().is_root();
         let own = rustix::process::geteuid().as_raw();
-        let owner = if root { DAEMON } else { own };
         let listener = listen(&path, owner, Trust::Own).unwrap();
         let about = fs::symlink_metadata(&path).unwrap();
         assert!(about.file_type().is_socket());
