@@ -18,6 +18,9 @@ MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
 -----END PUBLIC KEY-----
 ";
 
+/// So that whoever is held up fails the test instead of waiting with it.
+const BOUND: Duration = Duration::from_secs(60);
+
 /// No program of these tests is compiled.
 struct Nobody;
 
@@ -259,14 +262,15 @@ async fn a_registry_that_is_silent_holds_up_those_alone_who_want_something_of_it
         ..AgentInstanceSpec::default()
     };
     let inline = AgentInstance::new("a", inline);
-    prepared(&preparer, &inline, &trust).await.unwrap();
+    let soon = |instance| timeout(BOUND, prepared(&preparer, instance, &trust));
+    soon(&inline).await.unwrap().unwrap();
     let there = instance("mine", "quick/a", &there);
-    prepared(&preparer, &there, &trust).await.unwrap();
+    soon(&there).await.unwrap().unwrap();
     // Nor does what is here wait, whoever it is for and wherever it came from.
-    prepared(&preparer, &kept, &trust).await.unwrap();
+    soon(&kept).await.unwrap().unwrap();
     // Another tenant asks that registry beside the first.
     let another = instance("another", "slow/a", &format!("sha256:{:064x}", 99));
-    let another = prepared(&preparer, &another, &trust);
+    let another = soon(&another);
     tokio::select! {
         _ = another => panic!("nobody answers"),
         asked = silent.accept() => held.push(asked.unwrap()),

@@ -9,10 +9,13 @@ use aion_bundle::{
     attach, build,
 };
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 use crate::launching::Launched;
+
+/// So that whoever is held up fails the test instead of waiting with it.
+const BOUND: Duration = Duration::from_secs(60);
 
 /// Answers every compiler's start with a few bytes, but for those of slow bundles it only says that they began.
 struct Compilers {
@@ -115,8 +118,10 @@ async fn a_module_that_compiles_for_long_holds_up_its_own_tenant_alone() {
     assert!(heard.recv().await.unwrap().contains(&slow.hex()[..16]));
     let waits = open(behind, "a");
     for _ in 0..2 {
-        open(quick, "b").await.unwrap().unwrap();
-        open(other, "c").await.unwrap().unwrap();
+        for (bundle, tenant) in [(quick, "b"), (other, "c")] {
+            let opened = timeout(BOUND, open(bundle, tenant)).await;
+            opened.unwrap().unwrap().unwrap();
+        }
     }
     assert!(!stuck.is_finished() && !waits.is_finished());
     // Nobody waits for it any more, and it goes on: what it makes is wanted again. Once it ends, the next begins.
