@@ -6,8 +6,9 @@
 #[path = "../../../node-agent/drivers/src/wire/mod.rs"]
 mod wire;
 
+mod seeds;
 mod tool;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| tool::fuzz(data));
+fuzz_target!(init: seeds::plant(), |data: &[u8]| tool::fuzz(data));
