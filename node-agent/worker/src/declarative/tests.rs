@@ -34,6 +34,8 @@ struct Kernel {
     /// How many items fit.
     room: Cell<Option<usize>>,
     items: RefCell<Vec<Item>>,
+    /// After how many calls each item was stored.
+    ages: RefCell<BTreeMap<String, usize>>,
     model: RefCell<VecDeque<Result<Vec<ChatEvent>, Problem>>>,
     said: RefCell<Vec<MessageRequest>>,
     asked: RefCell<Vec<ChatRequest>>,
@@ -143,6 +145,9 @@ impl Kernel {
                 }
                 let ids: Vec<_> = request.items.iter().map(|item| item.id.clone()).collect();
                 items.retain(|item| item.id.is_none() || !ids.contains(&item.id));
+                let now = self.calls.borrow().len();
+                let aged = ids.iter().flatten().map(|id| (id.clone(), now));
+                self.ages.borrow_mut().extend(aged);
                 items.extend(request.items);
                 json!({"ids": ids.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()})
             }
@@ -181,7 +186,16 @@ impl Kernel {
         })
     }
 
-    /// Items that share a word with the query.
+    /// Forgets what was stored before so many calls, as a pool does: without a word to anybody.
+    fn grow_old(&self, calls: usize) {
+        let ages = self.ages.borrow();
+        let is_younger = |id: &String| ages.get(id).is_some_and(|age| *age > calls);
+        self.items
+            .borrow_mut()
+            .retain(|item| item.id.as_ref().is_some_and(is_younger));
+    }
+
+    /// Items that share a word with the query; without one, the newest first.
     fn recall(&self, request: memory::RecallRequest) -> Value {
         let words: Vec<String> = request
             .query
@@ -189,9 +203,11 @@ impl Kernel {
             .split_whitespace()
             .map(str::to_owned)
             .collect();
-        let hits: Vec<Hit> = self
-            .items
-            .borrow()
+        let mut items = self.items.borrow().clone();
+        if words.is_empty() {
+            items.reverse();
+        }
+        let hits: Vec<Hit> = items
             .iter()
             .filter(|item| {
                 request

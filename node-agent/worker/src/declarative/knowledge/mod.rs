@@ -2,8 +2,9 @@
 //!
 //! A file has one *record* (collection `files`: its version, the hash of its content) and its passages
 //! (collection `passages`, each with that hash). A file whose version is that of its record is not read again;
-//! one whose content is the recorded one is not cut again. A changed file loses its record first and then its
-//! passages, and gets its record back last: one with a record is whole. Passages that no record speaks for,
+//! one whose content is the recorded one is not cut again: its new version is noted in a *touch* beside the record, so
+//! that a pool with a retention still forgets record and passages at one age. A changed file loses its record first
+//! and then its passages, and gets its record back last: one with a record is whole. Passages that no record speaks for,
 //! since a turn was interrupted or two ran at once, are found out when they are recalled ([`Shelf`]); their file
 //! loses its record, and is read again.
 //!
@@ -175,15 +176,14 @@ async fn take_in<S: Syscalls>(
     let content = record::digest(&[&bytes]);
     if let Some(known) = &known {
         if known.has_this_form && known.content == content {
-            let record = Record {
-                version: entry.version.clone(),
-                ..known.clone()
-            };
-            if let Some(why) = &record.left_out {
+            if let Some(why) = &known.left_out {
                 left_out.add(&entry.path, why.clone());
             }
             shelf.put(store.mount(), &entry.path, &content);
-            return store.touch(&entry.path, &record).await;
+            return match &entry.version {
+                Some(version) => store.touch(&entry.path, &content, version).await,
+                None => Ok(()),
+            };
         }
         store.forget(&entry.path, known).await?;
     }

@@ -24,7 +24,7 @@ const MAX_HEADING: usize = 512;
 pub(super) struct Record {
     /// Its id in memory.
     pub(super) id: String,
-    /// The version that was read; `None` where the file had changed too lately to have one.
+    /// The version that has this content; `None` where the file had changed too lately to have one.
     pub(super) version: Option<String>,
     /// The hash of its content.
     pub(super) content: String,
@@ -111,15 +111,16 @@ pub(in super::super) struct Known {
     files: BTreeMap<String, BTreeMap<String, Record>>,
     /// The id of each mount's oldest record.
     oldest: BTreeMap<String, String>,
-    /// Records that another one of the same file has taken the place of.
+    /// Records that another one of the same file has taken the place of, and touches of records that are gone.
     strays: Vec<String>,
 }
 
 impl Known {
-    /// Reads all records. They are told apart by their mounts here, since a store would look through all items
+    /// Reads all records, with the versions of those that were touched. They are told apart by their mounts here, since a store would look through all items
     /// of a mount for each page.
     pub(in super::super) async fn read(syscalls: &impl Syscalls) -> Result<Self, Problem> {
         let mut known = Self::default();
+        let mut touches = Vec::new();
         let mut request = RecallRequest {
             query: String::new(),
             k: MAX_K,
@@ -134,6 +135,10 @@ impl Known {
             let is_last = page.hits.len() < MAX_K as usize;
             request.offset += page.hits.len() as u32;
             for ((mount, path), record) in page.hits.into_iter().filter_map(Record::of) {
+                if record.id == touch_id(&mount, &path) {
+                    touches.push((mount, path, record));
+                    continue;
+                }
                 // Listed newest first.
                 known.oldest.insert(mount.clone(), record.id.clone());
                 let files = known.files.entry(mount).or_default();
@@ -142,9 +147,17 @@ impl Known {
                 }
             }
             if is_last {
-                return Ok(known);
+                break;
             }
         }
+        for (mount, path, touch) in touches {
+            let files = known.files.get_mut(&mount);
+            match files.and_then(|files| files.get_mut(&path)) {
+                Some(record) if record.content == touch.content => record.version = touch.version,
+                _ => known.strays.push(touch.id),
+            }
+        }
+        Ok(known)
     }
 
     /// The records of a mount by path.
@@ -157,7 +170,7 @@ impl Known {
         self.oldest.get(mount).cloned()
     }
 
-    /// The ids of records that say nothing.
+    /// The ids of what says nothing.
     pub(super) fn strays(&mut self) -> Vec<String> {
         std::mem::take(&mut self.strays)
     }
@@ -197,6 +210,25 @@ fn passage_id(mount: &str, path: &str, content: &str, number: usize) -> String {
 /// The id of a file's record.
 pub(super) fn id(mount: &str, path: &str) -> String {
     format!("file:{}", digest(&[mount.as_bytes(), path.as_bytes()]))
+}
+
+/// What says that a file of another version has the content of its record. The record itself stays as old as the
+/// passages that it speaks for, and a pool forgets them together.
+pub(super) fn touch(mount: &str, path: &str, content: &str, version: &str) -> Item {
+    let mut attributes = place(mount, path);
+    attributes.insert("content".to_owned(), content.to_owned());
+    attributes.insert("version".to_owned(), version.to_owned());
+    Item {
+        id: Some(touch_id(mount, path)),
+        text: ".".to_owned(),
+        collection: FILES.to_owned(),
+        attributes,
+    }
+}
+
+/// The id of a file's touch.
+pub(super) fn touch_id(mount: &str, path: &str) -> String {
+    format!("touch:{}", digest(&[mount.as_bytes(), path.as_bytes()]))
 }
 
 /// Where a file lies.

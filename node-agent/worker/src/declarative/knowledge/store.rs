@@ -85,9 +85,15 @@ impl<'a, S: Syscalls> Store<'a, S> {
         Ok(())
     }
 
-    /// Stores a record alone, of a file whose passages are there.
-    pub(super) async fn touch(&mut self, path: &str, record: &Record) -> Result<(), Problem> {
-        self.push(record.item(self.mount, path)).await
+    /// Notes that a file of another version has the content that its record says.
+    pub(super) async fn touch(
+        &mut self,
+        path: &str,
+        content: &str,
+        version: &str,
+    ) -> Result<(), Problem> {
+        self.push(record::touch(self.mount, path, content, version))
+            .await
     }
 
     async fn push(&mut self, item: Item) -> Result<(), Problem> {
@@ -133,15 +139,15 @@ impl<'a, S: Syscalls> Store<'a, S> {
 
     /// Forgets a file, its record first.
     pub(super) async fn forget(&mut self, path: &str, record: &Record) -> Result<(), Problem> {
+        let mut ids = vec![record.id.clone(), record::touch_id(self.mount, path)];
         let Some(passages) = record.passage_ids(self.mount, path) else {
-            self.forget_ids(vec![record.id.clone()]).await?;
+            self.forget_ids(ids).await?;
             let request = ForgetRequest::Collection {
                 collection: PASSAGES.to_owned(),
                 attributes: record::place(self.mount, path),
             };
             return self.call_forget(&request).await;
         };
-        let mut ids = vec![record.id.clone()];
         ids.extend(passages);
         self.forget_ids(ids).await
     }

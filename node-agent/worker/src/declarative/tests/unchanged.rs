@@ -109,6 +109,46 @@ async fn records_that_grew_too_old_are_made_again() {
 }
 
 #[tokio::test]
+async fn a_record_grows_old_with_its_passages_however_often_its_file_is_touched() {
+    let kernel = settled(5).await;
+    let before = kernel.calls.borrow().len();
+    for version in 2..5 {
+        for n in 0..5 {
+            kernel.file(&format!("{n}.md"), &format!("sheet{n} hangs here"), version);
+        }
+        for _ in 0..3 {
+            run_again(&kernel, "sheet3").await;
+        }
+    }
+    let stored = kernel.ages.borrow()[&item(&kernel, "passage:").id.unwrap()];
+    assert!(stored <= before, "a touch costs no passage");
+    let reads = kernel.count(Syscall::FsRead);
+    run_again(&kernel, "sheet3").await;
+    assert_eq!(kernel.count(Syscall::FsRead), reads, "a touch is noted");
+    kernel.grow_old(before);
+    for n in 0..5 {
+        let answer = run_again(&kernel, &format!("sheet{n}")).await;
+        assert!(answer.contains(&format!("> sheet{n} hangs")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_touch_goes_with_its_file() {
+    let kernel = settled(5).await;
+    kernel.file("3.md", "sheet3 hangs here", 2);
+    run_again(&kernel, "sheet3").await;
+    assert!(item(&kernel, "touch:").attributes["path"] == "3.md");
+    kernel.file("3.md", "sheet3 was moved", 3);
+    assert!(run_again(&kernel, "sheet3").await.contains("was moved"));
+    let touches = |kernel: &Kernel| {
+        let items = kernel.items.borrow();
+        let ids = items.iter().filter_map(|item| item.id.clone());
+        ids.filter(|id| id.starts_with("touch:")).count()
+    };
+    assert_eq!(touches(&kernel), 0);
+}
+
+#[tokio::test]
 async fn a_passage_that_no_record_speaks_for_is_not_told_where_the_mount_is_vouched_for() {
     let kernel = settled(5).await;
     let mut stray = item(&kernel, "passage:");
