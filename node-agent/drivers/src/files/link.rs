@@ -19,22 +19,41 @@ pub(super) enum Leads {
     Missed(String),
 }
 
-/// Where the link at `path` beneath `root` leads.
-pub(super) fn leads(root: &Dir, path: &str) -> Leads {
+/// Where the link at `path` beneath `root` leads. It was found in the contents of `folder`, which may have no other
+/// name that is not hidden, either.
+pub(super) fn leads(root: &Dir, path: &str, folder: &str) -> Leads {
     let there = root.metadata(path).and_then(|metadata| {
         let kind = match metadata.file_type() {
             kind if kind.is_file() => EntryKind::File,
             kind if kind.is_dir() => EntryKind::Folder,
             _ => return Ok(Leads::Listed),
         };
-        let only_name = !is_hidden(Path::new(path)) && is_hidden(&root.canonicalize(path)?);
-        Ok(if only_name {
-            Leads::Hidden(kind)
-        } else {
+        if is_hidden(Path::new(path)) {
+            return Ok(Leads::Listed);
+        }
+        let target = root.canonicalize(path)?;
+        let is_listed = !is_hidden(&target)
+            || is_beside(&root.read_link(path)?)
+            || lies_in(&target, &root.canonicalize(folder)?);
+        Ok(if is_listed {
             Leads::Listed
+        } else {
+            Leads::Hidden(kind)
         })
     });
     there.unwrap_or_else(|error| Leads::Missed(why(error)))
+}
+
+/// Whether a link leads to a neighbour that is not hidden: it is listed, as what it is or as what it leads to.
+fn is_beside(link: &Path) -> bool {
+    let mut parts = link.components().filter(|it| *it != Component::CurDir);
+    matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none() && !is_hidden(link)
+}
+
+/// Whether what lies at `target` is listed where the contents of `folder` are.
+fn lies_in(target: &Path, folder: &Path) -> bool {
+    let within = target.strip_prefix(folder);
+    within.is_ok_and(|path| path.components().next().is_some() && !is_hidden(path))
 }
 
 fn is_hidden(path: &Path) -> bool {

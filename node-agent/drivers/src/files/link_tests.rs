@@ -1,9 +1,9 @@
 //! Layouts of links that people's folders have: what is listed, once, and what a swap changes.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, time::Duration};
 
-use aion_abi::syscall::fs::{ListResponse, TreeDigest};
+use aion_abi::syscall::fs::{LeftOut, ListResponse, TreeDigest};
 
 use super::{
     FilesDriver,
@@ -83,6 +83,32 @@ async fn a_link_to_what_is_listed_is_not_listed_and_one_that_leaves_is_named() {
 }
 
 #[tokio::test]
+async fn what_several_links_of_a_hidden_folder_lead_to_is_listed_once() {
+    let house = house();
+    fs::create_dir_all(house.inside(".store/sub")).unwrap();
+    fs::write(house.inside(".store/a.md"), "x").unwrap();
+    fs::write(house.inside(".store/sub/b.md"), "x").unwrap();
+    symlink("a.md", house.inside(".store/beside.md")).unwrap();
+    symlink("sub/b.md", house.inside(".store/below.md")).unwrap();
+    symlink("../a.md", house.inside(".store/sub/above.md")).unwrap();
+    symlink("sub", house.inside(".store/folder")).unwrap();
+    symlink(".store", house.inside("shown")).unwrap();
+    fs::create_dir(house.inside(".kept")).unwrap();
+    fs::write(house.inside(".kept/1f"), "x").unwrap();
+    symlink(".kept/1f", house.inside("first.md")).unwrap();
+    symlink("first.md", house.inside("second.md")).unwrap();
+    symlink("./second.md", house.inside("third.md")).unwrap();
+    let seen = ["first.md", "shown/a.md", "shown/sub/b.md"];
+    assert_eq!(house.seen().await, seen);
+    assert_eq!(house.tree().await.left_out, LeftOut::default());
+    let mut below = list(true);
+    below.path = "shown".to_owned();
+    let page = house.driver.list(&house.mounts, below).await.unwrap();
+    let paths: Vec<_> = page.entries.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, seen[1..]);
+}
+
+#[tokio::test]
 async fn links_to_folders_that_lead_round_end() {
     let house = house();
     fs::create_dir(house.inside(".store")).unwrap();
@@ -145,4 +171,50 @@ async fn a_tree_is_unchanged_until_something_in_it_changes() {
         .unwrap();
     assert!(!after.unchanged);
     assert_eq!(after.entries.len(), 3);
+}
+
+#[tokio::test]
+async fn a_tree_of_files_is_unchanged_until_one_is_written_moved_or_gone() {
+    let house = house();
+    let put = |name: &str, text: &str| {
+        let path = house.inside(name);
+        fs::write(&path, text).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        file.set_modified(long_ago).unwrap();
+    };
+    fs::create_dir(house.inside("sub")).unwrap();
+    put("a.md", "40 bar");
+    put("sub/b.md", "x");
+    // Until its files have versions a tree has no digest.
+    let digest = async || {
+        loop {
+            let mut digest = TreeDigest::default();
+            digest.page(&house.tree().await);
+            match digest.end() {
+                Some(digest) => return digest,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let is_unchanged = async |digest: &str| {
+        let mut unless = list(true);
+        unless.unless = Some(digest.to_owned());
+        let answer = house.driver.list(&house.mounts, unless).await.unwrap();
+        assert_eq!(answer.unchanged, answer.entries.is_empty());
+        answer.unchanged
+    };
+    let first = digest().await;
+    assert!(is_unchanged(&first).await);
+    put("a.md", "60 bar");
+    assert!(
+        !is_unchanged(&first).await,
+        "its size and time are as before"
+    );
+    let second = digest().await;
+    assert!(is_unchanged(&second).await && !is_unchanged(&first).await);
+    fs::rename(house.inside("sub/b.md"), house.inside("sub/c.md")).unwrap();
+    assert!(!is_unchanged(&second).await);
+    fs::remove_file(house.inside("sub/c.md")).unwrap();
+    assert!(!is_unchanged(&second).await);
 }

@@ -112,6 +112,7 @@ fn walked<'a>(
     let at = At {
         prefix: &asked.path,
         depth,
+        from: folder,
         by_link: false,
     };
     page.walk(&dir, at).map_err(|fault| match fault {
@@ -137,6 +138,8 @@ struct At<'a> {
     prefix: &'a str,
     /// The parts that the paths of what is in it have.
     depth: usize,
+    /// What it lies in: the folder that was asked for, or the one that a link in it leads to.
+    from: &'a str,
     /// Whether a link led here.
     by_link: bool,
 }
@@ -175,6 +178,7 @@ impl Page<'_> {
                 What::Link(EntryKind::Folder) if self.asked.recursive => {
                     // From the mount on, since it may lead out of the folder that it is in.
                     let at = At {
+                        from: &path,
                         by_link: true,
                         ..at
                     };
@@ -222,7 +226,7 @@ impl Page<'_> {
         let inside = At {
             prefix: path,
             depth: at.depth + 1,
-            by_link: at.by_link,
+            ..at
         };
         match walked.and_then(|inner| self.walk(&inner, inside)) {
             Ok(()) => {}
@@ -309,7 +313,7 @@ impl Page<'_> {
                 Ok(kind) if kind.is_dir() => What::Kind(EntryKind::Folder),
                 Ok(kind) if kind.is_file() => What::Kind(EntryKind::File),
                 Ok(kind) if kind.is_symlink() => {
-                    match link::leads(&self.mounted.dir, &below(at.prefix, &name)) {
+                    match link::leads(&self.mounted.dir, &below(at.prefix, &name), at.from) {
                         Leads::Listed => continue,
                         // Else links to folders in folders could lead round for ever.
                         Leads::Hidden(EntryKind::Folder) if at.by_link => {
