@@ -67,6 +67,8 @@ codes! {
     NotFound = "not-found", 404, "check the name: list what there is first";
     /// What the call is to make is there already.
     AlreadyExists = "already-exists", 409, "choose another name, or replace what is there";
+    /// A file is not what it was when an earlier part of it was read.
+    Changed = "changed", 412, "read the file again from its start";
     /// The instance is not running, is being replaced, or was removed.
     NotRunning = "not-running", 409, "start a new turn: this run of the instance has ended";
     /// `OFFLINE_MODE` keeps every packet on this machine.

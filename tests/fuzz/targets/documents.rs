@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         return Corpus::Reject;
     };
     let name = ["notes.md", "notes.txt", "notes.html"][usize::from(*kind) % 3];
-    let Ok(passages) = document::passages(name, bytes) else {
+    let Ok(document::Cut { passages, .. }) = document::passages(name, bytes) else {
         return Corpus::Keep;
     };
     let mut from = 1;

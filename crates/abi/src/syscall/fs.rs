@@ -30,6 +30,9 @@ pub struct ReadRequest {
     pub offset: u64,
     /// How many bytes at most, 1 to [`MAX_CHUNK`].
     pub length: u32,
+    /// The version that an earlier part was of: a file that has another one now is refused as `changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// Part of a file.
@@ -42,6 +45,11 @@ pub struct ReadResponse {
     pub size: u64,
     /// Last change.
     pub modified_ms: UnixMillis,
+    /// What the file is told from its other versions by, as in [`Entry::version`].
+    pub version: String,
+    /// The file changed so lately that its next change might leave it this version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
 }
 
 /// Writes to a file, making its folders where needed.

@@ -23,6 +23,7 @@ pub async fn conforms(driver: &dyn FilesDriver, mounts: &MountTable) {
     writes(driver, mounts).await;
     lists(driver, mounts).await;
     refuses(driver, mounts).await;
+    ties_parts(driver, mounts).await;
 }
 
 fn read(mount: &str, path: &str, offset: u64, length: u32) -> ReadRequest {
@@ -31,6 +32,7 @@ fn read(mount: &str, path: &str, offset: u64, length: u32) -> ReadRequest {
         path: path.into(),
         offset,
         length,
+        version: None,
     }
 }
 
@@ -75,6 +77,27 @@ async fn reads(driver: &dyn FilesDriver, mounts: &MountTable) {
             .unwrap();
         assert_eq!(STANDARD.decode(answer.data).unwrap(), want.as_bytes());
         assert_eq!(answer.size, 5);
+    }
+}
+
+/// The parts of a file are of the version that the first one was of, or are refused.
+async fn ties_parts(driver: &dyn FilesDriver, mounts: &MountTable) {
+    for text in ["one", "of another size"] {
+        let made = write("notes", "parts.md", text, WriteMode::Replace);
+        driver.write(mounts, made).await.unwrap();
+        let first = read("notes", "parts.md", 0, 2);
+        let first = driver.read(mounts, first).await.unwrap();
+        let next = ReadRequest {
+            version: Some(first.version.clone()),
+            ..read("notes", "parts.md", 2, MAX_CHUNK)
+        };
+        let rest = driver.read(mounts, next.clone()).await.unwrap();
+        assert_eq!(STANDARD.decode(rest.data).unwrap(), &text.as_bytes()[2..]);
+        assert_eq!(rest.version, first.version);
+        let made = write("notes", "parts.md", "more", WriteMode::Append);
+        driver.write(mounts, made).await.unwrap();
+        let problem = driver.read(mounts, next).await.unwrap_err();
+        assert_eq!(problem.code, Code::Changed, "{problem}");
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum FilesError {
     ReadOnly(String),
     #[error("{0} does not exist")]
     Missing(String),
+    #[error("{0} is not what it was when an earlier part of it was read")]
+    Changed(String),
     #[error("{0} exists already")]
     Exists(String),
     #[error("{0} is a folder")]
@@ -98,6 +100,7 @@ impl From<FilesError> for Problem {
             FilesError::ReadOnly(_) => Problem::new(Code::Denied, text)
                 .remedy("map the mount writable and say mode: write in the agent's permissions.files"),
             FilesError::Missing(_) => Problem::new(Code::NotFound, text).remedy("list the folder to see what is there"),
+            FilesError::Changed(_) => Problem::new(Code::Changed, text),
             FilesError::Exists(_) => Problem::new(Code::AlreadyExists, text),
             FilesError::IsFolder(_) => Problem::new(Code::BadRequest, text).remedy("name a file in it, or list it"),
             FilesError::NotFolder(_) => Problem::new(Code::BadRequest, text).remedy("name a folder, or read the file"),

@@ -1,6 +1,7 @@
 //! Files in memory, for tests of what calls the driver. Knows paths and modes, no links and no disk.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use aion_abi::{
     code::Code,
@@ -43,7 +44,13 @@ impl FakeFiles {
         if is_folder(&held, &key) {
             return Err(FilesError::IsFolder(place).into());
         }
-        let bytes = held.get(&key).ok_or(FilesError::Missing(place))?;
+        let bytes = held.get(&key).ok_or(FilesError::Missing(place.clone()))?;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let version = format!("{:x}", hasher.finish());
+        if request.version.as_ref().is_some_and(|it| *it != version) {
+            return Err(FilesError::Changed(place).into());
+        }
         let from = usize::try_from(request.offset)
             .unwrap_or(usize::MAX)
             .min(bytes.len());
@@ -54,6 +61,8 @@ impl FakeFiles {
             data: STANDARD.encode(&bytes[from..to]),
             size: bytes.len() as u64,
             modified_ms: UnixMillis(0),
+            version,
+            fresh: false,
         })
     }
 

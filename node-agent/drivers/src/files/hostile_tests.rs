@@ -63,6 +63,7 @@ fn read(path: &str) -> ReadRequest {
         path: path.into(),
         offset: 0,
         length: 100,
+        version: None,
     }
 }
 
@@ -243,13 +244,23 @@ async fn a_file_has_another_version_when_it_was_replaced_with_its_size_and_time_
     };
     put("a", "40 bar");
     assert_eq!(listed().await.version, None);
+    let part = async || house.driver.read(&house.mounts, read("a")).await.unwrap();
+    assert!(part().await.fresh);
     let before = settled().await;
     assert_eq!(before, settled().await);
+    let first = part().await;
+    assert_eq!((&first.version, first.fresh), (&before.2, false));
     put("new", "60 bar");
     fs::rename(house.inside("new"), house.inside("a")).unwrap();
     let after = settled().await;
     assert_eq!((before.0, before.1), (after.0, after.1));
     assert_ne!(before.2, after.2);
+    let next = ReadRequest {
+        version: Some(first.version),
+        ..read("a")
+    };
+    let problem = house.driver.read(&house.mounts, next).await.unwrap_err();
+    assert_eq!(problem.code, Code::Changed);
 }
 
 #[tokio::test]

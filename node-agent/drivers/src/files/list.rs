@@ -1,14 +1,11 @@
 //! Listing a folder: one level or the whole tree, in pages sorted by the bytes of the path.
 
-use std::{
-    io,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::io;
 
 use aion_abi::syscall::fs::{
     Entry, EntryKind, ListRequest, ListResponse, MAX_ENTRIES, MAX_LEFT_OUT, Missed, TreeDigest,
 };
-use cap_std::fs::{Dir, Metadata, MetadataExt};
+use cap_std::fs::{Dir, Metadata};
 use rustix::io::Errno;
 
 use super::{
@@ -17,14 +14,13 @@ use super::{
     link::{self, Leads},
     path::{MAX_DEPTH, MAX_PATH, PARTIAL_PREFIX, RelativePath},
     read::modified_ms,
+    version::{Version, now},
 };
 
 /// The most names that are held in memory to be sorted: those of the folders from the mount to where a walk is.
 pub(super) const MAX_HELD: usize = 100_000;
 /// The most names that are looked at for one page.
 const MAX_SEEN: usize = 1_000_000;
-/// A change may bear the time of the one before it: disks count in steps of up to two seconds (FAT).
-const GRAIN: Duration = Duration::from_secs(2);
 
 /// A listing within its bounds.
 pub(super) struct Asked {
@@ -257,14 +253,13 @@ impl Page<'_> {
             Err(error) => return self.miss(path, why(error)),
         };
         let is_file = kind == EntryKind::File;
-        #[expect(clippy::disallowed_methods, reason = "compared with a file's date")]
-        let now = SystemTime::now();
+        let version = Version::of(&metadata);
         let entry = Entry {
             path,
             kind,
             size: if is_file { metadata.len() } else { 0 },
             modified_ms: modified_ms(&metadata),
-            version: is_file.then(|| version(&metadata, now)).flatten(),
+            version: (is_file && !version.is_fresh(now())).then(|| version.into_text()),
         };
         match &mut self.digest {
             None => self.answer.entries.push(entry),
@@ -356,24 +351,6 @@ fn below(prefix: &str, name: &str) -> String {
     } else {
         format!("{prefix}/{name}")
     }
-}
-
-/// Names the file by its inode and the instants of its changes. A program may set size and modification time
-/// as it likes; only the disk sets the time of the last change of the inode. `None` within [`GRAIN`] of it.
-fn version(metadata: &Metadata, now: SystemTime) -> Option<String> {
-    let changed = Duration::new(
-        u64::try_from(metadata.ctime()).ok()?,
-        u32::try_from(metadata.ctime_nsec()).ok()?,
-    );
-    let age = now.duration_since(UNIX_EPOCH).ok()?.checked_sub(changed)?;
-    (age > GRAIN).then(|| {
-        let (size, inode) = (metadata.len(), metadata.ino());
-        let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
-        format!(
-            "{size:x}.{inode:x}.{:x}.{seconds:x}.{nanos:x}",
-            changed.as_nanos()
-        )
-    })
 }
 
 pub(super) fn why(error: io::Error) -> String {

@@ -15,6 +15,7 @@ mod mounts;
 mod path;
 mod read;
 mod sweep;
+mod version;
 mod write;
 
 #[cfg(any(test, feature = "conformance"))]

@@ -1,4 +1,4 @@
-//! Reading part of a file.
+//! Reading part of a file, of one version where the caller names it.
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
@@ -10,13 +10,19 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
-use super::{failure::FilesError, folder::Mounted, path::RelativePath};
+use super::{
+    failure::FilesError,
+    folder::Mounted,
+    path::RelativePath,
+    version::{Version, now},
+};
 
 /// A read within its bounds.
 pub(super) struct Asked {
     path: RelativePath,
     offset: u64,
     length: usize,
+    version: Option<String>,
 }
 
 impl Asked {
@@ -31,6 +37,7 @@ impl Asked {
             path: RelativePath::parse(&request.path)?,
             offset: request.offset,
             length: usize::try_from(request.length).unwrap_or(usize::MAX),
+            version: request.version.clone(),
         })
     }
 }
@@ -53,11 +60,23 @@ pub(super) fn read(mounted: &Mounted, asked: &Asked) -> Result<ReadResponse, Fil
         .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     must_be_file(&metadata, &place)?;
-    let bytes = read_at_most(&file.into_std(), asked.offset, asked.length).map_err(failed)?;
+    let file = file.into_std();
+    let before = Version::of(&metadata);
+    let bytes = read_at_most(&file, asked.offset, asked.length).map_err(failed)?;
+    // The bytes are of one version only where it is the same at both ends of the reading.
+    let after = Metadata::from_file(&file).map_err(failed)?;
+    let after = Version::of(&after);
+    if let Some(version) = &asked.version
+        && (before.text() != version || after.text() != version)
+    {
+        return Err(FilesError::Changed(place));
+    }
     Ok(ReadResponse {
         data: STANDARD.encode(bytes),
         size: metadata.len(),
         modified_ms: modified_ms(&metadata),
+        fresh: after.is_fresh(now()) || before.text() != after.text(),
+        version: before.into_text(),
     })
 }
 

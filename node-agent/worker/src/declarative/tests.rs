@@ -25,6 +25,12 @@ struct Kernel {
     files: RefCell<BTreeMap<String, (String, u64)>>,
     /// The bytes of files that are not in UTF-8.
     bytes: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// What a file becomes at each reading of a part of it.
+    turning: RefCell<BTreeMap<String, VecDeque<Vec<u8>>>>,
+    /// Files change so quickly that their versions stay.
+    is_coarse: Cell<bool>,
+    /// How many bytes were read of files.
+    given: Cell<usize>,
     /// Files that are listed, and why they cannot be read.
     broken: RefCell<BTreeMap<String, Code>>,
     /// Mounts that are not there.
@@ -111,25 +117,7 @@ impl Kernel {
                     false => json!(page),
                 }
             }
-            Syscall::FsRead => {
-                let request: fs::ReadRequest = serde_json::from_value(request).unwrap();
-                if let Some(code) = self.broken.borrow().get(&request.path) {
-                    let text = format!("{}/{} is odd", request.mount, request.path);
-                    return Err(Problem::new(*code, text));
-                }
-                let bytes = self.bytes.borrow().get(&request.path).cloned();
-                let (bytes, modified_ms) = match bytes {
-                    Some(bytes) => (bytes, 1),
-                    None => {
-                        let (text, modified_ms) = self.files.borrow()[&request.path].clone();
-                        (text.into_bytes(), modified_ms)
-                    }
-                };
-                let rest = bytes.get(request.offset as usize..).unwrap_or_default();
-                let part = &rest[..rest.len().min(request.length as usize)];
-                let data = base64::engine::general_purpose::STANDARD.encode(part);
-                json!({"data": data, "size": bytes.len(), "modifiedMs": modified_ms})
-            }
+            Syscall::FsRead => self.read(serde_json::from_value(request).unwrap())?,
             Syscall::MemoryRemember => {
                 let request: RememberRequest = serde_json::from_value(request).unwrap();
                 let mut items = self.items.borrow_mut();

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::reading;
+use super::reading::Reader;
 use super::told::{bounded, told};
 use crate::syscalls::Syscalls;
 
@@ -44,6 +44,7 @@ pub(super) struct Toolbox {
     specs: Vec<ToolSpec>,
     /// The addresses that answers linked to, and the operation whose answer it was.
     links: BTreeMap<String, String>,
+    reader: Reader,
 }
 
 impl Toolbox {
@@ -307,7 +308,9 @@ impl Toolbox {
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {
                 let asked: FileArguments = parse(arguments)?;
-                reading::read(syscalls, &asked.mount, &asked.path, asked.offset).await
+                self.reader
+                    .read(syscalls, &asked.mount, &asked.path, asked.offset)
+                    .await
             }
             Tool::WriteFile => {
                 let FileArguments {

@@ -12,34 +12,92 @@ const NO_TEXT: &str = "not a text";
 /// One in so many characters may be a control character, or one that the encoding does not have.
 const STRAY: usize = 200;
 
+/// What was read of bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in super::super) struct Text {
+    pub(in super::super) text: String,
+    /// So many letters of it are U+FFFD, since their bytes are not of the encoding.
+    pub(in super::super) unread: usize,
+}
+
+impl Text {
+    fn whole(text: String) -> Self {
+        Self { text, unread: 0 }
+    }
+
+    /// Text with a replacement for each place that could not be read, but those that `bytes` themselves hold.
+    fn damaged(text: String, bytes: &[u8]) -> Self {
+        let replacement = char::REPLACEMENT_CHARACTER;
+        let own = bytes.windows(3).filter(|it| *it == b"\xEF\xBF\xBD");
+        let unread = text
+            .matches(replacement)
+            .count()
+            .saturating_sub(own.count());
+        Self { text, unread }
+    }
+}
+
 /// The text of `bytes`, without its byte-order mark; or why it is none.
-pub(in super::super) fn text(bytes: &[u8]) -> Result<String, &'static str> {
-    let text = decoded(bytes).ok_or(NO_TEXT)?;
+pub(in super::super) fn text(bytes: &[u8]) -> Result<Text, &'static str> {
+    let mut read = decoded(bytes).ok_or(NO_TEXT)?;
+    let text = &read.text;
     let controls = text.chars().filter(|it| is_binary(*it)).count();
     if text.contains('\0') || controls * STRAY > text.chars().count() {
         return Err(NO_TEXT);
     }
-    if !text.contains('\r') {
-        return Ok(text);
+    if text.contains('\r') {
+        read.text = text.replace("\r\n", "\n").replace('\r', "\n");
     }
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+    Ok(read)
 }
 
-fn decoded(bytes: &[u8]) -> Option<String> {
+/// What a piece of a long file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) enum Piece {
+    /// Text in UTF-8.
+    Text(Text),
+    /// Text in another encoding, which only the whole file would tell.
+    Other,
+    /// No text.
+    None,
+}
+
+/// Reads a piece of a long file by itself, between two letters.
+pub(in super::super) fn piece(bytes: &[u8]) -> Piece {
+    let Ok(text) = text(bytes) else {
+        return Piece::None;
+    };
+    let encoding = Encoding::for_bom(bytes).map_or(UTF_8, |(encoding, _)| encoding);
+    if bytes.contains(&0) || encoding != UTF_8 {
+        return Piece::Other;
+    }
+    if std::str::from_utf8(bytes).is_ok() || is_damaged_utf8(bytes) {
+        return Piece::Text(text);
+    }
+    // A few odd bytes in what is ASCII else.
+    let text = Text::damaged(String::from_utf8_lossy(bytes).into_owned(), bytes);
+    match text.unread * STRAY <= text.text.chars().count() {
+        true => Piece::Text(text),
+        false => Piece::Other,
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Option<Text> {
     if let Some(text) = utf32(bytes) {
-        return text;
+        return text.map(Text::whole);
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return readable(encoding, &bytes[mark..]);
     }
     if bytes.contains(&0) {
-        return utf16_without_mark(bytes);
+        return utf16_without_mark(bytes).map(Text::whole);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return Some(text.to_owned());
+        return Some(Text::whole(text.to_owned()));
     }
     if is_damaged_utf8(bytes) {
-        return Some(String::from_utf8_lossy(bytes).into_owned());
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        return Some(Text::damaged(text, bytes));
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);
@@ -47,10 +105,14 @@ fn decoded(bytes: &[u8]) -> Option<String> {
 }
 
 /// The text, unless too much of it is not of this encoding.
-fn readable(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
-    let (text, broken) = encoding.decode_without_bom_handling(bytes);
-    let strays = || text.matches(char::REPLACEMENT_CHARACTER).count();
-    (!broken || strays() * STRAY <= text.chars().count().max(STRAY)).then(|| text.into_owned())
+fn readable(encoding: &'static Encoding, bytes: &[u8]) -> Option<Text> {
+    let (text, is_broken) = encoding.decode_without_bom_handling(bytes);
+    if !is_broken {
+        return Some(Text::whole(text.into_owned()));
+    }
+    let own: &[u8] = if encoding == UTF_8 { bytes } else { &[] };
+    let read = Text::damaged(text.into_owned(), own);
+    (read.unread * STRAY <= read.text.chars().count().max(STRAY)).then_some(read)
 }
 
 /// A text in UTF-32 by its mark; the inner `None` where it is not one after all.
@@ -105,6 +167,10 @@ mod tests {
 
     const TEXT: &str = "Nachtschicht: die Öfen kühlen über Nacht ab.\nДальше по-русски.\n";
 
+    fn read(bytes: &[u8]) -> Result<String, &'static str> {
+        text(bytes).map(|read| read.text)
+    }
+
     fn utf16(text: &str, big: bool) -> Vec<u8> {
         let bytes = |unit: u16| {
             if big {
@@ -120,18 +186,18 @@ mod tests {
     fn unicode_is_read_with_and_without_its_mark() {
         for big in [false, true] {
             let marked = utf16(&format!("\u{feff}{TEXT}"), big);
-            assert_eq!(text(&marked).as_deref(), Ok(TEXT));
-            assert_eq!(text(&utf16(TEXT, big)).as_deref(), Ok(TEXT));
+            assert_eq!(read(&marked).as_deref(), Ok(TEXT));
+            assert_eq!(read(&utf16(TEXT, big)).as_deref(), Ok(TEXT));
         }
         assert_eq!(
-            text(format!("\u{feff}{TEXT}").as_bytes()).as_deref(),
+            read(format!("\u{feff}{TEXT}").as_bytes()).as_deref(),
             Ok(TEXT)
         );
         let wide: Vec<u8> = format!("\u{feff}{TEXT}")
             .chars()
             .flat_map(|it| u32::from(it).to_le_bytes())
             .collect();
-        assert_eq!(text(&wide).as_deref(), Ok(TEXT));
+        assert_eq!(read(&wide).as_deref(), Ok(TEXT));
     }
 
     #[test]
@@ -178,18 +244,20 @@ mod tests {
                 .unwrap()
                 .encode(written);
             assert!(!unmappable, "{label}");
-            assert_eq!(text(&bytes).as_deref(), Ok(written), "{label}");
+            assert_eq!(read(&bytes).as_deref(), Ok(written), "{label}");
         }
     }
 
     #[test]
     fn one_odd_byte_makes_no_other_language_of_utf8() {
         let mut bytes = TEXT.repeat(3).into_bytes();
+        assert_eq!(text(&bytes).unwrap().unread, 0);
         bytes.insert(20, 0xFF);
-        assert!(text(&bytes).unwrap().contains("по-русски"));
+        assert_eq!(text(&bytes).unwrap().unread, 1, "and it is counted");
+        assert!(read(&bytes).unwrap().contains("по-русски"));
         bytes.truncate(bytes.len() - 4);
         bytes.push(0xD0);
-        assert!(text(&bytes).unwrap().contains("по-русски"));
+        assert!(read(&bytes).unwrap().contains("по-русски"));
     }
 
     #[test]
@@ -204,13 +272,13 @@ mod tests {
             &noise,
             b"\x01\x02\x03 words",
         ] {
-            assert_eq!(text(bytes), Err(NO_TEXT), "{:?}", &bytes[..5]);
+            assert_eq!(read(bytes), Err(NO_TEXT), "{:?}", &bytes[..5]);
         }
     }
 
     #[test]
     fn lines_end_alike() {
-        assert_eq!(text(b"a\r\nb\rc\n\x1a").as_deref(), Ok("a\nb\nc\n\x1a"));
-        assert_eq!(text(b"").as_deref(), Ok(""));
+        assert_eq!(read(b"a\r\nb\rc\n\x1a").as_deref(), Ok("a\nb\nc\n\x1a"));
+        assert_eq!(read(b"").as_deref(), Ok(""));
     }
 }

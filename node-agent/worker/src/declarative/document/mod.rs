@@ -8,14 +8,25 @@ mod decode;
 mod outline;
 mod passage;
 
-pub(super) use decode::text;
+pub(super) use decode::{Piece, Text, piece, text};
 pub(super) use passage::Passage;
 
 /// The version of what [`passages`] answers. Files that were cut by another one are read again.
-pub(super) const FORM: &str = "2";
+pub(super) const FORM: &str = "3";
+
+/// A document in passages.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) passages: Vec<Passage>,
+    /// How many letters in them stand for bytes that could not be read.
+    pub(super) unread: usize,
+}
 
 /// The passages of the file `name`, or why it has none.
-pub(super) fn passages(name: &str, bytes: &[u8]) -> Result<Vec<Passage>, &'static str> {
+pub(super) fn passages(name: &str, bytes: &[u8]) -> Result<Cut, &'static str> {
     let text = decode::text(bytes)?;
-    Ok(passage::split(&text, &outline::Outline::of(name, &text)))
+    Ok(Cut {
+        passages: passage::split(&text.text, &outline::Outline::of(name, &text.text)),
+        unread: text.unread,
+    })
 }

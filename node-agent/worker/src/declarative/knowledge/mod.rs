@@ -32,12 +32,15 @@ pub(super) use marks::{Marks, start_id};
 pub(super) use plan::MAX_FILE;
 use plan::{Plan, Reading};
 use record::Record;
+pub(super) use record::digest;
 pub(super) use record::{Known, PASSAGES};
 pub(super) use shelf::{Shelf, Standing};
 use store::Store;
 
 /// So many entries of a mount are looked at; what comes after them in the order of paths is left out.
 const MAX_LISTED: usize = 100_000;
+/// What is left out of a text that is damaged.
+const DAMAGED: &str = "bytes that are not of its encoding; the rest of it is there";
 /// How often at most it is told how far the reading is.
 const TOLD: usize = 50;
 
@@ -162,7 +165,7 @@ async fn take_in<S: Syscalls>(
     shelf: &mut Shelf,
     left_out: &mut LeftOut,
 ) -> Result<(), Problem> {
-    let bytes = match read::whole(store.syscalls(), store.mount(), &entry.path).await? {
+    let bytes = match read::document(store.syscalls(), store.mount(), &entry.path).await? {
         Ok(bytes) => bytes,
         Err(why) => {
             // It is tried again at the next question; what it held cannot be vouched for meanwhile.
@@ -188,7 +191,8 @@ async fn take_in<S: Syscalls>(
         store.forget(&entry.path, known).await?;
     }
     let (passages, why) = match document::passages(&entry.path, &bytes) {
-        Ok(passages) => (passages, None),
+        Ok(cut) if cut.unread > 0 => (cut.passages, Some(DAMAGED.to_owned())),
+        Ok(cut) => (cut.passages, None),
         Err(why) => (Vec::new(), Some(why.to_owned())),
     };
     if let Some(why) = &why {

@@ -1,4 +1,4 @@
-//! A file's bytes, as they were at one moment: for the index, and for a model that reads a file.
+//! A file's bytes, all of one version: for the index, and for a model that reads a file.
 
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
@@ -14,90 +14,106 @@ use crate::syscalls::Syscalls;
 /// A file that changes while it is read is read so often.
 const TRIES: usize = 3;
 
+/// What a reading from the start gives.
+pub(in super::super) enum Read {
+    /// All of it.
+    Whole(Part),
+    /// The beginning of one that is longer than a document.
+    Long(Part),
+}
+
+/// Bytes of one version of a file.
+pub(in super::super) struct Part {
+    pub(in super::super) bytes: Vec<u8>,
+    pub(in super::super) size: u64,
+    pub(in super::super) version: String,
+    /// It may have changed since and have this version.
+    pub(in super::super) fresh: bool,
+}
+
 /// The bytes of the file, or why they cannot be had.
-pub(super) async fn whole(
+pub(super) async fn document(
     syscalls: &impl Syscalls,
     mount: &str,
     path: &str,
 ) -> Result<Result<Vec<u8>, String>, Problem> {
-    for _ in 0..TRIES {
-        match once(syscalls, mount, path).await {
-            Ok(Once::Whole(bytes)) => return Ok(Ok(bytes)),
-            Ok(Once::TooLarge(_)) => return Ok(Err(too_large())),
-            Ok(Once::Changed) => {}
-            Err(problem) if super::is_of_an_entry(&problem) => {
-                return Ok(Err(why(mount, path, problem)));
-            }
-            Err(problem) => return Err(problem),
+    match from_start(syscalls, mount, path).await {
+        Ok(Read::Whole(part)) => Ok(Ok(part.bytes)),
+        Ok(Read::Long(_)) => Ok(Err(too_large())),
+        Err(problem) if problem.code == Code::Changed || super::is_of_an_entry(&problem) => {
+            Ok(Err(why(mount, path, problem)))
         }
+        Err(problem) => Err(problem),
     }
-    Ok(Err("it changes while it is read".to_owned()))
 }
 
-/// What one reading gives.
-pub(in super::super) enum Once {
-    /// All of it.
-    Whole(Vec<u8>),
-    /// More than a document has; with the size that the file says.
-    TooLarge(u64),
-    /// It changed meanwhile.
-    Changed,
-}
-
-/// Reads the file from its start to its end.
-pub(in super::super) async fn once(
+/// Reads the file from its start, and again where it changes meanwhile. One that goes on changing is refused as
+/// `changed`.
+pub(in super::super) async fn from_start(
     syscalls: &impl Syscalls,
     mount: &str,
     path: &str,
-) -> Result<Once, Problem> {
-    let mut bytes = Vec::new();
-    let mut first = None;
-    loop {
-        let (part, data) = part(syscalls, mount, path, bytes.len() as u64, fs::MAX_CHUNK).await?;
-        if part.size > MAX_FILE {
-            return Ok(Once::TooLarge(part.size));
-        }
-        let now = (part.size, part.modified_ms);
-        if *first.get_or_insert(now) != now {
-            return Ok(Once::Changed);
-        }
-        let is_end = data.is_empty();
-        bytes.extend_from_slice(&data);
-        // A pipe or a file of the kernel says 0 and has more.
-        if is_end || part.size > 0 && bytes.len() as u64 >= part.size {
-            let is_whole = bytes.len() as u64 == part.size || part.size == 0;
-            return Ok(if is_whole {
-                Once::Whole(bytes)
-            } else {
-                Once::Changed
-            });
-        }
-        if bytes.len() as u64 > MAX_FILE {
-            return Ok(Once::TooLarge(bytes.len() as u64));
+) -> Result<Read, Problem> {
+    for _ in 1..TRIES {
+        match once(syscalls, mount, path).await {
+            Err(problem) if problem.code == Code::Changed => {}
+            outcome => return outcome,
         }
     }
+    once(syscalls, mount, path).await
 }
 
-/// Some bytes of the file, with what the node says of it.
+async fn once(syscalls: &impl Syscalls, mount: &str, path: &str) -> Result<Read, Problem> {
+    let mut whole = part(syscalls, mount, path, (0, fs::MAX_CHUNK), None).await?;
+    if whole.size > MAX_FILE {
+        return Ok(Read::Long(whole));
+    }
+    let mut is_end = whole.bytes.is_empty();
+    // A pipe or a file of the kernel says 0 and has more.
+    while !is_end && (whole.size == 0 || (whole.bytes.len() as u64) < whole.size) {
+        let at = (whole.bytes.len() as u64, fs::MAX_CHUNK);
+        let next = part(syscalls, mount, path, at, Some(&whole.version)).await?;
+        is_end = next.bytes.is_empty();
+        whole.bytes.extend_from_slice(&next.bytes);
+        whole.fresh |= next.fresh;
+        if whole.bytes.len() as u64 > MAX_FILE {
+            whole.size = whole.bytes.len() as u64;
+            return Ok(Read::Long(whole));
+        }
+    }
+    if whole.size > 0 && whole.bytes.len() as u64 != whole.size {
+        let text = format!("{mount}/{path} changed while it was read");
+        return Err(Problem::new(Code::Changed, text));
+    }
+    Ok(Read::Whole(whole))
+}
+
+/// So many bytes of the file from a place on, of `version` where that is said.
 pub(in super::super) async fn part(
     syscalls: &impl Syscalls,
     mount: &str,
     path: &str,
-    offset: u64,
-    length: u32,
-) -> Result<(fs::ReadResponse, Vec<u8>), Problem> {
+    (offset, length): (u64, u32),
+    version: Option<&str>,
+) -> Result<Part, Problem> {
     let request = fs::ReadRequest {
         mount: mount.to_owned(),
         path: path.to_owned(),
         offset,
         length,
+        version: version.map(str::to_owned),
     };
     let part: fs::ReadResponse = patience::call(syscalls, Syscall::FsRead, &request).await?;
-    let data = BASE64.decode(&part.data).map_err(|error| {
+    let bytes = BASE64.decode(&part.data).map_err(|error| {
         let text = format!("the node's data is not base64: {error}");
         Problem::new(Code::Internal, text)
     })?;
-    Ok((part, data))
+    Ok(Part {
+        bytes,
+        size: part.size,
+        version: part.version,
+        fresh: part.fresh,
+    })
 }
 
 /// The reason without the file's place, which stands beside it.
@@ -105,6 +121,7 @@ fn why(mount: &str, path: &str, problem: Problem) -> String {
     match problem.code {
         Code::NotFound => "it was gone when it was to be read".to_owned(),
         Code::Denied => "it may not be opened".to_owned(),
+        Code::Changed => "it changes while it is read".to_owned(),
         _ => {
             let text = problem.detail;
             let place = format!("{mount}/{path}");

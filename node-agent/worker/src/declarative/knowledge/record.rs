@@ -32,7 +32,7 @@ pub(super) struct Record {
     pub(super) has_this_form: bool,
     /// How many passages it has; `None` where an earlier release did not say.
     pub(super) passages: Option<usize>,
-    /// Why it has no passages.
+    /// What is not in its passages, or why it has none.
     pub(super) left_out: Option<String>,
 }
 
@@ -241,7 +241,7 @@ pub(super) fn place(mount: &str, path: &str) -> BTreeMap<String, String> {
 }
 
 /// The first half of the SHA-256 of `parts`, with a zero between them; 32 hex digits.
-pub(super) fn digest(parts: &[&[u8]]) -> String {
+pub(in super::super) fn digest(parts: &[&[u8]]) -> String {
     let digest = match parts {
         [one] => body_digest(one),
         parts => body_digest(&parts.join(&0)),

@@ -189,3 +189,23 @@ async fn records_of_an_earlier_release_are_read_again() {
     let of = |item: &&Item| item.collection != "mounts";
     assert_eq!(kernel.items.borrow().iter().filter(of).count(), 2);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_document_is_said_and_the_rest_is_found() {
+    let kernel = Kernel::default();
+    let mut bytes = "Sechzig Öfen, über Nacht. ".repeat(20).into_bytes();
+    bytes.insert(40, 0xFF);
+    kernel.file("odd.md", &"x".repeat(bytes.len()), 1);
+    kernel.bytes.borrow_mut().insert("odd.md".to_owned(), bytes);
+    for _ in 0..4 {
+        assert!(run_again(&kernel, "sechzig").await.contains("Sechzig"));
+        let said = kernel.said.borrow();
+        let told = said.iter().find(|it| it.kind == MessageKind::Notice);
+        assert_eq!(
+            told.map(|it| it.text.as_str()),
+            Some(
+                "left out of docs: 1 (bytes that are not of its encoding; the rest of it is there): odd.md"
+            )
+        );
+    }
+}

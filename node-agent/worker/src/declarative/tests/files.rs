@@ -1,9 +1,52 @@
 //! `files_read`, by what a model is told.
 
+use aion_abi::canonical::body_digest;
+
 use super::*;
 
-/// What the tool says of the file at `offset`.
-async fn told(kernel: &Kernel, path: &str, offset: u64) -> String {
+impl Kernel {
+    /// A part of a file, whose version is its content's digest.
+    pub(super) fn read(&self, request: fs::ReadRequest) -> Result<Value, Problem> {
+        if let Some(code) = self.broken.borrow().get(&request.path) {
+            let text = format!("{}/{} is odd", request.mount, request.path);
+            return Err(Problem::new(*code, text));
+        }
+        let bytes = self.bytes.borrow().get(&request.path).cloned();
+        let (bytes, modified_ms) = match bytes {
+            Some(bytes) => (bytes, 1),
+            None => {
+                let (text, modified_ms) = self.files.borrow()[&request.path].clone();
+                (text.into_bytes(), modified_ms)
+            }
+        };
+        let version = match self.is_coarse.get() {
+            true => "same".to_owned(),
+            false => body_digest(&bytes)[..4]
+                .iter()
+                .map(|it| format!("{it:x}"))
+                .collect(),
+        };
+        if request.version.is_some_and(|it| it != version) {
+            return Err(Problem::new(Code::Changed, "it is not what it was"));
+        }
+        let rest = bytes.get(request.offset as usize..).unwrap_or_default();
+        let part = &rest[..rest.len().min(request.length as usize)];
+        self.given.set(self.given.get() + part.len());
+        let data = base64::engine::general_purpose::STANDARD.encode(part);
+        let mut turning = self.turning.borrow_mut();
+        let next = turning.get_mut(&request.path);
+        if let Some(next) = next.and_then(VecDeque::pop_front) {
+            self.bytes.borrow_mut().insert(request.path, next);
+        }
+        Ok(json!({
+            "data": data, "size": bytes.len(), "modifiedMs": modified_ms,
+            "version": version, "fresh": self.is_coarse.get(),
+        }))
+    }
+}
+
+/// The tools of one turn.
+fn reader() -> Toolbox {
     let mount = aion_abi::boot::Mount {
         name: "notes".to_owned(),
         writable: false,
@@ -12,7 +55,15 @@ async fn told(kernel: &Kernel, path: &str, offset: u64) -> String {
         mounts: vec![mount],
         ..Declarative::default()
     };
-    let mut toolbox = Toolbox::new(&program, Vec::new());
+    Toolbox::new(&program, Vec::new())
+}
+
+/// What a turn is told of the file at `offset`.
+async fn told(kernel: &Kernel, path: &str, offset: u64) -> String {
+    told_by(&mut reader(), kernel, path, offset).await
+}
+
+async fn told_by(toolbox: &mut Toolbox, kernel: &Kernel, path: &str, offset: u64) -> String {
     let call = ToolUse {
         id: "1".to_owned(),
         name: "files_read".to_owned(),
@@ -101,4 +152,144 @@ async fn a_long_file_of_another_encoding_is_refused_with_what_to_do() {
         "{heard}"
     );
     assert!(heard.contains("converted to UTF-8"), "{heard}");
+}
+
+/// The text of a part, and where to go on.
+fn taken(part: &str) -> (&str, Option<u64>) {
+    let next = part.rsplit_once("go on at offset ").map(|(_, at)| at);
+    let next = next.map(|at| at.trim_end_matches(']').parse().unwrap());
+    (part.split_once("\n[").map_or(part, |(text, _)| text), next)
+}
+
+fn lines(from: usize, to: usize) -> String {
+    (from..to)
+        .map(|n| format!("line {n} of the log\n"))
+        .collect()
+}
+
+const LONG: usize = 250_000;
+
+#[tokio::test]
+async fn a_file_that_is_read_in_parts_is_read_once() {
+    let text = lines(0, 50_000);
+    let kernel = holding("log.txt", text.clone().into_bytes());
+    let (mut toolbox, mut whole, mut at) = (reader(), String::new(), Some(0));
+    while let Some(offset) = at {
+        let part = told_by(&mut toolbox, &kernel, "log.txt", offset).await;
+        let (more, next) = taken(&part);
+        whole.push_str(more);
+        at = next;
+    }
+    assert_eq!(whole, text.trim_end_matches('\n').to_owned() + "\n");
+    let (given, size) = (kernel.given.get(), text.len());
+    assert!(given < size + size / 100, "{given} bytes of {size}");
+}
+
+#[tokio::test]
+async fn parts_of_a_file_that_grows_fit_and_it_is_said() {
+    for size in [10_000, LONG] {
+        for is_coarse in [false, true] {
+            let text = lines(0, size);
+            let kernel = holding("log.txt", text.clone().into_bytes());
+            kernel.is_coarse.set(is_coarse);
+            let mut toolbox = reader();
+            let first = told_by(&mut toolbox, &kernel, "log.txt", 0).await;
+            let (first, next) = taken(&first);
+            let mut bytes = kernel.bytes.borrow_mut();
+            bytes.insert("log.txt".to_owned(), lines(0, size + 1).into_bytes());
+            drop(bytes);
+            let second = told_by(&mut toolbox, &kernel, "log.txt", next.unwrap()).await;
+            assert!(text.starts_with(&format!("{first}{}", taken(&second).0)));
+            let is_said = second.contains("changed since the part before");
+            // Of a long file nothing but its version tells that.
+            assert_eq!(is_said, !is_coarse || size < LONG, "{size} {is_coarse}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_that_was_rewritten_is_refused_and_it_is_begun_anew() {
+    for size in [10_000, LONG] {
+        for is_coarse in [false, true] {
+            let kernel = holding("log.txt", lines(0, size).into_bytes());
+            kernel.is_coarse.set(is_coarse);
+            let mut toolbox = reader();
+            let first = told_by(&mut toolbox, &kernel, "log.txt", 0).await;
+            let next = taken(&first).1.unwrap();
+            let other = lines(size, 2 * size);
+            let mut bytes = kernel.bytes.borrow_mut();
+            bytes.insert("log.txt".to_owned(), other.clone().into_bytes());
+            drop(bytes);
+            let heard = told_by(&mut toolbox, &kernel, "log.txt", next).await;
+            assert!(
+                heard.starts_with("error: changed: notes/log.txt"),
+                "{heard}"
+            );
+            assert!(heard.contains("read it again from offset 0"), "{heard}");
+            let anew = told_by(&mut toolbox, &kernel, "log.txt", 0).await;
+            assert!(other.starts_with(taken(&anew).0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_read_again_so_often() {
+    let version = |n: usize| lines(n, n + 60_000).into_bytes();
+    let kernel = holding("log.txt", version(0));
+    kernel
+        .turning
+        .borrow_mut()
+        .insert("log.txt".to_owned(), [version(1), version(2)].into());
+    let heard = told(&kernel, "log.txt", 0).await;
+    assert!(heard.starts_with("line 2 of"), "{}", &heard[..80]);
+    let ever = (1..100).map(version).collect();
+    kernel
+        .turning
+        .borrow_mut()
+        .insert("log.txt".to_owned(), ever);
+    let reads = kernel.count(Syscall::FsRead);
+    let heard = told(&kernel, "log.txt", 0).await;
+    assert!(heard.starts_with("error: changed:"), "{}", &heard[..80]);
+    assert!(kernel.count(Syscall::FsRead) - reads <= 20);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_text_is_counted() {
+    let text = "Sechzig Öfen, über Nacht.\n";
+    let mut bytes = text.repeat(100).into_bytes();
+    bytes.insert(40, 0xFF);
+    let heard = told(&holding("a.txt", bytes), "a.txt", 0).await;
+    assert!(
+        heard.ends_with("\n[1 places of the file are not of its encoding and shown as \u{fffd}]"),
+        "{heard}"
+    );
+    let mut long = lines(0, LONG).into_bytes();
+    let at = long.len() - 500;
+    long[at] = 0xE9;
+    let kernel = holding("long.txt", long);
+    let heard = told(&kernel, "long.txt", at as u64 - 10_000).await;
+    assert!(heard.ends_with("\n[1 places here are not of its encoding and shown as \u{fffd}]"));
+    assert!(!told(&kernel, "long.txt", 0).await.contains("encoding"));
+}
+
+#[tokio::test]
+async fn a_long_file_is_judged_by_each_part_that_is_given() {
+    let (ascii, cyrillic) = (
+        lines(0, LONG),
+        b"\xCF\xE5\xF7\xFC \xEE\xF1\xF2\xFB\n".repeat(10_000),
+    );
+    let kernel = holding("log.txt", [ascii.as_bytes(), &cyrillic].concat());
+    assert!(told(&kernel, "log.txt", 0).await.starts_with("line 0"));
+    let heard = told(&kernel, "log.txt", ascii.len() as u64).await;
+    let said = format!("not in UTF-8 at offset {}", ascii.len());
+    assert!(
+        heard.starts_with("error: ") && heard.contains(&said),
+        "{heard}"
+    );
+    let kernel = holding("log.txt", [ascii.as_bytes(), &[0; 100_000]].concat());
+    let heard = told(&kernel, "log.txt", ascii.len() as u64).await;
+    assert!(heard.contains("is not a text file"), "{heard}");
+    let wide = ascii.bytes().flat_map(|it| [it, 0]).collect();
+    let heard = told(&holding("log.txt", wide), "log.txt", 0).await;
+    assert!(heard.contains("not in UTF-8"), "{heard}");
 }
