@@ -7,42 +7,36 @@ use memchr::{memchr, memchr_iter, memchr3_iter};
 
 use super::{Dialect, rows::MAX_CELLS};
 
-/// How far a quotation mark is looked for that closes a cell. Each one that is not found halves it for the next, so
-/// that a file full of them is still read in one go.
+/// How far a quotation mark is looked for that closes a cell. What was looked through in vain is taken from what may
+/// be looked through, and each byte of the file adds to that: a file full of marks that nobody closes is still read in
+/// one go, and a few of them take nothing from the cells after them.
 const MAX_QUOTED: usize = 1 << 20;
 const MIN_QUOTED: usize = 4 << 10;
+const AT_FIRST: u64 = 16 << 20;
+const FOR_A_BYTE: u64 = 4;
 
 /// What was made of a row: its cells lie in `flat`, one behind the other.
+#[derive(Default)]
 pub(super) struct Parser {
     pub(super) flat: Vec<u8>,
     ends: Vec<usize>,
     pub(super) width: usize,
     /// A cell has several lines.
     pub(super) multi: bool,
-    /// Quotation marks of this row that close nothing, from its beginning.
-    pub(super) open: Vec<usize>,
-    /// How far a closing quotation mark is looked for.
-    quoted: usize,
-}
-
-impl Default for Parser {
-    fn default() -> Self {
-        Self {
-            flat: Vec::new(),
-            ends: Vec::new(),
-            width: 0,
-            multi: false,
-            open: Vec::new(),
-            quoted: MAX_QUOTED,
-        }
-    }
+    /// Quotation marks of this row that close nothing, from its beginning, in their order, and how far it was looked
+    /// for their ends.
+    open: Vec<(usize, usize)>,
+    /// How much was looked through in vain, in the rows before and in this one so far.
+    before: u64,
+    spent: u64,
 }
 
 /// What became of a cell in quotation marks.
 enum Verdict {
     Closed(usize),
     NeedMore,
-    NeverClosed,
+    /// So far it was looked for the end.
+    NeverClosed(usize),
 }
 
 /// Where a line ends, of whatever kind.
@@ -80,9 +74,17 @@ fn cell_end(data: &[u8], at: usize, d: &Dialect) -> usize {
 }
 
 impl Parser {
-    /// Takes one row apart from the beginning of data. It says how many bytes the row has with its line end; none where
-    /// more of the file is needed to know, of which there is no more where it ended.
-    pub(super) fn parse(&mut self, data: &[u8], d: &Dialect, ended: bool) -> Option<usize> {
+    /// Takes one row apart from the beginning of data, which is a place of the file. It says how many bytes the row has
+    /// with its line end; none where more of the file is needed to know, of which there is no more where it ended. A row
+    /// that is taken apart again with more of it is judged alike as far as it was.
+    pub(super) fn parse(
+        &mut self,
+        data: &[u8],
+        place: u64,
+        d: &Dialect,
+        ended: bool,
+    ) -> Option<usize> {
+        self.spent = self.before;
         self.flat.clear();
         self.ends.clear();
         self.width = 0;
@@ -92,7 +94,7 @@ impl Parser {
             if d.separator == b' ' {
                 at = behind_spaces(data, at);
             }
-            at = self.cell(data, at, d, ended)?;
+            at = self.cell(data, at, place, d, ended)?;
             self.width += 1;
             match self.ends.get(MAX_CELLS - 1) {
                 None => self.ends.push(self.flat.len()),
@@ -127,22 +129,29 @@ impl Parser {
     }
 
     /// Takes one cell and says where it ends.
-    fn cell(&mut self, data: &[u8], at: usize, d: &Dialect, ended: bool) -> Option<usize> {
+    fn cell(
+        &mut self,
+        data: &[u8],
+        at: usize,
+        place: u64,
+        d: &Dialect,
+        ended: bool,
+    ) -> Option<usize> {
         let start = behind_spaces(data, at);
         if start == data.len() && !ended {
             return None;
         }
-        if d.quote != 0
-            && data.get(start) == Some(&d.quote)
-            && self.open.binary_search(&start).is_err()
-        {
-            match self.in_quotes(data, start, d, ended) {
-                Verdict::Closed(end) => return Some(end),
-                Verdict::NeedMore => return None,
-                Verdict::NeverClosed => {
-                    self.open.push(start);
-                    self.quoted = MIN_QUOTED.max(self.quoted / 2);
-                }
+        if d.quote != 0 && data.get(start) == Some(&d.quote) {
+            match self.open.binary_search_by_key(&start, |&(at, _)| at) {
+                Ok(known) => self.spend(self.open.get(known).map_or(0, |&(_, far)| far)),
+                Err(_) => match self.in_quotes(data, start, place, d, ended) {
+                    Verdict::Closed(end) => return Some(end),
+                    Verdict::NeedMore => return None,
+                    Verdict::NeverClosed(far) => {
+                        self.open.push((start, far));
+                        self.spend(far);
+                    }
+                },
             }
         }
         let end = cell_end(data, at, d);
@@ -157,10 +166,18 @@ impl Parser {
     /// follows; elsewhere it is part of the cell. A mark is never closed where the end of the file comes first, or, once
     /// the cell goes over more than its line, where a mark stands that neither closes nor is doubled, or where whole
     /// rows of the table lie within the cell.
-    fn in_quotes(&mut self, data: &[u8], start: usize, d: &Dialect, ended: bool) -> Verdict {
+    fn in_quotes(
+        &mut self,
+        data: &[u8],
+        start: usize,
+        place: u64,
+        d: &Dialect,
+        ended: bool,
+    ) -> Verdict {
         let begin = self.flat.len();
-        let verdict = self.enclosed(data, start, begin, d, ended);
-        if matches!(verdict, Verdict::NeverClosed) {
+        let quoted = self.patience(place);
+        let verdict = self.enclosed(data, start, (begin, quoted), d, ended);
+        if matches!(verdict, Verdict::NeverClosed(_)) {
             self.flat.truncate(begin);
         }
         verdict
@@ -170,7 +187,7 @@ impl Parser {
         &mut self,
         data: &[u8],
         start: usize,
-        begin: usize,
+        (begin, quoted): (usize, usize),
         d: &Dialect,
         ended: bool,
     ) -> Verdict {
@@ -181,8 +198,10 @@ impl Parser {
         let mut seen = start;
         loop {
             let mark = match memchr(d.quote, part(at, data.len())) {
-                Some(next) if at + next - start <= self.quoted => at + next,
-                _ if ended || data.len() - start > self.quoted => return Verdict::NeverClosed,
+                Some(next) if at + next - start <= quoted => at + next,
+                _ if ended || data.len() - start > quoted => {
+                    return Verdict::NeverClosed(quoted.min(data.len() - start));
+                }
                 _ => return Verdict::NeedMore,
             };
             if d.escape != 0 && escaped(part(from, mark), d.escape) {
@@ -211,7 +230,7 @@ impl Parser {
                 self.flat.extend_from_slice(part(from, mark));
                 if lines {
                     if holds_rows(part(start, mark), d) {
-                        return Verdict::NeverClosed;
+                        return Verdict::NeverClosed(mark - start);
                     }
                     self.multi = true;
                     self.without_carriages(begin);
@@ -219,11 +238,30 @@ impl Parser {
                 return Verdict::Closed(after);
             }
             if lines {
-                return Verdict::NeverClosed;
+                return Verdict::NeverClosed(mark - start);
             }
             seen = mark;
             at = mark + 1;
         }
+    }
+
+    /// How far an end is looked for in a row that begins at a place of the file.
+    fn patience(&self, place: u64) -> usize {
+        let may = AT_FIRST.saturating_add(place.saturating_mul(FOR_A_BYTE));
+        let left = may.saturating_sub(self.spent);
+        usize::try_from(left).map_or(MAX_QUOTED, |left| left.clamp(MIN_QUOTED, MAX_QUOTED))
+    }
+
+    fn spend(&mut self, far: usize) {
+        self.spent = self.spent.saturating_add(far as u64);
+    }
+
+    /// Ends the row: how many of its quotation marks close nothing.
+    pub(super) fn end_row(&mut self) -> usize {
+        self.before = self.spent;
+        let count = self.open.len();
+        self.open.clear();
+        count
     }
 
     /// A cell's lines end with a line feed each.

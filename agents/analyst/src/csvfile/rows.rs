@@ -26,6 +26,8 @@ pub struct Rows<'a> {
     filled: usize,
     /// Where the next row begins in the buffer.
     at: usize,
+    /// How much of the file came before the buffer.
+    passed: u64,
     ended: bool,
     /// The line of the next row.
     next: u64,
@@ -108,6 +110,7 @@ impl<'a> Rows<'a> {
             buffer: vec![0; BUFFER],
             filled: 0,
             at: 0,
+            passed: 0,
             ended: false,
             next: 1,
             line: 0,
@@ -196,7 +199,8 @@ impl<'a> Rows<'a> {
     #[inline(never)]
     fn parsed(&mut self) -> io::Result<bool> {
         let rest = self.buffer.get(self.at..self.filled).unwrap_or_default();
-        let Some(used) = self.parser.parse(rest, &self.dialect, self.ended) else {
+        let place = self.passed + self.at as u64;
+        let Some(used) = self.parser.parse(rest, place, &self.dialect, self.ended) else {
             if rest.len() > MAX_ROW {
                 return Err(io::Error::other(format!(
                     "line {} is longer than {} MiB: a table has its rows on lines of their own",
@@ -217,7 +221,7 @@ impl<'a> Rows<'a> {
             self.next +=
                 (memchr_iter(self.dialect.line_end(), raw).count() as u64).saturating_sub(1);
         }
-        for _ in self.parser.open.drain(..) {
+        for _ in 0..self.parser.end_row() {
             self.open.add(self.line);
         }
         self.found.width = self.parser.width;
@@ -274,6 +278,7 @@ impl<'a> Rows<'a> {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.filled, 0);
             self.filled -= self.at;
+            self.passed += self.at as u64;
             self.at = 0;
             same = 0;
         }

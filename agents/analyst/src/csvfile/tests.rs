@@ -191,6 +191,26 @@ fn many_marks_that_nobody_closes_are_read_in_one_go() {
 }
 
 #[test]
+fn marks_that_nobody_closes_take_no_patience_from_the_cells_after_them() {
+    let long = "a word\n".repeat(2_000);
+    let raw = "1,\"5 pipes,x\n".repeat(200) + &format!("2,\"{long}\",y\n3,4,5\n");
+    let (rows, _, state) = read(Rows::new(Box::new(raw.as_bytes()), &usual()).unwrap());
+    assert_eq!((rows.len(), state.open.count), (202, 200));
+    assert_eq!(rows[200], ["2", long.trim_end(), "y"]);
+}
+
+/// With more of the row its first cell is judged as it was, whatever was found behind it meanwhile.
+#[test]
+fn a_row_that_is_taken_apart_again_stays_as_it_was_judged() {
+    let (long, rest) = ("b\n".repeat(300 << 10), "c".repeat(1_600 << 10));
+    let raw = format!("1,\"{long}\",\"{rest}\n2,3,4\n");
+    let (rows, _, state) = read(Rows::new(Box::new(raw.as_bytes()), &usual()).unwrap());
+    assert_eq!((rows.len(), state.open.count), (2, 1));
+    let row: Vec<_> = rows[0].iter().map(String::len).collect();
+    assert_eq!(row, [1, long.len() - 1, rest.len() + 1]);
+}
+
+#[test]
 fn a_row_without_an_end_is_refused() {
     let raw = "a,b\n".to_owned() + &"1,2 ".repeat(2 << 20);
     let mut rows = Rows::new(Box::new(raw.as_bytes()), &usual()).unwrap();
