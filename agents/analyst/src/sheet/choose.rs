@@ -24,6 +24,14 @@ impl Book {
             return Ok(index);
         }
         let name = called_for(question);
+        if !name.is_empty() && self.beyond > 0 {
+            return refused(format!(
+                "no sheet {name:?} is among the first {} of the workbook, and the {} behind them are not looked at: move \
+                 it to the front, or save it as CSV",
+                self.sheets.len(),
+                self.beyond
+            ));
+        }
         if !name.is_empty() {
             return refused(format!(
                 "the workbook has no sheet {name:?}; its sheets are {}",
@@ -70,9 +78,10 @@ impl Book {
                 )
             })
             .collect();
-        if names.len() > MOST {
-            let more = names.len() - MOST;
+        let all = names.len() + self.beyond;
+        if all > MOST {
             names.truncate(MOST);
+            let more = all - names.len();
             names.push(format!("and {more} more"));
         }
         names.join(", ")

@@ -43,8 +43,10 @@ pub trait ReadAt {
 pub struct Book {
     /// XLSX or ODS.
     pub kind: &'static str,
-    /// Its sheets, in their order.
+    /// Its sheets, in their order, as far as they are looked at.
     pub sheets: Vec<Sheet>,
+    /// How many there are behind these.
+    pub beyond: usize,
     archive: Archive,
     /// What the sheets of an XLSX share; none of an ODS.
     xlsx: Option<Xlsx>,
@@ -73,6 +75,7 @@ impl Book {
         let mut book = Self {
             kind: "",
             sheets: Vec::new(),
+            beyond: 0,
             archive,
             xlsx: None,
         };

@@ -29,11 +29,13 @@ fn ends_table(end: &BytesEnd<'_>) -> bool {
 impl Book {
     pub(super) fn open_ods(&mut self) -> io::Result<()> {
         let mut depth = 0_i64;
-        let sheets = &mut self.sheets;
+        let (sheets, beyond) = (&mut self.sheets, &mut self.beyond);
         self.archive.walk(PART, MAX_SHEET, |token| {
             match token {
                 Token::Start(start) if begins_table(&start) => {
-                    if depth == 0 && sheets.len() < MAX_SHEETS {
+                    if depth == 0 && sheets.len() == MAX_SHEETS {
+                        *beyond += 1;
+                    } else if depth == 0 {
                         let name = start.attribute("name")?.into_owned();
                         sheets.push(Sheet {
                             name,

@@ -121,6 +121,37 @@ fn a_sheet_is_chosen_by_what_a_person_says() {
     );
 }
 
+#[test]
+fn a_sheet_behind_those_that_are_looked_at_is_not_said_to_be_missing() {
+    let names: Vec<String> = (0..1_003).map(|n| format!("S{n}")).collect();
+    let sheets: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
+    let table = |name: &String| format!("<table:table table:name=\"{name}\"/>");
+    let tables: String = names.iter().map(table).collect();
+    let content = format!("<a xmlns:table=\"t\">{tables}</a>");
+    for book in [named(&sheets), open(ods(&content)).unwrap()] {
+        assert_eq!(
+            (book.sheets.len(), book.beyond),
+            (1_000, 3),
+            "{}",
+            book.kind
+        );
+        assert_eq!(book.choose("sheet S999").ok(), Some(999));
+        let error = book.choose("sheet S1002").err().map(|it| it.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some(
+                "no sheet \"S1002\" is among the first 1000 of the workbook, and the 3 behind them are not looked at: \
+                 move it to the front, or save it as CSV"
+            )
+        );
+        assert!(
+            book.others(0).contains("S12, and 990 more."),
+            "{}",
+            book.others(0)
+        );
+    }
+}
+
 /// Days as spreadsheets count them: the values are those that LibreOffice and Excel show.
 #[test]
 fn days_become_dates() {

@@ -58,19 +58,22 @@ impl Book {
     pub(super) fn open_xlsx(&mut self) -> io::Result<()> {
         let targets = self.targets()?;
         let mut xlsx = Xlsx::default();
-        let (archive, sheets) = (&self.archive, &mut self.sheets);
+        let (archive, sheets, beyond) = (&self.archive, &mut self.sheets, &mut self.beyond);
         archive.walk("xl/workbook.xml", MAX_PART, |token| {
             let Token::Start(start) = token else {
                 return Ok(());
             };
             match start.local() {
                 b"workbookPr" => xlsx.since_1904 = is_true(&start.attribute("date1904")?),
-                b"sheet" if sheets.len() < MAX_SHEETS => {
+                b"sheet" => {
                     let part = targets
                         .get(&*start.prefixed(None, "id")?)
                         .cloned()
                         .unwrap_or_default();
-                    if archive.has(&part) && !part.contains("chartsheets/") {
+                    if !archive.has(&part) || part.contains("chartsheets/") {
+                    } else if sheets.len() == MAX_SHEETS {
+                        *beyond += 1;
+                    } else {
                         let hidden = matches!(&*start.attribute("state")?, "hidden" | "veryHidden");
                         sheets.push(Sheet {
                             name: start.attribute("name")?.into_owned(),
