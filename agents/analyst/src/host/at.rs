@@ -21,8 +21,8 @@ pub struct At {
 #[derive(Default)]
 struct Held {
     chunks: [(u64, Part); 2],
-    /// Size and time of the file when it was read first.
-    first: Option<(u64, i64)>,
+    /// The version of the file when it was read first.
+    first: Option<String>,
 }
 
 impl At {
@@ -68,8 +68,8 @@ impl Held {
             let begin = offset - offset % CHUNK as u64;
             let [(from, part), _] = &mut self.chunks;
             *from = begin;
-            part.read(&*at.caller, &at.file, begin, self.first)?;
-            self.first = Some((part.size, part.modified));
+            part.read(&*at.caller, &at.file, begin, self.first.as_deref())?;
+            self.first.get_or_insert_with(|| part.version.clone());
             if let Some(heard) = &at.heard {
                 heard(begin + part.data.len() as u64, part.size);
             }

@@ -49,9 +49,9 @@ impl File {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let before = self.begun.then_some((self.part.size, self.part.modified));
+        let before = self.begun.then(|| self.part.version.clone());
         self.part
-            .read(&*self.caller, &self.file, self.offset, before)?;
+            .read(&*self.caller, &self.file, self.offset, before.as_deref())?;
         (self.begun, self.given) = (true, 0);
         if !self.part.data.is_empty() {
             self.offset += self.part.data.len() as u64;

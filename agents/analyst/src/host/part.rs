@@ -16,7 +16,8 @@ pub(super) struct Part {
     pub(super) data: Vec<u8>,
     /// Of the whole file.
     pub(super) size: u64,
-    pub(super) modified: i64,
+    /// What the file is told from its other versions by.
+    pub(super) version: String,
     response: Vec<u8>,
 }
 
@@ -33,8 +34,8 @@ struct Answer<'a> {
     #[serde(borrow, default)]
     data: Cow<'a, str>,
     size: u64,
-    #[serde(rename = "modifiedMs", default)]
-    modified: i64,
+    #[serde(default)]
+    version: String,
 }
 
 const NAME: &str = "fs.read";
@@ -47,7 +48,7 @@ impl Part {
         caller: &dyn Caller,
         file: &FileRef,
         offset: u64,
-        before: Option<(u64, i64)>,
+        before: Option<&str>,
     ) -> io::Result<()> {
         let wanted = Wanted {
             file,
@@ -56,7 +57,7 @@ impl Part {
         };
         make(caller, NAME, &wanted, &mut self.response)?;
         self.decode()?;
-        if before.is_some_and(|before| before != (self.size, self.modified)) {
+        if before.is_some_and(|before| before != self.version) {
             return Err(io::Error::other(format!(
                 "{} changed while it was read: run again when nobody writes to it",
                 file.path
@@ -86,12 +87,12 @@ impl Part {
                     "{NAME}: its answer is not what was expected: {error}"
                 ))
             })?;
-            (self.size, self.modified) = (whole.size, whole.modified);
+            (self.size, self.version) = (whole.size, whole.version);
             return Ok(());
         };
         self.response.drain(from..to);
         let rest: Answer<'_> = answer(NAME, &self.response)?;
-        (self.size, self.modified) = (rest.size, rest.modified);
+        (self.size, self.version) = (rest.size, rest.version);
         Ok(())
     }
 }

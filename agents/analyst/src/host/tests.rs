@@ -28,9 +28,9 @@ fn read(answers: &[&'static str]) -> io::Result<Vec<u8>> {
 #[test]
 fn a_file_is_read_however_its_answer_is_written() {
     let got = read(&[
-        r#"{"data":"YQo=","size":6,"modifiedMs":5}"#,
-        r#"{"size":6, "data" : "YgpjCg==", "modifiedMs":5}"#,
-        r#"{"modifiedMs":5,"data":"","size":6}"#,
+        r#"{"data":"YQo=","size":6,"version":"5"}"#,
+        r#"{"size":6, "data" : "YgpjCg==", "version":"5"}"#,
+        r#"{"version":"5","data":"","size":6}"#,
     ]);
     assert_eq!(got.unwrap(), b"a\nb\nc\n");
 }
@@ -50,8 +50,8 @@ fn an_answer_that_is_no_file_is_an_error() {
 #[test]
 fn a_file_that_changes_meanwhile_is_an_error() {
     let answers = [
-        r#"{"data":"YQo=","size":6,"modifiedMs":5}"#,
-        r#"{"data":"YQo=","size":6,"modifiedMs":6}"#,
+        r#"{"data":"YQo=","size":6,"version":"5"}"#,
+        r#"{"data":"YQo=","size":6,"version":"6"}"#,
     ];
     let error = read(&answers).unwrap_err().to_string();
     assert!(error.contains("changed while it was read"), "{error}");
@@ -60,8 +60,8 @@ fn a_file_that_changes_meanwhile_is_an_error() {
 #[test]
 fn a_place_is_read_once_and_its_end_is_no_error() {
     let answers = Rc::new(Answers(RefCell::new(vec![
-        r#"{"data":"YWJjZGVm","size":6,"modifiedMs":5}"#,
-        r#"{"data":"","size":6,"modifiedMs":5}"#,
+        r#"{"data":"YWJjZGVm","size":6,"version":"5"}"#,
+        r#"{"data":"","size":6,"version":"5"}"#,
     ])));
     let at = At::new(answers, FileRef::default(), None);
     let mut into = [0; 3];

@@ -78,7 +78,7 @@ impl State {
                 let data = STANDARD.encode(&content[from..to]);
                 (
                     200,
-                    json!({"data": data, "size": content.len(), "modifiedMs": 7}),
+                    json!({"data": data, "size": content.len(), "version": "7"}),
                 )
             }
             "fs.write" => {
