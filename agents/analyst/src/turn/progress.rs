@@ -1,4 +1,4 @@
-//! How far a file was read.
+//! Progress messages: how much of a file has been read. What is read may not enter.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::host::{Caller, Kind, message};
 use crate::profile::Pass;
 
-/// How often it is told.
+/// The time between two messages.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Tells how far a file was read: at the beginning of each pass, and about once a second.
+/// Reports how much of a file has been read: at the start of each pass, and then about once a second.
 pub(super) struct Progress {
     caller: Rc<dyn Caller>,
     name: String,
@@ -54,7 +54,7 @@ impl Progress {
         }
     }
 
-    /// Where nobody listens any more the next call with an effect will tell.
+    /// A failure is ignored: if the caller has gone, the next call with an effect fails as well.
     pub(super) fn say(&self, text: &str) {
         let _ = message(&*self.caller, Kind::Progress, text);
     }
