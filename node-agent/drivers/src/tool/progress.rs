@@ -1,5 +1,5 @@
-//! What servers say of the progress of calls, to whoever waits for one. Bounded in size and number: a server may say
-//! it as often as it likes. What may not enter: where it is shown.
+//! What servers say of the progress of calls, to whoever waits for one. Bounded in size, and told ever more rarely: a
+//! server may say it as often as it likes, for as long as it likes. What may not enter: where it is shown.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::Told;
 
-/// The pause between two that are told, and the most that are told of a call.
+/// The shortest pause between two that are told.
 const PAUSE: Duration = Duration::from_secs(1);
-const MAX_TOLD: usize = 100;
+/// A pause is at least this part of the call so far: about 50 lines in the first 50 seconds, 120 in each tenfold time.
+const PART: u32 = 50;
 /// The longest text, in bytes.
 const MAX_TEXT: usize = 200;
 /// So many are kept for calls that are not known here yet: the first may be quicker than the call's own task.
@@ -34,7 +35,7 @@ struct State {
 struct Call {
     operation: String,
     told: Told,
-    count: usize,
+    since: Instant,
     last: Option<(Instant, String)>,
 }
 
@@ -73,7 +74,7 @@ impl Heard {
         let mut call = Call {
             operation: one_line(operation),
             told: Arc::clone(told),
-            count: 0,
+            since: Instant::now(),
             last: None,
         };
         let mut state = self.0.lock();
@@ -96,14 +97,14 @@ impl Heard {
 impl Call {
     fn tell(&mut self, text: String) {
         let now = Instant::now();
+        let pause = PAUSE.max(now.duration_since(self.since) / PART);
         let soon = self
             .last
             .as_ref()
-            .is_some_and(|(at, said)| now.duration_since(*at) < PAUSE || *said == text);
-        if soon || self.count == MAX_TOLD {
+            .is_some_and(|(at, said)| now.duration_since(*at) < pause || *said == text);
+        if soon {
             return;
         }
-        self.count += 1;
         (self.told)(format!("{}: {text}", self.operation));
         self.last = Some((now, text));
     }
@@ -181,9 +182,23 @@ mod tests {
             ));
             heard.hear(said(7, 3.5, "too soon"));
         }
-        assert_eq!(all.lock().len(), MAX_TOLD);
+        let told = all.lock().len();
+        assert!((100..300).contains(&told), "{told} of 500 seconds");
         assert!(all.lock()[1].starts_with("depot.stock: 3.5 of 10: [2J0 xxx"));
         assert!(all.lock().iter().all(|it| it.len() <= MAX_TEXT + 13));
+        for step in 0..86_400 {
+            tokio::time::advance(PAUSE).await;
+            heard.hear(said(7, 4.0, &format!("a day {step}")));
+        }
+        let day = all.lock().len() - told;
+        assert!((200..300).contains(&day), "{day} of a day");
+        let last = all.lock().last().cloned().unwrap_or_default();
+        let step: usize = last
+            .rsplit(' ')
+            .next()
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(0);
+        assert!(step > 84_000, "it is told to its end: {last}");
         for step in 0..1000 {
             heard.hear(said(step, 1.0, "of nobody"));
         }
