@@ -5,6 +5,7 @@
 mod folder;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod written;
 
 use std::fmt;
 
@@ -67,12 +68,10 @@ impl Secret {
         &self.0
     }
 
-    /// `text` with the value struck out, for text that somebody else wrote and that may repeat it.
+    /// `text` with the value struck out, for text that somebody else wrote and that may repeat it: as it is, escaped
+    /// or encoded, and the beginning of it where the text was cut.
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            return text.to_owned();
-        }
-        text.replace(self.0.as_str(), "[secret]")
+        written::redact(&self.0, text)
     }
 }
 
