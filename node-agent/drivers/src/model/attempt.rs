@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aion_abi::{code::Code, problem::Problem};
-use reqwest::{Client, Response, StatusCode, Url, header::RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,12 +14,9 @@ use super::{
     refusal::is_too_long,
 };
 use crate::{
-    outbound::{describe, error_text, refusal_of},
+    outbound::{describe, error_text, millis, named_pause, refusal_of},
     secrets::Secret,
 };
-
-/// The longest pause that is read from a `Retry-After`; it is then held against what is bearable.
-const MAX_RETRY_AFTER: u64 = 24 * 3600;
 
 /// Why there is no answer, and what may help.
 #[derive(Debug)]
@@ -87,8 +84,7 @@ impl Asked<'_> {
         };
         if !response.status().is_success() {
             // A server that refuses and then never ends its reason is not waited for either.
-            let refused = timeout_at(until, self.refused(response)).await;
-            return Err(refused.unwrap_or_else(|_| self.silent()));
+            return Err(self.refused(response, until).await);
         }
         let mut reader = Reader::new(
             response,
@@ -198,13 +194,10 @@ impl Asked<'_> {
         ))
     }
 
-    async fn refused(&self, response: Response) -> Failure {
+    async fn refused(&self, response: Response, until: Instant) -> Failure {
         let status = response.status();
-        let after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?));
-        let text = error_text(response, self.secret.as_ref()).await;
+        let after = named_pause(response.headers());
+        let text = error_text(response, self.secret.as_ref(), until).await;
         let problem = self.problem(Code::UpstreamFailed, &format!("{status}: {text}"));
         let never = Failure::never;
         match status {
@@ -245,15 +238,8 @@ impl Asked<'_> {
 }
 
 fn told_when(problem: Problem, after: Option<Duration>) -> Problem {
-    match after.and_then(|after| u64::try_from(after.as_millis()).ok()) {
-        Some(after) => problem.retry_after_ms(after),
+    match after {
+        Some(after) => problem.retry_after_ms(millis(after)),
         None => problem,
     }
-}
-
-/// Seconds; the form with a date is rare among these servers, and is left out.
-fn retry_after(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0)
-        .then(|| Duration::from_secs_f64(seconds.min(MAX_RETRY_AFTER as f64)))
 }

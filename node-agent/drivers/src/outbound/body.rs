@@ -1,12 +1,17 @@
-//! Reading an answer's body, never more of it than is wanted.
+//! Reading an answer's body, never more of it than is wanted, nor longer.
+
+use std::time::Duration;
 
 use reqwest::Response;
+use tokio::time::{Instant, timeout_at};
 
 use super::describe;
 use crate::{secrets::Secret, wire::plain_of_html};
 
 /// How much of an error's body is read and told.
 const MAX_ERROR: usize = 2 * 1024;
+/// How long the end of a refusal's body is waited for. What came until then is told.
+pub(crate) const REFUSAL: Duration = Duration::from_secs(5);
 
 /// The whole body.
 ///
@@ -24,12 +29,17 @@ pub(crate) async fn read_at_most(mut response: Response, most: usize) -> Result<
 }
 
 /// What a server says about its refusal: the message of an error in JSON, else the beginning of the body;
-/// on one line, with the key struck out where the server repeats it.
-pub(crate) async fn error_text(mut response: Response, secret: Option<&Secret>) -> String {
+/// on one line, with the key struck out where the server repeats it. What has not come `until` then is left out.
+pub(crate) async fn error_text(
+    mut response: Response,
+    secret: Option<&Secret>,
+    until: Instant,
+) -> String {
+    let until = until.min(Instant::now() + REFUSAL);
     let mut body = Vec::new();
     while body.len() < MAX_ERROR {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             _ => break,
         }
     }

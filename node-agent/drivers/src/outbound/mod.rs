@@ -11,13 +11,15 @@ mod failure;
 mod judge;
 mod nodes;
 mod own;
+mod pause;
 mod race;
 mod rule;
 
-pub(crate) use body::{error_text, read_at_most};
+pub(crate) use body::{REFUSAL, error_text, read_at_most};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use nodes::{NodeAddresses, Sight};
 pub use own::Own;
+pub(crate) use pause::{millis, named_pause};
 pub use rule::{Place, Refusal, Rule};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{EmbedError, Embedder, Embedding, unit};
 use crate::{
-    outbound::{Outbound, describe, error_text, read_at_most, refusal_of},
+    outbound::{Outbound, REFUSAL, describe, error_text, read_at_most, refusal_of},
     secrets::Secrets,
 };
 
@@ -68,7 +69,9 @@ impl HttpEmbedder {
             })?;
         let status = response.status();
         if !status.is_success() {
-            let why = format!("{status}: {}", error_text(response, secret.as_ref()).await);
+            let until = Instant::now() + REFUSAL;
+            let text = error_text(response, secret.as_ref(), until).await;
+            let why = format!("{status}: {text}");
             let about_the_texts = matches!(
                 status,
                 StatusCode::BAD_REQUEST
