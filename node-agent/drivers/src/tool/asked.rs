@@ -30,6 +30,8 @@ pub(super) enum NoAnswer {
     Failed(ServiceError),
     /// It was answered with something else.
     Otherwise(&'static str),
+    /// It was answered in a way that cannot be used: it may be done.
+    Lost(&'static str),
 }
 
 /// A page of `tools/list`.
@@ -74,22 +76,18 @@ pub(super) async fn call(
             ServerResult::EmptyResult(_) => return Ok(Value::Object(Default::default())),
             ServerResult::InputRequiredResult(wanted) => params.request_state = state(wanted)?,
             ServerResult::CreateTaskResult(_) => {
-                return Err(NoAnswer::Otherwise(
+                return Err(NoAnswer::Lost(
                     "it made a task of the call, and tasks are not followed: use a server that answers at once",
                 ));
             }
             ServerResult::TaskAckResult(_) => {
-                return Err(NoAnswer::Otherwise(
-                    "its answer is not the result of a tool",
-                ));
+                return Err(NoAnswer::Lost("its answer is not the result of a tool"));
             }
             // Results of other requests have fields that a tool's may have as well.
             other => return json(&other),
         }
     }
-    Err(NoAnswer::Otherwise(
-        "it asked to be called again without end",
-    ))
+    Err(NoAnswer::Lost("it asked to be called again without end"))
 }
 
 fn state(wanted: InputRequiredResult) -> Result<Option<String>, NoAnswer> {
@@ -115,7 +113,7 @@ pub(super) async fn read(peer: &Peer<RoleClient>, uri: String) -> Result<Value, 
 }
 
 fn json(result: &impl serde::Serialize) -> Result<Value, NoAnswer> {
-    serde_json::to_value(result).map_err(|_| NoAnswer::Otherwise("its answer has no JSON form"))
+    serde_json::to_value(result).map_err(|_| NoAnswer::Lost("its answer has no JSON form"))
 }
 
 async fn send(peer: &Peer<RoleClient>, request: ClientRequest) -> Result<ServerResult, NoAnswer> {

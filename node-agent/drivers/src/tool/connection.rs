@@ -24,6 +24,7 @@ use super::{
     failure::{may_know_another, not_connected, unreachable},
     http::Http,
     known::Known,
+    pages::Awaited,
     pipes::Pipes,
     progress::Heard,
 };
@@ -266,6 +267,7 @@ impl Connector {
                 client,
                 longest: MAX_MESSAGE,
                 key,
+                pages: Awaited::default(),
             },
             config,
         );

@@ -22,6 +22,8 @@ const SHORT_LIVED: Duration = Duration::from_secs(5);
 /// The first pause after a failure; it doubles with each, up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest that a server is left alone because it says so: whoever mends it is not kept waiting.
+const LONGEST_NAMED: Duration = Duration::from_secs(300);
 
 pub(super) struct Connections {
     connector: Connector,
@@ -73,7 +75,9 @@ impl Entry {
 
     /// A server that is down is not asked at once by the next caller.
     fn rest(&self, state: &mut State, problem: Problem) {
-        let pause = self.pauses.lock().pause();
+        let named = problem.retry_after_ms.map(Duration::from_millis);
+        let named = named.unwrap_or_default().min(LONGEST_NAMED);
+        let pause = self.pauses.lock().pause().max(named);
         state.resting = Some((Instant::now() + pause, problem));
     }
 

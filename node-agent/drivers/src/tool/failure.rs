@@ -10,10 +10,13 @@ use rmcp::{
     transport::streamable_http_client::{HttpStatusError, StreamableHttpError},
 };
 
-use super::message::NO_ANSWER;
-use crate::outbound::{describe, refusal_of};
+use super::{
+    message::{NO_ANSWER, NOT_USABLE},
+    refused::{NotDone, kept_pause, may_have_acted},
+};
+use crate::outbound::{describe, millis, pause, refusal_of};
 
-type HttpError = StreamableHttpError<reqwest::Error>;
+type HttpError = StreamableHttpError<NotDone>;
 
 /// A connection that could not be made.
 pub(super) fn not_connected(tool: &str, error: &ClientInitializeError) -> Problem {
@@ -25,7 +28,10 @@ pub(super) fn not_connected(tool: &str, error: &ClientInitializeError) -> Proble
             unreachable(tool, "it closed the connection before it said what it is")
                 .remedy("see why the server ends: its own log says")
         }
-        ClientInitializeError::JsonRpcError(error) => upstream(tool, &error.message),
+        ClientInitializeError::JsonRpcError(error) => not_before(
+            upstream(tool, &error.message),
+            kept_pause(error.data.as_ref()),
+        ),
         other => upstream(tool, &format!("it does not speak MCP as expected: {other}")),
     }
 }
@@ -52,22 +58,28 @@ pub(super) fn failed(tool: &str, error: &ServiceError, called: bool) -> Failed {
             problem: unknown(&error.message),
             lost: false,
         },
+        ServiceError::McpError(error) if error.code.0 == NOT_USABLE => Failed {
+            problem: lost_answer(tool, &error.message, called),
+            lost: false,
+        },
         ServiceError::McpError(error) => {
             let code = match error.code {
                 ErrorCode::METHOD_NOT_FOUND | ErrorCode::RESOURCE_NOT_FOUND => Code::NotFound,
                 ErrorCode::INVALID_PARAMS | ErrorCode::INVALID_REQUEST => Code::BadRequest,
                 _ => Code::UpstreamFailed,
             };
+            let problem = Problem::new(code, format!("tool {tool}: {}", error.message));
             Failed {
-                problem: Problem::new(code, format!("tool {tool}: {}", error.message)),
+                problem: not_before(problem, kept_pause(error.data.as_ref())),
                 lost: false,
             }
         }
         ServiceError::TransportSend(error) => {
             let sent = transport(tool, error.error.as_ref());
             if sent.arrived && called {
+                let problem = Problem::new(Code::OutcomeUnknown, sent.problem.detail);
                 return Failed {
-                    problem: unknown(&sent.problem.detail),
+                    problem: not_before(problem, sent.problem.retry_after_ms),
                     lost: true,
                 };
             }
@@ -81,15 +93,31 @@ pub(super) fn failed(tool: &str, error: &ServiceError, called: bool) -> Failed {
             lost: true,
         },
         other => Failed {
-            problem: upstream(tool, &other.to_string()),
+            problem: lost_answer(tool, &other.to_string(), called),
             lost: false,
         },
     }
 }
 
+/// An answer that cannot be used: what was `called` may be done all the same.
+pub(super) fn lost_answer(tool: &str, why: &str, called: bool) -> Problem {
+    let mut problem = upstream(tool, why);
+    if called {
+        problem = Problem::new(Code::OutcomeUnknown, problem.detail);
+    }
+    problem
+}
+
+fn not_before(problem: Problem, millis: Option<u64>) -> Problem {
+    match millis {
+        Some(millis) => problem.retry_after_ms(millis),
+        None => problem,
+    }
+}
+
 struct Sent {
     problem: Problem,
-    /// The request may have reached the server.
+    /// The request may have been carried out.
     arrived: bool,
 }
 
@@ -121,25 +149,35 @@ fn over_http(tool: &str, error: &HttpError) -> Sent {
         arrived: false,
     };
     match error {
-        HttpError::Client(request) => not_sent(tool, request),
+        HttpError::Client(NotDone::Wire(request)) => not_sent(tool, request),
+        HttpError::Client(
+            answered @ NotDone::Status {
+                status,
+                told: _,
+                after,
+            },
+        ) => Sent {
+            problem: not_before(upstream(tool, &answered.to_string()), after.map(millis)),
+            arrived: may_have_acted(*status, *after),
+        },
         HttpError::AuthRequired(_) | HttpError::InsufficientScope(_) => refused(
             upstream(tool, "it does not accept the key")
                 .remedy("correct the key in the secret that the Tool names, or name one"),
         ),
-        HttpError::HttpStatus(status) => refused(busy(tool, status)),
-        // It was answered, so there is no question of its outcome.
-        HttpError::ResponseBodyTooLarge { max_size } => refused(upstream(
+        HttpError::HttpStatus(status) => arrived(busy(tool, status)),
+        // It was carried out before it was answered, as far as anybody knows.
+        HttpError::ResponseBodyTooLarge { max_size } => arrived(upstream(
             tool,
             &format!("its answer has more than the {max_size} bytes of a message: ask for less"),
         )),
-        HttpError::UnexpectedContentType(kind) => refused(upstream(
+        HttpError::UnexpectedContentType(kind) => arrived(upstream(
             tool,
             &format!(
                 "its answer is {}, not JSON or events",
                 kind.as_deref().unwrap_or("of no type")
             ),
         )),
-        HttpError::Deserialize(_) | HttpError::UnexpectedServerResponse(_) => refused(upstream(
+        HttpError::Deserialize(_) | HttpError::UnexpectedServerResponse(_) => arrived(upstream(
             tool,
             &format!("its answer is not a message of MCP: {error}"),
         )),
@@ -169,7 +207,8 @@ fn not_sent(tool: &str, error: &reqwest::Error) -> Sent {
 }
 
 fn busy(tool: &str, status: &HttpStatusError) -> Problem {
-    upstream(tool, &status.to_string())
+    let after = status.retry_after.as_deref().and_then(pause);
+    not_before(upstream(tool, &status.to_string()), after.map(millis))
 }
 
 /// A server that answered, and with something else than was asked for.
@@ -199,7 +238,7 @@ pub(super) fn may_know_another(error: &ClientInitializeError) -> bool {
 /// It was reached, and is not without a key.
 fn refuses(error: &HttpError) -> bool {
     match error {
-        HttpError::Client(request) => request.status().is_some(),
+        HttpError::Client(NotDone::Wire(request)) => request.status().is_some(),
         HttpError::AuthRequired(_) | HttpError::InsufficientScope(_) => false,
         _ => true,
     }
@@ -218,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_is_none_is_not_an_unknown_outcome() {
+    fn an_answer_that_is_none_leaves_the_outcome_unknown() {
         for (error, told) in [
             (
                 HttpError::ResponseBodyTooLarge { max_size: 7 },
@@ -235,7 +274,7 @@ mod tests {
         ] {
             let sent = over_http("t", &error);
             assert!(
-                !sent.arrived && sent.problem.detail.contains(told),
+                sent.arrived && sent.problem.detail.contains(told),
                 "{}",
                 sent.problem
             );

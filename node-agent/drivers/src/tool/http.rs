@@ -2,10 +2,10 @@
 //! over HTTP is read as one over pipes is. What may not enter: sessions, resumption and cancellation, which are the
 //! library's.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{StreamExt, stream::BoxStream};
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -26,15 +26,16 @@ use rmcp::{
 use serde_json::{Value, json};
 use sse_stream::Sse;
 
-use crate::secrets::Secret;
+use crate::{outbound::named_pause, secrets::Secret};
 
 use super::{
     body::{Body, Part},
-    message::{is_answer, no_answer, not_usable, too_long},
-    pages,
+    message::{is_answer, no_answer, not_usable, same_id, too_long},
+    pages::Awaited,
+    refused::{self, NotDone},
 };
 
-type Failure = StreamableHttpError<reqwest::Error>;
+type Failure = StreamableHttpError<NotDone>;
 type Events = BoxStream<'static, Result<Sse, SseError>>;
 type Headers = HashMap<HeaderName, HeaderValue>;
 
@@ -42,8 +43,6 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 const MAX_CHALLENGE: usize = 1024;
 /// The shortest key that is struck out of what a server says, in bytes.
 const SHORTEST_KEY: usize = 8;
-/// How long the end of a refusal's body is waited for.
-const REFUSAL: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Clone)]
@@ -53,10 +52,11 @@ pub(super) struct Http {
     pub(super) longest: usize,
     /// What is sent as the key: struck out of whatever the server says.
     pub(super) key: Option<Arc<Secret>>,
+    pub(super) pages: Awaited,
 }
 
 impl StreamableHttpClient for Http {
-    type Error = reqwest::Error;
+    type Error = NotDone;
 
     async fn post_message(
         &self,
@@ -68,37 +68,41 @@ impl StreamableHttpClient for Http {
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let request = self.client.post(uri.as_ref()).json(&message);
         let with_session = session.is_some();
-        let response = addressed(request, session, key, headers).send().await?;
-        let status = response.status();
-        let JsonRpcMessage::Request(request) = message else {
-            return noted(&response, with_session);
+        let asked = match &message {
+            JsonRpcMessage::Request(request) => Some(Asked {
+                id: serde_json::to_value(&request.id)?,
+                discovers: matches!(request.request, ClientRequest::DiscoverRequest(_)),
+                lists: matches!(request.request, ClientRequest::ListToolsRequest(_)),
+            }),
+            _ => None,
         };
-        if let Some(refused) = without_key(&response) {
+        if let Some(asked) = asked.as_ref().filter(|it| it.lists) {
+            self.pages.add(asked.id.clone());
+        }
+        let response = sent(addressed(request, session, key, headers)).await?;
+        let status = response.status();
+        let Some(asked) = asked else {
+            return self.noted(&response, with_session);
+        };
+        if let Some(refused) = self.without_key(&response) {
             return Err(refused);
         }
         if status == StatusCode::NOT_FOUND && with_session {
             return Err(Failure::SessionExpired);
         }
-        let asked = Asked {
-            id: serde_json::to_value(&request.id)?,
-            lists: matches!(request.request, ClientRequest::ListToolsRequest(_)),
-        };
         let given = response.headers().get(HEADER_SESSION_ID);
         let given = given.and_then(|it| it.to_str().ok()).map(str::to_owned);
         if !status.is_success() {
-            let discovers = matches!(request.request, ClientRequest::DiscoverRequest(_));
-            return self
-                .refused(response, asked, discovers && !with_session, given)
-                .await;
+            let discovers = asked.discovers && !with_session;
+            return self.refused(response, asked, discovers, given).await;
         }
-        let empty = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
-            && response.content_length() == Some(0);
-        if empty && with_session {
+        let accepted = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT);
+        let mut reading = self.reading(response, Some(asked));
+        if accepted && with_session && !reading.begins().await {
             // The answer comes in the session's own stream.
             return Ok(StreamableHttpPostResponse::Accepted);
         }
-        let events = self.events(response, Some(asked));
-        Ok(StreamableHttpPostResponse::Sse(events, given))
+        Ok(StreamableHttpPostResponse::Sse(reading.events(), given))
     }
 
     async fn post_message_with_response_limits(
@@ -122,9 +126,7 @@ impl StreamableHttpClient for Http {
         headers: Headers,
     ) -> Result<(), Failure> {
         let request = self.client.delete(uri.as_ref());
-        let response = addressed(request, Some(session), key, headers)
-            .send()
-            .await?;
+        let response = sent(addressed(request, Some(session), key, headers)).await?;
         // A server need not know of that.
         tracing::debug!(status = %response.status(), "a session with a tool's server is ended");
         Ok(())
@@ -142,8 +144,8 @@ impl StreamableHttpClient for Http {
         if let Some(last) = last_event.and_then(|it| HeaderValue::from_str(&it).ok()) {
             request = request.header(HEADER_LAST_EVENT_ID, last);
         }
-        let response = addressed(request, session, key, headers).send().await?;
-        if let Some(refused) = without_key(&response) {
+        let response = sent(addressed(request, session, key, headers)).await?;
+        if let Some(refused) = self.without_key(&response) {
             return Err(refused);
         }
         let status = response.status();
@@ -158,15 +160,22 @@ impl StreamableHttpClient for Http {
         if status != StatusCode::OK || !streams {
             return Err(Failure::ServerDoesNotSupportSse);
         }
-        Ok(self.events(response, None))
+        Ok(self.reading(response, None).events())
     }
 }
 
 /// A request that is answered.
 struct Asked {
     id: Value,
+    /// Whether it is the newest revision's greeting.
+    discovers: bool,
     /// Whether it asks for operations.
     lists: bool,
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
+    let response = request.send().await;
+    response.map_err(|error| Failure::Client(error.into()))
 }
 
 fn addressed(
@@ -185,40 +194,6 @@ fn addressed(
     request.headers(headers.into_iter().collect())
 }
 
-/// What is sent without a question needs no answer. A server that has no use for it may say so by any status.
-fn noted(response: &Response, with_session: bool) -> Result<StreamableHttpPostResponse, Failure> {
-    let status = response.status();
-    if let Some(refused) = without_key(response) {
-        return Err(refused);
-    }
-    if status == StatusCode::NOT_FOUND && with_session {
-        return Err(Failure::SessionExpired);
-    }
-    if let Some(busy) = busy(response) {
-        return Err(busy.into());
-    }
-    if !status.is_success() {
-        tracing::debug!(%status, "a tool's server has no use for what it was told");
-    }
-    Ok(StreamableHttpPostResponse::Accepted)
-}
-
-/// Where the key is not the right one, or is missing.
-fn without_key(response: &Response) -> Option<Failure> {
-    let challenge = response.headers().get(WWW_AUTHENTICATE);
-    let challenge = challenge.and_then(|it| it.to_str().ok());
-    let challenge = challenge.map(|it| it[..it.floor_char_boundary(MAX_CHALLENGE)].to_owned());
-    match (response.status(), challenge) {
-        (StatusCode::UNAUTHORIZED, challenge) => Some(Failure::AuthRequired(
-            AuthRequiredError::new(challenge.unwrap_or_default()),
-        )),
-        (StatusCode::FORBIDDEN, Some(challenge)) => Some(Failure::InsufficientScope(
-            InsufficientScopeError::new(challenge, None),
-        )),
-        _ => None,
-    }
-}
-
 /// Where it asks to be left alone, or has broken down.
 fn busy(response: &Response) -> Option<HttpStatusError> {
     let status = response.status();
@@ -230,6 +205,45 @@ fn busy(response: &Response) -> Option<HttpStatusError> {
 }
 
 impl Http {
+    /// What is sent without a question needs no answer. A server that has no use for it may say so by any status.
+    fn noted(
+        &self,
+        response: &Response,
+        with_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status();
+        if let Some(refused) = self.without_key(response) {
+            return Err(refused);
+        }
+        if status == StatusCode::NOT_FOUND && with_session {
+            return Err(Failure::SessionExpired);
+        }
+        if let Some(busy) = busy(response) {
+            return Err(busy.into());
+        }
+        if !status.is_success() {
+            tracing::debug!(%status, "a tool's server has no use for what it was told");
+        }
+        Ok(StreamableHttpPostResponse::Accepted)
+    }
+
+    /// Where the key is not the right one, or is missing.
+    fn without_key(&self, response: &Response) -> Option<Failure> {
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.and_then(|it| it.to_str().ok());
+        let challenge = challenge.map(|it| it[..it.floor_char_boundary(MAX_CHALLENGE)].to_owned());
+        let challenge = challenge.map(|it| unsaid(self.key.as_deref(), it));
+        match (response.status(), challenge) {
+            (StatusCode::UNAUTHORIZED, challenge) => Some(Failure::AuthRequired(
+                AuthRequiredError::new(challenge.unwrap_or_default()),
+            )),
+            (StatusCode::FORBIDDEN, Some(challenge)) => Some(Failure::InsufficientScope(
+                InsufficientScopeError::new(challenge, None),
+            )),
+            _ => None,
+        }
+    }
+
     /// A refusal by status: the protocol's own error where the body holds one, else what it says.
     async fn refused(
         &self,
@@ -238,50 +252,47 @@ impl Http {
         discovers: bool,
         session: Option<String>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let (status, busy) = (response.status(), busy(&response));
-        let id = asked.id.clone();
-        let (message, odd) = tokio::time::timeout(REFUSAL, first_answer(response, self.longest))
-            .await
-            .unwrap_or_default();
-        let odd = unsaid(self.key.as_deref(), odd);
+        let (status, after) = (response.status(), named_pause(response.headers()));
+        let (message, odd) = refused::said(response.bytes_stream().boxed(), self.longest).await;
+        let told = unsaid(self.key.as_deref(), odd);
         // A server without a key says so by status; its error would hide that.
         let message = message.filter(|_| status != StatusCode::FORBIDDEN);
         // Who refuses the first greeting may know the other; a gateway in between has no error of the protocol.
         let message = message.or_else(|| {
             let refuses = discovers && status.is_client_error() && status != StatusCode::FORBIDDEN;
             refuses.then(|| {
-                let why = format!("it refuses server/discover with {status}: {odd}");
+                let why = format!("it refuses server/discover with {status}: {told}");
                 json!({"jsonrpc": "2.0", "error": {"code": -32_600, "message": why}})
             })
         });
         if let Some(mut message) = message {
-            message["id"] = id;
-            let message = unsaid(self.key.as_deref(), message.to_string());
+            message["id"] = asked.id;
+            strike_out(self.key.as_deref(), &mut message);
+            refused::keep_pause(&mut message, after);
             return Ok(StreamableHttpPostResponse::Json(
-                serde_json::from_str(&message)?,
+                serde_json::from_value(message)?,
                 session,
             ));
         }
-        if let Some(busy) = busy {
-            return Err(busy.into());
-        }
-        let told = format!("it answered {status}: {odd}");
-        Err(Failure::UnexpectedServerResponse(told.into()))
+        Err(Failure::Client(NotDone::Status {
+            status,
+            told,
+            after,
+        }))
     }
 
-    /// The messages of a body as the library takes them in, each an event of a clean stream.
-    fn events(&self, response: Response, asked: Option<Asked>) -> Events {
-        let reading = Reading {
+    fn reading(&self, response: Response, asked: Option<Asked>) -> Reading {
+        Reading {
             bytes: response.bytes_stream().boxed(),
             body: Body::new(self.longest),
             longest: self.longest,
             key: self.key.clone(),
             asked,
+            pages: self.pages.clone(),
             resumable: false,
             ready: Vec::new().into_iter(),
             ended: false,
-        };
-        futures::stream::unfold(reading, Reading::next).boxed()
+        }
     }
 }
 
@@ -294,53 +305,78 @@ fn unsaid(key: Option<&Secret>, said: String) -> String {
     }
 }
 
-/// The error of the protocol in a body, and what else it says.
-async fn first_answer(mut response: Response, longest: usize) -> (Option<Value>, String) {
-    let (mut body, mut read) = (Body::new(longest), 0);
-    while let Ok(Some(chunk)) = response.chunk().await {
-        read += chunk.len();
-        body.push(&chunk);
-        if let Some(found) = first_error(&mut body) {
-            return (Some(found), String::new());
-        }
-        if read > longest {
-            break;
-        }
-    }
-    body.end();
-    (first_error(&mut body), body.odd().to_owned())
-}
-
-fn first_error(body: &mut Body) -> Option<Value> {
-    while let Some(part) = body.next() {
-        let Part::Event { messages, .. } = part else {
-            continue;
-        };
-        let error = messages.into_iter().find(|it| it.get("error").is_some());
-        if error.is_some() {
-            return error;
+/// A message without the key, in each text of it for itself: in the message as a whole it would be escaped.
+fn strike_out(key: Option<&Secret>, message: &mut Value) {
+    let Some(key) = key.filter(|it| it.expose().len() >= SHORTEST_KEY) else {
+        return;
+    };
+    let Value::Object(message) = message else {
+        return;
+    };
+    for part in ["method", "params", "result", "error"] {
+        if let Some(part) = message.get_mut(part) {
+            strike_out_of(key, part);
         }
     }
-    None
 }
 
-struct Reading<S> {
-    bytes: S,
+fn strike_out_of(key: &Secret, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = key.redact(text),
+        Value::Array(values) => values.iter_mut().for_each(|it| strike_out_of(key, it)),
+        Value::Object(fields) => {
+            let all = std::mem::take(fields).into_iter();
+            *fields = all
+                .map(|(name, mut value)| {
+                    strike_out_of(key, &mut value);
+                    (key.redact(&name), value)
+                })
+                .collect();
+        }
+        Value::Number(number) => {
+            let written = number.to_string();
+            let told = key.redact(&written);
+            if told != written {
+                *value = Value::String(told);
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// A body that is read.
+struct Reading {
+    bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
     body: Body,
     longest: usize,
     key: Option<Arc<Secret>>,
     /// What is asked and not answered yet.
     asked: Option<Asked>,
+    /// The pages that are waited for, in whichever stream they come.
+    pages: Awaited,
     /// It can be gone on with where it breaks off.
     resumable: bool,
     ready: std::vec::IntoIter<Sse>,
     ended: bool,
 }
 
-impl<S> Reading<S>
-where
-    S: Stream<Item = Result<Bytes, reqwest::Error>> + Unpin + Send,
-{
+impl Reading {
+    /// Whether anything comes at all: a body that is empty need not say so by its length.
+    async fn begins(&mut self) -> bool {
+        while let Some(Ok(bytes)) = self.bytes.next().await {
+            self.body.push(&bytes);
+            if !bytes.trim_ascii().is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Its messages as the library takes them in, each an event of a clean stream.
+    fn events(self) -> Events {
+        futures::stream::unfold(self, Self::next).boxed()
+    }
+
     async fn next(mut self) -> Option<(Result<Sse, SseError>, Self)> {
         loop {
             if let Some(event) = self.ready.next() {
@@ -396,8 +432,9 @@ where
         let mut events: Vec<Sse> = messages
             .into_iter()
             .map(|message| {
-                let message = self.answering(message).to_string();
-                Sse::default().data(unsaid(self.key.as_deref(), message))
+                let mut message = self.answering(message);
+                strike_out(self.key.as_deref(), &mut message);
+                Sse::default().data(message.to_string())
             })
             .collect();
         if id.is_some() || retry.is_some() {
@@ -413,25 +450,25 @@ where
 
     /// An answer that names no request is of the one that was asked here.
     fn answering(&mut self, mut message: Value) -> Value {
-        let Some(asked) = self.asked.as_ref().filter(|_| is_answer(&message)) else {
+        if !is_answer(&message) {
             return message;
-        };
-        if message.get("id").is_none_or(Value::is_null) {
-            message["id"] = asked.id.clone();
         }
-        if message["id"] == asked.id || same(&message["id"], &asked.id) {
-            message["id"] = asked.id.clone();
-            if asked.lists {
-                pages::pack(&mut message);
+        if let Some(asked) = &self.asked {
+            if message.get("id").is_none_or(Value::is_null) {
+                message["id"] = asked.id.clone();
             }
-            self.asked = None;
+            if same_id(&message["id"], &asked.id) {
+                message["id"] = asked.id.clone();
+                self.asked = None;
+            }
         }
+        self.pages.pack(&mut message);
         message
     }
 
     /// A whole body was read, and nothing of it answers. One that broke off is the library's to tell.
     fn unanswered(&mut self) -> Option<Sse> {
-        let odd = self.body.odd();
+        let odd = unsaid(self.key.as_deref(), self.body.odd().to_owned());
         let asked = self.asked.take_if(|_| !self.resumable)?;
         let told = match odd.is_empty() {
             true => no_answer(asked.id),
@@ -440,12 +477,6 @@ where
                 not_usable(asked.id, &why)
             }
         };
-        Some(Sse::default().data(unsaid(self.key.as_deref(), told.to_string())))
+        Some(Sse::default().data(told.to_string()))
     }
-}
-
-/// Whether an id that became text, or a number, is the other.
-fn same(id: &Value, other: &Value) -> bool {
-    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
-    text(id) == text(other)
 }

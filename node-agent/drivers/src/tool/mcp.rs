@@ -17,7 +17,7 @@ use super::{
     asked::{self, NoAnswer},
     connection::{Connector, Line},
     connections::{Connections, Entry},
-    failure::{failed, otherwise},
+    failure::{failed, lost_answer, otherwise},
     known::{MAX_LISTED, NotListed, Old},
     listing::Listing,
     parsed,
@@ -152,6 +152,7 @@ impl McpTools {
         let error = match error {
             NoAnswer::Failed(error) => error,
             NoAnswer::Otherwise(what) => return otherwise(entry.tool(), what),
+            NoAnswer::Lost(what) => return lost_answer(entry.tool(), what, called),
         };
         let failed = failed(entry.tool(), error, called);
         if !failed.lost {

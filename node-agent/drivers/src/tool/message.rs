@@ -16,7 +16,7 @@ const GREETING: [&str; 3] = ["capabilities", "serverInfo", "instructions"];
 /// The code of an error of which only the text is known, as JSON-RPC has it.
 const INTERNAL: i64 = -32_603;
 /// The code of the error that stands for an answer that cannot be used.
-const NOT_USABLE: i64 = -32_099;
+pub(super) const NOT_USABLE: i32 = -32_099;
 /// The code of the error that stands for an answer that never came: nobody knows what was done.
 pub(super) const NO_ANSWER: i32 = -32_098;
 
@@ -67,6 +67,12 @@ pub(super) fn not_usable(id: Value, why: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": NOT_USABLE, "message": why}})
 }
 
+/// Whether an answer is the server's own, and does not stand for one that cannot be used.
+pub(super) fn is_usable(message: &Value) -> bool {
+    let code = message.pointer("/error/code").and_then(Value::as_i64);
+    code != Some(NOT_USABLE.into())
+}
+
 /// An error in the place of an answer that never came.
 pub(super) fn no_answer(id: Value) -> Value {
     let why = "it took the request and gave no answer";
@@ -83,6 +89,12 @@ pub(super) fn too_long(id: Value, bytes: usize, longest: usize) -> Value {
 /// Whether a message answers a request.
 pub(super) fn is_answer(message: &Value) -> bool {
     message.get("method").is_none()
+}
+
+/// Whether an id that became text, or a number, is the other.
+pub(super) fn same_id(id: &Value, other: &Value) -> bool {
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    text(id) == text(other)
 }
 
 /// A message as the protocol writes it; `None` for an object that is none, such as a line of a log.
@@ -139,7 +151,8 @@ fn error_of(error: Value) -> Value {
         Value::String(code) => code.parse().ok(),
         code => code.as_i64().or_else(|| code.as_f64().map(|it| it as i64)),
     });
-    let code = code.filter(|code| i32::try_from(*code).is_ok());
+    let ours = |code: i64| [NOT_USABLE, NO_ANSWER].map(i64::from).contains(&code);
+    let code = code.filter(|code| i32::try_from(*code).is_ok() && !ours(*code));
     if !error.get("message").is_some_and(Value::is_string) {
         let told = Value::Object(error.clone()).to_string();
         error.insert("message".to_owned(), json!(told));
@@ -259,6 +272,11 @@ mod tests {
                 json!({"code": 9_000_000_000_i64, "message": "bad"}),
                 INTERNAL,
                 "bad",
+            ),
+            (
+                json!({"code": NOT_USABLE, "message": "its own"}),
+                INTERNAL,
+                "its own",
             ),
             (
                 json!({"code": 4, "detail": 1}),

@@ -22,6 +22,7 @@ mod pages;
 mod pipes;
 mod progress;
 mod reader;
+mod refused;
 mod schema;
 mod stdio;
 
@@ -39,6 +40,8 @@ mod mcp_tests;
 mod reconnect_tests;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod test_server;
 
@@ -118,8 +121,8 @@ pub trait ToolDriver: Send + Sync {
     ///
     /// # Errors
     /// `bad-request`, `not-found` for a tool or operation that is none of these, `unreachable` where the
-    /// call was not made, `upstream-failed` where the server refused it, `outcome-unknown` where the
-    /// connection broke under it, `deadline-exceeded`.
+    /// call was not made, `upstream-failed` where the server refused it, `outcome-unknown` where it may have
+    /// been carried out and its answer was lost, `deadline-exceeded`.
     fn call<'a>(
         &'a self,
         tools: &'a [ToolServer],

@@ -2,14 +2,47 @@
 //! whose headers it does not like: it gets what it can read, so that it knows their headers, and the page goes
 //! along whole. What may not enter: what an entry means (`listing`).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
+use parking_lot::Mutex;
 use rmcp::model::{ListToolsResult, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::message::same_id;
+
 /// Where the page stands whole.
 const WHOLE: &str = "aion.dev/page";
+/// The most requests for pages that are known to be under way. Beyond, the oldest was given up.
+const MAX_AWAITED: usize = 64;
+
+/// The requests for pages of a connection, by id: an answer may come in another stream than the one that was opened for
+/// it. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Awaited(Arc<Mutex<VecDeque<Value>>>);
+
+impl Awaited {
+    /// A page is asked for.
+    pub(super) fn add(&self, id: Value) {
+        let mut ids = self.0.lock();
+        if ids.len() == MAX_AWAITED {
+            ids.pop_front();
+        }
+        ids.push_back(id);
+    }
+
+    /// Packs `message` where it is the page that is waited for.
+    pub(super) fn pack(&self, message: &mut Value) {
+        let mut ids = self.0.lock();
+        if let Some(at) = ids.iter().position(|id| same_id(id, &message["id"])) {
+            message["id"] = ids.remove(at).unwrap_or_default();
+            pack(message);
+        }
+    }
+}
 
 /// A page, and the operations in it that the library refuses.
 pub(super) struct Packed {
@@ -18,7 +51,7 @@ pub(super) struct Packed {
 }
 
 /// Makes a page that the library can read of an answer to `tools/list`.
-pub(super) fn pack(message: &mut Value) {
+fn pack(message: &mut Value) {
     let Some(result @ Value::Object(_)) = message.get_mut("result") else {
         return;
     };
