@@ -31,7 +31,7 @@ const FIELDS: [&str; 12] = [
     "link",
     "expect",
 ];
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 12] = [
     "progress",
     "replies",
     "offered",
@@ -42,6 +42,7 @@ const EXPECTED: [&str; 11] = [
     "isError",
     "links",
     "problem",
+    "retryAfterMs",
     "asked",
 ];
 
@@ -138,6 +139,7 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
             compare("problem", json!("none"));
         }
         Some(Err(problem)) => {
+            compare("retryAfterMs", json!(problem.retry_after_ms));
             let told = problem.to_string();
             let wanted = expect["problem"].as_str().unwrap_or("no problem");
             let fits = told.contains(wanted);

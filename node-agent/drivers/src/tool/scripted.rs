@@ -188,6 +188,9 @@ impl Scripted {
         if let Some(kind) = written.get("type").map_or(Some(kind), Value::as_str) {
             response = response.header(CONTENT_TYPE, kind);
         }
+        for (name, value) in written["headers"].as_object().into_iter().flatten() {
+            response = response.header(name, value.as_str().unwrap());
+        }
         response.body(body).unwrap()
     }
 }
