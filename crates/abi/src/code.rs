@@ -61,7 +61,7 @@ codes! {
     DeadlineExceeded = "deadline-exceeded", 504, "give the call more time with aion-deadline-ms, or ask for less";
     /// The caller cancelled, or its connection closed.
     Cancelled = "cancelled", 499, "nothing to do: the call was given up by its caller";
-    /// The daemon died while the effect was under way: it may or may not have happened.
+    /// The daemon died while the effect was under way, or its answer was lost: it may or may not have happened.
     OutcomeUnknown = "outcome-unknown", 500, "look whether the effect happened before doing it again";
     /// What the call names does not exist.
     NotFound = "not-found", 404, "check the name: list what there is first";
