@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the daemon until SIGTERM; every worker ends then.
     Serve(Serve),
+    /// Make the folders of a node in a pod: root's, and the daemon's.
+    Prepare(Prepare),
     /// Confine one worker that never runs, and print what this machine enforced.
     Probe(Probe),
 }
@@ -39,6 +41,16 @@ pub(crate) struct Serve {
     max_workers: usize,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// The node's folder: HOME/launcher is made for the socket and records, HOME/node for the daemon.
+    #[arg(long, value_name = "HOME")]
+    pub(crate) home: PathBuf,
+    /// The daemon's user id.
+    #[arg(long, value_name = "UID")]
+    pub(crate) daemon_uid: u32,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +76,10 @@ struct Common {
     /// Cgroup profiles, instead of the built-in ones.
     #[arg(long, value_name = "PATH")]
     cgroup_profiles: Option<PathBuf>,
+    /// Make the cgroup file system writable in the launcher's own mount namespace. For a container, whose
+    /// runtime mounts it read-only.
+    #[arg(long)]
+    writable_cgroups: bool,
     /// How long a worker may take to confine itself, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     start_timeout_ms: u64,
@@ -108,6 +124,7 @@ impl Common {
             compiler: self.compiler,
             seccomp_profile: self.seccomp_profile,
             cgroup_profiles: self.cgroup_profiles,
+            writable_cgroups: self.writable_cgroups,
             daemon_uid,
             socket,
             state,

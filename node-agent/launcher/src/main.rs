@@ -4,6 +4,7 @@
 //! protocol ([`aion_sandbox::protocol`]) and its own two profiles.
 
 mod args;
+mod folders;
 mod server;
 
 use std::io::IsTerminal;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Prepare(prepare) => folders::divide(&prepare.home, prepare.daemon_uid),
         Command::Serve(serve) => server::serve(serve.into_options()),
         Command::Probe(probe) => {
             let output = probe.output;

@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) seccomp_profile: Option<PathBuf>,
     /// Cgroup profiles instead of the built-in ones.
     pub(crate) cgroup_profiles: Option<PathBuf>,
+    /// Whether cgroups are made writable first.
+    pub(crate) writable_cgroups: bool,
     /// The daemon's user: who may connect.
     pub(crate) daemon_uid: u32,
     /// Where the socket is to be.
@@ -181,7 +183,7 @@ fn prepare(
     let privileged = rustix::process::geteuid().is_root();
     let mut starter = Starter {
         namespaces: Namespaces::find().context("try the namespaces")?,
-        cgroups: Cgroups::prepare().context("look for the cgroups")?,
+        cgroups: Cgroups::prepare(options.writable_cgroups).context("look for the cgroups")?,
         profiles: Profiles::parse(read(&options.cgroup_profiles)?.as_deref())?,
         filters,
         worker: starter::open_program(&program)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use group::Group;
 use place::{Place, locate};
+use rustix::mount::{MountFlags, mount_remount};
 
 use aion_sandbox::Layer;
 
@@ -85,9 +86,15 @@ const PARENT: &str = "aion";
 
 impl Cgroups {
     /// Looks where this machine has the controllers, and makes the parents.
-    pub(super) fn prepare() -> io::Result<Self> {
+    /// With `writable` what a container's runtime mounted read-only is made writable first.
+    pub(super) fn prepare(writable: bool) -> io::Result<Self> {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
         let own = fs::read_to_string("/proc/self/cgroup")?;
+        if writable {
+            for at in place::read_only(&mountinfo) {
+                make_writable(at)?;
+            }
+        }
         let found = locate(&mountinfo, &own, &|path| fs::read_to_string(path).ok());
         let mut unified: Option<Result<(), String>> = None;
         let parents = found.into_iter().map(|(controller, place)| {
@@ -132,6 +139,16 @@ impl Cgroups {
         }
         group
     }
+}
+
+/// In this mount namespace; the file system itself stays as it is for everybody else.
+fn make_writable(at: &Path) -> io::Result<()> {
+    let kept = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount_remount(at, MountFlags::BIND | kept, c"").map_err(|error| {
+        let why = "it takes CAP_SYS_ADMIN and, with AppArmor, a profile that lets mount";
+        let text = format!("cannot make {} writable: {error}; {why}", at.display());
+        io::Error::new(io::Error::from(error).kind(), text)
+    })
 }
 
 fn make(dir: &Path) -> Result<PathBuf, String> {

@@ -25,6 +25,14 @@ pub(super) fn locate(
         .collect()
 }
 
+/// Where hierarchies are mounted that nothing can be written to.
+pub(super) fn read_only(mountinfo: &str) -> Vec<&Path> {
+    let mounts = mountinfo.lines().filter_map(Mount::parse);
+    let cgroups = mounts.filter(|mount| ["cgroup", "cgroup2"].contains(&mount.kind));
+    let closed = cgroups.filter(|mount| mount.own_options.split(',').any(|option| option == "ro"));
+    closed.map(|mount| Path::new(mount.at)).collect()
+}
+
 fn locate_one(
     controller: Controller,
     mounts: &[Mount<'_>],
@@ -78,6 +86,7 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
 struct Mount<'a> {
     root: &'a str,
     at: &'a str,
+    own_options: &'a str,
     kind: &'a str,
     options: &'a str,
 }
@@ -91,6 +100,7 @@ impl<'a> Mount<'a> {
         Some(Self {
             root: before.next()?,
             at: before.next()?,
+            own_options: before.next()?,
             kind: after.next()?,
             options: after.nth(1)?,
         })
@@ -144,6 +154,14 @@ mod tests {
                 None,
             ],
         );
+    }
+
+    #[test]
+    fn what_a_containers_runtime_mounts_read_only_is_found() {
+        let mountinfo = "1 0 0:5 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs rw,mode=755\n\
+            2 1 0:6 /kubepods/a /sys/fs/cgroup/memory ro,nosuid master:9 - cgroup cgroup rw,memory\n\
+            3 1 0:7 /kubepods/a /sys/fs/cgroup/pids rw,nosuid - cgroup cgroup rw,pids\n";
+        assert_eq!(read_only(mountinfo), [Path::new("/sys/fs/cgroup/memory")]);
     }
 
     #[test]
