@@ -13,7 +13,7 @@ use aion_daemon::config::Config;
 use aion_drivers::memory::ConfigError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use settings::{File, config, find_home, read_yaml};
+use settings::{File, config, find_home, read_yaml, settings_folder};
 
 /// The daemon of an AION-OS node: the kernel that decides what agents may do, their memory, models, tools
 /// and files, and the socket that aionctl talks to.
@@ -26,7 +26,7 @@ use settings::{File, config, find_home, read_yaml};
     version,
     max_term_width = 100,
     after_help = "\
-Settings that have no flag stand in HOME/config/node.yaml, e.g.
+Settings that have no flag stand in node.yaml, in HOME/config or where --settings says, e.g.
 
   sources:                     # where bundles come from, tried in this order
     - layout: /srv/bundles
@@ -35,7 +35,7 @@ Settings that have no flag stand in HOME/config/node.yaml, e.g.
   workers: 8                   # agents that run at the same time
   journal: {segmentMiB: 32, keepMiB: 256}
 
-HOME/config/memory.yaml replaces the built-in settings of memory. AION_LOG says what is logged, e.g.
+memory.yaml beside it replaces the built-in settings of memory. AION_LOG says what is logged, e.g.
 AION_LOG=debug. The daemon stops on SIGTERM: it takes no new turns, lets running ones end, and leaves
 those that take too long to the next daemon."
 )]
@@ -77,6 +77,16 @@ struct Flags {
     /// Where the node's state is [default: ~/.aion].
     #[arg(long, env = "AION_HOME", value_name = "FOLDER", global = true)]
     home: Option<PathBuf>,
+    /// Where node.yaml and memory.yaml are [default: HOME/config].
+    #[arg(long, env = "AION_SETTINGS", value_name = "FOLDER")]
+    settings: Option<PathBuf>,
+    /// Memory that agents may use together, in MiB, where a launcher in a container has less than the machine
+    /// [default: what the machine has, but for a reserve].
+    #[arg(long, env = "AION_AGENT_MEMORY_MIB", value_name = "MIB")]
+    agent_memory_mib: Option<u64>,
+    /// Processors that they may use together, in thousandths [default: those of the machine].
+    #[arg(long, env = "AION_AGENT_CPU_MILLIS", value_name = "N")]
+    agent_cpu_millis: Option<u64>,
     /// The node's name [default: the host's; in a cluster that of the Node].
     #[arg(long, env = "AION_NODE_NAME", value_name = "NAME")]
     node_name: Option<String>,
@@ -153,7 +163,7 @@ pub(crate) enum ArgsError {
         rule: &'static str,
     },
     /// The file of memory.
-    #[error("config/memory.yaml: {0}")]
+    #[error("memory.yaml: {0}")]
     Memory(#[from] ConfigError),
     /// The build lacks it.
     #[error(
@@ -188,7 +198,8 @@ impl Cli {
             None => {
                 let log_json = self.flags.log_json;
                 let home = find_home(self.flags.home.clone())?;
-                let file = read_yaml::<File>(&home.join("config/node.yaml"))?.unwrap_or_default();
+                let settings = settings_folder(self.flags.settings.as_deref(), &home)?;
+                let file = read_yaml::<File>(&settings.join("node.yaml"))?.unwrap_or_default();
                 Ok(Task::Run {
                     config: Box::new(config(home, self.flags, file)?),
                     log_json,

@@ -16,7 +16,10 @@ use serde::Deserialize;
 
 use super::{ArgsError, Flags};
 
-/// `config/node.yaml`.
+/// What a launcher needs of the memory of its container, in MiB.
+const LAUNCHER_MIB: u64 = 32;
+
+/// `node.yaml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct File {
@@ -44,6 +47,7 @@ struct JournalFile {
 pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, ArgsError> {
     let mut config = Config::standalone(home)?;
     config.sources = sources(&config.home, &file);
+    agents_share(&mut config, &flags)?;
     let node = flags.node_name.clone().or(file.node_name.clone());
     config.node = node.unwrap_or_else(machine::name);
     if config.node.is_empty() || config.node.len() > 253 {
@@ -90,7 +94,7 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
             rule: "at least four times journal.segmentMiB",
         });
     }
-    let memory = config.home.join("config/memory.yaml");
+    let memory = settings_folder(flags.settings.as_deref(), &config.home)?.join("memory.yaml");
     match fs::read_to_string(&memory) {
         Ok(text) => config.memory = MemoryConfig::parse(&text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -102,6 +106,25 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
         }
     }
     Ok(config)
+}
+
+/// What a launcher in a container leaves to agents: its cgroup's bounds, but for what it needs itself.
+fn agents_share(config: &mut Config, flags: &Flags) -> Result<(), ArgsError> {
+    if let Some(mib) = flags.agent_memory_mib {
+        let least = LAUNCHER_MIB + 1;
+        let mib = within("--agent-memory-mib", mib, least, 1 << 30, "33 to 2^30")?;
+        config.capacity.memory_mib = i64::try_from(mib - LAUNCHER_MIB).unwrap_or(i64::MAX);
+    }
+    if let Some(millis) = flags.agent_cpu_millis {
+        let millis = within("--agent-cpu-millis", millis, 1, 1 << 30, "1 to 2^30")?;
+        config.capacity.cpu_millis = i64::try_from(millis).unwrap_or(i64::MAX);
+    }
+    Ok(())
+}
+
+/// Where the files of settings are.
+pub(super) fn settings_folder(given: Option<&Path>, home: &Path) -> Result<PathBuf, ArgsError> {
+    given.map_or_else(|| Ok(home.join("config")), absolute)
 }
 
 /// The interface over TCP, if any.

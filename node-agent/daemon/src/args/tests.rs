@@ -37,6 +37,29 @@ fn a_flag_wins_over_the_file() {
 }
 
 #[test]
+fn settings_lie_where_they_are_said_to() {
+    let (home, settings) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(settings.path().join("node.yaml"), "workers: 5\n").unwrap();
+    let folder = settings.path().to_str().unwrap();
+    let config = config(home.path(), &["--settings", folder]);
+    assert_eq!(config.limits.worker_slots, 5);
+}
+
+#[test]
+fn agents_get_what_their_launchers_container_has_but_for_a_reserve() {
+    let home = tempfile::tempdir().unwrap();
+    let flags = ["--agent-memory-mib", "1024", "--agent-cpu-millis", "1500"];
+    let capacity = config(home.path(), &flags).capacity;
+    assert_eq!((capacity.memory_mib, capacity.cpu_millis), (992, 1500));
+    let home = home.path().to_str().unwrap();
+    let refused = resolve(&["--home", home, "--agent-memory-mib", "32"]).unwrap_err();
+    assert!(
+        refused.to_string().contains("--agent-memory-mib"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_misspelt_setting_is_refused_by_file_and_name() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("config")).unwrap();
