@@ -1,0 +1,3 @@
+module aion.dev/tests/components/pod
+
+go 1.26.0
