@@ -65,6 +65,14 @@ pub enum Component {
     KubeControllerManager,
     /// The command-line client.
     Kubectl,
+    /// Gives Pods to Nodes.
+    KubeScheduler,
+    /// Makes Services reachable on a Node.
+    KubeProxy,
+    /// Runs the Pods of a Node.
+    Kubelet,
+    /// What runs in the sample Pods.
+    Pod,
     /// Signs and verifies artifacts.
     Cosign,
     /// OCI registries, of the version of CNCF distribution.
@@ -82,6 +90,10 @@ impl Component {
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::KubeProxy => "kube-proxy",
+            Self::Kubelet => "kubelet",
+            Self::Pod => "pod",
             Self::Cosign => "cosign",
             Self::Registry => "registry",
             Self::McpConformance => "mcp-conformance",
@@ -91,7 +103,12 @@ impl Component {
     /// The name that it goes by in `tests/components/versions`.
     fn name(self) -> &'static str {
         match self {
-            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => "kubernetes",
+            Self::KubeApiserver
+            | Self::KubeControllerManager
+            | Self::Kubectl
+            | Self::KubeScheduler
+            | Self::KubeProxy
+            | Self::Kubelet => "kubernetes",
             other => other.binary(),
         }
     }
@@ -197,6 +214,8 @@ mod tests {
             Component::KubeApiserver,
             Component::KubeControllerManager,
             Component::Kubectl,
+            Component::Kubelet,
+            Component::Pod,
             Component::Cosign,
             Component::Registry,
         ] {

@@ -1,10 +1,12 @@
 //! A Kubernetes control plane: etcd, kube-apiserver with RBAC and, where a test
 //! needs namespaces to end and garbage to be collected, the controller-manager.
 //!
-//! No kubelet and no scheduler: a Pod stays pending, a Node is only its object.
+//! On loopback there is no kubelet and no scheduler: a Pod stays pending, a Node is only
+//! its object. [`crate::Cluster`] has them.
 
 mod credentials;
 mod node_token;
+mod place;
 
 use std::{
     fs,
@@ -17,13 +19,9 @@ use std::{
 use tempfile::TempDir;
 
 use self::credentials::Credentials;
+pub(crate) use self::place::Place;
+use crate::process::remove;
 use crate::{Component, Process, StartError, component, free_port, skip};
-
-/// The controllers that stand in for a cluster's own; the rest look after
-/// workloads, which nothing here runs.
-const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,\
-    serviceaccount-controller,root-ca-certificate-publisher-controller,\
-    clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller";
 
 /// Readiness takes seconds; a machine that is busy compiling may need minutes.
 const BOUND: Duration = Duration::from_secs(240);
@@ -47,11 +45,13 @@ pub struct ControlPlaneOptions {
 #[derive(Debug)]
 pub struct ControlPlane {
     // In the order of dropping: who talks to the store goes before it.
+    _scheduler: Option<Process>,
     _controller_manager: Option<Process>,
     api_server: Process,
     api_server_command: Command,
     _etcd: Process,
     kubectl: PathBuf,
+    place: Place,
     url: String,
     credentials: Credentials,
     folder: TempDir,
@@ -72,9 +72,13 @@ impl ControlPlane {
     /// [`StartError::Missing`] when a component is not on this machine; otherwise
     /// with the log of the one that did not start.
     pub fn with(options: &ControlPlaneOptions) -> Result<Self, StartError> {
+        Self::at(&Place::default(), options)
+    }
+
+    pub(crate) fn at(place: &Place, options: &ControlPlaneOptions) -> Result<Self, StartError> {
         let mut attempt = 1;
         loop {
-            match Self::attempt(options) {
+            match Self::attempt(place, options) {
                 Err(StartError::NotReady(error))
                     if attempt < ATTEMPTS && error.last.contains("address already in use") =>
                 {
@@ -111,32 +115,46 @@ impl ControlPlane {
         }
     }
 
-    fn attempt(options: &ControlPlaneOptions) -> Result<Self, StartError> {
+    fn attempt(place: &Place, options: &ControlPlaneOptions) -> Result<Self, StartError> {
         let kubectl = Component::Kubectl.find()?;
         let (etcd, api_server) = (Component::Etcd.find()?, Component::KubeApiserver.find()?);
         let controller_manager = match options.controller_manager {
             true => Some(Component::KubeControllerManager.find()?),
             false => None,
         };
+        let scheduler = match place.runs_pods() {
+            true => Some(Component::KubeScheduler.find()?),
+            false => None,
+        };
         let folder = tempfile::Builder::new()
             .prefix("aion-control-plane-")
             .tempdir()
             .map_err(StartError::io("making a folder for the control plane"))?;
-        let credentials = Credentials::make(folder.path(), &options.users)?;
-        let (etcd, store) = start_etcd(&etcd, folder.path())?;
+        let mut users = options.users.clone();
+        if scheduler.is_some() {
+            users.push((credentials::SCHEDULER.to_owned(), Vec::new()));
+        }
+        let credentials = Credentials::make(folder.path(), &users)?;
+        let (etcd, store) = start_etcd(&etcd, place, folder.path())?;
         let (api_server_command, url) =
-            api_server_command(&api_server, folder.path(), &store, &credentials)?;
-        let api_server =
-            start_api_server(&api_server_command, &kubectl, folder.path(), &credentials)?;
+            api_server_command(&api_server, place, folder.path(), &store, &credentials)?;
+        let kubectl_of_admin =
+            kubectl_command(place, &kubectl, &credentials.kubeconfig(credentials::ADMIN));
+        let api_server = start_api_server(&api_server_command, kubectl_of_admin, folder.path())?;
         let controller_manager = controller_manager
-            .map(|binary| start_controller_manager(&binary, folder.path(), &credentials))
+            .map(|binary| start_controller_manager(&binary, place, folder.path(), &credentials))
+            .transpose()?;
+        let scheduler = scheduler
+            .map(|binary| start_scheduler(&binary, place, folder.path(), &credentials))
             .transpose()?;
         Ok(Self {
+            _scheduler: scheduler,
             _controller_manager: controller_manager,
             api_server,
             api_server_command,
             _etcd: etcd,
             kubectl,
+            place: place.clone(),
             url,
             credentials,
             folder,
@@ -153,6 +171,11 @@ impl ControlPlane {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         credentials::certificate(self.folder.path())
+    }
+
+    /// Where it keeps everything, for as long as it runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The kubeconfig of `cluster-admin`.
@@ -188,7 +211,7 @@ impl ControlPlane {
     /// # Errors
     /// As [`ControlPlane::kubectl`].
     pub fn kubectl_as(&self, kubeconfig: &Path, args: &[&str]) -> Result<String, StartError> {
-        component::run(kubectl_command(&self.kubectl, kubeconfig).args(args))
+        component::run(kubectl_command(&self.place, &self.kubectl, kubeconfig).args(args))
     }
 
     /// Applies a manifest, YAML or JSON, as the admin.
@@ -226,9 +249,8 @@ impl ControlPlane {
     pub fn start_api_server(&mut self) -> Result<(), StartError> {
         self.api_server = start_api_server(
             &self.api_server_command,
-            &self.kubectl,
+            kubectl_command(&self.place, &self.kubectl, &self.admin()),
             self.folder.path(),
-            &self.credentials,
         )?;
         Ok(())
     }
@@ -240,8 +262,8 @@ impl ControlPlane {
     }
 }
 
-fn kubectl_command(kubectl: &Path, kubeconfig: &Path) -> Command {
-    let mut command = Command::new(kubectl);
+fn kubectl_command(place: &Place, kubectl: &Path, kubeconfig: &Path) -> Command {
+    let mut command = place.command(kubectl);
     command
         .arg("--kubeconfig")
         .arg(kubeconfig)
@@ -253,10 +275,14 @@ fn kubectl_command(kubectl: &Path, kubeconfig: &Path) -> Command {
     command
 }
 
-fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartError> {
+fn start_etcd(
+    binary: &Path,
+    place: &Place,
+    folder: &Path,
+) -> Result<(Process, String), StartError> {
     let url = format!("http://127.0.0.1:{}", free_port()?);
     let peer = format!("http://127.0.0.1:{}", free_port()?);
-    let mut command = Command::new(binary);
+    let mut command = place.command(binary);
     command
         .arg("--unsafe-no-fsync")
         .args(["--name=test", &format!("--initial-cluster=test={peer}")])
@@ -265,7 +291,7 @@ fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartEr
         .arg(format!("--advertise-client-urls={url}"))
         .arg(format!("--listen-peer-urls={peer}"))
         .arg(format!("--initial-advertise-peer-urls={peer}"));
-    let mut etcd = Process::spawn_with(&command, &folder.join("etcd.log"), folder)?;
+    let mut etcd = Process::spawn_then(&command, &folder.join("etcd.log"), &remove(folder))?;
     etcd.until_ready(BOUND, |etcd| {
         match etcd.log().contains("ready to serve client requests") {
             true => Ok(()),
@@ -278,17 +304,19 @@ fn start_etcd(binary: &Path, folder: &Path) -> Result<(Process, String), StartEr
 /// The API server at a port of its own, and its address.
 fn api_server_command(
     binary: &Path,
+    place: &Place,
     folder: &Path,
     store: &str,
     credentials: &Credentials,
 ) -> Result<(Command, String), StartError> {
     let port = free_port()?;
-    let url = format!("https://127.0.0.1:{port}");
+    let url = format!("https://{}:{port}", place.address());
     credentials.write_kubeconfigs(&url)?;
-    let mut command = Command::new(binary);
+    let mut command = place.command(binary);
     command
         .arg(format!("--etcd-servers={store}"))
-        .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
+        .args(place.arguments())
+        .arg(format!("--secure-port={port}"))
         // It makes its own certificate there, which the kubeconfigs trust.
         .arg(format!("--cert-dir={}", folder.display()))
         .arg(format!(
@@ -305,40 +333,53 @@ fn api_server_command(
             credentials.signing_key().display()
         ))
         .args(["--authorization-mode=Node,RBAC", "--allow-privileged=true"])
-        .arg("--service-cluster-ip-range=10.0.0.0/24")
-        // The `kubernetes` Service may not have a loopback address behind it.
-        .arg("--endpoint-reconciler-type=none");
+        .arg("--service-cluster-ip-range=10.0.0.0/24");
     Ok((command, url))
 }
 
 fn start_api_server(
     command: &Command,
-    kubectl: &Path,
+    mut kubectl: Command,
     folder: &Path,
-    credentials: &Credentials,
 ) -> Result<Process, StartError> {
     let mut process = Process::spawn(command, &folder.join("kube-apiserver.log"))?;
-    let admin = credentials.kubeconfig(credentials::ADMIN);
+    kubectl.args(["get", "--raw", "/readyz"]);
     process.until_ready(BOUND, |_| {
         if !credentials::certificate(folder).is_file() {
             return Err("it has made no certificate yet".to_owned());
         }
-        component::run(kubectl_command(kubectl, &admin).args(["get", "--raw", "/readyz"]))
-            .map_err(|error| error.to_string())
+        component::run(&mut kubectl).map_err(|error| error.to_string())
     })?;
     Ok(process)
 }
 
+fn start_scheduler(
+    binary: &Path,
+    place: &Place,
+    folder: &Path,
+    credentials: &Credentials,
+) -> Result<Process, StartError> {
+    let mut command = place.command(binary);
+    command
+        .arg(format!(
+            "--kubeconfig={}",
+            credentials.kubeconfig(credentials::SCHEDULER).display()
+        ))
+        .args(["--leader-elect=false", "--bind-address=127.0.0.1"]);
+    Process::spawn(&command, &folder.join("kube-scheduler.log"))
+}
+
 fn start_controller_manager(
     binary: &Path,
+    place: &Place,
     folder: &Path,
     credentials: &Credentials,
 ) -> Result<Process, StartError> {
     let kubeconfig = credentials.kubeconfig(credentials::CONTROLLER_MANAGER);
-    let mut command = Command::new(binary);
+    let mut command = place.command(binary);
     command
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
-        .arg(format!("--controllers={CONTROLLERS}"))
+        .arg(format!("--controllers={}", place.controllers()))
         .arg(format!(
             "--service-account-private-key-file={}",
             credentials.signing_key().display()

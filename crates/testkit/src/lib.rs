@@ -9,6 +9,7 @@
 //! Nothing of AION-OS itself may enter: the crate depends on none of ours, so
 //! every one of them can use it in its tests.
 
+mod cluster;
 mod component;
 mod control_plane;
 mod cosign;
@@ -20,6 +21,7 @@ mod registry;
 mod skip;
 mod wait;
 
+pub use cluster::{Cluster, Image, Leftovers, Node};
 pub use component::{Component, StartError};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use cosign::{Cosign, KeyPair};

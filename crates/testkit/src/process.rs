@@ -23,7 +23,7 @@ use nix::{
 
 use crate::{StartError, WaitError, until};
 
-/// `$0` is the folder to remove in the end, or nothing. Standard output first carries
+/// `$0` is what a shell is to do after the end, or nothing. Standard output first carries
 /// the program's pid, then nothing: its own output goes to the log on descriptor 2.
 const SUPERVISOR: &str = r#"
 exec 3<&0
@@ -31,7 +31,7 @@ exec 3<&0
 program=$!
 echo $program
 exec >&-
-{ read -r _ <&3; kill -9 $program; [ -z "$0" ] || rm -rf "$0"; kill -9 0; } 2>/dev/null &
+{ read -r _ <&3; kill -9 $program; eval "$0"; kill -9 0; } 2>/dev/null &
 exec 3<&-
 wait $program
 "#;
@@ -58,19 +58,21 @@ impl Process {
     /// # Errors
     /// When the log cannot be made or the program not be started.
     pub fn spawn(command: &Command, log: &Path) -> Result<Self, StartError> {
-        Self::spawn_with(command, log, Path::new(""))
+        Self::spawn_then(command, log, "")
     }
 
-    /// As [`Process::spawn`], and removes `folder` after the end: also where no
-    /// destructor runs, for a test that is killed and for a value kept in a static.
-    pub(crate) fn spawn_with(
+    /// As [`Process::spawn`], and runs `after`, shell words, when the program has been
+    /// ended: also where no destructor runs, for a test that is killed and for a value
+    /// kept in a static.
+    pub(crate) fn spawn_then(
         command: &Command,
         log: &Path,
-        folder: &Path,
+        after: &str,
     ) -> Result<Self, StartError> {
         let program = Path::new(command.get_program());
-        let name = program
-            .file_name()
+        // In a machine of a cluster the program's own name is behind other words.
+        let name = log
+            .file_stem()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
@@ -81,7 +83,7 @@ impl Process {
         shell
             .arg("-c")
             .arg(SUPERVISOR)
-            .arg(folder)
+            .arg(after)
             .arg(program)
             .args(command.get_args());
         for (key, value) in command.get_envs() {
@@ -196,6 +198,13 @@ impl Drop for Process {
         drop(self.lifeline.take());
         let _ = self.shell.wait();
     }
+}
+
+/// Shell words that remove a folder, for what is done after an end: others who write
+/// into it may be ending at the same moment.
+pub(crate) fn remove(folder: &Path) -> String {
+    let folder = folder.to_string_lossy().replace('\'', r"'\''");
+    format!("for n in 1 2 3 4 5; do rm -rf '{folder}' && break; sleep 0.2; done")
 }
 
 fn read_pid(stdout: Option<ChildStdout>) -> io::Result<Pid> {

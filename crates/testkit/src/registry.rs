@@ -4,7 +4,7 @@ use std::{fs, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Component, Process, StartError};
+use crate::{Component, Process, StartError, process::remove};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -72,8 +72,11 @@ impl Registry {
                     .arg(accounts)
             }
         };
-        let mut process =
-            Process::spawn_with(&command, &folder.path().join("registry.log"), folder.path())?;
+        let mut process = Process::spawn_then(
+            &command,
+            &folder.path().join("registry.log"),
+            &remove(folder.path()),
+        )?;
         let address = process.until_ready(BOUND, |process| {
             listening_on(&process.log()).ok_or_else(|| "it does not listen yet".to_owned())
         })?;

@@ -17,6 +17,7 @@ use crate::StartError;
 
 pub(super) const ADMIN: &str = "admin";
 pub(super) const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
+pub(super) const SCHEDULER: &str = "system:kube-scheduler";
 
 /// The files that say who is who, all in the control plane's folder.
 #[derive(Debug)]

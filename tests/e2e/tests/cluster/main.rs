@@ -1,0 +1,5 @@
+//! On a whole cluster, made on this machine by the testkit: etcd to kubelet and containerd,
+//! two nodes. `make e2e` runs these.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod pods;
