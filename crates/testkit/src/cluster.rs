@@ -209,6 +209,12 @@ impl Cluster {
             .map(drop)
     }
 
+    /// A folder that goes with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What it leaves behind when it is not taken down: names of files, cgroups, processes.
     #[must_use]
     pub fn marks(&self) -> Vec<String> {

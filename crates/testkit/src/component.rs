@@ -73,6 +73,8 @@ pub enum Component {
     Kubelet,
     /// What runs in the sample Pods.
     Pod,
+    /// Installs charts.
+    Helm,
     /// Signs and verifies artifacts.
     Cosign,
     /// OCI registries, of the version of CNCF distribution.
@@ -94,6 +96,7 @@ impl Component {
             Self::KubeProxy => "kube-proxy",
             Self::Kubelet => "kubelet",
             Self::Pod => "pod",
+            Self::Helm => "helm",
             Self::Cosign => "cosign",
             Self::Registry => "registry",
             Self::McpConformance => "mcp-conformance",
@@ -216,6 +219,7 @@ mod tests {
             Component::Kubectl,
             Component::Kubelet,
             Component::Pod,
+            Component::Helm,
             Component::Cosign,
             Component::Registry,
         ] {

@@ -69,6 +69,12 @@ impl Node {
         &self.name
     }
 
+    /// Its address, in the cluster's network.
+    #[must_use]
+    pub fn address(&self) -> std::net::Ipv4Addr {
+        network::node(self.number)
+    }
+
     /// Its folder for a path of its own, below `/var/lib`, `/var/log` or `/run`.
     #[must_use]
     pub fn path(&self, own: &str) -> PathBuf {

@@ -1,5 +1,6 @@
 //! On a whole cluster, made on this machine by the testkit: etcd to kubelet and containerd,
-//! two nodes. `make e2e` runs these.
+//! two nodes, AION-OS installed from its charts. `make e2e` runs these.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod asked;
 mod pods;
