@@ -14,7 +14,7 @@ ANALYST := --manifest-path agents/analyst/Cargo.toml
 SCRIPTS = $(shell git ls-files -z | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test package bench crds lint components clean
+.PHONY: help run test package images bench crds lint components clean
 
 help: ## Says what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## Runs every test, bringing the real components that they need
 
 package: ## Makes signed packages of the programs in target/package
 	packaging/package
+
+images: ## Makes signed images of a cluster in target/images
+	packaging/images
 
 bench: ## Measures, prints a table and writes bench.json
 	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead

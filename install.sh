@@ -25,7 +25,9 @@ With --local:
 
   ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
                                       all state: agents, memory, keys, journal, where a set-up made it
-  ./install.sh --build FOLDER         build the programs into FOLDER, and nothing else
+  ./install.sh --build FOLDER [--cluster]
+                                      build the programs into FOLDER, and nothing else; with --cluster as a
+                                      cluster needs them: able to speak to Kubernetes, and the operator
 
 State is in ~/.aion, root's in /var/lib/aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As
 root every layer of the agents' sandbox can be had, and the daemon runs as a system user, aion, which is
@@ -37,7 +39,7 @@ TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-action='' docs='' package='' key='' built='' start=yes ask=yes purge=no prefix='' work='' service=''
+action='' docs='' package='' key='' built='' start=yes ask=yes purge=no cluster=no prefix='' work='' service=''
 
 fail() {
     printf '\nerror: %s\n' "$1" >&2
@@ -54,6 +56,7 @@ while [ $# -gt 0 ]; do
         --local) action=local ;;
         --uninstall) action=uninstall ;;
         --build) value "$1" "${2:-}"; action=build built=$2; shift ;;
+        --cluster) cluster=yes ;;
         --purge) purge=yes ;;
         --prefix) value "$1" "${2:-}"; prefix=$2; shift ;;
         --docs) value "$1" "${2:-}"; docs=$2; shift ;;
@@ -68,6 +71,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$action" ] || { usage; exit 2; }
+[ $cluster = no ] || [ $action = build ] || { usage >&2; fail '--cluster goes with --build' 'see docs/install-kubernetes.md for a cluster'; }
 
 [ -n "${HOME:-}" ] || fail 'the variable HOME is not set' 'set it to your home folder'
 root=no earlier=''
@@ -101,6 +105,7 @@ bin=$prefix/bin
 # What comes with a package lies outside the state, of which no agent is shown anything.
 [ "$prefix" = "$AION_HOME" ] && share=$AION_HOME-share || share=$prefix/share/aion-os
 programs='aion-node aion-launcher aion-worker aion-compiler aionctl'
+[ $cluster = no ] || programs="$programs aion-operator"
 [ -t 1 ] && terminal=yes || terminal=no
 strong='' plain=''
 if [ "$terminal" = yes ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -234,6 +239,7 @@ check_needs() {
 }
 
 node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead'
+[ $cluster = no ] || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes"
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
 
