@@ -1,0 +1,43 @@
+//! Helm, run on the charts of this repository. What may not enter: what a chart has to hold.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use aion_e2e::cluster::root;
+use aion_testkit::{Component, or_skip};
+
+/// The Kubernetes that is rendered for; helm knows none by itself.
+const KUBERNETES: &str = "1.36";
+
+/// Where helm is; `None`, noted as skipped, where it is not.
+pub fn helm() -> Option<PathBuf> {
+    or_skip(Component::Helm.find())
+}
+
+/// The folder of a chart.
+pub fn chart(name: &str) -> PathBuf {
+    root().join("charts").join(name)
+}
+
+/// What `helm template` says of a chart in the namespace of AION-OS.
+pub fn template(helm: &Path, name: &str, more: &[&str]) -> Output {
+    run(helm, name, "aion-system", more)
+}
+
+/// As [`template`], in a namespace.
+pub fn run(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Output {
+    Command::new(helm)
+        .args(["template", "aion"])
+        .arg(chart(name))
+        .args(["--kube-version", KUBERNETES, "--namespace", namespace])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+/// What was rendered, or a panic with what helm says.
+pub fn rendered(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
