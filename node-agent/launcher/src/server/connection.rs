@@ -12,10 +12,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Mode;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen as listen_on,
-    socket_with, sockopt,
+    socket_with,
 };
 
-use super::{RETRY, Server};
+use super::{RETRY, Server, sys};
 use aion_sandbox::protocol::{Reply, Request};
 use aion_sandbox::wire::{self, WireError};
 
@@ -72,10 +72,9 @@ impl Server {
             Ok(socket) => socket,
             Err(error) => return tracing::warn!(%error, "cannot accept a connection"),
         };
-        match sockopt::socket_peercred(&socket) {
-            Ok(peer) if peer.uid.as_raw() == self.options.daemon_uid => {}
-            Ok(peer) => {
-                let uid = peer.uid.as_raw();
+        match sys::peer_uid(socket.as_fd()) {
+            Ok(uid) if uid == self.options.daemon_uid => {}
+            Ok(uid) => {
                 return tracing::warn!(uid, "connection refused: not the daemon's user");
             }
             Err(error) => return tracing::warn!(%error, "connection refused: peer unknown"),

@@ -1,6 +1,6 @@
 //! Kernel calls that the safe crates lack: a process made straight into its
-//! namespaces, its end with what it used, and signals as a descriptor. The only
-//! unsafe code of the launcher proper; no policy.
+//! namespaces, its end with what it used, signals as a descriptor, and the user at
+//! the other end of a socket. The only unsafe code of the launcher proper; no policy.
 
 #![allow(unsafe_code)]
 
@@ -321,6 +321,31 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Ende
             cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
             peak_resident_bytes: usage.ru_maxrss as u64 * 1024,
         }));
+    }
+}
+
+/// The user who opened the other end of a socket. rustix refuses where the process is of
+/// another namespace, as that of a pod's other container is: it has no id here.
+pub(super) fn peer_uid(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut length = std::mem::size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: plain data of the given length, which outlives the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    match result {
+        0 => Ok(peer.uid),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
