@@ -13,6 +13,8 @@ use aion_kernel::Limits;
 pub struct Config {
     /// The state directory, absolute.
     pub home: PathBuf,
+    /// Where the files of settings are, absolute.
+    pub settings: PathBuf,
     /// The node's name.
     pub node: String,
     /// No packet leaves the machine.
@@ -75,6 +77,7 @@ impl Config {
     /// The shipped settings of memory cannot be read, which a test rules out.
     pub fn standalone(home: PathBuf) -> Result<Self, aion_drivers::memory::ConfigError> {
         Ok(Self {
+            settings: home.join("config"),
             node: "local".to_owned(),
             offline: false,
             launcher: home.join("run/launcher.sock"),

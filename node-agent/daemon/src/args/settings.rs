@@ -46,6 +46,7 @@ struct JournalFile {
 
 pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, ArgsError> {
     let mut config = Config::standalone(home)?;
+    config.settings = settings_folder(flags.settings.as_deref(), &config.home)?;
     config.sources = sources(&config.home, &file);
     agents_share(&mut config, &flags)?;
     let node = flags.node_name.clone().or(file.node_name.clone());
@@ -94,7 +95,7 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
             rule: "at least four times journal.segmentMiB",
         });
     }
-    let memory = settings_folder(flags.settings.as_deref(), &config.home)?.join("memory.yaml");
+    let memory = config.settings.join("memory.yaml");
     match fs::read_to_string(&memory) {
         Ok(text) => config.memory = MemoryConfig::parse(&text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

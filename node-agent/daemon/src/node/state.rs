@@ -13,10 +13,10 @@ use crate::config::{Config, Mode};
 /// Where the mounts are kept. Standing alone people change them through this daemon: they are state. In a
 /// cluster they are the node's configuration, which the daemon reads.
 pub(super) fn mounts_file(config: &Config) -> Result<PathBuf, NodeError> {
-    let given = config.home.join("config/mounts.json");
     if config.mode == Mode::Kubernetes {
-        return Ok(given);
+        return Ok(config.settings.join("mounts.json"));
     }
+    let given = config.home.join("config/mounts.json");
     let kept = config.home.join("state/mounts.json");
     // Where an earlier version kept them.
     if !kept.exists() && given.exists() {
@@ -75,5 +75,8 @@ mod tests {
         config.mode = Mode::Kubernetes;
         let given = mounts_file(&config).unwrap();
         assert_eq!(given, home.path().join("config/mounts.json"));
+        config.settings = home.path().join("of-a-pod");
+        let given = mounts_file(&config).unwrap();
+        assert_eq!(given, home.path().join("of-a-pod/mounts.json"));
     }
 }
