@@ -14,7 +14,7 @@ ANALYST := --manifest-path agents/analyst/Cargo.toml
 SCRIPTS = $(shell git ls-files -z | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test package images bench crds lint components clean
+.PHONY: help run test e2e package images bench crds lint components clean
 
 help: ## Says what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ run: ## Sets AION-OS up on this machine and starts it
 
 test: ## Runs every test, bringing the real components that they need
 	tests/run
+
+e2e: ## Runs the tests on a whole cluster on this machine, as root
+	tests/components/ensure etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod helm
+	packaging/images
+	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
 
 package: ## Makes signed packages of the programs in target/package
 	packaging/package
@@ -45,7 +50,7 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo fmt $(COMPILER) --check
 	cargo fmt $(FUZZ) --check
 	cargo fmt $(ANALYST) --check
-	cargo clippy --locked $(WORKSPACE) --all-targets -- -D warnings
+	cargo clippy --locked $(WORKSPACE),aion-cluster-tests/cluster --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
 	cargo clippy --locked $(ANALYST) --all-targets -- -D warnings
 	@if command -v $${CXX:-c++} >/dev/null; then cargo clippy --locked $(FUZZ) --all-targets -- -D warnings; \

@@ -1,13 +1,9 @@
 //! The cluster of a test program with AION-OS in it, for one story after another.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    process::Command,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::{fmt::Write as _, fs, process::Command, sync::OnceLock};
 
-use aion_testkit::{Cluster, Component, StartError, or_skip, until};
+use aion_testkit::{Cluster, Component, StartError, skip, until};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use crate::{BOUND, HOME, SYSTEM, images, root};
@@ -25,15 +21,14 @@ pub struct Installed {
 /// The program's one, for the running story alone; each leaves it as it was. `None`, with
 /// the test noted as skipped, where this machine cannot have it.
 pub fn installed() -> Option<MutexGuard<'static, Installed>> {
-    static ONE: OnceLock<Option<Mutex<Installed>>> = OnceLock::new();
-    // Skipped in every story's name.
-    let one = ONE.get_or_init(|| or_skip(Installed::start()).map(Mutex::new));
-    match one {
-        Some(one) => Some(one.lock().unwrap_or_else(PoisonError::into_inner)),
-        None => {
-            or_skip(Installed::start());
+    static ONE: OnceLock<Result<Mutex<Installed>, StartError>> = OnceLock::new();
+    match ONE.get_or_init(|| Installed::start().map(Mutex::new)) {
+        Ok(one) => Some(one.lock()),
+        Err(StartError::Missing { component, why }) => {
+            skip(component, why);
             None
         }
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -73,7 +68,7 @@ impl Installed {
             "--values",
             values,
             "--wait",
-            "--timeout=5m",
+            "--timeout=150s",
         ]
     }
 
@@ -115,6 +110,18 @@ impl Installed {
         let mut command = self.cluster.command(program);
         command.env("AION_HOME", self.cluster.folder().join("aionctl"));
         run(command.args(["--cluster", "--namespace", HOME]).args(args))
+    }
+
+    /// Asks an agent on its node, over the Unix socket of the node agent there, as root.
+    ///
+    /// # Errors
+    /// What it wrote, when it did not end with success.
+    pub fn ask_on_node(&self, node: u8, agent: &str, question: &str) -> Result<String, String> {
+        let program = images().join(format!("bin-{}/aionctl", architecture()));
+        let command = self.cluster.nodes()[usize::from(node)].command(program);
+        let mut command = command.ok_or("the node was killed")?;
+        command.env("AION_HOME", "/var/lib/aion/node");
+        run(command.args(["--namespace", HOME, "ask", agent, question]))
     }
 
     /// Waits until the pods of both charts are ready, each on its node.

@@ -295,7 +295,7 @@ fn the_testkit_is_for_tests_and_depends_on_none_of_ours() {
         .iter()
         .map(|name| format!("aion-testkit depends on {name}"))
         .collect();
-    let tests = ["aion-e2e", "aion-bench"];
+    let tests = ["aion-cluster-tests", "aion-e2e", "aion-bench"];
     for (package, uses) in ours {
         if uses.contains("aion-testkit") && !tests.contains(&package.as_str()) {
             broken.push(format!(

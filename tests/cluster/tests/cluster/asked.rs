@@ -1,8 +1,10 @@
 //! An agent that is applied with kubectl, asked with aionctl, and confined in its pod.
 
+use std::time::Instant;
+
 use aion_cluster_tests::{HOME, SYSTEM, agents::condition, installed};
 
-const QUESTION: &str = "When does the lighthouse keeper polish the lamp?";
+pub(crate) const QUESTION: &str = "When does the lighthouse keeper polish the lamp?";
 
 #[test]
 fn the_charts_are_installed_and_all_their_pods_are_ready() {
@@ -25,7 +27,12 @@ fn the_charts_are_installed_and_all_their_pods_are_ready() {
 fn a_shipped_agent_is_applied_asked_and_confined_in_its_pod() {
     let Some(it) = installed() else { return };
     it.apply_shipped("librarian");
+    let applied = Instant::now();
     it.until_ready("librarian");
+    eprintln!(
+        "ready {} ms after kubectl applied it",
+        applied.elapsed().as_millis()
+    );
     it.until_answered("librarian", QUESTION, "every Thursday");
     it.until("the sandbox read back", || {
         let instances = it.get(&["-n", HOME, "agentinstances"])?;

@@ -4,3 +4,5 @@
 
 mod asked;
 mod pods;
+mod releases;
+mod trouble;

@@ -1,0 +1,120 @@
+//! What happens to a cluster: nodes are drained and die, kubelets and the API server are away. Agents
+//! answer all the while, or again.
+
+use aion_cluster_tests::{HOME, Installed, SYSTEM, agents::condition, installed};
+
+use crate::asked::QUESTION;
+
+/// Where the instance of the librarian is.
+fn place(it: &Installed) -> Result<u8, String> {
+    let instances = it.get(&["-n", HOME, "agentinstances"])?;
+    let node = instances["items"][0]["spec"]["nodeName"]
+        .as_str()
+        .unwrap_or_default();
+    let number = node
+        .strip_prefix("node-")
+        .and_then(|number| number.parse().ok());
+    number.ok_or_else(|| format!("it is on {node:?}"))
+}
+
+/// Starts of the containers of the pods on a node, which change when one is started anew.
+fn starts(it: &Installed, node: u8) -> Vec<String> {
+    let pods = it
+        .get(&[
+            "-n",
+            SYSTEM,
+            "pods",
+            "--field-selector",
+            &format!("spec.nodeName=node-{node}"),
+        ])
+        .unwrap();
+    let pods = pods["items"].as_array().unwrap().iter();
+    let statuses = pods.flat_map(|pod| {
+        let of = |list: &str| pod["status"][list].as_array().cloned().unwrap_or_default();
+        [of("containerStatuses"), of("initContainerStatuses")].concat()
+    });
+    let mut all: Vec<_> = statuses
+        .map(|status| format!("{} {}", status["name"], status["containerID"]))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_kubelet_that_is_started_again_leaves_agents_and_containers_as_they_were() {
+    let Some(mut it) = installed() else { return };
+    it.apply_shipped("librarian");
+    it.until_ready("librarian");
+    let node = place(&it).unwrap();
+    let before = starts(&it, node);
+    it.cluster.node_mut(node).stop_kubelet();
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    it.cluster.node_mut(node).start_kubelet().unwrap();
+    it.cluster.until_ready(node).unwrap();
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    assert_eq!(starts(&it, node), before);
+    it.delete_shipped("librarian");
+}
+
+#[test]
+fn without_the_api_server_an_agent_is_asked_on_its_node_and_its_status_arrives_later() {
+    let Some(mut it) = installed() else { return };
+    it.apply_shipped("librarian");
+    it.until_ready("librarian");
+    let node = place(&it).unwrap();
+    let before = starts(&it, node);
+    it.cluster.control_plane_mut().stop_api_server().unwrap();
+    it.until("an answer on the node itself", || {
+        match it.ask_on_node(node, "librarian", QUESTION)? {
+            answer if answer.contains("every Thursday") => Ok(()),
+            answer => Err(answer),
+        }
+    });
+    it.cluster.control_plane_mut().start_api_server().unwrap();
+    it.cluster.until_ready(node).unwrap();
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    it.until_rolled_out();
+    assert_eq!(starts(&it, node), before, "the node agent was started anew");
+    it.delete_shipped("librarian");
+}
+
+#[test]
+fn a_node_is_drained_killed_and_back_with_its_agents_and_what_they_knew() {
+    let Some(mut it) = installed() else { return };
+    it.apply_shipped("librarian");
+    it.until_ready("librarian");
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    let number = place(&it).unwrap();
+    let node = format!("node-{number}");
+    it.kubectl(&[
+        "drain",
+        &node,
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--timeout=120s",
+    ]);
+    it.kubectl(&["uncordon", &node]);
+    it.until_rolled_out();
+    it.until_answered("librarian", QUESTION, "every Thursday");
+
+    it.cluster.node_mut(number).kill();
+    it.until("the loss of the node in its KernelNode", || {
+        let found = it.get(&["kernelnode", &node])?;
+        match condition(&found, "Ready") {
+            said if said.starts_with("True") => Err(said),
+            _ => Ok(()),
+        }
+    });
+    it.cluster.start_node(number).unwrap();
+    it.cluster.until_ready(number).unwrap();
+    it.until("the node in its KernelNode again", || {
+        match condition(&it.get(&["kernelnode", &node])?, "Ready") {
+            said if said.starts_with("True") => Ok(()),
+            said => Err(said),
+        }
+    });
+    it.until_rolled_out();
+    it.until_ready("librarian");
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    it.delete_shipped("librarian");
+}
