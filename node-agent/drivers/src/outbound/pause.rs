@@ -21,7 +21,7 @@ pub(crate) fn named_pause(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Seconds.
-pub(crate) fn pause(text: &str) -> Option<Duration> {
+fn pause(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     (seconds.is_finite() && seconds >= 0.0)
         .then(|| Duration::from_secs_f64(seconds.min(LONGEST as f64)))

@@ -7,11 +7,13 @@ mod folder;
 mod kubernetes;
 mod written;
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use aion_abi::{code::Code, problem::Problem, tenant::Tenant};
 use futures::future::BoxFuture;
 use zeroize::Zeroizing;
+
+use written::Forms;
 
 pub use folder::SecretFolder;
 #[cfg(feature = "kubernetes")]
@@ -36,8 +38,20 @@ impl fmt::Display for SecretRef {
 }
 
 /// A value. Shows itself to nobody; wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+#[derive(Clone)]
+pub struct Secret {
+    value: Zeroizing<String>,
+    /// How it may be written, once that is asked.
+    forms: OnceLock<Forms>,
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Secret {}
 
 impl Secret {
     /// Keeps `value`, without the line end that an editor leaves behind.
@@ -45,7 +59,8 @@ impl Secret {
         let mut value = Zeroizing::new(value);
         let length = value.trim_end_matches(['\r', '\n']).len();
         value.truncate(length);
-        Self(value)
+        let forms = OnceLock::new();
+        Self { value, forms }
     }
 
     /// Keeps `value` of `reference`, if it can be sent as a bearer token.
@@ -54,7 +69,7 @@ impl Secret {
     /// [`SecretError::Unfit`] for more than one line, and for what is not text.
     pub(crate) fn sent(reference: &SecretRef, value: String) -> Result<Self, SecretError> {
         let secret = Self::new(value);
-        match secret.0.chars().any(char::is_control) {
+        match secret.value.chars().any(char::is_control) {
             false => Ok(secret),
             true => Err(SecretError::Unfit {
                 reference: reference.clone(),
@@ -65,13 +80,15 @@ impl Secret {
 
     /// The value, for the one place that sends it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.value
     }
 
     /// `text` with the value struck out, for text that somebody else wrote and that may repeat it: as it is, escaped
     /// or encoded, and the beginning of it where the text was cut.
     pub fn redact(&self, text: &str) -> String {
-        written::redact(&self.0, text)
+        self.forms
+            .get_or_init(|| Forms::of(&self.value))
+            .redact(text)
     }
 }
 

@@ -4,17 +4,15 @@ use std::error::Error;
 
 use aion_abi::{code::Code, problem::Problem};
 use rmcp::{
-    ServiceError,
-    model::ErrorCode,
-    service::ClientInitializeError,
-    transport::streamable_http_client::{HttpStatusError, StreamableHttpError},
+    ServiceError, model::ErrorCode, service::ClientInitializeError,
+    transport::streamable_http_client::StreamableHttpError,
 };
 
 use super::{
     message::{NO_ANSWER, NOT_USABLE},
     refused::{NotDone, kept_pause, may_have_acted},
 };
-use crate::outbound::{describe, millis, pause, refusal_of};
+use crate::outbound::{describe, millis, refusal_of};
 
 type HttpError = StreamableHttpError<NotDone>;
 
@@ -154,17 +152,17 @@ fn over_http(tool: &str, error: &HttpError) -> Sent {
             answered @ NotDone::Status {
                 status,
                 told: _,
+                later,
                 after,
             },
         ) => Sent {
             problem: not_before(upstream(tool, &answered.to_string()), after.map(millis)),
-            arrived: may_have_acted(*status, *after),
+            arrived: may_have_acted(*status, *later),
         },
         HttpError::AuthRequired(_) | HttpError::InsufficientScope(_) => refused(
             upstream(tool, "it does not accept the key")
                 .remedy("correct the key in the secret that the Tool names, or name one"),
         ),
-        HttpError::HttpStatus(status) => arrived(busy(tool, status)),
         // It was carried out before it was answered, as far as anybody knows.
         HttpError::ResponseBodyTooLarge { max_size } => arrived(upstream(
             tool,
@@ -204,11 +202,6 @@ fn not_sent(tool: &str, error: &reqwest::Error) -> Sent {
         problem: unreachable(tool, &describe(error)),
         arrived: !error.is_connect(),
     }
-}
-
-fn busy(tool: &str, status: &HttpStatusError) -> Problem {
-    let after = status.retry_after.as_deref().and_then(pause);
-    not_before(upstream(tool, &status.to_string()), after.map(millis))
 }
 
 /// A server that answered, and with something else than was asked for.

@@ -4,11 +4,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
+use futures::StreamExt;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE},
 };
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage},
@@ -17,32 +16,26 @@ use rmcp::{
             EVENT_STREAM_MIME_TYPE, HEADER_LAST_EVENT_ID, HEADER_SESSION_ID, JSON_MIME_TYPE,
         },
         streamable_http_client::{
-            AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError,
-            StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
-            StreamableHttpResponseLimits,
+            AuthRequiredError, InsufficientScopeError, StreamableHttpClient, StreamableHttpError,
+            StreamableHttpPostResponse, StreamableHttpResponseLimits,
         },
     },
 };
-use serde_json::{Value, json};
-use sse_stream::Sse;
+use serde_json::json;
 
 use crate::{outbound::named_pause, secrets::Secret};
 
 use super::{
-    body::{Body, Part},
-    message::{is_answer, no_answer, not_usable, same_id, too_long},
     pages::Awaited,
     refused::{self, NotDone},
+    stream::{Asked, Events, Reading, strike_out, unsaid},
 };
 
 type Failure = StreamableHttpError<NotDone>;
-type Events = BoxStream<'static, Result<Sse, SseError>>;
 type Headers = HashMap<HeaderName, HeaderValue>;
 
 /// The longest word of a server on which key it wants, in bytes.
 const MAX_CHALLENGE: usize = 1024;
-/// The shortest key that is struck out of what a server says, in bytes.
-const SHORTEST_KEY: usize = 8;
 
 /// See the module.
 #[derive(Clone)]
@@ -79,7 +72,11 @@ impl StreamableHttpClient for Http {
         if let Some(asked) = asked.as_ref().filter(|it| it.lists) {
             self.pages.add(asked.id.clone());
         }
-        let response = sent(addressed(request, session, key, headers)).await?;
+        let response = sent(addressed(request, session, key, headers)).await;
+        if let (Some(asked), Err(_)) = (&asked, &response) {
+            self.pages.remove(&asked.id);
+        }
+        let response = response?;
         let status = response.status();
         let Some(asked) = asked else {
             return self.noted(&response, with_session);
@@ -93,14 +90,19 @@ impl StreamableHttpClient for Http {
         let given = response.headers().get(HEADER_SESSION_ID);
         let given = given.and_then(|it| it.to_str().ok()).map(str::to_owned);
         if !status.is_success() {
+            self.pages.remove(&asked.id);
             let discovers = asked.discovers && !with_session;
             return self.refused(response, asked, discovers, given).await;
         }
         let accepted = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT);
+        let lists = asked.lists;
         let mut reading = self.reading(response, Some(asked));
         if accepted && with_session && !reading.begins().await {
             // The answer comes in the session's own stream.
             return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        if lists {
+            return Ok(reading.page(given).await);
         }
         Ok(StreamableHttpPostResponse::Sse(reading.events(), given))
     }
@@ -150,7 +152,7 @@ impl StreamableHttpClient for Http {
         }
         let status = response.status();
         if let Some(busy) = busy(&response) {
-            return Err(busy.into());
+            return Err(busy);
         }
         // A page or a document in the place of a stream is a server that has none.
         let kind = response.headers().get(CONTENT_TYPE);
@@ -162,15 +164,6 @@ impl StreamableHttpClient for Http {
         }
         Ok(self.reading(response, None).events())
     }
-}
-
-/// A request that is answered.
-struct Asked {
-    id: Value,
-    /// Whether it is the newest revision's greeting.
-    discovers: bool,
-    /// Whether it asks for operations.
-    lists: bool,
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Failure> {
@@ -195,13 +188,10 @@ fn addressed(
 }
 
 /// Where it asks to be left alone, or has broken down.
-fn busy(response: &Response) -> Option<HttpStatusError> {
+fn busy(response: &Response) -> Option<Failure> {
     let status = response.status();
-    (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()).then(|| {
-        let after = response.headers().get(RETRY_AFTER);
-        let after = after.and_then(|it| it.to_str().ok()).map(str::to_owned);
-        HttpStatusError::new(status.as_u16(), after)
-    })
+    let busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+    busy.then(|| Failure::Client(refused::status(response.headers(), status, String::new())))
 }
 
 impl Http {
@@ -219,7 +209,7 @@ impl Http {
             return Err(Failure::SessionExpired);
         }
         if let Some(busy) = busy(response) {
-            return Err(busy.into());
+            return Err(busy);
         }
         if !status.is_success() {
             tracing::debug!(%status, "a tool's server has no use for what it was told");
@@ -252,7 +242,7 @@ impl Http {
         discovers: bool,
         session: Option<String>,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let (status, after) = (response.status(), named_pause(response.headers()));
+        let (status, headers) = (response.status(), response.headers().clone());
         let (message, odd) = refused::said(response.bytes_stream().boxed(), self.longest).await;
         let told = unsaid(self.key.as_deref(), odd);
         // A server without a key says so by status; its error would hide that.
@@ -268,215 +258,23 @@ impl Http {
         if let Some(mut message) = message {
             message["id"] = asked.id;
             strike_out(self.key.as_deref(), &mut message);
-            refused::keep_pause(&mut message, after);
+            refused::keep_pause(&mut message, named_pause(&headers));
             return Ok(StreamableHttpPostResponse::Json(
                 serde_json::from_value(message)?,
                 session,
             ));
         }
-        Err(Failure::Client(NotDone::Status {
-            status,
-            told,
-            after,
-        }))
+        Err(Failure::Client(refused::status(&headers, status, told)))
     }
 
     fn reading(&self, response: Response, asked: Option<Asked>) -> Reading {
-        Reading {
-            bytes: response.bytes_stream().boxed(),
-            body: Body::new(self.longest),
-            longest: self.longest,
-            key: self.key.clone(),
+        let bytes = response.bytes_stream().boxed();
+        Reading::new(
+            bytes,
+            self.longest,
+            self.key.clone(),
             asked,
-            pages: self.pages.clone(),
-            resumable: false,
-            ready: Vec::new().into_iter(),
-            ended: false,
-        }
-    }
-}
-
-/// What a server says, without the key: gateways repeat the headers that they refuse. One of a few letters is no secret,
-/// and would be found in every word.
-fn unsaid(key: Option<&Secret>, said: String) -> String {
-    match key {
-        Some(key) if key.expose().len() >= SHORTEST_KEY => key.redact(&said),
-        _ => said,
-    }
-}
-
-/// A message without the key, in each text of it for itself: in the message as a whole it would be escaped.
-fn strike_out(key: Option<&Secret>, message: &mut Value) {
-    let Some(key) = key.filter(|it| it.expose().len() >= SHORTEST_KEY) else {
-        return;
-    };
-    let Value::Object(message) = message else {
-        return;
-    };
-    for part in ["method", "params", "result", "error"] {
-        if let Some(part) = message.get_mut(part) {
-            strike_out_of(key, part);
-        }
-    }
-}
-
-fn strike_out_of(key: &Secret, value: &mut Value) {
-    match value {
-        Value::String(text) => *text = key.redact(text),
-        Value::Array(values) => values.iter_mut().for_each(|it| strike_out_of(key, it)),
-        Value::Object(fields) => {
-            let all = std::mem::take(fields).into_iter();
-            *fields = all
-                .map(|(name, mut value)| {
-                    strike_out_of(key, &mut value);
-                    (key.redact(&name), value)
-                })
-                .collect();
-        }
-        Value::Number(number) => {
-            let written = number.to_string();
-            let told = key.redact(&written);
-            if told != written {
-                *value = Value::String(told);
-            }
-        }
-        Value::Null | Value::Bool(_) => {}
-    }
-}
-
-/// A body that is read.
-struct Reading {
-    bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
-    body: Body,
-    longest: usize,
-    key: Option<Arc<Secret>>,
-    /// What is asked and not answered yet.
-    asked: Option<Asked>,
-    /// The pages that are waited for, in whichever stream they come.
-    pages: Awaited,
-    /// It can be gone on with where it breaks off.
-    resumable: bool,
-    ready: std::vec::IntoIter<Sse>,
-    ended: bool,
-}
-
-impl Reading {
-    /// Whether anything comes at all: a body that is empty need not say so by its length.
-    async fn begins(&mut self) -> bool {
-        while let Some(Ok(bytes)) = self.bytes.next().await {
-            self.body.push(&bytes);
-            if !bytes.trim_ascii().is_empty() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Its messages as the library takes them in, each an event of a clean stream.
-    fn events(self) -> Events {
-        futures::stream::unfold(self, Self::next).boxed()
-    }
-
-    async fn next(mut self) -> Option<(Result<Sse, SseError>, Self)> {
-        loop {
-            if let Some(event) = self.ready.next() {
-                return Some((Ok(event), self));
-            }
-            if let Some(part) = self.body.next() {
-                self.ready = self.clean(part).into_iter();
-                continue;
-            }
-            if self.ended {
-                return None;
-            }
-            match self.bytes.next().await {
-                Some(Ok(bytes)) => self.body.push(&bytes),
-                Some(Err(error)) => {
-                    self.ended = true;
-                    return Some((Err(SseError::Body(Box::new(error))), self));
-                }
-                None => {
-                    self.ended = true;
-                    self.body.end();
-                    let parts: Vec<Part> = std::iter::from_fn(|| self.body.next()).collect();
-                    let mut rest: Vec<Sse> = Vec::new();
-                    for part in parts {
-                        rest.extend(self.clean(part));
-                    }
-                    rest.extend(self.unanswered());
-                    self.ready = rest.into_iter();
-                }
-            }
-        }
-    }
-
-    fn clean(&mut self, part: Part) -> Vec<Sse> {
-        let (messages, id, retry) = match part {
-            Part::Event {
-                messages,
-                id,
-                retry,
-            } => (messages, id, retry),
-            Part::TooLong(bytes) => match self.asked.take() {
-                Some(asked) => (vec![too_long(asked.id, bytes, self.longest)], None, None),
-                None => {
-                    tracing::warn!(
-                        bytes,
-                        "an event that is longer than a message may be is passed over"
-                    );
-                    (Vec::new(), None, None)
-                }
-            },
-        };
-        self.resumable |= id.as_deref().is_some_and(|id| !id.is_empty());
-        let mut events: Vec<Sse> = messages
-            .into_iter()
-            .map(|message| {
-                let mut message = self.answering(message);
-                strike_out(self.key.as_deref(), &mut message);
-                Sse::default().data(message.to_string())
-            })
-            .collect();
-        if id.is_some() || retry.is_some() {
-            if events.is_empty() {
-                events.push(Sse::default());
-            }
-            if let Some(last) = events.last_mut() {
-                (last.id, last.retry) = (id, retry);
-            }
-        }
-        events
-    }
-
-    /// An answer that names no request is of the one that was asked here.
-    fn answering(&mut self, mut message: Value) -> Value {
-        if !is_answer(&message) {
-            return message;
-        }
-        if let Some(asked) = &self.asked {
-            if message.get("id").is_none_or(Value::is_null) {
-                message["id"] = asked.id.clone();
-            }
-            if same_id(&message["id"], &asked.id) {
-                message["id"] = asked.id.clone();
-                self.asked = None;
-            }
-        }
-        self.pages.pack(&mut message);
-        message
-    }
-
-    /// A whole body was read, and nothing of it answers. One that broke off is the library's to tell.
-    fn unanswered(&mut self) -> Option<Sse> {
-        let odd = unsaid(self.key.as_deref(), self.body.odd().to_owned());
-        let asked = self.asked.take_if(|_| !self.resumable)?;
-        let told = match odd.is_empty() {
-            true => no_answer(asked.id),
-            false => {
-                let why = format!("its answer is not a message of MCP: {odd:?}");
-                not_usable(asked.id, &why)
-            }
-        };
-        Some(Sse::default().data(told.to_string()))
+            self.pages.clone(),
+        )
     }
 }

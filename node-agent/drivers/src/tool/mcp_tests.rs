@@ -49,7 +49,7 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
         )
         .await
         .unwrap();
-        let near = Instant::now() + Duration::from_millis(100);
+        let near = Instant::now() + Duration::from_millis(500);
         let slow = CallRequest {
             name: "t.slow".into(),
             arguments: json!({}),
@@ -65,7 +65,7 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
         })
         .await;
         let short = [ToolServer {
-            timeout: Duration::from_millis(100),
+            timeout: Duration::from_millis(500),
             ..server
         }];
         let problem = call(&driver, &short, "t.slow", json!({}))

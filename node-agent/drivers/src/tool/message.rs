@@ -17,6 +17,9 @@ const GREETING: [&str; 3] = ["capabilities", "serverInfo", "instructions"];
 const INTERNAL: i64 = -32_603;
 /// The code of the error that stands for an answer that cannot be used.
 pub(super) const NOT_USABLE: i32 = -32_099;
+/// Where an error keeps the pause that the header of its answer names, in milliseconds. What a server puts there itself is
+/// taken out.
+pub(super) const AFTER: &str = "aion.dev/retryAfterMs";
 /// The code of the error that stands for an answer that never came: nobody knows what was done.
 pub(super) const NO_ANSWER: i32 = -32_098;
 
@@ -157,6 +160,9 @@ fn error_of(error: Value) -> Value {
         let told = Value::Object(error.clone()).to_string();
         error.insert("message".to_owned(), json!(told));
     }
+    if let Some(Value::Object(data)) = error.get_mut("data") {
+        data.remove(AFTER);
+    }
     error.insert("code".to_owned(), json!(code.unwrap_or(INTERNAL)));
     Value::Object(error)
 }
@@ -261,6 +267,12 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+
+    #[test]
+    fn a_server_names_no_pause_in_our_words() {
+        let error = json!({"code": 1, "message": "busy", "data": {AFTER: u64::MAX, "depot": 7}});
+        assert_eq!(error_of(error)["data"], json!({"depot": 7}));
+    }
 
     #[test]
     fn an_error_of_any_form_is_one() {

@@ -25,6 +25,7 @@ mod reader;
 mod refused;
 mod schema;
 mod stdio;
+mod stream;
 
 #[cfg(test)]
 mod bounded_tests;

@@ -34,6 +34,11 @@ impl Awaited {
         ids.push_back(id);
     }
 
+    /// A page that will not come.
+    pub(super) fn remove(&self, id: &Value) {
+        self.0.lock().retain(|it| it != id);
+    }
+
     /// Packs `message` where it is the page that is waited for.
     pub(super) fn pack(&self, message: &mut Value) {
         let mut ids = self.0.lock();

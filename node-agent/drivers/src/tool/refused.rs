@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use reqwest::StatusCode;
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, RETRY_AFTER},
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     body::{Body, Part},
-    message::is_usable,
+    message::{AFTER, is_usable},
 };
-use crate::outbound::{REFUSAL, millis};
-
-/// Where the error of the protocol keeps the pause that its answer's header names.
-const AFTER: &str = "aion.dev/retryAfterMs";
+use crate::outbound::{REFUSAL, millis, named_pause};
 
 /// A request that was not answered as the protocol has it.
 #[derive(Debug, thiserror::Error)]
@@ -25,33 +25,49 @@ pub(super) enum NotDone {
     #[error(transparent)]
     Wire(#[from] reqwest::Error),
     /// A status that is a refusal or a breakdown.
-    #[error("it answered {status}: {told}")]
+    #[error("it answered {status}{}{told}", if told.is_empty() { "" } else { ": " })]
     Status {
         status: StatusCode,
         /// Without the key.
         told: String,
+        /// Whether it asks to be asked later, in whatever words.
+        later: bool,
         /// When to ask again.
         after: Option<Duration>,
     },
 }
 
+/// The status of an answer with these headers, and what it says, without the key.
+pub(super) fn status(headers: &HeaderMap, status: StatusCode, told: String) -> NotDone {
+    NotDone::Status {
+        status,
+        told,
+        later: headers.contains_key(RETRY_AFTER),
+        after: named_pause(headers),
+    }
+}
+
 /// Whether a request that this status answers may have been carried out: a gateway waited in vain, or the server broke
-/// down over it. Some gateways have 503 for that, too, and name no pause then.
-pub(super) fn may_have_acted(status: StatusCode, after: Option<Duration>) -> bool {
+/// down over it. Some gateways have 503 for that, too, and do not ask for a `later` request
+/// then.
+pub(super) fn may_have_acted(status: StatusCode, later: bool) -> bool {
     match status {
         StatusCode::NOT_IMPLEMENTED
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED
         | StatusCode::NETWORK_AUTHENTICATION_REQUIRED => false,
-        StatusCode::SERVICE_UNAVAILABLE => after.is_none(),
+        StatusCode::SERVICE_UNAVAILABLE => !later,
         other => other.is_server_error(),
     }
 }
 
 /// Writes the pause into an error of the protocol, which goes through the library.
 pub(super) fn keep_pause(message: &mut Value, after: Option<Duration>) {
-    if let Some(after) = after {
-        message["error"]["data"] = json!({ AFTER: millis(after) });
+    let Some(after) = after else { return };
+    let data = &mut message["error"]["data"];
+    if !data.is_object() {
+        *data = json!({});
     }
+    data[AFTER] = json!(millis(after));
 }
 
 /// The pause that was written into an error of the protocol, in milliseconds.
@@ -116,22 +132,21 @@ mod tests {
 
     #[test]
     fn only_what_a_server_or_a_gateway_broke_down_over_may_have_been_done() {
-        let soon = Some(Duration::from_secs(1));
-        for (status, after, may) in [
-            (500, None, true),
-            (502, soon, true),
-            (503, None, true),
-            (503, soon, false),
-            (504, None, true),
-            (520, None, true),
-            (501, None, false),
-            (400, None, false),
-            (408, None, false),
-            (429, None, false),
-            (307, None, false),
+        for (status, later, may) in [
+            (500, false, true),
+            (502, true, true),
+            (503, false, true),
+            (503, true, false),
+            (504, false, true),
+            (520, false, true),
+            (501, false, false),
+            (400, false, false),
+            (408, false, false),
+            (429, false, false),
+            (307, false, false),
         ] {
             let of = StatusCode::from_u16(status).unwrap_or_default();
-            assert_eq!(may_have_acted(of, after), may, "{status}");
+            assert_eq!(may_have_acted(of, later), may, "{status}");
         }
     }
 }
