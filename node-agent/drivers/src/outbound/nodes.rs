@@ -64,7 +64,11 @@ impl NodeAddresses {
 
     /// These are all of them, as the cluster has them; `here` are those that the status of this machine's own Node has.
     pub fn set(&self, all: HashSet<IpAddr>, here: Option<HashSet<IpAddr>>) {
-        self.0.write().nodes = Some(Nodes::Cluster { all, here });
+        let canonical = |it: HashSet<IpAddr>| it.iter().map(IpAddr::to_canonical).collect();
+        self.0.write().nodes = Some(Nodes::Cluster {
+            all: canonical(all),
+            here: here.map(canonical),
+        });
     }
 
     /// These are this machine's: more than the cluster knows of, since what listens on a machine answers on its
@@ -105,12 +109,11 @@ impl Known {
             } => here,
         };
         // Loopback is everybody's.
-        let here = here.iter().map(IpAddr::to_canonical);
-        let here: Vec<IpAddr> = here.filter(|it| !it.is_loopback()).collect();
-        if here.is_empty() {
+        let mut here = here.iter().filter(|it| !it.is_loopback()).peekable();
+        if here.peek().is_none() {
             return Sight::NoAddress;
         }
-        match here.iter().any(|it| own.interfaces.contains(it)) {
+        match here.any(|it| own.interfaces.contains(it)) {
             true => Sight::Seen,
             false => Sight::Apart,
         }
@@ -150,6 +153,13 @@ mod tests {
         assert_eq!(sight(node, &pod), Sight::Apart);
         let with_loopback = Some(&["127.0.0.1", "10.0.0.1"][..]);
         assert_eq!(sight(with_loopback, &pod), Sight::Apart);
+    }
+
+    #[test]
+    fn an_address_is_a_nodes_however_the_cluster_writes_it() {
+        let nodes = NodeAddresses::default();
+        nodes.set(addresses(&["::ffff:10.0.0.9"]), None);
+        assert_eq!(nodes.hold("10.0.0.9".parse().unwrap()), Held::Yes);
     }
 
     #[test]
