@@ -258,6 +258,38 @@ count_packages() {
         END { print total + 0 }'
 }
 
+# As a word of a shell, whatever is in it.
+quoted() {
+    printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+}
+
+# The wrapper of rustc that cargo is set to, by a variable or by one of its files. What reads them is not stable yet.
+find_wrapper() {
+    theirs=${RUSTC_WRAPPER-}
+    if [ -z "${RUSTC_WRAPPER+set}" ]; then
+        setting='config get -Z unstable-options build.rustc-wrapper'
+        # shellcheck disable=SC2086 # a list of arguments
+        theirs=$(cd "$here" && RUSTC_BOOTSTRAP=1 cargo $setting --format json-value 2>"$target/setting.log") ||
+            grep -qF 'is not set' "$target/setting.log" ||
+            fail "cargo does not say which wrapper of rustc it is set to: $(cat "$target/setting.log")" \
+                'set RUSTC_WRAPPER to yours, or to nothing'
+        theirs=$(printf '%s' "$theirs" | sed 's/^"//; s/"$//; s/\\\(["\\]\)/\1/g')
+        case $theirs in
+            /*) ;;
+            */*)
+                # From the folder that has the file's .cargo/.
+                # shellcheck disable=SC2086 # a list of arguments
+                file=$(cd "$here" && RUSTC_BOOTSTRAP=1 cargo $setting --show-origin 2>/dev/null | sed -n 's,.* # /,/,p')
+                theirs=${file:+$(dirname -- "$(dirname -- "$file")")/}$theirs
+                ;;
+        esac
+    fi
+    case $theirs in */*) theirs=$(absolute "$theirs") ;; esac
+    [ "$theirs" != "$target/placeless/rustc-wrapper" ] || theirs=''
+    [ -z "$theirs" ] || command -v "$theirs" >/dev/null 2>&1 || fail "RUSTC_WRAPPER, or cargo's build.rustc-wrapper, names $theirs, which is not a program here" \
+        'name one that is, or set RUSTC_WRAPPER to nothing'
+}
+
 # Where it is built and where crates are kept is not part of a program: the same sources give the same one. Flags
 # would do it, too, and have everything built anew in another folder.
 forget_places() {
@@ -265,18 +297,15 @@ forget_places() {
     rm -rf "$target/placeless"
     mkdir "$target/placeless"
     # A wrapper of the user's own, such as sccache, is called by this one; an empty RUSTC_WRAPPER is none, as cargo has it.
-    theirs=${RUSTC_WRAPPER-${CARGO_BUILD_RUSTC_WRAPPER:-}}
-    case $theirs in */*) theirs=$(absolute "$theirs") ;; esac
-    [ -z "$theirs" ] || command -v "$theirs" >/dev/null 2>&1 || fail "RUSTC_WRAPPER names $theirs, which is not a program here" \
-        'name one that is, or unset RUSTC_WRAPPER'
-    called=${theirs:+"\"$theirs\" "}
+    find_wrapper
+    called=${theirs:+$(quoted "$theirs") }
     # The compiler's workspace uses crates outside its folder, and for those cargo hashes where they lie into all
     # symbols (`-C metadata`): they go by names and versions. The last mapping that fits counts, and target/ may lie in here.
     cat > "$target/placeless/rustc-wrapper" <<WRAPPER
 #!/bin/sh
 case \${CARGO_MANIFEST_DIR:-} in
-    "$crates"/*) ;;
-    "$here"/*)
+    $(quoted "$crates")/*) ;;
+    $(quoted "$here")/*)
         for argument do
             shift
             case \$argument in metadata=*) argument=metadata=\$CARGO_PKG_NAME-\$CARGO_PKG_VERSION ;; esac
@@ -284,12 +313,12 @@ case \${CARGO_MANIFEST_DIR:-} in
         done
         ;;
 esac
-exec $called"\$@" "--remap-path-prefix=$here=/aion" "--remap-path-prefix=$target=/target" "--remap-path-prefix=$crates=/cargo"
+exec $called"\$@" $(quoted "--remap-path-prefix=$here=/aion") $(quoted "--remap-path-prefix=$target=/target") $(quoted "--remap-path-prefix=$crates=/cargo")
 WRAPPER
     for compiler_of_c in cc x86_64-linux-gnu-gcc aarch64-linux-gnu-gcc; do
         found=$(command -v "$compiler_of_c") || continue
-        printf '#!/bin/sh\nexec "%s" "$@" "-ffile-prefix-map=%s=/target" "-ffile-prefix-map=%s=/cargo"\n' \
-            "$found" "$target" "$crates" > "$target/placeless/$compiler_of_c"
+        printf '#!/bin/sh\nexec %s "$@" %s %s\n' "$(quoted "$found")" "$(quoted "-ffile-prefix-map=$target=/target")" \
+            "$(quoted "-ffile-prefix-map=$crates=/cargo")" > "$target/placeless/$compiler_of_c"
     done
     chmod 755 "$target/placeless"/*
 }

@@ -10,7 +10,7 @@ const BUILD: &str = r#"
 set -eu
 here=$1 target=$1/target
 mkdir "$target"
-for function in absolute fail forget_places build_placeless; do
+for function in absolute fail quoted find_wrapper forget_places build_placeless; do
     eval "$(sed -n "/^$function()/,/^}/p" "$2")"
 done
 forget_places
@@ -88,7 +88,7 @@ fn programs_of_two_folders_are_the_same_and_name_neither() {
 fn a_wrapper_of_the_users_own_is_called_and_changes_no_program() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let (wrapper, calls) = (at("my wrapper"), at("calls"));
+    let (wrapper, calls) = (at("my \"$HOME\" `wrapper`"), at("calls"));
     let text = format!(
         "#!/bin/sh\necho \"$1\" >>'{}'\nexec \"$@\"\n",
         calls.display()
@@ -98,8 +98,16 @@ fn a_wrapper_of_the_users_own_is_called_and_changes_no_program() {
     let without = built(&at("without"), None).unwrap();
     let with = built(&at("with"), Some(&wrapper)).unwrap();
     assert!(without == with, "another program through a wrapper");
-    let calls = fs::read_to_string(calls).unwrap();
-    assert!(calls.lines().count() > 1, "{calls}");
+    let called = fs::read_to_string(&calls).unwrap();
+    assert!(called.lines().count() > 1, "{called}");
+    // As most people set it: in a file of cargo's, here by a path from where that file is.
+    fs::create_dir(at(".cargo")).unwrap();
+    fs::rename(&wrapper, at("set")).unwrap();
+    fs::write(at(".cargo/config.toml"), "build.rustc-wrapper = './set'").unwrap();
+    fs::remove_file(&calls).unwrap();
+    let set = built(&at("set it's"), None).unwrap();
+    assert!(without == set, "another program through a wrapper");
+    assert!(calls.exists(), "the wrapper that cargo is set to");
     let said = built(&at("none"), Some(&at("no-wrapper"))).unwrap_err();
     assert!(
         said.contains("no-wrapper, which is not a program"),
