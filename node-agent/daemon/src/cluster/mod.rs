@@ -11,7 +11,7 @@ mod reviewer;
 mod sight;
 mod tls;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use aion_api::{NodeApi, NodeCapacity};
 use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
@@ -108,6 +108,7 @@ impl Member {
             api,
             features,
             nodes: self.nodes.clone(),
+            begun: Instant::now(),
         };
         let eraser = Eraser {
             client: self.client.clone(),

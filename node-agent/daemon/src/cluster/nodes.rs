@@ -33,11 +33,12 @@ pub(super) async fn watch_own(node: String, addresses: NodeAddresses) {
             Ok(own) => addresses.set_own(own),
             Err(error) => {
                 tracing::warn!(%error, "this machine's addresses cannot be read; what was known counts");
+                addresses.fail_own(error.to_string());
             }
         }
         let sight = addresses.sight();
         if was != Some(sight) {
-            let judged = judgement(sight, &node);
+            let judged = judgement(sight, addresses.failure(), &node);
             match judged.status {
                 Status::True => tracing::error!(node, "{}", judged.message),
                 Status::False | Status::Unknown => tracing::info!(node, "{}", judged.message),
@@ -65,7 +66,10 @@ pub(super) async fn watch(client: Client, node: String, addresses: NodeAddresses
                     addresses.set(known.all(), known.of_status(&node));
                 }
             }
-            Err(error) => tracing::debug!(%error, "the Nodes cannot be watched for now"),
+            Err(error) => {
+                tracing::debug!(%error, "the Nodes cannot be watched for now");
+                addresses.fail_nodes(error.to_string());
+            }
         }
     }
 }
@@ -191,6 +195,7 @@ fn gateways(cidr: &str) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use aion_drivers::outbound::Sight;
     use serde_json::json;
 
     use super::*;
@@ -228,6 +233,17 @@ mod tests {
         assert_eq!(known.all(), all);
         assert!(known.take(Event::Delete(node("a", "10.0.0.1"))));
         assert_eq!(known.all().len(), 1);
+    }
+
+    #[test]
+    fn a_cluster_without_nodes_is_known_for_one() {
+        let mut known = Known::default();
+        assert!(!known.take(Event::Init));
+        assert!(known.take(Event::InitDone), "the first list, though empty");
+        let addresses = NodeAddresses::default();
+        addresses.set(known.all(), known.of_status("a"));
+        addresses.set_own(Own::default());
+        assert_eq!(addresses.sight(), Sight::NoNode);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use aion_api::{
     API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
-    condition::{self, Condition},
+    condition::{self, Condition, Judgement, Status},
     metadata::MANAGER_NODE,
 };
 use aion_backoff::Backoff;
@@ -40,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(60);
 const PRESENT: Duration = Duration::from_secs(10);
 /// How long the first word on layers is waited for: a restart is not to seem a loss of all of them.
 const LAYERS: Duration = Duration::from_secs(10);
+/// How long a restarted node agent leaves the condition as an earlier run wrote it, while it looks at its network.
+const SETTLES: Duration = Duration::from_secs(30);
 /// After a failure.
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), LOOK);
 
@@ -52,6 +54,8 @@ pub(super) struct Registration {
     pub(super) api: Option<NodeApi>,
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     pub(super) nodes: NodeAddresses,
+    /// Since when it is looked at the network.
+    pub(super) begun: Instant,
 }
 
 /// What was written last, and of which KernelNode.
@@ -137,16 +141,12 @@ impl Registration {
         uid: Option<String>,
         written: &mut Written,
     ) -> Result<(), kube::Error> {
-        let judged = judgement(sight, &self.node);
+        let judged = judgement(sight, self.nodes.failure(), &self.node);
         let before = match &written.status {
             Some(status) => status.conditions.clone(),
             None => self.conditions().await?,
         };
-        let conditions = match sight {
-            // At a start, for as long as it takes to look.
-            Sight::NotKnown if !before.is_empty() => before,
-            _ => condition::write(&before, &[judged], None, &Time(clock::second())),
-        };
+        let conditions = conditions(before, judged, self.begun.elapsed());
         let status = KernelNodeStatus {
             conditions,
             capacity: Some(self.capacity),
@@ -221,6 +221,16 @@ impl Registration {
     }
 }
 
+/// What is written after those of `before`, by a node agent that has looked for so long: at a start they stay while
+/// nothing is known.
+fn conditions(before: Vec<Condition>, judged: Judgement, looked: Duration) -> Vec<Condition> {
+    let starts = looked < SETTLES && judged.status == Status::Unknown;
+    match starts && !before.is_empty() {
+        true => before,
+        false => condition::write(&before, &[judged], None, &Time(clock::second())),
+    }
+}
+
 /// The layers that are enforced.
 fn proven(layers: &[LayerReading]) -> Vec<Layer> {
     let enforced = layers.iter().filter(|it| it.is_enforced());
@@ -232,4 +242,26 @@ fn uname(part: impl FnOnce(&Uname) -> &CStr) -> Option<String> {
     let text = part(&uname).to_str().ok()?;
     // As long as the schema lets them be.
     Some(text.chars().take(32).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_stays_unknown_after_a_restart_is_not_said_to_be_seen() {
+        let at = |before, sight, seconds| {
+            let failure = Some("forbidden".to_owned());
+            let judged = judgement(sight, failure, "a");
+            conditions(before, judged, Duration::from_secs(seconds))
+        };
+        let first = at(Vec::new(), Sight::NotKnown, 0);
+        assert_eq!(first[0].status, "Unknown");
+        let seen = at(first, Sight::Seen, 1);
+        assert_eq!(seen[0].status, "False");
+        assert_eq!(at(seen.clone(), Sight::NotKnown, 1), seen, "a restart");
+        let unknown = at(seen, Sight::NotKnown, 60);
+        assert_eq!(unknown[0].status, "Unknown");
+        assert!(unknown[0].message.ends_with("forbidden"), "{unknown:?}");
+    }
 }

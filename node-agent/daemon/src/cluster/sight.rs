@@ -4,8 +4,8 @@
 use aion_api::condition::{DEGRADED, Judgement, Status, reason};
 use aion_drivers::outbound::Sight;
 
-/// The condition of `node`, by how much of its network is seen.
-pub(super) fn judgement(sight: Sight, node: &str) -> Judgement {
+/// The condition of `node`, by how much of its network is seen, and by the `failure` of who looks.
+pub(super) fn judgement(sight: Sight, failure: Option<String>, node: &str) -> Judgement {
     let unseen = |why: String, remedy: &str| {
         let message = format!(
             "{why}, so the machine's bridges and floating addresses are not known and nothing is dialled for agents: {remedy}"
@@ -23,7 +23,13 @@ pub(super) fn judgement(sight: Sight, node: &str) -> Judgement {
             DEGRADED,
             Status::Unknown,
             reason::PENDING,
-            "nothing is dialled for agents until the cluster's Nodes and this machine's interfaces are known",
+            match failure {
+                Some(why) => format!("nothing is dialled for agents, since {why}"),
+                None => {
+                    "nothing is dialled for agents until the cluster's Nodes and this machine's interfaces are known"
+                        .to_owned()
+                }
+            },
         ),
         Sight::Apart => unseen(
             format!(

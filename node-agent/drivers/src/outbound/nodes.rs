@@ -14,7 +14,9 @@ pub struct NodeAddresses(Arc<RwLock<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     nodes: Option<Nodes>,
+    nodes_failed: Option<String>,
     own: Option<Own>,
+    own_failed: Option<String>,
 }
 
 #[derive(Debug)]
@@ -59,22 +61,48 @@ impl NodeAddresses {
         Self(Arc::new(RwLock::new(Known {
             nodes: Some(Nodes::Alone),
             own: Some(Own::default()),
+            ..Known::default()
         })))
     }
 
     /// These are all of them, as the cluster has them; `here` are those that the status of this machine's own Node has.
     pub fn set(&self, all: HashSet<IpAddr>, here: Option<HashSet<IpAddr>>) {
         let canonical = |it: HashSet<IpAddr>| it.iter().map(IpAddr::to_canonical).collect();
-        self.0.write().nodes = Some(Nodes::Cluster {
+        let mut known = self.0.write();
+        known.nodes = Some(Nodes::Cluster {
             all: canonical(all),
             here: here.map(canonical),
         });
+        known.nodes_failed = None;
     }
 
     /// These are this machine's: more than the cluster knows of, since what listens on a machine answers on its
     /// bridges and its floating addresses too.
     pub fn set_own(&self, own: Own) {
-        self.0.write().own = Some(own);
+        let mut known = self.0.write();
+        known.own = Some(own);
+        known.own_failed = None;
+    }
+
+    /// The nodes cannot be read, and why.
+    pub fn fail_nodes(&self, why: String) {
+        self.0.write().nodes_failed = Some(why);
+    }
+
+    /// This machine's addresses cannot be read, and why.
+    pub fn fail_own(&self, why: String) {
+        self.0.write().own_failed = Some(why);
+    }
+
+    /// Why one of them is not known yet, where that was said.
+    pub fn failure(&self) -> Option<String> {
+        let known = self.0.read();
+        let nodes = known.nodes_failed.as_ref();
+        let nodes = nodes.filter(|_| known.nodes.is_none());
+        let nodes = nodes.map(|why| format!("the cluster's Nodes cannot be read: {why}"));
+        let own = known.own_failed.as_ref();
+        let own = own.filter(|_| known.own.is_none());
+        nodes.or_else(|| own.map(|why| format!("this machine's addresses cannot be read: {why}")))
     }
 
     /// Whether this machine's network is seen from here.
@@ -160,6 +188,20 @@ mod tests {
         let nodes = NodeAddresses::default();
         nodes.set(addresses(&["::ffff:10.0.0.9"]), None);
         assert_eq!(nodes.hold("10.0.0.9".parse().unwrap()), Held::Yes);
+    }
+
+    #[test]
+    fn why_nothing_is_known_is_told_until_it_is() {
+        let nodes = NodeAddresses::default();
+        assert_eq!(nodes.failure(), None);
+        nodes.fail_own("no /proc".to_owned());
+        assert!(nodes.failure().unwrap().ends_with("no /proc"));
+        nodes.set_own(Own::default());
+        nodes.fail_nodes("403".to_owned());
+        assert!(nodes.failure().unwrap().ends_with("403"));
+        nodes.set(HashSet::new(), None);
+        nodes.fail_nodes("503".to_owned());
+        assert_eq!(nodes.failure(), None, "what was known counts");
     }
 
     #[test]
