@@ -8,10 +8,9 @@ use memchr::{memchr, memchr_iter, memchr3_iter};
 use super::{Dialect, rows::MAX_CELLS};
 
 /// How far a quotation mark is looked for that closes a cell. What was looked through in vain is taken from what may
-/// be looked through, and each byte of the file adds to that: a file full of marks that nobody closes is still read in
-/// one go, and a few of them take nothing from the cells after them.
+/// be looked through, and each row that was read adds to that by its bytes: a file full of marks that nobody closes is
+/// still read in one go, and a few of them take nothing from the cells after them.
 const MAX_QUOTED: usize = 1 << 20;
-const MIN_QUOTED: usize = 4 << 10;
 const AT_FIRST: u64 = 16 << 20;
 const FOR_A_BYTE: u64 = 4;
 
@@ -28,7 +27,7 @@ pub(super) struct Parser {
     open: Vec<(usize, usize)>,
     /// How much was looked through in vain, in the rows before and in this one so far.
     before: u64,
-    spent: u64,
+    pub(super) spent: u64,
 }
 
 /// What became of a cell in quotation marks.
@@ -192,13 +191,14 @@ impl Parser {
         ended: bool,
     ) -> Verdict {
         let part = |from: usize, to: usize| data.get(from..to).unwrap_or_default();
+        let far = data.len().min(start + quoted + 1);
         let mut from = start + 1;
         let mut at = from;
         // Up to where no line end was found.
         let mut seen = start;
         loop {
-            let mark = match memchr(d.quote, part(at, data.len())) {
-                Some(next) if at + next - start <= quoted => at + next,
+            let mark = match memchr(d.quote, part(at, far)) {
+                Some(next) => at + next,
                 _ if ended || data.len() - start > quoted => {
                     return Verdict::NeverClosed(quoted.min(data.len() - start));
                 }
@@ -249,7 +249,7 @@ impl Parser {
     fn patience(&self, place: u64) -> usize {
         let may = AT_FIRST.saturating_add(place.saturating_mul(FOR_A_BYTE));
         let left = may.saturating_sub(self.spent);
-        usize::try_from(left).map_or(MAX_QUOTED, |left| left.clamp(MIN_QUOTED, MAX_QUOTED))
+        usize::try_from(left).map_or(MAX_QUOTED, |left| left.min(MAX_QUOTED))
     }
 
     fn spend(&mut self, far: usize) {

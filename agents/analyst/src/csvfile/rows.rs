@@ -159,6 +159,12 @@ impl<'a> Rows<'a> {
         }))
     }
 
+    /// How many bytes were looked through for quotation marks that close nothing.
+    #[cfg(test)]
+    pub(super) fn looked_in_vain(&self) -> u64 {
+        self.parser.spent
+    }
+
     fn rest(&self) -> &[u8] {
         self.buffer.get(self.at..self.filled).unwrap_or_default()
     }

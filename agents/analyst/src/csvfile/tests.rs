@@ -190,6 +190,26 @@ fn many_marks_that_nobody_closes_are_read_in_one_go() {
     }
 }
 
+/// What is looked through in vain is bounded by the size of the file, be the marks on one line, on long ones or on many.
+#[test]
+fn marks_that_close_nothing_are_looked_behind_within_a_bound() {
+    let bare = "\"a\"b,";
+    for raw in [
+        bare.repeat(40_000),
+        (bare.repeat(800) + "\n").repeat(50),
+        "\"\"x\n".repeat(50_000),
+    ] {
+        let (.., rows) = read(Rows::new(Box::new(raw.as_bytes()), &usual()).unwrap());
+        let (looked, bound) = (rows.looked_in_vain(), (16 << 20) + 4 * raw.len() as u64);
+        assert!(
+            looked <= bound,
+            "{looked} bytes of {} were looked at",
+            raw.len()
+        );
+        assert!(rows.open.count >= 40_000);
+    }
+}
+
 #[test]
 fn marks_that_nobody_closes_take_no_patience_from_the_cells_after_them() {
     let long = "a word\n".repeat(2_000);
