@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use super::part::Part;
+use super::part::{Part, Version};
 use super::{CHUNK, Caller, FileRef, Heard};
 use crate::sheet::ReadAt;
 
@@ -13,6 +13,7 @@ use crate::sheet::ReadAt;
 pub struct At {
     caller: Rc<dyn Caller>,
     file: FileRef,
+    version: Rc<Version>,
     heard: Option<Heard>,
     held: RefCell<Held>,
 }
@@ -21,16 +22,20 @@ pub struct At {
 #[derive(Default)]
 struct Held {
     chunks: [(u64, Part); 2],
-    /// The version of the file when it was read first.
-    first: Option<String>,
 }
 
 impl At {
     /// Reads nothing yet. `heard` is told of each chunk that was read.
-    pub fn new(caller: Rc<dyn Caller>, file: FileRef, heard: Option<Heard>) -> Self {
+    pub fn new(
+        caller: Rc<dyn Caller>,
+        file: FileRef,
+        version: Rc<Version>,
+        heard: Option<Heard>,
+    ) -> Self {
         Self {
             caller,
             file,
+            version,
             heard,
             held: RefCell::default(),
         }
@@ -68,8 +73,7 @@ impl Held {
             let begin = offset - offset % CHUNK as u64;
             let [(from, part), _] = &mut self.chunks;
             *from = begin;
-            part.read(&*at.caller, &at.file, begin, self.first.as_deref())?;
-            self.first.get_or_insert_with(|| part.version.clone());
+            part.read(&*at.caller, &at.file, begin, &at.version)?;
             if let Some(heard) = &at.heard {
                 heard(begin + part.data.len() as u64, part.size);
             }

@@ -7,33 +7,38 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::part::Part;
+use super::part::{Part, Version};
 use super::{CHUNK, Caller, FileRef, Heard, make};
 
-/// Reads a file from its start, one syscall a chunk. It notices where the file changes meanwhile.
+/// Reads a file from its start, one syscall a chunk.
 pub struct File {
     caller: Rc<dyn Caller>,
     file: FileRef,
+    version: Rc<Version>,
     heard: Option<Heard>,
     part: Part,
     /// How much of the part was given.
     given: usize,
     /// How much was read from the host.
     offset: u64,
-    begun: bool,
 }
 
 impl File {
     /// Reads nothing yet. `heard` is told of each chunk that was read.
-    pub fn new(caller: Rc<dyn Caller>, file: FileRef, heard: Option<Heard>) -> Self {
+    pub fn new(
+        caller: Rc<dyn Caller>,
+        file: FileRef,
+        version: Rc<Version>,
+        heard: Option<Heard>,
+    ) -> Self {
         Self {
             caller,
             file,
+            version,
             heard,
             part: Part::default(),
             given: 0,
             offset: 0,
-            begun: false,
         }
     }
 
@@ -49,10 +54,9 @@ impl File {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let before = self.begun.then(|| self.part.version.clone());
         self.part
-            .read(&*self.caller, &self.file, self.offset, before.as_deref())?;
-        (self.begun, self.given) = (true, 0);
+            .read(&*self.caller, &self.file, self.offset, &self.version)?;
+        self.given = 0;
         if !self.part.data.is_empty() {
             self.offset += self.part.data.len() as u64;
             if let Some(heard) = &self.heard {

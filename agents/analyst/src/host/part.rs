@@ -1,6 +1,7 @@
 //! A part of a file, as `fs.read` gives it.
 
 use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::io;
 
 use base64::Engine as _;
@@ -10,14 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHUNK, Caller, FileRef, answer, make};
 
+/// The version that all readings of a file are of: that of the part that was read first.
+#[derive(Debug, Default)]
+pub struct Version {
+    first: RefCell<Option<String>>,
+    changed: Cell<bool>,
+}
+
+impl Version {
+    /// A reading failed because the file has another version now.
+    pub fn changed(&self) -> bool {
+        self.changed.get()
+    }
+}
+
 /// A part of a file.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) data: Vec<u8>,
     /// Of the whole file.
     pub(super) size: u64,
-    /// What the file is told from its other versions by.
-    pub(super) version: String,
+    version: String,
     response: Vec<u8>,
 }
 
@@ -27,6 +41,8 @@ struct Wanted<'a> {
     file: &'a FileRef,
     offset: u64,
     length: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -38,32 +54,48 @@ struct Answer<'a> {
     version: String,
 }
 
+/// Why there is no part.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refused {
+    code: String,
+}
+
 const NAME: &str = "fs.read";
 
 impl Part {
     /// Reads a part from an offset on, in the place of what was read before; nothing at the end. A file that is not what
-    /// it was when another part of it was read is an error.
+    /// it was when another part of it was read is an error, which the version remembers.
     pub(super) fn read(
         &mut self,
         caller: &dyn Caller,
         file: &FileRef,
         offset: u64,
-        before: Option<&str>,
+        version: &Version,
     ) -> io::Result<()> {
+        let mut first = version.first.borrow_mut();
         let wanted = Wanted {
             file,
             offset,
             length: CHUNK,
+            version: first.as_deref(),
         };
-        make(caller, NAME, &wanted, &mut self.response)?;
-        self.decode()?;
-        if before.is_some_and(|before| before != self.version) {
+        let outcome = make(caller, NAME, &wanted, &mut self.response);
+        if outcome.is_err() {
+            let refused: Refused = serde_json::from_slice(&self.response).unwrap_or_default();
+            version.changed.set(refused.code == "changed");
+        } else {
+            self.decode()?;
+            let before = first.get_or_insert_with(|| self.version.clone());
+            version.changed.set(*before != self.version);
+        }
+        if version.changed() {
             return Err(io::Error::other(format!(
                 "{} changed while it was read: run again when nobody writes to it",
                 file.path
             )));
         }
-        Ok(())
+        outcome
     }
 
     /// Decodes the member "data" where it stands: a general reader of JSON looks at each of its half a million bytes three

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::host::{self, Caller, FileRef, Input, Kind, message};
+use crate::host::{self, Caller, FileRef, Input, Kind, Version, message};
 use crate::profile::{self, Options, Table};
 use crate::report;
 use focus::mentioned;
@@ -23,6 +23,8 @@ const OUTPUT: &str = "output";
 const COLLECTION: &str = "analyses";
 /// The longest id of what is remembered.
 const MAX_ID: usize = 200;
+/// A file that changes while it is read is read so often.
+const TRIES: usize = 3;
 
 /// Answers one request. An error is for the log; what the person must know was said already.
 pub fn run(caller: &Rc<dyn Caller>, input: &Input) -> io::Result<()> {
@@ -60,24 +62,8 @@ fn analyse(
     folder: &str,
 ) -> io::Result<String> {
     let told = Rc::new(Progress::new(Rc::clone(caller), base(&file.path)));
-    let heard = {
-        let told = Rc::clone(&told);
-        Rc::new(move |offset, size| told.heard(offset, size))
-    };
-    let opened = open::open(caller, file, question, heard)?;
-    let about = report::File {
-        name: base(&file.path).into(),
-        size: opened.size,
-        others: opened.others.clone(),
-    };
     let focus = mentioned(question);
-    let options = Options {
-        focus: &focus,
-        source: &opened.source,
-        pass: &|pass| told.begin(pass),
-        ..Options::default()
-    };
-    let table = profile::analyse(&|| opened.text(), &opened.head, opened.whole, &options)?;
+    let (about, table) = read(caller, file, question, &focus, &told)?;
     told.say("writing the report");
     let output = |path: &str| FileRef {
         mount: OUTPUT.into(),
@@ -102,6 +88,54 @@ fn analyse(
         summary += &format!("\nIt is not remembered: {error}.\n");
     }
     Ok(summary)
+}
+
+/// Reads the table, all of one version of its file: one that changes meanwhile is begun again.
+fn read(
+    caller: &Rc<dyn Caller>,
+    file: &FileRef,
+    question: &str,
+    focus: &[String],
+    told: &Rc<Progress>,
+) -> io::Result<(report::File, Table)> {
+    for _ in 1..TRIES {
+        let version = Rc::default();
+        match once(caller, file, question, focus, told, &version) {
+            Err(_) if version.changed() => {
+                told.say(&format!("{} changed: it is read again", base(&file.path)));
+            }
+            outcome => return outcome,
+        }
+    }
+    once(caller, file, question, focus, told, &Rc::default())
+}
+
+fn once(
+    caller: &Rc<dyn Caller>,
+    file: &FileRef,
+    question: &str,
+    focus: &[String],
+    told: &Rc<Progress>,
+    version: &Rc<Version>,
+) -> io::Result<(report::File, Table)> {
+    let heard = {
+        let told = Rc::clone(told);
+        Rc::new(move |offset, size| told.heard(offset, size))
+    };
+    let opened = open::open(caller, file, question, version, heard)?;
+    let options = Options {
+        focus,
+        source: &opened.source,
+        pass: &|pass| told.begin(pass),
+        ..Options::default()
+    };
+    let table = profile::analyse(&|| opened.text(), &opened.head, opened.whole, &options)?;
+    let about = report::File {
+        name: base(&file.path).into(),
+        size: opened.size,
+        others: opened.others.clone(),
+    };
+    Ok((about, table))
 }
 
 fn remember(caller: &dyn Caller, file: &report::File, table: &Table) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use memchr::memrchr;
 
-use crate::host::{At, Caller, File, FileRef, Heard};
+use crate::host::{At, Caller, File, FileRef, Heard, Version};
 use crate::sheet::{Book, MAGIC};
 
 /// How much of the text of a sheet is looked at before it is read.
@@ -29,6 +29,7 @@ enum Text {
     File {
         caller: Rc<dyn Caller>,
         file: FileRef,
+        version: Rc<Version>,
         heard: Heard,
     },
     Sheet {
@@ -37,18 +38,25 @@ enum Text {
     },
 }
 
-/// Finds out whether the file is a workbook, and chooses its sheet by the question. `heard` is told how far it was read.
+/// Finds out whether the file is a workbook, and chooses its sheet by the question. All that is read of it is of
+/// one version. `heard` is told how far it was read.
 pub(super) fn open(
     caller: &Rc<dyn Caller>,
     file: &FileRef,
     question: &str,
+    version: &Rc<Version>,
     heard: Heard,
 ) -> io::Result<Opened> {
-    let mut first = File::new(Rc::clone(caller), file.clone(), None);
+    let mut first = File::new(Rc::clone(caller), file.clone(), Rc::clone(version), None);
     let (head, whole) = first.head()?;
     let size = first.size();
     if head.starts_with(MAGIC) {
-        let at = At::new(Rc::clone(caller), file.clone(), Some(heard));
+        let at = At::new(
+            Rc::clone(caller),
+            file.clone(),
+            Rc::clone(version),
+            Some(heard),
+        );
         return open_sheet(size, at, question);
     }
     Ok(Opened {
@@ -60,6 +68,7 @@ pub(super) fn open(
         text: Text::File {
             caller: Rc::clone(caller),
             file: file.clone(),
+            version: Rc::clone(version),
             heard,
         },
     })
@@ -95,10 +104,12 @@ impl Opened {
             Text::File {
                 caller,
                 file,
+                version,
                 heard,
             } => Ok(Box::new(File::new(
                 Rc::clone(caller),
                 file.clone(),
+                Rc::clone(version),
                 Some(Rc::clone(heard)),
             ))),
             Text::Sheet { book, index } => book.rows(*index),

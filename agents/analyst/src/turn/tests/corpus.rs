@@ -63,7 +63,7 @@ fn read(name: &str, raw: &[u8], question: &str) -> io::Result<(File, Table)> {
         mount: "input".into(),
         path: name.into(),
     };
-    let opened = open(&caller, &file, question, Rc::new(|_, _| {}))?;
+    let opened = open(&caller, &file, question, &Rc::default(), Rc::new(|_, _| {}))?;
     let options = Options {
         source: &opened.source,
         ..Options::default()

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) memories: BTreeMap<String, String>,
     pub(super) refuse: BTreeMap<String, String>,
     pub(super) reads: usize,
+    /// The version of the files changes after these reads.
+    pub(super) changes: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -75,10 +77,21 @@ impl State {
                 let number = |member: &str| request[member].as_u64().unwrap() as usize;
                 let from = content.len().min(number("offset"));
                 let to = content.len().min(from + number("length"));
+                let version = self.changes.iter().filter(|&&at| at < self.reads).count();
+                let version = version.to_string();
+                if request["version"]
+                    .as_str()
+                    .is_some_and(|was| was != version)
+                {
+                    return (
+                        412,
+                        json!({"code": "changed", "detail": "it is not what it was", "remedy": "read it again"}),
+                    );
+                }
                 let data = STANDARD.encode(&content[from..to]);
                 (
                     200,
-                    json!({"data": data, "size": content.len(), "version": "7"}),
+                    json!({"data": data, "size": content.len(), "version": version}),
                 )
             }
             "fs.write" => {

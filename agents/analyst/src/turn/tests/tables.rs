@@ -94,6 +94,28 @@ fn a_large_file_is_read_in_chunks_without_changing_a_figure() {
 }
 
 #[test]
+fn a_file_that_changes_meanwhile_is_read_again() {
+    let text = "n,name\n".to_owned() + &"1,row\n2,row\n".repeat(100_000);
+    // Between two parts, between the beginning and the reading of all, and twice.
+    for changes in [vec![2], vec![1], vec![2, 4]] {
+        let node = Node::new(&[("a.csv", text.as_bytes())]);
+        node.0.borrow_mut().changes = changes;
+        run(&node, "", &["a.csv"]).unwrap();
+        assert!(node.text("output/report.md").contains("200,000 rows"));
+    }
+    let node = Node::new(&[("a.csv", text.as_bytes())]);
+    node.0.borrow_mut().changes = (0..100).collect();
+    assert!(run(&node, "", &["a.csv"]).is_err());
+    let state = node.0.borrow();
+    assert_eq!(state.reads, 6);
+    assert!(
+        state.failed.contains("a.csv changed while it was read"),
+        "{}",
+        state.failed
+    );
+}
+
+#[test]
 fn several_files_do_not_overwrite_each_others_reports() {
     let node = Node::new(&[("a.csv", b"x,y\n1,2\n2,3\n"), ("b.csv", b"x,y\n1,2\n2,3\n")]);
     run(&node, "", &["a.csv", "b.csv"]).unwrap();
