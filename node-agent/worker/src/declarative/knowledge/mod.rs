@@ -116,7 +116,7 @@ pub(super) async fn refresh<S: Syscalls>(
     };
     shelf.open(mount);
     let plan = Plan::new(&listed, known.of_mount(mount), &mut left_out);
-    let strays = known.strays();
+    let strays = known.strays(mount);
     let nothing_to_do = plan.read.is_empty() && plan.forget.is_empty() && strays.is_empty();
     let mut store = Store::new(syscalls, mount, marks);
     store.forget_ids(strays).await?;
@@ -127,22 +127,20 @@ pub(super) async fn refresh<S: Syscalls>(
         shelf.put(mount, &path, &content);
     }
     let total = plan.read.len();
-    let mut reading = plan.read.into_iter().enumerate();
-    for (index, one) in reading.by_ref() {
+    for (index, one) in plan.read.into_iter().enumerate() {
+        // What is known may be as it was, and needs no room.
+        if store.is_full() && one.known.is_none() {
+            store.miss(one.entry.path.clone());
+            continue;
+        }
         if index % total.div_ceil(TOLD) == 0 {
             let path = &one.entry.path;
             let text = format!("reading {mount}/{path} ({} of {total})", index + 1);
             progress(syscalls, text).await?;
         }
         take_in(&mut store, one, shelf, &mut left_out).await?;
-        if store.is_full() {
-            break;
-        }
     }
-    store.flush().await?;
-    for (_, one) in reading {
-        store.miss(one.entry.path.clone());
-    }
+    store.flush_all().await?;
     store.finish(shelf, &mut left_out);
     let left_out = left_out.sentence(mount);
     if let Some(tree) = tree

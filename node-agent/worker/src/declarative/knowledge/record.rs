@@ -111,8 +111,9 @@ pub(in super::super) struct Known {
     files: BTreeMap<String, BTreeMap<String, Record>>,
     /// The id of each mount's oldest record.
     oldest: BTreeMap<String, String>,
-    /// Records that another one of the same file has taken the place of, and touches of records that are gone.
-    strays: Vec<String>,
+    /// Of each mount, records that another one of the same file has taken the place of, and touches of records that
+    /// are gone.
+    strays: BTreeMap<String, Vec<String>>,
 }
 
 impl Known {
@@ -141,9 +142,9 @@ impl Known {
                 }
                 // Listed newest first.
                 known.oldest.insert(mount.clone(), record.id.clone());
-                let files = known.files.entry(mount).or_default();
+                let files = known.files.entry(mount.clone()).or_default();
                 if let Some(other) = files.insert(path, record) {
-                    known.strays.push(other.id);
+                    known.strays.entry(mount).or_default().push(other.id);
                 }
             }
             if is_last {
@@ -154,7 +155,7 @@ impl Known {
             let files = known.files.get_mut(&mount);
             match files.and_then(|files| files.get_mut(&path)) {
                 Some(record) if record.content == touch.content => record.version = touch.version,
-                _ => known.strays.push(touch.id),
+                _ => known.strays.entry(mount).or_default().push(touch.id),
             }
         }
         Ok(known)
@@ -170,9 +171,9 @@ impl Known {
         self.oldest.get(mount).cloned()
     }
 
-    /// The ids of what says nothing.
-    pub(super) fn strays(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.strays)
+    /// The ids of what says nothing of a mount.
+    pub(super) fn strays(&mut self, mount: &str) -> Vec<String> {
+        self.strays.remove(mount).unwrap_or_default()
     }
 }
 

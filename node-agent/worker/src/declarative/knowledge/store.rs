@@ -19,6 +19,8 @@ use crate::syscalls::Syscalls;
 const MAX_ITEMS: usize = MAX_BATCH - 1;
 /// The most bytes of a batch: a request has a megabyte, and JSON may double what is in it.
 const MAX_BYTES: usize = 384 * 1024;
+/// The most touches of a batch: each has a path and little else.
+const MAX_TOUCHES: usize = 128;
 
 /// The memory of a mount while it is brought up to date.
 pub(super) struct Store<'a, S> {
@@ -30,6 +32,10 @@ pub(super) struct Store<'a, S> {
     bytes: usize,
     /// Files whose records wait.
     waiting: Vec<(String, String)>,
+    /// Touches that wait for a request of their own.
+    touches: Vec<Item>,
+    /// There is no room for touches.
+    is_full_of_touches: bool,
     stored: Vec<(String, String)>,
     /// Why memory takes no more, and which files it did not take.
     full: Option<String>,
@@ -45,6 +51,8 @@ impl<'a, S: Syscalls> Store<'a, S> {
             items: Vec::new(),
             bytes: 0,
             waiting: Vec::new(),
+            touches: Vec::new(),
+            is_full_of_touches: false,
             stored: Vec::new(),
             full: None,
             missed: Vec::new(),
@@ -85,15 +93,28 @@ impl<'a, S: Syscalls> Store<'a, S> {
         Ok(())
     }
 
-    /// Notes that a file of another version has the content that its record says.
+    /// Notes that a file of another version has the content that its record says. A note that finds no room is
+    /// dropped: its file is compared by content again at the next question, and no document is left out for it.
     pub(super) async fn touch(
         &mut self,
         path: &str,
         content: &str,
         version: &str,
     ) -> Result<(), Problem> {
-        self.push(record::touch(self.mount, path, content, version))
-            .await
+        let touch = record::touch(self.mount, path, content, version);
+        self.touches.push(touch);
+        if self.touches.len() == MAX_TOUCHES {
+            self.flush_touches().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_touches(&mut self) -> Result<(), Problem> {
+        let touches = std::mem::take(&mut self.touches);
+        if !touches.is_empty() && !self.is_full_of_touches {
+            self.is_full_of_touches = self.send(touches).await?.is_some();
+        }
+        Ok(())
     }
 
     async fn push(&mut self, item: Item) -> Result<(), Problem> {
@@ -107,29 +128,42 @@ impl<'a, S: Syscalls> Store<'a, S> {
     }
 
     /// Sends what waits.
-    pub(super) async fn flush(&mut self) -> Result<(), Problem> {
+    pub(super) async fn flush_all(&mut self) -> Result<(), Problem> {
+        self.flush().await?;
+        self.flush_touches().await
+    }
+
+    async fn flush(&mut self) -> Result<(), Problem> {
         self.bytes = 0;
-        let mut items = std::mem::take(&mut self.items);
+        let items = std::mem::take(&mut self.items);
         let files = std::mem::take(&mut self.waiting);
         if items.is_empty() {
             return Ok(());
         }
+        if !self.is_full() {
+            self.full = self.send(items).await?;
+        }
         if self.is_full() {
             self.missed.extend(files.into_iter().map(|(path, _)| path));
-            return Ok(());
-        }
-        items.push(self.marks.started(self.mount));
-        let request = RememberRequest { items };
-        let answer = patience::call(self.syscalls, Syscall::MemoryRemember, &request).await;
-        match answer {
-            Ok(RememberResponse { .. }) => self.stored.extend(files),
-            Err(problem) if matches!(problem.code, Code::QuotaExceeded | Code::StorageFull) => {
-                self.full = Some(problem.detail);
-                self.missed.extend(files.into_iter().map(|(path, _)| path));
-            }
-            Err(problem) => return Err(problem),
+        } else {
+            self.stored.extend(files);
         }
         Ok(())
+    }
+
+    /// Stores a batch; answers why there is no room for it.
+    async fn send(&self, mut items: Vec<Item>) -> Result<Option<String>, Problem> {
+        items.push(self.marks.started(self.mount));
+        let request = RememberRequest { items };
+        let answer: Result<RememberResponse, _> =
+            patience::call(self.syscalls, Syscall::MemoryRemember, &request).await;
+        match answer {
+            Ok(_) => Ok(None),
+            Err(problem) if matches!(problem.code, Code::QuotaExceeded | Code::StorageFull) => {
+                Ok(Some(problem.detail))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// A file that was not read since memory is full.

@@ -112,6 +112,49 @@ async fn a_memory_that_is_full_answers_from_what_it_holds() {
     );
 }
 
+/// A memory that holds 300 documents and has no room for more, whose files are then written again as they are.
+async fn full_and_rewritten() -> Kernel {
+    let kernel = Kernel::default();
+    let write = |version: u64| {
+        for n in 0..300 {
+            kernel.file(
+                &format!("b{n}.md"),
+                &format!("sheet{n} hangs here"),
+                version,
+            );
+        }
+    };
+    write(1);
+    run_again(&kernel, "sheet3").await;
+    kernel.room.set(Some(kernel.items.borrow().len()));
+    write(2);
+    kernel
+}
+
+#[tokio::test]
+async fn files_that_are_written_again_as_they_are_stay_in_a_full_memory() {
+    let kernel = full_and_rewritten().await;
+    for n in [0, 3, 299] {
+        let answer = run_again(&kernel, &format!("sheet{n}")).await;
+        assert!(answer.contains(&format!("> sheet{n} hangs")), "{answer}");
+        assert_eq!(notices(&kernel), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_finds_no_room_leaves_out_no_other() {
+    let kernel = full_and_rewritten().await;
+    for n in 0..300 {
+        kernel.file(&format!("a{n}.md"), "more words", 1);
+    }
+    let answer = run_again(&kernel, "sheet299").await;
+    assert!(answer.contains("> sheet299 hangs"), "{answer}");
+    assert_eq!(
+        notices(&kernel),
+        ["left out of docs: 300 (memory pool library is full): a0.md, a1.md, a10.md and 297 more"]
+    );
+}
+
 #[tokio::test]
 async fn a_file_that_changed_too_lately_to_have_a_version_is_compared_by_its_content() {
     let kernel = Kernel::default();

@@ -149,6 +149,30 @@ async fn a_touch_goes_with_its_file() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_one_mount_is_forgotten_with_the_start_of_that_mount() {
+    let kernel = Kernel::default();
+    kernel.file("a.md", "the words", 1);
+    let program = Declarative {
+        knowledge: vec!["docs".to_owned(), "disk".to_owned()],
+        ..librarian()
+    };
+    run(&program, &ask("words"), &kernel).await.unwrap();
+    let mut stray = item(&kernel, "file:");
+    stray.id = Some("stray".to_owned());
+    let place = [("mount", "disk"), ("path", "a.md")];
+    stray.attributes = place
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    kernel.items.borrow_mut().push(stray);
+    run(&program, &ask("words"), &kernel).await.unwrap();
+    let starts = ["docs", "disk"].map(knowledge::start_id);
+    let items = kernel.items.borrow();
+    let is_there = |id: &str| items.iter().any(|item| item.id.as_deref() == Some(id));
+    assert!(!is_there("stray"));
+    assert_eq!(starts.map(|id| is_there(&id)), [true, false]);
+}
+
+#[tokio::test]
 async fn a_passage_that_no_record_speaks_for_is_not_told_where_the_mount_is_vouched_for() {
     let kernel = settled(5).await;
     let mut stray = item(&kernel, "passage:");
