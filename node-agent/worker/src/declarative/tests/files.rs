@@ -293,3 +293,96 @@ async fn a_long_file_is_judged_by_each_part_that_is_given() {
     let heard = told(&holding("log.txt", wide), "log.txt", 0).await;
     assert!(heard.contains("not in UTF-8"), "{heard}");
 }
+
+/// A turn that was given the first part of each of so many files, and where to go on in the first.
+async fn begun(kernel: &Kernel, files: usize) -> (Toolbox, u64) {
+    let (mut toolbox, mut next) = (reader(), None);
+    for n in 0..files {
+        let path = format!("{n}.txt");
+        rewrite(kernel, &path, lines(n, n + 4_000));
+        let part = told_by(&mut toolbox, kernel, &path, 0).await;
+        next = next.or(taken(&part).1);
+    }
+    (toolbox, next.unwrap())
+}
+
+fn rewrite(kernel: &Kernel, path: &str, text: String) {
+    let mut bytes = kernel.bytes.borrow_mut();
+    bytes.insert(path.to_owned(), text.into_bytes());
+}
+
+const CHANGED: &str = "error: changed: notes/0.txt";
+
+#[tokio::test]
+async fn a_file_that_was_rewritten_is_refused_until_it_is_begun_anew() {
+    let kernel = Kernel::default();
+    let (mut toolbox, next) = begun(&kernel, 1).await;
+    rewrite(&kernel, "0.txt", lines(7, 20_000));
+    for _ in 0..3 {
+        let heard = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+        assert!(heard.starts_with(CHANGED), "{}", &heard[..80]);
+    }
+    let anew = told_by(&mut toolbox, &kernel, "0.txt", 0).await;
+    assert!(anew.starts_with("line 7 of"), "{}", &anew[..80]);
+    let more = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+    assert!(more.starts_with(taken(&lines(7, 20_000)[next as usize..][..100]).0));
+}
+
+#[tokio::test]
+async fn what_was_given_of_a_file_is_known_when_many_others_were_read_since() {
+    for files in [20, 400] {
+        let kernel = Kernel::default();
+        let (mut toolbox, next) = begun(&kernel, files).await;
+        let more = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+        assert!(!more.contains("changed") && !more.contains("another version"));
+        rewrite(&kernel, "0.txt", lines(7, 20_000));
+        for n in 1..files {
+            told_by(&mut toolbox, &kernel, &format!("{n}.txt"), next).await;
+        }
+        let heard = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+        assert!(heard.starts_with(CHANGED), "{}", &heard[..80]);
+    }
+}
+
+#[tokio::test]
+async fn where_it_is_not_known_any_more_what_was_given_it_is_said() {
+    let kernel = Kernel::default();
+    let (mut toolbox, next) = begun(&kernel, 1_100).await;
+    rewrite(&kernel, "0.txt", lines(7, 20_000));
+    let heard = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+    assert!(heard.contains("parts of it that were given before may be of another version"));
+}
+
+#[tokio::test]
+async fn what_was_given_of_a_file_is_known_after_an_error() {
+    for offset in [0, 1] {
+        let kernel = Kernel::default();
+        let (mut toolbox, next) = begun(&kernel, 1).await;
+        let broken = [("0.txt".to_owned(), Code::Internal)];
+        *kernel.broken.borrow_mut() = broken.into();
+        let heard = told_by(&mut toolbox, &kernel, "0.txt", offset * next).await;
+        assert!(heard.contains("is odd"), "{heard}");
+        kernel.broken.borrow_mut().clear();
+        rewrite(&kernel, "0.txt", lines(7, 20_000));
+        let heard = told_by(&mut toolbox, &kernel, "0.txt", next).await;
+        assert!(heard.starts_with(CHANGED), "{}", &heard[..80]);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_not_given_refuses_nothing() {
+    let kernel = Kernel::default();
+    let (mut toolbox, next) = begun(&kernel, 1).await;
+    let whole = lines(0, 10_000);
+    let (given, rest) = whole.split_at(next as usize);
+    rewrite(
+        &kernel,
+        "0.txt",
+        given.to_owned() + &rest.replace("of", "in"),
+    );
+    let heard = told_by(&mut toolbox, &kernel, "0.txt", 4 * next).await;
+    assert!(heard.contains(" in the log") && heard.contains("which reads as it did"));
+    rewrite(&kernel, "0.txt", given.to_owned() + rest);
+    let heard = told_by(&mut toolbox, &kernel, "0.txt", 2 * next).await;
+    assert!(heard.starts_with(CHANGED), "{}", &heard[..80]);
+}
