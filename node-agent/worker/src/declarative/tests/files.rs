@@ -195,9 +195,11 @@ async fn parts_of_a_file_that_grows_fit_and_it_is_said() {
             let mut toolbox = reader();
             let first = told_by(&mut toolbox, &kernel, "log.txt", 0).await;
             let (first, next) = taken(&first);
-            let mut bytes = kernel.bytes.borrow_mut();
-            bytes.insert("log.txt".to_owned(), lines(0, size + 1).into_bytes());
-            drop(bytes);
+            let grown = lines(0, size + 1).into_bytes();
+            kernel
+                .bytes
+                .borrow_mut()
+                .insert("log.txt".to_owned(), grown);
             let second = told_by(&mut toolbox, &kernel, "log.txt", next.unwrap()).await;
             assert!(text.starts_with(&format!("{first}{}", taken(&second).0)));
             let is_said = second.contains("changed since the part before");
@@ -217,9 +219,11 @@ async fn a_part_of_a_file_that_was_rewritten_is_refused_and_it_is_begun_anew() {
             let first = told_by(&mut toolbox, &kernel, "log.txt", 0).await;
             let next = taken(&first).1.unwrap();
             let other = lines(size, 2 * size);
-            let mut bytes = kernel.bytes.borrow_mut();
-            bytes.insert("log.txt".to_owned(), other.clone().into_bytes());
-            drop(bytes);
+            let rewritten = other.clone().into_bytes();
+            kernel
+                .bytes
+                .borrow_mut()
+                .insert("log.txt".to_owned(), rewritten);
             let heard = told_by(&mut toolbox, &kernel, "log.txt", next).await;
             assert!(
                 heard.starts_with("error: changed: notes/log.txt"),
