@@ -217,7 +217,7 @@ fn a_package_for_an_unknown_machine_is_refused_in_words() {
     fs::set_permissions(&uname, fs::Permissions::from_mode(0o700)).unwrap();
     let path = env::var("PATH").unwrap();
     let strange = format!("{}:{path}", folder.path().display());
-    let unknown = "no package is made for riscv64: for amd64 and arm64 only\n";
+    let unknown = "nothing is made for riscv64: for amd64 and arm64 only\n";
     let out = folder.path().join("out");
     for (args, path, words) in [
         (
