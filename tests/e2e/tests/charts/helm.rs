@@ -10,22 +10,22 @@ use aion_testkit::{Component, or_skip};
 const KUBERNETES: &str = "1.36";
 
 /// Where helm is; `None`, noted as skipped, where it is not.
-pub fn helm() -> Option<PathBuf> {
+pub(crate) fn helm() -> Option<PathBuf> {
     or_skip(Component::Helm.find())
 }
 
 /// The folder of a chart.
-pub fn chart(name: &str) -> PathBuf {
+pub(crate) fn chart(name: &str) -> PathBuf {
     root().join("charts").join(name)
 }
 
 /// What `helm template` says of a chart in the namespace of AION-OS.
-pub fn template(helm: &Path, name: &str, more: &[&str]) -> Output {
+pub(crate) fn template(helm: &Path, name: &str, more: &[&str]) -> Output {
     run(helm, name, "aion-system", more)
 }
 
 /// As [`template`], in a namespace.
-pub fn run(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Output {
+pub(crate) fn run(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Output {
     Command::new(helm)
         .args(["template", "aion"])
         .arg(chart(name))
@@ -36,7 +36,7 @@ pub fn run(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Output {
 }
 
 /// What was rendered, or a panic with what helm says.
-pub fn rendered(output: &Output) -> String {
+pub(crate) fn rendered(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     String::from_utf8(output.stdout.clone()).unwrap()
