@@ -11,7 +11,7 @@ FUZZ := --manifest-path tests/fuzz/Cargo.toml
 ANALYST := --manifest-path agents/analyst/Cargo.toml
 
 # Each file of the repository that a shell runs, by its first line.
-SCRIPTS = $(shell git ls-files -z | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
+SCRIPTS = $(shell git ls-files -z | xargs -0 sh -c 'find "$$@" -maxdepth 0 -type f -print0' sh | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e package images bench crds lint components clean
@@ -53,7 +53,7 @@ lint: ## Checks formatting, lints, the rules of the house and licences
 	cargo clippy --locked $(WORKSPACE),aion-cluster-tests/cluster --all-targets -- -D warnings
 	cargo clippy --locked $(COMPILER) --all-targets -- -D warnings
 	cargo clippy --locked $(ANALYST) --all-targets -- -D warnings
-	@if command -v $${CXX:-c++} >/dev/null; then cargo clippy --locked $(FUZZ) --all-targets -- -D warnings; \
+	@if command -v $${CXX:-c++} >/dev/null; then cargo clippy --locked $(FUZZ) -- -D warnings; \
 	else echo "a C++ compiler is not installed: tests/fuzz was not checked by clippy"; fi
 	cargo test --quiet $(WORKSPACE) --test tidy
 	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SCRIPTS); \
