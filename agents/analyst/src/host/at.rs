@@ -2,19 +2,15 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 
-use super::part::{Part, Version};
-use super::{CHUNK, Caller, FileRef, Heard};
+use super::CHUNK;
+use super::part::{Part, Source};
 use crate::sheet::ReadAt;
 
 /// Reads a file at any place, a chunk at a time, of which it keeps two: the parts of an archive are read from their
 /// beginnings to their ends.
 pub struct At {
-    caller: Rc<dyn Caller>,
-    file: FileRef,
-    version: Rc<Version>,
-    heard: Option<Heard>,
+    source: Source,
     held: RefCell<Held>,
 }
 
@@ -25,18 +21,10 @@ struct Held {
 }
 
 impl At {
-    /// Reads nothing yet. `heard` is told of each chunk that was read.
-    pub fn new(
-        caller: Rc<dyn Caller>,
-        file: FileRef,
-        version: Rc<Version>,
-        heard: Option<Heard>,
-    ) -> Self {
+    /// Reads nothing yet.
+    pub fn new(source: Source) -> Self {
         Self {
-            caller,
-            file,
-            version,
-            heard,
+            source,
             held: RefCell::default(),
         }
     }
@@ -47,7 +35,7 @@ impl ReadAt for At {
         let mut held = self.held.borrow_mut();
         let mut n = 0;
         while let Some(free) = into.get_mut(n..).filter(|free| !free.is_empty()) {
-            let part = held.chunk(self, offset + n as u64)?;
+            let part = held.chunk(&self.source, offset + n as u64)?;
             let copied = part.len().min(free.len());
             if copied == 0 {
                 break;
@@ -63,7 +51,7 @@ impl ReadAt for At {
 
 impl Held {
     /// What there is from an offset on; nothing at the end.
-    fn chunk(&mut self, at: &At, offset: u64) -> io::Result<&[u8]> {
+    fn chunk(&mut self, source: &Source, offset: u64) -> io::Result<&[u8]> {
         let holds =
             |(from, part): &(u64, Part)| (*from..*from + part.data.len() as u64).contains(&offset);
         if !holds(&self.chunks[0]) {
@@ -73,10 +61,7 @@ impl Held {
             let begin = offset - offset % CHUNK as u64;
             let [(from, part), _] = &mut self.chunks;
             *from = begin;
-            part.read(&*at.caller, &at.file, begin, &at.version)?;
-            if let Some(heard) = &at.heard {
-                heard(begin + part.data.len() as u64, part.size);
-            }
+            source.read(part, begin)?;
         }
         let (from, part) = &self.chunks[0];
         let skip = usize::try_from(offset - from).unwrap_or(usize::MAX);

@@ -1,21 +1,17 @@
 //! Files from their beginnings to their ends.
 
 use std::io::{self, Read};
-use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::part::{Part, Version};
-use super::{CHUNK, Caller, FileRef, Heard, make};
+use super::part::{Part, Source};
+use super::{CHUNK, Caller, FileRef, make};
 
 /// Reads a file from its start, one syscall a chunk.
 pub struct File {
-    caller: Rc<dyn Caller>,
-    file: FileRef,
-    version: Rc<Version>,
-    heard: Option<Heard>,
+    source: Source,
     part: Part,
     /// How much of the part was given.
     given: usize,
@@ -24,18 +20,10 @@ pub struct File {
 }
 
 impl File {
-    /// Reads nothing yet. `heard` is told of each chunk that was read.
-    pub fn new(
-        caller: Rc<dyn Caller>,
-        file: FileRef,
-        version: Rc<Version>,
-        heard: Option<Heard>,
-    ) -> Self {
+    /// Reads nothing yet.
+    pub fn new(source: Source) -> Self {
         Self {
-            caller,
-            file,
-            version,
-            heard,
+            source,
             part: Part::default(),
             given: 0,
             offset: 0,
@@ -54,15 +42,9 @@ impl File {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.part
-            .read(&*self.caller, &self.file, self.offset, &self.version)?;
+        self.source.read(&mut self.part, self.offset)?;
         self.given = 0;
-        if !self.part.data.is_empty() {
-            self.offset += self.part.data.len() as u64;
-            if let Some(heard) = &self.heard {
-                heard(self.offset, self.part.size);
-            }
-        }
+        self.offset += self.part.data.len() as u64;
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ pub use at::At;
 pub use binding::Worker;
 pub use file::{File, write};
 pub use message::{Kind, message, recall, remember};
-pub use part::Version;
+pub use part::Source;
 
 /// How much of a file one syscall carries; base64 of it stays well below a body's 1 MiB.
 const CHUNK: usize = 384 << 10;

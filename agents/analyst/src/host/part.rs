@@ -3,25 +3,84 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::{memchr, memmem};
 use serde::{Deserialize, Serialize};
 
-use super::{CHUNK, Caller, FileRef, answer, make};
+use super::{CHUNK, Caller, FileRef, Heard, answer, make};
 
-/// The version that all readings of a file are of: that of the part that was read first.
-#[derive(Debug, Default)]
-pub struct Version {
+/// A file in parts that are all of one version: that of the part that was read first. Clones share it.
+#[derive(Clone)]
+pub struct Source {
+    caller: Rc<dyn Caller>,
+    file: FileRef,
+    version: Rc<Version>,
+    heard: Option<Heard>,
+}
+
+#[derive(Default)]
+struct Version {
     first: RefCell<Option<String>>,
     changed: Cell<bool>,
 }
 
-impl Version {
+impl Source {
+    /// Reads nothing yet.
+    pub fn new(caller: Rc<dyn Caller>, file: FileRef) -> Self {
+        Self {
+            caller,
+            file,
+            version: Rc::default(),
+            heard: None,
+        }
+    }
+
+    /// The same, where `heard` is told of each part that is read.
+    pub fn with(&self, heard: Heard) -> Self {
+        Self {
+            heard: Some(heard),
+            ..self.clone()
+        }
+    }
+
     /// A reading failed because the file has another version now.
     pub fn changed(&self) -> bool {
-        self.changed.get()
+        self.version.changed.get()
+    }
+
+    /// Reads a part from an offset on, in the place of what was read before; nothing at the end. A file that is not what
+    /// it was when another part of it was read is an error, which is remembered.
+    pub(super) fn read(&self, part: &mut Part, offset: u64) -> io::Result<()> {
+        let mut first = self.version.first.borrow_mut();
+        let wanted = Wanted {
+            file: &self.file,
+            offset,
+            length: CHUNK,
+            version: first.as_deref(),
+        };
+        let outcome = make(&*self.caller, NAME, &wanted, &mut part.response);
+        let changed = if outcome.is_err() {
+            let refused: Refused = serde_json::from_slice(&part.response).unwrap_or_default();
+            refused.code == "changed"
+        } else {
+            part.decode()?;
+            *first.get_or_insert_with(|| part.version.clone()) != part.version
+        };
+        self.version.changed.set(changed);
+        if changed {
+            return Err(io::Error::other(format!(
+                "{} changed while it was read: run again when nobody writes to it",
+                self.file.path
+            )));
+        }
+        outcome?;
+        if let (Some(heard), false) = (&self.heard, part.data.is_empty()) {
+            heard(offset + part.data.len() as u64, part.size);
+        }
+        Ok(())
     }
 }
 
@@ -64,40 +123,6 @@ struct Refused {
 const NAME: &str = "fs.read";
 
 impl Part {
-    /// Reads a part from an offset on, in the place of what was read before; nothing at the end. A file that is not what
-    /// it was when another part of it was read is an error, which the version remembers.
-    pub(super) fn read(
-        &mut self,
-        caller: &dyn Caller,
-        file: &FileRef,
-        offset: u64,
-        version: &Version,
-    ) -> io::Result<()> {
-        let mut first = version.first.borrow_mut();
-        let wanted = Wanted {
-            file,
-            offset,
-            length: CHUNK,
-            version: first.as_deref(),
-        };
-        let outcome = make(caller, NAME, &wanted, &mut self.response);
-        if outcome.is_err() {
-            let refused: Refused = serde_json::from_slice(&self.response).unwrap_or_default();
-            version.changed.set(refused.code == "changed");
-        } else {
-            self.decode()?;
-            let before = first.get_or_insert_with(|| self.version.clone());
-            version.changed.set(*before != self.version);
-        }
-        if version.changed() {
-            return Err(io::Error::other(format!(
-                "{} changed while it was read: run again when nobody writes to it",
-                file.path
-            )));
-        }
-        outcome
-    }
-
     /// Decodes the member "data" where it stands: a general reader of JSON looks at each of its half a million bytes three
     /// times. What is not plain base64 is left to that reader.
     fn decode(&mut self) -> io::Result<()> {

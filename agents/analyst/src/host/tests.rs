@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::io::{self, Read as _};
 use std::rc::Rc;
 
-use super::{At, Caller, File, FileRef};
+use super::{At, Caller, File, FileRef, Source};
 use crate::sheet::ReadAt as _;
 
 struct Answers(RefCell<Vec<&'static str>>);
@@ -21,7 +21,7 @@ impl Caller for Answers {
 fn read(answers: &[&'static str]) -> io::Result<Vec<u8>> {
     let answers = Rc::new(Answers(RefCell::new(answers.to_vec())));
     let mut all = Vec::new();
-    File::new(answers, FileRef::default(), Rc::default(), None).read_to_end(&mut all)?;
+    File::new(Source::new(answers, FileRef::default())).read_to_end(&mut all)?;
     Ok(all)
 }
 
@@ -63,7 +63,7 @@ fn a_place_is_read_once_and_its_end_is_no_error() {
         r#"{"data":"YWJjZGVm","size":6,"version":"5"}"#,
         r#"{"data":"","size":6,"version":"5"}"#,
     ])));
-    let at = At::new(answers, FileRef::default(), Rc::default(), None);
+    let at = At::new(Source::new(answers, FileRef::default()));
     let mut into = [0; 3];
     assert_eq!(at.read_at(&mut into, 2).unwrap(), 3);
     assert_eq!(&into, b"cde");

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::host::{self, Caller, FileRef, Input, Kind, Version, message};
+use crate::host::{self, Caller, FileRef, Input, Kind, Source, message};
 use crate::profile::{self, Options, Table};
 use crate::report;
 use focus::mentioned;
@@ -98,31 +98,31 @@ fn read(
     focus: &[String],
     told: &Rc<Progress>,
 ) -> io::Result<(report::File, Table)> {
-    for _ in 1..TRIES {
-        let version = Rc::default();
-        match once(caller, file, question, focus, told, &version) {
-            Err(_) if version.changed() => {
+    let mut left = TRIES;
+    loop {
+        let source = Source::new(Rc::clone(caller), file.clone());
+        left -= 1;
+        match once(&source, base(&file.path), question, focus, told) {
+            Err(_) if source.changed() && left > 0 => {
                 told.say(&format!("{} changed: it is read again", base(&file.path)));
             }
             outcome => return outcome,
         }
     }
-    once(caller, file, question, focus, told, &Rc::default())
 }
 
 fn once(
-    caller: &Rc<dyn Caller>,
-    file: &FileRef,
+    source: &Source,
+    name: &str,
     question: &str,
     focus: &[String],
     told: &Rc<Progress>,
-    version: &Rc<Version>,
 ) -> io::Result<(report::File, Table)> {
     let heard = {
         let told = Rc::clone(told);
         Rc::new(move |offset, size| told.heard(offset, size))
     };
-    let opened = open::open(caller, file, question, version, heard)?;
+    let opened = open::open(source, question, heard)?;
     let options = Options {
         focus,
         source: &opened.source,
@@ -131,7 +131,7 @@ fn once(
     };
     let table = profile::analyse(&|| opened.text(), &opened.head, opened.whole, &options)?;
     let about = report::File {
-        name: base(&file.path).into(),
+        name: name.into(),
         size: opened.size,
         others: opened.others.clone(),
     };

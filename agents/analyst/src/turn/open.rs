@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use memchr::memrchr;
 
-use crate::host::{At, Caller, File, FileRef, Heard, Version};
+use crate::host::{At, File, Heard, Source};
 use crate::sheet::{Book, MAGIC};
 
 /// How much of the text of a sheet is looked at before it is read.
@@ -26,38 +26,19 @@ pub(super) struct Opened {
 
 /// Where the text comes from.
 enum Text {
-    File {
-        caller: Rc<dyn Caller>,
-        file: FileRef,
-        version: Rc<Version>,
-        heard: Heard,
-    },
-    Sheet {
-        book: Book,
-        index: usize,
-    },
+    File(Source),
+    Sheet { book: Book, index: usize },
 }
 
-/// Finds out whether the file is a workbook, and chooses its sheet by the question. All that is read of it is of
-/// one version. `heard` is told how far it was read.
-pub(super) fn open(
-    caller: &Rc<dyn Caller>,
-    file: &FileRef,
-    question: &str,
-    version: &Rc<Version>,
-    heard: Heard,
-) -> io::Result<Opened> {
-    let mut first = File::new(Rc::clone(caller), file.clone(), Rc::clone(version), None);
+/// Finds out whether the file is a workbook, and chooses its sheet by the question. `heard` is told how far it was
+/// read.
+pub(super) fn open(file: &Source, question: &str, heard: Heard) -> io::Result<Opened> {
+    let mut first = File::new(file.clone());
     let (head, whole) = first.head()?;
     let size = first.size();
+    let file = file.with(heard);
     if head.starts_with(MAGIC) {
-        let at = At::new(
-            Rc::clone(caller),
-            file.clone(),
-            Rc::clone(version),
-            Some(heard),
-        );
-        return open_sheet(size, at, question);
+        return open_sheet(size, At::new(file), question);
     }
     Ok(Opened {
         size,
@@ -65,12 +46,7 @@ pub(super) fn open(
         whole,
         source: String::new(),
         others: String::new(),
-        text: Text::File {
-            caller: Rc::clone(caller),
-            file: file.clone(),
-            version: Rc::clone(version),
-            heard,
-        },
+        text: Text::File(file),
     })
 }
 
@@ -101,17 +77,7 @@ impl Opened {
     /// Reads the text from its first byte.
     pub(super) fn text(&self) -> io::Result<Box<dyn Read + '_>> {
         match &self.text {
-            Text::File {
-                caller,
-                file,
-                version,
-                heard,
-            } => Ok(Box::new(File::new(
-                Rc::clone(caller),
-                file.clone(),
-                Rc::clone(version),
-                Some(Rc::clone(heard)),
-            ))),
+            Text::File(file) => Ok(Box::new(File::new(file.clone()))),
             Text::Sheet { book, index } => book.rows(*index),
         }
     }

@@ -8,7 +8,7 @@ use std::{fs, io};
 use serde::Deserialize;
 
 use super::node::Node;
-use crate::host::{Caller, FileRef};
+use crate::host::{Caller, FileRef, Source};
 use crate::profile::{self, Column, Kind, Options, Table};
 use crate::report::{self, File};
 use crate::turn::open::open;
@@ -63,7 +63,7 @@ fn read(name: &str, raw: &[u8], question: &str) -> io::Result<(File, Table)> {
         mount: "input".into(),
         path: name.into(),
     };
-    let opened = open(&caller, &file, question, &Rc::default(), Rc::new(|_, _| {}))?;
+    let opened = open(&Source::new(caller, file), question, Rc::new(|_, _| {}))?;
     let options = Options {
         source: &opened.source,
         ..Options::default()
