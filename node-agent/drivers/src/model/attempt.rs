@@ -14,7 +14,7 @@ use super::{
     refusal::is_too_long,
 };
 use crate::{
-    outbound::{describe, error_text, millis, named_pause, refusal_of},
+    outbound::{describe, error_text, millis, named_pause, not_before, refusal_of},
     secrets::Secret,
 };
 
@@ -222,24 +222,17 @@ impl Asked<'_> {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 Failure {
                     after,
-                    ..Failure::later(told_when(problem, after))
+                    ..Failure::later(not_before(problem, after.map(millis)))
                 }
             }
             _ if status.is_server_error() => Failure {
                 after,
-                ..self.refused_with(told_when(problem, after), text, true)
+                ..self.refused_with(not_before(problem, after.map(millis)), text, true)
             },
             _ if status.is_redirection() => {
                 never(problem.remedy("write the address that it leads to into the ModelEndpoint"))
             }
             _ => never(problem),
         }
-    }
-}
-
-fn told_when(problem: Problem, after: Option<Duration>) -> Problem {
-    match after {
-        Some(after) => problem.retry_after_ms(millis(after)),
-        None => problem,
     }
 }

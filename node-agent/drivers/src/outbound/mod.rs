@@ -21,5 +21,5 @@ pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};
 pub use nodes::{NodeAddresses, Sight};
 pub use own::Own;
-pub(crate) use pause::{millis, named_pause};
+pub(crate) use pause::{millis, named_pause, not_before};
 pub use rule::{Place, Refusal, Rule};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aion_abi::problem::Problem;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 /// The longest that is read.
@@ -25,6 +26,14 @@ fn pause(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     (seconds.is_finite() && seconds >= 0.0)
         .then(|| Duration::from_secs_f64(seconds.min(LONGEST as f64)))
+}
+
+/// The problem with the pause after which the call may be made again, where one is known, in milliseconds.
+pub(crate) fn not_before(problem: Problem, millis: Option<u64>) -> Problem {
+    match millis {
+        Some(millis) => problem.retry_after_ms(millis),
+        None => problem,
+    }
 }
 
 /// In milliseconds, as a problem has it.

@@ -12,7 +12,7 @@ use super::{
     message::{NO_ANSWER, NOT_USABLE},
     refused::{NotDone, kept_pause, may_have_acted},
 };
-use crate::outbound::{describe, millis, refusal_of};
+use crate::outbound::{describe, millis, not_before, refusal_of};
 
 type HttpError = StreamableHttpError<NotDone>;
 
@@ -104,13 +104,6 @@ pub(super) fn lost_answer(tool: &str, why: &str, called: bool) -> Problem {
         problem = Problem::new(Code::OutcomeUnknown, problem.detail);
     }
     problem
-}
-
-fn not_before(problem: Problem, millis: Option<u64>) -> Problem {
-    match millis {
-        Some(millis) => problem.retry_after_ms(millis),
-        None => problem,
-    }
 }
 
 struct Sent {
