@@ -14,7 +14,7 @@ use aion_abi::problem::Problem;
 
 use super::document::{self, Text};
 use super::knowledge::digest;
-use super::knowledge::read::{Part, Read, from_start, part};
+use super::knowledge::read::{Part, Read, from_start, part, until_steady};
 use crate::syscalls::Syscalls;
 use cut::{PART, cut, cut_long, judged, no_text, place_in, whole_letters};
 
@@ -23,8 +23,6 @@ const TEXTS: usize = 8;
 const BYTES: usize = 16 * 1024 * 1024;
 /// So many parts that were given are known, and files that they are of.
 const KNOWN: usize = 1024;
-/// A long file that changes while a part is read is read so often.
-const TRIES: usize = 3;
 /// What is said where another version holds what was given of the one before.
 const GREW: &str = "the file changed since the part before, which reads as it did";
 /// What is said where it is not known any more what was given.
@@ -140,10 +138,12 @@ impl Reader {
         let mut known = at.map(|at| self.known.remove(at));
         let is_unknown = known.is_none() && offset > 0 && self.is_forgetful;
         let note = is_unknown.then_some(UNKNOWN);
-        let outcome = go_on(syscalls, (mount, path), offset, note, &mut known).await;
+        let place = (mount, path);
+        let told =
+            until_steady(async || go_on(syscalls, place, offset, note, &mut known).await).await;
         self.known.extend(known);
         self.bound();
-        outcome
+        told?.ok_or_else(|| changed(place))
     }
 
     fn bound(&mut self) {
@@ -165,26 +165,8 @@ impl Reader {
     }
 }
 
-/// The part at `offset` of a file of which `known` was given before.
+/// The part at `offset` of a file of which `known` was given before; nothing where what was given is not there any more.
 async fn go_on(
-    syscalls: &impl Syscalls,
-    place: (&str, &str),
-    offset: u64,
-    note: Option<&str>,
-    known: &mut Option<Known>,
-) -> Result<String, Problem> {
-    for _ in 1..TRIES {
-        match again(syscalls, place, offset, note, known).await {
-            Err(problem) if problem.code == Code::Changed => {}
-            outcome => return outcome?.ok_or_else(|| changed(place)),
-        }
-    }
-    let last = again(syscalls, place, offset, note, known).await?;
-    last.ok_or_else(|| changed(place))
-}
-
-/// One try; nothing where what was given before is not there any more.
-async fn again(
     syscalls: &impl Syscalls,
     (mount, path): (&str, &str),
     offset: u64,

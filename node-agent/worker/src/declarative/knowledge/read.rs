@@ -11,7 +11,7 @@ use super::super::patience;
 use super::plan::{MAX_FILE, too_large};
 use crate::syscalls::Syscalls;
 
-/// A file that changes while it is read is read so often.
+/// A file that changes while it is read is tried so often.
 const TRIES: usize = 3;
 
 /// What a reading from the start gives.
@@ -37,7 +37,7 @@ pub(super) async fn document(
     mount: &str,
     path: &str,
 ) -> Result<Result<Vec<u8>, String>, Problem> {
-    match from_start(syscalls, mount, path).await {
+    match until_steady(async || from_start(syscalls, mount, path).await).await {
         Ok(Read::Whole(part)) => Ok(Ok(part.bytes)),
         Ok(Read::Long(_)) => Ok(Err(too_large())),
         Err(problem) if problem.code == Code::Changed || super::is_of_an_entry(&problem) => {
@@ -47,23 +47,25 @@ pub(super) async fn document(
     }
 }
 
-/// Reads the file from its start, and again where it changes meanwhile. One that goes on changing is refused as
-/// `changed`.
+/// Tries again where a file changes meanwhile. What one that goes on changing is refused as stays `changed`.
+pub(in super::super) async fn until_steady<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(problem) if problem.code == Code::Changed => {}
+            outcome => return outcome,
+        }
+    }
+    attempt().await
+}
+
+/// Reads the file from its start. One that changes meanwhile is refused as `changed`.
 pub(in super::super) async fn from_start(
     syscalls: &impl Syscalls,
     mount: &str,
     path: &str,
 ) -> Result<Read, Problem> {
-    for _ in 1..TRIES {
-        match once(syscalls, mount, path).await {
-            Err(problem) if problem.code == Code::Changed => {}
-            outcome => return outcome,
-        }
-    }
-    once(syscalls, mount, path).await
-}
-
-async fn once(syscalls: &impl Syscalls, mount: &str, path: &str) -> Result<Read, Problem> {
     let mut whole = part(syscalls, mount, path, (0, fs::MAX_CHUNK), None).await?;
     if whole.size > MAX_FILE {
         return Ok(Read::Long(whole));

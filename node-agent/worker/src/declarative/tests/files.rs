@@ -254,7 +254,8 @@ async fn a_file_that_changes_while_it_is_read_is_read_again_so_often() {
     let reads = kernel.count(Syscall::FsRead);
     let heard = told(&kernel, "log.txt", 0).await;
     assert!(heard.starts_with("error: changed:"), "{}", &heard[..80]);
-    assert!(kernel.count(Syscall::FsRead) - reads <= 20);
+    // Three tries, each of which meets the change at its second part.
+    assert!(kernel.count(Syscall::FsRead) - reads <= 6);
 }
 
 #[tokio::test]
