@@ -292,6 +292,14 @@ fn librarian() -> Declarative {
     }
 }
 
+/// With a second mount, `disk`.
+fn librarian_of_two() -> Declarative {
+    Declarative {
+        knowledge: vec!["docs".to_owned(), "disk".to_owned()],
+        ..librarian()
+    }
+}
+
 fn ask(text: &str) -> Input {
     Input {
         text: text.to_owned(),

@@ -72,10 +72,7 @@ async fn documents_wait_for_the_calls_of_the_next_minute() {
 async fn one_mount_that_is_gone_leaves_the_other_and_both_fail() {
     let kernel = Kernel::default();
     kernel.file("a.md", "the words", 1);
-    let program = Declarative {
-        knowledge: vec!["docs".to_owned(), "disk".to_owned()],
-        ..librarian()
-    };
+    let program = librarian_of_two();
     run(&program, &ask("words"), &kernel).await.unwrap();
     kernel.said.borrow_mut().clear();
     kernel.gone.borrow_mut().push("disk".to_owned());

@@ -152,10 +152,7 @@ async fn a_touch_goes_with_its_file() {
 async fn what_is_left_of_one_mount_is_forgotten_with_the_start_of_that_mount() {
     let kernel = Kernel::default();
     kernel.file("a.md", "the words", 1);
-    let program = Declarative {
-        knowledge: vec!["docs".to_owned(), "disk".to_owned()],
-        ..librarian()
-    };
+    let program = librarian_of_two();
     run(&program, &ask("words"), &kernel).await.unwrap();
     let mut stray = item(&kernel, "file:");
     stray.id = Some("stray".to_owned());
