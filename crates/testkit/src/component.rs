@@ -83,6 +83,16 @@ pub enum Component {
     McpConformance,
 }
 
+/// This machine's processor, as Go and images name it.
+#[must_use]
+pub fn architecture() -> &'static str {
+    match env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 impl Component {
     /// The name of its binary.
     #[must_use]

@@ -22,7 +22,7 @@ mod skip;
 mod wait;
 
 pub use cluster::{Cluster, Image, Leftovers, Node};
-pub use component::{Component, StartError};
+pub use component::{Component, StartError, architecture};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use cosign::{Cosign, KeyPair};
 pub use mcp::{McpServer, serve_mcp_on_stdio};

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, process::Command, sync::OnceLock};
 
-use aion_testkit::{Cluster, Component, StartError, skip, until};
+use aion_testkit::{Cluster, Component, StartError, architecture, skip, until};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
@@ -268,13 +268,6 @@ fn archives() -> Result<Vec<std::path::PathBuf>, StartError> {
         }
     }
     Ok(paths.to_vec())
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "amd64",
-    }
 }
 
 /// Runs a command to its end.

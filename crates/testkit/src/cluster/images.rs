@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use tar::{Builder, Header};
 
-use crate::StartError;
+use crate::{StartError, architecture};
 
 /// An image of programs that need nothing beside them.
 #[derive(Debug, Clone)]
@@ -57,13 +57,8 @@ impl Image {
             .as_ref()
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
         let config = json!({
-            "architecture": architecture,
+            "architecture": architecture(),
             "os": "linux",
             "config": {"Entrypoint": self.entrypoint},
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{hex}")]},
