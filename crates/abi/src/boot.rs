@@ -2,11 +2,16 @@
 //!
 //! It holds the run's HMAC key, so it is never written to disk, never passed in an argument or the
 //! environment, and has no `Debug` that shows the key. A WASM guest never sees it: the host half of the
-//! worker signs for it.
+//! worker signs for it. The program of an image is given it on [`DESCRIPTOR`], and signs for itself.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{runtime::WithoutModel, signing::Key};
+
+/// The number of the descriptor on which the program of an image finds this document, read from its beginning.
+pub const DESCRIPTOR: i32 = 3;
+/// The variable of its environment that says so.
+pub const DESCRIPTOR_VARIABLE: &str = "AION_BOOT_FD";
 
 /// The byte that opens the gate.
 pub const GO: u8 = b'g';
@@ -65,6 +70,8 @@ pub enum Program {
     Declarative(Declarative),
     /// A WASI core module, on a descriptor beside this document's.
     Wasm(Wasm),
+    /// The program of an image.
+    Process(Process),
 }
 
 /// What the declarative loop needs to know.
@@ -111,6 +118,19 @@ pub struct Mount {
 pub struct Wasm {
     /// Linear memory at most, in MiB.
     pub memory_mib: u32,
+}
+
+/// How the program of an image is executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// The program and its arguments, not empty. A program without a slash is looked up in the `PATH` of `env`.
+    pub command: Vec<String>,
+    /// Its environment, in order, over the defaults that every program has; of two with a name the last holds.
+    #[serde(default)]
+    pub env: Vec<(String, String)>,
+    /// Where it starts, absolute.
+    pub working_dir: String,
 }
 
 /// What a turn is about.

@@ -293,6 +293,8 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 limits: Limits::default(),
                 socket: Some("/etc/passwd".into()),
                 mounts: Vec::new(),
+                user: None,
+                scratch_bytes: None,
             },
             StartFds {
                 boot: nothing.as_fd(),

@@ -34,11 +34,15 @@ pub const GUEST_EXIT: i32 = 84;
 /// anew.
 pub const ARTIFACT: i32 = 85;
 
+/// The program of an image could not be executed. A program that was executed ends with codes of its own, which
+/// mean nothing here: only its worker leaves a note.
+pub const NOT_EXECUTED: i32 = 86;
+
 /// Whether the code tells of what the program did, and not of a fault of the node.
 pub fn is_of_the_program(code: i32) -> bool {
     matches!(
         code,
-        FAILED | GUEST_INVALID | GUEST_TRAP | GUEST_MEMORY | GUEST_EXIT
+        FAILED | GUEST_INVALID | GUEST_TRAP | GUEST_MEMORY | GUEST_EXIT | NOT_EXECUTED
     )
 }
 
@@ -75,6 +79,10 @@ pub fn describe(code: i32) -> Option<(&'static str, &'static str)> {
         ARTIFACT => (
             "artifact",
             "the compiled module does not fit this engine and machine; the next turn compiles it anew",
+        ),
+        NOT_EXECUTED => (
+            "not-executed",
+            "the program of the image could not be executed",
         ),
         _ => return None,
     })

@@ -26,9 +26,9 @@ pub struct Plan {
     pub socket: Option<Socket>,
     /// Whether a module is among its descriptors.
     pub module: bool,
-    /// What a tool is shown of the machine.
+    /// What it has in its root beside its socket, if anything.
     #[serde(default)]
-    pub tool: Option<Tool>,
+    pub shown: Option<Shown>,
     /// How many cgroups it moves itself into, by writing `0` to their descriptors.
     pub groups: usize,
     /// Resource limits, soft and hard alike, by the kernel's number.
@@ -39,16 +39,46 @@ pub struct Plan {
     pub filters: Vec<Filter>,
 }
 
-/// What a tool is shown of the machine beside its system folders. Paths are the
-/// machine's, and the sandbox has everything at the same ones.
+/// What a worker has in its root. Paths are the machine's.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Tool {
-    /// Its program, links followed.
-    pub program: PathBuf,
+pub struct Shown {
+    /// What it is made of.
+    pub what: What,
     /// Folders to read, with the name each has under `/mnt`.
     pub mounts: Vec<(String, PathBuf)>,
-    /// Whether detached mounts of all of them are among the descriptors.
+    /// Whether detached mounts of what it is made of and of its folders are among the descriptors.
     pub handles: bool,
+}
+
+/// What a root with something in it is made of.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum What {
+    /// The machine's programs and libraries, for a tool, which finds everything where it is outside.
+    Machine {
+        /// The tool's program, links followed.
+        program: PathBuf,
+    },
+    /// The files of an image.
+    Image {
+        /// Their folder.
+        files: PathBuf,
+        /// How much may be kept beside them, in memory.
+        scratch_bytes: u64,
+    },
+}
+
+impl Shown {
+    /// Whether it is a tool's, which alone has a standard input.
+    pub fn is_tool(&self) -> bool {
+        matches!(self.what, What::Machine { .. })
+    }
+
+    fn handles(&self) -> usize {
+        match self.handles {
+            true => 1 + self.mounts.len(),
+            false => 0,
+        }
+    }
 }
 
 /// How a worker comes by its socket.
@@ -78,7 +108,9 @@ pub struct Handed<T> {
     pub stdin: Option<T>,
     /// The module, where [`Plan::module`] says so: to run, or to compile.
     pub module: Option<T>,
-    /// What [`Plan::socket`] or [`Plan::tool`] speaks of.
+    /// What [`Plan::socket`] speaks of.
+    pub socket: Option<T>,
+    /// What [`Plan::shown`] speaks of: what the root is made of, then the folders.
     pub mounts: Vec<T>,
     /// As many as [`Plan::groups`] says.
     pub groups: Vec<T>,
@@ -91,6 +123,7 @@ impl<'a> Handed<BorrowedFd<'a>> {
             .into_iter()
             .chain(self.stdin)
             .chain(self.module)
+            .chain(self.socket)
             .chain(self.mounts.iter().copied())
             .chain(self.groups.iter().copied())
             .collect()
@@ -101,11 +134,8 @@ impl Handed<OwnedFd> {
     /// Takes those of `plan`; `None` unless there are as many as it speaks of.
     pub fn take(plan: &Plan, fds: Vec<OwnedFd>) -> Option<Self> {
         let mut fds = fds.into_iter();
-        let mounts = match (&plan.socket, &plan.tool) {
-            (Some(Socket::Mount | Socket::Folder), _) => 1,
-            (_, Some(tool)) if tool.handles => 1 + tool.mounts.len(),
-            _ => 0,
-        };
+        let mounts = plan.shown.as_ref().map_or(0, Shown::handles);
+        let socket = matches!(plan.socket, Some(Socket::Mount | Socket::Folder));
         let one = |wanted: bool, fds: &mut std::vec::IntoIter<OwnedFd>| match wanted {
             true => fds.next().map(Some),
             false => Some(None),
@@ -115,8 +145,9 @@ impl Handed<OwnedFd> {
             gate: fds.next()?,
             stdout: fds.next()?,
             stderr: fds.next()?,
-            stdin: one(plan.tool.is_some(), &mut fds)?,
+            stdin: one(plan.shown.as_ref().is_some_and(Shown::is_tool), &mut fds)?,
             module: one(plan.module, &mut fds)?,
+            socket: one(socket, &mut fds)?,
             mounts: fds.by_ref().take(mounts).collect(),
             groups: fds.by_ref().take(plan.groups).collect(),
         };
@@ -156,12 +187,12 @@ mod tests {
         std::iter::repeat_with(open).take(count).collect()
     }
 
-    fn plan(socket: Option<Socket>, tool: Option<Tool>) -> Plan {
+    fn plan(socket: Option<Socket>, shown: Option<Shown>) -> Plan {
         Plan {
             private_root: true,
             module: false,
             socket,
-            tool,
+            shown,
             groups: 2,
             limits: Vec::new(),
             switch_user: None,
@@ -169,12 +200,26 @@ mod tests {
         }
     }
 
-    fn tool(handles: bool) -> Tool {
-        Tool {
-            program: "/usr/bin/true".into(),
-            mounts: vec![("a".into(), "/a".into()), ("b".into(), "/b".into())],
+    fn shown(what: What, handles: bool) -> Option<Shown> {
+        let mounts = vec![("a".into(), "/a".into()), ("b".into(), "/b".into())];
+        Some(Shown {
+            what,
+            mounts,
             handles,
-        }
+        })
+    }
+
+    fn tool(handles: bool) -> Option<Shown> {
+        let program = "/usr/bin/true".into();
+        shown(What::Machine { program }, handles)
+    }
+
+    fn image() -> Option<Shown> {
+        let what = What::Image {
+            files: "/x".into(),
+            scratch_bytes: 1,
+        };
+        shown(what, true)
     }
 
     #[test]
@@ -188,8 +233,10 @@ mod tests {
             (plan(Some(Socket::Folder), None), 7),
             (plan(Some(Socket::Path("/s".into())), None), 6),
             (module, 7),
-            (plan(None, Some(tool(false))), 7),
-            (plan(None, Some(tool(true))), 10),
+            (plan(None, tool(false)), 7),
+            (plan(None, tool(true)), 10),
+            (plan(Some(Socket::Mount), image()), 10),
+            (plan(Some(Socket::Path("/s".into())), image()), 9),
         ] {
             let fds = opened(count);
             let numbers: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
@@ -201,12 +248,14 @@ mod tests {
                 stderr: taken.stderr.as_fd(),
                 stdin: taken.stdin.as_ref().map(AsFd::as_fd),
                 module: taken.module.as_ref().map(AsFd::as_fd),
+                socket: taken.socket.as_ref().map(AsFd::as_fd),
                 mounts: taken.mounts.iter().map(AsFd::as_fd).collect(),
                 groups: taken.groups.iter().map(AsFd::as_fd).collect(),
             };
             let order: Vec<i32> = again.in_order().iter().map(AsRawFd::as_raw_fd).collect();
             assert_eq!(order, numbers, "{plan:?}");
-            assert_eq!(taken.stdin.is_some(), plan.tool.is_some());
+            let tool = plan.shown.as_ref().is_some_and(Shown::is_tool);
+            assert_eq!(taken.stdin.is_some(), tool);
             for wrong in [count - 1, count + 1] {
                 assert!(Handed::take(&plan, opened(wrong)).is_none(), "{plan:?}");
             }

@@ -15,17 +15,20 @@ use crate::layer::LayerReading;
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
 
-/// The most folders that a [`Role::Tool`] is shown.
+/// The most folders that a [`Role::Tool`] or [`Role::Process`] is shown.
 pub const MAX_MOUNTS: usize = 16;
 
-/// The most descriptors that ride with one message: those of a [`Start`] of a tool,
-/// and in a plan the gate and its groups beside them.
+/// The most descriptors that ride with one message: those of a [`Start`] of a tool or an image's program, and in a
+/// plan the gate, the socket and its groups beside them.
 pub const MAX_FDS: usize = 9 + MAX_MOUNTS;
+
+/// What an image's program may keep in memory as files where its start sets no bound.
+pub const DEFAULT_SCRATCH: u64 = 64 << 20;
 
 /// The most workers in one [`Reply::Workers`] page.
 pub const WORKERS_PER_PAGE: usize = 64;
@@ -58,6 +61,8 @@ pub enum Role {
     Declarative,
     /// A WASM guest, from a module that was compiled.
     Wasm,
+    /// The program of an image, which has the image's files for its root.
+    Process,
     /// Not a program of an instance: the compiler, which makes of a module what
     /// [`Role::Wasm`] runs. It makes no syscalls, so it has no socket.
     Compile,
@@ -84,11 +89,23 @@ pub struct Limits {
     pub cpu_milli: Option<u32>,
 }
 
+/// Who a program is inside its sandbox. On the host it is the worker's own unprivileged user, whichever this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InsideUser {
+    /// Its user.
+    pub uid: u32,
+    /// Its one group.
+    pub gid: u32,
+}
+
 /// Start one worker. Beside it ride the read end of the boot document, the
 /// write ends for its standard output and standard error and then: nothing for
 /// [`Role::Declarative`]; for [`Role::Wasm`] and [`Role::Compile`] the
 /// module; for [`Role::Tool`] the read end of its standard input, its program
-/// and its folders, both opened by the daemon with what it may open itself.
+/// and its folders; for [`Role::Process`] the root of its unpacked image and its
+/// folders, all opened by the daemon with what it may open itself. The boot document of a
+/// [`Role::Process`] is a file in memory: it is read twice, by the worker and by the program.
 /// Exactly [`Start::fds`] descriptors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,10 +127,17 @@ pub struct Start {
     /// [`Role::Compile`] and [`Role::Tool`], and for nothing else.
     #[serde(default)]
     pub socket: Option<PathBuf>,
-    /// For [`Role::Tool`], the names of its folders, at most [`MAX_MOUNTS`]:
-    /// it finds them at `/mnt/NAME`.
+    /// For [`Role::Tool`] and [`Role::Process`], the names of its folders, at most
+    /// [`MAX_MOUNTS`]: it finds them at `/mnt/NAME`.
     #[serde(default)]
     pub mounts: Vec<String>,
+    /// For [`Role::Process`], who it is inside; root unless set, with none of root's rights.
+    #[serde(default)]
+    pub user: Option<InsideUser>,
+    /// For [`Role::Process`], how much it may keep in `/tmp` and `/dev/shm` together;
+    /// [`DEFAULT_SCRATCH`] unless set.
+    #[serde(default)]
+    pub scratch_bytes: Option<u64>,
 }
 
 impl Start {
@@ -122,6 +146,7 @@ impl Start {
         match self.role {
             Role::Declarative => 3,
             Role::Wasm | Role::Compile => 4,
+            Role::Process => 4 + self.mounts.len(),
             Role::Tool => 5 + self.mounts.len(),
         }
     }
@@ -318,9 +343,15 @@ pub enum Invalid {
     SocketForRuntime,
     /// See [`Start::mounts`].
     #[error(
-        "a tool takes at most {MAX_MOUNTS} mounts, named with 1 to 63 characters of a-z, 0-9 and -, and no other worker takes any"
+        "a tool or an image's program takes at most {MAX_MOUNTS} mounts, named with 1 to 63 characters of a-z, 0-9 and -, and no other worker takes any"
     )]
     Mounts,
+    /// See [`Start::user`] and [`Start::scratch_bytes`].
+    #[error("only an image's program takes a user and a bound on what it keeps")]
+    OfProcessOnly,
+    /// The kernel's word for no user at all.
+    #[error("user and group must be less than {0}", u32::MAX)]
+    User,
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
@@ -356,11 +387,18 @@ impl Start {
         }
         let mounts = self.mounts.iter().all(|name| is_name(name));
         let most = match self.role {
-            Role::Tool => MAX_MOUNTS,
-            _ => 0,
+            Role::Tool | Role::Process => MAX_MOUNTS,
+            Role::Declarative | Role::Wasm | Role::Compile => 0,
         };
         if !mounts || self.mounts.len() > most {
             return Err(Invalid::Mounts);
+        }
+        let of_process = self.user.is_some() || self.scratch_bytes.is_some();
+        if of_process && self.role != Role::Process {
+            return Err(Invalid::OfProcessOnly);
+        }
+        if (self.user).is_some_and(|user| user.uid == u32::MAX || user.gid == u32::MAX) {
+            return Err(Invalid::User);
         }
         if let Some(path) = &self.socket {
             let bytes = path.as_os_str().as_encoded_bytes();
@@ -376,6 +414,9 @@ impl Start {
         }
         if self.limits.cpu_milli == Some(0) {
             return Err(Invalid::Limit("cpu_milli"));
+        }
+        if self.scratch_bytes == Some(0) {
+            return Err(Invalid::Limit("scratch_bytes"));
         }
         Ok(())
     }
@@ -412,6 +453,8 @@ mod tests {
             limits: Limits::default(),
             socket: Some("/run/aion/s/7.sock".into()),
             mounts: Vec::new(),
+            user: None,
+            scratch_bytes: None,
         }
     }
 
@@ -448,6 +491,20 @@ mod tests {
         let mut it = start();
         it.limits.pids = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("pids")));
+        let mut it = start();
+        it.user = Some(InsideUser::default());
+        assert_eq!(it.check(), Err(Invalid::OfProcessOnly));
+        it.role = Role::Process;
+        assert_eq!(it.check(), Ok(()));
+        it.mounts = vec!["docs".into()];
+        assert_eq!((it.check(), it.fds()), (Ok(()), 5));
+        it.scratch_bytes = Some(0);
+        assert_eq!(it.check(), Err(Invalid::Limit("scratch_bytes")));
+        it.user = Some(InsideUser {
+            uid: 0,
+            gid: u32::MAX,
+        });
+        assert_eq!(it.check(), Err(Invalid::User));
     }
 
     #[test]

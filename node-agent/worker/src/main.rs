@@ -13,6 +13,7 @@ mod wasm;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use aion_sandbox::plan::What;
 use aion_sandbox::{Held, exit, hold};
 use tokio::runtime;
 
@@ -25,8 +26,8 @@ fn main() -> ExitCode {
             return code(error.exit_code());
         }
     };
-    if held.tool().is_some() {
-        let failed = tool::become_it(&held);
+    if let Some(What::Machine { program }) = held.shown() {
+        let failed = tool::become_it(&held, program);
         eprintln!("{failed}");
         held.note(&failed.to_string());
         return code(exit::BOOT);

@@ -33,16 +33,15 @@ pub(crate) enum Failed {
     Execute(String, #[source] io::Error),
 }
 
-/// Executes the tool. Returns only with the reason why not.
-pub(crate) fn become_it(held: &Held) -> Failed {
-    let Err(failed) = execute(held);
+/// Executes the tool, which is at `found`, links followed. Returns only with the reason why not.
+pub(crate) fn become_it(held: &Held, found: &Path) -> Failed {
+    let Err(failed) = execute(held, found);
     failed
 }
 
-fn execute(held: &Held) -> Result<Infallible, Failed> {
+fn execute(held: &Held, found: &Path) -> Result<Infallible, Failed> {
     let order = held.read_boot().map_err(Failed::Unreadable)?;
     let order: Order = serde_json::from_slice(&order).map_err(Failed::Invalid)?;
-    let found = held.tool().unwrap_or(Path::new(&order.command));
     // By the name that was given, where that is shown: a program may look at what it was called by, as
     // Python does to find the environment that a link to it stands in.
     let error = command(Path::new(&order.command), &order).exec();

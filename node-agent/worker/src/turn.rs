@@ -33,6 +33,9 @@ pub(crate) enum Ended {
     /// The boot document is not of this version.
     #[error("the boot document is not valid: {0}")]
     BootInvalid(#[source] serde_json::Error),
+    /// The program is an image's, and the sandbox is not.
+    #[error("the boot document has the program of an image, and there is no image")]
+    NoImage,
     /// No runtime.
     #[error("the runtime cannot be made: {0}")]
     Runtime(#[source] io::Error),
@@ -51,7 +54,7 @@ impl Ended {
     /// The exit code that says this.
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::BootUnreadable(_) | Self::BootInvalid(_) => exit::BOOT,
+            Self::BootUnreadable(_) | Self::BootInvalid(_) | Self::NoImage => exit::BOOT,
             Self::Runtime(_) => exit::INTERNAL,
             Self::Deadline(_) => exit::DEADLINE,
             // What the daemon says of something else that is away has the number of a call.
@@ -97,6 +100,7 @@ pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<
             };
             (Some(problem), ended)
         }
+        Program::Process(_) => return Err(Ended::NoImage),
         Program::Wasm(program) => {
             let until = (began + told_by).into_std();
             let artifact = held.take_module();

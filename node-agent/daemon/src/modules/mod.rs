@@ -264,6 +264,8 @@ impl Modules {
             limits: Limits::default(),
             socket: None,
             mounts: Vec::new(),
+            user: None,
+            scratch_bytes: None,
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let lacking = lacking(required, &launched.layers);

@@ -55,7 +55,7 @@ impl Starter {
         let user = user.map_err(|why| (StartFailure::Busy, why))?;
         let compiler = match role {
             Role::Compile => Some(self.open_compiler()?),
-            Role::Declarative | Role::Wasm | Role::Tool => None,
+            Role::Declarative | Role::Wasm | Role::Process | Role::Tool => None,
         };
         let program = match &compiler {
             Some(compiler) => (compiler.as_fd(), c"aion-compiler"),

@@ -16,9 +16,9 @@ mod record;
 mod requests;
 mod rlimits;
 mod seccomp;
+mod shown;
 mod starter;
 mod sys;
-mod tool;
 mod trial;
 mod worker;
 

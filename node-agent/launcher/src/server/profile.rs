@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_built_in_profiles_bound_everything_for_every_runtime() {
         let profiles = Profiles::parse(None).unwrap();
-        for name in ["declarative", "wasm", "compile", "tool"] {
+        for name in ["declarative", "wasm", "process", "compile", "tool"] {
             let bounds = profiles.get(name).unwrap().bounds(&Limits::default());
             assert!(bounds.memory.is_some() && bounds.pids.is_some() && bounds.cpu_milli.is_some());
         }

@@ -10,6 +10,7 @@ use super::proc;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
 use aion_sandbox::confine::{DEVICES, SCRATCH};
+use aion_sandbox::plan::What;
 use aion_sandbox::{Layer, LayerReading};
 
 /// What the worker said of itself.
@@ -46,7 +47,7 @@ pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Ve
             | Layer::NetworkNamespace
             | Layer::PidNamespace
             | Layer::IpcNamespace
-            | Layer::UtsNamespace => namespace(name, starter, &view, claims, begun.tool),
+            | Layer::UtsNamespace => namespace(name, starter, &view, claims, begun.shown.as_ref()),
             Layer::CgroupMemory => cgroup(Controller::Memory, begun, &groups),
             Layer::CgroupPids => cgroup(Controller::Pids, begun, &groups),
             Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &groups),
@@ -130,7 +131,7 @@ fn namespace(
     starter: &Starter,
     view: &View,
     claims: &Claims,
-    tool: bool,
+    shown: Option<&What>,
 ) -> LayerReading {
     let kind = kind(name);
     debug_assert!(KINDS.iter().any(|(it, _)| *it == name));
@@ -150,7 +151,7 @@ fn namespace(
         Layer::UserNamespace => {
             unprivileged_user(&view.text("uid_map"), starter.namespaces.privileged())
         }
-        Layer::MountNamespace => root(&view.text("mountinfo"), tool),
+        Layer::MountNamespace => root(&view.text("mountinfo"), shown.is_some()),
         Layer::NetworkNamespace => lonely_network(&view.text("net/dev")),
         _ => Ok(String::new()),
     };

@@ -107,7 +107,7 @@ struct Condition {
     arches: Vec<String>,
     #[serde(default)]
     caps: Vec<String>,
-    /// Ours, which a container runtime passes over: `declarative`, `wasm`, `compile`, `tool`.
+    /// Ours, which a container runtime passes over: `declarative`, `wasm`, `process`, `compile`, `tool`.
     #[serde(default)]
     runtimes: Vec<Role>,
 }
@@ -117,6 +117,7 @@ struct Condition {
 pub(super) struct Filters {
     declarative: Vec<Filter>,
     wasm: Vec<Filter>,
+    process: Vec<Filter>,
     compile: Vec<Filter>,
     tool: Vec<Filter>,
 }
@@ -126,6 +127,7 @@ impl Filters {
         match role {
             Role::Declarative => &self.declarative,
             Role::Wasm => &self.wasm,
+            Role::Process => &self.process,
             Role::Compile => &self.compile,
             Role::Tool => &self.tool,
         }
@@ -200,6 +202,7 @@ pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
     Ok(Filters {
         declarative: of(Role::Declarative)?,
         wasm: of(Role::Wasm)?,
+        process: of(Role::Process)?,
         compile: of(Role::Compile)?,
         tool: of(Role::Tool)?,
     })

@@ -18,10 +18,10 @@ use super::namespaces::Namespaces;
 use super::profile::Profiles;
 use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
+use super::shown;
 use super::sys::Made;
-use super::tool;
 use aion_sandbox::Layer;
-use aion_sandbox::plan::{Handed, Plan, Socket};
+use aion_sandbox::plan::{Handed, Plan, Socket, What};
 use aion_sandbox::protocol::{Role, Start, StartFailure};
 use aion_sandbox::wire::{self, WireError};
 
@@ -56,6 +56,7 @@ enum Rest {
     Nothing,
     Module(OwnedFd),
     Tool { stdin: OwnedFd, shown: Vec<OwnedFd> },
+    Image(Vec<OwnedFd>),
 }
 
 /// A worker that was made and has not said yet that it is confined.
@@ -69,8 +70,8 @@ pub(super) struct Begun {
     pub(super) group: Group,
     pub(super) bounds: Bounds,
     pub(super) limits: Vec<Limit>,
-    /// Whether it is a tool.
-    pub(super) tool: bool,
+    /// What its root is made of, if of anything.
+    pub(super) shown: Option<What>,
     /// How many seccomp programs it was given.
     pub(super) filters: usize,
     /// Its user on the host, where it is not the launcher's own.
@@ -102,6 +103,9 @@ impl StartFds {
                         stdin,
                         shown: fds.collect(),
                     },
+                    (Role::Process, Some(files)) => {
+                        Rest::Image(std::iter::once(files).chain(fds).collect())
+                    }
                     (_, Some(module)) => Rest::Module(module),
                     (_, None) => Rest::Nothing,
                 },
@@ -122,18 +126,15 @@ impl Starter {
         let invalid = |why| (StartFailure::Invalid, why);
         let profile = self.profiles.get(&start.profile).map_err(invalid)?;
         let bounds = profile.bounds(&start.limits);
-        let (socket, mut mounts) = match &start.socket {
+        let (socket, folder) = match &start.socket {
             Some(path) => self.socket(path).map_err(invalid)?,
-            None => (None, Vec::new()),
+            None => (None, None),
         };
-        let tool = match &fds.rest {
-            Rest::Tool { shown, .. } => {
-                let (tool, handles) =
-                    tool::prepare(&self.namespaces, &start.mounts, shown).map_err(invalid)?;
-                mounts = handles;
-                Some(tool)
+        let (shown, mounts) = match &fds.rest {
+            Rest::Tool { shown, .. } | Rest::Image(shown) => {
+                shown::prepare(&self.namespaces, start, shown).map_err(invalid)?
             }
-            Rest::Module(_) | Rest::Nothing => None,
+            Rest::Module(_) | Rest::Nothing => (None, Vec::new()),
         };
         let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
         let blank = match blank() {
@@ -150,14 +151,19 @@ impl Starter {
             private_root: self.namespaces.has(Layer::MountNamespace),
             socket,
             module: matches!(fds.rest, Rest::Module(_)),
-            tool,
+            shown,
             groups: doors.len(),
             limits: limits.iter().map(Limit::planned).collect(),
             switch_user: blank.user.filter(|_| !own_user_namespace),
             filters: self.filters.of(start.role).to_vec(),
         };
         group.enter(blank.made.pid);
-        match hand_over(&plan, fds, &mounts, &doors, &blank) {
+        let further = Further {
+            socket: folder.as_ref(),
+            mounts: &mounts,
+            doors: &doors,
+        };
+        match hand_over(&plan, fds, &further, &blank) {
             Ok(gate) => Ok(Begun {
                 made: blank.made,
                 link: blank.link,
@@ -165,7 +171,7 @@ impl Starter {
                 group,
                 bounds,
                 limits,
-                tool: plan.tool.is_some(),
+                shown: plan.shown.map(|shown| shown.what),
                 filters: plan.filters.len(),
                 user: blank.user,
             }),
@@ -179,7 +185,7 @@ impl Starter {
 
     /// How the worker gets its socket. A worker of another user cannot look the
     /// path up, so the launcher takes hold of the socket's folder for it.
-    fn socket(&self, path: &Path) -> Result<(Option<Socket>, Vec<OwnedFd>), String> {
+    fn socket(&self, path: &Path) -> Result<(Option<Socket>, Option<OwnedFd>), String> {
         let wrong = |error: Errno| format!("socket {}: {error}", path.display());
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
@@ -198,26 +204,32 @@ impl Starter {
         }
         let mounted = self.namespaces.has(Layer::MountNamespace) && self.namespaces.privileged();
         if !mounted && !self.namespaces.gives_users() {
-            return Ok((Some(Socket::Path(path.to_owned())), Vec::new()));
+            return Ok((Some(Socket::Path(path.to_owned())), None));
         }
         if name != SOCKET_NAME {
             return Err(format!("{} is not called {SOCKET_NAME}", path.display()));
         }
         if !mounted {
-            return Ok((Some(Socket::Folder), vec![folder]));
+            return Ok((Some(Socket::Folder), Some(folder)));
         }
         let mount = detached(&folder)
             .map_err(|error| format!("take hold of {}: {error}", path.display()))?;
-        Ok((Some(Socket::Mount), vec![mount]))
+        Ok((Some(Socket::Mount), Some(mount)))
     }
+}
+
+/// What a worker is handed beside the descriptors of its start.
+struct Further<'a> {
+    socket: Option<&'a OwnedFd>,
+    mounts: &'a [OwnedFd],
+    doors: &'a [OwnedFd],
 }
 
 /// Sends a blank what makes it this worker. Gives the gate.
 fn hand_over(
     plan: &Plan,
     fds: &StartFds,
-    mounts: &[OwnedFd],
-    doors: &[OwnedFd],
+    further: &Further<'_>,
     blank: &Blank,
 ) -> Result<OwnedFd, String> {
     let (gate_read, gate) =
@@ -229,14 +241,15 @@ fn hand_over(
         stderr: fds.stderr.as_fd(),
         stdin: match &fds.rest {
             Rest::Tool { stdin, .. } => Some(stdin.as_fd()),
-            Rest::Module(_) | Rest::Nothing => None,
+            Rest::Module(_) | Rest::Image(_) | Rest::Nothing => None,
         },
         module: match &fds.rest {
             Rest::Module(module) => Some(module.as_fd()),
-            Rest::Tool { .. } | Rest::Nothing => None,
+            Rest::Tool { .. } | Rest::Image(_) | Rest::Nothing => None,
         },
-        mounts: mounts.iter().map(OwnedFd::as_fd).collect(),
-        groups: doors.iter().map(OwnedFd::as_fd).collect(),
+        socket: further.socket.map(OwnedFd::as_fd),
+        mounts: further.mounts.iter().map(OwnedFd::as_fd).collect(),
+        groups: further.doors.iter().map(OwnedFd::as_fd).collect(),
     };
     match wire::send(&blank.link, plan, &handed.in_order()) {
         // It waits for it or finds it there, or it has ended: that is found and told as any other end

@@ -121,6 +121,8 @@ pub(super) fn run(
         limits: Limits::default(),
         socket: Some(path),
         mounts: Vec::new(),
+        user: None,
+        scratch_bytes: None,
     };
     confine_one(starter, &start, patience)
 }

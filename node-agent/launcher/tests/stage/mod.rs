@@ -193,6 +193,8 @@ impl Stage {
             limits,
             socket: Some(socket),
             mounts: Vec::new(),
+            user: None,
+            scratch_bytes: None,
         };
         let fds = StartFds {
             boot: boot.as_fd(),
@@ -238,6 +240,8 @@ impl Stage {
             limits: Limits::default(),
             socket: None,
             mounts: vec!["folder".into()],
+            user: None,
+            scratch_bytes: None,
         };
         let nothing = File::open("/dev/null").unwrap();
         let program = File::open(example("captive")).unwrap();

@@ -13,7 +13,7 @@ use rustix::net::{SendFlags, send};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::exit;
-use crate::plan::{Handed, LINK, MAX_NOTE, Plan, Socket, WorkerMessage};
+use crate::plan::{Handed, LINK, MAX_NOTE, Plan, Socket, What, WorkerMessage};
 use crate::wire::{self, WireError};
 
 /// The largest boot document, in bytes.
@@ -30,7 +30,7 @@ pub struct Held {
     _folder: Option<OwnedFd>,
     boot: File,
     module: Option<File>,
-    tool: Option<PathBuf>,
+    shown: Option<What>,
 }
 
 /// Why a worker ends before its gate opened.
@@ -81,10 +81,9 @@ pub fn hold() -> Result<Held, HoldError> {
     settle(&launcher, &mut handed)
         .map_err(|error| told(HoldError::Handed(format!("cannot be used: {error}"))))?;
     let through_folder = matches!(plan.socket, Some(Socket::Folder));
-    let tool = plan.tool.as_ref().map(|tool| tool.program.clone());
-    let confined =
-        super::confine(plan, &handed.mounts).map_err(|why| told(HoldError::NotConfined(why)))?;
-    let folder = handed.mounts.into_iter().next();
+    let folder = handed.socket;
+    let confined = super::confine(&plan, folder.as_ref(), &handed.mounts)
+        .map_err(|why| told(HoldError::NotConfined(why)))?;
     let ready = WorkerMessage::Ready {
         landlock: confined.landlock,
         failures: confined.failures,
@@ -98,7 +97,7 @@ pub fn hold() -> Result<Held, HoldError> {
             _folder: folder.filter(|_| through_folder),
             boot: handed.boot.into(),
             module: handed.module.map(Into::into),
-            tool,
+            shown: plan.shown.map(|shown| shown.what),
         }),
         _ => Err(HoldError::GateClosed),
     }
@@ -135,9 +134,9 @@ impl Held {
         self.socket.as_deref()
     }
 
-    /// The program that a tool is, links followed; `None` in any other worker.
-    pub fn tool(&self) -> Option<&Path> {
-        self.tool.as_deref()
+    /// What this worker's root is made of, if of anything.
+    pub fn shown(&self) -> Option<&What> {
+        self.shown.as_ref()
     }
 
     /// The boot document; the second call finds it empty.

@@ -17,8 +17,8 @@ use rustix::net::{
 /// part of them that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// What a tool may open.
-pub(super) struct Shown {
+/// What a program may open.
+pub(super) struct Opens {
     /// To read and to execute, with all that is beneath; what is not there is
     /// passed over.
     pub(super) read: Vec<PathBuf>,
@@ -32,7 +32,7 @@ pub(super) struct Shown {
 /// bound or reached, no signal sent outwards and no abstract socket reached. The
 /// one thing allowed besides is to connect to sockets of the folder that `socket` is
 /// in, on kernels that ask.
-pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<String, String> {
+pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Opens>) -> Result<String, String> {
     let wanted = || -> Result<_, landlock::RulesetError> {
         let ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -45,7 +45,7 @@ pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<S
             // Then there is nothing to connect to, which the first call will say.
             Some(Err(_)) | None => ruleset,
         };
-        let rules = shown.map(Shown::rules).unwrap_or_default();
+        let rules = shown.map(Opens::rules).unwrap_or_default();
         ruleset
             .add_rules(rules.into_iter().map(Ok::<_, landlock::RulesetError>))?
             .restrict_self()
@@ -65,7 +65,7 @@ pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Shown>) -> Result<S
     Ok(format!("probed, ABI {abi}: {file}, {tcp}"))
 }
 
-impl Shown {
+impl Opens {
     fn rules(&self) -> Vec<PathBeneath<PathFd>> {
         let read = AccessFs::from_read(NEWEST);
         let device = AccessFs::ReadFile | AccessFs::WriteFile;

@@ -5,7 +5,7 @@
 //! Each step that fails is told and the next is tried: the launcher reads back
 //! what is in force, and the daemon decides whether that is enough. Two are not
 //! left to anybody's decision, since what comes after them would count on them:
-//! a tool's own root, and the switch to a worker's own user. What may not enter:
+//! the root of what is shown one, and the switch to a worker's own user. What may not enter:
 //! anything a turn needs.
 
 mod hold;
@@ -37,9 +37,9 @@ struct Confined {
     failures: Vec<(Layer, String)>,
 }
 
-/// Takes every step of `plan`. `mounts` are the detached ones that it speaks of.
-/// An error is one after which this process may not go on.
-fn confine(plan: Plan, mounts: &[OwnedFd]) -> Result<Confined, String> {
+/// Takes every step of `plan`. `folder` is that of the socket and `mounts` are the detached ones, as far as it
+/// speaks of them. An error is one after which this process may not go on.
+fn confine(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<Confined, String> {
     let mut failures = Vec::new();
     // A core dump would hold the signing key, and a helper of the kernel's that
     // takes one ignores the limit on its size.
@@ -49,11 +49,11 @@ fn confine(plan: Plan, mounts: &[OwnedFd]) -> Result<Confined, String> {
     if let Err(why) = limits::set(&plan.limits) {
         failures.push((Layer::Rlimits, why));
     }
-    let (socket, own_root) = match root::enter(&plan, mounts) {
+    let (socket, own_root) = match root::enter(plan, folder, mounts) {
         Ok(socket) => (socket, plan.private_root),
         // What it is to be shown, and its folder to write to, would be the host's.
-        Err((_, why)) if plan.tool.is_some() => {
-            return Err(format!("a tool has no root of its own: {why}"));
+        Err((_, why)) if plan.shown.is_some() => {
+            return Err(format!("it has no root of its own: {why}"));
         }
         Err((socket, why)) => {
             failures.push((Layer::MountNamespace, why));
@@ -71,7 +71,10 @@ fn confine(plan: Plan, mounts: &[OwnedFd]) -> Result<Confined, String> {
     if let Err(error) = rustix::thread::set_no_new_privs(true) {
         failures.push((Layer::NoNewPrivs, format!("prctl: {error}")));
     }
-    let shown = plan.tool.as_ref().map(|tool| tool.shown(own_root));
+    let shown = plan
+        .shown
+        .as_ref()
+        .map(|shown| tool::opens(shown, own_root));
     let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
@@ -79,7 +82,7 @@ fn confine(plan: Plan, mounts: &[OwnedFd]) -> Result<Confined, String> {
             None
         }
     };
-    if let Err(why) = seccomp::install(plan.filters) {
+    if let Err(why) = seccomp::install(&plan.filters) {
         failures.push((Layer::Seccomp, why));
     }
     Ok(Confined {

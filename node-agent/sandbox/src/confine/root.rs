@@ -13,7 +13,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
-use super::tool::restrict;
+use super::tool::{self, restrict};
 use crate::plan::{Plan, Socket};
 
 /// Where the new root is put together. It is on every Linux, and the worker has
@@ -25,12 +25,13 @@ const STAGE: &str = "/proc";
 /// root is still the host's.
 pub(super) fn enter(
     plan: &Plan,
+    folder: Option<&OwnedFd>,
     mounts: &[OwnedFd],
 ) -> Result<Option<PathBuf>, (Option<PathBuf>, String)> {
     let left = match &plan.socket {
         Some(Socket::Path(path)) => Some(path.clone()),
         Some(Socket::Mount) => Some(PathBuf::from(boot::SOCKET)),
-        Some(Socket::Folder) => mounts.first().map(|folder| {
+        Some(Socket::Folder) => folder.map(|folder| {
             let folder = folder.as_raw_fd().to_string();
             Path::new("/proc/self/fd")
                 .join(folder)
@@ -39,7 +40,7 @@ pub(super) fn enter(
         None => None,
     };
     match (plan.private_root, &plan.socket) {
-        (true, socket) => match build(plan, mounts) {
+        (true, socket) => match build(plan, folder, mounts) {
             Ok(()) => Ok(socket.as_ref().map(|_| PathBuf::from(boot::SOCKET))),
             Err(why) => Err((left, why)),
         },
@@ -50,7 +51,7 @@ pub(super) fn enter(
     }
 }
 
-fn build(plan: &Plan, mounts: &[OwnedFd]) -> Result<(), String> {
+fn build(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let locked = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     own_mounts().map_err(step("unshare the mounts"))?;
@@ -59,15 +60,16 @@ fn build(plan: &Plan, mounts: &[OwnedFd]) -> Result<(), String> {
         MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
     )
     .map_err(step("make the mounts private"))?;
-    let bounds: &CStr = match plan.tool {
+    let bounds: &CStr = match plan.shown {
         Some(_) => c"size=1m,nr_inodes=1k,mode=0755",
         None => c"size=64k,nr_inodes=8,mode=0755",
     };
     mount("tmpfs", STAGE, "tmpfs", locked, bounds).map_err(step("mount a tmpfs"))?;
-    match (&plan.socket, &plan.tool) {
-        (Some(socket), _) => place(socket, mounts)?,
-        (None, Some(tool)) => tool.furnish(STAGE, mounts)?,
-        (None, None) => {}
+    if let Some(socket) = &plan.socket {
+        place(socket, folder)?;
+    }
+    if let Some(shown) = &plan.shown {
+        tool::furnish(shown, STAGE, mounts)?;
     }
     chdir(STAGE).map_err(step("enter the new root"))?;
     // The old root lands on top of the new one and is unmounted from there, so
@@ -88,11 +90,11 @@ fn own_mounts() -> Result<(), rustix::io::Errno> {
 }
 
 /// Shows the folder that the socket is in, and nothing can be made in it.
-fn place(socket: &Socket, mounts: &[OwnedFd]) -> Result<(), String> {
+fn place(socket: &Socket, folder: Option<&OwnedFd>) -> Result<(), String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
     let target = format!("{STAGE}{}", boot::SOCKET_FOLDER);
     mkdir(target.as_str(), Mode::from_raw_mode(0o755)).map_err(step("make /run"))?;
-    match (socket, mounts.first()) {
+    match (socket, folder) {
         (Socket::Mount, Some(fd)) => move_mount(
             fd.as_fd(),
             "",

@@ -6,12 +6,12 @@ use crate::plan::Filter;
 
 /// Installs the programs in order. They are the last step: from here on only the
 /// profile's system calls are there.
-pub(super) fn install(filters: Vec<Filter>) -> Result<(), String> {
+pub(super) fn install(filters: &[Filter]) -> Result<(), String> {
     if filters.is_empty() {
         return Err("no seccomp program for this processor".into());
     }
     for filter in filters {
-        let program: Vec<sock_filter> = filter.into_iter().map(unpack).collect();
+        let program: Vec<sock_filter> = filter.iter().map(|word| unpack(*word)).collect();
         apply_filter(&program).map_err(|error| error.to_string())?;
     }
     Ok(())

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, move_mount};
 
-use super::landlock::Shown;
-use crate::plan::Tool;
+use super::landlock::Opens;
+use crate::plan::{Shown, What};
 
 /// Programs and libraries, as far as they are there.
 const SYSTEM: [&str; 8] = [
@@ -52,62 +52,67 @@ const NAMES: &str = "/mnt";
 /// The one place to write to. It is memory, and gone with the process.
 pub const SCRATCH: &str = "/tmp";
 
-impl Tool {
-    /// Puts everything into the root that is being built at `stage`. `handles` are
-    /// the program and the folders, where the plan has them.
-    pub(super) fn furnish(&self, stage: &str, handles: &[OwnedFd]) -> Result<(), String> {
-        let root = Stage(Path::new(stage));
-        for path in SYSTEM.iter().chain(&SETTINGS).chain(&DEVICES) {
-            root.show(Path::new(path))?;
-        }
-        let scratch = root.make_folder(Path::new(SCRATCH))?;
-        let bounds = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        mount("tmpfs", &scratch, "tmpfs", bounds, c"size=64m,mode=1777")
-            .map_err(|error| format!("mount {SCRATCH}: {error}"))?;
-
-        let mut folders: Vec<_> = (1..)
-            .zip(&self.mounts)
-            .map(|(at, (_, path))| (path, handles.get(at)))
-            .collect();
-        // What holds another comes first, and shows the other too.
-        folders.sort_by(|a, b| a.0.cmp(b.0));
-        let mut shown: Vec<&Path> = SYSTEM.iter().chain(&SETTINGS).map(Path::new).collect();
-        for (path, handle) in folders {
-            mountable(path)?;
-            if !shown.iter().any(|it| path.starts_with(it)) {
-                let place = root.make_folder(path)?;
-                root.put(path, &place, handle)?;
-                shown.push(path);
-            }
-        }
-        if !shown.iter().any(|it| self.program.starts_with(it)) {
-            let place = root.make_file(&self.program)?;
-            root.put(&self.program, &place, handles.first())?;
-        }
-        for (name, path) in &self.mounts {
-            let link = Path::new(NAMES).join(name);
-            if link != *path {
-                root.link(&link, path)?;
-            }
-        }
-        Ok(())
+/// Puts everything into the root that is being built at `stage`. `handles` are
+/// the program and the folders, where the plan has them.
+pub(super) fn furnish(it: &Shown, stage: &str, handles: &[OwnedFd]) -> Result<(), String> {
+    let What::Machine { program } = &it.what else {
+        return Err("not yet".into());
+    };
+    let root = Stage(Path::new(stage));
+    for path in SYSTEM.iter().chain(&SETTINGS).chain(&DEVICES) {
+        root.show(Path::new(path))?;
     }
+    let scratch = root.make_folder(Path::new(SCRATCH))?;
+    let bounds = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("tmpfs", &scratch, "tmpfs", bounds, c"size=64m,mode=1777")
+        .map_err(|error| format!("mount {SCRATCH}: {error}"))?;
 
-    /// What Landlock lets it open.
-    pub(super) fn shown(&self, private_root: bool) -> Shown {
-        let own = self.mounts.iter().map(|(_, path)| path.clone());
-        Shown {
-            read: SYSTEM
-                .iter()
-                .chain(&SETTINGS)
-                .map(PathBuf::from)
-                .chain(own)
-                .chain([self.program.clone()])
-                .collect(),
-            devices: DEVICES.iter().map(PathBuf::from).collect(),
-            // Outside of a root of its own it would be everybody's.
-            write: private_root.then(|| PathBuf::from(SCRATCH)),
+    let mut folders: Vec<_> = (1..)
+        .zip(&it.mounts)
+        .map(|(at, (_, path))| (path, handles.get(at)))
+        .collect();
+    // What holds another comes first, and shows the other too.
+    folders.sort_by(|a, b| a.0.cmp(b.0));
+    let mut shown: Vec<&Path> = SYSTEM.iter().chain(&SETTINGS).map(Path::new).collect();
+    for (path, handle) in folders {
+        mountable(path)?;
+        if !shown.iter().any(|other| path.starts_with(other)) {
+            let place = root.make_folder(path)?;
+            root.put(path, &place, handle)?;
+            shown.push(path);
         }
+    }
+    if !shown.iter().any(|other| program.starts_with(other)) {
+        let place = root.make_file(program)?;
+        root.put(program, &place, handles.first())?;
+    }
+    for (name, path) in &it.mounts {
+        let link = Path::new(NAMES).join(name);
+        if link != *path {
+            root.link(&link, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What Landlock lets it open.
+pub(super) fn opens(it: &Shown, private_root: bool) -> Opens {
+    let program = match &it.what {
+        What::Machine { program } => program,
+        What::Image { files, .. } => files,
+    };
+    let own = it.mounts.iter().map(|(_, path)| path.clone());
+    Opens {
+        read: SYSTEM
+            .iter()
+            .chain(&SETTINGS)
+            .map(PathBuf::from)
+            .chain(own)
+            .chain([program.clone()])
+            .collect(),
+        devices: DEVICES.iter().map(PathBuf::from).collect(),
+        // Outside of a root of its own it would be everybody's.
+        write: private_root.then(|| PathBuf::from(SCRATCH)),
     }
 }
 

@@ -153,6 +153,8 @@ impl CrewParts {
             limits: limits(instance),
             socket: Some(self.socket(turn, incarnation)),
             mounts: Vec::new(),
+            user: None,
+            scratch_bytes: None,
         };
         self.launcher
             .start(start, fds)

@@ -167,6 +167,8 @@ impl ToolProcesses {
             limits: Limits::default(),
             socket: None,
             mounts: command.mounts.clone(),
+            user: None,
+            scratch_bytes: None,
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let below = below(&launched.layers);

@@ -33,7 +33,7 @@ pub(super) fn compile(wasm: &[u8]) -> Vec<u8> {
         private_root: false,
         socket: None,
         module: true,
-        tool: None,
+        shown: None,
         groups: 0,
         limits: Vec::new(),
         switch_user: None,
@@ -51,6 +51,7 @@ pub(super) fn compile(wasm: &[u8]) -> Vec<u8> {
         stderr: stderr.as_fd(),
         stdin: None,
         module: Some(module.as_fd()),
+        socket: None,
         mounts: Vec::new(),
         groups: Vec::new(),
     };
