@@ -7,7 +7,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat, open};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Ipv4Addr, SocketAddrV4, SocketFlags, SocketType, connect, socket_with,
@@ -24,8 +24,8 @@ pub(super) struct Opens {
     pub(super) read: Vec<PathBuf>,
     /// To read and write.
     pub(super) devices: Vec<PathBuf>,
-    /// To do anything in.
-    pub(super) write: Option<PathBuf>,
+    /// To do anything in but execute, and make devices.
+    pub(super) write: Vec<PathBuf>,
 }
 
 /// Enters a domain in which no file can be opened but what is `shown`, no TCP port
@@ -60,7 +60,10 @@ pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Opens>) -> Result<S
         landlock::LandlockStatus::Available { effective_abi, .. } => effective_abi as i32,
         _ => 0,
     };
-    let file = probe_file()?;
+    let file = match shown {
+        Some(shown) if shown.read.iter().any(|path| path == "/") => probe_device()?,
+        Some(_) | None => probe_file()?,
+    };
     let tcp = probe_tcp(abi)?;
     Ok(format!("probed, ABI {abi}: {file}, {tcp}"))
 }
@@ -69,7 +72,8 @@ impl Opens {
     fn rules(&self) -> Vec<PathBeneath<PathFd>> {
         let read = AccessFs::from_read(NEWEST);
         let device = AccessFs::ReadFile | AccessFs::WriteFile;
-        let all = AccessFs::from_all(NEWEST);
+        let programs = AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock;
+        let all = AccessFs::from_all(NEWEST) & !programs;
         let each = (self.read.iter().map(|path| (path, read)))
             .chain(self.devices.iter().map(|path| (path, device)))
             .chain(self.write.iter().map(|path| (path, all)));
@@ -92,6 +96,18 @@ fn probe_file() -> Result<&'static str, String> {
             "opening / fails with {error}, which is not Landlock's answer"
         )),
         Ok(_) => Err("/ can be opened in spite of the domain".into()),
+    }
+}
+
+/// For whom the whole root is to be read. Without Landlock the answer is that it takes a capability.
+fn probe_device() -> Result<&'static str, String> {
+    let (mode, device) = (Mode::from_raw_mode(0o600), makedev(1, 3));
+    match mknodat(CWD, "/tmp/probe", FileType::CharacterDevice, mode, device) {
+        Err(Errno::ACCESS) => Ok("making a device is refused"),
+        Err(error) => Err(format!(
+            "making a device fails with {error}, which is not Landlock's answer"
+        )),
+        Ok(()) => Err("a device can be made in spite of the domain".into()),
     }
 }
 

@@ -9,12 +9,14 @@
 //! anything a turn needs.
 
 mod hold;
+mod image;
 mod landlock;
 mod limits;
+mod machine;
+mod mounts;
 mod privileges;
 mod root;
 mod seccomp;
-mod tool;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -22,7 +24,8 @@ use std::path::PathBuf;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 pub use hold::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
-pub use tool::{DEVICES, SCRATCH};
+pub use image::{PROCESSES, SHARED_MEMORY};
+pub use machine::{DEVICES, SCRATCH};
 
 use crate::plan::Plan;
 use aion_abi::layer::Layer;
@@ -74,7 +77,7 @@ fn confine(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<
     let shown = plan
         .shown
         .as_ref()
-        .map(|shown| tool::opens(shown, own_root));
+        .map(|shown| root::opens(shown, own_root));
     let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
