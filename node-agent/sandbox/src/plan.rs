@@ -51,7 +51,7 @@ pub struct Shown {
 }
 
 /// What a root with something in it is made of.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// The machine's programs and libraries, for a tool, which finds everything where it is outside.
     Machine {

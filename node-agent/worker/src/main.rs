@@ -1,10 +1,11 @@
-//! `aion-worker`: one confined process that runs one turn of one program, or becomes a tool.
+//! `aion-worker`: one confined process that runs one turn of one program, or becomes a tool or the program of an image.
 //!
 //! It shuts itself in before it reads anything, waits at its gate, reads the boot document, runs, and ends.
 //! What may not enter: a resource, a configuration file, a second turn. Everything with an effect is a
 //! syscall. Exit codes are those of [`aion_sandbox::exit`].
 
 mod declarative;
+mod process;
 mod syscalls;
 mod tool;
 mod turn;
@@ -26,20 +27,23 @@ fn main() -> ExitCode {
             return code(error.exit_code());
         }
     };
-    if let Some(What::Machine { program }) = held.shown() {
-        let failed = tool::become_it(&held, program);
-        eprintln!("{failed}");
-        held.note(&failed.to_string());
-        return code(exit::BOOT);
-    }
-    match run(&mut held) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(ended) => {
-            eprintln!("{ended}");
-            held.note(&ended.to_string());
-            code(ended.code())
+    let (why, ended) = match held.shown().cloned() {
+        Some(What::Machine { program }) => {
+            let failed = tool::become_it(&held, &program);
+            (failed.to_string(), exit::BOOT)
         }
-    }
+        Some(What::Image { .. }) => {
+            let failed = process::become_it(&mut held);
+            (failed.to_string(), failed.code())
+        }
+        None => match run(&mut held) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(ended) => (ended.to_string(), ended.code()),
+        },
+    };
+    eprintln!("{why}");
+    held.note(&why);
+    code(ended)
 }
 
 fn run(held: &mut Held) -> Result<(), turn::Ended> {

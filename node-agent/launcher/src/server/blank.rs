@@ -16,7 +16,7 @@ use super::Server;
 use super::starter::{NotBegun, Starter, open_program};
 use super::sys::{self, Child, Failure, Made};
 use aion_sandbox::Layer;
-use aion_sandbox::protocol::{Role, StartFailure};
+use aion_sandbox::protocol::{InsideUser, Role, StartFailure};
 use aion_sandbox::wire;
 
 /// After a start, until another spare is made: the worker that took the last one has
@@ -29,6 +29,8 @@ pub(super) struct Blank {
     pub(super) made: Made,
     /// The launcher's end of the pair.
     pub(super) link: OwnedFd,
+    /// Who it is in its user namespace.
+    inside: InsideUser,
     /// Its user on the host, where it is not the launcher's own.
     pub(super) user: Option<u32>,
 }
@@ -49,8 +51,13 @@ impl Blank {
 }
 
 impl Starter {
-    /// Makes one for a role. `taken` are the host users that others have.
-    pub(super) fn blank(&self, role: Role, taken: &[u32]) -> Result<Blank, NotBegun> {
+    /// Makes one for a role, and for who it is inside. `taken` are the host users that others have.
+    pub(super) fn blank(
+        &self,
+        role: Role,
+        inside: InsideUser,
+        taken: &[u32],
+    ) -> Result<Blank, NotBegun> {
         let user = self.namespaces.free_user(taken);
         let user = user.map_err(|why| (StartFailure::Busy, why))?;
         let compiler = match role {
@@ -61,7 +68,7 @@ impl Starter {
             Some(compiler) => (compiler.as_fd(), c"aion-compiler"),
             None => (self.worker.as_fd(), c"aion-worker"),
         };
-        self.make(program, user)
+        self.make(program, inside, user)
             .map_err(|why| (StartFailure::Spawn, why))
     }
 
@@ -78,6 +85,7 @@ impl Starter {
     fn make(
         &self,
         (program, name): (BorrowedFd<'_>, &CStr),
+        inside: InsideUser,
         user: Option<u32>,
     ) -> Result<Blank, String> {
         let step = |what: &'static str| move |error: Errno| format!("{what}: {error}");
@@ -97,17 +105,22 @@ impl Starter {
             namespaces: self.namespaces.early(),
             link: theirs.as_fd(),
             nothing: nothing.as_fd(),
-            become_mapped: own_user_namespace,
+            inside: own_user_namespace.then_some(inside),
             drop_groups: own_user_namespace && user.is_some(),
             program,
             name,
         })
         .map_err(|error| format!("make the process: {error}"))?;
-        let blank = Blank { made, link, user };
+        let blank = Blank {
+            made,
+            link,
+            inside,
+            user,
+        };
         let set_up = (|| {
             if own_user_namespace {
                 self.namespaces
-                    .map(blank.made.pid, user)
+                    .map(blank.made.pid, inside, user)
                     .map_err(|error| format!("map its user: {error}"))?;
             }
             release.go().map_err(|error| format!("release it: {error}"))
@@ -128,6 +141,9 @@ pub(super) struct Spare {
     pub(super) blank: Option<Blank>,
     /// When one is to be made.
     pub(super) due: Option<Instant>,
+    /// Who the next one is inside: as the program of the last image, since the map of its user namespace is written
+    /// once, before its program begins.
+    inside: InsideUser,
 }
 
 impl Spare {
@@ -136,6 +152,7 @@ impl Spare {
         Self {
             blank: None,
             due: Some(Instant::now()),
+            inside: InsideUser::default(),
         }
     }
 
@@ -145,12 +162,28 @@ impl Spare {
     }
 
     /// Takes it for a start in this role, if it fits and lives. Another is due after.
-    pub(super) fn take(&mut self, role: Role) -> Option<Blank> {
-        if role == Role::Compile {
-            return None;
+    pub(super) fn take(&mut self, role: Role, inside: InsideUser) -> Option<Blank> {
+        let fits = self.blank.as_ref().is_none_or(|it| it.inside == inside);
+        match role {
+            Role::Compile => return None,
+            // It asks who it is, and is root inside. There are few, and they last.
+            Role::Tool if !fits => return None,
+            // Nor is there one for it the next time, if this one stays.
+            Role::Process if !fits => self.put_away(),
+            // They look nobody's name up.
+            Role::Declarative | Role::Wasm | Role::Process | Role::Tool => {}
+        }
+        if role == Role::Process {
+            self.inside = inside;
         }
         self.due = Some(Instant::now() + AFTER_START);
         self.blank.take().filter(Blank::lives)
+    }
+
+    fn put_away(&mut self) {
+        if let Some(blank) = self.blank.take() {
+            blank.made.end();
+        }
     }
 }
 
@@ -171,7 +204,10 @@ impl Server {
             return;
         }
         self.spare.due = None;
-        match self.starter.blank(Role::Declarative, &self.users()) {
+        match self
+            .starter
+            .blank(Role::Declarative, self.spare.inside, &self.users())
+        {
             Ok(blank) => self.spare.blank = Some(blank),
             Err((_, why)) => tracing::warn!(%why, "no worker could be made ahead"),
         }

@@ -10,6 +10,7 @@ use rustix::process::{Signal, getegid, geteuid, pidfd_send_signal};
 
 use super::sys;
 use aion_sandbox::Layer;
+use aion_sandbox::protocol::InsideUser;
 
 /// The layers that are namespaces, with their flags.
 pub(super) const KINDS: [(Layer, i32); 6] = [
@@ -116,9 +117,9 @@ impl Namespaces {
             .ok_or_else(|| format!("all {} users for workers are taken", self.users.len()))
     }
 
-    /// Writes the maps of a worker's user namespace: user 0 in it is `user`, or
+    /// Writes the maps of a worker's user namespace: `inside` is `user` outside, or
     /// the launcher's own.
-    pub(super) fn map(&self, pid: u32, user: Option<u32>) -> io::Result<()> {
+    pub(super) fn map(&self, pid: u32, inside: InsideUser, user: Option<u32>) -> io::Result<()> {
         let (uid, gid) = match user {
             Some(user) => (user, user),
             None => (geteuid().as_raw(), getegid().as_raw()),
@@ -127,8 +128,14 @@ impl Namespaces {
             // The kernel wants this of whoever maps only himself.
             fs::write(format!("/proc/{pid}/setgroups"), "deny")?;
         }
-        fs::write(format!("/proc/{pid}/uid_map"), format!("0 {uid} 1\n"))?;
-        fs::write(format!("/proc/{pid}/gid_map"), format!("0 {gid} 1\n"))
+        fs::write(
+            format!("/proc/{pid}/uid_map"),
+            format!("{} {uid} 1\n", inside.uid),
+        )?;
+        fs::write(
+            format!("/proc/{pid}/gid_map"),
+            format!("{} {gid} 1\n", inside.gid),
+        )
     }
 
     fn try_out(&self, flags: u64) -> io::Result<()> {
@@ -137,7 +144,7 @@ impl Namespaces {
         let mapped = if flags & libc::CLONE_NEWUSER as u64 == 0 {
             Ok(())
         } else {
-            self.map(made.pid, self.users.clone().next())
+            self.map(made.pid, InsideUser::default(), self.users.clone().next())
         };
         pidfd_send_signal(&made.pidfd, Signal::KILL)?;
         sys::wait(made.pidfd.as_fd(), true)?;

@@ -1,6 +1,8 @@
 //! What the kernel says about a worker that claims to be confined, layer by
 //! layer. The worker is asked only where the kernel has no answer (Landlock).
 
+mod root;
+
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +11,6 @@ use super::namespaces::KINDS;
 use super::proc;
 use super::rlimits::compare;
 use super::starter::{Begun, Starter};
-use aion_sandbox::confine::{DEVICES, SCRATCH};
 use aion_sandbox::plan::What;
 use aion_sandbox::{Layer, LayerReading};
 
@@ -151,7 +152,7 @@ fn namespace(
         Layer::UserNamespace => {
             unprivileged_user(&view.text("uid_map"), starter.namespaces.privileged())
         }
-        Layer::MountNamespace => root(&view.text("mountinfo"), shown.is_some()),
+        Layer::MountNamespace => root::judge(&view.text("mountinfo"), shown),
         Layer::NetworkNamespace => lonely_network(&view.text("net/dev")),
         _ => Ok(String::new()),
     };
@@ -170,54 +171,6 @@ fn unprivileged_user(uid_map: &str, privileged: bool) -> Result<String, String> 
             Ok(format!("user {inside} is {outside} outside"))
         }
         _ => Err(format!("uid_map {}", fields.join(" "))),
-    }
-}
-
-/// A read-only tmpfs, and on it nothing but the folder of the socket, or nothing at all; for a
-/// tool what it is shown, of which nothing but its own folder can be written.
-fn root(mountinfo: &str, tool: bool) -> Result<String, String> {
-    let mut root = None;
-    let mut others = Vec::new();
-    let read_only = |options: &str| options.split(',').any(|it| it == "ro");
-    for line in mountinfo.lines() {
-        let fields: Vec<&str> = line.split(' ').collect();
-        let kind = line
-            .split_once(" - ")
-            .and_then(|(_, after)| after.split(' ').next());
-        match (fields.get(4), fields.get(5), kind) {
-            (Some(&"/"), Some(options), Some(kind)) => root = Some((kind, *options)),
-            (Some(at), Some(options), _) => others.push((*at, *options)),
-            _ => return Err("mountinfo cannot be read".into()),
-        }
-    }
-    match root {
-        Some(("tmpfs", options)) if read_only(options) => {}
-        Some((kind, options)) => return Err(format!("root is {kind} {options}")),
-        None => return Err("mountinfo names no root".into()),
-    }
-    if tool {
-        let writable = |at: &str| at == SCRATCH || DEVICES.contains(&at);
-        let wrong: Vec<&str> = others
-            .iter()
-            .filter(|(at, options)| !read_only(options) && !writable(at))
-            .map(|(at, _)| *at)
-            .collect();
-        return match wrong[..] {
-            [] => Ok(format!(
-                "root is a read-only tmpfs with {} mounts, of which {SCRATCH} can be written",
-                others.len()
-            )),
-            _ => Err(format!("can be written: {}", wrong.join(", "))),
-        };
-    }
-    let others: Vec<&str> = others.into_iter().map(|(at, _)| at).collect();
-    match others[..] {
-        [] => Ok("root is an empty read-only tmpfs".into()),
-        [aion_abi::boot::SOCKET_FOLDER] => Ok(format!(
-            "root is an empty read-only tmpfs with {}",
-            aion_abi::boot::SOCKET_FOLDER
-        )),
-        _ => Err(format!("also mounted: {}", others.join(", "))),
     }
 }
 
@@ -319,37 +272,6 @@ fn seccomp(begun: &Begun, view: &View, claims: &Claims) -> LayerReading {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_root_with_anything_else_in_it_is_not_empty() {
-        let socket = "61 60 0:5 /s/7 /run ro - tmpfs tmpfs rw\n";
-        let root = "60 60 0:41 / / ro,nosuid,nodev - tmpfs tmpfs rw,size=64k\n";
-        let proc = "62 60 0:9 / /proc rw - proc proc rw\n";
-        let host = "22 1 254:1 / / rw,relatime - ext4 /dev/vda rw\n";
-        let writable = "60 60 0:41 / / rw,nosuid - tmpfs tmpfs rw\n";
-        assert!(super::root(&format!("{root}{socket}"), false).is_ok());
-        for wrong in [
-            format!("{root}{socket}{proc}"),
-            format!("{host}{socket}"),
-            format!("{writable}{socket}"),
-            String::new(),
-        ] {
-            assert!(super::root(&wrong, false).is_err(), "{wrong}");
-        }
-        assert!(super::root(root, false).is_ok());
-    }
-
-    #[test]
-    fn a_tool_is_shown_nothing_that_it_could_write() {
-        let own = "60 60 0:41 / / ro,nosuid,nodev - tmpfs tmpfs rw\n\
-                   61 60 0:5 / /tmp rw,nosuid - tmpfs tmpfs rw\n\
-                   62 60 0:6 /null /dev/null rw,nosuid - devtmpfs udev rw\n";
-        let read = "63 60 254:1 /usr /usr ro,relatime - ext4 /dev/vda rw\n";
-        let written = "64 60 254:1 /home/me /home/me rw - ext4 /dev/vda rw\n";
-        assert!(super::root(&format!("{own}{read}"), true).is_ok());
-        let why = super::root(&format!("{own}{read}{written}"), true);
-        assert_eq!(why, Err("can be written: /home/me".into()));
-    }
 
     #[test]
     fn a_worker_that_is_root_outside_is_not_confined_to_a_user() {

@@ -96,9 +96,10 @@ impl Server {
         }
         let taken = self.users();
         let (starter, spare) = (&self.starter, &mut self.spare);
-        let mut begun = starter.begin(start, &fds, || match spare.take(start.role) {
+        let inside = start.user.unwrap_or_default();
+        let mut begun = starter.begin(start, &fds, || match spare.take(start.role, inside) {
             Some(blank) => Ok(blank),
-            None => starter.blank(start.role, &taken),
+            None => starter.blank(start.role, inside, &taken),
         })?;
         let known = Known {
             id: start.id.clone(),

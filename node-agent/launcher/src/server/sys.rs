@@ -11,9 +11,12 @@ use std::ptr;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
+use rustix::thread::{
+    CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities,
+};
 
 use aion_sandbox::plan::LINK;
-use aion_sandbox::protocol::ExitStatus;
+use aion_sandbox::protocol::{ExitStatus, InsideUser};
 
 /// A number above those that a child has in the end.
 const ABOVE: libc::c_int = LINK + 1;
@@ -29,8 +32,8 @@ pub(super) struct Child<'a> {
     pub(super) link: BorrowedFd<'a>,
     /// What the program has as its three standard descriptors. It has nothing else.
     pub(super) nothing: BorrowedFd<'a>,
-    /// Whether to become user and group 0 of its user namespace.
-    pub(super) become_mapped: bool,
+    /// Who to become in its user namespace, where it has one.
+    pub(super) inside: Option<InsideUser>,
     /// Whether to leave the supplementary groups.
     pub(super) drop_groups: bool,
     /// The program.
@@ -214,9 +217,12 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         check(unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) })?;
     }
     *step = 1;
-    if child.become_mapped {
-        check(unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
-        check(unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })?;
+    if let Some(InsideUser { uid, gid }) = child.inside {
+        check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
+        check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })?;
+        // The program would begin without its rights in the namespace, by which it makes its root, unless it is root
+        // there: it is the same program for every user, and lets go of them itself.
+        keep_over_exec(NEEDED)?;
     }
     *step = 2;
     check(unsafe { libc::setsid() }.into())?;
@@ -267,6 +273,20 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         )
     })?;
     Err(io::Error::last_os_error())
+}
+
+/// What a worker does in its namespaces to confine itself: mount, and empty its bounding set.
+const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::SETPCAP);
+
+/// Lets a program have these capabilities that is not root's. Without memory that is not its own: see [`Child`].
+fn keep_over_exec(needed: CapabilitySet) -> io::Result<()> {
+    let mut sets = capabilities(None)?;
+    sets.inheritable |= needed;
+    set_capabilities(None, sets)?;
+    for one in needed.iter() {
+        configure_capability_in_ambient_set(one, true)?;
+    }
+    Ok(())
 }
 
 /// How a child ended.

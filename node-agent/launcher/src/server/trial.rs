@@ -16,7 +16,7 @@ use super::starter::{Begun, StartFds, Starter};
 use super::sys::Failure;
 use aion_sandbox::LayerReading;
 use aion_sandbox::plan::WorkerMessage;
-use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{InsideUser, Limits, Role, Start, WorkerId};
 use aion_sandbox::wire;
 
 /// Why there is none.
@@ -144,7 +144,9 @@ fn confine_one(
     let not_made = |(_, why)| TrialError::NotMade(why);
     let fds = StartFds::take(start, fds).map_err(not_made)?;
     let mut begun = starter
-        .begin(start, &fds, || starter.blank(start.role, &[]))
+        .begin(start, &fds, || {
+            starter.blank(start.role, InsideUser::default(), &[])
+        })
         .map_err(not_made)?;
     let layers = wait_ready(&begun, patience).map(|claims| read_back(starter, &begun, &claims));
     begun.made.end();

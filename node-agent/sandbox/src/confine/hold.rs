@@ -3,12 +3,12 @@
 //! so far may have been done long ago.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io::{self, Read, Seek};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot;
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{SendFlags, send};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -146,6 +146,22 @@ impl Held {
     /// [`MAX_BOOT`].
     pub fn read_boot(&self) -> io::Result<Vec<u8>> {
         read_bounded(&self.boot, MAX_BOOT)
+    }
+
+    /// Leaves the boot document to the program that takes this one's place, on [`boot::DESCRIPTOR`] and from its
+    /// beginning; everything else that is open ends with this program. To be called once it was read here.
+    ///
+    /// # Errors
+    /// The document is not a file, or there is no other number for the link to the launcher.
+    pub fn pass_boot_on(&mut self) -> io::Result<()> {
+        const { assert!(LINK == boot::DESCRIPTOR) };
+        self.boot.rewind()?;
+        let moved = fcntl_dupfd_cloexec(&self.launcher, LINK + 1)?;
+        let mut place = std::mem::replace(&mut self.launcher, moved);
+        let placed = dup2(&self.boot, &mut place);
+        // It is the program's, and not closed here.
+        let _ = place.into_raw_fd();
+        Ok(placed?)
     }
 
     /// The module of a compiler; empty where there is none.
