@@ -13,7 +13,7 @@ pub enum Runtime {
     Declarative,
     /// A WASI core module from a bundle.
     Wasm,
-    /// A container image; refused by this release.
+    /// A program from a container image.
     Process,
 }
 

@@ -42,8 +42,9 @@ use crate::schema::said;
 #[x_kube(
     validation = Rule::new("has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
     validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message(said("runtime wasm runs a module from a bundle", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
-    validation = Rule::new("self.runtime != 'process'").message(said("runtime process is not run by this release", "use wasm, or leave runtime out for a declarative agent")).field_path(".runtime"),
-    validation = Rule::new("!has(self.withoutModel) || self.runtime == 'declarative'").message(said("withoutModel is for declarative agents", "remove it, a wasm module decides itself what it does without a model")).field_path(".withoutModel"),
+    validation = Rule::new("self.runtime != 'process' || has(self.bundle)").message(said("runtime process runs a container image", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
+    validation = Rule::new("!has(self.limits) || !has(self.limits.tmpMiB) || self.runtime == 'process'").message(said("tmpMiB is for process agents", "remove it, no other runtime has a /tmp")).field_path(".limits.tmpMiB"),
+    validation = Rule::new("!has(self.withoutModel) || self.runtime == 'declarative'").message(said("withoutModel is for declarative agents", "remove it, a program decides itself what it does without a model")).field_path(".withoutModel"),
     validation = Rule::new("!has(self.withoutModel) || self.withoutModel != 'quote' || has(self.memory)").message(said("withoutModel: quote answers with passages from memory", "add memory {pool}, or say withoutModel: refuse")).field_path(".withoutModel"),
     validation = Rule::new("!has(self.knowledge) || has(self.memory)").message(said("knowledge is indexed into memory", "add memory {pool}")).field_path(".knowledge"),
     validation = Rule::new("!has(self.knowledge) || (has(self.permissions) && has(self.permissions.files) && self.knowledge.all(k, self.permissions.files.exists(f, f.mount == k)))").message(said("knowledge is read from mounts", "list each of them under permissions.files with mode read")).field_path(".knowledge")
@@ -58,12 +59,12 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     pub instructions: Option<String>,
-    /// The signed bundle that the agent is made of: a WASM module, or a declarative definition. Verified
-    /// before it is unpacked. Either this or instructions.
+    /// The signed bundle that the agent is made of: a WASM module, a container image, or a declarative definition.
+    /// Verified before it is unpacked. Either this or instructions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
     /// What executes the agent: declarative (a loop of model, tools and memory; the default), wasm (a
-    /// WASI core module from the bundle), or process (not run by this release).
+    /// WASI core module from the bundle), or process (a program in any language, from a container image).
     #[serde(default)]
     pub runtime: Runtime,
     /// The model it asks, and those it falls back to. Left out, the agent has no model.

@@ -233,6 +233,10 @@ pub struct InstanceLimits {
     #[serde(default = "output_mib", rename = "outputMiB")]
     #[schemars(range(min = 1))]
     pub output_mib: i32,
+    /// What the /tmp of a process agent holds, in MiB; no other runtime has one.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "tmpMiB")]
+    #[schemars(range(min = 1))]
+    pub tmp_mib: Option<i32>,
     /// What a declarative agent does where no model answers.
     #[serde(default)]
     pub without_model: WithoutModel,

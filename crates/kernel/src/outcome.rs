@@ -126,10 +126,14 @@ pub enum Finish {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
-    /// Exit code.
+    /// Exit code, of those that workers have.
     Code(i32),
+    /// Exit code of a program that took the worker's place, and is not 0: what it means is the program's own.
+    Program(i32),
     /// Signal number.
     Signal(i32),
+    /// Ended by the operating system: it used more memory than it may.
+    OutOfMemory,
     /// Never began; the launcher says why.
     StartFailed(Failure),
     /// Gone without a trace.

@@ -54,6 +54,7 @@ pub(crate) fn too_small(spec: &AgentInstanceSpec) -> Option<TooSmall> {
         ("limits.memoryMiB", Some(limits.memory_mib)),
         ("limits.cpuMillis", Some(limits.cpu_millis)),
         ("limits.outputMiB", Some(limits.output_mib)),
+        ("limits.tmpMiB", limits.tmp_mib),
     ] {
         at_least(1, field, value.map(i64::from));
     }

@@ -1,5 +1,6 @@
 //! Bounds: the agent's own, lowered by every policy that speaks.
 
+use aion_api::program::Runtime;
 use aion_api::sandbox::{Layer, SandboxRules};
 use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, defaults};
 
@@ -74,6 +75,9 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
             output_mib: least32(own.output_mib.unwrap_or(defaults::OUTPUT_MIB), |q| {
                 q.output_mib
             }),
+            // It is memory, which policies bound.
+            tmp_mib: (agent.runtime == Runtime::Process)
+                .then(|| own.tmp_mib.unwrap_or(defaults::TMP_MIB)),
             without_model: agent.without_model.unwrap_or_default(),
         },
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),

@@ -367,6 +367,7 @@ fn the_smallest_bound_holds_and_layers_add_up() {
     assert_eq!(bounds.quotas.tenant_tokens_per_hour, Some(9));
     assert_eq!(bounds.limits.memory_mib, 128);
     assert_eq!(bounds.limits.output_mib, 9);
+    assert_eq!(bounds.limits.tmp_mib, None);
     assert_eq!(bounds.replicas, 2);
     assert_eq!(
         bounds.layers.iter().map(|l| l.as_str()).collect::<Vec<_>>(),
@@ -437,4 +438,15 @@ fn a_namespace_narrows_lanes_and_never_widens_them() {
         narrowed("realtime"),
         "no: ClusterAgentPolicy/c does not grant it"
     );
+}
+
+#[test]
+fn a_process_agent_alone_has_a_tmp() {
+    let tmp = |agent: Value| quotas(&spec(agent), &applied(&[], &[])).limits.tmp_mib;
+    let bundle = json!({"name": "a", "digest": "sha256:0"});
+    let process = json!({"runtime": "process", "bundle": bundle});
+    assert_eq!(tmp(process), Some(aion_api::defaults::TMP_MIB));
+    let more = json!({"runtime": "process", "bundle": bundle, "limits": {"tmpMiB": 900}});
+    assert_eq!(tmp(more), Some(900));
+    assert_eq!(tmp(json!({"runtime": "wasm", "bundle": bundle})), None);
 }

@@ -4,6 +4,7 @@
 mod belongings;
 pub mod cluster;
 pub mod guest;
+pub mod image;
 pub mod launcher_double;
 pub mod local;
 pub mod node;

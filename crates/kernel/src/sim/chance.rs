@@ -186,9 +186,11 @@ impl World {
 
     pub(super) fn a_worker_ends(&mut self, turn: TurnId, incarnation: Incarnation) -> Check {
         self.workers.remove(&(turn, incarnation));
-        let exit = match self.random.below(4) {
+        let exit = match self.random.below(6) {
             0 => Exit::Signal(9),
             1 => Exit::Lost,
+            2 => Exit::Program(1),
+            3 => Exit::OutOfMemory,
             _ => Exit::Code(0),
         };
         self.feed(Event::WorkerExited {

@@ -31,7 +31,7 @@ use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
 use super::sight::judgement;
-use crate::{clock, instances::RUNTIMES};
+use crate::{clock, instances::runtimes};
 
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
 /// a node agent does not have.
@@ -151,7 +151,7 @@ impl Registration {
             conditions,
             capacity: Some(self.capacity),
             layers: layers.to_vec(),
-            runtimes: RUNTIMES.to_vec(),
+            runtimes: runtimes(layers),
             volumes: self.volumes.clone(),
             labels: self.labels().await?,
             api: self.api.clone(),

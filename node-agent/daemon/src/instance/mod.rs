@@ -44,6 +44,11 @@ pub enum Prepared {
         /// The bundle.
         bundle: Digest,
     },
+    /// The program of a container image in the node's store.
+    Process {
+        /// The image.
+        image: Digest,
+    },
 }
 
 impl Instance {

@@ -24,8 +24,21 @@ pub(crate) use prepare::{PrepareError, Preparer};
 pub(crate) use source::{Change, InstanceSource, SourceError};
 pub(crate) use standings::{Standing, Standings};
 
+use aion_abi::layer::Layer;
+use aion_api::program::Runtime;
+
+use crate::launching::stands;
+
 /// The runtimes that this release's worker has.
-pub(crate) const RUNTIMES: [aion_api::program::Runtime; 2] = [
-    aion_api::program::Runtime::Declarative,
-    aion_api::program::Runtime::Wasm,
+pub(crate) const RUNTIMES: [Runtime; 3] = [
+    Runtime::Declarative,
+    Runtime::Wasm,
+    Runtime::Process,
 ];
+
+/// Those of them that a node runs on which these layers are enforced.
+pub(crate) fn runtimes(enforced: &[Layer]) -> Vec<Runtime> {
+    let mut runtimes = RUNTIMES.to_vec();
+    runtimes.retain(|it| *it != Runtime::Process || stands(enforced));
+    runtimes
+}

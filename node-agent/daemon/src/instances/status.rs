@@ -6,11 +6,15 @@ use aion_abi::layer;
 use aion_api::{
     AgentInstance, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
     condition::{self, Judgement, Status, reason},
+    program::Runtime,
 };
 use aion_sandbox::{LayerReading, LayerState as Seen};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::{instance::required_layers, launching::lacking};
+use crate::{
+    instance::required_layers,
+    launching::{FOR_MORE, below, lacking},
+};
 
 /// How far the node is with an instance.
 #[derive(Debug, Clone)]
@@ -122,6 +126,21 @@ fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
         .map(|(name, why)| format!("{name} ({why})"))
         .collect::<Vec<_>>()
         .join("; ");
+    let too_little = match instance.spec.runtime {
+        Runtime::Process => below(layers),
+        Runtime::Declarative | Runtime::Wasm => Vec::new(),
+    };
+    if !too_little.is_empty() {
+        return Judgement::new(
+            condition::SANDBOX_ENFORCED,
+            false,
+            reason::LAYER_MISSING,
+            format!(
+                "a program of an image is not run on this node, which lacks {}: {FOR_MORE}",
+                too_little.join(", ")
+            ),
+        );
+    }
     if !lacking.is_empty() {
         return Judgement::new(
             condition::SANDBOX_ENFORCED,

@@ -20,6 +20,16 @@ const FLOOR: [(&str, &[Layer]); 3] = [
     ),
 ];
 
+/// What brings it.
+pub(crate) const FOR_MORE: &str = "run the node as root, or allow ordinary users namespaces (sysctl kernel.unprivileged_userns_clone=1, \
+     kernel.apparmor_restrict_unprivileged_userns=0); what this machine lacks: aionctl local status";
+
+/// Whether these layers, all enforced, have all of it.
+pub(crate) fn stands(enforced: &[Layer]) -> bool {
+    let has = |(_, any): &(&str, &[Layer])| any.iter().any(|layer| enforced.contains(layer));
+    FLOOR.iter().all(has)
+}
+
 /// What of it a process with these layers lacks, each with the launcher's reasons.
 pub(crate) fn below(layers: &[LayerReading]) -> Vec<String> {
     let lacks = |(name, any): &(&str, &[Layer])| {
@@ -69,6 +79,17 @@ mod tests {
             below(&without(&[(Layer::PidNamespace, "not given")])),
             [""; 0]
         );
+    }
+
+    #[test]
+    fn any_layer_of_each_kind_will_do() {
+        let least = [Layer::MountNamespace, Layer::Landlock, Layer::CgroupPids];
+        assert!(stands(&least));
+        for at in 0..least.len() {
+            let mut fewer = least.to_vec();
+            fewer.remove(at);
+            assert!(!stands(&fewer), "without {}", least[at]);
+        }
     }
 
     #[test]

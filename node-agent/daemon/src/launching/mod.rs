@@ -11,7 +11,7 @@ mod link;
 mod sealed;
 
 pub(crate) use fifo::Fifo;
-pub(crate) use floor::below;
+pub(crate) use floor::{FOR_MORE, below, stands};
 pub use launcher::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 pub use link::Link;
 pub(crate) use sealed::sealed;

@@ -73,6 +73,8 @@ pub(super) async fn workers(
         checkpoints: drivers.dispatch.checkpoints.clone(),
         logs: logs.clone(),
         modules: Arc::clone(&modules),
+        store: Arc::clone(&store),
+        mounts: drivers.mounts.clone(),
         tools: Arc::clone(&drivers.processes),
         secret,
         clock: base.clock,

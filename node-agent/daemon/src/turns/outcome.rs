@@ -84,7 +84,16 @@ fn failed(exit: &Exit) -> Problem {
             )
             .remedy(log),
         },
-        // A bound that the kernel keeps, memory above all, ends a worker so.
+        Exit::Program(code) => Problem::new(
+            Code::ProgramFailed,
+            format!("the program exited with code {code}"),
+        )
+        .remedy(log),
+        Exit::OutOfMemory => {
+            Problem::new(Code::ProgramFailed, "the program used more memory than it may")
+                .remedy("ask for less at a time, or raise limits.memoryMiB of the agent")
+        }
+        // Where there is no group to say it, running out of memory looks like this, too.
         Exit::Signal(signal) => Problem::new(
             Code::ProgramFailed,
             format!("the worker was ended by signal {signal}"),
@@ -117,7 +126,9 @@ mod tests {
         ] {
             assert_eq!(ended(Exit::Code(code)), Some(Code::ProgramFailed), "{code}");
         }
-        assert_eq!(ended(Exit::Signal(9)), Some(Code::ProgramFailed));
+        for exit in [Exit::Signal(9), Exit::OutOfMemory, Exit::Program(exit::INTERNAL)] {
+            assert_eq!(ended(exit), Some(Code::ProgramFailed));
+        }
         let silent = problem(&TurnOutcome::Completed, None);
         assert_eq!(silent.map(|it| it.code), Some(Code::ProgramFailed));
         assert_eq!(ended(Exit::Code(exit::INTERNAL)), Some(Code::Internal));

@@ -5,6 +5,8 @@
 
 mod boot;
 mod crew;
+mod image;
+mod program;
 mod tools;
 
 pub(crate) use crew::{Crew, CrewParts};

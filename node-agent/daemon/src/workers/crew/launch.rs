@@ -1,6 +1,6 @@
 //! One worker's start: its places, its key, its descriptors. All of them follow from turn and incarnation.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
@@ -8,11 +8,14 @@ use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{super::boot, Beside, CrewParts, Member};
+use super::{
+    super::{boot, program::Programs},
+    Beside, CrewParts, Member,
+};
 use crate::{
     call::Caller,
-    instance::{Instance, Prepared},
-    launching::{Fifo, Launched, WorkerFds},
+    instance::Instance,
+    launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -31,6 +34,7 @@ impl CrewParts {
             incarnation,
             instance,
             agent: None,
+            of_image: false,
             starting: true,
             kill: false,
             exited: false,
@@ -115,22 +119,29 @@ impl CrewParts {
             .checkpoints
             .get(instance)
             .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
-        let boot = boot::document(instance, incarnation, key, &asked, checkpoint, turn_ms);
-        let member = self.member(turn, incarnation, instance.uid);
-        let module = match &instance.program {
-            Prepared::Wasm { bundle } => {
-                let (required, tenant) = (instance.required_layers(), &instance.spec().tenant);
-                let opened = self.modules.open(bundle, &required, tenant).await;
-                vec![opened.map_err(|error| failure("not-running", error.to_string()))?]
-            }
-            Prepared::Declarative { .. } => Vec::new(),
+        let programs = Programs {
+            modules: &self.modules,
+            store: &self.store,
+            mounts: &self.mounts,
         };
+        let opened = programs.open(instance).await;
+        let startable = opened.map_err(|why| failure("not-running", why))?;
+        let boot = boot::document(
+            instance,
+            incarnation,
+            startable.program,
+            key,
+            &asked,
+            checkpoint,
+            turn_ms,
+        );
+        let member = self.member(turn, incarnation, instance.uid);
         let prepared = || -> std::io::Result<WorkerFds> {
             Ok(WorkerFds {
                 boot: boot::in_memory(&boot)?,
                 stdout: member.fifos[0].make()?,
                 stderr: member.fifos[1].make()?,
-                rest: module,
+                rest: startable.descriptors,
             })
         };
         let fds = prepared().map_err(|error| internal(error.to_string()))?;
@@ -140,26 +151,41 @@ impl CrewParts {
         let ready = Beside::Ready {
             id: id.clone(),
             listener,
-            agent: instance.agent(),
+            instance: Arc::clone(instance),
         };
         let _ = beside.send(ready);
+        let role = startable.role;
         let start = Start {
-            id,
-            role: match instance.program {
-                Prepared::Declarative { .. } => Role::Declarative,
-                Prepared::Wasm { .. } => Role::Wasm,
-            },
+            id: id.clone(),
+            role,
             profile: instance.spec().runtime.as_str().to_owned(),
             limits: limits(instance),
             socket: Some(self.socket(turn, incarnation)),
-            mounts: Vec::new(),
-            user: None,
-            scratch_bytes: None,
+            mounts: startable.mounts,
+            user: startable.user,
+            scratch_bytes: startable.scratch_bytes,
         };
-        self.launcher
-            .start(start, fds)
-            .await
-            .map_err(|error| failure("not-running", error.why))
+        let launched = self.launcher.start(start, fds).await;
+        let launched = launched.map_err(|error| failure("not-running", error.why))?;
+        if role == Role::Process {
+            self.confined_enough(&id, &launched).await?;
+        }
+        Ok(launched)
+    }
+
+    /// Ends a program of an image that is confined by less than the floor, whatever policy requires.
+    async fn confined_enough(&self, id: &WorkerId, launched: &Launched) -> Result<(), Failure> {
+        let below = below(&launched.layers);
+        if below.is_empty() {
+            return Ok(());
+        }
+        // Nothing of it has run: its gate is shut.
+        let _ = self.launcher.kill(id, Duration::ZERO).await;
+        let why = format!(
+            "this machine does not confine a program enough to run one of an image: it lacks {}; {FOR_MORE}",
+            below.join(", ")
+        );
+        Err(failure("not-running", why))
     }
 
     /// The turn's folder, with the instance kept in it, and how long it may take.

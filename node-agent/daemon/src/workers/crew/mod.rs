@@ -3,12 +3,14 @@
 //! One task; what takes long runs beside it. A worker's socket, key, pipes and folder follow from its turn
 //! and incarnation alone, so a daemon that finds it running takes it over without having seen it start.
 
+mod ended;
 mod launch;
 mod records;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
     LayerReading,
@@ -20,10 +22,11 @@ use tokio_util::task::TaskTracker;
 use super::ToolProcesses;
 use crate::{
     clock::Clock,
-    instance::{Instances, Prepared},
+    instance::{Instance, Instances, Prepared},
     launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,
     modules::Modules,
+    mounts::Mounts,
     server::{Listener, Reactors},
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},
@@ -54,6 +57,10 @@ pub(crate) struct CrewParts {
     pub logs: Logs,
     /// What WASM programs are run from.
     pub modules: Arc<Modules>,
+    /// Where images are.
+    pub store: Arc<Store>,
+    /// What programs of images are shown.
+    pub mounts: Mounts,
     /// Tools that are processes.
     pub tools: Arc<ToolProcesses>,
     /// What keys are derived from.
@@ -88,6 +95,8 @@ struct Member {
     instance: InstanceUid,
     /// Whose log it writes, once its program is there.
     agent: Option<String>,
+    /// The program of a container image takes its place.
+    of_image: bool,
     /// Its start is under way.
     starting: bool,
     /// It is to be killed as soon as its start is over.
@@ -108,7 +117,7 @@ enum Beside {
     Ready {
         id: WorkerId,
         listener: Listener,
-        agent: String,
+        instance: Arc<Instance>,
     },
     Gone(Vec<WorkerId>),
 }
@@ -150,7 +159,7 @@ impl Crew {
         let id = id(instance.uid, incarnation);
         let instance = Arc::new(instance);
         let mut member = self.parts.member(turn, incarnation, instance.uid);
-        member.agent = Some(instance.agent());
+        member.is_of(&instance);
         let session = self
             .parts
             .session(turn, incarnation, &instance)
@@ -285,11 +294,11 @@ impl Crew {
             Beside::Ready {
                 id,
                 listener,
-                agent,
+                instance,
             } => {
                 if let Some(member) = self.workers.get_mut(&id) {
                     member.listener = Some(listener);
-                    member.agent = Some(agent);
+                    member.is_of(&instance);
                     self.parts.read_log(member);
                 }
             }
@@ -395,19 +404,8 @@ impl Crew {
         {
             self.parts.modules.distrust(bundle);
         }
-        let exit = match exited.status {
-            ExitStatus::Code(code) => Exit::Code(code),
-            ExitStatus::Signal(signal) => Exit::Signal(signal),
-            ExitStatus::Unknown => Exit::Lost,
-        };
-        let mut text = format!("the worker ended: {}", describe(&exit));
-        if exited.oom == Some(true) {
-            text.push_str(", out of memory");
-        }
-        if let Some(note) = &exited.note {
-            text.push_str(": ");
-            text.push_str(note);
-        }
+        let exit = ended::exit(&exited, member.of_image);
+        let text = ended::told(&exit, &exited);
         self.parts.note(member, &text);
         self.parts.exited(member.turn, member.incarnation, exit);
     }
@@ -431,23 +429,16 @@ impl Crew {
 }
 
 impl Member {
+    fn is_of(&mut self, instance: &Instance) {
+        self.agent = Some(instance.agent());
+        self.of_image = matches!(instance.program, Prepared::Process { .. });
+    }
+
     fn clear(self) {
         drop(self.listener);
         for fifo in &self.fifos {
             fifo.remove();
         }
         self.log.close();
-    }
-}
-
-fn describe(exit: &Exit) -> String {
-    match exit {
-        Exit::Code(code) => match aion_sandbox::exit::describe(*code) {
-            Some((_, sentence)) => sentence.to_owned(),
-            None => format!("exit code {code}"),
-        },
-        Exit::Signal(signal) => format!("signal {signal}"),
-        Exit::StartFailed(failure) => failure.detail.to_string(),
-        Exit::Lost => "gone without a trace".to_owned(),
     }
 }

@@ -26,7 +26,7 @@ use tokio::{io::AsyncReadExt, net::unix::pipe, runtime};
 
 use crate::{
     instance::Instances,
-    launching::{LaunchError, Launcher, WorkerFds, below, lacking, sealed},
+    launching::{FOR_MORE, LaunchError, Launcher, WorkerFds, below, lacking, sealed},
     mounts::Mounts,
 };
 use running::{AllRunning, Running};
@@ -178,10 +178,7 @@ impl ToolProcesses {
                 server.name,
                 below.join(", ")
             );
-            return Err(Problem::new(Code::Unreachable, text).remedy(
-                "run the node as root, or allow ordinary users namespaces (sysctl kernel.unprivileged_userns_clone=1, \
-                 kernel.apparmor_restrict_unprivileged_userns=0); what this machine lacks: aionctl local status",
-            ));
+            return Err(Problem::new(Code::Unreachable, text).remedy(FOR_MORE));
         }
         let missing = lacking(&server.required_layers, &launched.layers);
         if !missing.is_empty() {

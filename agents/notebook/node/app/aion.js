@@ -1,0 +1,102 @@
+// The syscalls of AION-OS, for an agent of runtime `process`, with Node's standard library alone.
+//
+// The boot document is on the descriptor that AION_BOOT_FD names, the node at /run/aion.sock. docs/process-abi.md says
+// what both are, docs/syscalls.md what a call is. What an agent does with its turn may not enter.
+'use strict';
+
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const http = require('node:http');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const SOCKET = '/run/aion.sock';
+// How long a call is tried again while the node is restarted.
+const PATIENCE_MS = 30_000;
+
+/** The node refused a call. `code` is stable, the text is for people. */
+class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail ?? 'refused');
+    this.code = problem.code ?? 'internal';
+    this.remedy = problem.remedy;
+  }
+}
+
+/** One turn: its input, and its calls. */
+class Node {
+  #key;
+  #run;
+  #counter = 0;
+  #calls = 0;
+
+  constructor() {
+    const descriptor = Number(process.env.AION_BOOT_FD);
+    const boot = JSON.parse(fs.readFileSync(descriptor, 'utf8'));
+    fs.closeSync(descriptor);
+    this.#key = Buffer.from(boot.key, 'hex');
+    this.#run = `${boot.instance}.${boot.incarnation}`;
+    this.agent = boot.agent;
+    this.text = boot.input.text ?? '';
+    this.files = boot.input.files ?? [];
+    this.checkpoint = boot.checkpoint;
+  }
+
+  /**
+   * Makes the call `name`, such as `memory.recall`, and gives its answer. Sent again with the same idempotency key while
+   * the node is away or busy, so it takes effect once.
+   */
+  async call(name, body = {}) {
+    const key = `${this.#run}.${++this.#calls}`;
+    const until = performance.now() + PATIENCE_MS;
+    for (;;) {
+      let problem;
+      let again;
+      try {
+        const { status, answer } = await this.#once(name, Buffer.from(JSON.stringify(body)), key);
+        if (status === 200) return answer;
+        problem = answer;
+        if (['overloaded', 'stale'].includes(answer.code)) again = answer.retryAfterMs ?? 200;
+      } catch (lost) {
+        problem = { code: 'unreachable', detail: `the node does not answer: ${lost.message}` };
+        again = 200;
+      }
+      if (again === undefined || performance.now() + again > until) throw new Refused(problem);
+      await sleep(again);
+    }
+  }
+
+  #once(name, body, key) {
+    const path = `/v1/${name.replaceAll('.', '/')}`;
+    const stamp = String(Date.now());
+    const counter = String(++this.#counter);
+    const digest = crypto.createHash('sha256').update(body).digest('hex');
+    // The empty line is the deadline, which is left to the node.
+    const signed = ['AION-HMAC-SHA256-V1', 'POST', path, stamp, counter, key, '', digest].join('\n');
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': body.length,
+      'aion-timestamp': stamp,
+      'aion-counter': counter,
+      'aion-signature': crypto.createHmac('sha256', this.#key).update(signed).digest('hex'),
+      'idempotency-key': key,
+    };
+    return new Promise((resolve, reject) => {
+      const request = http.request({ socketPath: SOCKET, method: 'POST', path, headers }, (response) => {
+        const parts = [];
+        response.on('data', (part) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () => {
+          try {
+            resolve({ status: response.statusCode, answer: JSON.parse(Buffer.concat(parts).toString('utf8')) });
+          } catch (broken) {
+            reject(broken);
+          }
+        });
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+}
+
+module.exports = { Node, Refused };

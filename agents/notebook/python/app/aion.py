@@ -1,0 +1,96 @@
+"""The syscalls of AION-OS, for an agent of runtime `process`, with Python's standard library alone.
+
+The boot document is on the descriptor that AION_BOOT_FD names, the node at /run/aion.sock. docs/process-abi.md says
+what both are, docs/syscalls.md what a call is. What an agent does with its turn may not enter.
+"""
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import socket
+import time
+
+SOCKET = "/run/aion.sock"
+# How long a call is tried again while the node is restarted.
+PATIENCE_S = 30
+
+
+class Refused(Exception):
+    """The node refused a call. `code` is stable, the text is for people."""
+
+    def __init__(self, problem):
+        super().__init__(problem.get("detail", "refused"))
+        self.code = problem.get("code", "internal")
+        self.remedy = problem.get("remedy")
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the one socket that there is."""
+
+    def __init__(self):
+        super().__init__("aion")
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(SOCKET)
+
+
+class Node:
+    """One turn: its input, and its calls. Used by one thread."""
+
+    def __init__(self):
+        with os.fdopen(int(os.environ["AION_BOOT_FD"]), "rb") as document:
+            boot = json.load(document)
+        self._key = bytes.fromhex(boot["key"])
+        self._counter = 0
+        self._calls = 0
+        self._run = f"{boot['instance']}.{boot['incarnation']}"
+        self.agent = boot["agent"]
+        self.text = boot["input"].get("text", "")
+        self.files = boot["input"].get("files", [])
+        self.checkpoint = boot.get("checkpoint")
+
+    def call(self, name, **body):
+        """Makes the call `name`, such as `memory.recall`, and gives its answer.
+
+        Sent again with the same idempotency key while the node is away or busy, so it takes effect once.
+        """
+        self._calls += 1
+        key = f"{self._run}.{self._calls}"
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                status, answer = self._once(name, json.dumps(body).encode(), key)
+            except (OSError, http.client.HTTPException) as lost:
+                answer, again = {"code": "unreachable", "detail": f"the node does not answer: {lost}"}, 0.2
+            else:
+                if status == 200:
+                    return answer
+                passing = answer.get("code") in ("overloaded", "stale")
+                again = answer.get("retryAfterMs", 200) / 1000 if passing else None
+            if again is None or time.monotonic() + again > until:
+                raise Refused(answer)
+            time.sleep(again)
+
+    def _once(self, name, body, key):
+        self._counter += 1
+        path = "/v1/" + name.replace(".", "/")
+        stamp = str(time.time_ns() // 1_000_000)
+        counter = str(self._counter)
+        # The empty line is the deadline, which is left to the node.
+        signed = ["AION-HMAC-SHA256-V1", "POST", path, stamp, counter, key, "", hashlib.sha256(body).hexdigest()]
+        connection = _Connection()
+        try:
+            connection.request("POST", path, body, {
+                "content-type": "application/json",
+                "aion-timestamp": stamp,
+                "aion-counter": counter,
+                "aion-signature": hmac.new(self._key, "\n".join(signed).encode(), hashlib.sha256).hexdigest(),
+                "idempotency-key": key,
+            })
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()

@@ -1,0 +1,124 @@
+//! What a worker is told and handed of its program, by runtime: its part of the boot document, its role, and the
+//! descriptors that go with it. When it is started and what becomes of it may not enter.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use aion_abi::{
+    admin::{INPUT_MOUNT, OUTPUT_MOUNT},
+    boot::{Declarative, Mount, Program, Wasm},
+};
+use aion_api::{AgentInstanceSpec, FileMode};
+use aion_bundle::{Digest, Store};
+use aion_policy::count;
+use aion_sandbox::protocol::{InsideUser, Role};
+
+use super::image;
+use crate::{
+    instance::{Instance, Prepared},
+    modules::Modules,
+    mounts::Mounts,
+};
+
+/// MiB for the host half of a worker with a guest: answers, requests, the engine.
+const HOST_MIB: u32 = 32;
+
+/// Where programs are.
+pub(super) struct Programs<'a> {
+    pub(super) modules: &'a Arc<Modules>,
+    pub(super) store: &'a Arc<Store>,
+    pub(super) mounts: &'a Mounts,
+}
+
+/// A program that can be started.
+pub(super) struct Startable {
+    /// Its part of the boot document.
+    pub(super) program: Program,
+    /// What the launcher makes of the worker.
+    pub(super) role: Role,
+    /// What rides with the start beside the document and the streams.
+    pub(super) descriptors: Vec<OwnedFd>,
+    /// The names of the folders among them.
+    pub(super) mounts: Vec<String>,
+    /// Who it is inside, where it is somebody.
+    pub(super) user: Option<InsideUser>,
+    /// How many bytes its `/tmp` holds, where it has one.
+    pub(super) scratch_bytes: Option<u64>,
+}
+
+impl Startable {
+    fn of(program: Program, role: Role, descriptors: Vec<OwnedFd>) -> Self {
+        Self {
+            program,
+            role,
+            descriptors,
+            mounts: Vec::new(),
+            user: None,
+            scratch_bytes: None,
+        }
+    }
+}
+
+impl Programs<'_> {
+    /// Opens the program of `instance` for one start.
+    ///
+    /// # Errors
+    /// Why it cannot be started, in words.
+    pub(super) async fn open(&self, instance: &Instance) -> Result<Startable, String> {
+        match &instance.program {
+            Prepared::Declarative { instructions } => {
+                let program = Program::Declarative(declarative(instance.spec(), instructions));
+                Ok(Startable::of(program, Role::Declarative, Vec::new()))
+            }
+            Prepared::Wasm { bundle } => {
+                let (required, tenant) = (instance.required_layers(), &instance.spec().tenant);
+                let opened = self.modules.open(bundle, &required, tenant).await;
+                let module = opened.map_err(|error| error.to_string())?;
+                let program = Program::Wasm(Wasm {
+                    memory_mib: guest_memory(count(instance.spec().limits.memory_mib)),
+                });
+                Ok(Startable::of(program, Role::Wasm, vec![module]))
+            }
+            Prepared::Process { image } => self.process(instance.spec(), *image).await,
+        }
+    }
+
+    async fn process(&self, spec: &AgentInstanceSpec, digest: Digest) -> Result<Startable, String> {
+        let opened = image::open(self.store, digest).await?;
+        let (names, folders) = image::shown(self.mounts, &spec.mounts).await?;
+        let descriptors = [opened.root].into_iter().chain(folders).collect();
+        Ok(Startable {
+            mounts: names,
+            user: Some(opened.user),
+            scratch_bytes: spec.limits.tmp_mib.map(|mib| u64::from(count(mib)) << 20),
+            ..Startable::of(Program::Process(opened.program), Role::Process, descriptors)
+        })
+    }
+}
+
+fn declarative(spec: &AgentInstanceSpec, instructions: &str) -> Declarative {
+    let own = spec.mounts.iter().map(|mount| Mount {
+        name: mount.name.clone(),
+        writable: mount.mode == FileMode::ReadWrite,
+    });
+    let of_turns = [(INPUT_MOUNT, false), (OUTPUT_MOUNT, true)].map(|(name, writable)| Mount {
+        name: name.to_owned(),
+        writable,
+    });
+    Declarative {
+        instructions: instructions.to_owned(),
+        has_model: spec.model.is_some(),
+        without_model: spec.limits.without_model,
+        has_memory: spec.memory.is_some(),
+        knowledge: spec.knowledge.clone(),
+        mounts: own.chain(of_turns).collect(),
+        has_tools: !spec.tools.is_empty(),
+        max_steps: count(spec.limits.max_steps),
+        max_tokens: spec.limits.max_tokens.map(count),
+    }
+}
+
+/// What of an agent's memory its guest may have: the host half needs some of it, and an end by the kernel's
+/// hand would say less than a refused growth.
+fn guest_memory(mib: u32) -> u32 {
+    mib - (mib / 2).min(HOST_MIB)
+}

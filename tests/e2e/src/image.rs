@@ -1,0 +1,113 @@
+//! Base images for tests, made of this machine's own interpreters: what users take from a registry.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// A program of this machine that can be made an image of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpreter {
+    /// Debian's Python, with its standard library.
+    Python,
+    /// Node.
+    Node,
+}
+
+impl Interpreter {
+    /// Where it is on this machine, and in the image.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Python => "/usr/bin/python3",
+            Self::Node => "/usr/bin/node",
+        }
+    }
+
+    /// Its language, as the folder of a sample is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Node => "node",
+        }
+    }
+
+    /// Makes an image of it in the layout `folder`, and gives its reference for `aionctl bundle build --base`.
+    ///
+    /// # Errors
+    /// It is not on this machine, or its files cannot be read.
+    pub fn image(self, folder: &Path) -> anyhow::Result<String> {
+        let mut files = vec![PathBuf::from(self.path())];
+        files.extend(libraries(self.path())?);
+        if self == Self::Python {
+            files.push(standard_library()?);
+            let modules = fs::read_dir(standard_library()?.join("lib-dynload"))?;
+            for module in modules {
+                files.extend(libraries(&module?.path().to_string_lossy())?);
+            }
+        }
+        files.sort();
+        files.dedup();
+        fs::create_dir_all(folder)?;
+        let archive = folder.join("layer.tar");
+        let mut tar = Command::new("tar");
+        tar.args(["--dereference", "--hard-dereference", "--sort=name", "--mtime=@0", "-C", "/"])
+            .args(["--exclude=*/test", "--exclude=*/__pycache__", "--exclude=*/idlelib", "-cf"])
+            .arg(&archive)
+            .args(files.iter().map(|it| it.strip_prefix("/").unwrap_or(it)));
+        let made = tar.output().context("tar")?;
+        ensure!(made.status.success(), "tar: {}", String::from_utf8_lossy(&made.stderr));
+        let layer = fs::read(&archive)?;
+        fs::remove_file(&archive)?;
+        layout(folder, &layer)
+    }
+}
+
+/// An image layout in `folder` with one image of one layer.
+fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let blob = |media_type: &str, bytes: &[u8]| -> anyhow::Result<Value> {
+        let hex: String = Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect();
+        fs::write(blobs.join(&hex), bytes)?;
+        Ok(json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()}))
+    };
+    let layer = blob("application/vnd.oci.image.layer.v1.tar", layer)?;
+    let config = json!({
+        "architecture": aion_testkit::architecture(), "os": "linux",
+        "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    });
+    let config = blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes())?;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": config, "layers": [layer],
+    });
+    let manifest = blob("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes())?;
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(folder.join("index.json"), index.to_string())?;
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let digest = manifest["digest"].as_str().unwrap_or_default();
+    Ok(format!("oci:{}@{digest}", folder.display()))
+}
+
+/// What the dynamic linker loads for a program, and itself.
+fn libraries(program: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let listed = Command::new("ldd").arg(program).output().context("ldd")?;
+    ensure!(listed.status.success(), "{program} is not here, or not linked dynamically");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let paths = text.split_whitespace().filter(|it| it.starts_with('/'));
+    Ok(paths.map(PathBuf::from).collect())
+}
+
+fn standard_library() -> anyhow::Result<PathBuf> {
+    let program = fs::canonicalize(Interpreter::Python.path())?;
+    let name = program.file_name().and_then(|it| it.to_str()).context("python3's name")?;
+    Ok(Path::new("/usr/lib").join(name))
+}

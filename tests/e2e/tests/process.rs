@@ -1,0 +1,167 @@
+//! Agents that are programs in images, the whole way: built, signed, unpacked, confined, asked.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::PathBuf};
+
+use aion_e2e::{cluster::root, image::Interpreter, standalone::Standalone};
+use aion_testkit::{McpServer, skip};
+use serde_json::{Value, json};
+
+/// A node that runs images of one interpreter.
+struct Programs {
+    node: Standalone,
+    interpreter: Interpreter,
+    base: String,
+    digests: Vec<String>,
+}
+
+impl Programs {
+    /// `None`, and the test skipped, where the interpreter is not on this machine.
+    fn start(interpreter: Interpreter) -> anyhow::Result<Option<Self>> {
+        if !PathBuf::from(interpreter.path()).is_file() {
+            skip(interpreter.path(), "an image is made of it");
+            return Ok(None);
+        }
+        let node = Standalone::start(interpreter.name())?.with_policies()?;
+        let base = interpreter.image(&node.path("base"))?;
+        Ok(Some(Self {
+            node,
+            interpreter,
+            base,
+            digests: Vec::new(),
+        }))
+    }
+
+    /// Builds the folder of an image upon the interpreter, has this machine trust it, and gives its digest.
+    fn trust(&mut self, folder: &std::path::Path) -> anyhow::Result<String> {
+        let folder = folder.to_string_lossy();
+        let built = self.node.aionctl(&["bundle", "build", &folder, "--base", &self.base, "--quiet"])?;
+        let digest = built.trim().to_owned();
+        let key = self.node.path("machine");
+        if self.digests.is_empty() {
+            self.node.aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
+        }
+        let secret = key.with_extension("key");
+        self.node.aionctl(&["bundle", "sign", &digest, "--key", &secret.to_string_lossy()])?;
+        self.digests.push(digest.clone());
+        let public = fs::read_to_string(key.with_extension("pub"))?;
+        let keys = json!([{"name": "machine", "purpose": "machine", "publicKey": public, "digests": self.digests}]);
+        self.apply(&[json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
+            "spec": {"inline": "allow", "keys": keys},
+        })])?;
+        Ok(digest)
+    }
+
+    fn apply(&self, objects: &[Value]) -> anyhow::Result<String> {
+        let path = self.node.path("objects.yaml");
+        let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+        fs::write(&path, texts.join("\n---\n"))?;
+        self.node.aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])
+    }
+
+    /// An agent whose program is this text, in the interpreter's language.
+    fn agent(&mut self, name: &str, source: &str, limits: Value) -> anyhow::Result<()> {
+        let folder = self.node.path(name);
+        fs::create_dir_all(folder.join("app"))?;
+        fs::write(folder.join("app/main"), source)?;
+        let about = format!(
+            "name: {name}\nversion: 0.1.0\nruntime: process\nfiles: [app]\ncommand: [{}, /app/main]\n",
+            self.interpreter.path()
+        );
+        fs::write(folder.join("bundle.yaml"), about)?;
+        let digest = self.trust(&folder)?;
+        self.apply(&[json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": name},
+            "spec": {"runtime": "process", "bundle": {"name": name, "digest": digest}, "limits": limits},
+        })])?;
+        Ok(())
+    }
+
+    /// What asking comes to, well or badly.
+    fn ask(&self, name: &str) -> String {
+        let asked = self.node.aionctl(&["ask", name, "hello"]);
+        asked.unwrap_or_else(|refused| format!("refused: {refused}"))
+    }
+}
+
+/// The sample of a language uses memory, a tool and files.
+fn notebook(interpreter: Interpreter) -> anyhow::Result<()> {
+    let Some(mut programs) = Programs::start(interpreter)? else {
+        return Ok(());
+    };
+    let server = McpServer::start()?;
+    let digest = programs.trust(&root().join("agents/notebook").join(interpreter.name()))?;
+    let name = format!("notebook-{}", interpreter.name());
+    programs.apply(&[
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": "probe"},
+            "spec": {"mcp": {"http": {"url": server.url()}}},
+        }),
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "notes"}, "spec": {}}),
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "notebook"},
+            "spec": {
+                "runtime": "process", "bundle": {"name": name, "digest": digest},
+                "memory": {"pool": "notes"}, "tools": [{"name": "probe"}],
+                "permissions": {
+                    "allow": ["probe.echo"],
+                    "files": [{"mount": "input", "mode": "read"}, {"mount": "output", "mode": "readWrite"}],
+                },
+            },
+        }),
+    ])?;
+    let file = programs.node.path("orders.csv");
+    fs::write(&file, "a,b\n1,2\n3,4")?;
+    let output = programs.node.path("output");
+    for notes in 0..2 {
+        let answer = programs.node.aionctl(&[
+            "run", "notebook", "Buy bread",
+            "--file", &file.to_string_lossy(), "--output-dir", &output.to_string_lossy(),
+        ])?;
+        for part in [
+            "Noted: Buy bread",
+            &format!("Notes before this one: {notes}"),
+            "orders.csv: 3 lines",
+            "probe.echo says Buy bread",
+        ] {
+            assert!(answer.contains(part), "{part} is not in: {answer}");
+        }
+    }
+    assert!(fs::read_to_string(output.join("notebook.txt"))?.starts_with("Noted: Buy bread"));
+    let log = programs.node.aionctl(&["logs", "notebook"])?;
+    assert!(log.contains("notebook runs on"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn an_agent_in_python_uses_memory_files_and_a_tool() -> anyhow::Result<()> {
+    notebook(Interpreter::Python)
+}
+
+#[test]
+fn an_agent_for_node_uses_memory_files_and_a_tool() -> anyhow::Result<()> {
+    notebook(Interpreter::Node)
+}
+
+#[test]
+fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
+    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+        return Ok(());
+    };
+    let limits = || json!({"turnSeconds": 20, "memoryMiB": 64});
+    for (name, source, sentence) in [
+        ("silent", "pass", "the program ended without an answer"),
+        ("failing", "raise SystemExit(70)", "the program exited with code 70"),
+        ("greedy", "x = bytearray(1 << 30)\nfor i in range(0, 1 << 30, 4096): x[i] = 1", "more memory than it may"),
+        ("killed", "import os\nos.kill(os.getpid(), 9)\nimport time; time.sleep(60)", "took longer than it may"),
+        ("crashed", "import ctypes; ctypes.string_at(0)", "ended by signal 11"),
+    ] {
+        programs.agent(name, source, limits())?;
+        let said = programs.ask(name);
+        assert!(said.starts_with("refused: "), "{name}: {said}");
+        assert!(said.contains(sentence), "{name}: {said}");
+    }
+    Ok(())
+}
