@@ -63,6 +63,16 @@ reasons! {
     NameMismatch,
     /// The archive breaks a rule for unpacking.
     BadArchive,
+    /// The image is for other machines than this one.
+    WrongArchitecture,
+    /// A layer of the image is of a kind that is not unpacked.
+    UnsupportedLayer,
+    /// The image says no program to run.
+    NoEntrypoint,
+    /// The program of the image, or what interprets it, is not in it.
+    EntrypointNotFound,
+    /// The user or group of the image is not in its own lists of them.
+    UserNotFound,
     /// The store has no room.
     NoSpace,
     /// The store cannot be read or written.

@@ -83,6 +83,16 @@ pub mod reason {
         BAD_SIGNATURE = Reason::BadSignature.as_str(),
         /// The bundle's archive breaks a rule for unpacking.
         BAD_ARCHIVE = Reason::BadArchive.as_str(),
+        /// The image is for other machines than this one.
+        WRONG_ARCHITECTURE = Reason::WrongArchitecture.as_str(),
+        /// A layer of the image is of a kind that is not unpacked.
+        UNSUPPORTED_LAYER = Reason::UnsupportedLayer.as_str(),
+        /// The image says no program to run.
+        NO_ENTRYPOINT = Reason::NoEntrypoint.as_str(),
+        /// The program of the image, or what interprets it, is not in it.
+        ENTRYPOINT_NOT_FOUND = Reason::EntrypointNotFound.as_str(),
+        /// The user or group of the image is not in its own lists of them.
+        USER_NOT_FOUND = Reason::UserNotFound.as_str(),
         /// The bundle was found nowhere.
         BUNDLE_NOT_FOUND = Reason::BundleNotFound.as_str(),
         /// A registry does not answer.

@@ -66,6 +66,12 @@ pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     sync_dir(folder)
 }
 
+/// Makes all that was written to the file system of `folder` survive a crash: one commit, where thousands of files
+/// would each wait for theirs.
+pub(crate) fn sync_file_system(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
 /// Makes what was created or renamed in `dir` survive a crash.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()

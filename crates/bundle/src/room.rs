@@ -1,7 +1,11 @@
 //! Whether there is room for what comes: of the disk under the store a part may be another's. Asked before anything is
 //! fetched and before each piece that is written. What may not enter: how the room is measured.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::Arc,
+};
 
 type Check = dyn Fn(u64) -> io::Result<()> + Send + Sync;
 
@@ -31,5 +35,28 @@ impl Default for Room {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Room")
+    }
+}
+
+/// Writes as long as there is room.
+pub(crate) struct Within<'r, W> {
+    to: W,
+    room: &'r Room,
+}
+
+impl<'r, W: Write> Within<'r, W> {
+    pub(crate) fn new(to: W, room: &'r Room) -> Self {
+        Self { to, room }
+    }
+}
+
+impl<W: Write> Write for Within<'_, W> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.room.check(piece.len() as u64)?;
+        self.to.write(piece)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }

@@ -187,6 +187,37 @@ pub enum ManifestError {
         /// The limit.
         limit: u64,
     },
+    /// More of something than the limits allow.
+    #[error("it has more {what} than the {limit} allowed")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        limit: usize,
+    },
+    /// An image for other machines.
+    #[error(
+        "the image runs on {found}, and this node is {wanted}; build it for {wanted}, or place the agent by spec.nodeSelector"
+    )]
+    WrongPlatform {
+        /// This machine.
+        wanted: String,
+        /// What there is.
+        found: String,
+    },
+    /// A layer of a kind that is not unpacked.
+    #[error("layer {digest} is of type `{media_type}`: {why}")]
+    UnsupportedLayer {
+        /// The layer.
+        digest: Digest,
+        /// Its media type.
+        media_type: String,
+        /// Why it is not unpacked, and what to do.
+        why: &'static str,
+    },
+    /// An image whose configuration contradicts it.
+    #[error("the image's configuration is malformed: {0}; build the image anew")]
+    Image(String),
 }
 
 impl ManifestError {
@@ -195,7 +226,10 @@ impl ManifestError {
         match self {
             Self::Malformed { .. } => Reason::Malformed,
             Self::NotABundle(_) => Reason::NotABundle,
-            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::TooLarge { .. } | Self::TooMany { .. } => Reason::TooLarge,
+            Self::WrongPlatform { .. } => Reason::WrongArchitecture,
+            Self::UnsupportedLayer { .. } => Reason::UnsupportedLayer,
+            Self::Image(_) => Reason::Malformed,
         }
     }
 }

@@ -16,13 +16,16 @@ use thiserror::Error;
 use crate::{
     artifact::{
         digest::Digest,
+        document::Document,
         limits::Limits,
         manifest::{self, BundleConfig, MAX_CONFIG, Manifest, ManifestError},
-        name::BundleName,
+        name::{BundleName, MAX_NAME},
     },
     content::{
+        archive::UnpackError,
+        image::{admit::Wanted, error::ImageError},
         store::{Store, StoreError, Stored, on},
-        unpack::{UnpackError, unpack},
+        unpack::unpack,
         vouched::Vouched,
     },
     file::{sync_tree, write_new},
@@ -86,6 +89,9 @@ pub enum AdmitError {
     /// Its archive is harmful or broken.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
+    /// It is an image that cannot be unpacked or run.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// It is another bundle.
     #[error(
         "the bundle {digest} calls itself `{actual}`, not `{asked}`; correct the name or the digest"
@@ -96,7 +102,7 @@ pub enum AdmitError {
         /// What was asked for.
         asked: BundleName,
         /// What it is called.
-        actual: BundleName,
+        actual: String,
     },
     /// The store.
     #[error(transparent)]
@@ -123,6 +129,7 @@ impl AdmitError {
             Self::Lapsed { kept, .. } => kept.reason(),
             Self::Manifest(e) => e.reason(),
             Self::Unpack(e) => e.reason(),
+            Self::Image(e) => e.reason(),
             Self::Name { .. } => Reason::NameMismatch,
             Self::Store(e) => e.reason(),
         }
@@ -156,7 +163,7 @@ impl Store {
         let Some(stored) = self.get(digest) else {
             return Ok(Recalled::Absent);
         };
-        check_name(bundle, &stored.config)?;
+        check_own_name(bundle, stored.name())?;
         let cached = self.verdict(digest, &trust.revision);
         if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
             self.touch(&stored)?;
@@ -202,8 +209,7 @@ impl Store {
             Some(bytes) => bytes,
             None => source.manifest(&digest).await?,
         };
-        let manifest = Manifest::parse(&bytes)?;
-        manifest.bundle_layers(limits)?;
+        let document = Document::parse(&bytes, limits)?;
         let found = signatures(source, &digest).await.map_err(AdmitError::from);
         let (name, trust) = (bundle.name.clone(), trust.clone());
         let judge = move |_: &Self| found.and_then(|it| it.vouch(&name, &digest, &trust, now()));
@@ -219,14 +225,27 @@ impl Store {
             };
             return self.blocking(keep).await;
         }
-        let came = self
-            .fetch(source, bundle, &bytes, &manifest, limits)
-            .await?;
-        self.blocking(move |store| {
-            let stored = store.take_in(came, &digest, &vouched)?;
-            store.admitted(verdict, stored)
-        })
-        .await
+        let wanted = Wanted {
+            bundle,
+            bytes: &bytes,
+            limits,
+        };
+        let stored = match document {
+            Document::Bundle(manifest) => {
+                let came = self.fetch(source, &wanted, &manifest).await?;
+                let take_in = move |store: &Self| store.take_in(came, &digest, &vouched);
+                self.blocking(take_in).await?
+            }
+            Document::Image(manifest) => {
+                self.take_image(source, wanted, &manifest, vouched).await?
+            }
+            Document::Index(index) => {
+                let manifest = Self::chosen(source, &index, limits).await?;
+                self.take_image(source, wanted, &manifest, vouched).await?
+            }
+        };
+        self.blocking(move |store| store.admitted(verdict, stored))
+            .await
     }
 
     fn admitted(&self, verdict: Verdict, bundle: Stored) -> Result<Admitted, AdmitError> {
@@ -243,23 +262,22 @@ impl Store {
     async fn fetch(
         &self,
         source: &dyn Source,
-        bundle: &BundleRef,
-        bytes: &[u8],
+        wanted: &Wanted<'_>,
         manifest: &Manifest,
-        limits: &Limits,
     ) -> Result<Came, AdmitError> {
-        let (program, files) = manifest.bundle_layers(limits)?;
+        let (program, files) = manifest.bundle_layers(wanted.limits)?;
         // Of an archive what it will hold unpacked is not known, but no less than it holds packed.
         let least = program.size + files.map_or(0, |files| 2 * files.size);
         self.blocking(move |store| store.has_room(least)).await?;
         let config_bytes = read_blob(source, &manifest.config, MAX_CONFIG).await?;
         let config = BundleConfig::parse(&config_bytes, program)?;
-        check_name(bundle, &config)?;
+        check_own_name(wanted.bundle, Some(config.name.as_str()))?;
 
-        let bytes = bytes.to_vec();
-        let (workspace, folder) = self
-            .blocking(move |store| store.begin(&bytes, &config_bytes))
-            .await?;
+        let bytes = wanted.bytes.to_vec();
+        let documents = move |store: &Self| {
+            store.begin(&[("manifest.json", &bytes), ("config.json", &config_bytes)])
+        };
+        let (workspace, folder) = self.blocking(documents).await?;
         let form = manifest::program(config.runtime).map_err(ManifestError::NotABundle)?;
         let path = folder.join(form.file);
         save_blob(source, program, &path, self.room()).await?;
@@ -274,16 +292,19 @@ impl Store {
             folder,
             program: path,
             packed,
-            limits: *limits,
+            limits: *wanted.limits,
         })
     }
 
     /// Begins the folder of a bundle: its documents, and no more.
-    fn begin(&self, bytes: &[u8], config: &[u8]) -> Result<(TempDir, PathBuf), StoreError> {
+    pub(crate) fn begin(
+        &self,
+        documents: &[(&str, &[u8])],
+    ) -> Result<(TempDir, PathBuf), StoreError> {
         let workspace = self.workspace()?;
         let folder = workspace.path().join("bundle");
         fs::create_dir(&folder).map_err(on("create", &folder))?;
-        for (name, content) in [("manifest.json", bytes), ("config.json", config)] {
+        for (name, content) in documents {
             let path = folder.join(name);
             write_new(&path, content, FILE_MODE).map_err(on("write", &path))?;
         }
@@ -310,9 +331,14 @@ impl Store {
         self.settle(folder, digest)?;
         // What else came, its archive, is not needed any more.
         drop(came.workspace);
+        self.settled(digest).map_err(AdmitError::from)
+    }
+
+    /// The entry that was just made.
+    pub(crate) fn settled(&self, digest: &Digest) -> Result<Stored, StoreError> {
         self.get(digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
-            on("read", &self.entry(digest))(vanished).into()
+            on("read", &self.entry(digest))(vanished)
         })
     }
 }
@@ -326,15 +352,20 @@ struct Came {
     limits: Limits,
 }
 
-fn check_name(bundle: &BundleRef, config: &BundleConfig) -> Result<(), AdmitError> {
-    if config.name == bundle.name {
-        return Ok(());
+/// Whether what calls itself `own` is what is asked for; an image that calls itself nothing is.
+pub(crate) fn check_own_name(bundle: &BundleRef, own: Option<&str>) -> Result<(), AdmitError> {
+    match own {
+        Some(own) if own != bundle.name.as_str() => Err(AdmitError::Name {
+            digest: bundle.digest,
+            asked: bundle.name.clone(),
+            actual: own
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MAX_NAME)
+                .collect(),
+        }),
+        _ => Ok(()),
     }
-    Err(AdmitError::Name {
-        digest: bundle.digest,
-        asked: bundle.name.clone(),
-        actual: config.name.clone(),
-    })
 }
 
 fn read_only(path: &Path) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use crate::{
     artifact::digest::{Digest, Hasher},
     content::store::{Store, StoreError, on},
     file::{beside, place},
-    room::Room,
+    room::Within,
 };
 
 /// Read-only: it is mapped by workers, and a byte that changed under them would be code.
@@ -68,11 +68,11 @@ impl Store {
         let mut written = || -> io::Result<Compiled> {
             let mut new = beside(&folder, MODE)?;
             let mut hasher = Hasher::default();
-            let mut bounded = Bounded {
-                to: &mut new,
-                room: self.room(),
-            };
-            pass(&mut from, &mut hasher, &mut bounded)?;
+            pass(
+                &mut from,
+                &mut hasher,
+                &mut Within::new(&mut new, self.room()),
+            )?;
             new.as_file().sync_all()?;
             let digest = hasher.finish();
             let path = folder.join(format!("{key}.{}", digest.hex()));
@@ -108,23 +108,6 @@ fn digest_of(path: &Path, key: &str) -> Option<Digest> {
     let name = path.file_name()?.to_str()?;
     let hex = name.strip_prefix(key)?.strip_prefix('.')?;
     format!("sha256:{hex}").parse().ok()
-}
-
-/// Writes as long as there is room.
-struct Bounded<'w, W> {
-    to: &'w mut W,
-    room: &'w Room,
-}
-
-impl<W: Write> Write for Bounded<'_, W> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.room.check(piece.len() as u64)?;
-        self.to.write(piece)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }
 
 fn pass(from: &mut impl Read, hasher: &mut Hasher, to: &mut impl Write) -> io::Result<()> {

@@ -2,9 +2,12 @@
 //! not enter: what a definition means, and how programs run.
 
 pub(crate) mod admit;
+pub(crate) mod archive;
 pub(crate) mod build;
 pub(crate) mod compiled;
+pub(crate) mod image;
 pub(crate) mod kept;
+pub(crate) mod layer;
 pub(crate) mod store;
 pub(crate) mod unpack;
 pub(crate) mod vouched;

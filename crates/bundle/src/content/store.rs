@@ -1,13 +1,16 @@
-//! The content store of a node: unpacked bundles by digest, and the verdicts on
+//! The content store of a node: unpacked bundles and images by digest, and the verdicts on
 //! them. One process owns it at a time.
 //!
 //! ```text
 //! <root>/lock                    held while the store is open
-//!        bundles/<hex>/          one bundle, whole or absent
-//!            manifest.json config.json
+//!        bundles/<hex>/          one bundle or image, whole or absent
+//!            manifest.json       what the digest names
+//!            config.json         of a bundle, and
 //!            module.wasm | agent.yaml
 //!            files/…             prompts and skills
+//!            image.json rootfs/… of an image
 //!            signatures/…       `kept` says which
+//!        layers/<hex>/…          of images; `image::layers` says what
 //!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
 //!        tmp/                    what is on its way; emptied when opened
 //! ```
@@ -22,16 +25,25 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use aion_abi::reason::Reason;
+use aion_abi::{reason::Reason, runtime::Runtime};
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use crate::{
     artifact::{
         digest::Digest,
-        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, Manifest, program},
+        document::Document,
+        limits::Limits,
+        manifest::{BundleConfig, MAX_CONFIG, MAX_MANIFEST, program},
     },
-    content::{kept, vouched::Vouched},
+    content::{
+        image::{
+            kept::{Image, Kept},
+            layers::Layers,
+        },
+        kept,
+        vouched::Vouched,
+    },
     file::{read_bounded, sync_dir},
     room::Room,
     source::failure::io_reason,
@@ -53,23 +65,54 @@ struct Shared {
     verdicts: Verdicts,
     /// What of the disk it may take.
     room: Room,
+    layers: Layers,
     time: Time,
     _lock: Lock,
 }
 
-/// A bundle in the store.
+/// A bundle or an image in the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
     /// Its digest.
     pub digest: Digest,
-    /// What it says of itself.
-    pub config: BundleConfig,
     /// Its folder.
     pub root: PathBuf,
-    /// The module or the definition.
-    pub program: PathBuf,
-    /// The folder with prompts and skills, where it has one.
-    pub files: Option<PathBuf>,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What is in an entry of the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// A bundle for wasm or declarative.
+    Bundle {
+        /// What it says of itself.
+        config: BundleConfig,
+        /// The module or the definition.
+        program: PathBuf,
+        /// The folder with prompts and skills, where it has one.
+        files: Option<PathBuf>,
+    },
+    /// A container image, for process.
+    Image(Image),
+}
+
+impl Stored {
+    /// What runs it.
+    pub fn runtime(&self) -> Runtime {
+        match &self.content {
+            Content::Bundle { config, .. } => config.runtime,
+            Content::Image(_) => Runtime::Process,
+        }
+    }
+
+    /// The name that it gives itself, where it does.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match &self.content {
+            Content::Bundle { config, .. } => Some(config.name.as_str()),
+            Content::Image(image) => image.name.as_deref(),
+        }
+    }
 }
 
 /// The store could not be used.
@@ -130,11 +173,14 @@ impl Store {
         let lock = Lock::take(&root)?;
         let folder = root.join("verdicts");
         let verdicts = Verdicts::open(folder.clone()).map_err(on("open", &folder))?;
+        let folder = root.join("layers");
+        let layers = Layers::open(folder.clone()).map_err(on("open", &folder))?;
         let store = Self {
             shared: Arc::new(Shared {
                 root,
                 verdicts,
                 room,
+                layers,
                 time: Time(Box::new(time)),
                 _lock: lock,
             }),
@@ -155,6 +201,10 @@ impl Store {
         self.room()
             .check(more)
             .map_err(on("keep more in", &self.shared.root))
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.shared.layers
     }
 
     pub(crate) fn room(&self) -> &Room {
@@ -191,17 +241,28 @@ impl Store {
     /// The bundle `digest`, where it is in the store.
     pub fn get(&self, digest: &Digest) -> Option<Stored> {
         let root = self.entry(digest);
-        let manifest = Manifest::parse(&self.manifest(digest)?).ok()?;
-        let layer = manifest.layers.first()?;
-        let config = read_bounded(&root.join("config.json"), MAX_CONFIG).ok()??;
-        let config = BundleConfig::parse(&config, layer).ok()?;
-        let files = root.join("files");
+        // Its bounds were those of the day on which it came.
+        let document = Document::parse(&self.manifest(digest)?, &Limits::NONE).ok()?;
+        let content = match document {
+            Document::Bundle(manifest) => {
+                let layer = manifest.layers.first()?;
+                let config = read_bounded(&root.join("config.json"), MAX_CONFIG).ok()??;
+                let config = BundleConfig::parse(&config, layer).ok()?;
+                let files = root.join("files");
+                Content::Bundle {
+                    program: root.join(program(config.runtime).ok()?.file),
+                    config,
+                    files: (manifest.layers.len() > 1).then_some(files),
+                }
+            }
+            Document::Image(_) | Document::Index(_) => {
+                Content::Image(Kept::read(&root)?.image(&root))
+            }
+        };
         Some(Stored {
             digest: *digest,
-            program: root.join(program(config.runtime).ok()?.file),
-            config,
-            files: (manifest.layers.len() > 1).then_some(files),
             root,
+            content,
         })
     }
 
@@ -223,7 +284,7 @@ impl Store {
     }
 
     /// Removes every bundle that is not in `keep` and, by the store's time, was not admitted for `idle`, with its
-    /// verdict and what was compiled of it, and gives how many went.
+    /// verdict and what was compiled of it, and gives how many went. Layers that no image is made of any more go, too.
     pub fn prune(&self, keep: &[Digest], idle: Duration) -> Result<usize, StoreError> {
         let keep: HashSet<_> = keep.iter().collect();
         let (mut gone, mut failed) = (0, None);
@@ -235,6 +296,7 @@ impl Store {
                 Err(error) => failed = Some(error),
             }
         }
+        self.prune_layers()?;
         failed.map_or(Ok(gone), Err)
     }
 

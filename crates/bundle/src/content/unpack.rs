@@ -16,10 +16,10 @@ use std::{
 use aion_abi::reason::Reason;
 use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType};
-use thiserror::Error;
 
 use crate::{
     artifact::{entry_path::entry_path, limits::Limits},
+    content::archive::{Bounded, Counted, Most, UnpackError, from_archive, only_zeros},
     room::Room,
     source::failure::io_reason,
 };
@@ -28,38 +28,6 @@ const FILE_MODE: u32 = 0o444;
 const FOLDER_MODE: u32 = 0o755;
 /// Set-user-id, set-group-id and sticky.
 const SPECIAL_BITS: u32 = 0o7000;
-
-/// An archive that is not unpacked.
-#[derive(Debug, Error)]
-pub enum UnpackError {
-    /// Something that is never unpacked.
-    #[error("the archive holds `{path}`, which is refused: {why}")]
-    Unsafe {
-        /// The entry.
-        path: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// More than the limits allow.
-    #[error("the archive has more {what} than the {limit} allowed")]
-    TooLarge {
-        /// Of what.
-        what: &'static str,
-        /// How many.
-        limit: u64,
-    },
-    /// Cut off, or no gzipped tar at all.
-    #[error("the archive is malformed: {0}")]
-    Malformed(io::Error),
-    /// The disk.
-    #[error("unpack to {path}: {why}")]
-    Io {
-        /// The file or folder.
-        path: String,
-        /// The error.
-        why: io::Error,
-    },
-}
 
 impl UnpackError {
     /// The stable name of the refusal.
@@ -81,15 +49,13 @@ pub(crate) fn unpack(
     limits: &Limits,
     room: &Room,
 ) -> Result<(), UnpackError> {
-    let counted = Counted {
-        inner: packed,
-        count: 0,
+    let (counted, count) = Counted::new(packed);
+    let most = Most {
+        bytes: limits.unpacked,
+        ratio: limits.ratio,
+        ratio_from: Limits::RATIO_FROM,
     };
-    let bounded = Bounded {
-        inner: GzDecoder::new(BufReader::new(counted)),
-        count: 0,
-        limits: *limits,
-    };
+    let bounded = Bounded::new(GzDecoder::new(BufReader::new(counted)), count, most);
     let mut archive = Archive::new(bounded);
     let mut seen = HashSet::new();
     // Raw: extension headers come as entries of their own and are refused,
@@ -122,21 +88,15 @@ pub(crate) fn unpack(
     check_end(archive.into_inner()).map_err(from_archive)
 }
 
-/// After the last entry come zeros, the checksum of the stream, and nothing
-/// that another tool might see and this one does not.
-fn check_end<R: Read>(mut rest: Bounded<R>) -> io::Result<()> {
-    let after = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    let mut piece = [0; 4096];
-    loop {
-        match rest.read(&mut piece)? {
-            0 => break,
-            n if piece[..n].iter().all(|b| *b == 0) => {}
-            _ => return after("there is more after the end of the tar"),
-        }
-    }
+/// After the last entry come zeros, and after those the checksum of the stream alone.
+fn check_end<R: Read>(mut rest: Bounded<GzDecoder<BufReader<R>>>) -> io::Result<()> {
+    only_zeros(&mut rest)?;
     match rest.inner.into_inner().fill_buf()? {
         [] => Ok(()),
-        _ => after("there is more after the end of the gzip stream"),
+        _ => {
+            let what = "there is more after the end of the gzip stream";
+            Err(io::Error::new(io::ErrorKind::InvalidData, what))
+        }
     }
 }
 
@@ -214,61 +174,6 @@ fn on(path: &Path) -> impl Fn(io::Error) -> UnpackError + '_ {
     |why| UnpackError::Io {
         path: path.display().to_string(),
         why,
-    }
-}
-
-/// Counts what is read of the packed bytes.
-struct Counted<R> {
-    inner: R,
-    count: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.count += n as u64;
-        Ok(n)
-    }
-}
-
-/// Ends the stream with an error where it grows past the limits.
-struct Bounded<R> {
-    inner: GzDecoder<BufReader<Counted<R>>>,
-    count: u64,
-    limits: Limits,
-}
-
-/// Carries a limit through the reader traits.
-#[derive(Debug, Error)]
-#[error("more {what} than {limit}")]
-struct OverLimit {
-    what: &'static str,
-    limit: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.count += n as u64;
-        let over = |what, limit| Err(io::Error::other(OverLimit { what, limit }));
-        if self.count > self.limits.unpacked {
-            return over("bytes", self.limits.unpacked);
-        }
-        let packed = self.inner.get_ref().get_ref().count;
-        if self.count > Limits::RATIO_FROM && self.count / packed.max(1) >= self.limits.ratio {
-            return over("bytes for each packed byte", self.limits.ratio);
-        }
-        Ok(n)
-    }
-}
-
-fn from_archive(error: io::Error) -> UnpackError {
-    match error.get_ref().and_then(|e| e.downcast_ref::<OverLimit>()) {
-        Some(over) => UnpackError::TooLarge {
-            what: over.what,
-            limit: over.limit,
-        },
-        None => UnpackError::Malformed(error),
     }
 }
 

@@ -47,6 +47,9 @@ pub trait Target: Source {
     /// Keeps a manifest under its digest and, where given, under a tag.
     fn put_manifest<'a>(&'a self, bytes: &'a [u8], tag: Option<&'a str>) -> Answer<'a, Digest>;
 
+    /// Keeps a manifest that an index lists, under its digest alone.
+    fn put_listed<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, ()>;
+
     /// Keeps a manifest that has a subject, so that `referrers` lists it.
     fn put_referrer<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, Digest>;
 }

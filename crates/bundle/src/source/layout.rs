@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use crate::{
     artifact::{
         digest::Digest,
+        document::media_type,
         manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST, Manifest},
     },
     file::{read_bounded, write_atomically},
@@ -96,7 +97,7 @@ impl Layout {
         bytes: &[u8],
         tag: Option<&str>,
     ) -> Result<Digest, SourceError> {
-        let mut descriptor = Descriptor::of(MANIFEST, bytes);
+        let mut descriptor = Descriptor::of(&media_type(bytes), bytes);
         descriptor.artifact_type = Manifest::parse(bytes).ok().and_then(|m| m.artifact_type);
         self.add_blob(&descriptor, Payload::Bytes(bytes))?;
         let digest = descriptor.digest;
@@ -285,6 +286,13 @@ impl Target for Layout {
 
     fn put_manifest<'a>(&'a self, bytes: &'a [u8], tag: Option<&'a str>) -> Answer<'a, Digest> {
         Box::pin(async move { self.add_manifest(bytes, tag) })
+    }
+
+    fn put_listed<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let blob = Descriptor::of(&media_type(bytes), bytes);
+            self.add_blob(&blob, Payload::Bytes(bytes))
+        })
     }
 
     fn put_referrer<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, Digest> {

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use crate::{
     artifact::{
         digest::Digest,
+        document::media_type,
         manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST},
     },
     source::{
@@ -27,8 +28,8 @@ use crate::{
     },
 };
 
-const ACCEPT: &str =
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
 /// How many pages of referrers are read, and how many bytes of them in all.
 const MAX_PAGES: usize = 8;
 const MAX_LISTED: usize = 4 << 20;
@@ -262,10 +263,14 @@ impl Target for Registry {
         Box::pin(async move {
             let digest = Digest::of(bytes);
             let by_digest = digest.to_string();
-            self.write(tag.unwrap_or(&by_digest), MANIFEST, bytes)
-                .await?;
+            let kind = media_type(bytes);
+            self.write(tag.unwrap_or(&by_digest), &kind, bytes).await?;
             Ok(digest)
         })
+    }
+
+    fn put_listed<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move { self.put_manifest(bytes, None).await.map(|_| ()) })
     }
 
     fn put_referrer<'a>(&'a self, bytes: &'a [u8]) -> Answer<'a, Digest> {

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::{
     artifact::{
         digest::Digest,
+        document::{Document, media_type},
         limits::Limits,
-        manifest::{Descriptor, MANIFEST, Manifest, SIGSTORE_BUNDLE},
+        manifest::{Descriptor, Manifest, SIGSTORE_BUNDLE},
     },
     room::Room,
     source::{
@@ -175,10 +176,7 @@ pub async fn attach(
     now: Timestamp,
 ) -> Result<Digest, SourceError> {
     let signed = target.manifest(digest).await?;
-    let kind = Manifest::parse(&signed)
-        .ok()
-        .and_then(|m| m.media_type)
-        .unwrap_or_else(|| MANIFEST.to_owned());
+    let kind = media_type(&signed);
     let mut manifest = Manifest::new(SIGSTORE_BUNDLE, Descriptor::of(EMPTY, b"{}"));
     target
         .put_blob(&manifest.config, Payload::Bytes(b"{}"))
@@ -213,10 +211,23 @@ pub async fn copy(
     begins: &(dyn Fn(&Descriptor) + Sync),
 ) -> Result<usize, SourceError> {
     let bytes = from.manifest(digest).await?;
-    let manifest = Manifest::parse(&bytes)
-        .and_then(|m| m.bundle_layers(&Limits::default()).map(|_| ()).map(|()| m))
-        .map_err(|e| SourceError::malformed(from.describe(), e))?;
-    copy_blobs(from, to, &manifest, begins).await?;
+    let limits = Limits::default();
+    let malformed = |e| SourceError::malformed(from.describe(), e);
+    match Document::parse(&bytes, &limits).map_err(malformed)? {
+        Document::Bundle(manifest) | Document::Image(manifest) => {
+            copy_blobs(from, to, &manifest, begins).await?;
+        }
+        // All of them: what is signed is the whole index.
+        Document::Index(index) => {
+            for listed in &index.manifests {
+                let bytes = from.manifest_within(&listed.digest, listed.size).await?;
+                let manifest = Manifest::parse(&bytes).map_err(malformed)?;
+                manifest.image_size(&limits).map_err(malformed)?;
+                copy_blobs(from, to, &manifest, begins).await?;
+                to.put_listed(&bytes).await?;
+            }
+        }
+    }
     to.put_manifest(&bytes, tag).await?;
     let signers = signing_referrers(from, digest).await?;
     let (mut count, mut left) = (0, signers.left);
@@ -256,13 +267,16 @@ async fn copy_blobs(
 ) -> Result<(), SourceError> {
     let folder = tempfile::tempdir()
         .map_err(|e| SourceError::io("create a folder for blobs on their way", e))?;
-    for blob in manifest.layers.iter().chain([&manifest.config]) {
+    let mut seen = HashSet::new();
+    let blobs = manifest.layers.iter().chain([&manifest.config]);
+    for blob in blobs.filter(|it| seen.insert(it.digest)) {
         begins(blob);
         let path = folder.path().join(blob.digest.hex());
-        if !path.exists() {
-            save_blob(from, blob, &path, &Room::default()).await?;
-        }
+        save_blob(from, blob, &path, &Room::default()).await?;
         to.put_blob(blob, Payload::File(&path)).await?;
+        // An image has layers of gigabytes: one of them at a time.
+        std::fs::remove_file(&path)
+            .map_err(|e| SourceError::io(format!("remove {}", path.display()), e))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use aion_bundle::{
     SigningKey, Source, SourceError, Store, StoreError, TrustSet, TrustedKey,
 };
 
-use crate::fixture::{blob_path, declarative, name, reference, sign, trusting, wasm};
+use crate::fixture::{blob_path, declarative, name, parts, reference, sign, trusting, wasm};
 
 struct Place {
     at: tempfile::TempDir,
@@ -63,7 +63,8 @@ async fn a_signed_bundle_is_let_in_and_unpacked_read_only() {
     let got = place.admit(&built, &trusting(&place.key)).await.unwrap();
     assert!(!got.cached);
     assert_eq!(got.verdict.grade, Grade::Signed);
-    assert_eq!(got.bundle.config, built.config);
+    let (config, program, files) = parts(&got.bundle);
+    assert_eq!(config, built.config);
     let text = |path: &Path| {
         assert_eq!(
             fs::metadata(path).unwrap().permissions().mode() & 0o777,
@@ -71,8 +72,8 @@ async fn a_signed_bundle_is_let_in_and_unpacked_read_only() {
         );
         fs::read_to_string(path).unwrap()
     };
-    assert_eq!(text(&got.bundle.program), "instructions: Quote.\n");
-    let files = got.bundle.files.clone().unwrap();
+    assert_eq!(text(&program), "instructions: Quote.\n");
+    let files = files.unwrap();
     assert_eq!(text(&files.join("prompts/system.md")), "Be brief.\n");
     assert_eq!(text(&files.join("prompts/more/deep.md")), "Be exact.\n");
     assert_eq!(place.store.get(&built.digest), Some(got.bundle));
@@ -85,8 +86,9 @@ async fn a_wasm_bundle_is_its_module() {
     let built = wasm(&place.layout);
     sign(&place.layout, &place.key, &built.digest).await;
     let got = place.admit(&built, &trusting(&place.key)).await.unwrap();
-    assert_eq!(fs::read(&got.bundle.program).unwrap(), b"\0asm\x01\0\0\0");
-    assert_eq!(got.bundle.files, None);
+    let (_, program, files) = parts(&got.bundle);
+    assert_eq!(fs::read(program).unwrap(), b"\0asm\x01\0\0\0");
+    assert_eq!(files, None);
 }
 
 #[tokio::test]

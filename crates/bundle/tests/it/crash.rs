@@ -9,7 +9,7 @@ use std::{
 
 use aion_bundle::{Layout, Limits, SigningKey, Store};
 
-use crate::fixture::{declarative, reference, sign, trust_pem};
+use crate::fixture::{declarative, parts, reference, sign, trust_pem};
 
 const FOLDER: &str = "AION_BUNDLE_CRASH_FOLDER";
 const ROUNDS: usize = 12;
@@ -40,9 +40,10 @@ async fn a_killed_admission_leaves_its_entry_whole_or_absent() {
         for digest in store.list().unwrap() {
             assert_eq!(digest, built.digest);
             let stored = store.get(&digest).expect("half an entry");
-            let text = fs::read_to_string(stored.program).unwrap();
+            let (_, program, files) = parts(&stored);
+            let text = fs::read_to_string(program).unwrap();
             assert_eq!(text, "instructions: Quote.\n");
-            let files = stored.files.unwrap();
+            let files = files.unwrap();
             let text = fs::read_to_string(files.join("prompts/more/deep.md")).unwrap();
             assert_eq!(text, "Be exact.\n");
             assert!(files.join("prompts/system.md").exists());

@@ -1,10 +1,13 @@
 //! Bundles, keys and trust for the tests.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aion_bundle::{
-    Built, BundleName, BundleRef, Digest, Layout, NamePattern, SigningKey, TrustSet, TrustedKey,
-    attach, build,
+    Built, BundleConfig, BundleName, BundleRef, Content, Digest, Layout, NamePattern, SigningKey,
+    Stored, TrustSet, TrustedKey, attach, build,
 };
 use jiff::Timestamp;
 
@@ -39,6 +42,18 @@ pub(crate) fn write(folder: &Path, name: &str, content: &str) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
+}
+
+/// The configuration, the program and the files of a bundle that is no image.
+pub(crate) fn parts(stored: &Stored) -> (BundleConfig, PathBuf, Option<PathBuf>) {
+    match stored.content.clone() {
+        Content::Bundle {
+            config,
+            program,
+            files,
+        } => (config, program, files),
+        Content::Image(image) => panic!("an image: {image:?}"),
+    }
 }
 
 pub(crate) fn reference(built: &Built) -> BundleRef {

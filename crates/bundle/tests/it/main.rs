@@ -9,6 +9,8 @@ mod cosign;
 mod crash;
 mod fixture;
 mod hostile;
+mod image;
+mod images;
 mod no_space;
 mod room;
 mod sources;

@@ -9,8 +9,8 @@ use aion_api::{
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, Admitted, BundleRef, Limits, Reason, Recalled, Refusal, SourceError, Sources,
-    Store, TrustError, TrustSet, TrustedKey,
+    AdmitError, Admitted, BundleRef, Content, Limits, Reason, Recalled, Refusal, SourceError,
+    Sources, Store, TrustError, TrustSet, TrustedKey,
 };
 use aion_policy::Trust;
 use sha2::{Digest as _, Sha256};
@@ -233,33 +233,35 @@ impl Preparer {
         instance: &AgentInstance,
         stored: &aion_bundle::Stored,
     ) -> Result<Prepared, PrepareError> {
-        if instance.spec.runtime != stored.config.runtime {
+        let runtime = stored.runtime();
+        if instance.spec.runtime != runtime {
+            let is = match stored.content {
+                Content::Bundle { .. } => format!("is for {}", runtime.as_str()),
+                Content::Image(_) => format!("is a container image, for {}", runtime.as_str()),
+            };
             return Err(PrepareError::refused(
                 reason::INVALID,
                 format!(
-                    "the Agent says runtime {} and its bundle is for {}: make spec.runtime what the bundle is for",
+                    "the Agent says runtime {} and its bundle {is}: make spec.runtime what the bundle is for",
                     instance.spec.runtime.as_str(),
-                    stored.config.runtime.as_str()
                 ),
             ));
         }
-        match stored.config.runtime {
-            Runtime::Process => Err(PrepareError::refused(
+        match &stored.content {
+            Content::Image(_) => Err(PrepareError::refused(
                 reason::INVALID,
                 "runtime process is not run by this release: use wasm or declarative".to_owned(),
             )),
-            Runtime::Wasm => Ok(Prepared::Wasm {
+            Content::Bundle { .. } if runtime == Runtime::Wasm => Ok(Prepared::Wasm {
                 bundle: stored.digest,
             }),
-            Runtime::Declarative => {
-                let text = tokio::fs::read_to_string(&stored.program)
-                    .await
-                    .map_err(|error| {
-                        PrepareError::refused(
-                            reason::STORE_FAILED,
-                            format!("{}: {error}", stored.program.display()),
-                        )
-                    })?;
+            Content::Bundle { program, .. } => {
+                let text = tokio::fs::read_to_string(program).await.map_err(|error| {
+                    PrepareError::refused(
+                        reason::STORE_FAILED,
+                        format!("{}: {error}", program.display()),
+                    )
+                })?;
                 let definition: Definition = serde_saphyr::from_str(&text).map_err(|error| {
                     PrepareError::refused(
                         reason::MALFORMED,

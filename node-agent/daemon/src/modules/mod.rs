@@ -19,7 +19,7 @@ use aion_abi::{
     layer::{self, Layer},
     tenant::Tenant,
 };
-use aion_bundle::{Digest, Store, StoreError};
+use aion_bundle::{Content, Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
 use aion_sandbox::protocol::{Limits, Role, Start, StartFailure, WorkerId};
 use parking_lot::Mutex;
@@ -220,19 +220,19 @@ impl Modules {
 
     async fn compile(&self, bundle: &Digest, required: &[Layer]) -> Result<(), ModuleError> {
         let begun = std::time::Instant::now();
-        let stored = self
-            .store
-            .get(bundle)
-            .ok_or(ModuleError::NoBundle(*bundle))?;
+        let stored = self.store.get(bundle).map(|it| it.content);
+        let Some(Content::Bundle { program, .. }) = stored else {
+            return Err(ModuleError::NoBundle(*bundle));
+        };
         // What is made of a module is no smaller, and not made in vain.
-        let least = std::fs::metadata(&stored.program).map_or(0, |it| it.size());
+        let least = std::fs::metadata(&program).map_or(0, |it| it.size());
         self.store.has_room(least)?;
         let id = WorkerId {
             instance: format!("compile-{:.16}", bundle.hex()),
             incarnation: fastrand::u32(..),
         };
-        let (fds, answer, complaint) = prepare(&stored.program).map_err(|why| ModuleError::Io {
-            what: format!("prepare to compile {}", stored.program.display()),
+        let (fds, answer, complaint) = prepare(&program).map_err(|why| ModuleError::Io {
+            what: format!("prepare to compile {}", program.display()),
             why,
         })?;
         self.running.lock().insert(id.clone());
