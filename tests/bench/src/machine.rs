@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use aion_sandbox::client::Client;
+use aion_sandbox::protocol::Exited;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use crate::programs::{self, Running};
 use crate::turn;
@@ -82,6 +85,18 @@ impl Machine {
     /// Where it takes questions.
     pub(crate) fn socket(&self) -> PathBuf {
         self.home.join("run/admin.sock")
+    }
+
+    /// The launcher itself, where no node is started.
+    pub(crate) async fn launcher(&self) -> Result<(Client, mpsc::Receiver<Exited>)> {
+        let (socket, from) = (self.home.join("run/launcher.sock"), Instant::now());
+        loop {
+            match Client::connect(&socket).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) if from.elapsed() > BOUND => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
     }
 
     /// Its interface.

@@ -10,6 +10,7 @@ mod host;
 mod load;
 mod machine;
 mod memory;
+mod process_start;
 mod programs;
 mod report;
 mod rest;
@@ -49,6 +50,8 @@ enum Subject {
     Syscalls,
     /// The start of a wasm agent.
     Start,
+    /// The start and the end of a program from an image.
+    Process,
     /// A turn, from the question to the answer.
     Turn,
     /// Tables, by the shipped analyst.
@@ -95,6 +98,7 @@ fn main() -> Result<()> {
                     ("syscalls", measured)
                 }
                 Subject::Start => ("start of a wasm agent", start::measure(&runtime)),
+                Subject::Process => ("start of a program", process_start::measure(&runtime)),
                 Subject::Turn => ("turn", answer::measure(&runtime)),
                 Subject::Tables => ("tables by the analyst", tables::measure(&runtime)),
                 Subject::Documents => ("documents", documents::measure(&runtime)),

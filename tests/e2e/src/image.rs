@@ -57,12 +57,28 @@ impl Interpreter {
         fs::create_dir_all(folder)?;
         let archive = folder.join("layer.tar");
         let mut tar = Command::new("tar");
-        tar.args(["--dereference", "--hard-dereference", "--sort=name", "--mtime=@0", "-C", "/"])
-            .args(["--exclude=*/test", "--exclude=*/__pycache__", "--exclude=*/idlelib", "-cf"])
-            .arg(&archive)
-            .args(files.iter().map(|it| it.strip_prefix("/").unwrap_or(it)));
+        tar.args([
+            "--dereference",
+            "--hard-dereference",
+            "--sort=name",
+            "--mtime=@0",
+            "-C",
+            "/",
+        ])
+        .args([
+            "--exclude=*/test",
+            "--exclude=*/__pycache__",
+            "--exclude=*/idlelib",
+            "-cf",
+        ])
+        .arg(&archive)
+        .args(files.iter().map(|it| it.strip_prefix("/").unwrap_or(it)));
         let made = tar.output().context("tar")?;
-        ensure!(made.status.success(), "tar: {}", String::from_utf8_lossy(&made.stderr));
+        ensure!(
+            made.status.success(),
+            "tar: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let layer = fs::read(&archive)?;
         fs::remove_file(&archive)?;
         layout(folder, &layer)
@@ -74,7 +90,10 @@ fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let blob = |media_type: &str, bytes: &[u8]| -> anyhow::Result<Value> {
-        let hex: String = Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect();
+        let hex: String = Sha256::digest(bytes)
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect();
         fs::write(blobs.join(&hex), bytes)?;
         Ok(json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()}))
     };
@@ -84,15 +103,24 @@ fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
     });
-    let config = blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes())?;
+    let config = blob(
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    )?;
     let manifest = json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": config, "layers": [layer],
     });
-    let manifest = blob("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes())?;
+    let manifest = blob(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    )?;
     let index = json!({"schemaVersion": 2, "manifests": [manifest]});
     fs::write(folder.join("index.json"), index.to_string())?;
-    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    fs::write(
+        folder.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )?;
     let digest = manifest["digest"].as_str().unwrap_or_default();
     Ok(format!("oci:{}@{digest}", folder.display()))
 }
@@ -100,7 +128,10 @@ fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
 /// What the dynamic linker loads for a program, and itself.
 fn libraries(program: &str) -> anyhow::Result<Vec<PathBuf>> {
     let listed = Command::new("ldd").arg(program).output().context("ldd")?;
-    ensure!(listed.status.success(), "{program} is not here, or not linked dynamically");
+    ensure!(
+        listed.status.success(),
+        "{program} is not here, or not linked dynamically"
+    );
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     let paths = text.split_whitespace().filter(|it| it.starts_with('/'));
     Ok(paths.map(PathBuf::from).collect())
@@ -108,6 +139,9 @@ fn libraries(program: &str) -> anyhow::Result<Vec<PathBuf>> {
 
 fn standard_library() -> anyhow::Result<PathBuf> {
     let program = fs::canonicalize(Interpreter::Python.path())?;
-    let name = program.file_name().and_then(|it| it.to_str()).context("python3's name")?;
+    let name = program
+        .file_name()
+        .and_then(|it| it.to_str())
+        .context("python3's name")?;
     Ok(Path::new("/usr/lib").join(name))
 }

@@ -36,14 +36,23 @@ impl Programs {
     /// Builds the folder of an image upon the interpreter, has this machine trust it, and gives its digest.
     fn trust(&mut self, folder: &std::path::Path) -> anyhow::Result<String> {
         let folder = folder.to_string_lossy();
-        let built = self.node.aionctl(&["bundle", "build", &folder, "--base", &self.base, "--quiet"])?;
+        let built = self
+            .node
+            .aionctl(&["bundle", "build", &folder, "--base", &self.base, "--quiet"])?;
         let digest = built.trim().to_owned();
         let key = self.node.path("machine");
         if self.digests.is_empty() {
-            self.node.aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
+            self.node
+                .aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
         }
         let secret = key.with_extension("key");
-        self.node.aionctl(&["bundle", "sign", &digest, "--key", &secret.to_string_lossy()])?;
+        self.node.aionctl(&[
+            "bundle",
+            "sign",
+            &digest,
+            "--key",
+            &secret.to_string_lossy(),
+        ])?;
         self.digests.push(digest.clone());
         let public = fs::read_to_string(key.with_extension("pub"))?;
         let keys = json!([{"name": "machine", "purpose": "machine", "publicKey": public, "digests": self.digests}]);
@@ -58,7 +67,8 @@ impl Programs {
         let path = self.node.path("objects.yaml");
         let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
         fs::write(&path, texts.join("\n---\n"))?;
-        self.node.aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])
+        self.node
+            .aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])
     }
 
     /// An agent whose program is this text, in the interpreter's language.
@@ -117,8 +127,13 @@ fn notebook(interpreter: Interpreter) -> anyhow::Result<()> {
     let output = programs.node.path("output");
     for notes in 0..2 {
         let answer = programs.node.aionctl(&[
-            "run", "notebook", "Buy bread",
-            "--file", &file.to_string_lossy(), "--output-dir", &output.to_string_lossy(),
+            "run",
+            "notebook",
+            "Buy bread",
+            "--file",
+            &file.to_string_lossy(),
+            "--output-dir",
+            &output.to_string_lossy(),
         ])?;
         for part in [
             "Noted: Buy bread",
@@ -153,10 +168,26 @@ fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
     let limits = || json!({"turnSeconds": 20, "memoryMiB": 64});
     for (name, source, sentence) in [
         ("silent", "pass", "the program ended without an answer"),
-        ("failing", "raise SystemExit(70)", "the program exited with code 70"),
-        ("greedy", "x = bytearray(1 << 30)\nfor i in range(0, 1 << 30, 4096): x[i] = 1", "more memory than it may"),
-        ("killed", "import os\nos.kill(os.getpid(), 9)\nimport time; time.sleep(60)", "took longer than it may"),
-        ("crashed", "import ctypes; ctypes.string_at(0)", "ended by signal 11"),
+        (
+            "failing",
+            "raise SystemExit(70)",
+            "the program exited with code 70",
+        ),
+        (
+            "greedy",
+            "x = bytearray(1 << 30)\nfor i in range(0, 1 << 30, 4096): x[i] = 1",
+            "more memory than it may",
+        ),
+        (
+            "killed",
+            "import os\nos.kill(os.getpid(), 9)\nimport time; time.sleep(60)",
+            "took longer than it may",
+        ),
+        (
+            "crashed",
+            "import ctypes; ctypes.string_at(0)",
+            "ended by signal 11",
+        ),
     ] {
         programs.agent(name, source, limits())?;
         let said = programs.ask(name);

@@ -26,6 +26,16 @@ async function linesOf(node, { mount, path }) {
   }
 }
 
+/** What it may call; an agent without tools may not even ask. */
+async function toolsOf(node) {
+  try {
+    return (await node.call('tool.list')).tools;
+  } catch (refused) {
+    if (refused.code !== 'denied') throw refused;
+    return [];
+  }
+}
+
 async function answer(node) {
   const said = [];
   const known = await node.call('memory.recall', { query: '', k: 100 });
@@ -35,7 +45,7 @@ async function answer(node) {
   }
   said.push(`Notes before this one: ${known.hits.length}`);
   for (const file of node.files) said.push(`${file.path}: ${await linesOf(node, file)} lines`);
-  for (const { name } of (await node.call('tool.list')).tools) {
+  for (const { name } of await toolsOf(node)) {
     if (name.endsWith('.echo')) {
       const called = await node.call('tool.call', { name, arguments: { text: node.text } });
       said.push(`${name} says ${called.text}`);

@@ -25,6 +25,16 @@ def lines_of(node, file):
             version = {"version": part["version"]}
 
 
+def tools_of(node):
+    """What it may call; an agent without tools may not even ask."""
+    try:
+        return node.call("tool.list")["tools"]
+    except Refused as refused:
+        if refused.code != "denied":
+            raise
+        return []
+
+
 def answer(node):
     said = []
     known = node.call("memory.recall", query="", k=100)["hits"]
@@ -34,7 +44,7 @@ def answer(node):
     said.append(f"Notes before this one: {len(known)}")
     for file in node.files:
         said.append(f"{file['path']}: {lines_of(node, file)} lines")
-    for tool in node.call("tool.list")["tools"]:
+    for tool in tools_of(node):
         if tool["name"].endswith(".echo"):
             called = node.call("tool.call", name=tool["name"], arguments={"text": node.text})
             said.append(f"{tool['name']} says {called['text']}")

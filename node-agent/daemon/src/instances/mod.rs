@@ -30,11 +30,7 @@ use aion_api::program::Runtime;
 use crate::launching::stands;
 
 /// The runtimes that this release's worker has.
-pub(crate) const RUNTIMES: [Runtime; 3] = [
-    Runtime::Declarative,
-    Runtime::Wasm,
-    Runtime::Process,
-];
+pub(crate) const RUNTIMES: [Runtime; 3] = [Runtime::Declarative, Runtime::Wasm, Runtime::Process];
 
 /// Those of them that a node runs on which these layers are enforced.
 pub(crate) fn runtimes(enforced: &[Layer]) -> Vec<Runtime> {

@@ -190,10 +190,11 @@ impl Preparer {
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by key {}{}",
+                "bundle {} {} is signed by key {}{}{}",
                 bundle.name,
                 bundle.digest,
                 admitted.verdict.signer.key,
+                of_root(&admitted.bundle.content),
                 passed_over.told()
             ),
         );
@@ -248,10 +249,9 @@ impl Preparer {
             ));
         }
         match &stored.content {
-            Content::Image(_) => Err(PrepareError::refused(
-                reason::INVALID,
-                "runtime process is not run by this release: use wasm or declarative".to_owned(),
-            )),
+            Content::Image(_) => Ok(Prepared::Process {
+                image: stored.digest,
+            }),
             Content::Bundle { .. } if runtime == Runtime::Wasm => Ok(Prepared::Wasm {
                 bundle: stored.digest,
             }),
@@ -273,6 +273,16 @@ impl Preparer {
                 })
             }
         }
+    }
+}
+
+/// What is to be known of an image whose program is root inside.
+fn of_root(content: &Content) -> &'static str {
+    match content {
+        Content::Image(image) if image.user.uid == 0 => {
+            "; the image is of root, who has none of root's rights here: name a USER in it to be somebody else"
+        }
+        Content::Image(_) | Content::Bundle { .. } => "",
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn workers(
         logs: logs.clone(),
         modules: Arc::clone(&modules),
         store: Arc::clone(&store),
-        mounts: drivers.mounts.clone(),
+        mounts: drivers.dispatch.mounts.clone(),
         tools: Arc::clone(&drivers.processes),
         secret,
         clock: base.clock,

@@ -56,6 +56,10 @@ async fn serve(
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
     let lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
     let streams = lowered.kind == Kind::ModelChat;
+    let what = match &lowered.target {
+        Some(target) => format!("{} {target}", syscall.name()),
+        None => syscall.name().to_owned(),
+    };
     let (reply, replied) = oneshot::channel();
     let (chunks, chunks_out) = match streams {
         true => {
@@ -92,9 +96,21 @@ async fn serve(
         verified,
         reply,
     })?;
-    match chunks_out {
+    let answered = match chunks_out {
         None => whole(ticket, replied).await,
         Some(chunks) => stream(ticket, chunks, replied).await,
+    };
+    answered.map_err(|problem| naming(&what, problem))
+}
+
+/// Has a refusal by the rules name what they refuse: the kernel's own words say which rule.
+fn naming(what: &str, problem: Problem) -> Problem {
+    match problem.code {
+        Code::Denied | Code::ApprovalRequired if problem.call.is_some() => Problem {
+            detail: format!("{what}: {}", problem.detail),
+            ..problem
+        },
+        _ => problem,
     }
 }
 

@@ -89,10 +89,11 @@ fn failed(exit: &Exit) -> Problem {
             format!("the program exited with code {code}"),
         )
         .remedy(log),
-        Exit::OutOfMemory => {
-            Problem::new(Code::ProgramFailed, "the program used more memory than it may")
-                .remedy("ask for less at a time, or raise limits.memoryMiB of the agent")
-        }
+        Exit::OutOfMemory => Problem::new(
+            Code::ProgramFailed,
+            "the program used more memory than it may",
+        )
+        .remedy("ask for less at a time, or raise limits.memoryMiB of the agent"),
         // Where there is no group to say it, running out of memory looks like this, too.
         Exit::Signal(signal) => Problem::new(
             Code::ProgramFailed,
@@ -126,7 +127,11 @@ mod tests {
         ] {
             assert_eq!(ended(Exit::Code(code)), Some(Code::ProgramFailed), "{code}");
         }
-        for exit in [Exit::Signal(9), Exit::OutOfMemory, Exit::Program(exit::INTERNAL)] {
+        for exit in [
+            Exit::Signal(9),
+            Exit::OutOfMemory,
+            Exit::Program(exit::INTERNAL),
+        ] {
             assert_eq!(ended(exit), Some(Code::ProgramFailed));
         }
         let silent = problem(&TurnOutcome::Completed, None);

@@ -42,6 +42,9 @@ pub(super) async fn open(store: &Arc<Store>, digest: Digest) -> Result<Opened, S
 }
 
 fn opened(image: Image) -> Result<Opened, String> {
+    let working_dir = image.working_dir.into_os_string().into_string();
+    let working_dir =
+        working_dir.map_err(|it| format!("the image's folder {it:?} is not UTF-8"))?;
     let root = folder(&image.rootfs).map_err(|error| {
         format!(
             "the image's root file system {} cannot be opened: {error}",
@@ -52,7 +55,7 @@ fn opened(image: Image) -> Result<Opened, String> {
         program: boot::Process {
             command: image.command,
             env: image.env,
-            working_dir: image.working_dir,
+            working_dir,
         },
         user: InsideUser {
             uid: image.user.uid,
@@ -85,7 +88,8 @@ pub(super) async fn shown(
             continue;
         }
         let folder = mounts.open_folder(&mount.volume).await;
-        folders.push(folder.map_err(|problem| format!("mount {}: {}", mount.name, problem.detail))?);
+        folders
+            .push(folder.map_err(|problem| format!("mount {}: {}", mount.name, problem.detail))?);
         names.push(mount.name.clone());
     }
     Ok((names, folders))

@@ -67,7 +67,10 @@ mod tests {
         let noted = ended(ExitStatus::Code(codes::BOOT), None, Some("not there"));
         assert_eq!(exit(&noted, true), Exit::Code(codes::BOOT));
         assert!(told(&exit(&noted, true), &noted).ends_with(": not there"));
-        assert_eq!(exit(&ended(ExitStatus::Code(0), None, None), true), Exit::Code(0));
+        assert_eq!(
+            exit(&ended(ExitStatus::Code(0), None, None), true),
+            Exit::Code(0)
+        );
     }
 
     #[test]
