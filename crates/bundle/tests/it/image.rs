@@ -534,12 +534,14 @@ async fn an_image_is_bounded_as_a_whole_also_by_layers_that_are_here() {
     .await;
     // Of zeros a layer may have many, and not as many as there is disk.
     let place = Place::new();
-    let zeros = Layer::default().entry("zeros", b'0', 0o644, "", &vec![0; 260 << 20]);
+    let tar = Layer::default()
+        .entry("zeros", b'0', 0o644, "", &vec![0; 260 << 20])
+        .tar();
+    let (head, zeros) = tar.split_at(512);
+    let zeros = gzip(&zeros[..1 << 20]).repeat(260);
+    let mut bomb = Image::new([base()]);
+    bomb.add("+gzip", &tar, [gzip(head), zeros].concat());
     place
-        .refuses(
-            &Image::new([base(), zeros]),
-            Reason::TooLarge,
-            "for each packed byte",
-        )
+        .refuses(&bomb, Reason::TooLarge, "for each packed byte")
         .await;
 }
