@@ -20,6 +20,7 @@ mod shown;
 mod starter;
 mod sys;
 mod trial;
+mod visible;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -181,6 +182,9 @@ fn prepare(
         Err(error) => return Err(error.into()),
     };
     let privileged = rustix::process::geteuid().is_root();
+    if privileged {
+        visible::whole_proc();
+    }
     let mut starter = Starter {
         namespaces: Namespaces::find().context("try the namespaces")?,
         cgroups: Cgroups::prepare(options.writable_cgroups).context("look for the cgroups")?,
