@@ -38,7 +38,7 @@ impl Interpreter {
         }
     }
 
-    /// Makes an image of it in the layout `folder`, and gives its reference for `aionctl bundle build --base`.
+    /// Makes an image of it in the layout `folder`, and gives it as the `base` of a `bundle.yaml`.
     ///
     /// # Errors
     /// It is not on this machine, or its files cannot be read.

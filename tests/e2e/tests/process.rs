@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use aion_e2e::{cluster::root, image::Interpreter, standalone::Standalone};
 use aion_testkit::{McpServer, skip};
@@ -34,11 +38,14 @@ impl Programs {
     }
 
     /// Builds the folder of an image upon the interpreter, has this machine trust it, and gives its digest.
-    fn trust(&mut self, folder: &std::path::Path) -> anyhow::Result<String> {
+    fn trust(&mut self, folder: &Path) -> anyhow::Result<String> {
+        let recipe = folder.join("bundle.yaml");
+        let text = fs::read_to_string(&recipe)?;
+        fs::write(&recipe, format!("{text}base: {}\n", self.base))?;
         let folder = folder.to_string_lossy();
         let built = self
             .node
-            .aionctl(&["bundle", "build", &folder, "--base", &self.base, "--quiet"])?;
+            .aionctl(&["bundle", "build", &folder, "--quiet"])?;
         let digest = built.trim().to_owned();
         let key = self.node.path("machine");
         if self.digests.is_empty() {
@@ -74,10 +81,10 @@ impl Programs {
     /// An agent whose program is this text, in the interpreter's language.
     fn agent(&mut self, name: &str, source: &str, limits: Value) -> anyhow::Result<()> {
         let folder = self.node.path(name);
-        fs::create_dir_all(folder.join("app"))?;
-        fs::write(folder.join("app/main"), source)?;
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("main"), source)?;
         let about = format!(
-            "name: {name}\nversion: 0.1.0\nruntime: process\nfiles: [app]\ncommand: [{}, /app/main]\n",
+            "name: {name}\nversion: 0.1.0\nruntime: process\nfiles: [main]\ncommand: [{}, /app/main]\n",
             self.interpreter.path()
         );
         fs::write(folder.join("bundle.yaml"), about)?;
@@ -102,7 +109,14 @@ fn notebook(interpreter: Interpreter) -> anyhow::Result<()> {
         return Ok(());
     };
     let server = McpServer::start()?;
-    let digest = programs.trust(&root().join("agents/notebook").join(interpreter.name()))?;
+    let sample = root().join("agents/notebook").join(interpreter.name());
+    let folder = programs.node.path("sample");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&sample, &folder])
+        .status()?;
+    assert!(copied.success());
+    let digest = programs.trust(&folder)?;
     let name = format!("notebook-{}", interpreter.name());
     programs.apply(&[
         json!({

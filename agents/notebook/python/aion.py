@@ -52,8 +52,8 @@ class Node:
         self.files = boot["input"].get("files", [])
         self.checkpoint = boot.get("checkpoint")
 
-    def call(self, name, **body):
-        """Makes the call `name`, such as `memory.recall`, and gives its answer.
+    def call(self, syscall, /, **body):
+        """Makes the call `syscall`, such as `memory.recall`, and gives its answer.
 
         Sent again with the same idempotency key while the node is away or busy, so it takes effect once.
         """
@@ -62,7 +62,7 @@ class Node:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                status, answer = self._once(name, json.dumps(body).encode(), key)
+                status, answer = self._once(syscall, json.dumps(body).encode(), key)
             except (OSError, http.client.HTTPException) as lost:
                 answer, again = {"code": "unreachable", "detail": f"the node does not answer: {lost}"}, 0.2
             else:
@@ -74,9 +74,9 @@ class Node:
                 raise Refused(answer)
             time.sleep(again)
 
-    def _once(self, name, body, key):
+    def _once(self, syscall, body, key):
         self._counter += 1
-        path = "/v1/" + name.replace(".", "/")
+        path = "/v1/" + syscall.replace(".", "/")
         stamp = str(time.time_ns() // 1_000_000)
         counter = str(self._counter)
         # The empty line is the deadline, which is left to the node.
