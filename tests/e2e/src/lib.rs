@@ -4,7 +4,6 @@
 mod belongings;
 pub mod cluster;
 pub mod guest;
-pub mod image;
 pub mod launcher_double;
 pub mod local;
 pub mod node;

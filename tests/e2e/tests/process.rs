@@ -2,14 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
-use aion_e2e::{cluster::root, image::Interpreter, standalone::Standalone};
-use aion_testkit::{McpServer, skip};
+use aion_e2e::{cluster::root, standalone::Standalone};
+use aion_testkit::{Interpreter, McpServer, or_skip};
 use serde_json::{Value, json};
 
 /// A node that runs images of one interpreter.
@@ -23,12 +19,10 @@ struct Programs {
 impl Programs {
     /// `None`, and the test skipped, where the interpreter is not on this machine.
     fn start(interpreter: Interpreter) -> anyhow::Result<Option<Self>> {
-        if !PathBuf::from(interpreter.path()).is_file() {
-            skip(interpreter.path(), "an image is made of it");
-            return Ok(None);
-        }
         let node = Standalone::start(interpreter.name())?.with_policies()?;
-        let base = interpreter.image(&node.path("base"))?;
+        let Some(base) = or_skip(interpreter.image(&node.path("base"))) else {
+            return Ok(None);
+        };
         Ok(Some(Self {
             node,
             interpreter,

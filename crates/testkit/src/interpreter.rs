@@ -1,19 +1,19 @@
-//! Base images for tests, made of this machine's own interpreters: what users take from a registry.
+//! Base images of programs, made of this machine's own interpreters: what users take from a registry.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-/// A program of this machine that can be made an image of.
+use crate::{StartError, architecture};
+
+/// A language of this machine that can be made an image of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interpreter {
-    /// Debian's Python, with its standard library.
+    /// The distribution's Python, with its standard library.
     Python,
     /// Node.
     Node,
@@ -29,7 +29,7 @@ impl Interpreter {
         }
     }
 
-    /// Its language, as the folder of a sample is called.
+    /// Its language.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -41,8 +41,21 @@ impl Interpreter {
     /// Makes an image of it in the layout `folder`, and gives it as the `base` of a `bundle.yaml`.
     ///
     /// # Errors
-    /// It is not on this machine, or its files cannot be read.
-    pub fn image(self, folder: &Path) -> anyhow::Result<String> {
+    /// [`StartError::Missing`] where it is not on this machine.
+    pub fn image(self, folder: &Path) -> Result<String, StartError> {
+        if !Path::new(self.path()).is_file() {
+            return Err(StartError::Missing {
+                component: self.name(),
+                why: format!("an image is made of {}", self.path()),
+            });
+        }
+        self.try_image(folder).map_err(StartError::io(format!(
+            "making an image of {}",
+            self.path()
+        )))
+    }
+
+    fn try_image(self, folder: &Path) -> io::Result<String> {
         let mut files = vec![PathBuf::from(self.path())];
         files.extend(libraries(self.path())?);
         if self == Self::Python {
@@ -73,12 +86,12 @@ impl Interpreter {
         ])
         .arg(&archive)
         .args(files.iter().map(|it| it.strip_prefix("/").unwrap_or(it)));
-        let made = tar.output().context("tar")?;
-        ensure!(
-            made.status.success(),
-            "tar: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let made = tar.output()?;
+        if !made.status.success() {
+            return Err(io::Error::other(
+                String::from_utf8_lossy(&made.stderr).into_owned(),
+            ));
+        }
         let layer = fs::read(&archive)?;
         fs::remove_file(&archive)?;
         layout(folder, &layer)
@@ -86,11 +99,13 @@ impl Interpreter {
 }
 
 /// An image layout in `folder` with one image of one layer.
-fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
+fn layout(folder: &Path, layer: &[u8]) -> io::Result<String> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
-    let blob = |media_type: &str, bytes: &[u8]| -> anyhow::Result<Value> {
-        let hex: String = Sha256::digest(bytes)
+    let blob = |media_type: &str, bytes: &[u8]| -> io::Result<Value> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let hex: String = digest
+            .as_ref()
             .iter()
             .map(|it| format!("{it:02x}"))
             .collect();
@@ -99,7 +114,7 @@ fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
     };
     let layer = blob("application/vnd.oci.image.layer.v1.tar", layer)?;
     let config = json!({
-        "architecture": aion_testkit::architecture(), "os": "linux",
+        "architecture": architecture(), "os": "linux",
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
     });
@@ -126,22 +141,15 @@ fn layout(folder: &Path, layer: &[u8]) -> anyhow::Result<String> {
 }
 
 /// What the dynamic linker loads for a program, and itself.
-fn libraries(program: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let listed = Command::new("ldd").arg(program).output().context("ldd")?;
-    ensure!(
-        listed.status.success(),
-        "{program} is not here, or not linked dynamically"
-    );
+fn libraries(program: &str) -> io::Result<Vec<PathBuf>> {
+    let listed = Command::new("ldd").arg(program).output()?;
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     let paths = text.split_whitespace().filter(|it| it.starts_with('/'));
     Ok(paths.map(PathBuf::from).collect())
 }
 
-fn standard_library() -> anyhow::Result<PathBuf> {
+fn standard_library() -> io::Result<PathBuf> {
     let program = fs::canonicalize(Interpreter::Python.path())?;
-    let name = program
-        .file_name()
-        .and_then(|it| it.to_str())
-        .context("python3's name")?;
+    let name = program.file_name().unwrap_or_default();
     Ok(Path::new("/usr/lib").join(name))
 }
