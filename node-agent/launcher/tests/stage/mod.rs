@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod image;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -55,6 +57,11 @@ impl Stage {
         Self::launched(&[], Some(user), false)
     }
 
+    /// Starts a launcher with the worker itself, as the tests' own user or as another.
+    pub(crate) fn with_worker(worker: &Path, user: Option<u32>, contained: bool) -> Self {
+        Self::launched_with(worker, &[], user, contained)
+    }
+
     /// Starts root's launcher for a daemon of another user; the tests must run as root.
     pub(crate) fn for_daemon(user: u32) -> Self {
         let mut stage = Self::launched(&["--daemon-uid", &user.to_string()], None, false);
@@ -69,19 +76,29 @@ impl Stage {
     }
 
     fn launched(arguments: &[&str], user: Option<u32>, contained: bool) -> Self {
+        Self::launched_with(&example("captive"), arguments, user, contained)
+    }
+
+    fn launched_with(
+        worker: &Path,
+        arguments: &[&str],
+        user: Option<u32>,
+        contained: bool,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
         if user.is_some() {
             // The user must be able to run what may be built where only root looks.
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            for program in [launcher_program(), example("captive"), example("contained")] {
-                fs::copy(&program, folder.path().join(program.file_name().unwrap())).unwrap();
+            for program in [&launcher_program(), worker, &example("contained")] {
+                fs::copy(program, folder.path().join(program.file_name().unwrap())).unwrap();
             }
             arguments.push("--worker".into());
-            arguments.push(folder.path().join("captive").display().to_string());
+            let worker = folder.path().join(worker.file_name().unwrap());
+            arguments.push(worker.display().to_string());
         } else {
             arguments.push("--worker".into());
-            arguments.push(example("captive").display().to_string());
+            arguments.push(worker.display().to_string());
         }
         for own in ["state", "s"] {
             fs::create_dir(folder.path().join(own)).unwrap();
@@ -290,6 +307,15 @@ impl Captive {
         self.stdout.read_to_string(&mut text).unwrap();
         self.stderr.read_to_string(&mut errors).unwrap();
         (text, errors)
+    }
+
+    /// Waits until it connects to its socket.
+    pub(crate) async fn connection(&self) -> tokio::net::UnixStream {
+        let listener = self.listener.try_clone().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+        let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+        accepted.expect("it does not connect").unwrap().0
     }
 
     pub(crate) fn layer(&self, name: Layer) -> &LayerReading {
