@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use aion_sandbox::protocol::{ExitStatus, InsideUser, Limits};
 use aion_sandbox::{ClientError, Layer, exit};
 use stage::image::{RESIDENT, Run, lines, worker};
-use stage::{PATIENCE, Stage, exit_of, is_root};
+use stage::{PATIENCE, SharedFolder, Stage, exit_of, is_root};
 
 /// A stage of root's with the worker itself, or a noted skip.
 fn roots() -> Option<Stage> {
@@ -368,15 +368,14 @@ async fn a_link_where_a_mount_belongs_is_refused_by_name_and_followed_nowhere() 
 #[tokio::test]
 async fn what_is_mounted_for_it_is_mounted_nowhere_else() {
     let Some(stage) = roots() else { return };
-    let image = stage.image();
+    let folder = SharedFolder::make();
+    let image = stage.image_in(folder.path());
     let (client, _exits) = stage.connect().await;
-    let _captive = stage
-        .resident(&client, "a", &image, Run::words(&[]))
-        .await
-        .unwrap();
+    let run = Run::words(&[]);
+    let _captive = stage.resident(&client, "a", &image, run).await.unwrap();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let here = image.path().display().to_string();
-    assert!(!mounts.contains(&here), "{mounts}");
+    let image = image.path().display().to_string();
+    assert!(!mounts.contains(&image), "{mounts}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::process::{Child, Command};
 use aion_abi::layer::Layer;
 use aion_sandbox::protocol::ExitStatus;
 use rustix::thread::UnshareFlags;
-use stage::{Stage, exit_of, is_root};
+use stage::{SharedFolder, Stage, exit_of, is_root};
 
 const DAEMON: u32 = 61_999;
 
@@ -218,35 +218,20 @@ fn opened_over(path: &Path) -> File {
 
 #[tokio::test]
 async fn what_the_machine_mounts_later_does_not_come_into_a_folder_that_a_tool_is_shown() {
-    use rustix::mount::{
-        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
-    };
     if !is_root() {
         return;
     }
-    let shown = tempfile::tempdir_in("/tmp").unwrap();
-    // As service managers have everything: what is mounted below it is mounted wherever it is shown.
-    mount(
-        "tmpfs",
-        shown.path(),
-        "tmpfs",
-        MountFlags::empty(),
-        c"size=64k",
-    )
-    .unwrap();
-    mount_change(shown.path(), MountPropagationFlags::SHARED).unwrap();
+    let shown = SharedFolder::make();
     let later = shown.path().join("later");
     fs::create_dir(&later).unwrap();
     let stage = Stage::new(&[]);
     let (client, _exits) = stage.connect().await;
-    let started = stage.try_tool(&client, "a", shown.path()).await;
-    mount("tmpfs", &later, "tmpfs", MountFlags::empty(), c"size=64k").unwrap();
-    let pid = started.as_ref().map(|it| it.pid).unwrap_or_default();
-    let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo"));
-    unmount(&later, UnmountFlags::DETACH).unwrap();
-    unmount(shown.path(), UnmountFlags::DETACH).unwrap();
-    started.unwrap();
-    let (mounts, shown) = (mounts.unwrap(), shown.path().display().to_string());
-    assert!(mounts.contains(&shown), "{mounts}");
-    assert!(!mounts.contains(&format!("{shown}/later")), "{mounts}");
+    let started = stage.try_tool(&client, "a", shown.path()).await.unwrap();
+    SharedFolder::mount(&later);
+    let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", started.pid)).unwrap();
+    assert!(
+        mounts.contains(&shown.path().display().to_string()),
+        "{mounts}"
+    );
+    assert!(!mounts.contains(&later.display().to_string()), "{mounts}");
 }

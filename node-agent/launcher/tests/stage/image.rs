@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aion_abi::boot::{Boot, Input, Process, Program};
 use aion_abi::signing::Key;
@@ -68,7 +68,12 @@ pub(crate) fn worker() -> Option<PathBuf> {
 impl Stage {
     /// An image with the resident in it, of the launcher's user.
     pub(crate) fn image(&self) -> RootFiles {
-        let files = RootFiles::make(&self.path("image")).unwrap();
+        self.image_in(&self.path(""))
+    }
+
+    /// The same in a folder of the test's.
+    pub(crate) fn image_in(&self, folder: &Path) -> RootFiles {
+        let files = RootFiles::make(&folder.join("image")).unwrap();
         files.program(&example("resident"), RESIDENT).unwrap();
         files
     }
