@@ -20,6 +20,7 @@ mod mcp;
 mod model;
 mod process;
 mod registry;
+mod root_files;
 mod skip;
 mod wait;
 
@@ -33,5 +34,6 @@ pub use mcp::{McpServer, serve_mcp_on_stdio};
 pub use model::{FakeModel, ModelRequest, Reply, ScriptedCall};
 pub use process::{Process, free_port};
 pub use registry::{Credentials, Registry, RegistryKind};
+pub use root_files::RootFiles;
 pub use skip::{or_skip, skip};
 pub use wait::{WaitError, until};

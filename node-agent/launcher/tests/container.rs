@@ -7,7 +7,10 @@ mod stage;
 
 use std::fs;
 
+use aion_sandbox::ClientError;
+use aion_sandbox::protocol::StartFailure;
 use aion_sandbox::{Layer, LayerState};
+use stage::image::{Run, worker};
 use stage::{Stage, is_root};
 
 const USER: u32 = 61_997;
@@ -51,5 +54,27 @@ async fn roots_worker_has_a_user_of_its_own_and_reaches_its_socket_without_a_mou
 async fn so_does_an_ordinary_users() {
     if is_root() {
         what_remains_is_enforced(Stage::contained(Some(USER)), false).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_mount_namespace_the_program_of_an_image_is_refused_by_the_layers_name() {
+    let Some(worker) = is_root().then(worker).flatten() else {
+        return;
+    };
+    for user in [None, Some(USER)] {
+        let stage = Stage::with_worker(&worker, user, true);
+        let image = stage.image();
+        let (client, _exits) = stage.connect().await;
+        let refused = stage.resident(&client, "a", &image, Run::words(&[])).await;
+        match refused.err() {
+            Some(ClientError::NotStarted { failure, why }) => {
+                assert_eq!(failure, StartFailure::Invalid);
+                let said =
+                    "an image's files are its program's root, which takes a mount-namespace: ";
+                assert!(why.starts_with(said), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

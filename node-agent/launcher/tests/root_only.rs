@@ -13,7 +13,7 @@ use std::process::{Child, Command};
 use aion_abi::layer::Layer;
 use aion_sandbox::protocol::ExitStatus;
 use rustix::thread::UnshareFlags;
-use stage::{Stage, exit_of, is_root};
+use stage::{SharedFolder, Stage, exit_of, is_root};
 
 const DAEMON: u32 = 61_999;
 
@@ -214,4 +214,24 @@ fn opened_over(path: &Path) -> File {
         File::open(path).unwrap()
     });
     opened.join().unwrap()
+}
+
+#[tokio::test]
+async fn what_the_machine_mounts_later_does_not_come_into_a_folder_that_a_tool_is_shown() {
+    if !is_root() {
+        return;
+    }
+    let shown = SharedFolder::make();
+    let later = shown.path().join("later");
+    fs::create_dir(&later).unwrap();
+    let stage = Stage::new(&[]);
+    let (client, _exits) = stage.connect().await;
+    let started = stage.try_tool(&client, "a", shown.path()).await.unwrap();
+    SharedFolder::mount(&later);
+    let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", started.pid)).unwrap();
+    assert!(
+        mounts.contains(&shown.path().display().to_string()),
+        "{mounts}"
+    );
+    assert!(!mounts.contains(&later.display().to_string()), "{mounts}");
 }

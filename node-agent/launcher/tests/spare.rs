@@ -8,6 +8,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use aion_sandbox::protocol::ExitStatus;
+use aion_sandbox::protocol::InsideUser;
+use stage::image::{Run, worker};
 use stage::{PATIENCE, Stage, exit_of};
 
 /// The children of a process, which is single-threaded.
@@ -136,4 +138,33 @@ async fn the_worker_made_ahead_ends_with_its_launcher() {
         }
         ended_for_good(ahead).await;
     }
+}
+
+#[tokio::test]
+async fn the_worker_made_ahead_is_who_the_last_images_program_was() {
+    let Some(worker) = stage::is_root().then(worker).flatten() else {
+        return;
+    };
+    let stage = Stage::with_worker(&worker, None, false);
+    let image = stage.image();
+    let (client, _exits) = stage.connect().await;
+    let ahead = spare(&stage, &[]).await;
+    let run = || {
+        let mut run = Run::words(&["sleep"]);
+        run.user = Some(InsideUser {
+            uid: 1000,
+            gid: 1000,
+        });
+        run
+    };
+    let first = stage.resident(&client, "a", &image, run()).await.unwrap();
+    assert_ne!(first.started.pid, ahead, "the map of its user is written");
+    let next = spare(&stage, &[first.started.pid]).await;
+    let second = stage.resident(&client, "b", &image, run()).await.unwrap();
+    assert_eq!(second.started.pid, next);
+    // A program of another kind asks for nobody in particular.
+    let workers = [first.started.pid, second.started.pid];
+    let next = spare(&stage, &workers).await;
+    let other = stage.start(&client, "c", "").await;
+    assert_eq!(other.started.pid, next);
 }

@@ -233,6 +233,17 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+        // What whoever started the launcher ignores, a program would ignore, too. By the raw call, as libc keeps two of
+        // them to itself; one that cannot be caught is refused. All zeroes is the default, on every processor.
+        for signal in 1..=64 {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                (&raw const DEFAULT_ACTION).cast::<libc::c_void>(),
+                ptr::null::<libc::c_void>(),
+                size_of::<u64>(),
+            );
+        }
     }
     let keep = |fd: BorrowedFd<'_>| {
         // Out of the way first, so that no number is overwritten before its turn.
@@ -274,6 +285,9 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
     })?;
     Err(io::Error::last_os_error())
 }
+
+/// A signal's action as the kernel has it: handler, flags, restorer and mask.
+static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
 /// What a worker does in its namespaces to confine itself: mount, and empty its bounding set.
 const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::SETPCAP);

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod image;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +16,9 @@ use std::time::Duration;
 use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 use rustix::thread::set_thread_res_uid;
 use tokio::sync::mpsc::Receiver;
 
@@ -55,6 +60,11 @@ impl Stage {
         Self::launched(&[], Some(user), false)
     }
 
+    /// Starts a launcher with the worker itself, as the tests' own user or as another.
+    pub(crate) fn with_worker(worker: &Path, user: Option<u32>, contained: bool) -> Self {
+        Self::launched_with(worker, &[], user, contained)
+    }
+
     /// Starts root's launcher for a daemon of another user; the tests must run as root.
     pub(crate) fn for_daemon(user: u32) -> Self {
         let mut stage = Self::launched(&["--daemon-uid", &user.to_string()], None, false);
@@ -69,19 +79,29 @@ impl Stage {
     }
 
     fn launched(arguments: &[&str], user: Option<u32>, contained: bool) -> Self {
+        Self::launched_with(&example("captive"), arguments, user, contained)
+    }
+
+    fn launched_with(
+        worker: &Path,
+        arguments: &[&str],
+        user: Option<u32>,
+        contained: bool,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
         if user.is_some() {
             // The user must be able to run what may be built where only root looks.
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            for program in [launcher_program(), example("captive"), example("contained")] {
-                fs::copy(&program, folder.path().join(program.file_name().unwrap())).unwrap();
+            for program in [&launcher_program(), worker, &example("contained")] {
+                fs::copy(program, folder.path().join(program.file_name().unwrap())).unwrap();
             }
             arguments.push("--worker".into());
-            arguments.push(folder.path().join("captive").display().to_string());
+            let worker = folder.path().join(worker.file_name().unwrap());
+            arguments.push(worker.display().to_string());
         } else {
             arguments.push("--worker".into());
-            arguments.push(example("captive").display().to_string());
+            arguments.push(worker.display().to_string());
         }
         for own in ["state", "s"] {
             fs::create_dir(folder.path().join(own)).unwrap();
@@ -292,6 +312,15 @@ impl Captive {
         (text, errors)
     }
 
+    /// Waits until it connects to its socket.
+    pub(crate) async fn connection(&self) -> tokio::net::UnixStream {
+        let listener = self.listener.try_clone().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+        let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+        accepted.expect("it does not connect").unwrap().0
+    }
+
     pub(crate) fn layer(&self, name: Layer) -> &LayerReading {
         self.started
             .layers
@@ -333,6 +362,35 @@ pub(crate) async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exit
     tokio::time::timeout(PATIENCE, awaited)
         .await
         .expect("the worker does not end")
+}
+
+/// A folder whose mounts are shared, as service managers have everything: what is mounted below it is mounted wherever
+/// it is. Unmounted when dropped.
+pub(crate) struct SharedFolder(tempfile::TempDir);
+
+impl SharedFolder {
+    pub(crate) fn make() -> Self {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        Self::mount(folder.path());
+        mount_change(folder.path(), MountPropagationFlags::SHARED).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Mounts something there.
+    pub(crate) fn mount(path: &Path) {
+        mount("tmpfs", path, "tmpfs", MountFlags::empty(), c"size=64m").unwrap();
+    }
+}
+
+impl Drop for SharedFolder {
+    fn drop(&mut self) {
+        // With what is mounted below.
+        let _ = unmount(self.path(), UnmountFlags::DETACH);
+    }
 }
 
 /// What a captive tries in [`reaches_its_socket_and_nothing_else`].
