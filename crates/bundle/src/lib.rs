@@ -28,7 +28,11 @@ pub use artifact::manifest::BundleConfig;
 pub use artifact::name::{BundleName, MAX_NAME, NamePattern, NotAName};
 pub use content::admit::{AdmitError, Admitted, BundleRef, Recalled};
 pub use content::archive::UnpackError;
-pub use content::build::{BuildError, Built, RECIPE, build};
+pub use content::build::{
+    BuildError, Built, build,
+    image::{base, bring},
+    recipe::{Base, BasePlace, RECIPE},
+};
 pub use content::compiled::Compiled;
 pub use content::image::{error::ImageError, kept::Image, user::ImageUser};
 pub use content::store::{Content, Store, StoreError, Stored};

@@ -77,6 +77,8 @@ pub enum Component {
     Helm,
     /// Signs and verifies artifacts.
     Cosign,
+    /// Makes, changes and checks images in registries.
+    Crane,
     /// OCI registries, of the version of CNCF distribution.
     Registry,
     /// The conformance suite of MCP.
@@ -108,6 +110,7 @@ impl Component {
             Self::Pod => "pod",
             Self::Helm => "helm",
             Self::Cosign => "cosign",
+            Self::Crane => "crane",
             Self::Registry => "registry",
             Self::McpConformance => "mcp-conformance",
         }
@@ -231,6 +234,7 @@ mod tests {
             Component::Pod,
             Component::Helm,
             Component::Cosign,
+            Component::Crane,
             Component::Registry,
         ] {
             assert!(component.version().starts_with('v'), "{component:?}");

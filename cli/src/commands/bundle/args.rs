@@ -10,7 +10,7 @@ use crate::{context::Context, failure::Failure};
 /// Build, move, sign and check bundles
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A bundle is an agent's code or definition as an OCI artifact. A BUNDLE is named by NAME:VERSION or by digest in the layout of this machine, or by HOST/PATH:TAG or HOST/PATH@DIGEST in a registry. Agents refer to bundles by digest only. Signatures are those of Cosign 3.
+A bundle is an agent's code or definition as an OCI artifact, or a container image. A BUNDLE is named by NAME:VERSION or by digest in the layout of this machine, or by HOST/PATH:TAG or HOST/PATH@DIGEST in a registry. Agents refer to bundles by digest only. Signatures are those of Cosign 3.
 
 Examples:
   aionctl bundle build my-agent/
@@ -19,7 +19,7 @@ Examples:
   aionctl bundle push my-agent:0.1.0 registry.example:5000/team/my-agent:0.1.0
   aionctl bundle verify registry.example:5000/team/my-agent:0.1.0 --key me.pub")]
 pub(crate) enum BundleCommand {
-    /// Build a bundle from a folder with a bundle.yaml
+    /// Build a bundle, or a container image, from a folder with a bundle.yaml
     Build {
         /// The folder
         folder: PathBuf,
@@ -28,6 +28,8 @@ pub(crate) enum BundleCommand {
         quiet: bool,
         #[command(flatten)]
         layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
     },
     /// Copy a bundle and its signatures from this machine's layout to a registry
     Push {

@@ -2,6 +2,7 @@
 
 mod args;
 mod blob;
+mod build;
 mod key;
 mod password;
 mod place;
@@ -11,7 +12,7 @@ use std::path::Path;
 use aion_bundle::manifest::Descriptor;
 use aion_bundle::{
     AdmitError, BundleName, Limits, NamePattern, SigningKey, TrustSet, TrustedKey, Within, attach,
-    build, copy, signatures,
+    copy, signatures,
 };
 
 use crate::{
@@ -30,7 +31,8 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
             folder,
             quiet,
             layout,
-        } => self::build_folder(context, &folder, quiet, &layout),
+            access,
+        } => build::folder(context, &folder, quiet, &layout, &access).await,
         BundleCommand::Push {
             bundle,
             to,
@@ -68,30 +70,6 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
         } => blob::check(context, &file, &key, signature),
         BundleCommand::Keygen { name, no_password } => key::generate(context, &name, no_password),
     }
-}
-
-fn build_folder(
-    context: &Context,
-    folder: &Path,
-    quiet: bool,
-    layout: &LayoutArg,
-) -> Result<(), Failure> {
-    let layout = layout.make(context)?;
-    let built = build(folder, &layout).map_err(|why| {
-        Failure::usage(why)
-            .at(folder.display())
-            .remedy("docs/agents.md says what a bundle.yaml holds")
-    })?;
-    if quiet {
-        return context.print(&format!("{}\n", built.digest));
-    }
-    context.print(&format!(
-        "built {} into {}\n\nAn Agent refers to it as\n  bundle: {{name: {}, digest: \"{}\"}}\n",
-        built.tag,
-        layout.root().display(),
-        built.config.name,
-        built.digest,
-    ))
 }
 
 async fn push(

@@ -42,6 +42,16 @@ pub(crate) enum Packing {
 }
 
 impl Packing {
+    /// The media type of OCI for a layer that is packed so.
+    pub(crate) fn media_type(self) -> String {
+        let packing = match self {
+            Self::Plain => "",
+            Self::Gzip => "+gzip",
+            Self::Zstd => "+zstd",
+        };
+        format!("{OCI_LAYER}{packing}")
+    }
+
     fn of(layer: &Descriptor) -> Result<Self, ManifestError> {
         let kind = layer.media_type.as_str();
         let refuse = |why| {
@@ -242,6 +252,16 @@ impl ImageConfig {
     pub(crate) fn name(&self) -> Option<&str> {
         self.config.labels.get(NAME_LABEL).map(String::as_str)
     }
+}
+
+/// Whether `text` may name a user of an image: `USER` or `USER:GROUP`, names or numbers.
+pub(crate) fn is_user(text: &str) -> bool {
+    let word = |it: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        !it.is_empty() && !it.starts_with('-') && it.bytes().all(plain)
+    };
+    let (user, group) = text.split_once(':').unwrap_or((text, "0"));
+    word(user) && word(group)
 }
 
 /// Whether a manifest of this media type may be an image's.

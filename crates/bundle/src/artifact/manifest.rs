@@ -41,9 +41,7 @@ pub(crate) fn program(runtime: Runtime) -> Result<Program, String> {
         Runtime::Wasm => (WASM, "module.wasm"),
         Runtime::Declarative => (DEFINITION, "agent.yaml"),
         Runtime::Process => {
-            return Err(
-                "runtime process: this release has bundles for wasm and declarative".to_owned(),
-            );
+            return Err("runtime process runs container images, and this is not one".to_owned());
         }
     };
     Ok(Program { media_type, file })
@@ -125,24 +123,30 @@ impl BundleConfig {
 
     /// Whether what people will see is fit to be shown.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
-        let version = self.version.as_bytes();
-        if version.is_empty() || version.len() > MAX_VERSION || !version.iter().all(|b| plain(*b)) {
-            return Err(format!(
-                "version: use 1 to {MAX_VERSION} letters, digits, `.`, `_`, `+` or `-`"
-            ));
-        }
-        let description = self.description.as_deref().unwrap_or_default();
-        if description.len() > MAX_DESCRIPTION || description.chars().any(char::is_control) {
-            return Err(format!(
-                "description: use one line of at most {MAX_DESCRIPTION} bytes"
-            ));
-        }
+        check_words(&self.version, self.description.as_deref())?;
         match entry_path(self.entry.as_bytes()) {
             Ok(_) => Ok(()),
             Err(why) => Err(format!("entry: {why}")),
         }
     }
+}
+
+/// Whether the version and the description of something are fit to be shown.
+pub(crate) fn check_words(version: &str, description: Option<&str>) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
+    let version = version.as_bytes();
+    if version.is_empty() || version.len() > MAX_VERSION || !version.iter().all(|b| plain(*b)) {
+        return Err(format!(
+            "version: use 1 to {MAX_VERSION} letters, digits, `.`, `_`, `+` or `-`"
+        ));
+    }
+    let description = description.unwrap_or_default();
+    if description.len() > MAX_DESCRIPTION || description.chars().any(char::is_control) {
+        return Err(format!(
+            "description: use one line of at most {MAX_DESCRIPTION} bytes"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -203,7 +207,7 @@ mod tests {
         assert!(BundleConfig::parse(json, &definition).is_err());
         let process = br#"{"name":"a","version":"1","runtime":"process","entry":"a.wasm"}"#;
         let refused = BundleConfig::parse(process, &wasm).unwrap_err().to_string();
-        assert!(refused.contains("wasm and declarative"), "{refused}");
+        assert!(refused.contains("container images"), "{refused}");
         let unknown = br#"{"name":"a","version":"1","runtime":"wasm","entry":"a","x":1}"#;
         assert!(BundleConfig::parse(unknown, &wasm).is_err());
     }

@@ -88,10 +88,15 @@ impl Descriptor {
 
     /// Describes `bytes`.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
+        Self::sized(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+
+    /// Describes what has this digest and size.
+    pub(crate) fn sized(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
-            digest: Digest::of(bytes),
-            size: bytes.len() as u64,
+            digest,
+            size,
             artifact_type: None,
             annotations: BTreeMap::new(),
             others: BTreeMap::new(),

@@ -193,6 +193,27 @@ impl Layout {
         checked(&self.describe(), bytes, digest)
     }
 
+    /// The bytes of the manifest or index `digest`.
+    pub(crate) fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>, SourceError> {
+        self.read_manifest(digest, MAX_MANIFEST)
+    }
+
+    /// The bytes of a blob of at most `limit` bytes.
+    pub(crate) fn blob_bytes(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.read(
+            &self.blob_path(&blob.digest),
+            &blob.digest.to_string(),
+            limit,
+        )?;
+        checked(&self.describe(), bytes, &blob.digest)
+    }
+
+    /// Whether all that `manifest` lists is here.
+    pub(crate) fn has(&self, manifest: &Manifest) -> bool {
+        let mut blobs = manifest.layers.iter().chain([&manifest.config]);
+        blobs.all(|it| self.blob_path(&it.digest).exists())
+    }
+
     fn read_index(&self, digest: &Digest) -> Result<Index, SourceError> {
         let bytes = self.read_manifest(digest, MAX_MANIFEST)?;
         Index::parse(&bytes).map_err(|e| (self.describe().as_str(), e).into())

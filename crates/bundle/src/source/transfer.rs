@@ -259,7 +259,8 @@ pub async fn copy(
     Ok(count)
 }
 
-async fn copy_blobs(
+/// Copies all that `manifest` lists; `begins` is told each blob before it is moved.
+pub(crate) async fn copy_blobs(
     from: &dyn Source,
     to: &dyn Target,
     manifest: &Manifest,

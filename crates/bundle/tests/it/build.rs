@@ -86,7 +86,7 @@ fn a_folder_that_is_no_bundle_is_refused_by_name() {
     check(&format!("{good}colour: red\n"), &["bundle.yaml", "colour"]);
     check(
         &good.replace("declarative", "process"),
-        &["bundle.yaml", "process"],
+        &["bundle.yaml", "command"],
     );
     check(
         &good.replace("declarative", "wasm"),

@@ -58,7 +58,7 @@ pub(crate) fn parts(stored: &Stored) -> (BundleConfig, PathBuf, Option<PathBuf>)
 
 pub(crate) fn reference(built: &Built) -> BundleRef {
     BundleRef {
-        name: built.config.name.clone(),
+        name: built.name.clone(),
         digest: built.digest,
     }
 }

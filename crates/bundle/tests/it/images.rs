@@ -56,10 +56,6 @@ impl Layer {
         self.entry(path, b'0', 0o755, "", text.as_bytes())
     }
 
-    pub(crate) fn folder(self, path: &str) -> Self {
-        self.entry(path, b'5', 0o755, "", b"")
-    }
-
     pub(crate) fn symlink(self, path: &str, target: &str) -> Self {
         self.entry(path, b'2', 0o777, target, b"")
     }

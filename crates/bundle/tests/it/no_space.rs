@@ -6,7 +6,10 @@ use std::{env, fs, path::PathBuf, process::Command};
 use aion_bundle::{Layout, Limits, Reason, SigningKey, Store, build};
 use aion_testkit::skip;
 
-use crate::fixture::{reference, sign, trust_pem, wasm, write};
+use crate::{
+    fixture::{reference, sign, trust_pem, wasm, write},
+    images::{Image, Layer, base, wanted},
+};
 
 const FOLDER: &str = "AION_BUNDLE_FULL_FOLDER";
 const NO_MOUNT: i32 = 77;
@@ -74,6 +77,27 @@ async fn admits_into_a_full_disk() {
         assert_eq!(error.reason(), Reason::NoSpace, "{error}");
         assert!(store.list().unwrap().is_empty());
         assert_eq!(fs::read_dir(at.join("store/tmp")).unwrap().count(), 0);
+    }
+
+    // A layer that is too large packed, one that is only unpacked, and one that is neither and whose image has another.
+    let lines = Layer::default().file("large", &"a line\n".repeat(170_000));
+    let half = Layer::default().file("half", &noise.repeat(3));
+    for layers in [
+        vec![base(), Layer::default().file("large", &noise.repeat(8))],
+        vec![base(), lines],
+        vec![base(), half.clone(), half.file("other", &noise)],
+    ] {
+        let digest = Image::new(layers).put(&layout).await;
+        sign(&layout, &key, &digest).await;
+        let wanted = wanted(digest);
+        let error = store.admit(&layout, &wanted, &trust, &limits).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.reason(), Reason::NoSpace, "{error}");
+        assert!(error.may_pass_later());
+        assert!(store.list().unwrap().is_empty());
+        for folder in ["store/tmp", "store/layers"] {
+            assert_eq!(fs::read_dir(at.join(folder)).unwrap().count(), 0);
+        }
     }
 
     let small = wasm(&layout);
