@@ -271,7 +271,7 @@ pub(crate) fn is_manifest(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
     use aion_abi::reason::Reason;

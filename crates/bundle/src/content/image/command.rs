@@ -108,7 +108,7 @@ fn interpreter(beginning: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
     use crate::content::layer::{index::Content, path::LayerPath};
