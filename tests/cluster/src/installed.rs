@@ -167,7 +167,7 @@ impl Installed {
         text
     }
 
-    /// A folder of documents on each node.
+    /// A folder of documents on each node, and one for bundles.
     fn documents(&self) {
         for node in self.cluster.nodes() {
             let folder = node.path("/var/lib/documents");
@@ -177,6 +177,7 @@ impl Installed {
                 format!("# The lighthouse\n\n{FACT}\n"),
             )
             .unwrap();
+            fs::create_dir_all(node.path("/var/lib/bundles")).unwrap();
         }
     }
 
@@ -271,7 +272,7 @@ fn archives() -> Result<Vec<std::path::PathBuf>, StartError> {
 }
 
 /// Runs a command to its end.
-fn run(command: &mut Command) -> Result<String, String> {
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;

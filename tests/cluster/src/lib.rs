@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod agents;
+mod bundles;
 mod installed;
 
 use std::path::{Path, PathBuf};

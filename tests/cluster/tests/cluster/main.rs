@@ -4,5 +4,6 @@
 
 mod asked;
 mod pods;
+mod programs;
 mod releases;
 mod trouble;
