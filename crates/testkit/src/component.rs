@@ -79,6 +79,8 @@ pub enum Component {
     Cosign,
     /// OCI registries, of the version of CNCF distribution.
     Registry,
+    /// How tools that deploy from Git judge resources.
+    Judge,
     /// The conformance suite of MCP.
     McpConformance,
 }
@@ -109,6 +111,7 @@ impl Component {
             Self::Helm => "helm",
             Self::Cosign => "cosign",
             Self::Registry => "registry",
+            Self::Judge => "judge",
             Self::McpConformance => "mcp-conformance",
         }
     }
@@ -232,6 +235,7 @@ mod tests {
             Component::Helm,
             Component::Cosign,
             Component::Registry,
+            Component::Judge,
         ] {
             assert!(component.version().starts_with('v'), "{component:?}");
         }
