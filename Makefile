@@ -25,9 +25,10 @@ run: ## Sets AION-OS up on this machine and starts it
 test: ## Runs every test, bringing the real components that they need
 	tests/run
 
-e2e: ## Runs the tests on a whole cluster on this machine, as root
+e2e: ## Runs the tests on a whole cluster on this machine, as root, and the long ones
 	tests/components/ensure etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod helm
 	packaging/images
+	AION_KILLS=all tests/run -p aion-operator -p aion-e2e --test killed
 	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
 
 package: ## Makes signed packages of the programs in target/package

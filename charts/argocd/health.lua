@@ -22,8 +22,9 @@ local stalled, reconciling, ready = condition("Stalled"), condition("Reconciling
 if stalled ~= nil and stalled.status == "True" then return health("Degraded", stalled) end
 if reconciling ~= nil and reconciling.status == "True" then return health("Progressing", reconciling) end
 if ready ~= nil and ready.status == "True" then return health("Healthy", ready) end
+if ready ~= nil and ready.reason == "ScaledToZero" then return health("Suspended", ready) end
 if ready ~= nil and ready.status == "False" then return health("Degraded", ready) end
 if (obj.kind == "Agent" or obj.kind == "MemoryPool" or obj.kind == "KernelNode") then
-  return health("Progressing", nil, "nobody has looked at it yet")
+  return health("Progressing", ready, "nobody has looked at it yet")
 end
 return health("Healthy", nil, "there is nothing to wait for")

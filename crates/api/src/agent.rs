@@ -124,10 +124,11 @@ pub struct AgentSpec {
 /// What became of an Agent. Written by the operator (standalone: by the daemon).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = crate::schema::unseen()))]
 pub struct AgentStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status speaks of; -1 before anybody has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
     /// Accepted, ResolvedRefs, Verified, SandboxEnforced, Ready, Progressing, Degraded, FieldsInEffect,
     /// and for tools that wait Reconciling and Stalled.

@@ -140,10 +140,11 @@ pub struct EmbeddingUse {
 /// What became of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = crate::schema::unseen()))]
 pub struct MemoryPoolStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status speaks of; -1 before anybody has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
     /// Accepted, ResolvedRefs, Ready, and while it is deleted Erased.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

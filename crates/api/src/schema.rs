@@ -2,6 +2,7 @@
 
 use kube::core::Message;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 /// Stands in a rule's message between what is wrong and what to do about it, until the definitions are written.
 pub(crate) const REMEDY: char = '\u{1f}';
@@ -29,6 +30,12 @@ pub const CAPABILITY_PATTERN: &str = r#"^(\*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00
 pub const HOST_PORT: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[1-9][0-9]{0,4}$";
 /// An `http` or `https` address.
 pub const URL: &str = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$";
+
+/// The status of an object that nobody has looked at yet. Without one, tools that know kstatus take it for finished: to them
+/// an object without `observedGeneration` and conditions is one that nothing is done about.
+pub(crate) fn unseen() -> Value {
+    json!({"observedGeneration": -1})
+}
 
 /// The schema of `status.conditions`: a list keyed by type, as Kubernetes writes it, every string bounded.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {

@@ -81,6 +81,8 @@ pub enum Component {
     Crane,
     /// OCI registries, of the version of CNCF distribution.
     Registry,
+    /// How tools that deploy from Git judge resources.
+    Judge,
     /// The conformance suite of MCP.
     McpConformance,
 }
@@ -112,6 +114,7 @@ impl Component {
             Self::Cosign => "cosign",
             Self::Crane => "crane",
             Self::Registry => "registry",
+            Self::Judge => "judge",
             Self::McpConformance => "mcp-conformance",
         }
     }
@@ -236,6 +239,7 @@ mod tests {
             Component::Cosign,
             Component::Crane,
             Component::Registry,
+            Component::Judge,
         ] {
             assert!(component.version().starts_with('v'), "{component:?}");
         }

@@ -7,6 +7,7 @@
 mod credentials;
 mod node_token;
 mod place;
+mod proxy;
 
 use std::{
     fs,
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use self::credentials::Credentials;
 pub(crate) use self::place::Place;
+pub use self::proxy::{ApiProxy, Moment};
 use crate::process::remove;
 use crate::{Component, Process, StartError, component, free_port, skip};
 

@@ -26,7 +26,7 @@ mod wait;
 
 pub use cluster::{Cluster, Image, Leftovers, Node};
 pub use component::{Component, StartError, architecture};
-pub use control_plane::{ControlPlane, ControlPlaneOptions};
+pub use control_plane::{ApiProxy, ControlPlane, ControlPlaneOptions, Moment};
 pub use cosign::{Cosign, KeyPair};
 pub use crane::Crane;
 pub use interpreter::Interpreter;

@@ -119,6 +119,11 @@ impl Process {
         self.pid.as_raw().unsigned_abs()
     }
 
+    /// The program itself, not the shell before it.
+    pub(crate) fn program(&self) -> Pid {
+        self.pid
+    }
+
     /// Sends the program a signal; it may have ended already.
     pub fn signal(&self, signal: Signal) {
         let _ = kill(self.pid, signal);

@@ -58,6 +58,12 @@ impl<'a> NodeDouble<'a> {
         Ok(node)
     }
 
+    /// What logs in as its node agent.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.kubeconfig.clone()
+    }
+
     /// Renews the Lease, which then holds for `seconds`.
     ///
     /// # Errors
@@ -90,30 +96,6 @@ impl<'a> NodeDouble<'a> {
         ])
     }
 
-    /// All instances that are on this node.
-    ///
-    /// # Errors
-    /// What kubectl says.
-    pub fn all_instances(&self) -> Result<Vec<Value>, StartError> {
-        let field = format!("spec.nodeName={}", self.name);
-        self.list(&["get", "agentinstances", "-A", "--field-selector", &field])
-    }
-
-    /// The pools that are being deleted, are held by this node, and that it did not erase yet.
-    ///
-    /// # Errors
-    /// What kubectl says.
-    pub fn leaving_pools(&self) -> Result<Vec<Value>, StartError> {
-        let mut pools = self.list(&["get", "memorypools", "-A"])?;
-        pools.retain(|pool| {
-            let erased = pool["status"]["erasures"].as_array();
-            !pool["metadata"]["deletionTimestamp"].is_null()
-                && pool["status"]["nodeName"] == self.name.as_str()
-                && !erased.is_some_and(|all| all.iter().any(|e| e["node"] == self.name.as_str()))
-        });
-        Ok(pools)
-    }
-
     fn list(&self, args: &[&str]) -> Result<Vec<Value>, StartError> {
         let list = self.run(&[args, &["-o", "json"]].concat())?;
         let list: Value = serde_json::from_str(&list).unwrap_or_default();
@@ -126,25 +108,23 @@ impl<'a> NodeDouble<'a> {
     /// # Errors
     /// What kubectl says.
     pub fn ready(&self, instance: &Value) -> Result<(), StartError> {
-        let verified = if instance["spec"].get("bundle").is_some() {
-            "Signed"
-        } else {
-            "Inline"
-        };
-        self.report(
-            instance,
-            "Ready",
-            &[
-                ("Verified", "True", verified, "as it should be"),
-                (
-                    "SandboxEnforced",
-                    "True",
-                    "Enforced",
-                    "all layers are enforced",
-                ),
-                ("Ready", "True", "Ok", "can be asked"),
-            ],
-        )
+        let told = Self::all_is_well(instance["spec"].get("bundle").is_some());
+        self.says(instance, &json!({"phase": "Ready", "conditions": told}))
+    }
+
+    /// The conditions of an instance that can be asked.
+    pub(crate) fn all_is_well(is_bundle: bool) -> Vec<Value> {
+        let verified = if is_bundle { "Signed" } else { "Inline" };
+        conditions(&[
+            ("Verified", "True", verified, "as it should be"),
+            (
+                "SandboxEnforced",
+                "True",
+                "Enforced",
+                "all layers are enforced",
+            ),
+            ("Ready", "True", "Ok", "can be asked"),
+        ])
     }
 
     /// Says `phase` and `conditions` (type, status, reason, message) of `instance`.
@@ -155,16 +135,12 @@ impl<'a> NodeDouble<'a> {
         &self,
         instance: &Value,
         phase: &str,
-        conditions: &[(&str, &str, &str, &str)],
+        told: &[(&str, &str, &str, &str)],
     ) -> Result<(), StartError> {
-        let now = now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let conditions: Vec<Value> = conditions
-            .iter()
-            .map(|(type_, status, reason, message)| {
-                json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": now})
-            })
-            .collect();
-        self.says(instance, &json!({"phase": phase, "conditions": conditions}))
+        self.says(
+            instance,
+            &json!({"phase": phase, "conditions": conditions(told)}),
+        )
     }
 
     /// Says `status` of `instance`.
@@ -247,6 +223,16 @@ impl<'a> NodeDouble<'a> {
         ];
         self.run(&[&apply[..], more].concat()).map(|_| ())
     }
+}
+
+/// Conditions as type, status, reason and message, since now.
+pub(crate) fn conditions(told: &[(&str, &str, &str, &str)]) -> Vec<Value> {
+    let now = now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    told.iter()
+        .map(|(type_, status, reason, message)| {
+            json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": now})
+        })
+        .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a date, as a node writes it")]

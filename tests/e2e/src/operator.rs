@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use aion_testkit::{ControlPlane, Process, free_port, until};
+use aion_testkit::{ControlPlane, Process, StartError, free_port, until};
 use anyhow::Context;
 use tempfile::TempDir;
 
@@ -25,32 +26,9 @@ impl Operator {
     /// # Errors
     /// When it is not built, or does not become ready.
     pub fn start(cluster: &ControlPlane, identity: &str) -> anyhow::Result<Self> {
-        let token = cluster.kubectl(&[
-            "-n",
-            "aion-system",
-            "create",
-            "token",
-            "aion-operator",
-            "--duration=8h",
-        ])?;
-        let kubeconfig = cluster.kubeconfig_for_token(identity, token.trim())?;
-        let folder = tempfile::tempdir().context("making a folder for the operator's log")?;
-        let port = free_port()?;
-        let mut command = Command::new(crate::program("aion-operator")?);
-        command.env("KUBECONFIG", kubeconfig).args([
-            "--listen",
-            &format!("127.0.0.1:{port}"),
-            "--identity",
-            identity,
-            "--lease-seconds",
-            "5",
-        ]);
-        let process = Process::spawn(&command, &folder.path().join("operator.log"))?;
-        let mut operator = Self {
-            process,
-            port,
-            _folder: folder,
-        };
+        let kubeconfig = cluster.kubeconfig_for_token(identity, &Self::token(cluster)?)?;
+        let lease = ["--lease-seconds", "5"];
+        let mut operator = Self::spawn(&kubeconfig, identity, &lease)?;
         until("the operator to be ready", BOUND, || {
             match operator.process.exit_code() {
                 Some(code) => Err(format!("it ended with {code}\n{}", operator.process.tail())),
@@ -61,6 +39,38 @@ impl Operator {
             }
         })?;
         Ok(operator)
+    }
+
+    /// A token of its service account.
+    ///
+    /// # Errors
+    /// What kubectl says.
+    pub fn token(cluster: &ControlPlane) -> Result<String, StartError> {
+        let token = ["create", "token", "aion-operator", "--duration=8h"];
+        let token = cluster.kubectl(&[&["-n", "aion-system"], &token[..]].concat())?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// Starts one that logs in by `kubeconfig`, and does not wait.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn spawn(kubeconfig: &Path, identity: &str, more: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("making a folder for the operator's log")?;
+        let port = free_port()?;
+        let mut command = Command::new(crate::program("aion-operator")?);
+        command.env("KUBECONFIG", kubeconfig).args(more).args([
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--identity",
+            identity,
+        ]);
+        let process = Process::spawn(&command, &folder.path().join("operator.log"))?;
+        Ok(Self {
+            process,
+            port,
+            _folder: folder,
+        })
     }
 
     /// What its probes and metrics answer: status and body.

@@ -134,7 +134,7 @@ impl Story {
     #[must_use]
     pub fn working_node(&self, name: &str, volumes: &[&str], signed: &[String]) -> Node {
         let double = self.node_with(name, json!({"volumes": volumes}));
-        Node::start(double, signed)
+        Node::start(&double, signed)
     }
 
     /// A real node agent, with the folder `docs` as the volume of that name.

@@ -1,8 +1,10 @@
 //! The control plane: who may do what, and what a node's token says.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
-use aion_testkit::{ControlPlane, ControlPlaneOptions, StartError, or_skip, until};
+use aion_testkit::{
+    ApiProxy, ControlPlane, ControlPlaneOptions, Moment, Process, StartError, or_skip, until,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -134,4 +136,46 @@ fn on_the_shared_one_what_an_owner_owns_is_deleted_with_it() {
         },
     )
     .unwrap();
+}
+
+#[test]
+fn who_calls_by_the_proxy_is_killed_at_the_call_that_was_chosen() {
+    let Some(cluster) = or_skip(ControlPlane::start()) else {
+        return;
+    };
+    let account = ["create", "serviceaccount", "maker"];
+    cluster.kubectl(&account).unwrap();
+    let may = [
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=default:maker",
+    ];
+    let bind = [&["create", "clusterrolebinding", "maker"], &may[..]].concat();
+    cluster.kubectl(&bind).unwrap();
+    let token = cluster.kubectl(&["create", "token", "maker"]).unwrap();
+    let proxy = ApiProxy::start(&cluster, "maker", token.trim()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, kill| {
+        proxy.reset(kill);
+        // kubectl tells its token to nobody without TLS.
+        let mut curl = Command::new("curl");
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        curl.arg("--fail").args(["--json", &namespace.to_string()]);
+        curl.args(["--oauth2-bearer", token.trim()]);
+        curl.arg(format!("{}/api/v1/namespaces", proxy.url()));
+        let log = folder.path().join(format!("{name}.log"));
+        let mut curl = Process::spawn(&curl, &log).unwrap();
+        proxy.called_by(&curl);
+        curl.wait(Duration::from_secs(60)).unwrap()
+    };
+    let there = |name: &str| cluster.kubectl(&["get", "namespace", name]).is_ok();
+
+    assert_eq!((make("whole", None), there("whole")), (0, true));
+    assert_eq!((proxy.killed(), proxy.calls()), (None, 1));
+    assert_eq!(make("unheard", Some((1, Moment::Unheard))), 137);
+    assert_eq!(proxy.killed().as_deref(), Some("POST /api/v1/namespaces"));
+    assert!(!there("unheard"));
+    assert_eq!(make("unanswered", Some((1, Moment::Unanswered))), 137);
+    assert!(there("unanswered"));
+    assert_eq!(make("later", Some((2, Moment::Unheard))), 0);
 }

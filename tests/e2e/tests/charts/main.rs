@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod helm;
+mod upgrade;
 
 use std::{fs, path::Path, process::Command};
 

@@ -4,6 +4,7 @@
 mod admission;
 mod agents;
 mod finalizers;
+mod gitops;
 mod lost;
 mod resources;
 mod roles;
