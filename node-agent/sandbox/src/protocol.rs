@@ -7,11 +7,16 @@
 //! it is a refusal, the kind of request. At most one request of a kind is in
 //! flight for a worker.
 
-use std::path::PathBuf;
+mod start;
 
 use serde::{Deserialize, Serialize};
 
 use crate::layer::LayerReading;
+
+pub use start::{
+    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_SOCKET_PATH, Role, Start,
+    WorkerId,
+};
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
@@ -20,137 +25,12 @@ pub const VERSION: u32 = 4;
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
 
-/// The most folders that a [`Role::Tool`] or [`Role::Process`] is shown.
-pub const MAX_MOUNTS: usize = 16;
-
 /// The most descriptors that ride with one message: those of a [`Start`] of a tool or an image's program, and in a
 /// plan the gate, the socket and its groups beside them.
 pub const MAX_FDS: usize = 9 + MAX_MOUNTS;
 
-/// What an image's program may keep in memory as files where its start sets no bound.
-pub const DEFAULT_SCRATCH: u64 = 64 << 20;
-
 /// The most workers in one [`Reply::Workers`] page.
 pub const WORKERS_PER_PAGE: usize = 64;
-
-/// The longest path of a socket, without its terminating zero byte.
-pub const MAX_SOCKET_PATH: usize = 107;
-
-/// Which worker: one turn of one instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkerId {
-    /// The instance's UID: 1–63 characters of `a-z`, `0-9` and `-`.
-    pub instance: String,
-    /// The instance's incarnation, one for each worker that is started for it.
-    pub incarnation: u32,
-}
-
-impl std::fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.instance, self.incarnation)
-    }
-}
-
-/// What a confined process is: the program of an instance, by its runtime, or one of the two that serve instances.
-/// Each has a system call filter and descriptors of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// The loop over model, tools and memory.
-    Declarative,
-    /// A WASM guest, from a module that was compiled.
-    Wasm,
-    /// The program of an image, which has the image's files for its root.
-    Process,
-    /// Not a program of an instance: the compiler, which makes of a module what
-    /// [`Role::Wasm`] runs. It makes no syscalls, so it has no socket.
-    Compile,
-    /// Not a program of an instance either: a server of somebody else's, such as
-    /// one that speaks MCP over its standard input and output. It has the
-    /// machine's programs and libraries to read, a folder of its own to write to,
-    /// and no socket.
-    Tool,
-}
-
-/// Limits of one worker. What is `None` comes from the profile; a profile that
-/// says nothing either leaves the limit, and with it the layer, unrequested.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Memory in bytes, page cache included.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
-    /// Processes and threads.
-    #[serde(default)]
-    pub pids: Option<u32>,
-    /// CPU in thousandths of one core.
-    #[serde(default)]
-    pub cpu_milli: Option<u32>,
-}
-
-/// Who a program is inside its sandbox. On the host it is the worker's own unprivileged user, whichever this is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InsideUser {
-    /// Its user.
-    pub uid: u32,
-    /// Its one group.
-    pub gid: u32,
-}
-
-/// Start one worker. Beside it ride the read end of the boot document, the
-/// write ends for its standard output and standard error and then: nothing for
-/// [`Role::Declarative`]; for [`Role::Wasm`] and [`Role::Compile`] the
-/// module; for [`Role::Tool`] the read end of its standard input, its program
-/// and its folders; for [`Role::Process`] the root of its unpacked image and its
-/// folders, all opened by the daemon with what it may open itself. The boot document of a
-/// [`Role::Process`] is a file in memory: it is read twice, by the worker and by the program.
-/// Exactly [`Start::fds`] descriptors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Start {
-    /// Which worker; refused while one of the same id runs.
-    pub id: WorkerId,
-    /// What it runs.
-    #[serde(rename = "runtime")]
-    pub role: Role,
-    /// A profile of `cgroup_profiles.yaml` by name.
-    pub profile: String,
-    /// What differs from the profile.
-    #[serde(default)]
-    pub limits: Limits,
-    /// The daemon's listening socket for this worker: absolute, at most
-    /// [`MAX_SOCKET_PATH`] bytes, called `aion_abi::boot::SOCKET_NAME`. The worker
-    /// runs as another user and is shown the folder that it is in, so the socket
-    /// has mode 0666, its folder 0711, and one above it 0700. None for
-    /// [`Role::Compile`] and [`Role::Tool`], and for nothing else.
-    #[serde(default)]
-    pub socket: Option<PathBuf>,
-    /// For [`Role::Tool`] and [`Role::Process`], the names of its folders, at most
-    /// [`MAX_MOUNTS`]: it finds them at `/mnt/NAME`.
-    #[serde(default)]
-    pub mounts: Vec<String>,
-    /// For [`Role::Process`], who it is inside; root unless set, with none of root's rights.
-    #[serde(default)]
-    pub user: Option<InsideUser>,
-    /// For [`Role::Process`], how much it may keep in `/tmp` and `/dev/shm` together;
-    /// [`DEFAULT_SCRATCH`] unless set.
-    #[serde(default)]
-    pub scratch_bytes: Option<u64>,
-}
-
-impl Start {
-    /// How many descriptors must ride with the message.
-    pub fn fds(&self) -> usize {
-        match self.role {
-            Role::Declarative => 3,
-            Role::Wasm | Role::Compile => 4,
-            Role::Process => 4 + self.mounts.len(),
-            Role::Tool => 5 + self.mounts.len(),
-        }
-    }
-}
 
 /// What the daemon asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,102 +206,6 @@ pub enum Reply {
     },
 }
 
-/// A message that breaks a bound of the protocol.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Invalid {
-    /// See [`WorkerId::instance`].
-    #[error("instance id must be 1 to 63 characters of a-z, 0-9 and -")]
-    InstanceId,
-    /// See [`Start::profile`].
-    #[error("profile must be 1 to 63 characters of a-z, 0-9 and -")]
-    Profile,
-    /// See [`Start::socket`].
-    #[error("socket must be an absolute path of at most {MAX_SOCKET_PATH} bytes")]
-    Socket,
-    /// See [`Start::socket`].
-    #[error("a compiler or a tool takes no socket, and every other worker takes one")]
-    SocketForRuntime,
-    /// See [`Start::mounts`].
-    #[error(
-        "a tool or an image's program takes at most {MAX_MOUNTS} mounts, named with 1 to 63 characters of a-z, 0-9 and -, and no other worker takes any"
-    )]
-    Mounts,
-    /// See [`Start::user`] and [`Start::scratch_bytes`].
-    #[error("only an image's program takes a user and a bound on what it keeps")]
-    OfProcessOnly,
-    /// The kernel's word for no user at all.
-    #[error("user and group must be less than {0}", u32::MAX)]
-    User,
-    /// See [`Request::Kill`].
-    #[error("grace must be at most 600000 ms")]
-    Grace,
-    /// A limit of zero would forbid the worker to exist.
-    #[error("limit {0} must be greater than 0")]
-    Limit(&'static str),
-}
-
-fn is_name(s: &str) -> bool {
-    (1..=63).contains(&s.len())
-        && s.bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-impl WorkerId {
-    /// Checks the bounds.
-    pub fn check(&self) -> Result<(), Invalid> {
-        is_name(&self.instance)
-            .then_some(())
-            .ok_or(Invalid::InstanceId)
-    }
-}
-
-impl Start {
-    /// Checks the bounds.
-    pub fn check(&self) -> Result<(), Invalid> {
-        self.id.check()?;
-        if !is_name(&self.profile) {
-            return Err(Invalid::Profile);
-        }
-        if self.socket.is_none() != matches!(self.role, Role::Compile | Role::Tool) {
-            return Err(Invalid::SocketForRuntime);
-        }
-        let mounts = self.mounts.iter().all(|name| is_name(name));
-        let most = match self.role {
-            Role::Tool | Role::Process => MAX_MOUNTS,
-            Role::Declarative | Role::Wasm | Role::Compile => 0,
-        };
-        if !mounts || self.mounts.len() > most {
-            return Err(Invalid::Mounts);
-        }
-        let of_process = self.user.is_some() || self.scratch_bytes.is_some();
-        if of_process && self.role != Role::Process {
-            return Err(Invalid::OfProcessOnly);
-        }
-        if (self.user).is_some_and(|user| user.uid == u32::MAX || user.gid == u32::MAX) {
-            return Err(Invalid::User);
-        }
-        if let Some(path) = &self.socket {
-            let bytes = path.as_os_str().as_encoded_bytes();
-            if !path.is_absolute() || bytes.len() > MAX_SOCKET_PATH || bytes.contains(&0) {
-                return Err(Invalid::Socket);
-            }
-        }
-        if self.limits.memory_bytes == Some(0) {
-            return Err(Invalid::Limit("memory_bytes"));
-        }
-        if self.limits.pids == Some(0) {
-            return Err(Invalid::Limit("pids"));
-        }
-        if self.limits.cpu_milli == Some(0) {
-            return Err(Invalid::Limit("cpu_milli"));
-        }
-        if self.scratch_bytes == Some(0) {
-            return Err(Invalid::Limit("scratch_bytes"));
-        }
-        Ok(())
-    }
-}
-
 impl Request {
     /// Checks the bounds that the types do not hold by themselves.
     pub fn check(&self) -> Result<(), Invalid> {
@@ -441,71 +225,6 @@ impl Request {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn start() -> Start {
-        Start {
-            id: WorkerId {
-                instance: "0198c1c5-7f0e-7d22-9c11-1f2a3b4c5d6e".into(),
-                incarnation: 3,
-            },
-            role: Role::Declarative,
-            profile: "declarative".into(),
-            limits: Limits::default(),
-            socket: Some("/run/aion/s/7.sock".into()),
-            mounts: Vec::new(),
-            user: None,
-            scratch_bytes: None,
-        }
-    }
-
-    #[test]
-    fn a_start_within_its_bounds_is_accepted() {
-        assert_eq!(Request::Start(start()).check(), Ok(()));
-    }
-
-    #[test]
-    fn a_start_outside_its_bounds_is_refused_by_field() {
-        let mut it = start();
-        it.id.instance = "../../etc".into();
-        assert_eq!(it.check(), Err(Invalid::InstanceId));
-        let mut it = start();
-        it.profile = String::new();
-        assert_eq!(it.check(), Err(Invalid::Profile));
-        let mut it = start();
-        it.socket = Some("relative.sock".into());
-        assert_eq!(it.check(), Err(Invalid::Socket));
-        it.socket = Some(format!("/{}", "s".repeat(MAX_SOCKET_PATH)).into());
-        assert_eq!(it.check(), Err(Invalid::Socket));
-        it.socket = None;
-        assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
-        let mut it = start();
-        it.role = Role::Compile;
-        assert_eq!(it.check(), Err(Invalid::SocketForRuntime));
-        let mut it = start();
-        it.mounts = vec!["docs".into()];
-        assert_eq!(it.check(), Err(Invalid::Mounts));
-        (it.role, it.socket) = (Role::Tool, None);
-        assert_eq!(it.check(), Ok(()));
-        it.mounts = vec!["../x".into()];
-        assert_eq!(it.check(), Err(Invalid::Mounts));
-        let mut it = start();
-        it.limits.pids = Some(0);
-        assert_eq!(it.check(), Err(Invalid::Limit("pids")));
-        let mut it = start();
-        it.user = Some(InsideUser::default());
-        assert_eq!(it.check(), Err(Invalid::OfProcessOnly));
-        it.role = Role::Process;
-        assert_eq!(it.check(), Ok(()));
-        it.mounts = vec!["docs".into()];
-        assert_eq!((it.check(), it.fds()), (Ok(()), 5));
-        it.scratch_bytes = Some(0);
-        assert_eq!(it.check(), Err(Invalid::Limit("scratch_bytes")));
-        it.user = Some(InsideUser {
-            uid: 0,
-            gid: u32::MAX,
-        });
-        assert_eq!(it.check(), Err(Invalid::User));
-    }
 
     #[test]
     fn an_unknown_field_is_not_ignored() {

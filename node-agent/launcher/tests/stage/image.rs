@@ -14,7 +14,7 @@ use aion_sandbox::{Client, ClientError, StartFds};
 use aion_testkit::RootFiles;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::{Captive, Stage, example, exit_of, launcher_program};
+use super::{Captive, Stage, example, exit_of, is_root, launcher_program};
 
 /// The program of the images here, where it is in them.
 pub(crate) const RESIDENT: &str = "/bin/resident";
@@ -63,6 +63,13 @@ pub(crate) fn worker() -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// A stage of root's with the worker itself, or a noted skip.
+pub(crate) fn roots() -> Option<Stage> {
+    is_root()
+        .then(worker)?
+        .map(|it| Stage::with_worker(&it, None, false))
 }
 
 impl Stage {
