@@ -20,7 +20,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
 use super::{Admin, answer::Refused};
-use crate::instances::{Folder, folder::ObjectKey};
+use crate::instances::{Folder, folder::ObjectKey, runtimes};
 
 /// In a path: the namespace of a cluster-wide resource.
 const NO_NAMESPACE: &str = "-";
@@ -138,11 +138,8 @@ async fn erased(folder: &Folder, namespace: &str, agent: Option<&str>) -> Result
 
 fn this_node(admin: &Admin, folder: &Folder) -> Value {
     let features = admin.features.borrow().clone().unwrap_or_default();
-    let layers: Vec<_> = features
-        .iter()
-        .filter(|layer| layer.is_enforced())
-        .map(|layer| layer.name.as_str())
-        .collect();
+    let enforced = features.iter().filter(|layer| layer.is_enforced());
+    let layers: Vec<_> = enforced.map(|layer| layer.name).collect();
     let ready = match admin.features.borrow().is_some() {
         true => Judgement::new(READY, true, reason::OK, "it takes turns"),
         false => Judgement::new(
@@ -163,7 +160,7 @@ fn this_node(admin: &Admin, folder: &Folder) -> Value {
         "status": {
             "capacity": folder.capacity(),
             "layers": layers,
-            "runtimes": ["declarative", "wasm"],
+            "runtimes": runtimes(&layers),
             "volumes": admin.mounts.all().keys().collect::<Vec<_>>(),
             "version": env!("CARGO_PKG_VERSION"),
             "conditions": conditions,

@@ -33,7 +33,9 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
         limit(Resource::Nofile, "Max open files", profile.open_files),
         // Logs leave through pipes; a worker has no file to make longer.
         limit(Resource::Fsize, "Max file size", profile.file_size.0),
-        limit(Resource::Core, "Max core file size", 0),
+        // A program of an image can be dumped, and its boot document with it. A dump of no bytes would still go to a
+        // helper of the kernel's; one byte is the number that tells it not to start any (core(5), do_coredump).
+        limit(Resource::Core, "Max core file size", 1),
         limit(Resource::Memlock, "Max locked memory", 0),
         limit(Resource::Msgqueue, "Max msgqueue size", 0),
         limit(Resource::Nice, "Max nice priority", 0),
