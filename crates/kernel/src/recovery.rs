@@ -11,7 +11,7 @@ use crate::{
     ids::TurnId,
     kernel::Kernel,
     live::{Live, LiveTurn},
-    outcome::{Outcome, TurnOutcome, Usage},
+    outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     state::{CLUSTER, Phase},
     syscall::Class,
     timers::Timer,
@@ -49,6 +49,8 @@ impl Kernel {
         }
         let retiring = self.state.instances.iter().filter(|(_, row)| row.retiring);
         for instance in retiring.map(|(uid, _)| *uid).collect::<Vec<_>>() {
+            // Here too: it may hold the removal and not the ends of all its turns.
+            self.stop_turns_of(instance, CancelCause::InstanceRemoved, step);
             self.finish_removal(instance, step);
         }
         self.dispatch_turns(step);

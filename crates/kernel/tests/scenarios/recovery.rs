@@ -1,5 +1,5 @@
 //! After a restart: adopted, put back, or ended with a reason.
-use crate::harness::{Node, answers, driven, effects, profile, started, uid};
+use crate::harness::{Node, answers, driven, effects, facts, profile, started, uid};
 use aion_kernel::{
     Answer, ApplyError, Call, Effect, Event, Fact, Incarnation, Kernel, Kind, Limits, LiveWorker,
     NewerFormat, Outcome, Snapshot, State, Step, TurnId, TurnOutcome,
@@ -247,4 +247,22 @@ fn a_uid_that_comes_back_is_given_no_incarnation_twice() {
     let (mut node, _) = restarted(&node, vec![]);
     let (_, incarnation) = started(&node.invoke(1).1)[0];
     assert_eq!(incarnation, Incarnation(3));
+}
+
+#[test]
+fn a_removal_that_the_journal_holds_in_part_ends_every_turn_before_the_instance_goes() {
+    let mut node = Node::new(Limits::default());
+    node.running(1, profile("home", "jarvis"));
+    node.invoke(1);
+    let before = node.kernel.snapshot();
+    let removal = node.feed(Event::Remove { instance: uid(1) });
+    assert_eq!(facts(&removal)[0], "instance-retiring");
+    let mut after = Node::new(Limits::default());
+    after.kernel = Kernel::restore(before, Limits::default()).unwrap();
+    after.kernel.apply(&removal.facts[0]).unwrap();
+    let step = after.feed(Event::Recovered {
+        workers: Vec::new(),
+    });
+    let said = facts(&step);
+    assert_eq!(said[1..4], ["turn-ended", "turn-ended", "instance-removed"]);
 }
