@@ -13,7 +13,7 @@ use crate::{
     live::{Live, LiveTurn},
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     state::{CLUSTER, Phase},
-    syscall::Class,
+    syscall::{Class, Kind},
     timers::Timer,
 };
 
@@ -87,6 +87,11 @@ impl Kernel {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
                 Class::Effect if repeatable => (Outcome::Interrupted, Usage::default()),
+                // It changed nothing but what it cost.
+                Class::Effect if kind == Kind::ModelChat => (
+                    Outcome::Interrupted,
+                    presumed_usage(reserve, Usage::default()),
+                ),
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
             self.record(
