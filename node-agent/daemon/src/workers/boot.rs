@@ -8,7 +8,7 @@ use aion_abi::{
     signing::Key,
 };
 use aion_api::FileMode;
-use aion_kernel::Incarnation;
+use aion_kernel::{Incarnation, TurnId};
 use aion_policy::count;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ const HOST_MIB: u32 = 32;
 /// All that a worker is given.
 pub(super) fn document(
     instance: &Instance,
-    incarnation: Incarnation,
+    (turn, incarnation): (TurnId, Incarnation),
     key: Key,
     asked: &Asked,
     checkpoint: Option<String>,
@@ -33,6 +33,7 @@ pub(super) fn document(
     Boot {
         instance: instance.uid.to_string(),
         incarnation: incarnation.0,
+        turn: turn.0,
         agent: instance.agent(),
         key,
         program: program(instance),

@@ -115,7 +115,8 @@ impl CrewParts {
             .checkpoints
             .get(instance)
             .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
-        let boot = boot::document(instance, incarnation, key, &asked, checkpoint, turn_ms);
+        let run = (turn, incarnation);
+        let boot = boot::document(instance, run, key, &asked, checkpoint, turn_ms);
         let member = self.member(turn, incarnation, instance.uid);
         let module = match &instance.program {
             Prepared::Wasm { bundle } => {

@@ -399,6 +399,11 @@ impl Crew {
             ExitStatus::Code(code) => Exit::Code(code),
             ExitStatus::Signal(signal) => Exit::Signal(signal),
             ExitStatus::Unknown => Exit::Lost,
+            ExitStatus::Evicted => {
+                // Nobody is at its other end; where the turn runs again, its next worker has a socket of its own.
+                member.listener = None;
+                Exit::Evicted
+            }
         };
         let mut text = format!("the worker ended: {}", describe(&exit));
         if exited.oom == Some(true) {
@@ -449,5 +454,6 @@ fn describe(exit: &Exit) -> String {
         Exit::Signal(signal) => format!("signal {signal}"),
         Exit::StartFailed(failure) => failure.detail.to_string(),
         Exit::Lost => "gone without a trace".to_owned(),
+        Exit::Evicted => "its launcher was stopped".to_owned(),
     }
 }
