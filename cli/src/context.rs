@@ -20,6 +20,15 @@ use crate::{
     resources::Resources,
 };
 
+/// The node that is asked about an agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) node: Node,
+    /// Its name, in a cluster.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) name: Option<String>,
+}
+
 /// What every command is given.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -114,12 +123,25 @@ impl Context {
     pub(crate) async fn node_of(
         &self,
         #[cfg_attr(not(feature = "kubernetes"), allow(unused_variables))] agent: &str,
-    ) -> Result<Node, Failure> {
+    ) -> Result<Asked, Failure> {
         #[cfg(feature = "kubernetes")]
         if let Some(cluster) = &self.cluster {
             return cluster.node_of(&self.namespace, agent).await;
         }
-        self.node()
+        Ok(Asked {
+            node: self.node()?,
+            #[cfg(feature = "kubernetes")]
+            name: None,
+        })
+    }
+
+    /// The same node as it is found now: in a cluster with the certificate that it has now, and a token of now.
+    pub(crate) async fn again(&self, asked: &Asked) -> Result<Asked, Failure> {
+        #[cfg(feature = "kubernetes")]
+        if let (Some(cluster), Some(name)) = (&self.cluster, &asked.name) {
+            return cluster.node_named(&self.namespace, name).await;
+        }
+        Ok(asked.clone())
     }
 
     /// Prints to standard output. A reader that went away (`| head`) is not a failure: the command is done then.

@@ -291,3 +291,37 @@ fn an_answer_that_lacks_a_part_of_what_was_given_has_a_status_of_its_own() {
     assert_eq!(printed["outcome"]["incomplete"], json!(true));
     assert_eq!(printed["answer"], json!("The rest."));
 }
+
+fn restarting() -> Answer {
+    Answer::problem(&json!({
+        "type": "urn:aion:problem:restarting", "title": "restarting", "status": 503, "code": "restarting",
+        "detail": "the node agent is being stopped", "remedy": "retry", "retryAfterMs": 2000,
+    }))
+}
+
+#[test]
+fn a_node_that_is_being_replaced_is_waited_for_and_the_question_is_asked_under_one_key() {
+    let node = Node::start();
+    node.on(TURNS, restarting());
+    // The turn was taken, and nobody heard of it.
+    node.on(TURNS, Answer::events(&[]));
+    let queued = json!({"event": "queued", "turn": 7});
+    node.on(TURNS, Answer::events(std::slice::from_ref(&queued)));
+    let events = "GET /api/v1/turns/7/events";
+    node.on(events, restarting());
+    let answer = json!({"event": "final", "text": "Here I am."});
+    node.on(events, Answer::events(&[queued, answer, ended(true)]));
+    let ran = node.aionctl(&["ask", "librarian", "?"]);
+    assert_eq!(
+        (ran.out.as_str(), ran.status),
+        ("Here I am.\n", 0),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("waiting for it to come back"), "{ran:?}");
+    let keys = node.keys_of(TURNS);
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    assert!(
+        keys.iter().all(|key| key.len() == 36 && *key == keys[0]),
+        "{keys:?}"
+    );
+}

@@ -25,7 +25,7 @@ class Refused extends Error {
 /** One turn: its input, and its calls. */
 class Node {
   #key;
-  #run;
+  #turn;
   #counter = 0;
   #calls = 0;
 
@@ -34,7 +34,7 @@ class Node {
     const boot = JSON.parse(fs.readFileSync(descriptor, 'utf8'));
     fs.closeSync(descriptor);
     this.#key = Buffer.from(boot.key, 'hex');
-    this.#run = `${boot.instance}.${boot.incarnation}`;
+    this.#turn = boot.turn;
     this.agent = boot.agent;
     this.text = boot.input.text ?? '';
     this.files = boot.input.files ?? [];
@@ -43,10 +43,11 @@ class Node {
 
   /**
    * Makes the call `name`, such as `memory.recall`, and gives its answer. Sent again with the same idempotency key while
-   * the node is away or busy, so it takes effect once.
+   * the node is away or busy, so it takes effect once; and by its number within the turn, so that nothing is done twice
+   * where the turn runs again on another launcher.
    */
   async call(name, body = {}) {
-    const key = `${this.#run}.${++this.#calls}`;
+    const key = `t${this.#turn}.${++this.#calls}`;
     const until = performance.now() + PATIENCE_MS;
     for (;;) {
       let problem;

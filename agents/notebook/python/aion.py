@@ -46,7 +46,7 @@ class Node:
         self._key = bytes.fromhex(boot["key"])
         self._counter = 0
         self._calls = 0
-        self._run = f"{boot['instance']}.{boot['incarnation']}"
+        self._turn = boot["turn"]
         self.agent = boot["agent"]
         self.text = boot["input"].get("text", "")
         self.files = boot["input"].get("files", [])
@@ -55,10 +55,11 @@ class Node:
     def call(self, syscall, /, **body):
         """Makes the call `syscall`, such as `memory.recall`, and gives its answer.
 
-        Sent again with the same idempotency key while the node is away or busy, so it takes effect once.
+        Sent again with the same idempotency key while the node is away or busy, so it takes effect once; and by its
+        number within the turn, so that nothing is done twice where the turn runs again on another launcher.
         """
         self._calls += 1
-        key = f"{self._run}.{self._calls}"
+        key = f"t{self._turn}.{self._calls}"
         until = time.monotonic() + PATIENCE_S
         while True:
             try:

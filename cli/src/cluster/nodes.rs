@@ -6,11 +6,14 @@ use kube::api::ListParams;
 use serde_json::Value;
 
 use super::Cluster;
-use crate::failure::{Failure, Status};
+use crate::{
+    context::Asked,
+    failure::{Failure, Status},
+};
 
 impl Cluster {
     /// The node agent to ask about an agent.
-    pub(crate) async fn node_of(&self, namespace: &str, agent: &str) -> Result<Node, Failure> {
+    pub(crate) async fn node_of(&self, namespace: &str, agent: &str) -> Result<Asked, Failure> {
         let instances = self.instances_of(namespace, agent).await?;
         let Some(instance) = choose(&instances) else {
             // Says so itself where there is no such agent.
@@ -22,7 +25,11 @@ impl Cluster {
                 )),
             );
         };
-        let name = &instance.spec.node_name;
+        self.node_named(namespace, &instance.spec.node_name).await
+    }
+
+    /// The node agent of a node, asked about agents of a namespace.
+    pub(crate) async fn node_named(&self, namespace: &str, name: &str) -> Result<Asked, Failure> {
         let node = self.get("kernelnodes", None, name).await?;
         let node: KernelNode = serde_json::from_value(node)
             .map_err(|why| Failure::new(format!("KernelNode {name} cannot be read: {why}")))?;
@@ -32,8 +39,11 @@ impl Cluster {
                 .status(Status::Unreachable));
         };
         let token = self.token(namespace).await?;
-        Ok(Node {
-            address: address(name, &api, &token)?,
+        Ok(Asked {
+            node: Node {
+                address: address(name, &api, &token)?,
+            },
+            name: Some(name.to_owned()),
         })
     }
 

@@ -25,7 +25,11 @@ impl Cluster {
         ]);
         if !self.instances_of(namespace, agent).await?.is_empty() {
             let node = match self.node_of(namespace, agent).await {
-                Ok(node) => node.why(namespace, agent).await.map_err(Failure::from),
+                Ok(asked) => asked
+                    .node
+                    .why(namespace, agent)
+                    .await
+                    .map_err(Failure::from),
                 Err(failure) => Err(failure),
             };
             match node {

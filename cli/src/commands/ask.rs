@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{context::Context, failure::Failure};
 
-use super::turn;
+use super::{question::Question, turn};
 
 /// The longest question, in bytes.
 const MAX_INPUT: u64 = 256 << 10;
@@ -67,12 +67,10 @@ pub(crate) async fn run(context: &Context, args: AskArgs) -> Result<(), Failure>
         deadline_ms: args.how.timeout.map(|seconds| seconds * 1000),
         ..TurnRequest::default()
     };
-    let node = context.node_of(&args.agent).await?;
-    let stream = node
-        .start_turn(&context.namespace, &args.agent, &request)
-        .await?;
+    let mut question = Question::new(&args.agent, request);
+    let asked = context.node_of(&args.agent).await?;
     let json = args.how.output == AnswerForm::Json;
-    let followed = turn::follow(context, &node, stream, json).await?;
+    let (followed, _) = turn::follow(context, asked, &mut question, json).await?;
     if json {
         print_json(context, &followed, &[])?;
     } else {

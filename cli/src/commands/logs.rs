@@ -35,7 +35,7 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: LogsArgs) -> Result<(), Failure> {
-    let node = context.node_of(&args.agent).await?;
+    let node = context.node_of(&args.agent).await?.node;
     let mut lines = node
         .logs(&context.namespace, &args.agent, args.follow, args.tail)
         .await?;

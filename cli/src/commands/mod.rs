@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod manifests;
 pub(crate) mod mount;
 pub(crate) mod node;
+mod question;
 pub(crate) mod run;
 mod shown;
 pub(crate) mod turn;

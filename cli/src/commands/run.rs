@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     ask::{self, AnswerForm, HowToAnswer},
+    question::Question,
     turn::{self, Followed},
 };
 
@@ -56,21 +57,19 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
             args.agent
         )));
     }
-    let node = context.node_of(&args.agent).await?;
+    let asked = context.node_of(&args.agent).await?;
     let mut request = TurnRequest {
         input,
         deadline_ms: args.how.timeout.map(|seconds| seconds * 1000),
         ..TurnRequest::default()
     };
     for file in &args.file {
-        let upload = upload(context, &node, &args.agent, file).await?;
+        let upload = upload(context, &asked.node, &args.agent, file).await?;
         request.uploads.push(upload);
     }
-    let stream = node
-        .start_turn(&context.namespace, &args.agent, &request)
-        .await?;
+    let mut question = Question::new(&args.agent, request);
     let json = args.how.output == AnswerForm::Json;
-    let followed = turn::follow(context, &node, stream, json).await?;
+    let (followed, node) = turn::follow(context, asked, &mut question, json).await?;
     let files = fetch(&node, &followed, args.output_dir, &args.agent).await?;
     if json {
         let paths: Vec<_> = files

@@ -29,6 +29,8 @@ pub(super) struct Shown<'a> {
     notices: Vec<String>,
     /// Those that wait for the end of the answer.
     waiting: Vec<String>,
+    /// It was said that a node is waited for.
+    waits: bool,
     progress: bool,
     newline: bool,
 }
@@ -44,6 +46,7 @@ impl<'a> Shown<'a> {
             told: String::new(),
             notices: Vec::new(),
             waiting: Vec::new(),
+            waits: false,
             progress: false,
             newline: true,
         }
@@ -51,7 +54,18 @@ impl<'a> Shown<'a> {
 
     pub(super) fn start_again(&mut self) {
         self.told.clear();
+        self.waits = false;
         self.clear_progress();
+    }
+
+    /// Says that a node is waited for: on a terminal as progress, else once.
+    pub(super) fn waits(&mut self, text: &str) {
+        if self.context.screen.live {
+            self.progress(text);
+        } else if !self.waits {
+            self.context.note(text);
+        }
+        self.waits = true;
     }
 
     pub(super) fn take(&mut self, event: TurnEvent) -> Result<(), Failure> {
@@ -62,6 +76,8 @@ impl<'a> Shown<'a> {
                 Ok(())
             }
             TurnEvent::Started { .. } => {
+                // A run that begins tells the answer from its start.
+                self.told.clear();
                 self.progress("working");
                 Ok(())
             }

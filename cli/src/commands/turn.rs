@@ -1,23 +1,17 @@
 //! Follows one turn to its end: shows the answer as it streams and progress beside it, comes back to the turn when
 //! the node restarts, cancels it on Ctrl-C. What `ask` and `run` share.
 
-use std::time::Duration;
-
 use aion_abi::admin::{TurnEvent, TurnOutcome};
 use aion_abi::code::Code;
-use aion_client::{ClientError, Events, Node};
+use aion_client::{ClientError, Node};
 
 use crate::{
-    context::Context,
+    context::{Asked, Context},
     failure::{Failure, Status},
     render::{age, screen::Tone},
 };
 
-use super::shown::Shown;
-
-/// How long a node that went away is waited for, in attempts of [`PAUSE`].
-const ATTEMPTS: u32 = 120;
-const PAUSE: Duration = Duration::from_millis(500);
+use super::{question::Question, shown::Shown};
 
 /// A turn that came to its end.
 #[derive(Debug)]
@@ -27,30 +21,33 @@ pub(crate) struct Followed {
     pub(crate) outcome: TurnOutcome,
 }
 
-/// Follows a turn. The answer goes to standard output as it comes, unless `quiet`.
+/// Asks, and follows the turn. The answer goes to standard output as it comes, unless `quiet`. Gives the node that has
+/// the turn, too.
 ///
 /// # Errors
-/// Where the node goes away and does not come back, and on Ctrl-C. A turn that ended badly is not an error here.
-pub(crate) async fn follow(
+/// Where the node refuses, or goes away and does not come back, and on Ctrl-C. A turn that ended badly is not an error
+/// here.
+pub(super) async fn follow(
     context: &Context,
-    node: &Node,
-    stream: Events<TurnEvent>,
+    mut asked: Asked,
+    question: &mut Question,
     quiet: bool,
-) -> Result<Followed, Failure> {
+) -> Result<(Followed, Node), Failure> {
     let mut shown = Shown::new(context, quiet);
     let ended = tokio::select! {
-        ended = attend(context, node, stream, &mut shown) => ended,
-        _ = tokio::signal::ctrl_c() => Err(cancel(context, node, shown.turn).await),
+        ended = attend(context, &mut asked, question, &mut shown) => ended,
+        _ = tokio::signal::ctrl_c() => Err(cancel(context, &asked.node, shown.turn).await),
     };
     shown.clear_progress();
     shown.finish()?;
     let outcome = ended?;
     shown.notices_of(&outcome);
-    Ok(Followed {
+    let followed = Followed {
         turn: shown.turn.unwrap_or_default(),
         answer: shown.answer,
         outcome,
-    })
+    };
+    Ok((followed, asked.node))
 }
 
 /// What the end of a turn means to the person who asked: that it ended badly, or that its answer is incomplete.
@@ -98,59 +95,23 @@ pub(crate) fn cost(context: &Context, followed: &Followed) {
 
 async fn attend(
     context: &Context,
-    node: &Node,
-    mut stream: Events<TurnEvent>,
+    asked: &mut Asked,
+    question: &mut Question,
     shown: &mut Shown<'_>,
 ) -> Result<TurnOutcome, Failure> {
     loop {
-        match stream.next().await {
-            Ok(Some(TurnEvent::Ended(outcome))) => return Ok(outcome),
-            Ok(Some(event)) => shown.take(event)?,
-            Err(error @ ClientError::Unexpected { .. }) => return Err(error.into()),
-            Ok(None) | Err(_) => {
-                stream = come_back(context, node, shown).await?;
-                shown.start_again();
+        let mut stream = question.events(context, asked, shown).await?;
+        shown.start_again();
+        loop {
+            match stream.next().await {
+                Ok(Some(TurnEvent::Ended(outcome))) => return Ok(outcome),
+                Ok(Some(event)) => shown.take(event)?,
+                Err(error @ ClientError::Unexpected { .. }) => return Err(error.into()),
+                // Where it ended at once, it may do so again.
+                Ok(None) | Err(_) => break question.rest().await,
             }
         }
     }
-}
-
-/// Attaches to the turn again after the connection broke.
-async fn come_back(
-    context: &Context,
-    node: &Node,
-    shown: &mut Shown<'_>,
-) -> Result<Events<TurnEvent>, Failure> {
-    let Some(turn) = shown.turn else {
-        return Err(ClientError::Broken {
-            at: node.address.to_string(),
-            why: "it closed before it took the turn".into(),
-        }
-        .into());
-    };
-    shown.progress("the node went away; waiting for it to come back");
-    for _ in 0..ATTEMPTS {
-        match node.turn_events(turn).await {
-            Ok(stream) => return Ok(stream),
-            Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(
-        Failure::new(format!("the node went away during turn {turn}"))
-            .at(&node.address)
-            .remedy(format!(
-                "see how it is: aionctl local status{}",
-                if context.screen.live {
-                    "; the turn is recorded and goes on when the node is back"
-                } else {
-                    ""
-                }
-            ))
-            .status(Status::Unreachable),
-    )
 }
 
 async fn cancel(context: &Context, node: &Node, turn: Option<u64>) -> Failure {

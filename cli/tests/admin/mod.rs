@@ -13,7 +13,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{Method, StatusCode, Uri, header::CONTENT_TYPE},
+    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
     response::Response,
 };
 use parking_lot::Mutex;
@@ -81,6 +81,7 @@ pub(crate) struct Node {
 struct Shared {
     answers: Mutex<Answers>,
     asked: Mutex<Vec<(String, Bytes)>>,
+    keys: Mutex<Vec<(String, String)>>,
 }
 
 impl Node {
@@ -116,6 +117,13 @@ impl Node {
     /// What was asked so far, with the bodies.
     pub(crate) fn asked(&self) -> Vec<(String, Bytes)> {
         self.shared.asked.lock().clone()
+    }
+
+    /// The idempotency keys of the requests to a route.
+    pub(crate) fn keys_of(&self, route: &str) -> Vec<String> {
+        let keys = self.shared.keys.lock().clone();
+        let of_route = keys.into_iter().filter(|(found, _)| found == route);
+        of_route.map(|(_, key)| key).collect()
     }
 
     /// The JSON body of the first request to a route.
@@ -176,9 +184,14 @@ async fn answer(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let route = format!("{method} {uri}");
+    if let Some(key) = headers.get("idempotency-key") {
+        let key = key.to_str().unwrap().to_owned();
+        shared.keys.lock().push((route.clone(), key));
+    }
     shared.asked.lock().push((route.clone(), body));
     let mut answers = shared.answers.lock();
     let found = answers.get_mut(&route).map(|queue| match queue.len() {

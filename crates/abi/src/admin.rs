@@ -12,16 +12,22 @@
 //! | `GET, DELETE /api/v1/resources/{kind}/{namespace}/{name}` | → the resource; `-` for the namespace of a cluster-wide one |
 //! | `PUT, DELETE /api/v1/mounts/{name}` · `GET /api/v1/mounts` | [`MountMapping`] → the mappings (standalone only) |
 //! | `POST /api/v1/namespaces/{ns}/agents/{agent}/uploads?name=` | raw bytes → [`Upload`] |
-//! | `POST /api/v1/namespaces/{ns}/agents/{agent}/turns` | [`TurnRequest`] → stream of [`TurnEvent`] |
+//! | `POST /api/v1/namespaces/{ns}/agents/{agent}/turns` | [`TurnRequest`] → stream of [`TurnEvent`]; with [`IDEMPOTENCY_KEY`] the same question is one turn |
 //! | `GET /api/v1/turns/{turn}` · `…/events` | → [`TurnRecord`] · stream of [`TurnEvent`], from its start |
 //! | `DELETE /api/v1/turns/{turn}` | cancels a turn that waits or runs → [`TurnRecord`]; closing its stream does not |
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+//!
+//! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream
+//! of a turn that ends before `ended` does not say how the turn ends: follow it again when the node agent is back.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{date::UnixMillis, problem::Problem};
+
+/// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The mount a turn reads its uploaded files from.
 pub const INPUT_MOUNT: &str = "input";

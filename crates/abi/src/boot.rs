@@ -32,6 +32,10 @@ pub struct Boot {
     pub instance: String,
     /// Which run of it this is.
     pub incarnation: u32,
+    /// The turn. A key of an effect that begins with `t<turn>.` names a step of it: where the turn runs again, a step
+    /// that was done is not done a second time.
+    #[serde(default)]
+    pub turn: u64,
     /// `namespace/agent`, for messages.
     pub agent: String,
     /// Hex of the 32-byte key.

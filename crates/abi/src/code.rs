@@ -55,6 +55,8 @@ codes! {
     QuotaExceeded = "quota-exceeded", 429, "wait for retryAfterMs, or raise the limit in the agent or its policy";
     /// The node has as much waiting work as it takes.
     Overloaded = "overloaded", 503, "retry after retryAfterMs";
+    /// The node agent is being stopped, most often to be replaced.
+    Restarting = "restarting", 503, "retry after retryAfterMs: turns that were taken go on when the node agent is back";
     /// The idempotency key was used with another body.
     IdempotencyMismatch = "idempotency-mismatch", 422, "use a new idempotency key for a new request";
     /// The call's deadline passed.

@@ -7,12 +7,13 @@ use std::{
 };
 
 use aion_abi::{
+    admin::IDEMPOTENCY_KEY,
     code::Code,
     problem::{MEDIA_TYPE, Problem},
 };
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    Body, Certificate, Client, Method, Response, StatusCode, Url,
+    Body, Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect::Policy,
 };
@@ -137,11 +138,30 @@ impl Address {
         content_type: &'static str,
         body: Body,
     ) -> Result<Response, ClientError> {
-        let response = self.exchange(method, url, content_type, body).await?;
+        self.accepted(self.request(method, url, content_type, body))
+            .await
+    }
+
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = self.sent(request).await?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refusal(response).await)
+    }
+
+    /// As [`Address::send`] posts JSON, under an idempotency key.
+    pub(crate) async fn post(
+        &self,
+        url: Url,
+        body: Body,
+        key: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.request(Method::POST, url, JSON, body);
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        self.accepted(request).await
     }
 
     async fn exchange(
@@ -151,11 +171,26 @@ impl Address {
         content_type: &'static str,
         body: Body,
     ) -> Result<Response, ClientError> {
+        self.sent(self.request(method, url, content_type, body))
+            .await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: Url,
+        content_type: &'static str,
+        body: Body,
+    ) -> RequestBuilder {
         let mut request = self.client.request(method, url).body(body);
         request = request.header(CONTENT_TYPE, content_type);
         if let Some(caller) = &self.caller {
             request = request.header(AUTHORIZATION, caller);
         }
+        request
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await;
         response.map_err(|error| ClientError::of(&self.shown, &error))
     }

@@ -172,7 +172,7 @@ impl Node {
         self.decode(response).await
     }
 
-    /// Asks an agent; gives the turn's events.
+    /// Asks an agent; gives the turn's events. Asked again under the same `key` it is the same turn.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -181,10 +181,11 @@ impl Node {
         namespace: &str,
         agent: &str,
         request: &TurnRequest,
+        key: Option<&str>,
     ) -> Result<Events<TurnEvent>, ClientError> {
         let url = self.agent(namespace, agent, "turns")?;
         let body = self.encode(request)?;
-        let response = self.send(Method::POST, url, body, JSON).await?;
+        let response = self.address.post(url, body, key).await?;
         Ok(Events::new(self.address.clone(), response))
     }
 

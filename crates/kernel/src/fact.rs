@@ -124,6 +124,13 @@ pub enum Fact {
         /// When.
         at: Millis,
     },
+    /// A turn whose worker was ended with its launcher waits again, and runs from its start.
+    TurnEvicted {
+        /// Which.
+        turn: TurnId,
+        /// When.
+        at: Millis,
+    },
     /// The worker is confined as required; its gate opens.
     WorkerRunning {
         /// Whose.
@@ -272,6 +279,7 @@ impl Fact {
             | Self::TurnQueued { at, .. }
             | Self::TurnStarted { at, .. }
             | Self::TurnRequeued { at, .. }
+            | Self::TurnEvicted { at, .. }
             | Self::WorkerRunning { at, .. }
             | Self::TurnStopping { at, .. }
             | Self::TurnEnded { at, .. }
@@ -296,6 +304,7 @@ names! {
     TurnQueued = "turn-queued",
     TurnStarted = "turn-started",
     TurnRequeued = "turn-requeued",
+    TurnEvicted = "turn-evicted",
     WorkerRunning = "worker-running",
     TurnStopping = "turn-stopping",
     TurnEnded = "turn-ended",

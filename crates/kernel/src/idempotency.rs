@@ -4,6 +4,9 @@
 //! Kept: the keys of calls in flight (as many as run: slots bound them), and the last [`KEPT`] that ended within
 //! [`KEPT_MS`], with answers of [`KEPT_BYTES`] together, and [`ALL_KEPT_BYTES`] of all instances. What a key that was
 //! let go of names is run again. An instance that uses no keys has no table.
+//!
+//! What a turn says (`agent.message`) is kept apart, the last [`SAID`]: it is many, a retry comes at once, and a turn
+//! that runs again says it again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::BodyDigest,
-    ids::{CallId, Millis},
+    ids::{CallId, Millis, TurnId},
     name::IdempotencyKey,
     outcome::Outcome,
     syscall::Kind,
@@ -19,6 +22,8 @@ use crate::{
 
 /// Ended keys kept per instance.
 pub(crate) const KEPT: usize = 256;
+/// Of the messages that a turn says.
+pub(crate) const SAID: usize = 32;
 /// How long an ended key is kept, in milliseconds: a day.
 pub(crate) const KEPT_MS: u64 = 24 * 3_600_000;
 
@@ -32,6 +37,9 @@ pub(crate) struct KeyTable {
     entries: BTreeMap<IdempotencyKey, Entry>,
     /// Keys that ended, in the order they did.
     ended: VecDeque<IdempotencyKey>,
+    /// The same of messages.
+    #[serde(default)]
+    said: VecDeque<IdempotencyKey>,
     /// Of the answers of those that ended.
     #[serde(skip)]
     bytes: u64,
@@ -44,6 +52,9 @@ struct Entry {
     digest: BodyDigest,
     /// `None` while in flight.
     ended: Option<Ended>,
+    /// Its turn runs again since: what may be done a second time is not kept when it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anew: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,35 +113,48 @@ impl KeyTable {
             kind,
             digest,
             ended: None,
+            anew: false,
         };
         if let Some(old) = self.entries.insert(key.clone(), entry)
             && old.ended.is_some()
         {
             self.bytes -= old.bytes();
-            self.ended.retain(|other| *other != key);
+            self.queue(old.kind).retain(|other| *other != key);
         }
     }
 
+    /// Gives the keys that are let go of for it, but for those of messages.
     pub(crate) fn end(
         &mut self,
         key: &IdempotencyKey,
         call: CallId,
         outcome: &Outcome,
         at: Millis,
-    ) {
+    ) -> Vec<IdempotencyKey> {
+        let mut gone = Vec::new();
         let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.call == call) else {
-            return;
+            return gone;
         };
         if *outcome == Outcome::Interrupted {
             self.entries.remove(key);
-            return;
+            return gone;
         }
+        let kind = entry.kind;
         entry.ended = Some(Ended {
             at,
             outcome: outcome.clone(),
         });
+        if entry.anew && entry.may_run_again() {
+            self.entries.remove(key);
+            return gone;
+        }
         self.bytes += entry.bytes();
-        self.ended.push_back(key.clone());
+        self.queue(kind).push_back(key.clone());
+        while self.said.len() > SAID {
+            if let Some(oldest) = self.said.pop_front() {
+                self.forget(&oldest);
+            }
+        }
         while let Some(oldest) = self.ended.front() {
             let expired = self
                 .entries
@@ -140,16 +164,46 @@ impl KeyTable {
             if !expired && !too_much && self.ended.len() <= KEPT {
                 break;
             }
-            self.let_go();
+            gone.extend(self.let_go());
+        }
+        gone
+    }
+
+    /// Forgets the key that ended longest ago, a message's where there is no other; gives it.
+    pub(crate) fn let_go(&mut self) -> Option<IdempotencyKey> {
+        let oldest = self.ended.pop_front();
+        let oldest = oldest.or_else(|| self.said.pop_front())?;
+        self.forget(&oldest);
+        Some(oldest)
+    }
+
+    /// A turn runs again from its start. Its keys of what may be done a second time are free: messages, completions of
+    /// which nobody knows the end, and what was stopped before anything was done.
+    pub(crate) fn free_for(&mut self, turn: TurnId) {
+        let mut free = Vec::new();
+        for (key, entry) in &mut self.entries {
+            if key.is_step_of(turn) {
+                entry.anew = entry.ended.is_none();
+                free.extend(entry.may_run_again().then(|| key.clone()));
+            }
+        }
+        for key in free {
+            self.forget(&key);
+            self.ended.retain(|other| *other != key);
+            self.said.retain(|other| *other != key);
         }
     }
 
-    /// Forgets the key that ended longest ago.
-    pub(crate) fn let_go(&mut self) {
-        if let Some(oldest) = self.ended.pop_front()
-            && let Some(entry) = self.entries.remove(&oldest)
-        {
+    fn forget(&mut self, key: &IdempotencyKey) {
+        if let Some(entry) = self.entries.remove(key) {
             self.bytes -= entry.bytes();
+        }
+    }
+
+    fn queue(&mut self, kind: Kind) -> &mut VecDeque<IdempotencyKey> {
+        match kind {
+            Kind::AgentMessage => &mut self.said,
+            _ => &mut self.ended,
         }
     }
 
@@ -183,6 +237,15 @@ impl Entry {
         match self.ended.as_ref().map(|ended| &ended.outcome) {
             Some(Outcome::Ok { body: Some(body) }) => body.size,
             _ => 0,
+        }
+    }
+
+    fn may_run_again(&self) -> bool {
+        match self.ended.as_ref().map(|ended| &ended.outcome) {
+            Some(Outcome::Cancelled { .. } | Outcome::DeadlineExceeded) => true,
+            Some(Outcome::Unknown) => matches!(self.kind, Kind::ModelChat | Kind::AgentMessage),
+            Some(_) => self.kind == Kind::AgentMessage,
+            None => false,
         }
     }
 

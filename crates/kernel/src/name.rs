@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::ids::TurnId;
+
 /// Shared text: a tenant, an agent, a target, the origin of a rule.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
@@ -103,6 +105,15 @@ impl IdempotencyKey {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+
+    /// Whether it names a step of `turn`, as `t<turn>.…`: the turn has the same key for the same step when it runs
+    /// again.
+    #[must_use]
+    pub fn is_step_of(&self, turn: TurnId) -> bool {
+        let step = self.as_str().strip_prefix('t');
+        let step = step.and_then(|rest| rest.split_once('.'));
+        step.is_some_and(|(number, _)| number == turn.0.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -114,5 +125,10 @@ mod tests {
         assert!(IdempotencyKey::new("").is_none());
         assert!(IdempotencyKey::new(&"k".repeat(129)).is_none());
         assert!(IdempotencyKey::new("k").is_some());
+        let step = |key: &str| IdempotencyKey::new(key).map(|key| key.is_step_of(TurnId(7)));
+        assert_eq!(step("t7.write"), Some(true));
+        for key in ["t77.write", "t07.write", "t7", "7.write", "k"] {
+            assert_eq!(step(key), Some(false), "{key}");
+        }
     }
 }

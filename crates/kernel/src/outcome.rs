@@ -52,8 +52,8 @@ pub enum Outcome {
     /// Nobody knows whether it was done: the daemon or the driver went away first.
     #[serde(rename = "outcome-unknown")]
     Unknown,
-    /// An `observe` call that a crash interrupted. It changed nothing, and its key is
-    /// free again: a retry runs.
+    /// A call that a crash interrupted and that changed nothing, a completion of a model
+    /// included. Its key is free again: a retry runs.
     Interrupted,
 }
 
@@ -138,6 +138,8 @@ pub enum Exit {
     StartFailed(Failure),
     /// Gone without a trace.
     Lost,
+    /// Ended with its launcher, which was stopped: nothing that the agent did.
+    Evicted,
 }
 
 /// How a turn ended. There is exactly one for every queued turn.

@@ -11,9 +11,9 @@ use crate::{
     ids::TurnId,
     kernel::Kernel,
     live::{Live, LiveTurn},
-    outcome::{Outcome, TurnOutcome, Usage},
+    outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     state::{CLUSTER, Phase},
-    syscall::Class,
+    syscall::{Class, Kind},
     timers::Timer,
 };
 
@@ -49,6 +49,8 @@ impl Kernel {
         }
         let retiring = self.state.instances.iter().filter(|(_, row)| row.retiring);
         for instance in retiring.map(|(uid, _)| *uid).collect::<Vec<_>>() {
+            // Here too: it may hold the removal and not the ends of all its turns.
+            self.stop_turns_of(instance, CancelCause::InstanceRemoved, step);
             self.finish_removal(instance, step);
         }
         self.dispatch_turns(step);
@@ -85,6 +87,11 @@ impl Kernel {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
                 Class::Effect if repeatable => (Outcome::Interrupted, Usage::default()),
+                // It changed nothing but what it cost.
+                Class::Effect if kind == Kind::ModelChat => (
+                    Outcome::Interrupted,
+                    presumed_usage(reserve, Usage::default()),
+                ),
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
             self.record(

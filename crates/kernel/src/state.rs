@@ -91,6 +91,9 @@ pub struct TurnRow {
     pub usage: Usage,
     /// Calls admitted so far.
     pub calls: u64,
+    /// All its effects have keys of its steps, and the outcomes are kept: when it runs again, none is done twice.
+    #[serde(default)]
+    pub replayable: bool,
 }
 
 /// How far a turn is.

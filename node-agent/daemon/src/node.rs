@@ -36,8 +36,8 @@ use workers::workers;
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long a stop waits for the kernel's end: a sync, and a snapshot.
 const STORE: Duration = Duration::from_secs(15);
-/// How long a stop waits for connections.
-const CLOSE: Duration = Duration::from_secs(2);
+/// How long a stop waits for connections, a handshake and a request included.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Why a node does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +164,7 @@ impl Node {
     /// # Errors
     /// What went wrong at the end; the journal holds everything that was promised.
     pub async fn stop(mut self) -> Result<(), NodeError> {
+        self.admin.leaving.drain();
         self.shell.tell(Event::Drain);
         let drained = async {
             loop {
@@ -177,6 +178,7 @@ impl Node {
         if timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("turns still run; the next daemon takes them over");
         }
+        self.admin.leaving.close();
         self.stop.cancel();
         self.keeper_task.abort();
         let shell = self.shell.clone();

@@ -125,7 +125,7 @@ async fn a_stopped_launcher_leaves_no_worker_behind() {
     stage.restart();
     let (_client, mut exits) = stage.connect().await;
     let exited = exit_of(&mut exits, &captive.id).await;
-    assert_eq!(exited.status, ExitStatus::Signal(libc::SIGKILL));
+    assert_eq!(exited.status, ExitStatus::Evicted);
 }
 
 #[tokio::test]

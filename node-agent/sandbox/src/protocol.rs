@@ -93,6 +93,8 @@ pub enum ExitStatus {
     /// It is gone and its status is not known: it was started by an earlier
     /// launcher, and the kernel is older than Linux 6.15.
     Unknown,
+    /// The launcher ended it as it was stopped itself: nothing that the program did.
+    Evicted,
 }
 
 /// The end of a worker. Repeated on each new connection until acknowledged.

@@ -80,7 +80,7 @@ pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<
     let time = Duration::from_millis(boot.turn_ms);
     let (began, told_by) = (Instant::now(), time.saturating_sub(LAST_WORDS));
     let socket = held.socket().map(Path::to_owned).unwrap_or_default();
-    let client = Client::new(socket, boot.key.clone(), boot.incarnation, began + time);
+    let client = Client::new(socket, boot.key.clone(), boot.turn, began + time);
     let client = Rc::new(client);
     let (problem, ended) = match &boot.program {
         Program::Declarative(program) => {

@@ -165,6 +165,7 @@ fn document(number: u32) -> Boot {
     Boot {
         instance: "bench".into(),
         incarnation: number,
+        turn: 1,
         agent: "default/bench".into(),
         key: Key::new([7; 32]),
         program: Program::Process(Process {

@@ -112,7 +112,7 @@ async fn analyse(node: &Machine, path: &Path) -> Result<f64> {
         uploads: vec![upload.upload],
         ..TurnRequest::default()
     };
-    let mut events = node.start_turn("default", agent, &request).await?;
+    let mut events = node.start_turn("default", agent, &request, None).await?;
     let mut taken = None;
     while let Some(event) = events.next().await? {
         match event {

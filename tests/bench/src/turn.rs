@@ -25,7 +25,7 @@ pub(crate) async fn start(socket: &Path, agent: &str) -> Result<()> {
     };
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        match node.start_turn("default", agent, &request).await {
+        match node.start_turn("default", agent, &request, None).await {
             Ok(mut events) => {
                 tokio::spawn(async move { while let Ok(Some(_)) = events.next().await {} });
                 return Ok(());
@@ -59,7 +59,7 @@ pub(crate) async fn ask(socket: &Path, agent: &str) -> Result<Seen> {
     };
     let turn = async {
         let asked = Instant::now();
-        let mut events = node.start_turn("default", agent, &request).await?;
+        let mut events = node.start_turn("default", agent, &request, None).await?;
         let (mut taken, mut started, mut spoke, mut answered) = (None, None, None, None);
         while let Some(event) = events.next().await? {
             let now = Instant::now();

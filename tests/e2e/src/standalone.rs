@@ -46,8 +46,12 @@ impl Part {
     }
 
     fn kill(&mut self) -> anyhow::Result<()> {
+        self.end(Signal::SIGKILL)
+    }
+
+    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         if let Some(mut process) = self.process.take() {
-            process.signal(Signal::SIGKILL);
+            process.signal(signal);
             process.wait(BOUND)?;
         }
         Ok(())
@@ -142,6 +146,19 @@ impl Standalone {
     /// As [`Standalone::start`].
     pub fn restart_daemon(&mut self) -> anyhow::Result<()> {
         self.daemon.kill()?;
+        self.daemon.start()?;
+        self.until_it_has_layers()
+    }
+
+    /// Replaces the node agent as a pod is replaced: the daemon ends and then the launcher, which is asked to, and with it
+    /// the workers. The daemon ends by `kill -9`, which gives turns no time to end before.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`].
+    pub fn replace(&mut self) -> anyhow::Result<()> {
+        self.daemon.kill()?;
+        self.launcher.end(Signal::SIGTERM)?;
+        self.launcher.start()?;
         self.daemon.start()?;
         self.until_it_has_layers()
     }

@@ -94,11 +94,12 @@ impl State {
     ) {
         if let Some(table) = self.keys.get_mut(&uid) {
             self.kept_bytes -= table.bytes();
-            table.end(key, call, outcome, at);
+            let gone = table.end(key, call, outcome, at);
             self.kept_bytes += table.bytes();
             if table.is_empty() {
                 self.keys.remove(&uid);
             }
+            self.let_go_of(uid, &gone);
         }
         while self.kept_bytes > ALL_KEPT_BYTES && self.let_go_of_an_answer() {}
     }
@@ -111,12 +112,36 @@ impl State {
         };
         let uid = *uid;
         self.kept_bytes -= table.bytes();
-        table.let_go();
+        let gone = table.let_go();
         self.kept_bytes += table.bytes();
         if table.is_empty() {
             self.keys.remove(&uid);
         }
+        self.let_go_of(uid, gone.as_slice());
         true
+    }
+
+    /// Outcomes that are kept no longer: a turn that needs one of them cannot run again.
+    fn let_go_of(&mut self, uid: InstanceUid, gone: &[IdempotencyKey]) {
+        let turn = self.instances.get(&uid).and_then(|row| row.turn);
+        if let Some(turn) = turn
+            && gone.iter().any(|key| key.is_step_of(turn))
+            && let Some(row) = self.turns.get_mut(&turn)
+        {
+            row.replayable = false;
+        }
+    }
+
+    /// A turn runs again: what may be done a second time is done anew.
+    pub(super) fn free_keys(&mut self, uid: InstanceUid, turn: TurnId) {
+        if let Some(table) = self.keys.get_mut(&uid) {
+            self.kept_bytes -= table.bytes();
+            table.free_for(turn);
+            self.kept_bytes += table.bytes();
+            if table.is_empty() {
+                self.keys.remove(&uid);
+            }
+        }
     }
 
     /// An instance is gone, with its keys.

@@ -15,6 +15,7 @@ use crate::{
     outcome::{Outcome, Usage},
     refusal::Refusal,
     state::{CallRow, Phase, ProfileRow, State, TurnRow},
+    syscall::{Class, Kind},
 };
 
 /// A fact that does not follow from those before it: the journal is damaged or incomplete.
@@ -109,6 +110,7 @@ impl State {
                     stopping: None,
                     usage: Usage::default(),
                     calls: 0,
+                    replayable: true,
                 };
                 self.queue_turn(*turn, row)
             }
@@ -118,6 +120,7 @@ impl State {
                 at,
             } => self.start_turn(*turn, *incarnation, *at),
             Fact::TurnRequeued { turn, .. } => self.requeue_turn(*turn),
+            Fact::TurnEvicted { turn, .. } => self.evict_turn(*turn),
             Fact::WorkerRunning {
                 turn,
                 pid,
@@ -142,6 +145,14 @@ impl State {
                 ..
             } => {
                 let (instance, account) = self.charge_call(*call, *turn, *at)?;
+                let is_step = key.as_ref().is_some_and(|key| key.is_step_of(*turn));
+                if kind.class() == Class::Effect
+                    && *kind != Kind::AgentMessage
+                    && !is_step
+                    && let Some(row) = self.turns.get_mut(turn)
+                {
+                    row.replayable = false;
+                }
                 if let Some(key) = key {
                     self.begin_key(instance, key, (*call, *kind, *digest));
                 }

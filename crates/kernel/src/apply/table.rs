@@ -142,6 +142,18 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn evict_turn(&mut self, turn: TurnId) -> Applied {
+        let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
+        if row.phase == Phase::Queued {
+            return Err("the turn has no worker");
+        }
+        row.phase = Phase::Queued;
+        let uid = row.instance;
+        self.instances.get_mut(&uid).ok_or("no such instance")?.turn = None;
+        self.free_keys(uid, turn);
+        Ok(())
+    }
+
     pub(super) fn run_worker(&mut self, turn: TurnId, pid: u32, start_time: u64) -> Applied {
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         let Phase::Starting { incarnation, since } = row.phase else {

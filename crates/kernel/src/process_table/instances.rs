@@ -83,7 +83,8 @@ impl Kernel {
         let Some(row) = self.state.instances.get(&instance).copied() else {
             return;
         };
-        if !row.retiring || row.turn.is_some() || self.live.waiting_turns.contains_key(&instance) {
+        let has_turn = || self.state.turns.values().any(|it| it.instance == instance);
+        if !row.retiring || has_turn() {
             return;
         }
         self.record(

@@ -147,18 +147,13 @@ impl Kernel {
             step,
         );
         self.live.timers.clear(Timer::Turn(turn));
+        self.leave_slot(turn, instance);
         let live = self.live.turns.remove(&turn).unwrap_or_default();
         if let Some(ticket) = live.ticket {
             self.live.tickets.remove(&ticket);
         }
         if let Some(place) = live.place {
             self.live.scheduler.workers.remove(place);
-        }
-        if let Some(slot) = live.slot {
-            if let Some([_, _, agent]) = self.accounts_of(instance) {
-                *self.live.attained.entry(agent).or_default() += slot.held_ms(self.now);
-            }
-            self.live.scheduler.workers.release(slot, 0, self.now);
         }
         let done = Effect::TurnDone {
             ticket: live.ticket,
@@ -173,6 +168,32 @@ impl Kernel {
         self.offer_next_turn(instance);
         self.finish_removal(instance, step);
         self.dispatch_turns(step);
+    }
+
+    /// Its worker was ended with its launcher: it runs again, and finds what it did by the keys of its steps.
+    pub(super) fn evict_turn(&mut self, turn: TurnId, step: &mut Step) {
+        self.stop_calls_of(turn, step);
+        let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
+            return;
+        };
+        self.record(Fact::TurnEvicted { turn, at: self.now }, step);
+        self.leave_slot(turn, instance);
+        if let Some([_, tenant, _]) = self.accounts_of(instance) {
+            self.enqueue_turn(turn, instance, tenant);
+        }
+        self.dispatch_turns(step);
+    }
+
+    /// The worker's slot is free, and what it was held for counts for its agent.
+    fn leave_slot(&mut self, turn: TurnId, instance: InstanceUid) {
+        let live = self.live.turns.get_mut(&turn);
+        let Some(slot) = live.and_then(|live| live.slot.take()) else {
+            return;
+        };
+        if let Some([_, _, agent]) = self.accounts_of(instance) {
+            *self.live.attained.entry(agent).or_default() += slot.held_ms(self.now);
+        }
+        self.live.scheduler.workers.release(slot, 0, self.now);
     }
 
     pub(crate) fn turn_due(&mut self, turn: TurnId, step: &mut Step) {

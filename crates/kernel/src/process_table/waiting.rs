@@ -9,13 +9,10 @@ use crate::{
 };
 
 impl Kernel {
-    /// Puts a turn behind the others of its instance.
+    /// Puts a turn behind those of its instance that were asked before: one that had a worker is the first of them.
     pub(crate) fn enqueue_turn(&mut self, turn: TurnId, instance: InstanceUid, tenant: AccountId) {
-        self.live
-            .waiting_turns
-            .entry(instance)
-            .or_default()
-            .push_back(turn);
+        let queue = self.live.waiting_turns.entry(instance).or_default();
+        queue.insert(queue.partition_point(|other| *other < turn), turn);
         *self.live.waiting_by_tenant.entry(tenant).or_default() += 1;
         self.arm_turn(turn);
         self.offer_next_turn(instance);

@@ -75,6 +75,10 @@ impl World {
             .random
             .chance(40)
             .then(|| format!("{kind:?}-{}", self.random.below(6)));
+        let key = match self.random.chance(70) {
+            true => key.map(|key| format!("t{turn}.{key}")),
+            false => key,
+        };
         Call {
             ticket: self.ticket(),
             turn,
@@ -186,11 +190,12 @@ impl World {
 
     pub(super) fn a_worker_ends(&mut self, turn: TurnId, incarnation: Incarnation) -> Check {
         self.workers.remove(&(turn, incarnation));
-        let exit = match self.random.below(6) {
+        let exit = match self.random.below(7) {
             0 => Exit::Signal(9),
             1 => Exit::Lost,
             2 => Exit::Program(1),
             3 => Exit::OutOfMemory,
+            4 => Exit::Evicted,
             _ => Exit::Code(0),
         };
         self.feed(Event::WorkerExited {

@@ -186,7 +186,7 @@ fn every_check_can_fail() {
 #[test]
 fn histories_reach_every_fact_outcome_and_refusal() {
     let mut met = BTreeSet::new();
-    for seed in 0..150 {
+    for seed in 0..200 {
         let mut world = World::new(seed, Tamper::None, limits());
         let mut lived = || -> Check {
             world.populate()?;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    CallId, Fact, GrantRule, Incarnation, InstanceUid, Kind, Millis, Name, Outcome, Profile,
+    CallId, Class, Fact, GrantRule, Incarnation, InstanceUid, Kind, Millis, Name, Outcome, Profile,
     ProfileId, Refusal, TargetPattern, Ticket, TurnId, TurnOutcome, Usage, Verdict,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Model {
     pub(super) refused: BTreeMap<CallId, Refusal>,
     pub(super) turns: BTreeMap<TurnId, ModelTurn>,
     incarnations: BTreeMap<InstanceUid, Incarnation>,
+    /// Turns with an effect that has no key of a step.
+    without_step: BTreeSet<TurnId>,
 }
 
 /// What a connection has been told, in one run of the daemon.
@@ -144,6 +146,17 @@ impl Model {
                 );
                 row.incarnation = None;
             }
+            Fact::TurnEvicted { turn, .. } => {
+                let row = self
+                    .turns
+                    .get_mut(&turn)
+                    .ok_or("an unknown turn was evicted")?;
+                ensure!(
+                    row.incarnation.is_some() && !row.stopping && row.ended.is_none(),
+                    "turn {turn} was evicted without a worker"
+                );
+                (row.incarnation, row.running) = (None, false);
+            }
             Fact::WorkerRunning { turn, layers, .. } => {
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn runs")?;
                 row.running = true;
@@ -172,9 +185,15 @@ impl Model {
                 kind,
                 target,
                 reserve,
+                key,
                 at,
                 ..
             } => {
+                let prefix = format!("t{turn}.");
+                let is_step = key.is_some_and(|key| key.as_str().starts_with(&prefix));
+                if kind.class() == Class::Effect && kind != Kind::AgentMessage && !is_step {
+                    self.without_step.insert(turn);
+                }
                 self.admit(call, turn, kind, target, reserve, at, None)?;
             }
             Fact::CallServed {
@@ -218,6 +237,11 @@ impl Model {
             | Fact::InstanceRetiring { .. } => {}
         }
         Ok(())
+    }
+
+    /// Whether each effect of a turn, but for what it says, has a key by which it is found again.
+    pub(super) fn is_replayable(&self, turn: TurnId) -> bool {
+        !self.without_step.contains(&turn)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one fact")]

@@ -5,8 +5,8 @@ use super::{
     world::World,
 };
 use crate::{
-    Barrier, CallId, Class, Event, FORMAT, Fact, Incarnation, Kernel, LiveWorker, Outcome, Phase,
-    Snapshot, State, TurnId,
+    Barrier, CallId, Class, Event, FORMAT, Fact, Incarnation, Kernel, Kind, LiveWorker, Outcome,
+    Phase, Snapshot, State, TurnId,
 };
 
 impl World {
@@ -54,11 +54,12 @@ impl World {
                 .model
                 .calls
                 .get(&call)
-                .and_then(|row| Some((row.kind.class(), &row.ended.as_ref()?.0)));
-            let expected = matches!(
-                settled,
-                Some((Class::Effect, Outcome::Unknown) | (Class::Observe, Outcome::Interrupted))
-            );
+                .and_then(|row| Some((row.kind, &row.ended.as_ref()?.0)));
+            let changes = |kind: Kind| kind.class() == Class::Effect && kind != Kind::ModelChat;
+            let expected = settled.is_some_and(|(kind, outcome)| match changes(kind) {
+                true => *outcome == Outcome::Unknown,
+                false => *outcome == Outcome::Interrupted,
+            });
             ensure!(
                 expected,
                 "call {call} was in flight and is settled as {settled:?}"

@@ -43,6 +43,8 @@ pub(super) struct World {
     /// How often an effect ran, by instance and key, and how often it was certainly undone.
     pub(super) key_runs: BTreeMap<(InstanceUid, String), (u32, u32)>,
     pub(super) keys: BTreeMap<CallId, (InstanceUid, String)>,
+    /// Turns that run again, with the call up to which what may be done twice was given up.
+    evicted: BTreeMap<TurnId, CallId>,
     pub(super) next_ticket: u64,
     pub(super) agents: BTreeMap<(Name, Name), Profile>,
     pub(super) desired: BTreeMap<InstanceUid, Profile>,
@@ -89,6 +91,7 @@ impl World {
             doomed: BTreeSet::new(),
             key_runs: BTreeMap::new(),
             keys: BTreeMap::new(),
+            evicted: BTreeMap::new(),
             next_ticket: 1,
             agents: BTreeMap::new(),
             desired: BTreeMap::new(),
@@ -129,7 +132,22 @@ impl World {
             {
                 self.key_runs.entry(key.clone()).or_default().1 += 1;
             }
+            if let Fact::TurnEvicted { turn, .. } = fact {
+                let last = self.model.calls.last_key_value();
+                self.evicted
+                    .insert(*turn, last.map_or(CallId(0), |it| *it.0));
+            }
+            if let Fact::TurnEvicted { turn, .. } = fact
+                && let Some(row) = self.model.turns.get(turn)
+            {
+                ensure!(
+                    self.model.is_replayable(*turn),
+                    "turn {turn} of {} runs again and cannot tell what it did",
+                    row.instance
+                );
+            }
         }
+        self.give_up_what_may_be_done_again();
         for release in &step.effects {
             self.model.effect(release, &mut self.told)?;
         }
@@ -146,6 +164,28 @@ impl World {
             self.sync()?;
         }
         Ok(())
+    }
+
+    /// What a turn that runs again may do twice: messages, completions with an end that nobody knows, what was not done.
+    fn give_up_what_may_be_done_again(&mut self) {
+        for (call, key) in &self.keys {
+            let Some(row) = self.model.calls.get(call) else {
+                continue;
+            };
+            let given_up = self.evicted.get(&row.turn).is_some_and(|last| call <= last);
+            let again = match (&row.ended, row.kind) {
+                (Some(_), Kind::AgentMessage) => true,
+                (Some((Outcome::Unknown, ..)), Kind::ModelChat) => true,
+                (Some((Outcome::Cancelled { .. } | Outcome::DeadlineExceeded, ..)), _) => true,
+                _ => false,
+            };
+            if given_up
+                && again
+                && let Some((runs, undone)) = self.key_runs.get_mut(key)
+            {
+                *undone = *runs;
+            }
+        }
     }
 
     pub(super) fn ticket(&mut self) -> Ticket {

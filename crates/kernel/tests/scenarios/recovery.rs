@@ -1,8 +1,8 @@
 //! After a restart: adopted, put back, or ended with a reason.
-use crate::harness::{Node, answers, driven, effects, profile, started, uid};
+use crate::harness::{Node, answers, driven, effects, facts, outcome, profile, started, uid};
 use aion_kernel::{
-    Answer, ApplyError, Call, Effect, Event, Fact, Incarnation, Kernel, Kind, Limits, LiveWorker,
-    NewerFormat, Outcome, Snapshot, State, Step, TurnId, TurnOutcome,
+    Answer, ApplyError, Call, Effect, Event, Exit, Fact, Incarnation, Kernel, Kind, Limits,
+    LiveWorker, NewerFormat, Outcome, Snapshot, State, Step, TurnId, TurnOutcome,
 };
 
 /// The same node after its daemon was killed and started again, with these workers left.
@@ -247,4 +247,114 @@ fn a_uid_that_comes_back_is_given_no_incarnation_twice() {
     let (mut node, _) = restarted(&node, vec![]);
     let (_, incarnation) = started(&node.invoke(1).1)[0];
     assert_eq!(incarnation, Incarnation(3));
+}
+
+/// A worker that its launcher ended as it was stopped.
+fn evicted(node: &mut Node, turn: TurnId, incarnation: u32) -> Step {
+    node.feed(Event::WorkerExited {
+        turn,
+        incarnation: Incarnation(incarnation),
+        exit: Exit::Evicted,
+    })
+}
+
+#[test]
+fn a_turn_whose_launcher_was_stopped_runs_again_and_does_nothing_twice() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let step = |kind: Kind| format!("t{turn}.{}", kind.as_str());
+    let (written, asked) = (step(Kind::FsWrite), step(Kind::ModelChat));
+    let call = node.keyed(turn, Kind::FsWrite, &written);
+    let (_, begun) = node.call(call);
+    node.finish(driven(&begun)[0]);
+    let call = node.keyed(turn, Kind::ModelChat, &asked);
+    node.call(call);
+
+    let (mut node, _) = restarted(&node, vec![worker(turn, 1)]);
+    let again = evicted(&mut node, turn, 1);
+    assert_eq!(facts(&again)[0], "turn-evicted");
+    assert_eq!(started(&again), [(turn, Incarnation(2))]);
+    node.ready(turn, 2, &["landlock", "seccomp"]);
+    let call = node.keyed(turn, Kind::FsWrite, &written);
+    let (outcome, replayed) = outcome(&node.call(call).1);
+    assert!(
+        matches!(outcome, Outcome::Ok { .. }) && replayed,
+        "{outcome:?}"
+    );
+    let call = node.keyed(turn, Kind::ModelChat, &asked);
+    assert_eq!(driven(&node.call(call).1).len(), 1, "it was not answered");
+}
+
+#[test]
+fn a_turn_that_cannot_tell_what_it_did_does_not_run_again() {
+    let forgetful = |node: &mut Node, turn| {
+        for n in 0..300 {
+            let call = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.{n}"));
+            let (_, begun) = node.call(call);
+            node.finish(driven(&begun)[0]);
+        }
+    };
+    let nameless = |node: &mut Node, turn| {
+        let call = node.keyed(turn, Kind::FsWrite, "k");
+        node.call(call);
+    };
+    for effects in [&forgetful as &dyn Fn(&mut Node, TurnId), &nameless] {
+        let mut node = Node::new(Limits::default());
+        let turn = node.running(1, profile("home", "jarvis"));
+        effects(&mut node, turn);
+        let step = evicted(&mut node, turn, 1);
+        let ends: Vec<_> = self::effects(&step)
+            .into_iter()
+            .filter(|it| matches!(it, Effect::TurnDone { .. }))
+            .collect();
+        assert!(
+            matches!(
+                &ends[..],
+                [Effect::TurnDone {
+                    outcome: TurnOutcome::WorkerFailed {
+                        exit: Exit::Evicted
+                    },
+                    ..
+                }]
+            ),
+            "{step:?}"
+        );
+        assert_eq!(started(&step), []);
+    }
+}
+
+#[test]
+fn what_a_turn_says_pushes_nothing_out_of_what_it_did() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let call = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.write"));
+    let (_, begun) = node.call(call);
+    node.finish(driven(&begun)[0]);
+    for n in 0..1_000 {
+        let call = node.keyed(turn, Kind::AgentMessage, &format!("t{turn}.say-{n}"));
+        let (_, begun) = node.call(call);
+        node.finish(driven(&begun)[0]);
+    }
+    assert_eq!(
+        started(&evicted(&mut node, turn, 1)),
+        [(turn, Incarnation(2))]
+    );
+}
+
+#[test]
+fn a_removal_that_the_journal_holds_in_part_ends_every_turn_before_the_instance_goes() {
+    let mut node = Node::new(Limits::default());
+    node.running(1, profile("home", "jarvis"));
+    node.invoke(1);
+    let before = node.kernel.snapshot();
+    let removal = node.feed(Event::Remove { instance: uid(1) });
+    assert_eq!(facts(&removal)[0], "instance-retiring");
+    let mut after = Node::new(Limits::default());
+    after.kernel = Kernel::restore(before, Limits::default()).unwrap();
+    after.kernel.apply(&removal.facts[0]).unwrap();
+    let step = after.feed(Event::Recovered {
+        workers: Vec::new(),
+    });
+    let said = facts(&step);
+    assert_eq!(said[1..4], ["turn-ended", "turn-ended", "instance-removed"]);
 }

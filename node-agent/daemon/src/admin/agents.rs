@@ -71,7 +71,7 @@ pub(super) async fn logs(
         .map_err(|error| Refused::internal(format!("the log cannot be read: {error}")))?;
     let so_far = stream::iter(lines);
     let Some(to_come) = to_come else {
-        return Ok(events(so_far));
+        return Ok(events(so_far, &admin.leaving));
     };
     let follow = stream::unfold(to_come, |mut to_come| async {
         loop {
@@ -83,7 +83,7 @@ pub(super) async fn logs(
             }
         }
     });
-    Ok(events(so_far.chain(follow)))
+    Ok(events(so_far.chain(follow), &admin.leaving))
 }
 
 /// Whether there is such an agent on this node.

@@ -15,6 +15,7 @@ use axum::{
 use futures::Stream;
 use serde::Serialize;
 
+use super::Leaving;
 use crate::{
     instances::folder::FolderError,
     mounts::MappingError,
@@ -44,6 +45,10 @@ impl IntoResponse for Refused {
             header::CONTENT_TYPE,
             HeaderValue::from_static(problem::MEDIA_TYPE),
         );
+        if let Some(after) = self.0.retry_after_ms {
+            let seconds = HeaderValue::from(after.div_ceil(1_000));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         response
     }
 }
@@ -126,8 +131,11 @@ impl From<FolderError> for Refused {
     }
 }
 
-/// A stream of JSON values as server-sent events.
-pub(super) fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'static) -> Response {
+/// A stream of JSON values as server-sent events. It ends as the node agent does, where nothing ends it before.
+pub(super) fn events<T: Serialize>(
+    values: impl Stream<Item = T> + Send + 'static,
+    leaving: &Leaving,
+) -> Response {
     use futures::StreamExt;
 
     let frames = values.map(|value| {
@@ -139,7 +147,7 @@ pub(super) fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'stati
         frame.extend_from_slice(b"\n\n");
         Ok::<_, Infallible>(Bytes::from(frame))
     });
-    let mut response = Body::from_stream(frames).into_response();
+    let mut response = Body::from_stream(frames.take_until(leaving.closing())).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,

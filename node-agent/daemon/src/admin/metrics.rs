@@ -34,6 +34,12 @@ async fn alive(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
 
 /// New turns would be taken and started.
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
+    if admin.leaving.has_begun() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the node agent is being stopped\n",
+        );
+    }
     if !admin.shell.has_room() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the journal has no room\n");
     }

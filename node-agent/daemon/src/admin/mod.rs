@@ -7,6 +7,7 @@
 mod access;
 mod agents;
 mod answer;
+mod leaving;
 mod metrics;
 mod mounts;
 mod resources;
@@ -15,11 +16,14 @@ mod serve;
 mod status;
 mod tcp;
 mod turns;
+mod unix;
 mod why;
 
 pub(crate) use access::Access;
 #[cfg(feature = "kubernetes")]
 pub(crate) use access::{Asked, Reviewer};
+pub(crate) use leaving::Leaving;
 pub(crate) use router::{Admin, router};
-pub(crate) use serve::{ServeError, serve_unix};
+pub(crate) use serve::ServeError;
 pub(crate) use tcp::{Tcp, serve_tcp};
+pub(crate) use unix::serve_unix;

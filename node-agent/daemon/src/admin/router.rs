@@ -14,8 +14,8 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, access, access::Guard, agents, answer::Refused, metrics, mounts, resources, status,
-    turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, leaving, metrics, mounts,
+    resources, status, turns, why,
 };
 use crate::{
     clock::Clock,
@@ -61,6 +61,8 @@ pub struct Admin {
     pub memory: Arc<dyn MemoryDriver>,
     /// What the launcher can enforce.
     pub features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    /// Whether it is being stopped.
+    pub leaving: Leaving,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
 }
@@ -76,7 +78,10 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
         node: admin.node.clone(),
         turns: admin.turns.clone(),
     });
-    let api = api.route_layer(middleware::from_fn_with_state(guard, access::check));
+    let leaving = admin.leaving.clone();
+    let api = api
+        .route_layer(middleware::from_fn_with_state(guard, access::check))
+        .route_layer(middleware::from_fn_with_state(leaving, leaving::check));
     Router::new()
         .merge(api)
         .merge(metrics::probes())

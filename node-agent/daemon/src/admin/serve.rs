@@ -1,12 +1,9 @@
-//! Serving the interface on a Unix socket.
+//! Serving the interface on connections, from the first to the last.
+//!
+//! Whoever reached the listener before it closed is answered. So at the stop it goes on accepting until nobody has
+//! come for a moment, and a connection whose request was not read yet is not closed before it was.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -15,7 +12,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::UnixListener,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,53 +44,56 @@ pub enum ServeError {
 
 /// How long the head of a request may take.
 const HEADERS: Duration = Duration::from_secs(30);
+/// The pause after a connection that could not be accepted.
+const AGAIN: Duration = Duration::from_millis(100);
+/// At the stop: nobody has come for so long, so nobody waits to be accepted.
+const QUIET: Duration = Duration::from_millis(100);
+/// At the stop: how long those are accepted who go on coming, and a request is waited for on a connection.
+const LAST: Duration = Duration::from_secs(1);
 
-/// Serves on a socket that only this user may open, until `stop`; then lets what is under way end, but for
-/// streams that nothing ends.
-pub(crate) async fn serve_unix(
-    path: &Path,
-    router: Router,
-    stop: CancellationToken,
-) -> Result<impl Future<Output = ()> + use<>, ServeError> {
-    let listener = bind(path).map_err(|source| ServeError::Unix {
-        path: path.to_owned(),
-        source,
-    })?;
-    let own = rustix::process::geteuid().as_raw();
-    Ok(async move {
-        let connections = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    // The mode keeps others out; this holds also where the folder's mode is changed.
-                    let peer = stream.peer_cred().map(|peer| peer.uid());
-                    if peer.is_ok_and(|uid| uid == own || uid == 0) {
-                        connections.spawn(connection(stream, router.clone(), stop.clone()));
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the admin interface was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-            }
+/// Where connections come from.
+pub(super) trait Accepting: Send {
+    /// What comes.
+    type Connection: Send + 'static;
+
+    /// The next one. Safe to drop and call again.
+    fn next(&mut self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+}
+
+/// Has each connection of `listener` handled until `stop`, and then those that wait already; returns when all are
+/// over. What is accepted may be bounded by what [`Accepting::next`] waits for.
+pub(super) async fn accept<A, H, F>(mut listener: A, handle: H, stop: CancellationToken)
+where
+    A: Accepting,
+    H: Fn(A::Connection) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let connections = TaskTracker::new();
+    let take = async |accepted: io::Result<A::Connection>| match accepted {
+        Ok(connection) => {
+            connections.spawn(handle(connection));
         }
-        connections.close();
-        connections.wait().await;
-    })
+        Err(error) => {
+            tracing::warn!(%error, "a connection was not accepted");
+            sleep(AGAIN).await;
+        }
+    };
+    while let Some(accepted) = stop.run_until_cancelled(listener.next()).await {
+        take(accepted).await;
+    }
+    let last = Instant::now() + LAST;
+    while Instant::now() < last
+        && let Ok(accepted) = timeout(QUIET, listener.next()).await
+    {
+        take(accepted).await;
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }
 
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    crate::files::remove_if_there(path)?;
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// Answers on one connection until it closes, or until `stop` and the end of what is under way.
+/// Answers on one connection until it closes. After `stop` a request that comes is answered still; then, and where
+/// none comes, the connection closes, but for what is under way.
 pub(super) async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -103,10 +103,19 @@ where
         .header_read_timeout(HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut serving = std::pin::pin!(serving);
+    let stopped = async {
+        stop.cancelled().await;
+        // What is on its way to this connection was sent before anybody could know.
+        sleep(LAST).await;
+    };
     tokio::select! {
         _ = serving.as_mut() => return,
-        () = stop.cancelled() => {}
+        () = stopped => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = serving.await;
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -1,16 +1,21 @@
 //! Serving the interface over TCP: with TLS, or in plain text to this machine only.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+#[cfg(feature = "kubernetes")]
+use std::time::Duration;
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{ServeError, serve::connection};
+use super::{
+    ServeError,
+    serve::{Accepting, accept, connection},
+};
 
 /// Connections that are open at once, at most; more wait.
 const CONNECTIONS: usize = 1024;
@@ -20,8 +25,6 @@ const SHARE: u64 = 4;
 /// How long a handshake may take.
 #[cfg(feature = "kubernetes")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The pause after a connection that could not be accepted.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// What is spoken on the connection.
 #[derive(Clone)]
@@ -50,38 +53,36 @@ pub(crate) async fn serve_tcp(
     }
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    Ok((bound, accept(listener, tcp, router, stop)))
+    let room = room(getrlimit(Resource::Nofile).current);
+    let listener = Bounded {
+        listener,
+        room: Arc::new(Semaphore::new(room)),
+    };
+    let each = stop.clone();
+    let handle = move |(stream, permit)| {
+        let (tcp, router, stop) = (tcp.clone(), router.clone(), each.clone());
+        async move {
+            let _permit: Option<OwnedSemaphorePermit> = permit;
+            tcp.serve(stream, router, stop).await;
+        }
+    };
+    Ok((bound, accept(listener, handle, stop)))
 }
 
-async fn accept(listener: TcpListener, tcp: Tcp, router: Router, stop: CancellationToken) {
-    let connections = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(room(getrlimit(Resource::Nofile).current)));
-    loop {
-        let next = async {
-            // The semaphore is never closed.
-            let permit = Arc::clone(&room).acquire_owned().await.ok();
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            () = stop.cancelled() => break,
-            next = next => next,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (tcp, router, stop) = (tcp.clone(), router.clone(), stop.clone());
-                connections.spawn(async move {
-                    let _permit = permit;
-                    tcp.serve(stream, router, stop).await;
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection over TCP was not accepted");
-                tokio::time::sleep(AGAIN).await;
-            }
-        }
+/// As many connections as have room.
+struct Bounded {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+}
+
+impl Accepting for Bounded {
+    type Connection = (TcpStream, Option<OwnedSemaphorePermit>);
+
+    async fn next(&mut self) -> io::Result<Self::Connection> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.room).acquire_owned().await.ok();
+        Ok((self.listener.accept().await?.0, permit))
     }
-    connections.close();
-    connections.wait().await;
 }
 
 /// How many connections fit beside everything else, where so many files may be open.

@@ -3,7 +3,7 @@
 use std::{path::Path as FsPath, sync::Arc};
 
 use aion_abi::{
-    admin::{OUTPUT_MOUNT, TurnRecord, TurnRequest},
+    admin::{IDEMPOTENCY_KEY, OUTPUT_MOUNT, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
 };
@@ -12,7 +12,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use cap_std::{ambient_authority, fs::Dir};
@@ -23,18 +23,32 @@ use super::{
     Admin, agents,
     answer::{Refused, events as stream_of},
 };
-use crate::{instance::Instance, turns::Follow};
+use crate::{
+    instance::Instance,
+    turns::{Follow, QuestionKey},
+};
 
 pub(super) async fn ask(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent)): Path<(String, String)>,
+    headers: HeaderMap,
     Json(request): Json<TurnRequest>,
 ) -> Result<Response, Refused> {
     agents::known(&admin, &namespace, &agent)?;
+    let key = headers.get(IDEMPOTENCY_KEY);
+    let key = key.map(|key| QuestionKey::parse(key.as_bytes()));
+    let key = key.transpose()?;
+    if let Some(key) = key {
+        let whose = format!("{namespace}/{agent}");
+        // Also where no instance is ready any more.
+        if let Some(turn) = admin.turns.asked_before(&whose, key, &request).await? {
+            return follow(&admin, turn).await;
+        }
+    }
     let instance = idlest(&admin, &namespace, &agent).await?;
     let turn = admin
         .turns
-        .ask(&admin.shell, &instance, request, "ask")
+        .ask(&admin.shell, &instance, request, key, "ask")
         .await?;
     admin.telemetry.turns_asked.inc();
     follow(&admin, turn).await
@@ -85,10 +99,10 @@ async fn follow(admin: &Admin, turn: TurnId) -> Result<Response, Refused> {
         .await
         .map_err(|error| unreadable(&error))?
         .ok_or_else(|| unknown(turn))?;
-    Ok(stream_of(stream::unfold(
-        follow,
-        |mut follow: Follow| async { Some((follow.next().await?, follow)) },
-    )))
+    let events = stream::unfold(follow, |mut follow: Follow| async {
+        Some((follow.next().await?, follow))
+    });
+    Ok(stream_of(events, &admin.leaving))
 }
 
 pub(super) async fn get(

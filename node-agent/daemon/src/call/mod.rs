@@ -11,4 +11,5 @@ mod request;
 
 pub(crate) use caller::{Caller, Verified};
 pub(crate) use frame::{frame, frame_of};
+pub(crate) use refusal::restarting;
 pub(crate) use request::{Lowered, Request};

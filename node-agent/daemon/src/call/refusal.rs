@@ -4,6 +4,9 @@
 use aion_abi::{code::Code, problem::Problem};
 use aion_kernel::{CancelCause, Failure, Outcome, QuotaKind, Refusal};
 
+/// When what a stopping node agent refused is worth another try: it is replaced in seconds.
+const AGAIN_MS: u64 = 2_000;
+
 /// The problem that a refusal is answered with.
 pub(crate) fn problem(refusal: &Refusal) -> Problem {
     let code = match refusal {
@@ -12,7 +15,8 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
         Refusal::QuotaExceeded { .. } => Code::QuotaExceeded,
         Refusal::Overloaded { .. } => Code::Overloaded,
         Refusal::IdempotencyMismatch { .. } => Code::IdempotencyMismatch,
-        Refusal::NoSuchInstance | Refusal::TurnNotRunning | Refusal::Draining => Code::NotRunning,
+        Refusal::NoSuchInstance | Refusal::TurnNotRunning => Code::NotRunning,
+        Refusal::Draining => Code::Restarting,
         Refusal::DeadlineExceeded => Code::DeadlineExceeded,
         Refusal::Cancelled { .. } => Code::Cancelled,
     };
@@ -34,11 +38,14 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
             QuotaKind::Tokens => "ask for fewer tokens at once (maxTokens), or raise tokensPerHour",
             _ => "raise the limit in the agent or its policy: this call never fits under it",
         }),
-        Refusal::Draining => {
-            problem.remedy("wait until the daemon is back, then start the turn again")
-        }
+        Refusal::Draining => restarting(),
         _ => problem,
     }
+}
+
+/// Nothing was taken, and something soon is again.
+pub(crate) fn restarting() -> Problem {
+    Problem::new(Code::Restarting, "the node agent is being stopped").retry_after_ms(AGAIN_MS)
 }
 
 /// The problem of a call that was started and did not end well.

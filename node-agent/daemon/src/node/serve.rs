@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
 use crate::{
-    admin::{Access, Admin, router, serve_unix},
+    admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
     instances::{Keeper, Preparer, Standings},
     telemetry::Telemetry,
@@ -67,6 +67,7 @@ pub(super) async fn serve(
         folder: setting.folder(),
         memory: Arc::clone(&dispatch.memory),
         features: workers.features,
+        leaving: Leaving::default(),
         telemetry: Arc::new(telemetry),
     });
     let stop = CancellationToken::new();

@@ -52,7 +52,7 @@ impl Events {
     }
 }
 
-pub(super) fn gone() -> Problem {
+fn gone() -> Problem {
     Problem::new(
         aion_abi::code::Code::OutcomeUnknown,
         "the daemon is stopping; the call may or may not have been done",

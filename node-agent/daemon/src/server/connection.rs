@@ -21,7 +21,7 @@ use super::{
     reactors::beside,
 };
 use crate::{
-    call::{Lowered, Verified, frame_of},
+    call::{Lowered, Verified, frame_of, restarting},
     shell::{CHUNKS_WAITING, CallInput, Handle, Reply},
 };
 
@@ -157,7 +157,8 @@ fn answered(reply: Option<Reply>, media_type: &'static str) -> Result<Response<A
             Ok(response)
         }
         Some(Reply::Problem(problem)) => Err(*problem),
-        None => Err(chat::gone()),
+        // What became of it is in the journal: the next try has the answer by its key.
+        None => Err(restarting()),
     }
 }
 

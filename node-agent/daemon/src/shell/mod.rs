@@ -33,7 +33,7 @@ pub(crate) use driving::{Driven, Driving, Job, Progress};
 pub(crate) use owner::{ShellError, ShellParts};
 pub(crate) use recover::{RecoverError, open};
 
-use crate::call::Verified;
+use crate::call::{Verified, restarting};
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;
@@ -211,7 +211,7 @@ impl Handle {
     pub async fn invoke(&self, invoke: Invoke) -> Result<TurnId, Problem> {
         let (answer, accepted) = oneshot::channel();
         self.admit(Input::Invoke(invoke, answer))?;
-        accepted.await.unwrap_or_else(|_| Err(stopping()))
+        accepted.await.unwrap_or_else(|_| Err(restarting()))
     }
 
     fn admit(&self, input: Input) -> Result<(), Problem> {
@@ -224,7 +224,7 @@ impl Handle {
                 format!("{CALLS_WAITING} calls wait for the kernel already"),
             )
             .retry_after_ms(100),
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Closed(_) => restarting(),
         })
     }
 
@@ -269,10 +269,6 @@ impl Handle {
             let _ = stopped.await;
         }
     }
-}
-
-fn stopping() -> Problem {
-    Problem::new(Code::NotRunning, "the daemon is stopping")
 }
 
 fn storage_full() -> Problem {

@@ -64,13 +64,15 @@ impl Live {
             .ok_or_else(|| io::Error::other("the turn has not ended"))?;
         let bytes = self.folder.size();
         let record = self.record(over.turn)?;
-        self.folder.keep_record(&record, over.at_ms, bytes)?;
-        Ok(Ended {
+        let ended = Ended {
             folder: self.folder.name(),
             agent: Arc::clone(&self.agent),
             at_ms: over.at_ms,
             bytes,
-        })
+            nonce: Some(self.nonce),
+        };
+        self.folder.keep_record(&record, &ended)?;
+        Ok(ended)
     }
 
     /// The record as far as it goes.

@@ -31,7 +31,7 @@ use aion_kernel::{Body, BodyDigest, Millis, Now, TurnId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::kept::Ended;
+use super::{QuestionKey, kept::Ended};
 use crate::{
     files::{sync_folder, write_whole},
     instance::Instance,
@@ -47,8 +47,8 @@ const MAX_OUTPUTS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
-    /// Makes two equal questions two turns.
-    nonce: Uuid,
+    /// Makes two equal questions two turns; the key of one that has a key.
+    pub(super) nonce: Uuid,
     /// `namespace/agent`.
     pub agent: String,
     /// The question.
@@ -74,6 +74,13 @@ impl Asked {
             at_ms: UnixMillis(now.date.0),
             at: Some(now.at),
         }
+    }
+
+    /// The same, asked under a key.
+    #[must_use]
+    pub(super) fn under(mut self, key: Option<QuestionKey>) -> Self {
+        self.nonce = key.map_or(self.nonce, |key| key.0);
+        self
     }
 
     /// When, by the kernel's time.
@@ -114,6 +121,7 @@ struct Weighed<'a> {
     record: &'a TurnRecord,
     ended_at_ms: u64,
     bytes: u64,
+    nonce: Option<Uuid>,
 }
 
 /// What a start reads of a record. One of an earlier build lacks what its retention goes by.
@@ -124,6 +132,7 @@ struct Head {
     agent: Arc<str>,
     ended_at_ms: Option<u64>,
     bytes: Option<u64>,
+    nonce: Option<Uuid>,
 }
 
 /// See the module.
@@ -211,13 +220,18 @@ impl TurnFolder {
     pub(super) fn keep_record(
         &self,
         record: &TurnRecord,
-        ended_at_ms: u64,
-        bytes: u64,
+        Ended {
+            at_ms: ended_at_ms,
+            bytes,
+            nonce,
+            ..
+        }: &Ended,
     ) -> io::Result<()> {
         let weighed = Weighed {
             record,
-            ended_at_ms,
-            bytes,
+            ended_at_ms: *ended_at_ms,
+            bytes: *bytes,
+            nonce: *nonce,
         };
         self.write("record.json", &serde_json::to_vec(&weighed)?)
     }
@@ -237,6 +251,7 @@ impl TurnFolder {
                 None => self.asked()?.at().0,
             },
             bytes: head.bytes.unwrap_or_else(|| self.size()),
+            nonce: head.nonce,
         };
         Ok(Some((TurnId(head.turn), ended)))
     }
@@ -258,6 +273,11 @@ impl TurnFolder {
 
     pub(super) fn keep_failure(&self, problem: &Problem) -> io::Result<()> {
         self.write("failure.json", &serde_json::to_vec(problem)?)
+    }
+
+    /// The program runs again, and may not fail.
+    pub(super) fn forget_failure(&self) -> io::Result<()> {
+        crate::files::remove_if_there(&self.path.join("failure.json"))
     }
 
     /// The events so far; a line that a crash cut off is not an event.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use aion_kernel::TurnId;
+use uuid::Uuid;
 
 use super::folder::Name;
 
@@ -31,6 +32,8 @@ pub(super) struct Ended {
     /// When it ended.
     pub(super) at_ms: u64,
     pub(super) bytes: u64,
+    /// Of its question.
+    pub(super) nonce: Option<Uuid>,
 }
 
 /// See the module.
@@ -162,6 +165,7 @@ mod tests {
                 agent: agent.into(),
                 at_ms: 1_000,
                 bytes,
+                nonce: None,
             };
             kept.insert(TurnId(turn), ended);
         }

@@ -16,6 +16,7 @@ use aion_drivers::{files::Account, reserve::Reserve};
 use aion_kernel::{Incarnation, TurnId};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{
     TurnFolder,
@@ -34,6 +35,8 @@ pub(super) struct Live {
     pub(super) folder: TurnFolder,
     /// `namespace/agent`.
     pub(super) agent: Arc<str>,
+    /// Of its question.
+    pub(super) nonce: Uuid,
     pub(super) asked_at_ms: u64,
     /// What its program may write to its output, and wrote.
     pub(super) output: OnceLock<Arc<Account>>,
@@ -77,7 +80,9 @@ impl Live {
     pub(super) fn open(folder: TurnFolder) -> io::Result<Self> {
         let asked = folder.asked()?;
         let events = folder.events()?;
-        let answer = events.iter().rev().find_map(|event| match event {
+        let is_start = |event: &&TurnEvent| matches!(event, TurnEvent::Started { .. });
+        let last_run = events.iter().rev().take_while(|it| !is_start(it));
+        let answer = last_run.into_iter().find_map(|event| match event {
             TurnEvent::Final { text } => Some(Last::Final(text.clone())),
             _ => None,
         });
@@ -96,6 +101,7 @@ impl Live {
                 over: None,
             }),
             folder,
+            nonce: asked.nonce,
             asked_at_ms: asked.at().0,
             agent: asked.agent.into(),
             output: OnceLock::new(),
@@ -111,6 +117,18 @@ impl Live {
             true => self.add_to(said, TurnEvent::Queued { turn: turn.0 }, true),
             false => Ok(()),
         }
+    }
+
+    /// A run of it begins. What an earlier run said at its end is said again, or otherwise.
+    pub(super) fn start(&self, incarnation: Incarnation) -> io::Result<()> {
+        let mut said = self.said.lock();
+        if let Some(Last::Failed(_)) = said.last.take() {
+            self.folder.forget_failure()?;
+        }
+        let event = TurnEvent::Started {
+            incarnation: incarnation.0,
+        };
+        self.add_to(said, event, false)
     }
 
     /// Adds an event. Blocks on the disk; for a sync only where `durable`.

@@ -4,6 +4,7 @@
 //! each other again after any crash without a second index. What may not enter: when a turn runs and how
 //! it ends, which the kernel decides.
 
+mod asking;
 mod checkpoints;
 mod ending;
 mod folder;
@@ -24,6 +25,7 @@ mod cost_tests;
 #[cfg(test)]
 mod crash_tests;
 
+pub(crate) use asking::QuestionKey;
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use folder::{Asked, TurnFolder};
 pub(crate) use live::Follow;

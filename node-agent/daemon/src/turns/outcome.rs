@@ -108,6 +108,10 @@ fn failed(exit: &Exit) -> Problem {
         )
         .remedy("aionctl why AGENT shows what the node can and cannot do"),
         Exit::Lost => Problem::new(Code::OutcomeUnknown, "the worker is gone without a trace"),
+        Exit::Evicted => Problem::new(
+            Code::OutcomeUnknown,
+            "the node agent was replaced during the turn, which cannot run again: what it did is not recorded by its steps",
+        ),
     }
 }
 

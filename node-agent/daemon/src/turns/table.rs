@@ -3,7 +3,8 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnRecord, TurnRequest},
+    code::Code,
     problem::Problem,
     syscall::agent::MessageRequest,
 };
@@ -16,7 +17,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    Asked, Follow, TurnFolder, UploadError, Uploads,
+    Asked, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
+    asking::Asking,
     folder::Name,
     kept::Kept,
     live::{Live, Noted, not_kept},
@@ -57,6 +59,7 @@ struct Shared {
     clock: Clock,
     reserve: Reserve,
     table: Mutex<Table>,
+    asking: Asking,
     untidy: Notify,
 }
 
@@ -91,6 +94,7 @@ impl Turns {
                 clock,
                 reserve,
                 table: Mutex::new(table),
+                asking: Asking::default(),
                 untidy: Notify::new(),
             }),
         })
@@ -101,7 +105,31 @@ impl Turns {
         &self.shared.uploads
     }
 
-    /// Begins a turn of `instance`. A caller that gives up meanwhile leaves nothing half done.
+    /// The turn of `agent` that was asked under `key` before, where it is kept.
+    ///
+    /// # Errors
+    /// Another question was asked under that key.
+    pub async fn asked_before(
+        &self,
+        agent: &str,
+        key: QuestionKey,
+        request: &TurnRequest,
+    ) -> Result<Option<TurnId>, Problem> {
+        let Some(turn) = self.shared.table.lock().asked_as(agent, key) else {
+            return Ok(None);
+        };
+        let record = self.record(turn).await.map_err(|error| not_kept(&error))?;
+        match record {
+            Some(record) if record.input != request.input => Err(Problem::new(
+                Code::IdempotencyMismatch,
+                format!("turn {turn} was asked something else under this key"),
+            )),
+            found => Ok(found.map(|_| turn)),
+        }
+    }
+
+    /// Begins a turn of `instance`, or gives the one that was asked under the same key. A caller that gives up meanwhile
+    /// leaves nothing half done.
     ///
     /// # Errors
     /// [`AskError`]; nothing of the turn is left then, and its uploads still wait.
@@ -110,11 +138,12 @@ impl Turns {
         shell: &Handle,
         instance: &Instance,
         request: TurnRequest,
+        key: Option<QuestionKey>,
         cause: &str,
     ) -> Result<TurnId, AskError> {
         if request.input.len() > MAX_INPUT {
             return Err(Problem::new(
-                aion_abi::code::Code::TooLarge,
+                Code::TooLarge,
                 format!("a question has at most {MAX_INPUT} bytes"),
             )
             .remedy("hand long texts in as a file")
@@ -122,7 +151,19 @@ impl Turns {
         }
         let (this, shell, cause) = (self.clone(), shell.clone(), cause.to_owned());
         let (uid, agent) = (instance.uid, instance.agent());
-        let asking = async move { this.begin(&shell, uid, agent, request, &cause).await };
+        let asking = async move {
+            let Some(key) = key else {
+                return this.begin(&shell, uid, agent, request, None, &cause).await;
+            };
+            let _alone = this.shared.asking.alone(&agent, key).await;
+            match this.asked_before(&agent, key, &request).await? {
+                Some(turn) => Ok(turn),
+                None => {
+                    let key = Some(key);
+                    this.begin(&shell, uid, agent, request, key, &cause).await
+                }
+            }
+        };
         let asked = tokio::spawn(asking).await;
         asked.unwrap_or_else(|error| Err(not_kept(&io::Error::other(error)).into()))
     }
@@ -133,13 +174,14 @@ impl Turns {
         instance: InstanceUid,
         agent: String,
         request: TurnRequest,
+        key: Option<QuestionKey>,
         cause: &str,
     ) -> Result<TurnId, AskError> {
         let room = self.shared.reserve.check(request.input.len() as u64);
         room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
-        let asked = Asked::new(agent, request.input, names, self.shared.clock.read());
+        let asked = Asked::new(agent, request.input, names, self.shared.clock.read()).under(key);
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {
@@ -219,11 +261,8 @@ impl Turns {
     /// Its worker runs.
     pub fn started(&self, turn: TurnId, incarnation: Incarnation) {
         let live = self.shared.table.lock().live.get(&turn).cloned();
-        let event = TurnEvent::Started {
-            incarnation: incarnation.0,
-        };
         if let Some(live) = live
-            && let Err(error) = live.add(event, false)
+            && let Err(error) = live.start(incarnation)
         {
             tracing::warn!(%turn, %error, "an event of a turn was lost");
         }
@@ -240,10 +279,7 @@ impl Turns {
     ) -> Result<Option<Noted>, Problem> {
         let live = self.shared.table.lock().live.get(&turn).cloned();
         let Some(live) = live else {
-            return Err(Problem::new(
-                aion_abi::code::Code::NotRunning,
-                "the turn has ended",
-            ));
+            return Err(Problem::new(Code::NotRunning, "the turn has ended"));
         };
         let reserve = self.shared.reserve.clone();
         blocking(move || Ok(live.message(message, &reserve)))

@@ -7,7 +7,7 @@ use aion_abi::{
     boot::{Boot, Input, InputFile, Program},
     signing::Key,
 };
-use aion_kernel::Incarnation;
+use aion_kernel::{Incarnation, TurnId};
 use zeroize::Zeroizing;
 
 use crate::{instance::Instance, launching::sealed, turns::Asked};
@@ -15,7 +15,7 @@ use crate::{instance::Instance, launching::sealed, turns::Asked};
 /// All that a worker is given.
 pub(super) fn document(
     instance: &Instance,
-    incarnation: Incarnation,
+    (turn, incarnation): (TurnId, Incarnation),
     program: Program,
     key: Key,
     asked: &Asked,
@@ -25,6 +25,7 @@ pub(super) fn document(
     Boot {
         instance: instance.uid.to_string(),
         incarnation: incarnation.0,
+        turn: turn.0,
         agent: instance.agent(),
         key,
         program,

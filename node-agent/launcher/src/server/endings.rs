@@ -179,10 +179,16 @@ impl Server {
             };
             if worker.child {
                 let ended = sys::wait(worker.pidfd.as_fd(), true).ok().flatten();
-                let status = ended.map_or(ExitStatus::Unknown, |it| it.status);
+                let status = match ended.map(|it| it.status) {
+                    // The signal above; one that had ended by itself has its own status.
+                    Some(ExitStatus::Signal(signal)) if signal == Signal::KILL.as_raw() => {
+                        ExitStatus::Evicted
+                    }
+                    status => status.unwrap_or(ExitStatus::Unknown),
+                };
                 self.finish(&id, status, ended);
             } else {
-                self.finish(&id, ExitStatus::Signal(Signal::KILL.as_raw()), None);
+                self.finish(&id, ExitStatus::Evicted, None);
             }
         }
     }
@@ -193,6 +199,7 @@ fn why_not_ready(exited: &Exited) -> String {
         ExitStatus::Code(code) => format!("it exited with {code}"),
         ExitStatus::Signal(signal) => format!("signal {signal} ended it"),
         ExitStatus::Unknown => "it is gone".into(),
+        ExitStatus::Evicted => "the launcher was stopped".into(),
     };
     match (&exited.note, exited.oom) {
         (Some(note), _) => format!("{note} ({status})"),

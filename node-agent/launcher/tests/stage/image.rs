@@ -171,6 +171,7 @@ fn document(id: &WorkerId, run: &Run) -> OwnedFd {
     let boot = Boot {
         instance: id.instance.clone(),
         incarnation: id.incarnation,
+        turn: 1,
         agent: "default/resident".into(),
         key: Key::new([7; 32]),
         program: Program::Process(Process {

@@ -4,8 +4,12 @@
 //! growing pauses, for as long as the turn has time; every effect carries an idempotency key, and a second
 //! try gets the recorded outcome instead of a second effect. After a restart the daemon calls earlier
 //! timestamps stale: then the request is signed anew.
+//!
+//! The key of an effect says what it is and the how-manieth of its kind: a turn that runs again, after its node agent was
+//! replaced, has the same key for the same step, and goes on where it was.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -39,7 +43,9 @@ fn pause_after(problem: &Problem, pauses: &mut Backoff) -> Option<Duration> {
     let named = problem.retry_after_ms.map(Duration::from_millis);
     match problem.code {
         Code::Stale => Some(pauses.pause()),
-        Code::Overloaded => Some(named.map_or_else(|| pauses.pause(), Backoff::after)),
+        Code::Overloaded | Code::Restarting => {
+            Some(named.map_or_else(|| pauses.pause(), Backoff::after))
+        }
         _ => None,
     }
 }
@@ -48,25 +54,25 @@ fn pause_after(problem: &Problem, pauses: &mut Backoff) -> Option<Duration> {
 pub(crate) struct Client {
     socket: PathBuf,
     key: Key,
-    incarnation: u32,
+    turn: u64,
     /// The last counter used.
     counter: Cell<u64>,
-    /// Effects so far; makes idempotency keys.
-    effects: Cell<u64>,
+    /// How often each effect was asked for, by its digest; makes idempotency keys.
+    effects: RefCell<HashMap<[u8; 32], u32>>,
     /// When the turn is over and another try is in vain.
     until: Instant,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Client {
-    /// A client of the run `incarnation`, whose turn ends at `until`.
-    pub(crate) fn new(socket: PathBuf, key: Key, incarnation: u32, until: Instant) -> Self {
+    /// A client for a run of `turn`, which ends at `until`.
+    pub(crate) fn new(socket: PathBuf, key: Key, turn: u64, until: Instant) -> Self {
         Self {
             socket,
             key,
-            incarnation,
+            turn,
             counter: Cell::new(0),
-            effects: Cell::new(0),
+            effects: RefCell::default(),
             until,
             connection: Mutex::new(None),
         }
@@ -74,7 +80,7 @@ impl Client {
 
     /// Makes a syscall other than `model.chat` until it has an answer, be it a refusal, or the turn is over.
     pub(crate) async fn exchange(&self, syscall: Syscall, body: Bytes) -> Result<Whole, Lost> {
-        let effect = self.effect_key(syscall);
+        let effect = self.effect_key(syscall, &body);
         let attempt = async || self.attempt(syscall, &body, effect.as_deref()).await;
         self.retry(attempt, Whole::problem).await
     }
@@ -119,13 +125,22 @@ impl Client {
         Ok(answer)
     }
 
-    /// Names an effect once for all its tries; the run's number keeps it apart from earlier runs'.
-    fn effect_key(&self, syscall: Syscall) -> Option<String> {
+    /// Names an effect once for all its tries, and for all runs of its turn.
+    fn effect_key(&self, syscall: Syscall, body: &[u8]) -> Option<String> {
         if syscall.class() == Class::Observe {
             return None;
         }
-        self.effects.set(self.effects.get() + 1);
-        Some(format!("r{}-e{}", self.incarnation, self.effects.get()))
+        let what = [syscall.path().as_bytes(), &body_digest(body)].concat();
+        let what = body_digest(&what);
+        let mut effects = self.effects.borrow_mut();
+        let times = effects.entry(what).or_default();
+        *times += 1;
+        // Half of the digest: a key has 64 characters.
+        let (half, _) = what.split_at(16);
+        let half = half
+            .iter()
+            .fold(0, |all, byte| all << 8 | u128::from(*byte));
+        Some(format!("t{}.{half:032x}.{times}", self.turn))
     }
 
     fn sign(
@@ -158,7 +173,7 @@ impl Client {
         &self,
         body: Bytes,
     ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
-        let effect = self.effect_key(Syscall::ModelChat);
+        let effect = self.effect_key(Syscall::ModelChat, &body);
         let attempt = async || self.open_chat(&body, effect.as_deref()).await;
         let refusal = |begun: &Result<_, Whole>| begun.as_ref().err().and_then(Whole::problem);
         self.retry(attempt, refusal).await

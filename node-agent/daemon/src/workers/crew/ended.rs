@@ -13,6 +13,7 @@ pub(super) fn exit(exited: &Exited, of_image: bool) -> Exit {
         ExitStatus::Signal(_) if exited.oom == Some(true) => Exit::OutOfMemory,
         ExitStatus::Signal(signal) => Exit::Signal(signal),
         ExitStatus::Unknown => Exit::Lost,
+        ExitStatus::Evicted => Exit::Evicted,
     }
 }
 
@@ -28,6 +29,7 @@ pub(super) fn told(exit: &Exit, exited: &Exited) -> String {
         Exit::OutOfMemory => "it used more memory than it may".to_owned(),
         Exit::StartFailed(failure) => failure.detail.to_string(),
         Exit::Lost => "gone without a trace".to_owned(),
+        Exit::Evicted => "its launcher was stopped".to_owned(),
     };
     // A process of its own may have been ended so, and the worker by its own code.
     let memory = match (exit, exited.oom) {

@@ -128,7 +128,7 @@ impl CrewParts {
         let startable = opened.map_err(|why| failure("not-running", why))?;
         let boot = boot::document(
             instance,
-            incarnation,
+            (turn, incarnation),
             startable.program,
             key,
             &asked,

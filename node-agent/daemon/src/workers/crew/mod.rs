@@ -404,6 +404,10 @@ impl Crew {
         {
             self.parts.modules.distrust(bundle);
         }
+        if exited.status == ExitStatus::Evicted {
+            // Nobody is at its other end; where the turn runs again, its next worker has a socket of its own.
+            member.listener = None;
+        }
         let exit = ended::exit(&exited, member.of_image);
         let text = ended::told(&exit, &exited);
         self.parts.note(member, &text);

@@ -116,6 +116,7 @@ impl Running {
             ExitStatus::Code(code) => format!("it ended with code {code}{memory}"),
             ExitStatus::Signal(signal) => format!("it was ended by signal {signal}{memory}"),
             ExitStatus::Unknown => "it ended".to_owned(),
+            ExitStatus::Evicted => "it ended with the launcher, which was stopped".to_owned(),
         };
         let note = exited.note.as_deref().unwrap_or_default();
         let end = [how.as_str(), note].join(if note.is_empty() { "" } else { ": " });

@@ -101,7 +101,7 @@ async fn ask(node: &Client) -> Result<Option<ChatEvent>, Problem> {
 
 #[tokio::test]
 async fn what_passes_by_itself_is_waited_for_by_a_chat_as_by_any_other_syscall() {
-    for code in [Code::Overloaded, Code::Stale] {
+    for code in [Code::Overloaded, Code::Restarting, Code::Stale] {
         let node = Node::start(&[refusal(code), refusal(code), streamed()]);
         let begun = ask(&node.client()).await.unwrap();
         assert!(matches!(begun, Some(ChatEvent::Start { .. })), "{begun:?}");
@@ -146,4 +146,31 @@ async fn nothing_is_tried_again_that_the_turn_has_no_time_for() {
     let node = Node::start(&[refusal(Code::Overloaded)]);
     let refused = ask(&node.client_until(Instant::now())).await.unwrap_err();
     assert_eq!((refused.code, node.asked()), (Code::Overloaded, 1));
+}
+
+#[test]
+fn a_step_has_the_same_key_in_each_run_of_its_turn_and_in_no_other() {
+    let client = |turn| {
+        let key = Key::new([7; 32]);
+        Client::new(PathBuf::from("/s"), key, turn, Instant::now())
+    };
+    let steps = |client: &Client| {
+        let write = |body: &str| client.effect_key(Syscall::FsWrite, body.as_bytes());
+        let keys = [write("a"), write("b"), write("a")];
+        keys.map(Option::unwrap_or_default)
+    };
+    let (first, again) = (steps(&client(7)), steps(&client(7)));
+    assert_eq!(first, again);
+    assert!(first[0] != first[1] && first[0] != first[2], "{first:?}");
+    assert!(
+        first
+            .iter()
+            .all(|key| key.starts_with("t7.") && key.len() <= 64)
+    );
+    assert_ne!(first, steps(&client(8)));
+    let longest = steps(&client(u64::MAX));
+    assert!(longest.iter().all(|key| key.len() <= 64), "{longest:?}");
+    let other = client(7).effect_key(Syscall::MemoryRemember, b"a");
+    assert_ne!(other.unwrap_or_default(), first[0]);
+    assert_eq!(client(7).effect_key(Syscall::FsRead, b"a"), None);
 }

@@ -1,0 +1,170 @@
+//! A question on its way to a node agent, through restarts of it: asked again under its key until a turn is there, then
+//! followed again until the turn has ended.
+//!
+//! What was not taken may be asked of another node; what may have been taken is asked of the same one, which knows it by
+//! the key.
+
+use std::time::Duration;
+
+use aion_abi::{
+    admin::{TurnEvent, TurnRequest},
+    code::Code,
+};
+use aion_client::{ClientError, Events};
+use uuid::Uuid;
+
+use crate::{
+    context::{Asked, Context},
+    failure::{Failure, Status},
+};
+
+use super::shown::Shown;
+
+/// How long a node that went away is waited for: a pod is replaced in a minute, and on a busy machine in some.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// As long as a node was never reached: it may be gone for good.
+const FIRST: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is asked of an agent.
+#[derive(Debug)]
+pub(super) struct Question {
+    agent: String,
+    request: TurnRequest,
+    key: String,
+    /// A node may have taken it.
+    taken: bool,
+    /// A node answered.
+    reached: bool,
+}
+
+/// A failed try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// The node did not take the question, and soon takes it.
+    NotTaken,
+    /// It may have.
+    Unknown,
+    /// For good.
+    ForGood,
+}
+
+impl Question {
+    pub(super) fn new(agent: &str, request: TurnRequest) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            request,
+            key: Uuid::new_v4().to_string(),
+            taken: false,
+            reached: false,
+        }
+    }
+
+    /// Between two streams.
+    pub(super) async fn rest(&self) {
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    /// The turn's events from its start, also after the node went away.
+    ///
+    /// # Errors
+    /// The node refuses, or does not come back.
+    pub(super) async fn events(
+        &mut self,
+        context: &Context,
+        asked: &mut Asked,
+        shown: &mut Shown<'_>,
+    ) -> Result<Events<TurnEvent>, Failure> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let tried = match shown.turn {
+                Some(turn) => asked.node.turn_events(turn).await,
+                None => {
+                    let (namespace, key) = (&context.namespace, Some(self.key.as_str()));
+                    let (agent, request) = (&self.agent, &self.request);
+                    asked.node.start_turn(namespace, agent, request, key).await
+                }
+            };
+            let error = match tried {
+                Ok(stream) => {
+                    (self.taken, self.reached) = (true, true);
+                    return Ok(stream);
+                }
+                Err(error) => error,
+            };
+            let failed = failed(&error, self.reached);
+            self.reached |= matches!(error, ClientError::Refused(_));
+            self.taken |= failed == Failed::Unknown;
+            let patience = if self.reached { PATIENCE } else { FIRST };
+            if failed == Failed::ForGood || waited >= patience {
+                return Err(gone(error, asked, shown.turn));
+            }
+            shown.waits(&format!(
+                "the node agent at {} is away, perhaps to be replaced; waiting for it to come back",
+                asked.node.address
+            ));
+            tokio::time::sleep(PAUSE).await;
+            waited += PAUSE;
+            let found = match self.taken {
+                true => context.again(asked).await,
+                false => context.node_of(&self.agent).await,
+            };
+            // Where the cluster does not say, it is where it was.
+            if let Ok(found) = found {
+                *asked = found;
+            }
+        }
+    }
+}
+
+/// What a failed try of a node that was `reached` before means.
+fn failed(error: &ClientError, reached: bool) -> Failed {
+    match error {
+        ClientError::Refused(problem) if problem.code == Code::Restarting => Failed::NotTaken,
+        // On this machine there is a socket where a node runs: without one somebody has to start it.
+        ClientError::Unreachable { at, .. } if !reached && at.starts_with('/') => Failed::ForGood,
+        ClientError::Unreachable { .. } => Failed::NotTaken,
+        ClientError::Broken { .. } => Failed::Unknown,
+        _ => Failed::ForGood,
+    }
+}
+
+fn gone(error: ClientError, asked: &Asked, turn: Option<u64>) -> Failure {
+    match (&error, turn) {
+        (ClientError::Unreachable { .. } | ClientError::Broken { .. }, Some(turn)) => {
+            Failure::new(format!("the node went away during turn {turn}"))
+                .at(&asked.node.address)
+                .remedy("the turn is recorded and goes on when the node is back: aionctl why AGENT shows its last turns")
+                .status(Status::Unreachable)
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aion_abi::problem::Problem;
+
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_taken_is_not_asked_of_another_node() {
+        let unreachable = |at: &str| ClientError::Unreachable {
+            at: at.to_owned(),
+            why: io::Error::from(io::ErrorKind::ConnectionRefused),
+        };
+        let refused = |code| ClientError::Refused(Box::new(Problem::new(code, "no")));
+        let broken = ClientError::Broken {
+            at: "10.0.0.1:1".to_owned(),
+            why: "reset".to_owned(),
+        };
+        assert_eq!(failed(&broken, false), Failed::Unknown);
+        assert_eq!(failed(&unreachable("10.0.0.1:1"), false), Failed::NotTaken);
+        assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::ForGood);
+        assert_eq!(failed(&unreachable("/run/a.sock"), true), Failed::NotTaken);
+        assert_eq!(failed(&refused(Code::Restarting), false), Failed::NotTaken);
+        assert_eq!(failed(&refused(Code::Denied), true), Failed::ForGood);
+    }
+}

@@ -1,0 +1,53 @@
+//! Serving the interface on a Unix socket, to this user alone.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+
+use axum::Router;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ServeError,
+    serve::{Accepting, accept, connection},
+};
+
+/// Serves on a socket that only this user may open, until `stop`; then lets what is under way end.
+pub(crate) async fn serve_unix(
+    path: &Path,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = ()> + use<>, ServeError> {
+    let listener = bind(path).map_err(|source| ServeError::Unix {
+        path: path.to_owned(),
+        source,
+    })?;
+    let own = rustix::process::geteuid().as_raw();
+    let each = stop.clone();
+    let handle = move |stream: UnixStream| {
+        // The mode keeps others out; this holds also where the folder's mode is changed.
+        let peer = stream.peer_cred().map(|peer| peer.uid());
+        let may = peer.is_ok_and(|uid| uid == own || uid == 0);
+        let (router, stop) = (router.clone(), each.clone());
+        async move {
+            if may {
+                connection(stream, router, stop).await;
+            }
+        }
+    };
+    Ok(accept(listener, handle, stop))
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    crate::files::remove_if_there(path)?;
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+impl Accepting for UnixListener {
+    type Connection = UnixStream;
+
+    async fn next(&mut self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}

@@ -1,0 +1,97 @@
+//! Questions that are asked again: whoever lost the answer to a request asks under the same idempotency key, and gets
+//! the turn that there is.
+//!
+//! The key is kept as the nonce of the turn's question, so it lives as long as the turn, restarts included.
+
+use std::{collections::HashSet, sync::Arc};
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_kernel::{IdempotencyKey, TurnId};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::table::Table;
+
+/// The key of a question, as its turn keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuestionKey(pub(super) Uuid);
+
+impl QuestionKey {
+    /// Of what a caller wrote.
+    ///
+    /// # Errors
+    /// `bad-request` for what is no key.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, Problem> {
+        let key = str::from_utf8(text).ok().and_then(IdempotencyKey::new);
+        let key = key.ok_or_else(|| {
+            let most = IdempotencyKey::MAX_BYTES;
+            Problem::new(
+                Code::BadRequest,
+                format!("an idempotency key has 1 to {most} bytes of text"),
+            )
+            .remedy("send a UUID, the same for each try of one question")
+        })?;
+        let digest: [u8; 32] = Sha256::digest(key.as_str()).into();
+        let half = std::array::from_fn(|at| digest[at]);
+        Ok(Self(uuid::Builder::from_custom_bytes(half).into_uuid()))
+    }
+}
+
+/// The questions with keys that are being taken right now, one of each agent and key. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asking {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    now: Mutex<HashSet<(String, QuestionKey)>>,
+    over: Notify,
+}
+
+/// One of them; over when dropped.
+#[derive(Debug)]
+pub(super) struct One {
+    shared: Arc<Shared>,
+    what: (String, QuestionKey),
+}
+
+impl Asking {
+    /// Waits until nobody else asks the same.
+    pub(super) async fn alone(&self, agent: &str, key: QuestionKey) -> One {
+        let what = (agent.to_owned(), key);
+        loop {
+            let over = self.shared.over.notified();
+            if self.shared.now.lock().insert(what.clone()) {
+                let shared = Arc::clone(&self.shared);
+                return One { shared, what };
+            }
+            over.await;
+        }
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.shared.now.lock().remove(&self.what);
+        self.shared.over.notify_waiters();
+    }
+}
+
+impl Table {
+    /// The turn of an agent that was asked under `key`, if it is kept.
+    pub(super) fn asked_as(&self, agent: &str, key: QuestionKey) -> Option<TurnId> {
+        let mut live = self.live.iter();
+        let live = live.find(|(_, it)| *it.agent == *agent && it.nonce == key.0);
+        let mut kept = self.kept.of_agent(agent);
+        live.map(|(turn, _)| *turn).or_else(|| {
+            kept.find(|turn| self.kept.get(*turn).and_then(|it| it.nonce) == Some(key.0))
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "asking_tests.rs"]
+mod tests;
