@@ -173,12 +173,15 @@ impl World {
                 continue;
             };
             let given_up = self.evicted.get(&row.turn).is_some_and(|last| call <= last);
-            let again = match (&row.ended, row.kind) {
-                (Some(_), Kind::AgentMessage) => true,
-                (Some((Outcome::Unknown, ..)), Kind::ModelChat) => true,
-                (Some((Outcome::Cancelled { .. } | Outcome::DeadlineExceeded, ..)), _) => true,
-                _ => false,
-            };
+            let again = matches!(
+                (&row.ended, row.kind),
+                (Some(_), Kind::AgentMessage)
+                    | (Some((Outcome::Unknown, ..)), Kind::ModelChat)
+                    | (
+                        Some((Outcome::Cancelled { .. } | Outcome::DeadlineExceeded, ..)),
+                        _
+                    )
+            );
             if given_up
                 && again
                 && let Some((runs, undone)) = self.key_runs.get_mut(key)
