@@ -39,18 +39,18 @@ impl fmt::Debug for Room {
 }
 
 /// Writes as long as there is room.
-pub(crate) struct Within<'r, W> {
+pub(crate) struct Filling<'r, W> {
     to: W,
     room: &'r Room,
 }
 
-impl<'r, W: Write> Within<'r, W> {
+impl<'r, W: Write> Filling<'r, W> {
     pub(crate) fn new(to: W, room: &'r Room) -> Self {
         Self { to, room }
     }
 }
 
-impl<W: Write> Write for Within<'_, W> {
+impl<W: Write> Write for Filling<'_, W> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.room.check(piece.len() as u64)?;
         self.to.write(piece)

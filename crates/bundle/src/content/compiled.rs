@@ -13,7 +13,7 @@ use crate::{
     artifact::digest::{Digest, Hasher},
     content::store::{Store, StoreError, on},
     file::{beside, place},
-    room::Within,
+    room::Filling,
 };
 
 /// Read-only: it is mapped by workers, and a byte that changed under them would be code.
@@ -71,7 +71,7 @@ impl Store {
             pass(
                 &mut from,
                 &mut hasher,
-                &mut Within::new(&mut new, self.room()),
+                &mut Filling::new(&mut new, self.room()),
             )?;
             new.as_file().sync_all()?;
             let digest = hasher.finish();

@@ -1,33 +1,36 @@
 //! Container images: what is let in is one root file system of verified layers, and what is not leaves nothing.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
+    sync::Mutex,
     time::Duration,
 };
 
 use aion_bundle::{
-    AdmitError, Admitted, Content, Digest, Image as Stored, ImageUser, Layout, Limits, Reason,
-    Recalled, SigningKey, Store,
+    AdmitError, Admitted, Answer, Content, Digest, Image as Stored, ImageUser, Layout, Limits,
+    Reason, Recalled, SigningKey, Sink, Source, Store, manifest::Descriptor,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     fixture::{blob_path, sign, trusting},
-    images::{Image, Layer, OCI, base, gzip, here, index, wanted, zstd},
+    images::{Image, Layer, base, gzip, here, index, wanted, zstd},
 };
 
-struct Place {
-    at: tempfile::TempDir,
-    layout: Layout,
-    store: Store,
-    key: SigningKey,
-    limits: Limits,
+/// A layout to let images in from, and a store.
+pub(crate) struct Place {
+    pub(crate) at: tempfile::TempDir,
+    pub(crate) layout: Layout,
+    pub(crate) store: Store,
+    pub(crate) key: SigningKey,
+    pub(crate) limits: Limits,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
         Self {
             layout: Layout::create(at.path().join("layout")).unwrap(),
@@ -38,7 +41,7 @@ impl Place {
         }
     }
 
-    async fn admit(&self, digest: Digest) -> Result<Admitted, AdmitError> {
+    pub(crate) async fn admit(&self, digest: Digest) -> Result<Admitted, AdmitError> {
         sign(&self.layout, &self.key, &digest).await;
         let trust = trusting(&self.key);
         let wanted = wanted(digest);
@@ -47,11 +50,11 @@ impl Place {
             .await
     }
 
-    async fn takes(&self, image: &Image) -> Stored {
+    pub(crate) async fn takes(&self, image: &Image) -> Stored {
         self.takes_digest(image.put(&self.layout).await).await
     }
 
-    async fn takes_digest(&self, digest: Digest) -> Stored {
+    pub(crate) async fn takes_digest(&self, digest: Digest) -> Stored {
         let stored = self.admit(digest).await.unwrap().bundle;
         assert_eq!(self.store.get(&digest), Some(stored.clone()));
         assert_eq!(self.left(), 0);
@@ -62,12 +65,12 @@ impl Place {
     }
 
     /// A refusal with this reason and word, which left no entry.
-    async fn refuses(&self, image: &Image, reason: Reason, word: &str) {
+    pub(crate) async fn refuses(&self, image: &Image, reason: Reason, word: &str) {
         self.refuses_digest(image.put(&self.layout).await, reason, word)
             .await;
     }
 
-    async fn refuses_digest(&self, digest: Digest, reason: Reason, word: &str) {
+    pub(crate) async fn refuses_digest(&self, digest: Digest, reason: Reason, word: &str) {
         let refused = self.admit(digest).await.unwrap_err();
         assert_eq!(refused.reason(), reason, "{refused}");
         let words = refused.to_string();
@@ -76,13 +79,13 @@ impl Place {
         assert_eq!(self.left(), 0);
     }
 
-    fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         fs::read_dir(self.at.path().join("store/tmp"))
             .unwrap()
             .count()
     }
 
-    fn layers(&self) -> usize {
+    pub(crate) fn layers(&self) -> usize {
         fs::read_dir(self.at.path().join("store/layers"))
             .unwrap()
             .count()
@@ -311,237 +314,69 @@ async fn an_image_says_its_name_or_takes_the_one_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_refused_with_what_to_do() {
+async fn a_layer_is_fetched_once_however_many_want_it_at_a_time() {
     let place = Place::new();
-    let with = |field: &str, value: Value| Image::new([base()]).set(field, value);
-    let check = async |image: Image, reason, word| place.refuses(&image, reason, word).await;
-    check(
-        with("Entrypoint", json!([])),
-        Reason::NoEntrypoint,
-        "ENTRYPOINT",
-    )
-    .await;
-    check(
-        with("Entrypoint", json!(["gone"])),
-        Reason::EntrypointNotFound,
-        "`gone` is in no folder of PATH (/bin)",
-    )
-    .await;
-    check(
-        with("Entrypoint", json!(["/gone"])),
-        Reason::EntrypointNotFound,
-        "`/gone`, which is not in the image",
-    )
-    .await;
-    check(
-        with("Entrypoint", json!(["/etc/passwd"])),
-        Reason::EntrypointNotFound,
-        "not executable",
-    )
-    .await;
-    check(
-        with("Env", json!(["PATH=/sbin"])),
-        Reason::EntrypointNotFound,
-        "/sbin",
-    )
-    .await;
-    check(
-        with("User", json!("nobody")),
-        Reason::UserNotFound,
-        "nobody",
-    )
-    .await;
-    check(
-        with("User", json!("app:nobody")),
-        Reason::UserNotFound,
-        "nobody",
-    )
-    .await;
-    check(with("Env", json!(["A"])), Reason::Malformed, "NAME=VALUE").await;
-    check(
-        with("WorkingDir", json!("/etc/passwd")),
-        Reason::BadArchive,
-        "/etc/passwd",
-    )
-    .await;
-    check(with("Cmd", json!(["a\0b"])), Reason::Malformed, "zero byte").await;
-    let mut script = Image::new([Layer::default().program("bin/run", "#!/usr/bin/python3 -u\n")]);
-    check(
-        script.clone(),
-        Reason::EntrypointNotFound,
-        "/usr/bin/python3",
-    )
-    .await;
-    script.config["rootfs"]["diff_ids"] = json!([]);
-    check(script, Reason::Malformed, "1 layers and 0").await;
-    check(
-        Image::new([base().file("proc", "")]),
-        Reason::BadArchive,
-        "/proc",
-    )
-    .await;
-    assert_eq!(place.store.list().unwrap(), []);
-}
-
-#[tokio::test]
-async fn a_layer_that_is_not_what_it_should_be_is_refused_and_not_kept() {
-    let place = Place::new();
-    // Altered where it is kept, and gone.
-    let image = Image::new([base(), Layer::default().file("second", "")]);
-    let digest = image.put(&place.layout).await;
-    let second = blob_path(&place.layout, &Digest::of(&image.layers[1].1));
-    let whole = fs::read(&second).unwrap();
-    let mut altered = whole.clone();
-    altered[20] ^= 1;
-    fs::write(&second, altered).unwrap();
-    place
-        .refuses_digest(digest, Reason::DigestMismatch, "gave content of digest")
-        .await;
-    fs::remove_file(&second).unwrap();
-    place
-        .refuses_digest(digest, Reason::BundleNotFound, "is not in layout")
-        .await;
-    // The first layer came whole: when it is tried again only the second is fetched.
-    assert_eq!(place.layers(), 1);
-    fs::write(&second, whole).unwrap();
-    fs::remove_file(blob_path(&place.layout, &Digest::of(&image.layers[0].1))).unwrap();
-    place.takes_digest(digest).await;
-
-    // It unpacks to something else than the configuration says, even where it is here already.
-    let mut other = image.clone();
-    other.config["rootfs"]["diff_ids"][1] = Digest::of(b"other").to_string().into();
-    place
-        .refuses(&other, Reason::DigestMismatch, "image's configuration says")
-        .await;
-    let mut other = Image::new([Layer::default().file("third", "")]);
-    other.config["rootfs"]["diff_ids"][0] = Digest::of(b"other").to_string().into();
-    place
-        .refuses(&other, Reason::DigestMismatch, "image's configuration says")
-        .await;
-    assert_eq!(
-        place.layers(),
-        2,
-        "what is not what it should be is not kept"
-    );
-}
-
-#[tokio::test]
-async fn harmful_and_broken_layers_are_refused_by_name() {
-    let place = Place::new();
-    let check = async |layer: Layer, reason, word| {
-        place
-            .refuses(&Image::new([base(), layer]), reason, word)
-            .await;
-    };
-    check(
-        Layer::default().file("../x", ""),
-        Reason::BadArchive,
-        "leads upwards",
-    )
-    .await;
-    check(
-        Layer::default().link("h", "../../etc/passwd"),
-        Reason::BadArchive,
-        "leads upwards",
-    )
-    .await;
-    check(
-        Layer::default().link("h", "none"),
-        Reason::BadArchive,
-        "hard link to what is not in",
-    )
-    .await;
-    check(
-        Layer::default().symlink("a", "a").file("a/b", ""),
-        Reason::BadArchive,
-        "too many links",
-    )
-    .await;
-    let mut broken = Image::new([base()]);
-    let tar = Layer::default().file("f", "text").tar();
-    broken.add("+gzip", &tar, b"not gzip".to_vec());
-    place
-        .refuses(&broken, Reason::Malformed, "layer sha256:")
-        .await;
-    broken.layers[1].1 = [gzip(&tar), b"junk".to_vec()].concat();
-    place.refuses(&broken, Reason::Malformed, "malformed").await;
-    broken.layers[1] = (format!("{OCI}+zstd"), zstd(&tar)[..30].to_vec());
-    place.refuses(&broken, Reason::Malformed, "malformed").await;
-    broken.layers[1].1 = [zstd(&tar), b"junk".to_vec()].concat();
-    place.refuses(&broken, Reason::Malformed, "malformed").await;
-    broken.layers[1] = (format!("{OCI}+encrypted"), tar);
-    place
-        .refuses(&broken, Reason::UnsupportedLayer, "encrypted")
-        .await;
-    assert!(!Path::new("/tmp/x").exists());
-}
-
-#[tokio::test]
-async fn an_image_is_bounded_as_a_whole_also_by_layers_that_are_here() {
-    let layer = |n: usize| Layer::default().file(&format!("f{n}"), &"x".repeat(1000));
-    let image = Image::new([base(), layer(1), layer(2)]);
-    let check = async |limits: Limits, first: usize, word: &str| {
-        let mut place = Place::new();
-        if first > 0 {
-            // Another image brought them, and was within its bounds.
-            let mut other = image.clone();
-            other.layers.truncate(first);
-            let ids = other.config["rootfs"]["diff_ids"].as_array_mut().unwrap();
-            ids.truncate(first);
-            place.takes(&other).await;
-        }
-        place.limits = limits;
-        place.refuses(&image, Reason::TooLarge, word).await;
-    };
-    let limits = Limits::default();
-    for first in 0..3 {
-        check(
-            Limits {
-                image_entries: 6,
-                ..limits
-            },
-            first,
-            "entries",
-        )
-        .await;
-        check(
-            Limits {
-                image_unpacked: 8000,
-                ..limits
-            },
-            first,
-            "bytes",
-        )
-        .await;
+    let counted = Counted::new(&place.layout);
+    let mut digests = Vec::new();
+    for n in 0..8 {
+        let own = Layer::default().file(&n.to_string(), "");
+        let image = Image::new([base(), base().file("shared", "x"), own]);
+        let digest = image.put(&place.layout).await;
+        sign(&place.layout, &place.key, &digest).await;
+        // Each twice: the second waits for nothing that the first does not bring.
+        digests.extend([digest, digest]);
     }
-    check(
-        Limits {
-            image_layers: 2,
-            ..limits
-        },
-        0,
-        "layers",
-    )
-    .await;
-    check(
-        Limits {
-            image_packed: 100,
-            ..limits
-        },
-        0,
-        "bytes",
-    )
-    .await;
-    // Of zeros a layer may have many, and not as many as there is disk.
-    let place = Place::new();
-    let tar = Layer::default()
-        .entry("zeros", b'0', 0o644, "", &vec![0; 260 << 20])
-        .tar();
-    let (head, zeros) = tar.split_at(512);
-    let zeros = gzip(&zeros[..1 << 20]).repeat(260);
-    let mut bomb = Image::new([base()]);
-    bomb.add("+gzip", &tar, [gzip(head), zeros].concat());
-    place
-        .refuses(&bomb, Reason::TooLarge, "for each packed byte")
-        .await;
+    let trust = trusting(&place.key);
+    let admitted = futures::future::join_all(digests.iter().map(async |digest| {
+        let (wanted, trust) = (wanted(*digest), trust.clone());
+        place
+            .store
+            .admit(&counted, &wanted, &trust, &place.limits)
+            .await
+    }));
+    for admitted in admitted.await {
+        admitted.unwrap();
+    }
+    assert_eq!(place.layers(), 10);
+    let asked = counted.asked.into_inner().unwrap();
+    let mut layers = asked.iter().filter(|(kind, _)| kind.contains("layer"));
+    let twice: Vec<_> = layers.by_ref().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(place.left(), 0);
+}
+
+/// A layout that counts how often each of its blobs is asked for.
+struct Counted<'l> {
+    layout: &'l Layout,
+    asked: Mutex<BTreeMap<String, usize>>,
+}
+
+impl<'l> Counted<'l> {
+    fn new(layout: &'l Layout) -> Self {
+        Self {
+            layout,
+            asked: Mutex::default(),
+        }
+    }
+}
+
+impl Source for Counted<'_> {
+    fn describe(&self) -> String {
+        self.layout.describe()
+    }
+
+    fn manifest_within<'a>(&'a self, digest: &'a Digest, most: u64) -> Answer<'a, Vec<u8>> {
+        self.layout.manifest_within(digest, most)
+    }
+
+    fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {
+        let blob = sink.expected();
+        let what = format!("{} {}", blob.media_type, blob.digest);
+        *self.asked.lock().unwrap().entry(what).or_default() += 1;
+        self.layout.blob(sink)
+    }
+
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+        self.layout.referrers(digest)
+    }
 }

@@ -10,6 +10,7 @@ mod crash;
 mod fixture;
 mod hostile;
 mod image;
+mod image_refused;
 mod images;
 mod no_space;
 mod process;

@@ -31,7 +31,7 @@ use crate::{
         },
     },
     file::{sync_dir, sync_file_system},
-    room::{Room, Within},
+    room::{Filling, Room},
 };
 
 const INDEX: &str = "layer.json";
@@ -161,7 +161,7 @@ pub(crate) fn unpack(
     };
     let path = into.join(INDEX);
     let written = || -> io::Result<()> {
-        let mut file = BufWriter::new(Within::new(fs::File::create_new(&path)?, room));
+        let mut file = BufWriter::new(Filling::new(fs::File::create_new(&path)?, room));
         serde_json::to_writer(&mut file, &layer)?;
         file.flush()?;
         sync_file_system(into)

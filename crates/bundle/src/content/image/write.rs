@@ -14,7 +14,7 @@ use crate::{
         archive::UnpackError,
         image::tree::{File, Folder, Node},
     },
-    room::{Room, Within},
+    room::{Filling, Room},
 };
 
 /// Everybody may search, and nobody but the store's owner changes anything: the image's own user is another one.
@@ -74,7 +74,7 @@ impl Writer<'_> {
         let mut from = fs::File::open(from)?;
         let about = from.metadata()?;
         let mut to = fs::File::create_new(to)?;
-        io::copy(&mut from, &mut Within::new(&mut to, self.room))?;
+        io::copy(&mut from, &mut Filling::new(&mut to, self.room))?;
         to.set_permissions(about.permissions())?;
         to.set_modified(about.modified()?)
     }
