@@ -13,21 +13,13 @@ use serde_json::Value;
 #[cfg(feature = "kubernetes")]
 use crate::cluster::{Cluster, Named};
 use crate::{
+    asked::Asked,
     failure::{Failure, Status},
     global::Global,
     home::Home,
     render::{message, screen::Screen},
     resources::Resources,
 };
-
-/// The node that is asked about an agent.
-#[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) node: Node,
-    /// Its name, in a cluster.
-    #[cfg(feature = "kubernetes")]
-    pub(crate) name: Option<String>,
-}
 
 /// What every command is given.
 #[derive(Clone)]

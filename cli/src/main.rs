@@ -5,6 +5,7 @@
 //! asks.
 
 mod args;
+mod asked;
 mod clock;
 #[cfg(feature = "kubernetes")]
 mod cluster;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Cluster;
 use crate::{
-    context::Asked,
+    asked::Asked,
     failure::{Failure, Status},
 };
 

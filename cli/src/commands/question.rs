@@ -14,7 +14,8 @@ use aion_client::{ClientError, Events};
 use uuid::Uuid;
 
 use crate::{
-    context::{Asked, Context},
+    asked::Asked,
+    context::Context,
     failure::{Failure, Status},
 };
 

@@ -6,7 +6,8 @@ use aion_abi::code::Code;
 use aion_client::{ClientError, Node};
 
 use crate::{
-    context::{Asked, Context},
+    asked::Asked,
+    context::Context,
     failure::{Failure, Status},
     render::{age, screen::Tone},
 };

@@ -5,7 +5,6 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
-    sync::Mutex,
     time::Duration,
 };
 
@@ -13,6 +12,7 @@ use aion_bundle::{
     AdmitError, Admitted, Answer, Content, Digest, Image as Stored, ImageUser, Layout, Limits,
     Reason, Recalled, SigningKey, Sink, Source, Store, manifest::Descriptor,
 };
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::{
@@ -338,7 +338,7 @@ async fn a_layer_is_fetched_once_however_many_want_it_at_a_time() {
         admitted.unwrap();
     }
     assert_eq!(place.layers(), 10);
-    let asked = counted.asked.into_inner().unwrap();
+    let asked = counted.asked.into_inner();
     let mut layers = asked.iter().filter(|(kind, _)| kind.contains("layer"));
     let twice: Vec<_> = layers.by_ref().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
@@ -372,7 +372,7 @@ impl Source for Counted<'_> {
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {
         let blob = sink.expected();
         let what = format!("{} {}", blob.media_type, blob.digest);
-        *self.asked.lock().unwrap().entry(what).or_default() += 1;
+        *self.asked.lock().entry(what).or_default() += 1;
         self.layout.blob(sink)
     }
 

@@ -11,7 +11,7 @@ use axum::{Router, middleware, routing::get};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Leaving, Tcp, leaving, serve_tcp};
+use crate::admin::{Leaving, Tcp, leaving, serve_tcp};
 
 /// Says `served` to whoever looks at it and to whoever has it do something.
 struct Node {

@@ -9,10 +9,8 @@ use aion_abi::{
 use aion_drivers::reserve::Reserve;
 use aion_kernel::{Date, Millis, Now, TurnId};
 
-use super::{
-    super::{Asked, Known, TurnFolder, Turns, crash_tests, live::Live},
-    QuestionKey,
-};
+use super::QuestionKey;
+use crate::turns::{Asked, Known, TurnFolder, Turns, crash_tests, live::Live};
 
 const AGENT: &str = "home/a";
 
