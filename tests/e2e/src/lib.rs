@@ -3,6 +3,7 @@
 
 mod belongings;
 pub mod cluster;
+pub mod crowd;
 pub mod guest;
 pub mod launcher_double;
 pub mod local;
@@ -19,17 +20,17 @@ use std::{env, path::PathBuf};
 use anyhow::Context;
 
 /// The program of that name (`aion-node`, `aion-launcher`, `aion-worker`, `aionctl`,
-/// `aion-operator`) beside the running test.
+/// `aion-operator`) beside the running one.
 ///
 /// # Errors
 /// When it has not been built: `cargo test` makes no program of another package.
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let test = env::current_exe().context("cannot find the running test")?;
-    // target/debug/deps/test-0123
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .context("the running test is in no folder")?;
+    let running = env::current_exe().context("cannot find the running program")?;
+    let mut folders = running.ancestors().skip(1);
+    // A test is target/debug/deps/test-0123.
+    let folder = folders
+        .find(|folder| !folder.ends_with("deps"))
+        .context("the running program is in no folder")?;
     let program = folder.join(name);
     anyhow::ensure!(
         program.is_file(),

@@ -2,7 +2,10 @@
 //! done at all.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::Instant;
+
 use aion_e2e::cluster::BOUND;
+use aion_e2e::crowd::Crowd;
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
 use aion_e2e::story::Story;
@@ -167,42 +170,43 @@ fn looks(operator: &Operator) -> Result<u64, String> {
 
 #[test]
 fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
-    const AGENTS: u64 = 20;
+    const AGENTS: u64 = 1000;
     let Some(story) = Story::with_policies("rest") else {
         return;
     };
     let cluster = story.cluster;
-    let node = story.node("node-rest");
+    let names = ["node-rest-0", "node-rest-1", "node-rest-2", "node-rest-3"];
+    let _nodes = names.map(|name| story.working_node(name, &[], &[]));
     let operator = story.operator("rest");
-    let pool = json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "p", "namespace": "rest"}, "spec": {}});
-    let mut items = vec![pool];
-    for n in 0..AGENTS {
-        items.push(json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": format!("a{n}"), "namespace": "rest"},
-            "spec": {"instructions": "Be brief.", "memory": {"pool": "p"}, "nodeSelector": {"test/node": "node-rest"}},
-        }));
-    }
+    story.apply("MemoryPool", "p", json!({}));
     // One that cannot be resolved: it says so once.
-    items.push(json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "lacking", "namespace": "rest"},
-        "spec": {"instructions": "Be brief.", "model": {"use": "none"}},
-    }));
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    cluster.apply(&list.to_string()).unwrap();
-    until("all to be ready", BOUND, || {
-        let instances = node.instances("rest").map_err(|e| e.to_string())?;
-        for instance in instances.iter().filter(|i| i["status"].is_null()) {
-            node.ready(instance).map_err(|e| e.to_string())?;
-        }
-        let path = "jsonpath={.items[*].status.readyReplicas}";
-        let ready = cluster.kubectl(&["-n", "rest", "get", "agents", "-o", path]);
-        let ready = ready.map_err(|e| e.to_string())?;
-        match ready.split(' ').filter(|count| *count == "1").count() {
-            n if n as u64 == AGENTS => Ok(()),
-            n => Err(format!("{n} are ready")),
-        }
-    })
-    .unwrap();
+    let nowhere = json!({"instructions": "Be brief.", "model": {"use": "none"}});
+    story.apply("Agent", "lacking", nowhere);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let from = Instant::now();
+    let crowd = runtime.block_on(async {
+        let crowd = Crowd::of(cluster.admin(), "rest").await.unwrap();
+        let (pooled, free) = (json!({"memory": {"pool": "p"}}), json!({}));
+        let names = |of: &'static str| (0..AGENTS / 2).map(move |n| format!("{of}{n}"));
+        crowd.make(names("pooled-"), &pooled).await.unwrap();
+        crowd.make(names("free-"), &free).await.unwrap();
+        crowd
+    });
+    for part in 1..=10 {
+        let wanted = AGENTS * part / 10;
+        until(&format!("{wanted} to be ready"), BOUND, || {
+            match crowd.ready() as u64 {
+                ready if ready >= wanted => Ok(()),
+                ready => Err(format!(
+                    "{ready} are ready, one is {}\n{}",
+                    runtime.block_on(crowd.first_that_waits()),
+                    operator.process.tail()
+                )),
+            }
+        })
+        .unwrap();
+    }
+    println!("{AGENTS} agents were ready after {:?}", from.elapsed());
     // Nobody else's end is counted: what a namespace's last things are is deleted by Kubernetes, and counted too.
     until("the namespaces before this one to be gone", BOUND, || {
         let going = [
@@ -231,6 +235,7 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
     })
     .unwrap();
 
+    let (from, first) = (Instant::now(), looks(&operator).unwrap());
     for round in 1..=10_u64 {
         let before = looks(&operator).unwrap();
         let mark = format!("round={round}");
@@ -245,6 +250,8 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
         })
         .unwrap();
     }
+    let (looked, took) = (looks(&operator).unwrap() - first, from.elapsed());
+    println!("{:.0} looks a second", looked as f64 / took.as_secs_f64());
     assert_eq!(writes(cluster), last, "something was written at rest");
 
     // Nor by one that is started anew and looks at everything for the first time.
@@ -260,4 +267,18 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
     )
     .unwrap();
     assert_eq!(writes(cluster), last, "a new operator wrote what was there");
+
+    // One by one, as the end of a story has it, would take long.
+    runtime.block_on(crowd.delete()).unwrap();
+    for part in (0..10).rev() {
+        let wanted = AGENTS * part / 10;
+        until(&format!("all but {wanted} to be gone"), BOUND, || {
+            let left = runtime.block_on(crowd.left());
+            match left.map_err(|error| error.to_string())? as u64 {
+                left if left <= wanted => Ok(()),
+                left => Err(format!("{left} are left\n{}", operator.process.tail())),
+            }
+        })
+        .unwrap();
+    }
 }

@@ -156,7 +156,15 @@ fn an_upgrade_from_the_charts_before_loses_nothing() {
     assert!(objects.len() >= 8, "{objects:?}");
 
     it.helm(&new, &["upgrade", "aion-crds", "charts/aion-crds"]);
-    it.helm(&new, &["upgrade", "aion", "charts/aion", "--reuse-values"]);
+    it.helm(
+        &new,
+        &[
+            "upgrade",
+            "aion",
+            "charts/aion",
+            "--reset-then-reuse-values",
+        ],
+    );
     let there = it.uids("crd");
     for (name, uid) in definitions {
         assert_eq!(there.get(&name), Some(&uid), "{name} was deleted");
