@@ -15,12 +15,14 @@ const ROOMS: &[&str] = &[
     "util", "utils", "common", "helper", "helpers", "manager", "misc",
 ];
 
-/// The packages that talk to the kernel of the machine, and a guest's binding to what the worker offers it.
+/// The packages that talk to the kernel of the machine, the attempts to get around them, and a guest's binding to what
+/// the worker offers it.
 const UNSAFE: &[&str] = &[
     "agents/analyst/src/host/binding.rs",
     "node-agent/launcher/",
     "node-agent/sandbox/",
     "node-agent/worker/",
+    "tests/escape/src/kernel.rs",
 ];
 
 impl File {
@@ -138,7 +140,7 @@ fn unsafe_is_at_the_edges_and_says_why_it_is_sound() {
         }
     }
     none(
-        "unsafe code is in launcher, sandbox, worker and a guest's binding only, with its reason",
+        "unsafe code is in launcher, sandbox, worker, the attempts on them and a guest's binding only, with its reason",
         &broken,
     );
 }

@@ -58,7 +58,9 @@ pub(super) fn furnish(
         show(stage, Path::new(path))?;
     }
     devices(stage)?;
-    let scratch = fresh("tmpfs", &[("size", "64m"), ("mode", "1777")], NO_PROGRAMS);
+    // Files are bounded as bytes are: an empty one takes memory, too.
+    let options = [("size", "64m"), ("nr_inodes", "16k"), ("mode", "1777")];
+    let scratch = fresh("tmpfs", &options, NO_PROGRAMS);
     let scratch = scratch.map_err(|error| format!("mount {SCRATCH}: {error}"))?;
     let place = stage.folder(Path::new(SCRATCH))?;
     stage.put(&scratch, (Path::new(SCRATCH), &place), NO_PROGRAMS)?;
