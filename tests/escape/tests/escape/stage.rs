@@ -294,6 +294,7 @@ fn boot(arguments: Vec<String>, env: &[(String, String)]) -> Boot {
     Boot {
         instance: "escape".into(),
         incarnation: 1,
+        turn: 1,
         agent: "default/escape".into(),
         key: Key::new([7; 32]),
         program: Program::Process(Process {
