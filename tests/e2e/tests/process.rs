@@ -204,3 +204,56 @@ fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Makes calls as somebody else might, and answers with what became of each.
+const FORGER: &str = r#"
+import hashlib, hmac, http.client, json, os, socket, time
+boot = json.load(os.fdopen(3, "rb"))
+own = bytes.fromhex(boot["key"])
+
+def call(path, counter, body=b"{}", key=own, sent=None, seconds=0, said=None, signed=True):
+    stamp = str(time.time_ns() // 1_000_000 + seconds * 1000)
+    text = ["AION-HMAC-SHA256-V1", "POST", path, stamp, str(counter), "", "", hashlib.sha256(body).hexdigest()]
+    headers = {"content-type": "application/json"}
+    if signed:
+        headers["aion-timestamp"], headers["aion-counter"] = stamp, str(counter)
+        headers["aion-signature"] = hmac.new(key, "\n".join(text).encode(), hashlib.sha256).hexdigest()
+    connection = http.client.HTTPConnection("aion")
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.sock.connect("/run/aion.sock")
+    connection.request("POST", said or path, sent or body, headers)
+    answer = json.loads(connection.getresponse().read() or b"{}")
+    connection.close()
+    return answer.get("code", "done")
+
+null = "/v1/sys/null"
+# The daemon refuses what an earlier one may have taken, for its first second.
+while call(null, 1) == "stale":
+    time.sleep(0.2)
+said = {
+    "replayed": call(null, 1),
+    "another's": call(null, 2, key=bytes(32)),
+    "altered": call(null, 3, sent=b'{"a": 1}'),
+    "elsewhere": call(null, 4, said="/v1/memory/recall"),
+    "late": call(null, 5, seconds=-60),
+    "early": call(null, 6, seconds=60),
+    "unsigned": call(null, 7, signed=False),
+    "own": call(null, 8),
+}
+text = json.dumps({"kind": "final", "text": " ".join(f"{what}={came}" for what, came in said.items())})
+call("/v1/agent/message", 9, text.encode())
+"#;
+
+#[test]
+fn a_call_that_is_forged_replayed_or_late_is_refused_and_the_programs_own_is_not()
+-> anyhow::Result<()> {
+    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+        return Ok(());
+    };
+    programs.agent("forger", FORGER, json!({"turnSeconds": 60}))?;
+    let answer = programs.ask("forger");
+    let came = "replayed=replayed another's=bad-signature altered=bad-signature elsewhere=bad-signature \
+                late=stale early=stale unsigned=bad-signature own=done";
+    assert!(answer.contains(came), "{answer}");
+    Ok(())
+}
