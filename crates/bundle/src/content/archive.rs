@@ -3,7 +3,8 @@
 
 use std::{
     cell::Cell,
-    io::{self, Read},
+    io::{self, Read, Write},
+    path::Path,
     rc::Rc,
 };
 
@@ -39,6 +40,34 @@ pub enum UnpackError {
         /// The error.
         why: io::Error,
     },
+}
+
+impl UnpackError {
+    /// Of the disk, at `path`.
+    pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |why| Self::Io {
+            path: path.display().to_string(),
+            why,
+        }
+    }
+}
+
+/// Passes the content of an entry on to `to`, which is at `path`, by way of `piece`. Gives how many bytes that were.
+pub(crate) fn pass_on(
+    from: &mut (impl Read + ?Sized),
+    to: &mut impl Write,
+    path: &Path,
+    piece: &mut [u8],
+) -> Result<u64, UnpackError> {
+    let mut count = 0;
+    loop {
+        let n = from.read(piece).map_err(from_archive)?;
+        if n == 0 {
+            return Ok(count);
+        }
+        count += n as u64;
+        to.write_all(&piece[..n]).map_err(UnpackError::at(path))?;
+    }
 }
 
 /// How many bytes have passed. Clones count together.

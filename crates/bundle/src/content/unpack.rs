@@ -19,8 +19,8 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::{
     artifact::{entry_path::entry_path, limits::Limits},
-    content::archive::{Bounded, Counted, Most, UnpackError, from_archive, only_zeros},
-    room::Room,
+    content::archive::{Bounded, Counted, Most, UnpackError, from_archive, only_zeros, pass_on},
+    room::{Filling, Room},
     source::failure::io_reason,
 };
 
@@ -139,14 +139,14 @@ fn make_folders(into: &Path, path: Option<&Path>) -> Result<(), UnpackError> {
                     why: "it is a file and a folder",
                 });
             }
-            Err(e) => return Err(on(&folder)(e)),
+            Err(e) => return Err(UnpackError::at(&folder)(e)),
         }
     }
     Ok(())
 }
 
 fn write_file(entry: &mut impl Read, target: &Path, room: &Room) -> Result<(), UnpackError> {
-    let mut file = fs::OpenOptions::new()
+    let file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(FILE_MODE)
@@ -156,25 +156,10 @@ fn write_file(entry: &mut impl Read, target: &Path, room: &Room) -> Result<(), U
                 path: target.display().to_string(),
                 why: "it is a file and a folder",
             },
-            _ => on(target)(e),
+            _ => UnpackError::at(target)(e),
         })?;
     let mut piece = vec![0; 64 << 10];
-    loop {
-        let n = entry.read(&mut piece).map_err(from_archive)?;
-        if n == 0 {
-            return Ok(());
-        }
-        let written = room.check(n as u64);
-        let written = written.and_then(|()| io::Write::write_all(&mut file, &piece[..n]));
-        written.map_err(on(target))?;
-    }
-}
-
-fn on(path: &Path) -> impl Fn(io::Error) -> UnpackError + '_ {
-    |why| UnpackError::Io {
-        path: path.display().to_string(),
-        why,
-    }
+    pass_on(entry, &mut Filling::new(file, room), target, &mut piece).map(drop)
 }
 
 #[cfg(test)]

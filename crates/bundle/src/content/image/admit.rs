@@ -312,10 +312,7 @@ fn settings(
         let mut bytes = Vec::new();
         let opened = fs::File::open(&path).map(|it| it.take(most));
         let came = opened.and_then(|mut it| it.read_to_end(&mut bytes));
-        came.map(|_| bytes).map_err(|why| UnpackError::Io {
-            path: path.display().to_string(),
-            why,
-        })
+        came.map(|_| bytes).map_err(UnpackError::at(&path))
     };
     let mut list = |path: &str| -> Result<Vec<u8>, UnpackError> {
         match tree.get(path.as_bytes()) {

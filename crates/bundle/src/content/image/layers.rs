@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact::{digest::Digest, image::Packing},
     content::{
-        archive::{Most, UnpackError, from_archive},
+        archive::{Most, UnpackError, pass_on},
         layer::{
             index::{Content, Index},
             packing::Unpacking,
@@ -145,7 +145,7 @@ pub(crate) fn unpack(
     (most, bounds): (Most, Bounds),
     room: &Room,
 ) -> Result<Layer, UnpackError> {
-    fs::create_dir_all(into.join(FILES)).map_err(on(into))?;
+    fs::create_dir_all(into.join(FILES)).map_err(UnpackError::at(into))?;
     let mut files = Files {
         folder: into,
         room,
@@ -166,15 +166,8 @@ pub(crate) fn unpack(
         file.flush()?;
         sync_file_system(into)
     };
-    written().map_err(on(&path))?;
+    written().map_err(UnpackError::at(&path))?;
     Ok(layer)
-}
-
-fn on(path: &Path) -> impl Fn(io::Error) -> UnpackError + '_ {
-    |why| UnpackError::Io {
-        path: path.display().to_string(),
-        why,
-    }
 }
 
 /// The contents of a layer on its way.
@@ -192,24 +185,15 @@ impl Contents for Files<'_> {
         from: &mut dyn Read,
     ) -> Result<u64, UnpackError> {
         let path = self::content(self.folder, content.number);
-        let mut file = fs::OpenOptions::new()
+        let file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(on(&path))?;
-        let mut count = 0;
-        loop {
-            let n = from.read(&mut self.piece).map_err(from_archive)?;
-            if n == 0 {
-                break;
-            }
-            count += n as u64;
-            let written = self.room.check(n as u64);
-            let written = written.and_then(|()| file.write_all(&self.piece[..n]));
-            written.map_err(on(&path))?;
-        }
-        finish(&file, content, changed).map_err(on(&path))?;
+            .map_err(UnpackError::at(&path))?;
+        let mut to = Filling::new(&file, self.room);
+        let count = pass_on(from, &mut to, &path, &mut self.piece)?;
+        finish(&file, content, changed).map_err(UnpackError::at(&path))?;
         Ok(count)
     }
 }

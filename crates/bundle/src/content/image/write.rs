@@ -32,19 +32,15 @@ pub(crate) struct Writer<'a> {
 impl Writer<'_> {
     /// Writes `root` into the new folder `into`, which nobody else knows of.
     pub(crate) fn write(&self, root: &Folder, into: &Path) -> Result<(), UnpackError> {
-        let on = |path: &Path, why| UnpackError::Io {
-            path: path.display().to_string(),
-            why,
-        };
-        self.make(into).map_err(|why| on(into, why))?;
+        self.make(into).map_err(UnpackError::at(into))?;
         for (name, node) in root {
             let path = into.join(std::ffi::OsStr::from_bytes(name));
             match node {
                 // No deeper than a tree may be.
                 Node::Folder(folder) => self.write(folder, &path)?,
-                Node::File(file) => self.file(file, &path).map_err(|why| on(&path, why))?,
+                Node::File(file) => self.file(file, &path).map_err(UnpackError::at(&path))?,
                 Node::Symlink(target) => symlink(std::ffi::OsStr::from_bytes(target), &path)
-                    .map_err(|why| on(&path, why))?,
+                    .map_err(UnpackError::at(&path))?,
             }
         }
         Ok(())
