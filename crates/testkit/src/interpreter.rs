@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{StartError, architecture};
+use crate::{StartError, architecture, digest::sha256, root_files::libraries};
 
 /// A language of this machine that can be made an image of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +57,12 @@ impl Interpreter {
 
     fn try_image(self, folder: &Path) -> io::Result<String> {
         let mut files = vec![PathBuf::from(self.path())];
-        files.extend(libraries(self.path())?);
+        files.extend(libraries(self.path().as_ref())?);
         if self == Self::Python {
             files.push(standard_library()?);
             let modules = fs::read_dir(standard_library()?.join("lib-dynload"))?;
             for module in modules {
-                files.extend(libraries(&module?.path().to_string_lossy())?);
+                files.extend(libraries(&module?.path())?);
             }
         }
         files.sort();
@@ -103,12 +103,7 @@ fn layout(folder: &Path, layer: &[u8]) -> io::Result<String> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let blob = |media_type: &str, bytes: &[u8]| -> io::Result<Value> {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        let hex: String = digest
-            .as_ref()
-            .iter()
-            .map(|it| format!("{it:02x}"))
-            .collect();
+        let hex = sha256(bytes);
         fs::write(blobs.join(&hex), bytes)?;
         Ok(json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()}))
     };
@@ -138,14 +133,6 @@ fn layout(folder: &Path, layer: &[u8]) -> io::Result<String> {
     )?;
     let digest = manifest["digest"].as_str().unwrap_or_default();
     Ok(format!("oci:{}@{digest}", folder.display()))
-}
-
-/// What the dynamic linker loads for a program, and itself.
-fn libraries(program: &str) -> io::Result<Vec<PathBuf>> {
-    let listed = Command::new("ldd").arg(program).output()?;
-    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let paths = text.split_whitespace().filter(|it| it.starts_with('/'));
-    Ok(paths.map(PathBuf::from).collect())
 }
 
 fn standard_library() -> io::Result<PathBuf> {

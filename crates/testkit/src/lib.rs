@@ -14,6 +14,7 @@ mod component;
 mod control_plane;
 mod cosign;
 mod crane;
+mod digest;
 mod interpreter;
 mod loopback;
 mod mcp;

@@ -62,13 +62,10 @@ impl RootFiles {
     /// When it cannot be read, or `ldd` is not on this machine.
     pub fn program(&self, from: &Path, inside: &str) -> io::Result<()> {
         self.put(inside, fs::read(from)?)?;
-        let linked = Command::new("ldd").arg(from).output()?;
-        for library in String::from_utf8_lossy(&linked.stdout)
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'))
-        {
-            if !self.at(library).exists() {
-                self.put(library, fs::read(library)?)?;
+        for library in libraries(from)? {
+            let inside = library.to_string_lossy();
+            if !self.at(&inside).exists() {
+                self.put(&inside, fs::read(&library)?)?;
             }
         }
         Ok(())
@@ -86,4 +83,12 @@ impl RootFiles {
         }
         Ok(())
     }
+}
+
+/// What the dynamic linker loads for a program, and itself.
+pub(crate) fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
+    let listed = Command::new("ldd").arg(program).output()?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let paths = text.split_whitespace().filter(|it| it.starts_with('/'));
+    Ok(paths.map(PathBuf::from).collect())
 }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use tar::{Builder, Header};
 
-use crate::{StartError, architecture};
+use crate::{StartError, architecture, digest::sha256};
 
 /// An image of programs that need nothing beside them.
 #[derive(Debug, Clone)]
@@ -52,11 +52,7 @@ impl Image {
             layer.append_data(&mut header, path, &mut file)?;
         }
         let layer = layer.into_inner()?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &layer);
-        let hex = digest
-            .as_ref()
-            .iter()
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let hex = sha256(&layer);
         let config = json!({
             "architecture": architecture(),
             "os": "linux",

@@ -6,7 +6,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use aion_testkit::RootFiles;
+use anyhow::ensure;
 
 /// The program, as cargo built it.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_aion-escape-attempts");
@@ -22,17 +23,9 @@ pub(crate) struct Image {
 impl Image {
     pub(crate) fn make(folder: &Path) -> anyhow::Result<Self> {
         let (root, shown) = (folder.join("root"), folder.join("shown"));
-        for place in ["bin", "dev", "etc", "mnt", "proc", "run", "sys", "tmp"] {
-            fs::create_dir_all(root.join(place))?;
-        }
+        let files = RootFiles::make(&root)?;
+        files.program(Path::new(PROGRAM), INSIDE)?;
         fs::create_dir(&shown)?;
-        let listed = Command::new("ldd").arg(PROGRAM).output().context("ldd")?;
-        let listed = String::from_utf8(listed.stdout)?;
-        for library in listed.split_whitespace().filter(|it| it.starts_with('/')) {
-            let place = root.join(library.trim_start_matches('/'));
-            fs::create_dir_all(place.parent().context("a library without a folder")?)?;
-            fs::copy(library, &place).with_context(|| format!("copying {library}"))?;
-        }
         let copy = |place: PathBuf, owner: (u32, u32), mode: u32| -> anyhow::Result<()> {
             fs::copy(PROGRAM, &place)?;
             chown(&place, Some(owner.0), Some(owner.1))?;
@@ -41,7 +34,6 @@ impl Image {
                 fs::Permissions::from_mode(mode),
             )?)
         };
-        copy(root.join("bin/attempts"), (0, 0), 0o755)?;
         copy(root.join("bin/setuid"), (1, 0), 0o4755)?;
         copy(root.join("bin/setgid"), (0, 1), 0o2755)?;
         copy(shown.join("program"), (0, 0), 0o755)?;
