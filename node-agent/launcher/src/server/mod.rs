@@ -8,6 +8,7 @@ mod cgroup;
 mod connection;
 mod endings;
 mod leftover;
+mod mountinfo;
 mod namespaces;
 mod proc;
 mod profile;

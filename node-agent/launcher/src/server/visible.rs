@@ -9,6 +9,8 @@ use std::io;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use super::mountinfo::Mount;
+
 const PROCESSES: &str = "/proc";
 
 /// Sees to it, where it is not so.
@@ -41,15 +43,12 @@ fn uncover() -> io::Result<()> {
 
 /// Whether something lies over a part of `/proc`, or the whole of it is read-only.
 fn is_covered(mountinfo: &str) -> bool {
-    mountinfo.lines().any(|line| {
-        let mut fields = line.split(' ').skip(4);
-        let (at, options) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
-        match at.strip_prefix(PROCESSES) {
-            Some("") => options.split(',').any(|it| it == "ro"),
-            // Where programs are registered; every distribution mounts it, and it is empty.
-            Some(below) => below.starts_with('/') && below != "/sys/fs/binfmt_misc",
-            None => false,
-        }
+    let mut mounts = mountinfo.lines().filter_map(Mount::parse);
+    mounts.any(|mount| match mount.at.strip_prefix(PROCESSES) {
+        Some("") => mount.has("ro"),
+        // Where programs are registered; every distribution mounts it, and it is empty.
+        Some(below) => below.starts_with('/') && below != "/sys/fs/binfmt_misc",
+        None => false,
     })
 }
 

@@ -1,16 +1,14 @@
 //! Programs of images on a stage: a root file system of this machine's programs, and starts of it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot::{Boot, Input, Process, Program};
 use aion_abi::signing::Key;
 use aion_sandbox::protocol::{Exited, InsideUser, Limits, Role, Start, WorkerId};
-use aion_sandbox::{Client, ClientError, StartFds};
+use aion_sandbox::{Client, ClientError};
 use aion_testkit::RootFiles;
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -97,44 +95,23 @@ impl Stage {
             instance: name.into(),
             incarnation: 1,
         };
-        let folder = self.path("s").join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
-        let socket = folder.join(aion_abi::boot::SOCKET_NAME);
-        let listener = UnixListener::bind(&socket).unwrap();
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
-        chown(&socket, self.daemon, self.daemon).unwrap();
         let boot = document(&id, &run);
-        let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
-        let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
         let shown: Vec<File> = std::iter::once(files.path())
             .chain(run.mounts.iter().map(|(_, path)| path.as_path()))
             .map(|path| File::open(path).unwrap())
             .collect();
         let start = Start {
-            id: id.clone(),
+            id,
             role: Role::Process,
             profile: "process".into(),
             limits: run.limits,
-            socket: Some(socket),
+            socket: None,
             mounts: run.mounts.iter().map(|(name, _)| name.clone()).collect(),
             user: run.user,
             scratch_bytes: run.scratch_bytes,
         };
-        let fds = StartFds {
-            boot: boot.as_fd(),
-            stdout: stdout_end.as_fd(),
-            stderr: stderr_end.as_fd(),
-            rest: shown.iter().map(AsFd::as_fd).collect(),
-        };
-        let started = client.start(start, fds).await?;
-        Ok(Captive {
-            id,
-            started,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            listener,
-        })
+        let rest = shown.iter().map(AsFd::as_fd).collect();
+        self.captive(client, start, boot.as_fd(), rest).await
     }
 
     /// Runs it to its end: what it printed, what it complained of, and how it ended.

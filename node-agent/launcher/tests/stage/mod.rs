@@ -6,7 +6,7 @@ pub(crate) mod image;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -187,40 +187,54 @@ impl Stage {
             instance: name.into(),
             incarnation: 1,
         };
-        let folder = self.path("s").join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
-        let socket = folder.join(aion_abi::boot::SOCKET_NAME);
-        let listener = UnixListener::bind(&socket).unwrap();
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
-        std::os::unix::fs::chown(&socket, self.daemon, self.daemon).unwrap();
         let (boot, boot_end) = rustix::pipe::pipe().unwrap();
         File::from(boot_end).write_all(words.as_bytes()).unwrap();
-        let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
-        let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
         let module: Option<OwnedFd> = module.map(|text| {
             let (read, write) = rustix::pipe::pipe().unwrap();
             File::from(write).write_all(text.as_bytes()).unwrap();
             read
         });
         let start = Start {
-            id: id.clone(),
+            id,
             role: match module {
                 Some(_) => Role::Wasm,
                 None => Role::Declarative,
             },
             profile: "declarative".into(),
             limits,
-            socket: Some(socket),
+            socket: None,
             mounts: Vec::new(),
             user: None,
             scratch_bytes: None,
         };
+        let rest = module.iter().map(AsFd::as_fd).collect();
+        self.captive(client, start, boot.as_fd(), rest).await
+    }
+
+    /// Has a captive started, with a socket and streams of its own.
+    async fn captive(
+        &self,
+        client: &Client,
+        mut start: Start,
+        boot: BorrowedFd<'_>,
+        rest: Vec<BorrowedFd<'_>>,
+    ) -> Result<Captive, ClientError> {
+        let id = start.id.clone();
+        let folder = self.path("s").join(&id.instance);
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
+        let socket = folder.join(aion_abi::boot::SOCKET_NAME);
+        let listener = UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+        std::os::unix::fs::chown(&socket, self.daemon, self.daemon).unwrap();
+        start.socket = Some(socket);
+        let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
+        let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
         let fds = StartFds {
-            boot: boot.as_fd(),
+            boot,
             stdout: stdout_end.as_fd(),
             stderr: stderr_end.as_fd(),
-            rest: module.iter().map(AsFd::as_fd).collect(),
+            rest,
         };
         let started = client.start(start, fds).await?;
         Ok(Captive {

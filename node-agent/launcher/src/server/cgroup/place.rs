@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Controller, Version};
+use crate::server::mountinfo::Mount;
 
 /// A directory of a controller's hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) fn locate(
 pub(super) fn read_only(mountinfo: &str) -> Vec<&Path> {
     let mounts = mountinfo.lines().filter_map(Mount::parse);
     let cgroups = mounts.filter(|mount| ["cgroup", "cgroup2"].contains(&mount.kind));
-    let closed = cgroups.filter(|mount| mount.own_options.split(',').any(|option| option == "ro"));
+    let closed = cgroups.filter(|mount| mount.has("ro"));
     closed.map(|mount| Path::new(mount.at)).collect()
 }
 
@@ -41,7 +42,7 @@ fn locate_one(
 ) -> Result<Place, String> {
     let name = controller.as_str();
     let first = mounts.iter().find(|mount| {
-        mount.kind == "cgroup" && mount.options.split(',').any(|option| option == name)
+        mount.kind == "cgroup" && mount.of_all.split(',').any(|option| option == name)
     });
     if let Some(mount) = first {
         let path = own
@@ -52,7 +53,7 @@ fn locate_one(
             .ok_or_else(|| format!("/proc/self/cgroup does not name the {name} hierarchy"))?;
         return Ok(Place {
             version: Version::V1,
-            dir: mount.directory(path),
+            dir: directory(mount, path),
         });
     }
     let second = mounts
@@ -63,7 +64,7 @@ fn locate_one(
         .lines()
         .find_map(|line| line.strip_prefix("0::"))
         .ok_or("/proc/self/cgroup does not name the unified hierarchy")?;
-    let dir = second.directory(path);
+    let dir = directory(second, path);
     let offered = read(&dir.join("cgroup.controllers")).unwrap_or_default();
     if !offered.split_whitespace().any(|it| it == name) {
         return Err(format!(
@@ -83,35 +84,11 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-struct Mount<'a> {
-    root: &'a str,
-    at: &'a str,
-    own_options: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    /// Fields as in proc_pid_mountinfo(5): the optional ones end at a dash.
-    fn parse(line: &'a str) -> Option<Self> {
-        let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(3);
-        let mut after = after.split(' ');
-        Some(Self {
-            root: before.next()?,
-            at: before.next()?,
-            own_options: before.next()?,
-            kind: after.next()?,
-            options: after.nth(1)?,
-        })
-    }
-
-    /// Where a group is found. In a container the mount may show only a part of
-    /// the hierarchy, and the group's path may be of the whole.
-    fn directory(&self, group: &str) -> PathBuf {
-        let below = group.strip_prefix(self.root).unwrap_or_default();
-        Path::new(self.at).join(below.trim_start_matches('/'))
-    }
+/// Where a group is found. In a container the mount may show only a part of
+/// the hierarchy, and the group's path may be of the whole.
+fn directory(mount: &Mount<'_>, group: &str) -> PathBuf {
+    let below = group.strip_prefix(mount.root).unwrap_or_default();
+    Path::new(mount.at).join(below.trim_start_matches('/'))
 }
 
 #[cfg(test)]

@@ -3,41 +3,11 @@
 use aion_sandbox::confine::{DEVICES, PROCESSES, SCRATCH, SHARED_MEMORY};
 use aion_sandbox::plan::What;
 
-/// One line of `/proc/PID/mountinfo`.
-struct Mount<'a> {
-    at: &'a str,
-    /// Of the mount.
-    options: &'a str,
-    kind: &'a str,
-    /// Of the file system.
-    of_all: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn read(line: &'a str) -> Option<Self> {
-        let (mount, system) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(4);
-        let mut system = system.split(' ');
-        Some(Self {
-            at: mount.next()?,
-            options: mount.next()?,
-            kind: system.next()?,
-            of_all: system.nth(1)?,
-        })
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.options.split(',').any(|it| it == option)
-    }
-
-    fn has_all(&self, options: &[&str]) -> bool {
-        options.iter().all(|option| self.has(option))
-    }
-}
+use crate::server::mountinfo::Mount;
 
 /// What holds, or what is wrong: everything is read-only but what a root of this make may have to write to.
 pub(super) fn judge(mountinfo: &str, shown: Option<&What>) -> Result<String, String> {
-    let mounts: Option<Vec<_>> = mountinfo.lines().map(Mount::read).collect();
+    let mounts: Option<Vec<_>> = mountinfo.lines().map(Mount::parse).collect();
     let mounts = mounts.ok_or("mountinfo cannot be read")?;
     let Some(root) = mounts.iter().rfind(|mount| mount.at == "/") else {
         return Err("mountinfo names no root".into());
@@ -48,7 +18,7 @@ pub(super) fn judge(mountinfo: &str, shown: Option<&What>) -> Result<String, Str
         Some(What::Machine { .. }) | None => &["ro"],
     };
     let made = matches!(shown, Some(What::Image { .. })) || root.kind == "tmpfs";
-    if !made || !root.has_all(wanted) {
+    if !made || !has_all(root, wanted) {
         return Err(format!("root is {} {}", root.kind, root.options));
     }
     match shown {
@@ -73,6 +43,10 @@ pub(super) fn judge(mountinfo: &str, shown: Option<&What>) -> Result<String, Str
     }
 }
 
+fn has_all(mount: &Mount<'_>, options: &[&str]) -> bool {
+    options.iter().all(|option| mount.has(option))
+}
+
 /// Nothing but the folder of the socket, or nothing at all.
 fn bare(others: &[&Mount<'_>]) -> Result<String, String> {
     let others: Vec<&str> = others.iter().map(|mount| mount.at).collect();
@@ -90,7 +64,7 @@ fn bare(others: &[&Mount<'_>]) -> Result<String, String> {
 fn written(others: &[&Mount<'_>], places: &[&str]) -> Result<(), String> {
     let fits = |mount: &Mount<'_>| match mount.has("ro") {
         true => true,
-        false if places.contains(&mount.at) => mount.has_all(&["nosuid", "nodev", "noexec"]),
+        false if places.contains(&mount.at) => has_all(mount, &["nosuid", "nodev", "noexec"]),
         false => DEVICES.contains(&mount.at),
     };
     let wrong: Vec<&str> = (others.iter().filter(|mount| !fits(mount)))
