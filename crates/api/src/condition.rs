@@ -179,6 +179,12 @@ pub mod reason {
         ERASED = "Erased",
         /// A part was not erased; the message says where and why.
         NOT_ERASED = "NotErased",
+        /// The files of a node agent's certificate hold what is not used; the one before stays in force.
+        CERTIFICATE_NOT_USED = "CertificateNotUsed",
+        /// A node agent's certificate does not hold any more, or not yet.
+        CERTIFICATE_NOT_VALID = "CertificateNotValid",
+        /// A node agent's certificate ends soon and was not renewed.
+        CERTIFICATE_ENDS_SOON = "CertificateEndsSoon",
         /// Something that decides about it cannot be read by this release; the message names the field.
         UNREADABLE = "Unreadable",
         /// The API server refused what was written.

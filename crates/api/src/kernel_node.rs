@@ -23,7 +23,7 @@ use crate::sandbox::Layer;
     category = "aion",
     derive = "Default",
     derive = "PartialEq",
-    doc = "A node that runs agents, written by its node agent: what was proven there and how much there is. Whether it is alive is a Lease in aion-system; the operator turns that into the condition Ready. Whether the node agent dials anything for agents is the condition Degraded.",
+    doc = "A node that runs agents, written by its node agent: what was proven there and how much there is. Whether it is alive is a Lease in aion-system; the operator turns that into the condition Ready. Whether the node agent dials anything for agents, and whether its certificate is in order, is the condition Degraded.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -89,7 +89,7 @@ pub struct KernelNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// Ready (the operator's judgement of the node agent's Lease) and Degraded (whether the node agent dials for agents).
+    /// Ready (the operator's judgement of the node agent's Lease) and Degraded (whether the node agent dials for agents and its certificate is in order).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,

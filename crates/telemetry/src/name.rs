@@ -30,6 +30,8 @@ metrics! {
     CALLS_RUNNING = "aion_calls_running", "Syscalls whose driver works.";
     CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
     JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
+    CERTIFICATE_ENDS = "aion_certificate_expiration_timestamp_seconds",
+        "When the certificate of the interface over TCP ends, in seconds since 1970.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",

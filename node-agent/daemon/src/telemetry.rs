@@ -52,6 +52,15 @@ impl Telemetry {
         self.journal_full.set(i64::from(!room));
     }
 
+    /// When the certificate ends, where there is one: zero would be a date.
+    ///
+    /// # Errors
+    /// It is there already.
+    #[cfg(feature = "kubernetes")]
+    pub fn certificate_ends(&self) -> Result<IntGauge, MetricsError> {
+        self.metrics.gauge(name::CERTIFICATE_ENDS)
+    }
+
     /// In Prometheus' text format.
     ///
     /// # Errors

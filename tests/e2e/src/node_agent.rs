@@ -45,7 +45,7 @@ pub struct NodeAgent {
 
 impl NodeAgent {
     /// Starts launcher and daemon on `name`, with the folder `docs` as the volume of that name; `tls` has
-    /// the interface served with the API server's own certificate. Waits until it is ready.
+    /// the interface served with the API server's own certificate, whose files are in its home's `tls`. Waits until it is ready.
     ///
     /// # Errors
     /// When it is not built, or does not become ready.
@@ -78,10 +78,16 @@ impl NodeAgent {
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         if tls {
             let certificate = cluster.certificate();
-            command.arg("--api-tls-cert").arg(&certificate);
-            command
-                .arg("--api-tls-key")
-                .arg(certificate.with_extension("key"));
+            let key = certificate.with_extension("key");
+            let place = root.join("tls");
+            fs::create_dir(&place)?;
+            for (option, from, name) in [
+                ("--api-tls-cert", certificate, "tls.crt"),
+                ("--api-tls-key", key, "tls.key"),
+            ] {
+                fs::copy(from, place.join(name))?;
+                command.arg(option).arg(place.join(name));
+            }
         }
         let daemon = Process::spawn(&command, &root.join("daemon.log"))?;
         let mut agent = Self {
@@ -162,6 +168,15 @@ impl NodeAgent {
     ) -> anyhow::Result<(u16, String)> {
         let url = format!("http://127.0.0.1:{}", self.port);
         ask(&Address::cluster(&url, None, token)?, line, body)
+    }
+
+    /// Asks its interface under TLS, its certificate checked against `authority` (PEM).
+    ///
+    /// # Errors
+    /// When it does not answer, or with another certificate.
+    pub fn request_checked(&self, line: &str, authority: &str) -> anyhow::Result<(u16, String)> {
+        let url = format!("https://127.0.0.1:{}", self.port);
+        ask(&Address::cluster(&url, Some(authority), None)?, line, None)
     }
 
     /// Asks its interface on the Unix socket, as its own user.

@@ -3,17 +3,17 @@
 //!
 //! What may not enter: instances (`crate::instances::cluster`), decisions of the operator.
 
+mod certificate;
 mod erasure;
 mod heartbeat;
 mod nodes;
 mod registration;
 mod reviewer;
 mod sight;
-mod tls;
 
 use std::{sync::Arc, time::Instant};
 
-use aion_api::{NodeApi, NodeCapacity};
+use aion_api::NodeCapacity;
 use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
 use aion_sandbox::LayerReading;
 use kube::Client;
@@ -22,11 +22,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{instances::cluster::ClusterSource, shell::Handle};
 
+pub(crate) use certificate::{Renewal, TlsError, open as certificate};
 use erasure::Eraser;
 use registration::Registration;
+pub(crate) use registration::ServedAt;
 pub(crate) use reviewer::ClusterReviewer;
-pub(crate) use tls::TlsError;
-pub(crate) use tls::{acceptor, ca_bundle};
 
 /// Why a node cannot be a member.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,9 @@ pub(crate) struct Member {
 pub(crate) struct Duties {
     pub(crate) capacity: NodeCapacity,
     pub(crate) volumes: Vec<String>,
-    pub(crate) api: Option<NodeApi>,
+    pub(crate) api: Option<ServedAt>,
+    /// Of the certificate of that, if it has one.
+    pub(crate) renewal: Option<Renewal>,
     pub(crate) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     pub(crate) shell: Handle,
     pub(crate) memory: Arc<dyn MemoryDriver>,
@@ -96,6 +98,7 @@ impl Member {
             capacity,
             volumes,
             api,
+            renewal,
             features,
             shell,
             memory,
@@ -116,6 +119,9 @@ impl Member {
             memory,
         };
         until(Box::pin(registration.keep()));
+        if let Some(renewal) = renewal {
+            until(Box::pin(renewal.keep()));
+        }
         until(Box::pin(eraser.work()));
         until(Box::pin(nodes::watch_own(
             self.node.clone(),

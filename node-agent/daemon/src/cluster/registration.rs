@@ -30,7 +30,10 @@ use rustix::system::Uname;
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
-use super::sight::judgement;
+use super::{
+    certificate::{Announced, Trouble},
+    sight::judgement,
+};
 use crate::{clock, instances::runtimes};
 
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
@@ -51,11 +54,25 @@ pub(super) struct Registration {
     pub(super) node: String,
     pub(super) capacity: NodeCapacity,
     pub(super) volumes: Vec<String>,
-    pub(super) api: Option<NodeApi>,
+    pub(super) api: Option<ServedAt>,
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     pub(super) nodes: NodeAddresses,
     /// Since when it is looked at the network.
     pub(super) begun: Instant,
+}
+
+/// Where others ask this node.
+pub(crate) struct ServedAt {
+    pub(crate) url: String,
+    /// Without one it is plain text, on loopback only.
+    pub(crate) certificate: Option<Announced>,
+}
+
+/// What is said of the certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Checked {
+    authority: Option<String>,
+    trouble: Option<Trouble>,
 }
 
 /// What was written last, and of which KernelNode.
@@ -64,6 +81,7 @@ struct Written {
     uid: Option<String>,
     layers: Vec<Layer>,
     sight: Option<Sight>,
+    checked: Checked,
     status: Option<KernelNodeStatus>,
     at: Option<Instant>,
 }
@@ -95,6 +113,7 @@ impl Registration {
             };
             tokio::select! {
                 changed = self.features.changed() => if changed.is_err() { return },
+                () = renewed(self.api.as_mut()) => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -122,14 +141,16 @@ impl Registration {
         }
         let uid = there.and_then(|it| it.uid);
         let sight = self.nodes.sight();
+        let checked = self.checked();
         let same = uid.is_some()
             && uid == written.uid
             && layers == written.layers
-            && written.sight == Some(sight);
+            && written.sight == Some(sight)
+            && written.checked == checked;
         if same && written.at.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(());
         }
-        self.write(layers, sight, uid, written).await
+        self.write(layers, (sight, checked), uid, written).await
     }
 
     /// Writes the status where it differs from what was `written` last of the KernelNode with `uid`, which is made where
@@ -137,11 +158,12 @@ impl Registration {
     async fn write(
         &self,
         layers: &[Layer],
-        sight: Sight,
+        (sight, checked): (Sight, Checked),
         uid: Option<String>,
         written: &mut Written,
     ) -> Result<(), kube::Error> {
         let judged = judgement(sight, self.nodes.failure(), &self.node);
+        let judged = and_certificate(judged, checked.trouble.clone());
         let before = match &written.status {
             Some(status) => status.conditions.clone(),
             None => self.conditions().await?,
@@ -154,7 +176,10 @@ impl Registration {
             runtimes: runtimes(layers),
             volumes: self.volumes.clone(),
             labels: self.labels().await?,
-            api: self.api.clone(),
+            api: self.api.as_ref().map(|api| NodeApi {
+                url: api.url.clone(),
+                ca_bundle: checked.authority.clone(),
+            }),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             kernel_version: uname(|it| it.release()),
             architecture: uname(|it| it.machine()),
@@ -190,14 +215,32 @@ impl Registration {
         let nodes: Api<PartialObjectMeta<KernelNode>> = Api::all(self.client.clone());
         let patch = Patch::Apply(&object);
         let patched = nodes.patch_status(&self.node, &params, &patch).await?;
+        if let (Some(certificate), Some(authority)) = (self.certificate(), &checked.authority) {
+            certificate.written.send_replace(authority.clone());
+        }
         *written = Written {
             uid: patched.metadata.uid,
             layers: layers.to_vec(),
             sight: Some(sight),
+            checked,
             status: Some(status),
             at: Some(Instant::now()),
         };
         Ok(())
+    }
+
+    fn certificate(&self) -> Option<&Announced> {
+        self.api.as_ref()?.certificate.as_ref()
+    }
+
+    fn checked(&self) -> Checked {
+        self.certificate().map_or_else(Checked::default, |it| {
+            let state = it.state.borrow();
+            Checked {
+                authority: Some(state.authority.clone()),
+                trouble: state.trouble(clock::timestamp()),
+            }
+        })
     }
 
     /// This node agent's condition of the KernelNode as an earlier run left it: where it still holds it keeps its time.
@@ -218,6 +261,32 @@ impl Registration {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let node = nodes.get_metadata_opt(&self.node).await?;
         Ok(node.and_then(|it| it.metadata.labels).unwrap_or_default())
+    }
+}
+
+/// Returns when something else is to be said of the certificate.
+async fn renewed(api: Option<&mut ServedAt>) {
+    let changed = match api.and_then(|api| api.certificate.as_mut()) {
+        Some(certificate) => certificate.state.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The condition, with what is wrong with the certificate beside what is wrong with the network.
+fn and_certificate(judged: Judgement, trouble: Option<Trouble>) -> Judgement {
+    match trouble {
+        None => judged,
+        Some(Trouble { reason, message }) if judged.status == Status::False => {
+            Judgement::new(judged.type_, true, reason, message)
+        }
+        Some(Trouble { message, .. }) => Judgement {
+            status: Status::True,
+            message: format!("{}; and {message}", judged.message),
+            ..judged
+        },
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 use aion_drivers::tool::NoStdioServers;
 
 #[cfg(feature = "kubernetes")]
-use crate::cluster::{Duties, Member};
+use crate::cluster::{Duties, Member, ServedAt};
 
 /// See the module.
 pub(super) enum Setting {
@@ -140,14 +140,16 @@ async fn member_serves(
     admin: &Arc<Admin>,
     stop: &CancellationToken,
 ) -> Result<BoxFuture<'static, ()>, NodeError> {
-    let mut api = None;
+    let (mut api, mut renewal) = (None, None);
     let mut serving = futures::future::ready(()).boxed();
     if let Some(tcp) = &config.tcp {
-        let (wire, scheme, ca_bundle) = match &tcp.tls {
+        let (wire, scheme, certificate) = match &tcp.tls {
             Some(files) => {
-                let acceptor = crate::cluster::acceptor(files)?;
-                let ca_bundle = crate::cluster::ca_bundle(files)?;
-                (Tcp::Tls(acceptor), "https", Some(ca_bundle))
+                let ends = admin.telemetry.certificate_ends()?;
+                let opened = crate::cluster::certificate(files.clone(), ends)?;
+                let (acceptor, announced, renews) = opened;
+                renewal = Some(renews);
+                (Tcp::Tls(acceptor), "https", Some(announced))
             }
             None => (Tcp::Plain, "http", None),
         };
@@ -157,13 +159,14 @@ async fn member_serves(
         let own = format!("{scheme}://{}", served.0);
         let url = tcp.url.clone().unwrap_or(own);
         tracing::info!(address = %served.0, url, "serving the cluster over TCP");
-        api = Some(aion_api::NodeApi { url, ca_bundle });
+        api = Some(ServedAt { url, certificate });
         serving = served.1.boxed();
     }
     let duties = Duties {
         capacity: config.capacity,
         volumes: admin.mounts.all().into_keys().collect(),
         api,
+        renewal,
         features: admin.features.clone(),
         shell: admin.shell.clone(),
         memory: Arc::clone(&admin.memory),

@@ -6,6 +6,7 @@ mod asked;
 mod network;
 mod outage;
 mod people;
+mod renewed;
 
 use std::fs;
 
