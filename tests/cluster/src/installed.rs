@@ -181,55 +181,6 @@ impl Installed {
         }
     }
 
-    /// A certificate for the addresses of the nodes, as somebody without cert-manager makes one.
-    fn certificate(&self) {
-        let folder = self.cluster.folder();
-        let (key, certificate) = (folder.join("node.key"), folder.join("node.crt"));
-        let addresses: Vec<_> = self
-            .cluster
-            .nodes()
-            .iter()
-            .map(|node| format!("IP:{}", node.address()))
-            .collect();
-        let mut openssl = Command::new("openssl");
-        openssl.args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ]);
-        openssl.args(["-days", "2", "-subj", "/CN=aion-node", "-addext"]);
-        openssl.arg(format!("subjectAltName={}", addresses.join(",")));
-        openssl.args([
-            "-addext",
-            "extendedKeyUsage=serverAuth",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ]);
-        run(openssl
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate))
-        .unwrap();
-        self.kubectl(&["create", "namespace", SYSTEM]);
-        let key = format!("--key={}", key.display());
-        let certificate = format!("--cert={}", certificate.display());
-        self.kubectl(&[
-            "-n",
-            SYSTEM,
-            "create",
-            "secret",
-            "tls",
-            "aion-node-tls",
-            &key,
-            &certificate,
-        ]);
-    }
-
     /// A namespace whose agents may be inline, and whose admin may ask them.
     fn home(&self) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace",

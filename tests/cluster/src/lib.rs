@@ -6,6 +6,7 @@
 
 pub mod agents;
 mod bundles;
+mod certificate;
 mod installed;
 
 use std::path::{Path, PathBuf};

@@ -118,3 +118,28 @@ fn a_node_is_drained_killed_and_back_with_its_agents_and_what_they_knew() {
     it.until_answered("librarian", QUESTION, "every Thursday");
     it.delete_shipped("librarian");
 }
+
+#[test]
+fn a_certificate_is_renewed_in_its_secret_and_agents_are_asked_from_outside_all_the_while() {
+    let Some(it) = installed() else { return };
+    it.apply_shipped("librarian");
+    it.until_ready("librarian");
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    let node = place(&it).unwrap();
+    let before = starts(&it, node);
+    let renewed = it.renew_certificate();
+    it.until("the new certificate on every node", || {
+        // It goes to the node by TLS, and no time of the change may refuse it.
+        it.aionctl(&["ask", "librarian", QUESTION]).unwrap();
+        let nodes = it.get(&["kernelnodes"])?;
+        let nodes = nodes["items"].as_array().cloned().unwrap_or_default();
+        let named = nodes.iter().map(|node| &node["status"]["api"]["caBundle"]);
+        match named.filter(|it| **it == renewed).count() {
+            2 => Ok(()),
+            other => Err(format!("{other} nodes of {}", nodes.len())),
+        }
+    });
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    assert_eq!(starts(&it, node), before, "the node agent was started anew");
+    it.delete_shipped("librarian");
+}
