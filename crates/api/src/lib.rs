@@ -99,7 +99,9 @@ pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, 
 pub use policy_rules::PolicyQuotas;
 pub use readable::{Placed, Readable, Unreadable};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
-pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
+pub use trust_policy::{
+    InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustRoot, TrustedIdentity, TrustedKey,
+};
 
 /// The API group of every resource.
 pub const GROUP: &str = "aion.dev";

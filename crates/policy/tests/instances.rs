@@ -182,3 +182,41 @@ fn a_key_vouches_for_what_it_is_trusted_for_only() {
     );
     assert!(trust([], &BTreeMap::new()).keys.is_empty());
 }
+
+#[test]
+fn an_identity_vouches_for_what_it_is_trusted_for_only_and_by_the_trust_root_of_its_policy() {
+    let bundle = |name: &str| BundleRef {
+        name: name.into(),
+        digest: format!("sha256:{}", "a".repeat(64)),
+    };
+    let identity = |name: &str, bundles: &[&str]| json!({"name": name, "issuer": "https://a", "subject": "me@a", "bundles": bundles});
+    let policies = [
+        trust_policy(
+            "public",
+            json!({"trustRoot": {"named": "public"}, "identities": [identity("team", &["team/*"]), identity("any", &[])]}),
+        ),
+        trust_policy(
+            "own",
+            json!({"trustRoot": {"inline": "{}"}, "identities": [identity("ours", &["ours"])]}),
+        ),
+        trust_policy("rootless", json!({"identities": [identity("nobody", &[])]})),
+    ];
+    let trusted = trust(&policies, &BTreeMap::new());
+    let check = |name: &str, signers: Option<&[String]>, expect: &[(&str, &str)]| {
+        let known = trusted.keyless_for(&bundle(name), signers);
+        let names: Vec<_> = known
+            .iter()
+            .flat_map(|it| it.identities.iter().map(|of| (&*it.policy, &*of.name)))
+            .collect();
+        assert_eq!(names, expect, "{name}");
+        assert_eq!(
+            trusted.knows_signer(&bundle(name), signers),
+            !expect.is_empty()
+        );
+    };
+    check("ours", None, &[("own", "ours"), ("public", "any")]);
+    check("team/x", None, &[("public", "team"), ("public", "any")]);
+    check("team/x", Some(&["team".to_owned()]), &[("public", "team")]);
+    check("team/x", Some(&["nobody".to_owned()]), &[]);
+    check("else", Some(&[]), &[]);
+}

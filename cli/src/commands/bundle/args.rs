@@ -73,9 +73,8 @@ pub(crate) enum BundleCommand {
     Verify {
         /// Which bundle
         bundle: String,
-        /// The public key
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        #[command(flatten)]
+        signer: SignerArgs,
         #[command(flatten)]
         layout: LayoutArg,
         #[command(flatten)]
@@ -111,6 +110,23 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         no_password: bool,
     },
+}
+
+/// By whom a bundle is to be signed: a key, or an identity of a Sigstore.
+#[derive(Debug, Args)]
+pub(crate) struct SignerArgs {
+    /// The public key
+    #[arg(long, value_name = "FILE", required_unless_present = "trust_root")]
+    pub(super) key: Option<PathBuf>,
+    /// The trusted_root.json of a Sigstore, for a signature without a key
+    #[arg(long, value_name = "FILE", conflicts_with = "key", requires_all = ["issuer", "subject"])]
+    pub(super) trust_root: Option<PathBuf>,
+    /// Who vouches for the signer: an OIDC issuer; below its host, * stands for anything
+    #[arg(long, value_name = "URL", requires = "trust_root")]
+    pub(super) issuer: Option<String>,
+    /// What the signer is called there; * stands for anything
+    #[arg(long, value_name = "TEXT", requires = "trust_root")]
+    pub(super) subject: Option<String>,
 }
 
 /// Which layout is meant.

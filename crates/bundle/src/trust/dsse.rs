@@ -1,6 +1,6 @@
 //! The signed document: an in-toto statement that a manifest of some digest
 //! was signed, in a DSSE envelope, in a Sigstore bundle v0.3 with a hint at the
-//! key. This is what Cosign 3 writes for `cosign sign --key`.
+//! key or with a certificate. This is what Cosign 3 writes for `cosign sign`.
 //!
 //! No keys and no trust here.
 
@@ -25,18 +25,25 @@ pub(crate) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 pub(crate) enum DsseError {
     #[error("the signature is malformed: {0}")]
     Malformed(String),
-    #[error("the signature is by a certificate (keyless)")]
-    Keyless,
     #[error("it is an attestation of `{0}`, not a signature")]
     Attestation(String),
 }
 
-/// A signature by key whose payload nobody has looked into yet.
+/// A signature whose payload nobody has looked into yet.
 #[derive(Debug)]
 pub(crate) struct Envelope {
     envelope: DsseEnvelope,
-    /// What the signer says of its key; proves nothing.
-    pub(crate) hint: String,
+    /// What it says of its maker; proves nothing.
+    pub(crate) by: By,
+}
+
+/// With what a signature was made.
+#[derive(Debug)]
+pub(crate) enum By {
+    /// A key that calls itself so.
+    Key(String),
+    /// The key of a certificate, which is in here with what shows when it was used.
+    Certificate(Box<Bundle>),
 }
 
 impl Envelope {
@@ -52,23 +59,21 @@ impl Envelope {
                 bundle.media_type()
             )));
         }
-        let VerificationMaterialContent::PublicKey(key) = bundle.verification_material.content
-        else {
-            return Err(DsseError::Keyless);
-        };
-        match bundle.content {
+        let envelope = match &bundle.content {
             SignatureContent::DsseEnvelope(envelope) if envelope.payload_type == IN_TOTO => {
-                Ok(Self {
-                    envelope,
-                    hint: key.hint,
-                })
+                envelope.clone()
             }
-            SignatureContent::DsseEnvelope(other) => Err(malformed(&format!(
-                "payload of type `{}`",
-                other.payload_type.chars().take(100).collect::<String>()
-            ))),
-            _ => Err(malformed(&"a signature over bytes, not over a statement")),
-        }
+            SignatureContent::DsseEnvelope(other) => {
+                let kind: String = other.payload_type.chars().take(100).collect();
+                return Err(malformed(&format!("payload of type `{kind}`")));
+            }
+            _ => return Err(malformed(&"a signature over bytes, not over a statement")),
+        };
+        let by = match bundle.verification_material.content {
+            VerificationMaterialContent::PublicKey(key) => By::Key(key.hint),
+            _ => By::Certificate(Box::new(bundle)),
+        };
+        Ok(Self { envelope, by })
     }
 
     /// What the signature is over.

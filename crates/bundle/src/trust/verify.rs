@@ -1,10 +1,11 @@
-//! Verification of signatures by key: pure and offline. It sees a name, a
-//! digest, the signature material found and the keys trusted; it fetches
-//! nothing, and nothing is unpacked before it says yes.
+//! Verification of signatures: offline. It sees a name, a digest, the
+//! signature material found and the signers trusted; it fetches nothing, and
+//! nothing is unpacked before it says yes.
 //!
-//! A signature counts when a trusted key verifies it (ECDSA, RSA or Ed25519
-//! over DSSE's pre-authentication encoding), its statement is about this very
-//! digest, and the key is trusted for the bundle. One that counts is enough.
+//! A signature counts when a trusted key verifies it (ECDSA or RSA over DSSE's
+//! pre-authentication encoding), or when the authorities of a trust root show
+//! that a trusted identity made it; its statement is about this very digest;
+//! and the signer is trusted for the bundle. One that counts is enough.
 
 use std::fmt;
 
@@ -15,7 +16,9 @@ use thiserror::Error;
 use crate::{
     artifact::{digest::Digest, name::BundleName},
     trust::{
-        dsse::{DsseError, Envelope},
+        dsse::{By, Envelope},
+        fault::Fault,
+        keyless::identity_of,
         set::{TrustSet, TrustedKey},
         verdict::{Grade, PassedOver, Signer, Verdict},
     },
@@ -76,10 +79,10 @@ impl fmt::Display for Refusal {
         write!(f, "{} {} is not verified: ", self.name, self.digest)?;
         match self.reason {
             Reason::NoTrustPolicy => {
-                return f.write_str("no key is trusted; add one to a TrustPolicy");
+                return f.write_str("no key and no identity is trusted; add one to a TrustPolicy");
             }
             Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
-                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign --key`",
+                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign`",
             )?,
             _ => {}
         }
@@ -102,66 +105,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What is wrong with one signature, the least far from counting last.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    Attestation(String),
-    Malformed(String),
-    Keyless,
-    WrongKey(String),
-    Altered(String),
-    OtherDigest(String, Vec<Digest>),
-    OutOfScope(String),
-}
-
-impl Fault {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Attestation(_) => Reason::Unsigned,
-            Self::Malformed(_) => Reason::Malformed,
-            Self::Keyless => Reason::KeylessUnsupported,
-            Self::WrongKey(_) => Reason::UntrustedKey,
-            Self::Altered(_) => Reason::BadSignature,
-            Self::OtherDigest(..) => Reason::DigestMismatch,
-            Self::OutOfScope(_) => Reason::KeyOutOfScope,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Attestation(why) | Self::Malformed(why) => f.write_str(why),
-            Self::Keyless => f.write_str("it is by a certificate (keyless); sign with a key"),
-            Self::WrongKey(hint) => {
-                write!(f, "no trusted key made it (its key calls itself `{hint}`)")
-            }
-            Self::Altered(key) => write!(
-                f,
-                "it names key `{key}` but does not fit: the statement or the signature was altered"
-            ),
-            Self::OtherDigest(key, digests) => {
-                write!(f, "key `{key}` signed another digest:")?;
-                digests.iter().try_for_each(|d| write!(f, " {d}"))
-            }
-            Self::OutOfScope(key) => {
-                write!(f, "key `{key}` is not trusted for this name or digest")
-            }
-        }
-    }
-}
-
-impl From<DsseError> for Fault {
-    fn from(error: DsseError) -> Self {
-        match error {
-            DsseError::Keyless => Self::Keyless,
-            DsseError::Malformed(_) => Self::Malformed(error.to_string()),
-            DsseError::Attestation(_) => Self::Attestation(error.to_string()),
-        }
-    }
-}
-
-/// Whether the bundle `name` with the manifest `digest` is signed by a key
+/// Whether the bundle `name` with the manifest `digest` is signed by somebody
 /// trusted for it.
 pub fn verify(
     name: &BundleName,
@@ -188,15 +132,15 @@ pub(crate) fn examine(
         passed_over,
         left_out: 0,
     };
-    if trust.keys.is_empty() {
+    if trust.keys.is_empty() && trust.identities.is_empty() {
         return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
     let mut faults = Vec::new();
     let mut accepted = None;
     for (at, candidate) in candidates.iter().enumerate() {
         match signer_of(name, digest, candidate, trust) {
-            Ok(key) => {
-                accepted = Some((key, at));
+            Ok(signer) => {
+                accepted = Some((signer, at));
                 break;
             }
             Err(fault) => faults.push((candidate.origin, fault)),
@@ -207,18 +151,11 @@ pub(crate) fn examine(
         .map(|(origin, fault)| PassedOver::new(*origin, fault.reason(), fault))
         .collect();
     match accepted {
-        Some((key, at)) => {
+        Some(((signer, grade), at)) => {
             let verdict = Verdict {
                 digest: *digest,
-                signer: Signer {
-                    key: key.name().to_owned(),
-                    fingerprint: *key.fingerprint(),
-                },
-                grade: if key.is_machine() {
-                    Grade::LocalKey
-                } else {
-                    Grade::Signed
-                },
+                signer,
+                grade,
                 trust_revision: trust.revision.clone(),
                 verified_at: now,
                 passed_over,
@@ -235,18 +172,41 @@ pub(crate) fn examine(
     }
 }
 
-fn signer_of<'t>(
+fn signer_of(
     name: &BundleName,
     digest: &Digest,
     candidate: &Candidate,
-    trust: &'t TrustSet,
-) -> Result<&'t TrustedKey, Fault> {
+    trust: &TrustSet,
+) -> Result<(Signer, Grade), Fault> {
     if candidate.bytes.len() as u64 > MAX_SIGNATURE {
         return Err(Fault::Malformed(
             "it is too long for a signature".to_owned(),
         ));
     }
     let envelope = Envelope::parse(&candidate.bytes)?;
+    match &envelope.by {
+        By::Key(hint) => {
+            let key = key_of(name, digest, &envelope, hint, trust)?;
+            let signer = Signer::Key {
+                name: key.name().to_owned(),
+                fingerprint: *key.fingerprint(),
+            };
+            Ok((signer, key.grade()))
+        }
+        By::Certificate(bundle) => {
+            let identity = identity_of(name, digest, (&envelope, bundle), trust)?;
+            Ok((identity, Grade::Signed))
+        }
+    }
+}
+
+fn key_of<'t>(
+    name: &BundleName,
+    digest: &Digest,
+    envelope: &Envelope,
+    hint: &str,
+    trust: &'t TrustSet,
+) -> Result<&'t TrustedKey, Fault> {
     let message = envelope.message();
     let mut fault = None;
     for key in &trust.keys {
@@ -255,19 +215,20 @@ fn signer_of<'t>(
         }
         let subjects = envelope.subjects()?;
         if !subjects.contains(digest) {
-            return Err(Fault::OtherDigest(key.name().to_owned(), subjects));
+            let signer = format!("key `{}`", key.name());
+            return Err(Fault::OtherDigest(signer, subjects));
         }
         if key.covers(name, digest) {
             return Ok(key);
         }
         fault = Some(Fault::OutOfScope(key.name().to_owned()));
     }
-    Err(fault.unwrap_or_else(
-        || match trust.keys.iter().find(|k| k.hint() == envelope.hint) {
+    Err(
+        fault.unwrap_or_else(|| match trust.keys.iter().find(|k| k.hint() == hint) {
             Some(key) => Fault::Altered(key.name().to_owned()),
-            None => Fault::WrongKey(envelope.hint.chars().take(64).collect()),
-        },
-    ))
+            None => Fault::WrongKey(hint.chars().take(64).collect()),
+        }),
+    )
 }
 
 fn short(digest: &Digest) -> String {
@@ -298,10 +259,8 @@ mod tests {
                 bytes: dsse::seal(&statement, signature, hint).unwrap(),
             };
             let any = vec![NamePattern::any()];
-            let trust = TrustSet {
-                revision: String::new(),
-                keys: vec![TrustedKey::new("k", &key.public_pem(), any).unwrap()],
-            };
+            let key = TrustedKey::new("k", &key.public_pem(), any).unwrap();
+            let trust = TrustSet::of_keys("", vec![key]);
             let name = "a".parse().unwrap();
             let now = Timestamp::UNIX_EPOCH;
             let outcome = verify(&name, &subject, &[candidate], &trust, now);

@@ -148,7 +148,7 @@ async fn a_key_that_is_trusted_no_more_shuts_its_bundles_out() {
     assert!(error.may_pass_later(), "another signature may be found");
     sign(&place.layout, &other, &built.digest).await;
     let got = place.admit(&built, &trust).await.unwrap();
-    assert_eq!(got.verdict.signer.fingerprint, other.fingerprint());
+    assert_eq!(got.verdict.signer.fingerprint(), Some(&other.fingerprint()));
 }
 
 #[tokio::test]
@@ -156,10 +156,10 @@ async fn the_machine_key_lets_in_what_was_built_here() {
     let place = Place::new();
     let built = place.signed().await;
     let pem = place.key.public_pem();
-    let mut trust = TrustSet {
-        revision: "1".into(),
-        keys: vec![TrustedKey::machine(&pem, [Digest::of(b"another")]).unwrap()],
-    };
+    let mut trust = TrustSet::of_keys(
+        "1",
+        vec![TrustedKey::machine(&pem, [Digest::of(b"another")]).unwrap()],
+    );
     let error = place.admit(&built, &trust).await.unwrap_err();
     assert_eq!(error.reason(), Reason::KeyOutOfScope);
     trust.keys = vec![TrustedKey::machine(&pem, [built.digest]).unwrap()];

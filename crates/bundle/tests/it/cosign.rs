@@ -6,11 +6,14 @@ use aion_bundle::{
     Built, Credentials, Layout, Limits, Reason, Reference, Registry, RegistryAccess, SigningKey,
     Store, TrustedKey, attach, copy, verify_blob,
 };
-use aion_testkit::{Cosign, RegistryKind, or_skip};
+use aion_testkit::{Cosign, Evidence, RegistryKind, or_skip};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::fixture::{declarative, reference, trust_pem, trusting};
+use crate::{
+    fixture::{declarative, reference, trust_pem, trusting},
+    keyless,
+};
 
 /// A bundle pushed to a running registry, and Cosign.
 struct Stage {
@@ -219,4 +222,39 @@ fn signatures_over_files_go_both_ways() {
     let trusted = TrustedKey::new("theirs", &theirs.public_pem().unwrap(), Vec::new()).unwrap();
     verify_blob(b"a package", &signature, &trusted).unwrap();
     verify_blob(b"another package", &signature, &trusted).unwrap_err();
+}
+
+/// What the tests of [`crate::keyless`] stand on is what Cosign takes, too.
+#[tokio::test]
+async fn what_a_private_sigstore_signs_counts_here_as_it_does_for_cosign() {
+    let Some(stage) = Stage::set(RegistryKind::Referrers).await else {
+        return;
+    };
+    let (sigstore, other) = (keyless::Place::new(), keyless::Place::new());
+    let who = (keyless::ISSUER, keyless::SUBJECT);
+    let file = |name: &str, place: &keyless::Place| {
+        let path = stage.at.path().join(name);
+        fs::write(&path, place.root.to_string()).unwrap();
+        path
+    };
+    let (root, other_root) = (file("root.json", &sigstore), file("other.json", &other));
+    let named = stage.named();
+    let by_cosign = |root, who| stage.cosign.verify_keyless(root, who, &named);
+    by_cosign(&root, who).expect_err("it is not signed yet");
+    let signing = keyless::with(|it| it.evidence = Evidence::Rekor1AndTimestamp);
+    let bundle = sigstore.sign_digest(&stage.built.digest, &signing);
+    let bundle = serde_json::to_vec(&bundle).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    attach(&stage.ours, &stage.built.digest, &bundle, now)
+        .await
+        .unwrap();
+    by_cosign(&root, who).unwrap();
+    by_cosign(&other_root, who).expect_err("it is another Sigstore's");
+    by_cosign(&root, (who.0, "https://git.example/x")).expect_err("it is another's");
+
+    let store = Store::open(stage.at.path().join("store")).unwrap();
+    let (wanted, limits) = (reference(&stage.built), Limits::default());
+    let trust = sigstore.trust();
+    let admitted = store.admit(&stage.ours, &wanted, &trust, &limits).await;
+    assert_eq!(admitted.unwrap().verdict.signer.name(), "ci");
 }

@@ -12,6 +12,8 @@ mod hostile;
 mod image;
 mod image_refused;
 mod images;
+mod keyless;
+mod keyless_malformed;
 mod no_space;
 mod process;
 mod real;

@@ -4,26 +4,23 @@ use std::{sync::Arc, time::Duration};
 
 use aion_abi::tenant::Tenant;
 use aion_api::{
-    AgentInstance, KeyPurpose,
+    AgentInstance,
     condition::{self, Judgement, reason},
     program::Runtime,
 };
 use aion_bundle::{
     AdmitError, Admitted, BundleRef, Content, Limits, Reason, Recalled, Refusal, SourceError,
-    Sources, Store, TrustError, TrustSet, TrustedKey,
+    Sources, Store, TrustSet,
 };
 use aion_policy::Trust;
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::Semaphore, time::timeout};
 
+use super::trusted::{PassedOver, TrustRoots};
 use crate::{
     instance::{Prepared, required_layers},
     lanes::Lanes,
     modules::{ModuleError, Modules},
 };
-
-/// How many keys that cannot be used are named in a message.
-const MAX_NAMED: usize = 4;
 
 /// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
 const AT_THE_DISK: usize = 8;
@@ -40,6 +37,7 @@ pub(crate) struct Preparer {
     sources: Arc<Sources>,
     /// No packet leaves the machine.
     offline: bool,
+    roots: Arc<TrustRoots>,
     modules: Arc<Modules>,
     disk: Arc<Semaphore>,
     fetches: Arc<Fetches>,
@@ -73,17 +71,20 @@ impl PrepareError {
 }
 
 impl Preparer {
-    /// Lets in what `store` has, or what comes from `sources`; compiles with `modules`.
+    /// Lets in what `store` has, or what comes from `sources`, of those whom `roots` and keys show; compiles with
+    /// `modules`.
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Arc<Sources>,
         offline: bool,
+        roots: TrustRoots,
         modules: Arc<Modules>,
     ) -> Self {
         Self {
             store,
             sources,
             offline,
+            roots: Arc::new(roots),
             modules,
             disk: Arc::new(Semaphore::new(AT_THE_DISK)),
             fetches: Arc::new(Fetches {
@@ -158,12 +159,12 @@ impl Preparer {
             name: parsed(&bundle.name)?,
             digest: parsed(&bundle.digest)?,
         };
-        let (keys, passed_over) = trust_set(trust, instance, bundle);
-        if !passed_over.0.is_empty() {
+        let (keys, passed_over) = self.roots.trust_set(trust, instance, bundle);
+        if !passed_over.is_empty() {
             tracing::warn!(
                 namespace = instance.metadata.namespace,
                 told = passed_over.told(),
-                "keys of TrustPolicies cannot be used"
+                "signers of TrustPolicies cannot be used"
             );
         }
         let recalled = {
@@ -190,10 +191,10 @@ impl Preparer {
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by key {}{}{}",
+                "bundle {} {} is signed by {}{}{}",
                 bundle.name,
                 bundle.digest,
-                admitted.verdict.signer.key,
+                admitted.verdict.signer,
                 of_root(&admitted.bundle.content),
                 passed_over.told()
             ),
@@ -326,69 +327,12 @@ where
         .map_err(|error: T::Err| PrepareError::refused(reason::INVALID, error.to_string()))
 }
 
-/// The keys that may vouch for this bundle, and what is wrong with those that cannot: each is passed over, and
-/// takes nothing from the others. The revision names all of them and what they may vouch for, so that a verdict
-/// stands only as long as nothing of that changes.
-fn trust_set(
-    trust: &Trust,
-    instance: &AgentInstance,
-    bundle: &aion_api::program::BundleRef,
-) -> (TrustSet, PassedOver) {
-    let signers = instance.spec.signers.as_deref();
-    let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
-    let mut revision = Sha256::new();
-    for key in trust.keys_for(bundle, signers) {
-        revision.update(serde_json::to_vec(key).unwrap_or_default());
-        revision.update([0]);
-        match key_of(key) {
-            Ok(key) => keys.push(key),
-            Err(error) => passed_over.push(error),
-        }
-    }
-    let set = TrustSet {
-        revision: hex::encode(revision.finalize()),
-        keys,
-    };
-    (set, PassedOver(passed_over))
-}
-
-/// The key of a TrustPolicy.
-///
-/// # Errors
-/// Where it cannot be used.
-pub(crate) fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, TrustError> {
-    TrustedKey::of_policy(
-        &key.name,
-        &key.public_key,
-        key.purpose == KeyPurpose::Machine,
-        &key.bundles,
-        &key.digests,
-    )
-}
-
-/// Keys of TrustPolicies that cannot be used.
-struct PassedOver(Vec<TrustError>);
-
 impl PassedOver {
-    /// As it stands behind a judgement.
-    fn told(&self) -> String {
-        let named = self.0.iter().take(MAX_NAMED).map(ToString::to_string);
-        let mut told: Vec<String> = named.collect();
-        match self.0.len().saturating_sub(MAX_NAMED) {
-            0 => {}
-            more => told.push(format!("{more} more")),
-        }
-        match self.0.is_empty() {
-            true => String::new(),
-            false => format!("; passed over: {}", told.join("; ")),
-        }
-    }
-
     fn not_admitted(&self, error: &AdmitError) -> PrepareError {
-        let mut reason = error.reason();
-        if reason == Reason::NoTrustPolicy && !self.0.is_empty() {
-            reason = Reason::UntrustedKey;
-        }
+        let reason = match error.reason() {
+            Reason::NoTrustPolicy => self.reason().unwrap_or(Reason::NoTrustPolicy),
+            reason => reason,
+        };
         PrepareError {
             judgement: Judgement::new(
                 condition::VERIFIED,
@@ -396,7 +340,7 @@ impl PassedOver {
                 reason.as_str(),
                 format!("{error}{}", self.told()),
             ),
-            passing: error.may_pass_later(),
+            passing: error.may_pass_later() || reason.may_pass_later(),
             // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
             // who is trusted now vouches for what runs; a disk without room says nothing against it.
             stands: matches!(error, AdmitError::Store(_)) || error.reason() == Reason::NoSpace,

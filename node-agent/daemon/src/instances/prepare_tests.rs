@@ -7,6 +7,7 @@ use std::fs;
 use aion_api::{AgentInstanceSpec, InlineProgram};
 use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, attach, build};
 use aion_sandbox::protocol::{Start, WorkerId};
+use aion_testkit::{PrivateSigstore, Signing};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 
@@ -101,6 +102,7 @@ impl Machine {
             Arc::clone(&self.store),
             Arc::new(sources),
             false,
+            TrustRoots::new(self.at.path().join("trust_roots")),
             Arc::new(modules),
         )
     }
@@ -120,7 +122,7 @@ impl Machine {
             policies: vec!["tests".to_owned()],
             inline: true,
             keys: keys.collect(),
-            unreadable: Vec::new(),
+            ..Trust::default()
         }
     }
 }
@@ -180,6 +182,94 @@ async fn a_bundle_that_nobody_vouches_for_is_told_which_keys_were_passed_over() 
         "{}",
         judgement.message
     );
+}
+
+#[tokio::test]
+async fn an_identity_lets_in_and_is_told_by_who_it_is() {
+    let machine = Machine::new();
+    let sigstore = PrivateSigstore::new().unwrap();
+    let built = machine.bundle("quick/a").await;
+    let digest = built.digest.to_string();
+    let signing = Signing::by("https://token.example", "ada@acme.example");
+    let signature = sigstore.sign_artifact(&digest, &signing).unwrap();
+    let signature = serde_json::to_vec(&signature).unwrap();
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    attach(&machine.layout, &built.digest, &signature, now)
+        .await
+        .unwrap();
+    let instance = instance("home", "quick/a", &digest);
+    let preparer = machine.preparer(None);
+    let identity = |subject: &str| aion_api::TrustedIdentity {
+        name: "acme".into(),
+        issuer: signing.issuer.clone(),
+        subject: subject.into(),
+        ..aion_api::TrustedIdentity::default()
+    };
+    let trust = |root: aion_api::TrustRoot, subject: &str| Trust {
+        policies: vec!["public".into()],
+        keyless: vec![aion_policy::Keyless {
+            policy: "public".into(),
+            root,
+            identities: vec![identity(subject)],
+        }],
+        ..Trust::default()
+    };
+    let text = sigstore.trusted_root().unwrap().to_string();
+    let inline = |text: &str| aion_api::TrustRoot {
+        inline: Some(text.to_owned()),
+        named: None,
+    };
+    let known = trust(inline(&text), "*@acme.example");
+    for _ in 0..2 {
+        let judgement = prepared(&preparer, &instance, &known).await.unwrap();
+        assert_eq!(judgement.reason, reason::SIGNED);
+        let by =
+            "identity acme: ada@acme.example of https://token.example, at 2025-06-15T15:07:40Z";
+        assert!(judgement.message.contains(by), "{}", judgement.message);
+    }
+    // What was let in under one trust root or pattern is not let in under another.
+    let other = PrivateSigstore::new().unwrap().trusted_root().unwrap();
+    for (trust, expect) in [
+        (
+            trust(inline(&text), "bob@acme.example"),
+            Reason::UntrustedIdentity,
+        ),
+        (
+            trust(inline(&other.to_string()), "*@acme.example"),
+            Reason::BadTimestamp,
+        ),
+        (
+            trust(inline("{}"), "*@acme.example"),
+            Reason::TrustRootUnusable,
+        ),
+    ] {
+        let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
+        let judgement = refused.judgement;
+        assert_eq!(judgement.reason, expect.as_str(), "{}", judgement.message);
+        assert!(!refused.stands);
+    }
+    prepared(&preparer, &instance, &known).await.unwrap();
+
+    // One that is named is a file of the node, and counts once it is there.
+    let named = aion_api::TrustRoot {
+        inline: None,
+        named: Some("acme".into()),
+    };
+    let named = trust(named, "*@acme.example");
+    let refused = prepared(&preparer, &instance, &named).await.unwrap_err();
+    assert_eq!(refused.judgement.reason, reason::TRUST_ROOT_UNUSABLE);
+    assert!(refused.passing);
+    let why = &refused.judgement.message;
+    assert!(
+        why.contains("trust_roots/acme.json is not on this node"),
+        "{why}"
+    );
+    let folder = machine.at.path().join("trust_roots");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("acme.json"), &text).unwrap();
+    prepared(&preparer, &instance, &named).await.unwrap();
+    fs::write(folder.join("acme.json"), other.to_string()).unwrap();
+    prepared(&preparer, &instance, &named).await.unwrap_err();
 }
 
 #[tokio::test]

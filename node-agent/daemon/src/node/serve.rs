@@ -8,7 +8,7 @@ use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, 
 use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
-    instances::{Keeper, Preparer, Standings},
+    instances::{Keeper, Preparer, Standings, TrustRoots},
     telemetry::Telemetry,
     traces::Traces,
 };
@@ -29,6 +29,7 @@ pub(super) async fn serve(
             Arc::clone(&workers.store),
             Arc::new(config.sources.clone()),
             config.offline,
+            TrustRoots::new(config.settings.join("trust_roots")),
             workers.modules,
         ),
         instances: workers.instances.clone(),
