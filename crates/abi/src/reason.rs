@@ -54,6 +54,8 @@ reasons! {
     Malformed,
     /// Larger than the limits allow.
     TooLarge,
+    /// A TrustPolicy revokes the bundle, or all who signed it.
+    Revoked,
     /// The trust root of a TrustPolicy cannot be used, and nobody else is trusted.
     TrustRootUnusable,
     /// No key and no identity is trusted at all.

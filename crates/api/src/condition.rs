@@ -115,6 +115,8 @@ pub mod reason {
         BAD_TIMESTAMP = Reason::BadTimestamp.as_str(),
         /// The bundle is signed with a certificate, and nothing trusted shows that this was logged.
         NOT_LOGGED = Reason::NotLogged.as_str(),
+        /// A TrustPolicy revokes the bundle, or all who signed it.
+        REVOKED = Reason::Revoked.as_str(),
         /// The trust root of a TrustPolicy cannot be used, and nobody else vouches.
         TRUST_ROOT_UNUSABLE = Reason::TrustRootUnusable.as_str(),
         /// A manifest, a signature or an archive is not in the form that it claims to have.

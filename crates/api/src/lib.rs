@@ -100,7 +100,8 @@ pub use policy_rules::PolicyQuotas;
 pub use readable::{Placed, Readable, Unreadable};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{
-    InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustRoot, TrustedIdentity, TrustedKey,
+    InlineAgents, KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec,
+    TrustRoot, TrustedIdentity, TrustedKey,
 };
 
 /// The API group of every resource.

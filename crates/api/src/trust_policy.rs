@@ -75,10 +75,69 @@ pub struct TrustPolicySpec {
     /// key of that Sigstore counts once it stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_root: Option<TrustRoot>,
+    /// What counts no longer in these namespaces, whichever TrustPolicy trusts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+    /// What becomes of turns of what is revoked while it works: kill (the default) ends them at once, drain lets them end and
+    /// starts no further one. Of several policies that revoke something, kill counts.
+    #[serde(default)]
+    pub on_revoked: OnRevoked,
     /// What becomes of agents whose instructions stand in the Agent itself and are signed by nobody:
     /// refuse (the default) or allow. Who may write Agents in the namespace then decides what runs.
     #[serde(default)]
     pub inline: InlineAgents,
+}
+
+/// Bundles, keys and identities that count no longer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// Digests of bundles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 512),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub digests: Vec<String>,
+    /// Digests of keys, as `aionctl bundle verify` prints them: of the public key in DER form. Every signature by the key counts
+    /// no longer, of whatever time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub keys: Vec<String>,
+    /// Signers without a key. Every signature by them counts no longer, of whatever time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub identities: Vec<RevokedIdentity>,
+}
+
+/// A signer without a key; * stands for any run of characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedIdentity {
+    /// Who vouches for the signer.
+    #[schemars(length(min = 1, max = 512))]
+    pub issuer: String,
+    /// What the signer is called there.
+    #[schemars(length(min = 1, max = 512))]
+    pub subject: String,
+}
+
+/// What becomes of turns of what is revoked.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRevoked {
+    /// The one that runs ends as it would.
+    Drain,
+    /// They are ended at once.
+    #[default]
+    Kill,
 }
 
 /// What becomes of inline agents.

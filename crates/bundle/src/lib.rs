@@ -50,6 +50,7 @@ pub use source::within::Within;
 pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob};
 pub use trust::identity::{IdentityPattern, TrustedIdentity};
 pub use trust::key::{KeyError, SigningKey};
+pub use trust::revoked::Revoked;
 pub use trust::root::{MAX_TRUST_ROOT, RootError, TrustRoot};
 pub use trust::set::{TrustError, TrustSet, TrustedKey};
 pub use trust::verdict::{Grade, PassedOver, Signer, Verdict};

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use aion_api::program::BundleRef;
-use aion_api::{InlineAgents, KeyPurpose, TrustPolicy, TrustRoot, TrustedIdentity, TrustedKey};
+use aion_api::{
+    InlineAgents, KeyPurpose, OnRevoked, Revoked, TrustPolicy, TrustRoot, TrustedIdentity,
+    TrustedKey,
+};
 
 use crate::capability::fits;
 
@@ -18,6 +21,10 @@ pub struct Trust {
     pub keys: Vec<TrustedKey>,
     /// Signers without a key, in the order of the policies' names.
     pub keyless: Vec<Keyless>,
+    /// What counts no longer, whoever is trusted.
+    pub revoked: Revoked,
+    /// What becomes of turns of what is revoked.
+    pub on_revoked: OnRevoked,
     /// Policies that are there and cannot be read, in words: they might select the namespace and say anything, so nothing
     /// is judged anew before they can be.
     pub unreadable: Vec<String>,
@@ -63,8 +70,26 @@ pub fn trust<'a>(
             .flat_map(|p| p.spec.keys.iter().cloned())
             .collect(),
         keyless: selected.iter().filter_map(|p| keyless(p)).collect(),
+        revoked: revoked(&selected),
+        on_revoked: selected
+            .iter()
+            .filter(|p| p.spec.revoked.is_some())
+            .map(|p| p.spec.on_revoked)
+            .max()
+            .unwrap_or_default(),
         unreadable: Vec::new(),
     }
+}
+
+/// All that the policies revoke.
+fn revoked(policies: &[&TrustPolicy]) -> Revoked {
+    let mut all = Revoked::default();
+    for one in policies.iter().filter_map(|p| p.spec.revoked.as_ref()) {
+        all.digests.extend_from_slice(&one.digests);
+        all.keys.extend_from_slice(&one.keys);
+        all.identities.extend_from_slice(&one.identities);
+    }
+    all
 }
 
 /// A policy without a trust root knows no identity, whatever the schema let through.

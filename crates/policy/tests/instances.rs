@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_api::program::BundleRef;
-use aion_api::{AgentInstance, TrustPolicy};
+use aion_api::{AgentInstance, OnRevoked, TrustPolicy};
 use aion_policy::{Capability, Decision, LowerError, authorise, lower, trust};
 use serde_json::{Value, json};
 
@@ -219,4 +219,24 @@ fn an_identity_vouches_for_what_it_is_trusted_for_only_and_by_the_trust_root_of_
     check("team/x", Some(&["team".to_owned()]), &[("public", "team")]);
     check("team/x", Some(&["nobody".to_owned()]), &[]);
     check("else", Some(&[]), &[]);
+}
+
+#[test]
+fn what_any_policy_revokes_is_revoked_and_the_harder_of_two_ends_counts() {
+    let digest = |c: &str| format!("sha256:{}", c.repeat(64));
+    let revoking = |name: &str, c: &str, on_revoked: &str| {
+        let spec = json!({"revoked": {"digests": [digest(c)]}, "onRevoked": on_revoked});
+        trust_policy(name, spec)
+    };
+    let idle = trust_policy("idle", json!({"onRevoked": "kill"}));
+    let check = |policies: &[TrustPolicy], digests: &[&str], expect: OnRevoked| {
+        let trusted = trust(policies, &BTreeMap::new());
+        let digests: Vec<_> = digests.iter().map(|c| digest(c)).collect();
+        assert_eq!(trusted.revoked.digests, digests);
+        assert_eq!(trusted.on_revoked, expect);
+    };
+    let (drain, kill) = (revoking("a", "a", "drain"), revoking("b", "b", "kill"));
+    check(&[idle.clone(), drain.clone()], &["a"], OnRevoked::Drain);
+    check(&[drain, kill], &["a", "b"], OnRevoked::Kill);
+    check(&[idle], &[], OnRevoked::Kill);
 }

@@ -160,6 +160,9 @@ impl Store {
 
     fn recalled(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
         let digest = &bundle.digest;
+        if trust.revoked.bundle(digest) {
+            return Err(Refusal::revoked(&bundle.name, digest).into());
+        }
         let Some(stored) = self.get(digest) else {
             return Ok(Recalled::Absent);
         };

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     OtherIdentity(String, String),
     OutOfScope(String),
     IdentityOutOfScope(String),
+    /// Made by somebody who was trusted.
+    Revoked(String),
 }
 
 impl Fault {
@@ -42,6 +44,7 @@ impl Fault {
             Self::Nobody | Self::OtherIdentity(..) => Reason::UntrustedIdentity,
             Self::OutOfScope(_) => Reason::KeyOutOfScope,
             Self::IdentityOutOfScope(_) => Reason::IdentityOutOfScope,
+            Self::Revoked(_) => Reason::Revoked,
         }
     }
 }
@@ -90,6 +93,10 @@ impl fmt::Display for Fault {
             Self::IdentityOutOfScope(identity) => write!(
                 f,
                 "identity `{identity}` is not trusted for this name or digest"
+            ),
+            Self::Revoked(signer) => write!(
+                f,
+                "{signer} signed it, who is revoked; have it signed by somebody else, or take the revocation out of the TrustPolicy"
             ),
         }
     }

@@ -38,6 +38,11 @@ pub(crate) fn identity_of(
                 continue;
             }
         };
+        if trust.revoked.identity(&maker.issuer, &maker.subject) {
+            let who = format!("`{}` of `{}`", shown(&maker.subject), shown(&maker.issuer));
+            nearest = nearest.max(Some(Fault::Revoked(who)));
+            continue;
+        }
         let of_root = |it: &&TrustedIdentity| Arc::ptr_eq(it.root(), root);
         let theirs = |it: &&TrustedIdentity| it.matches(&maker.issuer, &maker.subject);
         let mut identities = trust.identities.iter().filter(of_root).filter(theirs);

@@ -7,6 +7,7 @@ pub(crate) mod fault;
 pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod keyless;
+pub(crate) mod revoked;
 pub(crate) mod root;
 pub(crate) mod scope;
 pub(crate) mod sealed;

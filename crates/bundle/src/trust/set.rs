@@ -14,6 +14,7 @@ use crate::{
     },
     trust::{
         identity::TrustedIdentity,
+        revoked::Revoked,
         scope::Scope,
         verdict::{Grade, Signer, Verdict},
     },
@@ -29,6 +30,8 @@ pub struct TrustSet {
     pub keys: Vec<TrustedKey>,
     /// Who signs without one. With neither nothing is trusted.
     pub identities: Vec<TrustedIdentity>,
+    /// What counts no longer, whoever signed it.
+    pub revoked: Revoked,
 }
 
 /// A public key and what it is trusted for.
@@ -99,19 +102,27 @@ impl TrustSet {
             Signer::Key {
                 name: key,
                 fingerprint,
-            } => self.keys.iter().any(|it| {
-                it.fingerprint == *fingerprint && it.name == *key && it.covers(name, digest)
-            }),
+            } => {
+                !self.revoked.key(fingerprint)
+                    && self.keys.iter().any(|it| {
+                        it.fingerprint == *fingerprint && it.name == *key && it.covers(name, digest)
+                    })
+            }
             Signer::Identity {
                 name: identity,
                 issuer,
                 subject,
                 ..
-            } => self.identities.iter().any(|it| {
-                it.name() == identity && it.matches(issuer, subject) && it.covers(name, digest)
-            }),
+            } => {
+                !self.revoked.identity(issuer, subject)
+                    && self.identities.iter().any(|it| {
+                        it.name() == identity
+                            && it.matches(issuer, subject)
+                            && it.covers(name, digest)
+                    })
+            }
         };
-        verdict.trust_revision == self.revision && stands
+        verdict.trust_revision == self.revision && !self.revoked.bundle(digest) && stands
     }
 }
 

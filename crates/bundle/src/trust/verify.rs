@@ -56,6 +56,17 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Of a bundle whose digest is revoked, whoever signed it.
+    pub(crate) fn revoked(name: &BundleName, digest: &Digest) -> Self {
+        Self {
+            reason: Reason::Revoked,
+            name: name.clone(),
+            digest: *digest,
+            passed_over: Vec::new(),
+            left_out: 0,
+        }
+    }
+
     /// The stable name of the refusal.
     pub fn reason(&self) -> Reason {
         self.reason
@@ -81,6 +92,9 @@ impl fmt::Display for Refusal {
             Reason::NoTrustPolicy => {
                 return f.write_str("no key and no identity is trusted; add one to a TrustPolicy");
             }
+            Reason::Revoked if self.passed_over.is_empty() => f.write_str(
+                "its digest is revoked; use another version, or take the revocation out of the TrustPolicy",
+            )?,
             Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
                 "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign`",
             )?,
@@ -132,6 +146,9 @@ pub(crate) fn examine(
         passed_over,
         left_out: 0,
     };
+    if trust.revoked.bundle(digest) {
+        return Err(Refusal::revoked(name, digest));
+    }
     if trust.keys.is_empty() && trust.identities.is_empty() {
         return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
@@ -218,10 +235,13 @@ fn key_of<'t>(
             let signer = format!("key `{}`", key.name());
             return Err(Fault::OtherDigest(signer, subjects));
         }
-        if key.covers(name, digest) {
+        if trust.revoked.key(key.fingerprint()) {
+            fault = Some(Fault::Revoked(format!("key `{}`", key.name())));
+        } else if key.covers(name, digest) {
             return Ok(key);
+        } else {
+            fault = fault.max(Some(Fault::OutOfScope(key.name().to_owned())));
         }
-        fault = Some(Fault::OutOfScope(key.name().to_owned()));
     }
     Err(
         fault.unwrap_or_else(|| match trust.keys.iter().find(|k| k.hint() == hint) {

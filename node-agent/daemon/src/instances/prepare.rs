@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aion_abi::tenant::Tenant;
 use aion_api::{
-    AgentInstance,
+    AgentInstance, OnRevoked,
     condition::{self, Judgement, reason},
     program::Runtime,
 };
@@ -56,8 +56,28 @@ pub(crate) struct PrepareError {
     pub judgement: Judgement,
     /// Trying again may help: something did not answer.
     pub passing: bool,
-    /// What was let in before goes on: nothing was found against it.
-    pub stands: bool,
+    /// What becomes of what was let in before.
+    pub before: Before,
+}
+
+/// What becomes of what was let in before, and is not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It goes on: nothing was found against it.
+    GoesOn,
+    /// It takes no further turn, and the one that runs ends as it would.
+    Drains,
+    /// Its turns end.
+    Ends,
+}
+
+/// What is found while an instance is prepared, and before that is done.
+#[derive(Debug)]
+pub(crate) enum Meanwhile {
+    /// It is verified, and its module is being compiled.
+    Compiling(Judgement),
+    /// Who vouched for it is revoked, and another signature is looked for.
+    Revoked(Judgement, Before),
 }
 
 impl PrepareError {
@@ -65,7 +85,7 @@ impl PrepareError {
         Self {
             judgement: Judgement::new(condition::VERIFIED, false, reason, message),
             passing: false,
-            stands: false,
+            before: Before::Ends,
         }
     }
 }
@@ -94,8 +114,8 @@ impl Preparer {
         }
     }
 
-    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `compiling`
-    /// hears of it before the program is compiled, where that takes its time. May be given up at any moment.
+    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `meanwhile` hears of
+    /// what takes its time. May be given up at any moment.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -103,12 +123,12 @@ impl Preparer {
         &self,
         instance: &AgentInstance,
         trust: &Trust,
-        compiling: impl FnOnce(&Judgement),
+        meanwhile: impl Fn(Meanwhile) + Sync,
     ) -> Result<(Prepared, Judgement), PrepareError> {
-        let (program, judgement) = self.verify(instance, trust).await?;
+        let (program, judgement) = self.verify(instance, trust, &meanwhile).await?;
         if let Prepared::Wasm { bundle } = &program {
             if !self.modules.is_compiled(bundle).await {
-                compiling(&judgement);
+                meanwhile(Meanwhile::Compiling(judgement.clone()));
             }
             let required = required_layers(&instance.spec);
             let tenant = &instance.spec.tenant;
@@ -122,10 +142,11 @@ impl Preparer {
         &self,
         instance: &AgentInstance,
         trust: &Trust,
+        meanwhile: &(impl Fn(Meanwhile) + Sync),
     ) -> Result<(Prepared, Judgement), PrepareError> {
         if let Some(why) = trust.unreadable.first() {
             return Err(PrepareError {
-                stands: true,
+                before: Before::GoesOn,
                 ..PrepareError::refused(reason::UNREADABLE, why.clone())
             });
         }
@@ -135,7 +156,7 @@ impl Preparer {
                 let instructions = inline.instructions.clone();
                 Ok((Prepared::Declarative { instructions }, judgement))
             }
-            (None, Some(bundle)) => self.bundle(instance, bundle, trust).await,
+            (None, Some(bundle)) => self.bundle(instance, bundle, trust, meanwhile).await,
             _ => Err(PrepareError::refused(
                 reason::INVALID,
                 "the instance has neither or both of an inline program and a bundle",
@@ -148,6 +169,7 @@ impl Preparer {
         instance: &AgentInstance,
         bundle: &aion_api::program::BundleRef,
         trust: &Trust,
+        meanwhile: &(impl Fn(Meanwhile) + Sync),
     ) -> Result<(Prepared, Judgement), PrepareError> {
         if trust.policies.is_empty() {
             return Err(PrepareError::refused(
@@ -171,19 +193,24 @@ impl Preparer {
             let _permit = self.disk.acquire().await;
             self.store.recall(&wanted, &keys).await
         };
-        let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
+        let refused = |error: AdmitError| passed_over.not_admitted(&error, trust);
+        let admitted = match recalled.map_err(refused)? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
                 let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
-                fetched.map_err(|error| passed_over.not_admitted(&error))?
+                fetched.map_err(refused)?
             }
             Recalled::Lapsed(_, kept) => {
+                if kept.reason() == Reason::Revoked {
+                    let now = refused(kept.clone().into());
+                    meanwhile(Meanwhile::Revoked(now.judgement, now.before));
+                }
                 let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
                 let fetched = match timeout(LAPSED, fetching).await {
                     Ok(fetched) => fetched?,
                     Err(_) => Err(self.nobody_else(&wanted, kept)),
                 };
-                fetched.map_err(|error| passed_over.not_admitted(&error))?
+                fetched.map_err(refused)?
             }
         };
         let judgement = Judgement::new(
@@ -328,7 +355,7 @@ where
 }
 
 impl PassedOver {
-    fn not_admitted(&self, error: &AdmitError) -> PrepareError {
+    fn not_admitted(&self, error: &AdmitError, trust: &Trust) -> PrepareError {
         let reason = match error.reason() {
             Reason::NoTrustPolicy => self.reason().unwrap_or(Reason::NoTrustPolicy),
             reason => reason,
@@ -343,7 +370,12 @@ impl PassedOver {
             passing: error.may_pass_later() || reason.may_pass_later(),
             // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
             // who is trusted now vouches for what runs; a disk without room says nothing against it.
-            stands: matches!(error, AdmitError::Store(_)) || error.reason() == Reason::NoSpace,
+            before: match reason {
+                Reason::NoSpace => Before::GoesOn,
+                _ if matches!(error, AdmitError::Store(_)) => Before::GoesOn,
+                Reason::Revoked if trust.on_revoked == OnRevoked::Drain => Before::Drains,
+                _ => Before::Ends,
+            },
         }
     }
 }
@@ -361,7 +393,10 @@ fn not_compiled(error: &ModuleError) -> PrepareError {
     PrepareError {
         judgement: Judgement::new(condition::READY, false, reason, error.to_string()),
         passing: error.is_passing(),
-        stands: error.is_passing(),
+        before: match error.is_passing() {
+            true => Before::GoesOn,
+            false => Before::Ends,
+        },
     }
 }
 

@@ -236,7 +236,7 @@ async fn an_identity_lets_in_and_is_told_by_who_it_is() {
         ),
         (
             trust(inline(&other.to_string()), "*@acme.example"),
-            Reason::BadTimestamp,
+            Reason::NotLogged,
         ),
         (
             trust(inline("{}"), "*@acme.example"),
@@ -246,7 +246,7 @@ async fn an_identity_lets_in_and_is_told_by_who_it_is() {
         let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
         let judgement = refused.judgement;
         assert_eq!(judgement.reason, expect.as_str(), "{}", judgement.message);
-        assert!(!refused.stands);
+        assert_eq!(refused.before, Before::Ends);
     }
     prepared(&preparer, &instance, &known).await.unwrap();
 
@@ -272,6 +272,103 @@ async fn an_identity_lets_in_and_is_told_by_who_it_is() {
     prepared(&preparer, &instance, &named).await.unwrap_err();
 }
 
+/// What is told of a bundle that somebody revokes, and what of what was told meanwhile.
+async fn revoked(
+    preparer: &Preparer,
+    instance: &AgentInstance,
+    trust: &Trust,
+) -> (Result<Judgement, PrepareError>, Vec<(Judgement, Before)>) {
+    let told = parking_lot::Mutex::new(Vec::new());
+    let meanwhile = |it| match it {
+        Meanwhile::Revoked(judgement, before) => told.lock().push((judgement, before)),
+        Meanwhile::Compiling(_) => {}
+    };
+    let prepared = preparer.prepare(instance, trust, meanwhile).await;
+    (prepared.map(|(_, judgement)| judgement), told.into_inner())
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_not_let_in_and_what_runs_of_it_ends_as_policy_says() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let digest = built.digest.to_string();
+    let instance = instance("home", "quick/a", &digest);
+    let preparer = machine.preparer(None);
+    prepared(&preparer, &instance, &machine.trust(&[]))
+        .await
+        .unwrap();
+    let key = machine.key.fingerprint().to_string();
+    for (on_revoked, before) in [
+        (OnRevoked::Kill, Before::Ends),
+        (OnRevoked::Drain, Before::Drains),
+    ] {
+        let trust = |digests: &[&String], keys: &[&String]| Trust {
+            revoked: aion_api::Revoked {
+                digests: digests.iter().map(|it| (*it).clone()).collect(),
+                keys: keys.iter().map(|it| (*it).clone()).collect(),
+                identities: Vec::new(),
+            },
+            on_revoked,
+            ..machine.trust(&[])
+        };
+        // By digest nobody is asked for another signature.
+        let (refused, meanwhile) = revoked(&preparer, &instance, &trust(&[&digest], &[])).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.judgement.reason, reason::REVOKED);
+        assert!(!refused.passing && meanwhile.is_empty());
+        assert_eq!(refused.before, before);
+        // By key somebody is, and what runs does not wait for that.
+        let trust = trust(&[], &[&key]);
+        let (refused, meanwhile) = revoked(&preparer, &instance, &trust).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            (refused.judgement.reason, refused.before),
+            (reason::REVOKED, before)
+        );
+        let [(judgement, told)] = &meanwhile[..] else {
+            unreachable!("nothing was told meanwhile");
+        };
+        assert_eq!((judgement.reason, *told), (reason::REVOKED, before));
+    }
+    // Something else that is revoked takes nothing.
+    let other = Trust {
+        revoked: aion_api::Revoked {
+            digests: vec![format!("sha256:{}", "a".repeat(64))],
+            keys: vec![format!("sha256:{}", "b".repeat(64))],
+            identities: vec![aion_api::RevokedIdentity {
+                issuer: "*".into(),
+                subject: "*".into(),
+            }],
+        },
+        ..machine.trust(&[])
+    };
+    prepared(&preparer, &instance, &other).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_signature_stands_in_for_a_key_that_is_revoked() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let preparer = machine.preparer(None);
+    let other = SigningKey::generate().unwrap();
+    let mut trust = machine.trust(&[("other", &other.public_pem())]);
+    prepared(&preparer, &instance, &trust).await.unwrap();
+    trust.revoked.keys = vec![machine.key.fingerprint().to_string()];
+    prepared(&preparer, &instance, &trust).await.unwrap_err();
+    let signature = other.sign(&built.digest).unwrap();
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    attach(&machine.layout, &built.digest, &signature, now)
+        .await
+        .unwrap();
+    let judgement = prepared(&preparer, &instance, &trust).await.unwrap();
+    assert!(
+        judgement.message.contains("key other"),
+        "{}",
+        judgement.message
+    );
+}
+
 #[tokio::test]
 async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
     let machine = Machine::new();
@@ -283,7 +380,7 @@ async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
     let held = held.unwrap_err();
     assert_eq!(held.judgement.reason, reason::UNREADABLE);
     assert!(held.judgement.message.contains("spec.inline"));
-    assert!(held.stands, "what runs was stopped");
+    assert_eq!(held.before, Before::GoesOn, "what runs was stopped");
 }
 
 #[tokio::test]
@@ -295,7 +392,8 @@ async fn on_a_disk_whose_rest_is_kept_nothing_is_fetched_and_nothing_stopped() {
     let refused = prepared(&machine.preparer(None), &instance, &machine.trust(&[])).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.judgement.reason, Reason::NoSpace.as_str());
-    assert!(refused.passing && refused.stands);
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::GoesOn);
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,7 +416,8 @@ async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
     }
     let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
     assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);
-    assert!(!refused.stands && refused.passing);
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::Ends);
 }
 
 #[tokio::test]

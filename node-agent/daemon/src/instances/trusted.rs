@@ -11,7 +11,7 @@ use std::{
 
 use aion_api::{AgentInstance, KeyPurpose, TrustRoot as Stated, program::BundleRef};
 use aion_bundle::{
-    MAX_TRUST_ROOT, Reason, TrustError, TrustRoot, TrustSet, TrustedIdentity, TrustedKey,
+    MAX_TRUST_ROOT, Reason, Revoked, TrustError, TrustRoot, TrustSet, TrustedIdentity, TrustedKey,
 };
 use aion_policy::{Keyless, Trust};
 use parking_lot::Mutex;
@@ -116,6 +116,9 @@ impl TrustRoots {
                 }
             }
         }
+        revision.update([2]);
+        revision.update(serde_json::to_vec(&trust.revoked).unwrap_or_default());
+        set.revoked = revoked(&trust.revoked);
         set.revision = hex::encode(revision.finalize());
         (set, PassedOver(passed_over))
     }
@@ -142,6 +145,17 @@ impl TrustRoots {
         });
         let identities = identities.collect();
         (Some(root), identities)
+    }
+}
+
+fn revoked(stated: &aion_api::Revoked) -> Revoked {
+    let identities = stated.identities.iter();
+    Revoked {
+        digests: stated.digests.iter().cloned().collect(),
+        keys: stated.keys.iter().cloned().collect(),
+        identities: identities
+            .map(|it| (it.issuer.clone(), it.subject.clone()))
+            .collect(),
     }
 }
 
