@@ -96,6 +96,27 @@ impl Cosign {
         self.to_registry(&mut command, reference, login)
     }
 
+    /// Attests `predicate`, a file of the kind `kind` (`spdxjson`, `cyclonedx`, …), of `reference`, offline.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with what it wrote.
+    pub fn attest(
+        &self,
+        key: &Path,
+        (kind, predicate): (&str, &Path),
+        reference: &str,
+    ) -> Result<(), StartError> {
+        let mut command = self.command("attest");
+        command
+            .arg("--key")
+            .arg(key)
+            .arg("--predicate")
+            .arg(predicate);
+        command.args(["--type", kind, "--tlog-upload=false"]);
+        command.args(["--use-signing-config=false", "-y"]);
+        self.to_registry(&mut command, reference, None)
+    }
+
     /// Verifies that `subject`, for whom `issuer` vouches, signed `reference` without a key, as the authorities of the
     /// file `trusted_root` show it.
     ///

@@ -80,6 +80,20 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
+    /// Show who signed a bundle, what is attested of it, and whether a key or an identity counts
+    Inspect {
+        /// Which bundle
+        bundle: String,
+        #[command(flatten)]
+        signer: SignerArgs,
+        /// How it is shown
+        #[arg(short, long, value_enum, default_value_t = Shown::Text)]
+        output: Shown,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
     /// Sign a file, as `cosign sign-blob --key` does
     SignBlob {
         /// The file
@@ -116,7 +130,7 @@ pub(crate) enum BundleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SignerArgs {
     /// The public key
-    #[arg(long, value_name = "FILE", required_unless_present = "trust_root")]
+    #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
     /// The trusted_root.json of a Sigstore, for a signature without a key
     #[arg(long, value_name = "FILE", conflicts_with = "key", requires_all = ["issuer", "subject"])]
@@ -127,6 +141,13 @@ pub(crate) struct SignerArgs {
     /// What the signer is called there; * stands for anything
     #[arg(long, value_name = "TEXT", requires = "trust_root")]
     pub(super) subject: Option<String>,
+}
+
+/// How what was found of a bundle is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shown {
+    Text,
+    Json,
 }
 
 /// Which layout is meant.

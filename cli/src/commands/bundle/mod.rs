@@ -3,6 +3,7 @@
 mod args;
 mod blob;
 mod build;
+mod inspect;
 mod key;
 mod password;
 mod place;
@@ -56,6 +57,13 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
             layout,
             access,
         } => verify::check(context, &bundle, &signer, &layout, &access).await,
+        BundleCommand::Inspect {
+            bundle,
+            signer,
+            output,
+            layout,
+            access,
+        } => inspect::inspect(context, &bundle, &signer, output, (&layout, &access)).await,
         BundleCommand::SignBlob {
             file,
             key,

@@ -26,7 +26,10 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let place = Place::find(bundle, layout.open(context)?, access)?;
     let digest = place.digest().await?;
-    let trust = trust(signer)?;
+    let trust = trust(signer)?.ok_or_else(|| {
+        Failure::usage("nobody is named who should have signed it")
+            .remedy("say --key FILE, or --trust-root FILE --issuer URL --subject TEXT")
+    })?;
     let found = signatures(&in_time(&place), &digest).await?;
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
     let judged = found.judge(&name, &digest, &trust, crate::clock::now());
@@ -46,8 +49,8 @@ pub(super) async fn check(
     context.print(&format!("verified {} {by}\n", verdict.digest))
 }
 
-/// Trust in that signer, for every bundle.
-fn trust(signer: &SignerArgs) -> Result<TrustSet, Failure> {
+/// Trust in that signer, for every bundle; `None` where none is named.
+pub(super) fn trust(signer: &SignerArgs) -> Result<Option<TrustSet>, Failure> {
     let mut trust = TrustSet {
         revision: "command line".to_owned(),
         ..TrustSet::default()
@@ -66,7 +69,8 @@ fn trust(signer: &SignerArgs) -> Result<TrustSet, Failure> {
             TrustedIdentity::of_policy("signer", issuer, subject, Arc::new(root), &[], &[]);
         trust.identities = vec![identity.map_err(Failure::usage)?];
     }
-    Ok(trust)
+    let named = !trust.keys.is_empty() || !trust.identities.is_empty();
+    Ok(named.then_some(trust))
 }
 
 /// The public key in the file `key`, under the file's name.

@@ -15,6 +15,8 @@ use crate::artifact::digest::Digest;
 
 /// The payload type of an in-toto statement.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
+/// The version of statements before the one that signatures have.
+const STATEMENT_V0_1: &str = "https://in-toto.io/Statement/v0.1";
 /// The predicate by which Cosign says "I sign this", and nothing more. An
 /// attestation (an SBOM, a scan) by the same key has another one and is no
 /// signature.
@@ -35,6 +37,8 @@ pub(crate) struct Envelope {
     envelope: DsseEnvelope,
     /// What it says of its maker; proves nothing.
     pub(crate) by: By,
+    /// Whether a statement of another kind than a signature is one, too.
+    any_kind: bool,
 }
 
 /// With what a signature was made.
@@ -73,7 +77,20 @@ impl Envelope {
             VerificationMaterialContent::PublicKey(key) => By::Key(key.hint),
             _ => By::Certificate(Box::new(bundle)),
         };
-        Ok(Self { envelope, by })
+        Ok(Self {
+            envelope,
+            by,
+            any_kind: false,
+        })
+    }
+
+    /// As [`Envelope::parse`], of an attestation or a signature.
+    pub(crate) fn parse_any(json: &[u8]) -> Result<Self, DsseError> {
+        let parsed = Self::parse(json)?;
+        Ok(Self {
+            any_kind: true,
+            ..parsed
+        })
     }
 
     /// What the signature is over.
@@ -85,22 +102,36 @@ impl Envelope {
         &self.envelope.signature.sig
     }
 
-    /// The digests the statement is about. Only for a verified envelope.
-    pub(crate) fn subjects(&self) -> Result<Vec<Digest>, DsseError> {
+    /// What is stated. Only for a verified envelope, or for eyes.
+    pub(crate) fn statement(&self) -> Result<Statement, DsseError> {
         let statement: Statement = serde_json::from_slice(self.envelope.payload.as_bytes())
             .map_err(|e| DsseError::Malformed(format!("statement: {e}")))?;
-        if statement.type_ != Statement::TYPE_V1 {
+        // Attestations that Cosign makes are of the version before.
+        let known = statement.type_ == Statement::TYPE_V1
+            || self.any_kind && statement.type_ == STATEMENT_V0_1;
+        if !known {
             return Err(DsseError::Malformed(
                 "an in-toto statement v1 is needed".to_owned(),
             ));
         }
-        if statement.predicate_type != SIGN_PREDICATE {
+        Ok(statement)
+    }
+
+    /// The digests the statement is about. Only for a verified envelope.
+    pub(crate) fn subjects(&self) -> Result<Vec<Digest>, DsseError> {
+        let statement = self.statement()?;
+        if !self.any_kind && statement.predicate_type != SIGN_PREDICATE {
             let kind = statement.predicate_type.chars().take(100).collect();
             return Err(DsseError::Attestation(kind));
         }
-        let digests = statement.subject.iter().filter_map(|s| s.digest.sha256);
-        Ok(digests.map(|d| Digest::from(*d.as_bytes())).collect())
+        Ok(about(&statement))
     }
+}
+
+/// The digests that a statement is about.
+pub(crate) fn about(statement: &Statement) -> Vec<Digest> {
+    let digests = statement.subject.iter().filter_map(|s| s.digest.sha256);
+    digests.map(|d| Digest::from(*d.as_bytes())).collect()
 }
 
 /// The statement that `digest` is signed, as bytes.

@@ -5,6 +5,7 @@ pub(crate) mod blob;
 pub(crate) mod dsse;
 pub(crate) mod fault;
 pub(crate) mod identity;
+pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod keyless;
 pub(crate) mod revoked;

@@ -200,10 +200,34 @@ fn signer_of(
             "it is too long for a signature".to_owned(),
         ));
     }
-    let envelope = Envelope::parse(&candidate.bytes)?;
+    maker_of(name, digest, &Envelope::parse(&candidate.bytes)?, trust)
+}
+
+/// Who of `trust` made `candidate`, a signature or an attestation of whatever kind, about `digest`.
+///
+/// # Errors
+/// Why it does not count.
+pub fn attested(
+    name: &BundleName,
+    digest: &Digest,
+    candidate: &Candidate,
+    trust: &TrustSet,
+) -> Result<Signer, PassedOver> {
+    let parsed = Envelope::parse_any(&candidate.bytes).map_err(Fault::from);
+    let made = parsed.and_then(|envelope| maker_of(name, digest, &envelope, trust));
+    let made = made.map(|(signer, _)| signer);
+    made.map_err(|fault| PassedOver::new(candidate.origin, fault.reason(), fault))
+}
+
+fn maker_of(
+    name: &BundleName,
+    digest: &Digest,
+    envelope: &Envelope,
+    trust: &TrustSet,
+) -> Result<(Signer, Grade), Fault> {
     match &envelope.by {
         By::Key(hint) => {
-            let key = key_of(name, digest, &envelope, hint, trust)?;
+            let key = key_of(name, digest, envelope, hint, trust)?;
             let signer = Signer::Key {
                 name: key.name().to_owned(),
                 fingerprint: *key.fingerprint(),
@@ -211,7 +235,7 @@ fn signer_of(
             Ok((signer, key.grade()))
         }
         By::Certificate(bundle) => {
-            let identity = identity_of(name, digest, (&envelope, bundle), trust)?;
+            let identity = identity_of(name, digest, (envelope, bundle), trust)?;
             Ok((identity, Grade::Signed))
         }
     }

@@ -3,11 +3,13 @@
 use std::fs;
 
 use aion_bundle::{
-    Built, Credentials, Layout, Limits, Reason, Reference, Registry, RegistryAccess, SigningKey,
-    Store, TrustedKey, attach, copy, verify_blob,
+    Built, Credentials, Digest, Layout, Limits, Reason, Reference, Registry, RegistryAccess,
+    SigningKey, Store, TrustedKey, attach, attached, attested, claims, copy, signatures,
+    verify_blob,
 };
 use aion_testkit::{Cosign, Evidence, RegistryKind, or_skip};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -257,4 +259,71 @@ async fn what_a_private_sigstore_signs_counts_here_as_it_does_for_cosign() {
     let trust = sigstore.trust();
     let admitted = store.admit(&stage.ours, &wanted, &trust, &limits).await;
     assert_eq!(admitted.unwrap().verdict.signer.name(), "ci");
+}
+
+#[tokio::test]
+async fn what_cosign_attests_is_read_and_is_by_whom_it_says() {
+    let Some(stage) = Stage::set(RegistryKind::Anonymous).await else {
+        return;
+    };
+    let theirs = stage.cosign.generate_key_pair("theirs").unwrap();
+    let file = |name: &str, json: &Value| {
+        let path = stage.at.path().join(name);
+        fs::write(&path, json.to_string()).unwrap();
+        path
+    };
+    // More of them than a signature is long.
+    let packages: Vec<_> = (0..4000)
+        .map(|n| json!({"SPDXID": format!("SPDXRef-{n}"), "name": format!("package-{n:04}"), "versionInfo": "1.0"}))
+        .collect();
+    let spdx = json!({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "reader", "packages": packages});
+    let cyclone = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [{"type": "library", "name": "serde", "version": "1.0.2"}]});
+    let (spdx, cyclone) = (file("spdx.json", &spdx), file("bom.json", &cyclone));
+    for of in [("spdxjson", &*spdx), ("cyclonedx", &*cyclone)] {
+        stage
+            .cosign
+            .attest(&theirs.private, of, &stage.named())
+            .unwrap();
+    }
+    stage
+        .cosign
+        .sign(&theirs.private, &stage.named(), None)
+        .unwrap();
+
+    let digest = &stage.built.digest;
+    let found = attached(&stage.ours, digest).await.unwrap();
+    assert!(found.unreadable.is_empty() && found.left_out == 0);
+    let name = crate::fixture::name("reader");
+    let trust = trust_pem(&theirs.public_pem().unwrap());
+    let stranger = trusting(&SigningKey::generate().unwrap());
+    let mut kinds = Vec::new();
+    for candidate in &found.candidates {
+        let signer = attested(&name, digest, candidate, &trust).unwrap();
+        assert_eq!(signer.name(), "release");
+        let refused = attested(&name, digest, candidate, &stranger).unwrap_err();
+        assert_eq!(refused.reason, "UntrustedKey");
+        let other = Digest::of(b"another");
+        let refused = attested(&name, &other, candidate, &trust).unwrap_err();
+        assert_eq!(refused.reason, "DigestMismatch");
+        let said = claims(&candidate.bytes).unwrap();
+        assert_eq!(said.subjects, [*digest]);
+        let packages = said.packages.map(|all| (all.len(), all[0].name.clone()));
+        kinds.push((said.predicate_type, packages));
+    }
+    kinds.sort();
+    let kind = |kind: &str, packages: Option<(usize, &str)>| {
+        (
+            kind.to_owned(),
+            packages.map(|(n, first)| (n, first.to_owned())),
+        )
+    };
+    let expect = [
+        kind("https://cyclonedx.org/bom", Some((1, "serde"))),
+        kind("https://sigstore.dev/cosign/sign/v1", None),
+        kind("https://spdx.dev/Document", Some((4000, "package-0000"))),
+    ];
+    assert_eq!(kinds, expect);
+    // None of the attestations is taken for a signature, and the large one is not even read for one.
+    let signed = signatures(&stage.ours, digest).await.unwrap();
+    assert_eq!(signed.candidates.len(), 2);
 }
