@@ -100,6 +100,7 @@ impl Reason {
         matches!(
             self,
             Self::Unsigned
+                | Self::BadTimestamp
                 | Self::TrustRootUnusable
                 | Self::BundleNotFound
                 | Self::RegistryUnavailable

@@ -191,8 +191,11 @@ pub struct TrustedKey {
 }
 
 /// A signer without a key, and what it may vouch for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!self.subject.matches('^(https://)?[^A-Za-z0-9]*$')").message(said("names nobody, and so everybody whom the issuer knows", "say whom you mean, as in *@example.com")).field_path(".subject"),
+)]
 pub struct TrustedIdentity {
     /// A name for the identity, used in policies and conditions.
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]

@@ -77,7 +77,7 @@ struct Found {
 impl Found {
     fn of(it: &Candidate, name: &BundleName, digest: &Digest, trust: Option<&TrustSet>) -> Self {
         let verdict = trust.map(|trust| {
-            let made = attested(name, digest, it, trust);
+            let made = attested(name, digest, it, trust, crate::clock::now());
             made.map(|signer| signer.to_string())
                 .map_err(|why| (why.reason, why.why))
         });

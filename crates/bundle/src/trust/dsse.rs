@@ -4,6 +4,7 @@
 //!
 //! No keys and no trust here.
 
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use sigstore_types::{
     Bundle, DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier,
@@ -29,6 +30,38 @@ pub(crate) enum DsseError {
     Malformed(String),
     #[error("it is an attestation of `{0}`, not a signature")]
     Attestation(String),
+}
+
+/// Which of the members of a Sigstore bundle that exclude each other are there. `Bundle` takes the first of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    verification_material: SaidOfMaker,
+    message_signature: Option<IgnoredAny>,
+    dsse_envelope: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaidOfMaker {
+    certificate: Option<IgnoredAny>,
+    x509_certificate_chain: Option<IgnoredAny>,
+    public_key: Option<IgnoredAny>,
+}
+
+impl Said {
+    fn once(&self) -> Result<(), &'static str> {
+        let by = &self.verification_material;
+        let makers = [&by.certificate, &by.x509_certificate_chain, &by.public_key];
+        let contents = [&self.message_signature, &self.dsse_envelope];
+        if makers.into_iter().flatten().count() > 1 {
+            return Err("it is both by a key and by a certificate, or by two certificates");
+        }
+        match contents.into_iter().flatten().count() > 1 {
+            true => Err("it is a signature over bytes and one over a statement"),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A signature whose payload nobody has looked into yet.
@@ -57,6 +90,10 @@ impl Envelope {
         let malformed = |why: &dyn ToString| DsseError::Malformed(why.to_string());
         let text = std::str::from_utf8(json).map_err(|e| malformed(&e))?;
         let bundle = Bundle::from_json(text).map_err(|e| malformed(&e))?;
+        serde_json::from_str::<Said>(text)
+            .map_err(|e| malformed(&e))?
+            .once()
+            .map_err(|why| malformed(&why))?;
         if bundle.media_type() != MediaType::Bundle0_3 {
             return Err(malformed(&format!(
                 "a bundle of version 0.3 is needed, this is {}",

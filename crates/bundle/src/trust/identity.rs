@@ -30,7 +30,7 @@ pub struct IdentityPattern {
 }
 
 impl IdentityPattern {
-    /// The pattern. Whose host is a pattern, or whose subject is `*` alone, is refused: it would let in whom nobody
+    /// The pattern. Whose host is a pattern, or whose subject names nobody, is refused: it would let in whom nobody
     /// knows.
     pub fn new(issuer: &str, subject: &str) -> Result<Self, String> {
         if issuer.len() > MAX_TEXT || subject.len() > MAX_TEXT {
@@ -45,7 +45,8 @@ impl IdentityPattern {
                 "the issuer `{issuer}` is not an `https://` address with a whole host; write the host out"
             ));
         }
-        if subject.chars().all(|c| c == '*') {
+        let named = subject.strip_prefix("https://").unwrap_or(subject);
+        if !named.contains(|c: char| c.is_ascii_alphanumeric()) {
             return Err(format!(
                 "the subject `{subject}` is everybody whom the issuer knows; say whom you mean, as in `*@example.com`"
             ));
@@ -161,6 +162,11 @@ mod tests {
             ("https://a.example", ""),
             ("https://a.example", "*"),
             ("https://a.example", "**"),
+            ("https://a.example", "*@*"),
+            ("https://a.example", "*.*"),
+            ("https://a.example", "https://*"),
+            ("https://a.example", "https://*/*"),
+            ("a.example", "me@a.example"),
         ] {
             assert!(
                 IdentityPattern::new(issuer, subject).is_err(),

@@ -7,12 +7,9 @@ use jiff::Timestamp;
 use sigstore_types::Bundle;
 use sigstore_verify::Error;
 
-use crate::{
-    artifact::{digest::Digest, name::BundleName},
-    trust::{
-        dsse::Envelope, fault::Fault, identity::TrustedIdentity, root::TrustRoot, set::TrustSet,
-        verdict::Signer,
-    },
+use crate::trust::{
+    dsse::Envelope, fault::Fault, identity::TrustedIdentity, root::TrustRoot, set::TrustSet,
+    verdict::Signer, verify::Case,
 };
 
 /// Who made a signature, and when.
@@ -22,16 +19,16 @@ struct Maker {
     at: Timestamp,
 }
 
-/// The trusted identity that made `envelope` over `digest`, for whom `bundle` has the certificate.
+/// The trusted identity that made `envelope` over the digest of `case`, for whom `bundle` has the certificate.
 pub(crate) fn identity_of(
-    name: &BundleName,
-    digest: &Digest,
-    (envelope, bundle): (&Envelope, &Bundle),
-    trust: &TrustSet,
+    case: &Case<'_>,
+    envelope: &Envelope,
+    bundle: &Bundle,
 ) -> Result<Signer, Fault> {
+    let trust = case.trust;
     let mut nearest = None;
     for root in roots(trust) {
-        let maker = match maker(root, digest, envelope, bundle) {
+        let maker = match maker(root, case, envelope, bundle) {
             Ok(maker) => maker,
             Err(fault) => {
                 nearest = nearest.max(Some(fault));
@@ -49,7 +46,7 @@ pub(crate) fn identity_of(
         let mut fault = Fault::OtherIdentity(shown(&maker.subject), shown(&maker.issuer));
         let covering = identities.find(|it| {
             fault = Fault::IdentityOutOfScope(it.name().to_owned());
-            it.covers(name, digest)
+            it.covers(case.name, case.digest)
         });
         match covering {
             Some(identity) => {
@@ -79,10 +76,11 @@ fn roots(trust: &TrustSet) -> Vec<&Arc<TrustRoot>> {
 
 fn maker(
     root: &TrustRoot,
-    digest: &Digest,
+    case: &Case<'_>,
     envelope: &Envelope,
     bundle: &Bundle,
 ) -> Result<Maker, Fault> {
+    let digest = case.digest;
     let shown = match root.verify(bundle, digest) {
         Ok(shown) => shown,
         // It is given where the signature fits and the statement is about another digest, too.
@@ -103,9 +101,16 @@ fn maker(
         return Err(Fault::Certificate("it does not say whose it is".to_owned()));
     };
     let whole = shown.certificate_verified() && shown.sct_verified() && shown.tlog_verified();
-    let (true, Some(at)) = (whole, shown.verified_timestamps().iter().min()) else {
+    let times = shown.verified_timestamps().iter();
+    let (true, Some(at), Some(latest)) = (whole, times.clone().min(), times.max()) else {
         return Err(Fault::Certificate("it was not verified".to_owned()));
     };
+    if *latest > case.now {
+        let now = case.now;
+        return Err(Fault::Time(format!(
+            "it is of {latest}, and here it is {now}; set the clock of this machine"
+        )));
+    }
     Ok(Maker {
         issuer: issuer.to_owned(),
         subject: subject.as_str().to_owned(),

@@ -152,10 +152,16 @@ pub(crate) fn examine(
     if trust.keys.is_empty() && trust.identities.is_empty() {
         return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
+    let case = Case {
+        name,
+        digest,
+        trust,
+        now,
+    };
     let mut faults = Vec::new();
     let mut accepted = None;
     for (at, candidate) in candidates.iter().enumerate() {
-        match signer_of(name, digest, candidate, trust) {
+        match case.signer_of(candidate) {
             Ok(signer) => {
                 accepted = Some((signer, at));
                 break;
@@ -189,18 +195,14 @@ pub(crate) fn examine(
     }
 }
 
-fn signer_of(
-    name: &BundleName,
-    digest: &Digest,
-    candidate: &Candidate,
-    trust: &TrustSet,
-) -> Result<(Signer, Grade), Fault> {
-    if candidate.bytes.len() as u64 > MAX_SIGNATURE {
-        return Err(Fault::Malformed(
-            "it is too long for a signature".to_owned(),
-        ));
-    }
-    maker_of(name, digest, &Envelope::parse(&candidate.bytes)?, trust)
+/// What is asked of each of the candidates for a bundle.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) name: &'a BundleName,
+    pub(crate) digest: &'a Digest,
+    pub(crate) trust: &'a TrustSet,
+    /// By the wall clock.
+    pub(crate) now: Timestamp,
 }
 
 /// Who of `trust` made `candidate`, a signature or an attestation of whatever kind, about `digest`.
@@ -212,67 +214,72 @@ pub fn attested(
     digest: &Digest,
     candidate: &Candidate,
     trust: &TrustSet,
+    now: Timestamp,
 ) -> Result<Signer, PassedOver> {
+    let case = Case {
+        name,
+        digest,
+        trust,
+        now,
+    };
     let parsed = Envelope::parse_any(&candidate.bytes).map_err(Fault::from);
-    let made = parsed.and_then(|envelope| maker_of(name, digest, &envelope, trust));
+    let made = parsed.and_then(|envelope| case.maker_of(&envelope));
     let made = made.map(|(signer, _)| signer);
     made.map_err(|fault| PassedOver::new(candidate.origin, fault.reason(), fault))
 }
 
-fn maker_of(
-    name: &BundleName,
-    digest: &Digest,
-    envelope: &Envelope,
-    trust: &TrustSet,
-) -> Result<(Signer, Grade), Fault> {
-    match &envelope.by {
-        By::Key(hint) => {
-            let key = key_of(name, digest, envelope, hint, trust)?;
-            let signer = Signer::Key {
-                name: key.name().to_owned(),
-                fingerprint: *key.fingerprint(),
-            };
-            Ok((signer, key.grade()))
+impl<'a> Case<'a> {
+    fn signer_of(&self, candidate: &Candidate) -> Result<(Signer, Grade), Fault> {
+        if candidate.bytes.len() as u64 > MAX_SIGNATURE {
+            return Err(Fault::Malformed(
+                "it is too long for a signature".to_owned(),
+            ));
         }
-        By::Certificate(bundle) => {
-            let identity = identity_of(name, digest, (envelope, bundle), trust)?;
-            Ok((identity, Grade::Signed))
-        }
+        self.maker_of(&Envelope::parse(&candidate.bytes)?)
     }
-}
 
-fn key_of<'t>(
-    name: &BundleName,
-    digest: &Digest,
-    envelope: &Envelope,
-    hint: &str,
-    trust: &'t TrustSet,
-) -> Result<&'t TrustedKey, Fault> {
-    let message = envelope.message();
-    let mut fault = None;
-    for key in &trust.keys {
-        if !key.verifies(&message, envelope.signature()) {
-            continue;
-        }
-        let subjects = envelope.subjects()?;
-        if !subjects.contains(digest) {
-            let signer = format!("key `{}`", key.name());
-            return Err(Fault::OtherDigest(signer, subjects));
-        }
-        if trust.revoked.key(key.fingerprint()) {
-            fault = Some(Fault::Revoked(format!("key `{}`", key.name())));
-        } else if key.covers(name, digest) {
-            return Ok(key);
-        } else {
-            fault = fault.max(Some(Fault::OutOfScope(key.name().to_owned())));
+    fn maker_of(&self, envelope: &Envelope) -> Result<(Signer, Grade), Fault> {
+        match &envelope.by {
+            By::Key(hint) => {
+                let key = self.key_of(envelope, hint)?;
+                let signer = Signer::Key {
+                    name: key.name().to_owned(),
+                    fingerprint: *key.fingerprint(),
+                };
+                Ok((signer, key.grade()))
+            }
+            By::Certificate(bundle) => Ok((identity_of(self, envelope, bundle)?, Grade::Signed)),
         }
     }
-    Err(
-        fault.unwrap_or_else(|| match trust.keys.iter().find(|k| k.hint() == hint) {
-            Some(key) => Fault::Altered(key.name().to_owned()),
-            None => Fault::WrongKey(hint.chars().take(64).collect()),
-        }),
-    )
+
+    fn key_of(&self, envelope: &Envelope, hint: &str) -> Result<&'a TrustedKey, Fault> {
+        let message = envelope.message();
+        let mut fault = None;
+        for key in &self.trust.keys {
+            if !key.verifies(&message, envelope.signature()) {
+                continue;
+            }
+            let subjects = envelope.subjects()?;
+            if !subjects.contains(self.digest) {
+                let signer = format!("key `{}`", key.name());
+                return Err(Fault::OtherDigest(signer, subjects));
+            }
+            if self.trust.revoked.key(key.fingerprint()) {
+                fault = Some(Fault::Revoked(format!("key `{}`", key.name())));
+            } else if key.covers(self.name, self.digest) {
+                return Ok(key);
+            } else {
+                fault = fault.max(Some(Fault::OutOfScope(key.name().to_owned())));
+            }
+        }
+        Err(fault.unwrap_or_else(|| {
+            let mut keys = self.trust.keys.iter();
+            match keys.find(|key| key.hint() == hint) {
+                Some(key) => Fault::Altered(key.name().to_owned()),
+                None => Fault::WrongKey(hint.chars().take(64).collect()),
+            }
+        }))
+    }
 }
 
 fn short(digest: &Digest) -> String {

@@ -229,9 +229,18 @@ fn signatures_over_files_go_both_ways() {
 /// What the tests of [`crate::keyless`] stand on is what Cosign takes, too.
 #[tokio::test]
 async fn what_a_private_sigstore_signs_counts_here_as_it_does_for_cosign() {
-    let Some(stage) = Stage::set(RegistryKind::Referrers).await else {
-        return;
-    };
+    for evidence in [
+        Evidence::Rekor1AndTimestamp,
+        Evidence::Rekor1,
+        Evidence::Rekor2,
+    ] {
+        if let Some(stage) = Stage::set(RegistryKind::Referrers).await {
+            counts_for_both(&stage, evidence).await;
+        }
+    }
+}
+
+async fn counts_for_both(stage: &Stage, evidence: Evidence) {
     let (sigstore, other) = (keyless::Place::new(), keyless::Place::new());
     let who = (keyless::ISSUER, keyless::SUBJECT);
     let file = |name: &str, place: &keyless::Place| {
@@ -243,7 +252,7 @@ async fn what_a_private_sigstore_signs_counts_here_as_it_does_for_cosign() {
     let named = stage.named();
     let by_cosign = |root, who| stage.cosign.verify_keyless(root, who, &named);
     by_cosign(&root, who).expect_err("it is not signed yet");
-    let signing = keyless::with(|it| it.evidence = Evidence::Rekor1AndTimestamp);
+    let signing = keyless::with(|it| it.evidence = evidence);
     let bundle = sigstore.sign_digest(&stage.built.digest, &signing);
     let bundle = serde_json::to_vec(&bundle).unwrap();
     let now = Timestamp::UNIX_EPOCH;
@@ -297,13 +306,14 @@ async fn what_cosign_attests_is_read_and_is_by_whom_it_says() {
     let trust = trust_pem(&theirs.public_pem().unwrap());
     let stranger = trusting(&SigningKey::generate().unwrap());
     let mut kinds = Vec::new();
+    let now = Timestamp::UNIX_EPOCH;
     for candidate in &found.candidates {
-        let signer = attested(&name, digest, candidate, &trust).unwrap();
+        let signer = attested(&name, digest, candidate, &trust, now).unwrap();
         assert_eq!(signer.name(), "release");
-        let refused = attested(&name, digest, candidate, &stranger).unwrap_err();
+        let refused = attested(&name, digest, candidate, &stranger, now).unwrap_err();
         assert_eq!(refused.reason, "UntrustedKey");
         let other = Digest::of(b"another");
-        let refused = attested(&name, &other, candidate, &trust).unwrap_err();
+        let refused = attested(&name, &other, candidate, &trust, now).unwrap_err();
         assert_eq!(refused.reason, "DigestMismatch");
         let said = claims(&candidate.bytes).unwrap();
         assert_eq!(said.subjects, [*digest]);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{name, trusting};
 
-const BUNDLE: &[u8] = b"the manifest";
+pub(crate) const BUNDLE: &[u8] = b"the manifest";
 pub(crate) const ISSUER: &str = "https://token.example";
 pub(crate) const SUBJECT: &str = "https://git.example/acme/reader/.ci/release@refs/tags/v1";
 
@@ -34,13 +34,16 @@ fn trust_in(identity: TrustedIdentity) -> TrustSet {
 }
 
 pub(crate) fn judged(trust: &TrustSet, bundle: &Value) -> Result<Verdict, (Reason, String)> {
-    let bytes = serde_json::to_vec(bundle).unwrap();
+    judged_bytes(trust, serde_json::to_vec(bundle).unwrap())
+}
+
+pub(crate) fn judged_bytes(trust: &TrustSet, bytes: Vec<u8>) -> Result<Verdict, (Reason, String)> {
     let candidate = Candidate {
         origin: Digest::of(&bytes),
         bytes,
     };
     let digest = Digest::of(BUNDLE);
-    let now = Timestamp::UNIX_EPOCH;
+    let now = "2025-07-01T00:00:00Z".parse().unwrap();
     verify(&name("acme/reader"), &digest, &[candidate], trust, now)
         .map_err(|it| (it.reason(), it.to_string()))
 }
@@ -78,7 +81,13 @@ impl Place {
     }
 
     #[track_caller]
-    fn refuses_under(&self, what: &str, trust: &TrustSet, bundle: &Value, expect: Reason) {
+    pub(crate) fn refuses_under(
+        &self,
+        what: &str,
+        trust: &TrustSet,
+        bundle: &Value,
+        expect: Reason,
+    ) {
         let (reason, told) = judged(trust, bundle).expect_err(what);
         assert_eq!(reason, expect, "{what}: {told}");
     }
@@ -223,6 +232,14 @@ fn a_certificate_counts_while_it_lives_and_when_it_was_logged() {
         check("an SCT of another certificate", |it| {
             it.sct = Sct::OfAnotherCertificate;
         });
+    }
+    // A clock that is ahead of the one here shows nothing.
+    for evidence in [Evidence::Rekor1, Evidence::Rekor2] {
+        let ahead = with(|it| {
+            (it.issued_at, it.signed_at) = (1_752_000_000, 1_752_000_060);
+            it.evidence = evidence;
+        });
+        place.refuses("ahead", &place.sign(&ahead), Reason::BadTimestamp);
     }
     // On the very edges it lives.
     for at in [0, 600] {

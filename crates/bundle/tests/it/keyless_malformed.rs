@@ -1,10 +1,13 @@
 //! Signatures without a key, and trust roots, that are not what they claim to be.
 
-use aion_bundle::{Reason, RootError, TrustRoot};
+use aion_bundle::{Digest, Reason, RootError, SigningKey, TrustRoot};
 use aion_testkit::Evidence;
 use serde_json::{Value, json};
 
-use crate::keyless::{Place, altered, judged, signing, with};
+use crate::{
+    fixture::trusting,
+    keyless::{BUNDLE, Place, altered, judged, judged_bytes, signing, with},
+};
 
 #[test]
 fn malformed_material_is_refused_and_never_panics() {
@@ -46,6 +49,39 @@ fn malformed_material_is_refused_and_never_panics() {
     place.refuses("a chain", &two, Reason::Malformed);
 }
 
+#[test]
+fn what_is_by_a_key_and_by_a_certificate_is_by_neither() {
+    let place = Place::new();
+    let mut trust = place.trust();
+    let key = SigningKey::generate().unwrap();
+    trust.keys = trusting(&key).keys;
+    let keyed = key.sign(&Digest::of(BUNDLE)).unwrap();
+    let keyed: Value = serde_json::from_slice(&keyed).unwrap();
+    let keyless = place.sign(&signing());
+    for good in [&keyed, &keyless] {
+        judged(&trust, good).unwrap();
+        let both = altered(good, |it| {
+            let (material, of) = (&mut it["verificationMaterial"], "verificationMaterial");
+            material["publicKey"] = keyed[of]["publicKey"].clone();
+            material["certificate"] = keyless[of]["certificate"].clone();
+        });
+        place.refuses_under("both", &trust, &both, Reason::Malformed);
+        let both = altered(good, |it| {
+            it["messageSignature"] = json!({"signature": "AAAA"});
+        });
+        place.refuses_under("two contents", &trust, &both, Reason::Malformed);
+    }
+    let text = keyless.to_string();
+    let twice = text.replacen(
+        r#""verificationMaterial":{"#,
+        r#""verificationMaterial":{"certificate":{"rawBytes":"AAAA"},"#,
+        1,
+    );
+    assert_ne!(text, twice);
+    let (reason, _) = judged_bytes(&trust, twice.into_bytes()).unwrap_err();
+    assert_eq!(reason, Reason::Malformed);
+}
+
 fn walk(value: &Value, path: String, into: &mut Vec<String>) {
     match value {
         Value::Object(all) => all
@@ -80,6 +116,21 @@ fn what_is_no_trust_root_is_refused_with_what_is_missing() {
         it["tlogs"][0]["publicKey"]["rawBytes"] = "AAAA".into();
     });
     check(&bent, "trusted_root.json");
+    let config = altered(&whole, |it| {
+        it["mediaType"] = "application/vnd.dev.sigstore.signingconfig.v0.2+json".into();
+    });
+    check(&config, "signingconfig");
+    let backwards = altered(&whole, |it| {
+        let window = &mut it["tlogs"][0]["publicKey"]["validFor"];
+        window["end"] = "2001-01-01T00:00:00Z".into();
+    });
+    check(&backwards, "ends before it starts");
+    // What a later Sigstore adds.
+    let added = altered(&whole, |it| {
+        it["tlogs"][0]["operator"] = "example".into();
+        it["added"] = json!({"later": true});
+    });
+    TrustRoot::parse(&added.to_string()).unwrap();
     let long = TrustRoot::parse(&" ".repeat(1 << 20)).unwrap_err();
     assert_eq!(long, RootError::TooLong(1 << 20));
 }

@@ -110,7 +110,7 @@ impl Authority {
         promise.extend(at);
         promise.extend([0, 0, 4, 3]);
         promise.extend(counted(&signature)?);
-        Ok(counted(&counted(&promise)?)?)
+        counted(&counted(&promise)?)
     }
 }
 

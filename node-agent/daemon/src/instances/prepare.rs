@@ -367,7 +367,7 @@ impl PassedOver {
                 reason.as_str(),
                 format!("{error}{}", self.told()),
             ),
-            passing: error.may_pass_later() || reason.may_pass_later(),
+            passing: error.may_pass_later() || self.may_pass_later(),
             // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
             // who is trusted now vouches for what runs; a disk without room says nothing against it.
             before: match reason {

@@ -195,6 +195,12 @@ impl PassedOver {
         }
     }
 
+    /// Whether somebody may count later: a trust root that is named comes to a node beside the policy.
+    pub(super) fn may_pass_later(&self) -> bool {
+        let of_root = |error: &TrustError| matches!(error, TrustError::Root { .. });
+        self.0.iter().any(of_root)
+    }
+
     /// Why nothing counts where nobody else is trusted.
     pub(super) fn reason(&self) -> Option<Reason> {
         self.0.first().map(|error| match error {
