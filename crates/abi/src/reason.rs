@@ -56,6 +56,16 @@ reasons! {
     TooLarge,
     /// A TrustPolicy revokes the bundle, or all who signed it.
     Revoked,
+    /// Nobody who may has attested something that a TrustPolicy requires.
+    AttestationMissing,
+    /// Another builder made it than a TrustPolicy allows.
+    BuilderNotAllowed,
+    /// It is built from another source than a TrustPolicy allows.
+    SourceNotAllowed,
+    /// It was scanned for vulnerabilities longer ago than a TrustPolicy allows.
+    ScanTooOld,
+    /// A scan found something worse in it than a TrustPolicy allows.
+    SeverityTooHigh,
     /// The trust root of a TrustPolicy cannot be used, and nobody else is trusted.
     TrustRootUnusable,
     /// No key and no identity is trusted at all.
@@ -100,6 +110,9 @@ impl Reason {
         matches!(
             self,
             Self::Unsigned
+                | Self::AttestationMissing
+                | Self::ScanTooOld
+                | Self::SeverityTooHigh
                 | Self::BadTimestamp
                 | Self::TrustRootUnusable
                 | Self::BundleNotFound

@@ -117,6 +117,16 @@ pub mod reason {
         NOT_LOGGED = Reason::NotLogged.as_str(),
         /// A TrustPolicy revokes the bundle, or all who signed it.
         REVOKED = Reason::Revoked.as_str(),
+        /// Something that a TrustPolicy requires is not attested of the bundle by anybody who may.
+        ATTESTATION_MISSING = Reason::AttestationMissing.as_str(),
+        /// Another builder made the bundle than a TrustPolicy allows.
+        BUILDER_NOT_ALLOWED = Reason::BuilderNotAllowed.as_str(),
+        /// The bundle is built from another source than a TrustPolicy allows.
+        SOURCE_NOT_ALLOWED = Reason::SourceNotAllowed.as_str(),
+        /// The bundle was scanned longer ago than a TrustPolicy allows.
+        SCAN_TOO_OLD = Reason::ScanTooOld.as_str(),
+        /// A scan found something worse in the bundle than a TrustPolicy allows.
+        SEVERITY_TOO_HIGH = Reason::SeverityTooHigh.as_str(),
         /// The trust root of a TrustPolicy cannot be used, and nobody else vouches.
         TRUST_ROOT_UNUSABLE = Reason::TrustRootUnusable.as_str(),
         /// A manifest, a signature or an archive is not in the form that it claims to have.

@@ -71,6 +71,7 @@ mod memory_pool;
 mod model_endpoint;
 mod policy_rules;
 mod readable;
+mod required_attestation;
 mod tool;
 mod trust_policy;
 
@@ -98,6 +99,9 @@ pub use memory_pool::{
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
 pub use policy_rules::PolicyQuotas;
 pub use readable::{Placed, Readable, Unreadable};
+pub use required_attestation::{
+    ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,
+};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{
     InlineAgents, KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec,

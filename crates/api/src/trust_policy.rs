@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::required_attestation::RequiredAttestation;
 use crate::schema::{DIGEST, NAME, said};
 use crate::selector::Selector;
 
@@ -75,6 +76,13 @@ pub struct TrustPolicySpec {
     /// key of that Sigstore counts once it stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_root: Option<TrustRoot>,
+    /// What has to be attested of bundles in these namespaces, beside that they are signed: all of it, of every TrustPolicy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub attestations: Vec<RequiredAttestation>,
     /// What counts no longer in these namespaces, whichever TrustPolicy trusts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revoked>,

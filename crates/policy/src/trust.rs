@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aion_api::program::BundleRef;
 use aion_api::{
-    InlineAgents, KeyPurpose, OnRevoked, Revoked, TrustPolicy, TrustRoot, TrustedIdentity,
-    TrustedKey,
+    InlineAgents, KeyPurpose, OnRevoked, RequiredAttestation, Revoked, TrustPolicy, TrustRoot,
+    TrustedIdentity, TrustedKey,
 };
 
 use crate::capability::fits;
@@ -21,6 +21,8 @@ pub struct Trust {
     pub keys: Vec<TrustedKey>,
     /// Signers without a key, in the order of the policies' names.
     pub keyless: Vec<Keyless>,
+    /// What has to be attested of bundles, in the order of the policies' names.
+    pub attestations: Vec<RequiredAttestation>,
     /// What counts no longer, whoever is trusted.
     pub revoked: Revoked,
     /// What becomes of turns of what is revoked.
@@ -70,6 +72,10 @@ pub fn trust<'a>(
             .flat_map(|p| p.spec.keys.iter().cloned())
             .collect(),
         keyless: selected.iter().filter_map(|p| keyless(p)).collect(),
+        attestations: selected
+            .iter()
+            .flat_map(|p| p.spec.attestations.iter().cloned())
+            .collect(),
         revoked: revoked(&selected),
         on_revoked: selected
             .iter()
@@ -132,6 +138,13 @@ impl Trust {
                 .collect(),
         });
         narrowed.filter(|it| !it.identities.is_empty()).collect()
+    }
+
+    /// What has to be attested of `bundle`.
+    #[must_use]
+    pub fn attestations_for(&self, bundle: &BundleRef) -> Vec<&RequiredAttestation> {
+        let required = |it: &&RequiredAttestation| covers(bundle, &it.bundles, &[], true);
+        self.attestations.iter().filter(required).collect()
     }
 
     /// Whether anybody may vouch for `bundle`, of those `signers` names.

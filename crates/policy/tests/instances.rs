@@ -222,6 +222,27 @@ fn an_identity_vouches_for_what_it_is_trusted_for_only_and_by_the_trust_root_of_
 }
 
 #[test]
+fn what_any_policy_wants_attested_has_to_be_and_of_the_bundles_that_it_names() {
+    let sbom = |name: &str, bundles: &[&str]| json!({"attestations": [{"name": name, "bundles": bundles, "sbom": {}}]});
+    let policies = [
+        trust_policy("b", sbom("all", &[])),
+        trust_policy("a", sbom("team", &["team/*"])),
+    ];
+    let trusted = trust(&policies, &BTreeMap::new());
+    let check = |name: &str, expect: &[&str]| {
+        let bundle = BundleRef {
+            name: name.into(),
+            digest: format!("sha256:{}", "a".repeat(64)),
+        };
+        let required = trusted.attestations_for(&bundle);
+        let names: Vec<_> = required.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, expect);
+    };
+    check("team/x", &["team", "all"]);
+    check("else", &["all"]);
+}
+
+#[test]
 fn what_any_policy_revokes_is_revoked_and_the_harder_of_two_ends_counts() {
     let digest = |c: &str| format!("sha256:{}", c.repeat(64));
     let revoking = |name: &str, c: &str, on_revoked: &str| {

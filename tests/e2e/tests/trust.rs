@@ -155,3 +155,62 @@ fn a_registry_that_says_nothing_holds_up_nobody_elses_agents() -> anyhow::Result
     assert!(told.contains("near"), "{told}");
     Ok(())
 }
+
+#[test]
+fn what_is_not_attested_is_not_let_in_and_both_tools_say_why() -> anyhow::Result<()> {
+    let node = Standalone::start("attested")?.with_policies()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let (digest, key) = node.sign(&folder)?;
+    let plain = trusting("mine", &key);
+    let mut wanting = plain.clone();
+    wanting["spec"]["attestations"] = json!([
+        {"name": "parts", "sbom": {"formats": ["spdx"]}},
+        {"name": "elsewhere", "bundles": ["other/*"], "provenance": {"builders": ["https://ci.example/*"]}},
+        {"name": "scanned", "vulnerabilities": {"maxAgeHours": 24, "maxSeverity": "low"}},
+    ]);
+    let written = |name: &str, policy: &Value| -> anyhow::Result<String> {
+        let path = node.path(name);
+        fs::write(&path, policy.to_string())?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let (alone, more) = (
+        written("plain.yaml", &plain)?,
+        written("more.yaml", &wanting)?,
+    );
+    let asked =
+        |verb: &str, policy: &str| node.aionctl(&["bundle", verb, &digest, "--policy", policy]);
+    let told = asked("inspect", &alone)?;
+    assert!(told.contains("accepted: signed by key mine"), "{told}");
+    asked("verify", &alone)?;
+    for verb in ["inspect", "verify"] {
+        let refused = asked(verb, &more).unwrap_err().to_string();
+        let parts =
+            "`parts` requires SBOM (SPDX), and none refers to it; attest it with `cosign attest";
+        assert!(refused.contains(parts), "{refused}");
+        assert!(refused.contains("`scanned` requires scan"), "{refused}");
+        assert!(!refused.contains("elsewhere"), "{refused}");
+    }
+
+    let program = json!({"runtime": "wasm", "bundle": {"name": "speaker", "digest": digest}});
+    apply(
+        &node,
+        &[wanting, agent("default", "speaker", program)],
+        None,
+    )?;
+    until("the agent to be refused", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["reason"] == "AttestationMissing" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    apply(&node, &[plain], None)?;
+    until("the agent to be let in", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["status"] == "True" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    Ok(())
+}

@@ -69,7 +69,7 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
-    /// Check that a bundle is signed with a key, as a node does
+    /// Check that a bundle is signed by whom it should be, and attested as it has to be, as a node does
     Verify {
         /// Which bundle
         bundle: String,
@@ -80,7 +80,7 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
-    /// Show who signed a bundle, what is attested of it, and whether a key or an identity counts
+    /// Show who signed a bundle, what is attested of it, and why a key, an identity or a TrustPolicy lets it in or not
     Inspect {
         /// Which bundle
         bundle: String,
@@ -126,12 +126,15 @@ pub(crate) enum BundleCommand {
     },
 }
 
-/// By whom a bundle is to be signed: a key, or an identity of a Sigstore.
+/// By whom a bundle is to be signed: a key, an identity of a Sigstore, or those of a TrustPolicy, which may ask for more.
 #[derive(Debug, Args)]
 pub(crate) struct SignerArgs {
     /// The public key
     #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
+    /// TrustPolicies, all of which are taken to be for the bundle, whatever namespaces they select
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "trust_root"])]
+    pub(super) policy: Option<PathBuf>,
     /// The trusted_root.json of a Sigstore, for a signature without a key
     #[arg(long, value_name = "FILE", conflicts_with = "key", requires_all = ["issuer", "subject"])]
     pub(super) trust_root: Option<PathBuf>,

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use aion_bundle::{
-    BundleName, Candidate, Claims, Digest, Logged, Maker, Signatures, TrustSet, attached, attested,
-    claims,
+    AdmitError, BundleName, Candidate, Claims, Digest, Logged, Maker, PassedOver, TrustSet,
+    Verdict, attached, attested, claims,
 };
 use serde_json::{Value, json};
 
@@ -36,33 +36,48 @@ pub(super) async fn inspect(
     let place = Place::find(bundle, layout.open(context)?, access)?;
     let digest = place.digest().await?;
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
-    let trust = trust(signer)?;
+    let trust = trust(context, signer, (&name, &digest))?;
     let mut found = attached(&in_time(&place), &digest).await?;
     if let Some(why) = found.unreachable.take() {
         return Err(why.into());
     }
     let one = |it: &Candidate| Found::of(it, &name, &digest, trust.as_ref());
     let all: Vec<Found> = found.candidates.iter().map(one).collect();
-    let counts = |it: &Found| it.is_signature() && it.counts();
-    let accepted = trust.map(|_| all.iter().any(counts));
+    let (unreadable, left_out) = (std::mem::take(&mut found.unreadable), found.left_out);
+    let judged = trust.map(|trust| found.judge(&name, &digest, &trust, crate::clock::now()));
+    let found = Rest {
+        unreadable: unreadable.into_iter().map(|(_, it)| it).collect(),
+        left_out,
+    };
     let shown = match output {
         Shown::Json => {
             let all: Vec<Value> = all.iter().map(Found::json).collect();
-            let passed_over = found.unreadable.iter().map(|(_, it)| json!(it));
-            let whole = json!({"name": name, "digest": digest, "found": all, "accepted": accepted,
-                "unreadable": passed_over.collect::<Vec<_>>(), "leftOut": found.left_out});
+            let mut whole = json!({"name": name, "digest": digest, "found": all,
+                "accepted": judged.as_ref().map(Result::is_ok),
+                "unreadable": found.unreadable, "leftOut": found.left_out});
+            match &judged {
+                Some(Ok(verdict)) => whole["verdict"] = json!(verdict),
+                Some(Err(why)) => {
+                    whole["refused"] =
+                        json!({"reason": why.reason().as_str(), "message": why.to_string()});
+                }
+                None => {}
+            }
             context.print_json(&whole)
         }
-        Shown::Text => context.print(&text(&name, &digest, &all, &found, accepted)),
+        Shown::Text => context.print(&text(&name, &digest, &all, &found, judged.as_ref())),
     };
     shown?;
-    match accepted {
-        Some(false) => {
-            let why = format!("nobody named vouches for {name} {digest}");
-            Err(Failure::new(why).status(Status::Refused))
-        }
+    match judged {
+        Some(Err(why)) => Err(Failure::new(why).status(Status::Refused)),
         _ => Ok(()),
     }
+}
+
+/// What is told of the others.
+struct Rest {
+    unreadable: Vec<PassedOver>,
+    left_out: usize,
 }
 
 /// One that refers to the bundle.
@@ -94,10 +109,6 @@ impl Found {
         claims.is_ok_and(|it| it.predicate_type == SIGNED)
     }
 
-    fn counts(&self) -> bool {
-        matches!(self.verdict, Some(Ok(_)))
-    }
-
     fn json(&self) -> Value {
         let mut value = json!({"origin": self.origin, "bytes": self.size});
         match &self.claims {
@@ -125,6 +136,24 @@ impl Found {
                 }
                 if claims.timestamps > 0 {
                     let _ = writeln!(out, "    times signed by clocks: {}", claims.timestamps);
+                }
+                if let Some(built) = &claims.built {
+                    let builder = built.builder.as_deref().map_or("nobody".to_owned(), line);
+                    let _ = writeln!(out, "    says it was built by {builder}");
+                    for source in &built.sources {
+                        let _ = writeln!(out, "      from {}", line(source));
+                    }
+                }
+                if let Some(scanned) = &claims.scanned {
+                    let at = scanned.at.map(|at| format!(" at {at}")).unwrap_or_default();
+                    let found = match (scanned.found, scanned.worst) {
+                        (None, _) => "what was found is not understood".to_owned(),
+                        (Some(found), None) => format!("{found} vulnerabilities"),
+                        (Some(found), Some(worst)) => {
+                            format!("{found} vulnerabilities, the worst {worst}")
+                        }
+                    };
+                    let _ = writeln!(out, "    scanned{at}: {found}");
                 }
                 if let Some(packages) = &claims.packages {
                     let _ = writeln!(out, "    packages: {}", packages.len());
@@ -159,8 +188,8 @@ fn text(
     name: &BundleName,
     digest: &Digest,
     all: &[Found],
-    found: &Signatures,
-    accepted: Option<bool>,
+    found: &Rest,
+    judged: Option<&Result<Verdict, AdmitError>>,
 ) -> String {
     let mut out = format!("{name} {digest}\n");
     let (signatures, others): (Vec<&Found>, Vec<_>) = all.iter().partition(|it| it.is_signature());
@@ -168,18 +197,26 @@ fn text(
         let _ = writeln!(out, "{title}: {}", of.len());
         of.iter().for_each(|it| out.push_str(&it.text()));
     }
-    for (_, it) in &found.unreadable {
+    for it in &found.unreadable {
         let _ = writeln!(out, "  {}  cannot be read: {}", short(&it.origin), it.why);
     }
     if found.left_out > 0 {
         let _ = writeln!(out, "and {} more that were not looked at", found.left_out);
     }
-    let said = match accepted {
-        Some(true) => "accepted",
-        Some(false) => "refused",
-        None => "nothing was verified: name who should have signed it (--key, or --trust-root)",
-    };
-    let _ = writeln!(out, "{said}");
+    match judged {
+        Some(Ok(verdict)) => {
+            let _ = writeln!(out, "accepted: signed by {}", verdict.signer);
+            for it in &verdict.attested {
+                let _ = writeln!(out, "  attested: {it}");
+            }
+        }
+        Some(Err(why)) => {
+            let _ = writeln!(out, "refused ({}): {why}", why.reason());
+        }
+        None => out.push_str(
+            "nothing was verified: name who should have signed it (--key, --policy or --trust-root)\n",
+        ),
+    }
     tame(&out)
 }
 
@@ -215,7 +252,9 @@ fn kind(predicate: &str) -> String {
         "https://slsa.dev/provenance/v0.2" | "https://slsa.dev/provenance/v1" => {
             "provenance (SLSA)".to_owned()
         }
-        "https://cosign.sigstore.dev/attestation/vuln/v1" => "vulnerabilities".to_owned(),
+        "https://cosign.sigstore.dev/attestation/vuln/v1"
+        | "https://in-toto.io/attestation/vulns/v0.1"
+        | "https://in-toto.io/attestation/vulns/v0.2" => "scan for vulnerabilities".to_owned(),
         other => line(other),
     }
 }

@@ -20,8 +20,12 @@ use crate::{
     },
     trust::{
         dsse::SIGN_PREDICATE,
+        set::TrustSet,
         verdict::PassedOver,
-        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES},
+        verify::{
+            Candidate, MAX_ATTACHED, MAX_ATTACHED_BYTES, MAX_SIGNATURE, MAX_SIGNATURE_BYTES,
+            MAX_SIGNATURES,
+        },
     },
 };
 
@@ -43,10 +47,9 @@ const SIGNATURES: Most = Most {
     each: MAX_SIGNATURE,
     all: MAX_SIGNATURE_BYTES,
 };
-/// An SBOM lists thousands of packages.
 const ATTACHED: Most = Most {
-    each: 4 << 20,
-    all: 16 << 20,
+    each: MAX_ATTACHED,
+    all: MAX_ATTACHED_BYTES,
 };
 
 /// The signature material found for a bundle.
@@ -69,8 +72,20 @@ pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatur
     found(source, digest, SIGNATURES).await
 }
 
-/// As [`signatures`], and attestations that are larger: 4 MiB each, 16 MiB in
-/// all, and not more of them.
+/// Finds what `trust` asks for: attestations, too, where one is required.
+pub async fn evidence(
+    source: &dyn Source,
+    digest: &Digest,
+    trust: &TrustSet,
+) -> Result<Signatures, SourceError> {
+    match trust.requirements.is_empty() {
+        true => signatures(source, digest).await,
+        false => attached(source, digest).await,
+    }
+}
+
+/// As [`signatures`], and attestations that are larger: [`MAX_ATTACHED`] each,
+/// [`MAX_ATTACHED_BYTES`] in all, and not more of them.
 pub async fn attached(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
     found(source, digest, ATTACHED).await
 }
@@ -266,7 +281,7 @@ pub async fn copy(
         }
     }
     to.put_manifest(&bytes, tag).await?;
-    let signers = signing_referrers(from, digest, SIGNATURES).await?;
+    let signers = signing_referrers(from, digest, ATTACHED).await?;
     let (mut count, mut left) = (0, signers.left);
     if signers.left_out > 0 {
         tracing::warn!(

@@ -143,9 +143,10 @@ impl Envelope {
     pub(crate) fn statement(&self) -> Result<Statement, DsseError> {
         let statement: Statement = serde_json::from_slice(self.envelope.payload.as_bytes())
             .map_err(|e| DsseError::Malformed(format!("statement: {e}")))?;
-        // Attestations that Cosign makes are of the version before.
+        // Attestations that Cosign makes are of the version before; a signature is not.
+        let is_attestation = self.any_kind || statement.predicate_type != SIGN_PREDICATE;
         let known = statement.type_ == Statement::TYPE_V1
-            || self.any_kind && statement.type_ == STATEMENT_V0_1;
+            || is_attestation && statement.type_ == STATEMENT_V0_1;
         if !known {
             return Err(DsseError::Malformed(
                 "an in-toto statement v1 is needed".to_owned(),

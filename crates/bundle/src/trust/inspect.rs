@@ -8,12 +8,11 @@ use sigstore_types::{Bundle, Statement};
 
 use crate::{
     artifact::digest::Digest,
-    trust::dsse::{self, By, Envelope},
+    trust::{
+        attestation::{BuiltBy, Format, Scanned, provenance, scan},
+        dsse::{self, By, Envelope},
+    },
 };
-
-/// The kinds of statement that list packages.
-const SPDX: &str = "https://spdx.dev/Document";
-const CYCLONE_DX: &str = "https://cyclonedx.org/bom";
 
 /// What a signature or an attestation says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -32,6 +31,12 @@ pub struct Claims {
     /// Of an SBOM, what it lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packages: Option<Vec<Package>>,
+    /// Of provenance, who built it from what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub built: Option<BuiltBy>,
+    /// Of a scan, what it found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanned: Option<Scanned>,
 }
 
 /// Who says that they made it.
@@ -105,6 +110,8 @@ pub fn claims(bytes: &[u8]) -> Result<Claims, String> {
             it.timestamp_verification_data.rfc3161_timestamps.len()
         }),
         packages: packages(&statement),
+        built: provenance::built(&statement),
+        scanned: scan::scanned(&statement),
         predicate_type: statement.predicate_type,
     })
 }
@@ -122,10 +129,9 @@ fn holder(bundle: &Bundle) -> Result<Maker, String> {
 }
 
 fn packages(statement: &Statement) -> Option<Vec<Package>> {
-    let (list, version) = match &*statement.predicate_type {
-        SPDX => ("packages", "versionInfo"),
-        CYCLONE_DX => ("components", "version"),
-        _ => return None,
+    let (list, version) = match Format::of(&statement.predicate_type)? {
+        Format::Spdx => ("packages", "versionInfo"),
+        Format::CycloneDx => ("components", "version"),
     };
     let text = |it: &Value, field: &str| it.get(field).and_then(Value::as_str).map(str::to_owned);
     let listed = statement.predicate.get(list).and_then(Value::as_array);

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
+use jiff::Timestamp;
 use sigstore_crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use thiserror::Error;
@@ -13,6 +14,7 @@ use crate::{
         name::{BundleName, NamePattern},
     },
     trust::{
+        attestation::Requirement,
         identity::TrustedIdentity,
         revoked::Revoked,
         scope::Scope,
@@ -32,6 +34,8 @@ pub struct TrustSet {
     pub identities: Vec<TrustedIdentity>,
     /// What counts no longer, whoever signed it.
     pub revoked: Revoked,
+    /// What has to be attested beside that.
+    pub requirements: Vec<Requirement>,
 }
 
 /// A public key and what it is trusted for.
@@ -94,11 +98,26 @@ impl TrustSet {
         }
     }
 
-    /// Whether a verdict of this revision still stands on a key of the set: a
-    /// caller that narrows the keys and keeps the revision gains nothing.
-    pub(crate) fn stands(&self, verdict: &Verdict, name: &BundleName) -> bool {
+    /// Whether a verdict of this revision still stands on a signer of the set, and what was attested still counts: a
+    /// caller that narrows the signers and keeps the revision gains nothing.
+    pub(crate) fn stands(&self, verdict: &Verdict, name: &BundleName, now: Timestamp) -> bool {
         let digest = &verdict.digest;
-        let stands = match &verdict.signer {
+        let is_met = |required: &Requirement| {
+            verdict.attested.iter().any(|it| {
+                it.requirement == required.name
+                    && it.until.is_none_or(|until| now <= until)
+                    && required.by.has(&it.signer, name, digest)
+            })
+        };
+        verdict.trust_revision == self.revision
+            && !self.revoked.bundle(digest)
+            && self.has(&verdict.signer, name, digest)
+            && self.requirements.iter().all(is_met)
+    }
+
+    /// Whether `signer` is of the set, for this bundle, and not revoked.
+    fn has(&self, signer: &Signer, name: &BundleName, digest: &Digest) -> bool {
+        match signer {
             Signer::Key {
                 name: key,
                 fingerprint,
@@ -121,8 +140,7 @@ impl TrustSet {
                             && it.covers(name, digest)
                     })
             }
-        };
-        verdict.trust_revision == self.revision && !self.revoked.bundle(digest) && stands
+        }
     }
 }
 

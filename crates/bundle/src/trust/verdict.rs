@@ -45,6 +45,33 @@ pub struct Verdict {
     /// The signatures that did not count.
     #[serde(default)]
     pub passed_over: Vec<PassedOver>,
+    /// What was required to be attested, and is.
+    #[serde(default)]
+    pub attested: Vec<Attested>,
+}
+
+/// A requirement that is met.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attested {
+    /// What the requirement is called.
+    pub requirement: String,
+    /// Who attests it.
+    pub signer: Signer,
+    /// When what is attested was the case, if that is said.
+    pub at: Option<Timestamp>,
+    /// Until when it counts, if not for ever.
+    pub until: Option<Timestamp>,
+}
+
+impl fmt::Display for Attested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.requirement, self.signer)?;
+        match self.at {
+            Some(at) => write!(f, ", of {at}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Who signed, by the name in the trust set and by what it is.
@@ -233,6 +260,7 @@ mod tests {
             grade: Grade::Signed,
             trust_revision: revision.into(),
             verified_at: Timestamp::UNIX_EPOCH,
+            attested: Vec::new(),
             passed_over: vec![PassedOver::new(
                 Digest::of(b"s"),
                 Reason::UntrustedKey,

@@ -7,11 +7,8 @@
 //! that a trusted identity made it; its statement is about this very digest;
 //! and the signer is trusted for the bundle. One that counts is enough.
 
-use std::fmt;
-
 use aion_abi::reason::Reason;
 use jiff::Timestamp;
-use thiserror::Error;
 
 use crate::{
     artifact::{digest::Digest, name::BundleName},
@@ -19,6 +16,7 @@ use crate::{
         dsse::{By, Envelope},
         fault::Fault,
         keyless::identity_of,
+        refusal::Refusal,
         set::{TrustSet, TrustedKey},
         verdict::{Grade, PassedOver, Signer, Verdict},
     },
@@ -31,8 +29,10 @@ pub const MAX_SIGNATURES: usize = 64;
 /// How many bytes of them all, with the manifests they come in. A signature by
 /// key has about two thousand.
 pub const MAX_SIGNATURE_BYTES: u64 = 4 << 20;
-/// How many of those that did not count are named in a message.
-const MAX_NAMED: usize = 8;
+/// The largest attestation that is looked at, in bytes: an SBOM lists thousands of packages.
+pub const MAX_ATTACHED: u64 = 4 << 20;
+/// How many bytes of signatures and attestations, with the manifests they come in, where attestations are looked at.
+pub const MAX_ATTACHED_BYTES: u64 = 16 << 20;
 
 /// Signature material that refers to a bundle: a Sigstore bundle in JSON.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,82 +41,6 @@ pub struct Candidate {
     pub origin: Digest,
     /// The bytes as they came.
     pub bytes: Vec<u8>,
-}
-
-/// A bundle that is not to be let in, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub struct Refusal {
-    reason: Reason,
-    name: BundleName,
-    digest: Digest,
-    /// What was wrong with each signature found.
-    pub passed_over: Vec<PassedOver>,
-    /// How many more there are that were not looked at.
-    pub left_out: usize,
-}
-
-impl Refusal {
-    /// Of a bundle whose digest is revoked, whoever signed it.
-    pub(crate) fn revoked(name: &BundleName, digest: &Digest) -> Self {
-        Self {
-            reason: Reason::Revoked,
-            name: name.clone(),
-            digest: *digest,
-            passed_over: Vec::new(),
-            left_out: 0,
-        }
-    }
-
-    /// The stable name of the refusal.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// Names signatures that could not be read at all, and counts those that
-    /// were not looked at. Where there is nothing else, the first of them is the
-    /// reason.
-    pub(crate) fn add(&mut self, more: Vec<(Reason, PassedOver)>, left_out: usize) {
-        self.left_out = left_out;
-        if let (true, Some((reason, _))) = (self.passed_over.is_empty(), more.first()) {
-            self.reason = *reason;
-        }
-        self.passed_over
-            .extend(more.into_iter().map(|(_, one)| one));
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} is not verified: ", self.name, self.digest)?;
-        match self.reason {
-            Reason::NoTrustPolicy => {
-                return f.write_str("no key and no identity is trusted; add one to a TrustPolicy");
-            }
-            Reason::Revoked if self.passed_over.is_empty() => f.write_str(
-                "its digest is revoked; use another version, or take the revocation out of the TrustPolicy",
-            )?,
-            Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
-                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign`",
-            )?,
-            _ => {}
-        }
-        for (at, one) in self.passed_over.iter().take(MAX_NAMED).enumerate() {
-            let comma = if at == 0 { "" } else { "; " };
-            write!(f, "{comma}signature {}: {}", short(&one.origin), one.why)?;
-        }
-        match self.passed_over.len().saturating_sub(MAX_NAMED) {
-            0 => {}
-            more => write!(f, "; and {more} more")?,
-        }
-        match self.left_out {
-            0 => Ok(()),
-            more => write!(
-                f,
-                "; {more} more were not looked at, since {MAX_SIGNATURES} signatures and {} MiB of them are the most",
-                MAX_SIGNATURE_BYTES >> 20
-            ),
-        }
-    }
 }
 
 /// Whether the bundle `name` with the manifest `digest` is signed by somebody
@@ -131,20 +55,21 @@ pub fn verify(
     examine(name, digest, candidates, trust, now).map(|(verdict, _)| verdict)
 }
 
-/// As [`verify`], with the place of the candidate that counts.
+/// As [`verify`], with the places of the candidates that count: the signature, and what is attested.
 pub(crate) fn examine(
     name: &BundleName,
     digest: &Digest,
     candidates: &[Candidate],
     trust: &TrustSet,
     now: Timestamp,
-) -> Result<(Verdict, usize), Refusal> {
+) -> Result<(Verdict, Vec<usize>), Refusal> {
     let refuse = |reason, passed_over| Refusal {
         reason,
         name: name.clone(),
         digest: *digest,
         passed_over,
         left_out: 0,
+        lacking: Vec::new(),
     };
     if trust.revoked.bundle(digest) {
         return Err(Refusal::revoked(name, digest));
@@ -175,6 +100,15 @@ pub(crate) fn examine(
         .collect();
     match accepted {
         Some(((signer, grade), at)) => {
+            let (attested, places) = case.attested(candidates).map_err(|lacking| {
+                let reason = lacking
+                    .first()
+                    .map_or(Reason::AttestationMissing, |it| it.reason);
+                Refusal {
+                    lacking,
+                    ..refuse(reason, Vec::new())
+                }
+            })?;
             let verdict = Verdict {
                 digest: *digest,
                 signer,
@@ -182,8 +116,9 @@ pub(crate) fn examine(
                 trust_revision: trust.revision.clone(),
                 verified_at: now,
                 passed_over,
+                attested,
             };
-            Ok((verdict, at))
+            Ok((verdict, std::iter::once(at).chain(places).collect()))
         }
         None => {
             let nearest = faults.iter().map(|(_, fault)| fault).max();
@@ -238,7 +173,7 @@ impl<'a> Case<'a> {
         self.maker_of(&Envelope::parse(&candidate.bytes)?)
     }
 
-    fn maker_of(&self, envelope: &Envelope) -> Result<(Signer, Grade), Fault> {
+    pub(crate) fn maker_of(&self, envelope: &Envelope) -> Result<(Signer, Grade), Fault> {
         match &envelope.by {
             By::Key(hint) => {
                 let key = self.key_of(envelope, hint)?;
@@ -280,10 +215,6 @@ impl<'a> Case<'a> {
             }
         }))
     }
-}
-
-fn short(digest: &Digest) -> String {
-    digest.hex().chars().take(12).collect()
 }
 
 #[cfg(test)]

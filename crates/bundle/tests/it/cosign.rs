@@ -18,16 +18,16 @@ use crate::{
 };
 
 /// A bundle pushed to a running registry, and Cosign.
-struct Stage {
-    at: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) at: tempfile::TempDir,
     running: aion_testkit::Registry,
-    cosign: Cosign,
-    ours: Registry,
-    built: Built,
+    pub(crate) cosign: Cosign,
+    pub(crate) ours: Registry,
+    pub(crate) built: Built,
 }
 
 impl Stage {
-    async fn set(kind: RegistryKind) -> Option<Self> {
+    pub(crate) async fn set(kind: RegistryKind) -> Option<Self> {
         let running = or_skip(aion_testkit::Registry::start(kind))?;
         let cosign = or_skip(Cosign::find())?;
         let at = tempfile::tempdir().unwrap();
@@ -56,7 +56,7 @@ impl Stage {
         })
     }
 
-    fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let digest = self.built.digest;
         format!("{}/agents/reader@{digest}", self.running.address())
     }

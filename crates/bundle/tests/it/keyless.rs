@@ -71,6 +71,14 @@ impl Place {
         signed.unwrap()
     }
 
+    /// Another statement.
+    pub(crate) fn sign_statement(&self, statement: &Value, signing: &Signing) -> Value {
+        let signed = self
+            .sigstore
+            .sign(statement.to_string().as_bytes(), signing);
+        signed.unwrap()
+    }
+
     pub(crate) fn trust(&self) -> TrustSet {
         trust_in(identity(ISSUER, SUBJECT, &root(&self.root)))
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admit;
+mod attestations;
 mod budget;
 mod build;
 mod cosign;

@@ -17,14 +17,12 @@ mod shared;
 mod source;
 mod standings;
 mod status;
-mod trusted;
 
 pub(crate) use folder::Folder;
 pub(crate) use keeper::Keeper;
 pub(crate) use prepare::{Before, Meanwhile, PrepareError, Preparer};
 pub(crate) use source::{Change, InstanceSource, SourceError};
 pub(crate) use standings::{Standing, Standings};
-pub(crate) use trusted::TrustRoots;
 
 use aion_abi::layer::Layer;
 use aion_api::program::Runtime;

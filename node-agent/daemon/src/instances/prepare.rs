@@ -10,12 +10,12 @@ use aion_api::{
 };
 use aion_bundle::{
     AdmitError, Admitted, BundleRef, Content, Limits, Reason, Recalled, Refusal, SourceError,
-    Sources, Store, TrustSet,
+    Sources, Store, TrustSet, Verdict,
 };
 use aion_policy::Trust;
+use aion_trust::{PassedOver, TrustRoots};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::trusted::{PassedOver, TrustRoots};
 use crate::{
     instance::{Prepared, required_layers},
     lanes::Lanes,
@@ -181,7 +181,9 @@ impl Preparer {
             name: parsed(&bundle.name)?,
             digest: parsed(&bundle.digest)?,
         };
-        let (keys, passed_over) = self.roots.trust_set(trust, instance, bundle);
+        let (keys, passed_over) =
+            self.roots
+                .trust_set(trust, instance.spec.signers.as_deref(), bundle);
         if !passed_over.is_empty() {
             tracing::warn!(
                 namespace = instance.metadata.namespace,
@@ -193,7 +195,7 @@ impl Preparer {
             let _permit = self.disk.acquire().await;
             self.store.recall(&wanted, &keys).await
         };
-        let refused = |error: AdmitError| passed_over.not_admitted(&error, trust);
+        let refused = |error: AdmitError| not_admitted(&error, trust, &passed_over);
         let admitted = match recalled.map_err(refused)? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
@@ -218,10 +220,11 @@ impl Preparer {
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by {}{}{}",
+                "bundle {} {} is signed by {}{}{}{}",
                 bundle.name,
                 bundle.digest,
                 admitted.verdict.signer,
+                attested(&admitted.verdict),
                 of_root(&admitted.bundle.content),
                 passed_over.told()
             ),
@@ -254,7 +257,10 @@ impl Preparer {
             at: self.sources.place(&wanted.name),
             why: format!("no answer after {} s", LAPSED.as_secs()),
         };
-        AdmitError::Lapsed { kept, source }
+        AdmitError::Lapsed {
+            kept: Box::new(kept),
+            source,
+        }
     }
 
     async fn program(
@@ -354,29 +360,34 @@ where
         .map_err(|error: T::Err| PrepareError::refused(reason::INVALID, error.to_string()))
 }
 
-impl PassedOver {
-    fn not_admitted(&self, error: &AdmitError, trust: &Trust) -> PrepareError {
-        let reason = match error.reason() {
-            Reason::NoTrustPolicy => self.reason().unwrap_or(Reason::NoTrustPolicy),
-            reason => reason,
-        };
-        PrepareError {
-            judgement: Judgement::new(
-                condition::VERIFIED,
-                false,
-                reason.as_str(),
-                format!("{error}{}", self.told()),
-            ),
-            passing: error.may_pass_later() || self.may_pass_later(),
-            // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
-            // who is trusted now vouches for what runs; a disk without room says nothing against it.
-            before: match reason {
-                Reason::NoSpace => Before::GoesOn,
-                _ if matches!(error, AdmitError::Store(_)) => Before::GoesOn,
-                Reason::Revoked if trust.on_revoked == OnRevoked::Drain => Before::Drains,
-                _ => Before::Ends,
-            },
-        }
+/// What is attested of it that has to be.
+fn attested(verdict: &Verdict) -> String {
+    let attested = verdict.attested.iter();
+    attested.map(|it| format!("; attested: {it}")).collect()
+}
+
+/// Why it was not let in, and what becomes of what was.
+fn not_admitted(error: &AdmitError, trust: &Trust, passed_over: &PassedOver) -> PrepareError {
+    let reason = match error.reason() {
+        Reason::NoTrustPolicy => passed_over.reason().unwrap_or(Reason::NoTrustPolicy),
+        reason => reason,
+    };
+    PrepareError {
+        judgement: Judgement::new(
+            condition::VERIFIED,
+            false,
+            reason.as_str(),
+            format!("{error}{}", passed_over.told()),
+        ),
+        passing: error.may_pass_later() || passed_over.may_pass_later(),
+        // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
+        // who is trusted now vouches for what runs; a disk without room says nothing against it.
+        before: match reason {
+            Reason::NoSpace => Before::GoesOn,
+            _ if matches!(error, AdmitError::Store(_)) => Before::GoesOn,
+            Reason::Revoked if trust.on_revoked == OnRevoked::Drain => Before::Drains,
+            _ => Before::Ends,
+        },
     }
 }
 

@@ -14,6 +14,9 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::launching::{LaunchError, Launched, Launcher, WorkerFds};
 
+#[path = "prepare_attested_tests.rs"]
+mod attested;
+
 const ED25519: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
 -----END PUBLIC KEY-----

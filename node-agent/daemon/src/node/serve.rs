@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use aion_trust::TrustRoots;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
 use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
-    instances::{Keeper, Preparer, Standings, TrustRoots},
+    instances::{Keeper, Preparer, Standings},
     telemetry::Telemetry,
     traces::Traces,
 };

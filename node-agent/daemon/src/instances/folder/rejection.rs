@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aion_abi::admin::Rejected;
-use aion_bundle::{IdentityPattern, TrustRoot};
+use aion_bundle::{IdentityPattern, Rule, TrustRoot};
 use aion_resolve::{Manifest, Object, Problem};
+use aion_trust::{key_of, rule};
 
 use super::manifests::ObjectKey;
-use crate::instances::trusted::key_of;
 
 /// A problem of a manifest, as it is answered.
 pub(super) fn rejection(problem: Problem) -> Rejected {
@@ -70,6 +70,12 @@ pub(super) fn unusable_signers(objects: &[Manifest]) -> Vec<Rejected> {
             let message = format!("it is not a trust root that is understood here: {why}");
             let remedy = "take the trusted_root.json of your Sigstore as it is";
             reject("spec.trustRoot.inline".to_owned(), message, remedy);
+        }
+        for (at, required) in policy.spec.attestations.iter().enumerate() {
+            if let Rule::Unknown(why) = rule(required) {
+                let remedy = "say what has to be attested";
+                reject(format!("spec.attestations[{at}]"), why, remedy);
+            }
         }
         for (at, identity) in policy.spec.identities.iter().enumerate() {
             if let Err(why) = IdentityPattern::new(&identity.issuer, &identity.subject) {
