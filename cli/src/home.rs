@@ -102,6 +102,11 @@ impl Home {
         self.root.join("bundles")
     }
 
+    /// The trust roots that TrustPolicies name.
+    pub(crate) fn trust_roots(&self) -> PathBuf {
+        self.root.join("config/trust_roots")
+    }
+
     /// What is kept about the programs that run: pid files, locks.
     pub(crate) fn pids(&self) -> PathBuf {
         match self.trust {

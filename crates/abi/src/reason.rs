@@ -35,17 +35,40 @@ reasons! {
     UntrustedKey,
     /// A trusted key signed, but it is not trusted for this name or digest.
     KeyOutOfScope,
+    /// A signature by a certificate is in order, and its holder is no identity that is trusted.
+    UntrustedIdentity,
+    /// A trusted identity signed, but it is not trusted for this name or digest.
+    IdentityOutOfScope,
+    /// The certificate of a signature is not of an authority of the trust root, did not count when it was used, or was
+    /// not logged.
+    BadCertificate,
+    /// Nothing that is trusted shows when a signature by a certificate was made.
+    BadTimestamp,
+    /// Nothing that is trusted shows that a signature by a certificate was logged.
+    NotLogged,
     /// What was read, or what was signed, has another digest.
     DigestMismatch,
-    /// A signature by a trusted key does not fit the statement it comes with.
+    /// A signature does not fit the statement it comes with.
     BadSignature,
     /// Not in the form it claims to have.
     Malformed,
     /// Larger than the limits allow.
     TooLarge,
-    /// The signature is by a certificate, which no key can verify.
-    KeylessUnsupported,
-    /// No key is trusted at all.
+    /// A TrustPolicy revokes the bundle, or all who signed it.
+    Revoked,
+    /// Nobody who may has attested something that a TrustPolicy requires.
+    AttestationMissing,
+    /// Another builder made it than a TrustPolicy allows.
+    BuilderNotAllowed,
+    /// It is built from another source than a TrustPolicy allows.
+    SourceNotAllowed,
+    /// It was scanned for vulnerabilities longer ago than a TrustPolicy allows.
+    ScanTooOld,
+    /// A scan found something worse in it than a TrustPolicy allows.
+    SeverityTooHigh,
+    /// The trust root of a TrustPolicy cannot be used, and nobody else is trusted.
+    TrustRootUnusable,
+    /// No key and no identity is trusted at all.
     NoTrustPolicy,
     /// It was found nowhere.
     BundleNotFound,
@@ -87,6 +110,11 @@ impl Reason {
         matches!(
             self,
             Self::Unsigned
+                | Self::AttestationMissing
+                | Self::ScanTooOld
+                | Self::SeverityTooHigh
+                | Self::BadTimestamp
+                | Self::TrustRootUnusable
                 | Self::BundleNotFound
                 | Self::RegistryUnavailable
                 | Self::NoSpace

@@ -124,7 +124,7 @@ pub struct AgentInstanceSpec {
     /// Its program, where that is a bundle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
-    /// Keys of TrustPolicies, by name, that the bundle must be signed with one of; left out: any that is
+    /// Keys and identities of TrustPolicies, by name, that the bundle must be signed by one of; left out: any that is
     /// trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(max = 63)), extend("x-kubernetes-list-type" = "set"))]

@@ -124,8 +124,8 @@ pub struct ClusterAgentPolicySpec {
     /// What the sandbox must have, added to what the agent requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxRules>,
-    /// Keys of TrustPolicies, by name, that a bundle must be signed with. Left out, any trusted key will
-    /// do.
+    /// Keys and identities of TrustPolicies, by name, that a bundle must be signed by one of. Left out, any that is
+    /// trusted will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 32),

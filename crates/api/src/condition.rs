@@ -63,7 +63,7 @@ pub mod reason {
         WRONG_KIND = "WrongKind",
         /// Nothing was judged yet.
         PENDING = "Pending",
-        /// Signed by a trusted release key.
+        /// Signed by a trusted release key, or by a trusted identity.
         SIGNED = "Signed",
         /// Signed by this machine's own key.
         LOCAL_KEY = "LocalKey",
@@ -79,7 +79,7 @@ pub mod reason {
         UNTRUSTED_KEY = Reason::UntrustedKey.as_str(),
         /// The bundle's bytes are not those of its digest.
         DIGEST_MISMATCH = Reason::DigestMismatch.as_str(),
-        /// The bundle is signed by a trusted key, and the signature does not fit.
+        /// The bundle is signed by somebody trusted, and the signature does not fit.
         BAD_SIGNATURE = Reason::BadSignature.as_str(),
         /// The bundle's archive breaks a rule for unpacking.
         BAD_ARCHIVE = Reason::BadArchive.as_str(),
@@ -105,8 +105,30 @@ pub mod reason {
         NO_SOURCE = Reason::NoSource.as_str(),
         /// A trusted key signed the bundle, but it is not trusted for its name or digest.
         KEY_OUT_OF_SCOPE = Reason::KeyOutOfScope.as_str(),
-        /// The bundle is signed with a certificate, which no key can verify.
-        KEYLESS_UNSUPPORTED = Reason::KeylessUnsupported.as_str(),
+        /// The bundle is signed without a key, and by no trusted identity.
+        UNTRUSTED_IDENTITY = Reason::UntrustedIdentity.as_str(),
+        /// A trusted identity signed the bundle, but it is not trusted for its name or digest.
+        IDENTITY_OUT_OF_SCOPE = Reason::IdentityOutOfScope.as_str(),
+        /// The bundle is signed with a certificate that the trust root does not vouch for.
+        BAD_CERTIFICATE = Reason::BadCertificate.as_str(),
+        /// The bundle is signed with a certificate, and nothing trusted shows when.
+        BAD_TIMESTAMP = Reason::BadTimestamp.as_str(),
+        /// The bundle is signed with a certificate, and nothing trusted shows that this was logged.
+        NOT_LOGGED = Reason::NotLogged.as_str(),
+        /// A TrustPolicy revokes the bundle, or all who signed it.
+        REVOKED = Reason::Revoked.as_str(),
+        /// Something that a TrustPolicy requires is not attested of the bundle by anybody who may.
+        ATTESTATION_MISSING = Reason::AttestationMissing.as_str(),
+        /// Another builder made the bundle than a TrustPolicy allows.
+        BUILDER_NOT_ALLOWED = Reason::BuilderNotAllowed.as_str(),
+        /// The bundle is built from another source than a TrustPolicy allows.
+        SOURCE_NOT_ALLOWED = Reason::SourceNotAllowed.as_str(),
+        /// The bundle was scanned longer ago than a TrustPolicy allows.
+        SCAN_TOO_OLD = Reason::ScanTooOld.as_str(),
+        /// A scan found something worse in the bundle than a TrustPolicy allows.
+        SEVERITY_TOO_HIGH = Reason::SeverityTooHigh.as_str(),
+        /// The trust root of a TrustPolicy cannot be used, and nobody else vouches.
+        TRUST_ROOT_UNUSABLE = Reason::TrustRootUnusable.as_str(),
         /// A manifest, a signature or an archive is not in the form that it claims to have.
         MALFORMED = Reason::Malformed.as_str(),
         /// The bundle, or a part of it, is larger than the limits allow.

@@ -71,6 +71,7 @@ mod memory_pool;
 mod model_endpoint;
 mod policy_rules;
 mod readable;
+mod required_attestation;
 mod tool;
 mod trust_policy;
 
@@ -98,8 +99,14 @@ pub use memory_pool::{
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
 pub use policy_rules::PolicyQuotas;
 pub use readable::{Placed, Readable, Unreadable};
+pub use required_attestation::{
+    ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,
+};
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
-pub use trust_policy::{InlineAgents, KeyPurpose, TrustPolicy, TrustPolicySpec, TrustedKey};
+pub use trust_policy::{
+    InlineAgents, KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec,
+    TrustRoot, TrustedIdentity, TrustedKey,
+};
 
 /// The API group of every resource.
 pub const GROUP: &str = "aion.dev";

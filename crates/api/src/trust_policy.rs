@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::required_attestation::RequiredAttestation;
 use crate::schema::{DIGEST, NAME, said};
 use crate::selector::Selector;
 
@@ -31,6 +32,12 @@ const KNOWN: &str = r"self.publicKey.matches('^-----BEGIN PUBLIC KEY-----\\s+(MF
         description = "The keys it trusts."
     ),
     printcolumn(
+        name = "Identities",
+        type_ = "string",
+        json_path = ".spec.identities[*].name",
+        description = "The signers without a key that it trusts."
+    ),
+    printcolumn(
         name = "Inline",
         type_ = "string",
         json_path = ".spec.inline",
@@ -44,6 +51,9 @@ const KNOWN: &str = r"self.publicKey.matches('^-----BEGIN PUBLIC KEY-----\\s+(MF
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.identities) || size(self.identities) == 0 || has(self.trustRoot)").message(said("identities are known by the authorities of a trust root alone", "add trustRoot, with the trusted_root.json of your Sigstore")).field_path(".identities"),
+)]
 pub struct TrustPolicySpec {
     /// The namespaces it is for, by their labels. Left out: every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,10 +65,87 @@ pub struct TrustPolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub keys: Vec<TrustedKey>,
+    /// Signers without a key, whose keyless Cosign signatures count: whom an issuer of `trustRoot` knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub identities: Vec<TrustedIdentity>,
+    /// The Sigstore that `identities` sign with: its certificate authorities, logs and clocks. Nothing is fetched; a new
+    /// key of that Sigstore counts once it stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<TrustRoot>,
+    /// What has to be attested of bundles in these namespaces, beside that they are signed: all of it, of every TrustPolicy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub attestations: Vec<RequiredAttestation>,
+    /// What counts no longer in these namespaces, whichever TrustPolicy trusts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+    /// What becomes of turns of what is revoked while it works: kill (the default) ends them at once, drain lets them end and
+    /// starts no further one. Of several policies that revoke something, kill counts.
+    #[serde(default)]
+    pub on_revoked: OnRevoked,
     /// What becomes of agents whose instructions stand in the Agent itself and are signed by nobody:
     /// refuse (the default) or allow. Who may write Agents in the namespace then decides what runs.
     #[serde(default)]
     pub inline: InlineAgents,
+}
+
+/// Bundles, keys and identities that count no longer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// Digests of bundles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 512),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub digests: Vec<String>,
+    /// Digests of keys, as `aionctl bundle verify` prints them: of the public key in DER form. Every signature by the key counts
+    /// no longer, of whatever time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub keys: Vec<String>,
+    /// Signers without a key. Every signature by them counts no longer, of whatever time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub identities: Vec<RevokedIdentity>,
+}
+
+/// A signer without a key; * stands for any run of characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedIdentity {
+    /// Who vouches for the signer.
+    #[schemars(length(min = 1, max = 512))]
+    pub issuer: String,
+    /// What the signer is called there.
+    #[schemars(length(min = 1, max = 512))]
+    pub subject: String,
+}
+
+/// What becomes of turns of what is revoked.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRevoked {
+    /// The one that runs ends as it would.
+    Drain,
+    /// They are ended at once.
+    #[default]
+    Kill,
 }
 
 /// What becomes of inline agents.
@@ -109,6 +196,62 @@ pub struct TrustedKey {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub digests: Vec<String>,
+}
+
+/// A signer without a key, and what it may vouch for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!self.subject.matches('^(https://)?[^A-Za-z0-9]*$')").message(said("names nobody, and so everybody whom the issuer knows", "say whom you mean, as in *@example.com")).field_path(".subject"),
+)]
+pub struct TrustedIdentity {
+    /// A name for the identity, used in policies and conditions.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub name: String,
+    /// Who vouches for the signer: an OIDC issuer, such as https://token.actions.githubusercontent.com. Below its host, *
+    /// stands for any run of characters.
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/\S*)?$")
+    )]
+    pub issuer: String,
+    /// What the signer is called there: an email address, or the URI of a workflow; * stands for any run of characters.
+    /// The whole of it has to match.
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S*[^*\s]\S*$"))]
+    pub subject: String,
+    /// Names of bundles it may vouch for; a trailing * stands for the rest. Left out: every name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 200), regex(pattern = r"^[a-z0-9._/-]*\*?$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub bundles: Vec<String>,
+    /// Digests it may vouch for. Left out: every digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 71, max = 71), regex(pattern = DIGEST)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub digests: Vec<String>,
+}
+
+/// A Sigstore's trust root: in itself, or by the name of a file on the node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.inline) != has(self.named)").message(said("a trust root is either inline or named", "keep one of the two")),
+)]
+pub struct TrustRoot {
+    /// The text of a `trusted_root.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 65536))]
+    pub inline: Option<String>,
+    /// The file `config/trust_roots/NAME.json` in the home of each node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub named: Option<String>,
 }
 
 /// What a key is for.

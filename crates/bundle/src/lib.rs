@@ -45,12 +45,21 @@ pub use source::reference::{NotAReference, Reference};
 pub use source::registry::{Registry, RegistryAccess};
 pub use source::sink::Sink;
 pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
-pub use source::transfer::{Signatures, attach, copy, signatures};
+pub use source::transfer::{Signatures, attach, attached, copy, evidence, signatures};
 pub use source::within::Within;
+pub use trust::attestation::{
+    BuiltBy, Format, Provenance, Requirement, Rule, Sbom, Scan, Scanned, Severity,
+};
 pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob};
+pub use trust::identity::{IdentityPattern, TrustedIdentity};
+pub use trust::inspect::{Claims, Logged, Maker, Package, claims};
 pub use trust::key::{KeyError, SigningKey};
+pub use trust::refusal::{Lacking, Refusal};
+pub use trust::revoked::Revoked;
+pub use trust::root::{MAX_TRUST_ROOT, RootError, TrustRoot};
 pub use trust::set::{TrustError, TrustSet, TrustedKey};
-pub use trust::verdict::{Grade, PassedOver, Signer, Verdict};
+pub use trust::verdict::{Attested, Grade, PassedOver, Signer, Verdict};
 pub use trust::verify::{
-    Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, Refusal, verify,
+    Candidate, MAX_ATTACHED, MAX_ATTACHED_BYTES, MAX_SIGNATURE, MAX_SIGNATURE_BYTES,
+    MAX_SIGNATURES, attested, verify,
 };

@@ -20,11 +20,13 @@ pub enum Event {
         /// Which.
         instance: InstanceUid,
     },
-    /// An instance's program is let in no longer: its turns end, those that wait and the one that runs. The
-    /// instance stays, and takes the turns that somebody invokes later.
+    /// An instance's program is let in no longer: its turns end, those that wait and, unless it is spared, the one that
+    /// runs. The instance stays, and takes the turns that somebody invokes later.
     Withdraw {
         /// Which.
         instance: InstanceUid,
+        /// The turn that runs ends as it would.
+        spare_running: bool,
     },
     /// Somebody wants a turn.
     Invoke(Invoke),

@@ -111,8 +111,15 @@ impl Kernel {
             Event::Disconnected { ticket } => self.disconnected(ticket, &mut step),
             Event::Apply(spec) => self.apply_instance(spec, &mut step),
             Event::Remove { instance } => self.remove_instance(instance, &mut step),
-            Event::Withdraw { instance } => {
-                self.stop_turns_of(instance, CancelCause::Withdrawn, &mut step);
+            Event::Withdraw {
+                instance,
+                spare_running,
+            } => {
+                let by = CancelCause::Withdrawn;
+                match spare_running {
+                    true => self.stop_waiting_turns_of(instance, by, &mut step),
+                    false => self.stop_turns_of(instance, by, &mut step),
+                }
             }
             Event::Invoke(invoke) => self.invoke(invoke, &mut step),
             Event::CancelTurn { turn } => self.cancel_turn(turn, &mut step),

@@ -37,4 +37,4 @@ pub use numbers::{TooSmall, count};
 pub use operations::{Operations, Which};
 pub use quota::{Bounds, quotas};
 pub use request::{Comes, Request, Wanted, comes, of_mount, requests};
-pub use trust::{Trust, trust};
+pub use trust::{Keyless, Trust, trust};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_api::program::BundleRef;
-use aion_api::{AgentInstance, TrustPolicy};
+use aion_api::{AgentInstance, OnRevoked, TrustPolicy};
 use aion_policy::{Capability, Decision, LowerError, authorise, lower, trust};
 use serde_json::{Value, json};
 
@@ -181,4 +181,83 @@ fn a_key_vouches_for_what_it_is_trusted_for_only() {
         "inline is refused unless a policy allows it"
     );
     assert!(trust([], &BTreeMap::new()).keys.is_empty());
+}
+
+#[test]
+fn an_identity_vouches_for_what_it_is_trusted_for_only_and_by_the_trust_root_of_its_policy() {
+    let bundle = |name: &str| BundleRef {
+        name: name.into(),
+        digest: format!("sha256:{}", "a".repeat(64)),
+    };
+    let identity = |name: &str, bundles: &[&str]| json!({"name": name, "issuer": "https://a", "subject": "me@a", "bundles": bundles});
+    let policies = [
+        trust_policy(
+            "public",
+            json!({"trustRoot": {"named": "public"}, "identities": [identity("team", &["team/*"]), identity("any", &[])]}),
+        ),
+        trust_policy(
+            "own",
+            json!({"trustRoot": {"inline": "{}"}, "identities": [identity("ours", &["ours"])]}),
+        ),
+        trust_policy("rootless", json!({"identities": [identity("nobody", &[])]})),
+    ];
+    let trusted = trust(&policies, &BTreeMap::new());
+    let check = |name: &str, signers: Option<&[String]>, expect: &[(&str, &str)]| {
+        let known = trusted.keyless_for(&bundle(name), signers);
+        let names: Vec<_> = known
+            .iter()
+            .flat_map(|it| it.identities.iter().map(|of| (&*it.policy, &*of.name)))
+            .collect();
+        assert_eq!(names, expect, "{name}");
+        assert_eq!(
+            trusted.knows_signer(&bundle(name), signers),
+            !expect.is_empty()
+        );
+    };
+    check("ours", None, &[("own", "ours"), ("public", "any")]);
+    check("team/x", None, &[("public", "team"), ("public", "any")]);
+    check("team/x", Some(&["team".to_owned()]), &[("public", "team")]);
+    check("team/x", Some(&["nobody".to_owned()]), &[]);
+    check("else", Some(&[]), &[]);
+}
+
+#[test]
+fn what_any_policy_wants_attested_has_to_be_and_of_the_bundles_that_it_names() {
+    let sbom = |name: &str, bundles: &[&str]| json!({"attestations": [{"name": name, "bundles": bundles, "sbom": {}}]});
+    let policies = [
+        trust_policy("b", sbom("all", &[])),
+        trust_policy("a", sbom("team", &["team/*"])),
+    ];
+    let trusted = trust(&policies, &BTreeMap::new());
+    let check = |name: &str, expect: &[&str]| {
+        let bundle = BundleRef {
+            name: name.into(),
+            digest: format!("sha256:{}", "a".repeat(64)),
+        };
+        let required = trusted.attestations_for(&bundle);
+        let names: Vec<_> = required.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, expect);
+    };
+    check("team/x", &["team", "all"]);
+    check("else", &["all"]);
+}
+
+#[test]
+fn what_any_policy_revokes_is_revoked_and_the_harder_of_two_ends_counts() {
+    let digest = |c: &str| format!("sha256:{}", c.repeat(64));
+    let revoking = |name: &str, c: &str, on_revoked: &str| {
+        let spec = json!({"revoked": {"digests": [digest(c)]}, "onRevoked": on_revoked});
+        trust_policy(name, spec)
+    };
+    let idle = trust_policy("idle", json!({"onRevoked": "kill"}));
+    let check = |policies: &[TrustPolicy], digests: &[&str], expect: OnRevoked| {
+        let trusted = trust(policies, &BTreeMap::new());
+        let digests: Vec<_> = digests.iter().map(|c| digest(c)).collect();
+        assert_eq!(trusted.revoked.digests, digests);
+        assert_eq!(trusted.on_revoked, expect);
+    };
+    let (drain, kill) = (revoking("a", "a", "drain"), revoking("b", "b", "kill"));
+    check(&[idle.clone(), drain.clone()], &["a"], OnRevoked::Drain);
+    check(&[drain, kill], &["a", "b"], OnRevoked::Kill);
+    check(&[idle], &[], OnRevoked::Kill);
 }

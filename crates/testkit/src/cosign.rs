@@ -96,6 +96,48 @@ impl Cosign {
         self.to_registry(&mut command, reference, login)
     }
 
+    /// Attests `predicate`, a file of the kind `kind` (`spdxjson`, `cyclonedx`, …), of `reference`, offline.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with what it wrote.
+    pub fn attest(
+        &self,
+        key: &Path,
+        (kind, predicate): (&str, &Path),
+        reference: &str,
+    ) -> Result<(), StartError> {
+        let mut command = self.command("attest");
+        command
+            .arg("--key")
+            .arg(key)
+            .arg("--predicate")
+            .arg(predicate);
+        command.args(["--type", kind, "--tlog-upload=false"]);
+        command.args(["--use-signing-config=false", "-y"]);
+        self.to_registry(&mut command, reference, None)
+    }
+
+    /// Verifies that `subject`, for whom `issuer` vouches, signed `reference` without a key, as the authorities of the
+    /// file `trusted_root` show it.
+    ///
+    /// # Errors
+    /// [`StartError::Command`] with its reason, when there is no valid signature.
+    pub fn verify_keyless(
+        &self,
+        trusted_root: &Path,
+        (issuer, subject): (&str, &str),
+        reference: &str,
+    ) -> Result<(), StartError> {
+        let mut command = self.command("verify");
+        command.arg("--trusted-root").arg(trusted_root).args([
+            "--certificate-oidc-issuer",
+            issuer,
+            "--certificate-identity",
+            subject,
+        ]);
+        self.to_registry(&mut command, reference, None)
+    }
+
     /// Signs the bytes of `file` offline and writes the signature, a bundle v0.3, to `signature`.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod model;
 mod process;
 mod registry;
 mod root_files;
+mod sigstore;
 mod skip;
 mod wait;
 
@@ -36,5 +37,6 @@ pub use model::{FakeModel, ModelRequest, Reply, ScriptedCall};
 pub use process::{Process, free_port};
 pub use registry::{Credentials, Registry, RegistryKind};
 pub use root_files::RootFiles;
+pub use sigstore::{Evidence, PrivateSigstore, Sct, Signing};
 pub use skip::{or_skip, skip};
 pub use wait::{WaitError, until};

@@ -7,7 +7,7 @@ use std::{fs, net::TcpListener};
 
 use aion_e2e::{
     cluster::BOUND,
-    guest::{SPEAKER, bundle},
+    guest::{ENDLESS, SPEAKER, bundle},
     standalone::Standalone,
 };
 use aion_testkit::until;
@@ -58,11 +58,7 @@ fn a_key_that_cannot_be_used_stops_nothing_that_others_vouch_for() -> anyhow::Re
     let by_hand = node.home().join("manifests/another-team.yaml");
     fs::write(by_hand, trusting("another-team", &broken).to_string())?;
     until("the node to pass over the key", BOUND, || {
-        let agents = node.list("agents").map_err(|error| error.to_string())?;
-        let conditions = agents[0]["status"]["conditions"].as_array().cloned();
-        let conditions = conditions.unwrap_or_default();
-        let verified = conditions.iter().find(|it| it["type"] == "Verified");
-        let verified = verified.cloned().unwrap_or_default();
+        let verified = condition(&node, "Verified")?;
         let told = verified["message"].as_str().unwrap_or_default();
         match verified["status"] == "True" && told.contains("`another-team`") {
             true => Ok(()),
@@ -73,6 +69,66 @@ fn a_key_that_cannot_be_used_stops_nothing_that_others_vouch_for() -> anyhow::Re
         node.aionctl(&["ask", "speaker", "x"])?
             .contains("here I am")
     );
+    Ok(())
+}
+
+/// What the condition of this type says of the only agent.
+fn condition(node: &Standalone, of: &str) -> Result<Value, String> {
+    let agents = node.list("agents").map_err(|error| error.to_string())?;
+    let conditions = agents[0]["status"]["conditions"].as_array().cloned();
+    let found = conditions.into_iter().flatten().find(|it| it["type"] == of);
+    found.ok_or_else(|| format!("no condition {of}"))
+}
+
+#[test]
+fn a_key_that_is_revoked_lets_nothing_start_and_what_runs_ends_as_policy_says() -> anyhow::Result<()>
+{
+    let node = Standalone::start("revoked")?.with_policies()?;
+    let folder = bundle(&node, "endless", &wat::parse_str(ENDLESS)?)?;
+    let (digest, key) = node.sign(&folder)?;
+    let program = json!({"runtime": "wasm", "bundle": {"name": "endless", "digest": digest}});
+    let endless = agent("default", "endless", program);
+    apply(&node, &[trusting("mine", &key), endless], Some("120"))?;
+    let public = node.path("machine.pub");
+    let told = node.aionctl(&[
+        "bundle",
+        "verify",
+        &digest,
+        "--key",
+        &public.to_string_lossy(),
+    ])?;
+    let (_, fingerprint) = told.rsplit_once('(').unwrap();
+    let fingerprint = fingerprint.trim().trim_end_matches(')').to_owned();
+    let asked = std::thread::spawn(node.asking(&["ask", "endless", "x"]));
+    until("the turn to run", BOUND, || {
+        match node.workers().is_empty() {
+            true => Err("no worker".to_owned()),
+            false => Ok(()),
+        }
+    })?;
+
+    let revoke = |on_revoked: &str| {
+        let mut policy = trusting("mine", &key);
+        policy["spec"]["revoked"] = json!({"keys": [fingerprint]});
+        policy["spec"]["onRevoked"] = on_revoked.into();
+        apply(&node, &[policy], None)
+    };
+    revoke("drain")?;
+    until("the key to be revoked", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["reason"] == "Revoked" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    let refused = node.aionctl(&["ask", "endless", "y"]).unwrap_err();
+    assert!(refused.to_string().contains("not ready"), "{refused}");
+    assert!(!node.workers().is_empty(), "the turn that runs was ended");
+    assert!(!asked.is_finished(), "the turn that runs was ended");
+
+    revoke("kill")?;
+    let ended = asked.join().unwrap().unwrap_err().to_string();
+    assert!(ended.contains("let in no longer"), "{ended}");
     Ok(())
 }
 
@@ -97,5 +153,64 @@ fn a_registry_that_says_nothing_holds_up_nobody_elses_agents() -> anyhow::Result
     let inline = json!({"instructions": "Be brief.", "withoutModel": "refuse"});
     let told = apply(&node, &[agent("default", "near", inline)], Some("60"))?;
     assert!(told.contains("near"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_attested_is_not_let_in_and_both_tools_say_why() -> anyhow::Result<()> {
+    let node = Standalone::start("attested")?.with_policies()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let (digest, key) = node.sign(&folder)?;
+    let plain = trusting("mine", &key);
+    let mut wanting = plain.clone();
+    wanting["spec"]["attestations"] = json!([
+        {"name": "parts", "sbom": {"formats": ["spdx"]}},
+        {"name": "elsewhere", "bundles": ["other/*"], "provenance": {"builders": ["https://ci.example/*"]}},
+        {"name": "scanned", "vulnerabilities": {"maxAgeHours": 24, "maxSeverity": "low"}},
+    ]);
+    let written = |name: &str, policy: &Value| -> anyhow::Result<String> {
+        let path = node.path(name);
+        fs::write(&path, policy.to_string())?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let (alone, more) = (
+        written("plain.yaml", &plain)?,
+        written("more.yaml", &wanting)?,
+    );
+    let asked =
+        |verb: &str, policy: &str| node.aionctl(&["bundle", verb, &digest, "--policy", policy]);
+    let told = asked("inspect", &alone)?;
+    assert!(told.contains("accepted: signed by key mine"), "{told}");
+    asked("verify", &alone)?;
+    for verb in ["inspect", "verify"] {
+        let refused = asked(verb, &more).unwrap_err().to_string();
+        let parts =
+            "`parts` requires SBOM (SPDX), and none refers to it; attest it with `cosign attest";
+        assert!(refused.contains(parts), "{refused}");
+        assert!(refused.contains("`scanned` requires scan"), "{refused}");
+        assert!(!refused.contains("elsewhere"), "{refused}");
+    }
+
+    let program = json!({"runtime": "wasm", "bundle": {"name": "speaker", "digest": digest}});
+    apply(
+        &node,
+        &[wanting, agent("default", "speaker", program)],
+        None,
+    )?;
+    until("the agent to be refused", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["reason"] == "AttestationMissing" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    apply(&node, &[plain], None)?;
+    until("the agent to be let in", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["status"] == "True" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
     Ok(())
 }

@@ -69,13 +69,26 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
-    /// Check that a bundle is signed with a key, as a node does
+    /// Check that a bundle is signed by whom it should be, and attested as it has to be, as a node does
     Verify {
         /// Which bundle
         bundle: String,
-        /// The public key
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        #[command(flatten)]
+        signer: SignerArgs,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// Show who signed a bundle, what is attested of it, and why a key, an identity or a TrustPolicy lets it in or not
+    Inspect {
+        /// Which bundle
+        bundle: String,
+        #[command(flatten)]
+        signer: SignerArgs,
+        /// How it is shown
+        #[arg(short, long, value_enum, default_value_t = Shown::Text)]
+        output: Shown,
         #[command(flatten)]
         layout: LayoutArg,
         #[command(flatten)]
@@ -111,6 +124,33 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         no_password: bool,
     },
+}
+
+/// By whom a bundle is to be signed: a key, an identity of a Sigstore, or those of a TrustPolicy, which may ask for more.
+#[derive(Debug, Args)]
+pub(crate) struct SignerArgs {
+    /// The public key
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// TrustPolicies, all of which are taken to be for the bundle, whatever namespaces they select
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "trust_root"])]
+    pub(super) policy: Option<PathBuf>,
+    /// The trusted_root.json of a Sigstore, for a signature without a key
+    #[arg(long, value_name = "FILE", conflicts_with = "key", requires_all = ["issuer", "subject"])]
+    pub(super) trust_root: Option<PathBuf>,
+    /// Who vouches for the signer: an OIDC issuer; below its host, * stands for anything
+    #[arg(long, value_name = "URL", requires = "trust_root")]
+    pub(super) issuer: Option<String>,
+    /// What the signer is called there; * stands for anything
+    #[arg(long, value_name = "TEXT", requires = "trust_root")]
+    pub(super) subject: Option<String>,
+}
+
+/// How what was found of a bundle is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shown {
+    Text,
+    Json,
 }
 
 /// Which layout is meant.

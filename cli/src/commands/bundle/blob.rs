@@ -46,7 +46,7 @@ pub(super) fn check(
 ) -> Result<(), Failure> {
     let blob = read(file, MAX_BLOB)?;
     let signature = read(&signature.unwrap_or_else(|| beside(file)), MAX_SIGNATURE)?;
-    let trusted = super::trusted(key, Vec::new())?;
+    let trusted = super::verify::trusted(key, Vec::new())?;
     verify_blob(&blob, &signature, &trusted).map_err(|why| refused(&why).at(file.display()))?;
     context.print(&format!(
         "verified {} with the key {} ({})\n",

@@ -3,17 +3,16 @@
 mod args;
 mod blob;
 mod build;
+mod inspect;
 mod key;
 mod password;
 mod place;
+mod verify;
 
 use std::path::Path;
 
 use aion_bundle::manifest::Descriptor;
-use aion_bundle::{
-    AdmitError, BundleName, Limits, NamePattern, SigningKey, TrustSet, TrustedKey, Within, attach,
-    copy, signatures,
-};
+use aion_bundle::{Limits, SigningKey, Within, attach, copy};
 
 use crate::{
     context::Context,
@@ -54,10 +53,17 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
         } => sign(context, &bundle, &key, &layout, &access).await,
         BundleCommand::Verify {
             bundle,
-            key,
+            signer,
             layout,
             access,
-        } => check(context, &bundle, &key, &layout, &access).await,
+        } => verify::check(context, &bundle, &signer, &layout, &access).await,
+        BundleCommand::Inspect {
+            bundle,
+            signer,
+            output,
+            layout,
+            access,
+        } => inspect::inspect(context, &bundle, &signer, output, (&layout, &access)).await,
         BundleCommand::SignBlob {
             file,
             key,
@@ -157,39 +163,6 @@ async fn sign(
         "signed {digest} with the key {}\n",
         key.fingerprint()
     ))
-}
-
-async fn check(
-    context: &Context,
-    bundle: &str,
-    key: &Path,
-    layout: &LayoutArg,
-    access: &AccessArgs,
-) -> Result<(), Failure> {
-    let place = Place::find(bundle, layout.open(context)?, access)?;
-    let digest = place.digest().await?;
-    let trust = TrustSet {
-        revision: "command line".to_owned(),
-        keys: vec![trusted(key, vec![NamePattern::any()])?],
-    };
-    let found = signatures(&in_time(&place), &digest).await?;
-    let name: BundleName = place.name().parse().map_err(Failure::usage)?;
-    let judged = found.judge(&name, &digest, &trust, crate::clock::now());
-    let verdict = judged.map_err(|why| match why {
-        AdmitError::Source(why) => why.into(),
-        why => Failure::new(why).status(Status::Refused),
-    })?;
-    context.print(&format!(
-        "verified {} with the key {} ({})\n",
-        verdict.digest, verdict.signer.key, verdict.signer.fingerprint,
-    ))
-}
-
-/// The public key in the file `key`, under the file's name.
-fn trusted(key: &Path, subjects: Vec<NamePattern>) -> Result<TrustedKey, Failure> {
-    let pem = std::fs::read_to_string(key).map_err(|why| Failure::io("read the key", key, &why))?;
-    let name = key.file_stem().unwrap_or_default().to_string_lossy();
-    TrustedKey::new(name, &pem, subjects).map_err(|why| Failure::usage(why).at(key.display()))
 }
 
 impl From<aion_bundle::SourceError> for Failure {

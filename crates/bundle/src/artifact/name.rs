@@ -44,21 +44,26 @@ impl NamePattern {
 
     /// Whether `name` matches from its first to its last character.
     pub fn matches(&self, name: &BundleName) -> bool {
-        let mut pieces = self.0.split('*');
-        let Some(mut rest) = pieces.next().and_then(|p| name.0.strip_prefix(p)) else {
-            return false;
-        };
-        let Some(last) = pieces.next_back() else {
-            return rest.is_empty();
-        };
-        for piece in pieces {
-            match rest.find(piece) {
-                Some(at) => rest = &rest[at + piece.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        wildcard(&self.0, &name.0)
     }
+}
+
+/// Whether `text` matches `pattern` from its first to its last character; `*` stands for any run of characters.
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|p| text.strip_prefix(p)) else {
+        return false;
+    };
+    let Some(last) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 /// Whether `text` is a path of repository components, of any length.

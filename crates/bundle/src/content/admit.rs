@@ -32,14 +32,10 @@ use crate::{
     source::{
         contract::{Source, read_blob, save_blob},
         failure::SourceError,
-        transfer::signatures,
+        transfer::evidence,
         within::Within,
     },
-    trust::{
-        set::TrustSet,
-        verdict::Verdict,
-        verify::{Refusal, examine},
-    },
+    trust::{refusal::Refusal, set::TrustSet, verdict::Verdict, verify::examine},
 };
 
 const FILE_MODE: u32 = 0o444;
@@ -79,7 +75,7 @@ pub enum AdmitError {
     #[error("{kept}; and for another signature: {source}")]
     Lapsed {
         /// What is wrong with what was kept.
-        kept: Refusal,
+        kept: Box<Refusal>,
         /// Why nobody else was asked.
         source: SourceError,
     },
@@ -160,12 +156,15 @@ impl Store {
 
     fn recalled(&self, bundle: &BundleRef, trust: &TrustSet) -> Result<Recalled, AdmitError> {
         let digest = &bundle.digest;
+        if trust.revoked.bundle(digest) {
+            return Err(Refusal::revoked(&bundle.name, digest).into());
+        }
         let Some(stored) = self.get(digest) else {
             return Ok(Recalled::Absent);
         };
         check_own_name(bundle, stored.name())?;
         let cached = self.verdict(digest, &trust.revision);
-        if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name)) {
+        if let Some(verdict) = cached.filter(|v| trust.stands(v, &bundle.name, now())) {
             self.touch(&stored)?;
             return Ok(Recalled::Admitted(Admitted {
                 verdict,
@@ -210,12 +209,17 @@ impl Store {
             None => source.manifest(&digest).await?,
         };
         let document = Document::parse(&bytes, limits)?;
-        let found = signatures(source, &digest).await.map_err(AdmitError::from);
+        let found = evidence(source, &digest, trust)
+            .await
+            .map_err(AdmitError::from);
         let (name, trust) = (bundle.name.clone(), trust.clone());
         let judge = move |_: &Self| found.and_then(|it| it.vouch(&name, &digest, &trust, now()));
         let judged = self.blocking(judge).await;
         let (verdict, vouched) = judged.map_err(|error| match (error, lapsed) {
-            (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed { kept, source },
+            (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed {
+                kept: Box::new(kept),
+                source,
+            },
             (error, _) => error,
         })?;
         if let Some(stored) = stored {

@@ -10,7 +10,7 @@ use crate::{
     artifact::digest::Digest,
     content::vouched::Vouched,
     file::{read_bounded, write_atomically},
-    trust::verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURES},
+    trust::verify::{Candidate, MAX_ATTACHED, MAX_SIGNATURE, MAX_SIGNATURES},
 };
 
 /// Below the folder of signatures.
@@ -27,7 +27,7 @@ pub(crate) fn read(folder: &Path) -> Vec<Candidate> {
     kept
 }
 
-/// Keeps in `folder` the one that counts, and of the others as many as are read
+/// Keeps in `folder` those that count, and of the others as many as are read
 /// again.
 pub(crate) fn keep(folder: &Path, vouched: &Vouched) -> io::Result<()> {
     let counted = folder.join(COUNTED);
@@ -35,10 +35,13 @@ pub(crate) fn keep(folder: &Path, vouched: &Vouched) -> io::Result<()> {
     let mut room = MAX_SIGNATURES.saturating_sub(files(&counted)?.len() + files(folder)?.len());
     for (at, one) in vouched.candidates.iter().enumerate() {
         let name = format!("{}-{}.json", one.origin.hex(), Digest::of(&one.bytes).hex());
-        if at == vouched.counted {
+        if vouched.counted.contains(&at) {
             make_room(&counted, &name)?;
             write(&counted.join(name), one)?;
-        } else if room > 0 && write(&folder.join(name), one)? {
+        } else if room > 0
+            && one.bytes.len() as u64 <= MAX_SIGNATURE
+            && write(&folder.join(name), one)?
+        {
             room -= 1;
         }
     }
@@ -92,7 +95,7 @@ fn listed(folder: &Path) -> Vec<Candidate> {
         let origin = path.file_stem()?.to_str()?.split('-').next()?;
         Some(Candidate {
             origin: format!("sha256:{origin}").parse().ok()?,
-            bytes: read_bounded(&path, MAX_SIGNATURE).ok()??,
+            bytes: read_bounded(&path, MAX_ATTACHED).ok()??,
         })
     };
     files
@@ -113,7 +116,7 @@ mod tests {
             origin: Digest::of(b"one origin for all"),
             bytes: name.into_bytes(),
         });
-        Vouched::new(candidates.collect(), counted)
+        Vouched::new(candidates.collect(), vec![counted])
     }
 
     fn first(folder: &Path) -> String {

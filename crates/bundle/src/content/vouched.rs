@@ -13,16 +13,16 @@ use crate::{
     },
 };
 
-/// The candidates for a bundle, and which of them counts.
+/// The candidates for a bundle, and which of them count.
 #[derive(Debug)]
 pub(crate) struct Vouched {
     pub(crate) candidates: Vec<Candidate>,
-    /// Its place among them.
-    pub(crate) counted: usize,
+    /// Their places among them.
+    pub(crate) counted: Vec<usize>,
 }
 
 impl Vouched {
-    pub(crate) fn new(candidates: Vec<Candidate>, counted: usize) -> Self {
+    pub(crate) fn new(candidates: Vec<Candidate>, counted: Vec<usize>) -> Self {
         Self {
             candidates,
             counted,

@@ -20,8 +20,12 @@ use crate::{
     },
     trust::{
         dsse::SIGN_PREDICATE,
+        set::TrustSet,
         verdict::PassedOver,
-        verify::{Candidate, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES},
+        verify::{
+            Candidate, MAX_ATTACHED, MAX_ATTACHED_BYTES, MAX_SIGNATURE, MAX_SIGNATURE_BYTES,
+            MAX_SIGNATURES,
+        },
     },
 };
 
@@ -29,6 +33,24 @@ use crate::{
 const SIGSTORE_FAMILY: &str = "application/vnd.dev.sigstore.bundle";
 /// The configuration of a manifest that has nothing to configure.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// How much of what refers to a bundle is read.
+#[derive(Clone, Copy)]
+struct Most {
+    /// Bytes of one.
+    each: u64,
+    /// Bytes of all, with the manifests that they come in.
+    all: u64,
+}
+
+const SIGNATURES: Most = Most {
+    each: MAX_SIGNATURE,
+    all: MAX_SIGNATURE_BYTES,
+};
+const ATTACHED: Most = Most {
+    each: MAX_ATTACHED,
+    all: MAX_ATTACHED_BYTES,
+};
 
 /// The signature material found for a bundle.
 #[derive(Debug, Default)]
@@ -47,7 +69,33 @@ pub struct Signatures {
 /// [`MAX_SIGNATURE_BYTES`] of it. One signature that cannot be read does not
 /// hide another, nor do the many of one referrer hide the one of another.
 pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
-    let signers = signing_referrers(source, digest).await?;
+    found(source, digest, SIGNATURES).await
+}
+
+/// Finds what `trust` asks for: attestations, too, where one is required.
+pub async fn evidence(
+    source: &dyn Source,
+    digest: &Digest,
+    trust: &TrustSet,
+) -> Result<Signatures, SourceError> {
+    match trust.requirements.is_empty() {
+        true => signatures(source, digest).await,
+        false => attached(source, digest).await,
+    }
+}
+
+/// As [`signatures`], and attestations that are larger: [`MAX_ATTACHED`] each,
+/// [`MAX_ATTACHED_BYTES`] in all, and not more of them.
+pub async fn attached(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
+    found(source, digest, ATTACHED).await
+}
+
+async fn found(
+    source: &dyn Source,
+    digest: &Digest,
+    most: Most,
+) -> Result<Signatures, SourceError> {
+    let signers = signing_referrers(source, digest, most).await?;
     let (mut left, mut wanted) = (signers.left, Vec::new());
     let mut found = Signatures {
         left_out: signers.left_out,
@@ -72,7 +120,7 @@ pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatur
             continue;
         }
         left -= layer.size;
-        match read_blob(source, &layer, MAX_SIGNATURE).await {
+        match read_blob(source, &layer, most.each).await {
             Ok(bytes) => found.candidates.push(Candidate { origin, bytes }),
             Err(e) => found.failed(origin, e),
         }
@@ -96,14 +144,18 @@ type Referrer = Result<(Digest, Vec<u8>, Manifest), (Digest, SourceError)>;
 /// The manifests with signatures of a bundle.
 struct Signers {
     all: Vec<Referrer>,
-    /// What is left of [`MAX_SIGNATURE_BYTES`].
+    /// What is left of the bytes that are read in all.
     left: u64,
     /// How many referrers were not looked into.
     left_out: usize,
 }
 
 /// The manifests with a Sigstore bundle whose subject is `digest`.
-async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signers, SourceError> {
+async fn signing_referrers(
+    source: &dyn Source,
+    digest: &Digest,
+    most: Most,
+) -> Result<Signers, SourceError> {
     let mut listed = source.referrers(digest).await?;
     // Registries describe referrers in different ways, so each is looked into;
     // those that call themselves signatures come first, the shortest of them
@@ -111,7 +163,7 @@ async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signe
     listed.sort_by_key(|d| (!d.artifact_type.as_deref().is_some_and(is_sigstore), d.size));
     let mut signers = Signers {
         all: Vec::new(),
-        left: MAX_SIGNATURE_BYTES,
+        left: most.all,
         left_out: 0,
     };
     for (at, entry) in listed.into_iter().enumerate() {
@@ -122,7 +174,7 @@ async fn signing_referrers(source: &dyn Source, digest: &Digest) -> Result<Signe
         // Counted as announced, and no more than that is read.
         signers.left -= entry.size;
         match referrer(source, &entry).await {
-            Ok((bytes, m)) if signs(&m, digest) => {
+            Ok((bytes, m)) if signs(&m, digest, most) => {
                 signers.all.push(Ok((entry.digest, bytes, m)));
             }
             Ok(_) => {}
@@ -152,14 +204,14 @@ async fn referrer(
     Ok((bytes, manifest))
 }
 
-fn signs(manifest: &Manifest, digest: &Digest) -> bool {
+fn signs(manifest: &Manifest, digest: &Digest, most: Most) -> bool {
     let refers = manifest
         .subject
         .as_ref()
         .is_some_and(|s| s.digest == *digest);
     let mut blobs = manifest.layers.iter().chain([&manifest.config]);
     refers
-        && blobs.all(|b| b.size <= MAX_SIGNATURE)
+        && blobs.all(|b| b.size <= most.each)
         && manifest.layers.iter().any(|l| is_sigstore(&l.media_type))
 }
 
@@ -229,7 +281,7 @@ pub async fn copy(
         }
     }
     to.put_manifest(&bytes, tag).await?;
-    let signers = signing_referrers(from, digest).await?;
+    let signers = signing_referrers(from, digest, ATTACHED).await?;
     let (mut count, mut left) = (0, signers.left);
     if signers.left_out > 0 {
         tracing::warn!(

@@ -1,8 +1,9 @@
-//! Whom this node trusts: public keys, each with what it is trusted for. What
+//! Whom this node trusts: public keys and identities, each with what it is trusted for. What
 //! writes such a set (a TrustPolicy, the set-up of one machine) is elsewhere.
 
-use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
+use jiff::Timestamp;
 use sigstore_crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_types::{DerPublicKey, SignatureBytes};
 use thiserror::Error;
@@ -12,17 +13,29 @@ use crate::{
         digest::{self, Digest},
         name::{BundleName, NamePattern},
     },
-    trust::verdict::Verdict,
+    trust::{
+        attestation::Requirement,
+        identity::TrustedIdentity,
+        revoked::Revoked,
+        scope::Scope,
+        verdict::{Grade, Signer, Verdict},
+    },
 };
 
-/// The keys trusted at one revision of whatever states the trust.
-#[derive(Clone, Debug)]
+/// The signers trusted at one revision of whatever states the trust.
+#[derive(Clone, Debug, Default)]
 pub struct TrustSet {
     /// Names the state the set was made from; a verdict counts for one revision
     /// only.
     pub revision: String,
-    /// The keys; with none, nothing is trusted.
+    /// Who signs with a key.
     pub keys: Vec<TrustedKey>,
+    /// Who signs without one. With neither nothing is trusted.
+    pub identities: Vec<TrustedIdentity>,
+    /// What counts no longer, whoever signed it.
+    pub revoked: Revoked,
+    /// What has to be attested beside that.
+    pub requirements: Vec<Requirement>,
 }
 
 /// A public key and what it is trusted for.
@@ -34,15 +47,7 @@ pub struct TrustedKey {
     scope: Scope,
 }
 
-#[derive(Clone, Debug)]
-enum Scope {
-    /// Bundles by name and, where given, of these digests only.
-    Names(Vec<NamePattern>, Option<BTreeSet<Digest>>),
-    /// These digests only, on this machine only.
-    Machine(BTreeSet<Digest>),
-}
-
-/// A key that cannot be used.
+/// A signer of a TrustPolicy that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TrustError {
     /// The key itself.
@@ -56,25 +61,86 @@ pub enum TrustError {
         why: String,
     },
     /// What it is trusted for.
-    #[error("key `{name}` is trusted for something that is not understood here: {why}")]
+    #[error("`{name}` is trusted for something that is not understood here: {why}")]
     Scope {
-        /// What the key is called.
+        /// What the key or the identity is called.
         name: String,
         /// What is wrong with a name or digest.
+        why: String,
+    },
+    /// An identity.
+    #[error("identity `{name}` cannot be used: {why}")]
+    Identity {
+        /// What it is called.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Where identities are from.
+    #[error(
+        "the trust root of TrustPolicy {policy} cannot be used, so none of its identities counts: {why}"
+    )]
+    Root {
+        /// The policy.
+        policy: String,
+        /// What is wrong with it.
         why: String,
     },
 }
 
 impl TrustSet {
-    /// Whether a verdict of this revision still stands on a key of the set: a
-    /// caller that narrows the keys and keeps the revision gains nothing.
-    pub(crate) fn stands(&self, verdict: &Verdict, name: &BundleName) -> bool {
-        verdict.trust_revision == self.revision
-            && self.keys.iter().any(|key| {
-                key.fingerprint == verdict.signer.fingerprint
-                    && key.name == verdict.signer.key
-                    && key.covers(name, &verdict.digest)
+    /// One that trusts `keys` and nobody else.
+    pub fn of_keys(revision: impl Into<String>, keys: Vec<TrustedKey>) -> Self {
+        Self {
+            revision: revision.into(),
+            keys,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a verdict of this revision still stands on a signer of the set, and what was attested still counts: a
+    /// caller that narrows the signers and keeps the revision gains nothing.
+    pub(crate) fn stands(&self, verdict: &Verdict, name: &BundleName, now: Timestamp) -> bool {
+        let digest = &verdict.digest;
+        let is_met = |required: &Requirement| {
+            verdict.attested.iter().any(|it| {
+                it.requirement == required.name
+                    && it.until.is_none_or(|until| now <= until)
+                    && required.by.has(&it.signer, name, digest)
             })
+        };
+        verdict.trust_revision == self.revision
+            && !self.revoked.bundle(digest)
+            && self.has(&verdict.signer, name, digest)
+            && self.requirements.iter().all(is_met)
+    }
+
+    /// Whether `signer` is of the set, for this bundle, and not revoked.
+    fn has(&self, signer: &Signer, name: &BundleName, digest: &Digest) -> bool {
+        match signer {
+            Signer::Key {
+                name: key,
+                fingerprint,
+            } => {
+                !self.revoked.key(fingerprint)
+                    && self.keys.iter().any(|it| {
+                        it.fingerprint == *fingerprint && it.name == *key && it.covers(name, digest)
+                    })
+            }
+            Signer::Identity {
+                name: identity,
+                issuer,
+                subject,
+                ..
+            } => {
+                !self.revoked.identity(issuer, subject)
+                    && self.identities.iter().any(|it| {
+                        it.name() == identity
+                            && it.matches(issuer, subject)
+                            && it.covers(name, digest)
+                    })
+            }
+        }
     }
 }
 
@@ -101,21 +167,12 @@ impl TrustedKey {
         bundles: &[String],
         digests: &[String],
     ) -> Result<Self, TrustError> {
-        let digests: Vec<Digest> = scope(name, digests)?;
-        if machine {
-            let scope = Scope::Machine(digests.into_iter().collect());
-            return Self::parse(name.to_owned(), pem, scope);
-        }
-        let mut names: Vec<NamePattern> = scope(name, bundles)?;
-        if bundles.is_empty() {
-            names.push(NamePattern::any());
-        }
-        let key = Self::new(name, pem, names)?;
-        Ok(if digests.is_empty() {
-            key
-        } else {
-            key.only(digests)
-        })
+        let scope =
+            Scope::of_policy(machine, bundles, digests).map_err(|why| TrustError::Scope {
+                name: name.to_owned(),
+                why,
+            })?;
+        Self::parse(name.to_owned(), pem, scope)
     }
 
     /// Narrows the key to these digests.
@@ -168,9 +225,12 @@ impl TrustedKey {
         &self.fingerprint
     }
 
-    /// Whether this is the key of this machine.
-    pub fn is_machine(&self) -> bool {
-        matches!(self.scope, Scope::Machine(_))
+    /// How far what it signed is trusted.
+    pub(crate) fn grade(&self) -> Grade {
+        match self.scope {
+            Scope::Names(..) => Grade::Signed,
+            Scope::Machine(_) => Grade::LocalKey,
+        }
     }
 
     /// The hint by which a Sigstore bundle refers to the key.
@@ -183,23 +243,8 @@ impl TrustedKey {
     }
 
     pub(crate) fn covers(&self, name: &BundleName, digest: &Digest) -> bool {
-        match &self.scope {
-            Scope::Names(subjects, only) => {
-                subjects.iter().any(|p| p.matches(name))
-                    && only.as_ref().is_none_or(|all| all.contains(digest))
-            }
-            Scope::Machine(digests) => digests.contains(digest),
-        }
+        self.scope.covers(name, digest)
     }
-}
-
-fn scope<T: FromStr<Err: ToString>>(name: &str, texts: &[String]) -> Result<Vec<T>, TrustError> {
-    let unknown = |why: T::Err| TrustError::Scope {
-        name: name.to_owned(),
-        why: why.to_string(),
-    };
-    let parsed = texts.iter().map(|text| text.parse().map_err(unknown));
-    parsed.collect()
 }
 
 fn is_supported(scheme: SigningScheme) -> bool {

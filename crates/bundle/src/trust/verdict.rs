@@ -5,7 +5,7 @@
 //! are 0600, and one that another user could have written is not read.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -34,9 +34,9 @@ const MAX_REVISIONS: usize = 64;
 pub struct Verdict {
     /// The manifest that was signed.
     pub digest: Digest,
-    /// The key that verified it.
+    /// Who signed it.
     pub signer: Signer,
-    /// How far that key is trusted.
+    /// How far they are trusted.
     pub grade: Grade,
     /// The revision of the trust it was verified under.
     pub trust_revision: String,
@@ -45,22 +45,94 @@ pub struct Verdict {
     /// The signatures that did not count.
     #[serde(default)]
     pub passed_over: Vec<PassedOver>,
+    /// What was required to be attested, and is.
+    #[serde(default)]
+    pub attested: Vec<Attested>,
 }
 
-/// A key, by its name in the trust set and by what it is.
+/// A requirement that is met.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Signer {
-    /// The name.
-    pub key: String,
-    /// The digest of its SubjectPublicKeyInfo.
-    pub fingerprint: Digest,
+pub struct Attested {
+    /// What the requirement is called.
+    pub requirement: String,
+    /// Who attests it.
+    pub signer: Signer,
+    /// When what is attested was the case, if that is said.
+    pub at: Option<Timestamp>,
+    /// Until when it counts, if not for ever.
+    pub until: Option<Timestamp>,
+}
+
+impl fmt::Display for Attested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.requirement, self.signer)?;
+        match self.at {
+            Some(at) => write!(f, ", of {at}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Who signed, by the name in the trust set and by what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "camelCase")]
+pub enum Signer {
+    /// Who has a key.
+    Key {
+        /// The key's name.
+        name: String,
+        /// The digest of its SubjectPublicKeyInfo.
+        fingerprint: Digest,
+    },
+    /// Whom an issuer knows.
+    Identity {
+        /// The identity's name.
+        name: String,
+        /// The issuer.
+        issuer: String,
+        /// What the signer is called there.
+        subject: String,
+        /// The earliest time at which the signature is shown to have been there.
+        at: Timestamp,
+    },
+}
+
+impl Signer {
+    /// The name in the trust set.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Key { name, .. } | Self::Identity { name, .. } => name,
+        }
+    }
+
+    /// The digest of the key, of one who has a key.
+    pub fn fingerprint(&self) -> Option<&Digest> {
+        match self {
+            Self::Key { fingerprint, .. } => Some(fingerprint),
+            Self::Identity { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { name, .. } => write!(f, "key {name}"),
+            Self::Identity {
+                name,
+                issuer,
+                subject,
+                at,
+            } => write!(f, "identity {name}: {subject} of {issuer}, at {at}"),
+        }
+    }
 }
 
 /// The reason of the condition `Verified=True`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Grade {
-    /// By a key of the trust set.
+    /// By a key or an identity of the trust set.
     Signed,
     /// By the key of this machine, for what this machine built.
     LocalKey,
@@ -181,13 +253,14 @@ mod tests {
     fn verdict(revision: &str) -> Verdict {
         Verdict {
             digest: Digest::of(b"bundle"),
-            signer: Signer {
-                key: "release".into(),
+            signer: Signer::Key {
+                name: "release".into(),
                 fingerprint: Digest::of(b"key"),
             },
             grade: Grade::Signed,
             trust_revision: revision.into(),
             verified_at: Timestamp::UNIX_EPOCH,
+            attested: Vec::new(),
             passed_over: vec![PassedOver::new(
                 Digest::of(b"s"),
                 Reason::UntrustedKey,

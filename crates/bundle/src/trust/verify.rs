@@ -1,21 +1,22 @@
-//! Verification of signatures by key: pure and offline. It sees a name, a
-//! digest, the signature material found and the keys trusted; it fetches
-//! nothing, and nothing is unpacked before it says yes.
+//! Verification of signatures: offline. It sees a name, a digest, the
+//! signature material found and the signers trusted; it fetches nothing, and
+//! nothing is unpacked before it says yes.
 //!
-//! A signature counts when a trusted key verifies it (ECDSA, RSA or Ed25519
-//! over DSSE's pre-authentication encoding), its statement is about this very
-//! digest, and the key is trusted for the bundle. One that counts is enough.
-
-use std::fmt;
+//! A signature counts when a trusted key verifies it (ECDSA or RSA over DSSE's
+//! pre-authentication encoding), or when the authorities of a trust root show
+//! that a trusted identity made it; its statement is about this very digest;
+//! and the signer is trusted for the bundle. One that counts is enough.
 
 use aion_abi::reason::Reason;
 use jiff::Timestamp;
-use thiserror::Error;
 
 use crate::{
     artifact::{digest::Digest, name::BundleName},
     trust::{
-        dsse::{DsseError, Envelope},
+        dsse::{By, Envelope},
+        fault::Fault,
+        keyless::identity_of,
+        refusal::Refusal,
         set::{TrustSet, TrustedKey},
         verdict::{Grade, PassedOver, Signer, Verdict},
     },
@@ -28,8 +29,10 @@ pub const MAX_SIGNATURES: usize = 64;
 /// How many bytes of them all, with the manifests they come in. A signature by
 /// key has about two thousand.
 pub const MAX_SIGNATURE_BYTES: u64 = 4 << 20;
-/// How many of those that did not count are named in a message.
-const MAX_NAMED: usize = 8;
+/// The largest attestation that is looked at, in bytes: an SBOM lists thousands of packages.
+pub const MAX_ATTACHED: u64 = 4 << 20;
+/// How many bytes of signatures and attestations, with the manifests they come in, where attestations are looked at.
+pub const MAX_ATTACHED_BYTES: u64 = 16 << 20;
 
 /// Signature material that refers to a bundle: a Sigstore bundle in JSON.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,128 +43,7 @@ pub struct Candidate {
     pub bytes: Vec<u8>,
 }
 
-/// A bundle that is not to be let in, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub struct Refusal {
-    reason: Reason,
-    name: BundleName,
-    digest: Digest,
-    /// What was wrong with each signature found.
-    pub passed_over: Vec<PassedOver>,
-    /// How many more there are that were not looked at.
-    pub left_out: usize,
-}
-
-impl Refusal {
-    /// The stable name of the refusal.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// Names signatures that could not be read at all, and counts those that
-    /// were not looked at. Where there is nothing else, the first of them is the
-    /// reason.
-    pub(crate) fn add(&mut self, more: Vec<(Reason, PassedOver)>, left_out: usize) {
-        self.left_out = left_out;
-        if let (true, Some((reason, _))) = (self.passed_over.is_empty(), more.first()) {
-            self.reason = *reason;
-        }
-        self.passed_over
-            .extend(more.into_iter().map(|(_, one)| one));
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} is not verified: ", self.name, self.digest)?;
-        match self.reason {
-            Reason::NoTrustPolicy => {
-                return f.write_str("no key is trusted; add one to a TrustPolicy");
-            }
-            Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
-                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign --key`",
-            )?,
-            _ => {}
-        }
-        for (at, one) in self.passed_over.iter().take(MAX_NAMED).enumerate() {
-            let comma = if at == 0 { "" } else { "; " };
-            write!(f, "{comma}signature {}: {}", short(&one.origin), one.why)?;
-        }
-        match self.passed_over.len().saturating_sub(MAX_NAMED) {
-            0 => {}
-            more => write!(f, "; and {more} more")?,
-        }
-        match self.left_out {
-            0 => Ok(()),
-            more => write!(
-                f,
-                "; {more} more were not looked at, since {MAX_SIGNATURES} signatures and {} MiB of them are the most",
-                MAX_SIGNATURE_BYTES >> 20
-            ),
-        }
-    }
-}
-
-/// What is wrong with one signature, the least far from counting last.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    Attestation(String),
-    Malformed(String),
-    Keyless,
-    WrongKey(String),
-    Altered(String),
-    OtherDigest(String, Vec<Digest>),
-    OutOfScope(String),
-}
-
-impl Fault {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Attestation(_) => Reason::Unsigned,
-            Self::Malformed(_) => Reason::Malformed,
-            Self::Keyless => Reason::KeylessUnsupported,
-            Self::WrongKey(_) => Reason::UntrustedKey,
-            Self::Altered(_) => Reason::BadSignature,
-            Self::OtherDigest(..) => Reason::DigestMismatch,
-            Self::OutOfScope(_) => Reason::KeyOutOfScope,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Attestation(why) | Self::Malformed(why) => f.write_str(why),
-            Self::Keyless => f.write_str("it is by a certificate (keyless); sign with a key"),
-            Self::WrongKey(hint) => {
-                write!(f, "no trusted key made it (its key calls itself `{hint}`)")
-            }
-            Self::Altered(key) => write!(
-                f,
-                "it names key `{key}` but does not fit: the statement or the signature was altered"
-            ),
-            Self::OtherDigest(key, digests) => {
-                write!(f, "key `{key}` signed another digest:")?;
-                digests.iter().try_for_each(|d| write!(f, " {d}"))
-            }
-            Self::OutOfScope(key) => {
-                write!(f, "key `{key}` is not trusted for this name or digest")
-            }
-        }
-    }
-}
-
-impl From<DsseError> for Fault {
-    fn from(error: DsseError) -> Self {
-        match error {
-            DsseError::Keyless => Self::Keyless,
-            DsseError::Malformed(_) => Self::Malformed(error.to_string()),
-            DsseError::Attestation(_) => Self::Attestation(error.to_string()),
-        }
-    }
-}
-
-/// Whether the bundle `name` with the manifest `digest` is signed by a key
+/// Whether the bundle `name` with the manifest `digest` is signed by somebody
 /// trusted for it.
 pub fn verify(
     name: &BundleName,
@@ -173,30 +55,40 @@ pub fn verify(
     examine(name, digest, candidates, trust, now).map(|(verdict, _)| verdict)
 }
 
-/// As [`verify`], with the place of the candidate that counts.
+/// As [`verify`], with the places of the candidates that count: the signature, and what is attested.
 pub(crate) fn examine(
     name: &BundleName,
     digest: &Digest,
     candidates: &[Candidate],
     trust: &TrustSet,
     now: Timestamp,
-) -> Result<(Verdict, usize), Refusal> {
+) -> Result<(Verdict, Vec<usize>), Refusal> {
     let refuse = |reason, passed_over| Refusal {
         reason,
         name: name.clone(),
         digest: *digest,
         passed_over,
         left_out: 0,
+        lacking: Vec::new(),
     };
-    if trust.keys.is_empty() {
+    if trust.revoked.bundle(digest) {
+        return Err(Refusal::revoked(name, digest));
+    }
+    if trust.keys.is_empty() && trust.identities.is_empty() {
         return Err(refuse(Reason::NoTrustPolicy, Vec::new()));
     }
+    let case = Case {
+        name,
+        digest,
+        trust,
+        now,
+    };
     let mut faults = Vec::new();
     let mut accepted = None;
     for (at, candidate) in candidates.iter().enumerate() {
-        match signer_of(name, digest, candidate, trust) {
-            Ok(key) => {
-                accepted = Some((key, at));
+        match case.signer_of(candidate) {
+            Ok(signer) => {
+                accepted = Some((signer, at));
                 break;
             }
             Err(fault) => faults.push((candidate.origin, fault)),
@@ -207,23 +99,26 @@ pub(crate) fn examine(
         .map(|(origin, fault)| PassedOver::new(*origin, fault.reason(), fault))
         .collect();
     match accepted {
-        Some((key, at)) => {
+        Some(((signer, grade), at)) => {
+            let (attested, places) = case.attested(candidates).map_err(|lacking| {
+                let reason = lacking
+                    .first()
+                    .map_or(Reason::AttestationMissing, |it| it.reason);
+                Refusal {
+                    lacking,
+                    ..refuse(reason, Vec::new())
+                }
+            })?;
             let verdict = Verdict {
                 digest: *digest,
-                signer: Signer {
-                    key: key.name().to_owned(),
-                    fingerprint: *key.fingerprint(),
-                },
-                grade: if key.is_machine() {
-                    Grade::LocalKey
-                } else {
-                    Grade::Signed
-                },
+                signer,
+                grade,
                 trust_revision: trust.revision.clone(),
                 verified_at: now,
                 passed_over,
+                attested,
             };
-            Ok((verdict, at))
+            Ok((verdict, std::iter::once(at).chain(places).collect()))
         }
         None => {
             let nearest = faults.iter().map(|(_, fault)| fault).max();
@@ -235,43 +130,91 @@ pub(crate) fn examine(
     }
 }
 
-fn signer_of<'t>(
+/// What is asked of each of the candidates for a bundle.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) name: &'a BundleName,
+    pub(crate) digest: &'a Digest,
+    pub(crate) trust: &'a TrustSet,
+    /// By the wall clock.
+    pub(crate) now: Timestamp,
+}
+
+/// Who of `trust` made `candidate`, a signature or an attestation of whatever kind, about `digest`.
+///
+/// # Errors
+/// Why it does not count.
+pub fn attested(
     name: &BundleName,
     digest: &Digest,
     candidate: &Candidate,
-    trust: &'t TrustSet,
-) -> Result<&'t TrustedKey, Fault> {
-    if candidate.bytes.len() as u64 > MAX_SIGNATURE {
-        return Err(Fault::Malformed(
-            "it is too long for a signature".to_owned(),
-        ));
-    }
-    let envelope = Envelope::parse(&candidate.bytes)?;
-    let message = envelope.message();
-    let mut fault = None;
-    for key in &trust.keys {
-        if !key.verifies(&message, envelope.signature()) {
-            continue;
-        }
-        let subjects = envelope.subjects()?;
-        if !subjects.contains(digest) {
-            return Err(Fault::OtherDigest(key.name().to_owned(), subjects));
-        }
-        if key.covers(name, digest) {
-            return Ok(key);
-        }
-        fault = Some(Fault::OutOfScope(key.name().to_owned()));
-    }
-    Err(fault.unwrap_or_else(
-        || match trust.keys.iter().find(|k| k.hint() == envelope.hint) {
-            Some(key) => Fault::Altered(key.name().to_owned()),
-            None => Fault::WrongKey(envelope.hint.chars().take(64).collect()),
-        },
-    ))
+    trust: &TrustSet,
+    now: Timestamp,
+) -> Result<Signer, PassedOver> {
+    let case = Case {
+        name,
+        digest,
+        trust,
+        now,
+    };
+    let parsed = Envelope::parse_any(&candidate.bytes).map_err(Fault::from);
+    let made = parsed.and_then(|envelope| case.maker_of(&envelope));
+    let made = made.map(|(signer, _)| signer);
+    made.map_err(|fault| PassedOver::new(candidate.origin, fault.reason(), fault))
 }
 
-fn short(digest: &Digest) -> String {
-    digest.hex().chars().take(12).collect()
+impl<'a> Case<'a> {
+    fn signer_of(&self, candidate: &Candidate) -> Result<(Signer, Grade), Fault> {
+        if candidate.bytes.len() as u64 > MAX_SIGNATURE {
+            return Err(Fault::Malformed(
+                "it is too long for a signature".to_owned(),
+            ));
+        }
+        self.maker_of(&Envelope::parse(&candidate.bytes)?)
+    }
+
+    pub(crate) fn maker_of(&self, envelope: &Envelope) -> Result<(Signer, Grade), Fault> {
+        match &envelope.by {
+            By::Key(hint) => {
+                let key = self.key_of(envelope, hint)?;
+                let signer = Signer::Key {
+                    name: key.name().to_owned(),
+                    fingerprint: *key.fingerprint(),
+                };
+                Ok((signer, key.grade()))
+            }
+            By::Certificate(bundle) => Ok((identity_of(self, envelope, bundle)?, Grade::Signed)),
+        }
+    }
+
+    fn key_of(&self, envelope: &Envelope, hint: &str) -> Result<&'a TrustedKey, Fault> {
+        let message = envelope.message();
+        let mut fault = None;
+        for key in &self.trust.keys {
+            if !key.verifies(&message, envelope.signature()) {
+                continue;
+            }
+            let subjects = envelope.subjects()?;
+            if !subjects.contains(self.digest) {
+                let signer = format!("key `{}`", key.name());
+                return Err(Fault::OtherDigest(signer, subjects));
+            }
+            if self.trust.revoked.key(key.fingerprint()) {
+                fault = Some(Fault::Revoked(format!("key `{}`", key.name())));
+            } else if key.covers(self.name, self.digest) {
+                return Ok(key);
+            } else {
+                fault = fault.max(Some(Fault::OutOfScope(key.name().to_owned())));
+            }
+        }
+        Err(fault.unwrap_or_else(|| {
+            let mut keys = self.trust.keys.iter();
+            match keys.find(|key| key.hint() == hint) {
+                Some(key) => Fault::Altered(key.name().to_owned()),
+                None => Fault::WrongKey(hint.chars().take(64).collect()),
+            }
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -298,10 +241,8 @@ mod tests {
                 bytes: dsse::seal(&statement, signature, hint).unwrap(),
             };
             let any = vec![NamePattern::any()];
-            let trust = TrustSet {
-                revision: String::new(),
-                keys: vec![TrustedKey::new("k", &key.public_pem(), any).unwrap()],
-            };
+            let key = TrustedKey::new("k", &key.public_pem(), any).unwrap();
+            let trust = TrustSet::of_keys("", vec![key]);
             let name = "a".parse().unwrap();
             let now = Timestamp::UNIX_EPOCH;
             let outcome = verify(&name, &subject, &[candidate], &trust, now);

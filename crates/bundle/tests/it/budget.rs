@@ -162,7 +162,7 @@ async fn a_thousand_signatures_of_one_referrer_cost_no_more_than_sixty_four() {
     // And the one that counts is among them, though the others came first.
     let (trust, now) = (trusting(&place.key), Timestamp::UNIX_EPOCH);
     let judged = found.judge(&name("reader"), &place.built.digest, &trust, now);
-    assert_eq!(judged.unwrap().signer.key, "release");
+    assert_eq!(judged.unwrap().signer.name(), "release");
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn a_mirror_that_drips_takes_no_time_from_the_one_behind_it() {
             &Limits::default(),
         )
         .await;
-    assert_eq!(admitted.unwrap().verdict.signer.key, "release");
+    assert_eq!(admitted.unwrap().verdict.signer.name(), "release");
     // For the manifest, and for what refers to it, which is gathered from all.
     assert!(asked.load(Ordering::SeqCst) <= 2);
 }

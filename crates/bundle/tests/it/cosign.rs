@@ -3,26 +3,31 @@
 use std::fs;
 
 use aion_bundle::{
-    Built, Credentials, Layout, Limits, Reason, Reference, Registry, RegistryAccess, SigningKey,
-    Store, TrustedKey, attach, copy, verify_blob,
+    Built, Credentials, Digest, Layout, Limits, Reason, Reference, Registry, RegistryAccess,
+    SigningKey, Store, TrustedKey, attach, attached, attested, claims, copy, signatures,
+    verify_blob,
 };
-use aion_testkit::{Cosign, RegistryKind, or_skip};
+use aion_testkit::{Cosign, Evidence, RegistryKind, or_skip};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::fixture::{declarative, reference, trust_pem, trusting};
+use crate::{
+    fixture::{declarative, reference, trust_pem, trusting},
+    keyless,
+};
 
 /// A bundle pushed to a running registry, and Cosign.
-struct Stage {
-    at: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) at: tempfile::TempDir,
     running: aion_testkit::Registry,
-    cosign: Cosign,
-    ours: Registry,
-    built: Built,
+    pub(crate) cosign: Cosign,
+    pub(crate) ours: Registry,
+    pub(crate) built: Built,
 }
 
 impl Stage {
-    async fn set(kind: RegistryKind) -> Option<Self> {
+    pub(crate) async fn set(kind: RegistryKind) -> Option<Self> {
         let running = or_skip(aion_testkit::Registry::start(kind))?;
         let cosign = or_skip(Cosign::find())?;
         let at = tempfile::tempdir().unwrap();
@@ -51,7 +56,7 @@ impl Stage {
         })
     }
 
-    fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let digest = self.built.digest;
         format!("{}/agents/reader@{digest}", self.running.address())
     }
@@ -219,4 +224,116 @@ fn signatures_over_files_go_both_ways() {
     let trusted = TrustedKey::new("theirs", &theirs.public_pem().unwrap(), Vec::new()).unwrap();
     verify_blob(b"a package", &signature, &trusted).unwrap();
     verify_blob(b"another package", &signature, &trusted).unwrap_err();
+}
+
+/// What the tests of [`crate::keyless`] stand on is what Cosign takes, too.
+#[tokio::test]
+async fn what_a_private_sigstore_signs_counts_here_as_it_does_for_cosign() {
+    for evidence in [
+        Evidence::Rekor1AndTimestamp,
+        Evidence::Rekor1,
+        Evidence::Rekor2,
+    ] {
+        if let Some(stage) = Stage::set(RegistryKind::Referrers).await {
+            counts_for_both(&stage, evidence).await;
+        }
+    }
+}
+
+async fn counts_for_both(stage: &Stage, evidence: Evidence) {
+    let (sigstore, other) = (keyless::Place::new(), keyless::Place::new());
+    let who = (keyless::ISSUER, keyless::SUBJECT);
+    let file = |name: &str, place: &keyless::Place| {
+        let path = stage.at.path().join(name);
+        fs::write(&path, place.root.to_string()).unwrap();
+        path
+    };
+    let (root, other_root) = (file("root.json", &sigstore), file("other.json", &other));
+    let named = stage.named();
+    let by_cosign = |root, who| stage.cosign.verify_keyless(root, who, &named);
+    by_cosign(&root, who).expect_err("it is not signed yet");
+    let signing = keyless::with(|it| it.evidence = evidence);
+    let bundle = sigstore.sign_digest(&stage.built.digest, &signing);
+    let bundle = serde_json::to_vec(&bundle).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    attach(&stage.ours, &stage.built.digest, &bundle, now)
+        .await
+        .unwrap();
+    by_cosign(&root, who).unwrap();
+    by_cosign(&other_root, who).expect_err("it is another Sigstore's");
+    by_cosign(&root, (who.0, "https://git.example/x")).expect_err("it is another's");
+
+    let store = Store::open(stage.at.path().join("store")).unwrap();
+    let (wanted, limits) = (reference(&stage.built), Limits::default());
+    let trust = sigstore.trust();
+    let admitted = store.admit(&stage.ours, &wanted, &trust, &limits).await;
+    assert_eq!(admitted.unwrap().verdict.signer.name(), "ci");
+}
+
+#[tokio::test]
+async fn what_cosign_attests_is_read_and_is_by_whom_it_says() {
+    let Some(stage) = Stage::set(RegistryKind::Anonymous).await else {
+        return;
+    };
+    let theirs = stage.cosign.generate_key_pair("theirs").unwrap();
+    let file = |name: &str, json: &Value| {
+        let path = stage.at.path().join(name);
+        fs::write(&path, json.to_string()).unwrap();
+        path
+    };
+    // More of them than a signature is long.
+    let packages: Vec<_> = (0..4000)
+        .map(|n| json!({"SPDXID": format!("SPDXRef-{n}"), "name": format!("package-{n:04}"), "versionInfo": "1.0"}))
+        .collect();
+    let spdx = json!({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "reader", "packages": packages});
+    let cyclone = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [{"type": "library", "name": "serde", "version": "1.0.2"}]});
+    let (spdx, cyclone) = (file("spdx.json", &spdx), file("bom.json", &cyclone));
+    for of in [("spdxjson", &*spdx), ("cyclonedx", &*cyclone)] {
+        stage
+            .cosign
+            .attest(&theirs.private, of, &stage.named())
+            .unwrap();
+    }
+    stage
+        .cosign
+        .sign(&theirs.private, &stage.named(), None)
+        .unwrap();
+
+    let digest = &stage.built.digest;
+    let found = attached(&stage.ours, digest).await.unwrap();
+    assert!(found.unreadable.is_empty() && found.left_out == 0);
+    let name = crate::fixture::name("reader");
+    let trust = trust_pem(&theirs.public_pem().unwrap());
+    let stranger = trusting(&SigningKey::generate().unwrap());
+    let mut kinds = Vec::new();
+    let now = Timestamp::UNIX_EPOCH;
+    for candidate in &found.candidates {
+        let signer = attested(&name, digest, candidate, &trust, now).unwrap();
+        assert_eq!(signer.name(), "release");
+        let refused = attested(&name, digest, candidate, &stranger, now).unwrap_err();
+        assert_eq!(refused.reason, "UntrustedKey");
+        let other = Digest::of(b"another");
+        let refused = attested(&name, &other, candidate, &trust, now).unwrap_err();
+        assert_eq!(refused.reason, "DigestMismatch");
+        let said = claims(&candidate.bytes).unwrap();
+        assert_eq!(said.subjects, [*digest]);
+        let packages = said.packages.map(|all| (all.len(), all[0].name.clone()));
+        kinds.push((said.predicate_type, packages));
+    }
+    kinds.sort();
+    let kind = |kind: &str, packages: Option<(usize, &str)>| {
+        (
+            kind.to_owned(),
+            packages.map(|(n, first)| (n, first.to_owned())),
+        )
+    };
+    let expect = [
+        kind("https://cyclonedx.org/bom", Some((1, "serde"))),
+        kind("https://sigstore.dev/cosign/sign/v1", None),
+        kind("https://spdx.dev/Document", Some((4000, "package-0000"))),
+    ];
+    assert_eq!(kinds, expect);
+    // None of the attestations is taken for a signature, and the large one is not even read for one.
+    let signed = signatures(&stage.ours, digest).await.unwrap();
+    assert_eq!(signed.candidates.len(), 2);
 }

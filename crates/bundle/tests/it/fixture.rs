@@ -73,10 +73,10 @@ pub(crate) fn trusting(key: &SigningKey) -> TrustSet {
 }
 
 pub(crate) fn trust_pem(pem: &str) -> TrustSet {
-    TrustSet {
-        revision: "1".into(),
-        keys: vec![TrustedKey::new("release", pem, vec![NamePattern::any()]).unwrap()],
-    }
+    TrustSet::of_keys(
+        "1",
+        vec![TrustedKey::new("release", pem, vec![NamePattern::any()]).unwrap()],
+    )
 }
 
 pub(crate) async fn sign(layout: &Layout, key: &SigningKey, digest: &Digest) -> Digest {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admit;
+mod attestations;
 mod budget;
 mod build;
 mod cosign;
@@ -12,6 +13,8 @@ mod hostile;
 mod image;
 mod image_refused;
 mod images;
+mod keyless;
+mod keyless_malformed;
 mod no_space;
 mod process;
 mod real;

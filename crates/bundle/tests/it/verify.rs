@@ -32,7 +32,7 @@ fn outcome(trust: &TrustSet, bundle: &str, signatures: &[Vec<u8>]) -> Result<Str
         trust,
         Timestamp::UNIX_EPOCH,
     )
-    .map(|v| v.signer.key)
+    .map(|v| v.signer.name().to_owned())
     .map_err(|e| e.reason())
 }
 
@@ -68,8 +68,8 @@ fn a_signature_by_a_trusted_key_counts() {
     )
     .unwrap();
     assert_eq!(verdict.digest, Digest::of(BUNDLE));
-    assert_eq!(verdict.signer.key, "release");
-    assert_eq!(verdict.signer.fingerprint, key.fingerprint());
+    assert_eq!(verdict.signer.name(), "release");
+    assert_eq!(verdict.signer.fingerprint(), Some(&key.fingerprint()));
     assert_eq!(verdict.grade, Grade::Signed);
     assert_eq!(verdict.trust_revision, "1");
     assert_eq!(verdict.verified_at, Timestamp::UNIX_EPOCH);
@@ -183,7 +183,7 @@ fn malformed_material_is_refused_and_never_panics() {
         altered(&good, |j| {
             j["verificationMaterial"] = json!({"certificate": {"rawBytes": "AAAA"}});
         }),
-        Reason::KeylessUnsupported,
+        Reason::UntrustedIdentity,
     );
 }
 
@@ -192,10 +192,7 @@ fn nothing_counts_where_nothing_is_signed_or_trusted() {
     let key = SigningKey::generate().unwrap();
     let good = key.sign(&Digest::of(BUNDLE)).unwrap();
     assert_eq!(outcome(&trusting(&key), "a", &[]), Err(Reason::Unsigned));
-    let nobody = TrustSet {
-        revision: "1".into(),
-        keys: Vec::new(),
-    };
+    let nobody = TrustSet::of_keys("1", Vec::new());
     assert_eq!(outcome(&nobody, "a", &[good]), Err(Reason::NoTrustPolicy));
 }
 
@@ -242,10 +239,7 @@ fn a_key_vouches_for_its_names_and_digests_only() {
     let pem = key.public_pem();
     let signed = [key.sign(&Digest::of(BUNDLE)).unwrap()];
     let check = |key: TrustedKey, bundle: &str, expect: Result<&str, Reason>| {
-        let trust = TrustSet {
-            revision: "1".into(),
-            keys: vec![key],
-        };
+        let trust = TrustSet::of_keys("1", vec![key]);
         let expect = expect.map(str::to_owned);
         assert_eq!(outcome(&trust, bundle, &signed), expect, "{trust:?}");
     };
@@ -272,13 +266,13 @@ fn the_key_of_the_machine_is_told_apart() {
     let key = SigningKey::generate().unwrap();
     let digest = Digest::of(BUNDLE);
     let signed = [candidate(key.sign(&digest).unwrap())];
-    let trust = TrustSet {
-        revision: "1".into(),
-        keys: vec![
+    let trust = TrustSet::of_keys(
+        "1",
+        vec![
             TrustedKey::new("acme", &key.public_pem(), vec!["acme/*".parse().unwrap()]).unwrap(),
             TrustedKey::machine(&key.public_pem(), [digest]).unwrap(),
         ],
-    };
+    );
     let now = Timestamp::UNIX_EPOCH;
     let grade = |bundle: &str| {
         let verdict = verify(&name(bundle), &digest, &signed, &trust, now);

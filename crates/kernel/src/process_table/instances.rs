@@ -62,8 +62,8 @@ impl Kernel {
         self.finish_removal(instance, step);
     }
 
-    /// Ends the turns of an instance, those that wait first: one that ends makes room for none of them.
-    pub(crate) fn stop_turns_of(
+    /// Ends the turns of an instance that wait.
+    pub(crate) fn stop_waiting_turns_of(
         &mut self,
         instance: InstanceUid,
         by: CancelCause,
@@ -71,9 +71,21 @@ impl Kernel {
     ) {
         let waiting = self.live.waiting_turns.get(&instance);
         let waiting: Vec<_> = waiting.into_iter().flatten().copied().collect();
-        let running = self.state.instances.get(&instance);
-        let running = running.and_then(|row| row.turn);
-        for turn in waiting.into_iter().chain(running) {
+        for turn in waiting {
+            self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
+        }
+    }
+
+    /// Ends the turns of an instance, those that wait first: one that ends makes room for none of them.
+    pub(crate) fn stop_turns_of(
+        &mut self,
+        instance: InstanceUid,
+        by: CancelCause,
+        step: &mut Step,
+    ) {
+        self.stop_waiting_turns_of(instance, by, step);
+        let row = self.state.instances.get(&instance);
+        if let Some(turn) = row.and_then(|row| row.turn) {
             self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
         }
     }

@@ -137,7 +137,13 @@ impl World {
                 }
                 self.apply_new(profile)
             }
-            4 => self.feed(Event::Withdraw { instance: uid }),
+            4 => {
+                let spare_running = self.random.chance(50);
+                self.feed(Event::Withdraw {
+                    instance: uid,
+                    spare_running,
+                })
+            }
             5 => {
                 self.limits.worker_slots = self.random.below(4) as u32;
                 self.limits.resource_default = self.random.below(4) as u32;

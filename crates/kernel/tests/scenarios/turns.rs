@@ -181,7 +181,10 @@ fn a_withdrawn_instance_ends_its_turns_and_takes_those_that_come_later() {
     let mut node = Node::new(Limits::default());
     let turn = node.running(1, profile("home", "jarvis"));
     node.invoke(1);
-    let step = node.feed(Event::Withdraw { instance: uid(1) });
+    let step = node.feed(Event::Withdraw {
+        instance: uid(1),
+        spare_running: false,
+    });
     let withdrawn = TurnOutcome::Cancelled {
         by: CancelCause::Withdrawn,
     };
@@ -204,6 +207,31 @@ fn a_withdrawn_instance_ends_its_turns_and_takes_those_that_come_later() {
         unreachable!("no turn was started: {step:?}");
     };
     assert_eq!(incarnation, Incarnation(2));
+}
+
+#[test]
+fn a_turn_that_is_spared_ends_as_it_would_and_those_that_wait_do_not() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    node.invoke(1);
+    let step = node.feed(Event::Withdraw {
+        instance: uid(1),
+        spare_running: true,
+    });
+    let withdrawn = TurnOutcome::Cancelled {
+        by: CancelCause::Withdrawn,
+    };
+    assert_eq!(ends(&step), [withdrawn]);
+    let kill = Effect::KillWorker {
+        turn,
+        incarnation: Incarnation(1),
+    };
+    assert!(!effects(&step).contains(&kill));
+    assert_eq!(
+        started(&node.exited(turn, 1)),
+        [],
+        "none of those that waited"
+    );
 }
 
 #[test]

@@ -247,11 +247,11 @@ fn trust(input: &Dereferenced, bounds: &Bounds) -> Option<Judgement> {
                 "written in the Agent itself and signed by nobody: say inline: allow in TrustPolicy {names}, or use a signed bundle"
             ),
         ),
-        Some(bundle) if trust.keys_for(bundle, bounds.signers.as_deref()).is_empty() => judge(
+        Some(bundle) if !trust.knows_signer(bundle, bounds.signers.as_deref()) => judge(
             false,
             reason::UNTRUSTED_KEY,
             format!(
-                "no key of TrustPolicy {names} may vouch for bundle {} with digest {}: add the key that signed it, or its digest to the machine's key",
+                "no key and no identity of TrustPolicy {names} may vouch for bundle {} with digest {}: add who signed it, or its digest to the machine's key",
                 bundle.name, bundle.digest
             ),
         ),

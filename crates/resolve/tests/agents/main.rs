@@ -324,7 +324,7 @@ fn nothing_is_trusted_without_a_trust_policy() {
     );
     let digest = format!("sha256:{}", "a".repeat(64));
     let bundle = format!(
-        "no key of TrustPolicy strict may vouch for bundle b with digest {digest}: add the key that signed it, or its digest to the machine's key"
+        "no key and no identity of TrustPolicy strict may vouch for bundle b with digest {digest}: add who signed it, or its digest to the machine's key"
     );
     check(
         &[

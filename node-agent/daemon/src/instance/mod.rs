@@ -6,7 +6,11 @@
 mod by_agent;
 mod tools;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use aion_abi::{layer::Layer, tenant::Tenant};
 use aion_api::{AgentInstance, AgentInstanceSpec};
@@ -111,6 +115,8 @@ struct Table {
     by_agent: ByAgent<u128>,
     /// Those that have a tool which is a process, by tenant and tool.
     by_process: ByAgent<u128>,
+    /// Those that take no turn more: what runs of them has them still.
+    closed: HashSet<InstanceUid>,
 }
 
 /// The instances that are ready, by uid and by agent. Clones share them.
@@ -172,13 +178,13 @@ impl Instances {
         self.0.all.read().by_uid.get(&uid).cloned()
     }
 
-    /// The one with this uid, waited for `patience`: after a start the kernel knows instances that are
+    /// The one with this uid that may start, waited for `patience`: after a start the kernel knows instances that are
     /// only being prepared.
     pub async fn wait(&self, uid: InstanceUid, patience: Duration) -> Option<Arc<Instance>> {
         let mut changes = self.0.changes.subscribe();
         let there = async {
             loop {
-                if let Some(instance) = self.get(uid) {
+                if let Some(instance) = self.open(uid) {
                     return Some(instance);
                 }
                 changes.changed().await.ok()?;
@@ -201,6 +207,26 @@ impl Instances {
         found
     }
 
+    fn open(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
+        let table = self.0.all.read();
+        let is_open = !table.closed.contains(&uid);
+        is_open.then(|| table.by_uid.get(&uid).cloned()).flatten()
+    }
+
+    /// Lets nothing start of one any more, until it is put in again; what runs of it has it still. Whether there is one.
+    pub fn close(&self, uid: InstanceUid) -> bool {
+        let mut table = self.0.all.write();
+        let Some(instance) = table.by_uid.get(&uid).cloned() else {
+            return false;
+        };
+        let (namespace, agent) = (instance.namespace(), &instance.spec().agent.name);
+        table.by_agent.remove(namespace, agent, &uid.0);
+        table.closed.insert(uid);
+        drop(table);
+        self.changed();
+        true
+    }
+
     /// Takes one out.
     pub fn remove(&self, uid: InstanceUid) -> Option<Arc<Instance>> {
         let gone = self.0.all.write().remove(uid);
@@ -213,6 +239,7 @@ impl Instances {
 
 impl Table {
     fn remove(&mut self, uid: InstanceUid) -> Option<Arc<Instance>> {
+        self.closed.remove(&uid);
         let gone = self.by_uid.remove(&uid)?;
         let (namespace, agent) = (gone.namespace(), &gone.spec().agent.name);
         self.by_agent.remove(namespace, agent, &uid.0);

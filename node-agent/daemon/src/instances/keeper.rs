@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use aion_api::{AgentInstance, AgentInstanceStatus, condition::Judgement};
+use aion_api::{AgentInstance, AgentInstanceStatus};
 use aion_kernel::{Event, InstanceUid, Limits};
 use aion_sandbox::LayerReading;
 use futures::StreamExt;
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Change, InstanceSource, Preparer,
+    Change, InstanceSource, Meanwhile, Preparer,
     alike::Alike,
     kept::{Kept, Message, Move, Outcome, decide},
     release::release,
@@ -233,6 +233,7 @@ impl Work<'_> {
             ),
             Move::PrepareLater => self.prepare_later(uid),
             Move::Withdraw => self.withdraw(uid),
+            Move::Close => self.close(uid),
             Move::Remove => {
                 if let Ok(instance) = uid.parse::<InstanceUid>() {
                     self.keeper.shell.tell(Event::Remove { instance });
@@ -258,8 +259,8 @@ impl Work<'_> {
             let _ = beside.send(Beside::Told(uid.clone(), Message::Of(version, outcome)));
         };
         tokio::spawn(async move {
-            let compiling = |verified: &Judgement| tell(Outcome::Compiling(verified.clone()));
-            let preparing = preparer.prepare(&instance, &trust, compiling);
+            let meanwhile = |it: Meanwhile| tell(Outcome::Meanwhile(it));
+            let preparing = preparer.prepare(&instance, &trust, meanwhile);
             if let Some(result) = given_up.run_until_cancelled(preparing).await {
                 tell(Outcome::Prepared(result));
             }
@@ -308,7 +309,22 @@ impl Work<'_> {
     fn withdraw(&self, uid: &str) {
         if let Ok(instance) = uid.parse::<InstanceUid>() {
             self.keeper.instances.remove(instance);
-            self.keeper.shell.tell(Event::Withdraw { instance });
+            self.keeper.shell.tell(Event::Withdraw {
+                instance,
+                spare_running: false,
+            });
+        }
+    }
+
+    /// It takes no more turns, until it is admitted again, and the one that runs ends as it would. What was not let in since
+    /// the start has nothing here that a turn could go on with.
+    fn close(&self, uid: &str) {
+        if let Ok(instance) = uid.parse::<InstanceUid>() {
+            let spare_running = self.keeper.instances.close(instance);
+            self.keeper.shell.tell(Event::Withdraw {
+                instance,
+                spare_running,
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use aion_api::{
 use aion_backoff::Backoff;
 use aion_sandbox::LayerReading;
 
-use super::{PrepareError, standings::PAUSES, status::Found};
+use super::{Before, Meanwhile, PrepareError, standings::PAUSES, status::Found};
 use crate::instance::Prepared;
 
 /// An instance at work.
@@ -50,8 +50,8 @@ pub(super) enum Message {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Prepared(Result<(Prepared, Judgement), PrepareError>),
-    /// Verified, and its module is being compiled.
-    Compiling(Judgement),
+    /// It is under way.
+    Meanwhile(Meanwhile),
     /// The pause after a failure is over.
     TryAgain,
 }
@@ -71,6 +71,8 @@ pub(super) enum Move {
     PrepareLater,
     /// Its turns end and it takes no more, until it is admitted again.
     Withdraw,
+    /// The turn that runs ends as it would and it takes no more, until it is admitted again.
+    Close,
     /// The kernel is to let go of it. The kernel says when that is done, also of one that it never had.
     Remove,
     /// Judge it anew, and write what changed.
@@ -193,7 +195,14 @@ impl Kept {
     fn came_to(&mut self, outcome: Outcome, next: u64) -> Vec<Move> {
         match outcome {
             Outcome::TryAgain => self.prepare(next),
-            Outcome::Compiling(verified) => {
+            Outcome::Meanwhile(Meanwhile::Revoked(verified, before)) => {
+                let mut moves = vec![Move::Warn(verified.clone())];
+                self.found.verified = Some(verified);
+                moves.extend(end(before));
+                moves.push(Move::Publish);
+                moves
+            }
+            Outcome::Meanwhile(Meanwhile::Compiling(verified)) => {
                 self.found.verified = Some(verified);
                 self.found.compiling = true;
                 self.found.rejected = None;
@@ -215,14 +224,20 @@ impl Kept {
                 if error.passing {
                     moves.push(Move::PrepareLater);
                 }
-                if !error.stands {
-                    // What was let in under other trust takes no further turns.
-                    moves.push(Move::Withdraw);
-                }
+                moves.extend(end(error.before));
                 moves.push(Move::Publish);
                 moves
             }
         }
+    }
+}
+
+/// What was let in under other trust takes no further turns.
+fn end(before: Before) -> Option<Move> {
+    match before {
+        Before::GoesOn => None,
+        Before::Drains => Some(Move::Close),
+        Before::Ends => Some(Move::Withdraw),
     }
 }
 
@@ -261,12 +276,12 @@ mod tests {
         Outcome::Prepared(Ok((program(), verified)))
     }
 
-    fn failed(type_: &'static str, passing: bool, stands: bool) -> (Judgement, Outcome) {
+    fn failed(type_: &'static str, passing: bool, before: Before) -> (Judgement, Outcome) {
         let judgement = Judgement::new(type_, false, "Down", "the registry does not answer");
         let error = PrepareError {
             judgement: judgement.clone(),
             passing,
-            stands,
+            before,
         };
         (judgement, Outcome::Prepared(Err(error)))
     }
@@ -324,7 +339,7 @@ mod tests {
     #[test]
     fn what_passes_is_tried_again_and_what_was_let_in_goes_on_only_where_it_stands() {
         let (kept, _) = apply(None, "1", 1);
-        let (judgement, outcome) = failed(condition::VERIFIED, true, true);
+        let (judgement, outcome) = failed(condition::VERIFIED, true, Before::GoesOn);
         let (kept, moves) = decide(kept, Message::Of(1, outcome), 2);
         assert_eq!(
             moves,
@@ -335,7 +350,7 @@ mod tests {
             ]
         );
         assert_eq!(kept.as_ref().unwrap().found.verified, Some(judgement));
-        let (judgement, outcome) = failed(condition::READY, false, false);
+        let (judgement, outcome) = failed(condition::READY, false, Before::Ends);
         let (kept, moves) = decide(kept, Message::Of(1, outcome), 3);
         assert_eq!(
             moves,
@@ -345,12 +360,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_revoked_is_closed_or_ended_before_another_signature_is_found() {
+        for (before, ending) in [
+            (Before::Drains, Move::Close),
+            (Before::Ends, Move::Withdraw),
+        ] {
+            let (kept, _) = apply(None, "1", 1);
+            let (kept, _) = decide(kept, Message::Of(1, prepared()), 2);
+            let (kept, _) = decide(kept, Message::Trust, 3);
+            let revoked = Judgement::new(condition::VERIFIED, false, "Revoked", "by a key");
+            let meanwhile = Outcome::Meanwhile(Meanwhile::Revoked(revoked.clone(), before));
+            let (kept, moves) = decide(kept, Message::Of(3, meanwhile), 4);
+            assert_eq!(moves, [Move::Warn(revoked), ending, Move::Publish]);
+            let (kept, moves) = decide(kept, Message::Of(3, prepared()), 5);
+            assert_eq!(moves, [Move::EndPreparing, Move::Admit(program())]);
+            let verified = kept.unwrap().found.verified.unwrap();
+            assert_eq!(verified.status, condition::Status::True);
+        }
+    }
+
+    #[test]
     fn what_is_compiled_is_verified_and_rejected_no_more() {
         let (kept, _) = apply(None, "1", 1);
-        let (_, outcome) = failed(condition::READY, true, true);
+        let (_, outcome) = failed(condition::READY, true, Before::GoesOn);
         let (kept, _) = decide(kept, Message::Of(1, outcome), 2);
         let verified = Judgement::new(condition::VERIFIED, true, "Signed", "by a key");
-        let compiling = Outcome::Compiling(verified.clone());
+        let compiling = Outcome::Meanwhile(Meanwhile::Compiling(verified.clone()));
         let (kept, moves) = decide(kept, Message::Of(1, compiling), 3);
         assert_eq!(moves, [Move::Publish]);
         let found = kept.unwrap().found;

@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use aion_abi::tenant::Tenant;
 use aion_api::{
-    AgentInstance, KeyPurpose,
+    AgentInstance, OnRevoked,
     condition::{self, Judgement, reason},
     program::Runtime,
 };
 use aion_bundle::{
     AdmitError, Admitted, BundleRef, Content, Limits, Reason, Recalled, Refusal, SourceError,
-    Sources, Store, TrustError, TrustSet, TrustedKey,
+    Sources, Store, TrustSet, Verdict,
 };
 use aion_policy::Trust;
-use sha2::{Digest as _, Sha256};
+use aion_trust::{PassedOver, TrustRoots};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
@@ -21,9 +21,6 @@ use crate::{
     lanes::Lanes,
     modules::{ModuleError, Modules},
 };
-
-/// How many keys that cannot be used are named in a message.
-const MAX_NAMED: usize = 4;
 
 /// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
 const AT_THE_DISK: usize = 8;
@@ -40,6 +37,7 @@ pub(crate) struct Preparer {
     sources: Arc<Sources>,
     /// No packet leaves the machine.
     offline: bool,
+    roots: Arc<TrustRoots>,
     modules: Arc<Modules>,
     disk: Arc<Semaphore>,
     fetches: Arc<Fetches>,
@@ -58,8 +56,28 @@ pub(crate) struct PrepareError {
     pub judgement: Judgement,
     /// Trying again may help: something did not answer.
     pub passing: bool,
-    /// What was let in before goes on: nothing was found against it.
-    pub stands: bool,
+    /// What becomes of what was let in before.
+    pub before: Before,
+}
+
+/// What becomes of what was let in before, and is not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It goes on: nothing was found against it.
+    GoesOn,
+    /// It takes no further turn, and the one that runs ends as it would.
+    Drains,
+    /// Its turns end.
+    Ends,
+}
+
+/// What is found while an instance is prepared, and before that is done.
+#[derive(Debug)]
+pub(crate) enum Meanwhile {
+    /// It is verified, and its module is being compiled.
+    Compiling(Judgement),
+    /// Who vouched for it is revoked, and another signature is looked for.
+    Revoked(Judgement, Before),
 }
 
 impl PrepareError {
@@ -67,23 +85,26 @@ impl PrepareError {
         Self {
             judgement: Judgement::new(condition::VERIFIED, false, reason, message),
             passing: false,
-            stands: false,
+            before: Before::Ends,
         }
     }
 }
 
 impl Preparer {
-    /// Lets in what `store` has, or what comes from `sources`; compiles with `modules`.
+    /// Lets in what `store` has, or what comes from `sources`, of those whom `roots` and keys show; compiles with
+    /// `modules`.
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Arc<Sources>,
         offline: bool,
+        roots: TrustRoots,
         modules: Arc<Modules>,
     ) -> Self {
         Self {
             store,
             sources,
             offline,
+            roots: Arc::new(roots),
             modules,
             disk: Arc::new(Semaphore::new(AT_THE_DISK)),
             fetches: Arc::new(Fetches {
@@ -93,8 +114,8 @@ impl Preparer {
         }
     }
 
-    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `compiling`
-    /// hears of it before the program is compiled, where that takes its time. May be given up at any moment.
+    /// Verifies `instance`'s program under `trust` and makes it ready. The judgement is `Verified`; `meanwhile` hears of
+    /// what takes its time. May be given up at any moment.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -102,12 +123,12 @@ impl Preparer {
         &self,
         instance: &AgentInstance,
         trust: &Trust,
-        compiling: impl FnOnce(&Judgement),
+        meanwhile: impl Fn(Meanwhile) + Sync,
     ) -> Result<(Prepared, Judgement), PrepareError> {
-        let (program, judgement) = self.verify(instance, trust).await?;
+        let (program, judgement) = self.verify(instance, trust, &meanwhile).await?;
         if let Prepared::Wasm { bundle } = &program {
             if !self.modules.is_compiled(bundle).await {
-                compiling(&judgement);
+                meanwhile(Meanwhile::Compiling(judgement.clone()));
             }
             let required = required_layers(&instance.spec);
             let tenant = &instance.spec.tenant;
@@ -121,10 +142,11 @@ impl Preparer {
         &self,
         instance: &AgentInstance,
         trust: &Trust,
+        meanwhile: &(impl Fn(Meanwhile) + Sync),
     ) -> Result<(Prepared, Judgement), PrepareError> {
         if let Some(why) = trust.unreadable.first() {
             return Err(PrepareError {
-                stands: true,
+                before: Before::GoesOn,
                 ..PrepareError::refused(reason::UNREADABLE, why.clone())
             });
         }
@@ -134,7 +156,7 @@ impl Preparer {
                 let instructions = inline.instructions.clone();
                 Ok((Prepared::Declarative { instructions }, judgement))
             }
-            (None, Some(bundle)) => self.bundle(instance, bundle, trust).await,
+            (None, Some(bundle)) => self.bundle(instance, bundle, trust, meanwhile).await,
             _ => Err(PrepareError::refused(
                 reason::INVALID,
                 "the instance has neither or both of an inline program and a bundle",
@@ -147,6 +169,7 @@ impl Preparer {
         instance: &AgentInstance,
         bundle: &aion_api::program::BundleRef,
         trust: &Trust,
+        meanwhile: &(impl Fn(Meanwhile) + Sync),
     ) -> Result<(Prepared, Judgement), PrepareError> {
         if trust.policies.is_empty() {
             return Err(PrepareError::refused(
@@ -158,31 +181,38 @@ impl Preparer {
             name: parsed(&bundle.name)?,
             digest: parsed(&bundle.digest)?,
         };
-        let (keys, passed_over) = trust_set(trust, instance, bundle);
-        if !passed_over.0.is_empty() {
+        let (keys, passed_over) =
+            self.roots
+                .trust_set(trust, instance.spec.signers.as_deref(), bundle);
+        if !passed_over.is_empty() {
             tracing::warn!(
                 namespace = instance.metadata.namespace,
                 told = passed_over.told(),
-                "keys of TrustPolicies cannot be used"
+                "signers of TrustPolicies cannot be used"
             );
         }
         let recalled = {
             let _permit = self.disk.acquire().await;
             self.store.recall(&wanted, &keys).await
         };
-        let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
+        let refused = |error: AdmitError| not_admitted(&error, trust, &passed_over);
+        let admitted = match recalled.map_err(refused)? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
                 let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
-                fetched.map_err(|error| passed_over.not_admitted(&error))?
+                fetched.map_err(refused)?
             }
             Recalled::Lapsed(_, kept) => {
+                if kept.reason() == Reason::Revoked {
+                    let now = refused(kept.clone().into());
+                    meanwhile(Meanwhile::Revoked(now.judgement, now.before));
+                }
                 let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
                 let fetched = match timeout(LAPSED, fetching).await {
                     Ok(fetched) => fetched?,
                     Err(_) => Err(self.nobody_else(&wanted, kept)),
                 };
-                fetched.map_err(|error| passed_over.not_admitted(&error))?
+                fetched.map_err(refused)?
             }
         };
         let judgement = Judgement::new(
@@ -190,10 +220,11 @@ impl Preparer {
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by key {}{}{}",
+                "bundle {} {} is signed by {}{}{}{}",
                 bundle.name,
                 bundle.digest,
-                admitted.verdict.signer.key,
+                admitted.verdict.signer,
+                attested(&admitted.verdict),
                 of_root(&admitted.bundle.content),
                 passed_over.told()
             ),
@@ -226,7 +257,10 @@ impl Preparer {
             at: self.sources.place(&wanted.name),
             why: format!("no answer after {} s", LAPSED.as_secs()),
         };
-        AdmitError::Lapsed { kept, source }
+        AdmitError::Lapsed {
+            kept: Box::new(kept),
+            source,
+        }
     }
 
     async fn program(
@@ -326,81 +360,34 @@ where
         .map_err(|error: T::Err| PrepareError::refused(reason::INVALID, error.to_string()))
 }
 
-/// The keys that may vouch for this bundle, and what is wrong with those that cannot: each is passed over, and
-/// takes nothing from the others. The revision names all of them and what they may vouch for, so that a verdict
-/// stands only as long as nothing of that changes.
-fn trust_set(
-    trust: &Trust,
-    instance: &AgentInstance,
-    bundle: &aion_api::program::BundleRef,
-) -> (TrustSet, PassedOver) {
-    let signers = instance.spec.signers.as_deref();
-    let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
-    let mut revision = Sha256::new();
-    for key in trust.keys_for(bundle, signers) {
-        revision.update(serde_json::to_vec(key).unwrap_or_default());
-        revision.update([0]);
-        match key_of(key) {
-            Ok(key) => keys.push(key),
-            Err(error) => passed_over.push(error),
-        }
-    }
-    let set = TrustSet {
-        revision: hex::encode(revision.finalize()),
-        keys,
+/// What is attested of it that has to be.
+fn attested(verdict: &Verdict) -> String {
+    let attested = verdict.attested.iter();
+    attested.map(|it| format!("; attested: {it}")).collect()
+}
+
+/// Why it was not let in, and what becomes of what was.
+fn not_admitted(error: &AdmitError, trust: &Trust, passed_over: &PassedOver) -> PrepareError {
+    let reason = match error.reason() {
+        Reason::NoTrustPolicy => passed_over.reason().unwrap_or(Reason::NoTrustPolicy),
+        reason => reason,
     };
-    (set, PassedOver(passed_over))
-}
-
-/// The key of a TrustPolicy.
-///
-/// # Errors
-/// Where it cannot be used.
-pub(crate) fn key_of(key: &aion_api::TrustedKey) -> Result<TrustedKey, TrustError> {
-    TrustedKey::of_policy(
-        &key.name,
-        &key.public_key,
-        key.purpose == KeyPurpose::Machine,
-        &key.bundles,
-        &key.digests,
-    )
-}
-
-/// Keys of TrustPolicies that cannot be used.
-struct PassedOver(Vec<TrustError>);
-
-impl PassedOver {
-    /// As it stands behind a judgement.
-    fn told(&self) -> String {
-        let named = self.0.iter().take(MAX_NAMED).map(ToString::to_string);
-        let mut told: Vec<String> = named.collect();
-        match self.0.len().saturating_sub(MAX_NAMED) {
-            0 => {}
-            more => told.push(format!("{more} more")),
-        }
-        match self.0.is_empty() {
-            true => String::new(),
-            false => format!("; passed over: {}", told.join("; ")),
-        }
-    }
-
-    fn not_admitted(&self, error: &AdmitError) -> PrepareError {
-        let mut reason = error.reason();
-        if reason == Reason::NoTrustPolicy && !self.0.is_empty() {
-            reason = Reason::UntrustedKey;
-        }
-        PrepareError {
-            judgement: Judgement::new(
-                condition::VERIFIED,
-                false,
-                reason.as_str(),
-                format!("{error}{}", self.told()),
-            ),
-            passing: error.may_pass_later(),
-            // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
-            // who is trusted now vouches for what runs; a disk without room says nothing against it.
-            stands: matches!(error, AdmitError::Store(_)) || error.reason() == Reason::NoSpace,
-        }
+    PrepareError {
+        judgement: Judgement::new(
+            condition::VERIFIED,
+            false,
+            reason.as_str(),
+            format!("{error}{}", passed_over.told()),
+        ),
+        passing: error.may_pass_later() || passed_over.may_pass_later(),
+        // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
+        // who is trusted now vouches for what runs; a disk without room says nothing against it.
+        before: match reason {
+            Reason::NoSpace => Before::GoesOn,
+            _ if matches!(error, AdmitError::Store(_)) => Before::GoesOn,
+            Reason::Revoked if trust.on_revoked == OnRevoked::Drain => Before::Drains,
+            _ => Before::Ends,
+        },
     }
 }
 
@@ -417,7 +404,10 @@ fn not_compiled(error: &ModuleError) -> PrepareError {
     PrepareError {
         judgement: Judgement::new(condition::READY, false, reason, error.to_string()),
         passing: error.is_passing(),
-        stands: error.is_passing(),
+        before: match error.is_passing() {
+            true => Before::GoesOn,
+            false => Before::Ends,
+        },
     }
 }
 

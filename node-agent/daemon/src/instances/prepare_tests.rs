@@ -7,11 +7,15 @@ use std::fs;
 use aion_api::{AgentInstanceSpec, InlineProgram};
 use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, attach, build};
 use aion_sandbox::protocol::{Start, WorkerId};
+use aion_testkit::{PrivateSigstore, Signing};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::launching::{LaunchError, Launched, Launcher, WorkerFds};
+
+#[path = "prepare_attested_tests.rs"]
+mod attested;
 
 const ED25519: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
@@ -101,6 +105,7 @@ impl Machine {
             Arc::clone(&self.store),
             Arc::new(sources),
             false,
+            TrustRoots::new(self.at.path().join("trust_roots")),
             Arc::new(modules),
         )
     }
@@ -120,7 +125,7 @@ impl Machine {
             policies: vec!["tests".to_owned()],
             inline: true,
             keys: keys.collect(),
-            unreadable: Vec::new(),
+            ..Trust::default()
         }
     }
 }
@@ -183,6 +188,191 @@ async fn a_bundle_that_nobody_vouches_for_is_told_which_keys_were_passed_over() 
 }
 
 #[tokio::test]
+async fn an_identity_lets_in_and_is_told_by_who_it_is() {
+    let machine = Machine::new();
+    let sigstore = PrivateSigstore::new().unwrap();
+    let built = machine.bundle("quick/a").await;
+    let digest = built.digest.to_string();
+    let signing = Signing::by("https://token.example", "ada@acme.example");
+    let signature = sigstore.sign_artifact(&digest, &signing).unwrap();
+    let signature = serde_json::to_vec(&signature).unwrap();
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    attach(&machine.layout, &built.digest, &signature, now)
+        .await
+        .unwrap();
+    let instance = instance("home", "quick/a", &digest);
+    let preparer = machine.preparer(None);
+    let identity = |subject: &str| aion_api::TrustedIdentity {
+        name: "acme".into(),
+        issuer: signing.issuer.clone(),
+        subject: subject.into(),
+        ..aion_api::TrustedIdentity::default()
+    };
+    let trust = |root: aion_api::TrustRoot, subject: &str| Trust {
+        policies: vec!["public".into()],
+        keyless: vec![aion_policy::Keyless {
+            policy: "public".into(),
+            root,
+            identities: vec![identity(subject)],
+        }],
+        ..Trust::default()
+    };
+    let text = sigstore.trusted_root().unwrap().to_string();
+    let inline = |text: &str| aion_api::TrustRoot {
+        inline: Some(text.to_owned()),
+        named: None,
+    };
+    let known = trust(inline(&text), "*@acme.example");
+    for _ in 0..2 {
+        let judgement = prepared(&preparer, &instance, &known).await.unwrap();
+        assert_eq!(judgement.reason, reason::SIGNED);
+        let by =
+            "identity acme: ada@acme.example of https://token.example, at 2025-06-15T15:07:40Z";
+        assert!(judgement.message.contains(by), "{}", judgement.message);
+    }
+    // What was let in under one trust root or pattern is not let in under another.
+    let other = PrivateSigstore::new().unwrap().trusted_root().unwrap();
+    for (trust, expect) in [
+        (
+            trust(inline(&text), "bob@acme.example"),
+            Reason::UntrustedIdentity,
+        ),
+        (
+            trust(inline(&other.to_string()), "*@acme.example"),
+            Reason::NotLogged,
+        ),
+        (
+            trust(inline("{}"), "*@acme.example"),
+            Reason::TrustRootUnusable,
+        ),
+    ] {
+        let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
+        let judgement = refused.judgement;
+        assert_eq!(judgement.reason, expect.as_str(), "{}", judgement.message);
+        assert_eq!(refused.before, Before::Ends);
+    }
+    prepared(&preparer, &instance, &known).await.unwrap();
+
+    // One that is named is a file of the node, and counts once it is there.
+    let named = aion_api::TrustRoot {
+        inline: None,
+        named: Some("acme".into()),
+    };
+    let named = trust(named, "*@acme.example");
+    let refused = prepared(&preparer, &instance, &named).await.unwrap_err();
+    assert_eq!(refused.judgement.reason, reason::TRUST_ROOT_UNUSABLE);
+    assert!(refused.passing);
+    let why = &refused.judgement.message;
+    assert!(
+        why.contains("trust_roots/acme.json is not on this node"),
+        "{why}"
+    );
+    let folder = machine.at.path().join("trust_roots");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("acme.json"), &text).unwrap();
+    prepared(&preparer, &instance, &named).await.unwrap();
+    fs::write(folder.join("acme.json"), other.to_string()).unwrap();
+    prepared(&preparer, &instance, &named).await.unwrap_err();
+}
+
+/// What is told of a bundle that somebody revokes, and what of what was told meanwhile.
+async fn revoked(
+    preparer: &Preparer,
+    instance: &AgentInstance,
+    trust: &Trust,
+) -> (Result<Judgement, PrepareError>, Vec<(Judgement, Before)>) {
+    let told = parking_lot::Mutex::new(Vec::new());
+    let meanwhile = |it| match it {
+        Meanwhile::Revoked(judgement, before) => told.lock().push((judgement, before)),
+        Meanwhile::Compiling(_) => {}
+    };
+    let prepared = preparer.prepare(instance, trust, meanwhile).await;
+    (prepared.map(|(_, judgement)| judgement), told.into_inner())
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_not_let_in_and_what_runs_of_it_ends_as_policy_says() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let digest = built.digest.to_string();
+    let instance = instance("home", "quick/a", &digest);
+    let preparer = machine.preparer(None);
+    prepared(&preparer, &instance, &machine.trust(&[]))
+        .await
+        .unwrap();
+    let key = machine.key.fingerprint().to_string();
+    for (on_revoked, before) in [
+        (OnRevoked::Kill, Before::Ends),
+        (OnRevoked::Drain, Before::Drains),
+    ] {
+        let trust = |digests: &[&String], keys: &[&String]| Trust {
+            revoked: aion_api::Revoked {
+                digests: digests.iter().map(|it| (*it).clone()).collect(),
+                keys: keys.iter().map(|it| (*it).clone()).collect(),
+                identities: Vec::new(),
+            },
+            on_revoked,
+            ..machine.trust(&[])
+        };
+        // By digest nobody is asked for another signature.
+        let (refused, meanwhile) = revoked(&preparer, &instance, &trust(&[&digest], &[])).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.judgement.reason, reason::REVOKED);
+        assert!(!refused.passing && meanwhile.is_empty());
+        assert_eq!(refused.before, before);
+        // By key somebody is, and what runs does not wait for that.
+        let trust = trust(&[], &[&key]);
+        let (refused, meanwhile) = revoked(&preparer, &instance, &trust).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            (refused.judgement.reason, refused.before),
+            (reason::REVOKED, before)
+        );
+        let [(judgement, told)] = &meanwhile[..] else {
+            unreachable!("nothing was told meanwhile");
+        };
+        assert_eq!((judgement.reason, *told), (reason::REVOKED, before));
+    }
+    // Something else that is revoked takes nothing.
+    let other = Trust {
+        revoked: aion_api::Revoked {
+            digests: vec![format!("sha256:{}", "a".repeat(64))],
+            keys: vec![format!("sha256:{}", "b".repeat(64))],
+            identities: vec![aion_api::RevokedIdentity {
+                issuer: "*".into(),
+                subject: "*".into(),
+            }],
+        },
+        ..machine.trust(&[])
+    };
+    prepared(&preparer, &instance, &other).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_signature_stands_in_for_a_key_that_is_revoked() {
+    let machine = Machine::new();
+    let built = machine.bundle("quick/a").await;
+    let instance = instance("home", "quick/a", &built.digest.to_string());
+    let preparer = machine.preparer(None);
+    let other = SigningKey::generate().unwrap();
+    let mut trust = machine.trust(&[("other", &other.public_pem())]);
+    prepared(&preparer, &instance, &trust).await.unwrap();
+    trust.revoked.keys = vec![machine.key.fingerprint().to_string()];
+    prepared(&preparer, &instance, &trust).await.unwrap_err();
+    let signature = other.sign(&built.digest).unwrap();
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    attach(&machine.layout, &built.digest, &signature, now)
+        .await
+        .unwrap();
+    let judgement = prepared(&preparer, &instance, &trust).await.unwrap();
+    assert!(
+        judgement.message.contains("key other"),
+        "{}",
+        judgement.message
+    );
+}
+
+#[tokio::test]
 async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
     let machine = Machine::new();
     let built = machine.bundle("quick/a").await;
@@ -193,7 +383,7 @@ async fn while_a_policy_cannot_be_read_nothing_is_let_in_and_nothing_stopped() {
     let held = held.unwrap_err();
     assert_eq!(held.judgement.reason, reason::UNREADABLE);
     assert!(held.judgement.message.contains("spec.inline"));
-    assert!(held.stands, "what runs was stopped");
+    assert_eq!(held.before, Before::GoesOn, "what runs was stopped");
 }
 
 #[tokio::test]
@@ -205,7 +395,8 @@ async fn on_a_disk_whose_rest_is_kept_nothing_is_fetched_and_nothing_stopped() {
     let refused = prepared(&machine.preparer(None), &instance, &machine.trust(&[])).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.judgement.reason, Reason::NoSpace.as_str());
-    assert!(refused.passing && refused.stands);
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::GoesOn);
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +419,8 @@ async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
     }
     let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
     assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);
-    assert!(!refused.stands && refused.passing);
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::Ends);
 }
 
 #[tokio::test]

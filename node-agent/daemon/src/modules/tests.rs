@@ -64,10 +64,7 @@ async fn store(at: &std::path::Path, count: u8) -> (Arc<Store>, Vec<Digest>) {
     let store = Store::open(at.join("store")).unwrap();
     let key = SigningKey::generate().unwrap();
     let trusted = TrustedKey::new("k", &key.public_pem(), vec![NamePattern::any()]);
-    let trust = TrustSet {
-        revision: String::new(),
-        keys: vec![trusted.unwrap()],
-    };
+    let trust = TrustSet::of_keys("", vec![trusted.unwrap()]);
     let mut digests = Vec::new();
     for n in 0..count {
         let folder = at.join(n.to_string());

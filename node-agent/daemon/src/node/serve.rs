@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aion_trust::TrustRoots;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
@@ -29,6 +30,7 @@ pub(super) async fn serve(
             Arc::clone(&workers.store),
             Arc::new(config.sources.clone()),
             config.offline,
+            TrustRoots::new(config.settings.join("trust_roots")),
             workers.modules,
         ),
         instances: workers.instances.clone(),

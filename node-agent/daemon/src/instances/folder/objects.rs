@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     manifests::{FolderError, ObjectKey, fill_namespace},
-    rejection::{rejection, twice, unusable_keys},
+    rejection::{rejection, twice, unusable_signers},
     source::{Folder, now},
     world::World,
 };
@@ -35,7 +35,7 @@ impl Folder {
             fill_namespace(object);
         }
         rejected.extend(twice(&objects));
-        rejected.extend(unusable_keys(&objects));
+        rejected.extend(unusable_signers(&objects));
         if !rejected.is_empty() {
             return Ok(ApplyResponse {
                 applied: Vec::new(),
