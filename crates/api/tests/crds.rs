@@ -152,6 +152,16 @@ fn figures_in_descriptions_are_those_that_hold() {
 }
 
 #[test]
+fn the_rule_on_tmp_takes_the_memory_that_there_is_unless_said_otherwise() {
+    let schema = aion_api::crd::schema("Agent").unwrap().unwrap();
+    let rules = schema["properties"]["spec"]["x-kubernetes-validations"].to_string();
+    let default = aion_api::defaults::MEMORY_MIB;
+    let rule = format!("? self.limits.memoryMiB : {default})");
+    assert!(rules.contains(&rule), "{rules}");
+    assert!(rules.contains(&format!("({default} unless said otherwise)")));
+}
+
+#[test]
 fn no_kind_is_in_the_category_all() {
     for crd in aion_api::crd::all().unwrap() {
         assert_eq!(
