@@ -226,4 +226,8 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tmpMiB")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub tmp_mib: Option<i32>,
+    /// Processes and threads that a process agent has at once at most; 128 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub pids: Option<i32>,
 }

@@ -140,6 +140,7 @@ fn figures_in_descriptions_are_those_that_hold() {
         (&limits["cpuMillis"], d::CPU_MILLIS.into()),
         (&limits["outputMiB"], d::OUTPUT_MIB.into()),
         (&limits["tmpMiB"], d::TMP_MIB.into()),
+        (&limits["pids"], d::PIDS.into()),
         (&spec["replicas"], d::REPLICAS.into()),
     ];
     for (property, figure) in said {

@@ -78,6 +78,7 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
                 q.output_mib
             }),
             tmp_mib: of_process.then(|| tmp_mib(own.tmp_mib, memory_mib)),
+            pids: of_process.then(|| own.pids.unwrap_or(defaults::PIDS)),
             without_model: agent.without_model.unwrap_or_default(),
         },
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),

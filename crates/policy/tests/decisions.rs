@@ -462,3 +462,14 @@ fn a_process_agent_alone_has_a_tmp() {
     let lowered = quotas(&spec(agent), &applied(&[policy], &[])).limits;
     assert_eq!((lowered.memory_mib, lowered.tmp_mib), (100, Some(50)));
 }
+
+#[test]
+fn a_process_agent_alone_has_processes() {
+    let pids = |agent: Value| quotas(&spec(agent), &applied(&[], &[])).limits.pids;
+    let bundle = json!({"name": "a", "digest": "sha256:0"});
+    let process = json!({"runtime": "process", "bundle": bundle});
+    assert_eq!(pids(process), Some(aion_api::defaults::PIDS));
+    let more = json!({"runtime": "process", "bundle": bundle, "limits": {"pids": 512}});
+    assert_eq!(pids(more), Some(512));
+    assert_eq!(pids(json!({"runtime": "wasm", "bundle": bundle})), None);
+}

@@ -407,7 +407,10 @@ async fn its_processes_are_bounded_those_that_ended_too() {
         let (printed, complained, exited) = stage.reside(word, &image, run).await;
         assert_eq!((&*complained, exited.status), ("", ExitStatus::Code(0)));
         assert_eq!(lines(&printed), ["7, then EAGAIN"], "{word}");
+        assert_eq!(exited.process_refused, Some(true), "{word}");
     }
+    let (_, _, exited) = stage.reside("none", &image, Run::words(&["who"])).await;
+    assert_eq!(exited.process_refused, Some(false));
 }
 
 #[tokio::test]
