@@ -221,9 +221,13 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "outputMiB")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub output_mib: Option<i32>,
-    /// What the /tmp of a process agent holds at most, in MiB; 64 unless said otherwise. It is memory: what lies there
-    /// counts in memoryMiB.
+    /// What the /tmp of a process agent holds at most, in MiB; 64 unless said otherwise, and half of memoryMiB where
+    /// that is less. It is memory: what lies there counts in memoryMiB, so it is less than that.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tmpMiB")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub tmp_mib: Option<i32>,
+    /// Processes and threads that a process agent has at once at most; 128 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub pids: Option<i32>,
 }

@@ -13,8 +13,10 @@ pub const MEMORY_MIB: i32 = 256;
 pub const CPU_MILLIS: i32 = 1000;
 /// Output of one turn at most, in MiB.
 pub const OUTPUT_MIB: i32 = 256;
-/// What a process agent's `/tmp` holds at most, in MiB.
+/// What a process agent's `/tmp` holds at most, in MiB, and no more than half of its memory.
 pub const TMP_MIB: i32 = 64;
+/// Processes and threads of a process agent at most.
+pub const PIDS: i32 = 128;
 /// Syscalls an instance may make a minute.
 pub const CALLS_PER_MINUTE: i32 = 6000;
 /// Syscalls of an instance that may be under way at once.

@@ -237,6 +237,10 @@ pub struct InstanceLimits {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tmpMiB")]
     #[schemars(range(min = 1))]
     pub tmp_mib: Option<i32>,
+    /// Processes and threads that a process agent has at once; no other runtime makes any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub pids: Option<i32>,
     /// What a declarative agent does where no model answers.
     #[serde(default)]
     pub without_model: WithoutModel,

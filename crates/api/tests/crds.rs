@@ -140,6 +140,7 @@ fn figures_in_descriptions_are_those_that_hold() {
         (&limits["cpuMillis"], d::CPU_MILLIS.into()),
         (&limits["outputMiB"], d::OUTPUT_MIB.into()),
         (&limits["tmpMiB"], d::TMP_MIB.into()),
+        (&limits["pids"], d::PIDS.into()),
         (&spec["replicas"], d::REPLICAS.into()),
     ];
     for (property, figure) in said {
@@ -149,6 +150,16 @@ fn figures_in_descriptions_are_those_that_hold() {
             "{text} does not say {figure}"
         );
     }
+}
+
+#[test]
+fn the_rule_on_tmp_takes_the_memory_that_there_is_unless_said_otherwise() {
+    let schema = aion_api::crd::schema("Agent").unwrap().unwrap();
+    let rules = schema["properties"]["spec"]["x-kubernetes-validations"].to_string();
+    let default = aion_api::defaults::MEMORY_MIB;
+    let rule = format!("? self.limits.memoryMiB : {default})");
+    assert!(rules.contains(&rule), "{rules}");
+    assert!(rules.contains(&format!("({default} unless said otherwise)")));
 }
 
 #[test]

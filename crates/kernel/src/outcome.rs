@@ -134,6 +134,8 @@ pub enum Exit {
     Signal(i32),
     /// Ended by the operating system: it used more memory than it may.
     OutOfMemory,
+    /// Failed after it was refused a process or a thread, having as many as it may.
+    OutOfProcesses,
     /// Never began; the launcher says why.
     StartFailed(Failure),
     /// Gone without a trace.

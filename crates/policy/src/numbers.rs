@@ -55,6 +55,7 @@ pub(crate) fn too_small(spec: &AgentInstanceSpec) -> Option<TooSmall> {
         ("limits.cpuMillis", Some(limits.cpu_millis)),
         ("limits.outputMiB", Some(limits.output_mib)),
         ("limits.tmpMiB", limits.tmp_mib),
+        ("limits.pids", limits.pids),
     ] {
         at_least(1, field, value.map(i64::from));
     }

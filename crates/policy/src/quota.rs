@@ -43,6 +43,10 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
     let least64 = |own: i64, of: fn(&PolicyQuotas) -> Option<i64>| {
         all.iter().filter_map(|q| of(q)).fold(own, i64::min)
     };
+    let memory_mib = least32(own.memory_mib.unwrap_or(defaults::MEMORY_MIB), |q| {
+        q.memory_mib
+    });
+    let of_process = agent.runtime == Runtime::Process;
     Bounds {
         quotas: Quotas {
             tokens_per_hour: least64(
@@ -66,23 +70,31 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
             turn_seconds: least32(own.turn_seconds.unwrap_or(defaults::TURN_SECONDS), |q| {
                 q.turn_seconds
             }),
-            memory_mib: least32(own.memory_mib.unwrap_or(defaults::MEMORY_MIB), |q| {
-                q.memory_mib
-            }),
+            memory_mib,
             cpu_millis: least32(own.cpu_millis.unwrap_or(defaults::CPU_MILLIS), |q| {
                 q.cpu_millis
             }),
             output_mib: least32(own.output_mib.unwrap_or(defaults::OUTPUT_MIB), |q| {
                 q.output_mib
             }),
-            // It is memory, which policies bound.
-            tmp_mib: (agent.runtime == Runtime::Process)
-                .then(|| own.tmp_mib.unwrap_or(defaults::TMP_MIB)),
+            tmp_mib: of_process.then(|| tmp_mib(own.tmp_mib, memory_mib)),
+            pids: of_process.then(|| own.pids.unwrap_or(defaults::PIDS)),
             without_model: agent.without_model.unwrap_or_default(),
         },
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),
         layers: layers(agent, policies),
         signers: signers(policies),
+    }
+}
+
+/// What of its memory an agent's `/tmp` may be. Policies bound memory, and may leave less than was asked for here:
+/// one that can be filled must not end the agent.
+fn tmp_mib(own: Option<i32>, memory_mib: i32) -> i32 {
+    let half = (memory_mib / 2).max(1);
+    match own {
+        Some(own) if own < memory_mib => own,
+        Some(_) => half,
+        None => half.min(defaults::TMP_MIB),
     }
 }
 

@@ -446,7 +446,30 @@ fn a_process_agent_alone_has_a_tmp() {
     let bundle = json!({"name": "a", "digest": "sha256:0"});
     let process = json!({"runtime": "process", "bundle": bundle});
     assert_eq!(tmp(process), Some(aion_api::defaults::TMP_MIB));
-    let more = json!({"runtime": "process", "bundle": bundle, "limits": {"tmpMiB": 900}});
-    assert_eq!(tmp(more), Some(900));
+    let limited =
+        |limits: Value| tmp(json!({"runtime": "process", "bundle": bundle, "limits": limits}));
+    assert_eq!(
+        limited(json!({"tmpMiB": 900, "memoryMiB": 1024})),
+        Some(900)
+    );
     assert_eq!(tmp(json!({"runtime": "wasm", "bundle": bundle})), None);
+    // It is memory: never so much that a full one ends the agent.
+    assert_eq!(limited(json!({"memoryMiB": 48})), Some(24));
+    let policy = json!({"quotas": {"memoryMiB": 100}});
+    let agent = json!({
+        "runtime": "process", "bundle": bundle, "limits": {"tmpMiB": 900, "memoryMiB": 1024}
+    });
+    let lowered = quotas(&spec(agent), &applied(&[policy], &[])).limits;
+    assert_eq!((lowered.memory_mib, lowered.tmp_mib), (100, Some(50)));
+}
+
+#[test]
+fn a_process_agent_alone_has_processes() {
+    let pids = |agent: Value| quotas(&spec(agent), &applied(&[], &[])).limits.pids;
+    let bundle = json!({"name": "a", "digest": "sha256:0"});
+    let process = json!({"runtime": "process", "bundle": bundle});
+    assert_eq!(pids(process), Some(aion_api::defaults::PIDS));
+    let more = json!({"runtime": "process", "bundle": bundle, "limits": {"pids": 512}});
+    assert_eq!(pids(more), Some(512));
+    assert_eq!(pids(json!({"runtime": "wasm", "bundle": bundle})), None);
 }

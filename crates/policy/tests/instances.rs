@@ -110,6 +110,7 @@ fn a_number_that_cannot_be_is_refused_and_named() {
     );
     check(|spec| spec.limits.output_mib = -1, "limits.outputMiB is -1");
     check(|spec| spec.limits.tmp_mib = Some(0), "limits.tmpMiB is 0");
+    check(|spec| spec.limits.pids = Some(0), "limits.pids is 0");
     check(
         |spec| spec.quotas.tokens_per_hour = -1,
         "quotas.tokensPerHour",

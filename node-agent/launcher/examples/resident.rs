@@ -43,6 +43,7 @@ fn act(word: &str, rest: &str) -> String {
         "connect" => told(UnixStream::connect(rest).map(|_| "connected".into())),
         "device" => told(device(rest)),
         "call" => call(rest),
+        "memory-file" => told(memory_file()),
         "term" => term(),
         "children" => told(children()),
         "forks" => forks(true),
@@ -236,6 +237,12 @@ fn call(name: &str) -> String {
             "userfaultfd" => libc::syscall(libc::SYS_userfaultfd, 1),
             "io_uring_setup" => libc::syscall(libc::SYS_io_uring_setup, 4, room),
             "memfd_create" => libc::syscall(libc::SYS_memfd_create, c"x".as_ptr(), 0),
+            // Newer than the profile, and newer than any kernel.
+            "fchmodat2" => libc::syscall(452, libc::AT_FDCWD, c"/tmp".as_ptr(), 0o777, 0),
+            "unknown" => libc::syscall(4000),
+            "fgetxattr" => libc::syscall(libc::SYS_fgetxattr, 0, c"user.x".as_ptr(), room, 32),
+            "setresuid" => libc::setresuid(0, 0, 0).into(),
+            "setresgid" => libc::setresgid(0, 0, 0).into(),
             "inet" => libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0).into(),
             "inet6" => libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, 0).into(),
             "netlink" => libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).into(),
@@ -248,6 +255,26 @@ fn call(name: &str) -> String {
         }
     };
     told(checked(result))
+}
+
+/// A copy of this program in a file in memory that is sealed against execution, which is tried all the same.
+fn memory_file() -> io::Result<String> {
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::fs::PermissionsExt;
+    // SAFETY: the text lives until the call returns, and the number is of a descriptor that it just made.
+    let mut file: File = unsafe {
+        let made = libc::memfd_create(c"x".as_ptr(), libc::MFD_NOEXEC_SEAL);
+        checked(made.into())?;
+        OwnedFd::from_raw_fd(made).into()
+    };
+    io::copy(&mut File::open("/proc/self/exe")?, &mut file)?;
+    let made_so = file.set_permissions(fs::Permissions::from_mode(0o755));
+    let made_so = told(made_so.map(|()| "done".into()));
+    let ran = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).status();
+    Ok(format!(
+        "mode {made_so}, {}",
+        told(ran.map(|_| "ran".into()))
+    ))
 }
 
 /// Takes the request to stop from now on, says so by a connection, and waits for it.

@@ -260,6 +260,28 @@ async fn it_has_no_rights_and_the_kernel_refuses_what_it_has_no_use_for() {
 }
 
 #[tokio::test]
+async fn a_newer_call_is_not_there_and_a_harmless_one_is_let_through() {
+    let Some(stage) = roots() else { return };
+    let image = stage.image();
+    let words = [
+        "fchmodat2",
+        "unknown",
+        "fgetxattr",
+        "setresuid",
+        "setresgid",
+    ];
+    let words = words.map(|call| format!("call {call}"));
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.push("memory-file");
+    let came = stage.does("a", &image, &words).await;
+    assert_eq!(came[..2], ["refused, ENOSYS", "refused, ENOSYS"]);
+    // Asked, and answered by what the descriptor is.
+    assert_ne!(came[2], "refused, EPERM");
+    assert_eq!(came[3..5], ["done", "done"]);
+    assert_eq!(came[5], "mode refused, EPERM, refused, EACCES");
+}
+
+#[tokio::test]
 async fn every_layer_of_it_is_read_back() {
     let Some(stage) = roots() else { return };
     let image = stage.image();
@@ -385,7 +407,10 @@ async fn its_processes_are_bounded_those_that_ended_too() {
         let (printed, complained, exited) = stage.reside(word, &image, run).await;
         assert_eq!((&*complained, exited.status), ("", ExitStatus::Code(0)));
         assert_eq!(lines(&printed), ["7, then EAGAIN"], "{word}");
+        assert_eq!(exited.process_refused, Some(true), "{word}");
     }
+    let (_, _, exited) = stage.reside("none", &image, Run::words(&["who"])).await;
+    assert_eq!(exited.process_refused, Some(false));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub use start::{
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
@@ -107,6 +107,9 @@ pub struct Exited {
     pub status: ExitStatus,
     /// Whether its cgroup ran out of memory; `None` where it has none.
     pub oom: Option<bool>,
+    /// Whether it was refused a process or a thread, having as many as it may; `None` where no cgroup counts them.
+    #[serde(default)]
+    pub process_refused: Option<bool>,
     /// CPU time used, user and system, in microseconds, where known.
     pub cpu_us: Option<u64>,
     /// The most memory it held in bytes, where known.

@@ -168,12 +168,35 @@ fn an_agent_for_node_uses_memory_files_and_a_tool() -> anyhow::Result<()> {
     notebook(Interpreter::Node)
 }
 
+/// Node's two ways to watch a file, and how each fares.
+const WATCHER: &str = r#"
+const fs = require("fs");
+try { fs.watch("/tmp", () => {}); console.log("fs.watch: watches"); } catch (error) { console.log(`fs.watch: ${error.code}`); }
+fs.watchFile("/tmp/looked-at", {interval: 20}, () => { console.log("fs.watchFile: saw it"); process.exit(0); });
+let length = 0;
+setInterval(() => fs.writeFileSync("/tmp/looked-at", "x".repeat(++length)), 50);
+"#;
+
+#[test]
+fn a_program_that_watches_files_hears_that_it_cannot_and_looks_for_itself() -> anyhow::Result<()> {
+    let Some(mut programs) = Programs::start(Interpreter::Node)? else {
+        return Ok(());
+    };
+    programs.agent("watcher", WATCHER, json!({"turnSeconds": 60}))?;
+    let said = programs.ask("watcher");
+    assert!(said.contains("ended without an answer"), "{said}");
+    let log = programs.node.aionctl(&["logs", "watcher"])?;
+    assert!(log.contains("fs.watch: ENOSYS"), "{log}");
+    assert!(log.contains("fs.watchFile: saw it"), "{log}");
+    Ok(())
+}
+
 #[test]
 fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
     let Some(mut programs) = Programs::start(Interpreter::Python)? else {
         return Ok(());
     };
-    let limits = || json!({"turnSeconds": 20, "memoryMiB": 64});
+    let limits = || json!({"turnSeconds": 20, "memoryMiB": 64, "pids": 8});
     for (name, source, sentence) in [
         ("silent", "pass", "the program ended without an answer"),
         (
@@ -185,6 +208,17 @@ fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
             "greedy",
             "x = bytearray(1 << 30)\nfor i in range(0, 1 << 30, 4096): x[i] = 1",
             "more memory than it may",
+        ),
+        // The program itself goes on, and fails for want of its child.
+        (
+            "parent-of-greedy",
+            "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'x = bytearray(1 << 30)\\nfor i in range(0, 1 << 30, 4096): x[i] = 1'], check=True)",
+            "more memory than it may",
+        ),
+        (
+            "busy",
+            "import threading, time\nfor i in range(64): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+            "refused a process or thread before: it had as many as it may",
         ),
         (
             "killed",
@@ -202,6 +236,8 @@ fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
         assert!(said.starts_with("refused: "), "{name}: {said}");
         assert!(said.contains(sentence), "{name}: {said}");
     }
+    let why = programs.node.aionctl(&["why", "busy"])?;
+    assert!(why.contains("limits.pids"), "{why}");
     Ok(())
 }
 

@@ -92,6 +92,11 @@ fn bounds(screen: &Screen, agent: &Agent, bounds: &Bounds) -> String {
             quotas.calls_per_minute, quotas.concurrent_calls
         ),
     ];
+    if let (Some(tmp), Some(pids)) = (limits.tmp_mib, limits.pids) {
+        facts.push(format!(
+            "{tmp} MiB of that memory in /tmp, {pids} processes and threads at once"
+        ));
+    }
     if agent.spec.model.is_some() {
         facts.push(format!(
             "{} tokens an hour, {} questions to the model in a turn",

@@ -31,7 +31,7 @@ async fn what_cannot_be_run_is_refused_with_what_to_do() {
     check(
         with("Entrypoint", json!(["/gone"])),
         Reason::EntrypointNotFound,
-        "`/gone`, which is not in the image",
+        "`/gone` is not in the image",
     )
     .await;
     check(

@@ -190,12 +190,13 @@ impl World {
 
     pub(super) fn a_worker_ends(&mut self, turn: TurnId, incarnation: Incarnation) -> Check {
         self.workers.remove(&(turn, incarnation));
-        let exit = match self.random.below(7) {
+        let exit = match self.random.below(8) {
             0 => Exit::Signal(9),
             1 => Exit::Lost,
             2 => Exit::Program(1),
             3 => Exit::OutOfMemory,
             4 => Exit::Evicted,
+            5 => Exit::OutOfProcesses,
             _ => Exit::Code(0),
         };
         self.feed(Event::WorkerExited {

@@ -4,10 +4,14 @@
 use aion_sandbox::{Layer, LayerReading, LayerState};
 
 /// Each by the name it is told by; any layer of it will do.
-const FLOOR: [(&str, &[Layer]); 3] = [
+const FLOOR: [(&str, &[Layer]); 6] = [
     // What it is not shown is not there, and what it is shown cannot be written to.
     ("mount-namespace", &[Layer::MountNamespace]),
     ("landlock", &[Layer::Landlock]),
+    // It has no right of its own, gains none by what it executes, and asks the kernel for what a program needs only.
+    ("capabilities", &[Layer::Capabilities]),
+    ("no-new-privs", &[Layer::NoNewPrivs]),
+    ("seccomp", &[Layer::Seccomp]),
     // What it starts ends with it.
     (
         "pid-namespace or a cgroup",
@@ -83,7 +87,14 @@ mod tests {
 
     #[test]
     fn any_layer_of_each_kind_will_do() {
-        let least = [Layer::MountNamespace, Layer::Landlock, Layer::CgroupPids];
+        let least = [
+            Layer::MountNamespace,
+            Layer::Landlock,
+            Layer::Capabilities,
+            Layer::NoNewPrivs,
+            Layer::Seccomp,
+            Layer::CgroupPids,
+        ];
         assert!(stands(&least));
         for at in 0..least.len() {
             let mut fewer = least.to_vec();
@@ -97,6 +108,9 @@ mod tests {
         for (name, told) in [
             (Layer::MountNamespace, "mount-namespace (not given)"),
             (Layer::Landlock, "landlock (not given)"),
+            (Layer::Capabilities, "capabilities (not given)"),
+            (Layer::NoNewPrivs, "no-new-privs (not given)"),
+            (Layer::Seccomp, "seccomp (not given)"),
         ] {
             assert_eq!(below(&without(&[(name, "not given")])), [told]);
         }
@@ -110,15 +124,18 @@ mod tests {
 
     #[test]
     fn what_nobody_speaks_of_is_not_there() {
-        assert_eq!(
-            below(&[]),
-            ["mount-namespace", "landlock", "pid-namespace or a cgroup"]
-        );
-        let layers = [
-            LayerReading::enforced(Layer::MountNamespace, ""),
-            LayerReading::enforced(Layer::Landlock, ""),
-            LayerReading::not_requested(Layer::CgroupMemory),
-        ];
+        let all = FLOOR.map(|(name, _)| name);
+        assert_eq!(below(&[]), all);
+        let mut layers = [
+            Layer::MountNamespace,
+            Layer::Landlock,
+            Layer::Capabilities,
+            Layer::NoNewPrivs,
+            Layer::Seccomp,
+        ]
+        .map(|layer| LayerReading::enforced(layer, ""))
+        .to_vec();
+        layers.push(LayerReading::not_requested(Layer::CgroupMemory));
         assert_eq!(below(&layers), ["pid-namespace or a cgroup"]);
     }
 }

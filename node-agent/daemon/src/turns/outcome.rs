@@ -94,6 +94,11 @@ fn failed(exit: &Exit) -> Problem {
             "the program used more memory than it may",
         )
         .remedy("ask for less at a time, or raise limits.memoryMiB of the agent"),
+        Exit::OutOfProcesses => Problem::new(
+            Code::ProgramFailed,
+            "the program failed, and was refused a process or thread before: it had as many as it may",
+        )
+        .remedy("start fewer at a time, or raise limits.pids of the agent"),
         // Where there is no group to say it, running out of memory looks like this, too.
         Exit::Signal(signal) => Problem::new(
             Code::ProgramFailed,
@@ -134,6 +139,7 @@ mod tests {
         for exit in [
             Exit::Signal(9),
             Exit::OutOfMemory,
+            Exit::OutOfProcesses,
             Exit::Program(exit::INTERNAL),
         ] {
             assert_eq!(ended(exit), Some(Code::ProgramFailed));

@@ -55,12 +55,14 @@ impl Server {
                 }
                 tracing::info!(worker = %known.id, "ended with its launcher");
                 let oom = known.group.out_of_memory();
+                let process_refused = known.group.refused_a_process();
                 let peak_memory_bytes = known.group.peak_memory();
                 self.clear_away(known.group, known.user);
                 self.keep_exit(Exited {
                     id: known.id,
                     status: ExitStatus::Unknown,
                     oom,
+                    process_refused,
                     cpu_us: None,
                     peak_memory_bytes,
                     note: Some("the launcher restarted".into()),

@@ -121,6 +121,7 @@ impl Server {
             id: id.clone(),
             status,
             oom: worker.known.group.out_of_memory(),
+            process_refused: worker.known.group.refused_a_process(),
             cpu_us: ended.map(|it| it.cpu_us),
             peak_memory_bytes: worker
                 .known

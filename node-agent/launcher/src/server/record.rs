@@ -149,6 +149,7 @@ mod tests {
             id: id.clone(),
             status: ExitStatus::Code(0),
             oom: None,
+            process_refused: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: None,

@@ -46,7 +46,9 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
         limits.push(limit(Resource::As, "Max address space", whole));
     }
     if let Some(pids) = bounds.pids.filter(|_| counts_processes) {
-        limits.push(limit(Resource::Nproc, "Max processes", pids.into()));
+        // One more than the group lets in, which counts what it refuses, and is to be the one that does.
+        let pids = u64::from(pids) + 1;
+        limits.push(limit(Resource::Nproc, "Max processes", pids));
     }
     if let Some(seconds) = profile.cpu_seconds {
         limits.push(limit(Resource::Cpu, "Max cpu time", seconds));

@@ -8,7 +8,10 @@
 //!
 //! 1. for each action but allow, its rules; the rest passes;
 //! 2. the rules that let a call through, or leave it to a program of 1, the rest as `defaultAction`:
-//!    last, as nothing can be installed any more once it is there.
+//!    last, as nothing can be installed any more once it is there. Calls that are newer than the profile are not there
+//!    for a worker (`newer.rs`).
+
+mod newer;
 
 use std::collections::BTreeMap;
 
@@ -191,11 +194,15 @@ type Rules = Vec<Value>;
 /// Makes the programs of a profile for the processor this was built for.
 pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
+    let newer = newer::are_not_there(text, arch)?;
     let of = |role| -> Result<Vec<Filter>, BadProfile> {
-        let mut filters = Vec::new();
+        let mut filters: Vec<Filter> = Vec::new();
         for filter in translate(text, arch, role)? {
             let program = compile_one(filter, arch)?;
             filters.push(program.into_iter().map(pack).collect());
+        }
+        if let Some(list) = filters.last_mut() {
+            list.splice(0..0, newer.iter().copied());
         }
         Ok(filters)
     };
@@ -328,16 +335,9 @@ fn compile_one(filter: Value, arch: TargetArch) -> Result<BpfProgram, seccompile
 }
 
 /// Whether this processor has the call: profiles name calls of others, which a
-/// container runtime passes over too. The table is not public, so it is asked by
-/// making a program.
+/// container runtime passes over too.
 fn is_known(name: &str, arch: TargetArch) -> bool {
-    let rules = Rules::new();
-    let probe = filter(
-        Action::KillProcess,
-        Action::Allow,
-        std::iter::once((&name, &rules)),
-    );
-    compile_one(probe, arch).is_ok()
+    newer::number(name, arch).is_some()
 }
 
 fn pack(instruction: seccompiler::sock_filter) -> u64 {

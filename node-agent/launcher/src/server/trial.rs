@@ -1,9 +1,10 @@
-//! What this machine can enforce, by the only proof there is: one worker is
-//! confined like any other, read back, and ended at its gate.
+//! What this machine can enforce, by the only proof there is: one worker of each role is
+//! confined like any other, read back, and ended at its gate. What is said to hold holds for all of them. The compiler
+//! is none of them: it need not be there, and is confined as a module's worker is.
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use aion_abi::boot::SOCKET_NAME;
@@ -14,10 +15,10 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 use super::readback::{Claims, read_back};
 use super::starter::{Begun, StartFds, Starter};
 use super::sys::Failure;
-use aion_sandbox::LayerReading;
 use aion_sandbox::plan::WorkerMessage;
 use aion_sandbox::protocol::{InsideUser, Limits, Role, Start, WorkerId};
 use aion_sandbox::wire;
+use aion_sandbox::{Layer, LayerReading, LayerState};
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,10 @@ pub(super) enum TrialError {
 
 /// The name of a trial's folder in the launcher's own.
 const TRIAL: &str = "trial";
+
+/// In it, an image of nothing but the places that something is mounted at.
+const IMAGE: &str = "image";
+const MOUNTED: [&str; 6] = ["dev", "mnt", "proc", "run", "sys", "tmp"];
 
 /// The folder of a trial, which only this user may enter; gone when dropped.
 struct Place {
@@ -61,6 +66,23 @@ impl Place {
         let own = above.make_within(&name, 0o700)?;
         Ok(Self { above, own, name })
     }
+
+    /// The files of an image, which any user may look at.
+    fn image(&self) -> Result<OwnedFd, TrialError> {
+        let made = || -> Result<Folder, FolderError> {
+            let image = self.own.make_within(IMAGE, 0o755)?;
+            image.set_mode(0o755)?;
+            for name in MOUNTED {
+                image.make_within(name, 0o755)?.set_mode(0o755)?;
+            }
+            Ok(image)
+        };
+        let image = made().map_err(|error| TrialError::NotMade(error.to_string()))?;
+        let opened = fs::File::open(image.path());
+        opened
+            .map(Into::into)
+            .map_err(|error| TrialError::NotMade(format!("{}: {error}", image.path().display())))
+    }
 }
 
 impl Drop for Place {
@@ -71,10 +93,16 @@ impl Drop for Place {
     }
 }
 
-/// There is nothing in it but a socket.
+/// There is nothing in it but a socket and an image.
 fn remove(above: &Folder, name: &str) -> Result<(), FolderError> {
     if let Some(left) = above.find(name)? {
         left.remove(SOCKET_NAME)?;
+        if let Some(image) = left.find(IMAGE)? {
+            MOUNTED
+                .iter()
+                .try_for_each(|name| image.remove_folder(name))?;
+            left.remove_folder(IMAGE)?;
+        }
         above.remove_folder(name)?;
     }
     Ok(())
@@ -86,7 +114,7 @@ fn unguessable() -> io::Result<String> {
     Ok(format!("aion-trial-{:032x}", u128::from_ne_bytes(bytes)))
 }
 
-/// Confines one worker. `state` is the launcher's own folder; without one the
+/// Confines the workers. `state` is the launcher's own folder; without one the
 /// trial takes place where everybody's temporary files are.
 pub(super) fn run(
     starter: &Starter,
@@ -111,36 +139,93 @@ pub(super) fn run(
         let given = folder.own.give(SOCKET_NAME, owner, None);
         given.map_err(|error| TrialError::NotMade(error.to_string()))?;
     }
-    let start = Start {
+    let start = |role, profile: &str| Start {
         id: WorkerId {
             instance: format!("trial-{}", std::process::id()),
             incarnation: 0,
         },
-        role: Role::Declarative,
-        profile: "declarative".into(),
+        role,
+        profile: profile.into(),
         limits: Limits::default(),
-        socket: Some(path),
+        socket: (role != Role::Tool).then(|| path.clone()),
         mounts: Vec::new(),
         user: None,
         scratch_bytes: None,
     };
-    confine_one(starter, &start, patience)
+    let declarative = start(Role::Declarative, "declarative");
+    let mut layers = confine_one(starter, &declarative, Vec::new(), patience)?;
+    // The other two take a root of their own, or there is nothing to try.
+    let own_root = starter.namespaces.has(Layer::MountNamespace);
+    let roles = [
+        (Role::Wasm, "wasm"),
+        (Role::Process, "process"),
+        (Role::Tool, "tool"),
+    ];
+    for (role, profile) in roles {
+        if !own_root && role != Role::Wasm {
+            continue;
+        }
+        let rest = match role {
+            Role::Process => vec![folder.image()?],
+            Role::Tool => vec![nothing()?, of_worker(starter)?],
+            Role::Declarative | Role::Wasm | Role::Compile => vec![nothing()?],
+        };
+        match confine_one(starter, &start(role, profile), rest, patience) {
+            Ok(of_role) => lower(&mut layers, profile, &of_role),
+            Err(TrialError::NotConfined(why)) => lower(&mut layers, profile, &[no_root(why)]),
+            // No word on what one can live in; the start of the first says it.
+            Err(TrialError::NotMade(why)) => {
+                tracing::warn!(profile, %why, "nothing is known of what such a worker has here");
+            }
+        }
+    }
+    Ok(layers)
+}
+
+/// Its own program, as a tool's.
+fn of_worker(starter: &Starter) -> Result<OwnedFd, TrialError> {
+    let program = starter.worker.try_clone();
+    program.map_err(|error| TrialError::NotMade(error.to_string()))
+}
+
+/// What a worker that was not confined did not get: the one step after which it does not go on.
+fn no_root(why: String) -> LayerReading {
+    LayerReading::missing(Layer::MountNamespace, why, "")
+}
+
+/// Says of a layer that is missing for one role that it is missing, for which and why.
+fn lower(layers: &mut [LayerReading], profile: &str, of_role: &[LayerReading]) {
+    for layer in layers.iter_mut().filter(|it| it.is_enforced()) {
+        let found = of_role.iter().find(|it| it.name == layer.name);
+        if let Some(LayerReading {
+            state: LayerState::Missing { why },
+            evidence,
+            ..
+        }) = found
+        {
+            let why = format!("{why} (profile {profile})");
+            *layer = LayerReading::missing(layer.name, why, evidence.clone());
+        }
+    }
+}
+
+fn nothing() -> Result<OwnedFd, TrialError> {
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map(Into::into)
+        .map_err(|error| TrialError::NotMade(format!("/dev/null: {error}")))
 }
 
 fn confine_one(
     starter: &Starter,
     start: &Start,
+    rest: Vec<OwnedFd>,
     patience: Duration,
 ) -> Result<Vec<LayerReading>, TrialError> {
-    let nothing = || {
-        fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .map(Into::into)
-            .map_err(|error| TrialError::NotMade(format!("/dev/null: {error}")))
-    };
-    let fds = vec![nothing()?, nothing()?, nothing()?];
+    let mut fds = vec![nothing()?, nothing()?, nothing()?];
+    fds.extend(rest);
     let not_made = |(_, why)| TrialError::NotMade(why);
     let fds = StartFds::take(start, fds).map_err(not_made)?;
     let mut begun = starter

@@ -104,10 +104,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         ("EPERM", "EPERM"),
         &[Rlimits],
         || {
-            let wanted = [0_u64, 4096];
+            let wanted = [0_u64, 1 << 20];
             call(
                 libc::SYS_prlimit64,
-                &[0, libc::RLIMIT_CORE as usize, at(&wanted), 0],
+                &[0, libc::RLIMIT_NOFILE as usize, at(&wanted), 0],
             )
             .map(drop)
         },

@@ -292,7 +292,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     by(
         "secret-memory",
         "have memory that the machine cannot read",
-        ALONE,
+        ("ENOSYS", "ENOSYS"),
         &[Seccomp],
         || call(libc::SYS_memfd_secret, &[0]).map(drop),
     ),

@@ -10,6 +10,7 @@ mod namespaces;
 mod network;
 mod privileges;
 mod processes;
+mod shared;
 
 use std::io;
 
@@ -97,6 +98,7 @@ pub fn all() -> Vec<Attempt> {
         privileges::ATTEMPTS,
         calls::ATTEMPTS,
         files::ATTEMPTS,
+        shared::ATTEMPTS,
         network::ATTEMPTS,
         bombs::ATTEMPTS,
         leaks::ATTEMPTS,

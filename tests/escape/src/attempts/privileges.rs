@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Attempt, by};
+use super::{Attempt, by, inside};
 use crate::kernel::{at, call, signed};
 use crate::layer::Layer::{Capabilities, MountAttributes, NoNewPrivs, Seccomp, User};
 
@@ -24,6 +24,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         ("EINVAL", "EINVAL"),
         &[User, Capabilities],
         || call(libc::SYS_setgid, &[1]).map(drop),
+    ),
+    inside(
+        "setresuid",
+        "become another user in every way",
+        ("EINVAL", "EINVAL"),
+        || call(libc::SYS_setresuid, &[1, 1, 1]).map(drop),
     ),
     by(
         "setgroups",

@@ -39,7 +39,7 @@ pub(crate) fn find(
     first_line: impl Fn(&File) -> Result<Vec<u8>, UnpackError>,
 ) -> Result<(), Unfound> {
     let mut found = match program.contains('/') {
-        true => executable(tree, &within(working_dir, program.as_bytes()))?,
+        true => executable(tree, &within(working_dir, program.as_bytes()), "")?,
         false => on_path(tree, program, path, working_dir)?,
     };
     let mut named = shown(program.as_bytes());
@@ -48,10 +48,8 @@ pub(crate) fn find(
         let Some(interpreter) = interpreter(&line) else {
             return Ok(());
         };
-        found = executable(tree, &within(working_dir, interpreter)).map_err(|why| match why {
-            Unfound::Missing(why) => Unfound::Missing(format!("{named} is interpreted by {why}")),
-            other => other,
-        })?;
+        let of_script = format!("{named} is interpreted by ");
+        found = executable(tree, &within(working_dir, interpreter), &of_script)?;
         named = shown(interpreter);
     }
     Err(Unfound::Missing(format!(
@@ -66,7 +64,7 @@ fn on_path(tree: &mut Tree, program: &str, path: &str, working_dir: &str) -> Res
             "" => within(working_dir, program.as_bytes()),
             folder => within(working_dir, format!("{folder}/{program}").as_bytes()),
         };
-        match executable(tree, &full) {
+        match executable(tree, &full, "") {
             Ok(found) => return Ok(found),
             Err(Unfound::Missing(_)) => {}
             Err(other) => return Err(other),
@@ -86,8 +84,11 @@ fn within(folder: &str, path: &[u8]) -> Vec<u8> {
     }
 }
 
-fn executable(tree: &mut Tree, path: &[u8]) -> Result<File, Unfound> {
-    let missing = |why: &str| Unfound::Missing(format!("`{}`, which {why}", shown(path)));
+/// What is at `path`, of which a sentence says something where it has a beginning already.
+fn executable(tree: &mut Tree, path: &[u8], beginning: &str) -> Result<File, Unfound> {
+    let which = if beginning.is_empty() { "" } else { ", which" };
+    let missing =
+        |why: &str| Unfound::Missing(format!("{beginning}`{}`{which} {why}", shown(path)));
     match tree.get(path)? {
         Some(Node::File(file)) if file.content.executable => Ok(*file),
         Some(Node::File(_)) => Err(missing("is not executable")),
@@ -174,7 +175,7 @@ mod tests {
         check("plain", "/app", "no folder of PATH");
         check("./plain", "/app", "not executable");
         check("/app", "/bin", "not a file");
-        check("/app/gone", "/bin", "not in the image");
+        check("/app/gone", "/bin", "`/app/gone` is not in the image");
         check("/bin/sh/x", "/bin", "not a folder");
     }
 

@@ -6,14 +6,22 @@ use aion_sandbox::protocol::{ExitStatus, Exited};
 /// What the kernel is told. `of_image`: the program of an image was to take the worker's place. From then on a code is
 /// that program's own, and it has no way to send a note: where there is one, the worker itself ended.
 pub(super) fn exit(exited: &Exited, of_image: bool) -> Exit {
-    match exited.status {
+    let own = match exited.status {
         ExitStatus::Code(0) => Exit::Code(0),
         ExitStatus::Code(code) if of_image && exited.note.is_none() => Exit::Program(code),
         ExitStatus::Code(code) => Exit::Code(code),
-        ExitStatus::Signal(_) if exited.oom == Some(true) => Exit::OutOfMemory,
         ExitStatus::Signal(signal) => Exit::Signal(signal),
         ExitStatus::Unknown => Exit::Lost,
         ExitStatus::Evicted => Exit::Evicted,
+    };
+    // What was refused may have been a child's, and the program have failed for want of it. One that coped ended well,
+    // and one with a note before there was a program.
+    match own {
+        Exit::Program(_) | Exit::Signal(_) if exited.oom == Some(true) => Exit::OutOfMemory,
+        Exit::Program(_) | Exit::Signal(_) if exited.process_refused == Some(true) => {
+            Exit::OutOfProcesses
+        }
+        own => own,
     }
 }
 
@@ -26,19 +34,35 @@ pub(super) fn told(exit: &Exit, exited: &Exited) -> String {
         },
         Exit::Program(code) => format!("the program exited with code {code}"),
         Exit::Signal(signal) => format!("signal {signal}"),
-        Exit::OutOfMemory => "it used more memory than it may".to_owned(),
+        Exit::OutOfMemory => with_code("it used more memory than it may", exited.status),
+        Exit::OutOfProcesses => with_code(
+            "it was refused a process or thread, having as many as it may",
+            exited.status,
+        ),
         Exit::StartFailed(failure) => failure.detail.to_string(),
         Exit::Lost => "gone without a trace".to_owned(),
         Exit::Evicted => "its launcher was stopped".to_owned(),
     };
-    // A process of its own may have been ended so, and the worker by its own code.
+    // A process of its own may have been ended or refused so, and the worker have ended as it does.
     let memory = match (exit, exited.oom) {
         (Exit::OutOfMemory, _) | (_, None | Some(false)) => "",
         (_, Some(true)) => ", out of memory",
     };
+    let processes = match (exit, exited.process_refused) {
+        (Exit::OutOfProcesses, _) | (_, None | Some(false)) => "",
+        (_, Some(true)) => ", refused a process or thread",
+    };
     let note = exited.note.as_deref().unwrap_or_default();
     let mark = if note.is_empty() { "" } else { ": " };
-    format!("the worker ended: {how}{memory}{mark}{note}")
+    format!("the worker ended: {how}{memory}{processes}{mark}{note}")
+}
+
+/// A bound that was met, and what the program did then.
+fn with_code(bound: &str, status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("{bound}, and exited with code {code}"),
+        _ => bound.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +79,7 @@ mod tests {
             },
             status,
             oom,
+            process_refused: Some(false),
             cpu_us: None,
             peak_memory_bytes: None,
             note: note.map(str::to_owned),
@@ -86,10 +111,41 @@ mod tests {
         let plain = ended(ExitStatus::Signal(9), Some(false), None);
         assert_eq!(exit(&plain, false), Exit::Signal(9));
         let child = ended(ExitStatus::Code(1), Some(true), None);
-        let text = told(&exit(&child, true), &child);
+        assert_eq!(exit(&child, true), Exit::OutOfMemory);
         assert_eq!(
-            text,
-            "the worker ended: the program exited with code 1, out of memory"
+            told(&Exit::OutOfMemory, &child),
+            "the worker ended: it used more memory than it may, and exited with code 1"
         );
+        let coped = ended(ExitStatus::Code(0), Some(true), None);
+        assert_eq!(exit(&coped, true), Exit::Code(0));
+        assert_eq!(
+            told(&Exit::Code(0), &coped),
+            "the worker ended: the turn ended, out of memory"
+        );
+        // The worker's own words tell more than what the kernel counted.
+        let noted = ended(ExitStatus::Code(codes::BOOT), Some(true), Some("not there"));
+        assert_eq!(exit(&noted, true), Exit::Code(codes::BOOT));
+    }
+
+    #[test]
+    fn what_failed_after_it_was_refused_a_process_is_told_so() {
+        let refused = |status| Exited {
+            process_refused: Some(true),
+            ..ended(status, Some(false), None)
+        };
+        for status in [ExitStatus::Code(101), ExitStatus::Signal(6)] {
+            assert_eq!(exit(&refused(status), true), Exit::OutOfProcesses);
+        }
+        assert_eq!(
+            told(&Exit::OutOfProcesses, &refused(ExitStatus::Code(101))),
+            "the worker ended: it was refused a process or thread, having as many as it may, and exited with code 101"
+        );
+        assert_eq!(exit(&refused(ExitStatus::Code(0)), true), Exit::Code(0));
+        // Memory goes before it: whoever was killed for it made none either.
+        let both = Exited {
+            oom: Some(true),
+            ..refused(ExitStatus::Signal(9))
+        };
+        assert_eq!(exit(&both, true), Exit::OutOfMemory);
     }
 }

@@ -235,7 +235,7 @@ fn limits(instance: &Instance) -> Limits {
     let limits = &instance.spec().limits;
     Limits {
         memory_bytes: Some(u64::from(count(limits.memory_mib)) << 20),
-        pids: None,
+        pids: limits.pids.map(count),
         cpu_milli: Some(count(limits.cpu_millis)),
     }
 }

@@ -108,8 +108,9 @@ impl Running {
 
     /// It ended.
     pub(super) fn ended(&self, exited: &Exited) {
-        let memory = match exited.oom {
-            Some(true) => ", out of memory",
+        let memory = match (exited.oom, exited.process_refused) {
+            (Some(true), _) => ", out of memory",
+            (_, Some(true)) => ", refused a process or thread, having as many as it may",
             _ => "",
         };
         let how = match exited.status {

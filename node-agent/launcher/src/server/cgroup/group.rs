@@ -139,24 +139,24 @@ impl Group {
     /// Whether the kernel killed for want of memory in here; `None` without a
     /// memory group.
     pub(in crate::server) fn out_of_memory(&self) -> Option<bool> {
-        let (version, directory) = self.memory()?;
-        let text = fs::read_to_string(directory.join(match version {
+        let (version, directory) = self.of(Controller::Memory)?;
+        let file = match version {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",
-        }))
-        .ok()?;
-        let kills = text
-            .lines()
-            .find_map(|line| line.strip_prefix("oom_kill "))?
-            .trim()
-            .parse::<u64>()
-            .ok()?;
-        Some(kills > 0)
+        };
+        happened(&directory.join(file), "oom_kill ")
+    }
+
+    /// Whether a process or a thread was not made in here, for there were as many as may be; `None` without a group
+    /// that counts them, or on a kernel that does not say (before Linux 4.3).
+    pub(in crate::server) fn refused_a_process(&self) -> Option<bool> {
+        let (_, directory) = self.of(Controller::Pids)?;
+        happened(&directory.join("pids.events"), "max ")
     }
 
     /// The most memory that was held at once, in bytes, where the kernel says.
     pub(in crate::server) fn peak_memory(&self) -> Option<u64> {
-        let (version, directory) = self.memory()?;
+        let (version, directory) = self.of(Controller::Memory)?;
         let file = match version {
             Version::V1 => "memory.max_usage_in_bytes",
             Version::V2 => "memory.peak",
@@ -212,12 +212,19 @@ impl Group {
         self.directories.is_empty()
     }
 
-    fn memory(&self) -> Option<(Version, &Path)> {
+    fn of(&self, controller: Controller) -> Option<(Version, &Path)> {
         self.directories
             .iter()
-            .find(|(controller, _, _)| *controller == Controller::Memory)
+            .find(|(it, _, _)| *it == controller)
             .map(|(_, version, directory)| (*version, directory.as_path()))
     }
+}
+
+/// Whether a counter of a group is above 0.
+fn happened(file: &Path, counter: &str) -> Option<bool> {
+    let text = fs::read_to_string(file).ok()?;
+    let count = text.lines().find_map(|line| line.strip_prefix(counter))?;
+    Some(count.trim().parse::<u64>().ok()? > 0)
 }
 
 fn not_entered(directory: &Path, error: &io::Error) -> String {
@@ -341,6 +348,16 @@ mod tests {
         let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n";
         fs::write(root.path().join("w/memory.oom_control"), text).unwrap();
         assert_eq!(group.out_of_memory(), Some(true));
+    }
+
+    #[test]
+    fn a_process_that_was_not_made_is_seen() {
+        let (root, group) = made(Version::V1);
+        assert_eq!(group.refused_a_process(), None);
+        fs::write(root.path().join("w/pids.events"), "max 0\n").unwrap();
+        assert_eq!(group.refused_a_process(), Some(false));
+        fs::write(root.path().join("w/pids.events"), "max 3\n").unwrap();
+        assert_eq!(group.refused_a_process(), Some(true));
     }
 
     #[test]
