@@ -20,7 +20,7 @@ use crate::{
             error::ImageError,
             kept::{self, Kept, ROOTFS},
             layers::{self, Fetching, Layer},
-            tree::{File, Node, Tree},
+            tree::{self, File, Node, Tree},
             user,
             write::Writer,
         },
@@ -225,7 +225,10 @@ impl Store {
         digest: &Digest,
         vouched: &Vouched,
     ) -> Result<Stored, AdmitError> {
-        let mut tree = Tree::new(composing.limits.image_entries);
+        let mut tree = Tree::new(tree::Most {
+            nodes: composing.limits.image_entries,
+            names: Limits::IMAGE_NAMES,
+        });
         for (at, (_, layer)) in composing.layers.iter().enumerate() {
             tree.apply(at, &layer.index).map_err(ImageError::Root)?;
         }
@@ -246,11 +249,12 @@ impl Store {
         let written = json.and_then(|json| write_new(&path, &json, 0o444));
         written.map_err(on("write", &path))?;
         self.keep_signatures(&folder, vouched)?;
-        let writer = Writer {
-            content: &content,
-            link: &|from: &Path, to: &Path| fs::hard_link(from, to),
-            room: self.room(),
-        };
+        let mut writer = Writer::new(
+            &content,
+            &|from: &Path, to: &Path| fs::hard_link(from, to),
+            self.room(),
+            composing.limits.image_unpacked,
+        );
         let rootfs = folder.join(ROOTFS);
         writer
             .write(tree.root(), &rootfs)
