@@ -18,4 +18,5 @@ mod real;
 mod room;
 mod sources;
 mod steps;
+mod tenants;
 mod verify;

@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, fs, io::Read, path::Path, sync::Arc};
 
+use tokio::time::timeout;
+
 use crate::{
     artifact::{
         digest::Digest,
@@ -29,7 +31,10 @@ use crate::{
         vouched::Vouched,
     },
     file::{sync_file_system, write_new},
-    source::contract::{Source, read_blob, save_blob},
+    source::{
+        contract::{Source, read_blob, save_blob},
+        within::out_of_time,
+    },
 };
 
 /// The longest list of users or groups that is read, in bytes.
@@ -142,7 +147,7 @@ impl Store {
         check_own_name(wanted.bundle, config.name())?;
         let held: Vec<_> = layers
             .iter()
-            .map(|(it, _)| self.layers().hold(&it.digest))
+            .map(|(it, _)| self.layers().hold(&it.digest, source.describe()))
             .collect();
         let mut composing = Composing {
             config,
@@ -181,8 +186,10 @@ impl Store {
         fetching: Arc<Fetching>,
     ) -> Result<Layer, AdmitError> {
         let (digest, size) = (blob.digest, blob.size);
-        // Whoever else wants it waits for this one.
-        let _fetching = fetching.lock().await;
+        // Whoever else wants it from there waits for this one, as it would for its own.
+        let time = left.limits.time;
+        let turn = timeout(time, fetching.lock()).await;
+        let _fetching = turn.map_err(|_| out_of_time(source.describe(), time))?;
         let here = move |store: &Self| Ok::<_, StoreError>(store.layers().get(&digest));
         let layer = match self.blocking(here).await? {
             Some(layer) => layer,

@@ -41,10 +41,12 @@ const FILES: &str = "files";
 #[derive(Debug)]
 pub(crate) struct Layers {
     root: PathBuf,
-    held: Mutex<HashMap<Digest, Weak<Fetching>>>,
+    held: Mutex<HashMap<(Digest, String), Weak<Fetching>>>,
+    /// Locked while one is put in its place.
+    placing: Mutex<()>,
 }
 
-/// Held by whoever fetches or uses a layer; locked while it is fetched.
+/// Held by whoever fetches a layer from one source, or uses it; locked while it is fetched from there.
 pub(crate) type Fetching = tokio::sync::Mutex<()>;
 
 /// A layer that is here.
@@ -65,18 +67,21 @@ impl Layers {
         Ok(Self {
             root,
             held: Mutex::default(),
+            placing: Mutex::default(),
         })
     }
 
-    /// Keeps `layer` from being removed for as long as what this gives is there.
-    pub(crate) fn hold(&self, layer: &Digest) -> Arc<Fetching> {
+    /// Keeps `layer` from being removed for as long as what this gives is there. It is the same for all who want it from
+    /// `source`; who has another source waits for none of them, however slow it is.
+    pub(crate) fn hold(&self, layer: &Digest, source: String) -> Arc<Fetching> {
         let mut held = self.held.lock();
-        if let Some(already) = held.get(layer).and_then(Weak::upgrade) {
+        let key = (*layer, source);
+        if let Some(already) = held.get(&key).and_then(Weak::upgrade) {
             return already;
         }
         held.retain(|_, it| it.strong_count() > 0);
         let new = Arc::default();
-        held.insert(*layer, Arc::downgrade(&new));
+        held.insert(key, Arc::downgrade(&new));
         new
     }
 
@@ -94,6 +99,7 @@ impl Layers {
     /// Makes the finished and synced folder `from` the layer `digest`. One that another task finished first stays.
     pub(crate) fn settle(&self, from: &Path, digest: &Digest) -> io::Result<()> {
         let to = self.folder(digest);
+        let _placing = self.placing.lock();
         if to.exists() {
             if self.get(digest).is_some() {
                 return Ok(());
@@ -118,7 +124,8 @@ impl Layers {
             };
             // Held or moved away, with nothing between the two.
             let held = self.held.lock();
-            if held.get(&digest).is_some_and(|it| it.strong_count() > 0) {
+            let mut holders = held.iter().filter(|((layer, _), _)| *layer == digest);
+            if holders.any(|(_, it)| it.strong_count() > 0) {
                 continue;
             }
             fs::rename(self.folder(&digest), aside.join(&name))?;
