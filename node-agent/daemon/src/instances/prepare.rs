@@ -168,7 +168,8 @@ impl Preparer {
         }
         let recalled = {
             let _permit = self.disk.acquire().await;
-            self.store.recall(&wanted, &keys).await
+            let store = self.store.for_tenant(&instance.spec.tenant);
+            store.recall(&wanted, &keys).await
         };
         let admitted = match recalled.map_err(|error| passed_over.not_admitted(&error))? {
             Recalled::Admitted(admitted) => admitted,
@@ -217,7 +218,8 @@ impl Preparer {
         let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();
-        Ok(self.store.admit(&source, wanted, keys, &limits).await)
+        let store = self.store.for_tenant(tenant);
+        Ok(store.admit(&source, wanted, keys, &limits).await)
     }
 
     /// Nobody vouches for what is here, and whether there is another signature was not heard in time.

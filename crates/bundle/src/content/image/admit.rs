@@ -168,7 +168,11 @@ impl Store {
         }
         let (bytes, digest) = (wanted.bytes.to_vec(), wanted.bundle.digest);
         self.blocking(move |store| {
-            let stored = store.compose(composing, &bytes, &digest, &vouched);
+            let stored = match store.get(&digest) {
+                // Composed of these layers, for another tenant.
+                Some(_) => store.settled(&digest, &vouched).map_err(AdmitError::from),
+                None => store.compose(composing, &bytes, &digest, &vouched),
+            };
             // Until now each layer had to stay.
             drop(held);
             stored
@@ -190,8 +194,18 @@ impl Store {
         let time = left.limits.time;
         let turn = timeout(time, fetching.lock()).await;
         let _fetching = turn.map_err(|_| out_of_time(source.describe(), time))?;
-        let here = move |store: &Self| Ok::<_, StoreError>(store.layers().get(&digest));
-        let layer = match self.blocking(here).await? {
+        let here = move |store: &Self| {
+            let layer = store.layers().get(&digest);
+            let has = store.layers().has(&digest, store.tenant());
+            Ok::<_, StoreError>((layer, has))
+        };
+        let (here, has) = self.blocking(here).await?;
+        let here = match here {
+            // Another tenant brought it. Whose source does not say that it has it, too, fetches it, or hears why not.
+            Some(layer) if !has => source.has_blob(blob).await.is_ok().then_some(layer),
+            here => here,
+        };
+        let layer = match here {
             Some(layer) => layer,
             None => {
                 let begin = move |store: &Self| {
@@ -221,6 +235,11 @@ impl Store {
             }
         };
         same(digest, expected, &layer)?;
+        if !has {
+            let keep = move |store: &Self| store.layers().keep(&digest, store.tenant());
+            self.blocking(move |store| keep(store).map_err(on("keep a tenant in", store.root())))
+                .await?;
+        }
         Ok(layer)
     }
 
@@ -269,7 +288,7 @@ impl Store {
         sync_file_system(&folder).map_err(on("sync", &folder))?;
         self.settle(&folder, digest)?;
         drop(workspace);
-        self.settled(digest).map_err(AdmitError::from)
+        self.settled(digest, vouched).map_err(AdmitError::from)
     }
 
     /// Removes the layers that no image is made of.

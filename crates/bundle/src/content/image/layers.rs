@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <root>/<hex>/layer.json     what it does, in order
+//!              tenants/…      who has it
 //!              files/<n>      the contents of its files, read-only
 //! ```
 //! A file of an image is another name of a layer's content, so that a layer may go while images made of it stay.
@@ -17,6 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aion_abi::tenant::Tenant;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,7 @@ use crate::{
             packing::Unpacking,
             read::{Bounds, Contents, read},
         },
+        tenants,
     },
     file::{sync_dir, sync_file_system},
     room::{Filling, Room},
@@ -89,6 +92,16 @@ impl Layers {
     pub(crate) fn get(&self, digest: &Digest) -> Option<Layer> {
         let file = fs::File::open(self.folder(digest).join(INDEX)).ok()?;
         serde_json::from_reader(BufReader::new(file)).ok()
+    }
+
+    /// Whether `tenant` has the layer `digest`.
+    pub(crate) fn has(&self, digest: &Digest, tenant: &Tenant) -> bool {
+        tenants::has(&self.folder(digest), tenant)
+    }
+
+    /// Keeps that it has.
+    pub(crate) fn keep(&self, digest: &Digest, tenant: &Tenant) -> io::Result<()> {
+        tenants::keep(&self.folder(digest), tenant)
     }
 
     /// Where the content `number` of `layer` is.
