@@ -12,6 +12,7 @@ mod hostile;
 mod image;
 mod image_refused;
 mod images;
+mod mutants;
 mod no_space;
 mod process;
 mod real;
