@@ -111,7 +111,9 @@ fn check(folder: &Folder, layers: &[(Index, Sizes)], depth: usize, length: usize
             "{name:?}"
         );
         match node {
-            Node::Folder(inner) => names += check(inner, layers, depth + 1, length + 1 + name.len()),
+            Node::Folder(inner) => {
+                names += check(inner, layers, depth + 1, length + 1 + name.len())
+            }
             Node::File(file) => {
                 let sizes = &layers[file.layer].1;
                 assert_eq!(sizes.0[file.content.number as usize], file.content.size);
