@@ -10,8 +10,12 @@ const http = require('node:http');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const SOCKET = '/run/aion.sock';
-// How long a call is tried again while the node is restarted.
+// Refusals that pass by themselves: the table of docs/process-abi.md.
+const PASSING = ['overloaded', 'restarting', 'stale'];
+// How long a call is tried again while the node is away, restarted or busy.
 const PATIENCE_MS = 30_000;
+// Between two tries where the node names no pause.
+const PAUSE_MS = 200;
 
 /** The node refused a call. `code` is stable, the text is for people. */
 class Refused extends Error {
@@ -24,12 +28,14 @@ class Refused extends Error {
 
 /** One turn: its input, and its calls. */
 class Node {
+  #socketPath;
   #key;
   #turn;
   #counter = 0;
   #calls = 0;
 
-  constructor() {
+  constructor(socketPath = SOCKET) {
+    this.#socketPath = socketPath;
     const descriptor = Number(process.env.AION_BOOT_FD);
     const boot = JSON.parse(fs.readFileSync(descriptor, 'utf8'));
     fs.closeSync(descriptor);
@@ -51,17 +57,18 @@ class Node {
     const until = performance.now() + PATIENCE_MS;
     for (;;) {
       let problem;
-      let again;
+      let passes = true;
       try {
         const { status, answer } = await this.#once(name, Buffer.from(JSON.stringify(body)), key);
         if (status === 200) return answer;
         problem = answer;
-        if (['overloaded', 'stale'].includes(answer.code)) again = answer.retryAfterMs ?? 200;
+        passes = PASSING.includes(answer.code);
       } catch (lost) {
         problem = { code: 'unreachable', detail: `the node does not answer: ${lost.message}` };
-        again = 200;
       }
-      if (again === undefined || performance.now() + again > until) throw new Refused(problem);
+      // Never less than the node names, and a random part more: it names the same to others.
+      const again = (problem.retryAfterMs ?? PAUSE_MS) * (1 + Math.random() / 2);
+      if (!passes || performance.now() + again > until) throw new Refused(problem);
       await sleep(again);
     }
   }
@@ -82,7 +89,7 @@ class Node {
       'idempotency-key': key,
     };
     return new Promise((resolve, reject) => {
-      const request = http.request({ socketPath: SOCKET, method: 'POST', path, headers }, (response) => {
+      const request = http.request({ socketPath: this.#socketPath, method: 'POST', path, headers }, (response) => {
         const parts = [];
         response.on('data', (part) => parts.push(part));
         response.on('error', reject);

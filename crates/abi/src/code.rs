@@ -89,6 +89,14 @@ codes! {
     Internal = "internal", 500, "this is a fault of AION-OS: report it with what the node's log says at this time";
 }
 
+impl Code {
+    /// Whether it passes by itself, and says that nothing was done: the same request is worth another try, signed anew,
+    /// under the same idempotency key, and after the pause that the refusal names.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Restarting | Self::Stale)
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -38,17 +38,26 @@ impl Interpreter {
         }
     }
 
+    /// Starts it on this machine itself.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] where it is not on this machine.
+    pub fn command(self) -> Result<Command, StartError> {
+        match Path::new(self.path()).is_file() {
+            true => Ok(Command::new(self.path())),
+            false => Err(StartError::Missing {
+                component: self.name(),
+                why: format!("the test runs {}", self.path()),
+            }),
+        }
+    }
+
     /// Makes an image of it in the layout `folder`, and gives it as the `base` of a `bundle.yaml`.
     ///
     /// # Errors
     /// [`StartError::Missing`] where it is not on this machine.
     pub fn image(self, folder: &Path) -> Result<String, StartError> {
-        if !Path::new(self.path()).is_file() {
-            return Err(StartError::Missing {
-                component: self.name(),
-                why: format!("an image is made of {}", self.path()),
-            });
-        }
+        self.command()?;
         self.try_image(folder).map_err(StartError::io(format!(
             "making an image of {}",
             self.path()

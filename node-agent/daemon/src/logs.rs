@@ -1,5 +1,8 @@
 //! Logs of agents: what their workers wrote, and what the daemon has to say about them. One file an agent,
-//! bounded: a full one is put aside in the place of the one before.
+//! bounded: a full one is put aside in the place of the one before. What workers write is bounded in its rate, too, and
+//! no agent's log waits for another's.
+
+mod rate;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,6 +12,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use aion_abi::admin::LogLine;
@@ -18,14 +22,18 @@ use parking_lot::Mutex;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader as AsyncBufReader},
     sync::broadcast,
+    time::{Instant, sleep},
 };
 
 use crate::clock;
+use rate::Rate;
 
 /// Bytes of a file before it is put aside.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// Bytes of a line; the rest of a longer one is cut off.
 const MAX_LINE: usize = 8 * 1024;
+/// After a piece of a stream of which something was left out: whoever writes it waits, and not this machine.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Lines that a follower may be behind before it loses some.
 const FOLLOWERS_BEHIND: usize = 1024;
 
@@ -39,8 +47,9 @@ pub struct Logs {
 struct Shared {
     dir: PathBuf,
     reserve: Reserve,
-    /// Those that somebody writes or follows.
-    agents: Mutex<HashMap<String, Log>>,
+    /// Those that somebody writes or follows, or wrote just now. Held while one is looked up and no longer: each has a
+    /// lock of its own, for the disk.
+    agents: Mutex<HashMap<String, Arc<Mutex<Log>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +59,8 @@ struct Log {
     file: Option<Open>,
     /// Made with the first follower.
     lines: Option<broadcast::Sender<LogLine>>,
+    /// Of what its programs write.
+    rate: Rate,
 }
 
 #[derive(Debug)]
@@ -62,6 +73,7 @@ struct Open {
 struct Writing<'a> {
     logs: &'a Logs,
     agent: &'a str,
+    incarnation: Incarnation,
 }
 
 impl Logs {
@@ -76,8 +88,38 @@ impl Logs {
         }
     }
 
-    /// Adds a line; `agent` is `namespace/name`.
+    /// Adds a line of the node's own; `agent` is `namespace/name`.
     pub fn add(&self, agent: &str, incarnation: Incarnation, source: &str, text: &str) {
+        self.with(agent, |log| {
+            self.put(log, agent, (incarnation, source), text);
+        });
+    }
+
+    /// Adds a line that a program wrote; says whether it was taken.
+    fn written(&self, agent: &str, from: (Incarnation, &str), text: &[u8]) -> bool {
+        self.with(agent, |log| {
+            if !log.rate.takes(text.len(), Instant::now()) {
+                return false;
+            }
+            self.tell_left_out(log, agent, from.0);
+            self.put(log, agent, from, &String::from_utf8_lossy(text));
+            true
+        })
+    }
+
+    fn tell_left_out(&self, log: &mut Log, agent: &str, incarnation: Incarnation) {
+        if let Some(told) = log.rate.told() {
+            self.put(log, agent, (incarnation, "node"), &told);
+        }
+    }
+
+    fn put(
+        &self,
+        log: &mut Log,
+        agent: &str,
+        (incarnation, source): (Incarnation, &str),
+        text: &str,
+    ) {
         let end = text.floor_char_boundary(MAX_LINE);
         let line = LogLine {
             at_ms: clock::date(),
@@ -85,16 +127,13 @@ impl Logs {
             source: source.to_owned(),
             text: text[..end].to_owned(),
         };
-        let path = self.path(agent);
-        self.with(agent, |log| {
-            let room = self.shared.reserve.check(0);
-            if let Err(error) = room.and_then(|()| log.write(&path, &line)) {
-                tracing::warn!(agent, %error, "a log line was lost");
-            }
-            if let Some(lines) = &log.lines {
-                let _ = lines.send(line);
-            }
-        });
+        let room = self.shared.reserve.check(0);
+        if let Err(error) = room.and_then(|()| log.write(&self.path(agent), &line)) {
+            tracing::warn!(agent, %error, "a log line was lost");
+        }
+        if let Some(lines) = &log.lines {
+            let _ = lines.send(line);
+        }
     }
 
     /// Adds a text of any length and any number of lines, none of it cut off.
@@ -117,41 +156,42 @@ impl Logs {
         source: &'static str,
         stream: impl AsyncRead + Unpin,
     ) {
-        let _writing = self.writing(agent);
+        let _writing = self.writing(agent, incarnation);
         let mut reader = AsyncBufReader::with_capacity(MAX_LINE, stream);
         let mut line = Vec::new();
+        let add = |line: &mut Vec<u8>| {
+            let taken = self.written(agent, (incarnation, source), line);
+            line.clear();
+            taken
+        };
         loop {
-            let (used, ended) = match reader.fill_buf().await {
-                Ok([]) | Err(_) => (0, true),
-                Ok(bytes) => match bytes.iter().position(|byte| *byte == b'\n') {
-                    Some(at) => {
-                        line.extend_from_slice(&bytes[..at]);
-                        self.add(agent, incarnation, source, &String::from_utf8_lossy(&line));
-                        line.clear();
-                        (at + 1, false)
-                    }
-                    None => {
-                        line.extend_from_slice(bytes);
-                        (bytes.len(), false)
-                    }
-                },
-            };
-            reader.consume(used);
-            // A line without an end is handed on in pieces.
-            if line.len() >= MAX_LINE || (ended && !line.is_empty()) {
-                self.add(agent, incarnation, source, &String::from_utf8_lossy(&line));
-                line.clear();
+            let mut taken = true;
+            let bytes = reader.fill_buf().await.unwrap_or_default();
+            for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+                let whole = piece.strip_suffix(b"\n");
+                line.extend_from_slice(whole.unwrap_or(piece));
+                // A line without an end is handed on in pieces.
+                if whole.is_some() || line.len() >= MAX_LINE {
+                    taken &= add(&mut line);
+                }
             }
-            if ended {
+            let used = bytes.len();
+            reader.consume(used);
+            if used == 0 {
+                if !line.is_empty() {
+                    add(&mut line);
+                }
                 return;
+            }
+            if !taken {
+                sleep(PAUSE).await;
             }
         }
     }
 
     /// The lines to come.
     pub fn follow(&self, agent: &str) -> broadcast::Receiver<LogLine> {
-        // Whom the last follower left is looked at here, if nothing was written since.
-        self.shared.agents.lock().retain(|_, log| log.rest());
+        self.let_go();
         self.with(agent, |log| {
             let new = || broadcast::Sender::new(FOLLOWERS_BEHIND);
             log.lines.get_or_insert_with(new).subscribe()
@@ -190,16 +230,17 @@ impl Logs {
     /// Where something of it stays.
     pub fn erase(&self, agent: &str) -> io::Result<()> {
         let path = self.path(agent);
-        // Held, so that no line comes between.
-        let mut agents = self.shared.agents.lock();
-        agents.remove(agent);
-        for path in [aside(&path), path] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        self.with(agent, |log| {
+            // Held, so that no line comes between. Whoever follows it has seen its end.
+            (log.file, log.lines) = (None, None);
+            for path in [aside(&path), path] {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn path(&self, agent: &str) -> PathBuf {
@@ -209,24 +250,53 @@ impl Logs {
 
     /// Does something with an agent's log, of which is kept what somebody uses then.
     fn with<T>(&self, agent: &str, work: impl FnOnce(&mut Log) -> T) -> T {
+        let log = Arc::clone(
+            self.shared
+                .agents
+                .lock()
+                .entry(agent.to_owned())
+                .or_default(),
+        );
+        let done = work(&mut log.lock());
         let mut agents = self.shared.agents.lock();
-        let log = agents.entry(agent.to_owned()).or_default();
-        let done = work(log);
-        if !log.rest() {
+        // With the lock: of two that are ready at once, the second is the last.
+        drop(log);
+        if agents.get(agent).is_some_and(is_at_rest) {
             agents.remove(agent);
         }
         done
     }
 
-    fn writing<'a>(&'a self, agent: &'a str) -> Writing<'a> {
-        self.with(agent, |log| log.writers += 1);
-        Writing { logs: self, agent }
+    /// Lets go of those that nobody uses any more and that nothing was written to since.
+    fn let_go(&self) {
+        self.shared.agents.lock().retain(|_, log| !is_at_rest(log));
     }
+
+    fn writing<'a>(&'a self, agent: &'a str, incarnation: Incarnation) -> Writing<'a> {
+        self.let_go();
+        self.with(agent, |log| log.writers += 1);
+        Writing {
+            logs: self,
+            agent,
+            incarnation,
+        }
+    }
+}
+
+/// Whether nobody needs this log, which is looked at while none can be looked up.
+fn is_at_rest(log: &Arc<Mutex<Log>>) -> bool {
+    // Whoever works with it has a clone. So its lock is free.
+    Arc::strong_count(log) == 1 && !log.lock().rest()
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.logs.with(self.agent, |log| log.writers -= 1);
+        self.logs.with(self.agent, |log| {
+            log.writers -= 1;
+            if log.writers == 0 {
+                self.logs.tell_left_out(log, self.agent, self.incarnation);
+            }
+        });
     }
 }
 
@@ -238,7 +308,8 @@ impl Log {
         }
         let followed = |lines: &broadcast::Sender<_>| lines.receiver_count() > 0;
         self.lines = self.lines.take().filter(followed);
-        self.writers > 0 || self.lines.is_some()
+        // One that ended does not begin anew at once.
+        self.writers > 0 || self.lines.is_some() || !self.rate.is_over(Instant::now())
     }
 
     fn write(&mut self, path: &Path, line: &LogLine) -> io::Result<()> {
@@ -284,123 +355,4 @@ fn aside(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn logs(dir: &Path) -> Logs {
-        Logs::new(dir.to_owned(), Reserve::new(dir, 0))
-    }
-
-    #[tokio::test]
-    async fn lines_are_kept_in_order_and_files_are_bounded() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        let long = "x".repeat(4000);
-        let text: String = (0..3000).map(|n| format!("{n} {long}\n")).collect();
-        logs.copy("home/a", Incarnation(1), "stdout", text.as_bytes())
-            .await;
-        let mut to_come = logs.follow("home/a");
-        let lines = logs.read("home/a", 2).unwrap();
-        assert_eq!(lines.len(), 2);
-        assert!(lines[1].text.starts_with("2999 "));
-        let on_disk: u64 = fs::read_dir(dir.path().join("home"))
-            .unwrap()
-            .map(|it| it.unwrap().metadata().unwrap().len())
-            .sum();
-        assert!(on_disk < 3 * MAX_FILE, "{on_disk}");
-        logs.add("home/a", Incarnation(2), "node", "more");
-        assert_eq!(to_come.recv().await.unwrap().text, "more");
-    }
-
-    #[tokio::test]
-    async fn a_line_without_an_end_is_handed_on_in_pieces() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        let endless = "y".repeat(20_000);
-        logs.copy("home/a", Incarnation(1), "stderr", endless.as_bytes())
-            .await;
-        let lines = logs.read("home/a", 100).unwrap();
-        assert_eq!(lines.iter().map(|it| it.text.len()).sum::<usize>(), 20_000);
-        assert!(lines.iter().all(|it| it.text.len() <= MAX_LINE));
-    }
-
-    fn texts(logs: &Logs) -> Vec<String> {
-        let lines = logs.read("home/a", 100).unwrap();
-        lines.into_iter().map(|line| line.text).collect()
-    }
-
-    #[tokio::test]
-    async fn nothing_is_held_for_an_agent_that_nobody_writes_or_follows() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        logs.add("home/a", Incarnation(1), "node", "one");
-        assert!(logs.shared.agents.lock().is_empty());
-        {
-            let _writing = logs.writing("home/a");
-            logs.add("home/a", Incarnation(1), "stdout", "two");
-            let agents = logs.shared.agents.lock();
-            assert!(agents["home/a"].file.is_some() && agents["home/a"].lines.is_none());
-        }
-        assert!(logs.shared.agents.lock().is_empty());
-        let mut follower = logs.follow("home/a");
-        logs.add("home/a", Incarnation(2), "node", "three");
-        assert!(logs.shared.agents.lock()["home/a"].file.is_none());
-        assert_eq!(follower.recv().await.unwrap().text, "three");
-        drop(follower);
-        drop(logs.follow("home/b"));
-        drop(logs.follow("home/c"));
-        assert_eq!(
-            logs.shared.agents.lock().len(),
-            1,
-            "one at most that was just left"
-        );
-        assert_eq!(texts(&logs), ["one", "two", "three"]);
-    }
-
-    #[test]
-    fn a_file_that_was_removed_or_spoilt_by_hand_does_not_stop_the_log() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        let path = dir.path().join("home/a.log");
-        let _writing = logs.writing("home/a");
-        logs.add("home/a", Incarnation(1), "stdout", "gone");
-        fs::remove_file(&path).unwrap();
-        logs.add("home/a", Incarnation(1), "stdout", "one");
-        let mut by_hand = File::options().append(true).open(&path).unwrap();
-        by_hand.write_all(b"\xff\xfe no text\n").unwrap();
-        logs.add("home/a", Incarnation(1), "stdout", "two");
-        assert_eq!(texts(&logs), ["one", "two"]);
-        fs::remove_dir_all(dir.path().join("home")).unwrap();
-        logs.add("home/a", Incarnation(1), "stdout", "three");
-        assert_eq!(texts(&logs), ["three"]);
-    }
-
-    #[test]
-    fn a_long_text_of_several_lines_is_added_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        let long = "é".repeat(MAX_LINE);
-        logs.add_whole(
-            "home/a",
-            Incarnation(1),
-            "node",
-            &format!("one\n{long}\ntwo"),
-        );
-        let texts = texts(&logs);
-        assert_eq!((&*texts[0], &*texts[texts.len() - 1]), ("one", "two"));
-        assert_eq!(texts[1..texts.len() - 1].concat(), long);
-    }
-
-    #[test]
-    fn lines_of_the_node_alone_are_bounded_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let logs = logs(dir.path());
-        let path = dir.path().join("home/a.log");
-        fs::create_dir(dir.path().join("home")).unwrap();
-        File::create(&path).unwrap().set_len(MAX_FILE).unwrap();
-        logs.add("home/a", Incarnation(1), "node", "one");
-        assert!(path.metadata().unwrap().len() < 1000);
-        assert_eq!(aside(&path).metadata().unwrap().len(), MAX_FILE);
-    }
-}
+mod tests;

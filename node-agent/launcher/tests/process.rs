@@ -9,7 +9,8 @@ use std::fs;
 use aion_sandbox::Layer;
 use aion_sandbox::protocol::{ExitStatus, InsideUser, Limits};
 use stage::image::{Run, lines, roots};
-use stage::{PATIENCE, SharedFolder, exit_of};
+use stage::shared::SharedFolder;
+use stage::{PATIENCE, exit_of};
 
 #[tokio::test]
 async fn a_program_has_its_arguments_its_environment_its_folder_and_its_user() {

@@ -13,7 +13,8 @@ use std::process::{Child, Command};
 use aion_abi::layer::Layer;
 use aion_sandbox::protocol::ExitStatus;
 use rustix::thread::UnshareFlags;
-use stage::{SharedFolder, Stage, exit_of, is_root};
+use stage::shared::SharedFolder;
+use stage::{Stage, exit_of, is_root};
 
 const DAEMON: u32 = 61_999;
 

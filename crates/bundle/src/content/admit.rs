@@ -25,6 +25,7 @@ use crate::{
         archive::UnpackError,
         image::{admit::Wanted, error::ImageError},
         store::{Store, StoreError, Stored, on},
+        tenants,
         unpack::unpack,
         vouched::Vouched,
     },
@@ -112,7 +113,7 @@ pub enum Recalled {
     Admitted(Admitted),
     /// All of it, and what was kept of its signatures does not count any more.
     Lapsed(Stored, Refusal),
-    /// Not all of it.
+    /// Not all of it, or nothing that this tenant has.
     Absent,
 }
 
@@ -141,7 +142,7 @@ impl AdmitError {
 }
 
 impl Store {
-    /// What is in the store of `bundle`, where `trust` vouches for it: by what
+    /// What this tenant has in the store of `bundle`, where `trust` vouches for it: by what
     /// was verified under this revision of the trust or, under another one, by
     /// the signatures that were kept. Needs no source.
     pub async fn recall(
@@ -159,7 +160,8 @@ impl Store {
         if trust.revoked.bundle(digest) {
             return Err(Refusal::revoked(&bundle.name, digest).into());
         }
-        let Some(stored) = self.get(digest) else {
+        let here = self.get(digest);
+        let Some(stored) = here.filter(|it| tenants::has(&it.root, self.tenant())) else {
             return Ok(Recalled::Absent);
         };
         check_own_name(bundle, stored.name())?;
@@ -335,15 +337,17 @@ impl Store {
         self.settle(folder, digest)?;
         // What else came, its archive, is not needed any more.
         drop(came.workspace);
-        self.settled(digest).map_err(AdmitError::from)
+        self.settled(digest, vouched).map_err(AdmitError::from)
     }
 
-    /// The entry that was just made.
-    pub(crate) fn settled(&self, digest: &Digest) -> Result<Stored, StoreError> {
-        self.get(digest).ok_or_else(|| {
+    /// The entry that was just made, or that was here already: with the signatures by which it was let in now.
+    pub(crate) fn settled(&self, digest: &Digest, vouched: &Vouched) -> Result<Stored, StoreError> {
+        let stored = self.get(digest).ok_or_else(|| {
             let vanished = std::io::Error::other("it is not there although it was just written");
             on("read", &self.entry(digest))(vanished)
-        })
+        })?;
+        self.keep_signatures(&stored.root, vouched)?;
+        Ok(stored)
     }
 }
 

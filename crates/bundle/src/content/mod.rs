@@ -9,5 +9,6 @@ pub(crate) mod image;
 pub(crate) mod kept;
 pub(crate) mod layer;
 pub(crate) mod store;
+pub(crate) mod tenants;
 pub(crate) mod unpack;
 pub(crate) mod vouched;

@@ -10,6 +10,7 @@
 //!            files/…             prompts and skills
 //!            image.json rootfs/… of an image
 //!            signatures/…       `kept` says which
+//!            tenants/…           who has it
 //!        layers/<hex>/…          of images; `image::layers` says what
 //!        verdicts/<hex>/…        one for a revision, 0600 in a folder 0700
 //!        tmp/                    what is on its way; emptied when opened
@@ -25,7 +26,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use aion_abi::{reason::Reason, runtime::Runtime};
+use aion_abi::{reason::Reason, runtime::Runtime, tenant::Tenant};
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
@@ -41,7 +42,7 @@ use crate::{
             kept::{Image, Kept},
             layers::Layers,
         },
-        kept,
+        kept, tenants,
         vouched::Vouched,
     },
     file::{read_bounded, sync_dir},
@@ -57,6 +58,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    /// For whom it is used.
+    tenant: Tenant,
 }
 
 #[derive(Debug)]
@@ -184,6 +187,7 @@ impl Store {
                 time: Time(Box::new(time)),
                 _lock: lock,
             }),
+            tenant: Tenant::default(),
         };
         let tmp = store.tmp();
         for left in fs::read_dir(&tmp).map_err(on("read", &tmp))? {
@@ -191,6 +195,19 @@ impl Store {
             remove(&path).map_err(on("remove", &path))?;
         }
         Ok(store)
+    }
+
+    /// The same store as `tenant` has it: what was let in for it, and no more. What another tenant brought is let in for
+    /// it, too, once its own source has it; only the files are shared. As opened, a store is that of a tenant of its own.
+    pub fn for_tenant(&self, tenant: &Tenant) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            tenant: tenant.clone(),
+        }
+    }
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 
     /// Whether `more` bytes may be kept.
@@ -267,8 +284,7 @@ impl Store {
     }
 
     /// What was found about `digest` under this revision of the trust; nothing
-    /// for another revision. Whether a tenant may use it is that tenant's own
-    /// right to pull it, which the caller checks.
+    /// for another revision.
     pub fn verdict(&self, digest: &Digest, trust_revision: &str) -> Option<Verdict> {
         self.shared.verdicts.get(digest, trust_revision)
     }
@@ -316,12 +332,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Marks an entry as admitted now: what is on its way to be used is not pruned. The mark is its date of change,
+    /// Marks an entry as admitted now, and for its tenant: what is on its way to be used is not pruned. The mark is its date of change,
     /// which is none: it is so long after 1970 as the store's time says.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
         let now = UNIX_EPOCH + (self.shared.time.0)();
-        fs::File::open(&entry.root)
-            .and_then(|folder| folder.set_modified(now))
+        tenants::keep(&entry.root, &self.tenant)
+            .and_then(|()| fs::File::open(&entry.root)?.set_modified(now))
             .map_err(on("mark", &entry.root))
     }
 

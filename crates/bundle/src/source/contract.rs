@@ -34,6 +34,9 @@ pub trait Source: Send + Sync {
     /// Streams the blob the sink expects into it. The caller finishes the sink.
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()>;
 
+    /// Whether it has this blob, and would give it. Nothing of it is sent; an error says why not.
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()>;
+
     /// What refers to `digest`, in the order listed; nothing where nothing
     /// does.
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>>;

@@ -294,6 +294,16 @@ impl Source for Layout {
         Box::pin(self.stream(sink))
     }
 
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        let digest = blob.digest;
+        Box::pin(
+            self.blocking(move |l| match l.blob_path(&digest).is_file() {
+                true => Ok(()),
+                false => Err(l.not_found(digest.to_string())),
+            }),
+        )
+    }
+
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         let digest = *digest;
         Box::pin(self.blocking(move |l| l.list_referrers(&digest)))

@@ -101,6 +101,16 @@ impl Registry {
         Ok(())
     }
 
+    async fn holds(&self, blob: &Descriptor) -> Result<(), SourceError> {
+        let digest = blob.digest.to_string();
+        let url = self.http.url(&format!("blobs/{digest}"))?;
+        let head = self.http.send(Access::Pull, Method::HEAD, &url, Ok).await?;
+        match head.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(self.http.complaint(head, &digest).await),
+        }
+    }
+
     async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let mut url = self.http.url(&format!("referrers/{subject}"))?;
         let (mut found, mut listed) = (Vec::new(), 0);
@@ -247,6 +257,10 @@ impl Source for Registry {
 
     fn blob<'a>(&'a self, sink: &'a mut Sink) -> Answer<'a, ()> {
         Box::pin(self.stream(sink))
+    }
+
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        Box::pin(self.holds(blob))
     }
 
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {

@@ -321,6 +321,20 @@ impl Source for Mirrors {
         })
     }
 
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut failures = Vec::new();
+            for mirror in self.order() {
+                let answer = mirror.source.has_blob(blob);
+                match mirror.in_time(self.share(), answer).await {
+                    Ok(()) => return Ok(()),
+                    Err(e) => failures.push(e),
+                }
+            }
+            Err(self.telling(failures))
+        })
+    }
+
     /// What refers to `digest` anywhere: a mirror may lack a signature that
     /// another has.
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {

@@ -65,6 +65,10 @@ impl Source for Within<'_> {
         self.in_time(self.source.blob(sink)).boxed()
     }
 
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        self.in_time(self.source.has_blob(blob)).boxed()
+    }
+
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         self.in_time(self.source.referrers(digest)).boxed()
     }

@@ -104,6 +104,10 @@ impl Source for Crowded {
         })
     }
 
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        self.layout.has_blob(blob)
+    }
+
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         Box::pin(async move {
             self.answer().await;

@@ -379,6 +379,10 @@ impl Source for Counted<'_> {
         self.layout.blob(sink)
     }
 
+    fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()> {
+        self.layout.has_blob(blob)
+    }
+
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         self.layout.referrers(digest)
     }

@@ -36,6 +36,10 @@ async fn keeps_blobs(target: &dyn Target) {
     let read = |d: Descriptor| async move { read_blob(target, &d, 1 << 20).await };
     assert_eq!(read(from_file.clone()).await.unwrap(), content);
     assert_eq!(read(from_memory.clone()).await.unwrap(), b"in memory");
+    target.has_blob(&from_file).await.unwrap();
+    let absent = Descriptor::of("application/x", b"nowhere");
+    let error = target.has_blob(&absent).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::BundleNotFound, "{error}");
 
     let mut short = from_memory.clone();
     short.size -= 1;

@@ -193,7 +193,8 @@ impl Preparer {
         }
         let recalled = {
             let _permit = self.disk.acquire().await;
-            self.store.recall(&wanted, &keys).await
+            let store = self.store.for_tenant(&instance.spec.tenant);
+            store.recall(&wanted, &keys).await
         };
         let refused = |error: AdmitError| not_admitted(&error, trust, &passed_over);
         let admitted = match recalled.map_err(refused)? {
@@ -248,7 +249,8 @@ impl Preparer {
         let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
         let _from_place = self.fetches.places.enter(place).await;
         let limits = Limits::default();
-        Ok(self.store.admit(&source, wanted, keys, &limits).await)
+        let store = self.store.for_tenant(tenant);
+        Ok(store.admit(&source, wanted, keys, &limits).await)
     }
 
     /// Nobody vouches for what is here, and whether there is another signature was not heard in time.

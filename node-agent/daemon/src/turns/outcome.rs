@@ -107,6 +107,13 @@ fn failed(exit: &Exit) -> Problem {
         .remedy(
             "raise the agent's memory if it ran out of it; else see its log: aionctl logs AGENT",
         ),
+        Exit::StartFailed(failure) if failure.code.as_str() == Code::ProgramFailed.as_str() => {
+            Problem::new(
+                Code::ProgramFailed,
+                format!("the program cannot be executed: {}", failure.detail),
+            )
+            .remedy("correct the image's ENTRYPOINT or CMD, or build it for this machine")
+        }
         Exit::StartFailed(failure) => Problem::new(
             Code::NotRunning,
             format!("the worker was not started: {}", failure.detail),
@@ -123,6 +130,25 @@ fn failed(exit: &Exit) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_asked_is_told_why_a_program_was_not_executed() {
+        let failure = |code: &str| {
+            let (code, detail) = (
+                code.into(),
+                "the program /app/main is not in the image".into(),
+            );
+            let exit = Exit::StartFailed(aion_kernel::Failure { code, detail });
+            problem(&TurnOutcome::WorkerFailed { exit }, None).map(|it| (it.code, it.detail))
+        };
+        let told = "the program cannot be executed: the program /app/main is not in the image";
+        assert_eq!(
+            failure("program-failed"),
+            Some((Code::ProgramFailed, told.to_owned()))
+        );
+        let code = failure("not-running").map(|(code, _)| code);
+        assert_eq!(code, Some(Code::NotRunning));
+    }
 
     #[test]
     fn what_a_program_did_is_not_told_as_a_fault_of_the_node() {

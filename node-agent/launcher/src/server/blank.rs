@@ -141,9 +141,35 @@ pub(super) struct Spare {
     pub(super) blank: Option<Blank>,
     /// When one is to be made.
     pub(super) due: Option<Instant>,
-    /// Who the next one is inside: as the program of the last image, since the map of its user namespace is written
-    /// once, before its program begins.
+    wanted: Wanted,
+}
+
+/// Who the spare is inside: the map of its user namespace is written once, before its program begins. Programs of images
+/// with different users start in any order; to follow the last of them would have each put the other's away. So it is
+/// the one of most of the starts of late, by a majority vote: a start of that user counts for it, one of another against
+/// it, and at nothing the other takes its place.
+#[derive(Debug, Default)]
+struct Wanted {
     inside: InsideUser,
+    votes: u8,
+}
+
+/// So many starts in a row of another user change who the spare is at the latest.
+const MOST_VOTES: u8 = 8;
+
+impl Wanted {
+    /// Counts a start as `inside`. Whether the spare is to be made anew for it.
+    fn counts(&mut self, inside: InsideUser) -> bool {
+        if self.inside == inside {
+            self.votes = (self.votes + 1).min(MOST_VOTES);
+            return false;
+        }
+        match self.votes.checked_sub(1) {
+            Some(fewer) => self.votes = fewer,
+            None => *self = Self { inside, votes: 1 },
+        }
+        self.inside == inside
+    }
 }
 
 impl Spare {
@@ -152,7 +178,7 @@ impl Spare {
         Self {
             blank: None,
             due: Some(Instant::now()),
-            inside: InsideUser::default(),
+            wanted: Wanted::default(),
         }
     }
 
@@ -163,18 +189,16 @@ impl Spare {
 
     /// Takes it for a start in this role, if it fits and lives. Another is due after.
     pub(super) fn take(&mut self, role: Role, inside: InsideUser) -> Option<Blank> {
+        if role == Role::Process && self.wanted.counts(inside) {
+            self.put_away();
+        }
         let fits = self.blank.as_ref().is_none_or(|it| it.inside == inside);
         match role {
             Role::Compile => return None,
-            // It asks who it is, and is root inside. There are few, and they last.
-            Role::Tool if !fits => return None,
-            // Nor is there one for it the next time, if this one stays.
-            Role::Process if !fits => self.put_away(),
+            // They ask who they are: a tool, of which there are few, and they last, is root inside.
+            Role::Tool | Role::Process if !fits => return None,
             // They look nobody's name up.
             Role::Declarative | Role::Wasm | Role::Process | Role::Tool => {}
-        }
-        if role == Role::Process {
-            self.inside = inside;
         }
         self.due = Some(Instant::now() + AFTER_START);
         self.blank.take().filter(Blank::lives)
@@ -206,7 +230,7 @@ impl Server {
         self.spare.due = None;
         match self
             .starter
-            .blank(Role::Declarative, self.spare.inside, &self.users())
+            .blank(Role::Declarative, self.spare.wanted.inside, &self.users())
         {
             Ok(blank) => self.spare.blank = Some(blank),
             Err((_, why)) => tracing::warn!(%why, "no worker could be made ahead"),
@@ -220,5 +244,41 @@ impl Server {
             let why = blank.why_it_ended();
             tracing::warn!(%why, "the worker that was made ahead is gone");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(uid: u32) -> InsideUser {
+        InsideUser { uid, gid: uid }
+    }
+
+    /// How often the spare is made anew for these starts.
+    fn changes(starts: impl IntoIterator<Item = u32>) -> usize {
+        let mut wanted = Wanted::default();
+        let starts = starts.into_iter();
+        starts.filter(|uid| wanted.counts(user(*uid))).count()
+    }
+
+    #[test]
+    fn users_that_take_turns_do_not_put_each_others_spare_away() {
+        let times = |starts: &[u32]| starts.repeat(100);
+        assert_eq!(changes(times(&[1, 2])), 1);
+        assert_eq!(changes(times(&[1, 1, 2, 2])), 1);
+        assert_eq!(changes(times(&[1, 2, 1, 3])), 1);
+    }
+
+    #[test]
+    fn the_spare_is_who_starts_from_now_on_soon() {
+        assert_eq!(changes([1]), 1);
+        assert_eq!(changes([1, 1, 1]), 1);
+        let mut wanted = Wanted::default();
+        for _ in 0..1000 {
+            wanted.counts(user(1));
+        }
+        let starts = (1..).find(|_| wanted.counts(user(2)));
+        assert_eq!(starts, Some(usize::from(MOST_VOTES) + 1));
     }
 }

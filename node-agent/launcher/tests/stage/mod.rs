@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod image;
+pub(crate) mod shared;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,9 +17,6 @@ use std::time::Duration;
 use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
-};
 use rustix::thread::set_thread_res_uid;
 use tokio::sync::mpsc::Receiver;
 
@@ -376,35 +374,6 @@ pub(crate) async fn exit_of(exits: &mut Receiver<Exited>, id: &WorkerId) -> Exit
     tokio::time::timeout(PATIENCE, awaited)
         .await
         .expect("the worker does not end")
-}
-
-/// A folder whose mounts are shared, as service managers have everything: what is mounted below it is mounted wherever
-/// it is. Unmounted when dropped.
-pub(crate) struct SharedFolder(tempfile::TempDir);
-
-impl SharedFolder {
-    pub(crate) fn make() -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
-        Self::mount(folder.path());
-        mount_change(folder.path(), MountPropagationFlags::SHARED).unwrap();
-        Self(folder)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Mounts something there.
-    pub(crate) fn mount(path: &Path) {
-        mount("tmpfs", path, "tmpfs", MountFlags::empty(), c"size=64m").unwrap();
-    }
-}
-
-impl Drop for SharedFolder {
-    fn drop(&mut self) {
-        // With what is mounted below.
-        let _ = unmount(self.path(), UnmountFlags::DETACH);
-    }
 }
 
 /// What a captive tries in [`reaches_its_socket_and_nothing_else`].

@@ -99,7 +99,7 @@ pub fn hold() -> Result<Held, HoldError> {
             module: handed.module.map(Into::into),
             shown: plan.shown.map(|shown| shown.what),
         }),
-        _ => Err(HoldError::GateClosed),
+        _ => Err(told(HoldError::GateClosed)),
     }
 }
 

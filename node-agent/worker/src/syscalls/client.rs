@@ -41,13 +41,8 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_s
 /// How long to wait after a refusal that may pass by itself; `None` for one that stands.
 fn pause_after(problem: &Problem, pauses: &mut Backoff) -> Option<Duration> {
     let named = problem.retry_after_ms.map(Duration::from_millis);
-    match problem.code {
-        Code::Stale => Some(pauses.pause()),
-        Code::Overloaded | Code::Restarting => {
-            Some(named.map_or_else(|| pauses.pause(), Backoff::after))
-        }
-        _ => None,
-    }
+    let pause = || named.map_or_else(|| pauses.pause(), Backoff::after);
+    problem.code.passes().then(pause)
 }
 
 /// A connection to the kernel, for one run.

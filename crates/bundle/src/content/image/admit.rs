@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, fs, io::Read, path::Path, sync::Arc};
 
+use tokio::time::timeout;
+
 use crate::{
     artifact::{
         digest::Digest,
@@ -20,7 +22,7 @@ use crate::{
             error::ImageError,
             kept::{self, Kept, ROOTFS},
             layers::{self, Fetching, Layer},
-            tree::{File, Node, Tree},
+            tree::{self, File, Node, Tree},
             user,
             write::Writer,
         },
@@ -29,7 +31,10 @@ use crate::{
         vouched::Vouched,
     },
     file::{sync_file_system, write_new},
-    source::contract::{Source, read_blob, save_blob},
+    source::{
+        contract::{Source, read_blob, save_blob},
+        within::out_of_time,
+    },
 };
 
 /// The longest list of users or groups that is read, in bytes.
@@ -142,7 +147,7 @@ impl Store {
         check_own_name(wanted.bundle, config.name())?;
         let held: Vec<_> = layers
             .iter()
-            .map(|(it, _)| self.layers().hold(&it.digest))
+            .map(|(it, _)| self.layers().hold(&it.digest, source.describe()))
             .collect();
         let mut composing = Composing {
             config,
@@ -163,7 +168,11 @@ impl Store {
         }
         let (bytes, digest) = (wanted.bytes.to_vec(), wanted.bundle.digest);
         self.blocking(move |store| {
-            let stored = store.compose(composing, &bytes, &digest, &vouched);
+            let stored = match store.get(&digest) {
+                // Composed of these layers, for another tenant.
+                Some(_) => store.settled(&digest, &vouched).map_err(AdmitError::from),
+                None => store.compose(composing, &bytes, &digest, &vouched),
+            };
             // Until now each layer had to stay.
             drop(held);
             stored
@@ -181,10 +190,22 @@ impl Store {
         fetching: Arc<Fetching>,
     ) -> Result<Layer, AdmitError> {
         let (digest, size) = (blob.digest, blob.size);
-        // Whoever else wants it waits for this one.
-        let _fetching = fetching.lock().await;
-        let here = move |store: &Self| Ok::<_, StoreError>(store.layers().get(&digest));
-        let layer = match self.blocking(here).await? {
+        // Whoever else wants it from there waits for this one, as it would for its own.
+        let time = left.limits.time;
+        let turn = timeout(time, fetching.lock()).await;
+        let _fetching = turn.map_err(|_| out_of_time(source.describe(), time))?;
+        let here = move |store: &Self| {
+            let layer = store.layers().get(&digest);
+            let has = store.layers().has(&digest, store.tenant());
+            Ok::<_, StoreError>((layer, has))
+        };
+        let (here, has) = self.blocking(here).await?;
+        let here = match here {
+            // Another tenant brought it. Whose source does not say that it has it, too, fetches it, or hears why not.
+            Some(layer) if !has => source.has_blob(blob).await.is_ok().then_some(layer),
+            here => here,
+        };
+        let layer = match here {
             Some(layer) => layer,
             None => {
                 let begin = move |store: &Self| {
@@ -214,6 +235,11 @@ impl Store {
             }
         };
         same(digest, expected, &layer)?;
+        if !has {
+            let keep = move |store: &Self| store.layers().keep(&digest, store.tenant());
+            self.blocking(move |store| keep(store).map_err(on("keep a tenant in", store.root())))
+                .await?;
+        }
         Ok(layer)
     }
 
@@ -225,7 +251,10 @@ impl Store {
         digest: &Digest,
         vouched: &Vouched,
     ) -> Result<Stored, AdmitError> {
-        let mut tree = Tree::new(composing.limits.image_entries);
+        let mut tree = Tree::new(tree::Most {
+            nodes: composing.limits.image_entries,
+            names: Limits::IMAGE_NAMES,
+        });
         for (at, (_, layer)) in composing.layers.iter().enumerate() {
             tree.apply(at, &layer.index).map_err(ImageError::Root)?;
         }
@@ -246,11 +275,12 @@ impl Store {
         let written = json.and_then(|json| write_new(&path, &json, 0o444));
         written.map_err(on("write", &path))?;
         self.keep_signatures(&folder, vouched)?;
-        let writer = Writer {
-            content: &content,
-            link: &|from: &Path, to: &Path| fs::hard_link(from, to),
-            room: self.room(),
-        };
+        let mut writer = Writer::new(
+            &content,
+            &|from: &Path, to: &Path| fs::hard_link(from, to),
+            self.room(),
+            composing.limits.image_unpacked,
+        );
         let rootfs = folder.join(ROOTFS);
         writer
             .write(tree.root(), &rootfs)
@@ -258,7 +288,7 @@ impl Store {
         sync_file_system(&folder).map_err(on("sync", &folder))?;
         self.settle(&folder, digest)?;
         drop(workspace);
-        self.settled(digest).map_err(AdmitError::from)
+        self.settled(digest, vouched).map_err(AdmitError::from)
     }
 
     /// Removes the layers that no image is made of.

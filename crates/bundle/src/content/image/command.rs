@@ -112,6 +112,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
+    use crate::content::image::tree::Most;
     use crate::content::layer::{index::Content, path::LayerPath};
 
     const FILES: [(&str, &str, bool); 8] = [
@@ -126,7 +127,10 @@ mod tests {
     ];
 
     fn tree() -> Tree {
-        let mut tree = Tree::new(100);
+        let mut tree = Tree::new(Most {
+            nodes: 100,
+            names: 1000,
+        });
         let path = |text: &str| LayerPath::parse(text.as_bytes()).unwrap();
         for (number, (name, text, executable)) in FILES.iter().enumerate() {
             let content = Content {
@@ -137,7 +141,7 @@ mod tests {
             tree.put(&path(name), Node::File(File { layer: 0, content }))
                 .unwrap();
         }
-        tree.put(&path("sbin"), Node::Symlink(b"/bin".to_vec()))
+        tree.put(&path("sbin"), Node::Symlink(b"/bin".as_slice().into()))
             .unwrap();
         tree
     }

@@ -12,8 +12,10 @@ use crate::content::{
     },
 };
 
-/// What whoever runs an image mounts something over.
-const MOUNT_POINTS: [&str; 7] = ["/proc", "/sys", "/dev", "/tmp", "/run", "/mnt", "/etc"];
+/// The folders of the root that whoever runs an image mounts something over, each by its name and following nothing.
+const MOUNT_POINTS: [&str; 6] = ["proc", "sys", "dev", "tmp", "run", "mnt"];
+/// What is there once something is mounted over them, beside what an agent is shown in `/mnt`.
+const MOUNTED: [&str; 1] = ["dev/shm"];
 
 impl Tree {
     /// Applies the next layer, which is the `layer`th.
@@ -92,7 +94,7 @@ impl Tree {
                 layer,
                 content: *content,
             }),
-            Kind::Symlink { target } => Node::Symlink(target.clone()),
+            Kind::Symlink { target } => Node::Symlink(target.as_slice().into()),
             Kind::HardLink { target } => self.linked(&entry.path, target)?,
             // What was there is replaced by it all the same.
             Kind::LeftOut => return self.take(&entry.path, &HashSet::new()),
@@ -115,12 +117,33 @@ impl Tree {
         }
     }
 
-    /// Makes the folders that something is mounted over where the image lacks them, and the one it works in.
+    /// Makes the folders that something is mounted over, and the one that the image works in. What the image has in them
+    /// nobody would see, and where it has links in their place (`/tmp` to `/var/tmp`, `/mnt` to `/var/mnt`), what is
+    /// mounted belongs under the name that every program knows: so they are empty folders.
     pub(crate) fn make_mount_points(&mut self, working_dir: &str) -> Result<(), UnpackError> {
-        for path in MOUNT_POINTS.into_iter().chain([working_dir]) {
-            self.make_folders(path.as_bytes())?;
+        for name in MOUNT_POINTS {
+            if !self.make_empty(name.as_bytes())? {
+                let path = format!("/{name}");
+                return Err(refused(
+                    path.as_bytes(),
+                    "it is a file, and each program is shown a folder there",
+                ));
+            }
         }
-        Ok(())
+        let (Found::There(names) | Found::Missing(names)) =
+            self.resolve(working_dir.as_bytes(), true)?;
+        let whole = names.join(&b'/');
+        let covered = names.len() > 1
+            && names[0] != b"mnt"
+            && MOUNT_POINTS.iter().any(|it| it.as_bytes() == names[0])
+            && MOUNTED.iter().all(|it| it.as_bytes() != whole);
+        if covered {
+            return Err(refused(
+                working_dir.as_bytes(),
+                "it is the WORKDIR, and each turn begins without it; choose one that is not below /proc, /sys, /dev, /tmp or /run",
+            ));
+        }
+        self.make_folders(working_dir.as_bytes()).map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <root>/<hex>/layer.json     what it does, in order
+//!              tenants/…      who has it
 //!              files/<n>      the contents of its files, read-only
 //! ```
 //! A file of an image is another name of a layer's content, so that a layer may go while images made of it stay.
@@ -17,6 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aion_abi::tenant::Tenant;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,7 @@ use crate::{
             packing::Unpacking,
             read::{Bounds, Contents, read},
         },
+        tenants,
     },
     file::{sync_dir, sync_file_system},
     room::{Filling, Room},
@@ -41,10 +44,12 @@ const FILES: &str = "files";
 #[derive(Debug)]
 pub(crate) struct Layers {
     root: PathBuf,
-    held: Mutex<HashMap<Digest, Weak<Fetching>>>,
+    held: Mutex<HashMap<(Digest, String), Weak<Fetching>>>,
+    /// Locked while one is put in its place.
+    placing: Mutex<()>,
 }
 
-/// Held by whoever fetches or uses a layer; locked while it is fetched.
+/// Held by whoever fetches a layer from one source, or uses it; locked while it is fetched from there.
 pub(crate) type Fetching = tokio::sync::Mutex<()>;
 
 /// A layer that is here.
@@ -65,18 +70,21 @@ impl Layers {
         Ok(Self {
             root,
             held: Mutex::default(),
+            placing: Mutex::default(),
         })
     }
 
-    /// Keeps `layer` from being removed for as long as what this gives is there.
-    pub(crate) fn hold(&self, layer: &Digest) -> Arc<Fetching> {
+    /// Keeps `layer` from being removed for as long as what this gives is there. It is the same for all who want it from
+    /// `source`; who has another source waits for none of them, however slow it is.
+    pub(crate) fn hold(&self, layer: &Digest, source: String) -> Arc<Fetching> {
         let mut held = self.held.lock();
-        if let Some(already) = held.get(layer).and_then(Weak::upgrade) {
+        let key = (*layer, source);
+        if let Some(already) = held.get(&key).and_then(Weak::upgrade) {
             return already;
         }
         held.retain(|_, it| it.strong_count() > 0);
         let new = Arc::default();
-        held.insert(*layer, Arc::downgrade(&new));
+        held.insert(key, Arc::downgrade(&new));
         new
     }
 
@@ -84,6 +92,16 @@ impl Layers {
     pub(crate) fn get(&self, digest: &Digest) -> Option<Layer> {
         let file = fs::File::open(self.folder(digest).join(INDEX)).ok()?;
         serde_json::from_reader(BufReader::new(file)).ok()
+    }
+
+    /// Whether `tenant` has the layer `digest`.
+    pub(crate) fn has(&self, digest: &Digest, tenant: &Tenant) -> bool {
+        tenants::has(&self.folder(digest), tenant)
+    }
+
+    /// Keeps that it has.
+    pub(crate) fn keep(&self, digest: &Digest, tenant: &Tenant) -> io::Result<()> {
+        tenants::keep(&self.folder(digest), tenant)
     }
 
     /// Where the content `number` of `layer` is.
@@ -94,6 +112,7 @@ impl Layers {
     /// Makes the finished and synced folder `from` the layer `digest`. One that another task finished first stays.
     pub(crate) fn settle(&self, from: &Path, digest: &Digest) -> io::Result<()> {
         let to = self.folder(digest);
+        let _placing = self.placing.lock();
         if to.exists() {
             if self.get(digest).is_some() {
                 return Ok(());
@@ -118,7 +137,8 @@ impl Layers {
             };
             // Held or moved away, with nothing between the two.
             let held = self.held.lock();
-            if held.get(&digest).is_some_and(|it| it.strong_count() > 0) {
+            let mut holders = held.iter().filter(|((layer, _), _)| *layer == digest);
+            if holders.any(|(_, it)| it.strong_count() > 0) {
                 continue;
             }
             fs::rename(self.folder(&digest), aside.join(&name))?;

@@ -1,7 +1,10 @@
 //! A root file system in memory: folders, files and links by name. Paths are resolved within it, so that no link leads
 //! out, and it is bounded while it grows. What may not enter: the disk, and what a layer means.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::content::{
     archive::UnpackError,
@@ -24,12 +27,12 @@ pub(crate) type Folder = BTreeMap<Vec<u8>, Node>;
 pub(crate) enum Node {
     Folder(Folder),
     File(File),
-    /// A symbolic link, and where to.
-    Symlink(Vec<u8>),
+    /// A symbolic link, and where to, which its other names share.
+    Symlink(Arc<[u8]>),
 }
 
 /// A file: a content of a layer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct File {
     /// Which layer of the image.
     pub(crate) layer: usize,
@@ -40,10 +43,20 @@ pub(crate) struct File {
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: Folder,
+    most: Most,
     /// What may still be made, and walked.
-    left: usize,
-    most: usize,
+    left: Most,
     steps: usize,
+}
+
+/// How much a root file system may hold, what is replaced again included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Files, folders and links.
+    pub(crate) nodes: usize,
+    /// Their names and the targets of links, in bytes: each link is written with its own, also where it is another name
+    /// of one.
+    pub(crate) names: usize,
 }
 
 /// Where a path leads, with no link on the way.
@@ -56,12 +69,12 @@ pub(crate) enum Found {
 }
 
 impl Tree {
-    /// An empty root, for at most so many files, folders and links, those that are replaced again included.
-    pub(crate) fn new(most: usize) -> Self {
+    /// An empty root, for at most so much.
+    pub(crate) fn new(most: Most) -> Self {
         Self {
             root: Folder::new(),
-            left: most,
             most,
+            left: most,
             steps: MAX_STEPS,
         }
     }
@@ -163,7 +176,7 @@ impl Tree {
         let mut folder = &mut self.root;
         for name in names {
             if !folder.contains_key(&name) {
-                self.left = self.left.checked_sub(1).ok_or(too_many(self.most))?;
+                self.left.take(name.len(), &self.most)?;
             }
             let node = folder
                 .entry(name)
@@ -176,6 +189,16 @@ impl Tree {
         Ok(folder)
     }
 
+    /// Makes `name` an empty folder of the root, in place of a folder or a link; says whether it could.
+    pub(crate) fn make_empty(&mut self, name: &[u8]) -> Result<bool, UnpackError> {
+        if let Some(Node::File(_)) = self.root.get(name) {
+            return Ok(false);
+        }
+        self.left.take(name.len(), &self.most)?;
+        self.root.insert(name.to_vec(), Node::Folder(Folder::new()));
+        Ok(true)
+    }
+
     /// Puts `node` at `path`, in place of what is there. A folder in place of a folder keeps what is in it.
     pub(crate) fn put(&mut self, path: &LayerPath, node: Node) -> Result<(), UnpackError> {
         let Some((above, name)) = path.split() else {
@@ -184,7 +207,11 @@ impl Tree {
                 _ => Err(refused(b"/", "it is the root and not a folder")),
             };
         };
-        self.left = self.left.checked_sub(1).ok_or(too_many(self.most))?;
+        let target = match &node {
+            Node::Symlink(target) => target.len(),
+            Node::Folder(_) | Node::File(_) => 0,
+        };
+        self.left.take(name.len() + target, &self.most)?;
         if above.parts().count() >= MAX_DEPTH {
             return Err(refused(path.as_bytes(), "it is nested too deep"));
         }
@@ -219,9 +246,17 @@ pub(crate) fn refused(path: &[u8], why: &'static str) -> UnpackError {
     }
 }
 
-fn too_many(limit: usize) -> UnpackError {
-    UnpackError::TooLarge {
-        what: "files, folders and links",
-        limit: limit as u64,
+impl Most {
+    /// Takes one more, with so many bytes of names, off what is left of `most`.
+    fn take(&mut self, names: usize, most: &Self) -> Result<(), UnpackError> {
+        let over = |what, limit| UnpackError::TooLarge {
+            what,
+            limit: limit as u64,
+        };
+        let nodes = self.nodes.checked_sub(1);
+        let names = self.names.checked_sub(names);
+        self.nodes = nodes.ok_or(over("files, folders and links", most.nodes))?;
+        self.names = names.ok_or(over("bytes of names and of targets of links", most.names))?;
+        Ok(())
     }
 }

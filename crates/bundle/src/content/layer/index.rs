@@ -47,7 +47,7 @@ pub(crate) enum Kind {
 }
 
 /// The content of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Content {
     /// Which of the layer's contents.
     pub(crate) number: u32,

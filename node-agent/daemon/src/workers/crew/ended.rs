@@ -1,11 +1,23 @@
 //! How a worker ended, from the launcher's report: for the kernel, and in words for the agent's log.
 
+use aion_abi::code::Code;
 use aion_kernel::Exit;
-use aion_sandbox::protocol::{ExitStatus, Exited};
+use aion_sandbox::{
+    exit::NOT_EXECUTED,
+    protocol::{ExitStatus, Exited},
+};
+
+use super::launch::failure;
 
 /// What the kernel is told. `of_image`: the program of an image was to take the worker's place. From then on a code is
 /// that program's own, and it has no way to send a note: where there is one, the worker itself ended.
 pub(super) fn exit(exited: &Exited, of_image: bool) -> Exit {
+    if let (ExitStatus::Code(NOT_EXECUTED), true, Some(why)) =
+        (&exited.status, of_image, &exited.note)
+    {
+        // It never ran, and whoever asked is told why not.
+        return Exit::StartFailed(failure(Code::ProgramFailed.as_str(), why.as_str()));
+    }
     let own = match exited.status {
         ExitStatus::Code(0) => Exit::Code(0),
         ExitStatus::Code(code) if of_image && exited.note.is_none() => Exit::Program(code),
@@ -52,7 +64,8 @@ pub(super) fn told(exit: &Exit, exited: &Exited) -> String {
         (Exit::OutOfProcesses, _) | (_, None | Some(false)) => "",
         (_, Some(true)) => ", refused a process or thread",
     };
-    let note = exited.note.as_deref().unwrap_or_default();
+    let note = exited.note.as_deref().filter(|note| *note != how);
+    let note = note.unwrap_or_default();
     let mark = if note.is_empty() { "" } else { ": " };
     format!("the worker ended: {how}{memory}{processes}{mark}{note}")
 }
@@ -98,6 +111,18 @@ mod tests {
             exit(&ended(ExitStatus::Code(0), None, None), true),
             Exit::Code(0)
         );
+    }
+
+    #[test]
+    fn why_a_program_was_not_executed_is_kept_with_its_end() {
+        let why = "the program /app/main is not in the image";
+        let noted = ended(ExitStatus::Code(NOT_EXECUTED), None, Some(why));
+        let exit = exit(&noted, true);
+        assert_eq!(exit, Exit::StartFailed(failure("program-failed", why)));
+        assert_eq!(told(&exit, &noted), format!("the worker ended: {why}"));
+        // Without its word the code may be the program's own.
+        let unheard = ended(ExitStatus::Code(NOT_EXECUTED), None, None);
+        assert_eq!(super::exit(&unheard, true), Exit::Program(NOT_EXECUTED));
     }
 
     #[test]

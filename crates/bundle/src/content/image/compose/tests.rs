@@ -4,6 +4,7 @@
 use aion_abi::reason::Reason;
 
 use super::*;
+use crate::content::image::tree::Most;
 use crate::content::layer::{
     index::Content,
     path::{MAX_DEPTH, shown},
@@ -55,8 +56,16 @@ fn layer(lines: &[&str]) -> Index {
     }
 }
 
+/// One for so many nodes.
+fn tree(nodes: usize) -> Tree {
+    Tree::new(Most {
+        nodes,
+        names: 100_000,
+    })
+}
+
 fn composed(layers: &[&[&str]]) -> Result<Tree, UnpackError> {
-    let mut tree = Tree::new(1000);
+    let mut tree = tree(1000);
     for (at, lines) in layers.iter().enumerate() {
         tree.apply(at, &layer(lines))?;
     }
@@ -273,19 +282,19 @@ fn links_lead_no_deeper_than_paths_may() {
 
 #[test]
 fn few_entries_make_no_more_than_the_bound() {
-    let mut tree = Tree::new(10);
+    let mut tree = tree(10);
     let refused = tree
         .apply(0, &layer(&["1/2/3/4/5/6/7/8/9/10/11"]))
         .unwrap_err();
     assert_eq!(refused.reason(), Reason::TooLarge);
-    let mut tree = Tree::new(3);
+    let mut tree = self::tree(3);
     let refused = tree.apply(0, &layer(&["a", "a", "a", "a"])).unwrap_err();
     assert_eq!(refused.reason(), Reason::TooLarge);
 }
 
 #[test]
 fn links_to_links_cost_no_more_than_the_bound() {
-    let mut tree = Tree::new(usize::MAX);
+    let mut tree = tree(usize::MAX);
     // 40 links, each through 800 folders and back: refused once all of it together is too much, not after an hour.
     let target = |n: usize| format!("l{n} -> {}l{}", "d/../".repeat(300), n + 1);
     let mut lines: Vec<_> = (0..38).map(target).collect();
@@ -299,19 +308,64 @@ fn links_to_links_cost_no_more_than_the_bound() {
 }
 
 #[test]
-fn mount_points_are_made_and_have_to_be_folders() {
-    let mut tree = composed(&[&["tmp -> var/tmp", "etc/passwd"]]).unwrap();
+fn each_name_of_a_link_counts_with_its_target() {
+    let target = "t".repeat(1000);
+    let link = format!("l -> {target}");
+    let again: Vec<_> = (0..200).map(|n| format!("{n} = l")).collect();
+    let lines: Vec<_> = [link.as_str()]
+        .into_iter()
+        .chain(again.iter().map(String::as_str))
+        .collect();
+    let refused = tree(1000).apply(0, &layer(&lines)).unwrap_err();
+    assert_eq!(refused.reason(), Reason::TooLarge, "{refused}");
+    assert!(
+        refused.to_string().contains("targets of links"),
+        "{refused}"
+    );
+    // And what they do hold is there once.
+    let mut tree = tree(1000);
+    tree.apply(0, &layer(&lines[..50])).unwrap();
+    let Some(Node::Symlink(first)) = tree.root().get(b"l".as_slice()) else {
+        panic!("no link")
+    };
+    assert_eq!(std::sync::Arc::strong_count(first), 50);
+}
+
+#[test]
+fn folders_that_links_lead_through_count_with_their_names() {
+    let deep = format!("a -> {}", [&*"d".repeat(250); 7].join("/"));
+    let mut tree = Tree::new(Most {
+        nodes: 1000,
+        names: 3000,
+    });
+    tree.apply(0, &layer(&[&deep])).unwrap();
+    let refused = tree.apply(1, &layer(&["a/x"])).unwrap_err();
+    assert_eq!(refused.reason(), Reason::TooLarge, "{refused}");
+}
+
+#[test]
+fn mount_points_are_empty_folders_whatever_an_image_has_there() {
+    let mut tree = composed(&[&[
+        "tmp -> var/tmp",
+        "var/tmp/kept",
+        "mnt -> var/mnt",
+        "run -> run",
+        "proc -> /nowhere",
+        "dev/console",
+        "etc -> usr/etc",
+    ]])
+    .unwrap();
     tree.make_mount_points("/srv/app").unwrap();
-    for path in [
-        "proc",
-        "sys",
-        "dev",
-        "var/tmp",
-        "run",
-        "mnt",
-        "etc/passwd",
-        "srv/app",
-    ] {
+    for name in ["proc", "sys", "dev", "tmp", "run", "mnt"] {
+        let node = tree.root().get(name.as_bytes());
+        assert_eq!(node, Some(&Node::Folder(Folder::new())), "{name}");
+    }
+    // Nothing is mounted over it.
+    assert!(matches!(
+        tree.root().get(b"etc".as_slice()),
+        Some(Node::Symlink(_))
+    ));
+    for path in ["srv/app", "var/tmp/kept"] {
         assert!(tree.get(path.as_bytes()).unwrap().is_some(), "{path}");
     }
     let refused = composed(&[&["proc"]])
@@ -319,4 +373,32 @@ fn mount_points_are_made_and_have_to_be_folders() {
         .make_mount_points("/")
         .unwrap_err();
     assert!(refused.to_string().contains("/proc"), "{refused}");
+}
+
+#[test]
+fn an_image_works_in_no_folder_that_each_turn_begins_without() {
+    for fits in [
+        "/",
+        "/tmp",
+        "/run",
+        "/dev/shm",
+        "/mnt/input",
+        "/var/run",
+        "/srv/tmp/x",
+    ] {
+        let mut tree = composed(&[&["var/", "var/run -> /run"]]).unwrap();
+        tree.make_mount_points(fits).unwrap();
+    }
+    for covered in [
+        "/tmp/work",
+        "/dev/fd",
+        "/run/app",
+        "/var/run/app",
+        "/proc/1",
+    ] {
+        let mut tree = composed(&[&["var/", "var/run -> /run", "tmp/work/", "run/app/"]]).unwrap();
+        let refused = tree.make_mount_points(covered).unwrap_err();
+        assert_eq!(refused.reason(), Reason::BadArchive);
+        assert!(refused.to_string().contains("WORKDIR"), "{refused}");
+    }
 }
