@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, exit};
@@ -42,6 +43,8 @@ fn act(word: &str, rest: &str) -> String {
         "execute" => told(execute(rest)),
         "connect" => told(UnixStream::connect(rest).map(|_| "connected".into())),
         "device" => told(device(rest)),
+        "tcp" => told(TcpStream::connect(rest).and_then(greeted)),
+        "udp" => told(asked(rest)),
         "call" => call(rest),
         "term" => term(),
         "children" => told(children()),
@@ -76,6 +79,8 @@ fn name(error: &io::Error) -> String {
         Some(libc::ENOSPC) => "ENOSPC".into(),
         Some(libc::ENOSYS) => "ENOSYS".into(),
         Some(libc::EAGAIN) => "EAGAIN".into(),
+        Some(libc::ECONNREFUSED) => "ECONNREFUSED".into(),
+        Some(libc::EADDRINUSE) => "EADDRINUSE".into(),
         _ => error.to_string(),
     }
 }
@@ -171,6 +176,23 @@ fn execute(path: &str) -> io::Result<String> {
     Command::new(path).status().map(|_| "ran".into())
 }
 
+/// What the other side says first.
+fn greeted(mut stream: TcpStream) -> io::Result<String> {
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What comes back for one datagram.
+fn asked(address: &str) -> io::Result<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect(address)?;
+    socket.send(b"?")?;
+    let mut answer = [0; 64];
+    let got = socket.recv(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..got]).into_owned())
+}
+
 fn device(path: &str) -> io::Result<String> {
     let path = std::ffi::CString::new(path)?;
     // SAFETY: the path lives until the call returns.
@@ -236,6 +258,8 @@ fn call(name: &str) -> String {
             "userfaultfd" => libc::syscall(libc::SYS_userfaultfd, 1),
             "io_uring_setup" => libc::syscall(libc::SYS_io_uring_setup, 4, room),
             "memfd_create" => libc::syscall(libc::SYS_memfd_create, c"x".as_ptr(), 0),
+            "raw" => libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).into(),
+            "ping" => libc::socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP).into(),
             "inet" => libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0).into(),
             "inet6" => libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, 0).into(),
             "netlink" => libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).into(),

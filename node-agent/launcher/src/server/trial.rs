@@ -123,6 +123,7 @@ pub(super) fn run(
         mounts: Vec::new(),
         user: None,
         scratch_bytes: None,
+        ports: Vec::new(),
     };
     confine_one(starter, &start, patience)
 }

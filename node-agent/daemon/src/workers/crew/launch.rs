@@ -164,6 +164,7 @@ impl CrewParts {
             mounts: startable.mounts,
             user: startable.user,
             scratch_bytes: startable.scratch_bytes,
+            ports: Vec::new(),
         };
         let launched = self.launcher.start(start, fds).await;
         let launched = launched.map_err(|error| failure("not-running", error.why))?;
