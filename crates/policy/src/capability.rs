@@ -6,6 +6,9 @@ use aion_abi::syscall::{Syscall, is_family};
 
 use crate::operations::Operations;
 
+/// The one right that is not to a syscall of `aion-abi`: a program uses it by connecting.
+const CONNECT: &str = "net.connect";
+
 /// A right: `family.verb`, with a target where the syscall has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability {
@@ -20,6 +23,18 @@ impl Capability {
     #[must_use]
     pub fn new(syscall: Syscall, target: Option<&str>) -> Self {
         Self::written(syscall.name(), target)
+    }
+
+    /// The right to connect to `host`, as `HOST:PORT`, with `*` for one label of a name.
+    #[must_use]
+    pub fn connect(host: &str) -> Self {
+        Self::written(CONNECT, Some(host))
+    }
+
+    /// Where it is a right to connect to, as `HOST:PORT`, if it is one.
+    #[must_use]
+    pub fn connects_to(&self) -> Option<&str> {
+        self.target.as_deref().filter(|_| self.syscall == CONNECT)
     }
 
     fn written(syscall: &str, target: Option<&str>) -> Self {
@@ -201,6 +216,10 @@ mod tests {
         check("tool.call:depot.\"read\"", Some("tool.call:depot.read"));
         check("depot.stock now", None);
         check("tool.call:*", None);
+        check(
+            "net.connect:a.example:443",
+            Some("net.connect:a.example:443"),
+        );
     }
 
     #[test]

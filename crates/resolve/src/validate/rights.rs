@@ -64,6 +64,10 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
             text.to_owned(),
             "a model is asked for under model".to_owned(),
         ),
+        ("net", _) => told(
+            text.to_owned(),
+            "hosts are asked for under permissions.network".to_owned(),
+        ),
         (family, _) if RESERVED_FAMILIES.contains(&family) => told(
             format!("{text}: this release has no syscalls for devices and events"),
             "remove it".to_owned(),

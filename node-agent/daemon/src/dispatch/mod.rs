@@ -162,10 +162,12 @@ fn json(answer: impl Serialize) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// Used for nothing but tokens of models.
+/// Used for nothing but tokens of models and bytes of connections.
 pub(crate) const NO_USAGE: Usage = Usage {
     input_tokens: 0,
     output_tokens: 0,
+    sent_bytes: 0,
+    received_bytes: 0,
 };
 
 /// What the kernel is told of a driver that did it.
