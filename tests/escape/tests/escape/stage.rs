@@ -209,6 +209,7 @@ impl Stage {
             } else {
                 16 * MAY_KEEP
             }),
+            ports: Vec::new(),
         };
         let fds = StartFds {
             boot: memory.as_fd(),
