@@ -9,6 +9,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::thread;
 
 use aion_sandbox::Layer;
+use aion_sandbox::protocol::InsideUser;
 use stage::image::{Run, lines, worker};
 use stage::{Captive, Stage, exit_of, is_root};
 
@@ -55,13 +56,14 @@ fn serve(mut captive: Captive) -> Captive {
     captive
 }
 
-async fn has_doors_and_nothing_else(stage: &Stage) {
+async fn has_doors_and_nothing_else(stage: &Stage, user: Option<InsideUser>) {
     let image = stage.image();
     image
         .put("/etc/resolv.conf", "nameserver 192.0.2.53")
         .unwrap();
     let mut run = Run::words(&[&TRIED[..], &["read /etc/resolv.conf"]].concat());
     run.ports = vec![8080, 80];
+    run.user = user;
     let (client, mut exits) = stage.connect().await;
     let captive = stage.resident(&client, "a", &image, run).await.unwrap();
     let layer = captive.layer(Layer::NetworkNamespace).clone();
@@ -115,7 +117,20 @@ async fn every_address_of_a_granted_port_leads_to_its_door_and_nothing_leads_els
         return;
     }
     let Some(worker) = worker() else { return };
-    has_doors_and_nothing_else(&Stage::with_worker(&worker, None, false)).await;
+    has_doors_and_nothing_else(&Stage::with_worker(&worker, None, false), None).await;
+}
+
+#[tokio::test]
+async fn an_image_with_a_user_has_the_same_network() {
+    if !is_root() {
+        return;
+    }
+    let Some(worker) = worker() else { return };
+    let user = InsideUser {
+        uid: 1000,
+        gid: 1000,
+    };
+    has_doors_and_nothing_else(&Stage::with_worker(&worker, None, false), Some(user)).await;
 }
 
 #[tokio::test]
@@ -124,7 +139,7 @@ async fn an_ordinary_users_launcher_gives_the_same_network() {
         return;
     }
     let Some(worker) = worker() else { return };
-    has_doors_and_nothing_else(&Stage::with_worker(&worker, Some(61_995), false)).await;
+    has_doors_and_nothing_else(&Stage::with_worker(&worker, Some(61_995), false), None).await;
 }
 
 #[tokio::test]
