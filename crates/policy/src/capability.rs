@@ -4,6 +4,7 @@ use std::fmt;
 
 use aion_abi::syscall::{Syscall, is_family};
 
+use crate::destination::Destination;
 use crate::operations::Operations;
 
 /// The one right that is not to a syscall of `aion-abi`: a program uses it by connecting.
@@ -25,16 +26,19 @@ impl Capability {
         Self::written(syscall.name(), target)
     }
 
-    /// The right to connect to `host`, as `HOST:PORT`, with `*` for one label of a name.
+    /// The right to connect there.
     #[must_use]
-    pub fn connect(host: &str) -> Self {
-        Self::written(CONNECT, Some(host))
+    pub fn connect(destination: &Destination) -> Self {
+        Self::written(CONNECT, Some(&destination.to_string()))
     }
 
-    /// Where it is a right to connect to, as `HOST:PORT`, if it is one.
+    /// Where it is a right to connect to, if it is one.
     #[must_use]
-    pub fn connects_to(&self) -> Option<&str> {
-        self.target.as_deref().filter(|_| self.syscall == CONNECT)
+    pub fn connects_to(&self) -> Option<Destination> {
+        let target = self.target.as_deref();
+        target
+            .filter(|_| self.syscall == CONNECT)
+            .and_then(|target| Destination::parse(target).ok())
     }
 
     fn written(syscall: &str, target: Option<&str>) -> Self {
@@ -97,6 +101,9 @@ impl Capability {
         if self.syscall != other.syscall {
             return false;
         }
+        if let (Some(here), Some(there)) = (self.connects_to(), other.connects_to()) {
+            return here.covers(&there);
+        }
         match (self.operations(), other.operations()) {
             (Some(these), Some(those)) => these.cover(&those),
             _ => self.target.is_none() || self.target == other.target,
@@ -130,6 +137,9 @@ impl Pattern<'_> {
             return capability
                 .operations()
                 .is_some_and(|those| these.cover(&those));
+        }
+        if let (Some(here), Some(there)) = (self.destination(), capability.connects_to()) {
+            return here.covers(&there);
         }
         let (syscall, target) = match self.0.split_once(':') {
             Some((syscall, target)) => (syscall, Some(target)),
@@ -167,10 +177,20 @@ impl Pattern<'_> {
         }
     }
 
-    /// The part of `capability`, which is about many operations of a tool, that it is about and no more: an exception
-    /// from the others.
+    /// Where it is about connecting to, where it names that.
+    fn destination(&self) -> Option<Destination> {
+        let target = self.0.strip_prefix(CONNECT)?.strip_prefix(':')?;
+        Destination::pattern(target).ok()
+    }
+
+    /// The part of `capability`, which is about many operations of a tool or many hosts, that it is about and no more: an
+    /// exception from the others.
     #[must_use]
     pub fn part_of(&self, capability: &Capability) -> Option<Capability> {
+        if let (Some(here), Some(all)) = (self.destination(), capability.connects_to()) {
+            let part = here.part_of(&all).filter(|part| *part != all)?;
+            return Some(Capability::connect(&part));
+        }
         let (these, all) = (self.operations()?, capability.operations()?);
         (all.cover(&these) && these != all)
             .then(|| Capability::new(Syscall::ToolCall, Some(&these.to_string())))

@@ -189,8 +189,12 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
 fn target(right: &Capability) -> TargetPattern {
     let operations = right.operations();
     let named = operations.and_then(|it| Some((it.tool?, it.which)));
-    if let Some(rest) = right.connects_to().and_then(|host| host.strip_prefix('*')) {
-        return TargetPattern::OneLabel(rest.into());
+    if let Some(destination) = right.connects_to() {
+        let text = destination.to_string();
+        return match text.strip_prefix('*') {
+            Some(rest) => TargetPattern::OneLabel(rest.into()),
+            None => TargetPattern::Exact(text.as_str().into()),
+        };
     }
     match (named, right.target.as_deref()) {
         (Some((tool, Which::One(name))), _) => {
