@@ -90,6 +90,13 @@ pub(crate) fn cost(context: &Context, followed: &Followed) {
     if outcome.tokens > 0 {
         parts.push(format!("{} tokens", outcome.tokens));
     }
+    let moved = [
+        ("sent", outcome.sent_bytes),
+        ("received", outcome.received_bytes),
+    ];
+    for (what, bytes) in moved.into_iter().filter(|(_, bytes)| *bytes > 0) {
+        parts.push(format!("{bytes} bytes {what}"));
+    }
     let line = parts.join(context.screen.pick(" · ", ", "));
     eprintln!("{}", context.screen.paint_err(&line, Tone::Faint));
 }
@@ -105,7 +112,7 @@ async fn attend(
         shown.start_again();
         loop {
             match stream.next().await {
-                Ok(Some(TurnEvent::Ended(outcome))) => return Ok(outcome),
+                Ok(Some(TurnEvent::Ended(outcome))) => return Ok(*outcome),
                 Ok(Some(event)) => shown.take(event)?,
                 Err(error @ ClientError::Unexpected { .. }) => return Err(error.into()),
                 // Where it ended at once, it may do so again.

@@ -231,7 +231,7 @@ pub enum TurnEvent {
         text: String,
     },
     /// The end.
-    Ended(TurnOutcome),
+    Ended(Box<TurnOutcome>),
 }
 
 /// How a turn ended.
@@ -258,6 +258,12 @@ pub struct TurnOutcome {
     /// Tokens charged.
     #[serde(default)]
     pub tokens: u64,
+    /// Bytes that its program sent over connections of its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sent_bytes: u64,
+    /// Bytes that it received over them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub received_bytes: u64,
     /// Syscalls made.
     #[serde(default)]
     pub syscalls: u64,

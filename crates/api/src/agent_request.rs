@@ -112,8 +112,9 @@ pub struct Permissions {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub ask: Vec<String>,
-    /// Hosts it wants to reach, as HOST:PORT. Kept, but no syscall of this release reaches the network:
-    /// the condition FieldsInEffect says so.
+    /// Hosts it wants to connect to, as HOST:PORT: a name, *.NAME for every name one label below, or an address in
+    /// numbers (IPv6 in brackets). At most 16 ports, and not 53. The program of an image (runtime: process) gets a network
+    /// that leads there by TCP and nowhere else; the other runtimes have none, and the condition FieldsInEffect says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),

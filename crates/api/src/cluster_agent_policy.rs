@@ -94,8 +94,11 @@ pub struct ClusterAgentPolicySpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub models: Vec<String>,
-    /// Hosts it grants to agents that ask for them under permissions.network, as HOST:PORT. Where models and
-    /// tools are is said by ModelEndpoints and Tools, and is not judged by this.
+    /// Hosts it grants to agents that ask for them under permissions.network, as HOST:PORT: a name, *.NAME for
+    /// every name one label below, or an address in numbers (IPv6 in brackets). A name leads to public addresses only: loopback,
+    /// link-local and private ones, metadata services, nodes and the cluster's own are reached where they are written
+    /// here in numbers. Denied are hosts by deny, as net.connect:HOST:PORT. Where models and tools are is said by
+    /// ModelEndpoints and Tools, and is not judged by this.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),

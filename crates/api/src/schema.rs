@@ -24,10 +24,11 @@ pub const MODEL_PATTERN: &str =
 /// A capability an agent asks for: `memory.recall`, `calendar.read`, `calendar.*`, `calendar."free at?"`,
 /// `tool.call:calendar.read`.
 pub const CAPABILITY: &str = r#"^[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(:([A-Za-z0-9_][-._/A-Za-z0-9]*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+")))?)$"#;
-/// A capability in a policy: as [`CAPABILITY`], where the last part may be `*`.
-pub const CAPABILITY_PATTERN: &str = r#"^(\*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?|[a-z0-9][-a-z0-9]*\."([^"\\\x00-\x1f]|\\["\\])+"))?))$"#;
-/// A host and a port: `api.weather.gov:443`.
-pub const HOST_PORT: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[1-9][0-9]{0,4}$";
+/// A capability in a policy: as [`CAPABILITY`], where the last part may be `*`; and `net.connect:HOST:PORT`.
+pub const CAPABILITY_PATTERN: &str = r#"^(\*|net\.connect:((\*\.)?[a-z0-9]([-_a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])(:([1-9][0-9]{0,4}|\*))?|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?|[a-z0-9][-a-z0-9]*\."([^"\\\x00-\x1f]|\\["\\])+"))?))$"#;
+/// A host and a port: `api.weather.gov:443`, `*.weather.gov:443`, `[2001:db8::7]:443`.
+pub const HOST_PORT: &str =
+    r"^((\*\.)?[a-z0-9]([-_a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}$";
 /// An `http` or `https` address.
 pub const URL: &str = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$";
 

@@ -1,7 +1,7 @@
 //! Grants: what an instance may do. Default deny.
 //!
 //! A profile's rules are compiled once, when the profile appears; a decision is an
-//! index by syscall, a binary search by target, and a look at the few prefixes.
+//! index by syscall, a binary search by target, and a look at the few prefixes and endings.
 //! Nothing durable lives here, and no quota.
 
 use std::{
@@ -27,6 +27,7 @@ struct Rules {
     any: Option<Rule>,
     exact: Vec<(Name, Rule)>,
     prefixes: Vec<(Name, Rule)>,
+    labels: Vec<(Name, Rule)>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +113,7 @@ impl GrantTable {
                 TargetPattern::Any => stricter(&mut rules.any, &new),
                 TargetPattern::Exact(target) => rules.exact.push((target.clone(), new)),
                 TargetPattern::Prefix(prefix) => rules.prefixes.push((prefix.clone(), new)),
+                TargetPattern::OneLabel(rest) => rules.labels.push((rest.clone(), new)),
             }
         }
         for rules in by_kind.iter_mut().flatten() {
@@ -122,6 +124,7 @@ impl GrantTable {
             rules.exact.dedup_by(|later, first| later.0 == first.0);
             rules.exact.shrink_to_fit();
             rules.prefixes.shrink_to_fit();
+            rules.labels.shrink_to_fit();
         }
         Self { by_kind }
     }
@@ -137,6 +140,11 @@ impl GrantTable {
             }
             for (prefix, rule) in &rules.prefixes {
                 if target.as_str().starts_with(prefix.as_str()) {
+                    found = strictest(found, rule);
+                }
+            }
+            for (rest, rule) in &rules.labels {
+                if TargetPattern::is_one_label(rest, target) {
                     found = strictest(found, rule);
                 }
             }
@@ -257,6 +265,41 @@ mod tests {
         assert_eq!(
             GrantTable::compile(&rules).decide(Kind::FsRead, None),
             denied
+        );
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_label_and_for_nothing_else() {
+        let named = |verdict, kind| GrantRule {
+            target: TargetPattern::OneLabel(".example.org:443".into()),
+            ..rule(verdict, kind, "")
+        };
+        let rules = [named(Verdict::Allow, Kind::NetConnect)];
+        let denied = Decision::Deny { rule: None };
+        for (target, expected) in [
+            ("api.example.org:443", Decision::Allow),
+            ("a.b.example.org:443", denied.clone()),
+            ("example.org:443", denied.clone()),
+            (".example.org:443", denied.clone()),
+            ("api.example.org:80", denied.clone()),
+            ("api.example.org.evil.net:443", denied.clone()),
+            ("api-example.org:443", denied.clone()),
+        ] {
+            assert_eq!(
+                decide(&rules, Kind::NetConnect, target),
+                expected,
+                "{target}"
+            );
+        }
+        assert_eq!(
+            decide(&rules, Kind::ToolCall, "api.example.org:443"),
+            denied
+        );
+        let stricter = [rules[0].clone(), named(Verdict::Deny, Kind::NetConnect)];
+        let decided = decide(&stricter, Kind::NetConnect, "api.example.org:443");
+        assert!(
+            matches!(decided, Decision::Deny { rule: Some(_) }),
+            "{decided:?}"
         );
     }
 

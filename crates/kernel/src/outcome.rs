@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{body::Body, name::Name};
 
-/// Model tokens a call used; zero for everything that is not a model.
+/// What a call used: tokens of a model, bytes of a connection; zero for everything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read.
@@ -15,18 +15,36 @@ pub struct Usage {
     /// Tokens written.
     #[serde(rename = "out")]
     pub output_tokens: u64,
+    /// Bytes that an agent sent to a host.
+    #[serde(rename = "sent", skip_serializing_if = "is_zero", default)]
+    pub sent_bytes: u64,
+    /// Bytes that it received from there.
+    #[serde(rename = "received", skip_serializing_if = "is_zero", default)]
+    pub received_bytes: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Usage {
-    /// Both together.
+    /// Tokens, read and written.
     #[must_use]
     pub fn total(self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
+    /// Bytes, sent and received.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.sent_bytes.saturating_add(self.received_bytes)
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.sent_bytes = self.sent_bytes.saturating_add(other.sent_bytes);
+        self.received_bytes = self.received_bytes.saturating_add(other.received_bytes);
     }
 }
 

@@ -96,9 +96,17 @@ pub enum TargetPattern {
     Exact(Name),
     /// Targets that begin so.
     Prefix(Name),
+    /// Targets that are one label of a name, without a dot, and then this: `.example.org:443`.
+    OneLabel(Name),
 }
 
 impl TargetPattern {
+    /// Whether `target` is one label, without a dot, and then `rest`.
+    pub(crate) fn is_one_label(rest: &Name, target: &Name) -> bool {
+        let label = target.as_str().strip_suffix(rest.as_str());
+        label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
+    }
+
     /// `*` is any, `calendar.*` a prefix, everything else exact.
     #[must_use]
     pub fn parse(text: &str) -> Self {

@@ -81,6 +81,9 @@ kinds! {
     AgentMessage = "agent.message", Effect, 15_000, 60_000;
     /// Keep the program's own state.
     AgentCheckpoint = "agent.checkpoint", Effect, 15_000, 60_000;
+    /// A connection to a host and port, for as long as it is open. Not a request of its own: a program with a network
+    /// makes it by connecting.
+    NetConnect = "net.connect", Effect, 86_400_000, 86_400_000;
 }
 
 /// What a call waits for: concurrency is limited, and shared fairly, for each of these apart.
@@ -97,6 +100,8 @@ pub enum Resource {
     Memory(Name),
     /// A file mount, by name.
     Files(Name),
+    /// The connections of one agent, by its name.
+    Network(Name),
     /// The daemon's own relay of messages and checkpoints.
     Agent,
 }

@@ -4,7 +4,11 @@ use std::fmt;
 
 use aion_abi::syscall::{Syscall, is_family};
 
+use crate::destination::Destination;
 use crate::operations::Operations;
+
+/// The one right that is not to a syscall of `aion-abi`: a program uses it by connecting.
+const CONNECT: &str = "net.connect";
 
 /// A right: `family.verb`, with a target where the syscall has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +24,21 @@ impl Capability {
     #[must_use]
     pub fn new(syscall: Syscall, target: Option<&str>) -> Self {
         Self::written(syscall.name(), target)
+    }
+
+    /// The right to connect there.
+    #[must_use]
+    pub fn connect(destination: &Destination) -> Self {
+        Self::written(CONNECT, Some(&destination.to_string()))
+    }
+
+    /// Where it is a right to connect to, if it is one.
+    #[must_use]
+    pub fn connects_to(&self) -> Option<Destination> {
+        let target = self.target.as_deref();
+        target
+            .filter(|_| self.syscall == CONNECT)
+            .and_then(|target| Destination::parse(target).ok())
     }
 
     fn written(syscall: &str, target: Option<&str>) -> Self {
@@ -82,6 +101,9 @@ impl Capability {
         if self.syscall != other.syscall {
             return false;
         }
+        if let (Some(here), Some(there)) = (self.connects_to(), other.connects_to()) {
+            return here.covers(&there);
+        }
         match (self.operations(), other.operations()) {
             (Some(these), Some(those)) => these.cover(&those),
             _ => self.target.is_none() || self.target == other.target,
@@ -115,6 +137,9 @@ impl Pattern<'_> {
             return capability
                 .operations()
                 .is_some_and(|those| these.cover(&those));
+        }
+        if let (Some(here), Some(there)) = (self.destination(), capability.connects_to()) {
+            return here.covers(&there);
         }
         let (syscall, target) = match self.0.split_once(':') {
             Some((syscall, target)) => (syscall, Some(target)),
@@ -152,10 +177,20 @@ impl Pattern<'_> {
         }
     }
 
-    /// The part of `capability`, which is about many operations of a tool, that it is about and no more: an exception
-    /// from the others.
+    /// Where it is about connecting to, where it names that.
+    fn destination(&self) -> Option<Destination> {
+        let target = self.0.strip_prefix(CONNECT)?.strip_prefix(':')?;
+        Destination::pattern(target).ok()
+    }
+
+    /// The part of `capability`, which is about many operations of a tool or many hosts, that it is about and no more: an
+    /// exception from the others.
     #[must_use]
     pub fn part_of(&self, capability: &Capability) -> Option<Capability> {
+        if let (Some(here), Some(all)) = (self.destination(), capability.connects_to()) {
+            let part = here.part_of(&all).filter(|part| *part != all)?;
+            return Some(Capability::connect(&part));
+        }
         let (these, all) = (self.operations()?, capability.operations()?);
         (all.cover(&these) && these != all)
             .then(|| Capability::new(Syscall::ToolCall, Some(&these.to_string())))
@@ -201,6 +236,10 @@ mod tests {
         check("tool.call:depot.\"read\"", Some("tool.call:depot.read"));
         check("depot.stock now", None);
         check("tool.call:*", None);
+        check(
+            "net.connect:a.example:443",
+            Some("net.connect:a.example:443"),
+        );
     }
 
     #[test]

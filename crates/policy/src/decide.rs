@@ -8,6 +8,7 @@ use aion_api::selector::Selector;
 use aion_api::{AgentPolicy, ClusterAgentPolicy, FileMode, GrantEffect};
 
 use crate::capability::{Capability, Pattern, fits};
+use crate::destination::Destination;
 use crate::request::{Request, Wanted};
 
 /// The policies that select one agent.
@@ -108,13 +109,16 @@ pub fn decide(requests: &[Request], policies: &Applied) -> Vec<Decided> {
             let (verdict, rules) = match &request.wanted {
                 Wanted::Always(right) => always(right, policies),
                 Wanted::Capability(right) => capability(right, request.effect, policies),
-                Wanted::Model(model) => named(model, "models", policies),
+                Wanted::Model(model) => asked(model, policies),
                 Wanted::Mount { mount, mode } => mounted(mount, *mode, policies),
-                Wanted::Host(host) => named(host, "network", policies),
+                Wanted::Host(host) => connected(host, policies),
                 Wanted::Lane(lane) => waiting_in(*lane, policies),
             };
             let exceptions = match (&request.wanted, &verdict) {
                 (Wanted::Capability(right), Verdict::Granted(_)) => exceptions(right, policies),
+                (Wanted::Host(host), Verdict::Granted(_)) => {
+                    exceptions(&Capability::connect(host), policies)
+                }
                 _ => Vec::new(),
             };
             Decided {
@@ -245,36 +249,53 @@ fn denied(right: &Capability, policies: &Applied) -> Option<Outcome> {
     Some((Verdict::Denied, vec![format!("{name} deny {pattern}")]))
 }
 
-/// A model or a host.
-fn named(text: &str, list: &str, policies: &Applied) -> Outcome {
-    let model = list == "models";
-    if model {
-        let endpoint = text.split_once('/').map_or(text, |(endpoint, _)| endpoint);
-        if let Some(outcome) = denied(
-            &Capability::new(Syscall::ModelChat, Some(endpoint)),
-            policies,
-        ) {
-            return outcome;
+/// Hosts: a ClusterAgentPolicy names them under `network`.
+fn connected(host: &Destination, policies: &Applied) -> Outcome {
+    let right = Capability::connect(host);
+    if let Some(outcome) = denied(&right, policies) {
+        return outcome;
+    }
+    let (mut effect, mut rules) = (GrantEffect::Allow, Vec::new());
+    let mut granted = false;
+    for policy in &policies.cluster {
+        let named = |pattern: &&String| {
+            Destination::parse(pattern).is_ok_and(|pattern| pattern.covers(host))
+        };
+        if let Some(pattern) = policy.spec.network.iter().find(named) {
+            granted = true;
+            rules.push(format!("{} network {pattern}", cluster_name(policy)));
         }
+        if let Some(pattern) = first_match(&policy.spec.ask, &right) {
+            effect = GrantEffect::Ask;
+            rules.push(format!("{} ask {pattern}", cluster_name(policy)));
+        }
+    }
+    match granted {
+        true => narrow(&right, effect, rules, policies),
+        false => nothing_grants(policies),
+    }
+}
+
+/// A model.
+fn asked(text: &str, policies: &Applied) -> Outcome {
+    let endpoint = text.split_once('/').map_or(text, |(endpoint, _)| endpoint);
+    if let Some(outcome) = denied(
+        &Capability::new(Syscall::ModelChat, Some(endpoint)),
+        policies,
+    ) {
+        return outcome;
     }
     let rules: Vec<String> = policies
         .cluster
         .iter()
         .filter_map(|policy| {
-            let patterns = if model {
-                &policy.spec.models
-            } else {
-                &policy.spec.network
-            };
+            let patterns = &policy.spec.models;
             let pattern = patterns.iter().find(|pattern| model_fits(pattern, text))?;
-            Some(format!("{} {list} {pattern}", cluster_name(policy)))
+            Some(format!("{} models {pattern}", cluster_name(policy)))
         })
         .collect();
     if rules.is_empty() {
         return nothing_grants(policies);
-    }
-    if !model {
-        return (Verdict::Granted(GrantEffect::Allow), rules);
     }
     let narrowing: Vec<_> = policies
         .namespaced

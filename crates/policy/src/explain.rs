@@ -90,6 +90,6 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
             }
         }
         Wanted::Lane(lane) => format!("have its turns wait in the lane {}", lane.as_str()),
-        Wanted::Host(host) => format!("reach {host}, for which no syscall exists yet"),
+        Wanted::Host(host) => format!("connect to {host}"),
     }
 }

@@ -12,7 +12,7 @@
 //!    `allow` or `ask`, models by `models`, mounts by `mounts`, hosts by `network`. No such policy, no
 //!    right.
 //! 4. AgentPolicies that select the agent narrow: where any of them lists `allow` (or `models`), the
-//!    right must stand in one of those lists.
+//!    right must stand in one of those lists; a host as `net.connect:HOST:PORT`.
 //! 5. A right becomes a question where the agent or any policy says `ask`.
 //!
 //! What may not enter: a client, IO, a clock.
@@ -20,6 +20,7 @@
 pub mod authorise;
 pub mod capability;
 pub mod decide;
+pub mod destination;
 pub mod explain;
 pub mod lower;
 pub mod numbers;
@@ -31,6 +32,7 @@ pub mod trust;
 pub use authorise::{Decision, authorise};
 pub use capability::{Capability, Pattern};
 pub use decide::{Applied, Decided, Verdict, decide};
+pub use destination::{Destination, Host};
 pub use explain::explain;
 pub use lower::{LowerError, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};

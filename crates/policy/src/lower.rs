@@ -60,8 +60,8 @@ const KINDS: [Kind; Syscall::ALL.len()] = {
         at += 1;
     }
     assert!(
-        Kind::ALL.len() == Syscall::ALL.len(),
-        "a syscall of the kernel is missing in aion-abi's table"
+        Kind::ALL.len() == Syscall::ALL.len() + 1,
+        "a syscall of the kernel is missing in aion-abi's table, which has all but net.connect"
     );
     kinds
 };
@@ -176,7 +176,10 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
             GrantEffect::Ask => aion_kernel::Verdict::Ask,
             GrantEffect::Deny => aion_kernel::Verdict::Deny,
         },
-        kind: kind(right.known()?),
+        kind: match right.connects_to() {
+            Some(_) => Kind::NetConnect,
+            None => kind(right.known()?),
+        },
         target: target(&right),
         origin: grant.capability.as_str().into(),
     })
@@ -186,6 +189,13 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
 fn target(right: &Capability) -> TargetPattern {
     let operations = right.operations();
     let named = operations.and_then(|it| Some((it.tool?, it.which)));
+    if let Some(destination) = right.connects_to() {
+        let text = destination.to_string();
+        return match text.strip_prefix('*') {
+            Some(rest) => TargetPattern::OneLabel(rest.into()),
+            None => TargetPattern::Exact(text.as_str().into()),
+        };
+    }
     match (named, right.target.as_deref()) {
         (Some((tool, Which::One(name))), _) => {
             TargetPattern::Exact(format!("{tool}.{name}").into())
@@ -227,6 +237,14 @@ mod tests {
             ),
             ("fs.read:notes", TargetPattern::Exact("notes".into())),
             ("tool.list", TargetPattern::Any),
+            (
+                "net.connect:example.org:443",
+                TargetPattern::Exact("example.org:443".into()),
+            ),
+            (
+                "net.connect:*.example.org:443",
+                TargetPattern::OneLabel(".example.org:443".into()),
+            ),
         ] {
             let right = Capability::parse(text);
             assert_eq!(right.as_ref().map(target), Some(pattern), "{text}");
@@ -239,7 +257,8 @@ mod tests {
             assert_eq!(kind(syscall).as_str(), syscall.name());
         }
         for kind in Kind::ALL {
-            assert!(Syscall::from_name(kind.as_str()).is_some(), "{kind:?}");
+            let known = Syscall::from_name(kind.as_str()).is_some();
+            assert_eq!(known, kind != Kind::NetConnect, "{kind:?}");
         }
     }
 }

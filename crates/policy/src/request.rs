@@ -2,10 +2,11 @@
 //! mounts.
 
 use aion_abi::syscall::{Class, Syscall};
-use aion_api::program::Lane;
+use aion_api::program::{Lane, Runtime};
 use aion_api::{AgentSpec, FileMode, GrantEffect};
 
 use crate::capability::Capability;
+use crate::destination::Destination;
 
 /// One thing an agent wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub enum Wanted {
         /// What is to be done with its files.
         mode: FileMode,
     },
-    /// A host and port.
-    Host(String),
+    /// Hosts and a port of theirs.
+    Host(Destination),
     /// A queue for its turns.
     Lane(Lane),
 }
@@ -79,7 +80,7 @@ pub fn of_mount(mode: FileMode) -> impl Iterator<Item = Syscall> {
 /// Everything `agent` asks for, in the order of its fields.
 ///
 /// `models` are the agent's models as `endpoint/model`, resolved from `model.use` and `model.fallback`.
-/// Permissions that are not rights are passed over: validation names them.
+/// Permissions that are not rights, and hosts that are none, are passed over: validation names them.
 #[must_use]
 pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
     let mut asked = Asked::default();
@@ -139,8 +140,14 @@ pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
             );
         }
         for (at, host) in permissions.network.iter().enumerate() {
+            let Ok(host) = Destination::parse(host) else {
+                continue;
+            };
             let field = format!("spec.permissions.network[{at}]");
-            asked.push(Wanted::Host(host.clone()), GrantEffect::Allow, field);
+            // The other runtimes have no sockets.
+            if agent.runtime == Runtime::Process {
+                asked.push(Wanted::Host(host), GrantEffect::Allow, field);
+            }
         }
     }
     asked.0
@@ -183,6 +190,24 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_program_of_an_image_alone_asks_for_hosts() {
+        let asks = |runtime| {
+            let agent = AgentSpec {
+                runtime,
+                permissions: Some(aion_api::Permissions {
+                    network: vec!["a.example:443".into()],
+                    ..aion_api::Permissions::default()
+                }),
+                ..AgentSpec::default()
+            };
+            let all = requests(&agent, &[]);
+            all.iter().any(|it| matches!(it.wanted, Wanted::Host(_)))
+        };
+        assert!(asks(Runtime::Process));
+        assert!(!asks(Runtime::Declarative) && !asks(Runtime::Wasm));
+    }
 
     #[test]
     fn a_mount_to_read_is_opened_for_what_changes_nothing() {

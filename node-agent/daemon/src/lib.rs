@@ -25,6 +25,7 @@ mod logs;
 pub mod machine;
 mod modules;
 mod mounts;
+mod network;
 mod node;
 mod run;
 mod secret;

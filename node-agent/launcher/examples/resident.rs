@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, exit};
@@ -42,6 +43,8 @@ fn act(word: &str, rest: &str) -> String {
         "execute" => told(execute(rest)),
         "connect" => told(UnixStream::connect(rest).map(|_| "connected".into())),
         "device" => told(device(rest)),
+        "tcp" => told(TcpStream::connect(rest).and_then(greeted)),
+        "udp" => told(asked(rest)),
         "call" => call(rest),
         "memory-file" => told(memory_file()),
         "term" => term(),
@@ -77,6 +80,8 @@ fn name(error: &io::Error) -> String {
         Some(libc::ENOSPC) => "ENOSPC".into(),
         Some(libc::ENOSYS) => "ENOSYS".into(),
         Some(libc::EAGAIN) => "EAGAIN".into(),
+        Some(libc::ECONNREFUSED) => "ECONNREFUSED".into(),
+        Some(libc::EADDRINUSE) => "EADDRINUSE".into(),
         _ => error.to_string(),
     }
 }
@@ -172,6 +177,23 @@ fn execute(path: &str) -> io::Result<String> {
     Command::new(path).status().map(|_| "ran".into())
 }
 
+/// What the other side says first.
+fn greeted(mut stream: TcpStream) -> io::Result<String> {
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What comes back for one datagram.
+fn asked(address: &str) -> io::Result<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect(address)?;
+    socket.send(b"?")?;
+    let mut answer = [0; 64];
+    let got = socket.recv(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..got]).into_owned())
+}
+
 fn device(path: &str) -> io::Result<String> {
     let path = std::ffi::CString::new(path)?;
     // SAFETY: the path lives until the call returns.
@@ -243,6 +265,8 @@ fn call(name: &str) -> String {
             "fgetxattr" => libc::syscall(libc::SYS_fgetxattr, 0, c"user.x".as_ptr(), room, 32),
             "setresuid" => libc::setresuid(0, 0, 0).into(),
             "setresgid" => libc::setresgid(0, 0, 0).into(),
+            "raw" => libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).into(),
+            "ping" => libc::socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP).into(),
             "inet" => libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0).into(),
             "inet6" => libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, 0).into(),
             "netlink" => libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).into(),

@@ -295,6 +295,7 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 mounts: Vec::new(),
                 user: None,
                 scratch_bytes: None,
+                ports: Vec::new(),
             },
             StartFds {
                 boot: nothing.as_fd(),

@@ -3,7 +3,7 @@
 //! the stream, and the caller connects again.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub struct StartFds<'a> {
 }
 
 /// A worker that waits at its gate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Started {
     /// See [`Worker::pid`].
     pub pid: u32,
@@ -90,6 +90,8 @@ pub struct Started {
     pub start_time: u64,
     /// Every layer, read back.
     pub layers: Vec<LayerReading>,
+    /// The doors of its network; see [`Start::doors`].
+    pub doors: Vec<OwnedFd>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -103,7 +105,10 @@ enum Key {
 
 /// Where the answers of a request in flight go; `None` once the connection is
 /// lost.
-type Pending = Option<HashMap<Key, mpsc::UnboundedSender<Reply>>>;
+type Pending = Option<HashMap<Key, mpsc::UnboundedSender<Packet>>>;
+
+/// An answer and the descriptors that came beside it.
+type Packet = (Reply, Vec<OwnedFd>);
 
 struct Shared {
     /// Of type `SOCK_SEQPACKET`; tokio's name for it is only what waits.
@@ -152,10 +157,10 @@ impl Client {
         let client = Self {
             connection: Arc::new(Connection { shared, reader }),
         };
-        match client
+        let said = client
             .ask(Key::Hello, &Request::Hello { version: VERSION }, &[])
-            .await?
-        {
+            .await?;
+        match said.0 {
             Reply::Hello {
                 version: VERSION, ..
             } => Ok((client, receiver)),
@@ -171,17 +176,19 @@ impl Client {
         if list.len() != start.fds() {
             return Err(ClientError::Descriptors);
         }
-        let key = Key::Start(start.id.clone());
-        match self.ask(key, &Request::Start(start), &list).await? {
+        let (key, wanted) = (Key::Start(start.id.clone()), start.doors());
+        let (reply, doors) = self.ask(key, &Request::Start(start), &list).await?;
+        match reply {
             Reply::Started {
                 pid,
                 start_time,
                 layers,
                 ..
-            } => Ok(Started {
+            } if doors.len() == wanted => Ok(Started {
                 pid,
                 start_time,
                 layers,
+                doors,
             }),
             Reply::StartFailed { failure, why, .. } => {
                 Err(ClientError::NotStarted { failure, why })
@@ -196,7 +203,7 @@ impl Client {
         let reply = self
             .ask(key, &Request::OpenGate { id: id.clone() }, &[])
             .await?;
-        unless_refused(reply)
+        unless_refused(reply.0)
     }
 
     /// Asks a worker to stop and kills it after `grace`; returns once it was
@@ -207,7 +214,7 @@ impl Client {
             id: id.clone(),
             grace_ms: u32::try_from(grace.as_millis()).unwrap_or(u32::MAX),
         };
-        unless_refused(self.ask(key, &request, &[]).await?)
+        unless_refused(self.ask(key, &request, &[]).await?.0)
     }
 
     /// The workers that run.
@@ -220,7 +227,7 @@ impl Client {
                 break Err(error);
             }
             match answers.recv().await {
-                Some(Reply::Workers { workers, more }) => {
+                Some((Reply::Workers { workers, more }, _)) => {
                     all.extend(workers);
                     if !more {
                         break Ok(all);
@@ -235,7 +242,7 @@ impl Client {
 
     /// What this machine can enforce.
     pub async fn features(&self) -> Result<Vec<LayerReading>, ClientError> {
-        match self.ask(Key::Features, &Request::Features, &[]).await? {
+        match self.ask(Key::Features, &Request::Features, &[]).await?.0 {
             Reply::Features { layers } => Ok(layers),
             _ => Err(ClientError::Lost),
         }
@@ -252,7 +259,7 @@ impl Client {
         key: Key,
         request: &Request,
         fds: &[BorrowedFd<'_>],
-    ) -> Result<Reply, ClientError> {
+    ) -> Result<Packet, ClientError> {
         let mut answers = self.register(key.clone())?;
         let outcome = match self.send(request, fds).await {
             Ok(()) => answers.recv().await.ok_or(ClientError::Lost),
@@ -262,7 +269,7 @@ impl Client {
         outcome
     }
 
-    fn register(&self, key: Key) -> Result<mpsc::UnboundedReceiver<Reply>, ClientError> {
+    fn register(&self, key: Key) -> Result<mpsc::UnboundedReceiver<Packet>, ClientError> {
         let mut pending = self.connection.shared.pending.lock();
         let waiting = pending.as_mut().ok_or(ClientError::Lost)?;
         if waiting.contains_key(&key) {
@@ -329,7 +336,7 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
                 wire::receive::<Reply>(&shared.socket).map_err(would_block)
             })
             .await;
-        let Ok((reply, _)) = taken else {
+        let Ok((reply, fds)) = taken else {
             break;
         };
         let key = match &reply {
@@ -351,7 +358,7 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
             && let Some(sender) = waiting.get(&key)
         {
             // A caller that stopped waiting is not a reason to end the connection.
-            let _ = sender.send(reply);
+            let _ = sender.send((reply, fds));
         }
     }
     // Drops every sender: whoever waits learns that the connection is lost.

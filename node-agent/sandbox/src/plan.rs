@@ -29,6 +29,10 @@ pub struct Plan {
     /// What it has in its root beside its socket, if anything.
     #[serde(default)]
     pub shown: Option<Shown>,
+    /// The ports of its network, where it has one: it opens its doors, and hands them over with
+    /// [`WorkerMessage::Ready`].
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// How many cgroups it moves itself into, by writing `0` to their descriptors.
     pub groups: usize,
     /// Resource limits, soft and hard alike, by the kernel's number.
@@ -163,7 +167,7 @@ pub type Filter = Vec<u64>;
 /// What a worker tells its launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WorkerMessage {
-    /// It is confined and waits at its gate.
+    /// It is confined and waits at its gate. The doors of its network ride beside it.
     Ready {
         /// What was tried against the Landlock domain and refused.
         landlock: Option<String>,
@@ -193,6 +197,7 @@ mod tests {
             module: false,
             socket,
             shown,
+            ports: Vec::new(),
             groups: 2,
             limits: Vec::new(),
             switch_user: None,

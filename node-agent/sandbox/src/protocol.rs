@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::layer::LayerReading;
 
 pub use start::{
-    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_SOCKET_PATH, Role, Start,
-    WorkerId,
+    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_SOCKET_PATH,
+    NAMES_PORT, Role, Start, WorkerId, doors,
 };
 
 /// The version that both sides say in their first message. There is no
@@ -156,7 +156,7 @@ pub enum Reply {
         /// The launcher's own process id.
         pid: u32,
     },
-    /// The worker is confined, was read back and waits at its gate.
+    /// The worker is confined, was read back and waits at its gate. Beside it ride [`Start::doors`] descriptors.
     Started {
         /// Which worker.
         id: WorkerId,

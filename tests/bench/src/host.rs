@@ -115,6 +115,7 @@ impl Launcher for NoWorkers {
                 pid: std::process::id(),
                 start_time: 0,
                 layers: Vec::new(),
+                doors: Vec::new(),
             })
         }
         .boxed()

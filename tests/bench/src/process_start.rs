@@ -140,6 +140,7 @@ impl Stage {
             mounts: Vec::new(),
             user: None,
             scratch_bytes: Some(16 << 20),
+            ports: Vec::new(),
         };
         let from = Instant::now();
         let started = client.start(start, fds).await?;

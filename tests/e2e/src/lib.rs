@@ -12,6 +12,7 @@ pub mod node_agent;
 pub mod node_double;
 pub mod operator;
 pub mod outcome;
+pub mod programs;
 pub mod standalone;
 pub mod story;
 

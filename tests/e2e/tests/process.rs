@@ -2,104 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use aion_e2e::{cluster::root, standalone::Standalone};
-use aion_testkit::{Interpreter, McpServer, or_skip};
-use serde_json::{Value, json};
+use aion_e2e::{cluster::root, programs::Programs, standalone::Standalone};
+use aion_testkit::{Interpreter, McpServer};
+use serde_json::json;
 
-/// A node that runs images of one interpreter.
-struct Programs {
-    node: Standalone,
-    interpreter: Interpreter,
-    base: String,
-    digests: Vec<String>,
-}
-
-impl Programs {
-    /// `None`, and the test skipped, where the interpreter is not on this machine.
-    fn start(interpreter: Interpreter) -> anyhow::Result<Option<Self>> {
-        let node = Standalone::start(interpreter.name())?.with_policies()?;
-        let Some(base) = or_skip(interpreter.image(&node.path("base"))) else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            node,
-            interpreter,
-            base,
-            digests: Vec::new(),
-        }))
-    }
-
-    /// Builds the folder of an image upon the interpreter, has this machine trust it, and gives its digest.
-    fn trust(&mut self, folder: &Path) -> anyhow::Result<String> {
-        let recipe = folder.join("bundle.yaml");
-        let text = fs::read_to_string(&recipe)?;
-        fs::write(&recipe, format!("{text}base: {}\n", self.base))?;
-        let folder = folder.to_string_lossy();
-        let built = self
-            .node
-            .aionctl(&["bundle", "build", &folder, "--quiet"])?;
-        let digest = built.trim().to_owned();
-        let key = self.node.path("machine");
-        if self.digests.is_empty() {
-            self.node
-                .aionctl(&["bundle", "keygen", "--no-password", &key.to_string_lossy()])?;
-        }
-        let secret = key.with_extension("key");
-        self.node.aionctl(&[
-            "bundle",
-            "sign",
-            &digest,
-            "--key",
-            &secret.to_string_lossy(),
-        ])?;
-        self.digests.push(digest.clone());
-        let public = fs::read_to_string(key.with_extension("pub"))?;
-        let keys = json!([{"name": "machine", "purpose": "machine", "publicKey": public, "digests": self.digests}]);
-        self.apply(&[json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
-            "spec": {"inline": "allow", "keys": keys},
-        })])?;
-        Ok(digest)
-    }
-
-    fn apply(&self, objects: &[Value]) -> anyhow::Result<String> {
-        let path = self.node.path("objects.yaml");
-        let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
-        fs::write(&path, texts.join("\n---\n"))?;
-        self.node
-            .aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])
-    }
-
-    /// An agent whose program is this text, in the interpreter's language.
-    fn agent(&mut self, name: &str, source: &str, limits: Value) -> anyhow::Result<()> {
-        let folder = self.node.path(name);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("main"), source)?;
-        let about = format!(
-            "name: {name}\nversion: 0.1.0\nruntime: process\nfiles: [main]\ncommand: [{}, /app/main]\n",
-            self.interpreter.path()
-        );
-        fs::write(folder.join("bundle.yaml"), about)?;
-        let digest = self.trust(&folder)?;
-        self.apply(&[json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": name},
-            "spec": {"runtime": "process", "bundle": {"name": name, "digest": digest}, "limits": limits},
-        })])?;
-        Ok(())
-    }
-
-    /// What asking comes to, well or badly.
-    fn ask(&self, name: &str) -> String {
-        let asked = self.node.aionctl(&["ask", name, "hello"]);
-        asked.unwrap_or_else(|refused| format!("refused: {refused}"))
-    }
+/// `None`, and the test skipped, where the interpreter is not on this machine.
+fn start(interpreter: Interpreter) -> anyhow::Result<Option<Programs<Standalone>>> {
+    let node = Standalone::start(interpreter.name())?.with_policies()?;
+    Programs::on(node, interpreter)
 }
 
 /// The sample of a language uses memory, a tool and files.
 fn notebook(interpreter: Interpreter) -> anyhow::Result<()> {
-    let Some(mut programs) = Programs::start(interpreter)? else {
+    let Some(mut programs) = start(interpreter)? else {
         return Ok(());
     };
     let server = McpServer::start()?;
@@ -179,10 +96,10 @@ setInterval(() => fs.writeFileSync("/tmp/looked-at", "x".repeat(++length)), 50);
 
 #[test]
 fn a_program_that_watches_files_hears_that_it_cannot_and_looks_for_itself() -> anyhow::Result<()> {
-    let Some(mut programs) = Programs::start(Interpreter::Node)? else {
+    let Some(mut programs) = start(Interpreter::Node)? else {
         return Ok(());
     };
-    programs.agent("watcher", WATCHER, json!({"turnSeconds": 60}))?;
+    programs.agent("watcher", WATCHER, json!({"limits": {"turnSeconds": 60}}))?;
     let said = programs.ask("watcher");
     assert!(said.contains("ended without an answer"), "{said}");
     let log = programs.node.aionctl(&["logs", "watcher"])?;
@@ -193,10 +110,10 @@ fn a_program_that_watches_files_hears_that_it_cannot_and_looks_for_itself() -> a
 
 #[test]
 fn however_a_program_ends_its_caller_reads_why() -> anyhow::Result<()> {
-    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+    let Some(mut programs) = start(Interpreter::Python)? else {
         return Ok(());
     };
-    let limits = || json!({"turnSeconds": 20, "memoryMiB": 64, "pids": 8});
+    let limits = || json!({"limits": {"turnSeconds": 20, "memoryMiB": 64, "pids": 8}});
     for (name, source, sentence) in [
         ("silent", "pass", "the program ended without an answer"),
         (
@@ -283,10 +200,10 @@ call("/v1/agent/message", 9, text.encode())
 #[test]
 fn a_call_that_is_forged_replayed_or_late_is_refused_and_the_programs_own_is_not()
 -> anyhow::Result<()> {
-    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+    let Some(mut programs) = start(Interpreter::Python)? else {
         return Ok(());
     };
-    programs.agent("forger", FORGER, json!({"turnSeconds": 60}))?;
+    programs.agent("forger", FORGER, json!({"limits": {"turnSeconds": 60}}))?;
     let answer = programs.ask("forger");
     let came = "replayed=replayed another's=bad-signature altered=bad-signature elsewhere=bad-signature \
                 late=stale early=stale unsigned=bad-signature own=done";

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 /// The largest request body of any syscall, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
-/// Families that later releases have syscalls of: no tool is taken for one of them.
-pub const RESERVED_FAMILIES: [&str; 2] = ["device", "event"];
+/// Families without a syscall of this table, which no tool is taken for: `net` has rights of its own, which come with
+/// `permissions.network`, and later releases have syscalls of the others.
+pub const RESERVED_FAMILIES: [&str; 3] = ["device", "event", "net"];
 
 /// Whether a syscall changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

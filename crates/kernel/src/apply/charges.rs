@@ -60,8 +60,8 @@ impl State {
         at: Millis,
     ) -> Applied {
         let row = self.calls.remove(&call).ok_or("no such call in flight")?;
-        if usage.total() > 0 {
-            self.each_level(row.account, |account| account.charge_tokens(at, usage));
+        if usage != Usage::default() {
+            self.each_level(row.account, |account| account.charge_usage(at, usage));
             if let Some(turn) = self.turns.get_mut(&row.turn) {
                 turn.usage.add(usage);
             }

@@ -45,6 +45,9 @@ pub struct Account {
     pub total_calls: u64,
     /// Tokens ever charged.
     pub total_tokens: u64,
+    /// Bytes ever charged, sent and received.
+    #[serde(default)]
+    pub total_bytes: u64,
     /// The last refusals by rule or quota, oldest first; agents' accounts only.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) denials: VecDeque<Denial>,
@@ -76,6 +79,7 @@ impl Account {
             tokens: Window::default(),
             total_calls: 0,
             total_tokens: 0,
+            total_bytes: 0,
             denials: VecDeque::new(),
         }
     }
@@ -90,8 +94,11 @@ impl Account {
         self.calls.add(Span::MINUTE, at, 1);
     }
 
-    pub(crate) fn charge_tokens(&mut self, at: Millis, usage: Usage) {
-        self.tokens.add(Span::HOUR, at, usage.total());
+    pub(crate) fn charge_usage(&mut self, at: Millis, usage: Usage) {
+        if usage.total() > 0 {
+            self.tokens.add(Span::HOUR, at, usage.total());
+        }
+        self.total_bytes = self.total_bytes.saturating_add(usage.bytes());
         self.total_tokens = self.total_tokens.saturating_add(usage.total());
     }
 

@@ -228,11 +228,12 @@ mod tests {
         );
         reservations.started(IDS);
         reservations.give_back(IDS, 60, false);
-        accounts[2].charge_tokens(
+        accounts[2].charge_usage(
             now,
             Usage {
                 input_tokens: 10,
                 output_tokens: 30,
+                ..Usage::default()
             },
         );
         assert!(reservations.is_empty());

@@ -65,6 +65,7 @@ impl World {
             Kind::ModelChat => Resource::Model(Name::from("qwen")),
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
+            Kind::NetConnect => Resource::Network(Name::from("default/clerk")),
             Kind::AgentMessage | Kind::AgentCheckpoint | Kind::Null => Resource::Agent,
             Kind::MemoryRemember | Kind::MemoryRecall | Kind::MemoryForget => {
                 Resource::Memory(Name::from("personal"))
@@ -114,13 +115,21 @@ impl World {
             return Ok(());
         };
         let (kind, reserve, told) = (driver.kind, driver.reserve, driver.told);
-        let usage = self.usage(reserve);
+        let usage = match kind {
+            Kind::NetConnect => Usage {
+                sent_bytes: self.random.below(4_096),
+                received_bytes: self.random.below(4_096),
+                ..Usage::default()
+            },
+            _ => self.usage(reserve),
+        };
         if kind == Kind::ModelChat && self.random.chance(40) {
             return self.feed(Event::Progress {
                 call,
                 usage: Usage {
                     input_tokens: usage.input_tokens / 2,
                     output_tokens: 0,
+                    ..Usage::default()
                 },
             });
         }
@@ -150,6 +159,7 @@ impl World {
         Usage {
             input_tokens,
             output_tokens: self.random.below(reserve / 2 + 1) + overrun,
+            ..Usage::default()
         }
     }
 

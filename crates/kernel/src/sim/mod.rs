@@ -32,8 +32,8 @@ fn limits() -> Limits {
         worker_slots: 3,
         turns_per_instance: 3,
         turns_per_tenant: 5,
-        queue_per_tenant: 3,
-        queue_per_resource: 4,
+        queue_per_tenant: 2,
+        queue_per_resource: 3,
         resource_default: 1,
         cluster: Quota {
             calls_per_minute: Some(60),

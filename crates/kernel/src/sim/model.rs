@@ -299,6 +299,9 @@ pub(super) fn granted(rules: &[GrantRule], kind: Kind, target: Option<&Name>) ->
                 (TargetPattern::Prefix(prefix), Some(target)) => {
                     target.as_str().starts_with(prefix.as_str())
                 }
+                (TargetPattern::OneLabel(rest), Some(target)) => {
+                    TargetPattern::is_one_label(rest, target)
+                }
                 (_, None) => false,
             }
     };

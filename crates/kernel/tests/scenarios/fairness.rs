@@ -51,6 +51,7 @@ fn two_tenants_that_flood_one_endpoint_get_the_same_tokens() {
         let usage = Usage {
             input_tokens: 10,
             output_tokens: used,
+            ..Usage::default()
         };
         let step = node.feed(Event::Finished {
             call,

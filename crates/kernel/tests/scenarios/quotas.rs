@@ -82,6 +82,7 @@ fn tokens_are_reserved_at_admission_and_settled_to_what_was_used() {
     let usage = Usage {
         input_tokens: 10,
         output_tokens: 10,
+        ..Usage::default()
     };
     node.feed(Event::Finished {
         call,
@@ -91,6 +92,40 @@ fn tokens_are_reserved_at_admission_and_settled_to_what_was_used() {
     assert_eq!(driven(&chat(&mut node, 80)).len(), 1);
     let [_, _, agent] = node.kernel.state().accounts_of(uid(1)).unwrap();
     assert_eq!((agent.total_calls, agent.total_tokens), (2, 20));
+}
+
+#[test]
+fn bytes_of_a_connection_are_charged_to_its_turn_and_every_level_and_are_no_tokens() {
+    let (limits, profile) = quota_of(
+        Level::Agent,
+        Quota {
+            tokens_per_hour: Some(10),
+            ..Quota::default()
+        },
+    );
+    let mut node = Node::new(limits);
+    let turn = node.running(1, profile);
+    let usage = Usage {
+        sent_bytes: 300,
+        received_bytes: 7_000,
+        ..Usage::default()
+    };
+    for _ in 0..2 {
+        let call = node.plain(turn, Kind::NetConnect);
+        let call = driven(&node.call(call).1)[0];
+        // Cut by its end, or by the program's: what was sent was sent.
+        node.feed(Event::Finished {
+            call,
+            finish: Finish::Stopped,
+            usage,
+        });
+    }
+    let state = node.kernel.state();
+    for account in state.accounts_of(uid(1)).unwrap() {
+        assert_eq!((account.total_bytes, account.total_tokens), (14_600, 0));
+    }
+    let used = state.turn(turn).unwrap().usage;
+    assert_eq!((used.sent_bytes, used.received_bytes), (600, 14_000));
 }
 
 #[test]
@@ -114,6 +149,7 @@ fn what_a_running_stream_overuses_weighs_at_once() {
         usage: Usage {
             input_tokens: 5,
             output_tokens: 90,
+            ..Usage::default()
         },
     });
     let next = Call {

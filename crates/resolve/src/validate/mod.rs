@@ -4,6 +4,7 @@
 //! this release is judged too: nothing is passed over in silence.
 
 mod models;
+mod network;
 mod refs;
 mod rights;
 
@@ -80,6 +81,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     }
     let mut findings = Findings::default();
     rights::check_names(&input.agent, &mut findings);
+    network::check(&input.agent, &mut findings);
     let models = models::resolve(input, &mut findings);
     let wanted: Vec<String> = models
         .iter()
@@ -264,14 +266,7 @@ fn fields_in_effect(agent: &Agent) -> Judgement {
     if !agent.spec.triggers.is_empty() {
         idle.push("spec.triggers: nothing starts a turn yet but asking");
     }
-    if agent
-        .spec
-        .permissions
-        .as_ref()
-        .is_some_and(|permissions| !permissions.network.is_empty())
-    {
-        idle.push("spec.permissions.network: no syscall reaches the network yet");
-    }
+    idle.extend(network::idle(agent));
     if idle.is_empty() {
         Judgement::new(
             condition::FIELDS_IN_EFFECT,

@@ -64,6 +64,10 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
             text.to_owned(),
             "a model is asked for under model".to_owned(),
         ),
+        ("net", _) => told(
+            text.to_owned(),
+            "hosts are asked for under permissions.network".to_owned(),
+        ),
         (family, _) if RESERVED_FAMILIES.contains(&family) => told(
             format!("{text}: this release has no syscalls for devices and events"),
             "remove it".to_owned(),
@@ -149,19 +153,7 @@ impl Weighed {
         let not_granted = |what: &str| problem(format!("{what} is not granted: {why}"));
         match (&decided.request.wanted, &decided.verdict) {
             (Wanted::Always(right) | Wanted::Capability(right), Verdict::Granted(effect)) => {
-                self.grant(right, *effect);
-                for it in &decided.exceptions {
-                    self.grant(&it.right, it.effect);
-                    findings.notes.push(problem(format!(
-                        "{} is not part of it: {}",
-                        it.right, it.rule
-                    )));
-                }
-                if *effect == GrantEffect::Ask {
-                    findings.notes.push(problem(format!(
-                        "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({why})"
-                    )));
-                }
+                self.right(right, *effect, decided, findings);
             }
             // It declares the pool: without these two there is no use for it.
             (Wanted::Capability(right), _) if field != "spec.memory" => {
@@ -190,12 +182,38 @@ impl Weighed {
                 let denied = not_granted(&format!("the mount {mount}"));
                 findings.not_granted.push(denied);
             }
-            (Wanted::Host(_) | Wanted::Lane(_), Verdict::Granted(_)) => {}
+            (Wanted::Lane(_), Verdict::Granted(_)) => {}
             (Wanted::Lane(lane), _) => {
                 let denied = not_granted(&format!("the lane {}", lane.as_str()));
                 findings.not_granted.push(denied);
             }
-            (Wanted::Host(host), _) => findings.notes.push(not_granted(host)),
+            (Wanted::Host(host), Verdict::Granted(effect)) => {
+                self.right(&Capability::connect(host), *effect, decided, findings);
+            }
+            (Wanted::Host(host), _) => findings.notes.push(not_granted(&host.to_string())),
+        }
+    }
+
+    /// Grants a right without its exceptions, and tells of those.
+    fn right(
+        &mut self,
+        right: &Capability,
+        effect: GrantEffect,
+        decided: &Decided,
+        findings: &mut Findings,
+    ) {
+        let problem = |what: String| Problem::new(decided.request.field.clone(), what);
+        self.grant(right, effect);
+        for it in &decided.exceptions {
+            self.grant(&it.right, it.effect);
+            let what = format!("{} is not part of it: {}", it.right, it.rule);
+            findings.notes.push(problem(what));
+        }
+        if effect == GrantEffect::Ask {
+            findings.notes.push(problem(format!(
+                "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({})",
+                decided.rules.join("; ")
+            )));
         }
     }
 

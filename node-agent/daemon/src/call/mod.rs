@@ -5,11 +5,13 @@
 //! server's), order and outcomes (the shell's), drivers.
 
 mod caller;
+mod connection;
 mod frame;
 pub(crate) mod refusal;
 mod request;
 
 pub(crate) use caller::{Caller, Verified};
+pub(crate) use connection::Connection;
 pub(crate) use frame::{frame, frame_of};
 pub(crate) use refusal::restarting;
 pub(crate) use request::{Lowered, Request};

@@ -16,6 +16,7 @@ use aion_kernel::{Kind, Name, Resource};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
 
+use super::Connection;
 use crate::instance::{Instance, named};
 
 /// Tokens reserved for an answer whose length the caller does not bound.
@@ -52,6 +53,8 @@ pub enum Request {
     Message(MessageRequest),
     /// `agent.checkpoint`.
     Checkpoint(CheckpointRequest),
+    /// `net.connect`, which has no body: it comes by a door of the network.
+    Connect(Connection),
 }
 
 /// A request and what the kernel decides by.
@@ -128,7 +131,7 @@ impl Lowered {
     /// Names target, resource and reserve.
     fn aimed(mut self, body_bytes: usize, instance: &Instance) -> Result<Self, Problem> {
         match &self.request {
-            Request::Null | Request::Message(_) | Request::Checkpoint(_) => {}
+            Request::Null | Request::Message(_) | Request::Checkpoint(_) | Request::Connect(_) => {}
             Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {
                 let model = instance.spec().model.as_ref();

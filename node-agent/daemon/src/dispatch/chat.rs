@@ -146,6 +146,7 @@ fn used(stream: &ChatStream) -> Usage {
     Usage {
         input_tokens,
         output_tokens,
+        ..Usage::default()
     }
 }
 

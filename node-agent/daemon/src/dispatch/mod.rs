@@ -4,9 +4,11 @@
 //! What may not enter: authorisation, order, deadlines (the kernel had its say, and says stop).
 
 mod chat;
+mod connect;
 mod ending;
 mod lower;
 mod relay;
+mod splice;
 mod tools;
 
 pub(crate) use lower::{memory_is_kept, pool};
@@ -18,6 +20,7 @@ use aion_drivers::{
     files::FilesDriver,
     memory::{MemoryDriver, Tier},
     model::ModelDriver,
+    outbound::Outbound,
     reserve::Reserve,
     tool::{Told, ToolDriver},
 };
@@ -50,6 +53,8 @@ pub(crate) struct Dispatch {
     pub models: Arc<dyn ModelDriver>,
     /// Tools.
     pub tools: Arc<dyn ToolDriver>,
+    /// What programs connect to.
+    pub outbound: Arc<Outbound>,
     /// The clock of the kernel's deadlines.
     pub clock: Clock,
     /// Turns, for what programs say to their callers.
@@ -103,6 +108,9 @@ impl Dispatch {
                     keyed,
                 };
                 return Ok(self.chat(instance, request, deadline, listener).await);
+            }
+            Request::Connect(connection) => {
+                return Ok(self.connect(connection, &job.cancel, &job.progress).await);
             }
             Request::Null => b"{}".to_vec(),
             Request::Read(request) => {
@@ -162,10 +170,12 @@ fn json(answer: impl Serialize) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// Used for nothing but tokens of models.
+/// Used for nothing but tokens of models and bytes of connections.
 pub(crate) const NO_USAGE: Usage = Usage {
     input_tokens: 0,
     output_tokens: 0,
+    sent_bytes: 0,
+    received_bytes: 0,
 };
 
 /// What the kernel is told of a driver that did it.

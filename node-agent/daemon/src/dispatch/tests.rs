@@ -16,6 +16,7 @@ use aion_drivers::{
     files::{FakeFiles, FolderFiles},
     memory::FakeMemory,
     model::{FakeModels, Script},
+    outbound::{NodeAddresses, Place, Rule},
     tool::{FakeTools, Granted, Told, ToolDriver, ToolServer},
 };
 use aion_kernel::{BodyDigest, CallId, Kind, TurnId};
@@ -77,6 +78,11 @@ impl Stage {
             memory: Arc::new(FakeMemory::default()),
             models: Arc::new(models),
             tools: Arc::new(tools),
+            outbound: Arc::new(Outbound::new(Rule {
+                offline: false,
+                place: Place::Standalone,
+                nodes: NodeAddresses::none(),
+            })),
             clock,
             turns: Turns::open(at("turns"), clock, reserve.clone(), Known::default()).unwrap(),
             checkpoints: Checkpoints::new(at("checkpoints")),

@@ -37,7 +37,7 @@ impl WorkerFds {
 }
 
 /// A worker that waits at its gate.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Launched {
     /// Its process id, as the launcher sees it.
     pub pid: u32,
@@ -45,6 +45,8 @@ pub struct Launched {
     pub start_time: u64,
     /// Every layer, read back.
     pub layers: Vec<LayerReading>,
+    /// The doors of its network; see [`Start::doors`].
+    pub doors: Vec<OwnedFd>,
 }
 
 /// Why a worker could not be started or reached.

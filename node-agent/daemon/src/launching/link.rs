@@ -121,6 +121,7 @@ impl Launcher for Link {
                 pid: started.pid,
                 start_time: started.start_time,
                 layers: started.layers,
+                doors: started.doors,
             })
         })
     }

@@ -266,6 +266,7 @@ impl Modules {
             mounts: Vec::new(),
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let lacking = lacking(required, &launched.layers);

@@ -41,6 +41,7 @@ impl Launcher for Compilers {
             pid: 1,
             start_time: 1,
             layers: Vec::new(),
+            doors: Vec::new(),
         };
         async { Ok(launched) }.boxed()
     }

@@ -54,7 +54,12 @@ pub(super) async fn drivers(
             Arc::clone(&secrets),
             Patience::default(),
         )),
-        tools: Arc::new(McpTools::new(outbound, secrets, setting.stdio(&processes))),
+        tools: Arc::new(McpTools::new(
+            Arc::clone(&outbound),
+            secrets,
+            setting.stdio(&processes),
+        )),
+        outbound,
         clock: base.clock,
         turns: base.turns.clone(),
         checkpoints: Checkpoints::new(base.at("state/checkpoints")),

@@ -69,6 +69,7 @@ pub(super) fn end(turn: u64) -> TurnEnd {
         usage: Usage {
             input_tokens: 3,
             output_tokens: 4,
+            ..Usage::default()
         },
         calls: 5,
         at: Millis(*ASKED_AT + 900),

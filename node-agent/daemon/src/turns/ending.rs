@@ -39,6 +39,8 @@ impl Live {
             incomplete,
             files: self.folder.outputs(),
             tokens: end.usage.total(),
+            sent_bytes: end.usage.sent_bytes,
+            received_bytes: end.usage.received_bytes,
             syscalls: end.calls,
             elapsed_ms: end.at.0.saturating_sub(self.asked_at_ms),
         };
@@ -48,7 +50,7 @@ impl Live {
             at_ms: end.at.0,
         });
         let kept = self.keep();
-        if let Err(error) = self.add(TurnEvent::Ended(outcome), false) {
+        if let Err(error) = self.add(TurnEvent::Ended(Box::new(outcome)), false) {
             tracing::warn!(turn = %end.turn, %error, "the last event of a turn is in its record alone");
         }
         kept
@@ -101,7 +103,7 @@ impl Live {
         if let Some(TurnEvent::Ended(outcome)) = events.last() {
             self.be_over(Over {
                 turn,
-                outcome: outcome.clone(),
+                outcome: TurnOutcome::clone(outcome),
                 at_ms: self.asked_at_ms.saturating_add(outcome.elapsed_ms),
             });
             return Some((turn, self.keep()));

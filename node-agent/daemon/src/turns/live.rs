@@ -287,7 +287,7 @@ impl Live {
     pub(super) fn end_as_recorded(&self, outcome: TurnOutcome) {
         let mut said = self.said.lock();
         if !matches!(said.events.last(), Some(TurnEvent::Ended(_))) {
-            said.events.push(TurnEvent::Ended(outcome));
+            said.events.push(TurnEvent::Ended(Box::new(outcome)));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     instance::{Instance, Prepared},
     modules::Modules,
     mounts::Mounts,
+    network::Granted,
 };
 
 /// MiB for the host half of a worker with a guest: answers, requests, the engine.
@@ -43,6 +44,8 @@ pub(super) struct Startable {
     pub(super) user: Option<InsideUser>,
     /// How many bytes its `/tmp` holds, where it has one.
     pub(super) scratch_bytes: Option<u64>,
+    /// The ports of its network, where it has one.
+    pub(super) ports: Vec<u16>,
 }
 
 impl Startable {
@@ -54,6 +57,7 @@ impl Startable {
             mounts: Vec::new(),
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl Programs<'_> {
             mounts: names,
             user: Some(opened.user),
             scratch_bytes: spec.limits.tmp_mib.map(|mib| u64::from(count(mib)) << 20),
+            ports: Granted::of(spec).ports(),
             ..Startable::of(Program::Process(opened.program), Role::Process, descriptors)
         })
     }

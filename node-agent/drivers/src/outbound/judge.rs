@@ -57,6 +57,11 @@ impl Judge {
         self.rule.place
     }
 
+    /// Judges an address that a policy names in numbers.
+    pub(super) fn named(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.rule.judge_named(address)
+    }
+
     /// Judges a host as it is written: an address in numbers for good, a name as far as that goes without
     /// asking. Gives the address.
     pub(super) fn written(&self, host: &str) -> Result<Option<IpAddr>, Refusal> {
@@ -71,6 +76,16 @@ impl Judge {
 
     /// The addresses of a name that may be dialled; the refusal where there are others only.
     pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
+        self.resolve_by(name, |rule, address| rule.judge(address))
+            .await
+    }
+
+    /// The addresses of a name that `judge` lets through; the refusal where there are others only.
+    pub(super) async fn resolve_by(
+        &self,
+        name: &str,
+        judge: impl Fn(&Rule, IpAddr) -> Result<(), Refusal>,
+    ) -> Result<Vec<IpAddr>, Unresolved> {
         let found = if is_localhost(name) {
             // RFC 6761 §6.3: never asked of a server, so that no packet leaves the machine for it.
             vec![
@@ -85,7 +100,7 @@ impl Judge {
         let mut refused = None;
         let mut allowed = Vec::with_capacity(found.len());
         for address in found {
-            match self.rule.judge(address) {
+            match judge(&self.rule, address) {
                 Ok(()) => allowed.push(address),
                 Err(refusal) => refused = Some(refusal),
             }

@@ -13,6 +13,7 @@ mod nodes;
 mod own;
 mod pause;
 mod race;
+mod reach;
 mod rule;
 
 pub(crate) use body::{REFUSAL, error_text, read_at_most};
@@ -22,4 +23,5 @@ pub(crate) use failure::{describe, refusal_of};
 pub use nodes::{NodeAddresses, Sight};
 pub use own::Own;
 pub(crate) use pause::{millis, named_pause, not_before};
+pub use reach::Host;
 pub use rule::{Place, Refusal, Rule};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{NodeAddresses, Sight, nodes::Held};
+use super::{NodeAddresses, Own, Sight, nodes::Held};
 
 /// Where the node runs; decides what a person's own word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,26 +47,57 @@ impl Rule {
     /// # Errors
     /// [`Refusal`], which names the address.
     pub fn judge(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.on_this_machine(address)?;
+        reached(address)
+            .into_iter()
+            .try_for_each(|it| self.judge_reached(it))
+    }
+
+    /// Judges an address that a name led an agent's own program to: who has the name may lead it where he likes, so
+    /// nothing is dialled but what everybody reaches. `own` are the machine's addresses.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub(super) fn judge_led(&self, address: IpAddr, own: &Own) -> Result<(), Refusal> {
+        self.judge(address)?;
+        reached(address).into_iter().try_for_each(|address| {
+            let kind = match address {
+                _ if address.is_loopback() => "the node's own loopback address",
+                _ if own.has(address) => "an address of the node",
+                _ if is_private(address) => "an address of a private network",
+                _ => return Ok(()),
+            };
+            Err(Refusal::Kind { address, kind })
+        })
+    }
+
+    /// Judges an address that a policy names in numbers: whoever wrote it down means it, and only what nobody can mean
+    /// is refused.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub(super) fn judge_named(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.on_this_machine(address)?;
+        reached(address)
+            .into_iter()
+            .try_for_each(|address| match nobodys(address) {
+                Some(kind) => Err(Refusal::Kind { address, kind }),
+                None => Ok(()),
+            })
+    }
+
+    fn on_this_machine(&self, address: IpAddr) -> Result<(), Refusal> {
         // Only a mapped address stays on the machine; a NAT64 or 6to4 one is sent off it, whatever it holds.
-        if self.offline && !address.to_canonical().is_loopback() {
-            return Err(Refusal::Offline(address.to_string()));
-        }
-        let embedded = embedded(address);
-        match embedded.is_empty() {
-            true => self.judge_reached(address.to_canonical()),
-            false => embedded
-                .into_iter()
-                .try_for_each(|it| self.judge_reached(it)),
+        match self.offline && !address.to_canonical().is_loopback() {
+            true => Err(Refusal::Offline(address.to_string())),
+            false => Ok(()),
         }
     }
 
     /// Judges what would really be reached.
     fn judge_reached(&self, address: IpAddr) -> Result<(), Refusal> {
-        let kind = if address.is_unspecified() {
-            // Linux takes it for the machine itself; nobody means it.
-            "the unspecified address"
-        } else if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
-            "a multicast address"
+        let kind = if let Some(kind) = nobodys(address) {
+            kind
         } else if is_metadata(address) {
             "a metadata service of a cloud"
         } else if is_link_local(address) {
@@ -92,6 +123,44 @@ impl Rule {
             }
         };
         Err(Refusal::Kind { address, kind })
+    }
+}
+
+/// What would really be reached: what is inside, or the address itself.
+fn reached(address: IpAddr) -> Vec<IpAddr> {
+    let embedded = embedded(address);
+    match embedded.is_empty() {
+        true => vec![address.to_canonical()],
+        false => embedded,
+    }
+}
+
+/// What an address is that no machine has.
+fn nobodys(address: IpAddr) -> Option<&'static str> {
+    if address.is_unspecified() {
+        // Linux takes it for the machine itself; nobody means it.
+        Some("the unspecified address")
+    } else if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        Some("a multicast address")
+    } else {
+        None
+    }
+}
+
+/// Whether an address is one that not everybody reaches (RFC 6890 and 8190): of an organisation, a provider or a
+/// cluster, or for tests between machines.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => {
+            let [a, b, c, _] = four.octets();
+            four.is_private()
+                || matches!(
+                    (a, b, c),
+                    (0 | 240.., ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18 | 19, _)
+                )
+        }
+        // Unique local, and site-local, which RFC 3879 took back.
+        IpAddr::V6(six) => six.is_unique_local() || six.segments()[0] & 0xffc0 == 0xfec0,
     }
 }
 
@@ -344,5 +413,61 @@ mod tests {
         ] {
             assert!(!judged(&rule, address), "{address}");
         }
+    }
+
+    #[test]
+    fn a_name_leads_a_program_to_what_everybody_reaches_and_nowhere_else() {
+        let own = own("203.0.113.9");
+        for place in [Place::Standalone, Place::Cluster] {
+            let rule = rule(place, false);
+            let led = |address: &str| rule.judge_led(address.parse().unwrap(), &own).is_ok();
+            assert!(led("1.1.1.1") && led("2606:4700::1111") && led("64:ff9b::101:101"));
+            for address in [
+                "127.0.0.1",
+                "::1",
+                "::ffff:127.0.0.1",
+                "10.1.2.3",
+                "172.16.0.1",
+                "192.168.1.5",
+                "100.64.0.1",
+                "198.18.0.1",
+                "0.1.2.3",
+                "240.0.0.1",
+                "169.254.169.254",
+                "fe80::1",
+                "fd12::1",
+                "fec0::1",
+                "64:ff9b::a01:203",
+                "2002:a01:203::1",
+                "203.0.113.9",
+                "224.0.0.1",
+                "0.0.0.0",
+                "::",
+            ] {
+                assert!(!led(address), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_policy_names_in_numbers_is_dialled_but_for_what_nobody_has() {
+        let rule = rule(Place::Cluster, false);
+        let named = |address: &str| rule.judge_named(address.parse().unwrap()).is_ok();
+        for address in ["127.0.0.1", "::1", "10.0.0.7", "169.254.169.254", "1.1.1.1"] {
+            assert!(named(address), "{address}");
+        }
+        for address in [
+            "0.0.0.0",
+            "::ffff:0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "255.255.255.255",
+            "ff02::1",
+        ] {
+            assert!(!named(address), "{address}");
+        }
+        let offline = self::rule(Place::Cluster, true);
+        assert!(offline.judge_named("127.0.0.1".parse().unwrap()).is_ok());
+        assert!(offline.judge_named("1.1.1.1".parse().unwrap()).is_err());
     }
 }

@@ -27,7 +27,7 @@ const MAX_WAITING: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
-    waiting: VecDeque<Reply>,
+    waiting: VecDeque<(Reply, Vec<OwnedFd>)>,
     /// Whether it said hello.
     pub(super) greeted: bool,
 }
@@ -44,8 +44,8 @@ impl Connection {
     }
 
     /// Sends, or keeps until there is room.
-    fn send(&mut self, reply: Reply) -> Result<(), WireError> {
-        self.waiting.push_back(reply);
+    fn send(&mut self, reply: Reply, fds: Vec<OwnedFd>) -> Result<(), WireError> {
+        self.waiting.push_back((reply, fds));
         if self.waiting.len() > MAX_WAITING {
             return Err(WireError::Closed);
         }
@@ -53,8 +53,9 @@ impl Connection {
     }
 
     fn flush(&mut self) -> Result<(), WireError> {
-        while let Some(reply) = self.waiting.front() {
-            match wire::send(&self.socket, reply, &[]) {
+        while let Some((reply, fds)) = self.waiting.front() {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            match wire::send(&self.socket, reply, &fds) {
                 Ok(()) => drop(self.waiting.pop_front()),
                 Err(WireError::WouldBlock) => return Ok(()),
                 Err(error) => return Err(error),
@@ -114,9 +115,14 @@ impl Server {
 
     /// Tells the daemon, if there is one.
     pub(super) fn tell(&mut self, reply: Reply) {
+        self.tell_with(reply, Vec::new());
+    }
+
+    /// Tells it, and hands it what goes with that.
+    pub(super) fn tell_with(&mut self, reply: Reply, fds: Vec<OwnedFd>) {
         if let Some(connection) = &mut self.connection
             && connection.greeted
-            && let Err(error) = connection.send(reply)
+            && let Err(error) = connection.send(reply, fds)
         {
             self.hang_up(&error.to_string());
         }

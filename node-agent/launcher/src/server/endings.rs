@@ -1,6 +1,6 @@
 //! What workers say and how they end.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -13,7 +13,7 @@ use super::record::Record;
 use super::sys::{self, Ended, Failure};
 use super::worker::Phase;
 use aion_sandbox::plan::WorkerMessage;
-use aion_sandbox::protocol::{ExitStatus, Exited, Reply, StartFailure, WorkerId};
+use aion_sandbox::protocol::{self, ExitStatus, Exited, Reply, StartFailure, WorkerId};
 use aion_sandbox::wire::{self, WireError};
 
 /// How long the status of an adopted worker is waited for: its new parent has to
@@ -34,7 +34,7 @@ impl Server {
                 return;
             };
             match wire::receive_bytes(link) {
-                Ok((bytes, _)) => self.take_in(id, &bytes),
+                Ok((bytes, fds)) => self.take_in(id, &bytes, fds),
                 Err(WireError::WouldBlock) => return,
                 Err(_) => {
                     worker.link = None;
@@ -44,7 +44,7 @@ impl Server {
         }
     }
 
-    fn take_in(&mut self, id: &WorkerId, bytes: &[u8]) {
+    fn take_in(&mut self, id: &WorkerId, bytes: &[u8], fds: Vec<OwnedFd>) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -54,8 +54,10 @@ impl Server {
         }
         match (serde_json::from_slice(bytes), &worker.phase) {
             (Ok(WorkerMessage::Note(note)), _) => worker.note = Some(one_line(&note)),
-            (Ok(WorkerMessage::Ready { landlock, failures }), Phase::Starting(..)) => {
-                self.make_ready(id, &Claims { landlock, failures });
+            (Ok(WorkerMessage::Ready { landlock, failures }), Phase::Starting(begun, _))
+                if fds.len() == protocol::doors(&begun.ports) =>
+            {
+                self.make_ready(id, &Claims { landlock, failures }, fds);
             }
             // From here on it is somebody else's program that may be speaking.
             _ => {
@@ -67,7 +69,7 @@ impl Server {
         }
     }
 
-    fn make_ready(&mut self, id: &WorkerId, claims: &Claims) {
+    fn make_ready(&mut self, id: &WorkerId, claims: &Claims, doors: Vec<OwnedFd>) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -77,12 +79,13 @@ impl Server {
         let layers = read_back(&self.starter, &begun, claims);
         worker.phase = Phase::Waiting(begun.gate);
         let (pid, start_time) = (worker.known.pid, worker.known.start_time);
-        self.tell(Reply::Started {
+        let started = Reply::Started {
             id: id.clone(),
             pid,
             start_time,
             layers,
-        });
+        };
+        self.tell_with(started, doors);
     }
 
     /// Takes a worker's end, if it ended.

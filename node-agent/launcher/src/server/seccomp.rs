@@ -113,6 +113,9 @@ struct Condition {
     /// Ours, which a container runtime passes over: `declarative`, `wasm`, `process`, `compile`, `tool`.
     #[serde(default)]
     runtimes: Vec<Role>,
+    /// Ours as well: of a worker that has a network, which it is granted hosts of.
+    #[serde(default)]
+    network: bool,
 }
 
 /// The programs of a profile, by what the worker runs.
@@ -121,13 +124,15 @@ pub(super) struct Filters {
     declarative: Vec<Filter>,
     wasm: Vec<Filter>,
     process: Vec<Filter>,
+    networked: Vec<Filter>,
     compile: Vec<Filter>,
     tool: Vec<Filter>,
 }
 
 impl Filters {
-    pub(super) fn of(&self, role: Role) -> &[Filter] {
+    pub(super) fn of(&self, role: Role, network: bool) -> &[Filter] {
         match role {
+            Role::Process if network => &self.networked,
             Role::Declarative => &self.declarative,
             Role::Wasm => &self.wasm,
             Role::Process => &self.process,
@@ -188,6 +193,9 @@ impl Action {
     }
 }
 
+/// Of which role, and whether with a network.
+type Whose = (Role, bool);
+
 /// The rules of one call under one action: without any it always matches.
 type Rules = Vec<Value>;
 
@@ -195,9 +203,9 @@ type Rules = Vec<Value>;
 pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
     let newer = newer::are_not_there(text, arch)?;
-    let of = |role| -> Result<Vec<Filter>, BadProfile> {
+    let of = |role, network| -> Result<Vec<Filter>, BadProfile> {
         let mut filters: Vec<Filter> = Vec::new();
-        for filter in translate(text, arch, role)? {
+        for filter in translate(text, arch, (role, network))? {
             let program = compile_one(filter, arch)?;
             filters.push(program.into_iter().map(pack).collect());
         }
@@ -207,22 +215,23 @@ pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
         Ok(filters)
     };
     Ok(Filters {
-        declarative: of(Role::Declarative)?,
-        wasm: of(Role::Wasm)?,
-        process: of(Role::Process)?,
-        compile: of(Role::Compile)?,
-        tool: of(Role::Tool)?,
+        declarative: of(Role::Declarative, false)?,
+        wasm: of(Role::Wasm, false)?,
+        process: of(Role::Process, false)?,
+        networked: of(Role::Process, true)?,
+        compile: of(Role::Compile, false)?,
+        tool: of(Role::Tool, false)?,
     })
 }
 
 /// The filters in the language of `seccompiler`.
-fn translate(text: &str, arch: TargetArch, role: Role) -> Result<Vec<Value>, BadProfile> {
+fn translate(text: &str, arch: TargetArch, whose: Whose) -> Result<Vec<Value>, BadProfile> {
     let profile: Profile = serde_json::from_str(text)?;
     let default = Action::parse(&profile.default_action, profile.default_errno_ret)?;
     if default.passes() {
         return Err(BadProfile::Open);
     }
-    let groups = by_action(&profile.syscalls, arch, role)?;
+    let groups = by_action(&profile.syscalls, arch, whose)?;
     // The kernel takes the strictest answer, and of two alike the last program's: what is to be answered no
     // more strictly than the default must pass here for its own program to answer.
     let passing = groups
@@ -243,11 +252,11 @@ fn translate(text: &str, arch: TargetArch, role: Role) -> Result<Vec<Value>, Bad
 fn by_action(
     groups: &[Group],
     arch: TargetArch,
-    role: Role,
+    whose: Whose,
 ) -> Result<BTreeMap<Action, BTreeMap<&str, Rules>>, BadProfile> {
     let mut found: BTreeMap<Action, BTreeMap<&str, Rules>> = BTreeMap::new();
     let mut owner: BTreeMap<&str, Action> = BTreeMap::new();
-    for group in groups.iter().filter(|group| group.applies(arch, role)) {
+    for group in groups.iter().filter(|group| group.applies(arch, whose)) {
         let action = Action::parse(&group.action, group.errno_ret)?;
         let arguments = group.args.as_deref().unwrap_or_default();
         for name in group.names.iter().filter(|name| is_known(name, arch)) {
@@ -274,7 +283,7 @@ fn by_action(
 
 impl Group {
     /// A worker has no capability, so what is for those who have one is not for it.
-    fn applies(&self, arch: TargetArch, role: Role) -> bool {
+    fn applies(&self, arch: TargetArch, (role, network): Whose) -> bool {
         let names: &[&str] = match arch {
             TargetArch::x86_64 => &["amd64", "x86_64", "SCMP_ARCH_X86_64"],
             TargetArch::aarch64 => &["arm64", "aarch64", "SCMP_ARCH_AARCH64"],
@@ -282,6 +291,7 @@ impl Group {
         };
         let is_mine = |arches: &[String]| arches.iter().any(|it| names.contains(&it.as_str()));
         self.includes.caps.is_empty()
+            && (network || !self.includes.network)
             && (self.includes.arches.is_empty() || is_mine(&self.includes.arches))
             && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&role))
             && !is_mine(&self.excludes.arches)

@@ -72,6 +72,8 @@ pub(super) struct Begun {
     pub(super) limits: Vec<Limit>,
     /// What its root is made of, if of anything.
     pub(super) shown: Option<What>,
+    /// The ports of its network, if it has one.
+    pub(super) ports: Vec<u16>,
     /// How many seccomp programs it was given.
     pub(super) filters: usize,
     /// Its user on the host, where it is not the launcher's own.
@@ -136,6 +138,14 @@ impl Starter {
             }
             Rest::Module(_) | Rest::Nothing => (None, Vec::new()),
         };
+        if let Some(why) = self.namespaces.missing(Layer::NetworkNamespace)
+            && !start.ports.is_empty()
+        {
+            let layer = Layer::NetworkNamespace;
+            return Err(invalid(format!(
+                "a network of its own takes a {layer}: {why}"
+            )));
+        }
         let mut group = self.cgroups.create(&start.id.to_string(), &bounds);
         let blank = match blank() {
             Ok(blank) => blank,
@@ -152,10 +162,14 @@ impl Starter {
             socket,
             module: matches!(fds.rest, Rest::Module(_)),
             shown,
+            ports: start.ports.clone(),
             groups: doors.len(),
             limits: limits.iter().map(Limit::planned).collect(),
             switch_user: blank.user.filter(|_| !own_user_namespace),
-            filters: self.filters.of(start.role).to_vec(),
+            filters: self
+                .filters
+                .of(start.role, !start.ports.is_empty())
+                .to_vec(),
         };
         group.enter(blank.made.pid);
         let further = Further {
@@ -172,6 +186,7 @@ impl Starter {
                 bounds,
                 limits,
                 shown: plan.shown.map(|shown| shown.what),
+                ports: plan.ports,
                 filters: plan.filters.len(),
                 user: blank.user,
             }),

@@ -289,8 +289,12 @@ fn try_run(child: &Child<'_>, step: &mut u8) -> Result<std::convert::Infallible,
 /// A signal's action as the kernel has it: handler, flags, restorer and mask.
 static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
-/// What a worker does in its namespaces to confine itself: mount, and empty its bounding set.
-const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::SETPCAP);
+/// What a worker does in its namespaces to confine itself: mount, empty its bounding set, bring up its loopback interface,
+/// and listen on it at any port.
+const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::NET_ADMIN)
+    .union(CapabilitySet::NET_BIND_SERVICE);
 
 /// Lets a program have these capabilities that is not root's. Without memory that is not its own: see [`Child`].
 fn keep_over_exec(needed: CapabilitySet) -> io::Result<()> {

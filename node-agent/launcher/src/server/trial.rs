@@ -151,6 +151,7 @@ pub(super) fn run(
         mounts: Vec::new(),
         user: None,
         scratch_bytes: None,
+        ports: Vec::new(),
     };
     let declarative = start(Role::Declarative, "declarative");
     let mut layers = confine_one(starter, &declarative, Vec::new(), patience)?;

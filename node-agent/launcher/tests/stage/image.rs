@@ -26,6 +26,7 @@ pub(crate) struct Run {
     pub(crate) scratch_bytes: Option<u64>,
     pub(crate) limits: Limits,
     pub(crate) mounts: Vec<(String, PathBuf)>,
+    pub(crate) ports: Vec<u16>,
 }
 
 impl Run {
@@ -45,6 +46,7 @@ impl Run {
             scratch_bytes: None,
             limits: Limits::default(),
             mounts: Vec::new(),
+            ports: Vec::new(),
         }
     }
 }
@@ -109,6 +111,7 @@ impl Stage {
             mounts: run.mounts.iter().map(|(name, _)| name.clone()).collect(),
             user: run.user,
             scratch_bytes: run.scratch_bytes,
+            ports: run.ports,
         };
         let rest = shown.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await

@@ -204,6 +204,7 @@ impl Stage {
             mounts: Vec::new(),
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         };
         let rest = module.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await
@@ -274,6 +275,7 @@ impl Stage {
             mounts: vec!["folder".into()],
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         };
         let nothing = File::open("/dev/null").unwrap();
         let program = File::open(example("captive")).unwrap();

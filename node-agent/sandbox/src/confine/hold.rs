@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use aion_abi::boot;
@@ -88,7 +88,9 @@ pub fn hold() -> Result<Held, HoldError> {
         landlock: confined.landlock,
         failures: confined.failures,
     };
-    wire::send(&launcher, &ready, &[]).map_err(HoldError::NotTold)?;
+    let doors: Vec<_> = confined.doors.iter().map(AsFd::as_fd).collect();
+    wire::send(&launcher, &ready, &doors).map_err(HoldError::NotTold)?;
+    drop(confined.doors);
     let mut byte = [0];
     match File::from(handed.gate).read(&mut byte) {
         Ok(1) if byte == [boot::GO] => Ok(Held {

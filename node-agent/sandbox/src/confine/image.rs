@@ -3,10 +3,11 @@
 //! the image's own folders, so each is one that the image has and none is reached through a link of it.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, fstat, mkdirat, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, fchmod, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
@@ -37,6 +38,9 @@ const MASKED: [&str; 10] = [
     "/proc/timer_list",
     "/proc/timer_stats",
 ];
+
+/// Where programs read whom to ask for names.
+const RESOLVERS: &str = "/etc/resolv.conf";
 
 /// Links that programs look for beside the devices.
 const DESCRIPTORS: [(&str, &str); 4] = [
@@ -83,6 +87,36 @@ pub(super) fn furnish(
         stage.put(&mount, (&shown, &place), READ_ONLY | NO_PROGRAMS)?;
     }
     close(&names, NAMES)
+}
+
+/// Has names asked where the node answers them. A resolver that is told of no other place asks there, so a file is
+/// covered where the image has one and none is made; a link is not followed, and leads into a folder that is empty.
+pub(super) fn ask_here(stage: &Stage) -> Result<(), String> {
+    let path = Path::new(RESOLVERS);
+    let wrong = |error: io::Error| format!("cover {RESOLVERS}: {error}");
+    let Some(place) = stage.regular(path)? else {
+        return Ok(());
+    };
+    // A part of a file system can be shown once that is mounted itself, for as long as that takes.
+    let folder =
+        fresh("tmpfs", &[("size", "4k"), ("nr_inodes", "2")], NO_PROGRAMS).map_err(wrong)?;
+    let scratch = Path::new(SCRATCH);
+    attach(&folder, &stage.folder(scratch)?).map_err(wrong)?;
+    let shown = (|| -> io::Result<()> {
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = openat(&folder, "resolvers", flags, Mode::from_raw_mode(0o444))?;
+        fchmod(&file, Mode::from_raw_mode(0o444))?;
+        rustix::io::write(
+            &file,
+            format!("nameserver {}\n", Ipv4Addr::LOCALHOST).as_bytes(),
+        )?;
+        let part = again_of(&file)?;
+        attach(&part, &place)?;
+        restrict(&part, READ_ONLY | NO_PROGRAMS, Depth::One)?;
+        fchdir(&folder)?;
+        Ok(unmount(".", UnmountFlags::DETACH)?)
+    })();
+    shown.map_err(wrong)
 }
 
 /// What Landlock lets it open: what is in its root, to read; mounts say the rest.

@@ -31,15 +31,22 @@ pub(super) struct Opens {
 /// Enters a domain in which no file can be opened but what is `shown`, no TCP port
 /// bound or reached, no signal sent outwards and no abstract socket reached. The
 /// one thing allowed besides is to connect to sockets of the folder that `socket` is
-/// in, on kernels that ask.
-pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Opens>) -> Result<String, String> {
+/// in, on kernels that ask. A worker with a network is left its TCP: wherever it leads ends in its own namespace.
+pub(super) fn restrict(
+    socket: Option<&Path>,
+    shown: Option<&Opens>,
+    no_tcp: bool,
+) -> Result<String, String> {
     let wanted = || -> Result<_, landlock::RulesetError> {
         let ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(NEWEST))?
-            .handle_access(AccessNet::from_all(NEWEST))?
-            .scope(Scope::from_all(NEWEST))?
-            .create()?;
+            .scope(Scope::from_all(NEWEST))?;
+        let ruleset = match no_tcp {
+            true => ruleset.handle_access(AccessNet::from_all(NEWEST))?,
+            false => ruleset,
+        };
+        let ruleset = ruleset.create()?;
         let ruleset = match socket.and_then(Path::parent).map(PathFd::new) {
             Some(Ok(fd)) => ruleset.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?,
             // Then there is nothing to connect to, which the first call will say.
@@ -64,7 +71,10 @@ pub(super) fn restrict(socket: Option<&Path>, shown: Option<&Opens>) -> Result<S
         Some(shown) if shown.read.iter().any(|path| path == "/") => probe_device()?,
         Some(_) | None => probe_file()?,
     };
-    let tcp = probe_tcp(abi)?;
+    let tcp = match no_tcp {
+        true => probe_tcp(abi)?,
+        false => "TCP is left to its network namespace",
+    };
     Ok(format!("probed, ABI {abi}: {file}, {tcp}"))
 }
 

@@ -14,6 +14,7 @@ mod landlock;
 mod limits;
 mod machine;
 mod mounts;
+mod network;
 mod privileges;
 mod root;
 mod seccomp;
@@ -38,6 +39,8 @@ struct Confined {
     landlock: Option<String>,
     /// Steps that failed, by the layer they were for.
     failures: Vec<(Layer, String)>,
+    /// The doors of its network.
+    doors: Vec<OwnedFd>,
 }
 
 /// Takes every step of `plan`. `folder` is that of the socket and `mounts` are the detached ones, as far as it
@@ -52,6 +55,10 @@ fn confine(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<
     if let Err(why) = limits::set(&plan.limits) {
         failures.push((Layer::Rlimits, why));
     }
+    let doors = match &*plan.ports {
+        [] => Vec::new(),
+        ports => network::open(ports).map_err(|why| format!("it has no network: {why}"))?,
+    };
     let (socket, own_root) = match root::enter(plan, folder, mounts) {
         Ok(socket) => (socket, plan.private_root),
         // What it is to be shown, and its folder to write to, would be the host's.
@@ -78,7 +85,7 @@ fn confine(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<
         .shown
         .as_ref()
         .map(|shown| root::opens(shown, own_root));
-    let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref()) {
+    let landlock = match landlock::restrict(socket.as_deref(), shown.as_ref(), doors.is_empty()) {
         Ok(evidence) => Some(evidence),
         Err(why) => {
             failures.push((Layer::Landlock, why));
@@ -92,5 +99,6 @@ fn confine(plan: &Plan, folder: Option<&OwnedFd>, mounts: &[OwnedFd]) -> Result<
         socket,
         landlock,
         failures,
+        doors,
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -129,6 +129,18 @@ impl Stage {
         let (parent, name) = self.parent(path)?;
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map_err(cannot("make", path))
+    }
+
+    /// A regular file that is in it, if there is one.
+    pub(super) fn regular(&self, path: &Path) -> Result<Option<OwnedFd>, String> {
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(file) = openat(&parent, name, flags, Mode::empty()) else {
+            return Ok(None);
+        };
+        let status = fstat(&file).map_err(cannot("look at", path))?;
+        let regular = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
+        Ok(regular.then_some(file))
     }
 
     /// A link in it, made.

@@ -89,6 +89,9 @@ fn build(plan: &Plan, folder: Option<&OwnedFd>, handles: &[OwnedFd]) -> Result<(
     match shown.map(|shown| (&shown.what, &*shown.mounts)) {
         Some((What::Image { scratch_bytes, .. }, mounts)) => {
             image::furnish(&stage, *scratch_bytes, &named(mounts, folders))?;
+            if !plan.ports.is_empty() {
+                image::ask_here(&stage)?;
+            }
         }
         Some((What::Machine { program }, mounts)) => {
             machine::furnish(&stage, (program, first), &named(mounts, folders))?;

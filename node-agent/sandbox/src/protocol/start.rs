@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 /// The most folders that a [`Role::Tool`] or [`Role::Process`] is shown.
 pub const MAX_MOUNTS: usize = 16;
 
+/// The most TCP ports that the network of a [`Role::Process`] has doors for.
+pub const MAX_PORTS: usize = 16;
+
+/// Where it asks for names, which is no port of a door.
+pub const NAMES_PORT: u16 = 53;
+
 /// What an image's program may keep in memory as files where its start sets no bound.
 pub const DEFAULT_SCRATCH: u64 = 64 << 20;
 
@@ -115,6 +121,18 @@ pub struct Start {
     /// [`DEFAULT_SCRATCH`] unless set.
     #[serde(default)]
     pub scratch_bytes: Option<u64>,
+    /// For [`Role::Process`], the ports of its network, at most [`MAX_PORTS`] and each once: it reaches the
+    /// daemon at them, whatever address it dials, and nobody else. It has no network where there is none.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+}
+
+/// See [`Start::doors`].
+pub fn doors(ports: &[u16]) -> usize {
+    match ports.len() {
+        0 => 0,
+        some => some + 2,
+    }
 }
 
 impl Start {
@@ -126,6 +144,12 @@ impl Start {
             Role::Process => 4 + self.mounts.len(),
             Role::Tool => 5 + self.mounts.len(),
         }
+    }
+
+    /// How many descriptors ride with the answer that it started: a listening socket for each port, then those at
+    /// which names are asked, for datagrams and for streams.
+    pub fn doors(&self) -> usize {
+        doors(&self.ports)
     }
 }
 
@@ -150,11 +174,16 @@ pub enum Invalid {
     )]
     Mounts,
     /// See [`Start::user`] and [`Start::scratch_bytes`].
-    #[error("only an image's program takes a user and a bound on what it keeps")]
+    #[error("only an image's program takes a user, a bound on what it keeps, and a network")]
     OfProcessOnly,
     /// The kernel's word for no user at all.
     #[error("user and group must be less than {0}", u32::MAX)]
     User,
+    /// See [`Start::ports`].
+    #[error(
+        "a network has at most {MAX_PORTS} ports, each once, and {NAMES_PORT} is where names are asked"
+    )]
+    Ports,
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
@@ -196,12 +225,19 @@ impl Start {
         if !mounts || self.mounts.len() > most {
             return Err(Invalid::Mounts);
         }
-        let of_process = self.user.is_some() || self.scratch_bytes.is_some();
+        let of_process =
+            self.user.is_some() || self.scratch_bytes.is_some() || !self.ports.is_empty();
         if of_process && self.role != Role::Process {
             return Err(Invalid::OfProcessOnly);
         }
         if (self.user).is_some_and(|user| user.uid == u32::MAX || user.gid == u32::MAX) {
             return Err(Invalid::User);
+        }
+        let usable = |(at, port): (usize, &u16)| {
+            ![0, NAMES_PORT].contains(port) && !self.ports[..at].contains(port)
+        };
+        if self.ports.len() > MAX_PORTS || !self.ports.iter().enumerate().all(usable) {
+            return Err(Invalid::Ports);
         }
         if let Some(path) = &self.socket {
             let bytes = path.as_os_str().as_encoded_bytes();
@@ -243,6 +279,7 @@ mod tests {
             mounts: Vec::new(),
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         }
     }
 
@@ -286,6 +323,13 @@ mod tests {
         assert_eq!(it.check(), Ok(()));
         it.mounts = vec!["docs".into()];
         assert_eq!((it.check(), it.fds()), (Ok(()), 5));
+        it.ports = vec![443, 80];
+        assert_eq!((it.check(), it.doors()), (Ok(()), 4));
+        for wrong in [vec![80, 80], vec![0], vec![NAMES_PORT]] {
+            it.ports = wrong;
+            assert_eq!(it.check(), Err(Invalid::Ports));
+        }
+        it.ports = Vec::new();
         it.scratch_bytes = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("scratch_bytes")));
         it.user = Some(InsideUser {

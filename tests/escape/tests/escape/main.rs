@@ -83,6 +83,50 @@ fn no_attempt_of_a_tool_succeeds_and_each_fails_as_it_is_said_to() {
     }
 }
 
+/// What a network changes of an attempt: sockets of TCP and UDP are there, and lead to its doors or nowhere.
+const WITH_A_NETWORK: [(&str, &str); 14] = [
+    ("socket-inet", SUCCEEDED),
+    ("socket-inet6", SUCCEEDED),
+    ("socket-udp", SUCCEEDED),
+    // At a door, as the test sees for itself.
+    ("tcp-loopback", SUCCEEDED),
+    ("tcp-metadata", SUCCEEDED),
+    ("tcp-cluster", SUCCEEDED),
+    ("tcp-agent", SUCCEEDED),
+    ("tcp-internet", SUCCEEDED),
+    // Sent to itself, where nobody takes it.
+    ("tcp-node", SUCCEEDED),
+    ("tcp-dns", SUCCEEDED),
+    ("udp-dns", SUCCEEDED),
+    ("udp-dns-loopback", SUCCEEDED),
+    ("tcp-listen", "errno 98"),
+    ("privileged-port", "EACCES"),
+];
+
+#[test]
+fn a_granted_network_leads_to_its_doors_and_lets_no_other_attempt_succeed() {
+    if !is_root() {
+        return;
+    }
+    let runs = Runs::get();
+    let (came, meant) = &runs.networked;
+    let expected = |it: &aion_escape::attempts::Attempt| {
+        let changed = WITH_A_NETWORK.iter().find(|(name, _)| *name == it.name);
+        changed.map_or(it.expected, |(_, told)| told)
+    };
+    none("with a network", &differences(expected, came, &runs.bare));
+    let mut meant: Vec<String> = meant.iter().map(ToString::to_string).collect();
+    meant.sort();
+    let at_doors = [
+        "10.77.0.2:8080",
+        "10.96.0.1:443",
+        "127.0.0.1:80",
+        "169.254.169.254:80",
+        "192.0.2.1:443",
+    ];
+    assert_eq!(meant, at_doors);
+}
+
 #[test]
 fn with_what_holds_it_off_each_attempt_succeeds() {
     if !is_root() {

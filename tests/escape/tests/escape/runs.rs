@@ -2,6 +2,7 @@
 //! of that alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use aion_escape::attempts::{Attempt, Held, all};
@@ -13,6 +14,8 @@ use parking_lot::Mutex;
 use crate::image::Image;
 use crate::stage::{Outcomes, Stage, bare};
 
+/// The ports of the network of [`Runs::networked`].
+const PORTS: [u16; 3] = [80, 443, 8080];
 /// As many machines at a time.
 const MACHINES: usize = 3;
 
@@ -22,6 +25,8 @@ pub(crate) struct Runs {
     pub(crate) process: Outcomes,
     /// As a tool.
     pub(crate) tool: Outcomes,
+    /// As the program of an image with a network, and whom the connections were for that came to its doors.
+    pub(crate) networked: (Outcomes, Vec<SocketAddr>),
     /// Outside of any sandbox.
     pub(crate) bare: Outcomes,
     /// With these layers off.
@@ -82,6 +87,9 @@ impl Runs {
         Ok(Self {
             process: run(Role::Process, &[], &image, &[])?,
             tool: run(Role::Tool, &[], &image, &[])?,
+            networked: runtime()?
+                .block_on(Stage::new(&[])?.with_network(&image, &PORTS))
+                .context("with a network")?,
             bare: bare(&outside)?,
             without: without.into_inner(),
         })
@@ -140,15 +148,16 @@ fn but(layers: &[Layer], one: Layer) -> Vec<Layer> {
 }
 
 fn run(role: Role, off: &[Layer], image: &Image, names: &[&str]) -> Result<Outcomes> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
     let stage = Stage::new(off)?;
     let attempts = stage.attempts(role, image, names);
-    runtime
+    runtime()?
         .block_on(attempts)
         .with_context(|| format!("{role:?} without {off:?}"))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(1).enable_all().build()?)
 }
 
 /// Whether this is what a machine says that lacks what was tried.

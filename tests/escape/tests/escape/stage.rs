@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -15,7 +16,7 @@ use aion_abi::signing::Key;
 use aion_escape::attempts::{MAY_KEEP, MAY_MEMORY, MAY_PROCESSES};
 use aion_escape::layer::Layer;
 use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
-use aion_sandbox::{Client, StartFds};
+use aion_sandbox::{Client, StartFds, Started};
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::sync::mpsc::Receiver;
@@ -27,6 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What each attempt came to, by its name.
 pub(crate) type Outcomes = BTreeMap<String, String>;
+
+/// A process that is to be started.
+struct Asked<'a> {
+    role: Role,
+    name: &'a str,
+    arguments: &'a [&'a str],
+    ports: &'a [u16],
+}
 
 /// See the module. The launcher ends when dropped, its workers with it.
 pub(crate) struct Stage {
@@ -91,6 +100,26 @@ impl Stage {
         image: &Image,
         names: &[&str],
     ) -> Result<Outcomes> {
+        Ok(self.attempts_at(role, image, names, &[]).await?.0)
+    }
+
+    /// As [`attempts`](Self::attempts), of all, by an image's program with a network of these ports: beside it whom
+    /// the connections were for that came to its doors.
+    pub(crate) async fn with_network(
+        &self,
+        image: &Image,
+        ports: &[u16],
+    ) -> Result<(Outcomes, Vec<SocketAddr>)> {
+        self.attempts_at(Role::Process, image, &[], ports).await
+    }
+
+    async fn attempts_at(
+        &self,
+        role: Role,
+        image: &Image,
+        names: &[&str],
+        ports: &[u16],
+    ) -> Result<(Outcomes, Vec<SocketAddr>)> {
         image.renew()?;
         let (client, mut exits) = self.connect().await?;
         let told = fs::read_to_string(self.path("tells"))?;
@@ -114,17 +143,26 @@ impl Stage {
                 self.path("state").display().to_string(),
             ),
         ];
-        let (sibling, number, said) = self
-            .start(&client, Role::Process, image, "sibling", &["sibling"], &env)
-            .await?;
+        let sibling = Asked {
+            role: Role::Process,
+            name: "sibling",
+            arguments: &["sibling"],
+            ports: &[],
+        };
+        let (sibling, started, said) = self.start(&client, image, &sibling, &env).await?;
+        let number = started.pid;
         let mut first = String::new();
         let mut said = BufReader::new(File::from(said));
         said.read_line(&mut first)?;
         ensure!(first == "here\n", "the other agent says {first:?}");
         env.push(("ESCAPE_SIBLING".into(), number.to_string()));
-        let (id, _, said) = self
-            .start(&client, role, image, "attempts", names, &env)
-            .await?;
+        let asked = Asked {
+            role,
+            name: "attempts",
+            arguments: names,
+            ports,
+        };
+        let (id, started, said) = self.start(&client, image, &asked, &env).await?;
         // Read while it runs: there may be more than a pipe holds.
         let reader = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
@@ -135,20 +173,34 @@ impl Stage {
         ensure!(!text.is_empty(), "nothing was attempted: {ended:?}");
         client.kill(&sibling, Duration::ZERO).await?;
         let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        Ok(lines
+        let outcomes = lines
             .map(|(name, told)| (name.to_owned(), told.to_owned()))
-            .collect())
+            .collect();
+        let mut meant = Vec::new();
+        for door in started.doors.into_iter().take(ports.len()) {
+            let door = TcpListener::from(door);
+            // It does not block: what has not come by now does not come.
+            while let Ok((stream, _)) = door.accept() {
+                let whom = stream.local_addr()?;
+                meant.push(SocketAddr::new(whom.ip().to_canonical(), whom.port()));
+            }
+        }
+        Ok((outcomes, meant))
     }
 
     async fn start(
         &self,
         client: &Client,
-        role: Role,
         image: &Image,
-        name: &str,
-        arguments: &[&str],
+        asked: &Asked<'_>,
         env: &[(String, String)],
-    ) -> Result<(WorkerId, u32, OwnedFd)> {
+    ) -> Result<(WorkerId, Started, OwnedFd)> {
+        let Asked {
+            role,
+            name,
+            arguments,
+            ports,
+        } = *asked;
         let id = WorkerId {
             instance: name.into(),
             incarnation: 1,
@@ -209,6 +261,7 @@ impl Stage {
             } else {
                 16 * MAY_KEEP
             }),
+            ports: ports.to_vec(),
         };
         let fds = StartFds {
             boot: memory.as_fd(),
@@ -218,7 +271,7 @@ impl Stage {
         };
         let started = client.start(start, fds).await?;
         client.open_gate(&id).await?;
-        Ok((id, started.pid, said))
+        Ok((id, started, said))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One worker's start: its places, its key, its descriptors. All of them follow from turn and incarnation.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
@@ -16,6 +16,7 @@ use crate::{
     call::Caller,
     instance::Instance,
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
+    network::{Network, Told},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -39,6 +40,7 @@ impl CrewParts {
             kill: false,
             exited: false,
             listener: None,
+            network: None,
             log: TaskTracker::new(),
             fifos: ["o", "e"].map(|stream| Fifo::new(&pipes, &format!("{name}.{stream}"))),
         }
@@ -107,7 +109,7 @@ impl CrewParts {
         incarnation: Incarnation,
         instance: &Arc<Instance>,
         beside: &mpsc::UnboundedSender<Beside>,
-    ) -> Result<Launched, Failure> {
+    ) -> Result<(Launched, Option<Network>), Failure> {
         let id = id(instance.uid, incarnation);
         let internal = |why: String| failure("internal", why);
         let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
@@ -164,13 +166,22 @@ impl CrewParts {
             mounts: startable.mounts,
             user: startable.user,
             scratch_bytes: startable.scratch_bytes,
+            ports: startable.ports,
         };
         let launched = self.launcher.start(start, fds).await;
-        let launched = launched.map_err(|error| failure("not-running", error.why))?;
+        let mut launched = launched.map_err(|error| failure("not-running", error.why))?;
         if role == Role::Process {
             self.confined_enough(&id, &launched).await?;
         }
-        Ok(launched)
+        let doors = std::mem::take(&mut launched.doors);
+        let network = match doors.is_empty() {
+            true => None,
+            false => Some(
+                self.open_network(&id, doors, (turn, incarnation), instance)
+                    .await?,
+            ),
+        };
+        Ok((launched, network))
     }
 
     /// Ends a program of an image that is confined by less than the floor, whatever policy requires.
@@ -186,6 +197,29 @@ impl CrewParts {
             below.join(", ")
         );
         Err(failure("not-running", why))
+    }
+
+    async fn open_network(
+        &self,
+        id: &WorkerId,
+        doors: Vec<OwnedFd>,
+        (turn, incarnation): (TurnId, Incarnation),
+        instance: &Arc<Instance>,
+    ) -> Result<Network, Failure> {
+        let told = Told::to(self.logs.clone(), &instance.agent(), incarnation);
+        let caller = Caller {
+            turn,
+            instance: Arc::clone(instance),
+        };
+        let shell = self.shell.clone();
+        match self.networks.open(doors, caller, shell, told) {
+            Ok(network) => Ok(network),
+            Err(error) => {
+                // Nothing of it has run: its gate is shut.
+                let _ = self.launcher.kill(id, Duration::ZERO).await;
+                Err(failure("internal", format!("its network: {error}")))
+            }
+        }
     }
 
     /// The turn's folder, with the instance kept in it, and how long it may take.

@@ -27,6 +27,7 @@ use crate::{
     logs::Logs,
     modules::Modules,
     mounts::Mounts,
+    network::{Network, Networks},
     server::{Listener, Reactors},
     shell::{Handle, WorkerOrder},
     turns::{Checkpoints, Turns},
@@ -63,6 +64,8 @@ pub(crate) struct CrewParts {
     pub mounts: Mounts,
     /// Tools that are processes.
     pub tools: Arc<ToolProcesses>,
+    /// What the networks of programs share.
+    pub networks: Networks,
     /// What keys are derived from.
     pub secret: NodeSecret,
     /// The clock.
@@ -104,6 +107,8 @@ struct Member {
     /// Its end was told.
     exited: bool,
     listener: Option<Listener>,
+    /// Its network, where it has one, until it ends.
+    network: Option<Network>,
     /// Copies its log.
     log: TaskTracker,
     fifos: [Fifo; 2],
@@ -112,7 +117,7 @@ struct Member {
 enum Beside {
     Started {
         id: WorkerId,
-        result: Result<Launched, Failure>,
+        result: Result<(Launched, Option<Network>), Failure>,
     },
     Ready {
         id: WorkerId,
@@ -308,7 +313,8 @@ impl Crew {
                 };
                 member.starting = false;
                 match result {
-                    Ok(launched) => {
+                    Ok((launched, network)) => {
+                        member.network = network;
                         let layers = launched.layers.iter().filter(|it| it.is_enforced());
                         let layers = layers.map(|it| it.name.as_str().into()).collect();
                         self.parts.shell.tell(Event::WorkerReady {
@@ -340,6 +346,7 @@ impl Crew {
                         && !member.starting
                     {
                         member.exited = true;
+                        member.network = None;
                         self.parts
                             .exited(member.turn, member.incarnation, Exit::Lost);
                     }
@@ -398,6 +405,7 @@ impl Crew {
             return;
         }
         member.exited = true;
+        member.network = None;
         if exited.status == ExitStatus::Code(aion_sandbox::exit::ARTIFACT)
             && let Some(instance) = self.parts.instances.get(member.instance)
             && let Prepared::Wasm { bundle } = &instance.program
@@ -439,7 +447,7 @@ impl Member {
     }
 
     fn clear(self) {
-        drop(self.listener);
+        drop((self.listener, self.network));
         for fifo in &self.fifos {
             fifo.remove();
         }

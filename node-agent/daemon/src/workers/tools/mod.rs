@@ -169,6 +169,7 @@ impl ToolProcesses {
             mounts: command.mounts.clone(),
             user: None,
             scratch_bytes: None,
+            ports: Vec::new(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let below = below(&launched.layers);

@@ -76,7 +76,7 @@ mod tests {
         let newer: Filter = above(last).into_iter().map(pack).collect();
         for role in [Role::Declarative, Role::Process, Role::Tool] {
             let filters = compile(DEFAULT).unwrap();
-            let (list, others) = filters.of(role).split_last().unwrap();
+            let (list, others) = filters.of(role, false).split_last().unwrap();
             assert!(list.starts_with(&newer), "{role:?}");
             assert!(others.iter().all(|it| !it.starts_with(&newer)), "{role:?}");
         }

@@ -16,17 +16,17 @@ fn calls(filter: &Value) -> Vec<String> {
 #[test]
 fn the_built_in_profile_becomes_programs_for_every_processor() {
     for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-        let filters = translate(DEFAULT, arch, Role::Declarative).unwrap();
+        let filters = translate(DEFAULT, arch, (Role::Declarative, false)).unwrap();
         assert_eq!(filters.len(), 2);
         for filter in filters {
             assert!(compile_one(filter, arch).unwrap().len() > 10);
         }
     }
     let filters = compile(DEFAULT).unwrap();
-    assert_eq!(filters.of(Role::Declarative).len(), 2);
-    assert_eq!(filters.of(Role::Compile).len(), 2);
+    assert_eq!(filters.of(Role::Declarative, false).len(), 2);
+    assert_eq!(filters.of(Role::Compile, false).len(), 2);
     // One more for what answers otherwise than the rest.
-    assert_eq!(filters.of(Role::Wasm).len(), 3);
+    assert_eq!(filters.of(Role::Wasm, false).len(), 3);
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn every_name_of_the_built_in_profile_is_a_call_somewhere() {
 fn an_allow_list_passes_its_calls_and_gives_the_rest_the_default() {
     let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
             {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}]}"#;
-    let filters = translate(text, ARCH, Role::Declarative).unwrap();
+    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
     assert_eq!(filters.len(), 1);
     assert_eq!(filters[0]["mismatch_action"], json!({"errno": 38}));
     assert_eq!(filters[0]["match_action"], json!("allow"));
@@ -56,7 +56,7 @@ fn a_stricter_action_is_a_program_of_its_own() {
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["ptrace"], "action": "SCMP_ACT_KILL_PROCESS"},
             {"names": ["write"], "action": "SCMP_ACT_LOG"}]}"#;
-    let filters = translate(text, ARCH, Role::Declarative).unwrap();
+    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
     assert_eq!(filters.len(), 3);
     assert_eq!(filters[0]["match_action"], json!("log"));
     assert_eq!(calls(&filters[0]), ["write"]);
@@ -74,7 +74,7 @@ fn arguments_of_one_group_hold_together_and_groups_are_alternatives() {
                 {"index": 1, "value": 4, "op": "SCMP_CMP_LE"}]},
             {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
                 {"index": 1, "value": 4, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#;
-    let filters = translate(text, ARCH, Role::Declarative).unwrap();
+    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
     let rules = filters[0]["filter"].as_array().unwrap();
     assert_eq!(rules.len(), 2);
     assert_eq!(rules[0]["args"].as_array().unwrap().len(), 2);
@@ -90,7 +90,7 @@ fn a_call_allowed_always_stays_so_beside_a_narrower_rule() {
     for (first, second) in [(narrow, always), (always, narrow)] {
         let text =
             format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{first}, {second}]}}"#);
-        let filters = translate(&text, ARCH, Role::Declarative).unwrap();
+        let filters = translate(&text, ARCH, (Role::Declarative, false)).unwrap();
         assert_eq!(filters[0]["filter"], json!([{"syscall": "mmap"}]));
     }
 }
@@ -104,7 +104,7 @@ fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
             {"names": ["close"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
             {"names": ["s390_runtime_instr"], "action": "SCMP_ACT_ALLOW"}]}"#;
     assert_eq!(
-        calls(&translate(text, ARCH, Role::Declarative).unwrap()[0]),
+        calls(&translate(text, ARCH, (Role::Declarative, false)).unwrap()[0]),
         ["read"]
     );
 }
@@ -113,7 +113,7 @@ fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
 fn what_cannot_be_kept_is_refused_and_not_left_out() {
     let with = |rule: &str| {
         let text = format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{rule}]}}"#);
-        translate(&text, ARCH, Role::Declarative)
+        translate(&text, ARCH, (Role::Declarative, false))
     };
     assert!(matches!(
         with(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
@@ -130,12 +130,12 @@ fn what_cannot_be_kept_is_refused_and_not_left_out() {
         translate(
             r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#,
             ARCH,
-            Role::Declarative
+            (Role::Declarative, false)
         ),
         Err(BadProfile::Open)
     ));
     assert!(matches!(
-        translate("[]", ARCH, Role::Declarative),
+        translate("[]", ARCH, (Role::Declarative, false)),
         Err(BadProfile::Format(_))
     ));
 }
@@ -147,9 +147,9 @@ fn a_group_for_one_runtime_is_passed_over_for_the_others() {
             {"names": ["setitimer"], "action": "SCMP_ACT_ALLOW", "includes": {"runtimes": ["wasm"]}},
             {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"runtimes": ["wasm"]}}]}"#;
     let of = |runtime| calls(&translate(text, ARCH, runtime).unwrap()[0]);
-    assert_eq!(of(Role::Wasm), ["read", "setitimer"]);
-    assert_eq!(of(Role::Declarative), ["read", "write"]);
-    assert_eq!(of(Role::Compile), ["read", "write"]);
+    assert_eq!(of((Role::Wasm, false)), ["read", "setitimer"]);
+    assert_eq!(of((Role::Declarative, false)), ["read", "write"]);
+    assert_eq!(of((Role::Compile, false)), ["read", "write"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn an_error_of_its_own_is_not_hidden_by_the_default() {
     let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["memfd_create"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}"#;
-    let filters = translate(text, ARCH, Role::Wasm).unwrap();
+    let filters = translate(text, ARCH, (Role::Wasm, false)).unwrap();
     assert_eq!(filters.len(), 2);
     assert_eq!(calls(&filters[0]), ["memfd_create"]);
     assert_eq!(filters[0]["match_action"], json!({"errno": 38}));
@@ -171,16 +171,16 @@ fn a_tool_reaches_no_socket_that_has_a_name() {
         filters.last().unwrap().clone()
     };
     let named = ["accept", "accept4", "bind", "connect", "listen", "socket"];
-    let allowed = calls(&of(Role::Tool));
+    let allowed = calls(&of((Role::Tool, false)));
     for name in named {
         assert!(!allowed.iter().any(|it| it == name), "{name}");
     }
-    let allowed = calls(&of(Role::Declarative));
+    let allowed = calls(&of((Role::Declarative, false)));
     for name in ["connect", "socket"] {
         assert!(allowed.iter().any(|it| it == name), "{name}");
     }
     // Of pairs only those that nothing can be sent from to anybody else.
-    let tool = of(Role::Tool);
+    let tool = of((Role::Tool, false));
     let rules = tool["filter"].as_array().unwrap();
     let pairs: Vec<_> = rules
         .iter()
@@ -189,4 +189,29 @@ fn a_tool_reaches_no_socket_that_has_a_name() {
     assert_eq!(pairs.len(), 1);
     assert_eq!(pairs[0]["args"][1]["op"], json!({"masked_eq": 15}));
     assert_eq!(pairs[0]["args"][1]["val"], json!(libc::SOCK_STREAM));
+}
+
+#[test]
+fn a_network_adds_tcp_and_udp_and_takes_nothing_away() {
+    let of = |network| {
+        let filters = translate(DEFAULT, ARCH, (Role::Process, network)).unwrap();
+        let mut rules = filters.last().unwrap()["filter"]
+            .as_array()
+            .unwrap()
+            .clone();
+        rules.sort_by_key(Value::to_string);
+        rules
+    };
+    let (without, with) = (of(false), of(true));
+    let more: Vec<_> = with.iter().filter(|rule| !without.contains(rule)).collect();
+    assert!(without.iter().all(|rule| with.contains(rule)));
+    assert_eq!(more.len(), 4);
+    assert!(
+        more.iter()
+            .all(|rule| rule["syscall"] == "socket" && rule["args"].as_array().unwrap().len() == 3)
+    );
+    for role in [Role::Declarative, Role::Wasm, Role::Tool, Role::Compile] {
+        let filters = compile(DEFAULT).unwrap();
+        assert_eq!(filters.of(role, true), filters.of(role, false), "{role:?}");
+    }
 }

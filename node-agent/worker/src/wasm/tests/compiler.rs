@@ -34,6 +34,7 @@ pub(super) fn compile(wasm: &[u8]) -> Vec<u8> {
         socket: None,
         module: true,
         shown: None,
+        ports: Vec::new(),
         groups: 0,
         limits: Vec::new(),
         switch_user: None,
