@@ -166,7 +166,7 @@ pub struct Event {
     pub pid: u32,
     /// What it is about.
     pub kind: Kind,
-    /// The system call by its number on this processor, where there is one.
+    /// The system call by its number, where there is one.
     pub call: Option<u16>,
     /// What the system call returned (a negative `errno` where it failed), or the signal.
     pub result: i32,
@@ -178,7 +178,18 @@ pub struct Event {
     pub text: String,
 }
 
+/// The system calls of x86-64 in the order of their numbers, as Linux' headers have them; `-` where there is none.
+const NAMES: &str = include_str!("calls.txt");
+
 impl Event {
+    /// The name of its system call; its number where this release knows none.
+    pub fn call_name(&self) -> Option<String> {
+        let call = self.call?;
+        let known = NAMES.split_whitespace().nth(call.into());
+        let known = known.filter(|name| *name != "-");
+        Some(known.map_or_else(|| format!("syscall {call}"), str::to_owned))
+    }
+
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (head, text) = bytes.split_at_checked(32 + COMM)?;
         let half = |at: usize| Some(u16::from_ne_bytes(head.get(at..at + 2)?.try_into().ok()?));
@@ -290,6 +301,18 @@ mod tests {
         bytes[30] = 2;
         bytes[48..50].copy_from_slice(b"/x");
         assert_eq!(Event::read(&bytes).unwrap().text, "/x");
+        for (number, name) in [
+            (0, "read"),
+            (257, "openat"),
+            (437, "openat2"),
+            (9999, "syscall 9999"),
+        ] {
+            let event = Event {
+                call: Some(number),
+                ..Event::read(&bytes).unwrap()
+            };
+            assert_eq!(event.call_name().unwrap(), name);
+        }
         for end in 0..bytes.len() {
             let cut = Event::read(&bytes[..end]);
             assert!(end >= 50 || cut.is_none());

@@ -11,4 +11,4 @@ pub use layout::{
     BUCKETS, CLASSES, Counters, EVENTS_PER_SECOND, Event, Kind, Rule, SHOWN, SLOTS, TEXT,
 };
 pub use programs::Unavailable;
-pub use tracer::{Follow, FollowError, Tracer};
+pub use tracer::{Follow, FollowError, Tracer, date_of};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::maps::MapError;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::layout::{self, Counters, Event, Rule, SLOTS};
 use crate::programs::{Maps, Programs, Unavailable};
@@ -216,7 +217,18 @@ fn refused(action: &'static str, error: &MapError) -> FollowError {
     }
 }
 
+/// The time now as events have it: nanoseconds since the machine booted.
 fn now() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    nanoseconds(ClockId::Monotonic)
+}
+
+/// The date at this moment of an event that was at `at`, in milliseconds since 1970.
+pub fn date_of(at: u64) -> u64 {
+    let age = now().saturating_sub(at);
+    nanoseconds(ClockId::Realtime).saturating_sub(age) / 1_000_000
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
