@@ -11,9 +11,14 @@ use aion_sandbox::protocol::{Limits, WorkerId};
 use aion_sandbox::{Client, Told};
 use stage::{PATIENCE, Stage};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One launcher at a time: the last of several takes away the cgroup in which they all make theirs.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A launcher that follows workers here.
-async fn following() -> Option<(Stage, Client, Receiver<Told>)> {
+async fn following() -> Option<(MutexGuard<'static, ()>, Stage, Client, Receiver<Told>)> {
+    let alone = ALONE.lock().await;
     if !rustix::process::geteuid().is_root() {
         aion_testkit::skip(
             "root",
@@ -30,7 +35,7 @@ async fn following() -> Option<(Stage, Client, Receiver<Told>)> {
         aion_testkit::skip("eBPF", why);
         return None;
     }
-    Some((stage, client, told))
+    Some((alone, stage, client, told))
 }
 
 /// All that is told of a worker up to its end.
@@ -57,7 +62,7 @@ async fn until_the_end(
 
 #[tokio::test]
 async fn what_a_worker_tries_is_told_and_counted_and_nothing_of_its_confinement_is() {
-    let Some((stage, client, mut told)) = following().await else {
+    let Some((_alone, stage, client, mut told)) = following().await else {
         return;
     };
     let words = "open /etc/passwd\ntcp 127.0.0.1:80\nsay done";
@@ -84,7 +89,7 @@ async fn what_a_worker_tries_is_told_and_counted_and_nothing_of_its_confinement_
 
 #[tokio::test]
 async fn workers_are_told_apart() {
-    let Some((stage, client, mut told)) = following().await else {
+    let Some((_alone, stage, client, mut told)) = following().await else {
         return;
     };
     let one = stage.start(&client, "a", "open /of/one").await;
@@ -100,7 +105,7 @@ async fn workers_are_told_apart() {
 
 #[tokio::test]
 async fn a_worker_that_runs_out_of_memory_is_named_by_the_kernel() {
-    let Some((stage, client, mut told)) = following().await else {
+    let Some((_alone, stage, client, mut told)) = following().await else {
         return;
     };
     let limits = Limits {
@@ -120,13 +125,14 @@ async fn a_worker_that_runs_out_of_memory_is_named_by_the_kernel() {
     assert!(
         events
             .iter()
-            .any(|event| event.kind == KernelEventKind::Signal && event.result == 9)
+            .any(|event| event.kind == KernelEventKind::Signal && event.result == 9),
+        "{events:?}"
     );
 }
 
 #[tokio::test]
 async fn a_loud_worker_is_heard_in_part_and_the_rest_is_counted() {
-    let Some((stage, client, mut told)) = following().await else {
+    let Some((_alone, stage, client, mut told)) = following().await else {
         return;
     };
     let words = vec!["open /nowhere"; 600].join("\n");

@@ -108,36 +108,35 @@ INLINE u16 length_of(s64 read)
 	return read > 0 ? (read - 1) & (TEXT - 1) : 0;
 }
 
-/* Whether a path begins with one that the agent was shown. One without a slash in front begins where the agent is. */
-INLINE int is_shown(struct slot *slot, const char *path)
+/* Whether a path begins with one that the agent was shown. One without a slash in front begins where the agent is.
+ * That is what most of them are, so no more is read than it takes to tell. */
+INLINE int is_shown(struct slot *slot, const void *user)
 {
-	u64 head = 0;
-	for (int i = 0; i < 8 && path[i]; i++)
-		head |= (u64)(u8)path[i] << (8 * i);
-	int shown = path[0] != '/';
+	u64 head[2] = {};
+	if (read_user_str(head, sizeof(u64) + 1, user) <= 0)
+		return 1;
+	if ((head[0] & 0xff) != '/')
+		return 1;
 	for (int i = 0; i < SHOWN; i++) {
 		u64 mask = slot->shown[i].mask;
-		if (mask && (head & mask) == slot->shown[i].want)
-			shown = 1;
+		if (!mask)
+			return 0;
+		if ((head[0] & mask) == slot->shown[i].want)
+			return 1;
 	}
-	return shown;
+	return 0;
 }
 
 INLINE void opened(struct slot *slot, u32 call, s32 result, const void *user)
 {
-	char path[TEXT];
-	s64 read = read_user_str(path, sizeof(path), user);
-	if (read <= 0)
-		return;
-	if (is_shown(slot, path))
+	if (is_shown(slot, user))
 		return;
 	struct event *event = begin(slot, KIND_OPEN);
 	if (!event)
 		return;
 	event->call = call;
 	event->result = result;
-	__builtin_memcpy(event->text, path, TEXT);
-	event->length = length_of(read);
+	event->length = length_of(read_user_str(event->text, TEXT, user));
 	ring_submit(event, 0);
 }
 
