@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
+    /// Follow what an agent's processes do
+    Trace(commands::trace::TraceArgs),
     /// Show why an agent is ready, or is not
     Why(commands::why::WhyArgs),
     /// Say in plain words what a manifest asks for and would get

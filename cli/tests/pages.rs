@@ -9,7 +9,7 @@ use std::path::Path;
 use admin::{command, ran};
 use aion_abi::{code::Code, syscall::Syscall};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "local",
     "apply",
     "get",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 14] = [
     "ask",
     "run",
     "logs",
+    "trace",
     "why",
     "explain",
     "mount",

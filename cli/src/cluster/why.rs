@@ -66,6 +66,7 @@ impl Cluster {
             links: first,
             denials: Vec::new(),
             noted: None,
+            kernel_events: Vec::new(),
         })
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod node;
 mod question;
 pub(crate) mod run;
 mod shown;
+pub(crate) mod trace;
 pub(crate) mod turn;
 pub(crate) mod version;
 mod wait;

@@ -5,6 +5,7 @@ pub(crate) mod age;
 pub(crate) mod answer;
 pub(crate) mod columns;
 pub(crate) mod excerpt;
+pub(crate) mod kernel;
 pub(crate) mod message;
 pub(crate) mod screen;
 pub(crate) mod table;

@@ -4,7 +4,7 @@ use aion_abi::admin::{Denial, Link, LinkState, Why};
 use jiff::tz::TimeZone;
 
 use super::{
-    age,
+    age, kernel,
     screen::{Screen, Tone, tame},
 };
 
@@ -26,6 +26,12 @@ pub(crate) fn chain(screen: &Screen, why: &Why, zone: &TimeZone) -> String {
     }
     out.push('\n');
     out += &denials(screen, &why.denials, zone);
+    if !why.kernel_events.is_empty() {
+        out += "Last in the kernel of the machine, newest first:\n";
+        for trace in &why.kernel_events {
+            out += &format!("  {}\n", kernel::line(screen, trace, zone));
+        }
+    }
     out
 }
 
@@ -100,6 +106,7 @@ mod tests {
                 ),
             ],
             noted: None,
+            kernel_events: Vec::new(),
             denials: vec![Denial {
                 at_ms: aion_abi::date::UnixMillis(0),
                 turn: 3,

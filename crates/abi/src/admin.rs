@@ -18,13 +18,18 @@
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+//! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
 //! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream
 //! of a turn that ends before `ended` does not say how the turn ends: follow it again when the node agent is back.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{date::UnixMillis, problem::Problem};
+use crate::{
+    date::UnixMillis,
+    kernel_event::{KernelEvent, KernelHook},
+    problem::Problem,
+};
 
 /// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -140,6 +145,9 @@ pub struct NodeStatus {
     pub layers: Vec<Layer>,
     /// Whether the launcher answers.
     pub launcher: String,
+    /// What agents are followed by in the kernel of the machine, or why they are not.
+    #[serde(default)]
+    pub hooks: Vec<KernelHook>,
     /// Where the state is.
     pub home: String,
 }
@@ -346,6 +354,25 @@ pub struct Why {
     /// What the newest of its last turns that had any had its caller told beside the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted: Option<Noted>,
+    /// What its processes did last in the kernel of the machine, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_events: Vec<KernelTrace>,
+}
+
+/// What one run of an agent did in the kernel of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelTrace {
+    /// The turn.
+    pub turn: u64,
+    /// The run.
+    pub incarnation: u32,
+    /// What happened; none where events were lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<KernelEvent>,
+    /// So many events of this run are lost by now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
 }
 
 /// The notices of one turn, as in its [`TurnOutcome`].

@@ -1,7 +1,7 @@
 //! The wire contracts of a node: what a sandboxed program says to the kernel
 //! (the *syscall protocol*), what it is given when it starts ([`boot`]), and what
 //! a person's tool says to the daemon ([`admin`]). With them go the words that resources, bundles and the launcher
-//! share: [`layer`], [`runtime`], [`reason`], [`tenant`].
+//! share: [`layer`], [`runtime`], [`reason`], [`tenant`], [`kernel_event`].
 //!
 //! What may not enter: IO, clocks, async, Kubernetes. Everything here is data and
 //! arithmetic on bytes, so that each SDK can be checked against `sdk/vectors/`.
@@ -16,6 +16,7 @@ pub mod canonical;
 pub mod code;
 pub mod date;
 pub mod headers;
+pub mod kernel_event;
 pub mod layer;
 pub mod problem;
 pub mod reason;

@@ -1,8 +1,8 @@
 //! The calls of the admin interface, one function each.
 
 use aion_abi::admin::{
-    ApplyRequest, ApplyResponse, LogLine, MountMapping, NodeStatus, TurnEvent, TurnRecord,
-    TurnRequest, Upload, Why,
+    ApplyRequest, ApplyResponse, KernelTrace, LogLine, MountMapping, NodeStatus, TurnEvent,
+    TurnRecord, TurnRequest, Upload, Why,
 };
 use bytes::Bytes;
 use reqwest::{Body, Method, Response, Url};
@@ -241,6 +241,19 @@ impl Node {
             .append_pair("follow", &follow.to_string())
             .extend_pairs(tail.map(|tail| ("tail", tail.to_string())));
         self.stream(url).await
+    }
+
+    /// What an agent did last in the kernel of the machine, and what it does.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn kernel_events(
+        &self,
+        namespace: &str,
+        agent: &str,
+    ) -> Result<Events<KernelTrace>, ClientError> {
+        self.stream(self.agent(namespace, agent, "kernel-events")?)
+            .await
     }
 
     /// The chain of reasons for how an agent is.

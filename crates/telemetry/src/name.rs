@@ -32,6 +32,11 @@ metrics! {
     JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
     CERTIFICATE_ENDS = "aion_certificate_expiration_timestamp_seconds",
         "When the certificate of the interface over TCP ends, in seconds since 1970.";
+    KERNEL_CALLS = "aion_kernel_calls_total", "System calls of agents that ended, by class.";
+    KERNEL_DENIED = "aion_kernel_calls_denied_total", "System calls of agents that were refused, by class.";
+    KERNEL_EVENTS = "aion_kernel_events_total", "Events of agents in the kernel of the machine, by kind, lost ones too.";
+    KERNEL_LOST = "aion_kernel_events_lost_total", "Events of these that were lost, by why.";
+    KERNEL_SECONDS = "aion_kernel_call_seconds", "Sampled times of system calls of agents, by class, each taken for the upper end of its bucket.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",

@@ -19,6 +19,7 @@ mod files;
 mod housekeeping;
 mod instance;
 mod instances;
+mod kernel_trace;
 mod lanes;
 pub mod launching;
 mod logs;

@@ -19,6 +19,7 @@ use crate::{
     admin::{Admin, ServeError},
     config::Config,
     instances::folder::FolderError,
+    kernel_trace::KernelTraces,
     launching::{Launcher, LauncherEvent},
     mounts::MappingError,
     secret,
@@ -126,11 +127,13 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub async fn start(options: Options) -> Result<Self, NodeError> {
-        let telemetry = Telemetry::new()?;
+        let telemetry = Arc::new(Telemetry::new()?);
         let launcher = options.launcher;
         let (base, recovered) = recover(options.config, options.events).await?;
         let (setting, drivers) = drivers(&base, &launcher).await?;
-        let workers = workers(&base, &drivers, recovered, launcher, options.secret).await?;
+        let kernel_traces = KernelTraces::new(Arc::clone(&telemetry));
+        let secret = options.secret;
+        let workers = workers(&base, &drivers, recovered, launcher, secret, kernel_traces).await?;
         serve(base, setting, drivers, workers, telemetry).await
     }
 

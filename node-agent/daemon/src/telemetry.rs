@@ -1,7 +1,13 @@
 //! What the daemon counts, and what it logs. The names are in `aion_telemetry::name`.
 
+use std::collections::BTreeMap;
+
+use aion_abi::kernel_event::KernelCounts;
 use aion_kernel::Load;
-use aion_telemetry::{Form, IntCounter, IntGauge, LogError, Metrics, MetricsError, log, name};
+use aion_telemetry::{
+    Form, HistogramVec, IntCounter, IntCounterVec, IntGauge, LogError, Metrics, MetricsError, log,
+    name,
+};
 
 /// What is logged where nothing says what. The library that speaks MCP writes whole messages of a tool's
 /// server, which are of any size and may hold anything; what fails there is in the answer to the call.
@@ -18,7 +24,17 @@ pub struct Telemetry {
     calls_running: IntGauge,
     calls_waiting: IntGauge,
     journal_full: IntGauge,
+    kernel_calls: IntCounterVec,
+    kernel_denied: IntCounterVec,
+    kernel_events: IntCounterVec,
+    kernel_lost: IntCounterVec,
+    kernel_seconds: HistogramVec,
 }
+
+/// Where the first bucket of times in the kernel ends, in seconds; each further one ends at twice as much.
+const FIRST_BUCKET: f64 = 256e-9;
+/// Buckets of them; those of the kernel have one more, without an end.
+const BUCKETS: usize = 23;
 
 impl Telemetry {
     /// All metrics, at zero.
@@ -34,6 +50,16 @@ impl Telemetry {
             calls_running: metrics.gauge(name::CALLS_RUNNING)?,
             calls_waiting: metrics.gauge(name::CALLS_WAITING)?,
             journal_full: metrics.gauge(name::JOURNAL_FULL)?,
+            kernel_calls: metrics.counters(name::KERNEL_CALLS, &["class"])?,
+            kernel_denied: metrics.counters(name::KERNEL_DENIED, &["class"])?,
+            kernel_events: metrics.counters(name::KERNEL_EVENTS, &["kind"])?,
+            kernel_lost: metrics.counters(name::KERNEL_LOST, &["why"])?,
+            kernel_seconds: metrics.seconds(
+                name::KERNEL_SECONDS,
+                &["class"],
+                FIRST_BUCKET,
+                BUCKETS,
+            )?,
             metrics,
         })
     }
@@ -61,12 +87,42 @@ impl Telemetry {
         self.metrics.gauge(name::CERTIFICATE_ENDS)
     }
 
+    /// What a worker did in the kernel of the machine since `before`.
+    pub fn kernel(&self, before: &KernelCounts, now: &KernelCounts) {
+        added(&self.kernel_calls, &before.calls, &now.calls);
+        added(&self.kernel_denied, &before.denied, &now.denied);
+        added(&self.kernel_lost, &before.lost, &now.lost);
+        for (kind, count) in &now.events {
+            let more = count.saturating_sub(before.events.get(kind).copied().unwrap_or(0));
+            let counter = self.kernel_events.with_label_values(&[kind.as_str()]);
+            counter.inc_by(more);
+        }
+        for (class, row) in &now.latency {
+            let seconds = self.kernel_seconds.with_label_values(&[class]);
+            let before = before.latency.get(class);
+            for (bucket, count) in row.iter().enumerate().take(BUCKETS + 1) {
+                let known = before.and_then(|row| row.get(bucket)).copied();
+                let end = FIRST_BUCKET * 2_f64.powi(i32::try_from(bucket).unwrap_or(i32::MAX));
+                for _ in known.unwrap_or(0)..*count {
+                    seconds.observe(end);
+                }
+            }
+        }
+    }
+
     /// In Prometheus' text format.
     ///
     /// # Errors
     /// A metric that cannot be written.
     pub fn render(&self) -> Result<String, MetricsError> {
         self.metrics.render()
+    }
+}
+
+fn added(counters: &IntCounterVec, before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
+    for (label, count) in now {
+        let more = count.saturating_sub(before.get(label).copied().unwrap_or(0));
+        counters.with_label_values(&[label]).inc_by(more);
     }
 }
 

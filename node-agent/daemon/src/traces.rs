@@ -7,6 +7,7 @@ use aion_api::{AgentInstance, MemoryShare};
 use aion_drivers::memory::{MemoryDriver, PoolId};
 
 use crate::{
+    kernel_trace::KernelTraces,
     logs::Logs,
     turns::{Checkpoints, Turns},
 };
@@ -20,6 +21,8 @@ pub(crate) struct Traces {
     pub checkpoints: Checkpoints,
     /// Logs.
     pub logs: Logs,
+    /// What was seen of it in the kernel of the machine.
+    pub kernel: KernelTraces,
     /// Memory.
     pub memory: Arc<dyn MemoryDriver>,
 }
@@ -44,6 +47,7 @@ impl Traces {
             let erased = self.memory.erase_owner(&pool, &spec.agent.name).await;
             erased.map_err(|problem| format!("its memory: {problem}"))?;
         }
+        self.kernel.erase(&agent);
         let erased = self.turns.erase(agent.clone()).await;
         erased.map_err(|error| format!("its turns: {error}"))?;
         let (this, reference) = (self.clone(), spec.agent.clone());

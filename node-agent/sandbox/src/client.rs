@@ -15,14 +15,26 @@ use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use aion_abi::kernel_event::KernelHook;
+
 use crate::layer::LayerReading;
 use crate::protocol::{
-    Exited, Invalid, Refusable, Reply, Request, Start, StartFailure, VERSION, Worker, WorkerId,
+    Exited, Invalid, Refusable, Reply, Request, Start, StartFailure, Traced, VERSION, Worker,
+    WorkerId,
 };
 use crate::wire::{self, WireError};
 
-/// Exits that wait for the daemon to take them; reading stops beyond.
-const EXITS_WAITING: usize = 256;
+/// What waits for the daemon to take it; reading stops beyond.
+const TOLD_WAITING: usize = 256;
+
+/// What the launcher tells without being asked.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// A worker ended.
+    Exited(Exited),
+    /// What the kernel was seen to do with one.
+    Traced(Traced),
+}
 
 /// Why a request to the launcher failed.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +156,22 @@ impl Client {
     /// connections that were not acknowledged first; it ends when the
     /// connection is lost.
     pub async fn connect(path: &Path) -> Result<(Self, mpsc::Receiver<Exited>), ClientError> {
+        let (client, mut told) = Self::connect_traced(path).await?;
+        let (exits, receiver) = mpsc::channel(TOLD_WAITING);
+        tokio::spawn(async move {
+            while let Some(told) = told.recv().await {
+                if let Told::Exited(exited) = told
+                    && exits.send(exited).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Ok((client, receiver))
+    }
+
+    /// As [`Client::connect`], for whoever wants to know what workers do in the kernel, too.
+    pub async fn connect_traced(path: &Path) -> Result<(Self, mpsc::Receiver<Told>), ClientError> {
         let socket = dial(path).map_err(|source| ClientError::Unreachable {
             path: path.display().to_string(),
             source,
@@ -152,8 +180,8 @@ impl Client {
             socket,
             pending: Mutex::new(Some(HashMap::new())),
         });
-        let (exits, receiver) = mpsc::channel(EXITS_WAITING);
-        let reader = tokio::spawn(read(shared.clone(), exits)).abort_handle();
+        let (told, receiver) = mpsc::channel(TOLD_WAITING);
+        let reader = tokio::spawn(read(shared.clone(), told)).abort_handle();
         let client = Self {
             connection: Arc::new(Connection { shared, reader }),
         };
@@ -242,8 +270,17 @@ impl Client {
 
     /// What this machine can enforce.
     pub async fn features(&self) -> Result<Vec<LayerReading>, ClientError> {
+        Ok(self.found().await?.0)
+    }
+
+    /// What the launcher follows workers by.
+    pub async fn hooks(&self) -> Result<Vec<KernelHook>, ClientError> {
+        Ok(self.found().await?.1)
+    }
+
+    async fn found(&self) -> Result<(Vec<LayerReading>, Vec<KernelHook>), ClientError> {
         match self.ask(Key::Features, &Request::Features, &[]).await?.0 {
-            Reply::Features { layers } => Ok(layers),
+            Reply::Features { layers, hooks } => Ok((layers, hooks)),
             _ => Err(ClientError::Lost),
         }
     }
@@ -328,7 +365,7 @@ fn dial(path: &Path) -> std::io::Result<UnixDatagram> {
     UnixDatagram::from_std(socket.into())
 }
 
-async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
+async fn read(shared: Arc<Shared>, told: mpsc::Sender<Told>) {
     loop {
         let taken = shared
             .socket
@@ -339,13 +376,19 @@ async fn read(shared: Arc<Shared>, exits: mpsc::Sender<Exited>) {
         let Ok((reply, fds)) = taken else {
             break;
         };
-        let key = match &reply {
-            Reply::Exited(exited) => {
-                if exits.send(exited.clone()).await.is_err() {
-                    break;
-                }
-                continue;
+        let unasked = match &reply {
+            Reply::Exited(exited) => Some(Told::Exited(exited.clone())),
+            Reply::Traced(traced) => Some(Told::Traced(traced.clone())),
+            _ => None,
+        };
+        if let Some(unasked) = unasked {
+            if told.send(unasked).await.is_err() {
+                break;
             }
+            continue;
+        }
+        let key = match &reply {
+            Reply::Exited(_) | Reply::Traced(_) => continue,
             Reply::Hello { .. } => Key::Hello,
             Reply::Started { id, .. } | Reply::StartFailed { id, .. } => Key::Start(id.clone()),
             Reply::GateOpened { id } => Key::Refusable(id.clone(), Refusable::OpenGate),

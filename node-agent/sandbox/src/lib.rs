@@ -23,6 +23,6 @@ pub mod wire;
 
 pub use aion_abi::layer::Layer;
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError, StartFds, Started};
+pub use client::{Client, ClientError, StartFds, Started, Told};
 pub use confine::{Held, HoldError, MAX_BOOT, MAX_MODULE, hold};
 pub use layer::{LayerReading, LayerState};

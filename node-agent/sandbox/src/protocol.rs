@@ -8,8 +8,11 @@
 //! flight for a worker.
 
 mod start;
+mod traced;
 
 use serde::{Deserialize, Serialize};
+
+use aion_abi::kernel_event::KernelHook;
 
 use crate::layer::LayerReading;
 
@@ -17,6 +20,7 @@ pub use start::{
     DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_SOCKET_PATH,
     NAMES_PORT, Role, Start, WorkerId, doors,
 };
+pub use traced::{EVENTS_PER_MESSAGE, Traced};
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
@@ -199,7 +203,11 @@ pub enum Reply {
     Features {
         /// Every layer, as a worker started now would have it.
         layers: Vec<LayerReading>,
+        /// What workers are followed by.
+        hooks: Vec<KernelHook>,
     },
+    /// What the kernel was seen to do with a worker. Where the daemon does not keep up some are left out, and counted.
+    Traced(Traced),
     /// The request about this worker cannot be done.
     Refused {
         /// Which worker.
@@ -253,5 +261,39 @@ mod tests {
             more: true,
         };
         assert!(serde_json::to_vec(&page).unwrap().len() <= MAX_MESSAGE);
+    }
+
+    #[test]
+    fn as_many_events_as_ride_together_fit_into_a_message_whatever_is_in_them() {
+        use aion_abi::kernel_event::{KernelCounts, KernelEvent, KernelEventKind, OnViolation};
+        let event = KernelEvent {
+            at_ms: aion_abi::date::UnixMillis(u64::MAX),
+            kind: KernelEventKind::OutOfMemory,
+            pid: u32::MAX,
+            process: "\u{1}".repeat(15),
+            call: Some("c".repeat(32)),
+            result: i32::MIN,
+            violation: Some(OnViolation::Alert),
+            text: "\u{1}".repeat(191),
+        };
+        let row = |value: u64| (0..12).map(|at| (format!("class-{at}"), value)).collect();
+        let counts = KernelCounts {
+            calls: row(u64::MAX),
+            denied: row(u64::MAX),
+            lost: row(u64::MAX),
+            latency: (0..12)
+                .map(|at| (format!("class-{at}"), vec![u32::MAX; 24]))
+                .collect(),
+            ..KernelCounts::default()
+        };
+        let traced = Reply::Traced(Traced {
+            id: WorkerId {
+                instance: "i".repeat(63),
+                incarnation: u32::MAX,
+            },
+            events: vec![event; EVENTS_PER_MESSAGE],
+            counts: Some(counts),
+        });
+        assert!(serde_json::to_vec(&traced).unwrap().len() <= MAX_MESSAGE);
     }
 }

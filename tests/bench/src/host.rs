@@ -62,6 +62,7 @@ impl Host {
         let (events_in, events) = mpsc::unbounded_channel();
         events_in.send(LauncherEvent::Up {
             layers: Vec::new(),
+            hooks: Vec::new(),
             workers: Vec::new(),
         })?;
         let options = Options {

@@ -7,6 +7,7 @@ mod answer;
 mod documents;
 mod echo;
 mod host;
+mod kernel_tracing;
 mod load;
 mod machine;
 mod memory;
@@ -62,6 +63,8 @@ enum Subject {
     Memory,
     /// Starts and work with ten thousand objects at rest.
     Rest,
+    /// Following an agent in the kernel of the machine, as root.
+    Ebpf,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -79,6 +82,12 @@ enum Part {
         /// Its state.
         home: PathBuf,
     },
+    /// A load of system calls.
+    #[command(hide = true)]
+    Files {
+        /// What it reads.
+        folder: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
@@ -88,6 +97,7 @@ fn main() -> Result<()> {
         .build()?;
     match &args.part {
         Some(Part::Echo { socket }) => runtime.block_on(echo::run(socket)),
+        Some(Part::Files { folder }) => kernel_tracing::files(folder),
         Some(Part::Host { home }) => runtime.block_on(syscalls::host(home)),
         None => {
             let subjects = Subject::value_variants().iter();
@@ -104,6 +114,7 @@ fn main() -> Result<()> {
                 Subject::Documents => ("documents", documents::measure(&runtime)),
                 Subject::Memory => ("memory", memory::measure(&runtime)),
                 Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
+                Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
             });
             report(&args.out, measured)
         }

@@ -89,7 +89,10 @@ impl Launcher {
                 more: false,
             }),
             Request::Acknowledge { .. } => None,
-            Request::Features => Some(Reply::Features { layers: layers() }),
+            Request::Features => Some(Reply::Features {
+                layers: layers(),
+                hooks: Vec::new(),
+            }),
         })
     }
 

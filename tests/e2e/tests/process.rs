@@ -210,3 +210,52 @@ fn a_call_that_is_forged_replayed_or_late_is_refused_and_the_programs_own_is_not
     assert!(answer.contains(came), "{answer}");
     Ok(())
 }
+
+/// Tries what its sandbox refuses, starts a program, and ends.
+const CURIOUS: &str = r#"
+import os, subprocess, sys
+try:
+    os.mkdir("/app/mine")
+except OSError:
+    pass
+subprocess.run([sys.executable, "-c", "pass"])
+raise SystemExit(3)
+"#;
+
+#[test]
+fn what_a_program_does_in_the_kernel_is_told_with_its_turn() -> anyhow::Result<()> {
+    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+        return Ok(());
+    };
+    programs.agent("curious", CURIOUS, json!({"turnSeconds": 60}))?;
+    programs.ask("curious");
+    let why = programs.node.aionctl(&["why", "curious", "-o", "json"])?;
+    let why: Value = serde_json::from_str(&why)?;
+    let followed = programs.node.aionctl(&["trace", "curious"]);
+    assert!(followed.is_err(), "it says where it looks: --kernel");
+    let traces = why["kernelEvents"].as_array().cloned().unwrap_or_default();
+    if traces.is_empty() {
+        let refused = programs.node.aionctl(&["trace", "curious", "--kernel"]);
+        let Err(refused) = refused else {
+            anyhow::bail!("nothing was followed, and it does not say so");
+        };
+        aion_testkit::skip("eBPF", &refused.to_string());
+        return Ok(());
+    }
+    let found = |kind: &str, field: &str, value: &str| {
+        let mut all = traces.iter();
+        all.any(|it| {
+            let event = &it["event"];
+            let text = event[field].as_str().unwrap_or_default();
+            event["kind"] == kind && text.contains(value) && it["turn"].as_u64() > Some(0)
+        })
+    };
+    assert!(found("denied", "call", "mkdir"), "{why:#}");
+    assert!(found("exec", "text", "python"), "{why:#}");
+    let drawn = programs.node.aionctl(&["why", "curious"])?;
+    assert!(
+        drawn.contains("Last in the kernel of the machine"),
+        "{drawn}"
+    );
+    Ok(())
+}

@@ -35,6 +35,7 @@ const TABLES: &[(&str, &str)] = &[
     ("node-agent/journal", include_str!("rooms/journal.txt")),
     ("node-agent/launcher", include_str!("rooms/launcher.txt")),
     ("node-agent/sandbox", include_str!("rooms/sandbox.txt")),
+    ("node-agent/tracer", include_str!("rooms/tracer.txt")),
     ("node-agent/worker", include_str!("rooms/worker.txt")),
     ("operator", include_str!("rooms/operator.txt")),
 ];

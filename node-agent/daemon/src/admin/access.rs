@@ -159,8 +159,8 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
 }
 
 impl Guard {
-    /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log and `why` need
-    /// `get` on it; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why` and
+    /// what it does in the kernel need `get` on it; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -175,7 +175,7 @@ impl Guard {
         };
         if let Some(what) = route.strip_prefix("/api/v1/namespaces/{namespace}/agents/{agent}/") {
             let verb = match what {
-                "logs" | "why" => "get",
+                "logs" | "why" | "kernel-events" => "get",
                 "turns" | "uploads" => "invoke",
                 _ => return None,
             };

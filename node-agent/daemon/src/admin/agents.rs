@@ -9,9 +9,9 @@ use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     Admin,
@@ -73,17 +73,41 @@ pub(super) async fn logs(
     let Some(to_come) = to_come else {
         return Ok(events(so_far, &admin.leaving));
     };
-    let follow = stream::unfold(to_come, |mut to_come| async {
+    // Who reads too slowly loses lines here, and finds them in the file.
+    Ok(events(so_far.chain(coming(to_come)), &admin.leaving))
+}
+
+/// The last events, and those to come. Who reads too slowly loses some.
+pub(super) async fn kernel_events(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    known(&admin, &namespace, &agent)?;
+    let hooks = admin.kernel_traces.hooks();
+    if let Some(why) = hooks.iter().find_map(|hook| match hook.name.as_str() {
+        "tracepoints" => hook.lacking.as_deref(),
+        _ => None,
+    }) {
+        return Err(Refused::not_found(format!(
+            "agents are not followed in the kernel of this machine: {why}"
+        )));
+    }
+    let (last, to_come) = admin.kernel_traces.follow(&format!("{namespace}/{agent}"));
+    let all = stream::iter(last).chain(coming(to_come));
+    Ok(events(all, &admin.leaving))
+}
+
+/// What is sent to a follower, until nobody sends any more.
+fn coming<T: Clone + Send + 'static>(receiver: Receiver<T>) -> impl Stream<Item = T> + Send {
+    stream::unfold(receiver, |mut receiver| async {
         loop {
-            match to_come.recv().await {
-                Ok(line) => return Some((line, to_come)),
-                // Who reads too slowly loses lines here, and finds them in the file.
+            match receiver.recv().await {
+                Ok(one) => return Some((one, receiver)),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
-    });
-    Ok(events(so_far.chain(follow), &admin.leaving))
+    })
 }
 
 /// Whether there is such an agent on this node.

@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     instance::Instances,
     instances::{Folder, Standings},
+    kernel_trace::KernelTraces,
     logs::Logs,
     mounts::Mounts,
     shell::Handle,
@@ -51,6 +52,8 @@ pub struct Admin {
     pub turns: Turns,
     /// Logs.
     pub logs: Logs,
+    /// What agents do in the kernel of the machine.
+    pub(crate) kernel_traces: KernelTraces,
     /// Mounts, where people map them.
     pub mounts: Mounts,
     /// The driver that checks folders.
@@ -115,6 +118,10 @@ fn of_agents() -> Router<Arc<Admin>> {
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
             get(why::why),
+        )
+        .route(
+            "/api/v1/namespaces/{namespace}/agents/{agent}/kernel-events",
+            get(agents::kernel_events),
         )
         .layer(DefaultBodyLimit::max(MAX_BODY));
     // An upload is bounded as it is written.

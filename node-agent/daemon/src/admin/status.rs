@@ -33,6 +33,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<NodeS
         }
         .to_owned(),
         layers: features.unwrap_or_default().iter().map(layer).collect(),
+        hooks: admin.kernel_traces.hooks(),
         home: admin.home.display().to_string(),
     }))
 }

@@ -24,6 +24,8 @@ use crate::{call::refusal, instances::Standing};
 const TURNS: usize = 3;
 /// Turns of the agent among which the newest with notices is looked for.
 const NOTED: usize = 10;
+/// Events in the kernel of the machine that are named.
+const KERNEL_EVENTS: usize = 10;
 
 pub(super) async fn why(
     State(admin): State<Arc<Admin>>,
@@ -64,12 +66,16 @@ pub(super) async fn why(
     let newest = admin.turns.of_agent(&name, TURNS).await;
     links.push(turns(&newest, ready));
     let noted = noted(admin.turns.of_agent(&name, NOTED).await);
+    let mut kernel_events = admin.kernel_traces.last(&name);
+    kernel_events.reverse();
+    kernel_events.truncate(KERNEL_EVENTS);
     Ok(Json(Why {
         agent: name,
         ready,
         links,
         denials: denials(&admin, &standings).await,
         noted,
+        kernel_events,
     }))
 }
 

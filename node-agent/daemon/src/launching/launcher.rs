@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use aion_abi::kernel_event::KernelHook;
 use aion_sandbox::{
     LayerReading,
-    protocol::{Exited, Start, StartFailure, Worker, WorkerId},
+    protocol::{Exited, Start, StartFailure, Traced, Worker, WorkerId},
 };
 use futures::future::BoxFuture;
 
@@ -68,11 +69,15 @@ pub enum LauncherEvent {
     Up {
         /// Every layer, as a worker started now would have it.
         layers: Vec<LayerReading>,
+        /// What it follows workers by.
+        hooks: Vec<KernelHook>,
         /// All workers that run.
         workers: Vec<Worker>,
     },
     /// A worker ended. To be acknowledged.
     Exited(Exited),
+    /// What the kernel was seen to do with one.
+    Traced(Traced),
     /// It does not answer any more.
     Down(String),
 }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use aion_backoff::Backoff;
 use aion_sandbox::{
-    Client, ClientError,
-    protocol::{Exited, Start, WorkerId},
+    Client, ClientError, Told,
+    protocol::{Start, WorkerId},
 };
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
@@ -53,11 +53,11 @@ async fn keep(
     let mut pauses = PAUSES;
     let mut said = String::new();
     while !events.is_closed() {
-        let why = match Client::connect(&path).await {
-            Ok((connected, exits)) => {
+        let why = match Client::connect_traced(&path).await {
+            Ok((connected, told)) => {
                 pauses.reset();
                 said.clear();
-                let why = serve(&connected, exits, &client, &events).await;
+                let why = serve(&connected, told, &client, &events).await;
                 client.send_replace(None);
                 why
             }
@@ -80,27 +80,35 @@ async fn keep(
 /// Until the connection is lost; says why.
 async fn serve(
     connected: &Client,
-    mut exits: mpsc::Receiver<Exited>,
+    mut told: mpsc::Receiver<Told>,
     client: &watch::Sender<Option<Client>>,
     events: &mpsc::UnboundedSender<LauncherEvent>,
 ) -> String {
     // Exits must be taken while the questions below are open: the connection reads in order.
     let (forwarded, mut lost) = (events.clone(), watch::channel(()));
     let reader = tokio::spawn(async move {
-        while let Some(exited) = exits.recv().await {
-            let _ = forwarded.send(LauncherEvent::Exited(exited));
+        while let Some(told) = told.recv().await {
+            let _ = forwarded.send(match told {
+                Told::Exited(exited) => LauncherEvent::Exited(exited),
+                Told::Traced(traced) => LauncherEvent::Traced(traced),
+            });
         }
         drop(lost.0);
     });
     let asked = async {
         let layers = connected.features().await?;
+        let hooks = connected.hooks().await?;
         let workers = connected.list().await?;
-        Ok::<_, ClientError>((layers, workers))
+        Ok::<_, ClientError>((layers, hooks, workers))
     };
     let why = match asked.await {
-        Ok((layers, workers)) => {
+        Ok((layers, hooks, workers)) => {
             client.send_replace(Some(connected.clone()));
-            let _ = events.send(LauncherEvent::Up { layers, workers });
+            let _ = events.send(LauncherEvent::Up {
+                layers,
+                hooks,
+                workers,
+            });
             tokio::select! {
                 _ = lost.1.changed() => "the connection to the launcher is lost".to_owned(),
                 () = events.closed() => "the daemon is stopping".to_owned(),

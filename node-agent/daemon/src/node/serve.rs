@@ -19,7 +19,7 @@ pub(super) async fn serve(
     setting: Setting,
     drivers: Drivers,
     workers: Workers,
-    telemetry: Telemetry,
+    telemetry: Arc<Telemetry>,
 ) -> Result<Node, NodeError> {
     let config = &base.config;
     let dispatch = &drivers.dispatch;
@@ -39,6 +39,7 @@ pub(super) async fn serve(
             turns: base.turns.clone(),
             checkpoints: dispatch.checkpoints.clone(),
             logs: workers.logs.clone(),
+            kernel: workers.kernel_traces.clone(),
             memory: Arc::clone(&dispatch.memory),
         },
         shell: base.shell.clone(),
@@ -64,13 +65,14 @@ pub(super) async fn serve(
         standings,
         turns: base.turns.clone(),
         logs: workers.logs,
+        kernel_traces: workers.kernel_traces,
         mounts: dispatch.mounts.clone(),
         files: drivers.files,
         folder: setting.folder(),
         memory: Arc::clone(&dispatch.memory),
         features: workers.features,
         leaving: Leaving::default(),
-        telemetry: Arc::new(telemetry),
+        telemetry,
     });
     let stop = CancellationToken::new();
     tokio::spawn(

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     instance::Instances,
+    kernel_trace::KernelTraces,
     launching::Launcher,
     logs::Logs,
     modules::Modules,
@@ -34,6 +35,7 @@ use crate::{
 pub(super) struct Workers {
     pub(super) instances: Instances,
     pub(super) logs: Logs,
+    pub(super) kernel_traces: KernelTraces,
     pub(super) store: Arc<Store>,
     pub(super) modules: Arc<Modules>,
     /// What a worker started now would have.
@@ -53,6 +55,7 @@ pub(super) async fn workers(
     recovered: Recovered,
     launcher: Arc<dyn Launcher>,
     secret: NodeSecret,
+    kernel_traces: KernelTraces,
 ) -> Result<Workers, NodeError> {
     let instances = drivers.instances.clone();
     let logs = drivers.dispatch.logs.clone();
@@ -73,6 +76,7 @@ pub(super) async fn workers(
         turns: base.turns.clone(),
         checkpoints: drivers.dispatch.checkpoints.clone(),
         logs: logs.clone(),
+        kernel_traces: kernel_traces.clone(),
         modules: Arc::clone(&modules),
         store: Arc::clone(&store),
         mounts: drivers.dispatch.mounts.clone(),
@@ -93,6 +97,7 @@ pub(super) async fn workers(
     Ok(Workers {
         instances,
         logs,
+        kernel_traces,
         store,
         modules,
         features,

@@ -35,6 +35,9 @@ impl Server {
         match found {
             Some(pidfd) if known.running => {
                 tracing::info!(worker = %known.id, pid = known.pid, "adopted");
+                // What it made before is not known here, nor what it was shown: it is told less of, and nothing wrong.
+                let shown = vec!["/".to_owned()];
+                self.following.follow(&known.id, &pidfd, &shown);
                 self.workers.insert(
                     known.id.clone(),
                     Worker {
@@ -42,6 +45,7 @@ impl Server {
                         pidfd,
                         child: false,
                         phase: Phase::Open,
+                        shown,
                         link: None,
                         note: None,
                         kill_at: None,

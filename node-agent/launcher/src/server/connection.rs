@@ -23,6 +23,9 @@ use aion_sandbox::wire::{self, WireError};
 /// taken for dead.
 const MAX_WAITING: usize = 4096;
 
+/// Of these, from how many on what can be done without is left out: there is room for all exits.
+const KEEPING_UP: usize = 256;
+
 /// A daemon that is connected.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -41,6 +44,11 @@ impl Connection {
             PollFlags::IN | PollFlags::OUT
         };
         PollFd::from_borrowed_fd(self.socket.as_fd(), events)
+    }
+
+    /// Whether it takes what it is told, and may be told what it can do without.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.greeted && self.waiting.len() < KEEPING_UP
     }
 
     /// Sends, or keeps until there is room.

@@ -117,6 +117,7 @@ impl Server {
     fn finish(&mut self, id: &WorkerId, status: ExitStatus, ended: Option<Ended>) {
         // Its last words may still be in the socket.
         self.hear(id);
+        self.let_go(id);
         let Some(worker) = self.workers.remove(id) else {
             return;
         };

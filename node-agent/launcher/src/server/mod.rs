@@ -7,6 +7,7 @@ mod blank;
 mod cgroup;
 mod connection;
 mod endings;
+mod following;
 mod leftover;
 mod mountinfo;
 mod namespaces;
@@ -40,6 +41,7 @@ use aion_sandbox::{Layer, LayerReading};
 use blank::Spare;
 use cgroup::Cgroups;
 use connection::{Connection, Listener};
+use following::Following;
 use leftover::Leftover;
 use namespaces::Namespaces;
 use profile::Profiles;
@@ -87,6 +89,7 @@ struct Server {
     connection: Option<Connection>,
     workers: BTreeMap<WorkerId, Worker>,
     spare: Spare,
+    following: Following,
     /// Told on each connection until acknowledged.
     exits: BTreeMap<WorkerId, Exited>,
     /// Groups of ended workers that could not be removed yet.
@@ -101,6 +104,7 @@ enum Source {
     Link(WorkerId),
     End(WorkerId),
     Spare,
+    Kernel,
 }
 
 /// Serves until SIGTERM or SIGINT; every worker is ended then, and its exit kept
@@ -128,6 +132,7 @@ pub(crate) fn serve(options: Options) -> anyhow::Result<()> {
         connection: None,
         workers: BTreeMap::new(),
         spare: Spare::to_be_made(),
+        following: Following::start(),
         exits: BTreeMap::new(),
         leftovers: Vec::new(),
         options,
@@ -250,6 +255,10 @@ impl Server {
                 sources.push(Source::Spare);
                 fds.push(watch(&blank.made.pidfd));
             }
+            if let Some(events) = self.following.watch() {
+                sources.push(Source::Kernel);
+                fds.push(PollFd::from_borrowed_fd(events, PollFlags::IN));
+            }
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error).context("wait for events"),
@@ -268,6 +277,7 @@ impl Server {
                 Source::Link(id) => self.hear(&id),
                 Source::End(id) => self.look_after(&id),
                 Source::Spare => self.bury_spare(),
+                Source::Kernel => self.hear_kernel(),
             }
         }
         self.keep_time();
@@ -286,7 +296,7 @@ impl Server {
             [start, worker.kill_at, retry]
         });
         let leftovers = self.leftovers.iter().map(Leftover::due);
-        let others = leftovers.chain(self.spare.due);
+        let others = leftovers.chain(self.spare.due).chain(self.following.due());
         let next = deadlines.flatten().chain(others).min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
     }
@@ -314,6 +324,7 @@ impl Server {
         }
         self.leftovers.retain_mut(|left| !left.cleared(now));
         self.make_spare();
+        self.keep_following(now);
     }
 }
 

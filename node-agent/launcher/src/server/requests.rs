@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::following::shown;
 use super::record::{Known, Record, start_time};
 use super::starter::{NotBegun, StartFds};
 use super::worker::{Phase, Worker};
@@ -44,7 +45,8 @@ impl Server {
             }
             Request::Features => {
                 let layers = self.features.clone();
-                self.tell(Reply::Features { layers });
+                let hooks = self.following.hooks();
+                self.tell(Reply::Features { layers, hooks });
             }
         }
         Ok(())
@@ -124,6 +126,7 @@ impl Server {
             }
         };
         let deadline = Instant::now() + self.options.start_timeout;
+        let shown = shown(begun.shown.as_ref());
         self.workers.insert(
             start.id.clone(),
             Worker {
@@ -131,6 +134,7 @@ impl Server {
                 pidfd,
                 child: true,
                 phase: Phase::Starting(Box::new(begun), deadline),
+                shown,
                 link: Some(link),
                 note: None,
                 kill_at: None,
@@ -152,6 +156,8 @@ impl Server {
                 self.records
                     .keep(id, &Record::Worker(known.clone()))
                     .map_err(|error| format!("remember the worker: {error}"))?;
+                // It is confined and alone, and nothing of its program ran yet.
+                self.following.follow(id, &worker.pidfd, &worker.shown);
                 rustix::io::write(gate, &[aion_abi::boot::GO])
                     .map_err(|error| format!("open the gate: {error}"))?;
                 worker.known = known;

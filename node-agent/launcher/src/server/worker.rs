@@ -16,6 +16,8 @@ pub(super) struct Worker {
     /// Whether this launcher made it, and so may wait for it.
     pub(super) child: bool,
     pub(super) phase: Phase,
+    /// How the paths begin that it may know.
+    pub(super) shown: Vec<String>,
     /// This side of the socket pair, while the other is open.
     pub(super) link: Option<OwnedFd>,
     /// What it said, or what is to be said, about its end.

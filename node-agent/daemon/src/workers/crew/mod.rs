@@ -14,7 +14,7 @@ use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
     LayerReading,
-    protocol::{ExitStatus, Exited, Worker, WorkerId},
+    protocol::{ExitStatus, Exited, Traced, Worker, WorkerId},
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -23,6 +23,7 @@ use super::ToolProcesses;
 use crate::{
     clock::Clock,
     instance::{Instance, Instances, Prepared},
+    kernel_trace::{KernelTraces, Whose},
     launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,
     modules::Modules,
@@ -56,6 +57,8 @@ pub(crate) struct CrewParts {
     pub checkpoints: Checkpoints,
     /// The logs.
     pub logs: Logs,
+    /// What workers do in the kernel of the machine.
+    pub kernel_traces: KernelTraces,
     /// What WASM programs are run from.
     pub modules: Arc<Modules>,
     /// Where images are.
@@ -357,7 +360,12 @@ impl Crew {
 
     fn event(&mut self, event: LauncherEvent) {
         match event {
-            LauncherEvent::Up { layers, workers } => {
+            LauncherEvent::Up {
+                layers,
+                hooks,
+                workers,
+            } => {
+                self.parts.kernel_traces.found(hooks);
                 self.parts.features.send_replace(Some(layers.into()));
                 self.compare(&workers);
             }
@@ -365,7 +373,11 @@ impl Crew {
                 tracing::warn!(%why, "no worker can be started for now");
                 self.parts.features.send_replace(None);
             }
-            LauncherEvent::Exited(exited) => self.exited(exited),
+            LauncherEvent::Exited(exited) => {
+                self.parts.kernel_traces.ended(&exited.id);
+                self.exited(exited);
+            }
+            LauncherEvent::Traced(traced) => self.traced(traced),
         }
     }
 
@@ -392,6 +404,18 @@ impl Crew {
             tokio::time::sleep(EXIT_BEHIND).await;
             let _ = beside.send(Beside::Gone(gone));
         });
+    }
+
+    fn traced(&self, traced: Traced) {
+        let member = self.workers.get(&traced.id);
+        let whose = member.and_then(|member| {
+            Some(Whose {
+                agent: member.agent.as_deref()?,
+                turn: member.turn.0,
+                incarnation: member.incarnation.0,
+            })
+        });
+        self.parts.kernel_traces.take(traced, whose.as_ref());
     }
 
     fn exited(&mut self, exited: Exited) {

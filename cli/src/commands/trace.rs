@@ -1,0 +1,55 @@
+//! `aionctl trace`.
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+
+use crate::{context::Context, failure::Failure, render::kernel};
+
+/// Follow what an agent's processes do
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Programs, files outside what the agent is shown, connections, refused calls, and ends by a signal or for want of memory, with
+the turn that they belong to: the last ones, and those to come, until Ctrl-C. What is lost is said with its number.
+
+Examples:
+  aionctl trace analyst --kernel
+  aionctl trace analyst --kernel -o json | jq .event.text")]
+pub(crate) struct TraceArgs {
+    /// The agent
+    agent: String,
+    /// In the kernel of the machine
+    #[arg(long, required = true)]
+    kernel: bool,
+    /// How to print: lines, or json, one object a line
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    output: TraceOutput,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum TraceOutput {
+    #[default]
+    Lines,
+    Json,
+}
+
+pub(crate) async fn run(context: &Context, args: TraceArgs) -> Result<(), Failure> {
+    let node = context.node_of(&args.agent).await?.node;
+    let mut traces = node.kernel_events(&context.namespace, &args.agent).await?;
+    let zone = TimeZone::system();
+    while let Some(trace) = traces.next().await? {
+        let line = match args.output {
+            TraceOutput::Lines => kernel::line(&context.screen, &trace, &zone),
+            TraceOutput::Json => serde_json::to_string(&trace)
+                .map_err(|why| Failure::new(format!("cannot write an event: {why}")))?,
+        };
+        context.print(&format!("{line}\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! Following workers in the kernel: who is followed, when latencies are sampled, and what is told of it. What may not
+//! enter: what an event means. The daemon may be slow and an agent may be loud; neither holds the launcher up.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use aion_abi::date::UnixMillis;
+use aion_abi::kernel_event::{KernelCounts, KernelEvent, KernelEventKind, KernelHook, OnViolation};
+use aion_tracer::{CLASSES, Counters, Event, Follow, Kind, Rule, Tracer};
+
+use super::Server;
+use aion_sandbox::plan::What;
+use aion_sandbox::protocol::{EVENTS_PER_MESSAGE, Reply, Traced, WorkerId};
+
+/// Between two looks at what was counted.
+const COUNTED: Duration = Duration::from_secs(1);
+/// How long latencies are taken, and after how long again: it makes system calls longer.
+const SAMPLE: Duration = Duration::from_millis(200);
+const BETWEEN_SAMPLES: Duration = Duration::from_secs(30);
+/// How long the programs stay attached after the last worker: the next one is often near, and attaching again takes
+/// tens of milliseconds.
+const REST: Duration = Duration::from_secs(10);
+/// Events that are read before it is others' turn.
+const EVENTS: usize = 512;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Following {
+    tracer: Result<Tracer, String>,
+    followed: BTreeMap<WorkerId, Followed>,
+    workers: BTreeMap<u64, WorkerId>,
+    look: Option<Instant>,
+    sampling_until: Option<Instant>,
+    sample_from: Instant,
+    rest: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    key: u64,
+    told: KernelCounts,
+    /// Events that the daemon was not told.
+    lost: u64,
+}
+
+/// What a worker may know, by the first bytes of a path.
+pub(super) fn shown(what: Option<&What>) -> Vec<String> {
+    let paths: &[&str] = match what {
+        // Its root is its own, and the machine's files are not in it.
+        Some(What::Image { .. }) => &["/"],
+        Some(What::Machine { .. }) => &[
+            "/usr/", "/lib", "/bin/", "/etc/", "/mnt/", "/tmp/", "/dev/", "/proc/",
+        ],
+        None => &[],
+    };
+    paths.iter().map(|path| (*path).to_owned()).collect()
+}
+
+impl Following {
+    /// Loads the programs, where there can be any.
+    pub(super) fn start() -> Self {
+        let tracer = match rustix::process::geteuid().is_root() {
+            true => Tracer::load().map_err(|error| error.to_string()),
+            false => Err(
+                "the launcher is an ordinary user's; root's loads programs into the kernel"
+                    .to_owned(),
+            ),
+        };
+        if let Err(why) = &tracer {
+            tracing::info!(%why, "workers are not followed in the kernel");
+        }
+        Self {
+            tracer,
+            followed: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            look: None,
+            sampling_until: None,
+            sample_from: Instant::now(),
+            rest: None,
+        }
+    }
+
+    /// What workers are followed by.
+    pub(super) fn hooks(&self) -> Vec<KernelHook> {
+        let mut hooks = vec![KernelHook {
+            name: "tracepoints".into(),
+            lacking: self.tracer.as_ref().err().cloned(),
+        }];
+        let lacking = self.tracer.as_ref().map_or(&[][..], Tracer::lacking);
+        hooks.extend(lacking.iter().map(|(name, why)| KernelHook {
+            name: (*name).into(),
+            lacking: Some(why.clone()),
+        }));
+        hooks
+    }
+
+    /// What is ready when an event is there.
+    pub(super) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.tracer.as_ref().ok().map(AsFd::as_fd)
+    }
+
+    /// Follows a worker from now on. One that is not is told, and runs.
+    pub(super) fn follow(&mut self, id: &WorkerId, process: &OwnedFd, shown: &[String]) {
+        let Ok(tracer) = &mut self.tracer else {
+            return;
+        };
+        let follow = Follow {
+            shown: shown.to_vec(),
+            ..Follow::default()
+        };
+        match tracer.follow(&[process.as_fd()], &follow) {
+            Ok(key) => {
+                self.workers.insert(key, id.clone());
+                let followed = Followed {
+                    key,
+                    told: KernelCounts::default(),
+                    lost: 0,
+                };
+                self.followed.insert(id.clone(), followed);
+                self.rest = None;
+                self.look.get_or_insert_with(|| Instant::now() + COUNTED);
+            }
+            Err(error) => {
+                tracing::warn!(worker = %id, %error, "a worker is not followed in the kernel")
+            }
+        }
+    }
+
+    /// Follows it no more; gives what is still to be told.
+    pub(super) fn let_go(&mut self, id: &WorkerId) -> Option<Traced> {
+        let followed = self.followed.remove(id)?;
+        self.workers.remove(&followed.key);
+        let tracer = self.tracer.as_mut().ok()?;
+        let counters = tracer.let_go(followed.key)?;
+        if self.followed.is_empty() {
+            self.look = None;
+            self.rest = Some(Instant::now() + REST);
+        }
+        let counts = counts(&counters, followed.lost);
+        Some(Traced {
+            id: id.clone(),
+            events: Vec::new(),
+            counts: Some(counts),
+        })
+    }
+
+    /// The events that are there, by worker.
+    fn take(&mut self) -> Vec<Traced> {
+        let Ok(tracer) = &mut self.tracer else {
+            return Vec::new();
+        };
+        let mut all: Vec<Traced> = Vec::new();
+        for event in std::iter::from_fn(|| tracer.take()).take(EVENTS) {
+            let Some(id) = self.workers.get(&event.key) else {
+                continue;
+            };
+            let open = all.iter_mut().rev().find(|it| it.id == *id);
+            let event = told(event);
+            match open.filter(|it| it.events.len() < EVENTS_PER_MESSAGE) {
+                Some(traced) => traced.events.push(event),
+                None => all.push(Traced {
+                    id: id.clone(),
+                    events: vec![event],
+                    counts: None,
+                }),
+            }
+        }
+        all
+    }
+
+    /// What was counted since it was told last.
+    fn counted(&mut self) -> Vec<Traced> {
+        let Ok(tracer) = &self.tracer else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (id, followed) in &self.followed {
+            let Some(counters) = tracer.counters(followed.key) else {
+                continue;
+            };
+            let counts = counts(&counters, followed.lost);
+            if counts != followed.told {
+                all.push(Traced {
+                    id: id.clone(),
+                    events: Vec::new(),
+                    counts: Some(counts),
+                });
+            }
+        }
+        all
+    }
+
+    fn was_told(&mut self, traced: &Traced) {
+        if let (Some(followed), Some(counts)) = (self.followed.get_mut(&traced.id), &traced.counts)
+        {
+            followed.told = counts.clone();
+        }
+    }
+
+    fn was_not_told(&mut self, traced: &Traced) {
+        if let Some(followed) = self.followed.get_mut(&traced.id) {
+            followed.lost += traced.events.len() as u64;
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let sample = (!self.followed.is_empty()).then_some(self.sample_from);
+        let times = [self.look, self.sampling_until.or(sample), self.rest];
+        times.into_iter().flatten().min()
+    }
+
+    fn sample(&mut self, now: Instant) {
+        let begin =
+            self.sampling_until.is_none() && self.sample_from <= now && !self.followed.is_empty();
+        let end = self.sampling_until.is_some_and(|until| until <= now);
+        let Ok(tracer) = &mut self.tracer else {
+            return;
+        };
+        if begin || end {
+            if let Err(error) = tracer.sample(begin) {
+                tracing::warn!(%error, "latencies are not sampled");
+            }
+            self.sampling_until = begin.then(|| now + SAMPLE);
+            self.sample_from = now + BETWEEN_SAMPLES;
+        }
+    }
+
+    fn rest(&mut self, now: Instant) {
+        if let (Ok(tracer), true) = (&mut self.tracer, self.rest.is_some_and(|at| at <= now)) {
+            tracer.rest();
+            self.rest = None;
+        }
+    }
+}
+
+impl Server {
+    /// Tells what the kernel was seen to do.
+    pub(super) fn hear_kernel(&mut self) {
+        for traced in self.following.take() {
+            self.tell_traced(traced);
+        }
+    }
+
+    /// What is due of following.
+    pub(super) fn keep_following(&mut self, now: Instant) {
+        if self.following.look.is_some_and(|at| at <= now) {
+            self.following.look = Some(now + COUNTED);
+            for traced in self.following.counted() {
+                self.tell_traced(traced);
+            }
+        }
+        self.following.sample(now);
+        self.following.rest(now);
+    }
+
+    /// A worker that ended is followed no more.
+    pub(super) fn let_go(&mut self, id: &WorkerId) {
+        self.hear_kernel();
+        if let Some(traced) = self.following.let_go(id) {
+            self.tell_traced(traced);
+        }
+    }
+
+    fn tell_traced(&mut self, traced: Traced) {
+        match &self.connection {
+            Some(connection) if connection.keeps_up() => {
+                self.following.was_told(&traced);
+                self.tell(Reply::Traced(traced));
+            }
+            _ => self.following.was_not_told(&traced),
+        }
+    }
+}
+
+fn told(event: Event) -> KernelEvent {
+    KernelEvent {
+        at_ms: UnixMillis(aion_tracer::date_of(event.at)),
+        kind: kind(event.kind),
+        pid: event.pid,
+        call: event.call_name(),
+        result: event.result,
+        violation: event.rule.map(|rule| match rule {
+            Rule::Alert => OnViolation::Alert,
+            Rule::Deny => OnViolation::Deny,
+            Rule::Kill => OnViolation::Kill,
+        }),
+        process: event.comm,
+        text: event.text,
+    }
+}
+
+fn kind(kind: Kind) -> KernelEventKind {
+    match kind {
+        Kind::Exec => KernelEventKind::Exec,
+        Kind::Open => KernelEventKind::Open,
+        Kind::Connect => KernelEventKind::Connect,
+        Kind::Denied => KernelEventKind::Denied,
+        Kind::OutOfMemory => KernelEventKind::OutOfMemory,
+        Kind::Signal => KernelEventKind::Signal,
+    }
+}
+
+fn counts(counters: &Counters, untold: u64) -> KernelCounts {
+    let by_class = |row: &[u64]| {
+        let named = CLASSES.iter().zip(row).filter(|(_, count)| **count > 0);
+        named
+            .map(|(class, count)| ((*class).to_owned(), *count))
+            .collect()
+    };
+    let lost = [
+        ("ring", counters.dropped),
+        ("rate", counters.limited),
+        ("daemon", untold),
+        ("unfollowed", counters.unfollowed),
+    ];
+    let latency = CLASSES.iter().zip(&counters.latency);
+    KernelCounts {
+        calls: by_class(&counters.calls),
+        denied: by_class(&counters.denied),
+        events: (Kind::ALL.into_iter())
+            .map(|it| (kind(it), counters.of(it)))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        lost: (lost.into_iter())
+            .filter(|(_, count)| *count > 0)
+            .map(|(why, count)| (why.to_owned(), count))
+            .collect(),
+        latency: latency
+            .filter(|(_, row)| row.iter().any(|count| *count > 0))
+            .map(|(class, row)| ((*class).to_owned(), row.to_vec()))
+            .collect(),
+    }
+}

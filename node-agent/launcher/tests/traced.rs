@@ -1,0 +1,146 @@
+//! What a confined worker does is told, from its gate to its end.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod stage;
+
+use std::time::Duration;
+
+use aion_abi::kernel_event::{KernelCounts, KernelEvent, KernelEventKind};
+use aion_sandbox::protocol::{Limits, WorkerId};
+use aion_sandbox::{Client, Told};
+use stage::{PATIENCE, Stage};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One launcher at a time: the last of several takes away the cgroup in which they all make theirs.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// A launcher that follows workers here.
+async fn following() -> Option<(MutexGuard<'static, ()>, Stage, Client, Receiver<Told>)> {
+    let alone = ALONE.lock().await;
+    if !rustix::process::geteuid().is_root() {
+        aion_testkit::skip(
+            "root",
+            "only root's launcher loads programs into the kernel",
+        );
+        return None;
+    }
+    let stage = Stage::new(&[]);
+    drop(stage.connect().await);
+    let connected = Client::connect_traced(&stage.path("s/launcher.sock")).await;
+    let (client, told) = connected.unwrap();
+    let hooks = client.hooks().await.unwrap();
+    if let Some(why) = hooks.iter().find_map(|hook| hook.lacking.as_ref()) {
+        aion_testkit::skip("eBPF", why);
+        return None;
+    }
+    Some((alone, stage, client, told))
+}
+
+/// All that is told of a worker up to its end.
+async fn until_the_end(
+    told: &mut Receiver<Told>,
+    id: &WorkerId,
+) -> (Vec<KernelEvent>, KernelCounts) {
+    let (mut events, mut counts) = (Vec::new(), KernelCounts::default());
+    let all = async {
+        loop {
+            match told.recv().await.unwrap() {
+                Told::Traced(traced) if traced.id == *id => {
+                    events.extend(traced.events);
+                    counts = traced.counts.unwrap_or(counts.clone());
+                }
+                Told::Exited(exited) if exited.id == *id => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+    (events, counts)
+}
+
+#[tokio::test]
+async fn what_a_worker_tries_is_told_and_counted_and_nothing_of_its_confinement_is() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let words = "open /etc/passwd\ntcp 127.0.0.1:80\nsay done";
+    let captive = stage.start(&client, "a", words).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(
+        told.try_recv().is_err(),
+        "something was told before the gate opened"
+    );
+    client.open_gate(&captive.id).await.unwrap();
+    let (events, counts) = until_the_end(&mut told, &captive.id).await;
+    let opened = events.iter().find(|event| event.text == "/etc/passwd");
+    let opened = opened.unwrap_or_else(|| panic!("{events:?}"));
+    assert_eq!(opened.kind, KernelEventKind::Open);
+    assert_eq!(opened.call.as_deref(), Some("openat"));
+    assert!(opened.result < 0);
+    let refused = events
+        .iter()
+        .find(|event| event.kind == KernelEventKind::Denied);
+    assert!(refused.is_some(), "{events:?}");
+    assert!(counts.calls["write"] >= 3, "{counts:?}");
+    assert!(counts.lost.is_empty(), "{counts:?}");
+}
+
+#[tokio::test]
+async fn workers_are_told_apart() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let one = stage.start(&client, "a", "open /of/one").await;
+    let other = stage.start(&client, "b", "open /of/other").await;
+    client.open_gate(&one.id).await.unwrap();
+    let (events, _) = until_the_end(&mut told, &one.id).await;
+    assert!(events.iter().any(|event| event.text == "/of/one"));
+    client.open_gate(&other.id).await.unwrap();
+    let (events, _) = until_the_end(&mut told, &other.id).await;
+    assert!(events.iter().any(|event| event.text == "/of/other"));
+    assert!(events.iter().all(|event| event.text != "/of/one"));
+}
+
+#[tokio::test]
+async fn a_worker_that_runs_out_of_memory_is_named_by_the_kernel() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let limits = Limits {
+        memory_bytes: Some(32 << 20),
+        ..Limits::default()
+    };
+    let captive = stage
+        .try_start(&client, "a", "touch-mib 200", limits, None)
+        .await
+        .unwrap();
+    client.open_gate(&captive.id).await.unwrap();
+    let (events, _) = until_the_end(&mut told, &captive.id).await;
+    let victim = events
+        .iter()
+        .find(|event| event.kind == KernelEventKind::OutOfMemory);
+    assert!(victim.is_some(), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|event| event.kind == KernelEventKind::Signal && event.result == 9),
+        "{events:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_loud_worker_is_heard_in_part_and_the_rest_is_counted() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let words = vec!["open /nowhere"; 600].join("\n");
+    let captive = stage.start(&client, "a", &words).await;
+    client.open_gate(&captive.id).await.unwrap();
+    let (events, counts) = until_the_end(&mut told, &captive.id).await;
+    let happened: u64 = counts.events.values().sum();
+    let lost: u64 = counts.lost.values().sum();
+    assert!(lost > 0, "{counts:?}");
+    assert_eq!(events.len() as u64 + lost, happened, "{counts:?}");
+}
