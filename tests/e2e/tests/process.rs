@@ -6,7 +6,7 @@ use std::{fs, process::Command};
 
 use aion_e2e::{cluster::root, programs::Programs, standalone::Standalone};
 use aion_testkit::{Interpreter, McpServer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// `None`, and the test skipped, where the interpreter is not on this machine.
 fn start(interpreter: Interpreter) -> anyhow::Result<Option<Programs<Standalone>>> {
@@ -224,10 +224,10 @@ raise SystemExit(3)
 
 #[test]
 fn what_a_program_does_in_the_kernel_is_told_with_its_turn() -> anyhow::Result<()> {
-    let Some(mut programs) = Programs::start(Interpreter::Python)? else {
+    let Some(mut programs) = start(Interpreter::Python)? else {
         return Ok(());
     };
-    programs.agent("curious", CURIOUS, json!({"turnSeconds": 60}))?;
+    programs.agent("curious", CURIOUS, json!({"limits": {"turnSeconds": 60}}))?;
     programs.ask("curious");
     let why = programs.node.aionctl(&["why", "curious", "-o", "json"])?;
     let why: Value = serde_json::from_str(&why)?;
