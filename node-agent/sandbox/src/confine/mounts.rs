@@ -3,9 +3,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -131,12 +133,15 @@ impl Stage {
         openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map_err(cannot("make", path))
     }
 
-    /// A regular file that is in it, if there is one.
+    /// A regular file that is in it, if there is one that no link leads to.
     pub(super) fn regular(&self, path: &Path) -> Result<Option<OwnedFd>, String> {
-        let (parent, name) = self.parent(path)?;
+        let within: PathBuf = parts(path).collect();
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(file) = openat(&parent, name, flags, Mode::empty()) else {
-            return Ok(None);
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let file = match openat2(&self.0, &within, flags, Mode::empty(), beneath) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(cannot("look for", path)(error)),
         };
         let status = fstat(&file).map_err(cannot("look at", path))?;
         let regular = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
