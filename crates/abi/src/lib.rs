@@ -1,7 +1,7 @@
 //! The wire contracts of a node: what a sandboxed program says to the kernel
 //! (the *syscall protocol*), what it is given when it starts ([`boot`]), and what
 //! a person's tool says to the daemon ([`admin`]). With them go the words that resources, bundles and the launcher
-//! share: [`layer`], [`runtime`], [`reason`], [`tenant`], [`kernel_event`].
+//! share: [`layer`], [`runtime`], [`reason`], [`tenant`], [`attestation`], [`kernel_event`].
 //!
 //! What may not enter: IO, clocks, async, Kubernetes. Everything here is data and
 //! arithmetic on bytes, so that each SDK can be checked against `sdk/vectors/`.
@@ -11,6 +11,7 @@
 //! [`headers`]; a refusal is `application/problem+json` ([`problem::Problem`], RFC 9457).
 
 pub mod admin;
+pub mod attestation;
 pub mod boot;
 pub mod canonical;
 pub mod code;

@@ -1,5 +1,6 @@
 //! What a `TrustPolicy` wants attested of bundles: a list of their parts, who built them from what, a scan.
 
+pub use aion_abi::attestation::{SbomFormat, Severity};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,16 +55,6 @@ pub struct SbomRule {
     pub formats: Vec<SbomFormat>,
 }
 
-/// How a list of parts is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SbomFormat {
-    /// SPDX, in JSON.
-    Spdx,
-    /// CycloneDX, in JSON.
-    CycloneDx,
-}
-
 /// Who may have built it from what; * stands for any run of characters, and the whole of each has to match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,20 +88,4 @@ pub struct VulnerabilitiesRule {
     /// How bad what it found may be: negligible, low, medium, high or critical. Left out: it need only be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_severity: Option<Severity>,
-}
-
-/// How bad a vulnerability is. One of which the scanner does not say it is critical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Hardly.
-    Negligible,
-    /// A CVSS score below 4.
-    Low,
-    /// Below 7.
-    Medium,
-    /// Below 9.
-    High,
-    /// From 9.
-    Critical,
 }

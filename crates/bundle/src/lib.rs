@@ -47,13 +47,12 @@ pub use source::sink::Sink;
 pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
 pub use source::transfer::{Signatures, attach, attached, copy, evidence, signatures};
 pub use source::within::Within;
-pub use trust::attestation::{
-    BuiltBy, Format, Provenance, Requirement, Rule, Sbom, Scan, Scanned, Severity,
-};
-pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob};
+pub use trust::attestation::{BuiltBy, Provenance, Requirement, Rule, Sbom, Scan, Scanned};
+pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob, verify_blob_by_certificate};
 pub use trust::identity::{IdentityPattern, TrustedIdentity};
 pub use trust::inspect::{Claims, Logged, Maker, Package, claims};
 pub use trust::key::{KeyError, SigningKey};
+pub use trust::keyless::Holder;
 pub use trust::refusal::{Lacking, Refusal};
 pub use trust::revoked::Revoked;
 pub use trust::root::{MAX_TRUST_ROOT, RootError, TrustRoot};

@@ -87,7 +87,7 @@ pub use ids::{
     TurnId,
 };
 pub use kernel::{Kernel, Load};
-pub use ledger::{Account, Denial};
+pub use ledger::{Account, Denial, Denied};
 pub use name::{IdempotencyKey, Name};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
 pub use refusal::{Level, Queue, QuotaKind, Refusal};

@@ -144,6 +144,9 @@ pub struct CallRow {
     pub instance: InstanceUid,
     /// Which syscall.
     pub kind: Kind,
+    /// As called.
+    #[serde(default)]
+    pub(crate) target: Option<Name>,
     /// Its key.
     pub key: Option<IdempotencyKey>,
     /// The agent's account that it charges to.
@@ -261,7 +264,7 @@ impl State {
         ])
     }
 
-    /// The last refusals by rule or quota of an instance's agent, oldest first.
+    /// The last refusals by rule, quota or driver of an instance's agent, oldest first.
     pub fn denials(&self, uid: InstanceUid) -> impl Iterator<Item = &Denial> {
         self.accounts_of(uid)
             .into_iter()

@@ -37,6 +37,9 @@ metrics! {
     KERNEL_EVENTS = "aion_kernel_events_total", "Events of agents in the kernel of the machine, by kind, lost ones too.";
     KERNEL_LOST = "aion_kernel_events_lost_total", "Events of these that were lost, by why.";
     KERNEL_SECONDS = "aion_kernel_call_seconds", "Sampled times of system calls of agents, by class, each taken for the upper end of its bucket.";
+    NETWORK_CONNECTIONS = "aion_network_connections_total",
+        "Connections of agents' programs that were let through, by what came of them (made, denied, offline, unreachable, cancelled).";
+    NETWORK_BYTES = "aion_network_bytes_total", "Bytes of these, by direction (sent, received).";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aion_api::{RequiredAttestation, SbomFormat};
-use aion_bundle::{Format, Provenance, Rule, Sbom, Scan, Severity};
+use aion_api::RequiredAttestation;
+use aion_bundle::{Provenance, Rule, Sbom, Scan};
 
 /// What a TrustPolicy asks of attestations.
 pub fn rule(required: &RequiredAttestation) -> Rule {
@@ -13,11 +13,7 @@ pub fn rule(required: &RequiredAttestation) -> Rule {
         &required.vulnerabilities,
     ) {
         (Some(sbom), None, None) => {
-            let format = |it: &SbomFormat| match it {
-                SbomFormat::Spdx => Format::Spdx,
-                SbomFormat::CycloneDx => Format::CycloneDx,
-            };
-            let formats = sbom.formats.iter().map(format).collect();
+            let formats = sbom.formats.clone();
             Rule::Sbom(Sbom { formats })
         }
         (None, Some(of), None) => {
@@ -28,13 +24,7 @@ pub fn rule(required: &RequiredAttestation) -> Rule {
             max_age: of
                 .max_age_hours
                 .map(|it| Duration::from_secs(u64::from(it.unsigned_abs()) * 3600)),
-            max_severity: of.max_severity.map(|it| match it {
-                aion_api::Severity::Negligible => Severity::Negligible,
-                aion_api::Severity::Low => Severity::Low,
-                aion_api::Severity::Medium => Severity::Medium,
-                aion_api::Severity::High => Severity::High,
-                aion_api::Severity::Critical => Severity::Critical,
-            }),
+            max_severity: of.max_severity,
         }),
         _ => Rule::Unknown("keep one of sbom, provenance and vulnerabilities".to_owned()),
     }
@@ -42,7 +32,7 @@ pub fn rule(required: &RequiredAttestation) -> Rule {
 
 #[cfg(test)]
 mod tests {
-    use aion_api::{ProvenanceRule, SbomRule, VulnerabilitiesRule};
+    use aion_api::{ProvenanceRule, SbomFormat, SbomRule, Severity, VulnerabilitiesRule};
 
     use super::*;
 
@@ -54,12 +44,12 @@ mod tests {
             }),
             ..RequiredAttestation::default()
         };
-        let formats = vec![Format::CycloneDx];
+        let formats = vec![SbomFormat::CycloneDx];
         assert_eq!(rule(&sbom), Rule::Sbom(Sbom { formats }));
         let scan = RequiredAttestation {
             vulnerabilities: Some(VulnerabilitiesRule {
                 max_age_hours: Some(24),
-                max_severity: Some(aion_api::Severity::Low),
+                max_severity: Some(Severity::Low),
             }),
             ..RequiredAttestation::default()
         };

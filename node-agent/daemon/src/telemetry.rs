@@ -24,6 +24,8 @@ pub struct Telemetry {
     calls_running: IntGauge,
     calls_waiting: IntGauge,
     journal_full: IntGauge,
+    connections: IntCounterVec,
+    carried: IntCounterVec,
     kernel_calls: IntCounterVec,
     kernel_denied: IntCounterVec,
     kernel_events: IntCounterVec,
@@ -50,6 +52,8 @@ impl Telemetry {
             calls_running: metrics.gauge(name::CALLS_RUNNING)?,
             calls_waiting: metrics.gauge(name::CALLS_WAITING)?,
             journal_full: metrics.gauge(name::JOURNAL_FULL)?,
+            connections: metrics.counters(name::NETWORK_CONNECTIONS, &["outcome"])?,
+            carried: metrics.counters(name::NETWORK_BYTES, &["direction"])?,
             kernel_calls: metrics.counters(name::KERNEL_CALLS, &["class"])?,
             kernel_denied: metrics.counters(name::KERNEL_DENIED, &["class"])?,
             kernel_events: metrics.counters(name::KERNEL_EVENTS, &["kind"])?,
@@ -76,6 +80,18 @@ impl Telemetry {
     /// Whether the journal has room.
     pub fn has_room(&self, room: bool) {
         self.journal_full.set(i64::from(!room));
+    }
+
+    /// What came of a program's connection as it was to be made.
+    pub fn connection(&self, outcome: &str) {
+        self.connections.with_label_values(&[outcome]).inc();
+    }
+
+    /// Bytes that went over one.
+    pub fn carried(&self, sent: u64, received: u64) {
+        for (direction, bytes) in [("sent", sent), ("received", received)] {
+            self.carried.with_label_values(&[direction]).inc_by(bytes);
+        }
     }
 
     /// When the certificate ends, where there is one: zero would be a date.

@@ -19,11 +19,15 @@ use crate::turn;
 /// How long anything may take here.
 pub(crate) const BOUND: Duration = Duration::from_secs(300);
 
+/// Workers beside those that are asked for: one made ahead, and a compiler.
+const SPARE: u32 = 8;
+
 /// See the module.
 pub(crate) struct Machine {
     // In the order of dropping: the daemon before what starts its workers, the folder last.
     daemon: Option<Running>,
-    _launcher: Running,
+    launcher: Running,
+    workers: Option<u32>,
     home: PathBuf,
     folder: TempDir,
 }
@@ -31,6 +35,15 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine whose node is not started yet.
     pub(crate) fn new() -> Result<Self> {
+        Self::of(None)
+    }
+
+    /// As [`Machine::new`], for so many workers at a time, whatever memory they might ask for.
+    pub(crate) fn crowded(workers: u32) -> Result<Self> {
+        Self::of(Some(workers))
+    }
+
+    fn of(workers: Option<u32>) -> Result<Self> {
         let folder = programs::scratch()?;
         let home = folder.path().join("home");
         let run = home.join("run");
@@ -39,9 +52,13 @@ impl Machine {
         launcher.arg("serve").arg("--socket");
         launcher.arg(run.join("launcher.sock"));
         launcher.arg("--state").arg(run.join("launcher"));
+        if let Some(workers) = workers {
+            launcher.args(["--max-workers", &(workers + SPARE).to_string()]);
+        }
         Ok(Self {
             daemon: None,
-            _launcher: Running::start(&mut launcher)?,
+            launcher: Running::start(&mut launcher)?,
+            workers,
             home,
             folder,
         })
@@ -51,6 +68,10 @@ impl Machine {
     pub(crate) fn start(&mut self) -> Result<Duration> {
         let mut command = Command::new(programs::path("aion-node")?);
         command.arg("--home").arg(&self.home);
+        if let Some(workers) = self.workers {
+            command.args(["--workers", &workers.to_string()]);
+            command.args(["--agent-memory-mib", "1000000"]);
+        }
         let from = Instant::now();
         let socket = self.socket();
         let daemon = self.daemon.insert(Running::start(&mut command)?);
@@ -70,6 +91,11 @@ impl Machine {
     /// The node's process.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.daemon.as_ref().map(Running::pid)
+    }
+
+    /// The launcher's process.
+    pub(crate) fn launcher_pid(&self) -> u32 {
+        self.launcher.pid()
     }
 
     /// Where it keeps its state.

@@ -4,6 +4,7 @@
 //! compares runs judges. Load goes to Unix sockets of this program's own making and ends by itself.
 
 mod answer;
+mod density;
 mod documents;
 mod echo;
 mod host;
@@ -21,6 +22,7 @@ mod start;
 mod syscalls;
 mod tables;
 mod turn;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +67,10 @@ enum Subject {
     Rest,
     /// Following an agent in the kernel of the machine, as root.
     Ebpf,
+    /// Agents that run at the same time.
+    Density,
+    /// Verifying a bundle.
+    Verify,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -115,6 +121,8 @@ fn main() -> Result<()> {
                 Subject::Memory => ("memory", memory::measure(&runtime)),
                 Subject::Rest => ("work beside what is at rest", rest::measure(&runtime)),
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
+                Subject::Density => ("agents at the same time", density::measure(&runtime)),
+                Subject::Verify => ("verifying", verify::measure(&runtime)),
             });
             report(&args.out, measured)
         }

@@ -38,7 +38,7 @@ struct Seen {
 /// Measures the figure.
 pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     let node = Machine::new()?;
-    let stage = Stage::make(node.folder())?;
+    let stage = Stage::make(node.folder(), PROGRAM, &[])?;
     let (client, mut exits) = runtime.block_on(node.launcher())?;
     let runc = Runc::make(node.folder(), &stage.root)?;
     let (mut ours, mut confined, mut theirs, mut layers) = (vec![], vec![], vec![], 0);
@@ -72,23 +72,25 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     ])
 }
 
-/// A root file system, and what a start takes beside it.
-struct Stage {
+/// A root file system with one program, and what a start takes beside it.
+pub(crate) struct Stage {
+    command: Vec<String>,
     root: PathBuf,
     socket: PathBuf,
     _listener: UnixListener,
 }
 
 impl Stage {
-    fn make(folder: &Path) -> Result<Self> {
+    /// In a folder of its own, with what the program is linked to.
+    pub(crate) fn make(folder: &Path, program: &str, arguments: &[&str]) -> Result<Self> {
         let root = folder.join("root");
         for place in ["dev", "proc", "sys", "tmp", "run", "mnt", "etc"] {
             fs::create_dir_all(root.join(place))?;
         }
-        let listed = Command::new("ldd").arg(PROGRAM).output().context("ldd")?;
+        let listed = Command::new("ldd").arg(program).output().context("ldd")?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         let libraries = listed.split_whitespace().filter(|it| it.starts_with('/'));
-        for file in libraries.chain([PROGRAM]) {
+        for file in libraries.chain([program]) {
             let place = root.join(file.trim_start_matches('/'));
             fs::create_dir_all(place.parent().context("a file without a folder")?)?;
             fs::copy(file, &place).with_context(|| format!("copying {file}"))?;
@@ -99,7 +101,9 @@ impl Stage {
         let socket = place.join(SOCKET_NAME);
         let listener = UnixListener::bind(&socket)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666))?;
+        let command = [program].into_iter().chain(arguments.iter().copied());
         Ok(Self {
+            command: command.map(str::to_owned).collect(),
             root,
             socket,
             _listener: listener,
@@ -112,12 +116,34 @@ impl Stage {
         exits: &mut mpsc::Receiver<Exited>,
         number: u32,
     ) -> Result<Seen> {
+        let from = Instant::now();
+        let (id, layers, confined) = self.begin(client, number).await?;
+        let ended = exits.recv().await.context("the launcher is gone")?;
+        let whole = from.elapsed();
+        ensure!(
+            ended.status == ExitStatus::Code(0),
+            "{PROGRAM} ended otherwise: {ended:?}"
+        );
+        client.acknowledge(&id).await?;
+        Ok(Seen {
+            whole,
+            confined,
+            layers,
+        })
+    }
+
+    /// Starts it; says how many layers it has, and how long it took until it was confined.
+    pub(crate) async fn begin(
+        &self,
+        client: &Client,
+        number: u32,
+    ) -> Result<(WorkerId, usize, Duration)> {
         let id = WorkerId {
             instance: "bench".into(),
             incarnation: number,
         };
         let boot = memfd_create("boot", MemfdFlags::CLOEXEC)?;
-        rustix::io::write(&boot, &serde_json::to_vec(&document(number))?)?;
+        rustix::io::write(&boot, &serde_json::to_vec(&self.document(number))?)?;
         rustix::fs::seek(&boot, rustix::fs::SeekFrom::Start(0))?;
         let nothing = fs::File::options()
             .read(true)
@@ -146,37 +172,26 @@ impl Stage {
         let started = client.start(start, fds).await?;
         let confined = from.elapsed();
         client.open_gate(&id).await?;
-        let ended = exits.recv().await.context("the launcher is gone")?;
-        let whole = from.elapsed();
-        ensure!(
-            ended.status == ExitStatus::Code(0),
-            "{PROGRAM} ended otherwise: {ended:?}"
-        );
-        client.acknowledge(&id).await?;
         let layers = started.layers.iter().filter(|it| it.is_enforced()).count();
-        Ok(Seen {
-            whole,
-            confined,
-            layers,
-        })
+        Ok((id, layers, confined))
     }
-}
 
-fn document(number: u32) -> Boot {
-    Boot {
-        instance: "bench".into(),
-        incarnation: number,
-        turn: 1,
-        agent: "default/bench".into(),
-        key: Key::new([7; 32]),
-        program: Program::Process(Process {
-            command: vec![PROGRAM.into()],
-            env: Vec::new(),
-            working_dir: "/".into(),
-        }),
-        input: Input::default(),
-        checkpoint: None,
-        turn_ms: 60_000,
+    fn document(&self, number: u32) -> Boot {
+        Boot {
+            instance: "bench".into(),
+            incarnation: number,
+            turn: 1,
+            agent: "default/bench".into(),
+            key: Key::new([7; 32]),
+            program: Program::Process(Process {
+                command: self.command.clone(),
+                env: Vec::new(),
+                working_dir: "/".into(),
+            }),
+            input: Input::default(),
+            checkpoint: None,
+            turn_ms: 60_000,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod programs;
 pub mod standalone;
 pub mod story;
+pub mod world;
 
 use std::{env, path::PathBuf};
 

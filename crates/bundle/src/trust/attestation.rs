@@ -4,7 +4,7 @@
 //! A requirement reads a statement only once its signature is verified, and asks of one kind of statement.
 
 pub(crate) mod provenance;
-mod sbom;
+pub(crate) mod sbom;
 pub(crate) mod scan;
 
 use std::fmt;
@@ -15,8 +15,8 @@ use sigstore_types::Statement;
 
 pub use self::{
     provenance::{BuiltBy, Provenance},
-    sbom::{Format, Sbom},
-    scan::{Scan, Scanned, Severity},
+    sbom::Sbom,
+    scan::{Scan, Scanned},
 };
 use crate::trust::set::TrustSet;
 

@@ -1,18 +1,24 @@
 //! Signatures over files, as `cosign sign-blob --key` writes them and `cosign
 //! verify-blob` takes them: a Sigstore bundle v0.3 with a signature over the
-//! bytes themselves. This is how a package of AION-OS is signed.
+//! bytes themselves. This is how a package of AION-OS is signed. And signatures
+//! over a file by a certificate, as whoever has a trust root verifies them.
 //!
 //! What is not here: bundles of agents, whose signatures are statements about a
 //! digest.
 
+use jiff::Timestamp;
 use sigstore_types::{
     Bundle, DigestBytes, HashAlgorithm, MediaType, MessageDigest, MessageSignature,
     PublicKeyIdentifier, SignatureContent, VerificationMaterial, VerificationMaterialContent,
 };
-use thiserror::Error;
+use sigstore_verify::Error;
 
 use super::{
+    dsse::{self, DsseError},
+    fault::Fault,
     key::{KeyError, SigningKey},
+    keyless::{self, Holder},
+    root::TrustRoot,
     set::TrustedKey,
     verify::MAX_SIGNATURE,
 };
@@ -22,7 +28,7 @@ use crate::artifact::digest::{self, Digest};
 pub const MAX_BLOB: u64 = 1 << 30;
 
 /// Why a signature over a file does not count.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlobRefusal {
     /// It is not understood.
     #[error("the signature is malformed: {0}")]
@@ -30,6 +36,9 @@ pub enum BlobRefusal {
     /// It is by a certificate.
     #[error("the signature is by a certificate (keyless); sign with a key")]
     Keyless,
+    /// It is by a certificate, and nothing shows that it counts.
+    #[error("{0}")]
+    Certificate(String),
     /// It names the key, and does not fit.
     #[error("the signature is by this key and of other content: the file was cut short or altered")]
     Altered,
@@ -67,8 +76,7 @@ pub fn verify_blob(blob: &[u8], signature: &[u8], key: &TrustedKey) -> Result<()
     if signature.len() as u64 > MAX_SIGNATURE {
         return Err(malformed(&"it is too long for a signature"));
     }
-    let text = std::str::from_utf8(signature).map_err(|e| malformed(&e))?;
-    let bundle = Bundle::from_json(text).map_err(|e| malformed(&e))?;
+    let bundle = dsse::read(signature).map_err(BlobRefusal::from)?;
     let VerificationMaterialContent::PublicKey(named) = bundle.verification_material.content else {
         return Err(BlobRefusal::Keyless);
     };
@@ -79,6 +87,42 @@ pub fn verify_blob(blob: &[u8], signature: &[u8], key: &TrustedKey) -> Result<()
         true => Ok(()),
         false if named.hint == key.hint() => Err(BlobRefusal::Altered),
         false => Err(BlobRefusal::WrongKey(named.hint.chars().take(64).collect())),
+    }
+}
+
+/// Who made `signature`, a Sigstore bundle in JSON, by a certificate over the file of this digest, or over a statement
+/// about it, as `root` shows it. Whether that is somebody who is trusted is for the caller to judge.
+///
+/// # Errors
+/// [`BlobRefusal`] where nothing shows it, or it is from after `now`.
+pub fn verify_blob_by_certificate(
+    digest: &Digest,
+    signature: &[u8],
+    root: &TrustRoot,
+    now: Timestamp,
+) -> Result<Holder, BlobRefusal> {
+    if signature.len() as u64 > MAX_SIGNATURE {
+        return Err(BlobRefusal::Malformed(
+            "it is too long for a signature".to_owned(),
+        ));
+    }
+    let bundle = dsse::read(signature)?;
+    let shown = root.verify(&bundle, digest).map_err(|error| match error {
+        Error::ArtifactMismatch(why) => {
+            Fault::Malformed(format!("it is not over this file: {why}"))
+        }
+        error => error.into(),
+    });
+    let holder = shown.and_then(|shown| keyless::holder(&shown, now));
+    holder.map_err(|fault| BlobRefusal::Certificate(fault.to_string()))
+}
+
+impl From<DsseError> for BlobRefusal {
+    fn from(error: DsseError) -> Self {
+        match error {
+            DsseError::Malformed(why) => Self::Malformed(why),
+            DsseError::Attestation(_) => Self::Malformed(error.to_string()),
+        }
     }
 }
 

@@ -83,17 +83,22 @@ pub(crate) enum By {
     Certificate(Box<Bundle>),
 }
 
+/// Reads a Sigstore bundle that says everything once.
+pub(crate) fn read(json: &[u8]) -> Result<Bundle, DsseError> {
+    let malformed = |why: &dyn ToString| DsseError::Malformed(why.to_string());
+    let text = std::str::from_utf8(json).map_err(|e| malformed(&e))?;
+    let bundle = Bundle::from_json(text).map_err(|e| malformed(&e))?;
+    let said: Said = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+    said.once().map_err(|why| malformed(&why))?;
+    Ok(bundle)
+}
+
 impl Envelope {
     /// Reads a Sigstore bundle. The payload is not parsed before its signature
     /// is verified.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, DsseError> {
         let malformed = |why: &dyn ToString| DsseError::Malformed(why.to_string());
-        let text = std::str::from_utf8(json).map_err(|e| malformed(&e))?;
-        let bundle = Bundle::from_json(text).map_err(|e| malformed(&e))?;
-        serde_json::from_str::<Said>(text)
-            .map_err(|e| malformed(&e))?
-            .once()
-            .map_err(|why| malformed(&why))?;
+        let bundle = read(json)?;
         if bundle.media_type() != MediaType::Bundle0_3 {
             return Err(malformed(&format!(
                 "a bundle of version 0.3 is needed, this is {}",

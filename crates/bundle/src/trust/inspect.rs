@@ -1,5 +1,6 @@
 //! What signatures and attestations say of themselves, for eyes. What may not enter: a decision; nothing here was verified.
 
+use aion_abi::attestation::SbomFormat;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use sigstore_types::{Bundle, Statement};
 use crate::{
     artifact::digest::Digest,
     trust::{
-        attestation::{BuiltBy, Format, Scanned, provenance, scan},
+        attestation::{BuiltBy, Scanned, provenance, sbom, scan},
         dsse::{self, By, Envelope},
     },
 };
@@ -129,9 +130,9 @@ fn holder(bundle: &Bundle) -> Result<Maker, String> {
 }
 
 fn packages(statement: &Statement) -> Option<Vec<Package>> {
-    let (list, version) = match Format::of(&statement.predicate_type)? {
-        Format::Spdx => ("packages", "versionInfo"),
-        Format::CycloneDx => ("components", "version"),
+    let (list, version) = match sbom::format(&statement.predicate_type)? {
+        SbomFormat::Spdx => ("packages", "versionInfo"),
+        SbomFormat::CycloneDx => ("components", "version"),
     };
     let text = |it: &Value, field: &str| it.get(field).and_then(Value::as_str).map(str::to_owned);
     let listed = statement.predicate.get(list).and_then(Value::as_array);

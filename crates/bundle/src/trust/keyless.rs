@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sigstore_types::Bundle;
-use sigstore_verify::Error;
+use sigstore_verify::{Error, VerificationResult};
 
 use crate::trust::{
     dsse::Envelope, fault::Fault, identity::TrustedIdentity, root::TrustRoot, set::TrustSet,
     verdict::Signer, verify::Case,
 };
 
-/// Who made a signature, and when.
-struct Maker {
-    issuer: String,
-    subject: String,
-    at: Timestamp,
+/// Who made a signature by a certificate, and when, as an authority, a log and a clock show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Who vouched for the subject.
+    pub issuer: String,
+    /// Whose the certificate is.
+    pub subject: String,
+    /// The earliest time that is shown.
+    pub at: Timestamp,
 }
 
 /// The trusted identity that made `envelope` over the digest of `case`, for whom `bundle` has the certificate.
@@ -79,7 +83,7 @@ fn maker(
     case: &Case<'_>,
     envelope: &Envelope,
     bundle: &Bundle,
-) -> Result<Maker, Fault> {
+) -> Result<Holder, Fault> {
     let digest = case.digest;
     let shown = match root.verify(bundle, digest) {
         Ok(shown) => shown,
@@ -97,6 +101,11 @@ fn maker(
     if !envelope.subjects()?.contains(digest) {
         return Err(Fault::Malformed("it is about no digest".to_owned()));
     }
+    holder(&shown, case.now)
+}
+
+/// Whose the certificate of what was verified is, where all of it was.
+pub(crate) fn holder(shown: &VerificationResult, now: Timestamp) -> Result<Holder, Fault> {
     let (Some(subject), Some(issuer)) = (shown.identity(), shown.issuer()) else {
         return Err(Fault::Certificate("it does not say whose it is".to_owned()));
     };
@@ -105,13 +114,12 @@ fn maker(
     let (true, Some(at), Some(latest)) = (whole, times.clone().min(), times.max()) else {
         return Err(Fault::Certificate("it was not verified".to_owned()));
     };
-    if *latest > case.now {
-        let now = case.now;
+    if *latest > now {
         return Err(Fault::Time(format!(
             "it is of {latest}, and here it is {now}; set the clock of this machine"
         )));
     }
-    Ok(Maker {
+    Ok(Holder {
         issuer: issuer.to_owned(),
         subject: subject.as_str().to_owned(),
         at: *at,

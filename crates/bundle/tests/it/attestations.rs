@@ -2,9 +2,10 @@
 
 use std::{fs, time::Duration};
 
+use aion_abi::attestation::{SbomFormat, Severity};
 use aion_bundle::{
-    Candidate, Digest, Format, Limits, Provenance, Reason, Requirement, Rule, Sbom, Scan, Severity,
-    SigningKey, Store, TrustSet, claims, evidence, verify,
+    Candidate, Digest, Limits, Provenance, Reason, Requirement, Rule, Sbom, Scan, SigningKey,
+    Store, TrustSet, claims, evidence, verify,
 };
 use aion_testkit::RegistryKind;
 use jiff::Timestamp;
@@ -92,7 +93,7 @@ fn candidate(bundle: &Value) -> Candidate {
     }
 }
 
-fn sbom(formats: &[Format]) -> Rule {
+fn sbom(formats: &[SbomFormat]) -> Rule {
     Rule::Sbom(Sbom {
         formats: formats.to_vec(),
     })
@@ -136,7 +137,7 @@ fn a_list_of_parts_is_one_in_a_format_that_is_asked_for() {
     Case::of(sbom(&[])).attest(SPDX, &spdx).meets();
     Case::of(sbom(&[])).attest(CYCLONE_DX, &cyclone).meets();
     let of_version = format!("{CYCLONE_DX}/v1.6");
-    Case::of(sbom(&[Format::CycloneDx]))
+    Case::of(sbom(&[SbomFormat::CycloneDx]))
         .attest(&of_version, &cyclone)
         .meets();
     let missing = Reason::AttestationMissing;
@@ -145,7 +146,7 @@ fn a_list_of_parts_is_one_in_a_format_that_is_asked_for() {
         missing,
         "`required` requires SBOM (SPDX or CycloneDX), and none refers to it; attest it with `cosign attest --type spdxjson",
     );
-    let other = Case::of(sbom(&[Format::CycloneDx])).attest(SPDX, &spdx);
+    let other = Case::of(sbom(&[SbomFormat::CycloneDx])).attest(SPDX, &spdx);
     other.refused(missing, "SBOM (CycloneDX)");
     let other = Case::of(sbom(&[])).attest("https://cyclonedx.org/bomb", &cyclone);
     other.refused(missing, "none refers to it");
@@ -340,7 +341,7 @@ async fn what_cosign_attests_meets_what_is_required_and_is_kept() {
         by: by.clone(),
     };
     trust.requirements = vec![
-        required("sbom", sbom(&[Format::Spdx])),
+        required("sbom", sbom(&[SbomFormat::Spdx])),
         required(
             "built",
             provenance(&["https://ci.example/*"], &["https://git.example/acme/*"]),

@@ -5,7 +5,7 @@ use crate::{
     body::BodyDigest,
     idempotency::{ALL_KEPT_BYTES, KeyTable},
     ids::{AccountId, CallId, InstanceUid, Millis, TurnId},
-    ledger::Account,
+    ledger::{Account, Denial, Denied},
     name::IdempotencyKey,
     outcome::{Outcome, Usage},
     refusal::Refusal,
@@ -68,6 +68,20 @@ impl State {
         }
         if let Some(key) = &row.key {
             self.end_key(row.instance, key, call, outcome, at);
+        }
+        if let Outcome::Failed(failure) = outcome
+            && failure.is_refusal()
+        {
+            let denial = Denial {
+                at: self.date_of(at),
+                turn: row.turn,
+                kind: row.kind,
+                target: row.target,
+                refusal: Denied::Driver(failure.clone()),
+            };
+            if let Some(account) = self.accounts.get_mut(&row.account) {
+                account.remember_denial(denial);
+            }
         }
         Ok(())
     }

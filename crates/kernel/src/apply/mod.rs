@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::{
     fact::Fact,
     ids::Now,
-    ledger::{Account, Denial},
+    ledger::{Account, Denial, Denied},
     outcome::{Outcome, Usage},
     refusal::Refusal,
     state::{CallRow, Phase, ProfileRow, State, TurnRow},
@@ -137,12 +137,12 @@ impl State {
                 call,
                 turn,
                 kind,
+                target,
                 key,
                 digest,
                 reserve,
                 repeatable,
                 at,
-                ..
             } => {
                 let (instance, account) = self.charge_call(*call, *turn, *at)?;
                 let is_step = key.as_ref().is_some_and(|key| key.is_step_of(*turn));
@@ -160,6 +160,7 @@ impl State {
                     turn: *turn,
                     instance,
                     kind: *kind,
+                    target: target.clone(),
                     key: key.clone(),
                     account,
                     reserve: *reserve,
@@ -209,7 +210,7 @@ impl State {
                         turn: *turn,
                         kind: *kind,
                         target: target.clone(),
-                        refusal: refusal.clone(),
+                        refusal: Denied::Kernel(refusal.clone()),
                     });
                 }
                 Ok(())

@@ -18,7 +18,7 @@ pub(crate) use window::{Span, Window};
 use crate::{
     ids::{AccountId, Date, Millis, TurnId},
     name::Name,
-    outcome::Usage,
+    outcome::{Failure, Usage},
     refusal::{Level, Refusal},
     syscall::Kind,
 };
@@ -48,12 +48,12 @@ pub struct Account {
     /// Bytes ever charged, sent and received.
     #[serde(default)]
     pub total_bytes: u64,
-    /// The last refusals by rule or quota, oldest first; agents' accounts only.
+    /// The last refusals by rule, quota or driver, oldest first; agents' accounts only.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) denials: VecDeque<Denial>,
 }
 
-/// A call that a rule or a quota refused.
+/// A call that a rule, a quota or its driver refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
     /// When, for people.
@@ -64,8 +64,18 @@ pub struct Denial {
     pub kind: Kind,
     /// As called.
     pub target: Option<Name>,
-    /// Why.
-    pub refusal: Refusal,
+    /// By whom, and why.
+    pub refusal: Denied,
+}
+
+/// Who refused a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Denied {
+    /// The kernel, before it was started.
+    Kernel(Refusal),
+    /// Its driver, for what only showed as it was done: where a name leads, what a link is.
+    Driver(Failure),
 }
 
 impl Account {

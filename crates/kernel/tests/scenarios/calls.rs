@@ -5,7 +5,8 @@ use crate::harness::{
     Node, OK, answers, body, driven, effects, facts, outcome, profile, refusal, rule, uid,
 };
 use aion_kernel::{
-    Barrier, Call, CallId, Effect, Kind, Limits, Outcome, Queue, Refusal, Resource, Step, Verdict,
+    Barrier, Call, CallId, Denied, Effect, Kind, Limits, Outcome, Queue, Refusal, Resource, Step,
+    Verdict,
 };
 
 #[test]
@@ -80,6 +81,7 @@ fn a_denied_syscall_is_answered_once_with_its_rule_and_remembered() {
         .denials(uid(1))
         .map(|d| (d.kind, d.refusal.clone()))
         .collect();
+    let expected = expected.map(|(kind, refusal)| (kind, Denied::Kernel(refusal)));
     assert_eq!(remembered, expected);
 }
 

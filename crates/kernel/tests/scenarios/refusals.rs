@@ -2,10 +2,11 @@
 use std::sync::Arc;
 
 use aion_kernel::{
-    Call, Event, Exit, Failure, Incarnation, Kind, Limits, Quota, QuotaKind, Refusal,
+    Call, Denied, Event, Exit, Failure, Finish, Incarnation, Kind, Limits, Quota, QuotaKind,
+    Refusal, Snapshot, Usage,
 };
 
-use crate::harness::{Node, facts, outcome, profile, refusal, started, uid};
+use crate::harness::{Node, driven, facts, outcome, profile, refusal, started, uid};
 
 /// A running turn of an agent that may make ten calls a minute, and only `sys.null`.
 fn granted_nothing() -> (Node, aion_kernel::TurnId) {
@@ -97,6 +98,41 @@ fn of_calls_of_a_turn_that_is_over_one_is_recorded_for_all() {
         recorded.extend(facts(&step));
     }
     assert_eq!(recorded, ["call-refused"]);
+}
+
+#[test]
+fn what_a_driver_refuses_is_remembered_and_what_it_cannot_do_is_not() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    for code in ["unreachable", "denied", "offline"] {
+        let call = node.plain(turn, Kind::ToolCall);
+        let call = driven(&node.call(call).1)[0];
+        node.feed(Event::Finished {
+            call,
+            finish: Finish::Failed(Failure {
+                code: code.into(),
+                detail: "10.0.0.1 is an address of a private network".into(),
+            }),
+            usage: Usage::default(),
+        });
+    }
+    let stored = serde_json::to_value(node.kernel.snapshot()).unwrap();
+    let state = node.kernel.state();
+    let codes: Vec<_> = state
+        .denials(uid(1))
+        .map(|it| match &it.refusal {
+            Denied::Driver(failure) => failure.code.as_str().to_owned(),
+            Denied::Kernel(refusal) => refusal.to_string(),
+        })
+        .collect();
+    assert_eq!(codes, Failure::REFUSALS);
+    assert!(
+        state
+            .denials(uid(1))
+            .all(|it| it.kind == Kind::ToolCall && it.target.is_some())
+    );
+    let again: Snapshot = serde_json::from_value(stored).unwrap();
+    assert_eq!(again, node.kernel.snapshot());
 }
 
 #[test]

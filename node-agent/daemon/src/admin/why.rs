@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
-    code::Code,
     date::UnixMillis,
 };
 use aion_api::{
     AgentInstanceStatus,
     condition::{self, reason},
 };
+use aion_kernel::Denied;
 use axum::{
     Json,
     extract::{Path, State},
@@ -223,23 +223,25 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
         .await
         .unwrap_or_default()
         .iter()
-        .map(|it| Denial {
-            at_ms: UnixMillis(it.at.0),
-            turn: it.turn.0,
-            capability: match &it.target {
-                Some(target) => format!("{}:{target}", it.kind.as_str()),
-                None => it.kind.as_str().to_owned(),
-            },
-            code: code(&it.refusal),
-            rule: it.refusal.to_string(),
+        .map(|it| {
+            let problem = match &it.refusal {
+                Denied::Kernel(refusal) => refusal::problem(refusal),
+                Denied::Driver(failure) => refusal::failed(failure),
+            };
+            Denial {
+                at_ms: UnixMillis(it.at.0),
+                turn: it.turn.0,
+                capability: match &it.target {
+                    Some(target) => format!("{}:{target}", it.kind.as_str()),
+                    None => it.kind.as_str().to_owned(),
+                },
+                code: problem.code,
+                rule: problem.detail,
+            }
         })
         .collect();
     denials.reverse();
     denials
-}
-
-fn code(refused: &aion_kernel::Refusal) -> Code {
-    refusal::problem(refused).code
 }
 
 #[cfg(test)]

@@ -80,11 +80,22 @@ fn cancelled_by(cause: CancelCause) -> &'static str {
     }
 }
 
-fn failed(failure: &Failure) -> Problem {
+pub(crate) fn failed(failure: &Failure) -> Problem {
     let code = Code::ALL
         .iter()
         .copied()
         .find(|code| code.as_str() == failure.code.as_str())
         .unwrap_or(Code::Internal);
     Problem::new(code, failure.detail.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_knows_the_codes_by_which_a_driver_refuses() {
+        let codes = [Code::Denied, Code::Offline].map(Code::as_str);
+        assert_eq!(Failure::REFUSALS, codes);
+    }
 }

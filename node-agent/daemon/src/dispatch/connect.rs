@@ -1,11 +1,12 @@
 //! `net.connect`: a program's connection, carried on to whom it is for.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::outbound;
 use aion_kernel::Usage;
 use aion_policy::Host;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -42,13 +43,20 @@ impl Dispatch {
         };
         let reached = tokio::select! {
             biased;
-            () = cancel.cancelled() => return ending::stopped(),
+            () = cancel.cancelled() => {
+                self.telemetry.connection(Code::Cancelled.as_str());
+                return ending::stopped();
+            }
             reached = self.outbound.reach(&host, port) => reached,
         };
         let outside = match reached {
             Ok(outside) => outside,
-            Err(problem) => return ending::of(Err(problem), false),
+            Err(problem) => {
+                self.telemetry.connection(problem.code.as_str());
+                return ending::of(Err(problem), false);
+            }
         };
+        self.telemetry.connection("made");
         // What is sent at the end arrives.
         #[expect(deprecated, reason = "a time would block a thread, and there is none")]
         let _ = stream.set_linger(None);
@@ -56,8 +64,18 @@ impl Dispatch {
             // What a program writes it has decided to send.
             let _ = socket.set_nodelay(true);
         }
-        let told = |moved: Moved| progress.used(usage(moved));
+        let counted = Mutex::new(Moved::default());
+        let count = |moved: Moved| {
+            let before = mem::replace(&mut *counted.lock(), moved);
+            self.telemetry
+                .carried(moved.sent - before.sent, moved.received - before.received);
+        };
+        let told = |moved: Moved| {
+            count(moved);
+            progress.used(usage(moved));
+        };
         let (moved, end) = splice(stream, outside, cancel, SILENT, told).await;
+        count(moved);
         drop(room);
         let ended = match end {
             End::Closed => ending::of(Ok(b"{}".to_vec()), false),

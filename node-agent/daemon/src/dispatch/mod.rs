@@ -35,6 +35,7 @@ use crate::{
     logs::Logs,
     mounts::Mounts,
     shell::{Driven, Driving, Job},
+    telemetry::Telemetry,
     turns::{Checkpoints, Turns},
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Dispatch {
     pub logs: Logs,
     /// What is kept of the state's disk.
     pub reserve: Reserve,
+    /// For what connections come to.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl Driving for Dispatch {

@@ -88,6 +88,7 @@ impl Stage {
             checkpoints: Checkpoints::new(at("checkpoints")),
             logs: Logs::new(at("logs"), reserve.clone()),
             reserve,
+            telemetry: Arc::new(Telemetry::new().unwrap()),
         };
         Self {
             dispatch: Arc::new(dispatch),

@@ -14,7 +14,7 @@ use aion_drivers::{
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
     clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs,
-    mounts::Mounts, turns::Checkpoints, workers::ToolProcesses,
+    mounts::Mounts, telemetry::Telemetry, turns::Checkpoints, workers::ToolProcesses,
 };
 
 /// See the module.
@@ -31,6 +31,7 @@ pub(super) struct Drivers {
 pub(super) async fn drivers(
     base: &Base,
     launcher: &Arc<dyn Launcher>,
+    telemetry: &Arc<Telemetry>,
 ) -> Result<(Setting, Drivers), NodeError> {
     let config = &base.config;
     let files = FolderFiles::new([config.home.clone()]).with_reserve(base.reserve.clone());
@@ -65,6 +66,7 @@ pub(super) async fn drivers(
         checkpoints: Checkpoints::new(base.at("state/checkpoints")),
         logs: Logs::new(base.at("logs"), base.reserve.clone()),
         reserve: base.reserve.clone(),
+        telemetry: Arc::clone(telemetry),
     };
     let drivers = Drivers {
         dispatch: Arc::new(dispatch),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aion_abi::attestation::SbomFormat;
 use serde_json::Value;
 use sigstore_types::Statement;
 
@@ -12,49 +13,38 @@ const SPDX: &str = "https://spdx.dev/Document";
 /// The same of CycloneDX.
 const CYCLONE_DX: &str = "https://cyclonedx.org/bom";
 
-/// How a list is written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Format {
-    /// SPDX, in JSON.
-    Spdx,
-    /// CycloneDX, in JSON.
-    CycloneDx,
-}
-
 /// See the module: in one of these formats, or in any where there is none.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sbom {
     /// The formats.
-    pub formats: Vec<Format>,
+    pub formats: Vec<SbomFormat>,
 }
 
-impl Format {
-    /// The format that a statement of this kind has.
-    pub(crate) fn of(predicate_type: &str) -> Option<Self> {
-        let is = |base: &str| {
-            let rest = predicate_type.strip_prefix(base);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
-        };
-        match () {
-            () if is(SPDX) => Some(Self::Spdx),
-            () if is(CYCLONE_DX) => Some(Self::CycloneDx),
-            () => None,
-        }
+/// The format that a statement of this kind has.
+pub(crate) fn format(predicate_type: &str) -> Option<SbomFormat> {
+    let is = |base: &str| {
+        let rest = predicate_type.strip_prefix(base);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
+    };
+    match () {
+        () if is(SPDX) => Some(SbomFormat::Spdx),
+        () if is(CYCLONE_DX) => Some(SbomFormat::CycloneDx),
+        () => None,
     }
 }
 
 impl Sbom {
     pub(super) fn is_about(&self, predicate_type: &str) -> bool {
-        let format = Format::of(predicate_type);
-        format.is_some_and(|it| self.formats.is_empty() || self.formats.contains(&it))
+        format(predicate_type)
+            .is_some_and(|it| self.formats.is_empty() || self.formats.contains(&it))
     }
 
     /// A list that is one, however long.
     pub(super) fn judge(&self, statement: &Statement) -> Result<Met, Unmet> {
         let text = |field: &str| statement.predicate.get(field).and_then(Value::as_str);
-        let (is_one, needs) = match Format::of(&statement.predicate_type) {
-            Some(Format::Spdx) => (text("spdxVersion").is_some(), "`spdxVersion`"),
-            Some(Format::CycloneDx) => (
+        let (is_one, needs) = match format(&statement.predicate_type) {
+            Some(SbomFormat::Spdx) => (text("spdxVersion").is_some(), "`spdxVersion`"),
+            Some(SbomFormat::CycloneDx) => (
                 text("bomFormat") == Some("CycloneDX"),
                 "`bomFormat: CycloneDX`",
             ),
@@ -70,7 +60,7 @@ impl Sbom {
 
     pub(super) fn remedy(&self) -> &'static str {
         match self.formats[..] {
-            [Format::CycloneDx] => {
+            [SbomFormat::CycloneDx] => {
                 "attest it with `cosign attest --type cyclonedx --predicate FILE`"
             }
             _ => "attest it with `cosign attest --type spdxjson --predicate FILE`",
@@ -81,8 +71,8 @@ impl Sbom {
 impl fmt::Display for Sbom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.formats[..] {
-            [Format::Spdx] => "SBOM (SPDX)",
-            [Format::CycloneDx] => "SBOM (CycloneDX)",
+            [SbomFormat::Spdx] => "SBOM (SPDX)",
+            [SbomFormat::CycloneDx] => "SBOM (CycloneDX)",
             _ => "SBOM (SPDX or CycloneDX)",
         })
     }

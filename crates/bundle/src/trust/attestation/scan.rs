@@ -1,9 +1,9 @@
 //! What is known against a bundle: scans for vulnerabilities, as Cosign's `vuln/v1` (with what Trivy or Grype write) and
 //! in-toto's `vulns` say it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use aion_abi::reason::Reason;
+use aion_abi::{attestation::Severity, reason::Reason};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,22 +20,6 @@ const IN_TOTO: [&str; 2] = [
 const AHEAD: Duration = Duration::from_secs(300);
 /// How many vulnerabilities are named in a message.
 const MAX_NAMED: usize = 4;
-
-/// How bad a vulnerability is. One of which a scanner does not say it counts as the worst.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Hardly.
-    Negligible,
-    /// A CVSS score below 4.
-    Low,
-    /// Below 7.
-    Medium,
-    /// Below 9.
-    High,
-    /// From 9.
-    Critical,
-}
 
 /// See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -181,7 +165,7 @@ fn trivy(result: &Value) -> Option<Vec<Found<'_>>> {
         };
         found.extend(all.iter().map(|it| Found {
             id: text(it, "/VulnerabilityID"),
-            severity: Severity::of([it.get("Severity")]),
+            severity: severity([it.get("Severity")]),
         }));
     }
     Some(found)
@@ -192,7 +176,7 @@ fn grype(result: &Value) -> Option<Vec<Found<'_>>> {
     let matches = result.get("matches")?.as_array()?;
     let found = matches.iter().map(|it| Found {
         id: text(it, "/vulnerability/id"),
-        severity: Severity::of([it.pointer("/vulnerability/severity")]),
+        severity: severity([it.pointer("/vulnerability/severity")]),
     });
     Some(found.collect())
 }
@@ -204,7 +188,7 @@ fn in_toto(result: &Value) -> Option<Vec<Found<'_>>> {
         let scores = methods.into_iter().flatten();
         Found {
             id: text(it, "/id"),
-            severity: Severity::of(scores.map(|one| one.get("score"))),
+            severity: severity(scores.map(|one| one.get("score"))),
         }
     });
     Some(found.collect())
@@ -215,47 +199,33 @@ fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     text.unwrap_or("one without a name")
 }
 
-impl Severity {
-    /// The worst of what is said of one, of those that are understood.
-    fn of<'v>(said: impl IntoIterator<Item = Option<&'v Value>>) -> Self {
-        let said = said.into_iter().flatten();
-        said.filter_map(Self::read).max().unwrap_or(Self::Critical)
-    }
-
-    /// A word, or a CVSS score.
-    fn read(said: &Value) -> Option<Self> {
-        let said = match said {
-            Value::String(text) => text.to_ascii_lowercase(),
-            Value::Number(score) => score.to_string(),
-            _ => return None,
-        };
-        match &*said {
-            "none" | "negligible" => Some(Self::Negligible),
-            "low" => Some(Self::Low),
-            "medium" | "moderate" => Some(Self::Medium),
-            "high" | "important" => Some(Self::High),
-            "critical" => Some(Self::Critical),
-            score => match score.parse::<f64>() {
-                Ok(score) if !(0.0..=10.0).contains(&score) => None,
-                Ok(score) if score < 0.1 => Some(Self::Negligible),
-                Ok(score) if score < 4.0 => Some(Self::Low),
-                Ok(score) if score < 7.0 => Some(Self::Medium),
-                Ok(score) if score < 9.0 => Some(Self::High),
-                Ok(_) => Some(Self::Critical),
-                Err(_) => None,
-            },
-        }
-    }
+/// The worst of what is said of one, of those that are understood.
+fn severity<'v>(said: impl IntoIterator<Item = Option<&'v Value>>) -> Severity {
+    let said = said.into_iter().flatten().filter_map(read).max();
+    said.unwrap_or(Severity::Critical)
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Negligible => "negligible",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        })
+/// A word, or a CVSS score.
+fn read(said: &Value) -> Option<Severity> {
+    let said = match said {
+        Value::String(text) => text.to_ascii_lowercase(),
+        Value::Number(score) => score.to_string(),
+        _ => return None,
+    };
+    match &*said {
+        "none" | "negligible" => Some(Severity::Negligible),
+        "low" => Some(Severity::Low),
+        "medium" | "moderate" => Some(Severity::Medium),
+        "high" | "important" => Some(Severity::High),
+        "critical" => Some(Severity::Critical),
+        score => match score.parse::<f64>() {
+            Ok(score) if !(0.0..=10.0).contains(&score) => None,
+            Ok(score) if score < 0.1 => Some(Severity::Negligible),
+            Ok(score) if score < 4.0 => Some(Severity::Low),
+            Ok(score) if score < 7.0 => Some(Severity::Medium),
+            Ok(score) if score < 9.0 => Some(Severity::High),
+            Ok(_) => Some(Severity::Critical),
+            Err(_) => None,
+        },
     }
 }
