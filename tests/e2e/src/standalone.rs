@@ -220,7 +220,7 @@ impl Standalone {
     pub fn asking(
         &self,
         args: &[&str],
-    ) -> impl FnOnce() -> anyhow::Result<String> + Send + 'static {
+    ) -> impl FnOnce() -> anyhow::Result<String> + Send + 'static + use<> {
         let (aionctl, home) = (self.aionctl.clone(), self.home.clone());
         let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
         move || {
