@@ -1,6 +1,6 @@
 //! `why`: the causal chain of one agent, from its signature to its last refusals.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
@@ -65,7 +65,15 @@ pub(super) async fn why(
     let name = format!("{namespace}/{agent}");
     let newest = admin.turns.of_agent(&name, TURNS).await;
     links.push(turns(&newest, ready));
-    let noted = noted(admin.turns.of_agent(&name, NOTED).await);
+    let kept = admin.turns.of_agent(&name, NOTED).await;
+    let traces: HashMap<u64, Option<String>> = (kept.iter())
+        .map(|turn| (turn.turn, turn.trace.clone()))
+        .collect();
+    let mut denials = denials(&admin, &standings).await;
+    for denial in &mut denials {
+        denial.trace = traces.get(&denial.turn).cloned().flatten();
+    }
+    let noted = noted(kept);
     let mut kernel_events = admin.kernel_traces.last(&name);
     kernel_events.reverse();
     kernel_events.truncate(KERNEL_EVENTS);
@@ -73,7 +81,7 @@ pub(super) async fn why(
         agent: name,
         ready,
         links,
-        denials: denials(&admin, &standings).await,
+        denials,
         noted,
         kernel_events,
     }))
@@ -226,6 +234,7 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
         .map(|it| Denial {
             at_ms: UnixMillis(it.at.0),
             turn: it.turn.0,
+            trace: None,
             capability: match &it.target {
                 Some(target) => format!("{}:{target}", it.kind.as_str()),
                 None => it.kind.as_str().to_owned(),

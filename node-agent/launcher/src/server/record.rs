@@ -39,6 +39,9 @@ pub(super) struct Known {
     pub(super) group: Group,
     /// Its user on the host, where it has one of its own.
     pub(super) user: Option<u32>,
+    /// Whether the rules of its policy act. What it did while no launcher was there nobody saw.
+    #[serde(default)]
+    pub(super) acts: bool,
 }
 
 /// The folder of records.
