@@ -17,7 +17,7 @@ const PROGRAM: &str = r"^(/([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+))+$";
 #[x_kube(
     validation = Rule::new("has(self.exec) || has(self.connect) || has(self.open)").message(said("says what is done about nothing", "name exec, connect or open")),
     validation = Rule::new("!has(self.programs) || has(self.exec)").message(said("programs are an exception from exec", "say what is done about the others")).field_path(".programs"),
-    validation = Rule::new("!has(self.withoutHooks) || self.?exec.orValue('') == 'deny' || self.?connect.orValue('') == 'deny' || self.?open.orValue('') == 'deny'").message(said("nothing is denied, so nothing takes hooks", "leave withoutHooks out")).field_path(".withoutHooks"),
+    validation = Rule::new("!has(self.withoutHooks) || (has(self.exec) && self.exec == 'deny') || (has(self.connect) && self.connect == 'deny') || (has(self.open) && self.open == 'deny')").message(said("nothing is denied, so nothing takes hooks", "leave withoutHooks out")).field_path(".withoutHooks"),
 )]
 pub struct ViolationRules {
     /// A program is executed that is neither the agent's own, which is its first, nor one of programs.

@@ -17,8 +17,8 @@ use aion_abi::kernel_event::{KernelEvent, KernelHook};
 use crate::layer::LayerReading;
 
 pub use start::{
-    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_REACH,
-    MAX_SOCKET_PATH, NAMES_PORT, Role, Rules, Start, WorkerId, doors,
+    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_PROGRAM, MAX_PROGRAMS,
+    MAX_REACH, MAX_SOCKET_PATH, NAMES_PORT, Role, Rules, Start, WorkerId, doors,
 };
 pub use traced::{EVENTS_PER_MESSAGE, Traced};
 

@@ -146,6 +146,7 @@ mod tests {
             running: true,
             group: Group::default(),
             user: Some(9),
+            acts: false,
         };
         records.keep(&id, &Record::Worker(known)).unwrap();
         let exited = Record::Exited(Exited {
@@ -153,6 +154,7 @@ mod tests {
             status: ExitStatus::Code(0),
             oom: None,
             process_refused: None,
+            violation: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: None,

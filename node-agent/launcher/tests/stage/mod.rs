@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
@@ -205,6 +205,7 @@ impl Stage {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let rest = module.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await
@@ -276,6 +277,7 @@ impl Stage {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let nothing = File::open("/dev/null").unwrap();
         let program = File::open(example("captive")).unwrap();
