@@ -8,7 +8,7 @@ use aion_abi::{
     date::UnixMillis,
 };
 use aion_api::{
-    AgentInstanceStatus,
+    AgentInstanceStatus, AgentStatus,
     condition::{self, reason},
 };
 use axum::{
@@ -53,7 +53,7 @@ pub(super) async fn why(
         _ => of_instances("signature", condition::VERIFIED, &standings),
     });
     links.push(policy(&standings));
-    links.push(placement(&admin, &standings));
+    links.push(placement(&admin, &standings, status.as_ref()));
     links.push(of_instances(
         "sandbox",
         condition::SANDBOX_ENFORCED,
@@ -150,10 +150,13 @@ fn policy(standings: &[Standing]) -> Link {
     }
 }
 
-fn placement(admin: &Admin, standings: &[Standing]) -> Link {
-    match standings.len() {
-        0 => pending("placement", "no instance was placed on this node"),
-        n => Link {
+fn placement(admin: &Admin, standings: &[Standing], status: Option<&AgentStatus>) -> Link {
+    let ready = status.and_then(|it| condition::find(&it.conditions, condition::READY));
+    match (standings.len(), ready) {
+        // Why there is none.
+        (0, Some(ready)) if ready.reason == reason::NO_NODE_FITS => link("placement", Some(ready)),
+        (0, _) => pending("placement", "no instance was placed on this node"),
+        (n, _) => Link {
             stage: "placement".to_owned(),
             state: LinkState::Ok,
             reason: reason::OK.to_owned(),
