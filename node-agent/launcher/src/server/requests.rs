@@ -156,14 +156,14 @@ impl Server {
             // Asked again by a daemon that restarted in between.
             Phase::Open => return Ok(()),
             Phase::Waiting(gate) => {
+                // It is confined and alone, and nothing of its program ran yet.
+                let (follow, rules) = (&worker.follow, &worker.rules);
+                self.following.follow(id, &worker.pidfd, follow, rules)?;
                 let mut known = worker.known.clone();
                 known.running = true;
                 self.records
                     .keep(id, &Record::Worker(known.clone()))
                     .map_err(|error| format!("remember the worker: {error}"))?;
-                // It is confined and alone, and nothing of its program ran yet.
-                let (follow, rules) = (&worker.follow, &worker.rules);
-                self.following.follow(id, &worker.pidfd, follow, rules)?;
                 rustix::io::write(gate, &[aion_abi::boot::GO])
                     .map_err(|error| format!("open the gate: {error}"))?;
                 worker.known = known;

@@ -181,6 +181,20 @@ impl Stage {
         limits: Limits,
         module: Option<&str>,
     ) -> Result<Captive, ClientError> {
+        let rules = Rules::default();
+        self.start_under(client, name, words, (limits, rules), module)
+            .await
+    }
+
+    /// As [`Stage::try_start`], held to these rules.
+    pub(crate) async fn start_under(
+        &self,
+        client: &Client,
+        name: &str,
+        words: &str,
+        (limits, rules): (Limits, Rules),
+        module: Option<&str>,
+    ) -> Result<Captive, ClientError> {
         let id = WorkerId {
             instance: name.into(),
             incarnation: 1,
@@ -205,7 +219,7 @@ impl Stage {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
-            rules: Rules::default(),
+            rules,
         };
         let rest = module.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await
