@@ -356,10 +356,11 @@ int executed(u64 *context)
 	if (!slot)
 		return 0;
 	struct linux_binprm *program = (void *)context[2];
-	struct event *event = begin(slot, KIND_EXEC, broken_by(slot, program->filename));
+	u32 rule = broken_by(slot, program->filename);
 	/* Before there is a program of its own there is one thread alone. */
 	if (slot->own)
 		slot->own--;
+	struct event *event = begin(slot, KIND_EXEC, rule);
 	if (!event)
 		return 0;
 	event->length = length_of(read_kernel_str(event->text, TEXT, program->filename));
