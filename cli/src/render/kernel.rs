@@ -31,11 +31,11 @@ pub(crate) fn line(screen: &Screen, trace: &KernelTrace, zone: &TimeZone) -> Str
         screen.paint(event.kind.as_str(), tone),
         tame(&event.process),
         event.pid,
-        what(event)
+        what(trace, event)
     )
 }
 
-fn what(event: &KernelEvent) -> String {
+fn what(trace: &KernelTrace, event: &KernelEvent) -> String {
     let mut words: Vec<String> = event
         .call
         .iter()
@@ -51,13 +51,14 @@ fn what(event: &KernelEvent) -> String {
         }
         _ => {}
     }
+    let policy = trace.policy.as_deref().unwrap_or("its policy");
     words.extend(event.violation.map(|did| {
-        match did {
-            OnViolation::Alert => "(against its policy)",
-            OnViolation::Deny => "(against its policy: refused)",
-            OnViolation::Kill => "(against its policy: killed)",
-        }
-        .to_owned()
+        let done = match did {
+            OnViolation::Alert => "",
+            OnViolation::Deny => ": refused",
+            OnViolation::Kill => ": killed",
+        };
+        format!("(against {}{done})", tame(policy))
     }));
     words.join("  ")
 }
@@ -77,6 +78,8 @@ mod tests {
         let mut trace = KernelTrace {
             turn: 7,
             incarnation: 2,
+            trace: None,
+            policy: Some("AgentPolicy/strict".into()),
             event: Some(KernelEvent {
                 at_ms: UnixMillis(0),
                 kind: KernelEventKind::Open,
@@ -92,7 +95,7 @@ mod tests {
         assert_eq!(
             drawn(&trace),
             "1970-01-01 00:00:00  turn 7.2  open  py\\u{1b}thon[41]  openat  /etc/shadow  \
-             Permission denied (os error 13)  (against its policy: killed)"
+             Permission denied (os error 13)  (against AgentPolicy/strict: killed)"
         );
         trace.event = None;
         trace.lost = 4;

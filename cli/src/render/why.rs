@@ -1,6 +1,11 @@
 //! The causal chain of an agent, drawn from its signature to its last refusals.
 
-use aion_abi::admin::{Denial, Link, LinkState, Why};
+use std::collections::BTreeMap;
+
+use aion_abi::{
+    admin::{Denial, Link, LinkState, Why},
+    date::UnixMillis,
+};
 use jiff::tz::TimeZone;
 
 use super::{
@@ -25,11 +30,43 @@ pub(crate) fn chain(screen: &Screen, why: &Why, zone: &TimeZone) -> String {
         out += &self::link(screen, link, stage, at + 1 == why.links.len());
     }
     out.push('\n');
-    out += &denials(screen, &why.denials, zone);
-    if !why.kernel_events.is_empty() {
-        out += "Last in the kernel of the machine, newest first:\n";
-        for trace in &why.kernel_events {
-            out += &format!("  {}\n", kernel::line(screen, trace, zone));
+    out + &match why.kernel_events.is_empty() {
+        true => denials(screen, &why.denials, zone),
+        false => turns(screen, why, zone),
+    }
+}
+
+/// What was refused and what happened in the kernel of the machine, one chain a turn, in the order of time.
+fn turns(screen: &Screen, why: &Why, zone: &TimeZone) -> String {
+    let mut turns: BTreeMap<u64, (Option<&str>, Vec<(UnixMillis, String)>)> = BTreeMap::new();
+    for denial in &why.denials {
+        let (trace, lines) = turns.entry(denial.turn).or_default();
+        *trace = trace.or(denial.trace.as_deref());
+        let line = format!(
+            "{}: {}",
+            self::denial(screen, denial, zone),
+            tame(&denial.rule)
+        );
+        lines.push((denial.at_ms, line));
+    }
+    // Oldest first, and where events were lost is where the next one was told.
+    let mut at = UnixMillis(0);
+    for event in why.kernel_events.iter().rev() {
+        let (trace, lines) = turns.entry(event.turn).or_default();
+        *trace = trace.or(event.trace.as_deref());
+        at = event.event.as_ref().map_or(at, |event| event.at_ms);
+        lines.push((at, kernel::line(screen, event, zone)));
+    }
+    let mut out =
+        "Last refusals and what was done in the kernel of the machine, newest turn first:\n"
+            .to_owned();
+    for (turn, (trace, mut lines)) in turns.into_iter().rev() {
+        let trace = trace.map(|trace| format!("  trace {}", tame(trace)));
+        let heading = format!("turn {turn}{}", trace.unwrap_or_default());
+        out += &format!("  {}\n", screen.paint(&heading, Tone::Strong));
+        lines.sort_by_key(|(at, _)| *at);
+        for (_, line) in lines {
+            out += &format!("    {line}\n");
         }
     }
     out
@@ -65,18 +102,22 @@ fn denials(screen: &Screen, denials: &[Denial], zone: &TimeZone) -> String {
     }
     let mut out = "Last refusals, newest first:\n".to_owned();
     for denial in denials {
-        out += &format!(
-            "  {}  turn {}  {}  {}\n",
-            screen.paint(&age::clock(denial.at_ms, zone), Tone::Faint),
-            denial.turn,
-            tame(&denial.capability),
-            screen.paint(denial.code.as_str(), Tone::Bad),
-        );
+        out += &format!("  {}\n", self::denial(screen, denial, zone));
         for line in screen.wrap(&tame(&denial.rule), 6) {
             out += &format!("      {line}\n");
         }
     }
     out
+}
+
+fn denial(screen: &Screen, denial: &Denial, zone: &TimeZone) -> String {
+    format!(
+        "{}  turn {}  {}  {}",
+        screen.paint(&age::clock(denial.at_ms, zone), Tone::Faint),
+        denial.turn,
+        tame(&denial.capability),
+        screen.paint(denial.code.as_str(), Tone::Bad),
+    )
 }
 
 #[cfg(test)]
@@ -110,6 +151,7 @@ mod tests {
             denials: vec![Denial {
                 at_ms: aion_abi::date::UnixMillis(0),
                 turn: 3,
+                trace: None,
                 capability: "fs.read:notes".into(),
                 code: Code::Denied,
                 rule: "no grant".into(),
@@ -131,6 +173,46 @@ mod tests {
              \n\
              Last refusals, newest first:\n\
              \x20\x201970-01-01 00:00:00  turn 3  fs.read:notes  denied\n      no grant\n"
+        );
+    }
+
+    #[test]
+    fn a_turns_refused_syscalls_and_what_the_kernel_saw_are_one_chain() {
+        use aion_abi::{
+            admin::KernelTrace,
+            kernel_event::{KernelEvent, KernelEventKind, OnViolation},
+        };
+        let seen = |turn, at, path: &str| KernelTrace {
+            turn,
+            incarnation: 1,
+            trace: Some("0af7651916cd43dd8448eb211c80319c".into()),
+            policy: Some("AgentPolicy/strict".into()),
+            event: Some(KernelEvent {
+                at_ms: UnixMillis(at),
+                kind: KernelEventKind::Exec,
+                pid: 41,
+                process: "sh".into(),
+                call: None,
+                result: 0,
+                violation: Some(OnViolation::Kill),
+                text: path.into(),
+            }),
+            lost: 0,
+        };
+        let mut why = why();
+        // Newest first, as a node tells them.
+        why.kernel_events = vec![seen(4, 9000, "/bin/last"), seen(3, 1000, "/bin/after")];
+        let drawn = chain(&Screen::test(None, false, true), &why, &TimeZone::UTC);
+        let (_, turns) = drawn.split_once("newest turn first:\n").unwrap_or_default();
+        let policy = "(against AgentPolicy/strict: killed)";
+        let trace = "trace 0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(
+            turns,
+            format!(
+                "  turn 4  {trace}\n    1970-01-01 00:00:09  turn 4.1  exec  sh[41]  /bin/last  {policy}\n  \
+                 turn 3  {trace}\n    1970-01-01 00:00:00  turn 3  fs.read:notes  denied: no grant\n    \
+                 1970-01-01 00:00:01  turn 3.1  exec  sh[41]  /bin/after  {policy}\n"
+            )
         );
     }
 

@@ -313,6 +313,10 @@ pub struct OutputFile {
 pub struct TurnRecord {
     /// Its id.
     pub turn: u64,
+    /// Its trace: 32 hexadecimal digits, as in a `traceparent` (W3C Trace Context). Everything that is told of the turn
+    /// is told with it, and so is that of a question asked again under its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// `namespace/agent`.
     pub agent: String,
     /// What was asked.
@@ -367,6 +371,12 @@ pub struct KernelTrace {
     pub turn: u64,
     /// The run.
     pub incarnation: u32,
+    /// The trace of the turn, as in its [`TurnRecord`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The policy whose rule was broken, as KIND/NAME, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// What happened; none where events were lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<KernelEvent>,
@@ -424,6 +434,9 @@ pub struct Denial {
     pub at_ms: UnixMillis,
     /// The turn.
     pub turn: u64,
+    /// The trace of the turn, while that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// `family.verb` and its target, e.g. `fs.read:notes`.
     pub capability: String,
     /// The code.

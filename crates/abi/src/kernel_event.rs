@@ -63,16 +63,28 @@ impl KernelEventKind {
     }
 }
 
-/// What is done about an event that a rule forbids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What is done about an event that a rule forbids, the strictest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnViolation {
     /// It is told.
     Alert,
     /// It is refused.
     Deny,
-    /// The process is killed.
+    /// The process is killed, and the turn ends.
     Kill,
+}
+
+impl OnViolation {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Deny => "deny",
+            Self::Kill => "kill",
+        }
+    }
 }
 
 /// What was counted of one worker since it is followed.
@@ -85,6 +97,9 @@ pub struct KernelCounts {
     pub denied: BTreeMap<String, u64>,
     /// Events by kind, those that were lost too.
     pub events: BTreeMap<KernelEventKind, u64>,
+    /// Those of them that broke a rule of policy.
+    #[serde(default)]
+    pub violations: BTreeMap<KernelEventKind, Violations>,
     /// Events that were lost, by why: `ring` (it was full), `rate` (more than an agent's bound), `daemon` (it did
     /// not keep up); and `unfollowed`, threads of which nothing is known.
     pub lost: BTreeMap<String, u64>,
@@ -92,12 +107,52 @@ pub struct KernelCounts {
     pub latency: BTreeMap<String, Vec<u32>>,
 }
 
+/// How often a rule was broken, and what was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Violations {
+    /// What was done.
+    pub action: OnViolation,
+    /// How often.
+    pub count: u64,
+}
+
+/// What agents are followed by and held to rules by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// They tell, count and kill.
+    Tracepoints,
+    /// That of memory's victims, without which only these are not told.
+    MarkVictim,
+    /// The hooks of BPF LSM: they refuse.
+    Lsm,
+    /// The hooks of cgroups.
+    Cgroup,
+}
+
+impl Hook {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Tracepoints, Self::MarkVictim, Self::Lsm, Self::Cgroup];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tracepoints => "tracepoints",
+            Self::MarkVictim => "mark-victim",
+            Self::Lsm => "lsm",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
 /// Something that tracing can use of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelHook {
-    /// `tracepoints`.
-    pub name: String,
+    /// Which.
+    pub name: Hook,
     /// Why it is not used here; `None` where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<String>,

@@ -13,6 +13,7 @@ use crate::instance_parts::{
 use crate::program::{BundleRef, Lane, Runtime};
 use crate::sandbox::{Layer, SandboxRules};
 use crate::schema::said;
+use crate::violation::ResolvedViolations;
 
 /// One instance of an Agent on one node.
 #[derive(
@@ -167,6 +168,9 @@ pub struct AgentInstanceSpec {
     /// What its sandbox must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxRules>,
+    /// What is done where its program breaks a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_violation: Option<ResolvedViolations>,
 }
 
 /// What an instance does.

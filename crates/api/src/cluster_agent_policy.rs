@@ -10,6 +10,7 @@ use crate::program::Lane;
 use crate::sandbox::SandboxRules;
 use crate::schema::{CAPABILITY_PATTERN, HOST_PORT, MODEL_PATTERN, NAME};
 use crate::selector::Selector;
+use crate::violation::ViolationRules;
 
 /// What agents may be granted at all.
 #[derive(
@@ -127,6 +128,10 @@ pub struct ClusterAgentPolicySpec {
     /// What the sandbox must have, added to what the agent requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxRules>,
+    /// What is done where a program breaks a rule that the kernel of the machine watches; the strictest of all that
+    /// speak holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_violation: Option<ViolationRules>,
     /// Keys and identities of TrustPolicies, by name, that a bundle must be signed by one of. Left out, any that is
     /// trusted will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -153,6 +153,8 @@ pub mod reason {
         COMPILE_FAILED = "CompileFailed",
         /// A required layer is missing.
         LAYER_MISSING = "LayerMissing",
+        /// The kernel of the node cannot hold it to a rule of onViolation.
+        RULE_NOT_ENFORCEABLE = "RuleNotEnforceable",
         /// Instances are ready.
         INSTANCES_READY = "InstancesReady",
         /// No instance is ready yet.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use aion_abi::kernel_event::Hook;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -100,6 +101,13 @@ pub struct KernelNodeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = Layer::ALL.len()), extend("x-kubernetes-list-type" = "set"))]
     pub layers: Vec<Layer>,
+    /// What its node agent can use of the kernel to follow agents and to hold them to onViolation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = Hook::ALL.len()),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub hooks: Vec<NodeHook>,
     /// Runtimes it can start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
@@ -127,6 +135,18 @@ pub struct KernelNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub architecture: Option<String>,
+}
+
+/// Something that a node agent can use of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeHook {
+    /// tracepoints, which agents are followed by; lsm, which refuses; cgroup.
+    pub name: Hook,
+    /// Why it is not used there; left out where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub lacking: Option<String>,
 }
 
 /// What a node takes at most.

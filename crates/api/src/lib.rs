@@ -74,6 +74,7 @@ mod readable;
 mod required_attestation;
 mod tool;
 mod trust_policy;
+mod violation;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use agent_instance::{
@@ -90,7 +91,7 @@ pub use instance_parts::{
     ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
 };
 pub use kernel_node::{
-    KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, Scheduling,
+    Hook, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, NodeHook, Scheduling,
 };
 pub use memory_pool::{
     Backend, EmbeddingUse, Encryption, Erasure, ErasureState, Loss, MemoryPool, MemoryPoolSpec,
@@ -106,6 +107,9 @@ pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpe
 pub use trust_policy::{
     InlineAgents, KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec,
     TrustRoot, TrustedIdentity, TrustedKey,
+};
+pub use violation::{
+    OnViolation, ResolvedViolation, ResolvedViolations, ViolationRules, WithoutHooks,
 };
 
 /// The API group of every resource.

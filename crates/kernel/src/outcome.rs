@@ -160,6 +160,8 @@ pub enum Exit {
     OutOfMemory,
     /// Failed after it was refused a process or a thread, having as many as it may.
     OutOfProcesses,
+    /// Ended by the operating system for a breach of a rule of its policy.
+    AgainstPolicy(Failure),
     /// Never began; the launcher says why.
     StartFailed(Failure),
     /// Gone without a trace.

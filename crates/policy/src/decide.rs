@@ -419,14 +419,14 @@ fn first_match<'a>(patterns: &'a [String], right: &Capability) -> Option<&'a str
         .find(|pattern| Pattern(pattern).matches(right))
 }
 
-fn cluster_name(policy: &ClusterAgentPolicy) -> String {
+pub(crate) fn cluster_name(policy: &ClusterAgentPolicy) -> String {
     format!(
         "ClusterAgentPolicy/{}",
         policy.metadata.name.as_deref().unwrap_or_default()
     )
 }
 
-fn namespaced_name(policy: &AgentPolicy) -> String {
+pub(crate) fn namespaced_name(policy: &AgentPolicy) -> String {
     format!(
         "AgentPolicy/{}",
         policy.metadata.name.as_deref().unwrap_or_default()

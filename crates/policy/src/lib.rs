@@ -2,7 +2,7 @@
 //!
 //! A request is not a grant: grant = permissions ∩ ClusterAgentPolicy ∩ AgentPolicy. [`decide`] says for
 //! each right whether it is granted and which rule gave or took it, [`explain`] says the same in plain
-//! words, [`quotas`] and [`trust`] combine bounds and keys, [`authorise`] answers for one right of an
+//! words, [`quotas`], [`violations`] and [`trust`] combine bounds, rules and keys, [`authorise`] answers for one right of an
 //! instance, and [`lower`] translates an instance into the kernel's tables.
 //!
 //! The rules, in the order they are looked at:
@@ -28,6 +28,7 @@ pub mod operations;
 pub mod quota;
 pub mod request;
 pub mod trust;
+pub mod violation;
 
 pub use authorise::{Decision, authorise};
 pub use capability::{Capability, Pattern};
@@ -40,3 +41,4 @@ pub use operations::{Operations, Which};
 pub use quota::{Bounds, quotas};
 pub use request::{Comes, Request, Wanted, comes, of_mount, requests};
 pub use trust::{Keyless, Trust, trust};
+pub use violation::{InForce, about, in_force, violations};

@@ -2,9 +2,10 @@
 
 use aion_api::program::Runtime;
 use aion_api::sandbox::{Layer, SandboxRules};
-use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, defaults};
+use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, ResolvedViolations, defaults};
 
 use crate::decide::Applied;
+use crate::violation::violations;
 
 /// What an agent's instances may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Bounds {
     pub layers: Vec<Layer>,
     /// Keys that a bundle must be signed with one of; `None`: any that is trusted.
     pub signers: Option<Vec<String>>,
+    /// What is done about violations.
+    pub violations: Option<ResolvedViolations>,
 }
 
 /// The smallest of what `agent` says (or the defaults) and what `policies` say; layers of all together;
@@ -84,6 +87,7 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),
         layers: layers(agent, policies),
         signers: signers(policies),
+        violations: violations(policies),
     }
 }
 

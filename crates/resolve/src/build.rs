@@ -22,6 +22,7 @@ pub fn needs(validated: &Validated) -> Result<Needs, serde_json::Error> {
         replicas: validated.bounds.replicas,
         runtime: spec.runtime,
         layers: validated.bounds.layers.clone(),
+        violations: validated.bounds.violations.clone(),
         selector: spec.node_selector.clone(),
         volumes: validated
             .mounts
@@ -120,6 +121,7 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
         sandbox: (!bounds.layers.is_empty()).then(|| SandboxRules {
             require: bounds.layers.clone(),
         }),
+        on_violation: bounds.violations.clone(),
     }
 }
 

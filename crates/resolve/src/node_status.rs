@@ -124,6 +124,10 @@ pub fn node_view(node: &KernelNode, state: NodeState, instances: i32) -> NodeVie
         paused: node.spec.scheduling == Scheduling::Pause,
         capacity: status.capacity.unwrap_or_default(),
         layers: status.layers,
+        hooks: (status.hooks.iter())
+            .filter(|hook| hook.lacking.is_none())
+            .map(|hook| hook.name)
+            .collect(),
         runtimes: status.runtimes,
         volumes: status.volumes,
         instances,

@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::AgentInstance;
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
+use aion_api::{AgentInstance, ResolvedViolations};
 
 use crate::universe::{NodeState, NodeView};
 
@@ -23,6 +23,8 @@ pub struct Needs {
     pub runtime: Runtime,
     /// Layers that are required.
     pub layers: Vec<Layer>,
+    /// What is done about violations, which not every kernel can do.
+    pub violations: Option<ResolvedViolations>,
     /// Labels the node must carry.
     pub selector: BTreeMap<String, String>,
     /// Volumes it must have.
@@ -208,6 +210,15 @@ fn unfit(needs: &Needs, node: &NodeView, used: i32, stays: bool) -> Option<Strin
             "lacks the required sandbox layers {}",
             missing.join(", ")
         ));
+    }
+    if let Some(rules) = &needs.violations {
+        let refused = aion_policy::in_force(rules, |hook| node.hooks.contains(&hook)).refused;
+        if !refused.is_empty() {
+            return Some(format!(
+                "its kernel cannot hold it to {}",
+                refused.join(", nor to ")
+            ));
+        }
     }
     if let Some((key, value)) = needs
         .selector

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
-use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity};
+use aion_api::{AgentInstance, AgentInstanceStatus, Hook, NodeCapacity};
 
 use crate::identity;
 use crate::manifest::Object;
@@ -75,6 +75,8 @@ pub struct NodeView {
     pub capacity: NodeCapacity,
     /// Sandbox layers proven there.
     pub layers: Vec<Layer>,
+    /// What of its kernel its node agent uses.
+    pub hooks: Vec<Hook>,
     /// Runtimes it can start.
     pub runtimes: Vec<Runtime>,
     /// Volumes it maps to folders; standalone these are the mounts.

@@ -35,6 +35,7 @@ metrics! {
     KERNEL_CALLS = "aion_kernel_calls_total", "System calls of agents that ended, by class.";
     KERNEL_DENIED = "aion_kernel_calls_denied_total", "System calls of agents that were refused, by class.";
     KERNEL_EVENTS = "aion_kernel_events_total", "Events of agents in the kernel of the machine, by kind, lost ones too.";
+    KERNEL_VIOLATIONS = "aion_kernel_violations_total", "Events of these that broke a rule of a policy, by kind and by what was done.";
     KERNEL_LOST = "aion_kernel_events_lost_total", "Events of these that were lost, by why.";
     KERNEL_SECONDS = "aion_kernel_call_seconds", "Sampled times of system calls of agents, by class, each taken for the upper end of its bucket.";
     NETWORK_CONNECTIONS = "aion_network_connections_total",

@@ -8,8 +8,9 @@ use std::{
 
 use aion_abi::{
     admin::KernelTrace,
-    kernel_event::{KernelCounts, KernelHook},
+    kernel_event::{Hook, KernelCounts, KernelEvent, KernelHook},
 };
+use aion_api::ResolvedViolations;
 use aion_sandbox::protocol::{Traced, WorkerId};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -51,6 +52,10 @@ pub(crate) struct Whose<'a> {
     pub turn: u64,
     /// The run.
     pub incarnation: u32,
+    /// The turn's trace.
+    pub trace: Option<&'a str>,
+    /// The rules that it is held to.
+    pub rules: Option<&'a ResolvedViolations>,
 }
 
 impl KernelTraces {
@@ -71,6 +76,14 @@ impl KernelTraces {
         self.shared.hooks.lock().clone()
     }
 
+    /// Whether it has this one.
+    pub(crate) fn has(&self, name: Hook) -> bool {
+        let hooks = self.shared.hooks.lock();
+        hooks
+            .iter()
+            .any(|it| it.name == name && it.lacking.is_none())
+    }
+
     /// The launcher says by what.
     pub(crate) fn found(&self, hooks: Vec<KernelHook>) {
         *self.shared.hooks.lock() = hooks;
@@ -80,9 +93,14 @@ impl KernelTraces {
     pub(crate) fn take(&self, traced: Traced, whose: Option<&Whose<'_>>) {
         let lost = self.count(&traced);
         let Some(whose) = whose else { return };
-        let trace = |event, lost| KernelTrace {
+        let trace = |event: Option<KernelEvent>, lost| KernelTrace {
             turn: whose.turn,
             incarnation: whose.incarnation,
+            trace: whose.trace.map(str::to_owned),
+            policy: (event.as_ref())
+                .filter(|event| event.violation.is_some())
+                .and_then(|event| aion_policy::about(whose.rules?, event.kind))
+                .map(|rule| rule.policy.clone()),
             event,
             lost,
         };
@@ -168,7 +186,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::{
         date::UnixMillis,
-        kernel_event::{KernelEvent, KernelEventKind},
+        kernel_event::{KernelEventKind, OnViolation, Violations},
     };
 
     use super::*;
@@ -190,6 +208,8 @@ mod tests {
             agent,
             turn: 7,
             incarnation: 1,
+            trace: Some("0123456789abcdef0123456789abcdef"),
+            rules: None,
         }
     }
 
@@ -237,6 +257,35 @@ mod tests {
         assert_eq!(last[0].event.as_ref().unwrap().text, "/3");
         traces.erase("default/a");
         assert!(traces.last("default/a").is_empty());
+    }
+
+    #[test]
+    fn a_breach_is_told_with_trace_and_policy_and_counted_by_what_was_done() {
+        let (traces, telemetry) = traces();
+        let rules: ResolvedViolations = serde_json::from_value(serde_json::json!({
+            "open": {"action": "alert", "policy": "AgentPolicy/strict"},
+        }))
+        .unwrap();
+        let whose = Whose {
+            rules: Some(&rules),
+            ..whose("default/a")
+        };
+        let mut broken = opened("/proc/kcore");
+        broken.events[0].violation = Some(OnViolation::Alert);
+        let (action, count) = (OnViolation::Alert, 3);
+        broken.counts = Some(KernelCounts {
+            violations: [(KernelEventKind::Open, Violations { action, count })].into(),
+            ..KernelCounts::default()
+        });
+        traces.take(broken, Some(&whose));
+        traces.take(opened("/x"), Some(&whose));
+        let last = traces.last("default/a");
+        assert_eq!(last[0].policy.as_deref(), Some("AgentPolicy/strict"));
+        assert_eq!(last[0].trace.as_deref(), whose.trace);
+        assert_eq!(last[1].policy, None);
+        let line = r#"aion_kernel_violations_total{action="alert",kind="open"} 3"#;
+        let text = telemetry.render().unwrap();
+        assert!(text.contains(line), "{line} is not in\n{text}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Telemetry {
     kernel_calls: IntCounterVec,
     kernel_denied: IntCounterVec,
     kernel_events: IntCounterVec,
+    kernel_violations: IntCounterVec,
     kernel_lost: IntCounterVec,
     kernel_seconds: HistogramVec,
 }
@@ -57,6 +58,7 @@ impl Telemetry {
             kernel_calls: metrics.counters(name::KERNEL_CALLS, &["class"])?,
             kernel_denied: metrics.counters(name::KERNEL_DENIED, &["class"])?,
             kernel_events: metrics.counters(name::KERNEL_EVENTS, &["kind"])?,
+            kernel_violations: metrics.counters(name::KERNEL_VIOLATIONS, &["kind", "action"])?,
             kernel_lost: metrics.counters(name::KERNEL_LOST, &["why"])?,
             kernel_seconds: metrics.seconds(
                 name::KERNEL_SECONDS,
@@ -112,6 +114,12 @@ impl Telemetry {
             let more = count.saturating_sub(before.events.get(kind).copied().unwrap_or(0));
             let counter = self.kernel_events.with_label_values(&[kind.as_str()]);
             counter.inc_by(more);
+        }
+        for (kind, now) in &now.violations {
+            let before = before.violations.get(kind).map_or(0, |it| it.count);
+            let labels = [kind.as_str(), now.action.as_str()];
+            let counter = self.kernel_violations.with_label_values(&labels);
+            counter.inc_by(now.count.saturating_sub(before));
         }
         for (class, row) in &now.latency {
             let seconds = self.kernel_seconds.with_label_values(&[class]);

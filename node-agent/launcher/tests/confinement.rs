@@ -275,7 +275,7 @@ async fn a_tool_whose_root_cannot_be_made_never_comes_to_its_gate() {
 #[tokio::test]
 async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
     use aion_sandbox::StartFds;
-    use aion_sandbox::protocol::{Role, Start};
+    use aion_sandbox::protocol::{Role, Rules, Start};
     use std::os::fd::AsFd;
 
     let stage = Stage::new(&[]);
@@ -296,6 +296,7 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 user: None,
                 scratch_bytes: None,
                 ports: Vec::new(),
+                rules: Rules::default(),
             },
             StartFds {
                 boot: nothing.as_fd(),

@@ -6,8 +6,10 @@ mod stage;
 
 use std::time::Duration;
 
-use aion_abi::kernel_event::{KernelCounts, KernelEvent, KernelEventKind};
-use aion_sandbox::protocol::{Limits, WorkerId};
+use aion_abi::kernel_event::{
+    Hook, KernelCounts, KernelEvent, KernelEventKind, KernelHook, OnViolation,
+};
+use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Rules, WorkerId};
 use aion_sandbox::{Client, Told};
 use stage::{PATIENCE, Stage};
 use tokio::sync::mpsc::Receiver;
@@ -31,7 +33,9 @@ async fn following() -> Option<(MutexGuard<'static, ()>, Stage, Client, Receiver
     let connected = Client::connect_traced(&stage.path("s/launcher.sock")).await;
     let (client, told) = connected.unwrap();
     let hooks = client.hooks().await.unwrap();
-    if let Some(why) = hooks.iter().find_map(|hook| hook.lacking.as_ref()) {
+    let tells = |hook: &&KernelHook| hook.name == Hook::Tracepoints;
+    let tells = hooks.iter().find(tells);
+    if let Some(why) = tells.and_then(|hook| hook.lacking.as_ref()) {
         aion_testkit::skip("eBPF", why);
         return None;
     }
@@ -42,7 +46,7 @@ async fn following() -> Option<(MutexGuard<'static, ()>, Stage, Client, Receiver
 async fn until_the_end(
     told: &mut Receiver<Told>,
     id: &WorkerId,
-) -> (Vec<KernelEvent>, KernelCounts) {
+) -> (Vec<KernelEvent>, KernelCounts, Exited) {
     let (mut events, mut counts) = (Vec::new(), KernelCounts::default());
     let all = async {
         loop {
@@ -51,13 +55,13 @@ async fn until_the_end(
                     events.extend(traced.events);
                     counts = traced.counts.unwrap_or(counts.clone());
                 }
-                Told::Exited(exited) if exited.id == *id => return,
+                Told::Exited(exited) if exited.id == *id => return exited,
                 _ => {}
             }
         }
     };
-    tokio::time::timeout(PATIENCE, all).await.unwrap();
-    (events, counts)
+    let exited = tokio::time::timeout(PATIENCE, all).await.unwrap();
+    (events, counts, exited)
 }
 
 #[tokio::test]
@@ -73,7 +77,7 @@ async fn what_a_worker_tries_is_told_and_counted_and_nothing_of_its_confinement_
         "something was told before the gate opened"
     );
     client.open_gate(&captive.id).await.unwrap();
-    let (events, counts) = until_the_end(&mut told, &captive.id).await;
+    let (events, counts, _) = until_the_end(&mut told, &captive.id).await;
     let opened = events.iter().find(|event| event.text == "/etc/passwd");
     let opened = opened.unwrap_or_else(|| panic!("{events:?}"));
     assert_eq!(opened.kind, KernelEventKind::Open);
@@ -95,10 +99,10 @@ async fn workers_are_told_apart() {
     let one = stage.start(&client, "a", "open /of/one").await;
     let other = stage.start(&client, "b", "open /of/other").await;
     client.open_gate(&one.id).await.unwrap();
-    let (events, _) = until_the_end(&mut told, &one.id).await;
+    let (events, ..) = until_the_end(&mut told, &one.id).await;
     assert!(events.iter().any(|event| event.text == "/of/one"));
     client.open_gate(&other.id).await.unwrap();
-    let (events, _) = until_the_end(&mut told, &other.id).await;
+    let (events, ..) = until_the_end(&mut told, &other.id).await;
     assert!(events.iter().any(|event| event.text == "/of/other"));
     assert!(events.iter().all(|event| event.text != "/of/one"));
 }
@@ -117,7 +121,7 @@ async fn a_worker_that_runs_out_of_memory_is_named_by_the_kernel() {
         .await
         .unwrap();
     client.open_gate(&captive.id).await.unwrap();
-    let (events, _) = until_the_end(&mut told, &captive.id).await;
+    let (events, ..) = until_the_end(&mut told, &captive.id).await;
     let victim = events
         .iter()
         .find(|event| event.kind == KernelEventKind::OutOfMemory);
@@ -138,9 +142,63 @@ async fn a_loud_worker_is_heard_in_part_and_the_rest_is_counted() {
     let words = vec!["open /nowhere"; 600].join("\n");
     let captive = stage.start(&client, "a", &words).await;
     client.open_gate(&captive.id).await.unwrap();
-    let (events, counts) = until_the_end(&mut told, &captive.id).await;
+    let (events, counts, _) = until_the_end(&mut told, &captive.id).await;
     let happened: u64 = counts.events.values().sum();
     let lost: u64 = counts.lost.values().sum();
     assert!(lost > 0, "{counts:?}");
     assert_eq!(events.len() as u64 + lost, happened, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_breaks_a_rule_is_ended_and_its_exit_says_by_what() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let rules = |open| Rules {
+        open: Some(open),
+        ..Rules::default()
+    };
+    let words = "open /etc/passwd\nsay done";
+    for (name, action) in [("a", OnViolation::Alert), ("b", OnViolation::Kill)] {
+        let bounds = (Limits::default(), rules(action));
+        let started = stage.start_under(&client, name, words, bounds, None).await;
+        let captive = started.unwrap();
+        client.open_gate(&captive.id).await.unwrap();
+        let (events, counts, exited) = until_the_end(&mut told, &captive.id).await;
+        let broken = events.iter().find(|it| it.text == "/etc/passwd").unwrap();
+        assert_eq!(broken.violation, Some(action));
+        let counted = counts.violations[&KernelEventKind::Open];
+        assert_eq!((counted.action, counted.count), (action, 1));
+        let killed = action == OnViolation::Kill;
+        assert_eq!(exited.violation.as_ref(), killed.then_some(broken));
+        assert_eq!(exited.status == ExitStatus::Signal(9), killed);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_rules_cannot_be_held_is_not_let_run() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    let hooks = client.hooks().await.unwrap();
+    if hooks
+        .iter()
+        .any(|it| it.name == Hook::Lsm && it.lacking.is_none())
+    {
+        return aion_testkit::skip("kernel without BPF LSM", "this one refuses");
+    }
+    let rules = Rules {
+        exec: Some(OnViolation::Deny),
+        ..Rules::default()
+    };
+    let bounds = (Limits::default(), rules);
+    let started = stage
+        .start_under(&client, "a", "say done", bounds, None)
+        .await;
+    let captive = started.unwrap();
+    let refused = client.open_gate(&captive.id).await.unwrap_err().to_string();
+    assert!(refused.contains("rules of its policy"), "{refused}");
+    client.kill(&captive.id, Duration::ZERO).await.unwrap();
+    let (events, ..) = until_the_end(&mut told, &captive.id).await;
+    assert!(events.is_empty(), "{events:?}");
 }

@@ -12,19 +12,19 @@ mod traced;
 
 use serde::{Deserialize, Serialize};
 
-use aion_abi::kernel_event::KernelHook;
+use aion_abi::kernel_event::{KernelEvent, KernelHook};
 
 use crate::layer::LayerReading;
 
 pub use start::{
-    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_SOCKET_PATH,
-    NAMES_PORT, Role, Start, WorkerId, doors,
+    DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_PROGRAM, MAX_PROGRAMS,
+    MAX_REACH, MAX_SOCKET_PATH, NAMES_PORT, Role, Rules, Start, WorkerId, doors,
 };
 pub use traced::{EVENTS_PER_MESSAGE, Traced};
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The longest message in bytes; a longer one closes the connection.
 pub const MAX_MESSAGE: usize = 32 * 1024;
@@ -114,6 +114,9 @@ pub struct Exited {
     /// Whether it was refused a process or a thread, having as many as it may; `None` where no cgroup counts them.
     #[serde(default)]
     pub process_refused: Option<bool>,
+    /// For which breach of its rules it was killed.
+    #[serde(default)]
+    pub violation: Option<KernelEvent>,
     /// CPU time used, user and system, in microseconds, where known.
     pub cpu_us: Option<u64>,
     /// The most memory it held in bytes, where known.

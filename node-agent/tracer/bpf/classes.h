@@ -9,8 +9,10 @@ enum {
 	CALLS = 512,
 	NR_OPEN = 2,
 	NR_CONNECT = 42,
+	NR_EXECVE = 59,
 	NR_CREAT = 85,
 	NR_OPENAT = 257,
+	NR_EXECVEAT = 322,
 	NR_OPENAT2 = 437,
 };
 

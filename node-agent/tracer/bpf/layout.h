@@ -11,6 +11,9 @@ enum {
 	BUCKETS = 24,
 	SHOWN = 8,
 	TEXT = 192,
+	/* Bytes of what a rule lets through, and how many of them there are of all agents. */
+	WHAT = 96,
+	ALLOWED = 4096,
 	KINDS = 8,
 	/* Events of one agent in one second; the others are counted. */
 	EVENTS_PER_SECOND = 256,
@@ -40,12 +43,31 @@ struct shown {
 	u64 mask;
 };
 
+/* What a rule lets through of an agent: a program by its path, which zeros follow, or an address of version six, a
+ * port as the wire has it, and zeros. */
+struct allowed {
+	u64 key;
+	u64 kind;
+	char what[WHAT];
+};
+
+enum manner {
+	/* The hooks of BPF LSM are attached: they refuse before anything is done. */
+	HOOKED = 1,
+	/* Its loopback is nobody's but its own. */
+	OWN_LOOPBACK = 2,
+};
+
 /* One agent that runs. */
 struct slot {
 	/* Which one; 0 where there is none. Never given twice. */
 	u64 key;
 	/* Two bits a kind: what to do about it. */
 	u64 rules;
+	/* As enum manner. */
+	u64 manner;
+	/* Programs that it is yet to execute as its own, which break no rule. */
+	u64 own;
 	u64 second;
 	u64 sent;
 	/* Events for which the ring had no room. */
@@ -57,7 +79,11 @@ struct slot {
 	u64 calls[CLASSES];
 	u64 denied[CLASSES];
 	u64 events[KINDS];
+	/* Of these, those that broke a rule. */
+	u64 broken[KINDS];
 	struct shown shown[SHOWN];
+	/* What is not shown, whatever is. */
+	struct shown hidden[SHOWN];
 	u32 latency[CLASSES][BUCKETS];
 };
 

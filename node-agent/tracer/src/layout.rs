@@ -1,5 +1,7 @@
 //! What the programs and the loader both read: `bpf/layout.h` says the same in C, and a test compares the two.
 
+use std::net::{IpAddr, SocketAddr};
+
 /// Agents at the same time.
 pub const SLOTS: u32 = 1024;
 /// What system calls are for, in the order of `bpf/classes.h`.
@@ -14,22 +16,34 @@ pub const SHOWN: usize = 8;
 /// Events of one agent in one second; further ones are counted in [`Counters::limited`].
 pub const EVENTS_PER_SECOND: u64 = 256;
 
+/// The longest path of a program that a rule lets through, in bytes.
+pub const ALLOWED_PATH: usize = WHAT - 1;
+/// Programs and destinations that rules let through, of all agents together.
+pub const ALLOWED: usize = 4096;
+
 /// The most bytes of a path.
 pub const TEXT: usize = 192;
 const KINDS: usize = 8;
 const COMM: usize = 16;
 const CALLS: usize = CLASSES.len();
+const WHAT: usize = 96;
 
 const KEY: usize = 0;
 const RULES: usize = 1;
-const DROPPED: usize = 4;
-const LIMITED: usize = 5;
-const UNFOLLOWED: usize = 6;
-const COUNTS: usize = 7;
+const MANNER: usize = 2;
+const OWN: usize = 3;
+const DROPPED: usize = 6;
+const LIMITED: usize = 7;
+const UNFOLLOWED: usize = 8;
+const COUNTS: usize = 9;
 const DENIED: usize = COUNTS + CALLS;
 const EVENTS: usize = DENIED + CALLS;
-const PREFIXES: usize = EVENTS + KINDS;
-const LATENCY: usize = PREFIXES + 2 * SHOWN;
+const BROKEN: usize = EVENTS + KINDS;
+const PREFIXES: usize = BROKEN + KINDS;
+const HIDDEN: usize = PREFIXES + 2 * SHOWN;
+const LATENCY: usize = HIDDEN + 2 * SHOWN;
+const HOOKED: u64 = 1;
+const OWN_LOOPBACK: u64 = 2;
 /// Words of eight bytes of a slot.
 pub(crate) const WORDS: usize = LATENCY + CALLS * BUCKETS / 2;
 
@@ -38,17 +52,96 @@ pub(crate) type Slot = [u64; WORDS];
 /// What a thread of an agent is marked with: its agent's key, its slot.
 pub(crate) type Mark = [u64; 2];
 
-/// A slot in which nothing was counted yet.
-pub(crate) fn slot(key: u64, rules: u64, shown: &[String]) -> Slot {
-    let mut slot = [0; WORDS];
-    slot[KEY] = key;
-    slot[RULES] = rules;
-    for (at, path) in shown.iter().take(SHOWN).enumerate() {
-        let (want, mask) = prefix(path);
-        slot[PREFIXES + 2 * at] = want;
-        slot[PREFIXES + 2 * at + 1] = mask;
+/// What a rule lets through of an agent, as the key of its map.
+pub(crate) type Allowed = [u8; 16 + WHAT];
+
+/// What is followed of one agent.
+#[derive(Clone, Debug, Default)]
+pub struct Follow {
+    /// How the paths of what it was shown begin, at most [`SHOWN`] of them; eight bytes of each count.
+    pub shown: Vec<String>,
+    /// How those begin that it was not shown, whatever is said above; as many, and of the same length.
+    pub hidden: Vec<String>,
+    /// What is done about a program that it executes, but for its own and [`Self::programs`].
+    pub exec: Option<Rule>,
+    /// About a file outside what it was shown.
+    pub open: Option<Rule>,
+    /// About a connection to an IP address, but for those of [`Self::reach`].
+    pub connect: Option<Rule>,
+    /// Programs that it is yet to execute as its own: it has taken none of their places.
+    pub own: u32,
+    /// Paths of programs that break no rule, as they are executed; at most [`ALLOWED_PATH`] bytes each.
+    pub programs: Vec<String>,
+    /// Addresses and ports that break none. 198.18.0.0 stands for all of 198.18.0.0/15.
+    pub reach: Vec<SocketAddr>,
+    /// Its loopback is of a network of its own, and breaks none either.
+    pub own_loopback: bool,
+}
+
+impl Follow {
+    /// A slot in which nothing was counted yet.
+    pub(crate) fn slot(&self, key: u64, hooked: bool) -> Slot {
+        let mut slot = empty();
+        slot[KEY] = key;
+        let rule = |kind: Kind, rule: Option<Rule>| {
+            rule.map_or(0, |rule| (rule as u64) << (2 * kind as u64))
+        };
+        slot[RULES] = rule(Kind::Exec, self.exec)
+            | rule(Kind::Open, self.open)
+            | rule(Kind::Connect, self.connect);
+        let manner = |is: bool, manner: u64| if is { manner } else { 0 };
+        slot[MANNER] = manner(hooked, HOOKED) | manner(self.own_loopback, OWN_LOOPBACK);
+        slot[OWN] = self.own.into();
+        for (from, paths) in [(PREFIXES, &self.shown), (HIDDEN, &self.hidden)] {
+            for (at, path) in paths.iter().take(SHOWN).enumerate() {
+                let (want, mask) = prefix(path);
+                slot[from + 2 * at] = want;
+                slot[from + 2 * at + 1] = mask;
+            }
+        }
+        slot
     }
-    slot
+
+    /// What its rules let through, as keys; `None` where a path is too long.
+    pub(crate) fn allowed(&self, key: u64) -> Option<Vec<Allowed>> {
+        let programs = self.programs.iter().map(|path| {
+            let bytes = path.as_bytes();
+            (bytes.len() <= ALLOWED_PATH).then(|| allowed(key, Kind::Exec, bytes))
+        });
+        let reach = self.reach.iter().map(|to| {
+            let six = match to.ip() {
+                IpAddr::V4(four) => four.to_ipv6_mapped(),
+                IpAddr::V6(six) => six,
+            };
+            let what = [&six.octets()[..], &to.port().to_be_bytes()].concat();
+            Some(allowed(key, Kind::Connect, &what))
+        });
+        programs.chain(reach).collect()
+    }
+
+    /// Whether a rule demands more than telling.
+    pub(crate) fn acts(&self) -> bool {
+        let rules = [self.exec, self.open, self.connect];
+        rules.into_iter().flatten().any(|rule| rule != Rule::Alert)
+    }
+
+    /// Whether a rule refuses.
+    pub(crate) fn refuses(&self) -> bool {
+        [self.exec, self.open, self.connect].contains(&Some(Rule::Deny))
+    }
+}
+
+/// A slot of nobody.
+pub(crate) fn empty() -> Slot {
+    [0; WORDS]
+}
+
+fn allowed(key: u64, kind: Kind, what: &[u8]) -> Allowed {
+    let mut all = [0; 16 + WHAT];
+    let words = [key, kind as u64].map(u64::to_ne_bytes).concat();
+    let bytes = words.iter().chain(what);
+    all.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+    all
 }
 
 /// The first eight bytes of a path, and the bits in which they count.
@@ -69,6 +162,8 @@ pub struct Counters {
     pub denied: [u64; CALLS],
     /// Events by kind, those included that were not told; see [`Counters::of`].
     events: [u64; KINDS],
+    /// Those of them that broke a rule; see [`Counters::broken`].
+    broken: [u64; KINDS],
     /// Events for which the ring had no room.
     pub dropped: u64,
     /// Events above [`EVENTS_PER_SECOND`].
@@ -93,6 +188,7 @@ impl Counters {
             calls: row(COUNTS),
             denied: row(DENIED),
             events: std::array::from_fn(|at| slot[EVENTS + at]),
+            broken: std::array::from_fn(|at| slot[BROKEN + at]),
             dropped: slot[DROPPED],
             limited: slot[LIMITED],
             unfollowed: slot[UNFOLLOWED],
@@ -105,6 +201,11 @@ impl Counters {
     /// Events of one kind, told or not.
     pub fn of(&self, kind: Kind) -> u64 {
         self.events[kind as usize]
+    }
+
+    /// Those of one kind that broke a rule, told or not.
+    pub fn broken(&self, kind: Kind) -> u64 {
+        self.broken[kind as usize]
     }
 }
 
@@ -228,7 +329,7 @@ fn to_zero(bytes: &[u8]) -> String {
 
 /// A `sockaddr_in` or `sockaddr_in6`; nothing where it could not be read.
 fn address(bytes: &[u8]) -> Option<String> {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
     if bytes.is_empty() {
         return Some(String::new());
     }
@@ -261,6 +362,10 @@ mod tests {
         assert_eq!(said("BUCKETS"), BUCKETS as u64);
         assert_eq!(said("SHOWN"), SHOWN as u64);
         assert_eq!(said("TEXT"), TEXT as u64);
+        assert_eq!(said("WHAT"), WHAT as u64);
+        assert_eq!(said("ALLOWED"), ALLOWED as u64);
+        assert_eq!(said("HOOKED"), HOOKED);
+        assert_eq!(said("OWN_LOOPBACK"), OWN_LOOPBACK);
         assert_eq!(said("KINDS"), KINDS as u64);
         assert_eq!(said("EVENTS_PER_SECOND"), EVENTS_PER_SECOND);
         for (kind, name) in Kind::ALL.into_iter().zip([
@@ -292,6 +397,25 @@ mod tests {
         assert!(begins("/etc/passwd", "/"));
         assert!(!begins("/us", "/usr/"));
         assert!(!begins("/etc/passwd", "/usr/"));
+    }
+
+    #[test]
+    fn what_a_rule_lets_through_is_a_key_of_its_own() {
+        let follow = Follow {
+            programs: vec!["/bin/true".into()],
+            reach: vec!["192.0.2.7:443".parse().unwrap()],
+            ..Follow::default()
+        };
+        let all = follow.allowed(7).unwrap();
+        assert!(all.iter().all(|it| it[..8] == 7_u64.to_ne_bytes()));
+        assert_eq!(&all[0][16..26], b"/bin/true\0");
+        let address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 7, 1, 187];
+        assert_eq!(&all[1][16..34], address);
+        let long = Follow {
+            programs: vec!["/".repeat(ALLOWED_PATH + 1)],
+            ..Follow::default()
+        };
+        assert!(long.allowed(7).is_none());
     }
 
     #[test]

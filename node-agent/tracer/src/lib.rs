@@ -4,11 +4,13 @@
 //! What may not enter: what an agent is, turns, who is told (the daemon's); starting and confining (the launcher's).
 
 mod layout;
+mod modules;
 mod programs;
 mod tracer;
 
 pub use layout::{
-    BUCKETS, CLASSES, Counters, EVENTS_PER_SECOND, Event, Kind, Rule, SHOWN, SLOTS, TEXT,
+    ALLOWED, ALLOWED_PATH, BUCKETS, CLASSES, Counters, EVENTS_PER_SECOND, Event, Follow, Kind,
+    Rule, SHOWN, SLOTS, TEXT,
 };
 pub use programs::Unavailable;
-pub use tracer::{Follow, FollowError, Tracer, date_of};
+pub use tracer::{FollowError, Tracer, date_of};

@@ -3,11 +3,14 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::{fs, io};
 
-use aya::maps::{Array, IterableMap, Map, MapData, RingBuf, SkStorage};
-use aya::programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId};
+use aya::maps::{Array, HashMap, IterableMap, Map, MapData, RingBuf, SkStorage};
+use aya::programs::{
+    BtfTracePoint, Lsm, Program, ProgramError, lsm::LsmLinkId, tp_btf::BtfTracePointLinkId,
+};
 use aya::{Btf, Ebpf, EbpfLoader};
 
-use crate::layout::{Mark, Slot};
+use crate::layout::{Allowed, Mark, Slot};
+use crate::modules;
 
 /// Built from `bpf/trace.bpf.c`; a test builds it again and compares.
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/trace.bpf.o");
@@ -23,6 +26,12 @@ const FOLLOWING: [(&str, &str, bool); 5] = [
 ];
 /// Attached while latencies are sampled.
 const SAMPLING: (&str, &str) = ("call_began", "sys_enter");
+/// Attached while somebody is followed whom a rule refuses something, or has killed: each program, and its hook.
+const REFUSING: [(&str, &str); 3] = [
+    ("executing", "bprm_check_security"),
+    ("opening", "file_open"),
+    ("connecting", "socket_connect"),
+];
 
 /// Why agents are not followed on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +44,9 @@ pub(crate) struct Programs {
     ebpf: Ebpf,
     following: Vec<(&'static str, BtfTracePointLinkId)>,
     sampling: Option<BtfTracePointLinkId>,
+    refusing: Vec<(&'static str, LsmLinkId)>,
+    /// Why nothing can be refused.
+    pub(crate) without_hooks: Option<String>,
     /// Tracepoints that could not be had, with the reason.
     pub(crate) lacking: Vec<(&'static str, String)>,
 }
@@ -45,6 +57,7 @@ pub(crate) struct Maps {
     pub(crate) slots: Array<MapData, Slot>,
     pub(crate) events: RingBuf<MapData>,
     pub(crate) settings: Array<MapData, u64>,
+    pub(crate) allowed: HashMap<MapData, Allowed, u32>,
     /// Held for its size alone.
     in_flight: Array<MapData, u64>,
 }
@@ -74,18 +87,37 @@ impl Programs {
             }
         }
         load(&mut ebpf, SAMPLING.0, SAMPLING.1, &btf).map_err(|why| Unavailable(refused(&why)))?;
+        let without_hooks = modules::bpf_is_asked()
+            .and_then(|()| {
+                let mut each = REFUSING.iter();
+                each.try_for_each(|(name, hook)| load_hook(&mut ebpf, name, hook, &btf))
+            })
+            .err();
         let maps = Maps::take(&mut ebpf).map_err(Unavailable)?;
         let programs = Self {
             ebpf,
             following: Vec::new(),
             sampling: None,
+            refusing: Vec::new(),
+            without_hooks,
             lacking,
         };
         Ok((programs, maps))
     }
 
-    /// Attaches those that follow, unless they are.
-    pub(crate) fn attach(&mut self) -> Result<(), String> {
+    /// Attaches those that follow, and where somebody `acts` those that refuse, unless they are.
+    pub(crate) fn attach(&mut self, acts: bool) -> Result<(), String> {
+        let attached = self.attach_following().and_then(|()| match acts {
+            true => self.attach_refusing(),
+            false => Ok(()),
+        });
+        if attached.is_err() && self.following.len() < FOLLOWING.len() - self.lacking.len() {
+            self.detach();
+        }
+        attached
+    }
+
+    fn attach_following(&mut self) -> Result<(), String> {
         if !self.following.is_empty() {
             return Ok(());
         }
@@ -93,14 +125,25 @@ impl Programs {
             if self.lacking.iter().any(|(it, _)| *it == tracepoint) {
                 continue;
             }
-            match attach(&mut self.ebpf, name) {
-                Ok(link) => self.following.push((name, link)),
-                Err(why) => {
-                    self.detach();
-                    return Err(format!("attach to {tracepoint}: {why}"));
-                }
-            }
+            let link = attach(&mut self.ebpf, name);
+            let link = link.map_err(|why| format!("attach to {tracepoint}: {why}"))?;
+            self.following.push((name, link));
         }
+        Ok(())
+    }
+
+    fn attach_refusing(&mut self) -> Result<(), String> {
+        if self.without_hooks.is_some() || !self.refusing.is_empty() {
+            return Ok(());
+        }
+        let mut links = Vec::new();
+        for (name, hook) in REFUSING {
+            let wrong = |why: String| format!("attach to the hook {hook}: {why}");
+            let program: &mut Lsm = program(&mut self.ebpf, name).map_err(wrong)?;
+            let link = program.attach().map_err(|error| wrong(chain(&error)))?;
+            links.push((name, link));
+        }
+        self.refusing = links;
         Ok(())
     }
 
@@ -110,6 +153,11 @@ impl Programs {
         let sampling = self.sampling.take().map(|link| (SAMPLING.0, link));
         for (name, link) in following.into_iter().chain(sampling) {
             detach(&mut self.ebpf, name, link);
+        }
+        for (name, link) in std::mem::take(&mut self.refusing) {
+            let program = program::<Lsm>(&mut self.ebpf, name);
+            let detached = program.and_then(|it| it.detach(link).map_err(|error| chain(&error)));
+            told(name, detached);
         }
     }
 
@@ -142,6 +190,7 @@ impl Maps {
             slots: map("slots")?.try_into().map_err(wrong)?,
             events: map("events")?.try_into().map_err(wrong)?,
             settings: map("settings")?.try_into().map_err(wrong)?,
+            allowed: map("allowed")?.try_into().map_err(wrong)?,
             in_flight: map("in_flight")?.try_into().map_err(wrong)?,
         })
     }
@@ -150,6 +199,7 @@ impl Maps {
         let maps = [
             self.slots.map().fd().as_fd().as_raw_fd(),
             self.settings.map().fd().as_fd().as_raw_fd(),
+            self.allowed.map().fd().as_fd().as_raw_fd(),
             self.in_flight.map().fd().as_fd().as_raw_fd(),
             self.events.as_raw_fd(),
         ];
@@ -164,28 +214,41 @@ impl Maps {
     }
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, String> {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| format!("there is no program {name}"))?;
-    program
-        .try_into()
-        .map_err(|error: ProgramError| chain(&error))
+fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, String>
+where
+    &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let program = ebpf.program_mut(name);
+    let program = program.ok_or_else(|| format!("there is no program {name}"))?;
+    program.try_into().map_err(|error| chain(&error))
 }
 
 fn load(ebpf: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<(), String> {
-    program(ebpf, name)?
+    program::<BtfTracePoint>(ebpf, name)?
         .load(tracepoint, btf)
         .map_err(|error| format!("{tracepoint}: {}", chain(&error)))
 }
 
+fn load_hook(ebpf: &mut Ebpf, name: &str, hook: &str, btf: &Btf) -> Result<(), String> {
+    program::<Lsm>(ebpf, name)?
+        .load(hook, btf)
+        .map_err(|error| format!("the hook {hook}: {}", chain(&error)))
+}
+
 fn attach(ebpf: &mut Ebpf, name: &str) -> Result<BtfTracePointLinkId, String> {
-    program(ebpf, name)?.attach().map_err(|error| chain(&error))
+    let program = program::<BtfTracePoint>(ebpf, name)?;
+    program.attach().map_err(|error| chain(&error))
 }
 
 fn detach(ebpf: &mut Ebpf, name: &str, link: BtfTracePointLinkId) {
-    let detached =
-        program(ebpf, name).and_then(|it| it.detach(link).map_err(|error| chain(&error)));
+    let program = program::<BtfTracePoint>(ebpf, name);
+    told(
+        name,
+        program.and_then(|it| it.detach(link).map_err(|error| chain(&error))),
+    );
+}
+
+fn told(name: &str, detached: Result<(), String>) {
     if let Err(why) = detached {
         tracing::warn!(name, %why, "a program could not be detached");
     }

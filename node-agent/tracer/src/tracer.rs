@@ -6,21 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use aya::maps::MapError;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::layout::{self, Counters, Event, Rule, SLOTS};
+use crate::layout::{self, ALLOWED, ALLOWED_PATH, Allowed, Counters, Event, Follow, SLOTS};
 use crate::programs::{Maps, Programs, Unavailable};
-
-/// What to follow an agent by.
-#[derive(Clone, Debug, Default)]
-pub struct Follow {
-    /// How the paths of what it was shown begin, at most [`crate::SHOWN`] of them; eight bytes of each count.
-    pub shown: Vec<String>,
-    /// What is done about a program that it executes.
-    pub exec: Option<Rule>,
-    /// About a file outside what it was shown.
-    pub open: Option<Rule>,
-    /// About a connection to an IP address.
-    pub connect: Option<Rule>,
-}
 
 /// Why one is not followed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +15,17 @@ pub enum FollowError {
     /// There are as many as there may be.
     #[error("{SLOTS} agents are followed, which is the most")]
     Full,
+    /// Rules let through as much as they may.
+    #[error(
+        "what the rules of all agents let through is {ALLOWED} programs and destinations, which is the most"
+    )]
+    AllowedFull,
+    /// A program that a rule lets through.
+    #[error("the path of a program that a rule lets through has at most {ALLOWED_PATH} bytes")]
+    Path,
+    /// A rule refuses, and nothing refuses here.
+    #[error("{0}")]
+    NoHooks(String),
     /// The kernel refused.
     #[error("{action}: {why}")]
     Kernel {
@@ -43,9 +41,16 @@ pub struct Tracer {
     programs: Programs,
     maps: Maps,
     /// By key: the slot.
-    followed: BTreeMap<u64, u32>,
+    followed: BTreeMap<u64, Place>,
     free: Vec<u32>,
     last_key: u64,
+}
+
+/// What an agent has in the maps.
+#[derive(Debug, Default)]
+struct Place {
+    slot: u32,
+    allowed: Vec<Allowed>,
 }
 
 impl std::fmt::Debug for Tracer {
@@ -77,6 +82,11 @@ impl Tracer {
         &self.programs.lacking
     }
 
+    /// Why there are no hooks of BPF LSM, where there are none: nothing is refused then.
+    pub fn without_hooks(&self) -> Option<&str> {
+        self.programs.without_hooks.as_deref()
+    }
+
     /// Follows the processes that these descriptors (`pidfd`) stand for, from now on, and all that they make. Gives
     /// the key, which is never given again.
     ///
@@ -87,56 +97,72 @@ impl Tracer {
         processes: &[BorrowedFd<'_>],
         follow: &Follow,
     ) -> Result<u64, FollowError> {
-        let at = *self.free.last().ok_or(FollowError::Full)?;
+        let slot = *self.free.last().ok_or(FollowError::Full)?;
         let key = self.last_key + 1;
-        let rule = |kind: layout::Kind, rule: Option<Rule>| {
-            rule.map_or(0, |rule| (rule as u64) << (2 * kind as u64))
-        };
-        let rules = rule(layout::Kind::Exec, follow.exec)
-            | rule(layout::Kind::Open, follow.open)
-            | rule(layout::Kind::Connect, follow.connect);
-        let slot = layout::slot(key, rules, &follow.shown);
-        self.maps
-            .slots
-            .set(at, slot, 0)
-            .map_err(|error| refused("fill a slot", &error))?;
-        let attached = self.programs.attach().map_err(|why| FollowError::Kernel {
-            action: "attach the programs",
-            why,
-        });
-        let marked = attached.and_then(|()| {
-            processes.iter().try_for_each(|process| {
-                self.maps
-                    .marks
-                    .insert(&process.as_raw_fd(), [key, u64::from(at)], 0)
-                    .map_err(|error| refused("mark a process", &error))
-            })
-        });
-        if let Err(error) = marked {
-            self.clear(at);
+        if let Some(why) = self.without_hooks()
+            && follow.refuses()
+        {
+            return Err(FollowError::NoHooks(why.to_owned()));
+        }
+        let allowed = follow.allowed(key).ok_or(FollowError::Path)?;
+        let taken: usize = self.followed.values().map(|it| it.allowed.len()).sum();
+        if taken + allowed.len() > ALLOWED {
+            return Err(FollowError::AllowedFull);
+        }
+        let place = Place { slot, allowed };
+        if let Err(error) = self.begin(key, &place, processes, follow) {
+            self.clear(&place);
             return Err(error);
         }
         self.free.pop();
         self.last_key = key;
-        self.followed.insert(key, at);
+        self.followed.insert(key, place);
         Ok(key)
+    }
+
+    fn begin(
+        &mut self,
+        key: u64,
+        place: &Place,
+        processes: &[BorrowedFd<'_>],
+        follow: &Follow,
+    ) -> Result<(), FollowError> {
+        for one in &place.allowed {
+            let let_through = self.maps.allowed.insert(one, 1, 0);
+            let_through.map_err(|error| refused("let a program or destination through", &error))?;
+        }
+        let hooked = self.programs.without_hooks.is_none();
+        let slot = follow.slot(key, hooked && follow.acts());
+        let filled = self.maps.slots.set(place.slot, slot, 0);
+        filled.map_err(|error| refused("fill a slot", &error))?;
+        let attached = self.programs.attach(follow.acts());
+        attached.map_err(|why| FollowError::Kernel {
+            action: "attach the programs",
+            why,
+        })?;
+        for process in processes {
+            let mark = [key, u64::from(place.slot)];
+            let marked = self.maps.marks.insert(&process.as_raw_fd(), mark, 0);
+            marked.map_err(|error| refused("mark a process", &error))?;
+        }
+        Ok(())
     }
 
     /// Follows it no more, and gives what was counted. Its events that were told and not taken yet are lost.
     pub fn let_go(&mut self, key: u64) -> Option<Counters> {
         let counters = self.counters(key);
-        if let Some(at) = self.followed.remove(&key) {
+        if let Some(place) = self.followed.remove(&key) {
             // What is still marked with this key finds another in its slot.
-            self.clear(at);
-            self.free.insert(0, at);
+            self.clear(&place);
+            self.free.insert(0, place.slot);
         }
         counters
     }
 
     /// What was counted so far.
     pub fn counters(&self, key: u64) -> Option<Counters> {
-        let at = self.followed.get(&key)?;
-        match self.maps.slots.get(at, 0) {
+        let place = self.followed.get(&key)?;
+        match self.maps.slots.get(&place.slot, 0) {
             Ok(slot) => Some(Counters::read(&slot)),
             Err(error) => {
                 tracing::warn!(%error, "what was counted of an agent cannot be read");
@@ -195,9 +221,13 @@ impl Tracer {
         self.maps.bytes()
     }
 
-    fn clear(&mut self, at: u32) {
-        if let Err(error) = self.maps.slots.set(at, layout::slot(0, 0, &[]), 0) {
+    fn clear(&mut self, place: &Place) {
+        if let Err(error) = self.maps.slots.set(place.slot, layout::empty(), 0) {
             tracing::warn!(%error, "a slot could not be cleared");
+        }
+        for one in &place.allowed {
+            // Where filling broke off, some are not there.
+            let _ = self.maps.allowed.remove(one);
         }
     }
 }

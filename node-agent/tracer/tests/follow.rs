@@ -2,101 +2,15 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
 
-use aion_tracer::{CLASSES, Counters, EVENTS_PER_SECOND, Event, Follow, Kind, Rule, SLOTS, Tracer};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use aion_tracer::{CLASSES, Counters, EVENTS_PER_SECOND, Event, Follow, Kind, SLOTS};
 
-fn tracer() -> Option<Tracer> {
-    if !rustix::process::geteuid().is_root() {
-        aion_testkit::skip("root", "only root loads programs into the kernel");
-        return None;
-    }
-    match Tracer::load() {
-        Ok(tracer) => Some(tracer),
-        Err(error) => {
-            aion_testkit::skip("eBPF", &error.to_string());
-            None
-        }
-    }
-}
-
-/// A shell that waits before it does anything.
-struct Waiting {
-    child: Child,
-    handle: OwnedFd,
-}
-
-impl Waiting {
-    fn new(script: &str) -> Self {
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("echo here; read go; {script}")])
-            // Cargo's, which names folders to look for libraries in.
-            .env_remove("LD_LIBRARY_PATH")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // It is the shell from now on, and no copy of this process that is to become one.
-        let said = child.stdout.as_mut().unwrap();
-        said.read_exact(&mut [0; "here\n".len()]).unwrap();
-        let handle = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-        Self { child, handle }
-    }
-
-    fn run(mut self) -> ExitStatus {
-        self.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        let mut said = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        self.child.wait().unwrap()
-    }
-}
-
-fn everything() -> Follow {
-    Follow {
-        shown: vec!["/".into()],
-        ..Follow::default()
-    }
-}
-
-struct Followed {
-    status: ExitStatus,
-    events: Vec<Event>,
-    counters: Counters,
-}
-
-fn followed(tracer: &mut Tracer, script: &str, follow: &Follow) -> Followed {
-    let waiting = Waiting::new(script);
-    let key = tracer.follow(&[waiting.handle.as_fd()], follow).unwrap();
-    let status = waiting.run();
-    let events: Vec<Event> = std::iter::from_fn(|| tracer.take()).collect();
-    let counters = tracer.let_go(key).unwrap();
-    assert!(events.iter().all(|event| event.key == key));
-    Followed {
-        status,
-        events,
-        counters,
-    }
-}
-
-fn of(events: &[Event], kind: Kind) -> Vec<&Event> {
-    events.iter().filter(|event| event.kind == kind).collect()
-}
-
-fn happened(counters: &Counters) -> u64 {
-    Kind::ALL.into_iter().map(|kind| counters.of(kind)).sum()
-}
+mod stage;
+use stage::{Waiting, everything, followed, happened, of, tracer};
 
 fn class(name: &str) -> usize {
     CLASSES.iter().position(|it| *it == name).unwrap()
@@ -251,26 +165,6 @@ fn latencies_are_taken_while_they_are_sampled_and_only_then() {
     let slept: u32 = counters.latency[class("wait")][18..].iter().sum();
     assert!(slept >= 1, "{:?}", counters.latency);
     assert!(counters.latency[class("open")].iter().sum::<u32>() >= 1);
-}
-
-#[test]
-fn a_rule_kills_in_the_kernel_and_says_so() {
-    let Some(mut tracer) = tracer() else { return };
-    let follow = Follow {
-        exec: Some(Rule::Kill),
-        ..everything()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let mark = folder.path().join("ran");
-    let seen = followed(
-        &mut tracer,
-        &format!("exec /usr/bin/touch {}", mark.display()),
-        &follow,
-    );
-    assert_eq!(seen.status.signal(), Some(9));
-    assert!(!mark.exists(), "the program ran");
-    let executed = of(&seen.events, Kind::Exec);
-    assert_eq!(executed[0].rule, Some(Rule::Kill));
 }
 
 #[test]

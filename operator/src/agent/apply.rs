@@ -178,6 +178,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
         quotas: _,
         limits: _,
         sandbox: _,
+        on_violation: _,
     } = wanted;
     *policy_revision != now.policy_revision
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use aion_abi::boot::{Boot, Input, Process, Program, SOCKET_NAME};
 use aion_abi::signing::Key;
 use aion_sandbox::client::{Client, StartFds};
-use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{ExitStatus, Exited, Limits, Role, Rules, Start, WorkerId};
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::runtime::Runtime;
@@ -167,6 +167,7 @@ impl Stage {
             user: None,
             scratch_bytes: Some(16 << 20),
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let from = Instant::now();
         let started = client.start(start, fds).await?;

@@ -216,6 +216,11 @@ impl Standalone {
         run(&self.aionctl, &self.home, args)
     }
 
+    /// `aionctl`, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
+        command(&self.aionctl, &self.home, args)
+    }
+
     /// As [`Standalone::aionctl`], to be run somewhere else.
     pub fn asking(
         &self,
@@ -308,14 +313,20 @@ fn list(aionctl: &Path, home: &Path, kind: &str) -> anyhow::Result<Vec<Value>> {
     Ok(list["items"].as_array().cloned().unwrap_or_default())
 }
 
-fn run(aionctl: &Path, home: &Path, args: &[&str]) -> anyhow::Result<String> {
+fn command(aionctl: &Path, home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(aionctl);
     command
         .args(args)
         .arg("--home")
         .arg(home)
         .env_remove("AION_HOME");
-    let output = command.output().context("starting aionctl")?;
+    command
+}
+
+fn run(aionctl: &Path, home: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let output = command(aionctl, home, args)
+        .output()
+        .context("starting aionctl")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if !output.status.success() {
         bail!(

@@ -254,7 +254,7 @@ fn what_a_program_does_in_the_kernel_is_told_with_its_turn() -> anyhow::Result<(
     assert!(found("exec", "text", "python"), "{why:#}");
     let drawn = programs.node.aionctl(&["why", "curious"])?;
     assert!(
-        drawn.contains("Last in the kernel of the machine"),
+        drawn.contains("done in the kernel of the machine"),
         "{drawn}"
     );
     Ok(())

@@ -107,6 +107,21 @@ fn bounds(screen: &Screen, agent: &Agent, bounds: &Bounds) -> String {
         let layers: Vec<_> = bounds.layers.iter().map(|layer| layer.as_str()).collect();
         facts.push(format!("only where the sandbox has {}", layers.join(", ")));
     }
+    if let Some(rules) = &bounds.violations {
+        for (deed, rule) in [
+            ("it executes another program than its own", &rules.exec),
+            ("it connects to what it was not granted", &rules.connect),
+            ("it opens what it was not shown", &rules.open),
+        ] {
+            facts
+                .extend(rule.as_ref().map(|rule| {
+                    format!("{} where {deed} ({})", rule.action.as_str(), rule.policy)
+                }));
+        }
+        if !rules.programs.is_empty() {
+            facts.push(format!("it may execute {}", rules.programs.join(", ")));
+        }
+    }
     for fact in facts {
         out += &paragraph(screen, &fact, "  ");
     }

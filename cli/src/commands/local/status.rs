@@ -3,6 +3,7 @@
 use aion_abi::{
     admin::{Layer, NodeStatus},
     date::UnixMillis,
+    kernel_event::KernelHook,
 };
 use aion_client::ClientError;
 use jiff::{Timestamp, tz::TimeZone};
@@ -266,7 +267,31 @@ fn told(screen: &Screen, status: &NodeStatus) -> String {
     }
     fact("launcher", status.launcher.clone());
     out.push('\n');
-    out + &layers(screen, &status.layers)
+    out += &layers(screen, &status.layers);
+    if !status.hooks.is_empty() {
+        out.push('\n');
+        out += &hooks(screen, &status.hooks);
+    }
+    out
+}
+
+/// What agents are followed and held to rules by.
+fn hooks(screen: &Screen, hooks: &[KernelHook]) -> String {
+    let rows: Vec<_> = hooks
+        .iter()
+        .map(|hook| {
+            let (state, tone) = match hook.lacking {
+                None => ("used", Tone::Good),
+                Some(_) => ("missing", Tone::Warn),
+            };
+            vec![
+                Field::plain(hook.name.as_str()),
+                Field::toned(state, tone),
+                Field::plain(hook.lacking.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    table(screen, &["kernel hook", "state", "why"], &rows)
 }
 
 fn layers(screen: &Screen, layers: &[Layer]) -> String {

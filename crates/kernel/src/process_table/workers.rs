@@ -82,6 +82,9 @@ impl Kernel {
             (None, Exit::StartFailed(failure)) => TurnOutcome::WorkerFailed {
                 exit: Exit::StartFailed(failure.shortened()),
             },
+            (None, Exit::AgainstPolicy(failure)) => TurnOutcome::WorkerFailed {
+                exit: Exit::AgainstPolicy(failure.shortened()),
+            },
             (None, exit) => TurnOutcome::WorkerFailed { exit },
         };
         self.end_turn(turn, outcome, step);

@@ -61,6 +61,7 @@ impl Node {
         let kept = dir.path().join("0".repeat(32));
         std::fs::create_dir(&kept).unwrap();
         let record = TurnRecord {
+            trace: None,
             turn: 7,
             agent: "home/jarvis".into(),
             input: "a secret".into(),

@@ -1,13 +1,13 @@
 //! `why`: the causal chain of one agent, from its signature to its last refusals.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
     date::UnixMillis,
 };
 use aion_api::{
-    AgentInstanceStatus,
+    AgentInstanceStatus, AgentStatus,
     condition::{self, reason},
 };
 use aion_kernel::Denied;
@@ -53,7 +53,7 @@ pub(super) async fn why(
         _ => of_instances("signature", condition::VERIFIED, &standings),
     });
     links.push(policy(&standings));
-    links.push(placement(&admin, &standings));
+    links.push(placement(&admin, &standings, status.as_ref()));
     links.push(of_instances(
         "sandbox",
         condition::SANDBOX_ENFORCED,
@@ -65,7 +65,15 @@ pub(super) async fn why(
     let name = format!("{namespace}/{agent}");
     let newest = admin.turns.of_agent(&name, TURNS).await;
     links.push(turns(&newest, ready));
-    let noted = noted(admin.turns.of_agent(&name, NOTED).await);
+    let kept = admin.turns.of_agent(&name, NOTED).await;
+    let traces: HashMap<u64, Option<String>> = (kept.iter())
+        .map(|turn| (turn.turn, turn.trace.clone()))
+        .collect();
+    let mut denials = denials(&admin, &standings).await;
+    for denial in &mut denials {
+        denial.trace = traces.get(&denial.turn).cloned().flatten();
+    }
+    let noted = noted(kept);
     let mut kernel_events = admin.kernel_traces.last(&name);
     kernel_events.reverse();
     kernel_events.truncate(KERNEL_EVENTS);
@@ -73,7 +81,7 @@ pub(super) async fn why(
         agent: name,
         ready,
         links,
-        denials: denials(&admin, &standings).await,
+        denials,
         noted,
         kernel_events,
     }))
@@ -142,10 +150,13 @@ fn policy(standings: &[Standing]) -> Link {
     }
 }
 
-fn placement(admin: &Admin, standings: &[Standing]) -> Link {
-    match standings.len() {
-        0 => pending("placement", "no instance was placed on this node"),
-        n => Link {
+fn placement(admin: &Admin, standings: &[Standing], status: Option<&AgentStatus>) -> Link {
+    let ready = status.and_then(|it| condition::find(&it.conditions, condition::READY));
+    match (standings.len(), ready) {
+        // Why there is none.
+        (0, Some(ready)) if ready.reason == reason::NO_NODE_FITS => link("placement", Some(ready)),
+        (0, _) => pending("placement", "no instance was placed on this node"),
+        (n, _) => Link {
             stage: "placement".to_owned(),
             state: LinkState::Ok,
             reason: reason::OK.to_owned(),
@@ -231,6 +242,7 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
             Denial {
                 at_ms: UnixMillis(it.at.0),
                 turn: it.turn.0,
+                trace: None,
                 capability: match &it.target {
                     Some(target) => format!("{}:{target}", it.kind.as_str()),
                     None => it.kind.as_str().to_owned(),

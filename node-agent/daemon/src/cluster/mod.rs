@@ -20,7 +20,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{instances::cluster::ClusterSource, shell::Handle};
+use crate::{instances::cluster::ClusterSource, kernel_trace::KernelTraces, shell::Handle};
 
 pub(crate) use certificate::{Renewal, TlsError, open as certificate};
 use erasure::Eraser;
@@ -54,6 +54,7 @@ pub(crate) struct Duties {
     /// Of the certificate of that, if it has one.
     pub(crate) renewal: Option<Renewal>,
     pub(crate) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    pub(crate) kernel: KernelTraces,
     pub(crate) shell: Handle,
     pub(crate) memory: Arc<dyn MemoryDriver>,
 }
@@ -100,6 +101,7 @@ impl Member {
             api,
             renewal,
             features,
+            kernel,
             shell,
             memory,
         } = duties;
@@ -110,6 +112,7 @@ impl Member {
             volumes,
             api,
             features,
+            kernel,
             nodes: self.nodes.clone(),
             begun: Instant::now(),
         };

@@ -12,7 +12,7 @@ use std::{
 };
 
 use aion_api::{
-    API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity,
+    API_VERSION, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, NodeHook,
     condition::{self, Condition, Judgement, Status},
     metadata::MANAGER_NODE,
 };
@@ -34,7 +34,7 @@ use super::{
     certificate::{Announced, Trouble},
     sight::judgement,
 };
-use crate::{clock, instances::runtimes};
+use crate::{clock, instances::runtimes, kernel_trace::KernelTraces};
 
 /// How often the labels of the Node are looked at: they change seldom, and a watch of it needs a right that
 /// a node agent does not have.
@@ -56,6 +56,8 @@ pub(super) struct Registration {
     pub(super) volumes: Vec<String>,
     pub(super) api: Option<ServedAt>,
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    /// What the launcher uses of the kernel, known when the features are.
+    pub(super) kernel: KernelTraces,
     pub(super) nodes: NodeAddresses,
     /// Since when it is looked at the network.
     pub(super) begun: Instant,
@@ -80,6 +82,7 @@ struct Checked {
 struct Written {
     uid: Option<String>,
     layers: Vec<Layer>,
+    hooks: Vec<NodeHook>,
     sight: Option<Sight>,
     checked: Checked,
     status: Option<KernelNodeStatus>,
@@ -145,6 +148,7 @@ impl Registration {
         let same = uid.is_some()
             && uid == written.uid
             && layers == written.layers
+            && self.hooks() == written.hooks
             && written.sight == Some(sight)
             && written.checked == checked;
         if same && written.at.is_some_and(|at| at.elapsed() < LOOK) {
@@ -173,6 +177,7 @@ impl Registration {
             conditions,
             capacity: Some(self.capacity),
             layers: layers.to_vec(),
+            hooks: self.hooks(),
             runtimes: runtimes(layers),
             volumes: self.volumes.clone(),
             labels: self.labels().await?,
@@ -221,12 +226,23 @@ impl Registration {
         *written = Written {
             uid: patched.metadata.uid,
             layers: layers.to_vec(),
+            hooks: status.hooks.clone(),
             sight: Some(sight),
             checked,
             status: Some(status),
             at: Some(Instant::now()),
         };
         Ok(())
+    }
+
+    fn hooks(&self) -> Vec<NodeHook> {
+        let hooks = self.kernel.hooks().into_iter();
+        let hooks = hooks.map(|hook| NodeHook {
+            name: hook.name,
+            // As long as the schema lets it be.
+            lacking: hook.lacking.map(|why| why.chars().take(1024).collect()),
+        });
+        hooks.collect()
     }
 
     fn certificate(&self) -> Option<&Announced> {

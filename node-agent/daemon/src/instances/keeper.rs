@@ -360,7 +360,9 @@ impl Work<'_> {
             return;
         };
         let now = Time(crate::clock::second());
-        let judged = status(&kept.instance, &kept.status, &kept.found, &now);
+        let kernel = &self.keeper.traces.kernel;
+        let has = |hook| kernel.has(hook);
+        let judged = status(&kept.instance, &kept.status, &kept.found, has, &now);
         let judged = self.alike.one(judged);
         let standing = Standing {
             instance: Arc::clone(&kept.instance),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aion_abi::layer;
+use aion_abi::{kernel_event::Hook, layer};
 use aion_api::{
     AgentInstance, AgentInstanceStatus, InstancePhase, LayerReport, LayerState,
     condition::{self, Judgement, Status, reason},
@@ -37,6 +37,7 @@ pub(super) fn status(
     instance: &AgentInstance,
     before: &AgentInstanceStatus,
     found: &Found,
+    has: impl Fn(Hook) -> bool,
     now: &Time,
 ) -> AgentInstanceStatus {
     let pending = |type_| Judgement::new(type_, Status::Unknown, reason::PENDING, "not judged yet");
@@ -45,7 +46,7 @@ pub(super) fn status(
         .clone()
         .unwrap_or_else(|| pending(condition::VERIFIED));
     let sandbox = match &found.layers {
-        Some(layers) => enforced(instance, layers),
+        Some(layers) => with_rules(instance, enforced(instance, layers), has),
         None => Judgement::new(
             condition::SANDBOX_ENFORCED,
             Status::Unknown,
@@ -168,6 +169,38 @@ fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
     )
 }
 
+/// The judgement on its layers, with what becomes of the rules of its policies here. The hooks are known when the layers
+/// are.
+fn with_rules(
+    instance: &AgentInstance,
+    judged: Judgement,
+    has: impl Fn(Hook) -> bool,
+) -> Judgement {
+    let Some(rules) = &instance.spec.on_violation else {
+        return judged;
+    };
+    let rules = aion_policy::in_force(rules, has);
+    if judged.status != Status::True {
+        return judged;
+    }
+    if !rules.refused.is_empty() {
+        let why = format!(
+            "this node cannot hold it to {}; its hooks are in aionctl local status, or in the status of its KernelNode",
+            rules.refused.join(", nor to ")
+        );
+        return Judgement::new(judged.type_, false, reason::RULE_NOT_ENFORCEABLE, why);
+    }
+    if rules.notes.is_empty() {
+        return judged;
+    }
+    let notes = rules.notes.join("; ");
+    let why = match judged.reason == reason::ENFORCED {
+        true => notes,
+        false => format!("{}; {notes}", judged.message),
+    };
+    Judgement::new(judged.type_, true, reason::ENFORCED_IN_PART, why)
+}
+
 fn report(layer: &LayerReading) -> LayerReport {
     let (state, detail) = match &layer.state {
         Seen::Enforced => (LayerState::Enforced, layer.evidence.clone()),
@@ -207,7 +240,13 @@ mod tests {
 
     fn judge(instance: &AgentInstance, found: &Found) -> (InstancePhase, String) {
         let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
-        let status = status(instance, &AgentInstanceStatus::default(), found, &now);
+        let status = status(
+            instance,
+            &AgentInstanceStatus::default(),
+            found,
+            |_| false,
+            &now,
+        );
         let ready = condition::find(&status.conditions, condition::READY).unwrap();
         (status.phase, ready.reason.clone())
     }
@@ -228,6 +267,39 @@ mod tests {
             ..all
         };
         assert_eq!(judge(&instance, &unverified).0, InstancePhase::Preparing);
+    }
+
+    #[test]
+    fn a_rule_that_the_kernel_cannot_hold_fails_and_one_that_only_tells_is_named() {
+        let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let all = found(vec![LayerReading::enforced(Layer::Seccomp, "mode 2")]);
+        let judge = |rules: serde_json::Value, hooks: &[Hook]| {
+            let mut instance = AgentInstance::default();
+            instance.spec.on_violation = Some(serde_json::from_value(rules).unwrap());
+            let before = AgentInstanceStatus::default();
+            let status = status(&instance, &before, &all, |it| hooks.contains(&it), &now);
+            let of = condition::find(&status.conditions, condition::SANDBOX_ENFORCED);
+            (status.phase, of.unwrap().reason.clone())
+        };
+        let rule =
+            |action| serde_json::json!({"exec": {"action": action, "policy": "AgentPolicy/a"}});
+        let tells = [Hook::Tracepoints];
+        for action in ["alert", "kill"] {
+            let (phase, reason) = judge(rule(action), &tells);
+            assert_eq!((phase, &*reason), (InstancePhase::Ready, reason::ENFORCED));
+        }
+        for (action, hooks) in [("kill", &[][..]), ("deny", &tells)] {
+            let (phase, reason) = judge(rule(action), hooks);
+            assert_eq!(
+                (phase, &*reason),
+                (InstancePhase::Failed, reason::RULE_NOT_ENFORCEABLE)
+            );
+        }
+        let (phase, reason) = judge(rule("alert"), &[]);
+        assert_eq!(
+            (phase, &*reason),
+            (InstancePhase::Ready, reason::ENFORCED_IN_PART)
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use aion_abi::{
 };
 use aion_bundle::{Content, Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
-use aion_sandbox::protocol::{Limits, Role, Start, StartFailure, WorkerId};
+use aion_sandbox::protocol::{Limits, Role, Rules, Start, StartFailure, WorkerId};
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -267,6 +267,7 @@ impl Modules {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let lacking = lacking(required, &launched.layers);

@@ -1,6 +1,6 @@
 //! What of its grants leads an instance out of its namespace. Pure.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use aion_api::{AgentInstanceSpec, GrantEffect};
 use aion_policy::{Capability, Destination, Host};
@@ -24,6 +24,19 @@ impl Granted {
     pub(crate) fn ports(&self) -> Vec<u16> {
         let ports: BTreeSet<u16> = self.0.iter().filter_map(|it| it.port).collect();
         ports.into_iter().collect()
+    }
+
+    /// Where a connection breaks no rule: the addresses that are granted in numbers, and for names what stands for them.
+    pub(crate) fn reach(&self) -> Vec<SocketAddr> {
+        let each = self.0.iter().filter_map(|it| {
+            let address = match &it.host {
+                Host::Address(address) => *address,
+                _ => super::names::STANDS_FOR_NAMES.into(),
+            };
+            Some(SocketAddr::new(address, it.port?))
+        });
+        let each: BTreeSet<SocketAddr> = each.collect();
+        each.into_iter().collect()
     }
 
     /// Whether some port of the host of this name is among it.

@@ -12,8 +12,10 @@ use aion_policy::Host;
 
 use super::granted::Granted;
 
-/// The first address that is given.
-const FIRST: u32 = Ipv4Addr::new(198, 18, 0, 1).to_bits();
+/// The addresses that are given begin after it.
+pub(super) const STANDS_FOR_NAMES: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+/// The first that is given.
+const FIRST: u32 = STANDS_FOR_NAMES.to_bits() + 1;
 /// The most names of one run: a wildcard has any number.
 const NAMES: usize = 1024;
 /// The most names of one run whose refusal is recorded; it goes on being refused.

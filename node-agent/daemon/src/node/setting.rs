@@ -3,6 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use aion_abi::kernel_event::Hook;
 use aion_drivers::{
     outbound::{NodeAddresses, Place, Rule},
     secrets::{SecretFolder, Secrets},
@@ -18,6 +19,7 @@ use crate::{
     admin::{Access, Admin, Tcp, router, serve_tcp},
     config::{Config, Mode},
     instances::{Folder, InstanceSource, folder::NodeFacts},
+    kernel_trace::KernelTraces,
     mounts::Mounts,
     secret,
     workers::ToolProcesses,
@@ -116,7 +118,8 @@ impl Setting {
     ) -> Result<BoxFuture<'static, ()>, NodeError> {
         match self {
             Self::Alone(folder) => {
-                let layers = layers_to_folder(admin.features.clone(), folder);
+                let layers =
+                    layers_to_folder(admin.features.clone(), admin.kernel_traces.clone(), folder);
                 tokio::spawn(stop.clone().run_until_cancelled_owned(layers));
                 let Some(tcp) = &config.tcp else {
                     return Ok(futures::future::ready(()).boxed());
@@ -168,6 +171,7 @@ async fn member_serves(
         api,
         renewal,
         features: admin.features.clone(),
+        kernel: admin.kernel_traces.clone(),
         shell: admin.shell.clone(),
         memory: Arc::clone(&admin.memory),
     };
@@ -181,6 +185,7 @@ async fn member_serves(
 /// Placement counts on what the launcher can enforce.
 async fn layers_to_folder(
     mut features: watch::Receiver<Option<Arc<[LayerReading]>>>,
+    kernel: KernelTraces,
     folder: Folder,
 ) {
     loop {
@@ -189,7 +194,10 @@ async fn layers_to_folder(
         if let Some(layers) = layers {
             let enforced = layers.iter().filter(|it| it.is_enforced());
             let layers = enforced.map(|it| it.name).collect();
-            folder.node_changed(|node| node.layers = layers);
+            folder.node_changed(|node| {
+                node.layers = layers;
+                node.hooks = Hook::ALL.into_iter().filter(|it| kernel.has(*it)).collect();
+            });
         }
         if features.changed().await.is_err() {
             return;
@@ -202,6 +210,7 @@ fn facts(config: &Config, mounts: &Mounts) -> NodeFacts {
         name: config.node.clone(),
         capacity: config.capacity,
         layers: Vec::new(),
+        hooks: Vec::new(),
         volumes: mounts.all().into_keys().collect(),
     }
 }

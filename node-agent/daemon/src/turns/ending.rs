@@ -82,6 +82,7 @@ impl Live {
         let asked = self.folder.asked()?;
         Ok(TurnRecord {
             turn: turn.0,
+            trace: Some(asked.trace()),
             agent: asked.agent,
             input: asked.input,
             answer: match self.last() {

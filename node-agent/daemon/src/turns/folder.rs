@@ -83,6 +83,11 @@ impl Asked {
         self
     }
 
+    /// Its trace.
+    pub(crate) fn trace(&self) -> String {
+        self.nonce.simple().to_string()
+    }
+
     /// When, by the kernel's time.
     pub(super) fn at(&self) -> Millis {
         self.at.unwrap_or(Millis(self.at_ms.0))

@@ -107,6 +107,11 @@ fn failed(exit: &Exit) -> Problem {
         .remedy(
             "raise the agent's memory if it ran out of it; else see its log: aionctl logs AGENT",
         ),
+        Exit::AgainstPolicy(failure) => {
+            Problem::new(Code::ProgramFailed, failure.detail.to_string()).remedy(
+                "have the program do without it, or let it through under onViolation of the policy; aionctl why AGENT shows what led to it",
+            )
+        }
         Exit::StartFailed(failure) if failure.code.as_str() == Code::ProgramFailed.as_str() => {
             Problem::new(
                 Code::ProgramFailed,

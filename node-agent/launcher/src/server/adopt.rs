@@ -7,7 +7,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::Server;
 use super::record::{Known, Record, start_time};
 use super::worker::{Phase, Worker};
-use aion_sandbox::protocol::{ExitStatus, Exited};
+use aion_sandbox::protocol::{ExitStatus, Exited, Rules};
+use aion_tracer::Follow;
 
 impl Server {
     /// Takes over what the records name: live workers, and exits that nobody
@@ -33,11 +34,17 @@ impl Server {
             // our worker, it cannot become another any more.
             .filter(|_| start_time(known.pid) == Some(known.start_time));
         match found {
-            Some(pidfd) if known.running => {
+            Some(pidfd) if known.running && !known.acts => {
                 tracing::info!(worker = %known.id, pid = known.pid, "adopted");
                 // What it made before is not known here, nor what it was shown: it is told less of, and nothing wrong.
-                let shown = vec!["/".to_owned()];
-                self.following.follow(&known.id, &pidfd, &shown);
+                let follow = Follow {
+                    shown: vec!["/".to_owned()],
+                    ..Follow::default()
+                };
+                let rules = Rules::default();
+                if let Err(why) = self.following.follow(&known.id, &pidfd, &follow, &rules) {
+                    tracing::warn!(worker = %known.id, %why, "an adopted worker is not followed");
+                }
                 self.workers.insert(
                     known.id.clone(),
                     Worker {
@@ -45,7 +52,9 @@ impl Server {
                         pidfd,
                         child: false,
                         phase: Phase::Open,
-                        shown,
+                        follow,
+                        rules,
+                        violation: None,
                         link: None,
                         note: None,
                         kill_at: None,
@@ -57,14 +66,20 @@ impl Server {
                 if let Some(pidfd) = found {
                     let _ = pidfd_send_signal(pidfd, Signal::KILL);
                 }
-                tracing::info!(worker = %known.id, "ended with its launcher");
+                let held_by_nobody = known.running && known.acts;
+                tracing::info!(worker = %known.id, held_by_nobody, "ended with its launcher");
                 let oom = known.group.out_of_memory();
                 let process_refused = known.group.refused_a_process();
                 let peak_memory_bytes = known.group.peak_memory();
                 self.clear_away(known.group, known.user);
                 self.keep_exit(Exited {
                     id: known.id,
-                    status: ExitStatus::Unknown,
+                    // Nothing that the program did, as far as anybody knows.
+                    status: match held_by_nobody {
+                        true => ExitStatus::Evicted,
+                        false => ExitStatus::Unknown,
+                    },
+                    violation: None,
                     oom,
                     process_refused,
                     cpu_us: None,

@@ -6,12 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use aion_abi::date::UnixMillis;
-use aion_abi::kernel_event::{KernelCounts, KernelEvent, KernelEventKind, KernelHook, OnViolation};
+use aion_abi::kernel_event::{
+    Hook, KernelCounts, KernelEvent, KernelEventKind, KernelHook, OnViolation, Violations,
+};
 use aion_tracer::{CLASSES, Counters, Event, Follow, Kind, Rule, Tracer};
 
 use super::Server;
 use aion_sandbox::plan::What;
-use aion_sandbox::protocol::{EVENTS_PER_MESSAGE, Reply, Traced, WorkerId};
+use aion_sandbox::protocol::{EVENTS_PER_MESSAGE, Reply, Role, Rules, Start, Traced, WorkerId};
 
 /// Between two looks at what was counted.
 const COUNTED: Duration = Duration::from_secs(1);
@@ -21,6 +23,8 @@ const BETWEEN_SAMPLES: Duration = Duration::from_secs(30);
 /// How long the programs stay attached after the last worker: the next one is often near, and attaching again takes
 /// tens of milliseconds.
 const REST: Duration = Duration::from_secs(10);
+/// How threads are counted of which nothing is known.
+const UNFOLLOWED: &str = "unfollowed";
 /// Events that are read before it is others' turn.
 const EVENTS: usize = 512;
 
@@ -39,13 +43,43 @@ pub(super) struct Following {
 #[derive(Debug)]
 struct Followed {
     key: u64,
+    rules: Rules,
     told: KernelCounts,
     /// Events that the daemon was not told.
     lost: u64,
 }
 
+/// What an image's program is not shown though it is within its root: the beginnings of what of `/proc` is masked.
+const MASKED: [&str; 8] = [
+    "/proc/ac", "/proc/as", "/proc/in", "/proc/kc", "/proc/ke", "/proc/la", "/proc/sc", "/proc/ti",
+];
+
+/// How a worker is followed that is started so, with this in its root. `own_network`: its loopback is its own.
+pub(super) fn follow(start: &Start, what: Option<&What>, own_network: bool) -> Follow {
+    let rule = |action: Option<OnViolation>| action.map(rule);
+    let hidden: &[&str] = match what {
+        Some(What::Image { .. }) => &MASKED,
+        _ => &[],
+    };
+    Follow {
+        shown: shown(what),
+        hidden: hidden.iter().map(|path| (*path).to_owned()).collect(),
+        exec: rule(start.rules.exec),
+        open: rule(start.rules.open),
+        connect: rule(start.rules.connect),
+        // The worker gives its place to it.
+        own: match start.role {
+            Role::Process | Role::Tool => 1,
+            Role::Declarative | Role::Wasm | Role::Compile => 0,
+        },
+        programs: start.rules.programs.clone(),
+        reach: start.rules.reach.clone(),
+        own_loopback: own_network && start.role == Role::Process,
+    }
+}
+
 /// What a worker may know, by the first bytes of a path.
-pub(super) fn shown(what: Option<&What>) -> Vec<String> {
+fn shown(what: Option<&What>) -> Vec<String> {
     let paths: &[&str] = match what {
         // Its root is its own, and the machine's files are not in it.
         Some(What::Image { .. }) => &["/"],
@@ -83,16 +117,21 @@ impl Following {
 
     /// What workers are followed by.
     pub(super) fn hooks(&self) -> Vec<KernelHook> {
-        let mut hooks = vec![KernelHook {
-            name: "tracepoints".into(),
-            lacking: self.tracer.as_ref().err().cloned(),
-        }];
-        let lacking = self.tracer.as_ref().map_or(&[][..], Tracer::lacking);
-        hooks.extend(lacking.iter().map(|(name, why)| KernelHook {
-            name: (*name).into(),
-            lacking: Some(why.clone()),
-        }));
-        hooks
+        let hook = |name, lacking| KernelHook { name, lacking };
+        let none = self.tracer.as_ref().err();
+        let found = self.tracer.as_ref().ok();
+        let refuses = found.and_then(|it| it.without_hooks().map(str::to_owned));
+        // The one tracepoint that there may be no other without.
+        let victims = found.and_then(|it| it.lacking().first().map(|(_, why)| why.clone()));
+        vec![
+            hook(Hook::Tracepoints, none.cloned()),
+            hook(Hook::MarkVictim, victims.or(none.cloned())),
+            hook(Hook::Lsm, refuses.or(none.cloned())),
+            hook(
+                Hook::Cgroup,
+                Some("this release takes the hooks of BPF LSM, which see every connection".into()),
+            ),
+        ]
     }
 
     /// What is ready when an event is there.
@@ -100,29 +139,43 @@ impl Following {
         self.tracer.as_ref().ok().map(AsFd::as_fd)
     }
 
-    /// Follows a worker from now on. One that is not is told, and runs.
-    pub(super) fn follow(&mut self, id: &WorkerId, process: &OwnedFd, shown: &[String]) {
-        let Ok(tracer) = &mut self.tracer else {
-            return;
+    /// Follows a worker from now on. One that is not is told, and runs where nothing is to be done about it.
+    ///
+    /// # Errors
+    /// Its rules cannot be held.
+    pub(super) fn follow(
+        &mut self,
+        id: &WorkerId,
+        process: &OwnedFd,
+        follow: &Follow,
+        rules: &Rules,
+    ) -> Result<(), String> {
+        let key = match &mut self.tracer {
+            Ok(tracer) => {
+                let key = tracer.follow(&[process.as_fd()], follow);
+                key.map_err(|error| error.to_string())
+            }
+            Err(why) if rules.act() => Err(why.clone()),
+            Err(_) => return Ok(()),
         };
-        let follow = Follow {
-            shown: shown.to_vec(),
-            ..Follow::default()
-        };
-        match tracer.follow(&[process.as_fd()], &follow) {
+        match key {
             Ok(key) => {
                 self.workers.insert(key, id.clone());
                 let followed = Followed {
                     key,
+                    rules: rules.clone(),
                     told: KernelCounts::default(),
                     lost: 0,
                 };
                 self.followed.insert(id.clone(), followed);
                 self.rest = None;
                 self.look.get_or_insert_with(|| Instant::now() + COUNTED);
+                Ok(())
             }
-            Err(error) => {
-                tracing::warn!(worker = %id, %error, "a worker is not followed in the kernel")
+            Err(why) if rules.act() => Err(format!("hold it to the rules of its policy: {why}")),
+            Err(why) => {
+                tracing::warn!(worker = %id, %why, "a worker is not followed in the kernel");
+                Ok(())
             }
         }
     }
@@ -137,7 +190,7 @@ impl Following {
             self.look = None;
             self.rest = Some(Instant::now() + REST);
         }
-        let counts = counts(&counters, followed.lost);
+        let counts = counts(&counters, &followed.rules, followed.lost);
         Some(Traced {
             id: id.clone(),
             events: Vec::new(),
@@ -179,7 +232,7 @@ impl Following {
             let Some(counters) = tracer.counters(followed.key) else {
                 continue;
             };
-            let counts = counts(&counters, followed.lost);
+            let counts = counts(&counters, &followed.rules, followed.lost);
             if counts != followed.told {
                 all.push(Traced {
                     id: id.clone(),
@@ -263,7 +316,39 @@ impl Server {
         }
     }
 
+    /// Ends a worker of which a process was killed for a breach of its rules, or got away from them: what is left of
+    /// it would go on.
+    fn act(&mut self, traced: &Traced) {
+        let Some(worker) = self.workers.get_mut(&traced.id) else {
+            return;
+        };
+        let kills = |action| action == OnViolation::Kill;
+        let told = traced.events.iter();
+        let told = told.cloned().find(|it| it.violation.is_some_and(kills));
+        let counts = traced.counts.as_ref();
+        // An event may be lost, and what was counted is not.
+        let counted = || {
+            let mut broken = counts?.violations.iter();
+            let (kind, _) = broken.find(|(_, it)| kills(it.action))?;
+            Some(untold(*kind))
+        };
+        let known = worker.violation.is_some();
+        if let Some(violation) = told.or_else(|| counted().filter(|_| !known)) {
+            worker.violation.get_or_insert(violation);
+            worker.kill();
+        }
+        let escaped = counts.is_some_and(|it| it.lost.contains_key(UNFOLLOWED));
+        if escaped && worker.rules.act() {
+            worker.note = Some(
+                "the kernel had no memory to follow a process of it, and it has rules to be held to"
+                    .into(),
+            );
+            worker.kill();
+        }
+    }
+
     fn tell_traced(&mut self, traced: Traced) {
+        self.act(&traced);
         match &self.connection {
             Some(connection) if connection.keeps_up() => {
                 self.following.was_told(&traced);
@@ -291,6 +376,28 @@ fn told(event: Event) -> KernelEvent {
     }
 }
 
+fn rule(action: OnViolation) -> Rule {
+    match action {
+        OnViolation::Alert => Rule::Alert,
+        OnViolation::Deny => Rule::Deny,
+        OnViolation::Kill => Rule::Kill,
+    }
+}
+
+/// A breach of which is known that it was, and no more.
+fn untold(kind: KernelEventKind) -> KernelEvent {
+    KernelEvent {
+        at_ms: UnixMillis(0),
+        kind,
+        pid: 0,
+        call: None,
+        result: 0,
+        violation: Some(OnViolation::Kill),
+        process: String::new(),
+        text: String::new(),
+    }
+}
+
 fn kind(kind: Kind) -> KernelEventKind {
     match kind {
         Kind::Exec => KernelEventKind::Exec,
@@ -302,7 +409,7 @@ fn kind(kind: Kind) -> KernelEventKind {
     }
 }
 
-fn counts(counters: &Counters, untold: u64) -> KernelCounts {
+fn counts(counters: &Counters, rules: &Rules, untold: u64) -> KernelCounts {
     let by_class = |row: &[u64]| {
         let named = CLASSES.iter().zip(row).filter(|(_, count)| **count > 0);
         named
@@ -313,7 +420,7 @@ fn counts(counters: &Counters, untold: u64) -> KernelCounts {
         ("ring", counters.dropped),
         ("rate", counters.limited),
         ("daemon", untold),
-        ("unfollowed", counters.unfollowed),
+        (UNFOLLOWED, counters.unfollowed),
     ];
     let latency = CLASSES.iter().zip(&counters.latency);
     KernelCounts {
@@ -323,6 +430,17 @@ fn counts(counters: &Counters, untold: u64) -> KernelCounts {
             .map(|it| (kind(it), counters.of(it)))
             .filter(|(_, count)| *count > 0)
             .collect(),
+        violations: [
+            (Kind::Exec, rules.exec),
+            (Kind::Open, rules.open),
+            (Kind::Connect, rules.connect),
+        ]
+        .into_iter()
+        .filter_map(|(it, action)| {
+            let (action, count) = (action?, counters.broken(it));
+            (count > 0).then_some((kind(it), Violations { action, count }))
+        })
+        .collect(),
         lost: (lost.into_iter())
             .filter(|(_, count)| *count > 0)
             .map(|(why, count)| (why.to_owned(), count))

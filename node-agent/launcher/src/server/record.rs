@@ -39,6 +39,9 @@ pub(super) struct Known {
     pub(super) group: Group,
     /// Its user on the host, where it has one of its own.
     pub(super) user: Option<u32>,
+    /// Whether the rules of its policy act. What it did while no launcher was there nobody saw.
+    #[serde(default)]
+    pub(super) acts: bool,
 }
 
 /// The folder of records.
@@ -143,6 +146,7 @@ mod tests {
             running: true,
             group: Group::default(),
             user: Some(9),
+            acts: false,
         };
         records.keep(&id, &Record::Worker(known)).unwrap();
         let exited = Record::Exited(Exited {
@@ -150,6 +154,7 @@ mod tests {
             status: ExitStatus::Code(0),
             oom: None,
             process_refused: None,
+            violation: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: None,

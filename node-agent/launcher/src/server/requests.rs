@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::Server;
-use super::following::shown;
+use super::following::follow;
 use super::record::{Known, Record, start_time};
 use super::starter::{NotBegun, StartFds};
 use super::worker::{Phase, Worker};
+use aion_sandbox::Layer;
 use aion_sandbox::protocol::{
     self, Refusable, Reply, Request, Start, StartFailure, VERSION, WORKERS_PER_PAGE, WorkerId,
 };
@@ -111,6 +112,7 @@ impl Server {
             running: false,
             group: begun.group.clone(),
             user: begun.user,
+            acts: start.rules.act(),
         };
         let duplicates = begun.made.pidfd.try_clone().and_then(|pidfd| {
             self.records
@@ -126,7 +128,8 @@ impl Server {
             }
         };
         let deadline = Instant::now() + self.options.start_timeout;
-        let shown = shown(begun.shown.as_ref());
+        let own_network = self.starter.namespaces.has(Layer::NetworkNamespace);
+        let follow = follow(start, begun.shown.as_ref(), own_network);
         self.workers.insert(
             start.id.clone(),
             Worker {
@@ -134,7 +137,9 @@ impl Server {
                 pidfd,
                 child: true,
                 phase: Phase::Starting(Box::new(begun), deadline),
-                shown,
+                follow,
+                rules: start.rules.clone(),
+                violation: None,
                 link: Some(link),
                 note: None,
                 kill_at: None,
@@ -151,13 +156,14 @@ impl Server {
             // Asked again by a daemon that restarted in between.
             Phase::Open => return Ok(()),
             Phase::Waiting(gate) => {
+                // It is confined and alone, and nothing of its program ran yet.
+                let (follow, rules) = (&worker.follow, &worker.rules);
+                self.following.follow(id, &worker.pidfd, follow, rules)?;
                 let mut known = worker.known.clone();
                 known.running = true;
                 self.records
                     .keep(id, &Record::Worker(known.clone()))
                     .map_err(|error| format!("remember the worker: {error}"))?;
-                // It is confined and alone, and nothing of its program ran yet.
-                self.following.follow(id, &worker.pidfd, &worker.shown);
                 rustix::io::write(gate, &[aion_abi::boot::GO])
                     .map_err(|error| format!("open the gate: {error}"))?;
                 worker.known = known;

@@ -16,7 +16,7 @@ use super::readback::{Claims, read_back};
 use super::starter::{Begun, StartFds, Starter};
 use super::sys::Failure;
 use aion_sandbox::plan::WorkerMessage;
-use aion_sandbox::protocol::{InsideUser, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{InsideUser, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::wire;
 use aion_sandbox::{Layer, LayerReading, LayerState};
 
@@ -152,6 +152,7 @@ pub(super) fn run(
         user: None,
         scratch_bytes: None,
         ports: Vec::new(),
+        rules: Rules::default(),
     };
     let declarative = start(Role::Declarative, "declarative");
     let mut layers = confine_one(starter, &declarative, Vec::new(), patience)?;

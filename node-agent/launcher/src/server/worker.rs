@@ -3,6 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use aion_abi::kernel_event::KernelEvent;
+use aion_sandbox::protocol::Rules;
+use aion_tracer::Follow;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::record::Known;
@@ -16,8 +19,12 @@ pub(super) struct Worker {
     /// Whether this launcher made it, and so may wait for it.
     pub(super) child: bool,
     pub(super) phase: Phase,
-    /// How the paths begin that it may know.
-    pub(super) shown: Vec<String>,
+    /// How it is followed in the kernel.
+    pub(super) follow: Follow,
+    /// What is done where it breaks a rule.
+    pub(super) rules: Rules,
+    /// The breach that it was killed for.
+    pub(super) violation: Option<KernelEvent>,
     /// This side of the socket pair, while the other is open.
     pub(super) link: Option<OwnedFd>,
     /// What it said, or what is to be said, about its end.

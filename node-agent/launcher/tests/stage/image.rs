@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aion_abi::boot::{Boot, Input, Process, Program};
 use aion_abi::signing::Key;
-use aion_sandbox::protocol::{Exited, InsideUser, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, InsideUser, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::{Client, ClientError};
 use aion_testkit::RootFiles;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -112,6 +112,7 @@ impl Stage {
             user: run.user,
             scratch_bytes: run.scratch_bytes,
             ports: run.ports,
+            rules: Rules::default(),
         };
         let rest = shown.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
@@ -181,6 +181,20 @@ impl Stage {
         limits: Limits,
         module: Option<&str>,
     ) -> Result<Captive, ClientError> {
+        let rules = Rules::default();
+        self.start_under(client, name, words, (limits, rules), module)
+            .await
+    }
+
+    /// As [`Stage::try_start`], held to these rules.
+    pub(crate) async fn start_under(
+        &self,
+        client: &Client,
+        name: &str,
+        words: &str,
+        (limits, rules): (Limits, Rules),
+        module: Option<&str>,
+    ) -> Result<Captive, ClientError> {
         let id = WorkerId {
             instance: name.into(),
             incarnation: 1,
@@ -205,6 +219,7 @@ impl Stage {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules,
         };
         let rest = module.iter().map(AsFd::as_fd).collect();
         self.captive(client, start, boot.as_fd(), rest).await
@@ -276,6 +291,7 @@ impl Stage {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let nothing = File::open("/dev/null").unwrap();
         let program = File::open(example("captive")).unwrap();

@@ -1,7 +1,9 @@
 //! A start of a worker: who it is, what it runs, with what. Types and their bounds.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use aion_abi::kernel_event::OnViolation;
 use serde::{Deserialize, Serialize};
 
 /// The most folders that a [`Role::Tool`] or [`Role::Process`] is shown.
@@ -9,6 +11,14 @@ pub const MAX_MOUNTS: usize = 16;
 
 /// The most TCP ports that the network of a [`Role::Process`] has doors for.
 pub const MAX_PORTS: usize = 16;
+
+/// The most programs that its rules let through, and the longest path of one in bytes.
+pub const MAX_PROGRAMS: usize = 16;
+/// See there.
+pub const MAX_PROGRAM: usize = 95;
+
+/// The most destinations that its rules let through.
+pub const MAX_REACH: usize = 128;
 
 /// Where it asks for names, which is no port of a door.
 pub const NAMES_PORT: u16 = 53;
@@ -72,6 +82,44 @@ pub struct Limits {
     pub cpu_milli: Option<u32>,
 }
 
+/// What is done where a program breaks a rule that the kernel watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// It executes another program than its own and [`Self::programs`].
+    #[serde(default)]
+    pub exec: Option<OnViolation>,
+    /// It opens what it was not shown.
+    #[serde(default)]
+    pub open: Option<OnViolation>,
+    /// It connects to an IP address and port beside [`Self::reach`].
+    #[serde(default)]
+    pub connect: Option<OnViolation>,
+    /// Programs that it may execute beside its own, at most [`MAX_PROGRAMS`] paths of [`MAX_PROGRAM`] bytes.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// Where it may connect to, at most [`MAX_REACH`]; 198.18.0.0 stands for what names are given.
+    #[serde(default)]
+    pub reach: Vec<SocketAddr>,
+}
+
+impl Rules {
+    /// Whether something is to be done beside telling.
+    pub fn act(&self) -> bool {
+        let actions = [self.exec, self.open, self.connect];
+        let mut said = actions.into_iter().flatten();
+        said.any(|action| action != OnViolation::Alert)
+    }
+
+    fn check(&self) -> bool {
+        let program =
+            |path: &String| path.starts_with('/') && (2..=MAX_PROGRAM).contains(&path.len());
+        self.programs.len() <= MAX_PROGRAMS
+            && self.programs.iter().all(program)
+            && self.reach.len() <= MAX_REACH
+    }
+}
+
 /// Who a program is inside its sandbox. On the host it is the worker's own unprivileged user, whichever this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +173,9 @@ pub struct Start {
     /// daemon at them, whatever address it dials, and nobody else. It has no network where there is none.
     #[serde(default)]
     pub ports: Vec<u16>,
+    /// What is done where it breaks a rule; for programs of instances alone.
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 /// See [`Start::doors`].
@@ -184,6 +235,11 @@ pub enum Invalid {
         "a network has at most {MAX_PORTS} ports, each once, and {NAMES_PORT} is where names are asked"
     )]
     Ports,
+    /// See [`Start::rules`].
+    #[error(
+        "rules are for programs of instances, with at most {MAX_PROGRAMS} paths of {MAX_PROGRAM} bytes and {MAX_REACH} destinations"
+    )]
+    Rules,
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
@@ -239,6 +295,10 @@ impl Start {
         if self.ports.len() > MAX_PORTS || !self.ports.iter().enumerate().all(usable) {
             return Err(Invalid::Ports);
         }
+        let of_instance = !matches!(self.role, Role::Compile | Role::Tool);
+        if !self.rules.check() || !(of_instance || self.rules == Rules::default()) {
+            return Err(Invalid::Rules);
+        }
         if let Some(path) = &self.socket {
             let bytes = path.as_os_str().as_encoded_bytes();
             if !path.is_absolute() || bytes.len() > MAX_SOCKET_PATH || bytes.contains(&0) {
@@ -280,6 +340,7 @@ mod tests {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         }
     }
 
@@ -330,6 +391,13 @@ mod tests {
             assert_eq!(it.check(), Err(Invalid::Ports));
         }
         it.ports = Vec::new();
+        it.rules.programs = vec!["/usr/bin/git".into()];
+        assert_eq!(it.check(), Ok(()));
+        for wrong in ["git", "/", &format!("/{}", "g".repeat(MAX_PROGRAM))] {
+            it.rules.programs = vec![wrong.to_owned()];
+            assert_eq!(it.check(), Err(Invalid::Rules));
+        }
+        it.rules = Rules::default();
         it.scratch_bytes = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("scratch_bytes")));
         it.user = Some(InsideUser {

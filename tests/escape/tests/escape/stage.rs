@@ -15,7 +15,7 @@ use aion_abi::boot::{Boot, Input, Order, Process, Program, SOCKET_NAME};
 use aion_abi::signing::Key;
 use aion_escape::attempts::{MAY_KEEP, MAY_MEMORY, MAY_PROCESSES};
 use aion_escape::layer::Layer;
-use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::{Client, StartFds, Started};
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -262,6 +262,7 @@ impl Stage {
                 16 * MAY_KEEP
             }),
             ports: ports.to_vec(),
+            rules: Rules::default(),
         };
         let fds = StartFds {
             boot: memory.as_fd(),

@@ -5,6 +5,7 @@ use std::{
 };
 
 use aion_abi::admin::Change as Made;
+use aion_abi::kernel_event::Hook;
 use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity, sandbox::Layer};
 use aion_policy::Trust;
 use aion_resolve::{NodeState, NodeView, Object, identity};
@@ -38,6 +39,8 @@ pub struct NodeFacts {
     pub capacity: NodeCapacity,
     /// Layers that the launcher can enforce.
     pub layers: Vec<Layer>,
+    /// What of the kernel it uses.
+    pub hooks: Vec<Hook>,
     /// Mounts that are mapped.
     pub volumes: Vec<String>,
 }
@@ -131,6 +134,7 @@ impl State {
             state: NodeState::Ready,
             capacity: self.node.capacity,
             layers: self.node.layers.clone(),
+            hooks: self.node.hooks.clone(),
             runtimes: RUNTIMES.to_vec(),
             volumes: self.node.volumes.clone(),
             ..NodeView::default()

@@ -22,6 +22,7 @@ fn open(home: &Path, room: i32) -> Folder {
             cpu_millis: 4000,
         },
         layers: Vec::new(),
+        hooks: Vec::new(),
         volumes: Vec::new(),
     };
     Folder::open(home.join("manifests"), home.join("going"), facts).unwrap()

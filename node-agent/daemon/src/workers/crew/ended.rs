@@ -1,6 +1,10 @@
 //! How a worker ended, from the launcher's report: for the kernel, and in words for the agent's log.
 
-use aion_abi::code::Code;
+use aion_abi::{
+    code::Code,
+    kernel_event::{KernelEvent, KernelEventKind},
+};
+use aion_api::ResolvedViolations;
 use aion_kernel::Exit;
 use aion_sandbox::{
     exit::NOT_EXECUTED,
@@ -11,7 +15,12 @@ use super::launch::failure;
 
 /// What the kernel is told. `of_image`: the program of an image was to take the worker's place. From then on a code is
 /// that program's own, and it has no way to send a note: where there is one, the worker itself ended.
-pub(super) fn exit(exited: &Exited, of_image: bool) -> Exit {
+/// `rules`: those of its policies.
+pub(super) fn exit(exited: &Exited, of_image: bool, rules: Option<&ResolvedViolations>) -> Exit {
+    if let Some(event) = &exited.violation {
+        let why = violation(event, rules);
+        return Exit::AgainstPolicy(failure(Code::ProgramFailed.as_str(), why));
+    }
     if let (ExitStatus::Code(NOT_EXECUTED), true, Some(why)) =
         (&exited.status, of_image, &exited.note)
     {
@@ -37,6 +46,24 @@ pub(super) fn exit(exited: &Exited, of_image: bool) -> Exit {
     }
 }
 
+/// Who ended it and what for.
+fn violation(event: &KernelEvent, rules: Option<&ResolvedViolations>) -> String {
+    let rule = rules.and_then(|rules| aion_policy::about(rules, event.kind));
+    let policy = rule.map_or("its policy", |rule| rule.policy.as_str());
+    let named = |deed: &str, what: &str, beside: &str| match event.text.is_empty() {
+        true => format!("{deed} {what}{beside}"),
+        false => format!("{deed} {}{beside}", event.text),
+    };
+    let deed = match event.kind {
+        KernelEventKind::Open => named("opened", "a file", ", which it was not shown"),
+        KernelEventKind::Connect => {
+            named("connected to", "an address", ", which it was not granted")
+        }
+        _ => named("executed", "another program", ""),
+    };
+    format!("the program was ended by {policy}: it {deed}")
+}
+
 /// A line for the log.
 pub(super) fn told(exit: &Exit, exited: &Exited) -> String {
     let how = match exit {
@@ -51,7 +78,7 @@ pub(super) fn told(exit: &Exit, exited: &Exited) -> String {
             "it was refused a process or thread, having as many as it may",
             exited.status,
         ),
-        Exit::StartFailed(failure) => failure.detail.to_string(),
+        Exit::StartFailed(failure) | Exit::AgainstPolicy(failure) => failure.detail.to_string(),
         Exit::Lost => "gone without a trace".to_owned(),
         Exit::Evicted => "its launcher was stopped".to_owned(),
     };
@@ -93,6 +120,7 @@ mod tests {
             status,
             oom,
             process_refused: Some(false),
+            violation: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: note.map(str::to_owned),
@@ -102,13 +130,13 @@ mod tests {
     #[test]
     fn the_code_of_an_images_program_is_its_own_and_the_workers_has_a_note() {
         let internal = ended(ExitStatus::Code(codes::INTERNAL), None, None);
-        assert_eq!(exit(&internal, true), Exit::Program(codes::INTERNAL));
-        assert_eq!(exit(&internal, false), Exit::Code(codes::INTERNAL));
+        assert_eq!(exit(&internal, true, None), Exit::Program(codes::INTERNAL));
+        assert_eq!(exit(&internal, false, None), Exit::Code(codes::INTERNAL));
         let noted = ended(ExitStatus::Code(codes::BOOT), None, Some("not there"));
-        assert_eq!(exit(&noted, true), Exit::Code(codes::BOOT));
-        assert!(told(&exit(&noted, true), &noted).ends_with(": not there"));
+        assert_eq!(exit(&noted, true, None), Exit::Code(codes::BOOT));
+        assert!(told(&exit(&noted, true, None), &noted).ends_with(": not there"));
         assert_eq!(
-            exit(&ended(ExitStatus::Code(0), None, None), true),
+            exit(&ended(ExitStatus::Code(0), None, None), true, None),
             Exit::Code(0)
         );
     }
@@ -117,39 +145,72 @@ mod tests {
     fn why_a_program_was_not_executed_is_kept_with_its_end() {
         let why = "the program /app/main is not in the image";
         let noted = ended(ExitStatus::Code(NOT_EXECUTED), None, Some(why));
-        let exit = exit(&noted, true);
+        let exit = exit(&noted, true, None);
         assert_eq!(exit, Exit::StartFailed(failure("program-failed", why)));
         assert_eq!(told(&exit, &noted), format!("the worker ended: {why}"));
         // Without its word the code may be the program's own.
         let unheard = ended(ExitStatus::Code(NOT_EXECUTED), None, None);
-        assert_eq!(super::exit(&unheard, true), Exit::Program(NOT_EXECUTED));
+        assert_eq!(
+            super::exit(&unheard, true, None),
+            Exit::Program(NOT_EXECUTED)
+        );
+    }
+
+    #[test]
+    fn what_broke_a_rule_is_told_with_the_policy_and_the_deed() {
+        use aion_abi::{date::UnixMillis, kernel_event::OnViolation};
+        let rules: ResolvedViolations = serde_json::from_value(serde_json::json!({
+            "exec": {"action": "kill", "policy": "AgentPolicy/strict"},
+        }))
+        .unwrap_or_default();
+        let killed = |text: &str| Exited {
+            violation: Some(KernelEvent {
+                at_ms: UnixMillis(1),
+                kind: KernelEventKind::Exec,
+                pid: 5,
+                process: "sh".into(),
+                call: None,
+                result: 0,
+                violation: Some(OnViolation::Kill),
+                text: text.into(),
+            }),
+            // It ran out of memory, too; the rule is why it was ended.
+            ..ended(ExitStatus::Signal(9), Some(true), None)
+        };
+        let why = |text| match super::exit(&killed(text), true, Some(&rules)) {
+            Exit::AgainstPolicy(failure) => failure.detail.to_string(),
+            other => format!("{other:?}"),
+        };
+        let ended_by = "the program was ended by AgentPolicy/strict: it executed";
+        assert_eq!(why("/bin/sh"), format!("{ended_by} /bin/sh"));
+        assert_eq!(why(""), format!("{ended_by} another program"));
     }
 
     #[test]
     fn what_ran_out_of_memory_is_told_so() {
         let killed = ended(ExitStatus::Signal(9), Some(true), None);
-        assert_eq!(exit(&killed, false), Exit::OutOfMemory);
+        assert_eq!(exit(&killed, false, None), Exit::OutOfMemory);
         assert_eq!(
             told(&Exit::OutOfMemory, &killed),
             "the worker ended: it used more memory than it may"
         );
         let plain = ended(ExitStatus::Signal(9), Some(false), None);
-        assert_eq!(exit(&plain, false), Exit::Signal(9));
+        assert_eq!(exit(&plain, false, None), Exit::Signal(9));
         let child = ended(ExitStatus::Code(1), Some(true), None);
-        assert_eq!(exit(&child, true), Exit::OutOfMemory);
+        assert_eq!(exit(&child, true, None), Exit::OutOfMemory);
         assert_eq!(
             told(&Exit::OutOfMemory, &child),
             "the worker ended: it used more memory than it may, and exited with code 1"
         );
         let coped = ended(ExitStatus::Code(0), Some(true), None);
-        assert_eq!(exit(&coped, true), Exit::Code(0));
+        assert_eq!(exit(&coped, true, None), Exit::Code(0));
         assert_eq!(
             told(&Exit::Code(0), &coped),
             "the worker ended: the turn ended, out of memory"
         );
         // The worker's own words tell more than what the kernel counted.
         let noted = ended(ExitStatus::Code(codes::BOOT), Some(true), Some("not there"));
-        assert_eq!(exit(&noted, true), Exit::Code(codes::BOOT));
+        assert_eq!(exit(&noted, true, None), Exit::Code(codes::BOOT));
     }
 
     #[test]
@@ -159,18 +220,21 @@ mod tests {
             ..ended(status, Some(false), None)
         };
         for status in [ExitStatus::Code(101), ExitStatus::Signal(6)] {
-            assert_eq!(exit(&refused(status), true), Exit::OutOfProcesses);
+            assert_eq!(exit(&refused(status), true, None), Exit::OutOfProcesses);
         }
         assert_eq!(
             told(&Exit::OutOfProcesses, &refused(ExitStatus::Code(101))),
             "the worker ended: it was refused a process or thread, having as many as it may, and exited with code 101"
         );
-        assert_eq!(exit(&refused(ExitStatus::Code(0)), true), Exit::Code(0));
+        assert_eq!(
+            exit(&refused(ExitStatus::Code(0)), true, None),
+            Exit::Code(0)
+        );
         // Memory goes before it: whoever was killed for it made none either.
         let both = Exited {
             oom: Some(true),
             ..refused(ExitStatus::Signal(9))
         };
-        assert_eq!(exit(&both, true), Exit::OutOfMemory);
+        assert_eq!(exit(&both, true, None), Exit::OutOfMemory);
     }
 }

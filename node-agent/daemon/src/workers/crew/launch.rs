@@ -4,7 +4,7 @@ use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
-use aion_sandbox::protocol::{Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Limits, Role, Rules, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     call::Caller,
-    instance::Instance,
+    instance::{Instance, Prepared},
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
-    network::{Network, Told},
+    network::{Granted, Network, Told},
     server::{Listener, Session},
     turns::TurnFolder,
 };
@@ -35,6 +35,8 @@ impl CrewParts {
             incarnation,
             instance,
             agent: None,
+            trace: None,
+            rules: None,
             of_image: false,
             starting: true,
             kill: false,
@@ -154,6 +156,7 @@ impl CrewParts {
             id: id.clone(),
             listener,
             instance: Arc::clone(instance),
+            trace: asked.trace(),
         };
         let _ = beside.send(ready);
         let role = startable.role;
@@ -167,6 +170,9 @@ impl CrewParts {
             user: startable.user,
             scratch_bytes: startable.scratch_bytes,
             ports: startable.ports,
+            rules: self
+                .rules(instance)
+                .map_err(|why| failure("not-running", why))?,
         };
         let launched = self.launcher.start(start, fds).await;
         let mut launched = launched.map_err(|error| failure("not-running", error.why))?;
@@ -182,6 +188,30 @@ impl CrewParts {
             ),
         };
         Ok((launched, network))
+    }
+
+    /// The rules that the program is held to here.
+    fn rules(&self, instance: &Instance) -> Result<Rules, String> {
+        let Some(resolved) = &instance.spec().on_violation else {
+            return Ok(Rules::default());
+        };
+        let rules = aion_policy::in_force(resolved, |hook| self.kernel_traces.has(hook));
+        if !rules.refused.is_empty() {
+            return Err(format!(
+                "this node cannot hold it to {}; aionctl local status says what its kernel lacks",
+                rules.refused.join(", nor to ")
+            ));
+        }
+        Ok(Rules {
+            exec: rules.exec,
+            open: rules.open,
+            connect: rules.connect,
+            programs: resolved.programs.clone(),
+            reach: match instance.program {
+                Prepared::Process { .. } => Granted::of(instance.spec()).reach(),
+                Prepared::Declarative { .. } | Prepared::Wasm { .. } => Vec::new(),
+            },
+        })
     }
 
     /// Ends a program of an image that is confined by less than the floor, whatever policy requires.

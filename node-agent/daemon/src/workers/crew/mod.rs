@@ -10,6 +10,7 @@ mod records;
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
+use aion_api::ResolvedViolations;
 use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
@@ -101,6 +102,10 @@ struct Member {
     instance: InstanceUid,
     /// Whose log it writes, once its program is there.
     agent: Option<String>,
+    /// The trace of its turn, once that is known.
+    trace: Option<String>,
+    /// The rules that it is held to.
+    rules: Option<ResolvedViolations>,
     /// The program of a container image takes its place.
     of_image: bool,
     /// Its start is under way.
@@ -126,6 +131,7 @@ enum Beside {
         id: WorkerId,
         listener: Listener,
         instance: Arc<Instance>,
+        trace: String,
     },
     Gone(Vec<WorkerId>),
 }
@@ -167,6 +173,7 @@ impl Crew {
         let id = id(instance.uid, incarnation);
         let instance = Arc::new(instance);
         let mut member = self.parts.member(turn, incarnation, instance.uid);
+        member.trace = folder.asked().ok().map(|it| it.trace());
         member.is_of(&instance);
         let session = self
             .parts
@@ -303,9 +310,11 @@ impl Crew {
                 id,
                 listener,
                 instance,
+                trace,
             } => {
                 if let Some(member) = self.workers.get_mut(&id) {
                     member.listener = Some(listener);
+                    member.trace = Some(trace);
                     member.is_of(&instance);
                     self.parts.read_log(member);
                 }
@@ -413,6 +422,8 @@ impl Crew {
                 agent: member.agent.as_deref()?,
                 turn: member.turn.0,
                 incarnation: member.incarnation.0,
+                trace: member.trace.as_deref(),
+                rules: member.rules.as_ref(),
             })
         });
         self.parts.kernel_traces.take(traced, whose.as_ref());
@@ -440,7 +451,7 @@ impl Crew {
             // Nobody is at its other end; where the turn runs again, its next worker has a socket of its own.
             member.listener = None;
         }
-        let exit = ended::exit(&exited, member.of_image);
+        let exit = ended::exit(&exited, member.of_image, member.rules.as_ref());
         let text = ended::told(&exit, &exited);
         self.parts.note(member, &text);
         self.parts.exited(member.turn, member.incarnation, exit);
@@ -467,6 +478,7 @@ impl Crew {
 impl Member {
     fn is_of(&mut self, instance: &Instance) {
         self.agent = Some(instance.agent());
+        self.rules.clone_from(&instance.spec().on_violation);
         self.of_image = matches!(instance.program, Prepared::Process { .. });
     }
 

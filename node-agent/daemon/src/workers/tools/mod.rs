@@ -16,7 +16,7 @@ use std::{
 
 use aion_abi::{boot::Order, code::Code, layer, problem::Problem};
 use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
-use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use futures::future::BoxFuture;
 use rustix::{
     fs::OFlags,
@@ -170,6 +170,7 @@ impl ToolProcesses {
             user: None,
             scratch_bytes: None,
             ports: Vec::new(),
+            rules: Rules::default(),
         };
         let launched = self.launcher.start(start, fds).await.map_err(not_started)?;
         let below = below(&launched.layers);
