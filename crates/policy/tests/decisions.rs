@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use aion_api::{AgentPolicy, AgentSpec, ClusterAgentPolicy, FileMode, GrantEffect};
 use aion_policy::{Applied, Verdict, Wanted, decide, quotas, requests};
+use aion_profiles::Profiles;
 use serde_json::{Value, json};
 
 /// `agent` under `cluster` and `namespaced` gets exactly `expect`: one line a right beyond those that
@@ -357,6 +358,7 @@ fn the_smallest_bound_holds_and_layers_add_up() {
             ],
             &[json!({"quotas": {"callsPerMinute": 30, "replicas": 2}, "signers": ["machine"]})],
         ),
+        &Profiles::built_in(),
     );
     assert_eq!(bounds.quotas.tokens_per_hour, 50_000);
     assert_eq!(bounds.quotas.calls_per_minute, 30);
@@ -442,7 +444,7 @@ fn a_namespace_narrows_lanes_and_never_widens_them() {
 
 #[test]
 fn a_process_agent_alone_has_a_tmp() {
-    let tmp = |agent: Value| quotas(&spec(agent), &applied(&[], &[])).limits.tmp_mib;
+    let tmp = |agent: Value| quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in()).limits.tmp_mib;
     let bundle = json!({"name": "a", "digest": "sha256:0"});
     let process = json!({"runtime": "process", "bundle": bundle});
     assert_eq!(tmp(process), Some(aion_api::defaults::TMP_MIB));
@@ -459,13 +461,13 @@ fn a_process_agent_alone_has_a_tmp() {
     let agent = json!({
         "runtime": "process", "bundle": bundle, "limits": {"tmpMiB": 900, "memoryMiB": 1024}
     });
-    let lowered = quotas(&spec(agent), &applied(&[policy], &[])).limits;
+    let lowered = quotas(&spec(agent), &applied(&[policy], &[]), &Profiles::built_in()).limits;
     assert_eq!((lowered.memory_mib, lowered.tmp_mib), (100, Some(50)));
 }
 
 #[test]
 fn a_process_agent_alone_has_processes() {
-    let pids = |agent: Value| quotas(&spec(agent), &applied(&[], &[])).limits.pids;
+    let pids = |agent: Value| quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in()).limits.pids;
     let bundle = json!({"name": "a", "digest": "sha256:0"});
     let process = json!({"runtime": "process", "bundle": bundle});
     assert_eq!(pids(process), Some(aion_api::defaults::PIDS));

@@ -37,6 +37,10 @@ metrics! {
     KERNEL_EVENTS = "aion_kernel_events_total", "Events of agents in the kernel of the machine, by kind, lost ones too.";
     KERNEL_LOST = "aion_kernel_events_lost_total", "Events of these that were lost, by why.";
     KERNEL_SECONDS = "aion_kernel_call_seconds", "Sampled times of system calls of agents, by class, each taken for the upper end of its bucket.";
+    LIMITS_MET = "aion_limits_met_total", "Limits that agents came up against, by limit.";
+    PRESSURE_TOLD = "aion_memory_pressure_told_total", "Times that a program was told that its memory is close to its limit.";
+    THROTTLED = "aion_cpu_throttled_seconds_total", "Time that agents waited for CPU that their limit did not give, all threads together.";
+    TOOL_MEMORY = "aion_tool_call_memory_peak_bytes", "The most memory that a tool's process held during a call, by tool.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",

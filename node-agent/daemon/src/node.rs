@@ -130,10 +130,19 @@ impl Node {
         let telemetry = Arc::new(Telemetry::new()?);
         let launcher = options.launcher;
         let (base, recovered) = recover(options.config, options.events).await?;
-        let (setting, drivers) = drivers(&base, &launcher).await?;
+        let (setting, drivers) = drivers(&base, &launcher, &telemetry).await?;
         let kernel_traces = KernelTraces::new(Arc::clone(&telemetry));
         let secret = options.secret;
-        let workers = workers(&base, &drivers, recovered, launcher, secret, kernel_traces).await?;
+        let workers = workers(
+            &base,
+            &drivers,
+            recovered,
+            launcher,
+            secret,
+            kernel_traces,
+            Arc::clone(&telemetry),
+        )
+        .await?;
         serve(base, setting, drivers, workers, telemetry).await
     }
 

@@ -34,7 +34,8 @@ pub(super) fn stopped() -> Driven {
 
 /// What the kernel is told of a problem.
 pub(super) fn failed(problem: &Problem) -> Finish {
-    if problem.code == Code::OutcomeUnknown {
+    // What a tool did before it ran out of memory nobody knows either.
+    if matches!(problem.code, Code::OutcomeUnknown | Code::OutOfBounds) {
         return Finish::Unknown;
     }
     Finish::Failed(Failure {

@@ -87,6 +87,12 @@ impl Instance {
         format!("{}/{}", self.namespace(), self.spec().agent.name)
     }
 
+    /// The variants of the system call filter that it is held to.
+    pub fn seccomp(&self) -> Vec<String> {
+        let rules = self.spec().sandbox.iter();
+        rules.flat_map(|it| it.seccomp.iter().cloned()).collect()
+    }
+
     /// The layers that whatever runs its code must have.
     pub fn required_layers(&self) -> Vec<Layer> {
         required_layers(self.spec())

@@ -14,7 +14,7 @@ use aion_drivers::{
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
 use crate::{
     clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs,
-    mounts::Mounts, turns::Checkpoints, workers::ToolProcesses,
+    mounts::Mounts, telemetry::Telemetry, turns::Checkpoints, workers::ToolProcesses,
 };
 
 /// See the module.
@@ -31,6 +31,7 @@ pub(super) struct Drivers {
 pub(super) async fn drivers(
     base: &Base,
     launcher: &Arc<dyn Launcher>,
+    telemetry: &Arc<Telemetry>,
 ) -> Result<(Setting, Drivers), NodeError> {
     let config = &base.config;
     let files = FolderFiles::new([config.home.clone()]).with_reserve(base.reserve.clone());
@@ -42,7 +43,12 @@ pub(super) async fn drivers(
     let outbound = Arc::new(Outbound::new(setting.rule(config)));
     let secrets = setting.secrets(&config.home);
     let instances = Instances::default();
-    let processes = ToolProcesses::new(Arc::clone(launcher), mounts.clone(), instances.clone());
+    let processes = ToolProcesses::new(
+        Arc::clone(launcher),
+        mounts.clone(),
+        instances.clone(),
+        Arc::clone(telemetry),
+    );
     tokio::spawn(processes.clone().end_unwanted());
     let processes = Arc::new(processes);
     let dispatch = Dispatch {

@@ -38,20 +38,21 @@ impl Server {
                 // What it made before is not known here, nor what it was shown: it is told less of, and nothing wrong.
                 let shown = vec!["/".to_owned()];
                 self.following.follow(&known.id, &pidfd, &shown);
-                self.workers.insert(
-                    known.id.clone(),
-                    Worker {
-                        known,
-                        pidfd,
-                        child: false,
-                        phase: Phase::Open,
-                        shown,
-                        link: None,
-                        note: None,
-                        kill_at: None,
-                        gone_since: None,
-                    },
-                );
+                let mut worker = Worker {
+                    known,
+                    pidfd,
+                    child: false,
+                    phase: Phase::Open,
+                    shown,
+                    link: None,
+                    note: None,
+                    kill_at: None,
+                    gone_since: None,
+                    pressure: None,
+                    peak: None,
+                };
+                worker.watch_memory();
+                self.workers.insert(worker.known.id.clone(), worker);
             }
             found => {
                 if let Some(pidfd) = found {
@@ -60,6 +61,7 @@ impl Server {
                 tracing::info!(worker = %known.id, "ended with its launcher");
                 let oom = known.group.out_of_memory();
                 let process_refused = known.group.refused_a_process();
+                let throttled = known.group.throttled();
                 let peak_memory_bytes = known.group.peak_memory();
                 self.clear_away(known.group, known.user);
                 self.keep_exit(Exited {
@@ -67,6 +69,7 @@ impl Server {
                     status: ExitStatus::Unknown,
                     oom,
                     process_refused,
+                    throttled,
                     cpu_us: None,
                     peak_memory_bytes,
                     note: Some("the launcher restarted".into()),

@@ -126,6 +126,7 @@ impl Server {
             status,
             oom: worker.known.group.out_of_memory(),
             process_refused: worker.known.group.refused_a_process(),
+            throttled: worker.known.group.throttled(),
             cpu_us: ended.map(|it| it.cpu_us),
             peak_memory_bytes: worker
                 .known

@@ -150,6 +150,7 @@ mod tests {
             status: ExitStatus::Code(0),
             oom: None,
             process_refused: None,
+            throttled: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: None,

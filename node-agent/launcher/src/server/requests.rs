@@ -37,6 +37,16 @@ impl Server {
                 };
                 self.tell(reply);
             }
+            Request::Measure { id } => {
+                let reply = match self.workers.get_mut(&id) {
+                    Some(worker) => Reply::Measured {
+                        measured: worker.measure(),
+                        id,
+                    },
+                    None => refused(id, Refusable::Measure, "no such worker".into()),
+                };
+                self.tell(reply);
+            }
             Request::List => self.list(),
             Request::Acknowledge { id } => {
                 if self.exits.remove(&id).is_some() {
@@ -139,6 +149,8 @@ impl Server {
                 note: None,
                 kill_at: None,
                 gone_since: None,
+                pressure: None,
+                peak: None,
             },
         );
         Ok(())
@@ -164,6 +176,7 @@ impl Server {
             }
         }
         worker.phase = Phase::Open;
+        worker.watch_memory();
         Ok(())
     }
 

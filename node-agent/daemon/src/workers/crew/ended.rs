@@ -94,6 +94,7 @@ mod tests {
             oom,
             process_refused: Some(false),
             cpu_us: None,
+            throttled: None,
             peak_memory_bytes: None,
             note: note.map(str::to_owned),
         }
