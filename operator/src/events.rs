@@ -1,7 +1,8 @@
 //! Events, as `kubectl describe` shows them: told when a condition changes, not when it is looked at.
 
 use aion_api::condition::{
-    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, WITHIN_LIMITS, find,
+    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, WITHIN_LIMITS,
+    find,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;

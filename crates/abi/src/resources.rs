@@ -97,7 +97,11 @@ impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms of CPU", self.cpu_ms)?;
         if self.peak_memory_bytes > 0 {
-            write!(f, ", {} MiB of memory at most", self.peak_memory_bytes >> 20)?;
+            write!(
+                f,
+                ", {} MiB of memory at most",
+                self.peak_memory_bytes >> 20
+            )?;
         }
         if self.most_memory_bytes > 0 {
             write!(f, " of the {} it may", self.most_memory_bytes >> 20)?;

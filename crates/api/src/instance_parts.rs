@@ -231,7 +231,11 @@ pub struct InstanceLimits {
     #[schemars(length(min = 1, max = 63))]
     pub profile: Option<String>,
     /// Memory from which on it is told of pressure, in MiB; left out, the node says.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryHighMiB")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "memoryHighMiB"
+    )]
     #[schemars(range(min = 1))]
     pub memory_high_mib: Option<i32>,
     /// Its share where CPU is short; 100 is what everybody has.
@@ -247,7 +251,11 @@ pub struct InstanceLimits {
     #[schemars(range(min = 1))]
     pub io_read_kib: Option<i32>,
     /// KiB a second that it writes to each block device.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ioWriteKiB")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "ioWriteKiB"
+    )]
     #[schemars(range(min = 1))]
     pub io_write_kib: Option<i32>,
     /// CPU, in thousandths of a core.

@@ -25,7 +25,7 @@ pub mod explain;
 pub mod lower;
 pub mod numbers;
 pub mod operations;
-mod profile;
+pub mod profile;
 pub mod quota;
 pub mod request;
 pub mod trust;

@@ -4,7 +4,16 @@
 use aion_api::PolicyQuotas;
 use aion_profiles::{Named, Profiles, unknown_variants};
 
-use crate::quota::Refused;
+/// A name that cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The field of the agent that it stands in, or that a policy fills.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+}
 
 /// The field that names it.
 const FIELD: &str = "spec.limits.profile";
@@ -45,7 +54,10 @@ pub(crate) fn choose(own: Option<&str>, policies: &[&PolicyQuotas], profiles: &P
             Some(first) => Some(first),
             None => {
                 let why = "no profile stands in the list of every policy".to_owned();
-                return nothing(why, "have quotas.profiles of the policies share a name".to_owned());
+                return nothing(
+                    why,
+                    "have quotas.profiles of the policies share a name".to_owned(),
+                );
             }
         },
     };
@@ -55,7 +67,10 @@ pub(crate) fn choose(own: Option<&str>, policies: &[&PolicyQuotas], profiles: &P
             name,
             refused: None,
         },
-        Err(why) => nothing(why, "name one of these, or add it to the file of profiles".to_owned()),
+        Err(why) => nothing(
+            why,
+            "name one of these, or add it to the file of profiles".to_owned(),
+        ),
     }
 }
 

@@ -7,7 +7,7 @@ use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, defaults};
 use aion_profiles::{Bytes, Profiles};
 
 use crate::decide::Applied;
-use crate::profile;
+use crate::profile::{self, Refused};
 
 /// What an agent's instances may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +26,6 @@ pub struct Bounds {
     pub refused: Vec<Refused>,
     /// Keys that a bundle must be signed with one of; `None`: any that is trusted.
     pub signers: Option<Vec<String>>,
-}
-
-/// A name that cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The field of the agent that it stands in, or that a policy fills.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub why: String,
-    /// What to do.
-    pub remedy: String,
 }
 
 /// The smallest of what `agent` says (or the defaults) and what `policies` say; layers of all together;
@@ -66,7 +55,9 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied, profiles: &Profiles) -> Bou
     let mib = |it: Bytes| whole(it.0 >> 20);
     let memory = own.memory_mib.or(profile.memory.map(mib));
     let memory_mib = least32(memory.unwrap_or(defaults::MEMORY_MIB), |q| q.memory_mib);
-    let high = profile.memory_high.map(|part| part.of(u64::from(memory_mib.unsigned_abs())));
+    let high = profile
+        .memory_high
+        .map(|part| part.of(u64::from(memory_mib.unsigned_abs())));
     let cpu = own.cpu_millis.or(profile.cpu.map(|it| whole(it.0.into())));
     let pids = own.pids.or(profile.pids.map(|it| whole(it.0.into())));
     let kib = |it: Bytes| whole(it.0 >> 10);

@@ -444,7 +444,11 @@ fn a_namespace_narrows_lanes_and_never_widens_them() {
 
 #[test]
 fn a_process_agent_alone_has_a_tmp() {
-    let tmp = |agent: Value| quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in()).limits.tmp_mib;
+    let tmp = |agent: Value| {
+        quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in())
+            .limits
+            .tmp_mib
+    };
     let bundle = json!({"name": "a", "digest": "sha256:0"});
     let process = json!({"runtime": "process", "bundle": bundle});
     assert_eq!(tmp(process), Some(aion_api::defaults::TMP_MIB));
@@ -461,13 +465,22 @@ fn a_process_agent_alone_has_a_tmp() {
     let agent = json!({
         "runtime": "process", "bundle": bundle, "limits": {"tmpMiB": 900, "memoryMiB": 1024}
     });
-    let lowered = quotas(&spec(agent), &applied(&[policy], &[]), &Profiles::built_in()).limits;
+    let lowered = quotas(
+        &spec(agent),
+        &applied(&[policy], &[]),
+        &Profiles::built_in(),
+    )
+    .limits;
     assert_eq!((lowered.memory_mib, lowered.tmp_mib), (100, Some(50)));
 }
 
 #[test]
 fn a_process_agent_alone_has_processes() {
-    let pids = |agent: Value| quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in()).limits.pids;
+    let pids = |agent: Value| {
+        quotas(&spec(agent), &applied(&[], &[]), &Profiles::built_in())
+            .limits
+            .pids
+    };
     let bundle = json!({"name": "a", "digest": "sha256:0"});
     let process = json!({"runtime": "process", "bundle": bundle});
     assert_eq!(pids(process), Some(aion_api::defaults::PIDS));

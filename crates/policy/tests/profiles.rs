@@ -30,12 +30,18 @@ fn bounds(limits: Value, cluster: &[Value]) -> Bounds {
 fn a_profile_says_what_the_agent_does_not() {
     let all = bounds(json!({"profile": "small", "cpuMillis": 300}), &[]);
     assert_eq!((all.limits.memory_mib, all.limits.cpu_millis), (128, 300));
-    assert_eq!((all.limits.pids, all.limits.cpu_weight), (Some(32), Some(50)));
+    assert_eq!(
+        (all.limits.pids, all.limits.cpu_weight),
+        (Some(32), Some(50))
+    );
     // 85 % of 128 MiB.
     assert_eq!(all.limits.memory_high_mib, Some(108));
     assert_eq!(all.limits.profile.as_deref(), Some("small"));
     let quiet = bounds(json!({"profile": "quiet"}), &[]).limits;
-    assert_eq!((quiet.io_read_kib, quiet.io_write_kib), (Some(50 << 10), Some(20 << 10)));
+    assert_eq!(
+        (quiet.io_read_kib, quiet.io_write_kib),
+        (Some(50 << 10), Some(20 << 10))
+    );
     assert_eq!(quiet.memory_mib, aion_api::defaults::MEMORY_MIB);
 }
 
@@ -51,13 +57,26 @@ fn policy_bounds_what_a_profile_says_and_processes_too() {
 #[test]
 fn what_policy_lists_is_allowed_and_the_first_of_it_is_had_unasked() {
     let list = |names: Value| json!({"quotas": {"profiles": names}});
-    let policies = [list(json!(["large", "small", "quiet"])), list(json!(["quiet", "small"]))];
-    assert_eq!(bounds(json!({}), &policies).limits.profile.as_deref(), Some("small"));
+    let policies = [
+        list(json!(["large", "small", "quiet"])),
+        list(json!(["quiet", "small"])),
+    ];
+    assert_eq!(
+        bounds(json!({}), &policies).limits.profile.as_deref(),
+        Some("small")
+    );
     let quiet = bounds(json!({"profile": "quiet"}), &policies);
-    assert_eq!((quiet.limits.profile.as_deref(), quiet.refused.len()), (Some("quiet"), 0));
+    assert_eq!(
+        (quiet.limits.profile.as_deref(), quiet.refused.len()),
+        (Some("quiet"), 0)
+    );
     let refused = &bounds(json!({"profile": "large"}), &policies).refused[0];
     assert_eq!(refused.field, "spec.limits.profile");
-    assert!(refused.remedy.contains("small, quiet"), "{}", refused.remedy);
+    assert!(
+        refused.remedy.contains("small, quiet"),
+        "{}",
+        refused.remedy
+    );
     let apart = [list(json!(["large"])), list(json!(["small"]))];
     assert_eq!(bounds(json!({}), &apart).refused.len(), 1);
 }
@@ -65,11 +84,21 @@ fn what_policy_lists_is_allowed_and_the_first_of_it_is_had_unasked() {
 #[test]
 fn a_name_that_there_is_not_is_refused_with_those_there_are() {
     let refused = bounds(json!({"profile": "huge"}), &[]).refused;
-    assert!(refused[0].why.contains("large, quiet, sealed, small, standard"), "{}", refused[0].why);
+    assert!(
+        refused[0]
+            .why
+            .contains("large, quiet, sealed, small, standard"),
+        "{}",
+        refused[0].why
+    );
     let policy = json!({"sandbox": {"seccomp": ["no-such"]}});
     let refused = bounds(json!({}), &[policy]).refused;
     assert_eq!(refused[0].field, "spec.sandbox.seccomp");
-    assert!(refused[0].why.contains("no-processes, no-threads"), "{}", refused[0].why);
+    assert!(
+        refused[0].why.contains("no-processes, no-threads"),
+        "{}",
+        refused[0].why
+    );
 }
 
 #[test]

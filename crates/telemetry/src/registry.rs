@@ -1,8 +1,8 @@
 //! Metrics that are registered as they are made, and rendered together.
 
 use prometheus::{
-    Counter, Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Counter, Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder, core::Collector,
 };
 
 use crate::name::Metric;

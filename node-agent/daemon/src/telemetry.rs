@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use aion_abi::{kernel_event::KernelCounts, resources::Resources};
 use aion_kernel::Load;
 use aion_telemetry::{
-    Counter, Form, HistogramVec, IntCounter, IntCounterVec, IntGauge, LogError, Metrics, MetricsError, log,
-    name,
+    Counter, Form, HistogramVec, IntCounter, IntCounterVec, IntGauge, LogError, Metrics,
+    MetricsError, log, name,
 };
 
 /// What is logged where nothing says what. The library that speaks MCP writes whole messages of a tool's
@@ -82,13 +82,19 @@ impl Telemetry {
             self.limits_met.with_label_values(&[met.label()]).inc();
         }
         self.pressure_told.inc_by(used.pressure_told);
-        self.throttled.inc_by(Duration::from_millis(used.throttled_ms).as_secs_f64());
+        self.throttled
+            .inc_by(Duration::from_millis(used.throttled_ms).as_secs_f64());
     }
 
     /// A call of a tool ended, during which its process held `bytes` at most.
     pub fn tool_memory(&self, tool: &str, bytes: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "a bucket is twice the one before")]
-        self.tool_memory.with_label_values(&[tool]).observe(bytes as f64);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a bucket is twice the one before"
+        )]
+        self.tool_memory
+            .with_label_values(&[tool])
+            .observe(bytes as f64);
     }
 
     /// What waits and runs.
@@ -182,9 +188,18 @@ mod tests {
             ..Resources::default()
         });
         let text = telemetry.render().unwrap();
-        assert!(text.contains("aion_limits_met_total{limit=\"throttled\"} 1"), "{text}");
-        assert!(text.contains("aion_cpu_throttled_seconds_total 1.5"), "{text}");
-        assert!(text.contains("_bucket{tool=\"notes\",le=\"4194304\"} 1"), "{text}");
+        assert!(
+            text.contains("aion_limits_met_total{limit=\"throttled\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("aion_cpu_throttled_seconds_total 1.5"),
+            "{text}"
+        );
+        assert!(
+            text.contains("_bucket{tool=\"notes\",le=\"4194304\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("aion_turns_asked_total 1"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.starts_with("aion_"), "{line}");

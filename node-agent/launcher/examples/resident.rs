@@ -71,7 +71,8 @@ fn act(word: &str, rest: &str) -> String {
             format!("{} bytes", held.len())
         }
         "burn-ms" => {
-            let until = std::time::Instant::now() + Duration::from_millis(rest.parse().unwrap_or(0));
+            let until =
+                std::time::Instant::now() + Duration::from_millis(rest.parse().unwrap_or(0));
             while std::time::Instant::now() < until {}
             "burnt".into()
         }

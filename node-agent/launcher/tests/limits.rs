@@ -14,7 +14,11 @@ use stage::{PATIENCE, Stage};
 use tokio::sync::mpsc::Receiver;
 
 /// A program with these words and limits, that runs.
-async fn runs(stage: &Stage, words: &str, limits: Limits) -> (Client, Receiver<Told>, stage::Captive) {
+async fn runs(
+    stage: &Stage,
+    words: &str,
+    limits: Limits,
+) -> (Client, Receiver<Told>, stage::Captive) {
     // Those who only connect would take what is told: the launcher has one connection.
     drop(stage.connect().await);
     let socket = stage.path("s/launcher.sock");
@@ -57,7 +61,10 @@ async fn memory_pressure_is_told_before_anything_is_killed() {
     assert_eq!(exited.oom, Some(true));
     let first = pressures.first().expect("it is told before its end");
     assert_eq!((first.high_bytes, first.most_bytes), (40 << 20, 64 << 20));
-    assert!((40 << 20..64 << 20).contains(&first.held_bytes), "{first:?}");
+    assert!(
+        (40 << 20..64 << 20).contains(&first.held_bytes),
+        "{first:?}"
+    );
 }
 
 #[tokio::test]
@@ -85,7 +92,10 @@ async fn waiting_for_cpu_is_counted() {
     let (_client, mut told, _) = runs(&stage, "burn-ms 2000", of(200)).await;
     let (_, exited) = until_the_end(&mut told).await;
     let throttled = exited.throttled.unwrap();
-    assert!(throttled.is_notable() && throttled.waited_us > 500_000, "{throttled:?}");
+    assert!(
+        throttled.is_notable() && throttled.waited_us > 500_000,
+        "{throttled:?}"
+    );
     let Some(other) = roots() else { return };
     let (_client, mut told, _) = runs(&other, "who", of(2000)).await;
     let (_, exited) = until_the_end(&mut told).await;
@@ -102,11 +112,17 @@ async fn what_was_used_is_told_since_it_was_asked_last() {
     let (client, _told, captive) = runs(&stage, "hold-mib 30", limits).await;
     let first = client.measure(&captive.id).await.unwrap();
     assert_eq!(first.peak_memory_bytes, None, "from now on");
-    assert_eq!((first.most_bytes, first.killed_for_memory), (Some(64 << 20), 0));
+    assert_eq!(
+        (first.most_bytes, first.killed_for_memory),
+        (Some(64 << 20), 0)
+    );
     tokio::time::sleep(Duration::from_millis(500)).await;
     let second = client.measure(&captive.id).await.unwrap();
     let Some(peak) = second.peak_memory_bytes else {
-        aion_testkit::skip("memory peaks", "this kernel does not set a group's peak back");
+        aion_testkit::skip(
+            "memory peaks",
+            "this kernel does not set a group's peak back",
+        );
         return;
     };
     assert!((30 << 20..64 << 20).contains(&peak), "{peak}");
@@ -132,7 +148,11 @@ async fn weights_and_disks_are_limits_that_are_read_back() {
     let cpu = captive.layer(Layer::CgroupCpu);
     assert!(cpu.is_enforced(), "{cpu:?}");
     let weight = ["cpu.shares 512", "cpu.weight 50"];
-    assert!(weight.iter().any(|it| cpu.evidence.contains(it)), "{}", cpu.evidence);
+    assert!(
+        weight.iter().any(|it| cpu.evidence.contains(it)),
+        "{}",
+        cpu.evidence
+    );
     let io = captive.layer(Layer::CgroupIo);
     match &io.state {
         LayerState::Enforced => assert!(io.evidence.contains("20971520"), "{}", io.evidence),
@@ -163,7 +183,9 @@ async fn a_weight_that_this_kernel_lacks_is_missing_and_says_so() {
 
 #[tokio::test]
 async fn a_launcher_that_ends_takes_no_layer_from_another() {
-    let (Some(mut first), Some(second)) = (roots(), roots()) else { return };
+    let (Some(mut first), Some(second)) = (roots(), roots()) else {
+        return;
+    };
     let (_client, _exits) = second.connect().await;
     drop(first.connect().await);
     first.terminate();
@@ -194,7 +216,10 @@ async fn a_stricter_filter_leaves_a_program_its_threads_or_nothing() {
     let mut run = Run::words(&["who"]);
     run.seccomp = vec!["no-such".into()];
     let refused = stage.resident(&client, "e", &image, run).await.unwrap_err();
-    assert!(refused.to_string().contains("no-processes, no-threads"), "{refused}");
+    assert!(
+        refused.to_string().contains("no-processes, no-threads"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -59,12 +59,25 @@ fn a_greedy_tool_dies_alone_and_the_turn_lives_and_is_told_why() -> anyhow::Resu
     let answer = programs.ask("hungry");
     let said: Vec<&str> = answer.lines().collect();
     assert_eq!(said.len(), 4, "{answer}");
-    assert!(said[1].starts_with("out-of-bounds: tool probe: "), "{answer}");
-    assert!(said[1].contains("used more memory than it may (512 MiB) and was ended"), "{answer}");
-    assert!(said[1].contains("ask the tool for less at a time"), "{answer}");
+    assert!(
+        said[1].starts_with("out-of-bounds: tool probe: "),
+        "{answer}"
+    );
+    assert!(
+        said[1].contains("used more memory than it may (512 MiB) and was ended"),
+        "{answer}"
+    );
+    assert!(
+        said[1].contains("ask the tool for less at a time"),
+        "{answer}"
+    );
     assert_eq!(said[0], said[2], "the next call starts it anew");
-    assert!(said[3].contains("a process of this tool used more memory than the tool may, 512 MiB"), "{answer}");
-    let why: Value = serde_json::from_str(&programs.node.aionctl(&["why", "hungry", "-o", "json"])?)?;
+    assert!(
+        said[3].contains("a process of this tool used more memory than the tool may, 512 MiB"),
+        "{answer}"
+    );
+    let why: Value =
+        serde_json::from_str(&programs.node.aionctl(&["why", "hungry", "-o", "json"])?)?;
     let limits = link(&why, "limits");
     assert_eq!(limits["state"], "ok", "the agent itself met none: {limits}");
     Ok(())
@@ -72,7 +85,11 @@ fn a_greedy_tool_dies_alone_and_the_turn_lives_and_is_told_why() -> anyhow::Resu
 
 fn link(why: &Value, stage: &str) -> Value {
     let links = why["links"].as_array().unwrap();
-    links.iter().find(|it| it["stage"] == stage).unwrap().clone()
+    links
+        .iter()
+        .find(|it| it["stage"] == stage)
+        .unwrap()
+        .clone()
 }
 
 const GROWING: &str = r#"
@@ -117,9 +134,16 @@ fn a_program_that_grows_is_told_before_its_end_and_can_let_go() -> anyhow::Resul
     assert!(answer.starts_with("pressure of memory: 1"), "{answer}");
     assert!(answer.contains(" of 128, grown "), "{answer}");
     assert!(answer.contains("marked pressure"), "{answer}");
-    let why: Value = serde_json::from_str(&programs.node.aionctl(&["why", "growing", "-o", "json"])?)?;
+    let why: Value =
+        serde_json::from_str(&programs.node.aionctl(&["why", "growing", "-o", "json"])?)?;
     let limits = link(&why, "limits");
-    assert!(limits["message"].as_str().unwrap().contains("told of memory pressure"), "{limits}");
+    assert!(
+        limits["message"]
+            .as_str()
+            .unwrap()
+            .contains("told of memory pressure"),
+        "{limits}"
+    );
     let log = programs.node.aionctl(&["logs", "growing"])?;
     assert!(log.contains("it was told of memory pressure"), "{log}");
     Ok(())
@@ -144,19 +168,35 @@ fn who_waits_for_cpu_or_runs_out_of_memory_is_told_so_in_status_and_why() -> any
     let why: Value = serde_json::from_str(&programs.node.aionctl(&["why", "busy", "-o", "json"])?)?;
     let told = link(&why, "limits");
     assert_eq!(told["state"], "degraded", "{told}");
-    assert!(told["message"].as_str().unwrap().contains("raise limits.cpuMillis"), "{told}");
+    assert!(
+        told["message"]
+            .as_str()
+            .unwrap()
+            .contains("raise limits.cpuMillis"),
+        "{told}"
+    );
     let greedy = "x = bytearray(1 << 30)\nfor i in range(0, 1 << 30, 4096): x[i] = 1";
     programs.agent("greedy", greedy, json!({"limits": {"memoryMiB": 64}}))?;
     let _refused = programs.ask("greedy");
     for (agent, reason) in [("busy", "Throttled"), ("greedy", "OutOfMemory")] {
         until("the status to say it", aion_e2e::cluster::BOUND, || {
-            let instances = programs.node.list("agentinstances").map_err(|e| e.to_string())?;
-            let mine = instances.iter().filter(|it| it["spec"]["agent"]["name"] == agent);
-            let conditions: Vec<&Value> = mine.flat_map(|it| it["status"]["conditions"].as_array()).flatten().collect();
+            let instances = programs
+                .node
+                .list("agentinstances")
+                .map_err(|e| e.to_string())?;
+            let mine = instances
+                .iter()
+                .filter(|it| it["spec"]["agent"]["name"] == agent);
+            let conditions: Vec<&Value> = mine
+                .flat_map(|it| it["status"]["conditions"].as_array())
+                .flatten()
+                .collect();
             let found = conditions.iter().any(|it| {
                 it["type"] == "WithinLimits" && it["status"] == "False" && it["reason"] == reason
             });
-            found.then_some(()).ok_or_else(|| format!("{agent}: {conditions:?}"))
+            found
+                .then_some(())
+                .ok_or_else(|| format!("{agent}: {conditions:?}"))
         })?;
     }
     Ok(())
@@ -167,13 +207,22 @@ fn a_profile_by_name_is_in_the_layers_and_one_that_is_not_is_refused() -> anyhow
     let Some(mut programs) = start("profiles")? else {
         return Ok(());
     };
-    let program = with_client("node = Node()\nnode.call('agent.message', kind='final', text='done')");
+    let program =
+        with_client("node = Node()\nnode.call('agent.message', kind='final', text='done')");
     programs.agent("small", &program, json!({"limits": {"profile": "small"}}))?;
     assert_eq!(programs.ask("small").trim(), "done");
     let evidence = until("the layers of its worker", aion_e2e::cluster::BOUND, || {
-        let instances = programs.node.list("agentinstances").map_err(|e| e.to_string())?;
-        let layers = instances.iter().flat_map(|it| it["status"]["layers"].as_array()).flatten();
-        let text: Vec<String> = layers.map(|it| format!("{}: {}", it["layer"], it["detail"])).collect();
+        let instances = programs
+            .node
+            .list("agentinstances")
+            .map_err(|e| e.to_string())?;
+        let layers = instances
+            .iter()
+            .flat_map(|it| it["status"]["layers"].as_array())
+            .flatten();
+        let text: Vec<String> = layers
+            .map(|it| format!("{}: {}", it["layer"], it["detail"]))
+            .collect();
         let text = text.join("\n");
         match text.contains("134217728") {
             true => Ok(text),
@@ -184,6 +233,9 @@ fn a_profile_by_name_is_in_the_layers_and_one_that_is_not_is_refused() -> anyhow
     assert!(weight.iter().any(|it| evidence.contains(it)), "{evidence}");
     let refused = programs.agent("huge", &program, json!({"limits": {"profile": "huge"}}));
     let why = refused.unwrap_err().to_string();
-    assert!(why.contains("no profile huge; there are large, quiet, sealed, small, standard"), "{why}");
+    assert!(
+        why.contains("no profile huge; there are large, quiet, sealed, small, standard"),
+        "{why}"
+    );
     Ok(())
 }

@@ -206,15 +206,24 @@ fn limits(newest: &[TurnRecord]) -> Link {
     let met = told.iter().find(|(_, used)| !used.met.is_empty());
     let (state, reason, message) = match (met, told.first()) {
         (Some((turn, used)), _) => {
-            let words = used.met.iter().map(|met| format!("it {met} ({})", met.remedy()));
+            let words = used
+                .met
+                .iter()
+                .map(|met| format!("it {met} ({})", met.remedy()));
             let words: Vec<String> = words.collect();
             let message = format!("turn {turn}: {}; it used {used}", words.join(", and "));
             (LinkState::Degraded, "LimitsMet", message)
         }
-        (None, Some((turn, used))) => {
-            (LinkState::Ok, reason::OK, format!("turn {turn} used {used}"))
-        }
-        (None, None) => (LinkState::Ok, "NoTurns", "nothing was measured yet".to_owned()),
+        (None, Some((turn, used))) => (
+            LinkState::Ok,
+            reason::OK,
+            format!("turn {turn} used {used}"),
+        ),
+        (None, None) => (
+            LinkState::Ok,
+            "NoTurns",
+            "nothing was measured yet".to_owned(),
+        ),
     };
     Link {
         stage: "limits".to_owned(),
@@ -288,13 +297,22 @@ mod tests {
                 ..Resources::default()
             };
             let outcome = serde_json::json!({"ok": true, "resources": resources});
-            let record = serde_json::json!({"turn": turn, "agent": "a/b", "input": "", "outcome": outcome});
+            let record =
+                serde_json::json!({"turn": turn, "agent": "a/b", "input": "", "outcome": outcome});
             serde_json::from_value(record).unwrap()
         };
         let link = limits(&[turn(2, &[]), turn(1, &[Met::Throttled])]);
         assert_eq!(link.state, LinkState::Degraded);
-        assert!(link.message.starts_with("turn 1: it waited for CPU"), "{}", link.message);
-        assert!(link.message.contains("limits.cpuMillis"), "{}", link.message);
+        assert!(
+            link.message.starts_with("turn 1: it waited for CPU"),
+            "{}",
+            link.message
+        );
+        assert!(
+            link.message.contains("limits.cpuMillis"),
+            "{}",
+            link.message
+        );
         assert_eq!(limits(&[turn(2, &[])]).state, LinkState::Ok);
         assert_eq!(limits(&[]).reason, "NoTurns");
     }

@@ -4,6 +4,7 @@
 //! every other room may use this one.
 
 mod by_agent;
+mod seen;
 mod tools;
 
 use std::{
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub(crate) use by_agent::ByAgent;
+pub(crate) use seen::SeenOf;
 
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -22,13 +22,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Change, InstanceSource, Meanwhile, Preparer,
     alike::Alike,
-    kept::{Kept, Message, Move, Outcome, SeenOf, decide},
+    kept::{Kept, Message, Move, Outcome, decide},
     release::release,
     shared::Shared,
     standings::{Standing, Standings},
     status::status,
 };
-use crate::instance::{ByAgent, Instance, Instances, Prepared};
+use crate::instance::{ByAgent, Instance, Instances, Prepared, SeenOf};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.

@@ -12,7 +12,7 @@ use aion_backoff::Backoff;
 use aion_sandbox::LayerReading;
 
 use super::{Before, Meanwhile, PrepareError, standings::PAUSES, status::Found};
-use crate::instance::Prepared;
+use crate::instance::{Prepared, SeenOf};
 
 /// An instance at work.
 #[derive(Debug)]
@@ -44,15 +44,6 @@ pub(super) enum Message {
     Seen(SeenOf),
     /// The kernel has let go of it.
     Removed,
-}
-
-/// What is said of an instance by what became of its workers.
-#[derive(Debug, Clone)]
-pub(crate) enum SeenOf {
-    /// One was started, and has these layers.
-    Layers(Arc<[LayerReading]>),
-    /// One ended: whether it stayed within its limits.
-    Limits(Judgement),
 }
 
 /// What a preparation comes to.
@@ -194,7 +185,9 @@ impl Kept {
                 self.found.layers = layers;
                 vec![Move::Publish]
             }
-            Message::Seen(SeenOf::Layers(layers)) if self.found.layers.as_ref() != Some(&layers) => {
+            Message::Seen(SeenOf::Layers(layers))
+                if self.found.layers.as_ref() != Some(&layers) =>
+            {
                 self.found.layers = Some(layers);
                 vec![Move::Publish]
             }

@@ -20,7 +20,6 @@ mod status;
 
 pub(crate) use folder::Folder;
 pub(crate) use keeper::Keeper;
-pub(crate) use kept::SeenOf;
 pub(crate) use prepare::{Before, Meanwhile, PrepareError, Preparer};
 pub(crate) use source::{Change, InstanceSource, SourceError};
 pub(crate) use standings::{Standing, Standings};

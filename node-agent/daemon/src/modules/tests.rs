@@ -12,8 +12,8 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
-use aion_sandbox::protocol::Measured;
 use crate::launching::Launched;
+use aion_sandbox::protocol::Measured;
 
 /// So that whoever is held up fails the test instead of waiting with it.
 const BOUND: Duration = Duration::from_secs(60);

@@ -20,8 +20,7 @@ use super::{
     recover::{Base, Recovered},
 };
 use crate::{
-    instance::Instances,
-    instances::SeenOf,
+    instance::{Instances, SeenOf},
     kernel_trace::KernelTraces,
     launching::Launcher,
     logs::Logs,

@@ -74,7 +74,12 @@ impl Listener {
             source,
         })?;
         let stop = CancellationToken::new();
-        tokio::spawn(accept(listener, Arc::clone(&session), reactors, stop.clone()));
+        tokio::spawn(accept(
+            listener,
+            Arc::clone(&session),
+            reactors,
+            stop.clone(),
+        ));
         Ok(Self {
             path: path.to_owned(),
             session,

@@ -14,8 +14,8 @@ use aion_abi::{
     problem::Problem,
 };
 use bytes::Bytes;
-use futures::stream::{self, BoxStream};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use http::{HeaderName, HeaderValue, Response};
 use tokio::sync::{Semaphore, watch};
 
@@ -47,7 +47,8 @@ impl Notices {
     pub(super) fn tell(&self, notice: &Notice) {
         // Names and numbers always have a JSON form.
         if let Ok(text) = serde_json::to_string(notice) {
-            self.newest.send_replace(Some((Instant::now(), text.into())));
+            self.newest
+                .send_replace(Some((Instant::now(), text.into())));
         }
     }
 
@@ -64,15 +65,21 @@ impl Notices {
     pub(super) fn stream(&self) -> Result<BoxStream<'static, Bytes>, Problem> {
         let permit = Arc::clone(&self.listening).try_acquire_owned();
         let permit = permit.map_err(|_| {
-            Problem::new(Code::AlreadyExists, "the notices of this run are listened to")
-                .remedy("listen once in a run and hand the notices on")
+            Problem::new(
+                Code::AlreadyExists,
+                "the notices of this run are listened to",
+            )
+            .remedy("listen once in a run and hand the notices on")
         })?;
         let mut newest = self.newest.subscribe();
         let now = holding(&newest.borrow_and_update());
         let first = stream::iter([Some(Bytes::from_static(OPEN)), now.map(|it| frame(&it))]);
         let later = stream::unfold((newest, permit), |(mut newest, permit)| async move {
             newest.changed().await.ok()?;
-            let text = newest.borrow_and_update().as_ref().map(|(_, text)| frame(text));
+            let text = newest
+                .borrow_and_update()
+                .as_ref()
+                .map(|(_, text)| frame(text));
             Some((text, (newest, permit)))
         });
         Ok(first.chain(later).filter_map(std::future::ready).boxed())

@@ -2,10 +2,7 @@
 //! be told apart by them: each call is told the most that was held while it was under way. What may not enter: who asks
 //! the kernel for it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -125,7 +122,10 @@ mod tests {
         let of_first = first.end(&process).await.unwrap();
         assert_eq!((of_first.peak_bytes, of_first.out_of_memory), (70, None));
         let of_second = second.end(&process).await.unwrap();
-        assert_eq!((of_second.peak_bytes, of_second.out_of_memory), (70, Some(1000)));
+        assert_eq!(
+            (of_second.peak_bytes, of_second.out_of_memory),
+            (70, Some(1000))
+        );
         assert!(measured.calls.lock().peaks.is_empty());
     }
 }

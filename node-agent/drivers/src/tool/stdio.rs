@@ -80,10 +80,16 @@ impl std::fmt::Display for OutOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Memory(Some(most)) => {
-                write!(f, "it used more memory than it may ({} MiB) and was ended", most >> 20)
+                write!(
+                    f,
+                    "it used more memory than it may ({} MiB) and was ended",
+                    most >> 20
+                )
             }
             Self::Memory(None) => f.write_str("it used more memory than it may and was ended"),
-            Self::Processes => f.write_str("it ended after it was refused a process or thread, having as many as it may"),
+            Self::Processes => f.write_str(
+                "it ended after it was refused a process or thread, having as many as it may",
+            ),
         }
     }
 }

@@ -32,7 +32,9 @@ impl ServerHandler for Probe {
     ) -> Result<ListToolsResult, ErrorData> {
         let schema = json!({"type": "object", "properties": {"at": {"type": "string"}}});
         let schema = Arc::new(schema.as_object().cloned().unwrap_or_default());
-        let names = ["read", "list", "write", "connect", "send", "run", "self", "eat"];
+        let names = [
+            "read", "list", "write", "connect", "send", "run", "self", "eat",
+        ];
         Ok(ListToolsResult {
             tools: names
                 .into_iter()

@@ -271,7 +271,9 @@ fn limits(instance: &Instance) -> Limits {
     let limits = &instance.spec().limits;
     Limits {
         memory_bytes: Some(u64::from(count(limits.memory_mib)) << 20),
-        memory_high_bytes: limits.memory_high_mib.map(|mib| u64::from(count(mib)) << 20),
+        memory_high_bytes: limits
+            .memory_high_mib
+            .map(|mib| u64::from(count(mib)) << 20),
         pids: limits.pids.map(count),
         cpu_milli: Some(count(limits.cpu_millis)),
         cpu_weight: limits.cpu_weight.map(count),

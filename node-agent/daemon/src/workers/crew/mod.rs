@@ -26,8 +26,7 @@ use tokio::sync::{mpsc, watch};
 use super::ToolProcesses;
 use crate::{
     clock::Clock,
-    instance::{Instance, Instances, Prepared},
-    instances::SeenOf,
+    instance::{Instance, Instances, Prepared, SeenOf},
     kernel_trace::{KernelTraces, Whose},
     launching::{LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,

@@ -1,13 +1,17 @@
 //! What a worker used, from the launcher's report: for its turn's record, and as a word on its instance. Pure.
 
 use aion_abi::resources::{Met, Resources};
-use aion_api::condition::{self, Judgement, reason};
 use aion_api::InstanceLimits;
+use aion_api::condition::{self, Judgement, reason};
 use aion_policy::count;
 use aion_sandbox::protocol::Exited;
 
 /// What it used. `pressure_told` is how often it was told of pressure, `limits` what its instance may use.
-pub(super) fn used(exited: &Exited, pressure_told: u64, limits: Option<&InstanceLimits>) -> Resources {
+pub(super) fn used(
+    exited: &Exited,
+    pressure_told: u64,
+    limits: Option<&InstanceLimits>,
+) -> Resources {
     let throttled = exited.throttled.unwrap_or_default();
     let met = [
         (Met::OutOfMemory, exited.oom == Some(true)),
@@ -21,7 +25,11 @@ pub(super) fn used(exited: &Exited, pressure_told: u64, limits: Option<&Instance
         throttled_percent: throttled.percent(),
         throttled_ms: throttled.waited_us / 1000,
         pressure_told,
-        met: met.into_iter().filter(|(_, is)| *is).map(|(met, _)| met).collect(),
+        met: met
+            .into_iter()
+            .filter(|(_, is)| *is)
+            .map(|(met, _)| met)
+            .collect(),
     }
 }
 
@@ -31,14 +39,21 @@ pub(super) fn judged(resources: &Resources) -> Judgement {
         Judgement::new(condition::WITHIN_LIMITS, holds, reason, message)
     };
     match resources.met.first() {
-        None => judge(true, reason::OK, "what ran stayed within its limits".to_owned()),
+        None => judge(
+            true,
+            reason::OK,
+            "what ran stayed within its limits".to_owned(),
+        ),
         Some(met) => {
             let why = match met {
                 Met::OutOfMemory => reason::OUT_OF_MEMORY,
                 Met::OutOfProcesses => reason::OUT_OF_PROCESSES,
                 Met::Throttled => reason::THROTTLED,
             };
-            let message = format!("a turn {met}: {}; which one: aionctl why AGENT", met.remedy());
+            let message = format!(
+                "a turn {met}: {}; which one: aionctl why AGENT",
+                met.remedy()
+            );
             judge(false, why, message)
         }
     }
