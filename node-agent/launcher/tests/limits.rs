@@ -215,7 +215,7 @@ async fn a_stricter_filter_leaves_a_program_its_threads_or_nothing() {
     let (client, _exits) = stage.connect().await;
     let mut run = Run::words(&["who"]);
     run.seccomp = vec!["no-such".into()];
-    let refused = stage.resident(&client, "e", &image, run).await.unwrap_err();
+    let refused = stage.resident(&client, "e", &image, run).await.err().unwrap();
     assert!(
         refused.to_string().contains("no-processes, no-threads"),
         "{refused}"
