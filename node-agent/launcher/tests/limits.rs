@@ -89,11 +89,11 @@ async fn waiting_for_cpu_is_counted() {
         cpu_milli: Some(milli),
         ..Limits::default()
     };
-    let (_client, mut told, _) = runs(&stage, "burn-ms 2000", of(200)).await;
+    let (_client, mut told, _) = runs(&stage, "burn-ms 3000", of(20)).await;
     let (_, exited) = until_the_end(&mut told).await;
     let throttled = exited.throttled.unwrap();
     assert!(
-        throttled.is_notable() && throttled.waited_us > 500_000,
+        throttled.is_notable() && throttled.waited_us > 200_000,
         "{throttled:?}"
     );
     let Some(other) = roots() else { return };
@@ -215,7 +215,11 @@ async fn a_stricter_filter_leaves_a_program_its_threads_or_nothing() {
     let (client, _exits) = stage.connect().await;
     let mut run = Run::words(&["who"]);
     run.seccomp = vec!["no-such".into()];
-    let refused = stage.resident(&client, "e", &image, run).await.err().unwrap();
+    let refused = stage
+        .resident(&client, "e", &image, run)
+        .await
+        .err()
+        .unwrap();
     assert!(
         refused.to_string().contains("no-processes, no-threads"),
         "{refused}"

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use aion_abi::layer::Layer;
 use aion_e2e::{program, programs::Programs, standalone::Standalone};
 use aion_testkit::{Interpreter, until};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 /// The client of the samples, with a program behind it.
@@ -13,18 +13,16 @@ fn with_client(program: &str) -> String {
     format!("{client}\n{program}")
 }
 
-/// A node with all layers of memory and CPU, or a noted skip: without root there are none here.
+/// A node of root's, which has groups of its own, or a noted skip.
 fn start(name: &str) -> anyhow::Result<Option<Programs<Standalone>>> {
-    let node = Standalone::start(name)?.with_policies()?;
-    let status: Value = serde_json::from_str(&node.aionctl(&["local", "status", "-o", "json"])?)?;
-    let layers = status["layers"].as_array().cloned().unwrap_or_default();
-    for layer in [Layer::CgroupMemory, Layer::CgroupCpu] {
-        let found = layers.iter().find(|it| it["name"] == layer.as_str());
-        if found.is_none_or(|it| it["enforced"] != true) {
-            aion_testkit::skip(layer.as_str(), "no group of its own bounds a worker here");
-            return Ok(None);
-        }
+    if !geteuid().is_root() {
+        aion_testkit::skip(
+            "cgroups",
+            "an ordinary user has none here without a delegated one",
+        );
+        return Ok(None);
     }
+    let node = Standalone::start(name)?.with_policies()?;
     Programs::on(node, Interpreter::Python)
 }
 
@@ -151,8 +149,7 @@ fn a_program_that_grows_is_told_before_its_end_and_can_let_go() -> anyhow::Resul
 
 const BUSY: &str = r#"
 node = Node()
-until = time.monotonic() + 3
-while time.monotonic() < until:
+while time.process_time() < 0.6:
     pass
 node.call("agent.message", kind="final", text="done")
 "#;
@@ -162,7 +159,7 @@ fn who_waits_for_cpu_or_runs_out_of_memory_is_told_so_in_status_and_why() -> any
     let Some(mut programs) = start("throttled")? else {
         return Ok(());
     };
-    let limits = json!({"limits": {"turnSeconds": 60, "cpuMillis": 200}});
+    let limits = json!({"limits": {"turnSeconds": 60, "cpuMillis": 50}});
     programs.agent("busy", &with_client(BUSY), limits)?;
     assert_eq!(programs.ask("busy").trim(), "done");
     let why: Value = serde_json::from_str(&programs.node.aionctl(&["why", "busy", "-o", "json"])?)?;
@@ -231,7 +228,15 @@ fn a_profile_by_name_is_in_the_layers_and_one_that_is_not_is_refused() -> anyhow
     })?;
     let weight = ["cpu.shares 512", "cpu.weight 50"];
     assert!(weight.iter().any(|it| evidence.contains(it)), "{evidence}");
-    let refused = programs.agent("huge", &program, json!({"limits": {"profile": "huge"}}));
+    let huge = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "huge"},
+        "spec": {"instructions": "Be brief.", "limits": {"profile": "huge"}},
+    });
+    let file = programs.node.path("huge.yaml");
+    std::fs::write(&file, huge.to_string())?;
+    let refused = programs
+        .node
+        .aionctl(&["apply", "--wait", "5", "-f", &file.to_string_lossy()]);
     let why = refused.unwrap_err().to_string();
     assert!(
         why.contains("no profile huge; there are large, quiet, sealed, small, standard"),

@@ -34,8 +34,7 @@ pub(super) fn stopped() -> Driven {
 
 /// What the kernel is told of a problem.
 pub(super) fn failed(problem: &Problem) -> Finish {
-    // What a tool did before it ran out of memory nobody knows either.
-    if matches!(problem.code, Code::OutcomeUnknown | Code::OutOfBounds) {
+    if problem.leaves_unknown() {
         return Finish::Unknown;
     }
     Finish::Failed(Failure {
