@@ -207,7 +207,9 @@ impl Client {
             return Err(ClientError::Descriptors);
         }
         let (key, wanted) = (Key::Start(start.id.clone()), start.doors());
-        let (reply, doors) = self.ask(key, &Request::Start(start), &list).await?;
+        let (reply, doors) = self
+            .ask(key, &Request::Start(Box::new(start)), &list)
+            .await?;
         match reply {
             Reply::Started {
                 pid,

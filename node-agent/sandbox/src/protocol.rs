@@ -48,7 +48,7 @@ pub enum Request {
         version: u32,
     },
     /// Start a worker; answered by [`Reply::Started`] or [`Reply::StartFailed`].
-    Start(Start),
+    Start(Box<Start>),
     /// Let a started worker run; answered by [`Reply::GateOpened`].
     OpenGate {
         /// Which worker.

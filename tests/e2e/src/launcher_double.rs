@@ -73,7 +73,7 @@ impl Launcher {
                 version: VERSION,
                 pid: std::process::id(),
             }),
-            Request::Start(start) => Some(self.start(start, fds)?),
+            Request::Start(start) => Some(self.start(*start, fds)?),
             Request::OpenGate { id } => {
                 if let Some(run) = self.waiting.remove(&id) {
                     let _ = self.runs.send(run);

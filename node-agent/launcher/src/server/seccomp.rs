@@ -13,8 +13,9 @@
 
 mod newer;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use seccompiler::{BpfProgram, TargetArch};
 use serde::Deserialize;
@@ -125,7 +126,7 @@ struct Condition {
 pub(super) struct Filters {
     text: String,
     variants: BTreeSet<String>,
-    made: Mutex<HashMap<Whose, Arc<[Filter]>>>,
+    made: RefCell<HashMap<Whose, Arc<[Filter]>>>,
 }
 
 /// Whose programs: of which role, whether with a network, and held to which variants.
@@ -166,7 +167,7 @@ impl Filters {
         Ok(Self {
             text: text.to_owned(),
             variants: aion_profiles::variants(text),
-            made: Mutex::new(made),
+            made: RefCell::new(made),
         })
     }
 
@@ -175,7 +176,7 @@ impl Filters {
         Self {
             text: String::new(),
             variants: BTreeSet::new(),
-            made: Mutex::default(),
+            made: RefCell::default(),
         }
     }
 
@@ -195,7 +196,7 @@ impl Filters {
         }
         let mut whose = Whose::of(role, network);
         whose.variants.extend(variants.iter().cloned());
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.borrow_mut();
         if let Some(filters) = made.get(&whose) {
             return Ok(Arc::clone(filters));
         }
