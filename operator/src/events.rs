@@ -1,18 +1,20 @@
 //! Events, as `kubectl describe` shows them: told when a condition changes, not when it is looked at.
 
 use aion_api::condition::{
-    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, find,
+    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, WITHIN_LIMITS,
+    find,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 /// The conditions whose changes are told.
-const TOLD: [&str; 6] = [
+const TOLD: [&str; 7] = [
     ACCEPTED,
     RESOLVED_REFS,
     VERIFIED,
     SANDBOX_ENFORCED,
+    WITHIN_LIMITS,
     READY,
     ERASED,
 ];

@@ -25,7 +25,7 @@ impl Metrics {
         Ok(Self {
             reconciles: all.counters(name::RECONCILES, &["controller", "result"])?,
             errors: all.counters(name::RECONCILE_ERRORS, &["controller", "error"])?,
-            seconds: all.seconds(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)?,
+            seconds: all.spread(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)?,
             leader: all.gauge(name::OPERATOR_LEADS)?,
             unreadable: all.gauges(name::UNREADABLE, &["kind"])?,
             all,

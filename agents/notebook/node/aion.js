@@ -73,7 +73,38 @@ class Node {
     }
   }
 
-  #once(name, body, key) {
+  /**
+   * Has `hear` told what the node says without being asked, such as `{notice: 'pressure', …}`, until the turn ends. Opened
+   * anew where the daemon was restarted in between; it does not keep the program from ending.
+   */
+  listen(hear) {
+    let lost = false;
+    const again = () => {
+      if (lost) return;
+      lost = true;
+      setTimeout(() => this.listen(hear), PAUSE_MS).unref();
+    };
+    const request = this.#request('agent.notices', Buffer.from('{}'), '', (response) => {
+      if (response.statusCode !== 200) {
+        response.resume();
+        response.on('end', again);
+        return;
+      }
+      let rest = '';
+      response.setEncoding('utf8');
+      response.on('data', (part) => {
+        const lines = (rest + part).split('\n');
+        rest = lines.pop();
+        for (const line of lines) if (line.startsWith('data: ')) hear(JSON.parse(line.slice(6)));
+      });
+      response.on('error', again);
+      response.on('end', again);
+    });
+    request.on('socket', (socket) => socket.unref());
+    request.on('error', again);
+  }
+
+  #request(name, body, key, hear) {
     const path = `/v1/${name.replaceAll('.', '/')}`;
     const stamp = String(Date.now());
     const counter = String(++this.#counter);
@@ -86,10 +117,16 @@ class Node {
       'aion-timestamp': stamp,
       'aion-counter': counter,
       'aion-signature': crypto.createHmac('sha256', this.#key).update(signed).digest('hex'),
-      'idempotency-key': key,
     };
+    if (key) headers['idempotency-key'] = key;
+    const request = http.request({ socketPath: this.#socketPath, method: 'POST', path, headers }, hear);
+    request.end(body);
+    return request;
+  }
+
+  #once(name, body, key) {
     return new Promise((resolve, reject) => {
-      const request = http.request({ socketPath: this.#socketPath, method: 'POST', path, headers }, (response) => {
+      const request = this.#request(name, body, key, (response) => {
         const parts = [];
         response.on('data', (part) => parts.push(part));
         response.on('error', reject);
@@ -102,7 +139,6 @@ class Node {
         });
       });
       request.on('error', reject);
-      request.end(body);
     });
   }
 }

@@ -59,6 +59,12 @@ async function answer(node) {
 
 async function main() {
   const node = new Node();
+  node.listen((notice) => {
+    if (notice.notice !== 'pressure') return;
+    // What can be had again is given back before the kernel ends what holds too much.
+    globalThis.gc?.();
+    console.log(`memory pressure: ${notice.heldBytes >> 20} of ${notice.mostBytes >> 20} MiB`);
+  });
   console.log(`${node.agent} runs on Node ${process.versions.node}`);
   try {
     await node.call('agent.message', { kind: 'final', text: await answer(node) });

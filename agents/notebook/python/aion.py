@@ -4,9 +4,11 @@ The boot document is on the descriptor that AION_BOOT_FD names, the node at /run
 what both are, docs/syscalls.md what a call is. What an agent does with its turn may not enter.
 """
 
+import contextlib
 import hashlib
 import hmac
 import http.client
+import itertools
 import json
 import os
 import random
@@ -44,14 +46,15 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Node:
-    """One turn: its input, and its calls. Used by one thread."""
+    """One turn: its input, and its calls. One thread makes calls, another may listen to notices."""
 
     def __init__(self, path=SOCKET):
         self._path = path
         with os.fdopen(int(os.environ["AION_BOOT_FD"]), "rb") as document:
             boot = json.load(document)
         self._key = bytes.fromhex(boot["key"])
-        self._counter = 0
+        # Each number once, whichever thread takes it.
+        self._counter = itertools.count(1)
         self._calls = 0
         self._turn = boot["turn"]
         self.agent = boot["agent"]
@@ -83,23 +86,50 @@ class Node:
                 raise Refused(answer)
             time.sleep(again)
 
+    def notices(self):
+        """What the node tells without being asked, as it comes, until the turn ends: `{"notice": "pressure", ...}`.
+
+        For a thread of its own. Opened anew where the daemon was restarted in between.
+        """
+        while True:
+            try:
+                connection, response = self._send("agent.notices", b"{}", "")
+                with contextlib.closing(connection):
+                    if response.status != 200:
+                        raise Refused(json.loads(response.read()))
+                    for line in response:
+                        if line.startswith(b"data: "):
+                            yield json.loads(line[6:])
+            except (OSError, http.client.HTTPException):
+                pass
+            except Refused as refused:
+                if refused.code not in PASSING:
+                    raise
+            time.sleep(PAUSE_MS / 1000)
+
     def _once(self, syscall, body, key):
-        self._counter += 1
+        connection, response = self._send(syscall, body, key)
+        with contextlib.closing(connection):
+            return response.status, json.loads(response.read())
+
+    def _send(self, syscall, body, key):
         path = "/v1/" + syscall.replace(".", "/")
         stamp = str(time.time_ns() // 1_000_000)
-        counter = str(self._counter)
+        counter = str(next(self._counter))
         # The empty line is the deadline, which is left to the node.
         signed = ["AION-HMAC-SHA256-V1", "POST", path, stamp, counter, key, "", hashlib.sha256(body).hexdigest()]
+        headers = {
+            "content-type": "application/json",
+            "aion-timestamp": stamp,
+            "aion-counter": counter,
+            "aion-signature": hmac.new(self._key, "\n".join(signed).encode(), hashlib.sha256).hexdigest(),
+        }
+        if key:
+            headers["idempotency-key"] = key
         connection = _Connection(self._path)
         try:
-            connection.request("POST", path, body, {
-                "content-type": "application/json",
-                "aion-timestamp": stamp,
-                "aion-counter": counter,
-                "aion-signature": hmac.new(self._key, "\n".join(signed).encode(), hashlib.sha256).hexdigest(),
-                "idempotency-key": key,
-            })
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
+            connection.request("POST", path, body, headers)
+            return connection, connection.getresponse()
+        except BaseException:
             connection.close()
+            raise

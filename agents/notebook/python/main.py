@@ -4,7 +4,9 @@ An example of an agent in Python: memory, files and a tool, each by a syscall.
 """
 
 import base64
+import gc
 import sys
+import threading
 
 from aion import Node, Refused
 
@@ -54,8 +56,17 @@ def answer(node):
     return report
 
 
+def listen(node):
+    """Gives back what can be had again before the kernel ends what holds too much."""
+    for notice in node.notices():
+        if notice["notice"] == "pressure":
+            gc.collect()
+            print(f"memory pressure: {notice['heldBytes'] >> 20} of {notice['mostBytes'] >> 20} MiB", flush=True)
+
+
 def main():
     node = Node()
+    threading.Thread(target=listen, args=(node,), daemon=True).start()
     print(f"{node.agent} runs on Python {sys.version.split()[0]}", flush=True)
     try:
         node.call("agent.message", kind="final", text=answer(node))

@@ -60,6 +60,9 @@ impl Cluster {
             ("sandbox", condition::SANDBOX_ENFORCED),
             ("ready", condition::READY),
         ]));
+        if condition::find(&status.conditions, condition::WITHIN_LIMITS).is_some() {
+            first.extend(links(&[("limits", condition::WITHIN_LIMITS)]));
+        }
         Ok(Why {
             agent: format!("{namespace}/{agent}"),
             ready: condition::is_true(&status.conditions, condition::READY),

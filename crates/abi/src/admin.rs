@@ -25,6 +25,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::resources::Resources;
 use crate::{
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
@@ -275,6 +276,9 @@ pub struct TurnOutcome {
     /// Syscalls made.
     #[serde(default)]
     pub syscalls: u64,
+    /// What its workers used; none where no worker ran, or none was heard of again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
     /// From start to end, in milliseconds.
     #[serde(default)]
     pub elapsed_ms: u64,
@@ -351,7 +355,7 @@ pub struct Why {
     pub agent: String,
     /// Whether it would answer now.
     pub ready: bool,
-    /// In causal order: accepted, references, signature, policy, placement, sandbox, turns.
+    /// In causal order: accepted, references, signature, policy, placement, sandbox, limits, turns.
     pub links: Vec<Link>,
     /// The last refusals, newest first.
     pub denials: Vec<Denial>,

@@ -83,6 +83,8 @@ codes! {
     StorageFull = "storage-full", 507, "free space on the node's state directory, then retry";
     /// The agent's own program ended with a fault, or went beyond its bounds.
     ProgramFailed = "program-failed", 500, "see the agent's log: aionctl logs AGENT; the program's author can mend it";
+    /// A tool used more memory or processes than it may, and ended: what it was called for may or may not have happened.
+    OutOfBounds = "out-of-bounds", 507, "ask the tool for less at a time, and look whether the effect happened before doing it again; it is started anew by the next call";
     /// The agent says itself that it cannot answer, and why.
     Unanswered = "unanswered", 422, "the message is the agent's own: change what it names, then ask again";
     /// A part of the node failed in a way it should not.

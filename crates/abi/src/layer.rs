@@ -50,6 +50,8 @@ layers! {
     CgroupPids "cgroup-pids",
     /// A cgroup that bounds CPU.
     CgroupCpu "cgroup-cpu",
+    /// A cgroup that bounds reading and writing of block devices.
+    CgroupIo "cgroup-io",
     /// Resource limits of the process.
     Rlimits "rlimits",
     /// No execve gains a privilege.

@@ -55,6 +55,12 @@ impl Problem {
         self
     }
 
+    /// Whether what was asked may or may not have happened: a tool that ran out of memory did something before.
+    #[must_use]
+    pub fn leaves_unknown(&self) -> bool {
+        matches!(self.code, Code::OutcomeUnknown | Code::OutOfBounds)
+    }
+
     /// Names the call.
     #[must_use]
     pub fn call(mut self, call: u64) -> Self {

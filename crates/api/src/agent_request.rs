@@ -177,6 +177,12 @@ pub enum FileMode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.usdPerDay)").message(said("usdPerDay is not enforced by this release, and a limit that does not hold is worse than none", "remove it and use tokensPerHour")).field_path(".usdPerDay").reason(Reason::FieldValueForbidden))]
 pub struct Limits {
+    /// A profile of the cluster's or the node's file of profiles by name, such as small, standard, large, quiet or sealed:
+    /// it says what is not said here, of memory, CPU, processes, the weight where CPU and disks are short, and the system
+    /// call filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub profile: Option<String>,
     /// Tokens an hour, of its instances on a node together; 200000 unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]

@@ -14,6 +14,8 @@ pub const RESOLVED_REFS: &str = "ResolvedRefs";
 pub const VERIFIED: &str = "Verified";
 /// The layers that are required are enforced.
 pub const SANDBOX_ENFORCED: &str = "SandboxEnforced";
+/// What ran of it stayed within its limits.
+pub const WITHIN_LIMITS: &str = "WithinLimits";
 /// It can be asked or used.
 pub const READY: &str = "Ready";
 /// Something is being changed.
@@ -145,6 +147,12 @@ pub mod reason {
         ENFORCED = "Enforced",
         /// The required layers are enforced, others are missing; the message names them.
         ENFORCED_IN_PART = "EnforcedInPart",
+        /// A process of it was ended, since it used more memory than it may.
+        OUT_OF_MEMORY = "OutOfMemory",
+        /// A process or thread of it was not made, since there were as many as may be.
+        OUT_OF_PROCESSES = "OutOfProcesses",
+        /// It waited for CPU in more than a quarter of the time that it had something to do.
+        THROTTLED = "Throttled",
         /// Its module is being compiled for the node.
         COMPILING = "Compiling",
         /// The node lacks the program that compiles modules.

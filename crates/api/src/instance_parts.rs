@@ -226,6 +226,38 @@ pub struct InstanceLimits {
     #[serde(rename = "memoryMiB")]
     #[schemars(range(min = 1))]
     pub memory_mib: i32,
+    /// The profile that it was resolved with, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub profile: Option<String>,
+    /// Memory from which on it is told of pressure, in MiB; left out, the node says.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "memoryHighMiB"
+    )]
+    #[schemars(range(min = 1))]
+    pub memory_high_mib: Option<i32>,
+    /// Its share where CPU is short; 100 is what everybody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub cpu_weight: Option<i32>,
+    /// Its share where a block device is busy; 100 is what everybody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub io_weight: Option<i32>,
+    /// KiB a second that it reads of each block device.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ioReadKiB")]
+    #[schemars(range(min = 1))]
+    pub io_read_kib: Option<i32>,
+    /// KiB a second that it writes to each block device.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "ioWriteKiB"
+    )]
+    #[schemars(range(min = 1))]
+    pub io_write_kib: Option<i32>,
     /// CPU, in thousandths of a core.
     #[schemars(range(min = 1))]
     pub cpu_millis: i32,

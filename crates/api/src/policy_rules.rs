@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::NAME;
+
 /// Bounds that a policy sets. Where several policies and the agent's own limits speak, the smallest
 /// holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,19 @@ pub struct PolicyQuotas {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 16, max = 1_048_576))]
     pub memory_mib: Option<i32>,
+    /// Processes and threads of a process agent at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub pids: Option<i32>,
+    /// The profiles that an agent may name as limits.profile; left out, any. One that stands in every policy's list is
+    /// allowed, and an agent that names none has the first of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(min = 1, max = 63), regex(pattern = NAME)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub profiles: Option<Vec<String>>,
     /// CPU of a running instance at most, in thousandths of a core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 1_024_000))]

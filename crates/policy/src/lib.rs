@@ -25,6 +25,7 @@ pub mod explain;
 pub mod lower;
 pub mod numbers;
 pub mod operations;
+pub mod profile;
 pub mod quota;
 pub mod request;
 pub mod trust;

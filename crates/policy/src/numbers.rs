@@ -56,6 +56,11 @@ pub(crate) fn too_small(spec: &AgentInstanceSpec) -> Option<TooSmall> {
         ("limits.outputMiB", Some(limits.output_mib)),
         ("limits.tmpMiB", limits.tmp_mib),
         ("limits.pids", limits.pids),
+        ("limits.memoryHighMiB", limits.memory_high_mib),
+        ("limits.cpuWeight", limits.cpu_weight),
+        ("limits.ioWeight", limits.io_weight),
+        ("limits.ioReadKiB", limits.io_read_kib),
+        ("limits.ioWriteKiB", limits.io_write_kib),
     ] {
         at_least(1, field, value.map(i64::from));
     }

@@ -4,7 +4,10 @@ use aion_api::program::Runtime;
 use aion_api::sandbox::{Layer, SandboxRules};
 use aion_api::{AgentSpec, InstanceLimits, PolicyQuotas, Quotas, ResolvedViolations, defaults};
 
+use aion_profiles::{Bytes, Profiles};
+
 use crate::decide::Applied;
+use crate::profile::{self, Refused};
 use crate::violation::violations;
 
 /// What an agent's instances may use.
@@ -18,6 +21,10 @@ pub struct Bounds {
     pub replicas: i32,
     /// Layers that are required, each once, in the order of reports.
     pub layers: Vec<Layer>,
+    /// Variants of the system call filter, each once.
+    pub seccomp: Vec<String>,
+    /// Why the agent cannot have the profile or a variant that somebody names.
+    pub refused: Vec<Refused>,
     /// Keys that a bundle must be signed with one of; `None`: any that is trusted.
     pub signers: Option<Vec<String>>,
     /// What is done about violations.
@@ -27,7 +34,7 @@ pub struct Bounds {
 /// The smallest of what `agent` says (or the defaults) and what `policies` say; layers of all together;
 /// signers that stand in every list.
 #[must_use]
-pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
+pub fn quotas(agent: &AgentSpec, policies: &Applied, profiles: &Profiles) -> Bounds {
     let own = agent.limits.clone().unwrap_or_default();
     let all: Vec<&PolicyQuotas> = policies
         .cluster
@@ -46,10 +53,24 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
     let least64 = |own: i64, of: fn(&PolicyQuotas) -> Option<i64>| {
         all.iter().filter_map(|q| of(q)).fold(own, i64::min)
     };
-    let memory_mib = least32(own.memory_mib.unwrap_or(defaults::MEMORY_MIB), |q| {
-        q.memory_mib
-    });
+    let chosen = profile::choose(own.profile.as_deref(), &all, profiles);
+    let profile = &chosen.says;
+    let mib = |it: Bytes| whole(it.0 >> 20);
+    let memory = own.memory_mib.or(profile.memory.map(mib));
+    let memory_mib = least32(memory.unwrap_or(defaults::MEMORY_MIB), |q| q.memory_mib);
+    let high = profile
+        .memory_high
+        .map(|part| part.of(u64::from(memory_mib.unsigned_abs())));
+    let cpu = own.cpu_millis.or(profile.cpu.map(|it| whole(it.0.into())));
+    let pids = own.pids.or(profile.pids.map(|it| whole(it.0.into())));
+    let kib = |it: Bytes| whole(it.0 >> 10);
     let of_process = agent.runtime == Runtime::Process;
+    let mut variants = rules(agent, policies).1;
+    variants.extend(profile.seccomp.iter().cloned());
+    variants.sort_unstable();
+    variants.dedup();
+    let mut refused: Vec<Refused> = chosen.refused.into_iter().collect();
+    refused.extend(profile::variants_that_are_not(&variants));
     Bounds {
         quotas: Quotas {
             tokens_per_hour: least64(
@@ -74,18 +95,24 @@ pub fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
                 q.turn_seconds
             }),
             memory_mib,
-            cpu_millis: least32(own.cpu_millis.unwrap_or(defaults::CPU_MILLIS), |q| {
-                q.cpu_millis
-            }),
+            cpu_millis: least32(cpu.unwrap_or(defaults::CPU_MILLIS), |q| q.cpu_millis),
+            profile: chosen.name,
+            memory_high_mib: high.map(whole),
+            cpu_weight: profile.cpu_weight.map(|it| whole(it.0.into())),
+            io_weight: profile.io.weight.map(|it| whole(it.0.into())),
+            io_read_kib: profile.io.read.map(kib),
+            io_write_kib: profile.io.write.map(kib),
             output_mib: least32(own.output_mib.unwrap_or(defaults::OUTPUT_MIB), |q| {
                 q.output_mib
             }),
             tmp_mib: of_process.then(|| tmp_mib(own.tmp_mib, memory_mib)),
-            pids: of_process.then(|| own.pids.unwrap_or(defaults::PIDS)),
+            pids: of_process.then(|| least32(pids.unwrap_or(defaults::PIDS), |q| q.pids)),
             without_model: agent.without_model.unwrap_or_default(),
         },
         replicas: least32(agent.replicas.unwrap_or(defaults::REPLICAS), |q| q.replicas),
-        layers: layers(agent, policies),
+        layers: rules(agent, policies).0,
+        seccomp: variants,
+        refused,
         signers: signers(policies),
         violations: violations(policies),
     }
@@ -102,7 +129,13 @@ fn tmp_mib(own: Option<i32>, memory_mib: i32) -> i32 {
     }
 }
 
-fn layers(agent: &AgentSpec, policies: &Applied) -> Vec<Layer> {
+/// As a number of a resource, which is at least one.
+fn whole(number: u64) -> i32 {
+    i32::try_from(number.max(1)).unwrap_or(i32::MAX)
+}
+
+/// The layers that are required and the variants of the system call filter, of agent and policies together.
+fn rules(agent: &AgentSpec, policies: &Applied) -> (Vec<Layer>, Vec<String>) {
     let wanted: Vec<&SandboxRules> = agent
         .sandbox
         .iter()
@@ -119,10 +152,10 @@ fn layers(agent: &AgentSpec, policies: &Applied) -> Vec<Layer> {
                 .filter_map(|p| p.spec.sandbox.as_ref()),
         )
         .collect();
-    Layer::ALL
-        .into_iter()
-        .filter(|layer| wanted.iter().any(|rules| rules.require.contains(layer)))
-        .collect()
+    let required = |layer: &Layer| wanted.iter().any(|rules| rules.require.contains(layer));
+    let layers = Layer::ALL.into_iter().filter(required).collect();
+    let variants = wanted.iter().flat_map(|rules| rules.seccomp.clone());
+    (layers, variants.collect())
 }
 
 fn signers(policies: &Applied) -> Option<Vec<String>> {

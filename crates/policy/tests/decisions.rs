@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_api::{AgentPolicy, AgentSpec, ClusterAgentPolicy, FileMode, GrantEffect};
-use aion_policy::{Applied, Verdict, Wanted, decide, quotas, requests};
+use aion_policy::{Applied, Bounds, Verdict, Wanted, decide, requests};
 use serde_json::{Value, json};
 
 /// `agent` under `cluster` and `namespaced` gets exactly `expect`: one line a right beyond those that
@@ -59,6 +59,10 @@ fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str])
 
 fn spec(value: Value) -> AgentSpec {
     serde_json::from_value(value).unwrap()
+}
+
+fn quotas(agent: &AgentSpec, policies: &Applied) -> Bounds {
+    aion_policy::quotas(agent, policies, &aion_profiles::Profiles::built_in())
 }
 
 fn applied(cluster: &[Value], namespaced: &[Value]) -> Applied {
@@ -472,52 +476,4 @@ fn a_process_agent_alone_has_processes() {
     let more = json!({"runtime": "process", "bundle": bundle, "limits": {"pids": 512}});
     assert_eq!(pids(more), Some(512));
     assert_eq!(pids(json!({"runtime": "wasm", "bundle": bundle})), None);
-}
-
-#[test]
-fn hosts_are_granted_by_name_and_denied_and_narrowed_as_rights_are() {
-    let agent = json!({"runtime": "process", "permissions": {"network": [
-        "api.example.org:443", "*.example.org:443", "a.b.example.org:443", "api.example.org:80",
-        "127.0.0.1:8080", "evil.example.net:443",
-    ]}});
-    let cluster = json!({
-        "allow": ["*"],
-        "network": ["*.example.org:443", "evil.example.net:443"],
-        "deny": ["net.connect:secret.example.org", "net.connect:evil.example.net:*"],
-    });
-    let wide = "ClusterAgentPolicy/c network *.example.org:443";
-    let none = "not granted (ClusterAgentPolicy/c does not grant it)";
-    check(
-        agent,
-        std::slice::from_ref(&cluster),
-        &[],
-        &[
-            &format!("host api.example.org:443: allow ({wide})"),
-            &format!(
-                "host *.example.org:443: allow ({wide}), deny net.connect:secret.example.org:443 \
-                 (ClusterAgentPolicy/c deny net.connect:secret.example.org)"
-            ),
-            &format!("host a.b.example.org:443: {none}"),
-            &format!("host api.example.org:80: {none}"),
-            &format!("host 127.0.0.1:8080: {none}"),
-            "host evil.example.net:443: denied (ClusterAgentPolicy/c deny net.connect:evil.example.net:*)",
-        ],
-    );
-    check(
-        json!({"runtime": "process", "permissions": {"network": ["api.example.org:443"]}}),
-        &[cluster],
-        &[json!({"deny": ["net.connect:*"]})],
-        &["host api.example.org:443: denied (AgentPolicy/n deny net.connect:*)"],
-    );
-    check(
-        json!({"runtime": "process", "permissions": {"network": ["api.example.org:443", "b.example.org:443"]}}),
-        &[json!({"network": ["*.example.org:443"]})],
-        &[json!({"allow": ["net.connect:api.example.org:443"]})],
-        &[
-            &format!(
-                "host api.example.org:443: allow ({wide}; AgentPolicy/n allow net.connect:api.example.org:443)"
-            ),
-            "host b.example.org:443: not granted (AgentPolicy/n does not let it through)",
-        ],
-    );
 }

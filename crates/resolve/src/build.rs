@@ -6,6 +6,7 @@ use aion_api::metadata::{
 use aion_api::program::Runtime;
 use aion_api::sandbox::SandboxRules;
 use aion_api::{API_VERSION, AgentInstance, AgentInstanceSpec, AgentReference, InlineProgram};
+use aion_policy::Bounds;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::identity;
@@ -118,11 +119,17 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
         grants: validated.grants.clone(),
         quotas: bounds.quotas.clone(),
         limits: bounds.limits.clone(),
-        sandbox: (!bounds.layers.is_empty()).then(|| SandboxRules {
-            require: bounds.layers.clone(),
-        }),
+        sandbox: sandbox(bounds),
         on_violation: bounds.violations.clone(),
     }
+}
+
+fn sandbox(bounds: &Bounds) -> Option<SandboxRules> {
+    let rules = SandboxRules {
+        require: bounds.layers.clone(),
+        seccomp: bounds.seccomp.clone(),
+    };
+    (rules != SandboxRules::default()).then_some(rules)
 }
 
 fn metadata(validated: &Validated, spec: &AgentInstanceSpec) -> ObjectMeta {

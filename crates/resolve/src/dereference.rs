@@ -1,9 +1,11 @@
 //! What an agent refers to: which objects, and those objects gathered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, Tool};
 use aion_policy::{Applied, Trust, trust};
+use aion_profiles::Profiles;
 
 use crate::problem::Problem;
 use crate::universe::{Key, NodeView, Setting, Universe};
@@ -71,6 +73,8 @@ pub struct Dereferenced {
     pub policies: Applied,
     /// Whom to trust in its namespace.
     pub trust: Trust,
+    /// What the profiles say that it or a policy names.
+    pub profiles: Arc<Profiles>,
     /// All nodes.
     pub nodes: Vec<NodeView>,
     /// Its own instances.
@@ -115,6 +119,7 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
             &namespace_labels,
         ),
         trust: trust(universe.trust_policies.values(), &namespace_labels),
+        profiles: Arc::clone(&universe.profiles),
         nodes: universe.nodes.values().cloned().collect(),
         instances: universe.told_of(key),
         unreadable: Vec::new(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use aion_api::program::Runtime;
 use aion_api::sandbox::Layer;
 use aion_api::{AgentInstance, AgentInstanceStatus, Hook, NodeCapacity};
+use aion_profiles::Profiles;
 
 use crate::identity;
 use crate::manifest::Object;
@@ -118,6 +119,8 @@ macro_rules! universe {
         pub struct Universe {
             /// Where this is.
             pub setting: Setting,
+            /// What the profiles say that agents and policies name.
+            pub profiles: Arc<Profiles>,
             $(
                 #[doc = concat!("Each ", stringify!($kind), "; of the cluster's kinds the namespace is empty.")]
                 pub $many: BTreeMap<Key, aion_api::$kind>,

@@ -10,6 +10,6 @@ mod registry;
 pub use log::{Form, LogError};
 pub use name::Metric;
 pub use prometheus::{
-    Error as MetricsError, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Counter, Error as MetricsError, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
 pub use registry::Metrics;

@@ -41,6 +41,10 @@ metrics! {
     NETWORK_CONNECTIONS = "aion_network_connections_total",
         "Connections of agents' programs that were let through, by what came of them (made, denied, offline, unreachable, cancelled).";
     NETWORK_BYTES = "aion_network_bytes_total", "Bytes of these, by direction (sent, received).";
+    LIMITS_MET = "aion_limits_met_total", "Limits that agents came up against, by limit.";
+    PRESSURE_TOLD = "aion_memory_pressure_told_total", "Times that a program was told that its memory is close to its limit.";
+    THROTTLED = "aion_cpu_throttled_seconds_total", "Time that agents waited for CPU that their limit did not give, all threads together.";
+    TOOL_MEMORY = "aion_tool_call_memory_peak_bytes", "The most memory that a tool's process held during a call, by tool.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",

@@ -1,8 +1,8 @@
 //! Metrics that are registered as they are made, and rendered together.
 
 use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Counter, Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder, core::Collector,
 };
 
 use crate::name::Metric;
@@ -18,6 +18,14 @@ impl Metrics {
     /// It is there already.
     pub fn counter(&self, metric: Metric) -> Result<IntCounter, Error> {
         self.register(IntCounter::new(metric.name, metric.help)?)
+    }
+
+    /// A sum of parts that are no whole numbers, at zero.
+    ///
+    /// # Errors
+    /// It is there already.
+    pub fn sum(&self, metric: Metric) -> Result<Counter, Error> {
+        self.register(Counter::new(metric.name, metric.help)?)
     }
 
     /// Counts by `labels`.
@@ -44,11 +52,11 @@ impl Metrics {
         self.register(IntGaugeVec::new(options(metric), labels)?)
     }
 
-    /// Times by `labels`, in seconds: `buckets` of them, each twice the one before and the first up to `first`.
+    /// Times in seconds, or sizes in bytes, by `labels`: `buckets` of them, each twice the one before and the first up to `first`.
     ///
     /// # Errors
     /// They are there already, or there is no bucket.
-    pub fn seconds(
+    pub fn spread(
         &self,
         metric: Metric,
         labels: &[&str],
@@ -95,7 +103,7 @@ mod tests {
             .unwrap();
         errors.with_label_values(&["agent", "Refused"]).inc();
         let seconds = metrics
-            .seconds(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)
+            .spread(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)
             .unwrap();
         seconds.with_label_values(&["agent"]).observe(0.5);
         let text = metrics.clone().render().unwrap();

@@ -133,7 +133,16 @@ impl Node {
         let (setting, drivers) = drivers(&base, &launcher, &telemetry).await?;
         let kernel_traces = KernelTraces::new(Arc::clone(&telemetry));
         let secret = options.secret;
-        let workers = workers(&base, &drivers, recovered, launcher, secret, kernel_traces).await?;
+        let workers = workers(
+            &base,
+            &drivers,
+            recovered,
+            launcher,
+            secret,
+            kernel_traces,
+            Arc::clone(&telemetry),
+        )
+        .await?;
         serve(base, setting, drivers, workers, telemetry).await
     }
 

@@ -1,12 +1,12 @@
 //! What the daemon counts, and what it logs. The names are in `aion_telemetry::name`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use aion_abi::kernel_event::KernelCounts;
+use aion_abi::{kernel_event::KernelCounts, resources::Resources};
 use aion_kernel::Load;
 use aion_telemetry::{
-    Form, HistogramVec, IntCounter, IntCounterVec, IntGauge, LogError, Metrics, MetricsError, log,
-    name,
+    Counter, Form, HistogramVec, IntCounter, IntCounterVec, IntGauge, LogError, Metrics,
+    MetricsError, log, name,
 };
 
 /// What is logged where nothing says what. The library that speaks MCP writes whole messages of a tool's
@@ -32,7 +32,15 @@ pub struct Telemetry {
     kernel_violations: IntCounterVec,
     kernel_lost: IntCounterVec,
     kernel_seconds: HistogramVec,
+    limits_met: IntCounterVec,
+    pressure_told: IntCounter,
+    throttled: Counter,
+    tool_memory: HistogramVec,
 }
+
+/// Where the first bucket of a tool's memory ends, in bytes, and how many there are: up to 16 GiB.
+const FIRST_MEMORY: f64 = 1_048_576.0;
+const MEMORIES: usize = 15;
 
 /// Where the first bucket of times in the kernel ends, in seconds; each further one ends at twice as much.
 const FIRST_BUCKET: f64 = 256e-9;
@@ -60,7 +68,11 @@ impl Telemetry {
             kernel_events: metrics.counters(name::KERNEL_EVENTS, &["kind"])?,
             kernel_violations: metrics.counters(name::KERNEL_VIOLATIONS, &["kind", "action"])?,
             kernel_lost: metrics.counters(name::KERNEL_LOST, &["why"])?,
-            kernel_seconds: metrics.seconds(
+            limits_met: metrics.counters(name::LIMITS_MET, &["limit"])?,
+            pressure_told: metrics.counter(name::PRESSURE_TOLD)?,
+            throttled: metrics.sum(name::THROTTLED)?,
+            tool_memory: metrics.spread(name::TOOL_MEMORY, &["tool"], FIRST_MEMORY, MEMORIES)?,
+            kernel_seconds: metrics.spread(
                 name::KERNEL_SECONDS,
                 &["class"],
                 FIRST_BUCKET,
@@ -68,6 +80,27 @@ impl Telemetry {
             )?,
             metrics,
         })
+    }
+
+    /// A worker ended, having used this.
+    pub fn used(&self, used: &Resources) {
+        for met in &used.met {
+            self.limits_met.with_label_values(&[met.label()]).inc();
+        }
+        self.pressure_told.inc_by(used.pressure_told);
+        self.throttled
+            .inc_by(Duration::from_millis(used.throttled_ms).as_secs_f64());
+    }
+
+    /// A call of a tool ended, during which its process held `bytes` at most.
+    pub fn tool_memory(&self, tool: &str, bytes: u64) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a bucket is twice the one before"
+        )]
+        self.tool_memory
+            .with_label_values(&[tool])
+            .observe(bytes as f64);
     }
 
     /// What waits and runs.
@@ -163,6 +196,7 @@ pub(crate) fn log(json: bool) -> Result<(), LogError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use aion_abi::resources::Met;
     use tracing_subscriber::{EnvFilter, layer::SubscriberExt};
 
     use super::*;
@@ -171,7 +205,25 @@ mod tests {
     fn every_metric_has_a_name_of_the_house_and_a_value() {
         let telemetry = Telemetry::new().unwrap();
         telemetry.turns_asked.inc();
+        telemetry.tool_memory("notes", 3 << 20);
+        telemetry.used(&Resources {
+            throttled_ms: 1500,
+            met: vec![Met::Throttled],
+            ..Resources::default()
+        });
         let text = telemetry.render().unwrap();
+        assert!(
+            text.contains("aion_limits_met_total{limit=\"throttled\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("aion_cpu_throttled_seconds_total 1.5"),
+            "{text}"
+        );
+        assert!(
+            text.contains("_bucket{tool=\"notes\",le=\"4194304\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("aion_turns_asked_total 1"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.starts_with("aion_"), "{line}");

@@ -58,6 +58,29 @@ fn act(word: &str, rest: &str) -> String {
             }
             format!("{} MiB", held.len())
         }
+        "grow-slowly" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(vec![1_u8; 1 << 20]);
+                std::thread::sleep(Duration::from_millis(rest.parse().unwrap_or(0)));
+            }
+        }
+        "hold-mib" => {
+            let held = vec![1_u8; rest.parse::<usize>().unwrap_or(0) << 20];
+            std::thread::sleep(Duration::from_secs(3600));
+            format!("{} bytes", held.len())
+        }
+        "burn-ms" => {
+            let until =
+                std::time::Instant::now() + Duration::from_millis(rest.parse().unwrap_or(0));
+            while std::time::Instant::now() < until {}
+            "burnt".into()
+        }
+        "thread" => told(
+            std::thread::Builder::new()
+                .spawn(|| ())
+                .map(|it| format!("joined {}", it.join().is_ok())),
+        ),
         "exit" => exit(rest.parse().unwrap_or(0)),
         "sleep" => {
             std::thread::sleep(Duration::from_secs(3600));

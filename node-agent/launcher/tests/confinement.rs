@@ -291,6 +291,7 @@ async fn a_path_that_is_no_socket_is_not_given_to_a_worker() {
                 role: Role::Declarative,
                 profile: "declarative".into(),
                 limits: Limits::default(),
+                seccomp: Vec::new(),
                 socket: Some("/etc/passwd".into()),
                 mounts: Vec::new(),
                 user: None,

@@ -19,8 +19,8 @@ use aion_abi::kernel_event::KernelHook;
 
 use crate::layer::LayerReading;
 use crate::protocol::{
-    Exited, Invalid, Refusable, Reply, Request, Start, StartFailure, Traced, VERSION, Worker,
-    WorkerId,
+    Exited, Invalid, Measured, Pressure, Refusable, Reply, Request, Start, StartFailure, Traced,
+    VERSION, Worker, WorkerId,
 };
 use crate::wire::{self, WireError};
 
@@ -34,6 +34,8 @@ pub enum Told {
     Exited(Exited),
     /// What the kernel was seen to do with one.
     Traced(Traced),
+    /// The memory of one is close to its limit.
+    Pressure(Pressure),
 }
 
 /// Why a request to the launcher failed.
@@ -205,7 +207,9 @@ impl Client {
             return Err(ClientError::Descriptors);
         }
         let (key, wanted) = (Key::Start(start.id.clone()), start.doors());
-        let (reply, doors) = self.ask(key, &Request::Start(start), &list).await?;
+        let (reply, doors) = self
+            .ask(key, &Request::Start(Box::new(start)), &list)
+            .await?;
         match reply {
             Reply::Started {
                 pid,
@@ -243,6 +247,17 @@ impl Client {
             grace_ms: u32::try_from(grace.as_millis()).unwrap_or(u32::MAX),
         };
         unless_refused(self.ask(key, &request, &[]).await?.0)
+    }
+
+    /// What a worker used since it was last asked.
+    pub async fn measure(&self, id: &WorkerId) -> Result<Measured, ClientError> {
+        let key = Key::Refusable(id.clone(), Refusable::Measure);
+        let request = Request::Measure { id: id.clone() };
+        match self.ask(key, &request, &[]).await?.0 {
+            Reply::Measured { measured, .. } => Ok(measured),
+            Reply::Refused { why, .. } => Err(ClientError::Refused(why)),
+            _ => Err(ClientError::Lost),
+        }
     }
 
     /// The workers that run.
@@ -379,6 +394,7 @@ async fn read(shared: Arc<Shared>, told: mpsc::Sender<Told>) {
         let unasked = match &reply {
             Reply::Exited(exited) => Some(Told::Exited(exited.clone())),
             Reply::Traced(traced) => Some(Told::Traced(traced.clone())),
+            Reply::Pressure(pressure) => Some(Told::Pressure(pressure.clone())),
             _ => None,
         };
         if let Some(unasked) = unasked {
@@ -388,10 +404,11 @@ async fn read(shared: Arc<Shared>, told: mpsc::Sender<Told>) {
             continue;
         }
         let key = match &reply {
-            Reply::Exited(_) | Reply::Traced(_) => continue,
+            Reply::Exited(_) | Reply::Traced(_) | Reply::Pressure(_) => continue,
             Reply::Hello { .. } => Key::Hello,
             Reply::Started { id, .. } | Reply::StartFailed { id, .. } => Key::Start(id.clone()),
             Reply::GateOpened { id } => Key::Refusable(id.clone(), Refusable::OpenGate),
+            Reply::Measured { id, .. } => Key::Refusable(id.clone(), Refusable::Measure),
             Reply::Stopping { id } => Key::Refusable(id.clone(), Refusable::Kill),
             Reply::Refused { id, request, .. } => Key::Refusable(id.clone(), *request),
             Reply::Workers { .. } => Key::List,

@@ -9,6 +9,7 @@
 
 mod start;
 mod traced;
+mod used;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,10 @@ use crate::layer::LayerReading;
 
 pub use start::{
     DEFAULT_SCRATCH, InsideUser, Invalid, Limits, MAX_MOUNTS, MAX_PORTS, MAX_PROGRAM, MAX_PROGRAMS,
-    MAX_REACH, MAX_SOCKET_PATH, NAMES_PORT, Role, Rules, Start, WorkerId, doors,
+    MAX_REACH, MAX_SOCKET_PATH, MAX_VARIANTS, NAMES_PORT, Role, Rules, Start, WorkerId, doors,
 };
 pub use traced::{EVENTS_PER_MESSAGE, Traced};
+pub use used::{Measured, Pressure, Throttled};
 
 /// The version that both sides say in their first message. There is no
 /// negotiation: daemon and launcher are installed together.
@@ -31,7 +33,7 @@ pub const MAX_MESSAGE: usize = 32 * 1024;
 
 /// The most descriptors that ride with one message: those of a [`Start`] of a tool or an image's program, and in a
 /// plan the gate, the socket and its groups beside them.
-pub const MAX_FDS: usize = 9 + MAX_MOUNTS;
+pub const MAX_FDS: usize = 10 + MAX_MOUNTS;
 
 /// The most workers in one [`Reply::Workers`] page.
 pub const WORKERS_PER_PAGE: usize = 64;
@@ -46,7 +48,7 @@ pub enum Request {
         version: u32,
     },
     /// Start a worker; answered by [`Reply::Started`] or [`Reply::StartFailed`].
-    Start(Start),
+    Start(Box<Start>),
     /// Let a started worker run; answered by [`Reply::GateOpened`].
     OpenGate {
         /// Which worker.
@@ -64,6 +66,11 @@ pub enum Request {
     List,
     /// The exit of this worker is recorded; the launcher forgets it.
     Acknowledge {
+        /// Which worker.
+        id: WorkerId,
+    },
+    /// Say what a worker used since it was last asked; answered by [`Reply::Measured`].
+    Measure {
         /// Which worker.
         id: WorkerId,
     },
@@ -117,6 +124,9 @@ pub struct Exited {
     /// For which breach of its rules it was killed.
     #[serde(default)]
     pub violation: Option<KernelEvent>,
+    /// How much it waited for CPU that its quota did not give; `None` without a quota.
+    #[serde(default)]
+    pub throttled: Option<Throttled>,
     /// CPU time used, user and system, in microseconds, where known.
     pub cpu_us: Option<u64>,
     /// The most memory it held in bytes, where known.
@@ -150,6 +160,8 @@ pub enum Refusable {
     OpenGate,
     /// [`Request::Kill`].
     Kill,
+    /// [`Request::Measure`].
+    Measure,
 }
 
 /// What the launcher answers and tells.
@@ -209,6 +221,15 @@ pub enum Reply {
         /// What workers are followed by.
         hooks: Vec<KernelHook>,
     },
+    /// A worker's memory is close to its limit. Told at most once a second, and not again to a later connection.
+    Pressure(Pressure),
+    /// What a worker used.
+    Measured {
+        /// Which worker.
+        id: WorkerId,
+        /// What.
+        measured: Measured,
+    },
     /// What the kernel was seen to do with a worker. Where the daemon does not keep up some are left out, and counted.
     Traced(Traced),
     /// The request about this worker cannot be done.
@@ -228,7 +249,7 @@ impl Request {
         match self {
             Self::Hello { .. } | Self::List | Self::Features => Ok(()),
             Self::Start(start) => start.check(),
-            Self::OpenGate { id } | Self::Acknowledge { id } => id.check(),
+            Self::OpenGate { id } | Self::Acknowledge { id } | Self::Measure { id } => id.check(),
             Self::Kill { id, grace_ms } => {
                 id.check()?;
                 (*grace_ms <= 600_000).then_some(()).ok_or(Invalid::Grace)

@@ -8,6 +8,7 @@ use aion_api::{
     Tool, TrustPolicy,
 };
 use aion_policy::{Applied, trust};
+use aion_profiles::Profiles;
 use aion_resolve::dereference::{Dereferenced, embedding_endpoint, references};
 use aion_resolve::node_status::{node_view, told_state};
 use aion_resolve::universe::NAMESPACE_NAME;
@@ -61,6 +62,7 @@ pub(super) fn dereference(agent: &Agent, caches: &Caches) -> Dereferenced {
             &namespace_labels,
         ),
         trust: trust(trust_policies.iter().map(AsRef::as_ref), &namespace_labels),
+        profiles: Profiles::built_in(),
         nodes: nodes(caches),
         instances: caches
             .instances

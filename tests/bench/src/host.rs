@@ -12,7 +12,7 @@ use aion_abi::boot::Boot;
 use aion_abi::signing::NodeSecret;
 use aion_daemon::launching::{LaunchError, Launched, Launcher, LauncherEvent, WorkerFds};
 use aion_daemon::{Config, Node, Options};
-use aion_sandbox::protocol::{Start, WorkerId};
+use aion_sandbox::protocol::{Measured, Start, WorkerId};
 use anyhow::{Context, Result};
 use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::mpsc;
@@ -128,6 +128,10 @@ impl Launcher for NoWorkers {
 
     fn kill<'a>(&'a self, _: &'a WorkerId, _: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn measure<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, Option<Measured>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn acknowledge<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, ()> {

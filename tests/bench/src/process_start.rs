@@ -162,6 +162,7 @@ impl Stage {
             role: Role::Process,
             profile: "process".into(),
             limits: Limits::default(),
+            seccomp: Vec::new(),
             socket: Some(self.socket.clone()),
             mounts: Vec::new(),
             user: None,

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use aion_abi::boot::Boot;
-use aion_sandbox::protocol::{Reply, Request, Start, VERSION, Worker, WorkerId};
+use aion_sandbox::protocol::{Measured, Reply, Request, Start, VERSION, Worker, WorkerId};
 use aion_sandbox::wire;
 use aion_sandbox::{Layer, LayerReading};
 use anyhow::Context;
@@ -73,7 +73,7 @@ impl Launcher {
                 version: VERSION,
                 pid: std::process::id(),
             }),
-            Request::Start(start) => Some(self.start(start, fds)?),
+            Request::Start(start) => Some(self.start(*start, fds)?),
             Request::OpenGate { id } => {
                 if let Some(run) = self.waiting.remove(&id) {
                     let _ = self.runs.send(run);
@@ -87,6 +87,10 @@ impl Launcher {
             Request::List => Some(Reply::Workers {
                 workers: self.running.values().cloned().collect(),
                 more: false,
+            }),
+            Request::Measure { id } => Some(Reply::Measured {
+                id,
+                measured: Measured::default(),
             }),
             Request::Acknowledge { .. } => None,
             Request::Features => Some(Reply::Features {

@@ -91,7 +91,11 @@ pub fn validate(input: &Dereferenced) -> Judged {
         &aion_policy::requests(&input.agent.spec, &wanted),
         &input.policies,
     );
-    let bounds = quotas(&input.agent.spec, &input.policies);
+    let bounds = quotas(&input.agent.spec, &input.policies, &input.profiles);
+    for refused in &bounds.refused {
+        let told = (refused.why.clone(), refused.remedy.clone());
+        findings.invalid.push(Problem::new(refused.field, told));
+    }
 
     let rights = rights::weigh(input, &decided, &bounds, &mut findings);
     let model = models::granted(models, &decided);

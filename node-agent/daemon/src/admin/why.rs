@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
     date::UnixMillis,
+    resources::Resources,
 };
 use aion_api::{
     AgentInstanceStatus, AgentStatus,
@@ -64,6 +65,7 @@ pub(super) async fn why(
         .any(|it| condition::is_true(&it.status.conditions, condition::READY));
     let name = format!("{namespace}/{agent}");
     let newest = admin.turns.of_agent(&name, TURNS).await;
+    links.push(limits(&newest));
     links.push(turns(&newest, ready));
     let kept = admin.turns.of_agent(&name, NOTED).await;
     let traces: HashMap<u64, Option<String>> = (kept.iter())
@@ -205,6 +207,43 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
     }
 }
 
+/// Whether the newest turns that were heard of stayed within their limits.
+fn limits(newest: &[TurnRecord]) -> Link {
+    let used = |turn: &TurnRecord| {
+        let resources = turn.outcome.as_ref()?.resources.clone()?;
+        Some((turn.turn, resources))
+    };
+    let told: Vec<(u64, Resources)> = newest.iter().filter_map(used).collect();
+    let met = told.iter().find(|(_, used)| !used.met.is_empty());
+    let (state, reason, message) = match (met, told.first()) {
+        (Some((turn, used)), _) => {
+            let words = used
+                .met
+                .iter()
+                .map(|met| format!("it {met} ({})", met.remedy()));
+            let words: Vec<String> = words.collect();
+            let message = format!("turn {turn}: {}; it used {used}", words.join(", and "));
+            (LinkState::Degraded, "LimitsMet", message)
+        }
+        (None, Some((turn, used))) => (
+            LinkState::Ok,
+            reason::OK,
+            format!("turn {turn} used {used}"),
+        ),
+        (None, None) => (
+            LinkState::Ok,
+            "NoTurns",
+            "nothing was measured yet".to_owned(),
+        ),
+    };
+    Link {
+        stage: "limits".to_owned(),
+        state,
+        reason: reason.to_owned(),
+        message,
+    }
+}
+
 /// The notices of the newest turn that had any.
 fn noted(newest: Vec<TurnRecord>) -> Option<Noted> {
     newest.into_iter().find_map(|record| {
@@ -258,7 +297,39 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_abi::resources::Met;
+
     use super::*;
+
+    #[test]
+    fn a_limit_that_was_met_is_told_also_where_a_later_turn_stayed_within() {
+        let turn = |turn: u64, met: &[Met]| -> TurnRecord {
+            let resources = Resources {
+                cpu_ms: 7,
+                met: met.to_vec(),
+                ..Resources::default()
+            };
+            let outcome = serde_json::json!({"ok": true, "resources": resources});
+            let record =
+                serde_json::json!({"turn": turn, "agent": "a/b", "input": "", "outcome": outcome});
+            serde_json::from_value(record).unwrap()
+        };
+        let link = limits(&[turn(2, &[]), turn(1, &[Met::Throttled])]);
+        assert_eq!(link.state, LinkState::Degraded);
+        assert!(
+            link.message.starts_with("turn 1: it waited for CPU"),
+            "{}",
+            link.message
+        );
+        assert!(
+            link.message.contains("limits.cpuMillis"),
+            "{}",
+            link.message
+        );
+        assert_eq!(limits(&[turn(2, &[])]).state, LinkState::Ok);
+        assert_eq!(limits(&[]).reason, "NoTurns");
+    }
 
     #[test]
     fn an_agent_that_cannot_run_and_was_never_asked_is_not_told_as_well() {

@@ -34,7 +34,7 @@ pub(super) fn stopped() -> Driven {
 
 /// What the kernel is told of a problem.
 pub(super) fn failed(problem: &Problem) -> Finish {
-    if problem.code == Code::OutcomeUnknown {
+    if problem.leaves_unknown() {
         return Finish::Unknown;
     }
     Finish::Failed(Failure {

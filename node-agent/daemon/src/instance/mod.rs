@@ -4,6 +4,7 @@
 //! every other room may use this one.
 
 mod by_agent;
+mod seen;
 mod tools;
 
 use std::{
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub(crate) use by_agent::ByAgent;
+pub(crate) use seen::SeenOf;
 
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,12 @@ impl Instance {
     /// `namespace/agent`, as people name it.
     pub fn agent(&self) -> String {
         format!("{}/{}", self.namespace(), self.spec().agent.name)
+    }
+
+    /// The variants of the system call filter that it is held to.
+    pub fn seccomp(&self) -> Vec<String> {
+        let rules = self.spec().sandbox.iter();
+        rules.flat_map(|it| it.seccomp.iter().cloned()).collect()
     }
 
     /// The layers that whatever runs its code must have.

@@ -28,7 +28,7 @@ use super::{
     standings::{Standing, Standings},
     status::status,
 };
-use crate::instance::{ByAgent, Instance, Instances, Prepared};
+use crate::instance::{ByAgent, Instance, Instances, Prepared, SeenOf};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
 /// See the module.
@@ -47,8 +47,8 @@ pub(crate) struct Keeper {
     pub shell: Handle,
     /// What a worker started now would have; `None` while the launcher does not answer.
     pub features: watch::Receiver<Option<Arc<[LayerReading]>>>,
-    /// The layers of workers as they were started, by instance.
-    pub started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[LayerReading]>)>,
+    /// What became of workers, by instance.
+    pub seen: mpsc::UnboundedReceiver<(InstanceUid, SeenOf)>,
     /// Instances that the kernel has let go of.
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
     /// The kernel's limits, as the node has them without instances.
@@ -86,7 +86,7 @@ impl Keeper {
                 },
                 Some(message) = from_beside.recv() => work.came_back(message),
                 Ok(()) = work.keeper.features.changed() => work.features(),
-                Some((uid, layers)) = work.keeper.started.recv() => work.tell(&uid.to_string(), Message::Layers(layers)),
+                Some((uid, seen)) = work.keeper.seen.recv() => work.tell(&uid.to_string(), Message::Seen(seen)),
                 Some(uid) = work.keeper.removed.recv() => work.tell(&uid.to_string(), Message::Removed),
             }
         }

@@ -12,7 +12,7 @@ use aion_backoff::Backoff;
 use aion_sandbox::LayerReading;
 
 use super::{Before, Meanwhile, PrepareError, standings::PAUSES, status::Found};
-use crate::instance::Prepared;
+use crate::instance::{Prepared, SeenOf};
 
 /// An instance at work.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ pub(super) enum Message {
     Admitted(Result<(), String>),
     /// A worker that is started now has these layers.
     Features(Option<Arc<[LayerReading]>>),
-    /// Its worker has these layers.
-    Layers(Arc<[LayerReading]>),
+    /// Something was seen of its workers.
+    Seen(SeenOf),
     /// The kernel has let go of it.
     Removed,
 }
@@ -147,6 +147,7 @@ impl Kept {
                 rejected: None,
                 compiling: false,
                 layers: None,
+                limits: None,
                 draining: false,
             },
             pauses: PAUSES,
@@ -184,8 +185,21 @@ impl Kept {
                 self.found.layers = layers;
                 vec![Move::Publish]
             }
-            Message::Layers(layers) if self.found.layers.as_ref() != Some(&layers) => {
+            Message::Seen(SeenOf::Layers(layers))
+                if self.found.layers.as_ref() != Some(&layers) =>
+            {
                 self.found.layers = Some(layers);
+                vec![Move::Publish]
+            }
+            // Of one that never met a limit nothing is said: a status is not written for what is usual.
+            Message::Seen(SeenOf::Limits(judged))
+                if self.found.limits.as_ref().is_some_and(|it| *it != judged)
+                    || judged.status == condition::Status::False =>
+            {
+                if self.found.limits.as_ref() == Some(&judged) {
+                    return Vec::new();
+                }
+                self.found.limits = Some(judged);
                 vec![Move::Publish]
             }
             _ => Vec::new(),
@@ -435,9 +449,9 @@ mod tests {
     fn layers_are_published_when_they_change() {
         let layers: Arc<[_]> = Arc::new([LayerReading::enforced(Layer::Seccomp, "mode 2")]);
         let (kept, _) = apply(None, "1", 1);
-        let (kept, moves) = decide(kept, Message::Layers(Arc::clone(&layers)), 2);
+        let (kept, moves) = decide(kept, Message::Seen(SeenOf::Layers(Arc::clone(&layers))), 2);
         assert_eq!(moves, [Move::Publish]);
-        let (kept, moves) = decide(kept, Message::Layers(layers), 3);
+        let (kept, moves) = decide(kept, Message::Seen(SeenOf::Layers(layers)), 3);
         assert_eq!(moves, []);
         let (kept, moves) = decide(kept, Message::Features(None), 4);
         assert_eq!(moves, [Move::Publish]);

@@ -6,7 +6,7 @@ use std::fs;
 
 use aion_api::{AgentInstanceSpec, InlineProgram};
 use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, attach, build};
-use aion_sandbox::protocol::{Start, WorkerId};
+use aion_sandbox::protocol::{Measured, Start, WorkerId};
 use aion_testkit::{PrivateSigstore, Signing};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
@@ -39,6 +39,10 @@ impl Launcher for Nobody {
 
     fn kill<'a>(&'a self, _: &'a WorkerId, _: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {
         futures::future::pending().boxed()
+    }
+
+    fn measure<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, Option<Measured>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn acknowledge<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, ()> {

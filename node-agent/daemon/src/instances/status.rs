@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) compiling: bool,
     /// The layers of the last worker, or what a worker started now would have.
     pub(super) layers: Option<Arc<[LayerReading]>>,
+    /// Whether the last worker that ended stayed within its limits, once one ended.
+    pub(super) limits: Option<Judgement>,
     /// It is being drained.
     pub(super) draining: bool,
 }
@@ -55,12 +57,14 @@ pub(super) fn status(
         ),
     };
     let (phase, ready) = ready(found, &verified, &sandbox);
+    let mut judged = vec![verified, sandbox, ready];
+    judged.extend(found.limits.clone());
     AgentInstanceStatus {
         observed_generation: instance.metadata.generation,
         phase,
         conditions: condition::write(
             &before.conditions,
-            &[verified, sandbox, ready],
+            &judged,
             instance.metadata.generation,
             now,
         ),
@@ -233,6 +237,7 @@ mod tests {
             )),
             rejected: None,
             compiling: false,
+            limits: None,
             layers: Some(layers.into()),
             draining: false,
         }
@@ -316,6 +321,7 @@ mod tests {
         );
         instance.spec.sandbox = Some(SandboxRules {
             require: vec![Layer::Landlock],
+            ..SandboxRules::default()
         });
         assert_eq!(
             judge(&instance, &missing),

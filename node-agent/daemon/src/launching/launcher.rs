@@ -9,7 +9,7 @@ use std::{
 use aion_abi::kernel_event::KernelHook;
 use aion_sandbox::{
     LayerReading,
-    protocol::{Exited, Start, StartFailure, Traced, Worker, WorkerId},
+    protocol::{Exited, Measured, Pressure, Start, StartFailure, Traced, Worker, WorkerId},
 };
 use futures::future::BoxFuture;
 
@@ -78,6 +78,8 @@ pub enum LauncherEvent {
     Exited(Exited),
     /// What the kernel was seen to do with one.
     Traced(Traced),
+    /// The memory of one is close to its limit.
+    Pressure(Pressure),
     /// It does not answer any more.
     Down(String),
 }
@@ -94,6 +96,8 @@ pub trait Launcher: Send + Sync + 'static {
         id: &'a WorkerId,
         grace: Duration,
     ) -> BoxFuture<'a, Result<(), LaunchError>>;
+    /// What it used since it was last asked; `None` where nobody can say.
+    fn measure<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, Option<Measured>>;
     /// Its exit is recorded.
     fn acknowledge<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, ()>;
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use aion_backoff::Backoff;
 use aion_sandbox::{
     Client, ClientError, Told,
-    protocol::{Start, WorkerId},
+    protocol::{Measured, Start, WorkerId},
 };
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
@@ -91,6 +91,7 @@ async fn serve(
             let _ = forwarded.send(match told {
                 Told::Exited(exited) => LauncherEvent::Exited(exited),
                 Told::Traced(traced) => LauncherEvent::Traced(traced),
+                Told::Pressure(pressure) => LauncherEvent::Pressure(pressure),
             });
         }
         drop(lost.0);
@@ -144,6 +145,10 @@ impl Launcher for Link {
         grace: Duration,
     ) -> BoxFuture<'a, Result<(), LaunchError>> {
         Box::pin(async move { self.client()?.kill(id, grace).await.map_err(refused) })
+    }
+
+    fn measure<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, Option<Measured>> {
+        Box::pin(async move { self.client().ok()?.measure(id).await.ok() })
     }
 
     fn acknowledge<'a>(&'a self, id: &'a WorkerId) -> BoxFuture<'a, ()> {

@@ -262,6 +262,7 @@ impl Modules {
             role: Role::Compile,
             profile: "compile".to_owned(),
             limits: Limits::default(),
+            seccomp: Vec::new(),
             socket: None,
             mounts: Vec::new(),
             user: None,

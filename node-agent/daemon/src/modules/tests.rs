@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
 use crate::launching::Launched;
+use aion_sandbox::protocol::Measured;
 
 /// So that whoever is held up fails the test instead of waiting with it.
 const BOUND: Duration = Duration::from_secs(60);
@@ -52,6 +53,10 @@ impl Launcher for Compilers {
 
     fn kill<'a>(&'a self, _: &'a WorkerId, _: Duration) -> BoxFuture<'a, Result<(), LaunchError>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn measure<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, Option<Measured>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn acknowledge<'a>(&'a self, _: &'a WorkerId) -> BoxFuture<'a, ()> {

@@ -71,7 +71,9 @@ pub(super) async fn running(
         .flat_map(|event| match event {
             LauncherEvent::Up { workers, .. } => workers.iter().map(|it| &it.id).collect(),
             LauncherEvent::Exited(exited) => vec![&exited.id],
-            LauncherEvent::Traced(_) | LauncherEvent::Down(_) => Vec::new(),
+            LauncherEvent::Traced(_) | LauncherEvent::Pressure(_) | LauncherEvent::Down(_) => {
+                Vec::new()
+            }
         })
         .collect();
     let found = unsettled

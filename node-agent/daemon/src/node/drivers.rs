@@ -43,7 +43,12 @@ pub(super) async fn drivers(
     let outbound = Arc::new(Outbound::new(setting.rule(config)));
     let secrets = setting.secrets(&config.home);
     let instances = Instances::default();
-    let processes = ToolProcesses::new(Arc::clone(launcher), mounts.clone(), instances.clone());
+    let processes = ToolProcesses::new(
+        Arc::clone(launcher),
+        mounts.clone(),
+        instances.clone(),
+        Arc::clone(telemetry),
+    );
     tokio::spawn(processes.clone().end_unwanted());
     let processes = Arc::new(processes);
     let dispatch = Dispatch {

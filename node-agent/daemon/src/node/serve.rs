@@ -44,7 +44,7 @@ pub(super) async fn serve(
         },
         shell: base.shell.clone(),
         features: workers.features.clone(),
-        started: workers.started,
+        seen: workers.seen,
         removed: workers.removed,
         limits: config.limits.clone(),
     };

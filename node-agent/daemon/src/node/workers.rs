@@ -20,7 +20,7 @@ use super::{
     recover::{Base, Recovered},
 };
 use crate::{
-    instance::Instances,
+    instance::{Instances, SeenOf},
     kernel_trace::KernelTraces,
     launching::Launcher,
     logs::Logs,
@@ -28,6 +28,7 @@ use crate::{
     network::Networks,
     server::Reactors,
     shell::ShellError,
+    telemetry::Telemetry,
     workers::{Crew, CrewParts},
 };
 
@@ -40,8 +41,8 @@ pub(super) struct Workers {
     pub(super) modules: Arc<Modules>,
     /// What a worker started now would have.
     pub(super) features: watch::Receiver<Option<Arc<[LayerReading]>>>,
-    /// The layers of workers as they were started.
-    pub(super) started: mpsc::UnboundedReceiver<(InstanceUid, Arc<[LayerReading]>)>,
+    /// What became of workers.
+    pub(super) seen: mpsc::UnboundedReceiver<(InstanceUid, SeenOf)>,
     /// Instances that the kernel let go of.
     pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
     pub(super) reactors: Arc<Reactors>,
@@ -56,11 +57,12 @@ pub(super) async fn workers(
     launcher: Arc<dyn Launcher>,
     secret: NodeSecret,
     kernel_traces: KernelTraces,
+    telemetry: Arc<Telemetry>,
 ) -> Result<Workers, NodeError> {
     let instances = drivers.instances.clone();
     let logs = drivers.dispatch.logs.clone();
     let (features_in, features) = watch::channel(None);
-    let (started_in, started) = mpsc::unbounded_channel();
+    let (seen_in, seen) = mpsc::unbounded_channel();
     let (removed_in, removed) = mpsc::unbounded_channel();
     let reserve = base.reserve.clone();
     let room = Room::new(move |more| reserve.check(more));
@@ -82,12 +84,13 @@ pub(super) async fn workers(
         mounts: drivers.dispatch.mounts.clone(),
         tools: Arc::clone(&drivers.processes),
         networks: Networks::default(),
+        telemetry,
         secret,
         clock: base.clock,
         run: base.at("run"),
         reactors: Arc::clone(&reactors),
         features: features_in,
-        started: started_in,
+        seen: seen_in,
         removed: removed_in,
     });
     let alive = adopted(&mut crew, &recovered.found).await;
@@ -101,7 +104,7 @@ pub(super) async fn workers(
         store,
         modules,
         features,
-        started,
+        seen,
         removed,
         shell_task: reactors.first().spawn(shell.run(alive)),
         reactors,

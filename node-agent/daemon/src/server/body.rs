@@ -8,6 +8,7 @@ use std::{
 
 use aion_abi::{code::Code, problem, problem::Problem, syscall::MAX_BODY};
 use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -109,6 +110,8 @@ pub(super) enum Answer {
     Whole(Option<Bytes>),
     /// Events as they come.
     Stream(Box<Events>),
+    /// Notices, as long as the run goes on.
+    Notices(BoxStream<'static, Bytes>),
 }
 
 impl Body for Answer {
@@ -124,6 +127,9 @@ impl Body for Answer {
             Self::Stream(events) => events
                 .poll_next(cx)
                 .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Notices(told) => told
+                .poll_next_unpin(cx)
+                .map(|told| told.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -136,7 +142,7 @@ impl Body for Answer {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Notices(_) => SizeHint::default(),
         }
     }
 }

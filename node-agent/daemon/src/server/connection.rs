@@ -6,6 +6,7 @@ use aion_abi::{
     canonical::body_digest,
     code::Code,
     headers::{self, Signed},
+    notice,
     problem::Problem,
     syscall::Syscall,
 };
@@ -33,10 +34,33 @@ pub(super) async fn answer(
     session: Arc<Session>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    Ok(match serve(session, request).await {
-        Ok(response) => response,
-        Err(problem) => body::refused(&problem),
-    })
+    let answered = match request.uri().path() {
+        notice::PATH => listen(&session, request).await,
+        _ => serve(Arc::clone(&session), request).await,
+    };
+    let mut response = answered.unwrap_or_else(|problem| body::refused(&problem));
+    session.notices.mark(&mut response);
+    Ok(response)
+}
+
+/// Verified as a syscall is, and none: nothing is done.
+async fn listen(
+    session: &Session,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Answer>, Problem> {
+    let (head, incoming) = request.into_parts();
+    if head.method != Method::POST || head.uri.query().is_some() {
+        let text = format!("{} takes POST, and no query", notice::PATH);
+        return Err(Problem::new(Code::BadRequest, text));
+    }
+    let read = head.headers.iter();
+    let signed = Signed::read(read.map(|(name, value)| (name.as_str(), value.as_bytes())))?;
+    session.fresh(&signed)?;
+    let taken = body::take(&session.admission, incoming).await?;
+    let canonical = signed.request(notice::PATH, body_digest(&taken.bytes));
+    session.verify(&canonical, signed.signature)?;
+    let told = session.notices.stream()?;
+    Ok(body::ok(chat::MEDIA_TYPE, Answer::Notices(told)))
 }
 
 async fn serve(

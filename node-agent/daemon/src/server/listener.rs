@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use aion_abi::notice::Notice;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -50,6 +51,7 @@ pub(crate) enum ListenError {
 #[derive(Debug)]
 pub(crate) struct Listener {
     path: PathBuf,
+    session: Arc<Session>,
     stop: CancellationToken,
     keep: bool,
 }
@@ -72,12 +74,23 @@ impl Listener {
             source,
         })?;
         let stop = CancellationToken::new();
-        tokio::spawn(accept(listener, session, reactors, stop.clone()));
+        tokio::spawn(accept(
+            listener,
+            Arc::clone(&session),
+            reactors,
+            stop.clone(),
+        ));
         Ok(Self {
             path: path.to_owned(),
+            session,
             stop,
             keep: false,
         })
+    }
+
+    /// Tells the program what it should know.
+    pub(crate) fn tell(&self, notice: &Notice) {
+        self.session.notices.tell(notice);
     }
 
     /// Closes it, but leaves its place for the next daemon, which the worker is waiting for.

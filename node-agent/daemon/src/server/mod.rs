@@ -8,6 +8,7 @@ mod body;
 mod chat;
 mod connection;
 mod listener;
+mod notices;
 mod reactors;
 mod session;
 

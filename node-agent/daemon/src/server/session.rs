@@ -14,6 +14,7 @@ use aion_kernel::Incarnation;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::notices::Notices;
 use crate::{call::Caller, clock, shell::Handle};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     /// Which run.
     pub incarnation: Incarnation,
     pub(super) admission: Admission,
+    /// What it is to be told.
+    pub(super) notices: Notices,
     pub(super) shell: Handle,
     key: Key,
     window: Mutex<Window>,
@@ -53,6 +56,7 @@ impl Session {
                 bodies: Arc::new(Semaphore::new(BODY_BYTES)),
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
             },
+            notices: Notices::default(),
             shell,
             key,
             window: Mutex::new(Window::new()),

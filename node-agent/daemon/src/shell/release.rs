@@ -227,6 +227,8 @@ fn first_hand(
             })
         }
         (Outcome::Failed(_), Err(problem)) => Err(problem),
+        // The driver knows why nobody knows.
+        (Outcome::Unknown, Err(problem)) if problem.leaves_unknown() => Err(problem),
         (other, _) => Err(refusal::ended(other)),
     }
 }

@@ -42,6 +42,7 @@ impl Live {
             sent_bytes: end.usage.sent_bytes,
             received_bytes: end.usage.received_bytes,
             syscalls: end.calls,
+            resources: self.used.lock().clone(),
             elapsed_ms: end.at.0.saturating_sub(self.asked_at_ms),
         };
         self.be_over(Over {

@@ -10,6 +10,7 @@ use aion_abi::{
     admin::{TurnEvent, TurnOutcome},
     code::Code,
     problem::Problem,
+    resources::Resources,
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::{files::Account, reserve::Reserve};
@@ -40,6 +41,8 @@ pub(super) struct Live {
     pub(super) asked_at_ms: u64,
     /// What its program may write to its output, and wrote.
     pub(super) output: OnceLock<Arc<Account>>,
+    /// What its workers used, those that have ended.
+    pub(super) used: Mutex<Option<Resources>>,
     said: Mutex<Said>,
     /// How many events there are.
     count: watch::Sender<usize>,
@@ -105,6 +108,7 @@ impl Live {
             asked_at_ms: asked.at().0,
             agent: asked.agent.into(),
             output: OnceLock::new(),
+            used: Mutex::default(),
             count: watch::Sender::new(count),
         })
     }

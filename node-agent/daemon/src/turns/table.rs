@@ -6,6 +6,7 @@ use aion_abi::{
     admin::{INPUT_MOUNT, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
+    resources::Resources,
     syscall::agent::MessageRequest,
 };
 use aion_drivers::{
@@ -265,6 +266,14 @@ impl Turns {
             && let Err(error) = live.start(incarnation)
         {
             tracing::warn!(%turn, %error, "an event of a turn was lost");
+        }
+    }
+
+    /// A worker of it ended, having used this.
+    pub fn used(&self, turn: TurnId, used: &Resources) {
+        let live = self.shared.table.lock().live.get(&turn).cloned();
+        if let Some(live) = live {
+            live.used.lock().get_or_insert_default().add(used);
         }
     }
 

@@ -24,6 +24,7 @@ use super::{
     failure::{may_know_another, not_connected, unreachable},
     http::Http,
     known::Known,
+    measured::{Call, DuringCall, Measured},
     pages::Awaited,
     pipes::Pipes,
     progress::Heard,
@@ -55,6 +56,7 @@ pub(super) struct Connection {
     cut: Cut,
     known: Arc<Known>,
     heard: Arc<Heard>,
+    measured: Arc<Measured>,
     process: Option<Arc<dyn StdioGuard>>,
 }
 
@@ -67,6 +69,7 @@ pub(super) struct Line {
     /// Who waits for word of a call.
     pub(super) heard: Arc<Heard>,
     cut: Cut,
+    measured: Arc<Measured>,
     /// Held by the connection alone: a request under way does not keep a process.
     process: Option<Weak<dyn StdioGuard>>,
 }
@@ -82,11 +85,31 @@ impl Line {
         let mut problem = self.explained(problem);
         let process = self.process.as_ref().and_then(Weak::upgrade);
         if let Some(process) = process {
+            if let Some(out_of) = process.out_of().await {
+                let text = format!("{}: {out_of}", problem.detail);
+                problem = Problem::new(Code::OutOfBounds, text);
+            }
             // What it wrote before it ended is a moment behind its end.
             tokio::time::sleep(LAST_WORDS).await;
             add_said(&mut problem, &*process);
         }
         problem
+    }
+}
+
+impl Line {
+    /// A call begins; `None` where its server is no process, or nobody can say what it uses.
+    pub(super) async fn measure(&self) -> Option<Call> {
+        let process = self.process.as_ref()?.upgrade()?;
+        self.measured.begin(&*process).await
+    }
+
+    /// It ended, and this is what was used.
+    pub(super) async fn measured(&self, call: Option<Call>) -> Option<DuringCall> {
+        let process = self.process.as_ref()?.upgrade()?;
+        let during = call?.end(&*process).await?;
+        process.called(during.peak_bytes);
+        Some(during)
     }
 }
 
@@ -113,6 +136,7 @@ impl Connection {
             known: Arc::clone(&self.known),
             heard: Arc::clone(&self.heard),
             cut: self.cut.clone(),
+            measured: Arc::clone(&self.measured),
             process: self.process.as_ref().map(Arc::downgrade),
         }
     }
@@ -285,6 +309,7 @@ impl Connector {
             cut,
             known,
             heard,
+            measured: Arc::default(),
             process: None,
         })
     }
@@ -321,6 +346,7 @@ impl Connector {
                 cut,
                 known,
                 heard,
+                measured: Arc::default(),
                 process: Some(guard),
             }),
             Err(error) => {

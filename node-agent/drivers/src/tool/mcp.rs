@@ -135,11 +135,17 @@ impl McpTools {
         let listing = listing.map_err(|_| late("listing its operations"))?.ok();
         let arguments = fitted(server, operation, arguments, listing.as_deref())?;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
-        match timeout_at(deadline, asked::call(&line, params, &request.name, told)).await {
+        let measured = line.measure().await;
+        let called = timeout_at(deadline, asked::call(&line, params, &request.name, told)).await;
+        let during = line.measured(measured).await;
+        match called {
             Err(_) => Err(late("it was working; it was told to stop")),
             Ok(Ok(result)) => {
                 entry.note_good();
-                let response = answer::of_call(result);
+                let mut response = answer::of_call(result);
+                if let Some(most) = during.and_then(|it| it.out_of_memory) {
+                    note_out_of_memory(&mut response.text, most);
+                }
                 entry.note_links(operation, &response.links);
                 Ok(response)
             }
@@ -162,6 +168,17 @@ impl McpTools {
         entry.drop_connection(line);
         problem
     }
+}
+
+/// The server lives and answered; why what it gives may be less than it should is said beside it.
+fn note_out_of_memory(text: &mut String, most: u64) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "(a process of this tool used more memory than the tool may, {} MiB, and was ended)",
+        most >> 20
+    ));
 }
 
 /// The arguments, where they are what the operation takes: before it is called, whoever called can mend them.

@@ -17,6 +17,7 @@ mod known;
 mod links;
 mod listing;
 mod mcp;
+mod measured;
 mod message;
 mod pages;
 mod pipes;
@@ -63,7 +64,9 @@ use super::outbound::Endpoint;
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeTools;
 pub use mcp::McpTools;
-pub use stdio::{NoStdioServers, StdioCommand, StdioGuard, StdioProcess, StdioServers};
+pub use stdio::{
+    NoStdioServers, OutOf, ProcessUse, StdioCommand, StdioGuard, StdioProcess, StdioServers,
+};
 
 /// A tool as it was resolved: an MCP server and what of it may be offered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

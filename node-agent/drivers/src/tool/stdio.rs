@@ -41,6 +41,57 @@ pub trait StdioGuard: Send + Sync {
     fn is_unwanted(&self) -> bool {
         false
     }
+
+    /// What it used since it was asked last; `None` where nobody can say.
+    fn used(&self) -> BoxFuture<'_, Option<ProcessUse>> {
+        Box::pin(ready(None))
+    }
+
+    /// A call ended, during which it held `bytes` of memory at most.
+    fn called(&self, _bytes: u64) {}
+
+    /// What it had no more of, where it ended for want of it. Waits for a moment for its end to be known.
+    fn out_of(&self) -> BoxFuture<'_, Option<OutOf>> {
+        Box::pin(ready(None))
+    }
+}
+
+/// What a process used since it was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessUse {
+    /// The most memory that was held at once, in bytes.
+    pub peak_bytes: Option<u64>,
+    /// How many processes were ended for want of memory, since its start.
+    pub killed_for_memory: u64,
+    /// How much memory it may hold, in bytes.
+    pub most_bytes: Option<u64>,
+}
+
+/// What a process had no more of when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOf {
+    /// Memory, and how much it may hold in bytes, where that is known.
+    Memory(Option<u64>),
+    /// Processes and threads.
+    Processes,
+}
+
+impl std::fmt::Display for OutOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory(Some(most)) => {
+                write!(
+                    f,
+                    "it used more memory than it may ({} MiB) and was ended",
+                    most >> 20
+                )
+            }
+            Self::Memory(None) => f.write_str("it used more memory than it may and was ended"),
+            Self::Processes => f.write_str(
+                "it ended after it was refused a process or thread, having as many as it may",
+            ),
+        }
+    }
 }
 
 /// Starts servers as confined processes.

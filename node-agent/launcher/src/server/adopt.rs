@@ -45,22 +45,23 @@ impl Server {
                 if let Err(why) = self.following.follow(&known.id, &pidfd, &follow, &rules) {
                     tracing::warn!(worker = %known.id, %why, "an adopted worker is not followed");
                 }
-                self.workers.insert(
-                    known.id.clone(),
-                    Worker {
-                        known,
-                        pidfd,
-                        child: false,
-                        phase: Phase::Open,
-                        follow,
-                        rules,
-                        violation: None,
-                        link: None,
-                        note: None,
-                        kill_at: None,
-                        gone_since: None,
-                    },
-                );
+                let mut worker = Worker {
+                    known,
+                    pidfd,
+                    child: false,
+                    phase: Phase::Open,
+                    follow,
+                    rules,
+                    violation: None,
+                    link: None,
+                    note: None,
+                    kill_at: None,
+                    gone_since: None,
+                    pressure: None,
+                    peak: None,
+                };
+                worker.watch_memory();
+                self.workers.insert(worker.known.id.clone(), worker);
             }
             found => {
                 if let Some(pidfd) = found {
@@ -70,6 +71,7 @@ impl Server {
                 tracing::info!(worker = %known.id, held_by_nobody, "ended with its launcher");
                 let oom = known.group.out_of_memory();
                 let process_refused = known.group.refused_a_process();
+                let throttled = known.group.throttled();
                 let peak_memory_bytes = known.group.peak_memory();
                 self.clear_away(known.group, known.user);
                 self.keep_exit(Exited {
@@ -82,6 +84,7 @@ impl Server {
                     violation: None,
                     oom,
                     process_refused,
+                    throttled,
                     cpu_us: None,
                     peak_memory_bytes,
                     note: Some("the launcher restarted".into()),

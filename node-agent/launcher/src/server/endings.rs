@@ -127,6 +127,7 @@ impl Server {
             oom: worker.known.group.out_of_memory(),
             process_refused: worker.known.group.refused_a_process(),
             violation: worker.violation,
+            throttled: worker.known.group.throttled(),
             cpu_us: ended.map(|it| it.cpu_us),
             peak_memory_bytes: worker
                 .known

@@ -32,19 +32,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aion_folders::{Folder, Trust};
+use aion_profiles::{BUILT_IN_SECCOMP, Profiles};
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use aion_sandbox::protocol::{Exited, WorkerId};
+use aion_sandbox::protocol::{self, Exited, Reply, WorkerId};
 use aion_sandbox::{Layer, LayerReading};
 use blank::Spare;
-use cgroup::Cgroups;
+use cgroup::{Cgroups, Pressure};
 use connection::{Connection, Listener};
 use following::Following;
 use leftover::Leftover;
 use namespaces::Namespaces;
-use profile::Profiles;
 use record::Records;
 use starter::Starter;
 use trial::TrialError;
@@ -103,6 +103,7 @@ enum Source {
     Connection,
     Link(WorkerId),
     End(WorkerId),
+    Pressure(WorkerId),
     Spare,
     Kernel,
 }
@@ -182,9 +183,9 @@ fn prepare(
         None => starter::beside_launcher("aion-compiler")?,
     };
     let profile = read(&options.seccomp_profile)?;
-    let filters = match seccomp::compile(profile.as_deref().unwrap_or(seccomp::DEFAULT)) {
+    let filters = match seccomp::Filters::compile(profile.as_deref().unwrap_or(BUILT_IN_SECCOMP)) {
         Ok(filters) => filters,
-        Err(seccomp::BadProfile::Processor) => seccomp::Filters::default(),
+        Err(seccomp::BadProfile::Processor) => seccomp::Filters::none(),
         Err(error) => return Err(error.into()),
     };
     let privileged = rustix::process::geteuid().is_root();
@@ -194,7 +195,10 @@ fn prepare(
     let mut starter = Starter {
         namespaces: Namespaces::find().context("try the namespaces")?,
         cgroups: Cgroups::prepare(options.writable_cgroups).context("look for the cgroups")?,
-        profiles: Profiles::parse(read(&options.cgroup_profiles)?.as_deref())?,
+        profiles: match read(&options.cgroup_profiles)? {
+            Some(text) => Profiles::parse(&text)?.into(),
+            None => Profiles::built_in(),
+        },
         filters,
         worker: starter::open_program(&program)
             .with_context(|| format!("open the worker {}", program.display()))?,
@@ -246,6 +250,10 @@ impl Server {
                     sources.push(Source::Link(id.clone()));
                     fds.push(watch(link));
                 }
+                if let Some((event, flags)) = worker.pressure.as_ref().and_then(Pressure::event) {
+                    sources.push(Source::Pressure(id.clone()));
+                    fds.push(PollFd::from_borrowed_fd(event, flags));
+                }
                 if worker.gone_since.is_none() {
                     sources.push(Source::End(id.clone()));
                     fds.push(watch(&worker.pidfd));
@@ -276,6 +284,7 @@ impl Server {
                 Source::Connection => self.serve_connection(),
                 Source::Link(id) => self.hear(&id),
                 Source::End(id) => self.look_after(&id),
+                Source::Pressure(id) => self.woken(&id),
                 Source::Spare => self.bury_spare(),
                 Source::Kernel => self.hear_kernel(),
             }
@@ -293,12 +302,40 @@ impl Server {
                 _ => None,
             };
             let retry = worker.gone_since.map(|_| now + RETRY);
-            [start, worker.kill_at, retry]
+            let look = worker.pressure.as_ref().and_then(Pressure::due);
+            [start, worker.kill_at, retry, look]
         });
         let leftovers = self.leftovers.iter().map(Leftover::due);
         let others = leftovers.chain(self.spare.due).chain(self.following.due());
         let next = deadlines.flatten().chain(others).min()?;
         Timespec::try_from(next.saturating_duration_since(now)).ok()
+    }
+
+    /// The memory of a worker came close to its limit, or went back.
+    fn woken(&mut self, id: &WorkerId) {
+        let worker = self.workers.get_mut(id);
+        if let Some(pressure) = worker.and_then(|it| it.pressure.as_mut()) {
+            pressure.woken(Instant::now());
+        }
+    }
+
+    fn look_at_memory(&mut self, id: &WorkerId, now: Instant) {
+        let worker = self.workers.get_mut(id);
+        let Some(pressure) = worker.and_then(|it| it.pressure.as_mut()) else {
+            return;
+        };
+        if let Some(held_bytes) = pressure.look(now) {
+            let told = protocol::Pressure {
+                id: id.clone(),
+                held_bytes,
+                high_bytes: pressure.high,
+                most_bytes: pressure.most,
+            };
+            // A daemon that does not keep up is not told: it would be told too late.
+            if self.connection.as_ref().is_some_and(Connection::keeps_up) {
+                self.tell(Reply::Pressure(told));
+            }
+        }
     }
 
     fn keep_time(&mut self) {
@@ -321,6 +358,7 @@ impl Server {
             if worker.gone_since.is_some() {
                 self.look_after(&id);
             }
+            self.look_at_memory(&id, now);
         }
         self.leftovers.retain_mut(|left| !left.cleared(now));
         self.make_spare();

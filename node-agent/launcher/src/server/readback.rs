@@ -52,6 +52,7 @@ pub(super) fn read_back(starter: &Starter, begun: &Begun, claims: &Claims) -> Ve
             Layer::CgroupMemory => cgroup(Controller::Memory, begun, &groups),
             Layer::CgroupPids => cgroup(Controller::Pids, begun, &groups),
             Layer::CgroupCpu => cgroup(Controller::Cpu, begun, &groups),
+            Layer::CgroupIo => cgroup(Controller::Io, begun, &groups),
             Layer::Rlimits => match compare(&begun.limits, &view.text("limits")) {
                 Ok(evidence) => LayerReading::enforced(name, evidence),
                 Err(evidence) => LayerReading::missing(name, claims.reason(name), evidence),
@@ -202,11 +203,12 @@ fn cgroup(controller: Controller, begun: &Begun, groups: &str) -> LayerReading {
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();
-        if holds.trim() != setting.value {
-            let why = format!("{file} is {} and not {}", holds.trim(), setting.value);
+        let value = setting.lines.join("; ");
+        if !setting.is_held(&holds) {
+            let why = format!("{file} is {} and not {value}", holds.trim());
             return LayerReading::missing(name, why, "");
         }
-        evidence.push(format!("{file} {}", setting.value));
+        evidence.push(format!("{file} {value}"));
     }
     LayerReading::enforced(name, evidence.join(", "))
 }

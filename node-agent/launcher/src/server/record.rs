@@ -155,6 +155,7 @@ mod tests {
             oom: None,
             process_refused: None,
             violation: None,
+            throttled: None,
             cpu_us: None,
             peak_memory_bytes: None,
             note: None,

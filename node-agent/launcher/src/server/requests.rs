@@ -38,6 +38,16 @@ impl Server {
                 };
                 self.tell(reply);
             }
+            Request::Measure { id } => {
+                let reply = match self.workers.get_mut(&id) {
+                    Some(worker) => Reply::Measured {
+                        measured: worker.measure(),
+                        id,
+                    },
+                    None => refused(id, Refusable::Measure, "no such worker".into()),
+                };
+                self.tell(reply);
+            }
             Request::List => self.list(),
             Request::Acknowledge { id } => {
                 if self.exits.remove(&id).is_some() {
@@ -144,6 +154,8 @@ impl Server {
                 note: None,
                 kill_at: None,
                 gone_since: None,
+                pressure: None,
+                peak: None,
             },
         );
         Ok(())
@@ -170,6 +182,7 @@ impl Server {
             }
         }
         worker.phase = Phase::Open;
+        worker.watch_memory();
         Ok(())
     }
 

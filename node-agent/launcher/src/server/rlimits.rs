@@ -3,7 +3,7 @@
 use rustix::process::{Resource, getrlimit};
 
 use super::cgroup::Bounds;
-use super::profile::Profile;
+use aion_profiles::Role;
 
 /// A limit, by its number and by its row in `/proc/PID/limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Limit {
 /// The limits of a worker: small numbers for what it needs, nothing for the rest.
 /// `counts_processes` says whether its user has no other processes, without which
 /// a limit on them would count the user's own.
-pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool) -> Vec<Limit> {
+pub(super) fn limits(profile: &Role, bounds: &Bounds, counts_processes: bool) -> Vec<Limit> {
     let limit = |resource, row, value| Limit {
         resource,
         row,
@@ -32,7 +32,11 @@ pub(super) fn limits(profile: &Profile, bounds: &Bounds, counts_processes: bool)
     let mut limits = vec![
         limit(Resource::Nofile, "Max open files", profile.open_files),
         // Logs leave through pipes; a worker has no file to make longer.
-        limit(Resource::Fsize, "Max file size", profile.file_size.0),
+        limit(
+            Resource::Fsize,
+            "Max file size",
+            profile.file_size.map_or(0, |it| it.0),
+        ),
         // A program of an image can be dumped, and its boot document with it. A dump of no bytes would still go to a
         // helper of the kernel's; one byte is the number that tells it not to start any (core(5), do_coredump).
         limit(Resource::Core, "Max core file size", 1),
@@ -91,7 +95,8 @@ pub(super) fn compare(limits: &[Limit], proc_limits: &str) -> Result<String, Str
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::server::profile::Profiles;
+    use crate::server::profile;
+    use aion_profiles::Profiles;
     use aion_sandbox::protocol::Limits;
 
     const TEXT: &str = "\
@@ -119,9 +124,9 @@ Max open files            64                   64                   files
 
     #[test]
     fn the_users_own_processes_are_not_counted_against_a_worker() {
-        let profiles = Profiles::parse(None).unwrap();
-        let profile = profiles.get("declarative").unwrap();
-        let bounds = profile.bounds(&Limits::default());
+        let profiles = Profiles::built_in();
+        let profile = profiles.role("declarative").unwrap();
+        let bounds = profile::bounds(profile, &Limits::default());
         let has_nproc = |counts| {
             limits(profile, &bounds, counts)
                 .iter()

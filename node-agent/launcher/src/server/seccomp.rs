@@ -13,7 +13,9 @@
 
 mod newer;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use seccompiler::{BpfProgram, TargetArch};
 use serde::Deserialize;
@@ -21,9 +23,6 @@ use serde_json::{Value, json};
 
 use aion_sandbox::plan::Filter;
 use aion_sandbox::protocol::Role;
-
-/// The profile that is built in; a file given to the launcher replaces it.
-pub(super) const DEFAULT: &str = include_str!("../../../../config/seccomp_profile.json");
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,29 +115,97 @@ struct Condition {
     /// Ours as well: of a worker that has a network, which it is granted hosts of.
     #[serde(default)]
     network: bool,
+    /// And of one that is held to one of these stricter variants.
+    #[serde(default)]
+    variants: Vec<String>,
 }
 
-/// The programs of a profile, by what the worker runs.
-#[derive(Debug, Default)]
+/// The programs of a profile, by what the worker runs. Those of a stricter variant are made when they are first asked
+/// for.
+#[derive(Debug)]
 pub(super) struct Filters {
-    declarative: Vec<Filter>,
-    wasm: Vec<Filter>,
-    process: Vec<Filter>,
-    networked: Vec<Filter>,
-    compile: Vec<Filter>,
-    tool: Vec<Filter>,
+    text: String,
+    variants: BTreeSet<String>,
+    made: RefCell<HashMap<Whose, Arc<[Filter]>>>,
+}
+
+/// Whose programs: of which role, whether with a network, and held to which variants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Whose {
+    role: Role,
+    network: bool,
+    variants: BTreeSet<String>,
+}
+
+impl Whose {
+    fn of(role: Role, network: bool) -> Self {
+        Self {
+            role,
+            // One of an image alone can have one.
+            network: network && role == Role::Process,
+            variants: BTreeSet::new(),
+        }
+    }
 }
 
 impl Filters {
-    pub(super) fn of(&self, role: Role, network: bool) -> &[Filter] {
-        match role {
-            Role::Process if network => &self.networked,
-            Role::Declarative => &self.declarative,
-            Role::Wasm => &self.wasm,
-            Role::Process => &self.process,
-            Role::Compile => &self.compile,
-            Role::Tool => &self.tool,
+    /// Those of a profile for the processor this was built for.
+    pub(super) fn compile(text: &str) -> Result<Self, BadProfile> {
+        let roles = [
+            (Role::Declarative, false),
+            (Role::Wasm, false),
+            (Role::Process, false),
+            (Role::Process, true),
+            (Role::Compile, false),
+            (Role::Tool, false),
+        ];
+        let mut made = HashMap::new();
+        for (role, network) in roles {
+            let whose = Whose::of(role, network);
+            made.insert(whose.clone(), compile(text, &whose)?);
         }
+        Ok(Self {
+            text: text.to_owned(),
+            variants: aion_profiles::variants(text),
+            made: RefCell::new(made),
+        })
+    }
+
+    /// On a processor that there are no programs for.
+    pub(super) fn none() -> Self {
+        Self {
+            text: String::new(),
+            variants: BTreeSet::new(),
+            made: RefCell::default(),
+        }
+    }
+
+    /// The programs of a worker, held to all `variants`; or why there are none.
+    pub(super) fn of(
+        &self,
+        role: Role,
+        network: bool,
+        variants: &[String],
+    ) -> Result<Arc<[Filter]>, String> {
+        if let Some(unknown) = variants.iter().find(|it| !self.variants.contains(*it)) {
+            let known: Vec<&str> = self.variants.iter().map(String::as_str).collect();
+            let known = known.join(", ");
+            return Err(format!(
+                "the seccomp profile has no variant {unknown}; there are: {known}"
+            ));
+        }
+        let mut whose = Whose::of(role, network);
+        whose.variants.extend(variants.iter().cloned());
+        let mut made = self.made.borrow_mut();
+        if let Some(filters) = made.get(&whose) {
+            return Ok(Arc::clone(filters));
+        }
+        if self.text.is_empty() {
+            return Ok(Arc::default());
+        }
+        let filters = compile(&self.text, &whose).map_err(|error| error.to_string())?;
+        made.insert(whose, Arc::clone(&filters));
+        Ok(filters)
     }
 }
 
@@ -193,39 +260,25 @@ impl Action {
     }
 }
 
-/// Of which role, and whether with a network.
-type Whose = (Role, bool);
-
 /// The rules of one call under one action: without any it always matches.
 type Rules = Vec<Value>;
 
-/// Makes the programs of a profile for the processor this was built for.
-pub(super) fn compile(text: &str) -> Result<Filters, BadProfile> {
+fn compile(text: &str, whose: &Whose) -> Result<Arc<[Filter]>, BadProfile> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| BadProfile::Processor)?;
     let newer = newer::are_not_there(text, arch)?;
-    let of = |role, network| -> Result<Vec<Filter>, BadProfile> {
-        let mut filters: Vec<Filter> = Vec::new();
-        for filter in translate(text, arch, (role, network))? {
-            let program = compile_one(filter, arch)?;
-            filters.push(program.into_iter().map(pack).collect());
-        }
-        if let Some(list) = filters.last_mut() {
-            list.splice(0..0, newer.iter().copied());
-        }
-        Ok(filters)
-    };
-    Ok(Filters {
-        declarative: of(Role::Declarative, false)?,
-        wasm: of(Role::Wasm, false)?,
-        process: of(Role::Process, false)?,
-        networked: of(Role::Process, true)?,
-        compile: of(Role::Compile, false)?,
-        tool: of(Role::Tool, false)?,
-    })
+    let mut filters: Vec<Filter> = Vec::new();
+    for filter in translate(text, arch, whose)? {
+        let program = compile_one(filter, arch)?;
+        filters.push(program.into_iter().map(pack).collect());
+    }
+    if let Some(list) = filters.last_mut() {
+        list.splice(0..0, newer.iter().copied());
+    }
+    Ok(filters.into())
 }
 
 /// The filters in the language of `seccompiler`.
-fn translate(text: &str, arch: TargetArch, whose: Whose) -> Result<Vec<Value>, BadProfile> {
+fn translate(text: &str, arch: TargetArch, whose: &Whose) -> Result<Vec<Value>, BadProfile> {
     let profile: Profile = serde_json::from_str(text)?;
     let default = Action::parse(&profile.default_action, profile.default_errno_ret)?;
     if default.passes() {
@@ -249,11 +302,11 @@ fn translate(text: &str, arch: TargetArch, whose: Whose) -> Result<Vec<Value>, B
     Ok(others.chain([list]).collect())
 }
 
-fn by_action(
-    groups: &[Group],
+fn by_action<'a>(
+    groups: &'a [Group],
     arch: TargetArch,
-    whose: Whose,
-) -> Result<BTreeMap<Action, BTreeMap<&str, Rules>>, BadProfile> {
+    whose: &Whose,
+) -> Result<BTreeMap<Action, BTreeMap<&'a str, Rules>>, BadProfile> {
     let mut found: BTreeMap<Action, BTreeMap<&str, Rules>> = BTreeMap::new();
     let mut owner: BTreeMap<&str, Action> = BTreeMap::new();
     for group in groups.iter().filter(|group| group.applies(arch, whose)) {
@@ -283,7 +336,8 @@ fn by_action(
 
 impl Group {
     /// A worker has no capability, so what is for those who have one is not for it.
-    fn applies(&self, arch: TargetArch, (role, network): Whose) -> bool {
+    fn applies(&self, arch: TargetArch, whose: &Whose) -> bool {
+        let held = |variants: &[String]| variants.iter().any(|it| whose.variants.contains(it));
         let names: &[&str] = match arch {
             TargetArch::x86_64 => &["amd64", "x86_64", "SCMP_ARCH_X86_64"],
             TargetArch::aarch64 => &["arm64", "aarch64", "SCMP_ARCH_AARCH64"],
@@ -291,11 +345,13 @@ impl Group {
         };
         let is_mine = |arches: &[String]| arches.iter().any(|it| names.contains(&it.as_str()));
         self.includes.caps.is_empty()
-            && (network || !self.includes.network)
+            && (whose.network || !self.includes.network)
             && (self.includes.arches.is_empty() || is_mine(&self.includes.arches))
-            && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&role))
+            && (self.includes.runtimes.is_empty() || self.includes.runtimes.contains(&whose.role))
+            && (self.includes.variants.is_empty() || held(&self.includes.variants))
             && !is_mine(&self.excludes.arches)
-            && !self.excludes.runtimes.contains(&role)
+            && !self.excludes.runtimes.contains(&whose.role)
+            && !held(&self.excludes.variants)
     }
 }
 

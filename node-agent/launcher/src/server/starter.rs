@@ -15,11 +15,12 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::blank::Blank;
 use super::cgroup::{Bounds, Cgroups, Group};
 use super::namespaces::Namespaces;
-use super::profile::Profiles;
+use super::profile::bounds;
 use super::rlimits::{Limit, limits};
 use super::seccomp::Filters;
 use super::shown;
 use super::sys::Made;
+use aion_profiles::Profiles;
 use aion_sandbox::Layer;
 use aion_sandbox::plan::{Handed, Plan, Socket, What};
 use aion_sandbox::protocol::{Role, Start, StartFailure};
@@ -30,7 +31,7 @@ use aion_sandbox::wire::{self, WireError};
 pub(super) struct Starter {
     pub(super) namespaces: Namespaces,
     pub(super) cgroups: Cgroups,
-    pub(super) profiles: Profiles,
+    pub(super) profiles: std::sync::Arc<Profiles>,
     pub(super) filters: Filters,
     pub(super) worker: OwnedFd,
     /// The program that compiles modules. Opened when it is needed: a node without
@@ -126,8 +127,11 @@ impl Starter {
         blank: impl FnOnce() -> Result<Blank, NotBegun>,
     ) -> Result<Begun, NotBegun> {
         let invalid = |why| (StartFailure::Invalid, why);
-        let profile = self.profiles.get(&start.profile).map_err(invalid)?;
-        let bounds = profile.bounds(&start.limits);
+        let profile = self.profiles.role(&start.profile).map_err(invalid)?;
+        let bounds = bounds(profile, &start.limits);
+        let network = !start.ports.is_empty();
+        let filters = self.filters.of(start.role, network, &start.seccomp);
+        let filters = filters.map_err(invalid)?;
         let (socket, folder) = match &start.socket {
             Some(path) => self.socket(path).map_err(invalid)?,
             None => (None, None),
@@ -166,10 +170,7 @@ impl Starter {
             groups: doors.len(),
             limits: limits.iter().map(Limit::planned).collect(),
             switch_user: blank.user.filter(|_| !own_user_namespace),
-            filters: self
-                .filters
-                .of(start.role, !start.ports.is_empty())
-                .to_vec(),
+            filters: filters.to_vec(),
         };
         group.enter(blank.made.pid);
         let further = Further {

@@ -31,6 +31,9 @@ pub(super) enum TrialError {
     NotConfined(String),
 }
 
+/// Bytes a second that bound nothing that is tried.
+const MUCH: u64 = 1 << 40;
+
 /// The name of a trial's folder in the launcher's own.
 const TRIAL: &str = "trial";
 
@@ -147,6 +150,7 @@ pub(super) fn run(
         role,
         profile: profile.into(),
         limits: Limits::default(),
+        seccomp: Vec::new(),
         socket: (role != Role::Tool).then(|| path.clone()),
         mounts: Vec::new(),
         user: None,
@@ -154,7 +158,9 @@ pub(super) fn run(
         ports: Vec::new(),
         rules: Rules::default(),
     };
-    let declarative = start(Role::Declarative, "declarative");
+    let mut declarative = start(Role::Declarative, "declarative");
+    // No profile of a role asks for it, and whoever requires it has to know where it can be had.
+    declarative.limits.io_read_bps = Some(MUCH);
     let mut layers = confine_one(starter, &declarative, Vec::new(), patience)?;
     // The other two take a root of their own, or there is nothing to try.
     let own_root = starter.namespaces.has(Layer::MountNamespace);

@@ -8,8 +8,10 @@ use aion_sandbox::protocol::Rules;
 use aion_tracer::Follow;
 use rustix::process::{Signal, pidfd_send_signal};
 
+use super::cgroup::{Peak, Pressure};
 use super::record::Known;
 use super::starter::Begun;
+use aion_sandbox::protocol::Measured;
 
 /// A worker that was made or adopted, and has not ended.
 #[derive(Debug)]
@@ -33,6 +35,10 @@ pub(super) struct Worker {
     pub(super) kill_at: Option<Instant>,
     /// Since when an adopted worker is gone with its status not known yet.
     pub(super) gone_since: Option<Instant>,
+    /// Tells when its memory is close to its limit, once it runs.
+    pub(super) pressure: Option<Pressure>,
+    /// The most memory it held since it was last asked, once it was.
+    pub(super) peak: Option<Peak>,
 }
 
 /// How far a worker is.
@@ -47,6 +53,35 @@ pub(super) enum Phase {
 }
 
 impl Worker {
+    /// Has what runs watched for memory that comes close to its limit.
+    pub(super) fn watch_memory(&mut self) {
+        match Pressure::watch(&self.known.group) {
+            Some(Ok(pressure)) => self.pressure = Some(pressure),
+            Some(Err(error)) => {
+                tracing::warn!(worker = %self.known.id, %error, "it cannot be told of memory pressure");
+            }
+            None => {}
+        }
+    }
+
+    /// What it used since it was last asked.
+    pub(super) fn measure(&mut self) -> Measured {
+        let group = &self.known.group;
+        let peak = match &mut self.peak {
+            Some(peak) => peak.take(),
+            // From now on.
+            first @ None => {
+                *first = Peak::open(group);
+                None
+            }
+        };
+        Measured {
+            peak_memory_bytes: peak,
+            killed_for_memory: group.killed_for_memory().unwrap_or(0),
+            most_bytes: group.most_memory(),
+        }
+    }
+
     /// Asks it to stop.
     pub(super) fn ask_to_stop(&self) {
         // Gone already is as good.

@@ -25,6 +25,7 @@ pub(crate) struct Run {
     pub(crate) user: Option<InsideUser>,
     pub(crate) scratch_bytes: Option<u64>,
     pub(crate) limits: Limits,
+    pub(crate) seccomp: Vec<String>,
     pub(crate) mounts: Vec<(String, PathBuf)>,
     pub(crate) ports: Vec<u16>,
 }
@@ -45,6 +46,7 @@ impl Run {
             user: None,
             scratch_bytes: None,
             limits: Limits::default(),
+            seccomp: Vec::new(),
             mounts: Vec::new(),
             ports: Vec::new(),
         }
@@ -107,6 +109,7 @@ impl Stage {
             role: Role::Process,
             profile: "process".into(),
             limits: run.limits,
+            seccomp: run.seccomp,
             socket: None,
             mounts: run.mounts.iter().map(|(name, _)| name.clone()).collect(),
             user: run.user,

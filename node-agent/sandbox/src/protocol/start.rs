@@ -26,6 +26,9 @@ pub const NAMES_PORT: u16 = 53;
 /// What an image's program may keep in memory as files where its start sets no bound.
 pub const DEFAULT_SCRATCH: u64 = 64 << 20;
 
+/// The most variants of the seccomp profile that hold for one worker.
+pub const MAX_VARIANTS: usize = 8;
+
 /// The longest path of a socket, without its terminating zero byte.
 pub const MAX_SOCKET_PATH: usize = 107;
 
@@ -47,7 +50,7 @@ impl std::fmt::Display for WorkerId {
 
 /// What a confined process is: the program of an instance, by its runtime, or one of the two that serve instances.
 /// Each has a system call filter and descriptors of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The loop over model, tools and memory.
@@ -74,12 +77,49 @@ pub struct Limits {
     /// Memory in bytes, page cache included.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// The memory from which on it is told of pressure; one that is not below `memory_bytes` is the profile's.
+    #[serde(default)]
+    pub memory_high_bytes: Option<u64>,
     /// Processes and threads.
     #[serde(default)]
     pub pids: Option<u32>,
     /// CPU in thousandths of one core.
     #[serde(default)]
     pub cpu_milli: Option<u32>,
+    /// Its share where CPU is short, 1 to 10,000; 100 is what everybody has.
+    #[serde(default)]
+    pub cpu_weight: Option<u32>,
+    /// Its share where a block device is busy, 1 to 1,000; 100 is what everybody has.
+    #[serde(default)]
+    pub io_weight: Option<u32>,
+    /// Bytes a second that it reads of each block device.
+    #[serde(default)]
+    pub io_read_bps: Option<u64>,
+    /// Bytes a second that it writes to each block device.
+    #[serde(default)]
+    pub io_write_bps: Option<u64>,
+}
+
+impl Limits {
+    /// The first that is out of its bounds, by name.
+    fn out_of_bounds(&self) -> Option<&'static str> {
+        let least_one = [
+            ("memory_bytes", self.memory_bytes),
+            ("memory_high_bytes", self.memory_high_bytes),
+            ("pids", self.pids.map(u64::from)),
+            ("cpu_milli", self.cpu_milli.map(u64::from)),
+            ("cpu_weight", self.cpu_weight.map(u64::from)),
+            ("io_weight", self.io_weight.map(u64::from)),
+            ("io_read_bps", self.io_read_bps),
+            ("io_write_bps", self.io_write_bps),
+        ];
+        let mut zero = least_one.into_iter().filter(|(_, it)| *it == Some(0));
+        match (self.cpu_weight, self.io_weight) {
+            (Some(10_001..), _) => Some("cpu_weight"),
+            (_, Some(1_001..)) => Some("io_weight"),
+            _ => zero.next().map(|(name, _)| name),
+        }
+    }
 }
 
 /// What is done where a program breaks a rule that the kernel watches.
@@ -151,6 +191,9 @@ pub struct Start {
     /// What differs from the profile.
     #[serde(default)]
     pub limits: Limits,
+    /// Stricter variants of the seccomp profile by name, at most [`MAX_VARIANTS`]; all of them hold.
+    #[serde(default)]
+    pub seccomp: Vec<String>,
     /// The daemon's listening socket for this worker: absolute, at most
     /// [`MAX_SOCKET_PATH`] bytes, called `aion_abi::boot::SOCKET_NAME`. The worker
     /// runs as another user and is shown the folder that it is in, so the socket
@@ -243,9 +286,12 @@ pub enum Invalid {
     /// See [`Request::Kill`].
     #[error("grace must be at most 600000 ms")]
     Grace,
-    /// A limit of zero would forbid the worker to exist.
-    #[error("limit {0} must be greater than 0")]
+    /// A limit of zero would forbid the worker to exist, and a weight has an end.
+    #[error("limit {0} must be greater than 0, and a weight at most what the kernel takes")]
     Limit(&'static str),
+    /// See [`Start::seccomp`].
+    #[error("at most {MAX_VARIANTS} variants of the seccomp profile hold for a worker")]
+    Variants,
 }
 
 fn is_name(s: &str) -> bool {
@@ -305,14 +351,11 @@ impl Start {
                 return Err(Invalid::Socket);
             }
         }
-        if self.limits.memory_bytes == Some(0) {
-            return Err(Invalid::Limit("memory_bytes"));
+        if let Some(name) = self.limits.out_of_bounds() {
+            return Err(Invalid::Limit(name));
         }
-        if self.limits.pids == Some(0) {
-            return Err(Invalid::Limit("pids"));
-        }
-        if self.limits.cpu_milli == Some(0) {
-            return Err(Invalid::Limit("cpu_milli"));
+        if self.seccomp.len() > MAX_VARIANTS {
+            return Err(Invalid::Variants);
         }
         if self.scratch_bytes == Some(0) {
             return Err(Invalid::Limit("scratch_bytes"));
@@ -335,6 +378,7 @@ mod tests {
             role: Role::Declarative,
             profile: "declarative".into(),
             limits: Limits::default(),
+            seccomp: Vec::new(),
             socket: Some("/run/aion/s/7.sock".into()),
             mounts: Vec::new(),
             user: None,
@@ -377,6 +421,12 @@ mod tests {
         let mut it = start();
         it.limits.pids = Some(0);
         assert_eq!(it.check(), Err(Invalid::Limit("pids")));
+        let mut it = start();
+        it.limits.cpu_weight = Some(10_001);
+        assert_eq!(it.check(), Err(Invalid::Limit("cpu_weight")));
+        let mut it = start();
+        it.seccomp = vec![String::new(); MAX_VARIANTS + 1];
+        assert_eq!(it.check(), Err(Invalid::Variants));
         let mut it = start();
         it.user = Some(InsideUser::default());
         assert_eq!(it.check(), Err(Invalid::OfProcessOnly));

@@ -32,7 +32,9 @@ impl ServerHandler for Probe {
     ) -> Result<ListToolsResult, ErrorData> {
         let schema = json!({"type": "object", "properties": {"at": {"type": "string"}}});
         let schema = Arc::new(schema.as_object().cloned().unwrap_or_default());
-        let names = ["read", "list", "write", "connect", "send", "run", "self"];
+        let names = [
+            "read", "list", "write", "connect", "send", "run", "self", "eat",
+        ];
         Ok(ListToolsResult {
             tools: names
                 .into_iter()
@@ -79,6 +81,11 @@ fn attempt(what: &str, at: &str) -> io::Result<String> {
                 .args(["-c", at])
                 .output()?;
             Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+        }
+        "eat" => {
+            let mib: usize = at.parse().unwrap_or(0);
+            let eaten: Vec<Vec<u8>> = (0..mib).map(|_| vec![1; 1 << 20]).collect();
+            Ok(format!("ate {} MiB", eaten.len()))
         }
         "self" => {
             let arguments: Vec<String> = env::args().collect();

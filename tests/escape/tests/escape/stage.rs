@@ -252,7 +252,9 @@ impl Stage {
                 memory_bytes: on(Layer::CgroupMemory).then_some(memory_bytes),
                 pids: on(Layer::CgroupPids).then_some(MAY_PROCESSES),
                 cpu_milli: None,
+                ..Limits::default()
             },
+            seccomp: Vec::new(),
             socket: (role == Role::Process).then_some(socket),
             mounts: vec!["shown".into()],
             user: None,

@@ -122,6 +122,7 @@ mod tests {
             process_refused: Some(false),
             violation: None,
             cpu_us: None,
+            throttled: None,
             peak_memory_bytes: None,
             note: note.map(str::to_owned),
         }

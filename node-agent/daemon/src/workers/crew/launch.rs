@@ -39,6 +39,7 @@ impl CrewParts {
             rules: None,
             of_image: false,
             starting: true,
+            pressure_told: 0,
             kill: false,
             exited: false,
             listener: None,
@@ -165,6 +166,7 @@ impl CrewParts {
             role,
             profile: instance.spec().runtime.as_str().to_owned(),
             limits: limits(instance),
+            seccomp: instance.seccomp(),
             socket: Some(self.socket(turn, incarnation)),
             mounts: startable.mounts,
             user: startable.user,
@@ -299,8 +301,15 @@ fn limits(instance: &Instance) -> Limits {
     let limits = &instance.spec().limits;
     Limits {
         memory_bytes: Some(u64::from(count(limits.memory_mib)) << 20),
+        memory_high_bytes: limits
+            .memory_high_mib
+            .map(|mib| u64::from(count(mib)) << 20),
         pids: limits.pids.map(count),
         cpu_milli: Some(count(limits.cpu_millis)),
+        cpu_weight: limits.cpu_weight.map(count),
+        io_weight: limits.io_weight.map(count),
+        io_read_bps: limits.io_read_kib.map(|kib| u64::from(count(kib)) << 10),
+        io_write_bps: limits.io_write_kib.map(|kib| u64::from(count(kib)) << 10),
     }
 }
 

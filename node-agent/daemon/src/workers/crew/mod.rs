@@ -5,36 +5,41 @@
 
 mod ended;
 mod launch;
+mod member;
 mod records;
+mod used;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use aion_abi::signing::NodeSecret;
-use aion_api::ResolvedViolations;
+use aion_abi::{
+    notice::{Notice, Resource},
+    signing::NodeSecret,
+};
 use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
     LayerReading,
-    protocol::{ExitStatus, Exited, Traced, Worker, WorkerId},
+    protocol::{ExitStatus, Exited, Pressure, Traced, Worker, WorkerId},
 };
 use tokio::sync::{mpsc, watch};
-use tokio_util::task::TaskTracker;
 
 use super::ToolProcesses;
 use crate::{
     clock::Clock,
-    instance::{Instance, Instances, Prepared},
+    instance::{Instance, Instances, Prepared, SeenOf},
     kernel_trace::{KernelTraces, Whose},
-    launching::{Fifo, LaunchError, Launched, Launcher, LauncherEvent},
+    launching::{LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,
     modules::Modules,
     mounts::Mounts,
     network::{Network, Networks},
     server::{Listener, Reactors},
     shell::{Handle, WorkerOrder},
+    telemetry::Telemetry,
     turns::{Checkpoints, Turns},
 };
 use launch::{failure, id};
+use member::Member;
 use records::Records;
 
 /// Between the request to stop and the kill.
@@ -70,6 +75,8 @@ pub(crate) struct CrewParts {
     pub tools: Arc<ToolProcesses>,
     /// What the networks of programs share.
     pub networks: Networks,
+    /// The metrics.
+    pub telemetry: Arc<Telemetry>,
     /// What keys are derived from.
     pub secret: NodeSecret,
     /// The clock.
@@ -80,8 +87,8 @@ pub(crate) struct CrewParts {
     pub reactors: Arc<Reactors>,
     /// What a worker started now would have; `None` while the launcher does not answer.
     pub features: watch::Sender<Option<Arc<[LayerReading]>>>,
-    /// The layers of workers as they were started.
-    pub started: mpsc::UnboundedSender<(InstanceUid, Arc<[LayerReading]>)>,
+    /// What is to be said of instances by what became of their workers.
+    pub seen: mpsc::UnboundedSender<(InstanceUid, SeenOf)>,
     /// Instances that the kernel let go of.
     pub removed: mpsc::UnboundedSender<InstanceUid>,
 }
@@ -93,33 +100,6 @@ pub(crate) struct Crew {
     records: Records,
     beside: mpsc::UnboundedSender<Beside>,
     from_beside: mpsc::UnboundedReceiver<Beside>,
-}
-
-/// A worker.
-struct Member {
-    turn: TurnId,
-    incarnation: Incarnation,
-    instance: InstanceUid,
-    /// Whose log it writes, once its program is there.
-    agent: Option<String>,
-    /// The trace of its turn, once that is known.
-    trace: Option<String>,
-    /// The rules that it is held to.
-    rules: Option<ResolvedViolations>,
-    /// The program of a container image takes its place.
-    of_image: bool,
-    /// Its start is under way.
-    starting: bool,
-    /// It is to be killed as soon as its start is over.
-    kill: bool,
-    /// Its end was told.
-    exited: bool,
-    listener: Option<Listener>,
-    /// Its network, where it has one, until it ends.
-    network: Option<Network>,
-    /// Copies its log.
-    log: TaskTracker,
-    fifos: [Fifo; 2],
 }
 
 enum Beside {
@@ -336,8 +316,8 @@ impl Crew {
                             start_time: launched.start_time,
                             layers,
                         });
-                        let told = (member.instance, launched.layers.into());
-                        let _ = self.parts.started.send(told);
+                        let seen = SeenOf::Layers(launched.layers.into());
+                        let _ = self.parts.seen.send((member.instance, seen));
                         if member.kill {
                             self.kill(id);
                         }
@@ -387,6 +367,7 @@ impl Crew {
                 self.exited(exited);
             }
             LauncherEvent::Traced(traced) => self.traced(traced),
+            LauncherEvent::Pressure(pressure) => self.pressed(&pressure),
         }
     }
 
@@ -413,6 +394,27 @@ impl Crew {
             tokio::time::sleep(EXIT_BEHIND).await;
             let _ = beside.send(Beside::Gone(gone));
         });
+    }
+
+    /// The memory of a worker is close to its limit: its program is told, and the log at its first time.
+    fn pressed(&mut self, pressure: &Pressure) {
+        let Some(member) = self.workers.get_mut(&pressure.id) else {
+            return;
+        };
+        member.pressure_told += 1;
+        if let Some(listener) = &member.listener {
+            listener.tell(&Notice::Pressure {
+                resource: Resource::Memory,
+                held_bytes: pressure.held_bytes,
+                high_bytes: pressure.high_bytes,
+                most_bytes: pressure.most_bytes,
+            });
+        }
+        if member.pressure_told == 1 {
+            let (held, most) = (pressure.held_bytes >> 20, pressure.most_bytes >> 20);
+            let text = format!("it was told of memory pressure: it holds {held} of {most} MiB");
+            self.parts.note(&self.workers[&pressure.id], &text);
+        }
     }
 
     fn traced(&self, traced: Traced) {
@@ -451,6 +453,13 @@ impl Crew {
             // Nobody is at its other end; where the turn runs again, its next worker has a socket of its own.
             member.listener = None;
         }
+        let instance = self.parts.instances.get(member.instance);
+        let limits = instance.as_ref().map(|it| &it.spec().limits);
+        let used = used::used(&exited, member.pressure_told, limits);
+        self.parts.telemetry.used(&used);
+        let seen = SeenOf::Limits(used::judged(&used));
+        let _ = self.parts.seen.send((member.instance, seen));
+        self.parts.turns.used(member.turn, &used);
         let exit = ended::exit(&exited, member.of_image, member.rules.as_ref());
         let text = ended::told(&exit, &exited);
         self.parts.note(member, &text);
@@ -472,21 +481,5 @@ impl Crew {
             let parts = Arc::clone(&self.parts);
             tokio::spawn(async move { parts.launcher.acknowledge(&id).await });
         }
-    }
-}
-
-impl Member {
-    fn is_of(&mut self, instance: &Instance) {
-        self.agent = Some(instance.agent());
-        self.rules.clone_from(&instance.spec().on_violation);
-        self.of_image = matches!(instance.program, Prepared::Process { .. });
-    }
-
-    fn clear(self) {
-        drop((self.listener, self.network));
-        for fifo in &self.fifos {
-            fifo.remove();
-        }
-        self.log.close();
     }
 }

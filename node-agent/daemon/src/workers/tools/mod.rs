@@ -15,9 +15,12 @@ use std::{
 };
 
 use aion_abi::{boot::Order, code::Code, layer, problem::Problem};
-use aion_drivers::tool::{StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer};
+use aion_drivers::tool::{
+    OutOf, ProcessUse, StdioCommand, StdioGuard, StdioProcess, StdioServers, ToolServer,
+};
 use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rustix::{
     fs::OFlags,
     pipe::{PipeFlags, pipe_with},
@@ -28,6 +31,7 @@ use crate::{
     instance::Instances,
     launching::{FOR_MORE, LaunchError, Launcher, WorkerFds, below, lacking, sealed},
     mounts::Mounts,
+    telemetry::Telemetry,
 };
 use running::{AllRunning, Running};
 
@@ -40,16 +44,23 @@ pub(crate) struct ToolProcesses {
     mounts: Mounts,
     instances: Instances,
     running: Arc<AllRunning>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl ToolProcesses {
     /// Tools of `instances` that `launcher` starts, with folders of `mounts`.
-    pub(crate) fn new(launcher: Arc<dyn Launcher>, mounts: Mounts, instances: Instances) -> Self {
+    pub(crate) fn new(
+        launcher: Arc<dyn Launcher>,
+        mounts: Mounts,
+        instances: Instances,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         Self {
             launcher,
             mounts,
             instances,
             running: Arc::default(),
+            telemetry,
         }
     }
 
@@ -165,6 +176,7 @@ impl ToolProcesses {
             role: Role::Tool,
             profile: "tool".to_owned(),
             limits: Limits::default(),
+            seccomp: Vec::new(),
             socket: None,
             mounts: command.mounts.clone(),
             user: None,
@@ -232,6 +244,7 @@ impl StdioServers for ToolProcesses {
                 id: id.clone(),
                 running: Arc::clone(&running),
                 processes: self.clone(),
+                most_bytes: Mutex::default(),
                 runtime: runtime::Handle::current(),
             };
             listen(stderr, Arc::clone(&running));
@@ -266,6 +279,8 @@ struct Guard {
     id: WorkerId,
     running: Arc<Running>,
     processes: ToolProcesses,
+    /// How much memory it may hold, as the launcher said last.
+    most_bytes: Mutex<Option<u64>>,
     runtime: runtime::Handle,
 }
 
@@ -276,6 +291,35 @@ impl StdioGuard for Guard {
 
     fn is_unwanted(&self) -> bool {
         self.running.unwanted().is_some()
+    }
+
+    fn used(&self) -> BoxFuture<'_, Option<ProcessUse>> {
+        Box::pin(async move {
+            let measured = self.processes.launcher.measure(&self.id).await?;
+            *self.most_bytes.lock() = measured.most_bytes;
+            Some(ProcessUse {
+                peak_bytes: measured.peak_memory_bytes,
+                killed_for_memory: measured.killed_for_memory,
+                most_bytes: measured.most_bytes,
+            })
+        })
+    }
+
+    fn called(&self, bytes: u64) {
+        if bytes > 0 {
+            let tool = self.running.tool();
+            tracing::debug!(tool = %self.id, name = tool, bytes, "the most memory during a call");
+            self.processes.telemetry.tool_memory(tool, bytes);
+        }
+    }
+
+    fn out_of(&self) -> BoxFuture<'_, Option<OutOf>> {
+        Box::pin(async move {
+            Some(match self.running.out_of().await? {
+                OutOf::Memory(_) => OutOf::Memory(*self.most_bytes.lock()),
+                other @ OutOf::Processes => other,
+            })
+        })
     }
 }
 

@@ -4,15 +4,19 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use aion_abi::admin::MountMapping;
-use aion_drivers::tool::ToolServer;
+use aion_drivers::tool::{OutOf, ToolServer};
 use aion_sandbox::protocol::{ExitStatus, Exited, WorkerId};
 use parking_lot::Mutex;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{instance::Instances, launching::one_line, mounts::Mounts};
 
+/// How long the news of an end may be behind the end.
+const END_BEHIND: Duration = Duration::from_secs(1);
 /// What is kept of what a process writes to its standard error, in bytes.
 const KEPT: usize = 2 * 1024;
 
@@ -54,7 +58,14 @@ pub(super) struct Running {
     shown: Vec<(String, Option<MountMapping>)>,
     unwanted: OnceLock<String>,
     tail: Mutex<Vec<u8>>,
-    end: Mutex<Option<String>>,
+    end: watch::Sender<Option<Ended>>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+struct Ended {
+    how: String,
+    out_of: Option<OutOf>,
 }
 
 impl Running {
@@ -64,7 +75,7 @@ impl Running {
             shown,
             unwanted: OnceLock::new(),
             tail: Mutex::default(),
-            end: Mutex::default(),
+            end: watch::Sender::default(),
         }
     }
 
@@ -122,7 +133,12 @@ impl Running {
         let note = exited.note.as_deref().unwrap_or_default();
         let end = [how.as_str(), note].join(if note.is_empty() { "" } else { ": " });
         tracing::info!(tool = %exited.id, end, said = self.said(), "a tool's process ended");
-        *self.end.lock() = Some(end);
+        let out_of = match (exited.oom, exited.process_refused) {
+            (Some(true), _) => Some(OutOf::Memory(None)),
+            (_, Some(true)) => Some(OutOf::Processes),
+            _ => None,
+        };
+        self.end.send_replace(Some(Ended { how: end, out_of }));
     }
 
     /// Why it is not wanted; else what it last wrote to its standard error, and how it ended: one line.
@@ -131,8 +147,15 @@ impl Running {
             return why.to_owned();
         }
         let tail = self.tail.lock();
-        let end = self.end.lock();
-        let end = end.as_deref().unwrap_or_default().as_bytes();
+        let end = self.end.borrow();
+        let end = end.as_ref().map_or("", |end| &*end.how).as_bytes();
         one_line(&[tail.as_slice(), b" ", end].concat())
+    }
+
+    /// What it had no more of when it ended; its end may be known a moment later.
+    pub(super) async fn out_of(&self) -> Option<OutOf> {
+        let mut end = self.end.subscribe();
+        let known = timeout(END_BEHIND, end.wait_for(Option::is_some)).await;
+        known.ok()?.ok()?.as_ref()?.out_of
     }
 }

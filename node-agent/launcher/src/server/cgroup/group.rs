@@ -8,30 +8,34 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::setting::{Setting, settings};
 use super::{Bounds, Controller, Version, not_made};
-
-/// The period that a CPU quota is given in, in microseconds.
-const PERIOD_US: u64 = 100_000;
-/// The smallest quota that the kernel takes, in microseconds.
-const MIN_QUOTA_US: u64 = 1_000;
 
 /// The groups of one worker. Stored as paths, so that a later launcher finds them
 /// from wherever it was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::server) struct Group {
     directories: Vec<(Controller, Version, PathBuf)>,
+    /// The memory from which on there is pressure.
+    #[serde(default)]
+    pub(super) high: Option<u64>,
+    /// The most memory.
+    #[serde(default)]
+    most: Option<u64>,
     #[serde(skip)]
     missing: Vec<(Controller, String)>,
 }
 
-/// One file of a group with what was written to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::server) struct Setting {
-    pub(in crate::server) file: PathBuf,
-    pub(in crate::server) value: String,
-}
-
 impl Group {
+    /// The groups of a worker with `bounds`, none of which is made yet.
+    pub(super) fn of(bounds: &Bounds) -> Self {
+        Self {
+            high: bounds.memory_high,
+            most: bounds.memory,
+            ..Self::default()
+        }
+    }
+
     /// Makes one controller's group with its limit. On failure the controller is
     /// among the missing ones.
     pub(super) fn add(
@@ -48,8 +52,12 @@ impl Group {
         }
         self.directories
             .push((controller, version, directory.to_owned()));
-        for setting in settings(controller, version, directory, bounds) {
-            if let Err(error) = fs::write(&setting.file, &setting.value) {
+        let settings = match settings(controller, version, directory, bounds) {
+            Ok(settings) => settings,
+            Err(why) => return self.lacks(controller, why),
+        };
+        for setting in settings {
+            if let Err(error) = setting.write() {
                 let why = format!("cannot write {}: {error}", setting.file.display());
                 return self.lacks(controller, why);
             }
@@ -65,6 +73,11 @@ impl Group {
                 Version::V2 => fs::write(directory.join("memory.swap.max"), "0"),
             };
         }
+    }
+
+    /// Its limit of memory, in bytes, where it has a group that holds it.
+    pub(in crate::server) fn most_memory(&self) -> Option<u64> {
+        self.of_controller(Controller::Memory).and(self.most)
     }
 
     /// Notes a controller that is not to be had.
@@ -132,40 +145,10 @@ impl Group {
         self.directories
             .iter()
             .find(|(it, _, _)| *it == controller)
-            .map(|(_, version, directory)| settings(controller, *version, directory, bounds))
+            .and_then(|(_, version, directory)| {
+                settings(controller, *version, directory, bounds).ok()
+            })
             .unwrap_or_default()
-    }
-
-    /// Whether the kernel killed for want of memory in here; `None` without a
-    /// memory group.
-    pub(in crate::server) fn out_of_memory(&self) -> Option<bool> {
-        let (version, directory) = self.of(Controller::Memory)?;
-        let file = match version {
-            Version::V1 => "memory.oom_control",
-            Version::V2 => "memory.events",
-        };
-        happened(&directory.join(file), "oom_kill ")
-    }
-
-    /// Whether a process or a thread was not made in here, for there were as many as may be; `None` without a group
-    /// that counts them, or on a kernel that does not say (before Linux 4.3).
-    pub(in crate::server) fn refused_a_process(&self) -> Option<bool> {
-        let (_, directory) = self.of(Controller::Pids)?;
-        happened(&directory.join("pids.events"), "max ")
-    }
-
-    /// The most memory that was held at once, in bytes, where the kernel says.
-    pub(in crate::server) fn peak_memory(&self) -> Option<u64> {
-        let (version, directory) = self.of(Controller::Memory)?;
-        let file = match version {
-            Version::V1 => "memory.max_usage_in_bytes",
-            Version::V2 => "memory.peak",
-        };
-        fs::read_to_string(directory.join(file))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
     }
 
     /// Kills what is in here and removes the groups. `false` while one is still
@@ -212,7 +195,8 @@ impl Group {
         self.directories.is_empty()
     }
 
-    fn of(&self, controller: Controller) -> Option<(Version, &Path)> {
+    /// Which interface a controller has, and where.
+    pub(super) fn of_controller(&self, controller: Controller) -> Option<(Version, &Path)> {
         self.directories
             .iter()
             .find(|(it, _, _)| *it == controller)
@@ -220,67 +204,32 @@ impl Group {
     }
 }
 
-/// Whether a counter of a group is above 0.
-fn happened(file: &Path, counter: &str) -> Option<bool> {
-    let text = fs::read_to_string(file).ok()?;
-    let count = text.lines().find_map(|line| line.strip_prefix(counter))?;
-    Some(count.trim().parse::<u64>().ok()? > 0)
-}
-
 fn not_entered(directory: &Path, error: &io::Error) -> String {
     format!("cannot enter {}: {error}", directory.display())
-}
-
-fn settings(
-    controller: Controller,
-    version: Version,
-    directory: &Path,
-    bounds: &Bounds,
-) -> Vec<Setting> {
-    let setting = |file: &str, value: String| Setting {
-        file: directory.join(file),
-        value,
-    };
-    match (controller, version) {
-        (Controller::Memory, _) => bounds.memory.map_or_else(Vec::new, |bytes| {
-            let file = match version {
-                Version::V1 => "memory.limit_in_bytes",
-                Version::V2 => "memory.max",
-            };
-            // The kernel keeps whole pages.
-            let page = rustix::param::page_size() as u64;
-            vec![setting(file, (bytes / page * page).max(page).to_string())]
-        }),
-        (Controller::Pids, _) => bounds
-            .pids
-            .map_or_else(Vec::new, |pids| vec![setting("pids.max", pids.to_string())]),
-        (Controller::Cpu, _) => bounds.cpu_milli.map_or_else(Vec::new, |milli| {
-            let quota = (u64::from(milli) * PERIOD_US / 1000).max(MIN_QUOTA_US);
-            match version {
-                Version::V1 => vec![
-                    setting("cpu.cfs_period_us", PERIOD_US.to_string()),
-                    setting("cpu.cfs_quota_us", quota.to_string()),
-                ],
-                Version::V2 => vec![setting("cpu.max", format!("{quota} {PERIOD_US}"))],
-            }
-        }),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::IoBounds;
     use super::*;
 
     const BOUNDS: Bounds = Bounds {
         memory: Some(96 * 1024 * 1024 + 17),
+        memory_high: Some(64 * 1024 * 1024),
         pids: Some(8),
         cpu_milli: Some(1500),
+        cpu_weight: Some(50),
+        io: IoBounds {
+            weight: None,
+            read_bps: Some(1 << 20),
+            write_bps: None,
+        },
     };
 
     fn made(version: Version) -> (tempfile::TempDir, Group) {
         let root = tempfile::tempdir().unwrap();
-        let mut group = Group::default();
+        let mut group = Group::of(&BOUNDS);
         for controller in Controller::ALL {
             group.add(controller, version, &root.path().join("w"), &BOUNDS);
         }
@@ -299,6 +248,10 @@ mod tests {
         assert_eq!(read(&root, "memory.swap.max"), "0");
         assert_eq!(read(&root, "pids.max"), "8");
         assert_eq!(read(&root, "cpu.max"), "150000 100000");
+        assert_eq!(read(&root, "memory.high"), "67108864");
+        assert_eq!(read(&root, "cpu.weight"), "50");
+        let io = read(&root, "io.max");
+        assert!(io.ends_with(" rbps=1048576 wbps=max"), "{io}");
     }
 
     #[test]
@@ -307,6 +260,15 @@ mod tests {
         assert_eq!(read(&root, "memory.limit_in_bytes"), "100663296");
         assert_eq!(read(&root, "pids.max"), "8");
         assert_eq!(read(&root, "cpu.cfs_quota_us"), "150000");
+        assert_eq!(read(&root, "cpu.shares"), "512");
+        let io = read(&root, "blkio.throttle.read_bps_device");
+        assert!(io.ends_with(" 1048576"), "{io}");
+        assert!(
+            !root
+                .path()
+                .join("w/blkio.throttle.write_bps_device")
+                .exists()
+        );
     }
 
     #[test]
@@ -335,29 +297,6 @@ mod tests {
         for controller in Controller::ALL {
             assert!(group.missing(controller).unwrap().contains("enter"));
         }
-    }
-
-    #[test]
-    fn a_kill_for_memory_is_seen_on_both_versions() {
-        let (root, group) = made(Version::V2);
-        fs::write(root.path().join("w/memory.events"), "oom 1\noom_kill 0\n").unwrap();
-        assert_eq!(group.out_of_memory(), Some(false));
-        fs::write(root.path().join("w/memory.events"), "oom 1\noom_kill 1\n").unwrap();
-        assert_eq!(group.out_of_memory(), Some(true));
-        let (root, group) = made(Version::V1);
-        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n";
-        fs::write(root.path().join("w/memory.oom_control"), text).unwrap();
-        assert_eq!(group.out_of_memory(), Some(true));
-    }
-
-    #[test]
-    fn a_process_that_was_not_made_is_seen() {
-        let (root, group) = made(Version::V1);
-        assert_eq!(group.refused_a_process(), None);
-        fs::write(root.path().join("w/pids.events"), "max 0\n").unwrap();
-        assert_eq!(group.refused_a_process(), Some(false));
-        fs::write(root.path().join("w/pids.events"), "max 3\n").unwrap();
-        assert_eq!(group.refused_a_process(), Some(true));
     }
 
     #[test]

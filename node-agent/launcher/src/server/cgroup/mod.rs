@@ -1,16 +1,22 @@
-//! The cgroup of a worker: memory, processes and CPU, on version 1, version 2
+//! The cgroup of a worker: memory, processes, CPU and block devices, on version 1, version 2
 //! and the mixture of both, one controller at a time. The launcher only makes
 //! groups below its own and never moves or changes what it did not make.
 
 mod group;
+mod peak;
 mod place;
+mod pressure;
+mod setting;
+mod used;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub(super) use group::Group;
+pub(super) use peak::Peak;
 use place::{Place, locate};
+pub(super) use pressure::Pressure;
 use rustix::mount::{MountFlags, mount_remount};
 
 use aion_sandbox::Layer;
@@ -21,17 +27,20 @@ pub(super) enum Controller {
     Memory,
     Pids,
     Cpu,
+    Io,
 }
 
 impl Controller {
-    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Pids, Self::Cpu];
+    pub(super) const ALL: [Self; 4] = [Self::Memory, Self::Pids, Self::Cpu, Self::Io];
 
     /// The kernel's name.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Pids => "pids",
-            Self::Cpu => "cpu",
+    pub(super) fn name(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Self::Memory, _) => "memory",
+            (Self::Pids, _) => "pids",
+            (Self::Cpu, _) => "cpu",
+            (Self::Io, Version::V1) => "blkio",
+            (Self::Io, Version::V2) => "io",
         }
     }
 
@@ -41,6 +50,7 @@ impl Controller {
             Self::Memory => Layer::CgroupMemory,
             Self::Pids => Layer::CgroupPids,
             Self::Cpu => Layer::CgroupCpu,
+            Self::Io => Layer::CgroupIo,
         }
     }
 }
@@ -57,10 +67,27 @@ pub(super) enum Version {
 pub(super) struct Bounds {
     /// Memory in bytes.
     pub(super) memory: Option<u64>,
+    /// The memory from which on it is told of pressure, and version 2 reclaims and slows it down.
+    pub(super) memory_high: Option<u64>,
     /// Processes and threads.
     pub(super) pids: Option<u32>,
     /// CPU in thousandths of a core.
     pub(super) cpu_milli: Option<u32>,
+    /// Its share where CPU is short, 1 to 10,000; 100 is what everybody has.
+    pub(super) cpu_weight: Option<u32>,
+    /// Block devices.
+    pub(super) io: IoBounds,
+}
+
+/// What a group is to be limited to at block devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct IoBounds {
+    /// Its share where a device is busy, 1 to 1,000; 100 is what everybody has.
+    pub(super) weight: Option<u32>,
+    /// Bytes a second that it reads of each device.
+    pub(super) read_bps: Option<u64>,
+    /// Bytes a second that it writes to each device.
+    pub(super) write_bps: Option<u64>,
 }
 
 impl Bounds {
@@ -69,7 +96,8 @@ impl Bounds {
         match controller {
             Controller::Memory => self.memory.is_some(),
             Controller::Pids => self.pids.is_some(),
-            Controller::Cpu => self.cpu_milli.is_some(),
+            Controller::Cpu => self.cpu_milli.is_some() || self.cpu_weight.is_some(),
+            Controller::Io => self.io != IoBounds::default(),
         }
     }
 }
@@ -83,6 +111,8 @@ pub(super) struct Cgroups {
 
 /// The directory between the launcher's own group and its workers'.
 const PARENT: &str = "aion";
+/// How often the parent is made again for one worker.
+const TRIES: usize = 8;
 
 impl Cgroups {
     /// Looks where this machine has the controllers, and makes the parents.
@@ -96,17 +126,9 @@ impl Cgroups {
             }
         }
         let found = locate(&mountinfo, &own, &|path| fs::read_to_string(path).ok());
-        let mut unified: Option<Result<(), String>> = None;
-        let parents = found.into_iter().map(|(controller, place)| {
-            let place = place.and_then(|place| match place.version {
-                Version::V1 => make(&place.dir.join(PARENT)).map(|dir| Place { dir, ..place }),
-                Version::V2 => unified
-                    .get_or_insert_with(|| delegate(&place.dir))
-                    .clone()
-                    .and_then(|()| enable(&place.dir.join(PARENT), controller))
-                    .map(|dir| Place { dir, ..place }),
-            });
-            (controller, place)
+        let parents = found.into_iter().map(|(controller, own)| {
+            let parent = own.and_then(|own| parent(&own, controller));
+            (controller, parent)
         });
         Ok(Self {
             parents: parents.collect(),
@@ -126,15 +148,19 @@ impl Cgroups {
     /// this machine may share the parent. Controllers that nothing is asked of, and
     /// those that are missing, are left out; [`Group::missing`] says which.
     pub(super) fn create(&self, name: &str, bounds: &Bounds) -> Group {
-        let mut group = Group::default();
+        let mut group = Group::of(bounds);
         let name = format!("{}.{name}", std::process::id());
         for (controller, parent) in &self.parents {
             if !bounds.asks_for(*controller) {
                 continue;
             }
-            match parent {
-                Ok(place) => group.add(*controller, place.version, &place.dir.join(&name), bounds),
-                Err(why) => group.lacks(*controller, why.clone()),
+            let made = parent.as_ref().map_err(String::clone).and_then(|place| {
+                let dir = make_below(place, *controller, &name)?;
+                Ok((place.version, dir))
+            });
+            match made {
+                Ok((version, dir)) => group.add(*controller, version, &dir, bounds),
+                Err(why) => group.lacks(*controller, why),
             }
         }
         group
@@ -151,10 +177,47 @@ fn make_writable(at: &Path) -> io::Result<()> {
     })
 }
 
-fn make(dir: &Path) -> Result<PathBuf, String> {
+/// The directory that workers' groups are below, in the launcher's own.
+fn parent(own: &Place, controller: Controller) -> Result<Place, String> {
+    let dir = own.dir.join(PARENT);
+    let version = own.version;
+    match version {
+        Version::V1 => make(&dir)?,
+        Version::V2 => {
+            delegate(&own.dir)?;
+            enable(&dir, controller)?;
+        }
+    }
+    Ok(Place { version, dir })
+}
+
+/// A worker's directory. Another launcher of the same group takes the parent away as it ends, where no worker is in
+/// it: it is made again then, and again where the other one comes in between.
+fn make_below(parent: &Place, controller: Controller, name: &str) -> Result<PathBuf, String> {
+    let dir = parent.dir.join(name);
+    for _ in 0..TRIES {
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let own = parent.dir.parent().unwrap_or(&parent.dir).to_owned();
+                let version = parent.version;
+                self::parent(&Place { version, dir: own }, controller)?;
+            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(not_made(&dir, &error));
+            }
+            _ => return Ok(dir),
+        }
+    }
+    Err(format!(
+        "{} is removed again and again",
+        parent.dir.display()
+    ))
+}
+
+fn make(dir: &Path) -> Result<(), String> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(not_made(dir, &error)),
-        _ => Ok(dir.to_owned()),
+        _ => Ok(()),
     }
 }
 
@@ -171,16 +234,18 @@ fn not_made(dir: &Path, error: &io::Error) -> String {
 fn delegate(own: &Path) -> Result<(), String> {
     let is_root = !own.join("cgroup.type").exists();
     if !is_root {
-        let leaf = make(&own.join("aion-launcher"))?;
+        let leaf = own.join("aion-launcher");
+        make(&leaf)?;
         let procs = leaf.join("cgroup.procs");
         fs::write(&procs, std::process::id().to_string())
             .map_err(|error| format!("cannot enter {}: {error}", leaf.display()))?;
     }
-    let parent = make(&own.join(PARENT))?;
+    let parent = own.join(PARENT);
+    make(&parent)?;
     for controller in Controller::ALL {
         // Judged one by one in `enable`: one that is refused is not a reason to go
         // without the others.
-        let word = format!("+{}", controller.as_str());
+        let word = format!("+{}", controller.name(Version::V2));
         if fs::write(own.join("cgroup.subtree_control"), &word).is_ok() {
             let _ = fs::write(parent.join("cgroup.subtree_control"), &word);
         }
@@ -188,20 +253,67 @@ fn delegate(own: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn enable(parent: &Path, controller: Controller) -> Result<PathBuf, String> {
+fn enable(parent: &Path, controller: Controller) -> Result<(), String> {
     let file = parent.join("cgroup.subtree_control");
     let enabled = fs::read_to_string(&file).unwrap_or_default();
-    if enabled
-        .split_whitespace()
-        .any(|it| it == controller.as_str())
-    {
-        return Ok(parent.to_owned());
+    let name = controller.name(Version::V2);
+    if enabled.split_whitespace().any(|it| it == name) {
+        return Ok(());
     }
     Err(format!(
-        "the {} controller is not delegated to {}: its cgroup holds other processes or is not \
+        "the {name} controller is not delegated to {}: its cgroup holds other processes or is not \
          the launcher's; start the launcher in one of its own (systemd-run --user --scope -p \
          Delegate=yes)",
-        controller.as_str(),
         parent.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_parent_that_another_launcher_took_away_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let own = Place {
+            version: Version::V1,
+            dir: root.path().to_owned(),
+        };
+        let parents = Controller::ALL.map(|it| (it, parent(&own, it)));
+        let cgroups = Cgroups {
+            parents: parents.into(),
+        };
+        let bounds = Bounds {
+            pids: Some(4),
+            ..Bounds::default()
+        };
+        cgroups.remove();
+        assert!(!root.path().join(PARENT).exists());
+        let group = cgroups.create("w.1", &bounds);
+        assert_eq!(group.missing(Controller::Pids), None);
+        let made = group.directory(Controller::Pids).unwrap();
+        assert_eq!(fs::read_to_string(made.join("pids.max")).unwrap(), "4");
+    }
+
+    #[test]
+    fn a_parent_of_version_2_is_made_again_with_its_controllers() {
+        // The root of a hierarchy has no cgroup.type; these files are no kernel's, so the last word stays in them.
+        let root = tempfile::tempdir().unwrap();
+        let own = Place {
+            version: Version::V2,
+            dir: root.path().to_owned(),
+        };
+        let found = Place {
+            version: Version::V2,
+            dir: own.dir.join(PARENT),
+        };
+        let why = make_below(&found, Controller::Io, "w").unwrap_err();
+        assert!(why.contains("not delegated"), "{why}");
+        for folder in [&own.dir, &found.dir] {
+            let control = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap();
+            assert_eq!(control, "+io");
+        }
+        assert!(make_below(&found, Controller::Io, "w").unwrap().is_dir());
+    }
 }

@@ -40,7 +40,7 @@ fn locate_one(
     own: &str,
     read: &dyn Fn(&Path) -> Option<String>,
 ) -> Result<Place, String> {
-    let name = controller.as_str();
+    let name = controller.name(Version::V1);
     let first = mounts.iter().find(|mount| {
         mount.kind == "cgroup" && mount.of_all.split(',').any(|option| option == name)
     });
@@ -56,6 +56,7 @@ fn locate_one(
             dir: directory(mount, path),
         });
     }
+    let name = controller.name(Version::V2);
     let second = mounts
         .iter()
         .find(|mount| mount.kind == "cgroup2")
@@ -95,14 +96,14 @@ fn directory(mount: &Mount<'_>, group: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn check(mountinfo: &str, own: &str, controllers: &str, expect: [Option<(Version, &str)>; 3]) {
+    fn check(mountinfo: &str, own: &str, controllers: &str, expect: [Option<(Version, &str)>; 4]) {
         let found = locate(mountinfo, own, &|_| Some(controllers.to_owned()));
         for ((controller, found), expect) in found.into_iter().zip(expect) {
             let expect = expect.map(|(version, dir)| Place {
                 version,
                 dir: dir.into(),
             });
-            assert_eq!(found.ok(), expect, "{}", controller.as_str());
+            assert_eq!(found.ok(), expect, "{controller:?}");
         }
     }
 
@@ -111,11 +112,11 @@ mod tests {
         check(
             "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n",
             "0::/user.slice/user-1000.slice/aion.scope\n",
-            "cpu memory pids",
+            "cpu memory pids io",
             [Some((
                 Version::V2,
                 "/sys/fs/cgroup/user.slice/user-1000.slice/aion.scope",
-            )); 3],
+            )); 4],
         );
     }
 
@@ -128,6 +129,7 @@ mod tests {
             [
                 Some((Version::V2, "/sys/fs/cgroup/session")),
                 Some((Version::V2, "/sys/fs/cgroup/session")),
+                None,
                 None,
             ],
         );
@@ -147,13 +149,15 @@ mod tests {
             "31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
              32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
              33 30 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
+             35 30 0:31 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n\
              34 30 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
-            "5:memory:/a/b\n4:pids:/\n3:cpu,cpuacct:/c\n0::/\n",
+            "6:blkio:/d\n5:memory:/a/b\n4:pids:/\n3:cpu,cpuacct:/c\n0::/\n",
             "hugetlb",
             [
                 Some((Version::V1, "/sys/fs/cgroup/memory/a/b")),
                 Some((Version::V1, "/sys/fs/cgroup/pids")),
                 Some((Version::V1, "/sys/fs/cgroup/cpu,cpuacct/c")),
+                Some((Version::V1, "/sys/fs/cgroup/blkio/d")),
             ],
         );
     }
@@ -168,12 +172,13 @@ mod tests {
                 Some((Version::V1, "/sys/fs/cgroup/memory/inner")),
                 None,
                 None,
+                None,
             ],
         );
     }
 
     #[test]
     fn a_machine_without_cgroups_has_none() {
-        check("1 0 0:1 / / rw - ext4 /dev/sda rw\n", "", "", [None; 3]);
+        check("1 0 0:1 / / rw - ext4 /dev/sda rw\n", "", "", [None; 4]);
     }
 }

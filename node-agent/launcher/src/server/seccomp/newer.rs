@@ -54,8 +54,9 @@ pub(super) fn number(name: &str, arch: TargetArch) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{DEFAULT, compile};
+    use super::super::Filters;
     use super::*;
+    use aion_profiles::BUILT_IN_SECCOMP as DEFAULT;
     use aion_sandbox::protocol::Role;
 
     #[test]
@@ -75,8 +76,9 @@ mod tests {
         let last = number("landlock_restrict_self", TargetArch::x86_64).unwrap();
         let newer: Filter = above(last).into_iter().map(pack).collect();
         for role in [Role::Declarative, Role::Process, Role::Tool] {
-            let filters = compile(DEFAULT).unwrap();
-            let (list, others) = filters.of(role, false).split_last().unwrap();
+            let filters = Filters::compile(DEFAULT).unwrap();
+            let filters = filters.of(role, false, &[]).unwrap();
+            let (list, others) = filters.split_last().unwrap();
             assert!(list.starts_with(&newer), "{role:?}");
             assert!(others.iter().all(|it| !it.starts_with(&newer)), "{role:?}");
         }

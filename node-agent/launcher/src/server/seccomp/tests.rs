@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 use super::*;
+use aion_profiles::BUILT_IN_SECCOMP as DEFAULT;
 
 const ARCH: TargetArch = TargetArch::x86_64;
 
@@ -16,17 +17,17 @@ fn calls(filter: &Value) -> Vec<String> {
 #[test]
 fn the_built_in_profile_becomes_programs_for_every_processor() {
     for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-        let filters = translate(DEFAULT, arch, (Role::Declarative, false)).unwrap();
+        let filters = translate(DEFAULT, arch, &Whose::of(Role::Declarative, false)).unwrap();
         assert_eq!(filters.len(), 2);
         for filter in filters {
             assert!(compile_one(filter, arch).unwrap().len() > 10);
         }
     }
-    let filters = compile(DEFAULT).unwrap();
-    assert_eq!(filters.of(Role::Declarative, false).len(), 2);
-    assert_eq!(filters.of(Role::Compile, false).len(), 2);
+    let filters = Filters::compile(DEFAULT).unwrap();
+    assert_eq!(filters.of(Role::Declarative, false, &[]).unwrap().len(), 2);
+    assert_eq!(filters.of(Role::Compile, false, &[]).unwrap().len(), 2);
     // One more for what answers otherwise than the rest.
-    assert_eq!(filters.of(Role::Wasm, false).len(), 3);
+    assert_eq!(filters.of(Role::Wasm, false, &[]).unwrap().len(), 3);
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn every_name_of_the_built_in_profile_is_a_call_somewhere() {
 fn an_allow_list_passes_its_calls_and_gives_the_rest_the_default() {
     let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
             {"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}]}"#;
-    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
+    let filters = translate(text, ARCH, &Whose::of(Role::Declarative, false)).unwrap();
     assert_eq!(filters.len(), 1);
     assert_eq!(filters[0]["mismatch_action"], json!({"errno": 38}));
     assert_eq!(filters[0]["match_action"], json!("allow"));
@@ -56,7 +57,7 @@ fn a_stricter_action_is_a_program_of_its_own() {
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["ptrace"], "action": "SCMP_ACT_KILL_PROCESS"},
             {"names": ["write"], "action": "SCMP_ACT_LOG"}]}"#;
-    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
+    let filters = translate(text, ARCH, &Whose::of(Role::Declarative, false)).unwrap();
     assert_eq!(filters.len(), 3);
     assert_eq!(filters[0]["match_action"], json!("log"));
     assert_eq!(calls(&filters[0]), ["write"]);
@@ -74,7 +75,7 @@ fn arguments_of_one_group_hold_together_and_groups_are_alternatives() {
                 {"index": 1, "value": 4, "op": "SCMP_CMP_LE"}]},
             {"names": ["fcntl"], "action": "SCMP_ACT_ALLOW", "args": [
                 {"index": 1, "value": 4, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#;
-    let filters = translate(text, ARCH, (Role::Declarative, false)).unwrap();
+    let filters = translate(text, ARCH, &Whose::of(Role::Declarative, false)).unwrap();
     let rules = filters[0]["filter"].as_array().unwrap();
     assert_eq!(rules.len(), 2);
     assert_eq!(rules[0]["args"].as_array().unwrap().len(), 2);
@@ -90,7 +91,7 @@ fn a_call_allowed_always_stays_so_beside_a_narrower_rule() {
     for (first, second) in [(narrow, always), (always, narrow)] {
         let text =
             format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{first}, {second}]}}"#);
-        let filters = translate(&text, ARCH, (Role::Declarative, false)).unwrap();
+        let filters = translate(&text, ARCH, &Whose::of(Role::Declarative, false)).unwrap();
         assert_eq!(filters[0]["filter"], json!([{"syscall": "mmap"}]));
     }
 }
@@ -104,7 +105,7 @@ fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
             {"names": ["close"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["amd64"]}},
             {"names": ["s390_runtime_instr"], "action": "SCMP_ACT_ALLOW"}]}"#;
     assert_eq!(
-        calls(&translate(text, ARCH, (Role::Declarative, false)).unwrap()[0]),
+        calls(&translate(text, ARCH, &Whose::of(Role::Declarative, false)).unwrap()[0]),
         ["read"]
     );
 }
@@ -113,7 +114,7 @@ fn groups_for_other_processors_and_for_capabilities_are_passed_over() {
 fn what_cannot_be_kept_is_refused_and_not_left_out() {
     let with = |rule: &str| {
         let text = format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{rule}]}}"#);
-        translate(&text, ARCH, (Role::Declarative, false))
+        translate(&text, ARCH, &Whose::of(Role::Declarative, false))
     };
     assert!(matches!(
         with(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
@@ -130,12 +131,12 @@ fn what_cannot_be_kept_is_refused_and_not_left_out() {
         translate(
             r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#,
             ARCH,
-            (Role::Declarative, false)
+            &Whose::of(Role::Declarative, false)
         ),
         Err(BadProfile::Open)
     ));
     assert!(matches!(
-        translate("[]", ARCH, (Role::Declarative, false)),
+        translate("[]", ARCH, &Whose::of(Role::Declarative, false)),
         Err(BadProfile::Format(_))
     ));
 }
@@ -146,10 +147,10 @@ fn a_group_for_one_runtime_is_passed_over_for_the_others() {
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["setitimer"], "action": "SCMP_ACT_ALLOW", "includes": {"runtimes": ["wasm"]}},
             {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"runtimes": ["wasm"]}}]}"#;
-    let of = |runtime| calls(&translate(text, ARCH, runtime).unwrap()[0]);
-    assert_eq!(of((Role::Wasm, false)), ["read", "setitimer"]);
-    assert_eq!(of((Role::Declarative, false)), ["read", "write"]);
-    assert_eq!(of((Role::Compile, false)), ["read", "write"]);
+    let of = |whose: &Whose| calls(&translate(text, ARCH, whose).unwrap()[0]);
+    assert_eq!(of(&Whose::of(Role::Wasm, false)), ["read", "setitimer"]);
+    assert_eq!(of(&Whose::of(Role::Declarative, false)), ["read", "write"]);
+    assert_eq!(of(&Whose::of(Role::Compile, false)), ["read", "write"]);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn an_error_of_its_own_is_not_hidden_by_the_default() {
     let text = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
             {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["memfd_create"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}"#;
-    let filters = translate(text, ARCH, (Role::Wasm, false)).unwrap();
+    let filters = translate(text, ARCH, &Whose::of(Role::Wasm, false)).unwrap();
     assert_eq!(filters.len(), 2);
     assert_eq!(calls(&filters[0]), ["memfd_create"]);
     assert_eq!(filters[0]["match_action"], json!({"errno": 38}));
@@ -166,21 +167,21 @@ fn an_error_of_its_own_is_not_hidden_by_the_default() {
 
 #[test]
 fn a_tool_reaches_no_socket_that_has_a_name() {
-    let of = |runtime| {
-        let filters = translate(DEFAULT, ARCH, runtime).unwrap();
+    let of = |whose: &Whose| {
+        let filters = translate(DEFAULT, ARCH, whose).unwrap();
         filters.last().unwrap().clone()
     };
     let named = ["accept", "accept4", "bind", "connect", "listen", "socket"];
-    let allowed = calls(&of((Role::Tool, false)));
+    let allowed = calls(&of(&Whose::of(Role::Tool, false)));
     for name in named {
         assert!(!allowed.iter().any(|it| it == name), "{name}");
     }
-    let allowed = calls(&of((Role::Declarative, false)));
+    let allowed = calls(&of(&Whose::of(Role::Declarative, false)));
     for name in ["connect", "socket"] {
         assert!(allowed.iter().any(|it| it == name), "{name}");
     }
     // Of pairs only those that nothing can be sent from to anybody else.
-    let tool = of((Role::Tool, false));
+    let tool = of(&Whose::of(Role::Tool, false));
     let rules = tool["filter"].as_array().unwrap();
     let pairs: Vec<_> = rules
         .iter()
@@ -194,7 +195,7 @@ fn a_tool_reaches_no_socket_that_has_a_name() {
 #[test]
 fn a_network_adds_tcp_and_udp_and_takes_nothing_away() {
     let of = |network| {
-        let filters = translate(DEFAULT, ARCH, (Role::Process, network)).unwrap();
+        let filters = translate(DEFAULT, ARCH, &Whose::of(Role::Process, network)).unwrap();
         let mut rules = filters.last().unwrap()["filter"]
             .as_array()
             .unwrap()
@@ -211,7 +212,59 @@ fn a_network_adds_tcp_and_udp_and_takes_nothing_away() {
             .all(|rule| rule["syscall"] == "socket" && rule["args"].as_array().unwrap().len() == 3)
     );
     for role in [Role::Declarative, Role::Wasm, Role::Tool, Role::Compile] {
-        let filters = compile(DEFAULT).unwrap();
-        assert_eq!(filters.of(role, true), filters.of(role, false), "{role:?}");
+        let filters = Filters::compile(DEFAULT).unwrap();
+        assert_eq!(
+            filters.of(role, true, &[]).unwrap(),
+            filters.of(role, false, &[]).unwrap(),
+            "{role:?}"
+        );
     }
+}
+
+#[test]
+fn a_stricter_variant_leaves_threads_or_not_even_these() {
+    let clone = |variants: &[&str]| {
+        let mut whose = Whose::of(Role::Process, false);
+        whose
+            .variants
+            .extend(variants.iter().map(|it| (*it).to_owned()));
+        let filters = translate(DEFAULT, ARCH, &whose).unwrap();
+        let rules = filters.last().unwrap()["filter"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let of = |name: &str| {
+            rules
+                .iter()
+                .filter(|it| it["syscall"] == name)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        (of("clone"), of("fork").len() + of("vfork").len())
+    };
+    let (rules, forks) = clone(&[]);
+    assert_eq!((rules.len(), forks), (1, 2));
+    assert_eq!(rules[0]["args"][0]["val"], 0);
+    let (rules, forks) = clone(&["no-processes"]);
+    assert_eq!((rules.len(), forks), (1, 0));
+    assert_eq!(rules[0]["args"][0]["val"], libc::CLONE_THREAD);
+    for both in [&["no-threads"][..], &["no-processes", "no-threads"]] {
+        assert_eq!(clone(both), (Vec::new(), 0));
+    }
+}
+
+#[test]
+fn a_variant_that_there_is_not_is_refused_with_those_there_are() {
+    let filters = Filters::compile(DEFAULT).unwrap();
+    let why = filters
+        .of(Role::Process, false, &["nothing".to_owned()])
+        .unwrap_err();
+    assert!(
+        why.contains("nothing") && why.contains("no-processes, no-threads"),
+        "{why}"
+    );
+    let strict = filters
+        .of(Role::Process, false, &["no-threads".to_owned()])
+        .unwrap();
+    assert_ne!(strict, filters.of(Role::Process, false, &[]).unwrap());
 }

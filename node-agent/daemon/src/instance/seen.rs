@@ -1,0 +1,15 @@
+//! What is seen of an instance's workers, for its status.
+
+use std::sync::Arc;
+
+use aion_api::condition::Judgement;
+use aion_sandbox::LayerReading;
+
+/// What is said of an instance by what became of its workers.
+#[derive(Debug, Clone)]
+pub(crate) enum SeenOf {
+    /// One was started, and has these layers.
+    Layers(Arc<[LayerReading]>),
+    /// One ended: whether it stayed within its limits.
+    Limits(Judgement),
+}
