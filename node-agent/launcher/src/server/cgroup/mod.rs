@@ -4,6 +4,7 @@
 
 mod group;
 mod place;
+mod unified;
 
 use std::fs;
 use std::io;
@@ -96,15 +97,17 @@ impl Cgroups {
             }
         }
         let found = locate(&mountinfo, &own, &|path| fs::read_to_string(path).ok());
-        let mut unified: Option<Result<(), String>> = None;
+        let mut parent: Option<Result<PathBuf, String>> = None;
         let parents = found.into_iter().map(|(controller, place)| {
-            let place = place.and_then(|place| match place.version {
-                Version::V1 => make(&place.dir.join(PARENT)).map(|dir| Place { dir, ..place }),
-                Version::V2 => unified
-                    .get_or_insert_with(|| delegate(&place.dir))
-                    .clone()
-                    .and_then(|()| enable(&place.dir.join(PARENT), controller))
-                    .map(|dir| Place { dir, ..place }),
+            let place = place.and_then(|place| {
+                let dir = match place.version {
+                    Version::V1 => make(&place.dir.join(PARENT)),
+                    Version::V2 => parent
+                        .get_or_insert_with(|| unified::parent(&place.dir))
+                        .clone()
+                        .and_then(|dir| unified::enabled(&dir, controller).map(|()| dir)),
+                };
+                dir.map(|dir| Place { dir, ..place })
             });
             (controller, place)
         });
@@ -164,44 +167,4 @@ fn not_made(dir: &Path, error: &io::Error) -> String {
          --scope -p Delegate=yes)",
         dir.display()
     )
-}
-
-/// Version 2 gives controllers only to groups whose parent holds no process, so
-/// the launcher first moves itself out of the way, into a group of its own.
-fn delegate(own: &Path) -> Result<(), String> {
-    let is_root = !own.join("cgroup.type").exists();
-    if !is_root {
-        let leaf = make(&own.join("aion-launcher"))?;
-        let procs = leaf.join("cgroup.procs");
-        fs::write(&procs, std::process::id().to_string())
-            .map_err(|error| format!("cannot enter {}: {error}", leaf.display()))?;
-    }
-    let parent = make(&own.join(PARENT))?;
-    for controller in Controller::ALL {
-        // Judged one by one in `enable`: one that is refused is not a reason to go
-        // without the others.
-        let word = format!("+{}", controller.as_str());
-        if fs::write(own.join("cgroup.subtree_control"), &word).is_ok() {
-            let _ = fs::write(parent.join("cgroup.subtree_control"), &word);
-        }
-    }
-    Ok(())
-}
-
-fn enable(parent: &Path, controller: Controller) -> Result<PathBuf, String> {
-    let file = parent.join("cgroup.subtree_control");
-    let enabled = fs::read_to_string(&file).unwrap_or_default();
-    if enabled
-        .split_whitespace()
-        .any(|it| it == controller.as_str())
-    {
-        return Ok(parent.to_owned());
-    }
-    Err(format!(
-        "the {} controller is not delegated to {}: its cgroup holds other processes or is not \
-         the launcher's; start the launcher in one of its own (systemd-run --user --scope -p \
-         Delegate=yes)",
-        controller.as_str(),
-        parent.display()
-    ))
 }
