@@ -1,17 +1,20 @@
 //! Cgroup version 2 alone, in the places where launchers are there: a unit's own group, one that a user was given and
-//! shares with what started the launcher, and a session's that is nobody's to divide.
+//! shares with what started the launcher, a session's that is nobody's to divide, and what systemd itself makes.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod stage;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use aion_sandbox::protocol::{ExitStatus, Limits};
 use aion_sandbox::{Layer, LayerState};
 use stage::groups::{CONTROLLERS, Sleeper, Slice, group_of};
-use stage::{Captive, Stage, exit_of};
+use stage::spawn::Within;
+use stage::{Captive, Stage, exit_of, is_root};
 
 const USER: u32 = 61_996;
 const LAYERS: [Layer; 3] = [Layer::CgroupMemory, Layer::CgroupPids, Layer::CgroupCpu];
@@ -64,7 +67,7 @@ async fn in_a_group_of_its_own_a_launcher_makes_room_for_its_workers() {
         return;
     };
     let unit = slice.group("aion-launcher.service");
-    let stage = Stage::within(&unit, None);
+    let stage = Stage::within(Within::Group(unit.clone()), None);
     is_bounded_below(&stage, &unit.join("aion")).await;
     assert_eq!(group_of(stage.pid()), unit.join("aion-launcher"));
 }
@@ -77,7 +80,7 @@ async fn an_ordinary_users_launcher_bounds_its_workers_in_a_group_that_it_shares
     };
     let scope = slice.group_of("run.scope", USER);
     let supervisor = Sleeper::within(&scope);
-    let stage = Stage::within(&scope, Some(USER));
+    let stage = Stage::within(Within::Group(scope.clone()), Some(USER));
     is_bounded_below(&stage, &scope.join("aion")).await;
     assert_eq!(supervisor.group(), scope.join("aion-launcher"));
 }
@@ -88,24 +91,22 @@ async fn a_launcher_that_is_started_again_where_the_one_before_was_has_the_same_
         return;
     };
     let scope = slice.group("run.scope");
-    let mut stage = Stage::within(&scope, None);
+    let mut stage = Stage::within(Within::Group(scope.clone()), None);
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "b", "say on\nsleep").await;
     client.open_gate(&captive.id).await.unwrap();
     stage.kill();
-    stage.group = Some(scope.join("aion-launcher"));
+    stage.within = Within::Group(scope.join("aion-launcher"));
     stage.restart();
-    let (client, mut exits) = stage.connect().await;
+    let (client, exits) = stage.connect().await;
     assert!(client.list().await.unwrap()[0].running);
+    drop((client, exits));
     is_bounded_below(&stage, &scope.join("aion")).await;
     assert_eq!(group_of(stage.pid()), scope.join("aion-launcher"));
-    let (client_again, mut exits_again) = stage.connect().await;
-    drop((client, exits.try_recv()));
-    client_again
-        .kill(&captive.id, std::time::Duration::ZERO)
-        .await
-        .unwrap();
-    exit_of(&mut exits_again, &captive.id).await;
+    let (client, mut exits) = stage.connect().await;
+    client.kill(&captive.id, Duration::ZERO).await.unwrap();
+    let exited = exit_of(&mut exits, &captive.id).await;
+    assert_eq!(exited.oom, Some(false));
 }
 
 #[tokio::test]
@@ -115,7 +116,7 @@ async fn in_a_session_of_others_roots_workers_go_beside_it_and_nobody_is_moved()
     };
     let session = slice.group("session-1.scope");
     let shell = Sleeper::within(&session);
-    let stage = Stage::within(&session, None);
+    let stage = Stage::within(Within::Group(session.clone()), None);
     is_bounded_below(&stage, &slice.path().join("aion")).await;
     assert_eq!(shell.group(), session);
     assert_eq!(group_of(stage.pid()), session);
@@ -127,7 +128,7 @@ async fn a_controller_that_was_not_given_is_missing_by_name_and_the_others_hold(
         return;
     };
     let scope = slice.group_of("run.scope", USER);
-    let stage = Stage::within(&scope, Some(USER));
+    let stage = Stage::within(Within::Group(scope.clone()), Some(USER));
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "a", "").await;
     assert!(captive.layer(Layer::CgroupMemory).is_enforced());
@@ -146,7 +147,7 @@ async fn a_session_of_others_gives_an_ordinary_user_nothing_and_the_remedy_is_to
     };
     let session = slice.group("session-1.scope");
     let shell = Sleeper::within(&session);
-    let stage = Stage::within(&session, Some(USER));
+    let stage = Stage::within(Within::Group(session.clone()), Some(USER));
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "a", "").await;
     for layer in LAYERS {
@@ -154,4 +155,70 @@ async fn a_session_of_others_gives_an_ordinary_user_nothing_and_the_remedy_is_to
         assert!(why.contains("Delegate=yes"), "{why}");
     }
     assert_eq!(shell.group(), session);
+}
+
+/// Whether systemd runs this machine, on version 2 alone; if not, the test is noted as skipped.
+fn has_systemd() -> bool {
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let has = unified && Path::new("/run/systemd/system").exists();
+    if !has {
+        let why = "it runs no machine with cgroup version 2 here: tests/vm/run --systemd has one";
+        aion_testkit::skip("systemd", why);
+    }
+    has
+}
+
+#[tokio::test]
+async fn in_a_scope_that_systemd_delegates_to_root_workers_are_bounded() {
+    if !is_root() || !has_systemd() {
+        return;
+    }
+    let stage = Stage::within(Within::Scope, None);
+    let own = scope_of(&stage).await;
+    is_bounded_below(&stage, &own.join("aion")).await;
+}
+
+/// A user that a Debian machine has, with a manager of its own from `systemctl start` on.
+struct Manager(u32);
+
+impl Manager {
+    fn start(user: u32) -> Self {
+        let manager = Self(user);
+        manager.is_told("start");
+        manager
+    }
+
+    fn is_told(&self, word: &str) {
+        let unit = format!("user@{}.service", self.0);
+        let status = Command::new("systemctl").args([word, &unit]).status();
+        assert!(status.unwrap().success(), "systemctl {word} {unit}");
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.is_told("stop");
+    }
+}
+
+#[tokio::test]
+async fn in_a_scope_of_an_ordinary_users_own_manager_workers_are_bounded() {
+    const DAEMON: u32 = 1;
+    if !is_root() || !has_systemd() {
+        return;
+    }
+    let _manager = Manager::start(DAEMON);
+    let stage = Stage::within(Within::Scope, Some(DAEMON));
+    let own = scope_of(&stage).await;
+    let of_manager = format!("user@{DAEMON}.service");
+    assert!(own.display().to_string().contains(&of_manager), "{own:?}");
+    is_bounded_below(&stage, &own.join("aion")).await;
+}
+
+/// The scope whose leaf a launcher is in once it serves.
+async fn scope_of(stage: &Stage) -> PathBuf {
+    drop(stage.connect().await);
+    let leaf = group_of(stage.pid());
+    assert!(leaf.ends_with("aion-launcher"), "{leaf:?}");
+    leaf.parent().unwrap().to_owned()
 }

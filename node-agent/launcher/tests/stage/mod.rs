@@ -5,7 +5,7 @@
 pub(crate) mod groups;
 pub(crate) mod image;
 pub(crate) mod shared;
-mod spawn;
+pub(crate) mod spawn;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,11 +20,11 @@ use aion_sandbox::protocol::{Exited, Limits, Role, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
-use spawn::spawn;
+use spawn::{Within, spawn};
 use tokio::sync::mpsc::Receiver;
 
 /// Long enough for anything here on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A launcher in a folder of its own. Killed when dropped, its workers with it.
 pub(crate) struct Stage {
@@ -33,8 +33,7 @@ pub(crate) struct Stage {
     arguments: Vec<String>,
     user: Option<u32>,
     contained: bool,
-    /// The cgroup that it starts in, where it is not the tests' own.
-    pub group: Option<PathBuf>,
+    pub within: Within,
     /// The daemon's user, where it is not the launcher's.
     daemon: Option<u32>,
 }
@@ -60,14 +59,13 @@ impl Stage {
     }
 
     /// Starts a launcher in a cgroup, as the tests' own user or as another.
-    pub(crate) fn within(group: &Path, user: Option<u32>) -> Self {
-        let group = Some(group.to_owned());
-        Self::launched_with(&example("captive"), &[], user, false, group)
+    pub(crate) fn within(within: Within, user: Option<u32>) -> Self {
+        Self::launched_with(&example("captive"), &[], user, false, within)
     }
 
     /// Starts a launcher with the worker itself, as the tests' own user or as another.
     pub(crate) fn with_worker(worker: &Path, user: Option<u32>, contained: bool) -> Self {
-        Self::launched_with(worker, &[], user, contained, None)
+        Self::launched_with(worker, &[], user, contained, Within::Tests)
     }
 
     /// Starts root's launcher for a daemon of another user; the tests must run as root.
@@ -84,7 +82,13 @@ impl Stage {
     }
 
     fn launched(arguments: &[&str], user: Option<u32>, contained: bool) -> Self {
-        Self::launched_with(&example("captive"), arguments, user, contained, None)
+        Self::launched_with(
+            &example("captive"),
+            arguments,
+            user,
+            contained,
+            Within::Tests,
+        )
     }
 
     fn launched_with(
@@ -92,7 +96,7 @@ impl Stage {
         arguments: &[&str],
         user: Option<u32>,
         contained: bool,
-        group: Option<PathBuf>,
+        within: Within,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
@@ -113,14 +117,14 @@ impl Stage {
             fs::create_dir(folder.path().join(own)).unwrap();
             std::os::unix::fs::chown(folder.path().join(own), user, user).unwrap();
         }
-        let launcher = spawn(folder.path(), &arguments, user, contained, group.as_deref());
+        let launcher = spawn(folder.path(), &arguments, user, contained, &within);
         Self {
             folder,
             launcher,
             arguments,
             user,
             contained,
-            group,
+            within,
             daemon: user,
         }
     }
@@ -153,7 +157,7 @@ impl Stage {
             &self.arguments,
             self.user,
             self.contained,
-            self.group.as_deref(),
+            &self.within,
         );
     }
 

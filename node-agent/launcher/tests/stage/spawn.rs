@@ -1,6 +1,6 @@
 //! The launcher's process: as whom it runs, in which cgroup, and behind what.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::{example, launcher_program};
@@ -9,12 +9,23 @@ use super::{example, launcher_program};
 const CONTAINED: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
                          +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
 
+/// The cgroup that a launcher starts in.
+pub(crate) enum Within {
+    /// The tests' own.
+    Tests,
+    Group(PathBuf),
+    /// One that systemd makes for it to divide: root's, or the user's own manager's.
+    Scope,
+}
+
+const SCOPE: [&str; 5] = ["--scope", "--quiet", "--collect", "-pDelegate=yes", "--"];
+
 pub(super) fn spawn(
     folder: &Path,
     arguments: &[String],
     user: Option<u32>,
     contained: bool,
-    group: Option<&Path>,
+    within: &Within,
 ) -> Child {
     let socket = folder.join("s/launcher.sock");
     // In its group, and with something left open that no worker is to find.
@@ -24,7 +35,11 @@ pub(super) fn spawn(
             "-c",
             r#"[ -z "$0" ] || echo $$ >"$0/cgroup.procs" || exit; exec "$@" 6</dev/null 7</dev/null"#,
         ])
-        .arg(group.unwrap_or(Path::new("")));
+        .arg(match within {
+            Within::Group(group) => group,
+            Within::Tests | Within::Scope => Path::new(""),
+        });
+    let in_scope = matches!(within, Within::Scope);
     match user {
         None if contained => {
             command
@@ -35,6 +50,9 @@ pub(super) fn spawn(
                 .arg(launcher_program());
         }
         None => {
+            if in_scope {
+                command.arg("systemd-run").args(SCOPE);
+            }
             command.arg(launcher_program());
         }
         Some(user) => {
@@ -43,6 +61,12 @@ pub(super) fn spawn(
                 .arg(format!("--reuid={user}"))
                 .arg(format!("--regid={user}"))
                 .arg("--clear-groups");
+            if in_scope {
+                let folder = format!("XDG_RUNTIME_DIR=/run/user/{user}");
+                command
+                    .args(["env", &folder, "systemd-run", "--user"])
+                    .args(SCOPE);
+            }
             if contained {
                 command.arg(folder.join("contained"));
             }
