@@ -1,6 +1,6 @@
 //! The cgroup of a worker: memory, processes and CPU, on version 1, version 2
-//! and the mixture of both, one controller at a time. The launcher only makes
-//! groups below its own and never moves or changes what it did not make.
+//! and the mixture of both, one controller at a time. The launcher
+//! changes only groups that it made or was given, and moves nobody but in those.
 
 mod group;
 mod place;
