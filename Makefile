@@ -14,10 +14,10 @@ ANALYST := --manifest-path agents/analyst/Cargo.toml
 SCRIPTS = $(shell git ls-files -z | xargs -0 sh -c 'find "$$@" -maxdepth 0 -type f -print0' sh | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e package images bench crds lint components clean
+.PHONY: help run test e2e vm arm64 package images bench crds lint components clean
 
 help: ## Says what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Sets AION-OS up on this machine and starts it
 	./install.sh --local
@@ -30,6 +30,13 @@ e2e: ## Runs the tests on a whole cluster on this machine, as root, and the long
 	packaging/images
 	AION_KILLS=all tests/run -p aion-operator -p aion-e2e --test killed
 	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
+
+vm: ## Runs the tests of what a kernel decides in a virtual machine with cgroup v2 alone
+	tests/vm/run
+	tests/vm/run --systemd -p aion-launcher --test unified
+
+arm64: ## Runs tests built for arm64, under emulation
+	tests/arm64/run
 
 package: ## Makes signed packages of the programs in target/package
 	packaging/package

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(crate) mod groups;
 pub(crate) mod image;
 pub(crate) mod shared;
+pub(crate) mod spawn;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -11,17 +13,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use aion_sandbox::{Client, ClientError, Layer, LayerReading, StartFds, Started};
 use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
+use spawn::{Within, spawn};
 use tokio::sync::mpsc::Receiver;
 
 /// Long enough for anything here on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A launcher in a folder of its own. Killed when dropped, its workers with it.
 pub(crate) struct Stage {
@@ -30,13 +33,10 @@ pub(crate) struct Stage {
     arguments: Vec<String>,
     user: Option<u32>,
     contained: bool,
+    pub within: Within,
     /// The daemon's user, where it is not the launcher's.
     daemon: Option<u32>,
 }
-
-/// What a container engine leaves root by default.
-const CONTAINED: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
-                         +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
 
 /// A worker under way: its logs, and its socket.
 pub(crate) struct Captive {
@@ -58,9 +58,14 @@ impl Stage {
         Self::launched(&[], Some(user), false)
     }
 
+    /// Starts a launcher in a cgroup, as the tests' own user or as another.
+    pub(crate) fn within(within: Within, user: Option<u32>) -> Self {
+        Self::launched_with(&example("captive"), &[], user, false, within)
+    }
+
     /// Starts a launcher with the worker itself, as the tests' own user or as another.
     pub(crate) fn with_worker(worker: &Path, user: Option<u32>, contained: bool) -> Self {
-        Self::launched_with(worker, &[], user, contained)
+        Self::launched_with(worker, &[], user, contained, Within::Tests)
     }
 
     /// Starts root's launcher for a daemon of another user; the tests must run as root.
@@ -77,7 +82,13 @@ impl Stage {
     }
 
     fn launched(arguments: &[&str], user: Option<u32>, contained: bool) -> Self {
-        Self::launched_with(&example("captive"), arguments, user, contained)
+        Self::launched_with(
+            &example("captive"),
+            arguments,
+            user,
+            contained,
+            Within::Tests,
+        )
     }
 
     fn launched_with(
@@ -85,6 +96,7 @@ impl Stage {
         arguments: &[&str],
         user: Option<u32>,
         contained: bool,
+        within: Within,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
@@ -105,13 +117,14 @@ impl Stage {
             fs::create_dir(folder.path().join(own)).unwrap();
             std::os::unix::fs::chown(folder.path().join(own), user, user).unwrap();
         }
-        let launcher = spawn(folder.path(), &arguments, user, contained);
+        let launcher = spawn(folder.path(), &arguments, user, contained, &within);
         Self {
             folder,
             launcher,
             arguments,
             user,
             contained,
+            within,
             daemon: user,
         }
     }
@@ -144,6 +157,7 @@ impl Stage {
             &self.arguments,
             self.user,
             self.contained,
+            &self.within,
         );
     }
 
@@ -444,51 +458,6 @@ pub(crate) fn wider_profile(folder: &Path, names: &[&str]) -> PathBuf {
     let path = folder.join("wider.json");
     fs::write(&path, profile.to_string()).unwrap();
     path
-}
-
-fn spawn(folder: &Path, arguments: &[String], user: Option<u32>, contained: bool) -> Child {
-    let socket = folder.join("s/launcher.sock");
-    let mut command = match user {
-        None if contained => {
-            let mut command = Command::new("setpriv");
-            command
-                .arg(format!("--bounding-set={CONTAINED}"))
-                .arg("--inh-caps=-all")
-                .arg(example("contained"))
-                .arg(launcher_program());
-            command
-        }
-        None => {
-            // With something left open that no worker is to find.
-            let mut command = Command::new("/bin/sh");
-            command
-                .args(["-c", r#"exec "$0" "$@" 6</dev/null 7</dev/null"#])
-                .arg(launcher_program());
-            command
-        }
-        Some(user) => {
-            let mut command = Command::new("setpriv");
-            command
-                .arg(format!("--reuid={user}"))
-                .arg(format!("--regid={user}"))
-                .arg("--clear-groups");
-            if contained {
-                command.arg(folder.join("contained"));
-            }
-            command.arg(folder.join("aion-launcher"));
-            command
-        }
-    };
-    command
-        .args(["serve", "--socket"])
-        .arg(&socket)
-        .arg("--state")
-        .arg(folder.join("state"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .env("AION_LOG", "warn")
-        .spawn()
-        .unwrap()
 }
 
 pub(crate) fn launcher_program() -> PathBuf {

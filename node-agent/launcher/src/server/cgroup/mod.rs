@@ -1,6 +1,6 @@
 //! The cgroup of a worker: memory, processes, CPU and block devices, on version 1, version 2
-//! and the mixture of both, one controller at a time. The launcher only makes
-//! groups below its own and never moves or changes what it did not make.
+//! and the mixture of both, one controller at a time. The launcher
+//! changes only groups that it made or was given, and moves nobody but in those.
 
 mod group;
 mod peak;
@@ -8,6 +8,7 @@ mod place;
 mod pressure;
 mod setting;
 mod used;
+mod unified;
 
 use std::fs;
 use std::io;
@@ -179,16 +180,27 @@ fn make_writable(at: &Path) -> io::Result<()> {
 
 /// The directory that workers' groups are below, in the launcher's own.
 fn parent(own: &Place, controller: Controller) -> Result<Place, String> {
-    let dir = own.dir.join(PARENT);
     let version = own.version;
-    match version {
-        Version::V1 => make(&dir)?,
+    let dir = match version {
+        Version::V1 => make(&own.dir.join(PARENT))?,
         Version::V2 => {
-            delegate(&own.dir)?;
-            enable(&dir, controller)?;
+            let dir = unified::parent(&own.dir)?;
+            unified::enabled(&dir, controller)?;
+            dir
+        }
+    };
+    Ok(Place { version, dir })
+}
+
+/// Makes the parent that was there.
+fn again(parent: &Place, controller: Controller) -> Result<(), String> {
+    match parent.version {
+        Version::V1 => make(&parent.dir).map(drop),
+        Version::V2 => {
+            let above = parent.dir.parent().unwrap_or(&parent.dir);
+            unified::enabled(&unified::below(above)?, controller)
         }
     }
-    Ok(Place { version, dir })
 }
 
 /// A worker's directory. Another launcher of the same group takes the parent away as it ends, where no worker is in
@@ -198,9 +210,7 @@ fn make_below(parent: &Place, controller: Controller, name: &str) -> Result<Path
     for _ in 0..TRIES {
         match fs::create_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let own = parent.dir.parent().unwrap_or(&parent.dir).to_owned();
-                let version = parent.version;
-                self::parent(&Place { version, dir: own }, controller)?;
+                again(parent, controller)?;
             }
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(not_made(&dir, &error));
@@ -214,10 +224,10 @@ fn make_below(parent: &Place, controller: Controller, name: &str) -> Result<Path
     ))
 }
 
-fn make(dir: &Path) -> Result<(), String> {
+fn make(dir: &Path) -> Result<PathBuf, String> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(not_made(dir, &error)),
-        _ => Ok(()),
+        _ => Ok(dir.to_owned()),
     }
 }
 
@@ -227,45 +237,6 @@ fn not_made(dir: &Path, error: &io::Error) -> String {
          --scope -p Delegate=yes)",
         dir.display()
     )
-}
-
-/// Version 2 gives controllers only to groups whose parent holds no process, so
-/// the launcher first moves itself out of the way, into a group of its own.
-fn delegate(own: &Path) -> Result<(), String> {
-    let is_root = !own.join("cgroup.type").exists();
-    if !is_root {
-        let leaf = own.join("aion-launcher");
-        make(&leaf)?;
-        let procs = leaf.join("cgroup.procs");
-        fs::write(&procs, std::process::id().to_string())
-            .map_err(|error| format!("cannot enter {}: {error}", leaf.display()))?;
-    }
-    let parent = own.join(PARENT);
-    make(&parent)?;
-    for controller in Controller::ALL {
-        // Judged one by one in `enable`: one that is refused is not a reason to go
-        // without the others.
-        let word = format!("+{}", controller.name(Version::V2));
-        if fs::write(own.join("cgroup.subtree_control"), &word).is_ok() {
-            let _ = fs::write(parent.join("cgroup.subtree_control"), &word);
-        }
-    }
-    Ok(())
-}
-
-fn enable(parent: &Path, controller: Controller) -> Result<(), String> {
-    let file = parent.join("cgroup.subtree_control");
-    let enabled = fs::read_to_string(&file).unwrap_or_default();
-    let name = controller.name(Version::V2);
-    if enabled.split_whitespace().any(|it| it == name) {
-        return Ok(());
-    }
-    Err(format!(
-        "the {name} controller is not delegated to {}: its cgroup holds other processes or is not \
-         the launcher's; start the launcher in one of its own (systemd-run --user --scope -p \
-         Delegate=yes)",
-        parent.display()
-    ))
 }
 
 #[cfg(test)]
@@ -309,7 +280,7 @@ mod tests {
             dir: own.dir.join(PARENT),
         };
         let why = make_below(&found, Controller::Io, "w").unwrap_err();
-        assert!(why.contains("not delegated"), "{why}");
+        assert!(why.contains("not given"), "{why}");
         for folder in [&own.dir, &found.dir] {
             let control = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap();
             assert_eq!(control, "+io");
