@@ -74,6 +74,7 @@ mod tests {
             status: ExitStatus::Code(0),
             oom: Some(false),
             process_refused: Some(false),
+            violation: None,
             throttled: None,
             cpu_us: Some(5_000),
             peak_memory_bytes: Some(7),

@@ -7,8 +7,8 @@ mod peak;
 mod place;
 mod pressure;
 mod setting;
-mod used;
 mod unified;
+mod used;
 
 use std::fs;
 use std::io;
