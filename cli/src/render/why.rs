@@ -36,31 +36,38 @@ pub(crate) fn chain(screen: &Screen, why: &Why, zone: &TimeZone) -> String {
     }
 }
 
+/// What is known of one turn.
+#[derive(Default)]
+struct Turn<'a> {
+    trace: Option<&'a str>,
+    lines: Vec<(UnixMillis, String)>,
+}
+
 /// What was refused and what happened in the kernel of the machine, one chain a turn, in the order of time.
 fn turns(screen: &Screen, why: &Why, zone: &TimeZone) -> String {
-    let mut turns: BTreeMap<u64, (Option<&str>, Vec<(UnixMillis, String)>)> = BTreeMap::new();
+    let mut turns: BTreeMap<u64, Turn<'_>> = BTreeMap::new();
     for denial in &why.denials {
-        let (trace, lines) = turns.entry(denial.turn).or_default();
-        *trace = trace.or(denial.trace.as_deref());
+        let turn = turns.entry(denial.turn).or_default();
+        turn.trace = turn.trace.or(denial.trace.as_deref());
         let line = format!(
             "{}: {}",
             self::denial(screen, denial, zone),
             tame(&denial.rule)
         );
-        lines.push((denial.at_ms, line));
+        turn.lines.push((denial.at_ms, line));
     }
     // Oldest first, and where events were lost is where the next one was told.
     let mut at = UnixMillis(0);
     for event in why.kernel_events.iter().rev() {
-        let (trace, lines) = turns.entry(event.turn).or_default();
-        *trace = trace.or(event.trace.as_deref());
+        let turn = turns.entry(event.turn).or_default();
+        turn.trace = turn.trace.or(event.trace.as_deref());
         at = event.event.as_ref().map_or(at, |event| event.at_ms);
-        lines.push((at, kernel::line(screen, event, zone)));
+        turn.lines.push((at, kernel::line(screen, event, zone)));
     }
     let mut out =
         "Last refusals and what was done in the kernel of the machine, newest turn first:\n"
             .to_owned();
-    for (turn, (trace, mut lines)) in turns.into_iter().rev() {
+    for (turn, Turn { trace, mut lines }) in turns.into_iter().rev() {
         let trace = trace.map(|trace| format!("  trace {}", tame(trace)));
         let heading = format!("turn {turn}{}", trace.unwrap_or_default());
         out += &format!("  {}\n", screen.paint(&heading, Tone::Strong));

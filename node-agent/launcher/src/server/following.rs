@@ -323,8 +323,8 @@ impl Server {
             return;
         };
         let kills = |action| action == OnViolation::Kill;
-        let told = traced.events.iter();
-        let told = told.cloned().find(|it| it.violation.is_some_and(kills));
+        let broken = |it: &&KernelEvent| it.violation.is_some_and(kills);
+        let told = traced.events.iter().find(broken).cloned();
         let counts = traced.counts.as_ref();
         // An event may be lost, and what was counted is not.
         let counted = || {
