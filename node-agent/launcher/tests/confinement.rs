@@ -21,7 +21,12 @@ async fn every_layer_of_a_worker_is_enforced_and_read_back() {
     }
     let stage = Stage::new(&[]);
     let (client, _exits) = stage.connect().await;
-    let captive = stage.start(&client, "a", "say hello").await;
+    let limits = Limits {
+        io_read_bps: Some(1 << 40),
+        ..Limits::default()
+    };
+    let captive = stage.try_start(&client, "a", "say hello", limits, None);
+    let captive = captive.await.unwrap();
     let names: Vec<Layer> = captive.started.layers.iter().map(|it| it.name).collect();
     assert_eq!(names, Layer::ALL);
     for layer in &captive.started.layers {

@@ -292,6 +292,7 @@ async fn every_layer_of_it_is_read_back() {
         uid: 1000,
         gid: 1000,
     });
+    run.limits.io_read_bps = Some(1 << 40);
     let captive = stage.resident(&client, "a", &image, run).await.unwrap();
     for layer in &captive.started.layers {
         assert!(layer.is_enforced(), "{layer:?}");

@@ -90,6 +90,13 @@ impl Releases {
         self.cluster.kubectl(args).unwrap()
     }
 
+    /// The layers that a node agent of the installed release may have.
+    fn layers(&self) -> Value {
+        let layers = "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.status.properties.layers.items.enum}";
+        let layers = self.kubectl(&["get", "crd", "kernelnodes.aion.dev", "-o", layers]);
+        serde_json::from_str(&layers).unwrap()
+    }
+
     /// The uid of everything of `kinds`.
     fn uids(&self, kinds: &str) -> BTreeMap<String, String> {
         let columns = r#"jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\t"}{.metadata.uid}{"\n"}{end}"#;
@@ -147,7 +154,8 @@ fn an_upgrade_from_the_charts_before_loses_nothing() {
         let manifest = old.join(format!("agents/{agent}/agent.yaml"));
         it.kubectl(&["-n", "people", "apply", "-f", &manifest.to_string_lossy()]);
     }
-    let double = NodeDouble::register_with(&it.cluster, "node-a", json!({})).unwrap();
+    let status = json!({"layers": it.layers()});
+    let double = NodeDouble::register_with(&it.cluster, "node-a", status).unwrap();
     let node = Node::start(&double, &[]);
     let operator = Operator::start(&it.cluster, "before").unwrap();
     it.until_ready(&operator, &node);

@@ -187,7 +187,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let slice = root.path().join("user.slice");
         let own = slice.join("user-0.slice/session.scope");
-        group(root.path(), "", "cpu memory pids io\n");
+        group(root.path(), "", "cpu memory pids\n");
         group(&slice, "", "memory cpu pids\n");
         group(&slice.join("user-0.slice"), "", "memory pids\n");
         group(&own, "1\n", "");
