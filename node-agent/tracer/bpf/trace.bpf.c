@@ -183,14 +183,13 @@ struct to {
 	u8 port[2];
 	u8 four[4];
 	u8 six[16];
-	u32 scope;
 };
 
 /* How much of it is one, by its family: of the two that lead out of a machine. A Unix socket is a file, and an agent
- * has one to ask by. */
+ * has one to ask by. Of version six the kernel takes what has no scope at its end, too. */
 INLINE u32 size_of(u16 family, u64 length)
 {
-	u32 size = family == AF_INET ? 16 : family == AF_INET6 ? 28 : 0;
+	u32 size = family == AF_INET ? 16 : family == AF_INET6 ? 24 : 0;
 	return length < size ? 0 : size;
 }
 

@@ -104,11 +104,12 @@ impl Follow {
 
     /// What its rules let through, as keys; `None` where a path is too long.
     pub(crate) fn allowed(&self, key: u64) -> Option<Vec<Allowed>> {
-        let programs = self.programs.iter().map(|path| {
+        // Of a kind that has no rule nothing is looked up.
+        let programs = self.exec.iter().flat_map(|_| &self.programs).map(|path| {
             let bytes = path.as_bytes();
             (bytes.len() <= ALLOWED_PATH).then(|| allowed(key, Kind::Exec, bytes))
         });
-        let reach = self.reach.iter().map(|to| {
+        let reach = self.connect.iter().flat_map(|_| &self.reach).map(|to| {
             let six = match to.ip() {
                 IpAddr::V4(four) => four.to_ipv6_mapped(),
                 IpAddr::V6(six) => six,

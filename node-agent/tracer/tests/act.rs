@@ -155,6 +155,29 @@ fn a_connection_kills_unless_it_is_granted_or_the_agents_own() {
     assert!(killed(at("198.17.0.7:443"), &names));
 }
 
+/// The kernel takes an address of version six without what RFC 2553 put behind it.
+#[test]
+fn a_short_address_of_version_six_is_an_address() {
+    let Some(mut tracer) = tracer() else { return };
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        aion_testkit::skip("python3", "a short address takes a program that makes one");
+        return;
+    }
+    let follow = Follow {
+        connect: Some(Rule::Kill),
+        ..everything()
+    };
+    let script = "exec /usr/bin/python3 -c 'import ctypes, socket; \
+        it = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); \
+        to = bytes([10, 0, 1, 187]) + bytes(14) + bytes([255, 255, 127, 0, 0, 1]); \
+        ctypes.CDLL(None).connect(it.fileno(), to, 24)'";
+    let seen = followed(&mut tracer, script, &follow);
+    let told = of(&seen.events, Kind::Connect);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].rule, Some(Rule::Kill));
+    assert_eq!(seen.status.signal(), Some(9));
+}
+
 #[test]
 fn a_kill_is_told_beyond_what_an_agent_may_tell() {
     let Some(mut tracer) = tracer() else { return };
