@@ -11,11 +11,14 @@ use tokio::runtime::Runtime;
 
 use crate::machine::{BOUND, Machine};
 use crate::process_start::Stage;
+use crate::programs::mib;
 use crate::report::Figure;
 use crate::{signing, turn};
 
 const GUESTS: u32 = 1_000;
 const PROGRAMS: u32 = 200;
+/// What is counted of a process.
+const SHARE: &str = "Pss:";
 
 /// Waits for ten minutes, and says nothing.
 const GUEST: &str = r#"(module
@@ -69,7 +72,7 @@ fn guests(runtime: &Runtime) -> Result<(f64, f64)> {
     machine.await_ready(runtime, GUESTS as usize, Duration::from_millis(100))?;
     let daemon = machine.pid().context("the daemon was started")?;
     let family = || family(machine.launcher_pid());
-    let (before, alone) = (family().len(), weight(daemon)? + weight_of(&family()));
+    let (before, alone) = (family().len(), mib(daemon, SHARE)? + weight_of(&family()));
     let from = Instant::now();
     for guest in 0..GUESTS {
         runtime.block_on(turn::start(&machine.socket(), &format!("guest-{guest}")))?;
@@ -81,7 +84,7 @@ fn guests(runtime: &Runtime) -> Result<(f64, f64)> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let rate = f64::from(GUESTS) / from.elapsed().as_secs_f64();
-    Ok((weight(daemon)? + weight_of(&family()) - alone, rate))
+    Ok((mib(daemon, SHARE)? + weight_of(&family()) - alone, rate))
 }
 
 fn programs(runtime: &Runtime) -> Result<(f64, f64)> {
@@ -122,20 +125,5 @@ fn family(pid: u32) -> Vec<u32> {
 
 /// Of those that are still there.
 fn weight_of(family: &[u32]) -> f64 {
-    family.iter().filter_map(|pid| weight(*pid).ok()).sum()
-}
-
-/// In MiB.
-fn weight(pid: u32) -> Result<f64> {
-    let text = read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("Pss:"))
-        .context("no Pss")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("no figure")?
-        .parse()?;
-    Ok(kib / 1024.0)
+    family.iter().filter_map(|pid| mib(*pid, SHARE).ok()).sum()
 }

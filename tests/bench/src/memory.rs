@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
 
 use crate::machine::Machine;
+use crate::programs::mib;
 use crate::report::Figure;
 
 const AGENTS: usize = 10_000;
@@ -48,19 +49,5 @@ fn weigh(runtime: &Runtime, agents: usize) -> Result<f64> {
     machine.await_ready(runtime, agents, Duration::from_millis(500))?;
     // What it needed to take them in is given back to the allocator by now, and counts all the same.
     std::thread::sleep(Duration::from_secs(2));
-    resident(machine.pid().context("the daemon was started")?)
-}
-
-fn resident(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("Rss:"))
-        .context("no Rss")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("no figure")?
-        .parse()?;
-    Ok(kib / 1024.0)
+    mib(machine.pid().context("the daemon was started")?, "Rss:")
 }

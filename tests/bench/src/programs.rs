@@ -1,6 +1,7 @@
 //! The programs that are measured: found beside this one, whatever cargo's target folder is, and ended
 //! with what measures them.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,15 @@ pub(crate) fn scratch() -> Result<TempDir> {
         .prefix("aion-")
         .tempdir_in("/tmp")
         .context("making a folder in /tmp")
+}
+
+/// What a process holds of memory, in MiB, by a word of `smaps_rollup` (`Rss:`, `Pss:`).
+pub(crate) fn mib(pid: u32, word: &str) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text.lines().find(|line| line.starts_with(word));
+    let line = line.with_context(|| format!("no {word}"))?;
+    let kib = line.split_whitespace().nth(1).context("no figure")?;
+    Ok(kib.parse::<f64>()? / 1024.0)
 }
 
 /// A program in the background; told to end when dropped, and killed where it does not.

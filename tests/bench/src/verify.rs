@@ -94,7 +94,7 @@ async fn warm(machine: &Machine, digest: &str, public: &Path) -> Result<f64> {
         let from = Instant::now();
         match store.recall(&bundle, &trust).await.context("recalling")? {
             Recalled::Admitted(admitted) if admitted.cached => took.push(from.elapsed()),
-            other => bail!("it was verified before: {other:?}"),
+            other => bail!("it was not recalled from the cache: {other:?}"),
         }
     }
     Ok(median_ms(took))

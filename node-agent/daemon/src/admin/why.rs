@@ -1,6 +1,6 @@
 //! `why`: the causal chain of one agent, from its signature to its last refusals.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
@@ -64,17 +64,11 @@ pub(super) async fn why(
         .iter()
         .any(|it| condition::is_true(&it.status.conditions, condition::READY));
     let name = format!("{namespace}/{agent}");
-    let newest = admin.turns.of_agent(&name, TURNS).await;
-    links.push(limits(&newest));
-    links.push(turns(&newest, ready));
     let kept = admin.turns.of_agent(&name, NOTED).await;
-    let traces: HashMap<u64, Option<String>> = (kept.iter())
-        .map(|turn| (turn.turn, turn.trace.clone()))
-        .collect();
-    let mut denials = denials(&admin, &standings).await;
-    for denial in &mut denials {
-        denial.trace = traces.get(&denial.turn).cloned().flatten();
-    }
+    let newest = &kept[..TURNS.min(kept.len())];
+    links.push(limits(newest));
+    links.push(turns(newest, ready));
+    let denials = denials(&admin, &standings, &kept).await;
     let noted = noted(kept);
     let mut kernel_events = admin.kernel_traces.last(&name);
     kernel_events.reverse();
@@ -256,7 +250,9 @@ fn noted(newest: Vec<TurnRecord>) -> Option<Noted> {
     })
 }
 
-async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
+/// `kept`: turns of the agent, for the traces of those that were refused something.
+async fn denials(admin: &Admin, standings: &[Standing], kept: &[TurnRecord]) -> Vec<Denial> {
+    let trace = |turn| kept.iter().find(|it| it.turn == turn)?.trace.clone();
     let uids: Vec<_> = standings
         .iter()
         .filter_map(|it| it.instance.metadata.uid.as_deref()?.parse().ok())
@@ -281,7 +277,7 @@ async fn denials(admin: &Admin, standings: &[Standing]) -> Vec<Denial> {
             Denial {
                 at_ms: UnixMillis(it.at.0),
                 turn: it.turn.0,
-                trace: None,
+                trace: trace(it.turn.0),
                 capability: match &it.target {
                     Some(target) => format!("{}:{target}", it.kind.as_str()),
                     None => it.kind.as_str().to_owned(),

@@ -204,6 +204,12 @@ mod tests {
         group(&own, "", "");
         assert_eq!(whose(&own, &[alone]), Whose::Launcher);
         assert_eq!(whose(&own, &[alone, 1]), Whose::Launcher);
+        // With a group above it, it is not all that is seen; to root no group is his own.
+        group(root.path(), "", "");
+        assert_eq!(whose(&own, &[alone]), Whose::Launcher);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(whose(&own, &[alone, 1]), Whose::Others);
+        }
         fs::remove_file(own.join("cgroup.type")).unwrap();
         assert_eq!(whose(&own, &[alone, 1]), Whose::Root);
     }
