@@ -403,7 +403,9 @@ mod tests {
     #[test]
     fn what_a_rule_lets_through_is_a_key_of_its_own() {
         let follow = Follow {
+            exec: Some(Rule::Kill),
             programs: vec!["/bin/true".into()],
+            connect: Some(Rule::Deny),
             reach: vec!["192.0.2.7:443".parse().unwrap()],
             ..Follow::default()
         };
@@ -412,9 +414,15 @@ mod tests {
         assert_eq!(&all[0][16..26], b"/bin/true\0");
         let address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 7, 1, 187];
         assert_eq!(&all[1][16..34], address);
+        let without = Follow {
+            exec: None,
+            connect: None,
+            ..follow.clone()
+        };
+        assert!(without.allowed(7).unwrap().is_empty());
         let long = Follow {
             programs: vec!["/".repeat(ALLOWED_PATH + 1)],
-            ..Follow::default()
+            ..follow
         };
         assert!(long.allowed(7).is_none());
     }

@@ -31,6 +31,8 @@ const WAITING_TOO: usize = 64;
 /// A server that keeps each connection until its peer has nothing more to say, and then says so itself.
 #[derive(Clone, Default)]
 struct Server {
+    /// It greets nobody before so many are there at once.
+    from: usize,
     open: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     ever: Arc<AtomicUsize>,
@@ -38,7 +40,11 @@ struct Server {
 
 impl Server {
     fn serve(listener: TcpListener) -> Self {
-        let server = Self::default();
+        Self::default().serving(listener)
+    }
+
+    fn serving(self, listener: TcpListener) -> Self {
+        let server = self;
         let this = server.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -53,6 +59,15 @@ impl Server {
         self.ever.fetch_add(1, Ordering::SeqCst);
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(open, Ordering::SeqCst);
+        let there = until("the server to have all whom it greets", BOUND, || {
+            match self.most.load(Ordering::SeqCst) {
+                most if most >= self.from => Ok(()),
+                most => Err(format!("{most} of {}", self.from)),
+            }
+        });
+        if there.is_err() {
+            return;
+        }
         let _ = stream.write_all(b"hello\n");
         let mut heard = Vec::new();
         let _ = stream.read_to_end(&mut heard);
@@ -177,9 +192,11 @@ impl Story {
     }
 
     fn serve(&self, address: &str) -> anyhow::Result<Server> {
-        Ok(Server::serve(
-            self.world.listen(&format!("{address}:{PORT}"))?,
-        ))
+        Ok(Server::serve(self.listen(address)?))
+    }
+
+    fn listen(&self, address: &str) -> anyhow::Result<TcpListener> {
+        self.world.listen(&format!("{address}:{PORT}"))
     }
 
     fn ask(&self, what: &str) -> String {
@@ -237,7 +254,11 @@ fn a_run_has_so_many_connections_at_a_time_and_the_others_wait() -> anyhow::Resu
     let Some(story) = Story::of("many")? else {
         return Ok(());
     };
-    let server = story.serve("198.51.100.7")?;
+    let server = Server {
+        from: OPEN,
+        ..Server::default()
+    };
+    let server = server.serving(story.listen("198.51.100.7")?);
     let asked = thread::spawn({
         let ask = story.asking(&format!("many api.world.test {}", WAITING_TOO + 16));
         move || ask()
