@@ -14,17 +14,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const PRUNE_FROM: usize = 64;
 
 /// A lane for each key; it exists while somebody is in it or waits for it.
+#[derive(Debug)]
 pub(crate) struct Lanes<K> {
     width: usize,
     open: Mutex<Open<K>>,
 }
 
+#[derive(Debug)]
 struct Open<K> {
     lanes: HashMap<K, Weak<Semaphore>>,
     prune_at: usize,
 }
 
 /// A place in a lane, given back when it is dropped.
+#[derive(Debug)]
 pub(crate) struct InLane {
     /// Nothing of a lane that was shut, which nobody does.
     _permit: Option<OwnedSemaphorePermit>,

@@ -11,7 +11,7 @@ pub(crate) mod refusal;
 mod request;
 
 pub(crate) use caller::{Caller, Verified};
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};
 pub(crate) use refusal::restarting;
 pub(crate) use request::{Lowered, Request};

@@ -31,8 +31,15 @@ impl Dispatch {
         let Connection {
             destination,
             stream,
-            room,
+            place,
         } = connection;
+        let place = match place {
+            Ok(place) => place,
+            Err(none) => {
+                let problem = Problem::new(Code::Overloaded, none.to_string());
+                return self.not_made(problem);
+            }
+        };
         let host = match &destination.host {
             Host::Name(name) => outbound::Host::Name(name.clone()),
             Host::Address(address) => outbound::Host::Address(*address),
@@ -51,10 +58,7 @@ impl Dispatch {
         };
         let outside = match reached {
             Ok(outside) => outside,
-            Err(problem) => {
-                self.telemetry.connection(problem.code.as_str());
-                return ending::of(Err(problem), false);
-            }
+            Err(problem) => return self.not_made(problem),
         };
         self.telemetry.connection("made");
         // What is sent at the end arrives.
@@ -76,7 +80,7 @@ impl Dispatch {
         };
         let (moved, end) = splice(stream, outside, cancel, SILENT, told).await;
         count(moved);
-        drop(room);
+        drop(place);
         let ended = match end {
             End::Closed => ending::of(Ok(b"{}".to_vec()), false),
             End::Stopped => ending::stopped(),
@@ -86,6 +90,11 @@ impl Dispatch {
             usage: usage(moved),
             ..ended
         }
+    }
+
+    fn not_made(&self, problem: Problem) -> Driven {
+        self.telemetry.connection(problem.code.as_str());
+        ending::of(Err(problem), false)
     }
 }
 

@@ -7,13 +7,13 @@ use aion_kernel::{Body, BodyDigest, Call, Kind, Name, Resource};
 use aion_policy::Destination;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::oneshot,
     time::sleep,
 };
 
 use super::{Run, resolver::PAUSE};
 use crate::{
-    call::{Connection, Request, Verified},
+    call::{Connection, NoPlace, Place, Request, Verified},
     instance::named,
     shell::{CallInput, Reply},
 };
@@ -25,23 +25,24 @@ pub(super) async fn serve(door: TcpListener, run: Arc<Run>) {
             continue;
         };
         // Further ones wait in the socket, of which there is one a port.
-        let (Some(own), Some(all)) = (room(&run.own).await, room(&run.all.0).await) else {
+        let Some(in_run) = run.places.in_run().await else {
             return;
         };
-        if let Err(error) = run.take(stream, [own, all]) {
-            let agent = run.caller.instance.agent();
-            tracing::debug!(%agent, %error, "a connection was gone before it was looked at");
-        }
+        let run = Arc::clone(&run);
+        // As many as the run has places, and each has one or is refused in time.
+        tokio::spawn(async move {
+            let place = run.places.place(in_run).await;
+            if let Err(error) = run.take(stream, place) {
+                let agent = run.caller.instance.agent();
+                tracing::debug!(%agent, %error, "a connection was gone before it was looked at");
+            }
+        });
     }
-}
-
-async fn room(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(of).acquire_owned().await.ok()
 }
 
 impl Run {
     /// Puts a connection to the kernel. It is reset wherever it is refused.
-    fn take(&self, stream: TcpStream, room: [OwnedSemaphorePermit; 2]) -> io::Result<()> {
+    fn take(&self, stream: TcpStream, place: Result<Place, NoPlace>) -> io::Result<()> {
         // What the program sees of a refusal: nothing was taken, rather than all of it.
         stream.set_zero_linger()?;
         let meant = stream.local_addr()?;
@@ -53,7 +54,7 @@ impl Run {
         let connection = Connection {
             destination,
             stream,
-            room,
+            place,
         };
         self.put(&target, Request::Connect(connection));
         Ok(())

@@ -8,38 +8,26 @@ mod answer;
 mod door;
 mod granted;
 mod names;
+mod places;
 mod resolver;
 mod told;
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::{
-    net::{TcpListener, UdpSocket},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{call::Caller, shell::Handle};
 
 pub(crate) use granted::Granted;
 use names::Names;
+use places::{OfRun, Places};
 pub(crate) use told::Told;
 
-/// Connections of all runs together, waiting and open.
-const OF_ALL: usize = 512;
-/// Of one run.
-const OF_ONE: usize = 64;
-
 /// What the networks of all runs share. Clones are one.
-#[derive(Debug, Clone)]
-pub(crate) struct Networks(Arc<Semaphore>);
-
-impl Default for Networks {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(OF_ALL)))
-    }
-}
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Networks(Places);
 
 /// The network of a run, for as long as this is held. Connections that are open go on until the kernel stops them.
 #[derive(Debug)]
@@ -52,8 +40,7 @@ struct Run {
     caller: Caller,
     shell: Handle,
     names: Mutex<Names>,
-    own: Arc<Semaphore>,
-    all: Networks,
+    places: OfRun,
     told: Told,
 }
 
@@ -74,12 +61,12 @@ impl Networks {
         let streams = doors.pop().ok_or_else(missing)?;
         let datagrams = doors.pop().ok_or_else(missing)?;
         let granted = Granted::of(caller.instance.spec());
+        let places = self.0.of_run(caller.instance.spec().tenant.clone());
         let run = Arc::new(Run {
             caller,
             shell,
             names: Mutex::new(Names::of(granted)),
-            own: Arc::new(Semaphore::new(OF_ONE)),
-            all: self.clone(),
+            places,
             told,
         });
         let datagrams = UdpSocket::from_std(datagrams.into())?;
