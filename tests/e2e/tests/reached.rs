@@ -59,12 +59,14 @@ impl Server {
         self.ever.fetch_add(1, Ordering::SeqCst);
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(open, Ordering::SeqCst);
-        let there = until("the server to have all whom it greets", BOUND, || {
-            match self.most.load(Ordering::SeqCst) {
+        let there = until(
+            "the server to have all whom it greets",
+            BOUND,
+            || match self.most.load(Ordering::SeqCst) {
                 most if most >= self.from => Ok(()),
                 most => Err(format!("{most} of {}", self.from)),
-            }
-        });
+            },
+        );
         if there.is_err() {
             return;
         }
@@ -90,7 +92,8 @@ impl Server {
     }
 }
 
-/// Does what it is asked: `fetch HOST`, `hold HOST` until the other end is gone, or `many HOST COUNT` at once.
+/// Does what it is asked: `fetch HOST`, `hold HOST` until the other end is gone, `fast HOST` without `connect`, or
+/// `many HOST COUNT` at once.
 const PROGRAM: &str = r#"
 def said(stream):
     heard = b""
@@ -120,6 +123,11 @@ def hold(host):
         return came + ", then no such name"
     except OSError as error:
         return came + ", then " + os.strerror(error.errno)
+
+def fast(host):
+    with socket.socket() as stream:
+        stream.sendto(b"x", socket.MSG_FASTOPEN, (host, @PORT@))
+        return "went out"
 
 def many(host, count):
     streams = [socket.create_connection((host, @PORT@), timeout=60) for _ in range(int(count))]
@@ -234,6 +242,8 @@ fn a_name_is_reached_where_everybody_reaches_it_and_nowhere_else() -> anyhow::Re
     let ever = |it: &Server| it.ever.load(Ordering::SeqCst);
     assert_eq!((ever(&api), ever(&wide), ever(&near)), (1, 1, 0));
     assert!(not.iter().all(|it| ever(it) == 0));
+    let fast = story.ask("fast api.world.test");
+    assert!(fast.contains("Operation not permitted"), "{fast}");
     let why = story.programs.node.aionctl(&["why", "caller"])?;
     for (host, kind) in [
         ("home", "192.168.7.7 is an address of a private network"),

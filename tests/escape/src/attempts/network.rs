@@ -1,7 +1,7 @@
 //! Attempts on the network, and on sockets of others.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, EINPROGRESS, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW,
@@ -15,7 +15,7 @@ use crate::layer::Layer::{Capabilities, Landlock, Network, Seccomp};
 const ALONE: (&str, &str) = ("EPERM", "EPERM");
 /// What a TCP connection passes.
 const TCP: &[crate::layer::Layer] = &[Seccomp, Network, Landlock];
-/// And a datagram.
+/// And a datagram, or a connection that begins with what is sent.
 const UDP: &[crate::layer::Layer] = &[Seccomp, Network];
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
@@ -67,6 +67,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         ALONE,
         TCP,
         || connect([10, 96, 0, 10], 53),
+    ),
+    by(
+        "tcp-fast-open",
+        "connect with what is sent, and not by connect",
+        ALONE,
+        UDP,
+        || fast_open([192, 0, 2, 1], 443),
     ),
     by(
         "udp-dns",
@@ -310,14 +317,25 @@ fn connect(host: [u8; 4], port: u16) -> io::Result<()> {
 
 fn send(host: [u8; 4], port: u16) -> io::Result<()> {
     let socket = owned(socket(AF_INET, SOCK_DGRAM, 0)?);
-    let (place, question) = (address(host, port), b"a secret in a name");
+    send_to(&socket, 0, host, port)
+}
+
+fn fast_open(host: [u8; 4], port: u16) -> io::Result<()> {
+    let socket = owned(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)?);
+    let sent = send_to(&socket, libc::MSG_FASTOPEN as usize, host, port);
+    // A packet is under way.
+    past(sent, &[EINPROGRESS])
+}
+
+fn send_to(socket: &OwnedFd, flags: usize, host: [u8; 4], port: u16) -> io::Result<()> {
+    let (place, text) = (address(host, port), b"a secret in a name");
     call(
         libc::SYS_sendto,
         &[
             socket.as_raw_fd() as usize,
-            at(question),
-            question.len(),
-            0,
+            at(text),
+            text.len(),
+            flags,
             at(&place),
             place.len(),
         ],
