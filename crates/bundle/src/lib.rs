@@ -15,6 +15,7 @@
 mod artifact;
 mod content;
 mod file;
+mod recent;
 mod room;
 mod source;
 mod trust;

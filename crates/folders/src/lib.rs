@@ -10,8 +10,10 @@
 mod files;
 mod folder;
 mod handover;
+mod stamp;
 mod trust;
 
 pub use folder::{Folder, FolderError};
 pub use handover::Owner;
+pub use stamp::Stamp;
 pub use trust::Trust;

@@ -46,6 +46,7 @@ use crate::{
         vouched::Vouched,
     },
     file::{read_bounded, sync_dir},
+    recent::Recent,
     room::Room,
     source::failure::io_reason,
     trust::{
@@ -53,6 +54,9 @@ use crate::{
         verify::Candidate,
     },
 };
+
+/// A mark that is no older is not made anew: each is a write to the disk.
+const MARK: Duration = Duration::from_secs(60);
 
 /// The store in a folder. Clones share it, so that what waits for the disk can be done where nobody else waits.
 #[derive(Debug, Clone)]
@@ -66,6 +70,7 @@ pub struct Store {
 struct Shared {
     root: PathBuf,
     verdicts: Verdicts,
+    entries: Recent<Digest, Stored>,
     /// What of the disk it may take.
     room: Room,
     layers: Layers,
@@ -182,6 +187,7 @@ impl Store {
             shared: Arc::new(Shared {
                 root,
                 verdicts,
+                entries: Recent::default(),
                 room,
                 layers,
                 time: Time(Box::new(time)),
@@ -257,6 +263,12 @@ impl Store {
 
     /// The bundle `digest`, where it is in the store.
     pub fn get(&self, digest: &Digest) -> Option<Stored> {
+        let manifest = self.entry(digest).join("manifest.json");
+        let read = || self.look_at(digest);
+        self.shared.entries.read(*digest, &manifest, read)
+    }
+
+    fn look_at(&self, digest: &Digest) -> Option<Stored> {
         let root = self.entry(digest);
         // Its bounds were those of the day on which it came.
         let document = Document::parse(&self.manifest(digest)?, &Limits::NONE).ok()?;
@@ -332,13 +344,19 @@ impl Store {
         Ok(true)
     }
 
-    /// Marks an entry as admitted now, and for its tenant: what is on its way to be used is not pruned. The mark is its date of change,
-    /// which is none: it is so long after 1970 as the store's time says.
+    /// Marks an entry as admitted now, to [`MARK`], and for its tenant: what is on its way to be used is not pruned. The
+    /// mark is its date of change, which is none: it is so long after 1970 as the store's time says.
     pub(crate) fn touch(&self, entry: &Stored) -> Result<(), StoreError> {
         let now = UNIX_EPOCH + (self.shared.time.0)();
-        tenants::keep(&entry.root, &self.tenant)
-            .and_then(|()| fs::File::open(&entry.root)?.set_modified(now))
-            .map_err(on("mark", &entry.root))
+        let mark = || {
+            tenants::keep(&entry.root, &self.tenant)?;
+            let marked = fs::metadata(&entry.root)?.modified()?;
+            match now.duration_since(marked) {
+                Ok(ago) if ago < MARK => Ok(()),
+                _ => fs::File::open(&entry.root)?.set_modified(now),
+            }
+        };
+        mark().map_err(on("mark", &entry.root))
     }
 
     fn discard(&self, digest: &Digest) -> Result<(), StoreError> {
@@ -346,6 +364,7 @@ impl Store {
         // Renamed away first: an entry is never seen half removed.
         let aside = self.workspace()?;
         let gone = aside.path().join("gone");
+        self.shared.entries.forget(|of| of == digest);
         fs::rename(&path, &gone)
             .and_then(|()| aside.close())
             .map_err(on("remove", &path))

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact::digest::Digest,
     file::{read_bounded, write_atomically},
+    recent::Recent,
 };
 
 /// The largest verdict that is read, in bytes; all that may be passed over fits in.
@@ -176,25 +177,32 @@ impl PassedOver {
 #[derive(Debug)]
 pub(crate) struct Verdicts {
     folder: PathBuf,
+    recent: Recent<(Digest, String), Verdict>,
 }
 
 impl Verdicts {
     pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
         private_folder(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            recent: Recent::default(),
+        })
     }
 
     /// The verdict on `digest` under `revision`. A file that is not ours alone
     /// does not count, nor one that was moved here.
     pub(crate) fn get(&self, digest: &Digest, revision: &str) -> Option<Verdict> {
         let path = self.path(digest, revision);
-        if !is_ours_alone(&path) {
-            return None;
-        }
-        let bytes = read_bounded(&path, MAX_VERDICT).ok()??;
-        let verdict: Verdict = serde_json::from_slice(&bytes).ok()?;
-        (verdict.digest == *digest && verdict.trust_revision == revision).then_some(verdict)
+        let key = (*digest, revision.to_owned());
+        self.recent.read(key, &path, || {
+            if !is_ours_alone(&path) {
+                return None;
+            }
+            let bytes = read_bounded(&path, MAX_VERDICT).ok()??;
+            let verdict: Verdict = serde_json::from_slice(&bytes).ok()?;
+            (verdict.digest == *digest && verdict.trust_revision == revision).then_some(verdict)
+        })
     }
 
     pub(crate) fn put(&self, verdict: &Verdict) -> io::Result<()> {
@@ -206,10 +214,13 @@ impl Verdicts {
         }
         let bytes = serde_json::to_vec(verdict)?;
         let path = self.path(&verdict.digest, &verdict.trust_revision);
-        write_atomically(&path, bytes.as_slice(), 0o600)
+        let written = write_atomically(&path, bytes.as_slice(), 0o600);
+        self.recent.forget(|(digest, _)| *digest == verdict.digest);
+        written
     }
 
     pub(crate) fn forget(&self, digest: &Digest) -> io::Result<()> {
+        self.recent.forget(|(of, _)| of == digest);
         match fs::remove_dir_all(self.of(digest)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::PathBuf,
@@ -21,6 +21,7 @@ use aion_abi::{
 };
 use aion_bundle::{Content, Digest, Store, StoreError};
 use aion_engine::answer::{HEAD, Head};
+use aion_folders::Stamp;
 use aion_sandbox::protocol::{Limits, Role, Rules, Start, StartFailure, WorkerId};
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -95,24 +96,6 @@ pub(crate) struct Modules {
     running: Mutex<HashSet<WorkerId>>,
     /// Files whose bytes were compared with their digest, as they were then.
     compared: Mutex<HashMap<PathBuf, Stamp>>,
-}
-
-/// What changes with a file's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 impl Modules {

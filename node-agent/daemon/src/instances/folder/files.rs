@@ -8,11 +8,11 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     ffi::OsStr,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use aion_folders::Stamp;
 use aion_resolve::{Object, parse_manifests, problem};
 use sha2::{Digest as _, Sha256};
 
@@ -55,30 +55,14 @@ pub(super) struct Found {
     pub(super) unknown: bool,
 }
 
-/// By this a file is known to be as it was.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// A file that was written so shortly before it was read could be written again with the same times on it.
 const TICK_MS: u64 = 1_000;
 
-impl Stamp {
-    /// `None` while the file could still change without its stamp.
-    fn of(path: &Path) -> Option<Self> {
-        let about = fs::metadata(path).ok()?;
-        let age = clock::date().since(about.modified().ok()?.into());
-        (age > TICK_MS).then(|| Self {
-            inode: about.ino(),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        })
-    }
+/// `None` while the file could still change without its stamp.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = fs::metadata(path).ok()?;
+    let age = clock::date().since(about.modified().ok()?.into());
+    (age > TICK_MS).then(|| Stamp::of(&about))
 }
 
 impl Files {
@@ -129,7 +113,7 @@ impl Files {
         }
         match self.read.get(path.as_path()) {
             Some(taken) => {
-                let stamp = Stamp::of(&path);
+                let stamp = stamp(&path);
                 let same = stamp.is_some() && stamp == taken.stamp;
                 same || fs::read(&path).is_ok_and(|text| digest(&text) == taken.text)
             }
@@ -151,7 +135,7 @@ impl Files {
     ) {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         // Before the text: what is written meanwhile changes it.
-        let stamp = Stamp::of(&file);
+        let stamp = stamp(&file);
         let mut wrong = Vec::new();
         let mut stands = |key: ObjectKey| match objects.contains_key(&key) {
             true => {
