@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse, Trigger};
 use crate::program::{BundleRef, Lane, Runtime, WithoutModel};
 use crate::sandbox::SandboxRules;
-use crate::schema::said;
+use crate::schema::{NAME, said};
 
 /// An agent: what it is for, what it may use, and how much of it.
 #[derive(
@@ -43,6 +43,7 @@ use crate::schema::said;
     validation = Rule::new("has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
     validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message(said("runtime wasm runs a module from a bundle", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
     validation = Rule::new("self.runtime != 'process' || has(self.bundle)").message(said("runtime process runs a container image", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
+    validation = Rule::new("!has(self.pullSecrets) || has(self.bundle)").message(said("pullSecrets are for fetching a bundle", "add bundle {name, digest}, or remove them")).field_path(".pullSecrets"),
     validation = Rule::new("!has(self.limits) || !has(self.limits.tmpMiB) || self.runtime == 'process'").message(said("tmpMiB is for process agents", "remove it, no other runtime has a /tmp")).field_path(".limits.tmpMiB"),
     validation = Rule::new("!has(self.limits) || !has(self.limits.tmpMiB) || self.limits.tmpMiB < (has(self.limits.memoryMiB) ? self.limits.memoryMiB : 256)").message(said("tmpMiB is a part of memoryMiB, so a full /tmp would end the agent", "ask for less than memoryMiB (256 unless said otherwise), or for more of that")).field_path(".limits.tmpMiB"),
     validation = Rule::new("!has(self.limits) || !has(self.limits.pids) || self.runtime == 'process'").message(said("pids is for process agents", "remove it, no other runtime makes processes or threads")).field_path(".limits.pids"),
@@ -65,6 +66,12 @@ pub struct AgentSpec {
     /// Verified before it is unpacked. Either this or instructions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
+    /// Secrets of the agent's namespace with which its bundle is fetched, of type kubernetes.io/dockerconfigjson; each goes
+    /// before the next, and all before what the node has. On a machine standing alone each is a folder under
+    /// `config/secrets` with the file `.dockerconfigjson`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 63), regex(pattern = NAME)), extend("x-kubernetes-list-type" = "set"))]
+    pub pull_secrets: Vec<String>,
     /// What executes the agent: declarative (a loop of model, tools and memory; the default), wasm (a
     /// WASI core module from the bundle), or process (a program in any language, from a container image).
     #[serde(default)]

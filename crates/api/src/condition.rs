@@ -99,6 +99,8 @@ pub mod reason {
         BUNDLE_NOT_FOUND = Reason::BundleNotFound.as_str(),
         /// A registry does not answer.
         REGISTRY_UNAVAILABLE = Reason::RegistryUnavailable.as_str(),
+        /// A Secret with which the bundle is to be fetched is not there, or is not what it should be.
+        PULL_SECRET_UNUSABLE = "PullSecretUnusable",
         /// A registry refuses access.
         ACCESS_DENIED = Reason::AccessDenied.as_str(),
         /// The registry is off this machine and the node is offline.

@@ -111,6 +111,7 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
             .signers
             .clone()
             .filter(|_| agent.spec.bundle.is_some()),
+        pull_secrets: agent.spec.pull_secrets.clone(),
         model: validated.model.clone(),
         tools: validated.tools.clone(),
         memory: validated.memory.clone(),

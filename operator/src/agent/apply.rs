@@ -169,6 +169,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
         inline: _,
         bundle: _,
         signers: _,
+        pull_secrets: _,
         model: _,
         tools: _,
         memory: _,

@@ -187,14 +187,15 @@ impl LayoutArg {
 }
 
 impl AccessArgs {
-    pub(super) fn to(&self, host: &str) -> Result<RegistryAccess, Failure> {
+    pub(super) fn to(&self, reference: &Reference) -> Result<RegistryAccess, Failure> {
         let home =
             std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker/config.json"));
         let file = self.docker_config.clone().or(home);
-        let credentials = match file {
-            Some(path) => {
-                aion_bundle::Credentials::from_docker_config(&path, host).map_err(Failure::new)?
-            }
+        let config = file.as_deref().map(DockerConfig::read).transpose();
+        let credentials = match config.map_err(Failure::new)?.flatten() {
+            Some(config) => config
+                .credentials(&reference.host, &reference.repository)
+                .map_err(Failure::new)?,
             None => None,
         };
         Ok(RegistryAccess {

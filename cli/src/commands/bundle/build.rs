@@ -21,7 +21,7 @@ pub(super) async fn folder(
         let source: Box<dyn Source> = match &base.place {
             BasePlace::Layout(path) => Box::new(Layout::at(folder.join(path))),
             BasePlace::Registry(reference) => {
-                Box::new(Registry::new(reference, &access.to(&reference.host)?)?)
+                Box::new(Registry::new(reference, &access.to(reference)?)?)
             }
         };
         let told = progress(context, "pulling", quiet);

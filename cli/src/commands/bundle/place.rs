@@ -45,7 +45,7 @@ impl Place {
 
     pub(super) fn in_registry(text: &str, access: &AccessArgs) -> Result<Self, Failure> {
         let reference: Reference = text.parse().map_err(Failure::usage)?;
-        let registry = Registry::new(&reference, &access.to(&reference.host)?)?;
+        let registry = Registry::new(&reference, &access.to(&reference)?)?;
         Ok(Self::Registry {
             registry: Box::new(registry),
             reference,

@@ -27,34 +27,34 @@ enum Kept {
     IdentityToken(Zeroizing<String>),
 }
 
-/// A docker config file that cannot be used.
+/// A docker config that cannot be used.
 #[derive(Debug, Error)]
 pub enum CredentialsError {
     /// It cannot be read.
-    #[error("read docker config {path}: {why}")]
+    #[error("read docker config {config}: {why}")]
     Unreadable {
-        /// The file.
-        path: String,
+        /// Which.
+        config: String,
         /// The error.
         why: io::Error,
     },
     /// It is not what docker writes.
-    #[error("docker config {path} is malformed{at}; write it again with `docker login`")]
+    #[error("docker config {config} is malformed{at}; write it again with `docker login`")]
     Malformed {
-        /// The file.
-        path: String,
+        /// Which.
+        config: String,
         /// Where in it, without quoting the content.
         at: String,
     },
     /// What it holds for a registry is with a program.
     #[error(
-        "docker config {path} keeps the credentials for {host} with the program docker-credential-{helper} ({field}), and helpers are not run; \
+        "docker config {config} keeps the credentials for {host} with the program docker-credential-{helper} ({field}), and helpers are not run; \
          write them down in a file of its own, and name that: `podman login --authfile FILE {host}`, or {{\"auths\": {{\"{host}\": \
          {{\"username\": …, \"password\": …}}}}}}"
     )]
     Helper {
-        /// The file.
-        path: String,
+        /// Which.
+        config: String,
         /// The registry.
         host: String,
         /// The helper's name.
@@ -64,16 +64,23 @@ pub enum CredentialsError {
     },
 }
 
+/// What `docker login` writes, in a file or in a Secret of type `kubernetes.io/dockerconfigjson`. Never printed.
+pub struct DockerConfig {
+    /// What it is called in errors.
+    name: String,
+    written: Written,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct DockerConfig {
+struct Written {
     auths: Option<BTreeMap<String, Option<DockerAuth>>>,
     creds_store: Option<String>,
     cred_helpers: Option<BTreeMap<String, String>>,
 }
 
 /// The entry of one registry; a field that is null is as one that is not there.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 struct DockerAuth {
     auth: Option<Zeroizing<String>>,
     username: Option<String>,
@@ -91,12 +98,139 @@ impl DockerAuth {
     }
 }
 
-/// The host that a key is about: docker writes addresses, podman host and path.
-fn host_of(key: &str) -> &str {
+/// The host that a key is about, and the path below which it counts there: docker writes addresses, podman and Kubernetes
+/// host and path. `v1` and `v2` are of the registry's interface.
+fn place_of(key: &str) -> (&str, &str) {
     let key = key
         .trim_start_matches("https://")
         .trim_start_matches("http://");
-    key.split('/').next().unwrap_or(key)
+    let (host, path) = key.split_once('/').unwrap_or((key, ""));
+    match path.trim_end_matches('/') {
+        "v1" | "v2" => (host, ""),
+        path => (host, path),
+    }
+}
+
+fn is_below(repository: &str, path: &str) -> bool {
+    let rest = repository.strip_prefix(path);
+    path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl DockerConfig {
+    /// The file `path`; `None` where there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what docker writes.
+    pub fn read(path: &Path) -> Result<Option<Self>, CredentialsError> {
+        let config = path.display().to_string();
+        match read_bounded(path, MAX_FILE).map(|it| it.map(Zeroizing::new)) {
+            Ok(Some(bytes)) => Self::parse(config, &bytes).map(Some),
+            Ok(None) => Err(CredentialsError::Malformed {
+                config,
+                at: format!(": it is larger than {MAX_FILE} bytes"),
+            }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(CredentialsError::Unreadable { config, why }),
+        }
+    }
+
+    /// What somebody else read, called `name` in errors.
+    ///
+    /// # Errors
+    /// It is not what docker writes.
+    pub fn parse(name: String, text: &[u8]) -> Result<Self, CredentialsError> {
+        match serde_json::from_slice(text) {
+            Ok(written) => Ok(Self { name, written }),
+            Err(error) => Err(CredentialsError::Malformed {
+                config: name,
+                at: format!(" (line {})", error.line()),
+            }),
+        }
+    }
+
+    /// What it holds for a repository of the registry `host` (`host` or `host:port`); nothing where it holds nothing for it.
+    /// What it holds for a part of the registry goes before what it holds for all of it.
+    ///
+    /// # Errors
+    /// What it holds is with a program, or malformed.
+    pub fn credentials(
+        &self,
+        host: &str,
+        repository: &str,
+    ) -> Result<Option<Credentials>, CredentialsError> {
+        // docker asks the helper of a registry first, then the store, then the file. What is in the file is
+        // enough here.
+        let auths = self.written.auths.iter().flatten();
+        let mut entries: Vec<_> = auths
+            .map(|(key, entry)| (place_of(key), entry))
+            .filter(|((at, path), _)| *at == host && is_below(repository, path))
+            .collect();
+        entries.sort_by_key(|((_, path), _)| std::cmp::Reverse(path.len()));
+        // A sign-in whose secret went to the store leaves an empty entry. Without one the store has nothing to say
+        // of the registry, and what is public there stays in reach.
+        let signed_in = !entries.is_empty();
+        let mut held = entries.into_iter().filter_map(|(_, entry)| entry.as_ref());
+        match held.find(|entry| !entry.is_empty()) {
+            Some(entry) => {
+                entry
+                    .credentials()
+                    .map(Some)
+                    .ok_or_else(|| CredentialsError::Malformed {
+                        config: self.name.clone(),
+                        at: format!(" (auth of {host})"),
+                    })
+            }
+            None => self.not_with_a_program(host, signed_in).map(|()| None),
+        }
+    }
+
+    fn not_with_a_program(&self, host: &str, signed_in: bool) -> Result<(), CredentialsError> {
+        let mut helpers = self.written.cred_helpers.iter().flatten();
+        let own = helpers.find(|(key, _)| place_of(key).0 == host);
+        let (helper, field) = match (own, &self.written.creds_store) {
+            (Some((_, helper)), _) => (helper, "credHelpers"),
+            (None, Some(store)) if signed_in => (store, "credsStore"),
+            (None, _) => return Ok(()),
+        };
+        if helper.is_empty() {
+            return Ok(());
+        }
+        Err(CredentialsError::Helper {
+            config: self.name.clone(),
+            host: host.to_owned(),
+            helper: helper.clone(),
+            field,
+        })
+    }
+}
+
+impl DockerAuth {
+    /// `None` where it is malformed.
+    fn credentials(&self) -> Option<Credentials> {
+        let given = |text: &Option<Zeroizing<String>>| text.clone().filter(|it| !it.is_empty());
+        // It stands beside a name without a password, and docker takes it before one.
+        if let Some(token) = given(&self.identitytoken) {
+            return Some(Credentials(Kept::IdentityToken(token)));
+        }
+        let Some(auth) = given(&self.auth) else {
+            return Some(Credentials(Kept::Password {
+                user: self.username.clone().unwrap_or_default(),
+                password: self.password.clone().unwrap_or_default(),
+            }));
+        };
+        let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).ok()?);
+        let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        // docker fills the end of old entries with NUL bytes.
+        let password = password.trim_end_matches('\0');
+        Some(Credentials::new(user, password))
+    }
+}
+
+impl fmt::Debug for DockerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DockerConfig");
+        shown.field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -106,71 +240,6 @@ impl Credentials {
             user: user.into(),
             password: Zeroizing::new(password.into()),
         })
-    }
-
-    /// What the docker config file `path` holds for the registry `host`
-    /// (`host` or `host:port`); nothing where it holds nothing for it.
-    pub fn from_docker_config(path: &Path, host: &str) -> Result<Option<Self>, CredentialsError> {
-        let name = || path.display().to_string();
-        let unreadable = |why| CredentialsError::Unreadable { path: name(), why };
-        let malformed = |at: String| CredentialsError::Malformed { path: name(), at };
-        let bytes = match read_bounded(path, MAX_FILE) {
-            Ok(bytes) => Zeroizing::new(bytes.ok_or_else(|| malformed(String::new()))?),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(e)),
-        };
-        let config: DockerConfig = serde_json::from_slice(&bytes)
-            .map_err(|e| malformed(format!(" (line {})", e.line())))?;
-        // docker asks the helper of a registry first, then the store, then the file. What is in the file is
-        // enough here.
-        let mut entries = config
-            .auths
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| host_of(key) == host)
-            .map(|(_, entry)| entry.unwrap_or_default())
-            .peekable();
-        // A sign-in whose secret went to the store leaves an empty entry. Without one the store has nothing to say
-        // of the registry, and what is public there stays in reach.
-        let signed_in = entries.peek().is_some();
-        let Some(entry) = entries.find(|entry| !entry.is_empty()) else {
-            let helpers = config.cred_helpers.unwrap_or_default();
-            let own = helpers.into_iter().find(|(key, _)| host_of(key) == host);
-            let (helper, field) = match (own, config.creds_store) {
-                (Some((_, helper)), _) => (helper, "credHelpers"),
-                (None, Some(store)) if signed_in => (store, "credsStore"),
-                (None, _) => return Ok(None),
-            };
-            if helper.is_empty() {
-                return Ok(None);
-            }
-            return Err(CredentialsError::Helper {
-                path: name(),
-                host: host.to_owned(),
-                helper,
-                field,
-            });
-        };
-        let bad = || malformed(format!(" (auth of {host})"));
-        // It stands beside a name without a password, and docker takes it before one.
-        if let Some(token) = entry.identitytoken.filter(|token| !token.is_empty()) {
-            return Ok(Some(Self(Kept::IdentityToken(token))));
-        }
-        let (user, password) = match entry.auth.filter(|auth| !auth.is_empty()) {
-            Some(auth) => {
-                let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).map_err(|_| bad())?);
-                let text = std::str::from_utf8(&decoded).map_err(|_| bad())?;
-                let (user, password) = text.split_once(':').ok_or_else(bad)?;
-                // docker fills the end of old entries with NUL bytes.
-                let password = password.trim_end_matches('\0').to_owned();
-                (user.to_owned(), Zeroizing::new(password))
-            }
-            None => (
-                entry.username.unwrap_or_default(),
-                entry.password.unwrap_or_default(),
-            ),
-        };
-        Ok(Some(Self(Kept::Password { user, password })))
     }
 
     /// The value of an `Authorization` header (RFC 7617); an identity token has none.
@@ -208,15 +277,19 @@ mod tests {
 
     use super::*;
 
+    fn found(path: &Path, host: &str) -> Result<Option<Credentials>, CredentialsError> {
+        DockerConfig::read(path)?.map_or(Ok(None), |it| it.credentials(host, "team/app"))
+    }
+
     #[test]
     fn a_docker_config_gives_what_it_holds_for_the_host() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
         let check = |json: &str, host: &str, expect: Option<&str>| {
             std::fs::write(&path, json).unwrap();
-            let found = Credentials::from_docker_config(&path, host).unwrap();
+            let held = found(&path, host).unwrap();
             assert_eq!(
-                found.and_then(|c| c.basic()).as_deref().map(String::as_str),
+                held.and_then(|c| c.basic()).as_deref().map(String::as_str),
                 expect,
                 "{json}"
             );
@@ -227,11 +300,7 @@ mod tests {
         check(ours, "r.example", None);
         check(r#"{"auths":{"r":{}}}"#, "r", None);
         check("{}", "r", None);
-        assert!(
-            Credentials::from_docker_config(&dir.path().join("none"), "r")
-                .unwrap()
-                .is_none()
-        );
+        assert!(found(&dir.path().join("none"), "r").unwrap().is_none());
     }
 
     #[test]
@@ -268,10 +337,37 @@ mod tests {
             ),
         ] {
             std::fs::write(&path, json).unwrap();
-            let found = Credentials::from_docker_config(&path, "r").unwrap();
-            let found = found.and_then(|mine| mine.basic());
-            assert_eq!(found.as_deref().map(String::as_str), expect, "{json}");
+            let held = found(&path, "r").unwrap();
+            let held = held.and_then(|mine| mine.basic());
+            assert_eq!(held.as_deref().map(String::as_str), expect, "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_for_a_part_of_a_registry_goes_before_what_is_for_all_and_no_further() {
+        let json = br#"{"auths":{
+            "r":{"username":"all","password":"x"},
+            "r/team":{"username":"team","password":"x"},
+            "r/team/app":{"username":"app","password":"x"},
+            "https://hub/v1/":{"username":"hub","password":"x"}}}"#;
+        let config = DockerConfig::parse("it".into(), json).unwrap();
+        for (host, repository, user) in [
+            ("r", "other", "all"),
+            ("r", "teams", "all"),
+            ("r", "team", "team"),
+            ("r", "team/other/app", "team"),
+            ("r", "team/app", "app"),
+            ("hub", "library/x", "hub"),
+        ] {
+            let held = config.credentials(host, repository).unwrap().unwrap();
+            assert!(
+                format!("{held:?}").contains(&format!("{user:?}")),
+                "{repository}: {held:?}"
+            );
+        }
+        let part = br#"{"auths":{"r/team":{"username":"team","password":"x"}}}"#;
+        let part = DockerConfig::parse("it".into(), part).unwrap();
+        assert!(part.credentials("r", "other").unwrap().is_none());
     }
 
     #[test]
@@ -289,9 +385,7 @@ mod tests {
             ),
         ] {
             std::fs::write(&path, json).unwrap();
-            let error = Credentials::from_docker_config(&path, "r")
-                .unwrap_err()
-                .to_string();
+            let error = found(&path, "r").unwrap_err().to_string();
             assert!(
                 error.contains(says) && error.contains("podman login"),
                 "{error}"
@@ -309,12 +403,10 @@ mod tests {
             r#"{"auths":{"r":{"auth":"YW5uOm1pbGw=","identitytoken":"hidden"}}}"#,
         ] {
             std::fs::write(&path, json).unwrap();
-            let found = Credentials::from_docker_config(&path, "r")
-                .unwrap()
-                .unwrap();
-            assert_eq!(found.identity_token(), Some("hidden"), "{json}");
-            assert!(found.basic().is_none());
-            assert!(!format!("{found:?}").contains("hidden"));
+            let held = found(&path, "r").unwrap().unwrap();
+            assert_eq!(held.identity_token(), Some("hidden"), "{json}");
+            assert!(held.basic().is_none());
+            assert!(!format!("{held:?}").contains("hidden"));
         }
     }
 
@@ -328,7 +420,7 @@ mod tests {
             r#"{"auths":{"r":{"auth":"secret"#,
         ] {
             std::fs::write(&path, broken).unwrap();
-            let error = Credentials::from_docker_config(&path, "r").unwrap_err();
+            let error = found(&path, "r").unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

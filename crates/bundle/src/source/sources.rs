@@ -26,7 +26,7 @@ use crate::{
     },
     source::{
         contract::{Answer, Source},
-        credentials::{Credentials, CredentialsError},
+        credentials::{Credentials, CredentialsError, DockerConfig},
         failure::SourceError,
         layout::Layout,
         reference::{NotAReference, Reference},
@@ -135,13 +135,19 @@ pub enum SourcesError {
 impl Sources {
     /// The places for `name`, as one source. A registry that cannot be asked
     /// (offline it is not on this machine, its credentials cannot be read) is
-    /// left out, and named when nothing else has the bundle.
-    pub fn open(&self, name: &BundleName, offline: bool) -> Result<Mirrors, SourcesError> {
+    /// left out, and named when nothing else has the bundle. What `own` holds for one goes before what the node has, in
+    /// their order: they are those of whom the bundle is fetched for.
+    pub fn open(
+        &self,
+        name: &BundleName,
+        own: &[DockerConfig],
+        offline: bool,
+    ) -> Result<Mirrors, SourcesError> {
         let mut mirrors = Mirrors::default();
         for rule in self.matching(name) {
             match &rule.place {
                 Place::Layout(root) => mirrors.add(Ok(Layout::at(root))),
-                Place::Registry(prefix) => mirrors.add(self.registry(prefix, name, offline)),
+                Place::Registry(prefix) => mirrors.add(self.registry(prefix, name, own, offline)),
             }
         }
         if mirrors.open.is_empty() && mirrors.shut.is_empty() {
@@ -168,6 +174,7 @@ impl Sources {
         &self,
         prefix: &str,
         name: &BundleName,
+        own: &[DockerConfig],
         offline: bool,
     ) -> Result<Registry, SourceError> {
         let shut = |why: String| SourceError::Shut {
@@ -176,21 +183,30 @@ impl Sources {
         };
         let reference = Reference::prefix(prefix).map_err(|e| shut(e.to_string()))?;
         let reference = reference.join(name.as_str());
-        let access = self.access(&reference.host, offline);
-        Registry::new(&reference, &access.map_err(|e| shut(e.to_string()))?)
-    }
-
-    /// How the registry `host` is spoken to.
-    pub fn access(&self, host: &str, offline: bool) -> Result<RegistryAccess, CredentialsError> {
-        let credentials = match &self.docker_config {
-            Some(path) => Credentials::from_docker_config(path, host)?,
-            None => None,
-        };
-        Ok(RegistryAccess {
+        let credentials = self.credentials(&reference, own);
+        let access = RegistryAccess {
             insecure_hosts: self.insecure_hosts.clone(),
             offline,
-            credentials,
-        })
+            credentials: credentials.map_err(|e| shut(e.to_string()))?,
+        };
+        Registry::new(&reference, &access)
+    }
+
+    fn credentials(
+        &self,
+        of: &Reference,
+        own: &[DockerConfig],
+    ) -> Result<Option<Credentials>, CredentialsError> {
+        for config in own {
+            if let Some(found) = config.credentials(&of.host, &of.repository)? {
+                return Ok(Some(found));
+            }
+        }
+        let of_node = self.docker_config.as_deref().map(DockerConfig::read);
+        match of_node.transpose()?.flatten() {
+            Some(config) => config.credentials(&of.host, &of.repository),
+            None => Ok(None),
+        }
     }
 }
 

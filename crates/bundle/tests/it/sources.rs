@@ -320,14 +320,14 @@ async fn sources_are_configured_by_name_and_offline_keeps_to_this_machine() {
         ],
         ..Sources::default()
     };
-    let reader = sources.open(&name("reader"), true).unwrap();
+    let reader = sources.open(&name("reader"), &[], true).unwrap();
     assert!(reader.manifest(&built.digest).await.is_ok());
-    let acme = sources.open(&name("acme/x"), false).unwrap();
+    let acme = sources.open(&name("acme/x"), &[], false).unwrap();
     assert_eq!(acme.describe(), "registry.invalid/agents/acme/x");
-    let acme = sources.open(&name("acme/x"), true).unwrap();
+    let acme = sources.open(&name("acme/x"), &[], true).unwrap();
     let error = acme.manifest(&built.digest).await.unwrap_err();
     assert!(matches!(error, SourceError::Offline { .. }), "{error}");
-    let unknown = sources.open(&name("other"), false).err().unwrap();
+    let unknown = sources.open(&name("other"), &[], false).err().unwrap();
     assert!(matches!(unknown, SourcesError::NoSource(_)), "{unknown}");
 }
 
@@ -348,10 +348,10 @@ async fn a_registry_whose_credentials_cannot_be_read_takes_nothing_from_the_othe
         docker_config: Some(config),
         ..Sources::default()
     };
-    let both = sources.open(&name("reader"), false).unwrap();
+    let both = sources.open(&name("reader"), &[], false).unwrap();
     assert!(both.manifest(&built.digest).await.is_ok());
     sources.sources.pop();
-    let alone = sources.open(&name("reader"), false).unwrap();
+    let alone = sources.open(&name("reader"), &[], false).unwrap();
     let error = alone.manifest(&built.digest).await.unwrap_err();
     assert!(error.to_string().contains("docker.json"), "{error}");
 }

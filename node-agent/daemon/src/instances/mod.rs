@@ -8,6 +8,7 @@
 mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
+mod fetch;
 pub(crate) mod folder;
 mod keeper;
 mod kept;
@@ -18,6 +19,7 @@ mod source;
 mod standings;
 mod status;
 
+pub(crate) use fetch::Fetcher;
 pub(crate) use folder::Folder;
 pub(crate) use keeper::Keeper;
 pub(crate) use prepare::{Before, Meanwhile, PrepareError, Preparer};

@@ -2,31 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aion_abi::tenant::Tenant;
 use aion_api::{
     AgentInstance, OnRevoked,
     condition::{self, Judgement, reason},
     program::Runtime,
 };
 use aion_bundle::{
-    AdmitError, Admitted, BundleRef, Content, Limits, Reason, Recalled, Refusal, SourceError,
-    Sources, Store, TrustSet, Verdict,
+    AdmitError, Admitted, BundleRef, Content, Reason, Recalled, Store, TrustSet, Verdict,
 };
 use aion_policy::Trust;
 use aion_trust::{PassedOver, TrustRoots};
 use tokio::{sync::Semaphore, time::timeout};
 
+use super::fetch::Fetcher;
 use crate::{
     instance::{Prepared, required_layers},
-    lanes::Lanes,
     modules::{ModuleError, Modules},
 };
 
 /// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
 const AT_THE_DISK: usize = 8;
-/// Bundles that are fetched at once from one place, and for one tenant from there.
-const FROM_A_PLACE: usize = 16;
-const FOR_A_TENANT: usize = 4;
 /// How long another signature is looked for of what nobody vouches for any more: what runs goes on meanwhile.
 const LAPSED: Duration = Duration::from_secs(60);
 
@@ -34,19 +29,10 @@ const LAPSED: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Preparer {
     store: Arc<Store>,
-    sources: Arc<Sources>,
-    /// No packet leaves the machine.
-    offline: bool,
+    fetcher: Arc<Fetcher>,
     roots: Arc<TrustRoots>,
     modules: Arc<Modules>,
     disk: Arc<Semaphore>,
-    fetches: Arc<Fetches>,
-}
-
-/// Who waits for a registry: those who want something of it, and nobody else.
-struct Fetches {
-    places: Lanes<String>,
-    tenants: Lanes<(String, Tenant)>,
 }
 
 /// Why a program was not let in.
@@ -81,7 +67,7 @@ pub(crate) enum Meanwhile {
 }
 
 impl PrepareError {
-    fn refused(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn refused(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             judgement: Judgement::new(condition::VERIFIED, false, reason, message),
             passing: false,
@@ -91,26 +77,20 @@ impl PrepareError {
 }
 
 impl Preparer {
-    /// Lets in what `store` has, or what comes from `sources`, of those whom `roots` and keys show; compiles with
+    /// Lets in what `store` has, or what `fetcher` brings, of those whom `roots` and keys show; compiles with
     /// `modules`.
     pub(crate) fn new(
         store: Arc<Store>,
-        sources: Arc<Sources>,
-        offline: bool,
+        fetcher: Fetcher,
         roots: TrustRoots,
         modules: Arc<Modules>,
     ) -> Self {
         Self {
             store,
-            sources,
-            offline,
+            fetcher: Arc::new(fetcher),
             roots: Arc::new(roots),
             modules,
             disk: Arc::new(Semaphore::new(AT_THE_DISK)),
-            fetches: Arc::new(Fetches {
-                places: Lanes::new(FROM_A_PLACE),
-                tenants: Lanes::new(FOR_A_TENANT),
-            }),
         }
     }
 
@@ -200,7 +180,7 @@ impl Preparer {
         let admitted = match recalled.map_err(refused)? {
             Recalled::Admitted(admitted) => admitted,
             Recalled::Absent => {
-                let fetched = self.fetch(&wanted, &keys, &instance.spec.tenant).await?;
+                let fetched = self.fetch(&wanted, &keys, instance).await?;
                 fetched.map_err(refused)?
             }
             Recalled::Lapsed(_, kept) => {
@@ -208,10 +188,13 @@ impl Preparer {
                     let now = refused(kept.clone().into());
                     meanwhile(Meanwhile::Revoked(now.judgement, now.before));
                 }
-                let fetching = self.fetch(&wanted, &keys, &instance.spec.tenant);
+                let fetching = self.fetch(&wanted, &keys, instance);
                 let fetched = match timeout(LAPSED, fetching).await {
                     Ok(fetched) => fetched?,
-                    Err(_) => Err(self.nobody_else(&wanted, kept)),
+                    Err(_) => Err(AdmitError::Lapsed {
+                        kept: Box::new(kept),
+                        source: self.fetcher.silent(&wanted, LAPSED.as_secs()),
+                    }),
                 };
                 fetched.map_err(refused)?
             }
@@ -234,35 +217,16 @@ impl Preparer {
         Ok((program, judgement))
     }
 
-    /// Fetches a bundle, once those are done who came before to the same place.
     async fn fetch(
         &self,
         wanted: &BundleRef,
         keys: &TrustSet,
-        tenant: &Tenant,
+        instance: &AgentInstance,
     ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
-        let source = self.sources.open(&wanted.name, self.offline);
-        let source =
-            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
-        let place = self.sources.place(&wanted.name);
-        let of_tenant = (place.clone(), tenant.clone());
-        let _for_tenant = self.fetches.tenants.enter(of_tenant).await;
-        let _from_place = self.fetches.places.enter(place).await;
-        let limits = Limits::default();
-        let store = self.store.for_tenant(tenant);
-        Ok(store.admit(&source, wanted, keys, &limits).await)
-    }
-
-    /// Nobody vouches for what is here, and whether there is another signature was not heard in time.
-    fn nobody_else(&self, wanted: &BundleRef, kept: Refusal) -> AdmitError {
-        let source = SourceError::Unreachable {
-            at: self.sources.place(&wanted.name),
-            why: format!("no answer after {} s", LAPSED.as_secs()),
-        };
-        AdmitError::Lapsed {
-            kept: Box::new(kept),
-            source,
-        }
+        let fetching = self
+            .fetcher
+            .fetch(&self.store, wanted, keys, &instance.spec);
+        fetching.await
     }
 
     async fn program(

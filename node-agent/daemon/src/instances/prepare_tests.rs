@@ -5,17 +5,23 @@
 use std::fs;
 
 use aion_api::{AgentInstanceSpec, InlineProgram};
-use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, attach, build};
+use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, Sources, attach, build};
+use aion_drivers::secrets::HeldSecrets;
 use aion_sandbox::protocol::{Measured, Start, WorkerId};
 use aion_testkit::{PrivateSigstore, Signing};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::launching::{LaunchError, Launched, Launcher, WorkerFds};
+use crate::{
+    instances::fetch::FOR_A_TENANT,
+    launching::{LaunchError, Launched, Launcher, WorkerFds},
+};
 
 #[path = "prepare_attested_tests.rs"]
 mod attested;
+#[path = "pull_secrets_tests.rs"]
+mod pull_secrets;
 
 const ED25519: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA06XUMm5g9G02aWKJ4neibsiiPObXa6imkBCEo0s1jnk=
@@ -104,11 +110,18 @@ impl Machine {
             sources: slow.into_iter().chain([layout]).collect(),
             ..Sources::default()
         };
+        self.fetching(Fetcher::new(
+            sources,
+            false,
+            Arc::new(HeldSecrets::default()),
+        ))
+    }
+
+    fn fetching(&self, fetcher: Fetcher) -> Preparer {
         let modules = Modules::new(Arc::clone(&self.store), Arc::new(Nobody));
         Preparer::new(
             Arc::clone(&self.store),
-            Arc::new(sources),
-            false,
+            fetcher,
             TrustRoots::new(self.at.path().join("trust_roots")),
             Arc::new(modules),
         )
@@ -416,10 +429,10 @@ async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
     // Others of the tenant hold all of its places, and nobody answers them.
     let preparer = machine.preparer(Some(1));
     let name = "slow/a".parse().unwrap();
-    let place = (preparer.sources.place(&name), "home".into());
+    let tenant = "home".into();
     let mut held = Vec::new();
     for _ in 0..FOR_A_TENANT {
-        held.push(preparer.fetches.tenants.enter(place.clone()).await);
+        held.push(preparer.fetcher.turn(&name, &tenant).await);
     }
     let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
     assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);

@@ -9,7 +9,7 @@ use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, 
 use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
-    instances::{Keeper, Preparer, Standings},
+    instances::{Fetcher, Keeper, Preparer, Standings},
     telemetry::Telemetry,
     traces::Traces,
 };
@@ -28,8 +28,11 @@ pub(super) async fn serve(
         source: setting.source(),
         preparer: Preparer::new(
             Arc::clone(&workers.store),
-            Arc::new(config.sources.clone()),
-            config.offline,
+            Fetcher::new(
+                config.sources.clone(),
+                config.offline,
+                setting.secrets(&config.home),
+            ),
             TrustRoots::new(config.settings.join("trust_roots")),
             workers.modules,
         ),

@@ -31,7 +31,7 @@ impl SecretFolder {
 }
 
 impl Secrets for SecretFolder {
-    fn read<'a>(
+    fn text<'a>(
         &'a self,
         _tenant: &'a Tenant,
         reference: &'a SecretRef,
@@ -99,7 +99,7 @@ fn read(root: &Path, reference: &SecretRef) -> Result<Secret, SecretError> {
         return Err(unfit("it is larger than 64 KiB"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| unfit("it is not UTF-8 text"))?;
-    Secret::sent(reference, text.to_owned())
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// The group of this process, by name where it has one.

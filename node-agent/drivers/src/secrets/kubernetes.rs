@@ -22,7 +22,7 @@ impl ClusterSecrets {
 }
 
 impl Secrets for ClusterSecrets {
-    fn read<'a>(
+    fn text<'a>(
         &'a self,
         tenant: &'a Tenant,
         reference: &'a SecretRef,
@@ -47,7 +47,7 @@ impl Secrets for ClusterSecrets {
                 return Err(unfit("it is larger than 64 KiB"));
             }
             let text = String::from_utf8(value.0).map_err(|_| unfit("it is not UTF-8 text"))?;
-            Secret::sent(reference, text)
+            Ok(Secret::new(text))
         })
     }
 }

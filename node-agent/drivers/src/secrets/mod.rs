@@ -63,14 +63,10 @@ impl Secret {
         Self { value, forms }
     }
 
-    /// Keeps `value` of `reference`, if it can be sent as a bearer token.
-    ///
-    /// # Errors
-    /// [`SecretError::Unfit`] for more than one line, and for what is not text.
-    pub(crate) fn sent(reference: &SecretRef, value: String) -> Result<Self, SecretError> {
-        let secret = Self::new(value);
-        match secret.value.chars().any(char::is_control) {
-            false => Ok(secret),
+    /// The same, if it can be sent as a bearer token.
+    fn sent(self, reference: &SecretRef) -> Result<Self, SecretError> {
+        match self.value.chars().any(char::is_control) {
+            false => Ok(self),
             true => Err(SecretError::Unfit {
                 reference: reference.clone(),
                 why: "it has several lines, or characters that no key has",
@@ -162,15 +158,27 @@ impl From<SecretError> for Problem {
 
 /// Where secrets come from.
 pub trait Secrets: Send + Sync {
-    /// The value of `reference` for `tenant`.
+    /// The text of `reference` for `tenant`, as it is kept.
     ///
     /// # Errors
     /// [`SecretError`].
-    fn read<'a>(
+    fn text<'a>(
         &'a self,
         tenant: &'a Tenant,
         reference: &'a SecretRef,
     ) -> BoxFuture<'a, Result<Secret, SecretError>>;
+
+    /// The value of `reference` for `tenant`, to be sent as a bearer token.
+    ///
+    /// # Errors
+    /// [`SecretError`]; [`SecretError::Unfit`] for more than one line, and for what is not text.
+    fn read<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, SecretError>> {
+        Box::pin(async move { self.text(tenant, reference).await?.sent(reference) })
+    }
 }
 
 /// Secrets that a test holds, by `tenant/secret/key`.
@@ -180,7 +188,7 @@ pub struct HeldSecrets(pub std::collections::HashMap<String, String>);
 
 #[cfg(any(test, feature = "conformance"))]
 impl Secrets for HeldSecrets {
-    fn read<'a>(
+    fn text<'a>(
         &'a self,
         tenant: &'a Tenant,
         reference: &'a SecretRef,
@@ -215,12 +223,13 @@ mod tests {
             key: "key".into(),
         };
         for value in ["hunter2\n# the old one", "hun\u{0}ter2"] {
-            let refused = Secret::sent(&reference, value.to_owned()).map_err(Problem::from);
+            let refused = Secret::new(value.to_owned()).sent(&reference);
+            let refused = refused.map_err(Problem::from);
             let problem = refused.expect_err(value);
             assert_eq!(problem.code, Code::Denied);
             assert!(problem.detail.contains("openai/key"), "{problem}");
             assert!(!problem.detail.contains("hun"), "{problem}");
         }
-        assert!(Secret::sent(&reference, "hunter2\r\n".into()).is_ok());
+        assert!(Secret::new("hunter2\r\n".into()).sent(&reference).is_ok());
     }
 }
