@@ -21,7 +21,8 @@ pub(crate) use self::machine::Entrance;
 use self::machine::Machine;
 pub use self::{images::Image, leftovers::Leftovers, node::Node};
 use crate::{
-    Component, ControlPlane, ControlPlaneOptions, StartError, control_plane::Place, until,
+    Component, ControlPlane, ControlPlaneOptions, StartError, component, control_plane::Place,
+    until,
 };
 
 /// Of its proxy on each node.
@@ -48,8 +49,8 @@ impl Cluster {
     /// did not start.
     pub fn start(nodes: u8) -> Result<Self, StartError> {
         Machine::possible()?;
-        machine::programs(containerd::WANTED)?;
-        machine::programs(&[("nft", "nftables"), ("sysctl", "procps")])?;
+        component::programs(containerd::WANTED)?;
+        component::programs(&[("nft", "nftables"), ("sysctl", "procps")])?;
         containerd::plugins()?;
         let pause = Component::Pod.find()?;
         for component in [Component::Kubelet, Component::KubeProxy] {

@@ -87,6 +87,20 @@ pub enum Component {
     McpConformance,
 }
 
+/// Checks that programs are on the `PATH`, each named with its package of Debian.
+pub(crate) fn programs(wanted: &[(&'static str, &str)]) -> Result<(), StartError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    for (program, package) in wanted {
+        if !env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+            return Err(StartError::Missing {
+                component: program,
+                why: format!("{program} is not on the PATH; Debian's package {package} has it"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// This machine's processor, as Go and images name it.
 #[must_use]
 pub fn architecture() -> &'static str {

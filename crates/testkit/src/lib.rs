@@ -9,6 +9,7 @@
 //! Nothing of AION-OS itself may enter: the crate depends on none of ours, so
 //! every one of them can use it in its tests.
 
+mod buildah;
 mod cluster;
 mod component;
 mod control_plane;
@@ -26,6 +27,7 @@ mod sigstore;
 mod skip;
 mod wait;
 
+pub use buildah::Buildah;
 pub use cluster::{Cluster, Image, Leftovers, Node};
 pub use component::{Component, StartError, architecture};
 pub use control_plane::{ApiProxy, ControlPlane, ControlPlaneOptions, Moment};

@@ -1,4 +1,4 @@
-//! Real images: made by GNU tar and crane, signed by Cosign, in a real registry; and ours, as crane and Cosign see them.
+//! Real images: made by GNU tar, crane and buildah, signed by Cosign, in a real registry; and ours, as crane and Cosign see them.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use aion_bundle::{
     Admitted, Content, Digest, Image, ImageUser, Layout, Limits, Reference, Registry,
     RegistryAccess, Store, base, bring, build, copy,
 };
-use aion_testkit::{Cosign, Crane, KeyPair, RegistryKind, or_skip};
+use aion_testkit::{Buildah, Cosign, Crane, KeyPair, RegistryKind, or_skip};
 
 use crate::{
     fixture::{trust_pem, write},
@@ -201,6 +201,43 @@ async fn an_image_made_by_crane_is_composed_as_crane_composes_it() {
     }
     assert_eq!(found, expect);
     assert_eq!(found.len(), 17, "{found:#?}");
+}
+
+#[tokio::test]
+async fn an_image_made_by_buildah_is_what_its_containerfile_says() {
+    let (Some(stage), Some(buildah)) = (Stage::set(), or_skip(Buildah::find())) else {
+        return;
+    };
+    let folder = stage.at.path().join("context");
+    write(&folder, "run", "#!/usr/bin/sh\n");
+    write(&folder, "sh", "\x7fELF");
+    write(&folder, "gone", "g");
+    for program in ["run", "sh"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.join(program), mode).unwrap();
+    }
+    let containerfile = "FROM scratch\n\
+        COPY run sh gone /usr/bin/\n\
+        COPY --chown=7:8 Containerfile /srv/data/\n\
+        ENV GREETING=\"hello world\"\n\
+        USER 7:8\n\
+        WORKDIR /srv\n\
+        ENTRYPOINT [\"/usr/bin/run\"]\n\
+        CMD [\"twice\"]\n";
+    write(&folder, "Containerfile", containerfile);
+    for format in ["oci", "v2s2"] {
+        let made = stage.named(&format!(":{format}"));
+        buildah.build(&folder, format, &made).unwrap();
+        let digest = stage.crane.run(&["digest", &made]).unwrap();
+        let admitted = image(stage.signed_and_admitted(&digest).await);
+        assert_eq!(admitted.user, ImageUser { uid: 7, gid: 8 }, "{format}");
+        assert_eq!(admitted.command, ["/usr/bin/run", "twice"]);
+        assert_eq!(admitted.working_dir, Path::new("/srv"));
+        let greeting = ("GREETING".to_owned(), "hello world".to_owned());
+        assert!(admitted.env.contains(&greeting), "{:?}", admitted.env);
+        let copied = admitted.rootfs.join("srv/data/Containerfile");
+        assert_eq!(fs::read_to_string(copied).unwrap(), containerfile);
+    }
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Machine {
                 "namespaces with devices and mounts are made by root alone",
             ));
         }
-        programs(WANTED)?;
+        component::programs(WANTED)?;
         let tried = Command::new("unshare")
             .args([
                 "--net",
@@ -184,18 +184,6 @@ impl Drop for Machine {
             },
         );
     }
-}
-
-/// Checks that programs are on the `PATH`, each named with its package of Debian.
-pub(super) fn programs(wanted: &[(&'static str, &str)]) -> Result<(), StartError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for (program, package) in wanted {
-        if !std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
-            let why = format!("{program} is not on the PATH; Debian's package {package} has it");
-            return Err(missing(program, &why));
-        }
-    }
-    Ok(())
 }
 
 fn missing(component: &'static str, why: &str) -> StartError {
