@@ -1,10 +1,16 @@
 //! The signatures that are kept with a bundle, for the day the trust changes
 //! while its source cannot be reached.
 //!
-//! Those that counted have a folder of their own: whatever else refers to the
-//! bundle, and however much of it, they are the first that are read again.
+//! Those that counted for a tenant have a folder of their own: whatever else refers to the
+//! bundle, however much of it, and whoever else has it, they are the first that are read again for that tenant.
 
-use std::{fs, io, path::Path, time::SystemTime};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use aion_abi::tenant::Tenant;
 
 use crate::{
     artifact::digest::Digest,
@@ -15,22 +21,30 @@ use crate::{
 
 /// Below the folder of signatures.
 const COUNTED: &str = "counted";
-/// How many that counted are kept. Beyond, the oldest goes.
+/// How many that counted are kept for a tenant. Beyond, the oldest goes.
 const MAX_COUNTED: usize = 16;
 const FILE_MODE: u32 = 0o444;
 
-/// What is kept in `folder`: first what counted, then the others.
-pub(crate) fn read(folder: &Path) -> Vec<Candidate> {
-    let mut kept = listed(&folder.join(COUNTED));
+/// What is kept in `folder`: first what counted for `tenant`, then the others.
+pub(crate) fn read(folder: &Path, tenant: &Tenant) -> Vec<Candidate> {
+    let mut kept = listed(&counted(folder, tenant));
+    // An earlier version kept what counted for all of them there.
+    kept.extend(listed(&folder.join(COUNTED)));
     kept.extend(listed(folder));
     kept.truncate(MAX_SIGNATURES);
     kept
 }
 
-/// Keeps in `folder` those that count, and of the others as many as are read
+/// By a digest: a name may be any text.
+fn counted(folder: &Path, tenant: &Tenant) -> PathBuf {
+    let name = Digest::of(tenant.as_str().as_bytes()).hex();
+    folder.join(COUNTED).join(name)
+}
+
+/// Keeps in `folder` those that count for `tenant`, and of the others as many as are read
 /// again.
-pub(crate) fn keep(folder: &Path, vouched: &Vouched) -> io::Result<()> {
-    let counted = folder.join(COUNTED);
+pub(crate) fn keep(folder: &Path, tenant: &Tenant, vouched: &Vouched) -> io::Result<()> {
+    let counted = counted(folder, tenant);
     fs::create_dir_all(&counted)?;
     let mut room = MAX_SIGNATURES.saturating_sub(files(&counted)?.len() + files(folder)?.len());
     for (at, one) in vouched.candidates.iter().enumerate() {
@@ -119,8 +133,12 @@ mod tests {
         Vouched::new(candidates.collect(), vec![counted])
     }
 
+    fn tenant() -> Tenant {
+        "team".into()
+    }
+
     fn first(folder: &Path) -> String {
-        String::from_utf8(read(folder).remove(0).bytes).unwrap()
+        String::from_utf8(read(folder, &tenant()).remove(0).bytes).unwrap()
     }
 
     #[test]
@@ -128,12 +146,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let junk = |from: usize| (from..from + 2 * MAX_SIGNATURES).map(|n| format!("junk {n}"));
         let with = |name: &str, from| junk(from).chain([name.to_owned()]);
-        keep(dir.path(), &vouched(with("good", 0), 2 * MAX_SIGNATURES)).unwrap();
+        keep(
+            dir.path(),
+            &tenant(),
+            &vouched(with("good", 0), 2 * MAX_SIGNATURES),
+        )
+        .unwrap();
         assert_eq!(first(dir.path()), "good");
-        assert_eq!(read(dir.path()).len(), MAX_SIGNATURES);
+        assert_eq!(read(dir.path(), &tenant()).len(), MAX_SIGNATURES);
         // Nor is there more of it after the next change of the trust.
-        keep(dir.path(), &vouched(with("new", 500), 2 * MAX_SIGNATURES)).unwrap();
-        let kept = read(dir.path());
+        keep(
+            dir.path(),
+            &tenant(),
+            &vouched(with("new", 500), 2 * MAX_SIGNATURES),
+        )
+        .unwrap();
+        let kept = read(dir.path(), &tenant());
         assert_eq!(kept.len(), MAX_SIGNATURES);
         assert!(kept[..2].iter().any(|it| it.bytes == b"good"));
         assert!(kept[..2].iter().any(|it| it.bytes == b"new"));
@@ -144,12 +172,22 @@ mod tests {
     fn of_those_that_counted_the_oldest_goes() {
         let dir = tempfile::tempdir().unwrap();
         for n in 0..2 * MAX_COUNTED {
-            keep(dir.path(), &vouched([format!("{n}")], 0)).unwrap();
+            keep(dir.path(), &tenant(), &vouched([format!("{n}")], 0)).unwrap();
         }
-        let kept = read(dir.path());
+        let kept = read(dir.path(), &tenant());
         assert_eq!(kept.len(), MAX_COUNTED);
         let newest = format!("{}", 2 * MAX_COUNTED - 1);
         assert!(kept.iter().any(|it| it.bytes == newest.as_bytes()));
+    }
+
+    #[test]
+    fn a_tenant_with_many_signers_takes_none_from_another() {
+        let dir = tempfile::tempdir().unwrap();
+        keep(dir.path(), &tenant(), &vouched(["good".to_owned()], 0)).unwrap();
+        for n in 0..4 * MAX_COUNTED {
+            keep(dir.path(), &"greedy".into(), &vouched([format!("{n}")], 0)).unwrap();
+        }
+        assert_eq!(first(dir.path()), "good");
     }
 
     #[test]
@@ -157,7 +195,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let origin = Digest::of(b"origin");
         fs::write(dir.path().join(format!("{}.json", origin.hex())), "kept").unwrap();
-        let kept = read(dir.path());
+        let kept = read(dir.path(), &tenant());
         assert_eq!(
             (kept[0].origin, kept[0].bytes.as_slice()),
             (origin, &b"kept"[..])

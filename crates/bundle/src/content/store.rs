@@ -379,7 +379,7 @@ impl Store {
 
     /// The signatures that were kept with an entry.
     pub(crate) fn signatures(&self, digest: &Digest) -> Vec<Candidate> {
-        kept::read(&self.entry(digest).join("signatures"))
+        kept::read(&self.entry(digest).join("signatures"), &self.tenant)
     }
 
     /// Keeps signatures with the entry in `folder`.
@@ -389,7 +389,7 @@ impl Store {
         vouched: &Vouched,
     ) -> Result<(), StoreError> {
         let folder = folder.join("signatures");
-        kept::keep(&folder, vouched).map_err(on("keep signatures in", &folder))
+        kept::keep(&folder, &self.tenant, vouched).map_err(on("keep signatures in", &folder))
     }
 
     /// A folder for a bundle on its way; removed when dropped.

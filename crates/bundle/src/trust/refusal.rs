@@ -107,7 +107,8 @@ impl fmt::Display for Refusal {
                 "its digest is revoked; use another version, or take the revocation out of the TrustPolicy",
             )?,
             Reason::Unsigned if self.passed_over.is_empty() => f.write_str(
-                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign`",
+                "no signature refers to it; sign it with `aionctl bundle sign` or `cosign sign` \
+                 (of Cosign 3: what Cosign 2 keeps in a tag that ends in .sig is not read)",
             )?,
             _ => {}
         }
