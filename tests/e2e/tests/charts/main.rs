@@ -7,7 +7,7 @@ mod upgrade;
 
 use std::{fs, path::Path, process::Command};
 
-use aion_e2e::cluster::{cluster, root};
+use aion_e2e::cluster::{cluster, namespace, root};
 
 use helm::{chart, rendered, run, template};
 
@@ -121,6 +121,8 @@ fn a_real_api_server_takes_every_object_of_every_set() -> anyhow::Result<()> {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
+    // A trial makes no namespace for what is tried after it.
+    namespace(cluster, "aion-test")?;
     for set in SETS {
         // The definitions of Prometheus' operator are somebody else's.
         let objects = render(&helm, set);
