@@ -121,8 +121,10 @@ fn a_real_api_server_takes_every_object_of_every_set() -> anyhow::Result<()> {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
-    // A trial makes no namespace for what is tried after it.
+    // A trial makes nothing that what is tried after it could be in, or log in as.
     namespace(cluster, "aion-test")?;
+    let account = ["create", "serviceaccount", "aion-test"];
+    cluster.kubectl(&[&["-n", "aion-system"], &account[..]].concat())?;
     for set in SETS {
         // The definitions of Prometheus' operator are somebody else's.
         let objects = render(&helm, set);
