@@ -26,7 +26,7 @@ test: ## Runs every test, bringing the real components that they need
 	tests/run
 
 e2e: ## Runs the tests on a whole cluster on this machine, as root, and the long ones
-	tests/components/ensure etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod helm
+	tests/components/ensure etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod kube-router helm
 	packaging/images
 	AION_KILLS=all tests/run -p aion-operator -p aion-e2e --test killed
 	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
@@ -45,9 +45,9 @@ images: ## Makes signed images of a cluster in target/images
 	packaging/images
 
 bench: ## Measures, prints a table and writes bench.json
-	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead
+	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-operator -p compiler-ahead
 	cargo build --release --locked $(COMPILER)
-	tests/components/ensure pandas
+	tests/components/ensure pandas etcd kubectl kube-apiserver
 	cargo run --release --locked -p aion-bench
 
 crds: ## Writes the resource definitions to crds/

@@ -1,8 +1,8 @@
 //! Events, as `kubectl describe` shows them: told when a condition changes, not when it is looked at.
 
 use aion_api::condition::{
-    ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED, WITHIN_LIMITS,
-    find,
+    self, ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED,
+    WITHIN_LIMITS, find,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -31,10 +31,13 @@ pub(crate) mod reason {
 /// An event's note is at most 1 KiB.
 const NOTE: usize = 1000;
 
-/// Writes events.
+/// Writes events, each by a recorder of its own: one that stays keeps all that it wrote for minutes and looks through them
+/// with each more, to count what is told again, and of two with one reason about one object it drops the second's note. What
+/// is told here is a change, once.
 #[derive(Clone)]
 pub(crate) struct Announcer {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
 }
 
 impl Announcer {
@@ -43,9 +46,7 @@ impl Announcer {
             controller: "aion-operator".into(),
             instance: Some(identity.to_owned()),
         };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        Self { client, reporter }
     }
 
     /// Tells `events` about `object`. An event that cannot be written is logged and lost: nothing depends
@@ -53,7 +54,8 @@ impl Announcer {
     pub(crate) async fn tell(&self, object: &ObjectReference, events: Vec<Event>) {
         for event in events {
             let reason = event.reason.clone();
-            if let Err(error) = self.recorder.publish(&event, object).await {
+            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            if let Err(error) = recorder.publish(&event, object).await {
                 tracing::warn!(%error, reason, "an event was not written");
             }
         }
@@ -62,15 +64,25 @@ impl Announcer {
 
 /// What changed between two sets of conditions, as events. What is not known yet is not told. Of a signature
 /// another word is a change too: a key that is passed over changes nothing else.
+///
+/// What is as it should be from the beginning did not change, and neither did what waits for its first instance: all of it
+/// told, an agent that comes up would be seven events, which are more writes than it takes to run it.
 pub(crate) fn changes(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     TOLD.into_iter()
         .filter_map(|type_| {
             let now = find(after, type_).filter(|condition| condition.status != "Unknown")?;
-            let same = find(before, type_).is_some_and(|old| {
-                old.status == now.status
-                    && old.reason == now.reason
-                    && (type_ != VERIFIED || old.message == now.message)
-            });
+            let same = match find(before, type_).filter(|old| old.status != "Unknown") {
+                Some(old) => {
+                    old.status == now.status
+                        && old.reason == now.reason
+                        && (type_ != VERIFIED || old.message == now.message)
+                }
+                None => match type_ {
+                    READY => now.reason == condition::reason::INSTANCES_NOT_READY,
+                    ERASED => false,
+                    _ => now.status == "True",
+                },
+            };
             (!same).then(|| {
                 event(
                     now.status == "True",
@@ -136,6 +148,32 @@ mod tests {
             )]
         );
         assert!(changes(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn what_comes_up_as_it_should_is_told_when_it_is_ready_and_what_does_not_at_once() {
+        let told = |before: &[Condition], after: &[Condition]| -> Vec<String> {
+            changes(before, after)
+                .into_iter()
+                .map(|e| e.reason)
+                .collect()
+        };
+        let new = conditions(&[
+            (ACCEPTED, true, "Accepted"),
+            (READY, false, "InstancesNotReady"),
+        ]);
+        assert!(told(&[], &new).is_empty());
+        let up = conditions(&[
+            (ACCEPTED, true, "Accepted"),
+            (VERIFIED, true, "Signed"),
+            (READY, true, "InstancesReady"),
+        ]);
+        assert_eq!(told(&new, &up), ["InstancesReady"]);
+        assert_eq!(told(&up, &new), ["InstancesNotReady"]);
+        let lacking = conditions(&[(VERIFIED, false, "Unsigned"), (READY, false, "NoNodeFits")]);
+        assert_eq!(told(&[], &lacking), ["Unsigned", "NoNodeFits"]);
+        let erased = conditions(&[(ERASED, true, "Erased")]);
+        assert_eq!(told(&[], &erased), ["Erased"]);
     }
 
     #[test]

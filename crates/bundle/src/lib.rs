@@ -46,7 +46,9 @@ pub use source::reference::{NotAReference, Reference};
 pub use source::registry::{Registry, RegistryAccess};
 pub use source::sink::Sink;
 pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
-pub use source::transfer::{Signatures, attach, attached, copy, evidence, signatures};
+pub use source::transfer::{
+    Signatures, attach, attach_document, attached, copy, evidence, signatures,
+};
 pub use source::within::Within;
 pub use trust::attestation::{BuiltBy, Provenance, Requirement, Rule, Sbom, Scan, Scanned};
 pub use trust::blob::{BlobRefusal, MAX_BLOB, verify_blob, verify_blob_by_certificate};

@@ -122,6 +122,7 @@ pub fn node_view(node: &KernelNode, state: NodeState, instances: i32) -> NodeVie
         labels: status.labels,
         state,
         paused: node.spec.scheduling == Scheduling::Pause,
+        cordoned: false,
         capacity: status.capacity.unwrap_or_default(),
         layers: status.layers,
         hooks: (status.hooks.iter())

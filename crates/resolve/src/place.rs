@@ -196,6 +196,12 @@ fn unfit(needs: &Needs, node: &NodeView, used: i32, stays: bool) -> Option<Strin
     if node.paused && !stays {
         return Some("takes no new instances: its spec.scheduling is pause".into());
     }
+    if node.cordoned && !stays {
+        return Some(format!(
+            "is cordoned and takes no new instances until kubectl uncordon {}",
+            node.name
+        ));
+    }
     if !node.runtimes.contains(&needs.runtime) {
         return Some(format!("cannot start runtime {}", needs.runtime.as_str()));
     }

@@ -70,8 +70,10 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// Whether it is there.
     pub state: NodeState,
-    /// Whether new instances are placed there.
+    /// Whether its KernelNode says that no new instances are placed there.
     pub paused: bool,
+    /// Whether Kubernetes places nothing new there either: `kubectl cordon`.
+    pub cordoned: bool,
     /// What it takes at most.
     pub capacity: NodeCapacity,
     /// Sandbox layers proven there.

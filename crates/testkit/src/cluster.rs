@@ -12,6 +12,7 @@ mod leftovers;
 mod machine;
 mod network;
 mod node;
+mod policies;
 
 use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
 
@@ -39,6 +40,8 @@ pub struct Cluster {
     control_plane: ControlPlane,
     switch: Machine,
     folder: TempDir,
+    /// Whether NetworkPolicies are in force.
+    enforces: bool,
 }
 
 impl Cluster {
@@ -68,7 +71,10 @@ impl Cluster {
         )?;
         network::lay(&switch)?;
         let names: Vec<_> = (0..nodes).map(|number| format!("node-{number}")).collect();
-        let mut users = vec![(PROXY.to_owned(), Vec::new())];
+        let mut users = vec![
+            (PROXY.to_owned(), Vec::new()),
+            (policies::USER.to_owned(), Vec::new()),
+        ];
         users.extend(
             names
                 .iter()
@@ -88,6 +94,7 @@ impl Cluster {
             control_plane,
             switch,
             folder,
+            enforces: false,
         };
         let pause = Image::new(containerd::PAUSE, &["/pod", "pause"]).with("pod", &pause);
         for (name, number) in names.iter().zip(0..) {
@@ -100,6 +107,20 @@ impl Cluster {
             cluster.until_ready(number)?;
         }
         Ok(cluster)
+    }
+
+    /// Puts NetworkPolicies in force on all nodes, also those that are started later. Without it they are objects.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] when this machine cannot.
+    pub fn enforce_network_policies(&mut self) -> Result<(), StartError> {
+        policies::possible()?;
+        self.apply(&policies::role().to_string())?;
+        self.enforces = true;
+        let kubeconfig = self.control_plane.user(policies::USER);
+        self.nodes
+            .iter_mut()
+            .try_for_each(|node| node.enforce(&kubeconfig))
     }
 
     /// What all of it hangs on.
@@ -182,7 +203,10 @@ impl Cluster {
         let others: Vec<_> = self.nodes.iter().filter_map(Node::machine).collect();
         let proxy = self.control_plane.user(PROXY);
         let kubelet = self.control_plane.user(&user(node.name()));
-        let started = node.start(&self.switch, &others, &kubelet, &proxy);
+        let mut started = node.start(&self.switch, &others, &kubelet, &proxy);
+        if self.enforces && started.is_ok() {
+            started = node.enforce(&self.control_plane.user(policies::USER));
+        }
         self.nodes.insert(at, node);
         started
     }

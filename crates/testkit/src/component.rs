@@ -69,6 +69,8 @@ pub enum Component {
     KubeScheduler,
     /// Makes Services reachable on a Node.
     KubeProxy,
+    /// Puts NetworkPolicies in force on a Node.
+    KubeRouter,
     /// Runs the Pods of a Node.
     Kubelet,
     /// What runs in the sample Pods.
@@ -122,6 +124,7 @@ impl Component {
             Self::Kubectl => "kubectl",
             Self::KubeScheduler => "kube-scheduler",
             Self::KubeProxy => "kube-proxy",
+            Self::KubeRouter => "kube-router",
             Self::Kubelet => "kubelet",
             Self::Pod => "pod",
             Self::Helm => "helm",

@@ -311,7 +311,11 @@ fn api_server_command(
     store: &str,
     credentials: &Credentials,
 ) -> Result<(Command, String), StartError> {
-    let port = free_port()?;
+    // In a network of its own it is where every cluster has it, and where policies let pods reach it.
+    let port = match place.runs_pods() {
+        true => 6443,
+        false => free_port()?,
+    };
     let url = format!("https://{}:{port}", place.address());
     credentials.write_kubeconfigs(&url)?;
     let mut command = place.command(binary);

@@ -125,11 +125,12 @@ fn nodes(caches: &Caches) -> Vec<NodeView> {
         .state()
         .iter()
         .map(|node| {
-            node_view(
-                node,
-                told_state(node),
-                caches.instances.on_node(&node.name_any()),
-            )
+            let name = node.name_any();
+            let view = node_view(node, told_state(node), caches.instances.on_node(&name));
+            NodeView {
+                cordoned: is_cordoned(caches, &name),
+                ..view
+            }
         })
         .collect();
     let unreadable = caches.unreadable.all::<KernelNode>("", |_| true);
@@ -154,6 +155,13 @@ fn nodes(caches: &Caches) -> Vec<NodeView> {
     }
     views.sort_by(|a, b| a.name.cmp(&b.name));
     views
+}
+
+/// Whether people have Kubernetes place nothing new on a node.
+fn is_cordoned(caches: &Caches, name: &str) -> bool {
+    let node = caches.nodes.get(&ObjectRef::new(name));
+    let spec = node.as_ref().and_then(|node| node.spec.as_ref());
+    spec.and_then(|spec| spec.unschedulable) == Some(true)
 }
 
 fn pick<T>(store: &Store<T>, namespace: &str, names: &BTreeSet<String>) -> BTreeMap<String, T>

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// Where `kubectl apply` keeps what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Whether a watch has listed everything once.
 #[derive(Clone)]
 pub(crate) struct Filled {
@@ -48,7 +51,7 @@ where
     let named = kind.clone();
     tokio::spawn(async move {
         let events = watcher(api, watcher::Config::default()).default_backoff();
-        let mut events = pin!(events);
+        let mut events = pin!(events.modify(lighten));
         loop {
             let event = tokio::select! {
                 event = events.try_next() => event,
@@ -70,4 +73,44 @@ where
         }
     });
     Filled { kind, filled }
+}
+
+/// Takes away what nobody here reads, and what is most of an object: who wrote each of its fields, and the whole of it once
+/// more, as kubectl applied it.
+fn lighten(object: &mut impl Resource) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_api::Agent;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_an_object_has_no_record_of_who_wrote_it() {
+        let whole = |annotations, managers| {
+            json!({
+                "apiVersion": "aion.dev/v1alpha1", "kind": "Agent",
+                "metadata": {"name": "a", "annotations": annotations, "managedFields": managers},
+                "spec": {"instructions": "Be brief."},
+            })
+        };
+        let annotations = json!({"team": "docs", LAST_APPLIED: "{}"});
+        let managers = json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]);
+        let mut agent: Agent = serde_json::from_value(whole(annotations, managers)).unwrap();
+        lighten(&mut agent);
+        let light: Agent =
+            serde_json::from_value(whole(json!({"team": "docs"}), json!(null))).unwrap();
+        assert_eq!(
+            serde_json::to_value(agent).unwrap(),
+            serde_json::to_value(light).unwrap()
+        );
+    }
 }

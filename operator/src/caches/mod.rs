@@ -92,7 +92,11 @@ impl Caches {
                 q.all_agents();
                 q.all_pools();
             }),
-            nodes: watches.all(|q: &Changes, it: &Node| q.node(&it.name_any())),
+            nodes: watches.all(|q: &Changes, it: &Node| {
+                q.node(&it.name_any());
+                // It may have been cordoned until now.
+                q.room();
+            }),
             namespaces: watches.all(|q: &Changes, it: &PartialObjectMeta<Namespace>| {
                 q.namespace(&it.name_any());
             }),

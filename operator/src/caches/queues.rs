@@ -135,7 +135,7 @@ impl Changes {
         });
     }
 
-    /// An instance is gone: who waits for room is looked at again.
+    /// An instance is gone, or a node changed: who waits for room is looked at again.
     pub(crate) fn room(&self) {
         self.known(|caches| {
             for agent in caches.waiting.take() {

@@ -1,4 +1,5 @@
-//! Agents that no node has room for: looked at again when an instance, of whomever, is gone.
+//! Agents that no node has room for: looked at again when an instance, of whomever, is gone, or a node
+//! changed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ mod kernel_tracing;
 mod load;
 mod machine;
 mod memory;
+mod operator;
 mod process_start;
 mod programs;
 mod report;
@@ -71,6 +72,8 @@ enum Subject {
     Density,
     /// Verifying a bundle.
     Verify,
+    /// The operator with ten thousand Agents.
+    Operator,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -123,6 +126,7 @@ fn main() -> Result<()> {
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
+                Subject::Operator => ("the operator", operator::measure(&runtime)),
             });
             report(&args.out, measured)
         }

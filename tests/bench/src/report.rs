@@ -87,6 +87,13 @@ pub(crate) fn median_ms(mut delays: Vec<Duration>) -> f64 {
         .map_or(f64::NAN, |delay| delay.as_secs_f64() * 1_000.0)
 }
 
+/// What one in a hundred exceeds, in milliseconds.
+pub(crate) fn p99_ms(sorted: &[Duration]) -> f64 {
+    sorted
+        .get(sorted.len() * 99 / 100)
+        .map_or(f64::NAN, |delay| delay.as_secs_f64() * 1_000.0)
+}
+
 /// The table a person reads.
 pub(crate) fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::Host;
 use crate::load;
 use crate::programs;
-use crate::report::Figure;
+use crate::report::{Figure, p99_ms};
 use crate::signed::null_requests;
 
 const BODY: usize = 1024;
@@ -116,12 +116,6 @@ pub(crate) async fn measure(rounds: usize) -> Result<Vec<Figure>> {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn p99_ms(sorted: &[Duration]) -> f64 {
-    sorted
-        .get(sorted.len() * 99 / 100)
-        .map_or(f64::NAN, |delay| delay.as_secs_f64() * 1_000.0)
 }
 
 impl Address {

@@ -16,6 +16,8 @@ const FACT: &str = "The lighthouse keeper polishes the brass lamp every Thursday
 pub struct Installed {
     /// The cluster.
     pub cluster: Cluster,
+    /// Why network policies are not in force there.
+    unenforced: Option<(&'static str, String)>,
 }
 
 /// The program's one, for the running story alone; each leaves it as it was. `None`, with
@@ -36,11 +38,19 @@ impl Installed {
     fn start() -> Result<Self, StartError> {
         let archives = archives()?;
         Component::Helm.find()?;
-        let cluster = Cluster::start(2)?;
+        let mut cluster = Cluster::start(2)?;
+        let unenforced = match cluster.enforce_network_policies() {
+            Ok(()) => None,
+            Err(StartError::Missing { component, why }) => Some((component, why)),
+            Err(error) => return Err(error),
+        };
         for archive in &archives {
             cluster.import_archive(archive)?;
         }
-        let installed = Self { cluster };
+        let installed = Self {
+            cluster,
+            unenforced,
+        };
         installed.documents();
         installed.certificate();
         installed.helm(&["install", "aion-crds", "charts/aion-crds"]);
@@ -49,6 +59,15 @@ impl Installed {
         installed.kubectl(&["apply", "-f", &policies.to_string_lossy()]);
         installed.home();
         Ok(installed)
+    }
+
+    /// Whether network policies are in force; else the test is noted as skipped.
+    #[must_use]
+    pub fn enforces_network_policies(&self) -> bool {
+        if let Some((component, why)) = &self.unenforced {
+            skip(component, why);
+        }
+        self.unenforced.is_none()
     }
 
     /// Installs the chart, with a certificate and volumes for its nodes.

@@ -69,6 +69,21 @@ pub(crate) enum BundleCommand {
         #[command(flatten)]
         access: AccessArgs,
     },
+    /// Attach a document to a bundle, such as the list of its parts: an artifact that refers to it, and vouches for nothing
+    Attach {
+        /// Which bundle
+        bundle: String,
+        /// The document
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// Its media type, e.g. application/spdx+json
+        #[arg(long = "type", value_name = "MEDIA-TYPE", value_parser = media_type)]
+        kind: String,
+        #[command(flatten)]
+        layout: LayoutArg,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
     /// Check that a bundle is signed by whom it should be, and attested as it has to be, as a node does
     Verify {
         /// Which bundle
@@ -215,4 +230,40 @@ fn offline() -> Result<bool, Failure> {
     aion_abi::switch::parse(&text.to_string_lossy()).map_err(|why| {
         Failure::usage(format!("{NAME}: {why}")).remedy(format!("set {NAME} anew, or unset it"))
     })
+}
+
+/// As RFC 6838 writes a media type.
+fn media_type(text: &str) -> Result<String, String> {
+    let is_name = |name: &str| {
+        let mut letters = name.bytes();
+        (1..=127).contains(&name.len())
+            && letters.next().is_some_and(|it| it.is_ascii_alphanumeric())
+            && letters.all(|it| it.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&it))
+    };
+    match text.split_once('/') {
+        Some((kind, name)) if is_name(kind) && is_name(name) => Ok(text.to_owned()),
+        _ => Err("it is no media type: say one like application/spdx+json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::media_type;
+
+    #[test]
+    fn a_media_type_has_a_kind_and_a_name() {
+        for good in ["application/spdx+json", "application/vnd.cyclonedx+json"] {
+            assert_eq!(media_type(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "spdx",
+            "/json",
+            "text/",
+            "a/b/c",
+            "text/plain; charset=utf-8",
+        ] {
+            assert!(media_type(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod verify;
 use std::path::Path;
 
 use aion_bundle::manifest::Descriptor;
-use aion_bundle::{Limits, SigningKey, Within, attach, copy};
+use aion_bundle::{Limits, SigningKey, Within, attach, attach_document, copy};
 
 use crate::{
     context::Context,
@@ -51,6 +51,13 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
             layout,
             access,
         } => sign(context, &bundle, &key, &layout, &access).await,
+        BundleCommand::Attach {
+            bundle,
+            file,
+            kind,
+            layout,
+            access,
+        } => attach_file(context, &bundle, (&file, &kind), &layout, &access).await,
         BundleCommand::Verify {
             bundle,
             signer,
@@ -163,6 +170,21 @@ async fn sign(
         "signed {digest} with the key {}\n",
         key.fingerprint()
     ))
+}
+
+async fn attach_file(
+    context: &Context,
+    bundle: &str,
+    (file, kind): (&Path, &str),
+    layout: &LayoutArg,
+    access: &AccessArgs,
+) -> Result<(), Failure> {
+    let document =
+        std::fs::read(file).map_err(|why| Failure::io("read the document", file, &why))?;
+    let place = Place::find(bundle, layout.open(context)?, access)?;
+    let digest = place.digest().await?;
+    attach_document(place.target(), &digest, kind, &document).await?;
+    context.print(&format!("attached {} to {digest}\n", file.display()))
 }
 
 impl From<aion_bundle::SourceError> for Failure {

@@ -227,29 +227,48 @@ pub async fn attach(
     bundle: &[u8],
     now: Timestamp,
 ) -> Result<Digest, SourceError> {
-    let signed = target.manifest(digest).await?;
-    let kind = media_type(&signed);
-    let mut manifest = Manifest::new(SIGSTORE_BUNDLE, Descriptor::of(EMPTY, b"{}"));
-    target
-        .put_blob(&manifest.config, Payload::Bytes(b"{}"))
-        .await?;
-    let layer = Descriptor::of(SIGSTORE_BUNDLE, bundle);
-    target.put_blob(&layer, Payload::Bytes(bundle)).await?;
-    manifest.layers.push(layer);
-    manifest.subject = Some(Descriptor::of(&kind, &signed));
-    manifest.annotations = [
+    let annotations = [
         ("dev.sigstore.bundle.content", "dsse-envelope"),
         ("dev.sigstore.bundle.predicateType", SIGN_PREDICATE),
         (
             "org.opencontainers.image.created",
             &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         ),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .collect();
-    let bytes = serde_json::to_vec(&manifest)
-        .map_err(|e| SourceError::malformed("the new signature", e))?;
+    ];
+    let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    refer(target, digest, SIGSTORE_BUNDLE, bundle, &annotations).await
+}
+
+/// Attaches a document of the media type `kind` to `digest`, such as a list of what is in it: in a manifest whose subject
+/// it is, the same for the same document. Gives the digest of that manifest. It vouches for nothing.
+pub async fn attach_document(
+    target: &dyn Target,
+    digest: &Digest,
+    kind: &str,
+    document: &[u8],
+) -> Result<Digest, SourceError> {
+    refer(target, digest, kind, document, &[]).await
+}
+
+async fn refer(
+    target: &dyn Target,
+    digest: &Digest,
+    kind: &str,
+    content: &[u8],
+    annotations: &[(String, String)],
+) -> Result<Digest, SourceError> {
+    let subject = target.manifest(digest).await?;
+    let mut manifest = Manifest::new(kind, Descriptor::of(EMPTY, b"{}"));
+    target
+        .put_blob(&manifest.config, Payload::Bytes(b"{}"))
+        .await?;
+    let layer = Descriptor::of(kind, content);
+    target.put_blob(&layer, Payload::Bytes(content)).await?;
+    manifest.layers.push(layer);
+    manifest.subject = Some(Descriptor::of(&media_type(&subject), &subject));
+    manifest.annotations = annotations.iter().cloned().collect();
+    let bytes =
+        serde_json::to_vec(&manifest).map_err(|e| SourceError::malformed("the new referrer", e))?;
     target.put_referrer(&bytes).await
 }
 

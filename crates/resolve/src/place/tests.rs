@@ -178,6 +178,7 @@ fn an_instance_is_replaced_only_when_its_node_is_lost() {
         &needs(),
         &[NodeView {
             paused: true,
+            cordoned: true,
             instances: 10,
             ..node("a")
         }],
@@ -206,6 +207,10 @@ fn every_node_says_why_it_cannot() {
     check_one(
         |_, node| node.paused = true,
         "takes no new instances: its spec.scheduling is pause",
+    );
+    check_one(
+        |_, node| node.cordoned = true,
+        "is cordoned and takes no new instances until kubectl uncordon a",
     );
     check_one(
         |needs, _| needs.runtime = Runtime::Wasm,

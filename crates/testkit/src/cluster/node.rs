@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{Image, containerd, kubelet, machine::Machine, network};
+use super::{Image, containerd, kubelet, machine::Machine, network, policies};
 use crate::{Process, StartError};
 
 /// A node of a cluster.
@@ -21,6 +21,7 @@ pub struct Node {
     // In the order of dropping.
     kubelet: Option<Process>,
     proxy: Option<Process>,
+    policies: Option<Process>,
     containerd: Option<Process>,
     machine: Option<Machine>,
 }
@@ -37,6 +38,7 @@ impl Node {
             kubeconfig: PathBuf::new(),
             kubelet: None,
             proxy: None,
+            policies: None,
             containerd: None,
             machine: None,
         }
@@ -63,6 +65,15 @@ impl Node {
         self.start_kubelet()
     }
 
+    /// Puts NetworkPolicies in force on it.
+    pub(super) fn enforce(&mut self, kubeconfig: &Path) -> Result<(), StartError> {
+        if let Some(machine) = &self.machine {
+            let started = policies::start(machine, &self.folder, &self.name, kubeconfig)?;
+            self.policies = Some(started);
+        }
+        Ok(())
+    }
+
     /// Its name, as the API server has it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -86,6 +97,7 @@ impl Node {
         self.machine = None;
         self.kubelet = None;
         self.proxy = None;
+        self.policies = None;
         self.containerd = None;
     }
 

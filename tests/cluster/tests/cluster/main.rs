@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod asked;
+mod network;
 mod pods;
 mod programs;
 mod releases;

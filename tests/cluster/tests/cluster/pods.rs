@@ -6,9 +6,9 @@ use aion_testkit::{Cluster, Component, Image, Leftovers, or_skip, until};
 
 const BOUND: Duration = Duration::from_secs(120);
 
-const SAMPLE: &str = "aion.test/pod:1";
+pub(crate) const SAMPLE: &str = "aion.test/pod:1";
 
-fn sample() -> Image {
+pub(crate) fn sample() -> Image {
     Image::new(SAMPLE, &["/pod"]).with("pod", &Component::Pod.find().unwrap())
 }
 

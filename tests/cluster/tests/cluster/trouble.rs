@@ -2,6 +2,7 @@
 //! answer all the while, or again.
 
 use aion_cluster_tests::{HOME, Installed, SYSTEM, agents::condition, installed};
+use serde_json::json;
 
 use crate::asked::QUESTION;
 
@@ -15,6 +16,16 @@ fn place(it: &Installed) -> Result<u8, String> {
         .strip_prefix("node-")
         .and_then(|number| number.parse().ok());
     number.ok_or_else(|| format!("it is on {node:?}"))
+}
+
+/// Where the instances of an agent are.
+fn nodes_of(it: &Installed, agent: &str) -> Vec<String> {
+    let found = it.get(&["-n", HOME, "agent", agent]).unwrap();
+    let nodes = found["status"]["nodes"].as_array().cloned();
+    let nodes = nodes.unwrap_or_default().into_iter();
+    nodes
+        .filter_map(|node| node.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Starts of the containers of the pods on a node, which change when one is started anew.
@@ -75,6 +86,50 @@ fn without_the_api_server_an_agent_is_asked_on_its_node_and_its_status_arrives_l
     it.until_answered("librarian", QUESTION, "every Thursday");
     it.until_rolled_out();
     assert_eq!(starts(&it, node), before, "the node agent was started anew");
+    it.delete_shipped("librarian");
+}
+
+#[test]
+fn a_cordoned_node_keeps_its_agents_and_gets_no_new_ones_until_it_is_uncordoned() {
+    let Some(it) = installed() else { return };
+    it.apply_shipped("librarian");
+    it.until_ready("librarian");
+    let number = place(&it).unwrap();
+    let (node, other) = (format!("node-{number}"), format!("node-{}", 1 - number));
+    it.kubectl(&["cordon", &node]);
+    // These have no memory that would hold them to a node; as many as would be spread over both.
+    let plain = |name: &str| {
+        let spec = json!({"instructions": "Be brief."});
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "Agent",
+            "metadata": {"name": name, "namespace": HOME}, "spec": spec})
+    };
+    for name in ["new-0", "new-1", "new-2"] {
+        it.cluster.apply(&plain(name).to_string()).unwrap();
+        it.until_ready(name);
+    }
+    for name in ["new-0", "new-1", "new-2"] {
+        assert_eq!(nodes_of(&it, name), [other.as_str()], "{name}");
+    }
+    assert_eq!(nodes_of(&it, "librarian"), [node.as_str()]);
+    it.until_answered("librarian", QUESTION, "every Thursday");
+    // With both cordoned nothing is left, which is said; uncordoning brings it there.
+    it.kubectl(&["cordon", &other]);
+    it.cluster.apply(&plain("waits").to_string()).unwrap();
+    it.until("an agent that waits for a node", || {
+        let found = it.get(&["-n", HOME, "agent", "waits"])?;
+        match condition(&found, "Ready") {
+            said if said.contains(&format!("until kubectl uncordon {node}")) => Ok(()),
+            said => Err(said),
+        }
+    });
+    it.kubectl(&["uncordon", &node]);
+    it.until_ready("waits");
+    assert_eq!(nodes_of(&it, "waits"), [node.as_str()]);
+    it.kubectl(&["uncordon", &other]);
+    for name in ["new-0", "new-1", "new-2", "waits"] {
+        let agent = format!("agent/{name}");
+        it.kubectl(&["-n", HOME, "delete", &agent, "--timeout=120s"]);
+    }
     it.delete_shipped("librarian");
 }
 

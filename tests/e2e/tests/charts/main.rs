@@ -7,7 +7,7 @@ mod upgrade;
 
 use std::{fs, path::Path, process::Command};
 
-use aion_e2e::cluster::{cluster, root};
+use aion_e2e::cluster::{cluster, namespace, root};
 
 use helm::{chart, rendered, run, template};
 
@@ -121,6 +121,10 @@ fn a_real_api_server_takes_every_object_of_every_set() -> anyhow::Result<()> {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
+    // A trial makes nothing that what is tried after it could be in, or log in as.
+    namespace(cluster, "aion-test")?;
+    let account = ["create", "serviceaccount", "aion-test"];
+    cluster.kubectl(&[&["-n", "aion-system"], &account[..]].concat())?;
     for set in SETS {
         // The definitions of Prometheus' operator are somebody else's.
         let objects = render(&helm, set);

@@ -130,6 +130,35 @@ fn a_volume_that_no_node_has_and_a_secret_that_is_missing_are_references_too() {
 }
 
 #[test]
+fn a_cordoned_node_takes_no_new_agents_until_it_is_uncordoned() {
+    let Some(story) = story("cordon") else { return };
+    let node = story.node("node-cordon");
+    story.apply("Agent", "first", on("node-cordon", json!({})));
+    story.instances(&node, 1);
+    // It waits whatever happens, and says when the operator has heard of the cordon.
+    let large = json!({"limits": {"memoryMiB": 65536}});
+    story.apply("Agent", "large", on("node-cordon", large));
+    let said = || story.condition("agent", "large", "Ready", "False NoNodeFits");
+    holds(&said(), &["node-cordon: has 8192 MiB for instances"]);
+    story.cluster.kubectl(&["cordon", "node-cordon"]).unwrap();
+    until("the operator to hear of the cordon", BOUND, || {
+        let said = said();
+        said.contains("is cordoned").then_some(()).ok_or(said)
+    })
+    .unwrap();
+    story.apply("Agent", "second", on("node-cordon", json!({})));
+    let message = story.condition("agent", "second", "Ready", "False NoNodeFits");
+    holds(
+        &message,
+        &["node-cordon: is cordoned and takes no new instances until kubectl uncordon node-cordon"],
+    );
+    // What is there stays.
+    story.instances(&node, 1);
+    story.cluster.kubectl(&["uncordon", "node-cordon"]).unwrap();
+    story.instances(&node, 2);
+}
+
+#[test]
 fn an_agent_that_waits_for_room_gets_it_when_another_is_gone() {
     let Some(story) = story("room") else { return };
     let node = story.node_with(

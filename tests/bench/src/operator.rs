@@ -1,0 +1,134 @@
+//! What ten thousand Agents cost the operator, with a real API server and store on this machine, and nodes that write
+//! what node agents write and run nothing: how much it reconciles while all of them wait for it at its start, how soon an
+//! Agent is ready that comes when the others are, and the most memory that it ever had. All of it shares the processors.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use aion_e2e::cluster::{self, furnish};
+use aion_e2e::crowd::Crowd;
+use aion_e2e::node::Node;
+use aion_e2e::node_double::NodeDouble;
+use aion_e2e::operator::Operator;
+use aion_testkit::{ControlPlane, StartError};
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::time::{interval, sleep};
+
+use crate::report::{Figure, p99_ms};
+
+const AGENTS: usize = 10_000;
+const NODES: usize = 10;
+/// Agents that come later, and between two of them: twenty a second.
+const LATE: usize = 500;
+const BETWEEN: Duration = Duration::from_millis(50);
+/// How long ten thousand may take.
+const BOUND: Duration = Duration::from_secs(1_200);
+const LOOK: Duration = Duration::from_millis(20);
+const NAMESPACE: &str = "crowd";
+
+/// Measures every figure; none where the components are not on this machine.
+pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
+    let cluster = match ControlPlane::start() {
+        Ok(cluster) => cluster,
+        Err(error @ StartError::Missing { .. }) => {
+            eprintln!("operator_reconcile_per_s: {error}");
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    furnish(&cluster)?;
+    cluster::policies(&cluster)?;
+    cluster::namespace(&cluster, NAMESPACE)?;
+    let room = json!({"instances": AGENTS, "memoryMiB": 1 << 24, "cpuMillis": 1 << 24});
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let (name, room) = (format!("node-{number}"), json!({"capacity": room}));
+        let double = NodeDouble::register_with(&cluster, &name, room)?;
+        nodes.push(Node::start(&double, &[]));
+    }
+    runtime.block_on(async {
+        let crowd = Crowd::of(cluster.admin(), NAMESPACE).await?;
+        let names = (0..AGENTS).map(|number| format!("agent-{number}"));
+        crowd.make(names, &json!({})).await?;
+        let from = Instant::now();
+        let operator = Operator::start(&cluster, "bench")?;
+        until_ready(&crowd, &operator, AGENTS).await?;
+        let took = from.elapsed().as_secs_f64();
+        let reconciled = reconciled(&operator)? as f64;
+        let p99 = late(&crowd, &operator).await?;
+        Ok(vec![
+            Figure::plain(
+                "operator_reconcile_per_s",
+                reconciled / took,
+                "reconciliations/s",
+                "≥ 300",
+            ),
+            Figure::plain(
+                "operator_ready_per_s",
+                AGENTS as f64 / took,
+                "agents/s",
+                "greater",
+            ),
+            Figure::plain("operator_p99_ready_ms", p99, "ms", "≤ 500"),
+            Figure::plain(
+                "operator_peak_mib",
+                peak_mib(operator.process.pid())?,
+                "MiB",
+                "≤ 100",
+            ),
+        ])
+    })
+}
+
+/// From where the API server has an Agent until who watches sees that it is ready.
+async fn late(crowd: &Crowd, operator: &Operator) -> Result<f64> {
+    let mut applied = Vec::with_capacity(LATE);
+    let mut tick = interval(BETWEEN);
+    for number in 0..LATE {
+        tick.tick().await;
+        let name = format!("late-{number}");
+        applied.push((name.clone(), crowd.one(name, &json!({})).await?));
+    }
+    until_ready(crowd, operator, AGENTS + LATE).await?;
+    let took = applied.into_iter().map(|(name, applied)| {
+        let ready = crowd.ready_since(&name);
+        let ready = ready.with_context(|| format!("{name} was never ready"))?;
+        Ok(ready.saturating_duration_since(applied))
+    });
+    let mut took = took.collect::<Result<Vec<_>>>()?;
+    took.sort_unstable();
+    Ok(p99_ms(&took))
+}
+
+async fn until_ready(crowd: &Crowd, operator: &Operator, wanted: usize) -> Result<()> {
+    let from = Instant::now();
+    loop {
+        match crowd.ready() {
+            ready if ready >= wanted => return Ok(()),
+            ready if from.elapsed() > BOUND => bail!(
+                "{ready} of {wanted} agents are ready, one is {}\n{}",
+                crowd.first_that_waits().await,
+                operator.process.tail()
+            ),
+            _ => sleep(LOOK).await,
+        }
+    }
+}
+
+/// How many reconciliations of Agents ended well.
+fn reconciled(operator: &Operator) -> Result<u64> {
+    let (_, metrics) = operator.get("/metrics")?;
+    let name = r#"controller_runtime_reconcile_total{controller="agent",result="success"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+    Ok(count.context("it counts no reconciliations")?.parse()?)
+}
+
+/// The most that a process ever held of memory.
+fn peak_mib(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|it| it.split_whitespace().next());
+    Ok(kib.context("no peak of memory")?.parse::<f64>()? / 1024.0)
+}
