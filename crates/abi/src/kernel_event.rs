@@ -101,7 +101,8 @@ pub struct KernelCounts {
     #[serde(default)]
     pub violations: BTreeMap<KernelEventKind, Violations>,
     /// Events that were lost, by why: `ring` (it was full), `rate` (more than an agent's bound), `daemon` (it did
-    /// not keep up); and `unfollowed`, threads of which nothing is known.
+    /// not keep up), `unread` (they were in the ring still as it was let go); and `unfollowed`, threads of which nothing
+    /// is known.
     pub lost: BTreeMap<String, u64>,
     /// Sampled calls by class and by how long they took: up to 256 ns, 512 ns and so on, the last without an end.
     pub latency: BTreeMap<String, Vec<u32>>,

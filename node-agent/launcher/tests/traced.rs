@@ -4,6 +4,7 @@
 
 mod stage;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aion_abi::kernel_event::{
@@ -147,6 +148,65 @@ async fn a_loud_worker_is_heard_in_part_and_the_rest_is_counted() {
     let lost: u64 = counts.lost.values().sum();
     assert!(lost > 0, "{counts:?}");
     assert_eq!(events.len() as u64 + lost, happened, "{counts:?}");
+}
+
+#[tokio::test]
+async fn what_is_left_in_the_ring_of_workers_that_ended_together_is_told_or_counted() {
+    let Some((_alone, stage, client, mut told)) = following().await else {
+        return;
+    };
+    // More events than are read in one turn, and all of them there as the first end is seen.
+    let words = ["wait", &vec!["open /nowhere"; 250].join("\n")].join("\n");
+    let mut captives = Vec::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        captives.push(stage.start(&client, name, &words).await);
+    }
+    let mut held = Vec::new();
+    for captive in &captives {
+        client.open_gate(&captive.id).await.unwrap();
+        held.push(captive.connection().await);
+    }
+    let launcher = rustix::process::Pid::from_raw(stage.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(launcher, rustix::process::Signal::STOP).unwrap();
+    drop(held);
+    for captive in &captives {
+        ended(captive.started.pid).await;
+    }
+    rustix::process::kill_process(launcher, rustix::process::Signal::CONT).unwrap();
+    let mut heard: BTreeMap<WorkerId, (u64, KernelCounts)> = BTreeMap::new();
+    let mut left = captives.len();
+    let all = async {
+        while left > 0 {
+            match told.recv().await.unwrap() {
+                Told::Traced(traced) => {
+                    let of = heard.entry(traced.id).or_default();
+                    of.0 += traced.events.len() as u64;
+                    of.1 = traced.counts.unwrap_or(std::mem::take(&mut of.1));
+                }
+                Told::Exited(_) => left -= 1,
+                Told::Pressure(_) => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+    for captive in &captives {
+        let (events, counts) = &heard[&captive.id];
+        let happened: u64 = counts.events.values().sum();
+        let lost: u64 = counts.lost.values().sum();
+        assert!(happened >= 250, "{counts:?}");
+        assert_eq!(events + lost, happened, "{counts:?}");
+    }
+}
+
+/// Waits until a process has ended, whoever is to take its end.
+async fn ended(pid: u32) {
+    let stat = format!("/proc/{pid}/stat");
+    let gone = async {
+        while std::fs::read_to_string(&stat).is_ok_and(|it| !it.contains(") Z ")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aion_sandbox::protocol::{ExitStatus, Limits};
 use aion_sandbox::{Layer, LayerState};
-use stage::groups::{CONTROLLERS, Sleeper, Slice, group_of};
+use stage::groups::{CONTROLLERS, Sleeper, Slice, belongs, group_of};
 use stage::spawn::Within;
 use stage::{Captive, Stage, exit_of, is_root};
 
@@ -78,7 +78,7 @@ async fn an_ordinary_users_launcher_bounds_its_workers_in_a_group_that_it_shares
     let Some(slice) = Slice::make(&CONTROLLERS) else {
         return;
     };
-    let scope = slice.group_of("run.scope", USER);
+    let scope = slice.delegated("run.scope", USER);
     let supervisor = Sleeper::within(&scope);
     let stage = Stage::within(Within::Group(scope.clone()), Some(USER));
     is_bounded_below(&stage, &scope.join("aion")).await;
@@ -123,11 +123,26 @@ async fn in_a_session_of_others_roots_workers_go_beside_it_and_nobody_is_moved()
 }
 
 #[tokio::test]
+async fn in_a_session_of_his_own_an_ordinary_users_workers_go_beside_it_and_nobody_is_moved() {
+    let Some(slice) = Slice::make(&CONTROLLERS) else {
+        return;
+    };
+    let session = slice.group("tmux.scope");
+    belongs(slice.path(), USER);
+    belongs(&session, USER);
+    let shell = Sleeper::within(&session);
+    let stage = Stage::within(Within::Group(session.clone()), Some(USER));
+    is_bounded_below(&stage, &slice.path().join("aion")).await;
+    assert_eq!(shell.group(), session);
+    assert_eq!(group_of(stage.pid()), session);
+}
+
+#[tokio::test]
 async fn a_controller_that_was_not_given_is_missing_by_name_and_the_others_hold() {
     let Some(slice) = Slice::make(&["memory", "pids"]) else {
         return;
     };
-    let scope = slice.group_of("run.scope", USER);
+    let scope = slice.delegated("run.scope", USER);
     let stage = Stage::within(Within::Group(scope.clone()), Some(USER));
     let (client, _exits) = stage.connect().await;
     let captive = stage.start(&client, "a", "").await;
@@ -141,20 +156,26 @@ async fn a_controller_that_was_not_given_is_missing_by_name_and_the_others_hold(
 }
 
 #[tokio::test]
-async fn a_session_of_others_gives_an_ordinary_user_nothing_and_the_remedy_is_told() {
-    let Some(slice) = Slice::make(&CONTROLLERS) else {
-        return;
-    };
-    let session = slice.group("session-1.scope");
-    let shell = Sleeper::within(&session);
-    let stage = Stage::within(Within::Group(session.clone()), Some(USER));
-    let (client, _exits) = stage.connect().await;
-    let captive = stage.start(&client, "a", "").await;
-    for layer in LAYERS {
-        let why = missing(&captive, layer);
-        assert!(why.contains("Delegate=yes"), "{why}");
+async fn a_session_that_is_not_delegated_gives_an_ordinary_user_nothing_and_the_remedy_is_told() {
+    for his in [false, true] {
+        let Some(slice) = Slice::make(&CONTROLLERS) else {
+            return;
+        };
+        let session = slice.group("session-1.scope");
+        if his {
+            belongs(&session, USER);
+        }
+        let shell = Sleeper::within(&session);
+        let stage = Stage::within(Within::Group(session.clone()), Some(USER));
+        let (client, _exits) = stage.connect().await;
+        let captive = stage.start(&client, "a", "").await;
+        for layer in LAYERS {
+            let why = missing(&captive, layer);
+            assert!(why.contains("Delegate=yes"), "{why}");
+        }
+        assert_eq!(shell.group(), session);
+        assert_eq!(group_of(stage.pid()), session);
     }
-    assert_eq!(shell.group(), session);
 }
 
 /// Whether systemd runs this machine, on version 2 alone; if not, the test is noted as skipped.

@@ -204,6 +204,12 @@ impl Counters {
         self.events[kind as usize]
     }
 
+    /// Those that came into the ring.
+    pub fn sent(&self) -> u64 {
+        let all: u64 = self.events.iter().sum();
+        all.saturating_sub(self.dropped + self.limited)
+    }
+
     /// Those of one kind that broke a rule, told or not.
     pub fn broken(&self, kind: Kind) -> u64 {
         self.broken[kind as usize]

@@ -1,7 +1,7 @@
 //! The daemon's connection: who may make it, and packets in and out. What a
 //! message asks is answered in `requests`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use rustix::net::{
 };
 
 use super::{RETRY, Server, sys};
-use aion_sandbox::protocol::{Reply, Request};
+use aion_sandbox::protocol::{Reply, Request, Traced, WorkerId};
 use aion_sandbox::wire::{self, WireError};
 
 /// Replies that may wait for a daemon that does not read; one more and it is
@@ -31,11 +31,22 @@ const KEEPING_UP: usize = 256;
 pub(super) struct Connection {
     socket: OwnedFd,
     waiting: VecDeque<(Reply, Vec<OwnedFd>)>,
+    /// What was counted of workers whose exits are told next or wait: one for each, so as bounded as those.
+    last: BTreeMap<WorkerId, Reply>,
     /// Whether it said hello.
     pub(super) greeted: bool,
 }
 
 impl Connection {
+    fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            waiting: VecDeque::new(),
+            last: BTreeMap::new(),
+            greeted: false,
+        }
+    }
+
     /// What to wait for.
     pub(super) fn watch(&self) -> PollFd<'_> {
         let events = if self.waiting.is_empty() {
@@ -51,6 +62,14 @@ impl Connection {
         self.greeted && self.waiting.len() < KEEPING_UP
     }
 
+    /// Has the last that was counted of a worker told right before its exit, however far the daemon is behind:
+    /// what was counted and not told until then is in it, and after it nothing says it.
+    pub(super) fn tell_with_exit(&mut self, traced: Traced) {
+        if self.greeted {
+            self.last.insert(traced.id.clone(), Reply::Traced(traced));
+        }
+    }
+
     /// Sends, or keeps until there is room.
     fn send(&mut self, reply: Reply, fds: Vec<OwnedFd>) -> Result<(), WireError> {
         self.waiting.push_back((reply, fds));
@@ -62,6 +81,15 @@ impl Connection {
 
     fn flush(&mut self) -> Result<(), WireError> {
         while let Some((reply, fds)) = self.waiting.front() {
+            if let Reply::Exited(exited) = reply
+                && let Some(last) = self.last.get(&exited.id)
+            {
+                match wire::send(&self.socket, last, &[]) {
+                    Ok(()) => drop(self.last.remove(&exited.id)),
+                    Err(WireError::WouldBlock) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
             let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
             match wire::send(&self.socket, reply, &fds) {
                 Ok(()) => drop(self.waiting.pop_front()),
@@ -91,11 +119,7 @@ impl Server {
         if self.connection.is_some() {
             tracing::info!("a new connection replaces the old one");
         }
-        self.connection = Some(Connection {
-            socket,
-            waiting: VecDeque::new(),
-            greeted: false,
-        });
+        self.connection = Some(Connection::new(socket));
     }
 
     /// Reads and answers what is there; anything wrong closes the connection.
@@ -211,13 +235,73 @@ pub(super) fn listen(path: &Path, owner: u32, trust: Trust) -> anyhow::Result<Li
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::fs;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 
     use super::*;
 
     const DAEMON: u32 = 61_996;
+
+    #[test]
+    fn the_last_counts_come_before_an_exit_however_far_the_daemon_is_behind() {
+        use aion_abi::kernel_event::KernelCounts;
+        use aion_sandbox::protocol::{ExitStatus, Exited};
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let (own, daemon) = pair.unwrap();
+        let mut connection = Connection::new(own);
+        connection.greeted = true;
+        let id = |incarnation| WorkerId {
+            instance: "a".into(),
+            incarnation,
+        };
+        let mut told = 0;
+        while connection.keeps_up() {
+            let why = "w".repeat(2048);
+            let request = aion_sandbox::protocol::Refusable::Kill;
+            let refused = Reply::Refused {
+                id: id(0),
+                request,
+                why,
+            };
+            connection.send(refused, Vec::new()).unwrap();
+            told += 1;
+        }
+        for incarnation in [1, 2] {
+            connection.tell_with_exit(Traced {
+                id: id(incarnation),
+                events: Vec::new(),
+                counts: Some(KernelCounts::default()),
+            });
+            let exited = Exited {
+                id: id(incarnation),
+                status: ExitStatus::Code(0),
+                oom: None,
+                process_refused: None,
+                violation: None,
+                throttled: None,
+                cpu_us: None,
+                peak_memory_bytes: None,
+                note: None,
+            };
+            connection.send(Reply::Exited(exited), Vec::new()).unwrap();
+        }
+        let mut heard = Vec::new();
+        loop {
+            match wire::receive::<Reply>(&daemon) {
+                Ok((Reply::Refused { .. }, _)) => told -= 1,
+                Ok((Reply::Traced(traced), _)) => heard.push(("counts", traced.id.incarnation)),
+                Ok((Reply::Exited(exited), _)) => heard.push(("exit", exited.id.incarnation)),
+                Err(WireError::WouldBlock) if connection.waiting.is_empty() => break,
+                Err(WireError::WouldBlock) => connection.flush().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        let expect = [("counts", 1), ("exit", 1), ("counts", 2), ("exit", 2)];
+        assert_eq!((told, heard.as_slice()), (0, &expect[..]));
+        assert!(connection.last.is_empty());
+    }
 
     #[test]
     fn the_lock_of_a_launcher_that_is_ending_is_waited_for_and_no_others() {

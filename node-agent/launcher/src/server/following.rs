@@ -1,19 +1,19 @@
 //! Following workers in the kernel: who is followed, when latencies are sampled, and what is told of it. What may not
 //! enter: what an event means. The daemon may be slow and an agent may be loud; neither holds the launcher up.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use aion_abi::date::UnixMillis;
-use aion_abi::kernel_event::{
-    Hook, KernelCounts, KernelEvent, KernelEventKind, KernelHook, OnViolation, Violations,
-};
-use aion_tracer::{CLASSES, Counters, Event, Follow, Kind, Rule, Tracer};
+use aion_abi::kernel_event::{Hook, KernelCounts, KernelEvent, KernelHook, OnViolation};
+use aion_tracer::{Follow, Tracer};
 
 use super::Server;
 use aion_sandbox::plan::What;
 use aion_sandbox::protocol::{EVENTS_PER_MESSAGE, Reply, Role, Rules, Start, Traced, WorkerId};
+use told::{Lost, UNFOLLOWED, counts, rule, told, untold};
 
 /// Between two looks at what was counted.
 const COUNTED: Duration = Duration::from_secs(1);
@@ -23,10 +23,10 @@ const BETWEEN_SAMPLES: Duration = Duration::from_secs(30);
 /// How long the programs stay attached after the last worker: the next one is often near, and attaching again takes
 /// tens of milliseconds.
 const REST: Duration = Duration::from_secs(10);
-/// How threads are counted of which nothing is known.
-const UNFOLLOWED: &str = "unfollowed";
 /// Events that are read before it is others' turn.
 const EVENTS: usize = 512;
+/// So often as a worker ends: more than the ring holds.
+const ROUNDS: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -45,8 +45,10 @@ struct Followed {
     key: u64,
     rules: Rules,
     told: KernelCounts,
-    /// Events that the daemon was not told.
-    lost: u64,
+    /// Events that were read from the ring.
+    read: u64,
+    /// Those of them that the daemon was not told.
+    untold: u64,
 }
 
 /// What an image's program is not shown though it is within its root: the beginnings of what of `/proc` is masked.
@@ -165,7 +167,8 @@ impl Following {
                     key,
                     rules: rules.clone(),
                     told: KernelCounts::default(),
-                    lost: 0,
+                    read: 0,
+                    untold: 0,
                 };
                 self.followed.insert(id.clone(), followed);
                 self.rest = None;
@@ -190,7 +193,12 @@ impl Following {
             self.look = None;
             self.rest = Some(Instant::now() + REST);
         }
-        let counts = counts(&counters, &followed.rules, followed.lost);
+        // Its key is nobody's from here on: what it left in the ring can be told of nobody.
+        let lost = Lost {
+            untold: followed.untold,
+            unread: counters.sent().saturating_sub(followed.read),
+        };
+        let counts = counts(&counters, &followed.rules, lost);
         Some(Traced {
             id: id.clone(),
             events: Vec::new(),
@@ -198,16 +206,22 @@ impl Following {
         })
     }
 
-    /// The events that are there, by worker.
-    fn take(&mut self) -> Vec<Traced> {
-        let Ok(tracer) = &mut self.tracer else {
-            return Vec::new();
-        };
+    /// The events that are there, by worker, and whether there may be more.
+    fn take(&mut self) -> (Vec<Traced>, bool) {
         let mut all: Vec<Traced> = Vec::new();
+        let Ok(tracer) = &mut self.tracer else {
+            return (all, false);
+        };
+        let mut taken = 0;
         for event in std::iter::from_fn(|| tracer.take()).take(EVENTS) {
+            taken += 1;
+            // One of a worker that was let go: its last counts have it among the unread.
             let Some(id) = self.workers.get(&event.key) else {
                 continue;
             };
+            if let Some(followed) = self.followed.get_mut(id) {
+                followed.read += 1;
+            }
             let open = all.iter_mut().rev().find(|it| it.id == *id);
             let event = told(event);
             match open.filter(|it| it.events.len() < EVENTS_PER_MESSAGE) {
@@ -219,7 +233,7 @@ impl Following {
                 }),
             }
         }
-        all
+        (all, taken == EVENTS)
     }
 
     /// What was counted since it was told last.
@@ -232,7 +246,11 @@ impl Following {
             let Some(counters) = tracer.counters(followed.key) else {
                 continue;
             };
-            let counts = counts(&counters, &followed.rules, followed.lost);
+            let lost = Lost {
+                untold: followed.untold,
+                unread: 0,
+            };
+            let counts = counts(&counters, &followed.rules, lost);
             if counts != followed.told {
                 all.push(Traced {
                     id: id.clone(),
@@ -253,7 +271,7 @@ impl Following {
 
     fn was_not_told(&mut self, traced: &Traced) {
         if let Some(followed) = self.followed.get_mut(&traced.id) {
-            followed.lost += traced.events.len() as u64;
+            followed.untold += traced.events.len() as u64;
         }
     }
 
@@ -289,11 +307,13 @@ impl Following {
 }
 
 impl Server {
-    /// Tells what the kernel was seen to do.
-    pub(super) fn hear_kernel(&mut self) {
-        for traced in self.following.take() {
+    /// Tells what the kernel was seen to do. `true` where it may have seen more.
+    pub(super) fn hear_kernel(&mut self) -> bool {
+        let (all, more) = self.following.take();
+        for traced in all {
             self.tell_traced(traced);
         }
+        more
     }
 
     /// What is due of following.
@@ -308,11 +328,18 @@ impl Server {
         self.following.rest(now);
     }
 
-    /// A worker that ended is followed no more.
+    /// A worker that ended is followed no more. What was counted of it is told with its exit.
     pub(super) fn let_go(&mut self, id: &WorkerId) {
-        self.hear_kernel();
+        for _ in 0..ROUNDS {
+            if !self.hear_kernel() {
+                break;
+            }
+        }
         if let Some(traced) = self.following.let_go(id) {
-            self.tell_traced(traced);
+            self.act(&traced);
+            if let Some(connection) = &mut self.connection {
+                connection.tell_with_exit(traced);
+            }
         }
     }
 
@@ -356,98 +383,5 @@ impl Server {
             }
             _ => self.following.was_not_told(&traced),
         }
-    }
-}
-
-fn told(event: Event) -> KernelEvent {
-    KernelEvent {
-        at_ms: UnixMillis(aion_tracer::date_of(event.at)),
-        kind: kind(event.kind),
-        pid: event.pid,
-        call: event.call_name(),
-        result: event.result,
-        violation: event.rule.map(|rule| match rule {
-            Rule::Alert => OnViolation::Alert,
-            Rule::Deny => OnViolation::Deny,
-            Rule::Kill => OnViolation::Kill,
-        }),
-        process: event.comm,
-        text: event.text,
-    }
-}
-
-fn rule(action: OnViolation) -> Rule {
-    match action {
-        OnViolation::Alert => Rule::Alert,
-        OnViolation::Deny => Rule::Deny,
-        OnViolation::Kill => Rule::Kill,
-    }
-}
-
-/// A breach of which is known that it was, and no more.
-fn untold(kind: KernelEventKind) -> KernelEvent {
-    KernelEvent {
-        at_ms: UnixMillis(0),
-        kind,
-        pid: 0,
-        call: None,
-        result: 0,
-        violation: Some(OnViolation::Kill),
-        process: String::new(),
-        text: String::new(),
-    }
-}
-
-fn kind(kind: Kind) -> KernelEventKind {
-    match kind {
-        Kind::Exec => KernelEventKind::Exec,
-        Kind::Open => KernelEventKind::Open,
-        Kind::Connect => KernelEventKind::Connect,
-        Kind::Denied => KernelEventKind::Denied,
-        Kind::OutOfMemory => KernelEventKind::OutOfMemory,
-        Kind::Signal => KernelEventKind::Signal,
-    }
-}
-
-fn counts(counters: &Counters, rules: &Rules, untold: u64) -> KernelCounts {
-    let by_class = |row: &[u64]| {
-        let named = CLASSES.iter().zip(row).filter(|(_, count)| **count > 0);
-        named
-            .map(|(class, count)| ((*class).to_owned(), *count))
-            .collect()
-    };
-    let lost = [
-        ("ring", counters.dropped),
-        ("rate", counters.limited),
-        ("daemon", untold),
-        (UNFOLLOWED, counters.unfollowed),
-    ];
-    let latency = CLASSES.iter().zip(&counters.latency);
-    KernelCounts {
-        calls: by_class(&counters.calls),
-        denied: by_class(&counters.denied),
-        events: (Kind::ALL.into_iter())
-            .map(|it| (kind(it), counters.of(it)))
-            .filter(|(_, count)| *count > 0)
-            .collect(),
-        violations: [
-            (Kind::Exec, rules.exec),
-            (Kind::Open, rules.open),
-            (Kind::Connect, rules.connect),
-        ]
-        .into_iter()
-        .filter_map(|(it, action)| {
-            let (action, count) = (action?, counters.broken(it));
-            (count > 0).then_some((kind(it), Violations { action, count }))
-        })
-        .collect(),
-        lost: (lost.into_iter())
-            .filter(|(_, count)| *count > 0)
-            .map(|(why, count)| (why.to_owned(), count))
-            .collect(),
-        latency: latency
-            .filter(|(_, row)| row.iter().any(|count| *count > 0))
-            .map(|(class, row)| ((*class).to_owned(), row.to_vec()))
-            .collect(),
     }
 }

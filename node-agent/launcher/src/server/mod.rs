@@ -286,7 +286,10 @@ impl Server {
                 Source::End(id) => self.look_after(&id),
                 Source::Pressure(id) => self.woken(&id),
                 Source::Spare => self.bury_spare(),
-                Source::Kernel => self.hear_kernel(),
+                // Where there is more, the next round finds it.
+                Source::Kernel => {
+                    self.hear_kernel();
+                }
             }
         }
         self.keep_time();

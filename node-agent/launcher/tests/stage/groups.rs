@@ -54,18 +54,25 @@ impl Slice {
         group
     }
 
-    /// One that is a user's to divide, as a service manager makes it.
-    pub(crate) fn group_of(&self, name: &str, user: u32) -> PathBuf {
+    /// One that is a user's to divide, as a service manager makes and marks it.
+    pub(crate) fn delegated(&self, name: &str, user: u32) -> PathBuf {
         let group = self.group(name);
-        for file in [
-            "",
-            "cgroup.procs",
-            "cgroup.threads",
-            "cgroup.subtree_control",
-        ] {
-            chown(group.join(file), Some(user), Some(user)).unwrap();
-        }
+        belongs(&group, user);
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&group, "user.delegate", b"1", flags).unwrap();
         group
+    }
+}
+
+/// Gives a group to a user, and does not say that it is one to divide.
+pub(crate) fn belongs(group: &Path, user: u32) {
+    for file in [
+        "",
+        "cgroup.procs",
+        "cgroup.threads",
+        "cgroup.subtree_control",
+    ] {
+        chown(group.join(file), Some(user), Some(user)).unwrap();
     }
 }
 

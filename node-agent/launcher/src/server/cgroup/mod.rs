@@ -196,10 +196,7 @@ fn parent(own: &Place, controller: Controller) -> Result<Place, String> {
 fn again(parent: &Place, controller: Controller) -> Result<(), String> {
     match parent.version {
         Version::V1 => make(&parent.dir).map(drop),
-        Version::V2 => {
-            let above = parent.dir.parent().unwrap_or(&parent.dir);
-            unified::enabled(&unified::below(above)?, controller)
-        }
+        Version::V2 => unified::enabled(&unified::again(&parent.dir)?, controller),
     }
 }
 

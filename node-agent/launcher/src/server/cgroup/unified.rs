@@ -10,6 +10,10 @@ use super::{Controller, PARENT, Version, make};
 /// Where the processes of a divided group are.
 const LEAF: &str = "aion-launcher";
 
+/// The number that the kernel shows of a process which has none in the launcher's process-id namespace. Written, it
+/// would be the launcher.
+const ELSEWHERE: u32 = 0;
+
 /// So often what forks meanwhile is moved after.
 const ROUNDS: usize = 16;
 
@@ -24,30 +28,43 @@ pub(super) fn parent(own: &Path) -> Result<PathBuf, String> {
         _ => own,
     };
     let held = processes(own)?;
-    let above = match whose(own, &held) {
+    match whose(own, &held) {
         // Such a group may hold processes beside groups.
-        Whose::Root => own,
-        Whose::Launcher if held.is_empty() => own,
-        Whose::Launcher => {
-            move_all(own, &make(&own.join(LEAF))?)?;
-            own
-        }
-        Whose::Others => beside(own)?,
-    };
-    below(above)
+        Whose::Root => {}
+        Whose::Launcher if held.is_empty() => {}
+        Whose::Launcher if held.contains(&ELSEWHERE) => return Err(not_seen(own)),
+        Whose::Launcher => move_all(own, &make(&own.join(LEAF))?)?,
+        // What a group of others gives is theirs to say.
+        Whose::Others => return made(beside(own)?),
+    }
+    give(own);
+    made(own)
 }
 
-/// Makes the group of workers' groups below one that may be divided, and gives it what controllers there are.
-pub(super) fn below(above: &Path) -> Result<PathBuf, String> {
-    let parent = make(&above.join(PARENT))?;
-    for controller in Controller::ALL {
-        // Judged one by one in `enabled`: one that is refused is not a reason to go
-        // without the others.
-        let word = format!("+{}", controller.name(Version::V2));
-        let _ = fs::write(above.join("cgroup.subtree_control"), &word);
-        let _ = fs::write(parent.join("cgroup.subtree_control"), &word);
+/// Makes it again where it was.
+pub(super) fn again(parent: &Path) -> Result<PathBuf, String> {
+    let above = parent.parent().unwrap_or(parent);
+    // One that gives all that it did is left as it is: it may be of others.
+    if controllers(above).is_empty() {
+        give(above);
     }
+    made(above)
+}
+
+/// Makes the group of workers' groups below this one.
+fn made(above: &Path) -> Result<PathBuf, String> {
+    let parent = make(&above.join(PARENT))?;
+    give(&parent);
     Ok(parent)
+}
+
+/// Has a group give all controllers to those below it. Judged one by one in `enabled`: one that is refused is not a
+/// reason to go without the others.
+fn give(group: &Path) {
+    for controller in Controller::ALL {
+        let word = format!("+{}", controller.name(Version::V2));
+        let _ = fs::write(group.join("cgroup.subtree_control"), word);
+    }
 }
 
 /// Whether the group that workers' groups are made in has a controller for them.
@@ -76,6 +93,7 @@ enum Whose {
     Others,
 }
 
+/// That a group belongs to the launcher's user gives it nothing: a person's shell may be in it.
 fn whose(own: &Path, held: &[u32]) -> Whose {
     if !own.join("cgroup.type").exists() {
         return Whose::Root;
@@ -83,7 +101,7 @@ fn whose(own: &Path, held: &[u32]) -> Whose {
     let alone = held.iter().all(|pid| *pid == std::process::id());
     // The top of what is seen is a container's.
     let is_top = !own.parent().is_some_and(is_group);
-    let given = is_top || is_own(own) || DELEGATED.iter().any(|name| is_marked(own, name));
+    let given = is_top || DELEGATED.iter().any(|name| is_marked(own, name));
     match alone || given {
         true => Whose::Launcher,
         false => Whose::Others,
@@ -94,21 +112,16 @@ fn is_group(folder: &Path) -> bool {
     folder.join("cgroup.procs").exists()
 }
 
-/// Whether it belongs to the launcher's user, where that is not root, to whom all of them belong.
-fn is_own(group: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let user = rustix::process::geteuid();
-    !user.is_root() && fs::metadata(group).is_ok_and(|found| found.uid() == user.as_raw())
-}
-
 fn is_marked(group: &Path, name: &str) -> bool {
     let mut value = [0; 8];
     rustix::fs::getxattr(group, name, &mut value).is_ok_and(|length| &value[..length] == b"1")
 }
 
-/// The nearest group above that gives those below it most controllers; nothing of it is changed.
+/// The nearest group above that gives those below it most controllers, of those that the launcher may make groups in
+/// and move processes to; nothing of it is changed.
 fn beside(own: &Path) -> Result<&Path, String> {
     let above = own.ancestors().skip(1).take_while(|it| is_group(it));
+    let above = above.filter(|it| may_write(it) && may_write(&it.join("cgroup.procs")));
     let mut best: Option<(usize, &Path)> = None;
     for group in above {
         let count = controllers(group).len();
@@ -119,10 +132,19 @@ fn beside(own: &Path) -> Result<&Path, String> {
     match best {
         Some((1.., group)) => Ok(group),
         _ => Err(format!(
-            "{} holds processes of others, and no group above it gives a controller to those below; {REMEDY}",
-            own.display()
+            "{} holds processes of others and is not delegated, and no group above it that {} may use gives a controller \
+             to those below; {REMEDY}",
+            own.display(),
+            match rustix::process::geteuid() {
+                user if user.is_root() => "root".to_owned(),
+                user => format!("user {}", user.as_raw()),
+            }
         )),
     }
+}
+
+fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// Those that a group gives to groups below it.
@@ -138,7 +160,11 @@ fn controllers(group: &Path) -> Vec<Controller> {
 fn processes(group: &Path) -> Result<Vec<u32>, String> {
     let text = fs::read_to_string(group.join("cgroup.procs"))
         .map_err(|error| format!("cannot read the processes of {}: {error}", group.display()))?;
-    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    let number = |line: &str| {
+        let wrong = |_| format!("{} names a process {line:?}", group.display());
+        line.parse().map_err(wrong)
+    };
+    text.lines().map(number).collect()
 }
 
 /// Moves all that a group holds into another.
@@ -148,6 +174,9 @@ fn move_all(from: &Path, to: &Path) -> Result<(), String> {
         let held = processes(from)?;
         if held.is_empty() {
             return Ok(());
+        }
+        if held.contains(&ELSEWHERE) {
+            return Err(not_seen(from));
         }
         for pid in held {
             match fs::write(&procs, pid.to_string()) {
@@ -163,6 +192,13 @@ fn move_all(from: &Path, to: &Path) -> Result<(), String> {
         from.display(),
         to.display()
     ))
+}
+
+fn not_seen(group: &Path) -> String {
+    format!(
+        "{} holds processes of another process-id namespace, which cannot be moved from here; {REMEDY}",
+        group.display()
+    )
 }
 
 fn not_moved(pid: u32, to: &Path, error: &io::Error) -> String {
@@ -204,14 +240,59 @@ mod tests {
         group(&own, "", "");
         assert_eq!(whose(&own, &[alone]), Whose::Launcher);
         assert_eq!(whose(&own, &[alone, 1]), Whose::Launcher);
-        // With a group above it, it is not all that is seen; to root no group is his own.
+        // With a group above it, it is not all that is seen.
         group(root.path(), "", "");
         assert_eq!(whose(&own, &[alone]), Whose::Launcher);
-        if rustix::process::geteuid().is_root() {
-            assert_eq!(whose(&own, &[alone, 1]), Whose::Others);
+        for other in [1, ELSEWHERE] {
+            assert_eq!(whose(&own, &[alone, other]), Whose::Others);
         }
         fs::remove_file(own.join("cgroup.type")).unwrap();
         assert_eq!(whose(&own, &[alone, 1]), Whose::Root);
+    }
+
+    #[test]
+    fn a_group_that_systemd_marked_is_the_launchers() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("scope");
+        group(root.path(), "", "");
+        group(&own, "", "");
+        let mark = |value: &[u8]| {
+            rustix::fs::setxattr(&own, DELEGATED[1], value, rustix::fs::XattrFlags::empty())
+        };
+        if let Err(error) = mark(b"0") {
+            aion_testkit::skip(
+                "extended attributes",
+                &format!("of temporary files: {error}"),
+            );
+            return;
+        }
+        assert_eq!(whose(&own, &[1]), Whose::Others);
+        mark(b"1").unwrap();
+        assert_eq!(whose(&own, &[1]), Whose::Launcher);
+    }
+
+    #[test]
+    fn a_process_of_another_namespace_is_told_and_nothing_is_moved() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("top");
+        group(&own, "0\n1\n", "");
+        let refused = parent(&own).unwrap_err();
+        assert!(refused.contains("process-id namespace"), "{refused}");
+        assert!(!own.join(LEAF).exists());
+    }
+
+    #[test]
+    fn a_group_of_others_gives_no_more_than_before() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("session.scope");
+        group(root.path(), "", "memory");
+        group(&own, "1\n", "");
+        let made = parent(&own).unwrap();
+        assert_eq!(made, root.path().join(PARENT));
+        fs::remove_dir_all(&made).unwrap();
+        again(&made).unwrap();
+        let gives = fs::read_to_string(root.path().join("cgroup.subtree_control"));
+        assert_eq!(gives.unwrap(), "memory");
     }
 
     #[test]
