@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::machine::{self, Machine};
-use crate::{Component, Process, StartError};
+use super::machine::Machine;
+use crate::{Component, Process, StartError, component};
 
 /// Who it logs in as.
 pub(super) const USER: &str = "system:kube-router";
@@ -16,7 +16,7 @@ pub(super) const USER: &str = "system:kube-router";
 /// Says whether this machine can have it.
 pub(super) fn possible() -> Result<(), StartError> {
     Component::KubeRouter.find()?;
-    machine::programs(&[("iptables", "iptables"), ("ipset", "ipset")])
+    component::programs(&[("iptables", "iptables"), ("ipset", "ipset")])
 }
 
 /// What it may do: it looks, and writes nothing.
