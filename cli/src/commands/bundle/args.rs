@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aion_bundle::{Layout, RegistryAccess};
+use aion_bundle::{DockerConfig, Layout, Reference, RegistryAccess};
 use clap::{Args, Subcommand};
 
 use crate::{context::Context, failure::Failure};
