@@ -8,6 +8,7 @@
 mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
+mod damped;
 pub(crate) mod folder;
 mod keeper;
 mod kept;
