@@ -2,19 +2,20 @@
 
 use aion_api::condition::{
     self, ACCEPTED, Condition, ERASED, READY, RESOLVED_REFS, SANDBOX_ENFORCED, VERIFIED,
-    WITHIN_LIMITS, find,
+    WITHIN_LIMITS, WITHIN_RULES, find,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 /// The conditions whose changes are told.
-const TOLD: [&str; 7] = [
+const TOLD: [&str; 8] = [
     ACCEPTED,
     RESOLVED_REFS,
     VERIFIED,
     SANDBOX_ENFORCED,
     WITHIN_LIMITS,
+    WITHIN_RULES,
     READY,
     ERASED,
 ];
@@ -174,6 +175,24 @@ mod tests {
         assert_eq!(told(&[], &lacking), ["Unsigned", "NoNodeFits"]);
         let erased = conditions(&[(ERASED, true, "Erased")]);
         assert_eq!(told(&[], &erased), ["Erased"]);
+    }
+
+    #[test]
+    fn a_broken_rule_is_told_once_and_what_was_done_about_it_if_that_is_another() {
+        let of = |reason| conditions(&[(WITHIN_RULES, false, reason)]);
+        let told = |before: &[Condition], after: &[Condition]| {
+            let events = changes(before, after).into_iter();
+            events
+                .map(|it| (it.type_ == EventType::Warning, it.reason))
+                .collect::<Vec<_>>()
+        };
+        let (alerted, killed) = (of("ViolationAlerted"), of("ViolationKilled"));
+        assert_eq!(told(&[], &alerted), [(true, "ViolationAlerted".to_owned())]);
+        assert_eq!(told(&alerted, &alerted), []);
+        assert_eq!(
+            told(&alerted, &killed),
+            [(true, "ViolationKilled".to_owned())]
+        );
     }
 
     #[test]

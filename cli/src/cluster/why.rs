@@ -60,8 +60,13 @@ impl Cluster {
             ("sandbox", condition::SANDBOX_ENFORCED),
             ("ready", condition::READY),
         ]));
-        if condition::find(&status.conditions, condition::WITHIN_LIMITS).is_some() {
-            first.extend(links(&[("limits", condition::WITHIN_LIMITS)]));
+        for (stage, type_) in [
+            ("limits", condition::WITHIN_LIMITS),
+            ("rules", condition::WITHIN_RULES),
+        ] {
+            if condition::find(&status.conditions, type_).is_some() {
+                first.extend(links(&[(stage, type_)]));
+            }
         }
         Ok(Why {
             agent: format!("{namespace}/{agent}"),

@@ -16,6 +16,8 @@ pub const VERIFIED: &str = "Verified";
 pub const SANDBOX_ENFORCED: &str = "SandboxEnforced";
 /// What ran of it stayed within its limits.
 pub const WITHIN_LIMITS: &str = "WithinLimits";
+/// What ran of it broke no rule of `onViolation`.
+pub const WITHIN_RULES: &str = "WithinRules";
 /// It can be asked or used.
 pub const READY: &str = "Ready";
 /// Something is being changed.
@@ -155,6 +157,12 @@ pub mod reason {
         OUT_OF_PROCESSES = "OutOfProcesses",
         /// It waited for CPU in more than a quarter of the time that it had something to do.
         THROTTLED = "Throttled",
+        /// It broke a rule of onViolation, and was ended.
+        VIOLATION_KILLED = "ViolationKilled",
+        /// It broke a rule of onViolation, and was refused.
+        VIOLATION_DENIED = "ViolationDenied",
+        /// It broke a rule of onViolation that only tells.
+        VIOLATION_ALERTED = "ViolationAlerted",
         /// Its module is being compiled for the node.
         COMPILING = "Compiling",
         /// The node lacks the program that compiles modules.

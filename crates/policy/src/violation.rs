@@ -94,8 +94,12 @@ pub fn in_force(rules: &ResolvedViolations, has: impl Fn(Hook) -> bool) -> InFor
             }
             (OnViolation::Deny, true, false) => match rule.without_hooks {
                 WithoutHooks::Kill => {
+                    let evaded = match evadable(kind) {
+                        true => ", and one that hides it gets by",
+                        false => "",
+                    };
                     in_force.notes.push(format!(
-                        "{named} is deny: the kernel has no hooks of BPF LSM, so the program is killed instead"
+                        "{named} is deny: the kernel has no hooks of BPF LSM, so the program is killed instead{evaded}"
                     ));
                     Some(OnViolation::Kill)
                 }
@@ -106,6 +110,13 @@ pub fn in_force(rules: &ResolvedViolations, has: impl Fn(Hook) -> bool) -> InFor
                     None
                 }
             },
+            (OnViolation::Kill, true, false) if evadable(kind) => {
+                in_force.notes.push(format!(
+                    "{named} is kill: the kernel has no hooks of BPF LSM, so it sees what the program says of it, and \
+                     one that hides it gets by"
+                ));
+                Some(OnViolation::Kill)
+            }
             (action, ..) => Some(action),
         }
     };
@@ -118,6 +129,12 @@ pub fn in_force(rules: &ResolvedViolations, has: impl Fn(Hook) -> bool) -> InFor
         open,
         ..in_force
     }
+}
+
+/// Whether a program can hide from tracepoints what it does: they look at the path or the address that it gives a call,
+/// which may be relative, spelled oddly, or another by the time that the kernel reads it.
+fn evadable(kind: KernelEventKind) -> bool {
+    matches!(kind, KernelEventKind::Open | KernelEventKind::Connect)
 }
 
 /// The rule about events of a kind.

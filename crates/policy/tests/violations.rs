@@ -144,3 +144,25 @@ fn a_rule_that_a_node_cannot_hold_is_never_passed_over() {
         );
     }
 }
+
+#[test]
+fn a_kill_that_a_program_can_hide_from_is_noted_and_none_where_hooks_see_all() {
+    let both = [Hook::Tracepoints, Hook::Lsm];
+    let of = |rules: Value, hooks: &[Hook]| {
+        in_force(&resolved(&[rules], &[]), |hook| hooks.contains(&hook))
+    };
+    for kind in ["open", "connect"] {
+        for rule in [
+            json!({kind: "kill"}),
+            json!({kind: "deny", "withoutHooks": "kill"}),
+        ] {
+            let seen = of(rule.clone(), &both);
+            assert!(seen.notes.is_empty(), "{seen:?}");
+            let hidden = of(rule, &both[..1]);
+            assert!(hidden.refused.is_empty(), "{hidden:?}");
+            assert!(hidden.notes[0].contains("hides it"), "{hidden:?}");
+        }
+    }
+    let exec = of(json!({"exec": "kill"}), &both[..1]);
+    assert!(exec.notes.is_empty(), "{exec:?}");
+}

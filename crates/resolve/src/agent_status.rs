@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aion_api::condition::{
     self, DEGRADED, Judgement, PROGRESSING, READY, RECONCILING, RESOLVED_REFS, SANDBOX_ENFORCED,
-    STALLED, Status, VERIFIED, WITHIN_LIMITS, reason,
+    STALLED, Status, VERIFIED, WITHIN_LIMITS, WITHIN_RULES, reason,
 };
 use aion_api::{Agent, AgentInstance, AgentStatus, GrantEffect, InstancePhase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -146,7 +146,16 @@ fn judgements(facts: Facts<'_>, tally: &Tally<'_>) -> Vec<Judgement> {
         judged.fields_in_effect.clone(),
         Judgement::new(RECONCILING, progressing, progress.0, progress.1),
     ];
-    list.extend(within_limits(tally));
+    list.extend(within(
+        WITHIN_LIMITS,
+        tally,
+        "what ran stayed within its limits",
+    ));
+    list.extend(within(
+        WITHIN_RULES,
+        tally,
+        "what ran broke no rule of onViolation",
+    ));
     list.push(match stalled {
         Some((reason, message)) => Judgement::new(STALLED, true, reason, message),
         None => Judgement::new(STALLED, false, reason::OK, "nothing waits for a change"),
@@ -221,20 +230,15 @@ fn stalled(facts: Facts<'_>, tally: &Tally<'_>) -> Option<(&'static str, String)
     Some((reason::INSTANCE_FAILED, message))
 }
 
-/// Told by whoever met a limit, and by nobody where nobody did.
-fn within_limits(tally: &Tally<'_>) -> Option<Judgement> {
+/// Told by whoever met a limit or broke a rule, and by nobody where nobody did.
+fn within(type_: &'static str, tally: &Tally<'_>, good: &str) -> Option<Judgement> {
     let status = tally.new.iter().filter_map(|it| it.status.as_ref());
-    let mut told = status.filter_map(|it| condition::find(&it.conditions, WITHIN_LIMITS));
+    let mut told = status.filter_map(|it| condition::find(&it.conditions, type_));
     told.next()?;
-    let judged = gather(WITHIN_LIMITS, tally);
+    let judged = gather(type_, tally);
     Some(match judged.status {
-        // Others never met one.
-        Status::Unknown => Judgement::new(
-            WITHIN_LIMITS,
-            true,
-            reason::OK,
-            "what ran stayed within its limits",
-        ),
+        // Others never did.
+        Status::Unknown => Judgement::new(type_, true, reason::OK, good),
         Status::True | Status::False => judged,
     })
 }

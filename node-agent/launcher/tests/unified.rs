@@ -114,6 +114,7 @@ async fn in_a_session_of_others_roots_workers_go_beside_it_and_nobody_is_moved()
     let Some(slice) = Slice::make(&CONTROLLERS) else {
         return;
     };
+    slice.gives_what_the_root_gives();
     let session = slice.group("session-1.scope");
     let shell = Sleeper::within(&session);
     let stage = Stage::within(Within::Group(session.clone()), None);

@@ -12,4 +12,6 @@ pub(crate) enum SeenOf {
     Layers(Arc<[LayerReading]>),
     /// One ended: whether it stayed within its limits.
     Limits(Judgement),
+    /// One broke a rule of its policies, or ended and broke none.
+    Rules(Judgement),
 }

@@ -11,7 +11,7 @@ use aion_api::{
 use aion_backoff::Backoff;
 use aion_sandbox::LayerReading;
 
-use super::{Before, Meanwhile, PrepareError, standings::PAUSES, status::Found};
+use super::{Before, Meanwhile, PrepareError, damped::Damped, standings::PAUSES, status::Found};
 use crate::instance::{Prepared, SeenOf};
 
 /// An instance at work.
@@ -147,7 +147,8 @@ impl Kept {
                 rejected: None,
                 compiling: false,
                 layers: None,
-                limits: None,
+                limits: Damped::default(),
+                rules: Damped::default(),
                 draining: false,
             },
             pauses: PAUSES,
@@ -191,17 +192,8 @@ impl Kept {
                 self.found.layers = Some(layers);
                 vec![Move::Publish]
             }
-            // Of one that never met a limit nothing is said: a status is not written for what is usual.
-            Message::Seen(SeenOf::Limits(judged))
-                if self.found.limits.as_ref().is_some_and(|it| *it != judged)
-                    || judged.status == condition::Status::False =>
-            {
-                if self.found.limits.as_ref() == Some(&judged) {
-                    return Vec::new();
-                }
-                self.found.limits = Some(judged);
-                vec![Move::Publish]
-            }
+            Message::Seen(SeenOf::Limits(judged)) => published(self.found.limits.hear(judged)),
+            Message::Seen(SeenOf::Rules(judged)) => published(self.found.rules.hear(judged)),
             _ => Vec::new(),
         }
     }
@@ -253,6 +245,10 @@ fn end(before: Before) -> Option<Move> {
         Before::Drains => Some(Move::Close),
         Before::Ends => Some(Move::Withdraw),
     }
+}
+
+fn published(changed: bool) -> Vec<Move> {
+    changed.then_some(Move::Publish).into_iter().collect()
 }
 
 #[cfg(test)]

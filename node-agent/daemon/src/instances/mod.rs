@@ -8,6 +8,7 @@
 mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
+mod damped;
 mod fetch;
 pub(crate) mod folder;
 mod keeper;

@@ -11,6 +11,7 @@ use aion_api::{
 use aion_sandbox::{LayerReading, LayerState as Seen};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::damped::Damped;
 use crate::{
     instance::required_layers,
     launching::{FOR_MORE, below, lacking},
@@ -27,8 +28,10 @@ pub(super) struct Found {
     pub(super) compiling: bool,
     /// The layers of the last worker, or what a worker started now would have.
     pub(super) layers: Option<Arc<[LayerReading]>>,
-    /// Whether the last worker that ended stayed within its limits, once one ended.
-    pub(super) limits: Option<Judgement>,
+    /// Whether its workers stay within its limits.
+    pub(super) limits: Damped,
+    /// Whether they break rules of its policies.
+    pub(super) rules: Damped,
     /// It is being drained.
     pub(super) draining: bool,
 }
@@ -58,7 +61,11 @@ pub(super) fn status(
     };
     let (phase, ready) = ready(found, &verified, &sandbox);
     let mut judged = vec![verified, sandbox, ready];
-    judged.extend(found.limits.clone());
+    judged.extend(
+        [&found.limits, &found.rules]
+            .into_iter()
+            .filter_map(|it| it.said().cloned()),
+    );
     AgentInstanceStatus {
         observed_generation: instance.metadata.generation,
         phase,
@@ -237,7 +244,8 @@ mod tests {
             )),
             rejected: None,
             compiling: false,
-            limits: None,
+            limits: Damped::default(),
+            rules: Damped::default(),
             layers: Some(layers.into()),
             draining: false,
         }

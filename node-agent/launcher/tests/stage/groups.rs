@@ -43,6 +43,14 @@ impl Slice {
         Some(slice)
     }
 
+    /// Has it give all that the root gives: no group above it gives more then.
+    pub(crate) fn gives_what_the_root_gives(&self) {
+        let given = fs::read_to_string(format!("{ROOT}/cgroup.subtree_control")).unwrap();
+        for controller in given.split_whitespace() {
+            give(&self.0, controller);
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

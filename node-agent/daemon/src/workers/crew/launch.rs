@@ -37,6 +37,7 @@ impl CrewParts {
             agent: None,
             trace: None,
             rules: None,
+            broke: None,
             of_image: false,
             starting: true,
             pressure_told: 0,

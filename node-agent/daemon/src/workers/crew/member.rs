@@ -1,5 +1,6 @@
 //! One worker of the crew. What becomes of it may not enter.
 
+use aion_abi::kernel_event::OnViolation;
 use aion_api::ResolvedViolations;
 use aion_kernel::{Incarnation, InstanceUid, TurnId};
 use tokio_util::task::TaskTracker;
@@ -22,6 +23,8 @@ pub(super) struct Member {
     pub(super) trace: Option<String>,
     /// The rules that it is held to.
     pub(super) rules: Option<ResolvedViolations>,
+    /// What was done about the gravest breach of them.
+    pub(super) broke: Option<OnViolation>,
     /// The program of a container image takes its place.
     pub(super) of_image: bool,
     /// Its start is under way.

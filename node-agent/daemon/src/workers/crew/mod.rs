@@ -3,6 +3,7 @@
 //! One task; what takes long runs beside it. A worker's socket, key, pipes and folder follow from its turn
 //! and incarnation alone, so a daemon that finds it running takes it over without having seen it start.
 
+mod broken;
 mod ended;
 mod launch;
 mod member;
@@ -12,6 +13,7 @@ mod used;
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
+    kernel_event::OnViolation,
     notice::{Notice, Resource},
     signing::NodeSecret,
 };
@@ -19,7 +21,7 @@ use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
     LayerReading,
-    protocol::{ExitStatus, Exited, Pressure, Traced, Worker, WorkerId},
+    protocol::{ExitStatus, Exited, Pressure, Worker, WorkerId},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -27,7 +29,7 @@ use super::ToolProcesses;
 use crate::{
     clock::Clock,
     instance::{Instance, Instances, Prepared, SeenOf},
-    kernel_trace::{KernelTraces, Whose},
+    kernel_trace::KernelTraces,
     launching::{LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,
     modules::Modules,
@@ -318,6 +320,12 @@ impl Crew {
                         });
                         let seen = SeenOf::Layers(launched.layers.into());
                         let _ = self.parts.seen.send((member.instance, seen));
+                        if let Some(rules) =
+                            member.rules.as_ref().filter(|_| member.broke.is_none())
+                        {
+                            let seen = SeenOf::Rules(broken::judged(None, rules));
+                            let _ = self.parts.seen.send((member.instance, seen));
+                        }
                         if member.kill {
                             self.kill(id);
                         }
@@ -417,21 +425,10 @@ impl Crew {
         }
     }
 
-    fn traced(&self, traced: Traced) {
-        let member = self.workers.get(&traced.id);
-        let whose = member.and_then(|member| {
-            Some(Whose {
-                agent: member.agent.as_deref()?,
-                turn: member.turn.0,
-                incarnation: member.incarnation.0,
-                trace: member.trace.as_deref(),
-                rules: member.rules.as_ref(),
-            })
-        });
-        self.parts.kernel_traces.take(traced, whose.as_ref());
-    }
-
     fn exited(&mut self, exited: Exited) {
+        if let Some(violation) = &exited.violation {
+            self.broke(&exited.id, OnViolation::Kill, violation.kind);
+        }
         let Some(member) = self.workers.get_mut(&exited.id) else {
             let parts = Arc::clone(&self.parts);
             parts.tools.exited(&exited);

@@ -62,17 +62,6 @@ impl Group {
                 return self.lacks(controller, why);
             }
         }
-        // Swap would let a worker hold more than its memory. Its file is not
-        // there on a kernel without swap accounting, and then it is not counted.
-        if let Some(memory) = bounds.memory.filter(|_| controller == Controller::Memory) {
-            let _ = match version {
-                Version::V1 => fs::write(
-                    directory.join("memory.memsw.limit_in_bytes"),
-                    memory.to_string(),
-                ),
-                Version::V2 => fs::write(directory.join("memory.swap.max"), "0"),
-            };
-        }
     }
 
     /// Its limit of memory, in bytes, where it has a group that holds it.
@@ -229,9 +218,15 @@ mod tests {
 
     fn made(version: Version) -> (tempfile::TempDir, Group) {
         let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("w");
+        // As a kernel has them that counts swap.
+        fs::create_dir(&directory).unwrap();
+        for file in ["memory.swap.max", "memory.memsw.limit_in_bytes"] {
+            fs::write(directory.join(file), "").unwrap();
+        }
         let mut group = Group::of(&BOUNDS);
         for controller in Controller::ALL {
-            group.add(controller, version, &root.path().join("w"), &BOUNDS);
+            group.add(controller, version, &directory, &BOUNDS);
         }
         (root, group)
     }
@@ -258,6 +253,7 @@ mod tests {
     fn version_1_gets_its_files() {
         let (root, _) = made(Version::V1);
         assert_eq!(read(&root, "memory.limit_in_bytes"), "100663296");
+        assert_eq!(read(&root, "memory.memsw.limit_in_bytes"), "100663296");
         assert_eq!(read(&root, "pids.max"), "8");
         assert_eq!(read(&root, "cpu.cfs_quota_us"), "150000");
         assert_eq!(read(&root, "cpu.shares"), "512");
@@ -269,6 +265,24 @@ mod tests {
                 .join("w/blkio.throttle.write_bps_device")
                 .exists()
         );
+    }
+
+    #[test]
+    fn swap_that_cannot_be_limited_is_missing_unless_the_kernel_counts_none() {
+        for (version, file) in [
+            (Version::V1, "memory.memsw.limit_in_bytes"),
+            (Version::V2, "memory.swap.max"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let mut group = Group::of(&BOUNDS);
+            group.add(Controller::Memory, version, root.path(), &BOUNDS);
+            assert_eq!(group.missing(Controller::Memory), None);
+            // What refuses to be written.
+            fs::create_dir(root.path().join(file)).unwrap();
+            group.add(Controller::Memory, version, root.path(), &BOUNDS);
+            let why = group.missing(Controller::Memory).unwrap();
+            assert!(why.contains(file), "{why}");
+        }
     }
 
     #[test]

@@ -136,11 +136,15 @@ impl Cgroups {
         })
     }
 
-    /// Removes the parents, where no other launcher's workers are in them.
+    /// Removes the parents, where no other launcher's workers are in them; another's may be gone already.
     pub(super) fn remove(&self) {
         for (_, parent) in &self.parents {
-            if let Ok(place) = parent {
-                let _ = fs::remove_dir(&place.dir);
+            let Ok(place) = parent else { continue };
+            let others = [io::ErrorKind::NotFound, io::ErrorKind::ResourceBusy];
+            if let Err(error) = fs::remove_dir(&place.dir)
+                && !others.contains(&error.kind())
+            {
+                tracing::warn!(group = %place.dir.display(), %error, "a group stays behind");
             }
         }
     }

@@ -56,12 +56,17 @@ pub(super) fn settings(
     let mut settings = Vec::new();
     match (controller, version) {
         (Controller::Memory, Version::V1) => {
-            let limit = bounds.memory.map(pages);
-            settings.extend(limit.map(|it| one("memory.limit_in_bytes", it)));
+            if let Some(limit) = bounds.memory.map(pages) {
+                settings.push(one("memory.limit_in_bytes", limit.clone()));
+                settings.extend(swap(one("memory.memsw.limit_in_bytes", limit))?);
+            }
         }
         (Controller::Memory, Version::V2) => {
             let (high, limit) = (bounds.memory_high.map(pages), bounds.memory.map(pages));
-            settings.extend(limit.map(|it| one("memory.max", it)));
+            if let Some(limit) = limit {
+                settings.push(one("memory.max", limit));
+                settings.extend(swap(one("memory.swap.max", "0".to_owned()))?);
+            }
             settings.extend(high.map(|it| one("memory.high", it)));
         }
         (Controller::Pids, _) => {
@@ -87,6 +92,18 @@ pub(super) fn settings(
         (Controller::Io, _) => return io_settings(version, directory, &bounds.io),
     }
     Ok(settings)
+}
+
+/// Swap would let a worker hold more than its memory. A kernel that does not count swap has no file for it, and this
+/// is the one reason to do without.
+fn swap(setting: Setting) -> Result<Option<Setting>, String> {
+    match setting.file.try_exists() {
+        Ok(there) => Ok(there.then_some(setting)),
+        Err(error) => Err(format!(
+            "cannot look for {}: {error}",
+            setting.file.display()
+        )),
+    }
 }
 
 /// The kernel keeps whole pages.
