@@ -188,7 +188,7 @@ fn it_reads_well(home: &Home, node: &str) {
             "1 of 1 instances can be asked",
             "InstanceCreated",
             "InstancesReady",
-            "Verified: written in the Agent itself, which TrustPolicy",
+            "written in the Agent itself, which TrustPolicy",
             "memory.recall:library",
         ];
         match words.iter().find(|words| !told.contains(**words)) {
