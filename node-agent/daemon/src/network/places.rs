@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use aion_abi::tenant::Tenant;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -66,8 +66,9 @@ impl OfRun {
     /// The place of a connection that has one in its run.
     pub(super) async fn place(&self, in_run: OwnedSemaphorePermit) -> Result<Place, NoPlace> {
         // In this order: who waits for one's own tenant keeps no place from others.
+        let until = Instant::now() + WAIT;
         let entered = self.all.tenants.enter(self.tenant.clone());
-        let in_tenant = timeout(WAIT, entered).await.map_err(|_| NoPlace {
+        let in_tenant = timeout_at(until, entered).await.map_err(|_| NoPlace {
             whose: "of this tenant",
             most: OF_TENANT,
         })?;
@@ -76,7 +77,7 @@ impl OfRun {
             whose: "of all agents",
             most: OF_NODE,
         };
-        match timeout(WAIT, acquired).await {
+        match timeout_at(until, acquired).await {
             Ok(Ok(in_node)) => Ok(Place::of(in_run, in_tenant, in_node)),
             Ok(Err(_)) | Err(_) => Err(full),
         }
