@@ -24,7 +24,7 @@ use crate::{
     content::{
         archive::UnpackError,
         image::{admit::Wanted, error::ImageError},
-        store::{Store, StoreError, Stored, on},
+        store::{CONFIG, MANIFEST, Store, StoreError, Stored, on},
         tenants,
         unpack::unpack,
         vouched::Vouched,
@@ -280,9 +280,8 @@ impl Store {
         check_own_name(wanted.bundle, Some(config.name.as_str()))?;
 
         let bytes = wanted.bytes.to_vec();
-        let documents = move |store: &Self| {
-            store.begin(&[("manifest.json", &bytes), ("config.json", &config_bytes)])
-        };
+        let documents =
+            move |store: &Self| store.begin(&[(MANIFEST, &bytes), (CONFIG, &config_bytes)]);
         let (workspace, folder) = self.blocking(documents).await?;
         let form = manifest::program(config.runtime).map_err(ManifestError::NotABundle)?;
         let path = folder.join(form.file);

@@ -39,6 +39,7 @@ use crate::{
     },
     content::{
         image::{
+            self,
             kept::{Image, Kept},
             layers::Layers,
         },
@@ -54,6 +55,11 @@ use crate::{
         verify::Candidate,
     },
 };
+
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const CONFIG: &str = "config.json";
+/// What is read of an entry: a bundle has the first two, an image the first and the last.
+const DOCUMENTS: [&str; 3] = [MANIFEST, CONFIG, image::kept::FILE];
 
 /// A mark that is no older is not made anew: each is a write to the disk.
 const MARK: Duration = Duration::from_secs(60);
@@ -263,19 +269,19 @@ impl Store {
 
     /// The bundle `digest`, where it is in the store.
     pub fn get(&self, digest: &Digest) -> Option<Stored> {
-        let manifest = self.entry(digest).join("manifest.json");
-        let read = || self.look_at(digest);
-        self.shared.entries.read(*digest, &manifest, read)
+        let root = self.entry(digest);
+        let files = DOCUMENTS.map(|file| root.join(file));
+        let read = || self.read(digest, root);
+        self.shared.entries.read(*digest, &files, read)
     }
 
-    fn look_at(&self, digest: &Digest) -> Option<Stored> {
-        let root = self.entry(digest);
+    fn read(&self, digest: &Digest, root: PathBuf) -> Option<Stored> {
         // Its bounds were those of the day on which it came.
         let document = Document::parse(&self.manifest(digest)?, &Limits::NONE).ok()?;
         let content = match document {
             Document::Bundle(manifest) => {
                 let layer = manifest.layers.first()?;
-                let config = read_bounded(&root.join("config.json"), MAX_CONFIG).ok()??;
+                let config = read_bounded(&root.join(CONFIG), MAX_CONFIG).ok()??;
                 let config = BundleConfig::parse(&config, layer).ok()?;
                 let files = root.join("files");
                 Content::Bundle {
@@ -372,7 +378,7 @@ impl Store {
 
     /// The manifest of an entry, if its bytes are what its name says.
     pub(crate) fn manifest(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let path = self.entry(digest).join("manifest.json");
+        let path = self.entry(digest).join(MANIFEST);
         let bytes = read_bounded(&path, MAX_MANIFEST).ok()??;
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }

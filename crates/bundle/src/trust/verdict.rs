@@ -195,7 +195,7 @@ impl Verdicts {
     pub(crate) fn get(&self, digest: &Digest, revision: &str) -> Option<Verdict> {
         let path = self.path(digest, revision);
         let key = (*digest, revision.to_owned());
-        self.recent.read(key, &path, || {
+        self.recent.read(key, &[&path], || {
             if !is_ours_alone(&path) {
                 return None;
             }

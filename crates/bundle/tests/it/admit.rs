@@ -307,13 +307,16 @@ async fn a_broken_entry_is_fetched_again() {
     let built = place.signed().await;
     let trust = trusting(&place.key);
     let got = place.admit(&built, &trust).await.unwrap();
-    let manifest = got.bundle.root.join("manifest.json");
-    fs::remove_file(&manifest).unwrap();
-    fs::write(&manifest, "{}").unwrap();
-    assert_eq!(place.store.get(&built.digest), None);
-    let again = place.admit(&built, &trust).await.unwrap();
-    assert!(!again.cached);
-    assert_eq!(again.bundle, got.bundle);
+    for document in ["manifest.json", "config.json"] {
+        let document = got.bundle.root.join(document);
+        fs::remove_file(&document).unwrap();
+        assert_eq!(place.store.get(&built.digest), None);
+        fs::write(&document, "{}").unwrap();
+        assert_eq!(place.store.get(&built.digest), None);
+        let again = place.admit(&built, &trust).await.unwrap();
+        assert!(!again.cached);
+        assert_eq!(again.bundle, got.bundle);
+    }
     assert_eq!(left_in(&place.at.path().join("store/tmp")), 0);
 }
 

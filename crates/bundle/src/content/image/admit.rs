@@ -27,7 +27,7 @@ use crate::{
             write::Writer,
         },
         layer::read::Bounds,
-        store::{Store, StoreError, Stored, on},
+        store::{MANIFEST, Store, StoreError, Stored, on},
         vouched::Vouched,
     },
     file::{sync_file_system, write_new},
@@ -269,7 +269,7 @@ impl Store {
         };
         let kept = settings(&composing.config, &mut tree, &digests, &content)?;
 
-        let (workspace, folder) = self.begin(&[("manifest.json", bytes)])?;
+        let (workspace, folder) = self.begin(&[(MANIFEST, bytes)])?;
         let json = serde_json::to_vec(&kept).map_err(std::io::Error::other);
         let path = folder.join(kept::FILE);
         let written = json.and_then(|json| write_new(&path, &json, 0o444));
