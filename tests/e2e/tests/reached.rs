@@ -95,6 +95,8 @@ impl Server {
 /// Does what it is asked: `fetch HOST`, `hold HOST` until the other end is gone, `fast HOST` without `connect`, or
 /// `many HOST COUNT` at once.
 const PROGRAM: &str = r#"
+import errno
+
 def said(stream):
     heard = b""
     while True:
@@ -106,10 +108,7 @@ def said(stream):
 def fetch(host):
     with socket.create_connection((host, @PORT@), timeout=60) as stream:
         stream.sendall(b"x" * 1_000_000)
-        try:
-            stream.shutdown(socket.SHUT_WR)
-        except OSError:
-            return "reset"
+        stream.shutdown(socket.SHUT_WR)
         return " ".join(said(stream))
 
 def hold(host):
@@ -146,10 +145,10 @@ try:
     text = globals()[way](*words)
 except socket.gaierror:
     text = "no such name"
-except ConnectionError:
-    text = "reset"
 except OSError as error:
-    text = os.strerror(error.errno)
+    # A reset that came between two calls is told by the next one, in its own words.
+    reset = (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
+    text = "reset" if error.errno in reset else os.strerror(error.errno)
 node.call("agent.message", kind="final", text=text)
 "#;
 
