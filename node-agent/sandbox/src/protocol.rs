@@ -136,6 +136,24 @@ pub struct Exited {
     pub note: Option<String>,
 }
 
+impl Exited {
+    /// An end of which nothing else is known.
+    #[must_use]
+    pub fn of(id: WorkerId, status: ExitStatus) -> Self {
+        Self {
+            id,
+            status,
+            oom: None,
+            process_refused: None,
+            violation: None,
+            throttled: None,
+            cpu_us: None,
+            peak_memory_bytes: None,
+            note: None,
+        }
+    }
+}
+
 /// Why a worker did not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

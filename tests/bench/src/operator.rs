@@ -2,7 +2,6 @@
 //! what node agents write and run nothing: how much it reconciles while all of them wait for it at its start, how soon an
 //! Agent is ready that comes when the others are, and the most memory that it ever had. All of it shares the processors.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use aion_e2e::cluster::{self, furnish};
@@ -16,6 +15,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
 
+use crate::programs::peak_mib;
 use crate::report::{Figure, p99_ms};
 
 const AGENTS: usize = 10_000;
@@ -123,12 +123,4 @@ fn reconciled(operator: &Operator) -> Result<u64> {
     let name = r#"controller_runtime_reconcile_total{controller="agent",result="success"} "#;
     let count = metrics.lines().find_map(|line| line.strip_prefix(name));
     Ok(count.context("it counts no reconciliations")?.parse()?)
-}
-
-/// The most that a process ever held of memory.
-fn peak_mib(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = peak.and_then(|it| it.split_whitespace().next());
-    Ok(kib.context("no peak of memory")?.parse::<f64>()? / 1024.0)
 }

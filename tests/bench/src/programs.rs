@@ -35,7 +35,16 @@ pub(crate) fn scratch() -> Result<TempDir> {
 
 /// What a process holds of memory, in MiB, by a word of `smaps_rollup` (`Rss:`, `Pss:`).
 pub(crate) fn mib(pid: u32, word: &str) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    mib_of(pid, "smaps_rollup", word)
+}
+
+/// The most that it ever held, in MiB.
+pub(crate) fn peak_mib(pid: u32) -> Result<f64> {
+    mib_of(pid, "status", "VmHWM:")
+}
+
+fn mib_of(pid: u32, file: &str, word: &str) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
     let line = text.lines().find(|line| line.starts_with(word));
     let line = line.with_context(|| format!("no {word}"))?;
     let kib = line.split_whitespace().nth(1).context("no figure")?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aion_bundle::{DockerConfig, Layout, Reference, RegistryAccess};
+use aion_bundle::{Credentials, Layout, Reference, RegistryAccess};
 use clap::{Args, Subcommand};
 
 use crate::{context::Context, failure::Failure};
@@ -206,11 +206,11 @@ impl AccessArgs {
         let home =
             std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker/config.json"));
         let file = self.docker_config.clone().or(home);
-        let config = file.as_deref().map(DockerConfig::read).transpose();
-        let credentials = match config.map_err(Failure::new)?.flatten() {
-            Some(config) => config
-                .credentials(&reference.host, &reference.repository)
-                .map_err(Failure::new)?,
+        let credentials = match file {
+            Some(path) => {
+                Credentials::from_docker_config(&path, &reference.host, &reference.repository)
+                    .map_err(Failure::new)?
+            }
             None => None,
         };
         Ok(RegistryAccess {

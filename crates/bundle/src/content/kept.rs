@@ -14,7 +14,7 @@ use aion_abi::tenant::Tenant;
 
 use crate::{
     artifact::digest::Digest,
-    content::vouched::Vouched,
+    content::{tenants, vouched::Vouched},
     file::{read_bounded, write_atomically},
     trust::verify::{Candidate, MAX_ATTACHED, MAX_SIGNATURE, MAX_SIGNATURES},
 };
@@ -35,10 +35,8 @@ pub(crate) fn read(folder: &Path, tenant: &Tenant) -> Vec<Candidate> {
     kept
 }
 
-/// By a digest: a name may be any text.
 fn counted(folder: &Path, tenant: &Tenant) -> PathBuf {
-    let name = Digest::of(tenant.as_str().as_bytes()).hex();
-    folder.join(COUNTED).join(name)
+    folder.join(COUNTED).join(tenants::file_name(tenant))
 }
 
 /// Keeps in `folder` those that count for `tenant`, and of the others as many as are read

@@ -28,8 +28,11 @@ pub(crate) fn keep(folder: &Path, tenant: &Tenant) -> io::Result<()> {
     write_atomically(&file(folder, tenant), io::empty(), 0o400)
 }
 
-/// By a digest: a name may be any text.
 fn file(folder: &Path, tenant: &Tenant) -> PathBuf {
-    let name = Digest::of(tenant.as_str().as_bytes()).hex();
-    folder.join(FOLDER).join(name)
+    folder.join(FOLDER).join(file_name(tenant))
+}
+
+/// What is called after a tenant: by a digest, as a name may be any text.
+pub(crate) fn file_name(tenant: &Tenant) -> String {
+    Digest::of(tenant.as_str().as_bytes()).hex()
 }

@@ -80,7 +80,7 @@ struct Written {
 }
 
 /// The entry of one registry; a field that is null is as one that is not there.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 struct DockerAuth {
     auth: Option<Zeroizing<String>>,
     username: Option<String>,
@@ -242,6 +242,21 @@ impl Credentials {
         })
     }
 
+    /// What the docker config in the file `path` holds, as [`DockerConfig::credentials`]; nothing where there is no file.
+    ///
+    /// # Errors
+    /// As [`DockerConfig::read`] and [`DockerConfig::credentials`].
+    pub fn from_docker_config(
+        path: &Path,
+        host: &str,
+        repository: &str,
+    ) -> Result<Option<Self>, CredentialsError> {
+        match DockerConfig::read(path)? {
+            Some(config) => config.credentials(host, repository),
+            None => Ok(None),
+        }
+    }
+
     /// The value of an `Authorization` header (RFC 7617); an identity token has none.
     pub(crate) fn basic(&self) -> Option<Zeroizing<String>> {
         let Kept::Password { user, password } = &self.0 else {
@@ -278,7 +293,7 @@ mod tests {
     use super::*;
 
     fn found(path: &Path, host: &str) -> Result<Option<Credentials>, CredentialsError> {
-        DockerConfig::read(path)?.map_or(Ok(None), |it| it.credentials(host, "team/app"))
+        Credentials::from_docker_config(path, host, "team/app")
     }
 
     #[test]

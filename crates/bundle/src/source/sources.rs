@@ -202,9 +202,8 @@ impl Sources {
                 return Ok(Some(found));
             }
         }
-        let of_node = self.docker_config.as_deref().map(DockerConfig::read);
-        match of_node.transpose()?.flatten() {
-            Some(config) => config.credentials(&of.host, &of.repository),
+        match &self.docker_config {
+            Some(path) => Credentials::from_docker_config(path, &of.host, &of.repository),
             None => Ok(None),
         }
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use aion_bundle::{
-    Credentials, Digest, DockerConfig, Payload, Reason, Reference, Registry, RegistryAccess,
-    Source, SourceError, Target, manifest::Descriptor, read_blob,
+    Credentials, Digest, Payload, Reason, Reference, Registry, RegistryAccess, Source, SourceError,
+    Target, manifest::Descriptor, read_blob,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -289,8 +289,7 @@ async fn an_identity_token_is_given_for_a_token_and_to_nobody_else() {
         server.address
     );
     std::fs::write(&config, entry).unwrap();
-    let config = DockerConfig::read(&config).unwrap().unwrap();
-    let token = config.credentials(&server.address, "any").unwrap();
+    let token = Credentials::from_docker_config(&config, &server.address, "any").unwrap();
     let ours = server.repository(token.clone());
     ours.manifest(&Digest::of(b"manifest")).await.unwrap();
     let seen = server.seen();

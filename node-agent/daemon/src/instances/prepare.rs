@@ -7,9 +7,7 @@ use aion_api::{
     condition::{self, Judgement, reason},
     program::Runtime,
 };
-use aion_bundle::{
-    AdmitError, Admitted, BundleRef, Content, Reason, Recalled, Store, TrustSet, Verdict,
-};
+use aion_bundle::{AdmitError, BundleRef, Content, Reason, Recalled, Store, Verdict};
 use aion_policy::Trust;
 use aion_trust::{PassedOver, TrustRoots};
 use tokio::{sync::Semaphore, time::timeout};
@@ -177,18 +175,17 @@ impl Preparer {
             store.recall(&wanted, &keys).await
         };
         let refused = |error: AdmitError| not_admitted(&error, trust, &passed_over);
+        let fetching = self
+            .fetcher
+            .fetch(&self.store, &wanted, &keys, &instance.spec);
         let admitted = match recalled.map_err(refused)? {
             Recalled::Admitted(admitted) => admitted,
-            Recalled::Absent => {
-                let fetched = self.fetch(&wanted, &keys, instance).await?;
-                fetched.map_err(refused)?
-            }
+            Recalled::Absent => fetching.await?.map_err(refused)?,
             Recalled::Lapsed(_, kept) => {
                 if kept.reason() == Reason::Revoked {
                     let now = refused(kept.clone().into());
                     meanwhile(Meanwhile::Revoked(now.judgement, now.before));
                 }
-                let fetching = self.fetch(&wanted, &keys, instance);
                 let fetched = match timeout(LAPSED, fetching).await {
                     Ok(fetched) => fetched?,
                     Err(_) => Err(AdmitError::Lapsed {
@@ -215,18 +212,6 @@ impl Preparer {
         );
         let program = self.program(instance, &admitted.bundle).await?;
         Ok((program, judgement))
-    }
-
-    async fn fetch(
-        &self,
-        wanted: &BundleRef,
-        keys: &TrustSet,
-        instance: &AgentInstance,
-    ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
-        let fetching = self
-            .fetcher
-            .fetch(&self.store, wanted, keys, &instance.spec);
-        fetching.await
     }
 
     async fn program(

@@ -274,17 +274,7 @@ mod tests {
                 events: Vec::new(),
                 counts: Some(KernelCounts::default()),
             });
-            let exited = Exited {
-                id: id(incarnation),
-                status: ExitStatus::Code(0),
-                oom: None,
-                process_refused: None,
-                violation: None,
-                throttled: None,
-                cpu_us: None,
-                peak_memory_bytes: None,
-                note: None,
-            };
+            let exited = Exited::of(id(incarnation), ExitStatus::Code(0));
             connection.send(Reply::Exited(exited), Vec::new()).unwrap();
         }
         let mut heard = Vec::new();

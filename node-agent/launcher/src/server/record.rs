@@ -149,17 +149,7 @@ mod tests {
             acts: false,
         };
         records.keep(&id, &Record::Worker(known)).unwrap();
-        let exited = Record::Exited(Exited {
-            id: id.clone(),
-            status: ExitStatus::Code(0),
-            oom: None,
-            process_refused: None,
-            violation: None,
-            throttled: None,
-            cpu_us: None,
-            peak_memory_bytes: None,
-            note: None,
-        });
+        let exited = Record::Exited(Exited::of(id.clone(), ExitStatus::Code(0)));
         records.keep(&id, &exited).unwrap();
         assert_eq!(records.load().unwrap(), vec![exited]);
         records.forget(&id);

@@ -112,19 +112,15 @@ mod tests {
     use super::*;
 
     fn ended(status: ExitStatus, oom: Option<bool>, note: Option<&str>) -> Exited {
+        let id = WorkerId {
+            instance: "a".into(),
+            incarnation: 1,
+        };
         Exited {
-            id: WorkerId {
-                instance: "a".into(),
-                incarnation: 1,
-            },
-            status,
             oom,
             process_refused: Some(false),
-            violation: None,
-            cpu_us: None,
-            throttled: None,
-            peak_memory_bytes: None,
             note: note.map(str::to_owned),
+            ..Exited::of(id, status)
         }
     }
 

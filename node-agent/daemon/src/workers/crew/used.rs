@@ -66,19 +66,16 @@ mod tests {
     use super::*;
 
     fn ended() -> Exited {
+        let id = WorkerId {
+            instance: "a".into(),
+            incarnation: 1,
+        };
         Exited {
-            id: WorkerId {
-                instance: "a".into(),
-                incarnation: 1,
-            },
-            status: ExitStatus::Code(0),
             oom: Some(false),
             process_refused: Some(false),
-            violation: None,
-            throttled: None,
             cpu_us: Some(5_000),
             peak_memory_bytes: Some(7),
-            note: None,
+            ..Exited::of(id, ExitStatus::Code(0))
         }
     }
 

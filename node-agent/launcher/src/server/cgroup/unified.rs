@@ -44,7 +44,7 @@ pub(super) fn parent(own: &Path) -> Result<PathBuf, String> {
 /// Makes it again where it was.
 pub(super) fn again(parent: &Path) -> Result<PathBuf, String> {
     let above = parent.parent().unwrap_or(parent);
-    // One that gives all that it did is left as it is: it may be of others.
+    // One that gives any controller is left as it is: it may be of others.
     if controllers(above).is_empty() {
         give(above);
     }
