@@ -35,3 +35,22 @@ runAsGroup: 65533
 capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
+
+{{- /* Where `helm test` works, and what everything of it is called: a name that nobody else has. */ -}}
+{{- define "aion.testName" -}}
+aion-system-helm-test
+{{- end }}
+
+{{- define "aion.toApiServer" -}}
+# The API server, which no selector names: by its port.
+- ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+- to:
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: kube-system}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end }}

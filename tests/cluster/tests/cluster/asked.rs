@@ -23,14 +23,17 @@ fn the_charts_are_installed_and_all_their_pods_are_ready() {
     it.helm(&["test", "aion", "--namespace", SYSTEM]);
     // Nothing of it stays, its rights least of all.
     for left in [
-        "namespace/aion-test",
-        "trustpolicy/aion-test",
-        "clusteragentpolicy/aion-test",
+        "namespace/aion-system-helm-test",
+        "trustpolicy/aion-system-helm-test",
+        "clusteragentpolicy/aion-system-helm-test",
     ] {
         let found = it.get(&[left]).unwrap_err();
         assert!(found.contains("NotFound"), "{found}");
     }
-    for left in ["pod/aion-test", "serviceaccount/aion-test"] {
+    for left in [
+        "pod/aion-system-helm-test",
+        "serviceaccount/aion-system-helm-test",
+    ] {
         let found = it.get(&["-n", SYSTEM, left]).unwrap_err();
         assert!(found.contains("NotFound"), "{found}");
     }

@@ -26,13 +26,18 @@ pub(crate) fn template(helm: &Path, name: &str, more: &[&str]) -> Output {
 
 /// As [`template`], in a namespace.
 pub(crate) fn run(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Output {
-    Command::new(helm)
+    command(helm, name, namespace, more).output().unwrap()
+}
+
+/// `helm template` of a chart in a namespace, to be run.
+pub(crate) fn command(helm: &Path, name: &str, namespace: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(helm);
+    command
         .args(["template", "aion"])
         .arg(chart(name))
         .args(["--kube-version", KUBERNETES, "--namespace", namespace])
-        .args(more)
-        .output()
-        .unwrap()
+        .args(more);
+    command
 }
 
 /// What was rendered, or a panic with what helm says.

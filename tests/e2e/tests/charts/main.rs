@@ -9,10 +9,13 @@ use std::{fs, path::Path, process::Command};
 
 use aion_e2e::cluster::{cluster, namespace, root};
 
-use helm::{chart, rendered, run, template};
+use helm::{chart, command, rendered, run, template};
 
 /// The sets of values that are rendered.
 const SETS: [&str; 3] = ["default", "small", "full"];
+
+/// Where `helm test` works.
+const TESTED: &str = "aion-system-helm-test";
 
 fn here() -> std::path::PathBuf {
     root().join("tests/e2e/tests/charts")
@@ -122,8 +125,22 @@ fn a_real_api_server_takes_every_object_of_every_set() -> anyhow::Result<()> {
     };
     let folder = tempfile::tempdir()?;
     // A trial makes nothing that what is tried after it could be in, or log in as.
-    namespace(cluster, "aion-test")?;
-    let account = ["create", "serviceaccount", "aion-test"];
+    namespace(cluster, TESTED)?;
+    // Whose it is: `helm test` would delete another's.
+    let own = || {
+        let mut rendering = command(&helm, "aion", "aion-system", &["--dry-run=server"]);
+        rendering.env("KUBECONFIG", cluster.admin()).output()
+    };
+    let said = own()?.stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        said.contains("a namespace aion-system-helm-test is there and not of this chart"),
+        "{said}"
+    );
+    let label = "app.kubernetes.io/name=aion-test";
+    cluster.kubectl(&["label", "namespace", TESTED, label])?;
+    rendered(&own()?);
+    let account = ["create", "serviceaccount", TESTED];
     cluster.kubectl(&[&["-n", "aion-system"], &account[..]].concat())?;
     for set in SETS {
         // The definitions of Prometheus' operator are somebody else's.
