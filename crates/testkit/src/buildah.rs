@@ -16,14 +16,17 @@ impl Buildah {
     /// Finds buildah on the `PATH`: it is the machine's, and no component.
     ///
     /// # Errors
-    /// [`StartError::Missing`] when it is not on this machine.
+    /// [`StartError::Missing`] when it is not on this machine, or may do nothing here.
     pub fn find() -> Result<Self, StartError> {
         component::programs(&[("buildah", "buildah")])?;
         let home = tempfile::Builder::new()
             .prefix("aion-buildah-")
             .tempdir()
             .map_err(StartError::io("making a home for buildah"))?;
-        Ok(Self { home })
+        let buildah = Self { home };
+        // Who is not root needs user namespaces for it.
+        component::works("buildah", buildah.command().arg("info"))?;
+        Ok(buildah)
     }
 
     /// Builds the folder's Containerfile, which begins from nothing, and pushes it as `image` in the `format` `oci` or `v2s2`,

@@ -103,6 +103,18 @@ pub(crate) fn programs(wanted: &[(&'static str, &str)]) -> Result<(), StartError
     Ok(())
 }
 
+/// Checks that this machine lets a program do its work, by a command that is of no consequence.
+pub(crate) fn works(component: &'static str, command: &mut Command) -> Result<(), StartError> {
+    match run(command) {
+        Ok(_) => Ok(()),
+        Err(StartError::Command { output, .. }) => Err(StartError::Missing {
+            component,
+            why: format!("{} says: {output}", words(command)),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
 /// This machine's processor, as Go and images name it.
 #[must_use]
 pub fn architecture() -> &'static str {
@@ -242,6 +254,20 @@ fn words(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_work_here_is_missing_and_says_why() {
+        let fails = works(
+            "thing",
+            Command::new("sh").args(["-c", "echo no sets >&2; exit 1"]),
+        );
+        let Err(StartError::Missing { component, why }) = fails else {
+            panic!("{fails:?}");
+        };
+        assert_eq!(component, "thing");
+        assert!(why.ends_with("says: no sets"), "{why}");
+        works("thing", &mut Command::new("true")).unwrap();
+    }
 
     #[test]
     fn every_component_has_a_version() {

@@ -69,25 +69,12 @@ impl Machine {
             ));
         }
         component::programs(WANTED)?;
-        let tried = Command::new("unshare")
-            .args([
-                "--net",
-                "--mount",
-                "--pid",
-                "--cgroup",
-                "--fork",
-                "--mount-proc",
-            ])
-            .arg("true")
-            .output()
-            .map_err(StartError::io("running unshare"))?;
-        match tried.status.success() {
-            true => Ok(()),
-            false => Err(missing(
-                "namespaces",
-                String::from_utf8_lossy(&tried.stderr).trim(),
-            )),
-        }
+        component::works(
+            "namespaces",
+            Command::new("unshare")
+                .args(["--net", "--mount", "--pid", "--cgroup"])
+                .args(["--fork", "--mount-proc", "true"]),
+        )
     }
 
     /// Starts one in `folder`, which holds its `/var/lib`, `/var/log` and `/run`; with

@@ -3,7 +3,7 @@
 //! Kubernetes' own program for this, kube-network-policies, has nftables queue packets for it, which many kernels are
 //! built without (`CONFIG_NFT_QUEUE`); this one makes rules and sets for iptables.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,12 @@ pub(super) const USER: &str = "system:kube-router";
 /// Says whether this machine can have it.
 pub(super) fn possible() -> Result<(), StartError> {
     Component::KubeRouter.find()?;
-    component::programs(&[("iptables", "iptables"), ("ipset", "ipset")])
+    component::programs(&[("iptables", "iptables"), ("ipset", "ipset")])?;
+    // A kernel may have no sets; these go with the namespace.
+    component::works(
+        "ipset",
+        Command::new("unshare").args(["--net", "ipset", "create", "aion", "hash:ip"]),
+    )
 }
 
 /// What it may do: it looks, and writes nothing.
