@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_abi::reason::Reason;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
@@ -18,8 +19,10 @@ pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json
 
 /// The largest manifest or index that is read, in bytes.
 pub const MAX_MANIFEST: u64 = 1 << 20;
-/// An OCI descriptor. `urls` and inline `data` are not read: content comes
-/// from the source that was asked, and nowhere else.
+/// The longest content that is read where its descriptor stands, in bytes.
+const MAX_INLINE: u64 = 16 << 10;
+
+/// An OCI descriptor. `urls` are not read: content comes from the source that was asked, and nowhere else.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -32,6 +35,9 @@ pub struct Descriptor {
     /// The artifact type of the manifest described, where the writer told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
+    /// The content itself, in base64, where it is short and a round trip is to be saved (image spec 1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
     /// Free words about the content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -49,6 +55,8 @@ struct Bare {
     size: u64,
     #[serde(default)]
     artifact_type: Option<String>,
+    #[serde(default)]
+    data: Option<String>,
 }
 
 impl From<Bare> for Descriptor {
@@ -58,6 +66,7 @@ impl From<Bare> for Descriptor {
             digest: bare.digest,
             size: bare.size,
             artifact_type: bare.artifact_type,
+            data: bare.data.filter(|_| bare.size <= MAX_INLINE),
             annotations: BTreeMap::new(),
             others: BTreeMap::new(),
         }
@@ -81,6 +90,7 @@ fn all_bare<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Descriptor>, D::Er
 impl Descriptor {
     /// Without what other writers added, which may be much.
     pub(crate) fn bare(mut self) -> Self {
+        self.data = None;
         self.annotations.clear();
         self.others.clear();
         self
@@ -91,6 +101,23 @@ impl Descriptor {
         Self::sized(media_type, Digest::of(bytes), bytes.len() as u64)
     }
 
+    /// Describes `bytes` and, where they are short, has them in itself.
+    pub(crate) fn inline(media_type: &str, bytes: &[u8]) -> Self {
+        let is_short = bytes.len() as u64 <= MAX_INLINE;
+        Self {
+            data: is_short.then(|| STANDARD.encode(bytes)),
+            ..Self::of(media_type, bytes)
+        }
+    }
+
+    /// The content, where it stands here and is short. Something else that stands here is as good as nothing: else who may
+    /// describe a content once more could hide it.
+    pub(crate) fn content(&self) -> Option<Vec<u8>> {
+        let data = self.data.as_ref().filter(|_| self.size <= MAX_INLINE)?;
+        let bytes = STANDARD.decode(data).ok()?;
+        (bytes.len() as u64 == self.size && Digest::of(&bytes) == self.digest).then_some(bytes)
+    }
+
     /// Describes what has this digest and size.
     pub(crate) fn sized(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
@@ -98,6 +125,7 @@ impl Descriptor {
             digest,
             size,
             artifact_type: None,
+            data: None,
             annotations: BTreeMap::new(),
             others: BTreeMap::new(),
         }
@@ -315,6 +343,26 @@ mod tests {
         assert!(Manifest::parse(&bytes[..bytes.len() - 1]).is_err());
         let other = String::from_utf8(bytes).unwrap().replace(":2,", ":1,");
         assert!(Manifest::parse(other.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_content_is_where_it_is_described_if_it_is_short_and_the_one() {
+        let written = |descriptor: &Descriptor| {
+            let mut manifest = Manifest::new("application/x", Descriptor::of("text/plain", b"{}"));
+            manifest.layers.push(descriptor.clone());
+            let bytes = serde_json::to_vec(&manifest).unwrap();
+            Manifest::parse(&bytes).unwrap().layers.remove(0).content()
+        };
+        let short = Descriptor::inline("text/plain", b"signed");
+        assert_eq!(written(&short).unwrap(), b"signed");
+        assert_eq!(written(&Descriptor::of("text/plain", b"signed")), None);
+        let long = vec![b'x'; MAX_INLINE as usize + 1];
+        assert_eq!(written(&Descriptor::inline("text/plain", &long)), None);
+        for other in ["", "c2lnbmVk\n", "c2lnbmVE", "c2lnbg=="] {
+            let mut descriptor = short.clone();
+            descriptor.data = Some(other.to_owned());
+            assert_eq!(written(&descriptor), None, "{other:?}");
+        }
     }
 
     #[test]

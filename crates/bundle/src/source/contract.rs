@@ -99,14 +99,17 @@ pub(crate) fn describe_referrer(bytes: &[u8], manifest: &Manifest) -> Descriptor
     descriptor
 }
 
-/// Reads a whole blob of at most `limit` bytes into memory.
+/// Reads a whole blob of at most `limit` bytes into memory, from where it is described if it stands there.
 pub async fn read_blob(
     source: &dyn Source,
     blob: &Descriptor,
     limit: u64,
 ) -> Result<Vec<u8>, SourceError> {
     let mut sink = Sink::memory(blob, limit)?;
-    source.blob(&mut sink).await?;
+    match blob.content() {
+        Some(bytes) => sink.write(&source.describe(), &bytes).await?,
+        None => source.blob(&mut sink).await?,
+    }
     sink.finish(&source.describe()).await
 }
 

@@ -200,6 +200,23 @@ async fn one_blob_that_is_listed_a_thousand_times_is_read_once() {
 }
 
 #[tokio::test]
+async fn a_signature_that_stands_in_its_manifest_is_not_asked_for() {
+    let mut place = Place::signed().await;
+    let found = signatures(&place.crowd, &place.built.digest).await.unwrap();
+    // The list, and the manifest of the signature.
+    let asked = place.crowd.asked.load(Ordering::SeqCst);
+    assert_eq!((found.candidates.len(), asked), (1, 2));
+    // And who describes it with other bytes hides nothing.
+    let bytes = found.candidates[0].bytes.clone();
+    let mut layer = place.crowd.layer(bytes.clone());
+    layer["data"] = json!("e30=");
+    place.crowd.refer(&place.built.digest, &[layer]);
+    let found = signatures(&place.crowd, &place.built.digest).await.unwrap();
+    assert_eq!(found.candidates.len(), 1);
+    assert_eq!(found.candidates[0].bytes, bytes);
+}
+
+#[tokio::test]
 async fn what_was_not_looked_at_is_said() {
     let mut place = Place::signed().await;
     for n in 0..MAX_SIGNATURES + 7 {

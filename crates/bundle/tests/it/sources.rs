@@ -237,7 +237,11 @@ async fn one_unreadable_signature_does_not_hide_another() {
     let at = tempfile::tempdir().unwrap();
     let layout = Layout::create(at.path().join("layout")).unwrap();
     let (built, key) = (declarative(&layout), SigningKey::generate().unwrap());
-    let broken = sign(&layout, &key, &built.digest).await;
+    // So long that it is no part of its manifest.
+    let mut long = key.sign(&built.digest).unwrap();
+    long.resize(20_000, b' ');
+    let now = Timestamp::UNIX_EPOCH;
+    let broken = attach(&layout, &built.digest, &long, now).await.unwrap();
     let good = sign(&layout, &key, &built.digest).await;
     let bytes = layout.manifest(&broken).await.unwrap();
     let layer = Manifest::parse(&bytes).unwrap().layers[0].digest;
