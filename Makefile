@@ -14,7 +14,7 @@ ANALYST := --manifest-path agents/analyst/Cargo.toml
 SCRIPTS = $(shell git ls-files -z | xargs -0 sh -c 'find "$$@" -maxdepth 0 -type f -print0' sh | xargs -0 awk 'FNR == 1 && /^\043!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e vm arm64 package images bench crds lint components clean
+.PHONY: help run test e2e cluster vm arm64 package images bench crds lint components clean
 
 help: ## Says what there is
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +25,18 @@ run: ## Sets AION-OS up on this machine and starts it
 test: ## Runs every test, bringing the real components that they need
 	tests/run
 
+CLUSTER = etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod kube-router helm
+
 e2e: ## Runs the tests on a whole cluster on this machine, as root, and the long ones
-	tests/components/ensure etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod kube-router helm
+	tests/components/ensure $(CLUSTER)
 	packaging/images
 	AION_KILLS=all tests/run -p aion-operator -p aion-e2e --test killed
 	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
+
+cluster: ## A shell in a cluster on this machine that has the images and nothing installed, as root
+	tests/components/ensure $(CLUSTER)
+	packaging/images
+	cargo run --locked --quiet -p aion-cluster-tests --example shell
 
 vm: ## Runs the tests of what a kernel decides in a virtual machine with cgroup v2 alone
 	tests/vm/run

@@ -36,6 +36,21 @@ pub fn installed() -> Option<MutexGuard<'static, Installed>> {
 
 impl Installed {
     fn start() -> Result<Self, StartError> {
+        let installed = Self::prepared()?;
+        installed.certificate();
+        installed.helm(&["install", "aion-crds", "charts/aion-crds"]);
+        installed.install();
+        let policies = root().join("policies/cluster.yaml");
+        installed.kubectl(&["apply", "-f", &policies.to_string_lossy()]);
+        installed.home();
+        Ok(installed)
+    }
+
+    /// A cluster for AION-OS, with its images and documents on every node, and nothing installed.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] when this machine cannot have it.
+    pub fn prepared() -> Result<Self, StartError> {
         let archives = archives()?;
         Component::Helm.find()?;
         let mut cluster = Cluster::start(2)?;
@@ -52,12 +67,6 @@ impl Installed {
             unenforced,
         };
         installed.documents();
-        installed.certificate();
-        installed.helm(&["install", "aion-crds", "charts/aion-crds"]);
-        installed.install();
-        let policies = root().join("policies/cluster.yaml");
-        installed.kubectl(&["apply", "-f", &policies.to_string_lossy()]);
-        installed.home();
         Ok(installed)
     }
 
