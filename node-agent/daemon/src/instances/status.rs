@@ -164,20 +164,17 @@ fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
             ),
         );
     }
-    if missing.is_empty() {
-        return Judgement::new(
-            condition::SANDBOX_ENFORCED,
-            true,
-            reason::ENFORCED,
-            "every layer is enforced",
-        );
-    }
-    Judgement::new(
-        condition::SANDBOX_ENFORCED,
-        true,
-        reason::ENFORCED_IN_PART,
-        format!("missing, and not required: {named}"),
-    )
+    // By name: of an Agent nobody sees more of its layers than this.
+    let held = layers.iter().filter(|it| it.state == Seen::Enforced);
+    let held = layer::list(&held.map(|it| it.name).collect::<Vec<_>>());
+    let (reason, told) = match missing.is_empty() {
+        true => (reason::ENFORCED, format!("every layer is enforced: {held}")),
+        false => (
+            reason::ENFORCED_IN_PART,
+            format!("missing, and not required: {named}; enforced: {held}"),
+        ),
+    };
+    Judgement::new(condition::SANDBOX_ENFORCED, true, reason, told)
 }
 
 /// The judgement on its layers, with what becomes of the rules of its policies here. The hooks are known when the layers
@@ -204,11 +201,7 @@ fn with_rules(
     if rules.notes.is_empty() {
         return judged;
     }
-    let notes = rules.notes.join("; ");
-    let why = match judged.reason == reason::ENFORCED {
-        true => notes,
-        false => format!("{}; {notes}", judged.message),
-    };
+    let why = format!("{}; {}", rules.notes.join("; "), judged.message);
     Judgement::new(judged.type_, true, reason::ENFORCED_IN_PART, why)
 }
 
@@ -312,6 +305,22 @@ mod tests {
         assert_eq!(
             (phase, &*reason),
             (InstancePhase::Ready, reason::ENFORCED_IN_PART)
+        );
+    }
+
+    #[test]
+    fn layers_are_named_where_an_agent_shows_them() {
+        let seccomp = LayerReading::enforced(Layer::Seccomp, "mode 2");
+        let landlock = LayerReading::enforced(Layer::Landlock, "probed");
+        let none = LayerReading::missing(Layer::Landlock, "kernel too old", "");
+        let told = |layers: &[LayerReading]| enforced(&AgentInstance::default(), layers).message;
+        assert_eq!(
+            told(&[seccomp.clone(), landlock]),
+            "every layer is enforced: seccomp, landlock"
+        );
+        assert_eq!(
+            told(&[seccomp, none]),
+            "missing, and not required: landlock (kernel too old); enforced: seccomp"
         );
     }
 
