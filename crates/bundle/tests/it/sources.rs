@@ -6,7 +6,7 @@ use std::fs;
 use aion_bundle::{
     BundleRef, Credentials, Digest, Layout, Limits, Mirrors, NamePattern, Payload, Place, Reason,
     Reference, Registry, RegistryAccess, Room, SigningKey, Sink, Source, SourceError, SourceRule,
-    Sources, SourcesError, Store, Target, attach, copy,
+    Sources, Store, Target, attach, copy,
     manifest::{Descriptor, Manifest},
     read_blob, signatures,
 };
@@ -328,7 +328,7 @@ async fn sources_are_configured_by_name_and_offline_keeps_to_this_machine() {
     let error = acme.manifest(&built.digest).await.unwrap_err();
     assert!(matches!(error, SourceError::Offline { .. }), "{error}");
     let unknown = sources.open(&name("other"), &[], false).err().unwrap();
-    assert!(matches!(unknown, SourcesError::NoSource(_)), "{unknown}");
+    assert!(matches!(unknown, SourceError::NoSource(_)), "{unknown}");
 }
 
 #[tokio::test]
