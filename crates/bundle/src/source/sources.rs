@@ -228,6 +228,7 @@ pub struct Mirrors {
     open: Vec<Mirror>,
     shut: Vec<SourceError>,
     passed_over: Vec<CredentialsError>,
+    unheard: Mutex<Option<SourceError>>,
 }
 
 struct Mirror {
@@ -386,10 +387,15 @@ impl Source for Mirrors {
             if found.is_empty() && !lacking {
                 return Err(self.telling(failures));
             }
+            *self.unheard.lock() = failures.into_iter().find(|e| !lacks(e));
             // By size, too: one that lies about it takes nothing from another.
             found.sort_by_key(|d| (d.digest, d.size));
             found.dedup_by_key(|d| (d.digest, d.size));
             Ok(found)
         })
+    }
+
+    fn unheard(&self) -> Option<SourceError> {
+        self.unheard.lock().take()
     }
 }

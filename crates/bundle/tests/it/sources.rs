@@ -301,6 +301,16 @@ async fn mirrors_are_tried_in_order_and_signatures_gathered_from_all() {
     with_gone.add(Ok(registry("127.0.0.1:1", None)));
     let error = admit(with_gone).await.unwrap_err();
     assert_eq!(error.reason(), Reason::RegistryUnavailable, "{error}");
+    // Nor is it all that there is where one has a signature that does not count.
+    sign(&bare, &SigningKey::generate().unwrap(), &built.digest).await;
+    let error = admit(mirrors(&[&bare])).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::UntrustedKey, "{error}");
+    let mut with_gone = mirrors(&[&bare]);
+    with_gone.add(Ok(registry("127.0.0.1:1", None)));
+    let error = admit(with_gone).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::RegistryUnavailable, "{error}");
+    assert!(error.may_pass_later());
+    admit(mirrors(&[&bare, &whole])).await.unwrap();
 }
 
 #[tokio::test]
