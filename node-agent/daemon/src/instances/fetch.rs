@@ -1,7 +1,7 @@
 //! How a bundle comes from the node's sources for a tenant: with the tenant's own pull secrets before what the node has,
 //! and waiting for nobody but those who want something of the same place. What may not enter: what is trusted.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{problem::Problem, tenant::Tenant};
 use aion_api::AgentInstanceSpec;
@@ -10,10 +10,14 @@ use aion_bundle::{
     Sources, Store, TrustSet,
 };
 use aion_drivers::secrets::{SecretRef, Secrets};
+use parking_lot::Mutex;
 
-use crate::lanes::{InLane, Lanes};
+use crate::{
+    lanes::{InLane, Lanes},
+    shares::{Share, Shares},
+};
 
-/// Bundles that are fetched at once from one place, and for one tenant from there.
+/// Bundles that are fetched at once from one place, and for one tenant from there, who leaves others some besides.
 const FROM_A_PLACE: usize = 16;
 pub(super) const FOR_A_TENANT: usize = 4;
 /// The key of a Secret of type `kubernetes.io/dockerconfigjson`.
@@ -25,8 +29,15 @@ pub(crate) struct Fetcher {
     /// No packet leaves the machine.
     offline: bool,
     secrets: Arc<dyn Secrets>,
-    places: Lanes<String>,
+    /// One for each place that sources name.
+    places: Mutex<HashMap<String, Shares<Tenant>>>,
     tenants: Lanes<(String, Tenant)>,
+}
+
+/// Whoever's turn it is, as long as this is held.
+pub(super) struct InTurn {
+    _for_tenant: InLane,
+    _at_place: Option<Share<Tenant>>,
 }
 
 /// What came of fetching.
@@ -82,7 +93,7 @@ impl Fetcher {
             sources,
             offline,
             secrets,
-            places: Lanes::new(FROM_A_PLACE),
+            places: Mutex::default(),
             tenants: Lanes::new(FOR_A_TENANT),
         }
     }
@@ -116,10 +127,20 @@ impl Fetcher {
     }
 
     /// Waits for those who came before, of the tenant first: nobody keeps a place from others meanwhile.
-    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant) -> (InLane, InLane) {
+    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant) -> InTurn {
         let place = self.sources.place(name);
         let for_tenant = self.tenants.enter((place.clone(), tenant.clone())).await;
-        (for_tenant, self.places.enter(place).await)
+        let shares = {
+            let mut places = self.places.lock();
+            let of_place = places.entry(place);
+            of_place
+                .or_insert_with(|| Shares::new(FROM_A_PLACE))
+                .clone()
+        };
+        InTurn {
+            _for_tenant: for_tenant,
+            _at_place: shares.enter(tenant.clone()).await,
+        }
     }
 
     /// They are read for each fetch, once it is its turn: what is renewed or taken back meanwhile counts.

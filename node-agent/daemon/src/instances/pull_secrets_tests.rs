@@ -1,4 +1,4 @@
-//! With what a tenant's bundles are fetched from a registry that wants a password.
+//! With what a tenant's bundles are fetched from a registry that wants a password, and what tenants leave each other there.
 
 use aion_abi::tenant::Tenant;
 use aion_bundle::{Credentials, Reference, Registry as Remote, RegistryAccess, copy};
@@ -185,6 +185,22 @@ async fn a_pull_secret_that_is_missing_takes_nothing_from_the_others_nor_from_wh
     let judged = prepared(&preparer, &other, &trust).await.unwrap();
     let told = "not used: pull secret gone of another";
     assert!(judged.message.contains(told), "{}", judged.message);
+}
+
+#[tokio::test]
+async fn tenants_that_fetch_all_they_may_leave_another_a_turn() {
+    let machine = Machine::new();
+    let preparer = machine.preparer(Some(1));
+    let name = "slow/a".parse().unwrap();
+    let mut held = Vec::new();
+    for tenant in ["one", "two", "three", "four"].map(Tenant::from) {
+        for _ in 0..FOR_A_TENANT {
+            held.extend(preparer.fetcher.turn(&name, &tenant).now_or_never());
+        }
+    }
+    let another = "another".into();
+    let turn = preparer.fetcher.turn(&name, &another);
+    assert!(turn.now_or_never().is_some());
 }
 
 /// Secrets of which one is renewed while somebody waits.
