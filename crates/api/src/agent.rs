@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse, Trigger};
 use crate::program::{BundleRef, Lane, Runtime, WithoutModel};
 use crate::sandbox::SandboxRules;
-use crate::schema::{NAME, said};
+use crate::schema::{SUBDOMAIN, said};
 
 /// An agent: what it is for, what it may use, and how much of it.
 #[derive(
@@ -67,10 +67,10 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
     /// Secrets of the agent's namespace with which its bundle is fetched, of type kubernetes.io/dockerconfigjson; each goes
-    /// before the next, and all before what the node has. On a machine standing alone each is a folder under
-    /// `config/secrets` with the file `.dockerconfigjson`.
+    /// before the next, and all before what the node has. One that cannot be used is named in Verified. On a machine
+    /// standing alone each is a folder under `config/secrets` with the file `.dockerconfigjson`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 63), regex(pattern = NAME)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253), regex(pattern = SUBDOMAIN)), extend("x-kubernetes-list-type" = "atomic"))]
     pub pull_secrets: Vec<String>,
     /// What executes the agent: declarative (a loop of model, tools and memory; the default), wasm (a
     /// WASI core module from the bundle), or process (a program in any language, from a container image).

@@ -132,7 +132,7 @@ pub struct AgentInstanceSpec {
     pub signers: Option<Vec<String>>,
     /// Secrets of the tenant with which its bundle is fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "atomic"))]
     pub pull_secrets: Vec<String>,
     /// The models it may ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{DIGEST, NAME};
+use crate::schema::{DIGEST, SUBDOMAIN};
 
 /// Which queue the agent's turns and calls wait in.
 #[derive(
@@ -74,7 +74,7 @@ pub struct BundleRef {
 pub struct SecretKey {
     /// The Secret's name. In a cluster it is a Secret of the same namespace; on a machine standing alone
     /// a folder of that name under `config/secrets`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub secret: String,
     /// The key within the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]

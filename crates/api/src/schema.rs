@@ -14,6 +14,8 @@ pub(crate) fn said(what: &str, remedy: &str) -> Message {
 
 /// A name of a resource: a DNS label.
 pub const NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// The name of a Secret, as Kubernetes has them: labels with dots between.
+pub const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A digest.
 pub const DIGEST: &str = "^sha256:[a-f0-9]{64}$";
 /// A model: an endpoint's name, and after a slash one of its models.

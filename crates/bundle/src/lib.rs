@@ -45,7 +45,7 @@ pub use source::layout::Layout;
 pub use source::reference::{NotAReference, Reference};
 pub use source::registry::{Registry, RegistryAccess};
 pub use source::sink::Sink;
-pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources, SourcesError};
+pub use source::sources::{Mirrors, Place, RuleError, SourceRule, Sources};
 pub use source::transfer::{
     Signatures, attach, attach_document, attached, copy, evidence, signatures,
 };

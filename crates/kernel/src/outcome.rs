@@ -87,8 +87,8 @@ pub struct Failure {
 impl Failure {
     /// The longest text of a failure that is recorded, in bytes.
     pub const MAX_DETAIL: usize = 512;
-    /// Codes of a driver that kept to a rule: it could have done it, and did not.
-    pub const REFUSALS: [&str; 2] = ["denied", "offline"];
+    /// Codes of a driver that kept to a rule or a bound: it could have done it, and did not.
+    pub const REFUSALS: [&str; 3] = ["denied", "offline", "overloaded"];
 
     pub(crate) fn is_refusal(&self) -> bool {
         Self::REFUSALS.contains(&self.code.as_str())

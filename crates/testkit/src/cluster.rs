@@ -14,7 +14,7 @@ mod network;
 mod node;
 mod policies;
 
-use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
+use std::{ffi::OsStr, net::SocketAddrV4, path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
@@ -26,6 +26,8 @@ use crate::{
     until,
 };
 
+/// Of [`Cluster::SHOWN`].
+const SHOWN_AT: u16 = 5000;
 /// Of its proxy on each node.
 const PROXY: &str = "system:kube-proxy";
 
@@ -45,6 +47,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Where [`Cluster::show`] shows something.
+    pub const SHOWN: SocketAddrV4 = SocketAddrV4::new(network::CONTROL_PLANE, SHOWN_AT);
+
     /// Starts it with nodes `node-0`, `node-1` and so on, and waits until each is ready.
     ///
     /// # Errors
@@ -156,6 +161,15 @@ impl Cluster {
         let mut command = self.switch.network().command(program);
         command.env("KUBECONFIG", self.control_plane.admin());
         command
+    }
+
+    /// Shows the nodes, at [`Cluster::SHOWN`], what listens at `address` on the control plane's loopback; until something
+    /// else is shown there.
+    ///
+    /// # Errors
+    /// With what `nft` wrote.
+    pub fn show(&self, address: SocketAddrV4) -> Result<(), StartError> {
+        network::show(&self.switch, address.port(), SHOWN_AT)
     }
 
     /// Its nodes.

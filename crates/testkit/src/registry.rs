@@ -4,7 +4,7 @@ use std::{fs, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Component, Process, StartError, process::remove};
+use crate::{Cluster, Component, Process, StartError, process::remove};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -54,11 +54,22 @@ impl Registry {
     /// # Errors
     /// [`StartError::Missing`] when it is not on this machine; otherwise with its log.
     pub fn start(kind: RegistryKind) -> Result<Self, StartError> {
+        Self::started(kind, Command::new(Component::Registry.find()?))
+    }
+
+    /// As [`Registry::start`], in the network of a cluster's control plane; [`Cluster::show`] shows it to the nodes.
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub fn start_in(kind: RegistryKind, cluster: &Cluster) -> Result<Self, StartError> {
+        Self::started(kind, cluster.command(Component::Registry.find()?))
+    }
+
+    fn started(kind: RegistryKind, mut command: Command) -> Result<Self, StartError> {
         let folder = tempfile::Builder::new()
             .prefix("aion-registry-")
             .tempdir()
             .map_err(StartError::io("making a folder for the registry"))?;
-        let mut command = Command::new(Component::Registry.find()?);
         match kind {
             RegistryKind::Referrers => command.arg("referrers"),
             RegistryKind::Anonymous => command.arg("distribution").arg(folder.path().join("data")),
@@ -88,7 +99,7 @@ impl Registry {
         })
     }
 
-    /// Where it listens, `127.0.0.1:port`: the registry's part of a reference.
+    /// Where it listens, `127.0.0.1:port`: the registry's part of a reference, in its own network.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address

@@ -31,6 +31,7 @@ mod node;
 mod run;
 mod secret;
 mod server;
+mod shares;
 mod shell;
 mod telemetry;
 mod traces;

@@ -10,6 +10,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
 };
@@ -27,6 +28,8 @@ const PORT: u16 = 8443;
 /// The most connections of one agent that are open at a time, and with those that wait (docs/process-abi.md).
 const OPEN: usize = 32;
 const WAITING_TOO: usize = 64;
+/// Of a node's connections, those that a tenant has that is alone.
+const OF_TENANT: usize = 256;
 
 /// A server that keeps each connection until its peer has nothing more to say, and then says so itself.
 #[derive(Clone, Default)]
@@ -92,10 +95,11 @@ impl Server {
     }
 }
 
-/// Does what it is asked: `fetch HOST`, `hold HOST` until the other end is gone, `fast HOST` without `connect`, or
-/// `many HOST COUNT` at once.
+/// Does what it is asked: `fetch HOST`, `hold HOST` until the other end is gone, `fast HOST` without `connect`, `many HOST COUNT`
+/// at once, or `crowd HOST COUNT` until something comes over one of them.
 const PROGRAM: &str = r#"
 import errno
+import select
 
 def said(stream):
     heard = b""
@@ -138,6 +142,11 @@ def many(host, count):
         heard += stream.recv(6) == b"hello\n"
         stream.close()
     return f"{heard} answered"
+
+def crowd(host, count):
+    streams = [socket.create_connection((host, @PORT@), timeout=60) for _ in range(int(count))]
+    ready, _, _ = select.select(streams, [], [])
+    return "came " + ready[0].recv(6).decode()
 
 node = Node()
 way, *words = node.text.split()
@@ -184,14 +193,18 @@ impl Story {
             granted: granted.collect(),
         };
         story.allow(&story.granted.clone())?;
+        story.caller("caller")?;
+        Ok(Some(story))
+    }
+
+    fn caller(&mut self, name: &str) -> anyhow::Result<()> {
         let client = std::fs::read_to_string(root().join("agents/notebook/python/aion.py"))?;
         let source = client + &PROGRAM.replace("@PORT@", &PORT.to_string());
         let spec = json!({
-            "limits": {"turnSeconds": 120, "concurrentCalls": 128},
-            "permissions": {"network": story.granted},
+            "limits": {"turnSeconds": 120, "concurrentCalls": 128, "memoryMiB": 128},
+            "permissions": {"network": self.granted},
         });
-        story.programs.agent("caller", &source, spec)?;
-        Ok(Some(story))
+        self.programs.agent(name, &source, spec)
     }
 
     /// All that its policy grants from now on.
@@ -283,6 +296,36 @@ fn a_run_has_so_many_connections_at_a_time_and_the_others_wait() -> anyhow::Resu
         "{answer}"
     );
     assert_eq!(server.most.load(Ordering::SeqCst), OPEN);
+    Ok(())
+}
+
+#[test]
+fn a_tenant_that_holds_half_of_all_connections_is_refused_the_next_and_told_why()
+-> anyhow::Result<()> {
+    let Some(mut story) = Story::of("crowd")? else {
+        return Ok(());
+    };
+    let server = Server {
+        from: usize::MAX,
+        ..Server::default()
+    };
+    let _server = server.serving(story.listen("198.51.100.7")?);
+    // One run more than the tenant has places for. Nothing is said over those that have one.
+    let (told, answers) = mpsc::channel();
+    for number in 0..=OF_TENANT / WAITING_TOO {
+        let name = format!("crowd{number}");
+        story.caller(&name)?;
+        let words = format!("crowd api.world.test {WAITING_TOO}");
+        let asked = story.programs.node.asking(&["ask", &name, &words]);
+        let told = told.clone();
+        thread::spawn(move || told.send((name, asked())));
+    }
+    let (name, answer) = answers.recv_timeout(BOUND)?;
+    let answer = answer?;
+    assert!(answer.contains("reset"), "{answer}");
+    let why = story.programs.node.aionctl(&["why", &name])?;
+    let words = format!("of the node's 512 connections this tenant has {OF_TENANT}");
+    assert!(why.contains(&words), "{words} is not in: {why}");
     Ok(())
 }
 

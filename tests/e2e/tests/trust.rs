@@ -3,14 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
 use aion_e2e::{
     cluster::BOUND,
     guest::{ENDLESS, SPEAKER, bundle},
     standalone::Standalone,
 };
-use aion_testkit::until;
+use aion_testkit::{Registry, RegistryKind, or_skip, until};
 use serde_json::{Value, json};
 
 /// Applies them and, where it is said, waits so many seconds until they are ready.
@@ -210,6 +210,85 @@ fn what_is_not_attested_is_not_let_in_and_both_tools_say_why() -> anyhow::Result
         match verified["status"] == "True" {
             true => Ok(()),
             false => Err(verified.to_string()),
+        }
+    })?;
+    Ok(())
+}
+
+/// A mirror that lists signatures itself and one that does not, before a registry that wants a password and alone has them.
+#[test]
+fn what_a_mirror_lacks_comes_from_the_next_place_once_the_pull_secret_for_it_is_there()
+-> anyhow::Result<()> {
+    for kind in [RegistryKind::Anonymous, RegistryKind::Referrers] {
+        let Some(mirror) = or_skip(Registry::start(kind)) else {
+            return Ok(());
+        };
+        let Some(origin) = or_skip(Registry::start(RegistryKind::Password)) else {
+            return Ok(());
+        };
+        mirrored(&mirror, &origin)?;
+    }
+    Ok(())
+}
+
+fn mirrored(mirror: &Registry, origin: &Registry) -> anyhow::Result<()> {
+    let mut node = Standalone::start("mirrored")?.with_policies()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let account = origin.credentials().unwrap();
+    let entry = json!({"username": account.user, "password": account.password});
+    let config = json!({"auths": {origin.address(): entry}}).to_string();
+    let login = node.path("login.json");
+    fs::write(&login, &config)?;
+    let push = |digest: &str, to: &Registry| {
+        let to = format!("{}/agents/speaker:0.1.0", to.address());
+        let login = login.to_string_lossy();
+        node.aionctl(&["bundle", "push", digest, &to, "--docker-config", &login])
+    };
+    // The mirror took the bundle before it was signed.
+    let unsigned = node.aionctl(&["bundle", "build", &folder.to_string_lossy(), "--quiet"])?;
+    push(unsigned.trim(), mirror)?;
+    let (digest, key) = node.sign(&folder)?;
+    assert_eq!(unsigned.trim(), digest);
+    push(&digest, origin)?;
+    let places = [mirror, origin].map(|it| format!("{{registry: '{}/agents'}}", it.address()));
+    let sources = format!("sources: [{}]\n", places.join(", "));
+    fs::write(node.home().join("config/node.yaml"), sources)?;
+    node.restart_daemon()?;
+
+    let program = json!({
+        "runtime": "wasm", "bundle": {"name": "speaker", "digest": digest}, "pullSecrets": ["origin.login"],
+    });
+    let objects = [trusting("mine", &key), agent("default", "speaker", program)];
+    apply(&node, &objects, None)?;
+    until("the pull secret to be missed", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        let told = verified["message"].as_str().unwrap_or_default();
+        let both = ["pull secret origin.login", "refuses access"].map(|it| told.contains(it));
+        match verified["reason"] == "PullSecretUnusable" && both == [true, true] {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    let secret = node.home().join("config/secrets/origin.login");
+    fs::create_dir_all(&secret)?;
+    let secret = secret.join(".dockerconfigjson");
+    let beside = node.path("written.json");
+    fs::write(&beside, &config)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&beside, &secret)?;
+    until("the agent to be let in", BOUND, || {
+        let verified = condition(&node, "Verified")?;
+        match verified["reason"] == "Signed" {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    until("the agent to answer", BOUND, || {
+        let answer = node.aionctl(&["ask", "speaker", "x"]);
+        let answer = answer.map_err(|error| error.to_string())?;
+        match answer.contains("here I am") {
+            true => Ok(()),
+            false => Err(answer),
         }
     })?;
     Ok(())

@@ -71,14 +71,13 @@ pub enum AdmitError {
     /// It is not signed by whom it should be.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It is in the store, what was kept of its signatures does not count any more, and whether there is another
-    /// cannot be asked.
-    #[error("{kept}; and for another signature: {source}")]
+    /// It is in the store, what was kept of its signatures does not count any more, and no other was found.
+    #[error("{kept}; and for another signature: {why}")]
     Lapsed {
         /// What is wrong with what was kept.
         kept: Box<Refusal>,
-        /// Why nobody else was asked.
-        source: SourceError,
+        /// Why there is no other.
+        why: Box<AdmitError>,
     },
     /// It is not a bundle, or too large.
     #[error(transparent)]
@@ -132,11 +131,37 @@ impl AdmitError {
         }
     }
 
+    /// The stable name of what failed last, where a bundle whose signatures count no more is not let in by others.
+    pub fn last_reason(&self) -> Reason {
+        match self {
+            Self::Lapsed { why, .. } => why.last_reason(),
+            other => other.reason(),
+        }
+    }
+
     /// Whether the same request may succeed later with nothing changed here.
     pub fn may_pass_later(&self) -> bool {
         match self {
-            Self::Lapsed { source, .. } => source.reason().may_pass_later(),
+            Self::Lapsed { kept, why } => kept.reason().may_pass_later() || why.may_pass_later(),
             other => other.reason().may_pass_later(),
+        }
+    }
+
+    /// The same of a bundle that is in the store, and whose signatures `kept` says do not count any more. How the look
+    /// for another ended decides nothing that was decided: what is revoked stays so, whatever was in the way.
+    #[must_use]
+    pub fn of_lapsed(self, kept: Refusal) -> Self {
+        let seen_anew =
+            |found: &Refusal| kept.reason() != Reason::Revoked || found.reason() == Reason::Revoked;
+        match self {
+            Self::Lapsed { .. } => self,
+            Self::Refused(found) if seen_anew(&found) => Self::Refused(found),
+            // The store is written to once somebody vouches for it again.
+            Self::Store(_) => self,
+            why => Self::Lapsed {
+                kept: Box::new(kept),
+                why: Box::new(why),
+            },
         }
     }
 }
@@ -194,13 +219,27 @@ impl Store {
         trust: &TrustSet,
         limits: &Limits,
     ) -> Result<Admitted, AdmitError> {
-        let digest = bundle.digest;
         let source = &Within::new(source, limits.time);
-        let (stored, lapsed) = match self.recall(bundle, trust).await? {
-            Recalled::Admitted(admitted) => return Ok(admitted),
-            Recalled::Lapsed(stored, refusal) => (Some(stored), Some(refusal)),
-            Recalled::Absent => (None, None),
-        };
+        match self.recall(bundle, trust).await? {
+            Recalled::Admitted(admitted) => Ok(admitted),
+            Recalled::Lapsed(stored, kept) => {
+                let admitted = self.let_in(source, bundle, trust, limits, Some(stored));
+                admitted.await.map_err(|why| why.of_lapsed(kept))
+            }
+            Recalled::Absent => self.let_in(source, bundle, trust, limits, None).await,
+        }
+    }
+
+    /// By what `source` has of signatures; of the bundle itself what is not `stored`.
+    async fn let_in(
+        &self,
+        source: &dyn Source,
+        bundle: &BundleRef,
+        trust: &TrustSet,
+        limits: &Limits,
+        stored: Option<Stored>,
+    ) -> Result<Admitted, AdmitError> {
+        let digest = bundle.digest;
         let is_here = stored.is_some();
         let kept = self.blocking(move |store| match is_here {
             true => Ok(store.manifest(&digest)),
@@ -216,14 +255,7 @@ impl Store {
             .map_err(AdmitError::from);
         let (name, trust) = (bundle.name.clone(), trust.clone());
         let judge = move |_: &Self| found.and_then(|it| it.vouch(&name, &digest, &trust, now()));
-        let judged = self.blocking(judge).await;
-        let (verdict, vouched) = judged.map_err(|error| match (error, lapsed) {
-            (AdmitError::Source(source), Some(kept)) => AdmitError::Lapsed {
-                kept: Box::new(kept),
-                source,
-            },
-            (error, _) => error,
-        })?;
+        let (verdict, vouched) = self.blocking(judge).await?;
         if let Some(stored) = stored {
             let keep = move |store: &Self| {
                 store.keep_signatures(&stored.root, &vouched)?;

@@ -40,6 +40,11 @@ pub trait Source: Send + Sync {
     /// What refers to `digest`, in the order listed; nothing where nothing
     /// does.
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>>;
+
+    /// Why a part of it was not heard when it was asked for referrers, although others answered: what counts may be there.
+    fn unheard(&self) -> Option<SourceError> {
+        None
+    }
 }
 
 /// A source that can be written to.

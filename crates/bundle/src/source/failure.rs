@@ -5,11 +5,14 @@ use std::io;
 use aion_abi::reason::Reason;
 use thiserror::Error;
 
-use crate::artifact::{digest::Digest, manifest::ManifestError};
+use crate::artifact::{digest::Digest, manifest::ManifestError, name::BundleName};
 
 /// Why a source gave nothing, or not what was asked for.
 #[derive(Debug, Error)]
 pub enum SourceError {
+    /// No place is configured for the bundle.
+    #[error("no source is configured for bundle `{0}`; add one to the node's `sources`")]
+    NoSource(BundleName),
     /// It has no such thing.
     #[error("{what} is not in {at}")]
     NotFound {
@@ -90,6 +93,7 @@ impl SourceError {
     /// The stable name of the refusal.
     pub fn reason(&self) -> Reason {
         match self {
+            Self::NoSource(_) => Reason::NoSource,
             Self::NotFound { .. } => Reason::BundleNotFound,
             Self::Unreachable { .. } => Reason::RegistryUnavailable,
             Self::Denied { .. } => Reason::AccessDenied,

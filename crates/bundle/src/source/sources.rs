@@ -124,34 +124,34 @@ impl From<SourceRule> for RawRule {
     }
 }
 
-/// Why no source could be made.
-#[derive(Debug, Error)]
-pub enum SourcesError {
-    /// No rule matches.
-    #[error("no source is configured for bundle `{0}`; add one to the node's `sources`")]
-    NoSource(BundleName),
-}
-
 impl Sources {
     /// The places for `name`, as one source. A registry that cannot be asked
     /// (offline it is not on this machine, its credentials cannot be read) is
     /// left out, and named when nothing else has the bundle. What `own` holds for one goes before what the node has, in
-    /// their order: they are those of whom the bundle is fetched for.
+    /// their order: they are those of whom the bundle is fetched for. One of them that holds nothing usable for a registry is
+    /// passed over there, and told by [`Mirrors::passed_over`].
+    ///
+    /// # Errors
+    /// [`SourceError::NoSource`].
     pub fn open(
         &self,
         name: &BundleName,
         own: &[DockerConfig],
         offline: bool,
-    ) -> Result<Mirrors, SourcesError> {
+    ) -> Result<Mirrors, SourceError> {
         let mut mirrors = Mirrors::default();
         for rule in self.matching(name) {
             match &rule.place {
                 Place::Layout(root) => mirrors.add(Ok(Layout::at(root))),
-                Place::Registry(prefix) => mirrors.add(self.registry(prefix, name, own, offline)),
+                Place::Registry(prefix) => {
+                    let passed_over = &mut mirrors.passed_over;
+                    let registry = self.registry(prefix, name, own, offline, passed_over);
+                    mirrors.add(registry);
+                }
             }
         }
         if mirrors.open.is_empty() && mirrors.shut.is_empty() {
-            return Err(SourcesError::NoSource(name.clone()));
+            return Err(SourceError::NoSource(name.clone()));
         }
         Ok(mirrors)
     }
@@ -166,6 +166,12 @@ impl Sources {
         places.collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether `name` is looked for in a registry, so that it matters who we are there.
+    pub fn asks_registry(&self, name: &BundleName) -> bool {
+        let mut places = self.matching(name).map(|rule| &rule.place);
+        places.any(|place| matches!(place, Place::Registry(_)))
+    }
+
     fn matching(&self, name: &BundleName) -> impl Iterator<Item = &SourceRule> {
         self.sources.iter().filter(|r| r.bundles.matches(name))
     }
@@ -176,6 +182,7 @@ impl Sources {
         name: &BundleName,
         own: &[DockerConfig],
         offline: bool,
+        passed_over: &mut Vec<CredentialsError>,
     ) -> Result<Registry, SourceError> {
         let shut = |why: String| SourceError::Shut {
             at: prefix.to_owned(),
@@ -183,7 +190,7 @@ impl Sources {
         };
         let reference = Reference::prefix(prefix).map_err(|e| shut(e.to_string()))?;
         let reference = reference.join(name.as_str());
-        let credentials = self.credentials(&reference, own);
+        let credentials = self.credentials(&reference, own, passed_over);
         let access = RegistryAccess {
             insecure_hosts: self.insecure_hosts.clone(),
             offline,
@@ -196,10 +203,13 @@ impl Sources {
         &self,
         of: &Reference,
         own: &[DockerConfig],
+        passed_over: &mut Vec<CredentialsError>,
     ) -> Result<Option<Credentials>, CredentialsError> {
         for config in own {
-            if let Some(found) = config.credentials(&of.host, &of.repository)? {
-                return Ok(Some(found));
+            match config.credentials(&of.host, &of.repository) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(why) => passed_over.push(why),
             }
         }
         match &self.docker_config {
@@ -217,6 +227,8 @@ impl Sources {
 pub struct Mirrors {
     open: Vec<Mirror>,
     shut: Vec<SourceError>,
+    passed_over: Vec<CredentialsError>,
+    unheard: Mutex<Option<SourceError>>,
 }
 
 struct Mirror {
@@ -257,6 +269,11 @@ impl Mirrors {
         }
     }
 
+    /// What was held for a registry by those of whom the bundle is fetched for, and cannot be used.
+    pub fn passed_over(&self) -> &[CredentialsError] {
+        &self.passed_over
+    }
+
     /// In the order they are asked now.
     fn order(&self) -> Vec<&Mirror> {
         let mut order: Vec<_> = self.open.iter().collect();
@@ -284,7 +301,6 @@ impl Mirrors {
             },
         });
         let mut all: Vec<_> = failures.into_iter().chain(shut).collect();
-        let lacks = |e: &SourceError| matches!(e, SourceError::NotFound { .. });
         let at = all.iter().position(|e| !lacks(e)).unwrap_or(0);
         if all.is_empty() {
             return SourceError::NotFound {
@@ -294,6 +310,11 @@ impl Mirrors {
         }
         all.swap_remove(at)
     }
+}
+
+/// Whether a place says no more than that it has no such thing.
+fn lacks(error: &SourceError) -> bool {
+    matches!(error, SourceError::NotFound { .. })
 }
 
 impl Source for Mirrors {
@@ -362,16 +383,19 @@ impl Source for Mirrors {
                     Err(e) => failures.push(e),
                 }
             }
-            let lacking = failures
-                .iter()
-                .all(|e| matches!(e, SourceError::NotFound { .. }));
-            if found.is_empty() && !(lacking && self.shut.is_empty()) {
+            let lacking = failures.iter().all(lacks) && self.shut.is_empty();
+            if found.is_empty() && !lacking {
                 return Err(self.telling(failures));
             }
+            *self.unheard.lock() = failures.into_iter().find(|e| !lacks(e));
             // By size, too: one that lies about it takes nothing from another.
             found.sort_by_key(|d| (d.digest, d.size));
             found.dedup_by_key(|d| (d.digest, d.size));
             Ok(found)
         })
+    }
+
+    fn unheard(&self) -> Option<SourceError> {
+        self.unheard.lock().take()
     }
 }

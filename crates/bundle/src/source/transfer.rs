@@ -59,7 +59,7 @@ pub struct Signatures {
     pub candidates: Vec<Candidate>,
     /// What could not be read, with the reason.
     pub unreadable: Vec<(Reason, PassedOver)>,
-    /// The first failure to reach the source, after which more may exist.
+    /// The first failure to reach the source or a part of it, after which more may exist.
     pub unreachable: Option<SourceError>,
     /// How many more there are that were not looked at.
     pub left_out: usize,
@@ -99,6 +99,7 @@ async fn found(
     let (mut left, mut wanted) = (signers.left, Vec::new());
     let mut found = Signatures {
         left_out: signers.left_out,
+        unreachable: source.unheard(),
         ..Signatures::default()
     };
     for referrer in signers.all {

@@ -72,4 +72,8 @@ impl Source for Within<'_> {
     fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
         self.in_time(self.source.referrers(digest)).boxed()
     }
+
+    fn unheard(&self) -> Option<SourceError> {
+        self.source.unheard()
+    }
 }

@@ -7,6 +7,7 @@ mod attestations;
 mod budget;
 mod build;
 mod cosign;
+mod covered;
 mod crash;
 mod fixture;
 mod hostile;

@@ -6,7 +6,7 @@ use std::fs;
 use aion_bundle::{
     BundleRef, Credentials, Digest, Layout, Limits, Mirrors, NamePattern, Payload, Place, Reason,
     Reference, Registry, RegistryAccess, Room, SigningKey, Sink, Source, SourceError, SourceRule,
-    Sources, SourcesError, Store, Target, attach, copy,
+    Sources, Store, Target, attach, copy,
     manifest::{Descriptor, Manifest},
     read_blob, signatures,
 };
@@ -305,6 +305,16 @@ async fn mirrors_are_tried_in_order_and_signatures_gathered_from_all() {
     with_gone.add(Ok(registry("127.0.0.1:1", None)));
     let error = admit(with_gone).await.unwrap_err();
     assert_eq!(error.reason(), Reason::RegistryUnavailable, "{error}");
+    // Nor is it all that there is where one has a signature that does not count.
+    sign(&bare, &SigningKey::generate().unwrap(), &built.digest).await;
+    let error = admit(mirrors(&[&bare])).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::UntrustedKey, "{error}");
+    let mut with_gone = mirrors(&[&bare]);
+    with_gone.add(Ok(registry("127.0.0.1:1", None)));
+    let error = admit(with_gone).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::RegistryUnavailable, "{error}");
+    assert!(error.may_pass_later());
+    admit(mirrors(&[&bare, &whole])).await.unwrap();
 }
 
 #[tokio::test]
@@ -332,7 +342,7 @@ async fn sources_are_configured_by_name_and_offline_keeps_to_this_machine() {
     let error = acme.manifest(&built.digest).await.unwrap_err();
     assert!(matches!(error, SourceError::Offline { .. }), "{error}");
     let unknown = sources.open(&name("other"), &[], false).err().unwrap();
-    assert!(matches!(unknown, SourcesError::NoSource(_)), "{unknown}");
+    assert!(matches!(unknown, SourceError::NoSource(_)), "{unknown}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ fn of_calls_of_a_turn_that_is_over_one_is_recorded_for_all() {
 fn what_a_driver_refuses_is_remembered_and_what_it_cannot_do_is_not() {
     let mut node = Node::new(Limits::default());
     let turn = node.running(1, profile("home", "jarvis"));
-    for code in ["unreachable", "denied", "offline"] {
+    for code in ["unreachable", "denied", "offline", "overloaded"] {
         let call = node.plain(turn, Kind::ToolCall);
         let call = driven(&node.call(call).1)[0];
         node.feed(Event::Finished {

@@ -82,6 +82,18 @@ pub(super) fn connect(
     Ok(())
 }
 
+/// Shows the nodes what listens on a port of the control plane's loopback, at a port of its address.
+pub(super) fn show(switch: &Machine, port: u16, at: u16) -> Result<(), StartError> {
+    let loopback = "net.ipv4.conf.cluster.route_localnet=1";
+    switch.run("sysctl", &["-qw", loopback])?;
+    let rules = format!(
+        "add table ip shown; delete table ip shown; table ip shown {{ chain in {{ type nat hook prerouting priority dstnat; \
+         ip daddr {CONTROL_PLANE} tcp dport {at} dnat to {}:{port}; }}; }}",
+        Ipv4Addr::LOCALHOST
+    );
+    switch.run("nft", &[&rules]).map(drop)
+}
+
 /// What the CNI plugins of a node read.
 pub(super) fn cni(number: u8) -> Value {
     json!({

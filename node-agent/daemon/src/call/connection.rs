@@ -1,9 +1,10 @@
 //! A connection that the program of an image made, on its way to whoever carries it on.
 
+use aion_abi::tenant::Tenant;
 use aion_policy::Destination;
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
-use crate::lanes::InLane;
+use crate::shares::Share;
 
 /// See the module.
 #[derive(Debug)]
@@ -16,34 +17,30 @@ pub struct Connection {
     pub place: Result<Place, NoPlace>,
 }
 
-/// A place among the connections of a run, of its tenant and of the node; given back when it is dropped.
+/// A place among the connections of a run, and of its tenant among those of the node; given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     _in_run: OwnedSemaphorePermit,
-    _in_tenant: InLane,
-    _in_node: OwnedSemaphorePermit,
+    _of_tenant: Share<Tenant>,
 }
 
 impl Place {
-    pub(crate) fn of(
-        run: OwnedSemaphorePermit,
-        tenant: InLane,
-        node: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(crate) fn of(run: OwnedSemaphorePermit, of_tenant: Share<Tenant>) -> Self {
         Self {
             _in_run: run,
-            _in_tenant: tenant,
-            _in_node: node,
+            _of_tenant: of_tenant,
         }
     }
 }
 
 /// Why a connection has no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connections {whose} are {most}, which is the most, and none was closed in time")]
+#[error(
+    "of the node's {most} connections this tenant has {held}, no more than are left for others, and none was closed in time"
+)]
 pub struct NoPlace {
-    /// Whose they are.
-    pub whose: &'static str,
-    /// How many there may be.
+    /// How many there may be, of all tenants.
     pub most: usize,
+    /// How many the tenant has.
+    pub held: usize,
 }

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_kernel_knows_the_codes_by_which_a_driver_refuses() {
-        let codes = [Code::Denied, Code::Offline].map(Code::as_str);
+        let codes = [Code::Denied, Code::Offline, Code::Overloaded].map(Code::as_str);
         assert_eq!(Failure::REFUSALS, codes);
     }
 }

@@ -1,20 +1,23 @@
 //! How a bundle comes from the node's sources for a tenant: with the tenant's own pull secrets before what the node has,
 //! and waiting for nobody but those who want something of the same place. What may not enter: what is trusted.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{problem::Problem, tenant::Tenant};
-use aion_api::{AgentInstanceSpec, condition::reason};
+use aion_api::AgentInstanceSpec;
 use aion_bundle::{
-    AdmitError, Admitted, BundleName, BundleRef, DockerConfig, Limits, SourceError, Sources, Store,
-    TrustSet,
+    AdmitError, Admitted, BundleName, BundleRef, DockerConfig, Limits, Reason, SourceError,
+    Sources, Store, TrustSet,
 };
 use aion_drivers::secrets::{SecretRef, Secrets};
+use parking_lot::Mutex;
 
-use super::prepare::PrepareError;
-use crate::lanes::{InLane, Lanes};
+use crate::{
+    lanes::{InLane, Lanes},
+    shares::{Share, Shares},
+};
 
-/// Bundles that are fetched at once from one place, and for one tenant from there.
+/// Bundles that are fetched at once from one place, and for one tenant from there, who leaves others some besides.
 const FROM_A_PLACE: usize = 16;
 pub(super) const FOR_A_TENANT: usize = 4;
 /// The key of a Secret of type `kubernetes.io/dockerconfigjson`.
@@ -26,8 +29,61 @@ pub(crate) struct Fetcher {
     /// No packet leaves the machine.
     offline: bool,
     secrets: Arc<dyn Secrets>,
-    places: Lanes<String>,
+    /// One for each place that sources name.
+    places: Mutex<HashMap<String, Shares<Tenant>>>,
     tenants: Lanes<(String, Tenant)>,
+}
+
+/// Whoever's turn it is, as long as this is held.
+pub(super) struct InTurn {
+    _for_tenant: InLane,
+    _at_place: Option<Share<Tenant>>,
+}
+
+/// What came of fetching.
+pub(super) struct Fetched {
+    pub(super) came: Result<Admitted, AdmitError>,
+    pub(super) unused: Unused,
+}
+
+/// Pull secrets that could not be used, and why. As the kubelet does, the others and what the node has are tried all the
+/// same: who gets a bundle is the registry's word, and what it is its digest's and its signer's. But nobody is left to
+/// think that a secret was used which was not: each is told beside whatever came of it.
+#[derive(Default)]
+pub(super) struct Unused(Vec<String>);
+
+impl Unused {
+    /// As it stands behind a judgement.
+    pub(super) fn told(&self) -> String {
+        match self.0.is_empty() {
+            true => String::new(),
+            false => format!("; not used: {}", self.0.join("; ")),
+        }
+    }
+
+    /// Whether one of them may be why `error` came: a registry that keeps a bundle from those whom it does not know refuses
+    /// them, or says that it has no such bundle.
+    pub(super) fn explains(&self, error: &AdmitError) -> bool {
+        let is_shut_out = matches!(
+            error.reason(),
+            Reason::AccessDenied | Reason::BundleNotFound
+        );
+        !self.0.is_empty() && is_shut_out
+    }
+
+    /// Whether there are any: whoever applies one later, or corrects it, need not touch the agent.
+    pub(super) fn may_pass_later(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl From<Result<Admitted, AdmitError>> for Fetched {
+    fn from(came: Result<Admitted, AdmitError>) -> Self {
+        Self {
+            came,
+            unused: Unused::default(),
+        }
+    }
 }
 
 impl Fetcher {
@@ -37,7 +93,7 @@ impl Fetcher {
             sources,
             offline,
             secrets,
-            places: Lanes::new(FROM_A_PLACE),
+            places: Mutex::default(),
             tenants: Lanes::new(FOR_A_TENANT),
         }
     }
@@ -49,54 +105,68 @@ impl Fetcher {
         wanted: &BundleRef,
         keys: &TrustSet,
         instance: &AgentInstanceSpec,
-    ) -> Result<Result<Admitted, AdmitError>, PrepareError> {
+    ) -> Fetched {
         let tenant = &instance.tenant;
-        let own = self.pull_secrets(tenant, &instance.pull_secrets).await?;
-        let source = self.sources.open(&wanted.name, &own, self.offline);
-        let source =
-            source.map_err(|error| PrepareError::refused(reason::NO_SOURCE, error.to_string()))?;
         let _in_turn = self.turn(&wanted.name, tenant).await;
+        let (own, mut unused) = match self.sources.asks_registry(&wanted.name) {
+            true => self.pull_secrets(tenant, &instance.pull_secrets).await,
+            // Whoever has the file has the bundle: nobody asks for a name.
+            false => (Vec::new(), Unused::default()),
+        };
+        let source = match self.sources.open(&wanted.name, &own, self.offline) {
+            Ok(source) => source,
+            Err(error) => return Err(error.into()).into(),
+        };
+        unused
+            .0
+            .extend(source.passed_over().iter().map(ToString::to_string));
         let limits = Limits::default();
         let store = store.for_tenant(tenant);
-        Ok(store.admit(&source, wanted, keys, &limits).await)
+        let came = store.admit(&source, wanted, keys, &limits).await;
+        Fetched { came, unused }
     }
 
     /// Waits for those who came before, of the tenant first: nobody keeps a place from others meanwhile.
-    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant) -> (InLane, InLane) {
+    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant) -> InTurn {
         let place = self.sources.place(name);
         let for_tenant = self.tenants.enter((place.clone(), tenant.clone())).await;
-        (for_tenant, self.places.enter(place).await)
+        let shares = {
+            let mut places = self.places.lock();
+            let of_place = places.entry(place);
+            of_place
+                .or_insert_with(|| Shares::new(FROM_A_PLACE))
+                .clone()
+        };
+        InTurn {
+            _for_tenant: for_tenant,
+            _at_place: shares.enter(tenant.clone()).await,
+        }
     }
 
-    /// They are read for each fetch: what is renewed or taken back counts from the next one on.
-    async fn pull_secrets(
-        &self,
-        tenant: &Tenant,
-        names: &[String],
-    ) -> Result<Vec<DockerConfig>, PrepareError> {
-        let mut configs = Vec::with_capacity(names.len());
+    /// They are read for each fetch, once it is its turn: what is renewed or taken back meanwhile counts.
+    async fn pull_secrets(&self, tenant: &Tenant, names: &[String]) -> (Vec<DockerConfig>, Unused) {
+        let (mut configs, mut unused) = (Vec::with_capacity(names.len()), Unused::default());
         for name in names {
             let reference = SecretRef {
                 secret: name.clone(),
                 key: DOCKER_CONFIG.to_owned(),
             };
-            let unusable = |why: String| PrepareError {
-                // Whoever applies the secret later, or corrects it, need not touch the agent.
-                passing: true,
-                ..PrepareError::refused(
-                    reason::PULL_SECRET_UNUSABLE,
-                    format!("pull secret {name} of {tenant}: {why}"),
-                )
+            let text = match self.secrets.text(tenant, &reference).await {
+                Ok(text) => text,
+                Err(error) => {
+                    let Problem { detail, remedy, .. } = Problem::from(error);
+                    let why = format!("pull secret {name} of {tenant}: {detail}: {remedy}");
+                    unused.0.push(why);
+                    continue;
+                }
             };
-            let read = self.secrets.text(tenant, &reference).await;
-            let text = read.map_err(|error| {
-                let problem = Problem::from(error);
-                unusable(format!("{}: {}", problem.detail, problem.remedy))
-            })?;
-            let config = DockerConfig::parse(format!("of {reference}"), text.expose().as_bytes());
-            configs.push(config.map_err(|error| unusable(error.to_string()))?);
+            let called = format!("of pull secret {reference}");
+            match DockerConfig::parse(called, text.expose().as_bytes()) {
+                Ok(config) => configs.push(config),
+                Err(error) => unused.0.push(error.to_string()),
+            }
         }
-        Ok(configs)
+        (configs, unused)
     }
 
     /// A place that does not answer in time.

@@ -12,7 +12,7 @@ use aion_policy::Trust;
 use aion_trust::{PassedOver, TrustRoots};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::fetch::Fetcher;
+use super::fetch::{Fetched, Fetcher, Unused};
 use crate::{
     instance::{Prepared, required_layers},
     modules::{ModuleError, Modules},
@@ -174,40 +174,48 @@ impl Preparer {
             let store = self.store.for_tenant(&instance.spec.tenant);
             store.recall(&wanted, &keys).await
         };
-        let refused = |error: AdmitError| not_admitted(&error, trust, &passed_over);
+        let named = !instance.spec.pull_secrets.is_empty();
+        let refused = |error: &AdmitError, unused: &Unused| {
+            let mut refused = not_admitted(error, trust, &passed_over, unused);
+            // A pull secret with an old password is corrected without touching the agent.
+            refused.passing |= named && error.last_reason() == Reason::AccessDenied;
+            refused
+        };
         let fetching = self
             .fetcher
             .fetch(&self.store, &wanted, &keys, &instance.spec);
-        let admitted = match recalled.map_err(refused)? {
-            Recalled::Admitted(admitted) => admitted,
-            Recalled::Absent => fetching.await?.map_err(refused)?,
+        let recalled = recalled.map_err(|error| refused(&error, &Unused::default()))?;
+        let Fetched { came, unused } = match recalled {
+            Recalled::Admitted(admitted) => Ok(admitted).into(),
+            Recalled::Absent => fetching.await,
             Recalled::Lapsed(_, kept) => {
                 if kept.reason() == Reason::Revoked {
-                    let now = refused(kept.clone().into());
+                    let now = refused(&kept.clone().into(), &Unused::default());
                     meanwhile(Meanwhile::Revoked(now.judgement, now.before));
                 }
-                let fetched = match timeout(LAPSED, fetching).await {
-                    Ok(fetched) => fetched?,
-                    Err(_) => Err(AdmitError::Lapsed {
-                        kept: Box::new(kept),
-                        source: self.fetcher.silent(&wanted, LAPSED.as_secs()),
-                    }),
-                };
-                fetched.map_err(refused)?
+                let fetched = timeout(LAPSED, fetching).await;
+                let Fetched { came, unused } = fetched.unwrap_or_else(|_| {
+                    let silent = self.fetcher.silent(&wanted, LAPSED.as_secs());
+                    Err(silent.into()).into()
+                });
+                let came = came.map_err(|why| why.of_lapsed(kept));
+                Fetched { came, unused }
             }
         };
+        let admitted = came.map_err(|error| refused(&error, &unused))?;
         let judgement = Judgement::new(
             condition::VERIFIED,
             true,
             admitted.verdict.grade.as_str(),
             format!(
-                "bundle {} {} is signed by {}{}{}{}",
+                "bundle {} {} is signed by {}{}{}{}{}",
                 bundle.name,
                 bundle.digest,
                 admitted.verdict.signer,
                 attested(&admitted.verdict),
                 of_root(&admitted.bundle.content),
-                passed_over.told()
+                passed_over.told(),
+                unused.told()
             ),
         );
         let program = self.program(instance, &admitted.bundle).await?;
@@ -318,19 +326,28 @@ fn attested(verdict: &Verdict) -> String {
 }
 
 /// Why it was not let in, and what becomes of what was.
-fn not_admitted(error: &AdmitError, trust: &Trust, passed_over: &PassedOver) -> PrepareError {
+fn not_admitted(
+    error: &AdmitError,
+    trust: &Trust,
+    passed_over: &PassedOver,
+    unused: &Unused,
+) -> PrepareError {
     let reason = match error.reason() {
         Reason::NoTrustPolicy => passed_over.reason().unwrap_or(Reason::NoTrustPolicy),
         reason => reason,
+    };
+    let told = match unused.explains(error) {
+        true => reason::PULL_SECRET_UNUSABLE,
+        false => reason.as_str(),
     };
     PrepareError {
         judgement: Judgement::new(
             condition::VERIFIED,
             false,
-            reason.as_str(),
-            format!("{error}{}", passed_over.told()),
+            told,
+            format!("{error}{}{}", passed_over.told(), unused.told()),
         ),
-        passing: error.may_pass_later() || passed_over.may_pass_later(),
+        passing: error.may_pass_later() || passed_over.may_pass_later() || unused.may_pass_later(),
         // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
         // who is trusted now vouches for what runs; a disk without room says nothing against it.
         before: match reason {

@@ -20,6 +20,8 @@ use crate::{
 
 #[path = "prepare_attested_tests.rs"]
 mod attested;
+#[path = "prepare_lapsed_tests.rs"]
+mod lapsed;
 #[path = "pull_secrets_tests.rs"]
 mod pull_secrets;
 

@@ -6,29 +6,24 @@ use std::{sync::Arc, time::Duration};
 use aion_abi::tenant::Tenant;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::timeout,
 };
 
 use crate::{
     call::{NoPlace, Place},
-    lanes::Lanes,
+    shares::Shares,
 };
 
 /// Of one run. Further ones wait in its sockets.
 const OF_RUN: usize = 64;
-/// Of one tenant: it leaves others room.
-const OF_TENANT: usize = 256;
-/// Of all.
+/// Of all. A tenant has no more of them than it leaves to others: half, where it is alone.
 const OF_NODE: usize = 512;
-/// How long one waits for others of its tenant, or of the node, to be closed.
+/// How long one waits for others to be closed.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The places of a node. Clones are one.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
-    tenants: Arc<Lanes<Tenant>>,
-    node: Arc<Semaphore>,
-}
+pub(crate) struct Places(Shares<Tenant>);
 
 /// The places of a run.
 #[derive(Debug)]
@@ -40,10 +35,7 @@ pub(super) struct OfRun {
 
 impl Default for Places {
     fn default() -> Self {
-        Self {
-            tenants: Arc::new(Lanes::new(OF_TENANT)),
-            node: Arc::new(Semaphore::new(OF_NODE)),
-        }
+        Self(Shares::new(OF_NODE))
     }
 }
 
@@ -65,21 +57,13 @@ impl OfRun {
 
     /// The place of a connection that has one in its run.
     pub(super) async fn place(&self, in_run: OwnedSemaphorePermit) -> Result<Place, NoPlace> {
-        // In this order: who waits for one's own tenant keeps no place from others.
-        let until = Instant::now() + WAIT;
-        let entered = self.all.tenants.enter(self.tenant.clone());
-        let in_tenant = timeout_at(until, entered).await.map_err(|_| NoPlace {
-            whose: "of this tenant",
-            most: OF_TENANT,
-        })?;
-        let acquired = Arc::clone(&self.all.node).acquire_owned();
-        let full = NoPlace {
-            whose: "of all agents",
-            most: OF_NODE,
-        };
-        match timeout_at(until, acquired).await {
-            Ok(Ok(in_node)) => Ok(Place::of(in_run, in_tenant, in_node)),
-            Ok(Err(_)) | Err(_) => Err(full),
+        let Places(shares) = &self.all;
+        match timeout(WAIT, shares.enter(self.tenant.clone())).await {
+            Ok(Some(share)) => Ok(Place::of(in_run, share)),
+            Ok(None) | Err(_) => Err(NoPlace {
+                most: OF_NODE,
+                held: shares.held(&self.tenant),
+            }),
         }
     }
 }
@@ -87,7 +71,7 @@ impl OfRun {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use futures::future::join_all;
+    use futures::{FutureExt, future::join_all};
 
     use super::*;
 
@@ -99,38 +83,45 @@ mod tests {
         name.into()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_tenant_that_holds_all_its_places_leaves_others_theirs() {
-        let places = Places::default();
-        let runs: Vec<_> = (0..8).map(|_| places.of_run(tenant("greedy"))).collect();
-        let held = join_all(runs.iter().map(|run| taken(run, OF_RUN))).await;
-        let (held, refused): (Vec<_>, Vec<_>) = held.into_iter().flatten().partition(Result::is_ok);
-        assert_eq!(held.len(), OF_TENANT);
-        assert!(
-            refused
-                .iter()
-                .all(|it| it.as_ref().unwrap_err().whose == "of this tenant")
-        );
-        let other = places.of_run(tenant("other"));
-        assert!(taken(&other, OF_RUN).await.iter().all(Result::is_ok));
-        drop(held);
-        assert!(taken(&runs[0], OF_RUN).await.iter().all(Result::is_ok));
+    /// As many as `tenant` gets, of runs enough for all of the node's.
+    async fn all(places: &Places, name: &str) -> (Vec<Place>, Vec<NoPlace>) {
+        let runs = (0..OF_NODE / OF_RUN).map(|_| places.of_run(tenant(name)));
+        let runs: Vec<_> = runs.collect();
+        let got = join_all(runs.iter().map(|run| taken(run, OF_RUN))).await;
+        let (mut held, mut refused) = (Vec::new(), Vec::new());
+        for one in got.into_iter().flatten() {
+            match one {
+                Ok(place) => held.push(place),
+                Err(none) => refused.push(none),
+            }
+        }
+        (held, refused)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_whose_places_are_all_held_says_so() {
+    async fn tenants_that_hold_all_they_get_leave_a_third_a_whole_run() {
         let places = Places::default();
-        let mut held = Vec::new();
-        for name in ["one", "two"] {
-            for _ in 0..OF_TENANT / OF_RUN {
-                held.extend(taken(&places.of_run(tenant(name)), OF_RUN).await);
-            }
-        }
-        assert!(held.iter().all(Result::is_ok));
+        let (one, refused) = all(&places, "one").await;
+        assert_eq!(one.len(), OF_NODE / 2);
+        let told = refused[0].to_string();
+        assert!(
+            told.contains("of the node's 512 connections this tenant has 256"),
+            "{told}"
+        );
+        let (two, _) = all(&places, "two").await;
+        assert_eq!(two.len(), OF_NODE / 4);
         let third = places.of_run(tenant("third"));
-        let refused = taken(&third, 1).await.remove(0).unwrap_err();
-        assert_eq!(refused.most, OF_NODE);
-        held.pop();
-        assert!(taken(&third, 1).await[0].is_ok());
+        assert!(taken(&third, OF_RUN).await.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_has_the_place_that_is_given_back() {
+        let places = Places::default();
+        let (mut one, _) = all(&places, "one").await;
+        let run = places.of_run(tenant("one"));
+        let mut waiting = Box::pin(taken(&run, 1));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        one.pop();
+        assert!(waiting.await[0].is_ok());
     }
 }

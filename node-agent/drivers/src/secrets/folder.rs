@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 
 use super::{MAX_SECRET, Secret, SecretError, SecretRef, Secrets};
 
-/// A folder of secrets. There is one tenant, the machine's user, so the tenant is not looked at.
+/// A folder of secrets. They belong to the machine's owner, as the manifests do, so the tenant is not looked at
+/// (docs/trust.md).
 pub struct SecretFolder {
     root: PathBuf,
 }

@@ -6,5 +6,6 @@ mod asked;
 mod network;
 mod pods;
 mod programs;
+mod pulled;
 mod releases;
 mod trouble;
