@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::args::Args;
 use crate::caches::Caches;
-use crate::events::Announcer;
+use crate::events::{Announcer, Writer, announcer};
 use crate::failure::PAUSES;
 use crate::heard::Heard;
 use crate::metrics::Metrics;
@@ -34,9 +34,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, caches: Caches, metrics: Metrics, args: &Args) -> Arc<Self> {
-        Arc::new(Self {
-            announcer: Announcer::new(client.clone(), &args.identity),
+    /// What a reconciliation works with, and who writes the events that are told there.
+    pub(crate) fn new(
+        client: Client,
+        caches: Caches,
+        metrics: Metrics,
+        args: &Args,
+    ) -> (Arc<Self>, Writer) {
+        let (announcer, writer) = announcer(client.clone(), &args.identity, metrics.clone());
+        let context = Self {
+            announcer,
             client,
             caches,
             heard: Heard::default(),
@@ -45,7 +52,8 @@ impl Context {
             metrics,
             failures: Mutex::default(),
             placing: Mutex::default(),
-        })
+        };
+        (Arc::new(context), writer)
     }
 
     /// Held while an agent is placed and its instances are counted as being there: two agents that are
