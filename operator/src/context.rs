@@ -16,6 +16,7 @@ use crate::events::{Announcer, Writer, announcer};
 use crate::failure::PAUSES;
 use crate::heard::Heard;
 use crate::metrics::Metrics;
+use crate::unsaid::Unsaid;
 
 /// What a reconciliation works with.
 pub(crate) struct Context {
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) system: String,
     /// When node agents were heard of.
     pub(crate) heard: Heard,
+    /// Agents of which nothing is said yet.
+    pub(crate) unsaid: Unsaid,
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     pub(crate) metrics: Metrics,
@@ -47,6 +50,7 @@ impl Context {
             client,
             caches,
             heard: Heard::default(),
+            unsaid: Unsaid::default(),
             system: args.namespace.clone(),
             node_lease: args.node_lease(),
             metrics,

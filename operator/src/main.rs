@@ -17,6 +17,7 @@ mod leader;
 mod memory_pool;
 mod metrics;
 mod probes;
+mod unsaid;
 mod write;
 
 use std::time::Duration;

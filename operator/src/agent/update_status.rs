@@ -1,5 +1,7 @@
 //! Step 5: reports what was applied.
 
+use std::time::{Duration, Instant};
+
 use aion_api::condition::{READY, STALLED, reason};
 use aion_api::metadata::MANAGER_AGENT;
 use aion_api::{Agent, AgentInstance, AgentStatus};
@@ -23,7 +25,7 @@ step_errors! {
     }
 }
 
-/// Writes the status that follows from what was applied, and tells what changed.
+/// Writes the status that follows from what was applied, and tells what changed. Where it may stay unsaid, for how long.
 ///
 /// # Errors
 /// The API server did not take the status.
@@ -31,7 +33,7 @@ pub(super) async fn update(
     context: &Context,
     prepared: &Prepared,
     applied: Applied,
-) -> Result<(), Error> {
+) -> Result<Option<Duration>, Error> {
     let agent = &prepared.input.agent;
     let Applied {
         instances,
@@ -41,7 +43,8 @@ pub(super) async fn update(
         gone,
     } = applied;
     if gone {
-        return Ok(());
+        context.unsaid.forget(agent);
+        return Ok(None);
     }
     let happened = [
         (&made, INSTANCE_CREATED, "made"),
@@ -65,9 +68,12 @@ pub(super) async fn update(
         .as_ref()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    keep(context, agent, &status).await?;
-    announcer.tell_changes(&object, before, &status.conditions);
-    Ok(())
+    let waits = context.unsaid.waits(agent, &status, Instant::now());
+    if waits.is_none() {
+        keep(context, agent, &status).await?;
+        announcer.tell_changes(&object, before, &status.conditions);
+    }
+    Ok(waits)
 }
 
 /// Writes that the API server refused what was prepared: that needs a change by somebody.
