@@ -79,6 +79,7 @@ impl Caches {
             filled: Vec::new(),
         };
         let leases = Api::namespaced(client.clone(), system);
+        let nodes = Api::all(client.clone());
         let caches = Self {
             agents: watches.all(routes::agent),
             pools: watches.all(routes::pool),
@@ -88,7 +89,7 @@ impl Caches {
             cluster_policies: watches.all(routes::of_all::<ClusterAgentPolicy>),
             trust_policies: watches.all(routes::of_all::<TrustPolicy>),
             kernel_nodes: watches.all(routes::kernel_node),
-            nodes: watches.all(routes::node),
+            nodes: watches.kept(nodes, routes::node, machine::lighten),
             namespaces: watches.all(routes::namespace),
             leases: watches.of(leases, routes::lease),
             instances: watches.instances(),
@@ -158,6 +159,16 @@ impl Watches {
         api: Api<Readable<K>>,
         route: fn(&Changes, &Change<'_, K>),
     ) -> Store<K> {
+        self.kept(api, route, |_| {})
+    }
+
+    /// As [`Watches::of`], without what `lighten` takes away.
+    fn kept<K: Watched>(
+        &mut self,
+        api: Api<Readable<K>>,
+        route: fn(&Changes, &Change<'_, K>),
+        lighten: fn(&mut K),
+    ) -> Store<K> {
         let (store, mut writer) = reflector::store::<K>();
         let (changes, cached) = (self.changes.clone(), store.clone());
         let mut sieve = Sieve::<K>::new(self.unreadable.clone(), |_| None);
@@ -170,7 +181,7 @@ impl Watches {
             let sifted = sieve.sift(event, |object| {
                 known(object).map(|object| object.as_ref().clone())
             });
-            if let Some(event) = &sifted.event {
+            if let Some(event) = &sifted.event.map(|it| lightened(it, lighten)) {
                 let before = match event {
                     watcher::Event::Apply(it) | watcher::Event::Delete(it) => known(it.meta()),
                     _ => None,
@@ -192,7 +203,7 @@ impl Watches {
         let api = Api::all(self.client.clone());
         let filled = follow(api, self.stop.clone(), move |event| {
             let sifted = sieve.sift(event, |_| None);
-            if let Some(event) = &sifted.event {
+            if let Some(event) = &sifted.event.map(|it| lightened(it, instances::lighten)) {
                 filling.take(event);
                 if matches!(event, watcher::Event::Delete(_)) {
                     changes.room();
@@ -204,6 +215,17 @@ impl Watches {
         self.filled.push(filled);
         index
     }
+}
+
+/// An event whose object is without what `lighten` takes away.
+fn lightened<K>(mut event: watcher::Event<K>, lighten: fn(&mut K)) -> watcher::Event<K> {
+    match &mut event {
+        watcher::Event::Apply(it) | watcher::Event::Delete(it) | watcher::Event::InitApply(it) => {
+            lighten(it)
+        }
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    }
+    event
 }
 
 /// What a cache can hold.
