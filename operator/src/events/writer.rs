@@ -204,3 +204,98 @@ fn series(again: &Again) -> serde_json::Value {
         last_observed_time: MicroTime(again.last),
     }})
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::future::pending;
+    use std::sync::Arc;
+
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use k8s_openapi::api::core::v1::ObjectReference;
+    use parking_lot::Mutex;
+
+    use super::super::{Announcer, WAITING, announcer, event};
+    use super::*;
+
+    /// Where a writer writes: an API server that keeps the reasons of events, or never answers.
+    async fn written(answers: bool) -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>) {
+        let kept = Arc::<Mutex<Vec<String>>>::default();
+        let keeps = Arc::clone(&kept);
+        let take = move |Json(event): Json<Written>| async move {
+            if !answers {
+                pending::<()>().await;
+            }
+            keeps.lock().extend(event.reason.clone());
+            Json(event)
+        };
+        let app = Router::new().route("/apis/events.k8s.io/v1/namespaces/home/events", post(take));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
+        let metrics = Metrics::new().unwrap();
+        let (announcer, writer) = announcer(client, "me", metrics.clone());
+        (announcer, writer, metrics, kept)
+    }
+
+    fn tell(announcer: &Announcer, number: usize, good: bool) {
+        let object = ObjectReference {
+            namespace: Some("home".to_owned()),
+            name: Some(format!("a{number}")),
+            uid: Some(format!("u{number}")),
+            ..ObjectReference::default()
+        };
+        let reason = if good { "Good" } else { "Bad" };
+        announcer.tell(&object, vec![event(good, reason, "because", "Ready")]);
+    }
+
+    fn count(metrics: &Metrics, outcome: &str) -> usize {
+        let text = metrics.text().unwrap();
+        let line = format!("aion_operator_events_total{{outcome=\"{outcome}\"}} ");
+        let count = text.lines().find_map(|it| it.strip_prefix(&line));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_it_is_to_stop_is_written_and_warnings_first() {
+        let (announcer, writer, metrics, kept) = written(true).await;
+        for number in 0..3 {
+            tell(&announcer, number, true);
+        }
+        tell(&announcer, 3, false);
+        let ended = CancellationToken::new();
+        ended.cancel();
+        writer.run(ended).await;
+        assert_eq!(*kept.lock(), ["Bad", "Good", "Good", "Good"]);
+        assert_eq!(count(&metrics, "written"), 4);
+        assert_eq!(count(&metrics, "dropped"), 0);
+    }
+
+    #[tokio::test]
+    async fn who_tells_is_never_held_up_and_what_is_left_out_is_counted() {
+        let (announcer, writer, metrics, _) = written(true).await;
+        for number in 0..WAITING + 10 {
+            tell(&announcer, number, true);
+        }
+        assert_eq!(count(&metrics, "dropped"), 10);
+        tell(&announcer, 0, false);
+        assert_eq!(count(&metrics, "dropped"), 10, "it waits apart");
+        drop(writer);
+        assert_eq!(count(&metrics, "dropped"), 10 + WAITING + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_does_not_answer_holds_up_no_end() {
+        let (announcer, writer, metrics, _) = written(false).await;
+        for number in 0..3 {
+            tell(&announcer, number, true);
+        }
+        let ended = CancellationToken::new();
+        ended.cancel();
+        writer.run(ended).await;
+        assert_eq!(count(&metrics, "written"), 0);
+        assert_eq!(count(&metrics, "dropped"), 2, "one was on its way");
+    }
+}
