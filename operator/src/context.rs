@@ -12,10 +12,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::args::Args;
 use crate::caches::Caches;
-use crate::events::Announcer;
+use crate::events::{Announcer, Writer, announcer};
 use crate::failure::PAUSES;
 use crate::heard::Heard;
 use crate::metrics::Metrics;
+use crate::unsaid::Unsaid;
 
 /// What a reconciliation works with.
 pub(crate) struct Context {
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) system: String,
     /// When node agents were heard of.
     pub(crate) heard: Heard,
+    /// Agents of which nothing is said yet.
+    pub(crate) unsaid: Unsaid,
     /// How long a node agent that says nothing else may be silent.
     pub(crate) node_lease: Duration,
     pub(crate) metrics: Metrics,
@@ -34,18 +37,27 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, caches: Caches, metrics: Metrics, args: &Args) -> Arc<Self> {
-        Arc::new(Self {
-            announcer: Announcer::new(client.clone(), &args.identity),
+    /// What a reconciliation works with, and who writes the events that are told there.
+    pub(crate) fn new(
+        client: Client,
+        caches: Caches,
+        metrics: Metrics,
+        args: &Args,
+    ) -> (Arc<Self>, Writer) {
+        let (announcer, writer) = announcer(client.clone(), &args.identity, metrics.clone());
+        let context = Self {
+            announcer,
             client,
             caches,
             heard: Heard::default(),
+            unsaid: Unsaid::default(),
             system: args.namespace.clone(),
             node_lease: args.node_lease(),
             metrics,
             failures: Mutex::default(),
             placing: Mutex::default(),
-        })
+        };
+        (Arc::new(context), writer)
     }
 
     /// Held while an agent is placed and its instances are counted as being there: two agents that are

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caches::{Notice, Queue, Queues};
 use crate::context::Context;
-use crate::events::event;
+use crate::events::{Writer, event};
 use crate::failure::StepError;
 use crate::{agent, kernel_node, memory_pool};
 
@@ -27,8 +27,22 @@ const CONCURRENCY: u16 = 16;
 /// Changes that come together are reconciled together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Runs the controllers until `stop`, and lets what they are at finish.
-pub(crate) async fn run(context: Arc<Context>, queues: Queues, stop: CancellationToken) {
+/// Runs the controllers until `stop`, lets what they are at finish, and then writes the events that wait.
+pub(crate) async fn run(
+    context: Arc<Context>,
+    events: Writer,
+    queues: Queues,
+    stop: CancellationToken,
+) {
+    let ended = CancellationToken::new();
+    let work = async {
+        reconcile(context, queues, stop).await;
+        ended.cancel();
+    };
+    tokio::join!(work, events.run(ended.clone()));
+}
+
+async fn reconcile(context: Arc<Context>, queues: Queues, stop: CancellationToken) {
     let agents = context.caches.agents.clone();
     let pools = context.caches.pools.clone();
     let nodes = context.caches.kernel_nodes.clone();
@@ -71,7 +85,7 @@ async fn tell(
     let mut notices = pin!(notices.take_until(stop.cancelled()));
     while let Some(Notice { object, words }) = notices.next().await {
         let told = vec![event(false, reason::UNREADABLE, &words, "Read")];
-        context.announcer.tell(&object, told).await;
+        context.announcer.tell(&object, told);
     }
 }
 

@@ -17,6 +17,7 @@ mod leader;
 mod memory_pool;
 mod metrics;
 mod probes;
+mod unsaid;
 mod write;
 
 use std::time::Duration;
@@ -84,9 +85,9 @@ async fn lead(
     if elected {
         tracing::info!(identity = args.identity, "leading");
         metrics.leads(true);
-        let context = Context::new(client, caches, metrics.clone(), args);
+        let (context, events) = Context::new(client, caches, metrics.clone(), args);
         tokio::select! {
-            () = controller::run(context, queues, stop.clone()) => {}
+            () = controller::run(context, events, queues, stop.clone()) => {}
             // What is being written is dropped on the spot: another operator may lead from now on.
             () = candidate.deposed() => {}
             () = patience(&stop) => tracing::warn!("what is being reconciled does not end, it is given up"),

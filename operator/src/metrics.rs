@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     reconciles: IntCounterVec,
     errors: IntCounterVec,
     seconds: HistogramVec,
+    events: IntCounterVec,
     leader: IntGauge,
     unreadable: IntGaugeVec,
 }
@@ -26,6 +27,7 @@ impl Metrics {
             reconciles: all.counters(name::RECONCILES, &["controller", "result"])?,
             errors: all.counters(name::RECONCILE_ERRORS, &["controller", "error"])?,
             seconds: all.spread(name::RECONCILE_SECONDS, &["controller"], 0.001, 14)?,
+            events: all.counters(name::OPERATOR_EVENTS, &["outcome"])?,
             leader: all.gauge(name::OPERATOR_LEADS)?,
             unreadable: all.gauges(name::UNREADABLE, &["kind"])?,
             all,
@@ -44,6 +46,18 @@ impl Metrics {
         if let Some(error) = error {
             self.errors.with_label_values(&[controller, error]).inc();
         }
+    }
+
+    /// What became of an event that was told: `written`, `counted` in a series, `dropped` since too many wait, `limited`
+    /// since too many are of one object, or `failed`.
+    pub(crate) fn event(&self, outcome: &str) {
+        self.events.with_label_values(&[outcome]).inc();
+    }
+
+    /// How many events were lost.
+    pub(crate) fn lost_events(&self) -> u64 {
+        let of = |outcome| self.events.with_label_values(&[outcome]).get();
+        of("dropped") + of("limited")
     }
 
     /// Whether this operator leads.

@@ -46,6 +46,8 @@ metrics! {
     THROTTLED = "aion_cpu_throttled_seconds_total", "Time that agents waited for CPU that their limit did not give, all threads together.";
     TOOL_MEMORY = "aion_tool_call_memory_peak_bytes", "The most memory that a tool's process held during a call, by tool.";
     OPERATOR_LEADS = "aion_operator_leader_info", "Whether this operator leads (1) or waits (0).";
+    OPERATOR_EVENTS = "aion_operator_events_total",
+        "Events that the operator told, by outcome (written, counted, dropped, limited, failed).";
     UNREADABLE = "aion_unreadable_objects", "Objects that this release cannot read, by kind.";
     RECONCILES = "controller_runtime_reconcile_total",
         "Reconciliations by controller and result (success, requeue, error).";

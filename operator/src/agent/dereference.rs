@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use crate::caches::Caches;
+use crate::caches::{Caches, is_cordoned};
 
 /// What an agent names in its namespace, its pool's endpoint among it.
 struct Referenced {
@@ -127,8 +127,9 @@ fn nodes(caches: &Caches) -> Vec<NodeView> {
         .map(|node| {
             let name = node.name_any();
             let view = node_view(node, told_state(node), caches.instances.on_node(&name));
+            let machine = caches.nodes.get(&ObjectRef::new(&name));
             NodeView {
-                cordoned: is_cordoned(caches, &name),
+                cordoned: machine.is_some_and(|machine| is_cordoned(&machine)),
                 ..view
             }
         })
@@ -155,13 +156,6 @@ fn nodes(caches: &Caches) -> Vec<NodeView> {
     }
     views.sort_by(|a, b| a.name.cmp(&b.name));
     views
-}
-
-/// Whether people have Kubernetes place nothing new on a node.
-fn is_cordoned(caches: &Caches, name: &str) -> bool {
-    let node = caches.nodes.get(&ObjectRef::new(name));
-    let spec = node.as_ref().and_then(|node| node.spec.as_ref());
-    spec.and_then(|spec| spec.unschedulable) == Some(true)
 }
 
 fn pick<T>(store: &Store<T>, namespace: &str, names: &BTreeSet<String>) -> BTreeMap<String, T>

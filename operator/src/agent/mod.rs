@@ -43,16 +43,18 @@ pub(crate) async fn reconcile(agent: Arc<Agent>, context: Arc<Context>) -> Resul
         instances.withdraw(&prepared.resolved.plan.create);
     }
     match applied {
-        Ok(applied) => update_status::update(&context, &prepared, applied).await?,
+        Ok(applied) => {
+            let again = update_status::update(&context, &prepared, applied).await?;
+            Ok(again.map_or_else(Action::await_change, Action::requeue))
+        }
         Err(error) => {
             if matches!(error.failure(), Failure::Refused { .. }) {
                 // Only a change helps, so it is said where that change will be made.
                 update_status::refused(&context, &prepared, error.failure()).await?;
             }
-            return Err(error.into());
+            Err(error.into())
         }
     }
-    Ok(Action::await_change())
 }
 
 /// The three steps that only think, and what they took room for counted at once.

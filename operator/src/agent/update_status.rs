@@ -1,5 +1,7 @@
 //! Step 5: reports what was applied.
 
+use std::time::{Duration, Instant};
+
 use aion_api::condition::{READY, STALLED, reason};
 use aion_api::metadata::MANAGER_AGENT;
 use aion_api::{Agent, AgentInstance, AgentStatus};
@@ -7,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource, ResourceExt};
 
 use crate::context::Context;
+use crate::events::event;
 use crate::events::reason::{INSTANCE_CREATED, INSTANCE_LOST, INSTANCE_RETIRED};
-use crate::events::{changes, event};
 use crate::failure::{Failure, step_errors};
 use crate::write;
 
@@ -23,7 +25,7 @@ step_errors! {
     }
 }
 
-/// Writes the status that follows from what was applied, and tells what changed.
+/// Writes the status that follows from what was applied, and tells what changed. Where it may stay unsaid, for how long.
 ///
 /// # Errors
 /// The API server did not take the status.
@@ -31,7 +33,7 @@ pub(super) async fn update(
     context: &Context,
     prepared: &Prepared,
     applied: Applied,
-) -> Result<(), Error> {
+) -> Result<Option<Duration>, Error> {
     let agent = &prepared.input.agent;
     let Applied {
         instances,
@@ -41,38 +43,37 @@ pub(super) async fn update(
         gone,
     } = applied;
     if gone {
-        return Ok(());
+        context.unsaid.forget(agent);
+        return Ok(None);
     }
-    let mut events = Vec::new();
     let happened = [
-        (&made, INSTANCE_CREATED, "was made"),
-        (
-            &retired,
-            INSTANCE_RETIRED,
-            "was told to end its turns and go",
-        ),
+        (&made, INSTANCE_CREATED, "made"),
+        (&retired, INSTANCE_RETIRED, "told to end their turns and go"),
         (
             &released,
             INSTANCE_LOST,
-            "was given up, since its node is lost",
+            "given up, since their node is lost",
         ),
     ];
-    for (names, reason, what) in happened {
-        for name in names {
-            let note = format!("AgentInstance {name} {what}");
-            events.push(event(reason != INSTANCE_LOST, reason, &note, "Reconcile"));
-        }
-    }
+    let happened = happened.into_iter().filter(|(names, ..)| !names.is_empty());
+    let events = happened.map(|(names, reason, what)| {
+        let note = format!("AgentInstances {what}: {}", names.join(", "));
+        event(reason != INSTANCE_LOST, reason, &note, "Reconcile")
+    });
+    let (announcer, object) = (&context.announcer, agent.object_ref(&()));
+    announcer.tell(&object, events.collect());
     let status = status(prepared, &instances);
     let before = agent
         .status
         .as_ref()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    events.extend(changes(before, &status.conditions));
-    keep(context, agent, &status).await?;
-    context.announcer.tell(&agent.object_ref(&()), events).await;
-    Ok(())
+    let waits = context.unsaid.waits(agent, &status, Instant::now());
+    if waits.is_none() {
+        keep(context, agent, &status).await?;
+        announcer.tell_changes(&object, before, &status.conditions);
+    }
+    Ok(waits)
 }
 
 /// Writes that the API server refused what was prepared: that needs a change by somebody.

@@ -204,6 +204,51 @@ impl Tables {
     }
 }
 
+/// Takes away what nobody here reads: what the instance is made of, which its node obeys and its revision names. What is
+/// kept and what goes is taken apart without `..`: a field that is added cannot be forgotten here.
+pub(super) fn lighten(instance: &mut AgentInstance) {
+    let AgentInstanceSpec {
+        agent,
+        tenant: _,
+        node_name,
+        replica,
+        revision,
+        policy_revision,
+        runtime: _,
+        lane: _,
+        inline: _,
+        bundle: _,
+        signers: _,
+        pull_secrets: _,
+        model: _,
+        tools: _,
+        memory,
+        knowledge: _,
+        mounts: _,
+        grants: _,
+        quotas: _,
+        limits: _,
+        sandbox: _,
+        on_violation: _,
+    } = std::mem::take(&mut instance.spec);
+    instance.spec = AgentInstanceSpec {
+        agent,
+        node_name,
+        replica,
+        revision,
+        policy_revision,
+        memory: memory.map(|memory| ResolvedMemory {
+            pool: memory.pool,
+            ..ResolvedMemory::default()
+        }),
+        ..AgentInstanceSpec::default()
+    };
+    if let Some(status) = &mut instance.status {
+        status.layers = Vec::new();
+        status.conditions.shrink_to_fit();
+    }
+}
+
 fn agent(instance: &AgentInstance) -> Key {
     Key::new(
         &instance.namespace().unwrap_or_default(),
@@ -229,6 +274,25 @@ mod tests {
         instance.spec.agent.name = agent.to_owned();
         instance.spec.node_name = node.to_owned();
         instance
+    }
+
+    #[test]
+    fn what_is_kept_of_an_instance_is_what_is_read_of_it_and_no_more() {
+        let mut whole = instance("a-0-x", "a", "n1");
+        whole.spec.replica = 1;
+        whole.spec.revision = "x".to_owned();
+        whole.spec.policy_revision = Some("p".to_owned());
+        let pool = ResolvedMemory {
+            pool: "notes".to_owned(),
+            ..ResolvedMemory::default()
+        };
+        whole.spec.memory = Some(pool);
+        let light = whole.clone();
+        whole.spec.knowledge = vec!["docs".to_owned()];
+        whole.spec.pull_secrets = vec!["registry".to_owned()];
+        lighten(&mut whole);
+        assert_eq!(whole.spec, light.spec);
+        assert_eq!(whole.metadata, light.metadata);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What the operator knows of the cluster: caches that watches fill, and queues of what changed.
 //! Reconcilers read them; nothing here decides or writes.
 
+mod change;
 mod follow;
 mod instances;
+mod machine;
 mod queues;
+mod routes;
 mod unreadable;
 mod waiting;
 
@@ -15,17 +18,20 @@ use aion_api::{
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{reflector, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
+use self::change::Change;
 use self::follow::{Filled, follow};
 pub(crate) use self::instances::InstanceIndex;
+pub(crate) use self::machine::{is_cordoned, is_out_of_service};
 use self::queues::Changes;
 pub(crate) use self::queues::{Queue, Queues};
 use self::unreadable::Sieve;
@@ -73,34 +79,19 @@ impl Caches {
             filled: Vec::new(),
         };
         let leases = Api::namespaced(client.clone(), system);
+        let nodes = Api::all(client.clone());
         let caches = Self {
-            agents: watches.all(Changes::agent),
-            pools: watches.all(|q: &Changes, it: &MemoryPool| {
-                q.pool(it);
-                namespace_of(q, it);
-            }),
-            endpoints: watches.all(|q: &Changes, it: &ModelEndpoint| {
-                namespace_of(q, it);
-                q.pools_of(&it.namespace().unwrap_or_default());
-            }),
-            tools: watches.all(namespace_of::<Tool>),
-            agent_policies: watches.all(namespace_of::<AgentPolicy>),
-            cluster_policies: watches.all(|q: &Changes, _: &ClusterAgentPolicy| q.all_agents()),
-            trust_policies: watches.all(|q: &Changes, _: &TrustPolicy| q.all_agents()),
-            kernel_nodes: watches.all(|q: &Changes, it: &KernelNode| {
-                q.node(&it.name_any());
-                q.all_agents();
-                q.all_pools();
-            }),
-            nodes: watches.all(|q: &Changes, it: &Node| {
-                q.node(&it.name_any());
-                // It may have been cordoned until now.
-                q.room();
-            }),
-            namespaces: watches.all(|q: &Changes, it: &PartialObjectMeta<Namespace>| {
-                q.namespace(&it.name_any());
-            }),
-            leases: watches.of(leases, Changes::lease),
+            agents: watches.all(routes::agent),
+            pools: watches.all(routes::pool),
+            endpoints: watches.all(routes::endpoint),
+            tools: watches.all(routes::of_namespace::<Tool>),
+            agent_policies: watches.all(routes::of_namespace::<AgentPolicy>),
+            cluster_policies: watches.all(routes::of_all::<ClusterAgentPolicy>),
+            trust_policies: watches.all(routes::of_all::<TrustPolicy>),
+            kernel_nodes: watches.all(routes::kernel_node),
+            nodes: watches.kept(nodes, routes::node, machine::lighten),
+            namespaces: watches.all(routes::namespace),
+            leases: watches.of(leases, routes::lease),
             instances: watches.instances(),
             unreadable,
             waiting: Waiting::default(),
@@ -108,6 +99,31 @@ impl Caches {
         };
         queues.know(&caches);
         (caches, queues)
+    }
+
+    /// Caches that nothing fills.
+    #[cfg(test)]
+    fn empty(metrics: Metrics) -> Self {
+        fn none<K: Watched>() -> Store<K> {
+            reflector::store::<K>().0
+        }
+        Self {
+            agents: none(),
+            instances: InstanceIndex::default(),
+            pools: none(),
+            endpoints: none(),
+            tools: none(),
+            agent_policies: none(),
+            cluster_policies: none(),
+            trust_policies: none(),
+            kernel_nodes: none(),
+            nodes: none(),
+            namespaces: none(),
+            leases: none(),
+            unreadable: UnreadableObjects::new(metrics),
+            waiting: Waiting::default(),
+            filled: Vec::new(),
+        }
     }
 
     /// Resolves when every cache has been filled once.
@@ -133,7 +149,7 @@ struct Watches {
 
 impl Watches {
     /// Watches all objects of a kind.
-    fn all<K: Watched>(&mut self, route: impl Fn(&Changes, &K) + Send + 'static) -> Store<K> {
+    fn all<K: Watched>(&mut self, route: fn(&Changes, &Change<'_, K>)) -> Store<K> {
         self.of(Api::all(self.client.clone()), route)
     }
 
@@ -141,21 +157,37 @@ impl Watches {
     fn of<K: Watched>(
         &mut self,
         api: Api<Readable<K>>,
-        route: impl Fn(&Changes, &K) + Send + 'static,
+        route: fn(&Changes, &Change<'_, K>),
+    ) -> Store<K> {
+        self.kept(api, route, |_| {})
+    }
+
+    /// As [`Watches::of`], without what `lighten` takes away.
+    fn kept<K: Watched>(
+        &mut self,
+        api: Api<Readable<K>>,
+        route: fn(&Changes, &Change<'_, K>),
+        lighten: fn(&mut K),
     ) -> Store<K> {
         let (store, mut writer) = reflector::store::<K>();
         let (changes, cached) = (self.changes.clone(), store.clone());
         let mut sieve = Sieve::<K>::new(self.unreadable.clone(), |_| None);
         let filled = follow(api, self.stop.clone(), move |event| {
-            let sifted = sieve.sift(event, |object| {
+            let known = |object: &ObjectMeta| {
                 let namespace = object.namespace.as_deref().unwrap_or_default();
                 let name = object.name.as_deref().unwrap_or_default();
-                let found = ObjectRef::new(name).within(namespace);
-                cached.get(&found).map(|object| object.as_ref().clone())
+                cached.get(&ObjectRef::new(name).within(namespace))
+            };
+            let sifted = sieve.sift(event, |object| {
+                known(object).map(|object| object.as_ref().clone())
             });
-            if let Some(event) = &sifted.event {
+            if let Some(event) = &sifted.event.map(|it| lightened(it, lighten)) {
+                let before = match event {
+                    watcher::Event::Apply(it) | watcher::Event::Delete(it) => known(it.meta()),
+                    _ => None,
+                };
                 writer.apply_watcher_event(event);
-                changes.take(event, &route);
+                changes.take(event, before.as_deref(), &route);
             }
             changes.unreadable(sifted.notice);
         });
@@ -171,18 +203,29 @@ impl Watches {
         let api = Api::all(self.client.clone());
         let filled = follow(api, self.stop.clone(), move |event| {
             let sifted = sieve.sift(event, |_| None);
-            if let Some(event) = &sifted.event {
+            if let Some(event) = &sifted.event.map(|it| lightened(it, instances::lighten)) {
                 filling.take(event);
                 if matches!(event, watcher::Event::Delete(_)) {
                     changes.room();
                 }
-                changes.take(event, &Changes::instance);
+                changes.take(event, None, &routes::instance);
             }
             changes.unreadable(sifted.notice);
         });
         self.filled.push(filled);
         index
     }
+}
+
+/// An event whose object is without what `lighten` takes away.
+fn lightened<K>(mut event: watcher::Event<K>, lighten: fn(&mut K)) -> watcher::Event<K> {
+    match &mut event {
+        watcher::Event::Apply(it) | watcher::Event::Delete(it) | watcher::Event::InitApply(it) => {
+            lighten(it)
+        }
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    }
+    event
 }
 
 /// What a cache can hold.
@@ -194,8 +237,4 @@ trait Watched:
 impl<K> Watched for K where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
 {
-}
-
-fn namespace_of<K: Resource>(changes: &Changes, object: &K) {
-    changes.namespace(&object.namespace().unwrap_or_default());
 }

@@ -11,6 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
+use super::change::Change;
 use super::{Caches, Notice};
 
 /// Objects that are to be looked at, in the order they were named.
@@ -82,14 +83,28 @@ pub(super) fn queues() -> (Changes, Queues) {
 }
 
 impl Changes {
-    /// Names what depends on the object of `event`, by `route`. After a new listing everything is named:
-    /// what went away meanwhile is in no event.
-    pub(crate) fn take<K>(&self, event: &Event<K>, route: &impl Fn(&Self, &K)) {
+    /// Names what depends on the object of `event`, which was `before` as far as is known, by `route`. After a new listing
+    /// everything is named: what went away meanwhile is in no event.
+    pub(crate) fn take<K>(
+        &self,
+        event: &Event<K>,
+        before: Option<&K>,
+        route: &impl Fn(&Self, &Change<'_, K>),
+    ) {
         if !self.leads.load(Ordering::SeqCst) {
             return;
         }
+        let changed = |object, gone| {
+            let change = Change {
+                object,
+                before,
+                gone,
+            };
+            route(self, &change);
+        };
         match event {
-            Event::Apply(object) | Event::Delete(object) => route(self, object),
+            Event::Apply(object) => changed(object, false),
+            Event::Delete(object) => changed(object, true),
             Event::InitDone => self.all(),
             Event::Init | Event::InitApply(_) => {}
         }

@@ -97,7 +97,7 @@ async fn give_up(context: &Context, node: &KernelNode, pool: &MemoryPool) -> Res
     );
     tracing::error!(pool = name, namespace, lost, "memory is lost");
     let told = vec![event(false, reason::MEMORY_LOST, &lost, "Forget")];
-    context.announcer.tell(&pool.object_ref(&()), told).await;
+    context.announcer.tell(&pool.object_ref(&()), told);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aion_api::condition::{self, READY, reason};
-use aion_api::metadata::{TAINT_OUT_OF_SERVICE, node_lease};
+use aion_api::metadata::node_lease;
 use aion_api::{AgentInstance, KernelNode, MemoryPool};
 use aion_resolve::Key;
 use aion_resolve::node_status::{Heartbeat, Machine};
@@ -13,8 +13,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::caches::Caches;
-
+use crate::caches::{Caches, is_out_of_service};
 use crate::heard::Heard;
 
 /// A node and what is known about it.
@@ -102,18 +101,8 @@ pub(super) fn dereference(
         // One that cannot be read is there.
         None if caches.unreadable.of::<Node>("", &name).is_some() => Machine::There,
         None => Machine::Gone,
-        Some(node) => {
-            let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
-            let out = taints
-                .into_iter()
-                .flatten()
-                .any(|taint| taint.key == TAINT_OUT_OF_SERVICE);
-            if out {
-                Machine::OutOfService
-            } else {
-                Machine::There
-            }
-        }
+        Some(node) if is_out_of_service(&node) => Machine::OutOfService,
+        Some(_) => Machine::There,
     };
     let forgotten = node.metadata.deletion_timestamp.is_some();
     Dereferenced {

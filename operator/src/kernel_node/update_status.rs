@@ -9,7 +9,6 @@ use kube::{Api, Resource};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::events::changes;
 use crate::failure::step_errors;
 use crate::write;
 
@@ -52,9 +51,9 @@ pub(super) async fn update(
     if !written.map_err(Error::WriteStatus)? {
         return Ok(());
     }
+    let object = node.object_ref(&());
     context
         .announcer
-        .tell(&node.object_ref(&()), changes(&before, &conditions))
-        .await;
+        .tell_changes(&object, &before, &conditions);
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) async fn apply(context: &Context, prepared: Prepared) -> Result<Appli
             if let Some(lost) = lost {
                 tracing::error!(pool = pool.name_any(), namespace, lost, "not erased");
                 let told = vec![event(false, reason::NOT_ERASED, &lost, "Erase")];
-                context.announcer.tell(&pool.object_ref(&()), told).await;
+                context.announcer.tell(&pool.object_ref(&()), told);
             }
             write::release(&pools, &pool, FINALIZER_ERASE).await
         }

@@ -8,7 +8,6 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::events::changes;
 use crate::failure::step_errors;
 use crate::write;
 
@@ -49,12 +48,8 @@ pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Er
     if !written.map_err(Error::WriteStatus)? {
         return Ok(());
     }
-    context
-        .announcer
-        .tell(
-            &pool.object_ref(&()),
-            changes(&before.conditions, &conditions),
-        )
-        .await;
+    let object = pool.object_ref(&());
+    let announcer = &context.announcer;
+    announcer.tell_changes(&object, &before.conditions, &conditions);
     Ok(())
 }

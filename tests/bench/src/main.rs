@@ -43,6 +43,9 @@ struct Args {
     /// Measure this alone; may be given several times.
     #[arg(long, value_enum)]
     only: Vec<Subject>,
+    /// Agents that the operator has to bring up.
+    #[arg(long, default_value_t = 10_000)]
+    agents: usize,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -126,7 +129,7 @@ fn main() -> Result<()> {
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
-                Subject::Operator => ("the operator", operator::measure(&runtime)),
+                Subject::Operator => ("the operator", operator::measure(&runtime, args.agents)),
             });
             report(&args.out, measured)
         }

@@ -1,9 +1,12 @@
 //! What ten thousand Agents cost the operator, with a real API server and store on this machine, and nodes that write
 //! what node agents write and run nothing: how much it reconciles while all of them wait for it at its start, how soon an
-//! Agent is ready that comes when the others are, and the most memory that it ever had. All of it shares the processors.
+//! Agent is ready that comes when the others are, and the most memory that it ever had. All of it shares the processors, and
+//! most of them go to the API server: what it takes of a client that only writes, without an operator, is the baseline. The
+//! store does not wait for its disk (`--unsafe-no-fsync`).
 
 use std::time::{Duration, Instant};
 
+use aion_e2e::bare_writes::{BareWrites, WRITES};
 use aion_e2e::cluster::{self, furnish};
 use aion_e2e::crowd::Crowd;
 use aion_e2e::node::Node;
@@ -11,6 +14,7 @@ use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, StartError};
 use anyhow::{Context, Result, bail};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
@@ -18,18 +22,20 @@ use tokio::time::{interval, sleep};
 use crate::programs::peak_mib;
 use crate::report::{Figure, p99_ms};
 
-const AGENTS: usize = 10_000;
 const NODES: usize = 10;
 /// Agents that come later, and between two of them: twenty a second.
 const LATE: usize = 500;
 const BETWEEN: Duration = Duration::from_millis(50);
+/// Agents of which a bare client writes, so many at once as an operator does.
+const BARE: usize = 1_000;
+const AT_ONCE: usize = 16;
 /// How long ten thousand may take.
 const BOUND: Duration = Duration::from_secs(1_200);
 const LOOK: Duration = Duration::from_millis(20);
 const NAMESPACE: &str = "crowd";
 
 /// Measures every figure; none where the components are not on this machine.
-pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
+pub(crate) fn measure(runtime: &Runtime, agents: usize) -> Result<Vec<Figure>> {
     let cluster = match ControlPlane::start() {
         Ok(cluster) => cluster,
         Err(error @ StartError::Missing { .. }) => {
@@ -41,7 +47,8 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     furnish(&cluster)?;
     cluster::policies(&cluster)?;
     cluster::namespace(&cluster, NAMESPACE)?;
-    let room = json!({"instances": AGENTS, "memoryMiB": 1 << 24, "cpuMillis": 1 << 24});
+    let room =
+        json!({"instances": agents + LATE + BARE, "memoryMiB": 1 << 24, "cpuMillis": 1 << 24});
     let mut nodes = Vec::new();
     for number in 0..NODES {
         let (name, room) = (format!("node-{number}"), json!({"capacity": room}));
@@ -50,15 +57,34 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     }
     runtime.block_on(async {
         let crowd = Crowd::of(cluster.admin(), NAMESPACE).await?;
-        let names = (0..AGENTS).map(|number| format!("agent-{number}"));
+        let names = (0..agents).map(|number| format!("agent-{number}"));
         crowd.make(names, &json!({})).await?;
         let from = Instant::now();
         let operator = Operator::start(&cluster, "bench")?;
-        until_ready(&crowd, &operator, AGENTS).await?;
+        until_ready(&crowd, &operator, agents).await?;
         let took = from.elapsed().as_secs_f64();
         let reconciled = reconciled(&operator)? as f64;
-        let p99 = late(&crowd, &operator).await?;
+        let written = written(&cluster)? as f64;
+        let p99 = late(&crowd, &operator, agents).await?;
+        let peak = peak_mib(operator.process.pid())?;
+        let left_out = left_out(&operator)?;
+        drop(operator);
+        let bare = bare(&cluster, &crowd).await?;
         Ok(vec![
+            Figure::against(
+                "operator_writes_per_s",
+                written / took,
+                "writes/s",
+                bare,
+                "as a client that only writes",
+            ),
+            Figure::plain(
+                "operator_writes_per_agent",
+                written / agents as f64,
+                "writes",
+                "less",
+            ),
+            Figure::plain("operator_events_left_out", left_out, "events", "less"),
             Figure::plain(
                 "operator_reconcile_per_s",
                 reconciled / took,
@@ -67,23 +93,18 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
             ),
             Figure::plain(
                 "operator_ready_per_s",
-                AGENTS as f64 / took,
+                agents as f64 / took,
                 "agents/s",
                 "greater",
             ),
             Figure::plain("operator_p99_ready_ms", p99, "ms", "≤ 500"),
-            Figure::plain(
-                "operator_peak_mib",
-                peak_mib(operator.process.pid())?,
-                "MiB",
-                "≤ 100",
-            ),
+            Figure::plain("operator_peak_mib", peak, "MiB", "≤ 100"),
         ])
     })
 }
 
 /// From where the API server has an Agent until who watches sees that it is ready.
-async fn late(crowd: &Crowd, operator: &Operator) -> Result<f64> {
+async fn late(crowd: &Crowd, operator: &Operator, agents: usize) -> Result<f64> {
     let mut applied = Vec::with_capacity(LATE);
     let mut tick = interval(BETWEEN);
     for number in 0..LATE {
@@ -91,7 +112,7 @@ async fn late(crowd: &Crowd, operator: &Operator) -> Result<f64> {
         let name = format!("late-{number}");
         applied.push((name.clone(), crowd.one(name, &json!({})).await?));
     }
-    until_ready(crowd, operator, AGENTS + LATE).await?;
+    until_ready(crowd, operator, agents + LATE).await?;
     let took = applied.into_iter().map(|(name, applied)| {
         let ready = crowd.ready_since(&name);
         let ready = ready.with_context(|| format!("{name} was never ready"))?;
@@ -117,10 +138,59 @@ async fn until_ready(crowd: &Crowd, operator: &Operator, wanted: usize) -> Resul
     }
 }
 
+/// What the API server takes a second of a client that writes what the operator does, and does nothing else. The nodes answer as
+/// they do to the operator.
+async fn bare(cluster: &ControlPlane, crowd: &Crowd) -> Result<f64> {
+    let names = || (0..BARE).map(|number| format!("bare-{number}"));
+    crowd.make(names(), &json!({})).await?;
+    let who = cluster.kubeconfig_for_token("bare", &Operator::token(cluster)?)?;
+    let bare = BareWrites::like(who, NAMESPACE, "agent-0").await?;
+    let from = Instant::now();
+    let writes = names().map(|name| {
+        let bare = &bare;
+        async move { bare.of(&name).await }
+    });
+    let writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+    writes.try_for_each(|()| async { Ok(()) }).await?;
+    Ok((BARE as u64 * WRITES) as f64 / from.elapsed().as_secs_f64())
+}
+
+/// What the operator wrote so far, as the API server counts.
+fn written(cluster: &ControlPlane) -> Result<u64> {
+    let metrics = cluster.kubectl(&["get", "--raw", "/metrics"])?;
+    let all = metrics.lines().filter_map(|line| {
+        let (labels, count) = line
+            .strip_prefix("apiserver_request_total{")?
+            .rsplit_once(' ')?;
+        let says = |of: &str, values: &[&str]| {
+            let mut said = values.iter().map(|value| format!("{of}=\"{value}\""));
+            said.any(|said| labels.contains(&said))
+        };
+        let whose = match () {
+            () if says("resource", &["agents"]) => says("verb", &["APPLY", "PATCH"]),
+            () if says("resource", &["agentinstances"]) => {
+                says("subresource", &[""]) && says("verb", &["POST", "APPLY", "PATCH"])
+            }
+            () if says("resource", &["events"]) => says("verb", &["POST", "PATCH"]),
+            () => false,
+        };
+        (whose && says("code", &["200", "201"])).then(|| count.parse::<u64>().ok())?
+    });
+    Ok(all.sum())
+}
+
 /// How many reconciliations of Agents ended well.
 fn reconciled(operator: &Operator) -> Result<u64> {
     let (_, metrics) = operator.get("/metrics")?;
     let name = r#"controller_runtime_reconcile_total{controller="agent",result="success"} "#;
     let count = metrics.lines().find_map(|line| line.strip_prefix(name));
     Ok(count.context("it counts no reconciliations")?.parse()?)
+}
+
+/// How many events it left out, since there were more than it may write.
+fn left_out(operator: &Operator) -> Result<f64> {
+    let (_, metrics) = operator.get("/metrics")?;
+    let name = r#"aion_operator_events_total{outcome="dropped"} "#;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+    Ok(count.map_or(Ok(0.0), str::parse)?)
 }

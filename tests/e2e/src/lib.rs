@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the programs under test, as cargo built them.
 //! The tests themselves are under `tests/`, one file a story.
 
+pub mod bare_writes;
 mod belongings;
 pub mod cluster;
 pub mod crowd;

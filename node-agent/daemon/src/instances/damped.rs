@@ -3,10 +3,10 @@
 
 use aion_api::condition::{Judgement, Status, reason};
 
-/// Turns in a row that give no cause for what is said, before something better is.
-pub(super) const QUIET: u32 = 10;
+/// For so many turns what was bad is said.
+const QUIET: u32 = 10;
 
-/// What outranks what follows it: it is said at once though something else is said already.
+/// What outranks what follows it: it is said though something else was met since.
 const GRAVEST_FIRST: [&str; 6] = [
     reason::OUT_OF_MEMORY,
     reason::OUT_OF_PROCESSES,
@@ -16,12 +16,21 @@ const GRAVEST_FIRST: [&str; 6] = [
     reason::VIOLATION_ALERTED,
 ];
 
-/// A condition that turns bad at once, and good again after [`QUIET`] turns. Of an instance that was never bad nothing
-/// is said: a status is not written for what is usual.
+/// A condition that says the gravest of what was judged of the last [`QUIET`] turns: bad at once, a lesser bad when the
+/// graver was in none of them, and good when all of them were. Of an instance that was never bad nothing is said: a status
+/// is not written for what is usual.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damped {
     said: Option<Judgement>,
-    quiet: u32,
+    /// What was bad in the last turns, each once, the newest last.
+    bad: Vec<Bad>,
+}
+
+#[derive(Clone, Debug)]
+struct Bad {
+    judged: Judgement,
+    /// Turns since then.
+    ago: u32,
 }
 
 impl Damped {
@@ -32,24 +41,32 @@ impl Damped {
 
     /// Takes in what is judged of one more turn; `true` where another thing is said now.
     pub(super) fn hear(&mut self, judged: Judgement) -> bool {
-        let is_good = |it: &Judgement| it.status == Status::True;
-        match &self.said {
-            None if is_good(&judged) => false,
-            Some(said) if *said == judged => {
-                self.quiet = 0;
-                false
-            }
-            Some(said) if !is_good(said) && rank(said) <= rank(&judged) => {
-                self.quiet += 1;
-                self.quiet >= QUIET && self.say(judged)
-            }
-            _ => self.say(judged),
+        self.bad.retain_mut(|it| {
+            it.ago += 1;
+            it.ago < QUIET && it.judged != judged
+        });
+        if judged.status != Status::True {
+            let judged = judged.clone();
+            self.bad.push(Bad { judged, ago: 0 });
+        }
+        match self.gravest().cloned() {
+            Some(bad) => self.say(bad),
+            None => self.said.is_some() && self.say(judged),
         }
     }
 
+    /// The gravest that was bad. Of several of one reason what is said already, or else the newest.
+    fn gravest(&self) -> Option<&Judgement> {
+        let said = |it: &Judgement| self.said.as_ref() == Some(it);
+        let all = self.bad.iter().rev().map(|it| &it.judged);
+        all.min_by_key(|it| (rank(it), !said(it)))
+    }
+
     fn say(&mut self, judged: Judgement) -> bool {
+        if self.said.as_ref() == Some(&judged) {
+            return false;
+        }
         self.said = Some(judged);
-        self.quiet = 0;
         true
     }
 }
@@ -61,7 +78,7 @@ fn rank(judged: &Judgement) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use aion_api::condition::WITHIN_LIMITS;
+    use aion_api::condition::{WITHIN_LIMITS, WITHIN_RULES};
 
     use super::*;
 
@@ -104,5 +121,58 @@ mod tests {
         assert_eq!(after(both), (2, Some(reason::OUT_OF_MEMORY)));
         let turns = both.into_iter().cycle().take(1000);
         assert_eq!(after(turns), (2, Some(reason::OUT_OF_MEMORY)));
+    }
+    #[test]
+    fn it_is_good_after_quiet_good_turns_in_a_row_whatever_lesser_bad_was_among_those_since_the_graver()
+     {
+        let quiet = QUIET as usize;
+        let turns = |good| {
+            let lesser = [reason::THROTTLED].repeat(quiet - 1);
+            let graver = std::iter::once(reason::OUT_OF_MEMORY).chain(lesser);
+            graver.chain([reason::OK].repeat(good))
+        };
+        assert_eq!(after(turns(0)), (1, Some(reason::OUT_OF_MEMORY)));
+        assert_eq!(after(turns(1)), (2, Some(reason::THROTTLED)));
+        assert_eq!(after(turns(quiet - 1)), (2, Some(reason::THROTTLED)));
+        assert_eq!(after(turns(quiet)), (3, Some(reason::OK)));
+    }
+
+    #[test]
+    fn a_lesser_bad_is_said_when_the_graver_was_in_none_of_the_last_turns_though_good_ones_were_among_them()
+     {
+        let quiet = QUIET as usize;
+        let turns = |then: usize| {
+            let lesser = [reason::THROTTLED, reason::OK].into_iter().cycle();
+            std::iter::once(reason::OUT_OF_MEMORY).chain(lesser.take(then))
+        };
+        assert_eq!(after(turns(quiet - 1)), (1, Some(reason::OUT_OF_MEMORY)));
+        assert_eq!(after(turns(quiet)), (2, Some(reason::THROTTLED)));
+        assert_eq!(after(turns(1000)), (2, Some(reason::THROTTLED)));
+    }
+
+    #[test]
+    fn another_word_of_one_reason_is_said_when_the_first_was_in_none_of_the_last_turns() {
+        let by = |policy: &str| {
+            let message = format!("{policy} forbids it");
+            Judgement::new(WITHIN_RULES, false, reason::VIOLATION_KILLED, message)
+        };
+        let mut damped = Damped::default();
+        assert!(damped.hear(by("a")));
+        for turn in 1..=QUIET {
+            assert_eq!(damped.hear(by("b")), turn == QUIET, "{turn}");
+        }
+        assert_eq!(damped.said(), Some(&by("b")));
+        assert!(!damped.hear(by("b")));
+    }
+
+    #[test]
+    fn what_is_kept_of_the_last_turns_is_no_more_than_these() {
+        let mut damped = Damped::default();
+        for turn in 0..1000 {
+            let message = format!("in turn {turn}");
+            let judged = Judgement::new(WITHIN_LIMITS, false, reason::THROTTLED, message);
+            damped.hear(judged);
+            assert!(damped.bad.len() <= QUIET as usize);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! NetworkPolicies in force: what the charts' default deny lets through, and what it does not.
 
 use aion_cluster_tests::{HOME, Installed, SYSTEM, installed};
+use aion_testkit::Component;
 use serde_json::json;
 
 use crate::pods::{SAMPLE, sample};
@@ -38,12 +39,35 @@ fn get(it: &Installed, namespace: &str, url: &str) -> Result<String, String> {
     visit.map_err(|error| error.to_string())
 }
 
-/// Whether nothing of a visit arrived, and it did not merely come to a bad end there.
-fn is_cut(visit: &Result<String, String>) -> bool {
-    let cut = ["connection refused", "deadline exceeded", "no route"];
-    visit
-        .as_ref()
-        .is_err_and(|said| cut.iter().any(|words| said.contains(words)))
+/// Whether a visit to `url` came to its end where the visitor dials that address: nothing of it arrived. A way that is cut
+/// looks so: kube-router rejects what no policy lets through, and then the kernel says to who dials that the connection is
+/// refused; of a packet that is dropped it says nothing until the time is up. One where nobody listens looks the same.
+fn is_not_let_through(visit: &Result<String, String>, url: &str) -> bool {
+    let dialled = format!("dial tcp {}: ", address(url));
+    visit.as_ref().is_err_and(|said| said.contains(&dialled))
+}
+
+/// Host and port.
+fn address(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Whether somebody answers at `url`, asked from the nodes: no policy is between a pod and the node that it is on. An
+/// answer with a certificate that is not known is one.
+fn serves(it: &Installed, url: &str) -> Result<(), String> {
+    let mut said = Vec::new();
+    for node in it.cluster.nodes() {
+        let command = node.command(Component::Pod.find().unwrap());
+        let Some(mut command) = command else { continue };
+        let visit = command.args(["get", url]).output().unwrap();
+        let words = String::from_utf8_lossy(&visit.stderr).into_owned();
+        if visit.status.success() || words.contains("x509") {
+            return Ok(());
+        }
+        said.push(format!("{}: {words}", node.name()));
+    }
+    Err(format!("nobody answers at {url}: {}", said.join("; ")))
 }
 
 /// The addresses of the operator's pods, one on each node.
@@ -56,14 +80,16 @@ fn operators(it: &Installed) -> Vec<String> {
         .collect()
 }
 
+/// Until a visit is not let through while somebody serves there.
 fn until_cut(it: &Installed, namespace: &str, url: &str) {
-    it.until(
-        &format!("{url} to be cut off from {namespace}"),
-        || match get(it, namespace, url) {
-            visit if is_cut(&visit) => Ok(()),
-            visit => Err(format!("{visit:?}")),
-        },
-    );
+    it.until(&format!("{url} to be cut off from {namespace}"), || {
+        serves(it, url)?;
+        let visit = get(it, namespace, url);
+        if !is_not_let_through(&visit, url) {
+            return Err(format!("{visit:?}"));
+        }
+        serves(it, url)
+    });
 }
 
 fn until_reached(it: &Installed, namespace: &str, url: &str) {
@@ -130,4 +156,26 @@ fn who_is_not_let_in_or_out_by_the_charts_policies_reaches_nothing_and_who_is_do
     for namespace in [HOME, SYSTEM] {
         it.kubectl(&["-n", namespace, "delete", "pod", "visitor"]);
     }
+}
+
+#[test]
+fn a_visit_is_not_let_through_where_it_fails_at_the_address_that_it_dials_and_nowhere_else() {
+    let url = "http://10.1.0.5:8080/healthz";
+    let failed = |why: &str| is_not_let_through(&Err(format!("pod: Get \"{url}\": {why}")), url);
+    for cut in [
+        "dial tcp 10.1.0.5:8080: connect: connection refused",
+        "dial tcp 10.1.0.5:8080: connect: no route to host",
+        "dial tcp 10.1.0.5:8080: i/o timeout (Client.Timeout exceeded while awaiting headers)",
+    ] {
+        assert!(failed(cut), "{cut}");
+    }
+    for arrived in [
+        "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+        "read tcp 10.1.0.9:3:->10.1.0.5:8080: read: connection reset by peer",
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "dial tcp 10.1.0.6:10250: connect: connection refused",
+    ] {
+        assert!(!failed(arrived), "{arrived}");
+    }
+    assert!(!is_not_let_through(&Ok("ok".to_owned()), url));
 }

@@ -3,7 +3,7 @@
 use aion_e2e::cluster::BOUND;
 use aion_e2e::story::{on, story};
 use aion_testkit::until;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn agent_becomes_ready_when_its_instance_reports_ready() {
@@ -41,6 +41,36 @@ fn agent_becomes_ready_when_its_instance_reports_ready() {
         assert!(table.contains(word), "no {word} in\n{table}");
     }
     assert!(story.event("InstancesReady").contains("1 of 1"));
+}
+
+#[test]
+fn what_flaps_is_one_event_with_a_count() {
+    let Some(story) = story("flaps") else { return };
+    let node = story.node("node-flaps");
+    story.apply("Agent", "a", on("node-flaps", json!({})));
+    let [instance] = story.instances(&node, 1).try_into().unwrap();
+    for _ in 0..3 {
+        node.ready(&instance).unwrap();
+        story.condition("agent", "a", "Ready", "True InstancesReady");
+        let starts = [("Ready", "False", "Pending", "it starts anew")];
+        node.report(&instance, "Preparing", &starts).unwrap();
+        story.condition("agent", "a", "Ready", "False InstancesNotReady");
+    }
+    let events = ["-n", "flaps", "get", "events.events.k8s.io", "-o", "json"];
+    until("a series", BOUND, || {
+        let list = story.cluster.kubectl(&events).map_err(|e| e.to_string())?;
+        let list: Value = serde_json::from_str(&list).map_err(|e| e.to_string())?;
+        let told = list["items"].as_array().cloned().unwrap_or_default();
+        let told: Vec<&Value> = told
+            .iter()
+            .filter(|it| it["reason"] == "InstancesReady")
+            .collect();
+        match told.as_slice() {
+            [one] if one["series"]["count"].as_i64() >= Some(2) => Ok(()),
+            told => Err(format!("{told:?}")),
+        }
+    })
+    .unwrap();
 }
 
 #[test]

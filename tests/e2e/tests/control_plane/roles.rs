@@ -105,7 +105,7 @@ const OPERATOR: [(&str, &str); 7] = [
         "aion.dev/agentinstances",
     ),
     ("get list watch", "/nodes /namespaces"),
-    ("create", "events.k8s.io/events"),
+    ("create patch", "events.k8s.io/events"),
 ];
 
 #[test]
