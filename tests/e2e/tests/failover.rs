@@ -240,7 +240,7 @@ fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
         let before = looks(&operator).unwrap();
         let mark = format!("round={round}");
         cluster
-            .kubectl(&["annotate", "--overwrite", "namespace", "rest", &mark])
+            .kubectl(&["label", "--overwrite", "namespace", "rest", &mark])
             .unwrap();
         until("every agent to be looked at", BOUND, || {
             match looks(&operator)? - before {
