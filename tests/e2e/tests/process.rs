@@ -164,7 +164,7 @@ import hashlib, hmac, http.client, json, os, socket, time
 boot = json.load(os.fdopen(3, "rb"))
 own = bytes.fromhex(boot["key"])
 
-def call(path, counter, body=b"{}", key=own, sent=None, seconds=0, said=None, signed=True):
+def call(path, counter, body=b"{}", key=own, sent=None, seconds=0, said=None, signed=True, slow=False):
     stamp = str(time.time_ns() // 1_000_000 + seconds * 1000)
     text = ["AION-HMAC-SHA256-V1", "POST", path, stamp, str(counter), "", "", hashlib.sha256(body).hexdigest()]
     headers = {"content-type": "application/json"}
@@ -174,7 +174,15 @@ def call(path, counter, body=b"{}", key=own, sent=None, seconds=0, said=None, si
     connection = http.client.HTTPConnection("aion")
     connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.sock.connect("/run/aion.sock")
-    connection.request("POST", said or path, sent or body, headers)
+    body = sent or body
+    connection.putrequest("POST", said or path)
+    for name, value in (headers | {"content-length": str(len(body))}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    # The headers alone are refused, and the reason is there to be read all the same.
+    if slow:
+        time.sleep(0.3)
+    connection.send(body)
     answer = json.loads(connection.getresponse().read() or b"{}")
     connection.close()
     return answer.get("code", "done")
@@ -189,6 +197,7 @@ said = {
     "altered": call(null, 3, sent=b'{"a": 1}'),
     "elsewhere": call(null, 4, said="/v1/memory/recall"),
     "late": call(null, 5, seconds=-60),
+    "late and slow": call(null, 5, seconds=-60, slow=True),
     "early": call(null, 6, seconds=60),
     "unsigned": call(null, 7, signed=False),
     "own": call(null, 8),
@@ -206,7 +215,7 @@ fn a_call_that_is_forged_replayed_or_late_is_refused_and_the_programs_own_is_not
     programs.agent("forger", FORGER, json!({"limits": {"turnSeconds": 60}}))?;
     let answer = programs.ask("forger");
     let came = "replayed=replayed another's=bad-signature altered=bad-signature elsewhere=bad-signature \
-                late=stale early=stale unsigned=bad-signature own=done";
+                late=stale late and slow=stale early=stale unsigned=bad-signature own=done";
     assert!(answer.contains(came), "{answer}");
     Ok(())
 }

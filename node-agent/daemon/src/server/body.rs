@@ -20,6 +20,10 @@ use super::{Admission, chat::Events};
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
+/// What is heard of a body that is of no use, in bytes, and for how long.
+const OF_NO_USE: usize = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A request's body, and the memory it holds.
 pub(super) struct Taken {
     pub(super) bytes: Bytes,
@@ -31,7 +35,7 @@ pub(super) struct Taken {
 /// # Errors
 /// `too-large` above [`MAX_BODY`], `overloaded` where the worker's share is used up, `bad-request` for a
 /// body that does not arrive.
-pub(super) async fn take(admission: &Admission, body: Incoming) -> Result<Taken, Problem> {
+pub(super) async fn take(admission: &Admission, body: &mut Incoming) -> Result<Taken, Problem> {
     let hint = body.size_hint();
     let announced = match (hint.exact(), usize::try_from(hint.lower())) {
         (Some(_), Ok(size)) => size,
@@ -67,7 +71,23 @@ pub(super) async fn take(admission: &Admission, body: Incoming) -> Result<Taken,
     })
 }
 
-async fn read(mut body: Incoming, announced: usize) -> Result<Bytes, Problem> {
+/// Reads what is left of a body whose request is refused, within bounds. Who is still sending it when the connection is
+/// closed has an error of that, and not the reason (RFC 9112, 9.6).
+pub(super) async fn hear_out(body: &mut Incoming) {
+    let mut left = OF_NO_USE;
+    let hearing = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Longer than that nobody waits for somebody who is refused.
+    let _ = timeout(PATIENCE, hearing).await;
+}
+
+async fn read(body: &mut Incoming, announced: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {

@@ -11,7 +11,7 @@ use aion_abi::{
     syscall::Syscall,
 };
 use aion_kernel::{Body, BodyDigest, Call, Event, IdempotencyKey, Kind, Ticket};
-use http::{HeaderName, HeaderValue, Method, Response};
+use http::{HeaderName, HeaderValue, Method, Response, request::Parts};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,11 +34,18 @@ pub(super) async fn answer(
     session: Arc<Session>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let answered = match request.uri().path() {
-        notice::PATH => listen(&session, request).await,
-        _ => serve(Arc::clone(&session), request).await,
+    let (head, mut incoming) = request.into_parts();
+    let answered = match head.uri.path() {
+        notice::PATH => listen(&session, &head, &mut incoming).await,
+        _ => serve(Arc::clone(&session), &head, &mut incoming).await,
     };
-    let mut response = answered.unwrap_or_else(|problem| body::refused(&problem));
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(problem) => {
+            body::hear_out(&mut incoming).await;
+            body::refused(&problem)
+        }
+    };
     session.notices.mark(&mut response);
     Ok(response)
 }
@@ -46,9 +53,9 @@ pub(super) async fn answer(
 /// Verified as a syscall is, and none: nothing is done.
 async fn listen(
     session: &Session,
-    request: hyper::Request<Incoming>,
+    head: &Parts,
+    incoming: &mut Incoming,
 ) -> Result<Response<Answer>, Problem> {
-    let (head, incoming) = request.into_parts();
     if head.method != Method::POST || head.uri.query().is_some() {
         let text = format!("{} takes POST, and no query", notice::PATH);
         return Err(Problem::new(Code::BadRequest, text));
@@ -65,10 +72,10 @@ async fn listen(
 
 async fn serve(
     session: Arc<Session>,
-    request: hyper::Request<Incoming>,
+    head: &Parts,
+    incoming: &mut Incoming,
 ) -> Result<Response<Answer>, Problem> {
-    let (head, incoming) = request.into_parts();
-    let syscall = syscall(&head)?;
+    let syscall = syscall(head)?;
     let read = head.headers.iter();
     let signed = Signed::read(read.map(|(name, value)| (name.as_str(), value.as_bytes())))?;
     session.fresh(&signed)?;
@@ -138,7 +145,7 @@ fn naming(what: &str, problem: Problem) -> Problem {
     }
 }
 
-fn syscall(head: &http::request::Parts) -> Result<Syscall, Problem> {
+fn syscall(head: &Parts) -> Result<Syscall, Problem> {
     let path = head.uri.path();
     let known = Syscall::from_path(path).filter(|_| head.uri.query().is_none());
     let syscall = known.ok_or_else(|| {
