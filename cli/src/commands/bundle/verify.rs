@@ -39,6 +39,11 @@ pub(super) async fn check(
     let judged = found.judge(&name, &digest, &trust, crate::clock::now());
     let verdict = judged.map_err(|why| match why {
         AdmitError::Source(why) => why.into(),
+        AdmitError::Unheard { refusal, why } => {
+            let unheard = Failure::from(why);
+            let what = format!("{}; what was found elsewhere: {refusal}", unheard.what);
+            Failure { what, ..unheard }
+        }
         why => Failure::new(why).status(Status::Refused),
     })?;
     let by = match &verdict.signer {

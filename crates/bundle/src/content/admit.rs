@@ -71,6 +71,14 @@ pub enum AdmitError {
     /// It is not signed by whom it should be.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What was found does not count, and a place that may have what does could not be asked.
+    #[error("{why}; what was found elsewhere does not count: {refusal}")]
+    Unheard {
+        /// What is wrong with what was found.
+        refusal: Box<Refusal>,
+        /// Why the other place was not heard.
+        why: SourceError,
+    },
     /// It is in the store, what was kept of its signatures does not count any more, and no other was found.
     #[error("{kept}; and for another signature: {why}")]
     Lapsed {
@@ -120,7 +128,7 @@ impl AdmitError {
     /// The stable name of the refusal, for `Verified=False`.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Source(e) => e.reason(),
+            Self::Source(e) | Self::Unheard { why: e, .. } => e.reason(),
             Self::Refused(e) => e.reason(),
             Self::Lapsed { kept, .. } => kept.reason(),
             Self::Manifest(e) => e.reason(),
@@ -143,6 +151,8 @@ impl AdmitError {
     pub fn may_pass_later(&self) -> bool {
         match self {
             Self::Lapsed { kept, why } => kept.reason().may_pass_later() || why.may_pass_later(),
+            // Whatever was in the way there: nothing is decided before that place is heard.
+            Self::Unheard { .. } => true,
             other => other.reason().may_pass_later(),
         }
     }

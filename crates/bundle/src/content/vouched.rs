@@ -57,14 +57,17 @@ impl Signatures {
                 verdict.passed_over.extend(unreadable);
                 Ok((verdict, Vouched::new(self.candidates, counted)))
             }
-            Err(mut refusal) => match self.unreachable {
-                // The signature that counts may be the one that was not read.
-                Some(unreachable) => Err(unreachable.into()),
-                None => {
-                    refusal.add(self.unreadable, self.left_out);
-                    Err(refusal.into())
-                }
-            },
+            Err(mut refusal) => {
+                refusal.add(self.unreadable, self.left_out);
+                Err(match self.unreachable {
+                    // The signature that counts may be the one that was not read.
+                    Some(why) => AdmitError::Unheard {
+                        refusal: Box::new(refusal),
+                        why,
+                    },
+                    None => refusal.into(),
+                })
+            }
         }
     }
 }

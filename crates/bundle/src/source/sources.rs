@@ -286,10 +286,9 @@ impl Mirrors {
         Limits::default().time / count.max(1)
     }
 
-    /// The failure that tells most: that one place lacks a thing says nothing
-    /// where another could not be asked.
-    fn telling(&self, failures: Vec<SourceError>) -> SourceError {
-        let shut = self.shut.iter().map(|e| match e {
+    /// Why those that are not to be had are not.
+    fn shut(&self) -> impl Iterator<Item = SourceError> {
+        self.shut.iter().map(|e| match e {
             SourceError::Offline { at } => SourceError::Offline { at: at.clone() },
             SourceError::Shut { at, why } => SourceError::Shut {
                 at: at.clone(),
@@ -299,8 +298,13 @@ impl Mirrors {
                 at: "a source".to_owned(),
                 why: other.to_string(),
             },
-        });
-        let mut all: Vec<_> = failures.into_iter().chain(shut).collect();
+        })
+    }
+
+    /// The failure that tells most: that one place lacks a thing says nothing
+    /// where another could not be asked.
+    fn telling(&self, failures: Vec<SourceError>) -> SourceError {
+        let mut all: Vec<_> = failures.into_iter().chain(self.shut()).collect();
         let at = all.iter().position(|e| !lacks(e)).unwrap_or(0);
         if all.is_empty() {
             return SourceError::NotFound {
@@ -387,7 +391,10 @@ impl Source for Mirrors {
             if found.is_empty() && !lacking {
                 return Err(self.telling(failures));
             }
-            *self.unheard.lock() = failures.into_iter().find(|e| !lacks(e));
+            // That the node is offline is its owner's word, and no other will be heard.
+            let decides = |e: &SourceError| lacks(e) || matches!(e, SourceError::Offline { .. });
+            let mut unheard = failures.into_iter().chain(self.shut());
+            *self.unheard.lock() = unheard.find(|e| !decides(e));
             // By size, too: one that lies about it takes nothing from another.
             found.sort_by_key(|d| (d.digest, d.size));
             found.dedup_by_key(|d| (d.digest, d.size));

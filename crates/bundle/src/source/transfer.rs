@@ -114,7 +114,8 @@ async fn found(
     }
     wanted.sort_by_key(|(nth, layer, _)| (*nth, layer.size));
     let mut seen = HashSet::new();
-    wanted.retain(|(_, layer, _)| seen.insert(layer.digest));
+    // By size, too: who lies about it hides nothing.
+    wanted.retain(|(_, layer, _)| seen.insert((layer.digest, layer.size)));
     for (at, (_, layer, origin)) in wanted.into_iter().enumerate() {
         if at >= MAX_SIGNATURES || layer.size > left {
             found.left_out += 1;

@@ -206,10 +206,12 @@ async fn a_signature_that_stands_in_its_manifest_is_not_asked_for() {
     // The list, and the manifest of the signature.
     let asked = place.crowd.asked.load(Ordering::SeqCst);
     assert_eq!((found.candidates.len(), asked), (1, 2));
-    // And who describes it with other bytes hides nothing.
+    // And who describes it with other bytes hides nothing, nor does who makes it shorter.
     let bytes = found.candidates[0].bytes.clone();
     let mut layer = place.crowd.layer(bytes.clone());
     layer["data"] = json!("e30=");
+    place.crowd.refer(&place.built.digest, &[layer.clone()]);
+    layer["size"] = json!(1);
     place.crowd.refer(&place.built.digest, &[layer]);
     let found = signatures(&place.crowd, &place.built.digest).await.unwrap();
     assert_eq!(found.candidates.len(), 1);

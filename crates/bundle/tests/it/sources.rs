@@ -314,6 +314,23 @@ async fn mirrors_are_tried_in_order_and_signatures_gathered_from_all() {
     let error = admit(with_gone).await.unwrap_err();
     assert_eq!(error.reason(), Reason::RegistryUnavailable, "{error}");
     assert!(error.may_pass_later());
+    // Whatever is in the way there; and what was found is told beside it.
+    let shut = SourceError::Shut {
+        at: "origin".to_owned(),
+        why: "no login".to_owned(),
+    };
+    assert!(!shut.reason().may_pass_later());
+    let mut with_shut = mirrors(&[&bare]);
+    with_shut.add::<Layout>(Err(shut));
+    let error = admit(with_shut).await.unwrap_err();
+    assert!(error.may_pass_later(), "{error}");
+    assert!(error.to_string().contains("does not count"), "{error}");
+    // But that the node is offline is no reason to wait.
+    let mut with_offline = mirrors(&[&bare]);
+    let at = "origin".to_owned();
+    with_offline.add::<Layout>(Err(SourceError::Offline { at }));
+    let error = admit(with_offline).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::UntrustedKey, "{error}");
     admit(mirrors(&[&bare, &whole])).await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! How a bundle comes from the node's sources for a tenant: with the tenant's own pull secrets before what the node has,
 //! and waiting for nobody but those who want something of the same place. What may not enter: what is trusted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{problem::Problem, tenant::Tenant};
 use aion_api::AgentInstanceSpec;
@@ -11,6 +11,7 @@ use aion_bundle::{
 };
 use aion_drivers::secrets::{SecretRef, Secrets};
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::{
     lanes::{InLane, Lanes},
@@ -20,6 +21,8 @@ use crate::{
 /// Bundles that are fetched at once from one place, and for one tenant from there, who leaves others some besides.
 const FROM_A_PLACE: usize = 16;
 pub(super) const FOR_A_TENANT: usize = 4;
+/// How long the reading of a pull secret keeps others from the place.
+const A_SECRET: Duration = Duration::from_secs(10);
 /// The key of a Secret of type `kubernetes.io/dockerconfigjson`.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
@@ -62,18 +65,13 @@ impl Unused {
     }
 
     /// Whether one of them may be why `error` came: a registry that keeps a bundle from those whom it does not know refuses
-    /// them, or says that it has no such bundle.
+    /// them, or says that it has no such bundle. Whoever applies one later, or corrects it, need not touch the agent then.
     pub(super) fn explains(&self, error: &AdmitError) -> bool {
         let is_shut_out = matches!(
             error.reason(),
             Reason::AccessDenied | Reason::BundleNotFound
         );
         !self.0.is_empty() && is_shut_out
-    }
-
-    /// Whether there are any: whoever applies one later, or corrects it, need not touch the agent.
-    pub(super) fn may_pass_later(&self) -> bool {
-        !self.0.is_empty()
     }
 }
 
@@ -151,12 +149,20 @@ impl Fetcher {
                 secret: name.clone(),
                 key: DOCKER_CONFIG.to_owned(),
             };
-            let text = match self.secrets.text(tenant, &reference).await {
-                Ok(text) => text,
-                Err(error) => {
+            let mut not_used = |why: String| {
+                let why = format!("pull secret {name} of {tenant}: {why}");
+                unused.0.push(why);
+            };
+            let text = match timeout(A_SECRET, self.secrets.text(tenant, &reference)).await {
+                Ok(Ok(text)) => text,
+                Ok(Err(error)) => {
                     let Problem { detail, remedy, .. } = Problem::from(error);
-                    let why = format!("pull secret {name} of {tenant}: {detail}: {remedy}");
-                    unused.0.push(why);
+                    not_used(format!("{detail}: {remedy}"));
+                    continue;
+                }
+                Err(_) => {
+                    let seconds = A_SECRET.as_secs();
+                    not_used(format!("it was not to be read within {seconds} s"));
                     continue;
                 }
             };

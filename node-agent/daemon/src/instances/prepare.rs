@@ -347,7 +347,7 @@ fn not_admitted(
             told,
             format!("{error}{}{}", passed_over.told(), unused.told()),
         ),
-        passing: error.may_pass_later() || passed_over.may_pass_later() || unused.may_pass_later(),
+        passing: error.may_pass_later() || passed_over.may_pass_later() || unused.explains(error),
         // What the kept signatures still vouch for is admitted without its source. So whatever else failed, nobody
         // who is trusted now vouches for what runs; a disk without room says nothing against it.
         before: match reason {
