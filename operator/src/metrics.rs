@@ -57,7 +57,7 @@ impl Metrics {
     /// How many events were lost.
     pub(crate) fn lost_events(&self) -> u64 {
         let of = |outcome| self.events.with_label_values(&[outcome]).get();
-        of("dropped") + of("limited")
+        of("dropped") + of("limited") + of("failed")
     }
 
     /// Whether this operator leads.

@@ -17,6 +17,9 @@ use crate::write;
 use super::apply::Applied;
 use super::build::Prepared;
 
+/// Instances that one event names.
+const NAMED: usize = 5;
+
 step_errors! {
     /// Why what was done is not told.
     Error {
@@ -57,7 +60,13 @@ pub(super) async fn update(
     ];
     let happened = happened.into_iter().filter(|(names, ..)| !names.is_empty());
     let events = happened.map(|(names, reason, what)| {
-        let note = format!("AgentInstances {what}: {}", names.join(", "));
+        // A note is short; the rest is in the list of instances.
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named: Vec<_> = names.iter().take(NAMED).map(String::as_str).collect();
+        let note = format!("AgentInstances {what}: {}{more}", named.join(", "));
         event(reason != INSTANCE_LOST, reason, &note, "Reconcile")
     });
     let (announcer, object) = (&context.announcer, agent.object_ref(&()));

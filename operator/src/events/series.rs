@@ -158,6 +158,16 @@ impl Book {
         (Outcome::Write(Write::New(Box::new(told))), owed)
     }
 
+    /// The count of `again` was not written: it is owed still.
+    pub(super) fn unwritten(&mut self, name: &str) {
+        self.series.retain(|it| {
+            if it.again.name == name {
+                it.written = it.written.saturating_sub(1);
+            }
+            true
+        });
+    }
+
     /// The event was not written: the next one of its kind is a first one.
     pub(super) fn lost(&mut self, name: &str) {
         self.series.retain(|it| it.again.name != name);

@@ -1,5 +1,5 @@
 //! Who writes events, one after another, while it leads: warnings first, no more a second than a node's kubelet writes, and
-//! when it is to stop what waits, for a bounded time. An event that the API server does not take is said in the log and lost.
+//! when it is to stop what waits, for a bounded time. An event that the API server does not take is tried again if that may help, else said in the log and lost.
 //! What may not enter: what is told.
 
 use std::pin::pin;
@@ -27,8 +27,11 @@ const BETWEEN: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(10);
 /// How long the API server may take for one.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long what waits is written when it is to stop.
-const LAST: Duration = Duration::from_secs(5);
+/// How often one is tried, and between two tries: what is not told again is not lost by one connection that ends.
+const TRIES: usize = 4;
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long what waits is written when it is to stop: nobody else leads before.
+const LAST: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Writer {
@@ -118,31 +121,39 @@ impl Writer {
         };
         let namespace = namespace.as_deref().unwrap_or("default");
         let events: Api<Written> = Api::namespaced(self.client.clone(), namespace);
-        let written = async {
-            match write {
-                Write::New(told) => {
-                    let event = self.event(*told, namespace);
-                    let params = PostParams::default();
-                    events.create(&params, &event).await.map(drop)
+        let is_new = matches!(write, Write::New(_));
+        let sent = match write {
+            Write::New(told) => Sent::New(Box::new(self.event(*told, namespace))),
+            Write::Again(again) => Sent::Again(series(&again)),
+        };
+        let mut tries = 1..=TRIES;
+        let error = loop {
+            let tried = tries.next();
+            let failed = match timeout(PATIENCE, sent.to(&events, &name)).await {
+                Ok(Ok(())) => return self.metrics.event("written"),
+                // What was not answered in time was taken all the same.
+                Ok(Err(kube::Error::Api(said))) if said.code == 409 && tried != Some(1) => {
+                    return self.metrics.event("written");
                 }
-                Write::Again(again) => {
-                    let params = PatchParams::default();
-                    let patch = Patch::Merge(series(&again));
-                    events
-                        .patch_metadata(&name, &params, &patch)
-                        .await
-                        .map(drop)
-                }
+                Ok(Err(error)) => Some(error),
+                Err(_) => None,
+            };
+            let passes = failed.as_ref().is_none_or(may_pass);
+            if !passes || tries.is_empty() || ended.is_cancelled() {
+                break failed;
             }
+            ended.run_until_cancelled(sleep(AGAIN)).await;
         };
-        let error = match timeout(PATIENCE, written).await {
-            Ok(Ok(())) => return self.metrics.event("written"),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the API server does not answer in time".to_owned(),
-        };
-        tracing::warn!(error, event = name, "an event was not written");
+        match &error {
+            Some(error) => tracing::warn!(%error, event = name, "an event was not written"),
+            None => tracing::warn!(event = name, "an event was not answered in time"),
+        }
         self.metrics.event("failed");
-        self.book.lost(&name);
+        let is_gone = matches!(&error, Some(kube::Error::Api(said)) if said.code == 404);
+        match is_new || is_gone {
+            true => self.book.lost(&name),
+            false => self.book.unwritten(&name),
+        }
     }
 
     fn event(&self, told: Told, namespace: &str) -> Written {
@@ -198,6 +209,36 @@ impl Drop for Writer {
     }
 }
 
+/// What goes to the API server.
+enum Sent {
+    New(Box<Written>),
+    Again(serde_json::Value),
+}
+
+impl Sent {
+    async fn to(&self, events: &Api<Written>, name: &str) -> kube::Result<()> {
+        match self {
+            Self::New(event) => {
+                let params = PostParams::default();
+                events.create(&params, event).await.map(drop)
+            }
+            Self::Again(series) => {
+                let params = PatchParams::default();
+                let patch = Patch::Merge(series);
+                events.patch_metadata(name, &params, &patch).await.map(drop)
+            }
+        }
+    }
+}
+
+/// Whether the same may be taken later: it was not answered, or there was too much to do.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(said) => said.code == 429 || said.code >= 500,
+        _ => true,
+    }
+}
+
 fn series(again: &Again) -> serde_json::Value {
     json!({"series": EventSeries {
         count: again.count,
@@ -208,10 +249,12 @@ fn series(again: &Again) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::VecDeque;
     use std::future::pending;
     use std::sync::Arc;
 
-    use axum::routing::post;
+    use axum::http::StatusCode;
+    use axum::routing::{patch, post};
     use axum::{Json, Router};
     use k8s_openapi::api::core::v1::ObjectReference;
     use parking_lot::Mutex;
@@ -219,25 +262,51 @@ mod tests {
     use super::super::{Announcer, WAITING, announcer, event};
     use super::*;
 
-    /// Where a writer writes: an API server that keeps the reasons of events, or never answers.
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/home/events";
+
+    /// What is to be answered to the first writes; the others are taken.
+    type Answers = Arc<Mutex<VecDeque<StatusCode>>>;
+
+    /// Where a writer writes: an API server that keeps the reasons of events, and the counts of series, or never answers.
     async fn written(answers: bool) -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>) {
+        let (announcer, writer, metrics, kept, _) = served(answers).await;
+        (announcer, writer, metrics, kept)
+    }
+
+    async fn served(
+        answers: bool,
+    ) -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>, Answers) {
         let kept = Arc::<Mutex<Vec<String>>>::default();
-        let keeps = Arc::clone(&kept);
+        let refusals = Answers::default();
+        let (keeps, counts) = (Arc::clone(&kept), Arc::clone(&kept));
+        let (refuses, refuses_counts) = (Arc::clone(&refusals), Arc::clone(&refusals));
         let take = move |Json(event): Json<Written>| async move {
             if !answers {
                 pending::<()>().await;
             }
+            if let Some(code) = refuses.lock().pop_front() {
+                return Err(code);
+            }
             keeps.lock().extend(event.reason.clone());
-            Json(event)
+            Ok(Json(event))
         };
-        let app = Router::new().route("/apis/events.k8s.io/v1/namespaces/home/events", post(take));
+        let count = move |Json(patch): Json<serde_json::Value>| async move {
+            if let Some(code) = refuses_counts.lock().pop_front() {
+                return Err(code);
+            }
+            counts.lock().push(patch["series"]["count"].to_string());
+            Ok(Json(json!({"metadata": {}})))
+        };
+        let app = Router::new()
+            .route(EVENTS, post(take))
+            .route(&format!("{EVENTS}/{{name}}"), patch(count));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
         let metrics = Metrics::new().unwrap();
         let (announcer, writer) = announcer(client, "me", metrics.clone());
-        (announcer, writer, metrics, kept)
+        (announcer, writer, metrics, kept, refusals)
     }
 
     fn tell(announcer: &Announcer, number: usize, good: bool) {
@@ -271,6 +340,61 @@ mod tests {
         assert_eq!(*kept.lock(), ["Bad", "Good", "Good", "Good"]);
         assert_eq!(count(&metrics, "written"), 4);
         assert_eq!(count(&metrics, "dropped"), 0);
+    }
+
+    /// Until the writer has nothing to do but to look whether it has.
+    async fn settled(metrics: &Metrics, outcomes: usize) {
+        let seen = || {
+            ["written", "failed"]
+                .map(|it| count(metrics, it))
+                .iter()
+                .sum::<usize>()
+        };
+        while seen() < outcomes {
+            sleep(BETWEEN).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_taken_later_is_tried_again_and_nothing_else() {
+        let (announcer, writer, metrics, kept, refusals) = served(true).await;
+        let ended = CancellationToken::new();
+        let running = tokio::spawn(writer.run(ended.clone()));
+        refusals.lock().extend([
+            StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::TOO_MANY_REQUESTS,
+            // It was taken, and the answer was lost.
+            StatusCode::CONFLICT,
+        ]);
+        tell(&announcer, 0, false);
+        settled(&metrics, 1).await;
+        assert_eq!(count(&metrics, "written"), 1);
+        refusals.lock().push_back(StatusCode::FORBIDDEN);
+        tell(&announcer, 1, false);
+        settled(&metrics, 2).await;
+        assert_eq!(count(&metrics, "failed"), 1);
+        assert!(kept.lock().is_empty());
+        ended.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_count_that_is_not_taken_is_owed_and_one_of_an_event_that_is_gone_is_not() {
+        let (announcer, writer, metrics, kept, refusals) = served(true).await;
+        let ended = CancellationToken::new();
+        let running = tokio::spawn(writer.run(ended.clone()));
+        tell(&announcer, 0, false);
+        settled(&metrics, 1).await;
+        refusals.lock().push_back(StatusCode::FORBIDDEN);
+        tell(&announcer, 0, false);
+        settled(&metrics, 2).await;
+        tell(&announcer, 0, false);
+        settled(&metrics, 3).await;
+        assert_eq!(*kept.lock(), ["Bad", "3"]);
+        refusals.lock().push_back(StatusCode::NOT_FOUND);
+        ended.cancel();
+        running.await.unwrap();
+        assert_eq!(count(&metrics, "failed"), 1);
     }
 
     #[tokio::test]

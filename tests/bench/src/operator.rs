@@ -190,7 +190,11 @@ fn reconciled(operator: &Operator) -> Result<u64> {
 /// How many events it left out, since there were more than it may write.
 fn left_out(operator: &Operator) -> Result<f64> {
     let (_, metrics) = operator.get("/metrics")?;
-    let name = r#"aion_operator_events_total{outcome="dropped"} "#;
-    let count = metrics.lines().find_map(|line| line.strip_prefix(name));
-    Ok(count.map_or(Ok(0.0), str::parse)?)
+    let mut left_out = 0.0;
+    for outcome in ["dropped", "limited", "failed"] {
+        let name = format!("aion_operator_events_total{{outcome=\"{outcome}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        left_out += count.map_or(Ok(0.0), str::parse::<f64>)?;
+    }
+    Ok(left_out)
 }
