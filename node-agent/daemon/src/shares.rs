@@ -2,7 +2,8 @@
 //! place may enter.
 //!
 //! Who is alone gets half of them, the next one half of the rest, and so on: a few leave others some, and it takes as many
-//! as halvings for nothing to be left (of 512, ten). Where all want more than there is, and places are given back, each comes to hold as many as are free.
+//! as halvings for nothing to be left (of 512, ten). Where all want more than there is, and places are given back, each
+//! comes to hold as many as are free.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -57,13 +57,9 @@ fn a_key_that_cannot_be_used_stops_nothing_that_others_vouch_for() -> anyhow::Re
     // By hand it does.
     let by_hand = node.home().join("manifests/another-team.yaml");
     fs::write(by_hand, trusting("another-team", &broken).to_string())?;
-    until("the node to pass over the key", BOUND, || {
-        let verified = condition(&node, "Verified")?;
+    until_verified(&node, "the node to pass over the key", |verified| {
         let told = verified["message"].as_str().unwrap_or_default();
-        match verified["status"] == "True" && told.contains("`another-team`") {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+        verified["status"] == "True" && told.contains("`another-team`")
     })?;
     assert!(
         node.aionctl(&["ask", "speaker", "x"])?
@@ -72,12 +68,31 @@ fn a_key_that_cannot_be_used_stops_nothing_that_others_vouch_for() -> anyhow::Re
     Ok(())
 }
 
-/// What the condition of this type says of the only agent.
-fn condition(node: &Standalone, of: &str) -> Result<Value, String> {
+/// What `Verified` says of the only agent.
+fn verified(node: &Standalone) -> Result<Value, String> {
     let agents = node.list("agents").map_err(|error| error.to_string())?;
     let conditions = agents[0]["status"]["conditions"].as_array().cloned();
-    let found = conditions.into_iter().flatten().find(|it| it["type"] == of);
-    found.ok_or_else(|| format!("no condition {of}"))
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|it| it["type"] == "Verified");
+    found.ok_or_else(|| "no condition Verified".to_owned())
+}
+
+/// Waits until `Verified` is as it `is` to be.
+fn until_verified(
+    node: &Standalone,
+    what: &str,
+    is: impl Fn(&Value) -> bool,
+) -> anyhow::Result<()> {
+    until(what, BOUND, || {
+        let verified = verified(node)?;
+        match is(&verified) {
+            true => Ok(()),
+            false => Err(verified.to_string()),
+        }
+    })?;
+    Ok(())
 }
 
 #[test]
@@ -114,12 +129,8 @@ fn a_key_that_is_revoked_lets_nothing_start_and_what_runs_ends_as_policy_says() 
         apply(&node, &[policy], None)
     };
     revoke("drain")?;
-    until("the key to be revoked", BOUND, || {
-        let verified = condition(&node, "Verified")?;
-        match verified["reason"] == "Revoked" {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+    until_verified(&node, "the key to be revoked", |verified| {
+        verified["reason"] == "Revoked"
     })?;
     let refused = node.aionctl(&["ask", "endless", "y"]).unwrap_err();
     assert!(refused.to_string().contains("not ready"), "{refused}");
@@ -197,20 +208,12 @@ fn what_is_not_attested_is_not_let_in_and_both_tools_say_why() -> anyhow::Result
         &[wanting, agent("default", "speaker", program)],
         None,
     )?;
-    until("the agent to be refused", BOUND, || {
-        let verified = condition(&node, "Verified")?;
-        match verified["reason"] == "AttestationMissing" {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+    until_verified(&node, "the agent to be refused", |verified| {
+        verified["reason"] == "AttestationMissing"
     })?;
     apply(&node, &[plain], None)?;
-    until("the agent to be let in", BOUND, || {
-        let verified = condition(&node, "Verified")?;
-        match verified["status"] == "True" {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+    until_verified(&node, "the agent to be let in", |verified| {
+        verified["status"] == "True"
     })?;
     Ok(())
 }
@@ -260,14 +263,10 @@ fn mirrored(mirror: &Registry, origin: &Registry) -> anyhow::Result<()> {
     });
     let objects = [trusting("mine", &key), agent("default", "speaker", program)];
     apply(&node, &objects, None)?;
-    until("the pull secret to be missed", BOUND, || {
-        let verified = condition(&node, "Verified")?;
+    until_verified(&node, "the pull secret to be missed", |verified| {
         let told = verified["message"].as_str().unwrap_or_default();
         let both = ["pull secret origin.login", "refuses access"].map(|it| told.contains(it));
-        match verified["reason"] == "PullSecretUnusable" && both == [true, true] {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+        verified["reason"] == "PullSecretUnusable" && both == [true, true]
     })?;
     let secret = node.home().join("config/secrets/origin.login");
     fs::create_dir_all(&secret)?;
@@ -276,12 +275,8 @@ fn mirrored(mirror: &Registry, origin: &Registry) -> anyhow::Result<()> {
     fs::write(&beside, &config)?;
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
     fs::rename(&beside, &secret)?;
-    until("the agent to be let in", BOUND, || {
-        let verified = condition(&node, "Verified")?;
-        match verified["reason"] == "Signed" {
-            true => Ok(()),
-            false => Err(verified.to_string()),
-        }
+    until_verified(&node, "the agent to be let in", |verified| {
+        verified["reason"] == "Signed"
     })?;
     until("the agent to answer", BOUND, || {
         let answer = node.aionctl(&["ask", "speaker", "x"]);
