@@ -5,25 +5,28 @@
 //! What may not enter: who tells what.
 
 mod changes;
+mod queue;
 mod recent;
+mod sent;
 mod series;
+mod waiting;
 mod writer;
+
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use parking_lot::Mutex;
-use tokio::sync::mpsc::{self, Sender};
 
 use aion_api::condition::Condition;
 
 pub(crate) use self::writer::Writer;
 
 use self::changes::Unknown;
+use self::queue::Queue;
 use crate::metrics::Metrics;
 
-/// Events that wait, of each kind: as many as client-go's recorders keep.
-const WAITING: usize = 1000;
 /// An event's note is at most 1 KiB.
 const NOTE: usize = 1000;
 
@@ -58,9 +61,7 @@ struct Told {
 
 /// Where events are told.
 pub(crate) struct Announcer {
-    /// What somebody should look at; it is written first, and no crowd of what is as it should be takes its place.
-    warnings: Sender<Told>,
-    usual: Sender<Told>,
+    queue: Arc<Queue>,
     unknown: Mutex<Unknown>,
     last: Mutex<Timestamp>,
     metrics: Metrics,
@@ -68,16 +69,14 @@ pub(crate) struct Announcer {
 
 /// Where events are told, and who writes them as `identity`.
 pub(crate) fn announcer(client: Client, identity: &str, metrics: Metrics) -> (Announcer, Writer) {
-    let (warnings, grave) = mpsc::channel(WAITING);
-    let (usual, good) = mpsc::channel(WAITING);
+    let queue = Arc::new(Queue::new());
     let announcer = Announcer {
-        warnings,
-        usual,
+        queue: Arc::clone(&queue),
         unknown: Mutex::default(),
         last: Mutex::default(),
         metrics: metrics.clone(),
     };
-    let writer = Writer::new(client, identity, [grave, good], metrics);
+    let writer = Writer::new(client, identity, queue, metrics);
     (announcer, writer)
 }
 
@@ -85,19 +84,14 @@ impl Announcer {
     /// Tells `events` about `object`.
     pub(crate) fn tell(&self, object: &ObjectReference, events: Vec<Event>) {
         for event in events {
-            let queue = if event.good {
-                &self.usual
-            } else {
-                &self.warnings
-            };
             let at = self.now();
-            let told = Told {
+            let told = Box::new(Told {
                 name: name(object.name.as_deref().unwrap_or("aion-operator"), at),
                 object: object.clone(),
                 event,
                 at,
-            };
-            if queue.try_send(told).is_err() {
+            });
+            if self.queue.tell(told).is_some() {
                 self.metrics.event("dropped");
             }
         }

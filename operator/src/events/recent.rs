@@ -56,6 +56,11 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         Some(value)
     }
 
+    /// Those that are remembered, in no order.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.values_mut().map(|(_, value)| value)
+    }
+
     /// Keeps those of which `stays` says so.
     pub(super) fn retain(&mut self, mut stays: impl FnMut(&mut V) -> bool) {
         let order = &mut self.order;

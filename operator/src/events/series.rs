@@ -9,7 +9,7 @@ use super::recent::Recent;
 use super::{Event, Told};
 
 /// How many series, and objects, are remembered.
-const REMEMBERED: usize = 4096;
+pub(super) const REMEMBERED: usize = 4096;
 /// A series that was not told again for so long is over. Its count is written then, at the second time, and between them as
 /// often.
 const OVER: Duration = Duration::from_secs(360);
@@ -51,6 +51,23 @@ pub(super) enum Write {
     Again(Again),
 }
 
+impl Write {
+    pub(super) fn namespace(&self) -> Option<&String> {
+        match self {
+            Self::New(told) => told.object.namespace.as_ref(),
+            Self::Again(again) => again.namespace.as_ref(),
+        }
+    }
+
+    /// The name of the event.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::New(told) => &told.name,
+            Self::Again(again) => &again.name,
+        }
+    }
+}
+
 /// How often the event `name` was told.
 #[derive(Debug, PartialEq)]
 pub(super) struct Again {
@@ -82,30 +99,38 @@ struct Key {
 struct Series {
     again: Again,
     written: i32,
+    /// A write of it is not ended: no other may overtake it.
+    on_way: bool,
     heard: Instant,
     wrote: Instant,
 }
 
 impl Series {
-    /// The count, where it is another than the one that was written.
-    fn owes(&mut self, now: Instant) -> Option<Write> {
+    /// The count, where it is another than the one that was written; it is on its way then.
+    fn owes(&mut self, now: Instant) -> Option<Again> {
         let Again {
             namespace,
             name,
             count,
             last,
         } = &self.again;
-        if *count == self.written {
+        if self.on_way || *count == self.written {
             return None;
         }
+        self.on_way = true;
         self.written = *count;
         self.wrote = now;
-        Some(Write::Again(Again {
+        Some(Again {
             namespace: namespace.clone(),
             name: name.clone(),
             count: *count,
             last: *last,
-        }))
+        })
+    }
+
+    /// The count, where it is that of the second time or a later one, and only the first time is written.
+    fn owes_second(&mut self, now: Instant) -> Option<Again> {
+        (self.written == 1).then(|| self.owes(now)).flatten()
     }
 }
 
@@ -124,13 +149,13 @@ impl Book {
     }
 
     /// Takes in what is told; with it the count of a series that is given up for it.
-    pub(super) fn take(&mut self, told: Told, now: Instant) -> (Outcome, Option<Write>) {
+    pub(super) fn take(&mut self, told: Box<Told>, now: Instant) -> (Outcome, Option<Again>) {
         let key = key(&told);
         if let Some(series) = self.series.get(&key) {
             series.again.count = series.again.count.saturating_add(1);
             series.again.last = told.at;
             series.heard = now;
-            let second = (series.written == 1).then(|| series.owes(now)).flatten();
+            let second = series.owes_second(now).map(Write::Again);
             return (second.map_or(Outcome::Counted, Outcome::Write), None);
         }
         let object = told.object.uid.clone();
@@ -150,22 +175,32 @@ impl Book {
                 last: told.at,
             },
             written: 1,
+            on_way: true,
             heard: now,
             wrote: now,
         };
         let given_up = self.series.insert(key, series);
         let owed = given_up.and_then(|mut it| it.owes(now));
-        (Outcome::Write(Write::New(Box::new(told))), owed)
+        (Outcome::Write(Write::New(told)), owed)
     }
 
-    /// The count of `again` was not written: it is owed still.
+    /// What was on its way was written; returns the count of what was told again meanwhile, where it is to be written now.
+    pub(super) fn written(&mut self, name: &str, now: Instant) -> Option<Again> {
+        let series = self.named(name)?;
+        series.on_way = false;
+        series.owes_second(now)
+    }
+
+    /// The count that was on its way was not written: it is owed still.
     pub(super) fn unwritten(&mut self, name: &str) {
-        self.series.retain(|it| {
-            if it.again.name == name {
-                it.written = it.written.saturating_sub(1);
-            }
-            true
-        });
+        if let Some(series) = self.named(name) {
+            series.on_way = false;
+            series.written = series.written.saturating_sub(1);
+        }
+    }
+
+    fn named(&mut self, name: &str) -> Option<&mut Series> {
+        self.series.values_mut().find(|it| it.again.name == name)
     }
 
     /// The event was not written: the next one of its kind is a first one.
@@ -174,7 +209,7 @@ impl Book {
     }
 
     /// The counts that are to be written by now; what is over is forgotten.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Write> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Again> {
         let mut due = Vec::new();
         self.series.retain(|it| {
             if now.saturating_duration_since(it.wrote) >= OVER {
@@ -185,8 +220,8 @@ impl Book {
         due
     }
 
-    /// Every count that is not written.
-    pub(super) fn owed(&mut self, now: Instant) -> Vec<Write> {
+    /// Every count that is not written, nor on its way.
+    pub(super) fn owed(&mut self, now: Instant) -> Vec<Again> {
         let mut owed = Vec::new();
         self.series.retain(|it| {
             owed.extend(it.owes(now));
@@ -211,8 +246,8 @@ mod tests {
     use super::super::event;
     use super::*;
 
-    fn told(object: &str, good: bool, note: &str, at: u32) -> Told {
-        Told {
+    fn told(object: &str, good: bool, note: &str, at: u32) -> Box<Told> {
+        Box::new(Told {
             object: ObjectReference {
                 kind: Some("Agent".to_owned()),
                 name: Some(object.to_owned()),
@@ -222,22 +257,25 @@ mod tests {
             event: event(good, "Reason", note, "Ready"),
             name: format!("{object}.{at}"),
             at: Timestamp::UNIX_EPOCH,
-        }
+        })
     }
 
-    /// What is written when these are told, a second from one to the next.
+    /// What is written when these are told, a second from one to the next, and each write ends at once.
     fn written(
         book: &mut Book,
         begin: Instant,
-        all: impl IntoIterator<Item = Told>,
+        all: impl IntoIterator<Item = Box<Told>>,
     ) -> Vec<String> {
         let mut written = Vec::new();
         for (told, second) in all.into_iter().zip(0..) {
             let now = begin + Duration::from_secs(second);
             let (outcome, owed) = book.take(told, now);
-            written.extend(owed.iter().map(words));
+            written.extend(owed.iter().map(count));
             match &outcome {
-                Outcome::Write(write) => written.push(words(write)),
+                Outcome::Write(write) => {
+                    written.push(words(write));
+                    assert_eq!(book.written(write.name(), now), None);
+                }
                 Outcome::Counted => {}
                 Outcome::TooMany => written.push("too many".to_owned()),
             }
@@ -248,8 +286,12 @@ mod tests {
     fn words(write: &Write) -> String {
         match write {
             Write::New(told) => told.name.clone(),
-            Write::Again(again) => format!("{} x{}", again.name, again.count),
+            Write::Again(again) => count(again),
         }
+    }
+
+    fn count(again: &Again) -> String {
+        format!("{} x{}", again.name, again.count)
     }
 
     #[test]
@@ -261,7 +303,7 @@ mod tests {
         assert_eq!(first, ["a.0", "a.1", "a.0 x2", "a.1 x2"]);
         let after = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(book.due(after(300)), []);
-        let mut due: Vec<String> = book.due(after(400)).iter().map(words).collect();
+        let mut due: Vec<String> = book.due(after(400)).iter().map(count).collect();
         due.sort();
         assert_eq!(due, ["a.0 x100", "a.1 x100"]);
         assert_eq!(book.due(after(600)), [], "they are over");
@@ -275,9 +317,11 @@ mod tests {
         let mut writes = 0;
         for second in 0..3600 {
             let now = begin + Duration::from_secs(second);
-            let (outcome, _) = book.take(told("a", true, "Ready", 0), now);
-            writes += usize::from(matches!(outcome, Outcome::Write(_)));
-            writes += book.due(now).len();
+            writes += written(&mut book, now, [told("a", true, "Ready", 0)]).len();
+            for again in book.due(now) {
+                writes += 1;
+                assert_eq!(book.written(&again.name, now), None);
+            }
         }
         assert!((2..=12).contains(&writes), "{writes}");
     }
@@ -301,15 +345,14 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded_and_the_count_of_what_is_given_up_is_written() {
         let (mut book, begin) = (Book::new(), Instant::now());
-        for at in 0..3 {
-            book.take(told("first", true, "Ready", at), begin);
-        }
+        let first = (0..4).map(|at| told("first", true, "Ready", at));
+        assert_eq!(written(&mut book, begin, first), ["first.0", "first.0 x2"]);
         let mut owed = Vec::new();
         for at in 0..REMEMBERED {
             let (_, more) = book.take(told(&format!("o{at}"), true, "Ready", 0), begin);
             owed.extend(more);
         }
-        assert_eq!(owed.iter().map(words).collect::<Vec<_>>(), ["first.0 x3"]);
+        assert_eq!(owed.iter().map(count).collect::<Vec<_>>(), ["first.0 x4"]);
     }
 
     #[test]
@@ -321,5 +364,22 @@ mod tests {
             written(&mut book, begin, [told("a", true, "Ready", 1)]),
             ["a.1"]
         );
+    }
+
+    #[test]
+    fn no_count_overtakes_what_is_on_its_way_and_what_was_told_meanwhile_follows_it() {
+        let (mut book, now) = (Book::new(), Instant::now());
+        let tell = |book: &mut Book| book.take(told("a", true, "Ready", 0), now).0;
+        assert!(matches!(tell(&mut book), Outcome::Write(Write::New(_))));
+        assert_eq!(tell(&mut book), Outcome::Counted);
+        assert_eq!(tell(&mut book), Outcome::Counted);
+        assert_eq!(book.owed(now), []);
+        let owed = book.written("a.0", now);
+        assert_eq!(owed.iter().map(count).collect::<Vec<_>>(), ["a.0 x3"]);
+        assert_eq!(tell(&mut book), Outcome::Counted);
+        assert_eq!(book.owed(now), [], "one is on its way");
+        book.unwritten("a.0");
+        let owed: Vec<_> = book.owed(now).iter().map(count).collect();
+        assert_eq!(owed, ["a.0 x4"]);
     }
 }

@@ -1,35 +1,32 @@
-//! Who writes events, one after another, while it leads: warnings first, no more a second than a node's kubelet writes, and
-//! when it is to stop what waits, for a bounded time. An event that the API server does not take is tried again if that may help, else said in the log and lost.
-//! What may not enter: what is told.
+//! Who writes events while it leads: a few at once, no more a second than a node's kubelet writes, and when it is to stop what
+//! waits, for a bounded time. What may not enter: what is told, and how one event is sent.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::events::v1::{Event as Written, EventSeries};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
-use serde_json::json;
-use tokio::sync::mpsc::Receiver;
-use tokio::time::{interval, sleep, timeout};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use kube::Client;
+use tokio::time::{Interval, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Told;
+use super::queue::{Next, Queue, share};
+use super::sent::{End, Sent};
 use super::series::{Again, Book, Bucket, Outcome, Write};
 use crate::metrics::Metrics;
 
-/// Who tells.
-const CONTROLLER: &str = "aion-operator";
 /// Writes at once, and between two of them when there were so many: a kubelet's.
 const AT_ONCE: f64 = 100.0;
 const BETWEEN: Duration = Duration::from_millis(20);
+/// Writes that are on their way: few beside the reconciliations, whose API server it is. Half of them may be of one namespace,
+/// whose events the API server may not answer for as long as all their tries take.
+const ON_WAY: usize = 4;
+const ON_WAY_OF_ONE: usize = 2;
 /// How often the counts of series, and what was lost, are looked at.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long the API server may take for one.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often one is tried, and between two tries: what is not told again is not lost by one connection that ends.
-const TRIES: usize = 4;
-const AGAIN: Duration = Duration::from_secs(2);
 /// How long what waits is written when it is to stop: nobody else leads before.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -37,28 +34,37 @@ const LAST: Duration = Duration::from_secs(2);
 pub(crate) struct Writer {
     client: Client,
     instance: String,
-    /// Warnings and the rest.
-    queues: [Receiver<Told>; 2],
+    queue: Arc<Queue>,
     book: Book,
     pace: Bucket,
+    /// The pace has one more write.
+    may_write: bool,
+    on_way: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// The namespaces of what is on its way.
+    places: Vec<String>,
     metrics: Metrics,
     /// What was lost until the log said so last.
     said: u64,
 }
 
+/// A write that ended.
+struct Landed {
+    namespace: String,
+    name: String,
+    end: End,
+}
+
 impl Writer {
-    pub(super) fn new(
-        client: Client,
-        identity: &str,
-        queues: [Receiver<Told>; 2],
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(client: Client, identity: &str, queue: Arc<Queue>, metrics: Metrics) -> Self {
         Self {
             client,
             instance: identity.to_owned(),
-            queues,
+            queue,
             book: Book::new(),
             pace: Bucket::full(AT_ONCE, Instant::now()),
+            may_write: false,
+            on_way: FuturesUnordered::new(),
+            places: Vec::new(),
             metrics,
             said: 0,
         }
@@ -79,106 +85,99 @@ impl Writer {
 
     async fn work(&mut self, ended: &CancellationToken) {
         let mut look = interval(LOOK);
+        self.until_idle(&mut look, ended).await;
+        for again in self.book.owed(Instant::now()) {
+            self.owe(again);
+        }
+        self.until_idle(&mut look, ended).await;
+    }
+
+    /// Writes until it is `ended` and nothing waits or is on its way.
+    async fn until_idle(&mut self, look: &mut Interval, ended: &CancellationToken) {
         loop {
-            let [warnings, usual] = &mut self.queues;
+            self.may_write = self.may_write
+                || ended.is_cancelled()
+                || self.pace.take(AT_ONCE, BETWEEN, Instant::now());
+            let places = &self.places;
+            let has_place = |of: &str| places.iter().filter(|it| *it == of).count() < ON_WAY_OF_ONE;
             tokio::select! {
                 biased;
                 _ = look.tick() => {
-                    for write in self.book.due(Instant::now()) {
-                        self.write(write, ended).await;
+                    for again in self.book.due(Instant::now()) {
+                        self.owe(again);
                     }
                     self.say_lost();
                 }
-                Some(told) = warnings.recv() => self.hear(told, ended).await,
-                Some(told) = usual.recv() => self.hear(told, ended).await,
-                () = ended.cancelled() => break,
+                Some(landed) = self.on_way.next() => self.land(&landed),
+                next = self.queue.next(has_place), if self.may_write && places.len() < ON_WAY => {
+                    match next {
+                        Next::Told(told) => self.hear(told, ended),
+                        Next::Count(again) => self.write(Write::Again(again), ended),
+                    }
+                }
+                () = sleep(BETWEEN), if !self.may_write => {}
+                () = ended.cancelled(), if places.is_empty() => break,
             }
-        }
-        for write in self.book.owed(Instant::now()) {
-            self.write(write, ended).await;
         }
     }
 
-    async fn hear(&mut self, told: Told, ended: &CancellationToken) {
+    fn hear(&mut self, told: Box<Told>, ended: &CancellationToken) {
         let (outcome, owed) = self.book.take(told, Instant::now());
         match outcome {
-            Outcome::Write(write) => self.write(write, ended).await,
+            Outcome::Write(write) => self.write(write, ended),
             Outcome::Counted => self.metrics.event("counted"),
             Outcome::TooMany => self.metrics.event("limited"),
         }
         if let Some(owed) = owed {
-            self.write(owed, ended).await;
+            self.owe(owed);
         }
     }
 
-    async fn write(&mut self, write: Write, ended: &CancellationToken) {
-        while !ended.is_cancelled() && !self.pace.take(AT_ONCE, BETWEEN, Instant::now()) {
-            ended.run_until_cancelled(sleep(BETWEEN)).await;
+    /// Lets a count wait; the one that has no place is owed still.
+    fn owe(&mut self, again: Again) {
+        if let Some(left_out) = self.queue.count(again) {
+            self.book.unwritten(&left_out.name);
         }
-        let (namespace, name) = match &write {
-            Write::New(told) => (told.object.namespace.clone(), told.name.clone()),
-            Write::Again(again) => (again.namespace.clone(), again.name.clone()),
-        };
-        let namespace = namespace.as_deref().unwrap_or("default");
-        let events: Api<Written> = Api::namespaced(self.client.clone(), namespace);
-        let is_new = matches!(write, Write::New(_));
-        let sent = match write {
-            Write::New(told) => Sent::New(Box::new(self.event(*told, namespace))),
-            Write::Again(again) => Sent::Again(series(&again)),
-        };
-        let mut tries = 1..=TRIES;
-        let error = loop {
-            let tried = tries.next();
-            let failed = match timeout(PATIENCE, sent.to(&events, &name)).await {
-                Ok(Ok(())) => return self.metrics.event("written"),
-                // What was not answered in time was taken all the same.
-                Ok(Err(kube::Error::Api(said))) if said.code == 409 && tried != Some(1) => {
-                    return self.metrics.event("written");
-                }
-                Ok(Err(error)) => Some(error),
-                Err(_) => None,
-            };
-            let passes = failed.as_ref().is_none_or(may_pass);
-            if !passes || tries.is_empty() || ended.is_cancelled() {
-                break failed;
+    }
+
+    fn write(&mut self, write: Write, ended: &CancellationToken) {
+        self.may_write = false;
+        let namespace = share(write.namespace()).to_owned();
+        let name = write.name().to_owned();
+        self.places.push(namespace.clone());
+        let sent = Sent::new(self.client.clone(), &self.instance, write);
+        let ended = ended.clone();
+        self.on_way.push(Box::pin(async move {
+            let end = sent.send(ended).await;
+            Landed {
+                namespace,
+                name,
+                end,
             }
-            ended.run_until_cancelled(sleep(AGAIN)).await;
-        };
-        match &error {
-            Some(error) => tracing::warn!(%error, event = name, "an event was not written"),
-            None => tracing::warn!(event = name, "an event was not answered in time"),
-        }
-        self.metrics.event("failed");
-        let is_gone = matches!(&error, Some(kube::Error::Api(said)) if said.code == 404);
-        match is_new || is_gone {
-            true => self.book.lost(&name),
-            false => self.book.unwritten(&name),
-        }
+        }));
     }
 
-    fn event(&self, told: Told, namespace: &str) -> Written {
-        let Told {
-            object,
-            event,
-            name,
-            at,
-        } = told;
-        let type_ = if event.good { "Normal" } else { "Warning" };
-        Written {
-            metadata: ObjectMeta {
-                namespace: Some(namespace.to_owned()),
-                name: Some(name),
-                ..ObjectMeta::default()
-            },
-            action: Some(event.action),
-            reason: Some(event.reason),
-            note: Some(event.note),
-            type_: Some(type_.to_owned()),
-            event_time: Some(MicroTime(at)),
-            regarding: Some(object),
-            reporting_controller: Some(CONTROLLER.to_owned()),
-            reporting_instance: Some(self.instance.clone()),
-            ..Written::default()
+    fn land(&mut self, landed: &Landed) {
+        let place = self.places.iter().position(|it| *it == landed.namespace);
+        if let Some(place) = place {
+            self.places.swap_remove(place);
+        }
+        let name = &landed.name;
+        match landed.end {
+            End::Written => {
+                self.metrics.event("written");
+                if let Some(again) = self.book.written(name, Instant::now()) {
+                    self.owe(again);
+                }
+            }
+            End::Lost => {
+                self.metrics.event("failed");
+                self.book.lost(name);
+            }
+            End::Unwritten => {
+                self.metrics.event("failed");
+                self.book.unwritten(name);
+            }
         }
     }
 
@@ -197,53 +196,13 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// What still waits is lost.
+    /// What still waits is lost, and so is what is on its way for all that is known.
     fn drop(&mut self) {
-        for queue in &mut self.queues {
-            queue.close();
-            while queue.try_recv().is_ok() {
-                self.metrics.event("dropped");
-            }
+        for _ in 0..self.queue.close() + self.on_way.len() {
+            self.metrics.event("dropped");
         }
         self.say_lost();
     }
-}
-
-/// What goes to the API server.
-enum Sent {
-    New(Box<Written>),
-    Again(serde_json::Value),
-}
-
-impl Sent {
-    async fn to(&self, events: &Api<Written>, name: &str) -> kube::Result<()> {
-        match self {
-            Self::New(event) => {
-                let params = PostParams::default();
-                events.create(&params, event).await.map(drop)
-            }
-            Self::Again(series) => {
-                let params = PatchParams::default();
-                let patch = Patch::Merge(series);
-                events.patch_metadata(name, &params, &patch).await.map(drop)
-            }
-        }
-    }
-}
-
-/// Whether the same may be taken later: it was not answered, or there was too much to do.
-fn may_pass(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(said) => said.code == 429 || said.code >= 500,
-        _ => true,
-    }
-}
-
-fn series(again: &Again) -> serde_json::Value {
-    json!({"series": EventSeries {
-        count: again.count,
-        last_observed_time: MicroTime(again.last),
-    }})
 }
 
 #[cfg(test)]
@@ -253,35 +212,40 @@ mod tests {
     use std::future::pending;
     use std::sync::Arc;
 
+    use axum::extract::Path;
     use axum::http::StatusCode;
     use axum::routing::{patch, post};
     use axum::{Json, Router};
     use k8s_openapi::api::core::v1::ObjectReference;
+    use k8s_openapi::api::events::v1::Event as Written;
     use parking_lot::Mutex;
+    use serde_json::json;
 
-    use super::super::{Announcer, WAITING, announcer, event};
+    use super::super::queue::WAITING;
+    use super::super::sent::PATIENCE;
+    use super::super::{Announcer, announcer, event};
     use super::*;
 
-    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/home/events";
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/{namespace}/events";
+    /// A namespace whose events are never answered.
+    const SILENT: &str = "silent";
 
     /// What is to be answered to the first writes; the others are taken.
     type Answers = Arc<Mutex<VecDeque<StatusCode>>>;
 
-    /// Where a writer writes: an API server that keeps the reasons of events, and the counts of series, or never answers.
-    async fn written(answers: bool) -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>) {
-        let (announcer, writer, metrics, kept, _) = served(answers).await;
+    /// Where a writer writes: an API server that keeps the reasons of events, and the counts of series.
+    async fn written() -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>) {
+        let (announcer, writer, metrics, kept, _) = served().await;
         (announcer, writer, metrics, kept)
     }
 
-    async fn served(
-        answers: bool,
-    ) -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>, Answers) {
+    async fn served() -> (Announcer, Writer, Metrics, Arc<Mutex<Vec<String>>>, Answers) {
         let kept = Arc::<Mutex<Vec<String>>>::default();
         let refusals = Answers::default();
         let (keeps, counts) = (Arc::clone(&kept), Arc::clone(&kept));
         let (refuses, refuses_counts) = (Arc::clone(&refusals), Arc::clone(&refusals));
-        let take = move |Json(event): Json<Written>| async move {
-            if !answers {
+        let take = move |Path(of): Path<String>, Json(event): Json<Written>| async move {
+            if of == SILENT {
                 pending::<()>().await;
             }
             if let Some(code) = refuses.lock().pop_front() {
@@ -310,10 +274,14 @@ mod tests {
     }
 
     fn tell(announcer: &Announcer, number: usize, good: bool) {
+        tell_of("home", announcer, number, good);
+    }
+
+    fn tell_of(namespace: &str, announcer: &Announcer, number: usize, good: bool) {
         let object = ObjectReference {
-            namespace: Some("home".to_owned()),
+            namespace: Some(namespace.to_owned()),
             name: Some(format!("a{number}")),
-            uid: Some(format!("u{number}")),
+            uid: Some(format!("{namespace}-{number}")),
             ..ObjectReference::default()
         };
         let reason = if good { "Good" } else { "Bad" };
@@ -328,8 +296,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_when_it_is_to_stop_is_written_and_warnings_first() {
-        let (announcer, writer, metrics, kept) = written(true).await;
+    async fn what_waits_when_it_is_to_stop_is_written() {
+        let (announcer, writer, metrics, kept) = written().await;
         for number in 0..3 {
             tell(&announcer, number, true);
         }
@@ -337,6 +305,7 @@ mod tests {
         let ended = CancellationToken::new();
         ended.cancel();
         writer.run(ended).await;
+        kept.lock().sort();
         assert_eq!(*kept.lock(), ["Bad", "Good", "Good", "Good"]);
         assert_eq!(count(&metrics, "written"), 4);
         assert_eq!(count(&metrics, "dropped"), 0);
@@ -357,7 +326,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_may_be_taken_later_is_tried_again_and_nothing_else() {
-        let (announcer, writer, metrics, kept, refusals) = served(true).await;
+        let (announcer, writer, metrics, kept, refusals) = served().await;
         let ended = CancellationToken::new();
         let running = tokio::spawn(writer.run(ended.clone()));
         refusals.lock().extend([
@@ -380,7 +349,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_count_that_is_not_taken_is_owed_and_one_of_an_event_that_is_gone_is_not() {
-        let (announcer, writer, metrics, kept, refusals) = served(true).await;
+        let (announcer, writer, metrics, kept, refusals) = served().await;
         let ended = CancellationToken::new();
         let running = tokio::spawn(writer.run(ended.clone()));
         tell(&announcer, 0, false);
@@ -399,7 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_tells_is_never_held_up_and_what_is_left_out_is_counted() {
-        let (announcer, writer, metrics, _) = written(true).await;
+        let (announcer, writer, metrics, _) = written().await;
         for number in 0..WAITING + 10 {
             tell(&announcer, number, true);
         }
@@ -412,14 +381,48 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_api_server_that_does_not_answer_holds_up_no_end() {
-        let (announcer, writer, metrics, _) = written(false).await;
+        let (announcer, writer, metrics, _) = written().await;
         for number in 0..3 {
-            tell(&announcer, number, true);
+            tell_of(SILENT, &announcer, number, true);
         }
         let ended = CancellationToken::new();
         ended.cancel();
         writer.run(ended).await;
         assert_eq!(count(&metrics, "written"), 0);
-        assert_eq!(count(&metrics, "dropped"), 2, "one was on its way");
+        assert_eq!(count(&metrics, "dropped"), 3, "two were on their way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_whose_events_are_not_answered_holds_up_no_other() {
+        let (announcer, writer, metrics, kept) = written().await;
+        for number in 0..WAITING {
+            tell_of(SILENT, &announcer, number, false);
+        }
+        tell(&announcer, 0, true);
+        tell(&announcer, 1, false);
+        let ended = CancellationToken::new();
+        let running = tokio::spawn(writer.run(ended.clone()));
+        let from = tokio::time::Instant::now();
+        settled(&metrics, 2).await;
+        assert!(from.elapsed() < PATIENCE, "{:?}", from.elapsed());
+        assert_eq!(count(&metrics, "written"), 2);
+        assert_eq!(count(&metrics, "dropped"), 1, "one of the crowd gave way");
+        assert_eq!(*kept.lock(), ["Bad", "Good"]);
+        ended.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_count_of_an_event_follows_the_event() {
+        let (announcer, writer, metrics, kept) = written().await;
+        for _ in 0..3 {
+            tell(&announcer, 0, false);
+        }
+        let ended = CancellationToken::new();
+        ended.cancel();
+        writer.run(ended).await;
+        assert_eq!(*kept.lock(), ["Bad", "3"]);
+        assert_eq!(count(&metrics, "written"), 2);
+        assert_eq!(count(&metrics, "failed"), 0);
     }
 }
