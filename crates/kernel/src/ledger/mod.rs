@@ -68,6 +68,25 @@ pub struct Denial {
     pub refusal: Denied,
 }
 
+impl Denial {
+    /// Whether it says nothing new but when, and when to try again.
+    fn repeats(&self, other: &Self) -> bool {
+        let same = match (&self.refusal, &other.refusal) {
+            (
+                Denied::Kernel(Refusal::QuotaExceeded { level, quota, .. }),
+                Denied::Kernel(Refusal::QuotaExceeded {
+                    level: other_level,
+                    quota: other_quota,
+                    ..
+                }),
+            ) => (level, quota) == (other_level, other_quota),
+            (Denied::Driver(failure), Denied::Driver(other)) => failure.code == other.code,
+            (refusal, other) => refusal == other,
+        };
+        same && (self.turn, self.kind, &self.target) == (other.turn, other.kind, &other.target)
+    }
+}
+
 /// Who refused a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -112,8 +131,11 @@ impl Account {
         self.total_tokens = self.total_tokens.saturating_add(usage.total());
     }
 
+    /// One that says what an older one of its turn says takes its place: who tries again and again hides nothing.
     pub(crate) fn remember_denial(&mut self, denial: Denial) {
-        if self.denials.len() == DENIALS {
+        if let Some(at) = self.denials.iter().position(|it| denial.repeats(it)) {
+            self.denials.remove(at);
+        } else if self.denials.len() == DENIALS {
             self.denials.pop_front();
         }
         self.denials.push_back(denial);

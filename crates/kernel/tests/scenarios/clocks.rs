@@ -28,10 +28,14 @@ fn a_refusal_keeps_the_date_that_the_wall_clock_said() {
     narrow.grants = Arc::default();
     let turn = node.running(1, narrow);
     let mut refused_at = Vec::new();
-    for ahead in [0, YEAR_MS, 5_000] {
+    for (kind, ahead) in [
+        (Kind::FsRead, 0),
+        (Kind::FsWrite, YEAR_MS),
+        (Kind::ToolCall, 5_000),
+    ] {
         node.ahead = ahead;
         node.now = node.now.plus(10);
-        let call = node.plain(turn, Kind::FsRead);
+        let call = node.plain(turn, kind);
         node.call(call);
         refused_at.push(Date(node.now.0 + ahead));
     }

@@ -136,6 +136,44 @@ fn what_a_driver_refuses_is_remembered_and_what_it_cannot_do_is_not() {
 }
 
 #[test]
+fn what_is_refused_again_and_again_pushes_no_other_refusal_out() {
+    let mut node = Node::new(Limits::default());
+    let turn = node.running(1, profile("home", "jarvis"));
+    let mut refused = |kind, code: &str| {
+        let call = node.plain(turn, kind);
+        let call = driven(&node.call(call).1)[0];
+        node.feed(Event::Finished {
+            call,
+            finish: Finish::Failed(Failure {
+                code: code.into(),
+                detail: format!("call {call:?} is refused").as_str().into(),
+            }),
+            usage: Usage::default(),
+        });
+    };
+    refused(Kind::FsRead, "denied");
+    for _ in 0..20 {
+        refused(Kind::ToolCall, "overloaded");
+    }
+    refused(Kind::ToolCall, "denied");
+    let said = node.kernel.state().denials(uid(1));
+    let said: Vec<_> = said
+        .map(|it| match &it.refusal {
+            Denied::Driver(failure) => (it.kind, failure.code.as_str().to_owned()),
+            Denied::Kernel(refusal) => (it.kind, refusal.to_string()),
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (Kind::FsRead, "denied".to_owned()),
+            (Kind::ToolCall, "overloaded".to_owned()),
+            (Kind::ToolCall, "denied".to_owned()),
+        ]
+    );
+}
+
+#[test]
 fn a_failure_is_recorded_in_few_words() {
     let mut node = Node::new(Limits::default());
     node.apply(1, profile("home", "jarvis"));
