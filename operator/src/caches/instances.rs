@@ -1,7 +1,7 @@
 //! AgentInstances by agent and by node, kept as events come, so that a reconciliation costs what the agent
 //! has and not what the cluster has.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aion_api::metadata::{LABEL_AGENT, LABEL_POOL};
@@ -49,7 +49,8 @@ pub(crate) struct InstanceIndex(Arc<RwLock<Tables>>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    by_agent: HashMap<Key, BTreeMap<String, Arc<AgentInstance>>>,
+    /// The instances of each agent, by name: a few, so that a map of them would be mostly empty.
+    by_agent: HashMap<Key, Vec<Arc<AgentInstance>>>,
     per_node: HashMap<String, i32>,
     /// What a running list has named so far; what it does not name at its end is gone.
     listed: Option<Vec<Key>>,
@@ -87,9 +88,7 @@ impl InstanceIndex {
         for instance in instances {
             let agent = agent(instance);
             let assumed = tables
-                .by_agent
-                .get(&agent)
-                .and_then(|instances| instances.get(&instance.name_any()))
+                .get(&agent, &instance.name_any())
                 .is_some_and(|there| there.metadata.uid.is_none());
             if assumed {
                 tables.remove(&agent, &instance.name_any());
@@ -100,11 +99,7 @@ impl InstanceIndex {
     /// The instances of an agent, by name.
     pub(crate) fn of_agent(&self, agent: &Key) -> Vec<Arc<AgentInstance>> {
         let tables = self.0.read();
-        tables
-            .by_agent
-            .get(agent)
-            .map(|instances| instances.values().cloned().collect())
-            .unwrap_or_default()
+        tables.by_agent.get(agent).cloned().unwrap_or_default()
     }
 
     /// Names of the agents that have instances using a memory pool.
@@ -121,7 +116,7 @@ impl InstanceIndex {
             .by_agent
             .iter()
             .filter(|(agent, instances)| {
-                agent.namespace == pool.namespace && instances.values().any(uses)
+                agent.namespace == pool.namespace && instances.iter().any(uses)
             })
             .map(|(agent, _)| agent.name.clone())
             .collect();
@@ -132,7 +127,7 @@ impl InstanceIndex {
     /// The instances, of all agents, that a node has. Costs what there are in the cluster.
     pub(crate) fn all_on_node(&self, node: &str) -> Vec<Arc<AgentInstance>> {
         let tables = self.0.read();
-        let all = tables.by_agent.values().flat_map(BTreeMap::values);
+        let all = tables.by_agent.values().flatten();
         all.filter(|it| it.spec.node_name == node)
             .cloned()
             .collect()
@@ -146,11 +141,23 @@ impl InstanceIndex {
 }
 
 impl Tables {
+    fn get(&self, agent: &Key, name: &str) -> Option<&Arc<AgentInstance>> {
+        let instances = self.by_agent.get(agent)?;
+        position(instances, name).ok().map(|at| &instances[at])
+    }
+
     fn insert(&mut self, instance: AgentInstance) {
         let node = instance.spec.node_name.clone();
         let instances = self.by_agent.entry(agent(&instance)).or_default();
         // The node of an instance never changes, but a stand-in may not know it.
-        let before = instances.insert(instance.name_any(), Arc::new(instance));
+        let before = match position(instances, &instance.name_any()) {
+            Ok(at) => Some(std::mem::replace(&mut instances[at], Arc::new(instance))),
+            Err(at) => {
+                instances.reserve_exact(1);
+                instances.insert(at, Arc::new(instance));
+                None
+            }
+        };
         if before.as_ref().is_some_and(|it| it.spec.node_name == node) {
             return;
         }
@@ -174,9 +181,10 @@ impl Tables {
         let Some(instances) = self.by_agent.get_mut(agent) else {
             return;
         };
-        let Some(gone) = instances.remove(name) else {
+        let Ok(at) = position(instances, name) else {
             return;
         };
+        let gone = instances.remove(at);
         if instances.is_empty() {
             self.by_agent.remove(agent);
         }
@@ -193,8 +201,8 @@ impl Tables {
             .iter()
             .flat_map(|(agent, instances)| {
                 instances
-                    .keys()
-                    .map(move |name| (agent.clone(), name.clone()))
+                    .iter()
+                    .map(move |instance| (agent.clone(), instance.name_any()))
             })
             .filter(|(agent, name)| !listed.contains(&Key::new(&agent.namespace, name)))
             .collect();
@@ -243,10 +251,19 @@ pub(super) fn lighten(instance: &mut AgentInstance) {
         }),
         ..AgentInstanceSpec::default()
     };
+    let metadata = &mut instance.metadata;
+    metadata.labels = None;
+    metadata.annotations = None;
+    metadata.owner_references = None;
     if let Some(status) = &mut instance.status {
         status.layers = Vec::new();
         status.conditions.shrink_to_fit();
     }
+}
+
+/// Where among the instances of an agent `name` is, or would be.
+fn position(instances: &[Arc<AgentInstance>], name: &str) -> Result<usize, usize> {
+    instances.binary_search_by(|it| it.metadata.name.as_deref().unwrap_or_default().cmp(name))
 }
 
 fn agent(instance: &AgentInstance) -> Key {
@@ -288,6 +305,8 @@ mod tests {
         };
         whole.spec.memory = Some(pool);
         let light = whole.clone();
+        whole.metadata.labels = Some([(LABEL_AGENT.to_owned(), "a".to_owned())].into());
+        whole.metadata.owner_references = Some(Vec::new());
         whole.spec.knowledge = vec!["docs".to_owned()];
         whole.spec.pull_secrets = vec!["registry".to_owned()];
         lighten(&mut whole);
