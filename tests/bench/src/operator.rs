@@ -1,6 +1,7 @@
 //! What ten thousand Agents cost the operator, with a real API server and store on this machine, and nodes that write
 //! what node agents write and run nothing: how much it reconciles while all of them wait for it at its start, how soon an
-//! Agent is ready that comes when the others are, and the most memory that it ever had. All of it shares the processors, and
+//! Agent is ready that comes when the others are, how much another operator reconciles that comes when all are as they should be,
+//! and the most memory that one ever had. All of it shares the processors, and
 //! most of them go to the API server: what it takes of a client that only writes, without an operator, is the baseline. The
 //! store does not wait for its disk (`--unsafe-no-fsync`).
 
@@ -69,6 +70,7 @@ pub(crate) fn measure(runtime: &Runtime, agents: usize) -> Result<Vec<Figure>> {
         let peak = peak_mib(operator.process.pid())?;
         let left_out = left_out(&operator)?;
         drop(operator);
+        let again = at_rest(&cluster, agents + LATE).await?;
         let bare = bare(&cluster, &crowd).await?;
         Ok(vec![
             Figure::against(
@@ -88,6 +90,12 @@ pub(crate) fn measure(runtime: &Runtime, agents: usize) -> Result<Vec<Figure>> {
             Figure::plain(
                 "operator_reconcile_per_s",
                 reconciled / took,
+                "reconciliations/s",
+                "≥ 300",
+            ),
+            Figure::plain(
+                "operator_reconcile_at_rest_per_s",
+                again,
                 "reconciliations/s",
                 "≥ 300",
             ),
@@ -121,6 +129,32 @@ async fn late(crowd: &Crowd, operator: &Operator, agents: usize) -> Result<f64> 
     let mut took = took.collect::<Result<Vec<_>>>()?;
     took.sort_unstable();
     Ok(p99_ms(&took))
+}
+
+/// What an operator reconciles a second that takes over where every Agent is as it should be, from the first to the last: it reads
+/// and compares, and has next to nothing to write.
+async fn at_rest(cluster: &ControlPlane, agents: usize) -> Result<f64> {
+    let operator = Operator::start(cluster, "after")?;
+    let from = Instant::now();
+    let mut begun = None;
+    loop {
+        let done = reconciled(&operator).unwrap_or_default();
+        let (first, at) = *begun.get_or_insert((done, Instant::now()));
+        match () {
+            () if done == 0 => begun = None,
+            () if done >= agents as u64 => {
+                return Ok((done - first) as f64 / at.elapsed().as_secs_f64());
+            }
+            () => {}
+        }
+        if from.elapsed() > BOUND {
+            bail!(
+                "{done} of {agents} agents are looked at\n{}",
+                operator.process.tail()
+            );
+        }
+        sleep(LOOK).await;
+    }
 }
 
 async fn until_ready(crowd: &Crowd, operator: &Operator, wanted: usize) -> Result<()> {
