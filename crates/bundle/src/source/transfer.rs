@@ -15,7 +15,7 @@ use crate::{
     },
     room::Room,
     source::{
-        contract::{Payload, Source, Target, read_blob, save_blob},
+        contract::{Payload, Referrers, Source, Target, read_blob, save_blob},
         failure::SourceError,
     },
     trust::{
@@ -99,7 +99,7 @@ async fn found(
     let (mut left, mut wanted) = (signers.left, Vec::new());
     let mut found = Signatures {
         left_out: signers.left_out,
-        unreachable: source.unheard(),
+        unreachable: signers.unheard,
         ..Signatures::default()
     };
     for referrer in signers.all {
@@ -150,6 +150,8 @@ struct Signers {
     left: u64,
     /// How many referrers were not looked into.
     left_out: usize,
+    /// Why a place was not heard that may have more.
+    unheard: Option<SourceError>,
 }
 
 /// The manifests with a Sigstore bundle whose subject is `digest`.
@@ -158,7 +160,11 @@ async fn signing_referrers(
     digest: &Digest,
     most: Most,
 ) -> Result<Signers, SourceError> {
-    let mut listed = source.referrers(digest).await?;
+    let Referrers { places, unheard } = source.referrers(digest).await?;
+    let mut listed: Vec<_> = places.into_iter().flatten().collect();
+    // By size, too: one that lies about it takes nothing from another.
+    listed.sort_by_key(|d| (d.digest, d.size));
+    listed.dedup_by_key(|d| (d.digest, d.size));
     // Registries describe referrers in different ways, so each is looked into;
     // those that call themselves signatures come first, the shortest of them
     // before all, so that no crowd of other referrers hides them.
@@ -167,6 +173,7 @@ async fn signing_referrers(
         all: Vec::new(),
         left: most.all,
         left_out: 0,
+        unheard,
     };
     for (at, entry) in listed.into_iter().enumerate() {
         if at >= MAX_SIGNATURES || entry.size > signers.left {
@@ -304,6 +311,9 @@ pub async fn copy(
     }
     to.put_manifest(&bytes, tag).await?;
     let signers = signing_referrers(from, digest, ATTACHED).await?;
+    if let Some(why) = signers.unheard {
+        return Err(why);
+    }
     let (mut count, mut left) = (0, signers.left);
     if signers.left_out > 0 {
         tracing::warn!(

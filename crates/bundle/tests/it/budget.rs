@@ -11,7 +11,7 @@ use std::{
 
 use aion_bundle::{
     Answer, Built, Digest, Layout, Limits, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES,
-    Mirrors, Reason, Recalled, SigningKey, Sink, Source, SourceError, Store, Within,
+    Mirrors, Reason, Recalled, Referrers, SigningKey, Sink, Source, SourceError, Store, Within,
     manifest::{Descriptor, MANIFEST, SIGSTORE_BUNDLE},
     signatures,
 };
@@ -108,12 +108,12 @@ impl Source for Crowded {
         self.layout.has_blob(blob)
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         Box::pin(async move {
             self.answer().await;
             let mut all = self.referrers.clone();
-            all.extend(self.layout.referrers(digest).await?);
-            Ok(all)
+            all.extend(self.layout.referrers(digest).await?.all().cloned());
+            Ok(all.into())
         })
     }
 }
