@@ -38,7 +38,7 @@ pub use content::compiled::Compiled;
 pub use content::image::{error::ImageError, kept::Image, user::ImageUser};
 pub use content::store::{Content, Store, StoreError, Stored};
 pub use room::Room;
-pub use source::contract::{Answer, Payload, Source, Target, read_blob, save_blob};
+pub use source::contract::{Answer, Payload, Referrers, Source, Target, read_blob, save_blob};
 pub use source::credentials::{Credentials, CredentialsError, DockerConfig};
 pub use source::failure::SourceError;
 pub use source::layout::Layout;

@@ -65,6 +65,8 @@ impl Signatures {
                         refusal: Box::new(refusal),
                         why,
                     },
+                    // That stands although more may be there than was looked at (`left_out`): each place had its
+                    // share, so who lists too much at one hides nothing but what that one has.
                     None => refusal.into(),
                 })
             }

@@ -17,6 +17,32 @@ use crate::{
 /// What the futures of a source resolve to.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, SourceError>>;
 
+/// What refers to a digest.
+#[derive(Debug, Default)]
+pub struct Referrers {
+    /// The list of each place that was heard, in its order.
+    pub places: Vec<Vec<Descriptor>>,
+    /// Why a place was not heard although others were: what counts may be there.
+    pub unheard: Option<SourceError>,
+}
+
+impl Referrers {
+    /// What is listed anywhere, once for each place that lists it.
+    pub fn all(&self) -> impl Iterator<Item = &Descriptor> {
+        self.places.iter().flatten()
+    }
+}
+
+/// The list of the one place that there is.
+impl From<Vec<Descriptor>> for Referrers {
+    fn from(listed: Vec<Descriptor>) -> Self {
+        Self {
+            places: vec![listed],
+            unheard: None,
+        }
+    }
+}
+
 /// Something bundles are read from.
 pub trait Source: Send + Sync {
     /// The source in words for messages.
@@ -37,14 +63,8 @@ pub trait Source: Send + Sync {
     /// Whether it has this blob, and would give it. Nothing of it is sent; an error says why not.
     fn has_blob<'a>(&'a self, blob: &'a Descriptor) -> Answer<'a, ()>;
 
-    /// What refers to `digest`, in the order listed; nothing where nothing
-    /// does.
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>>;
-
-    /// Why a part of it was not heard when it was asked for referrers, although others answered: what counts may be there.
-    fn unheard(&self) -> Option<SourceError> {
-        None
-    }
+    /// What refers to `digest`; nothing where nothing does.
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers>;
 }
 
 /// A source that can be written to.

@@ -20,7 +20,9 @@ use crate::{
     },
     file::{read_bounded, write_atomically},
     source::{
-        contract::{Answer, Payload, Source, Target, checked, describe_referrer, subject_of},
+        contract::{
+            Answer, Payload, Referrers, Source, Target, checked, describe_referrer, subject_of,
+        },
         failure::SourceError,
         sink::Sink,
     },
@@ -304,9 +306,9 @@ impl Source for Layout {
         )
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         let digest = *digest;
-        Box::pin(self.blocking(move |l| l.list_referrers(&digest)))
+        Box::pin(self.blocking(move |l| l.list_referrers(&digest).map(Referrers::from)))
     }
 }
 

@@ -13,4 +13,5 @@ pub(crate) mod sink;
 pub(crate) mod sources;
 pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod turns;
 pub(crate) mod within;

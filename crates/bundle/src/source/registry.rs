@@ -19,7 +19,9 @@ use crate::{
         manifest::{Descriptor, INDEX, Index, MANIFEST, MAX_MANIFEST},
     },
     source::{
-        contract::{Answer, Payload, Source, Target, checked, describe_referrer, subject_of},
+        contract::{
+            Answer, Payload, Referrers, Source, Target, checked, describe_referrer, subject_of,
+        },
         credentials::Credentials,
         failure::SourceError,
         http::{Access, Http, blob_time, is_loopback},
@@ -263,8 +265,8 @@ impl Source for Registry {
         Box::pin(self.holds(blob))
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
-        Box::pin(self.list_referrers(digest))
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
+        Box::pin(async move { self.list_referrers(digest).await.map(Referrers::from) })
     }
 }
 

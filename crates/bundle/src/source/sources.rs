@@ -25,7 +25,7 @@ use crate::{
         name::{BundleName, NamePattern},
     },
     source::{
-        contract::{Answer, Source},
+        contract::{Answer, Referrers, Source},
         credentials::{Credentials, CredentialsError, DockerConfig},
         failure::SourceError,
         layout::Layout,
@@ -228,7 +228,6 @@ pub struct Mirrors {
     open: Vec<Mirror>,
     shut: Vec<SourceError>,
     passed_over: Vec<CredentialsError>,
-    unheard: Mutex<Option<SourceError>>,
 }
 
 struct Mirror {
@@ -377,32 +376,31 @@ impl Source for Mirrors {
 
     /// What refers to `digest` anywhere: a mirror may lack a signature that
     /// another has.
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         Box::pin(async move {
-            let (mut found, mut failures): (Vec<Descriptor>, _) = (Vec::new(), Vec::new());
+            let (mut places, mut failures) = (Vec::new(), Vec::new());
             for mirror in self.order() {
                 let answer = mirror.source.referrers(digest);
                 match mirror.in_time(self.share(), answer).await {
-                    Ok(listed) => found.extend(listed),
+                    Ok(listed) => {
+                        places.extend(listed.places);
+                        failures.extend(listed.unheard);
+                    }
+                    // It is heard, and has nothing.
+                    Err(e) if lacks(&e) => places.push(Vec::new()),
                     Err(e) => failures.push(e),
                 }
             }
-            let lacking = failures.iter().all(lacks) && self.shut.is_empty();
-            if found.is_empty() && !lacking {
-                return Err(self.telling(failures));
-            }
+            failures.extend(self.shut());
             // That the node is offline is its owner's word, and no other will be heard.
-            let decides = |e: &SourceError| lacks(e) || matches!(e, SourceError::Offline { .. });
-            let mut unheard = failures.into_iter().chain(self.shut());
-            *self.unheard.lock() = unheard.find(|e| !decides(e));
-            // By size, too: one that lies about it takes nothing from another.
-            found.sort_by_key(|d| (d.digest, d.size));
-            found.dedup_by_key(|d| (d.digest, d.size));
-            Ok(found)
+            let decides = |e: &SourceError| matches!(e, SourceError::Offline { .. });
+            let unheard = failures.iter().position(|e| !decides(e));
+            let is_nothing = places.iter().all(Vec::is_empty) && unheard.is_none();
+            if !failures.is_empty() && (places.is_empty() || is_nothing) {
+                return Err(failures.swap_remove(unheard.unwrap_or(0)));
+            }
+            let unheard = unheard.map(|at| failures.swap_remove(at));
+            Ok(Referrers { places, unheard })
         })
-    }
-
-    fn unheard(&self) -> Option<SourceError> {
-        self.unheard.lock().take()
     }
 }

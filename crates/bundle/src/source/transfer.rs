@@ -1,7 +1,7 @@
 //! Between sources and targets: finding the signatures of a bundle, attaching
 //! one, and copying a bundle with its signatures.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aion_abi::reason::Reason;
 use jiff::Timestamp;
@@ -15,8 +15,9 @@ use crate::{
     },
     room::Room,
     source::{
-        contract::{Payload, Source, Target, read_blob, save_blob},
+        contract::{Payload, Referrers, Source, Target, read_blob, save_blob},
         failure::SourceError,
+        turns::{Shares, key},
     },
     trust::{
         dsse::SIGN_PREDICATE,
@@ -66,8 +67,9 @@ pub struct Signatures {
 }
 
 /// Finds what signs `digest`, at most [`MAX_SIGNATURES`] and
-/// [`MAX_SIGNATURE_BYTES`] of it. One signature that cannot be read does not
-/// hide another, nor do the many of one referrer hide the one of another.
+/// [`MAX_SIGNATURE_BYTES`] of it, from each place in turn. One signature that
+/// cannot be read does not hide another, nor do the many of one referrer or
+/// place hide the one of another.
 pub async fn signatures(source: &dyn Source, digest: &Digest) -> Result<Signatures, SourceError> {
     found(source, digest, SIGNATURES).await
 }
@@ -96,33 +98,39 @@ async fn found(
     most: Most,
 ) -> Result<Signatures, SourceError> {
     let signers = signing_referrers(source, digest, most).await?;
-    let (mut left, mut wanted) = (signers.left, Vec::new());
     let mut found = Signatures {
         left_out: signers.left_out,
-        unreachable: source.unheard(),
+        unreachable: signers.unheard,
         ..Signatures::default()
     };
+    let mut manifests = HashMap::new();
     for referrer in signers.all {
         match referrer {
             Ok((origin, _, manifest)) => {
-                let layers = manifest.layers.into_iter();
-                let layers = layers.filter(|l| is_sigstore(&l.media_type)).enumerate();
-                wanted.extend(layers.map(|(nth, layer)| (nth, layer, origin)));
+                manifests.insert(origin, manifest);
             }
             Err((origin, e)) => found.failed(origin, e),
         }
     }
-    wanted.sort_by_key(|(nth, layer, _)| (*nth, layer.size));
-    let mut seen = HashSet::new();
-    // By size, too: who lies about it hides nothing.
-    wanted.retain(|(_, layer, _)| seen.insert((layer.digest, layer.size)));
-    for (at, (_, layer, origin)) in wanted.into_iter().enumerate() {
-        if at >= MAX_SIGNATURES || layer.size > left {
-            found.left_out += 1;
-            continue;
-        }
-        left -= layer.size;
-        match read_blob(source, &layer, most.each).await {
+    // What several places list is of each of them: none takes it from another by listing it, too.
+    let layers = signers.places.iter().map(|listed| {
+        let of_place = listed.iter().filter_map(|it| manifests.get_key_value(it));
+        let mut layers: Vec<_> = of_place
+            .flat_map(|(origin, manifest)| {
+                let layers = manifest.layers.iter();
+                let layers = layers.filter(|l| is_sigstore(&l.media_type)).enumerate();
+                layers.map(|(nth, layer)| (nth, layer, *origin))
+            })
+            .collect();
+        layers.sort_by_key(|(nth, layer, _)| (*nth, layer.size));
+        layers
+    });
+    let layers = layers.collect();
+    let of = |(_, layer, _): &(_, &Descriptor, _)| key(layer);
+    let (wanted, left_out) = signers.shares.take_last(layers, MAX_SIGNATURES, of);
+    found.left_out += left_out;
+    for (_, layer, origin) in wanted {
+        match read_blob(source, layer, most.each).await {
             Ok(bytes) => found.candidates.push(Candidate { origin, bytes }),
             Err(e) => found.failed(origin, e),
         }
@@ -146,10 +154,14 @@ type Referrer = Result<(Digest, Vec<u8>, Manifest), (Digest, SourceError)>;
 /// The manifests with signatures of a bundle.
 struct Signers {
     all: Vec<Referrer>,
-    /// What is left of the bytes that are read in all.
-    left: u64,
+    /// What each place lists.
+    places: Vec<BTreeSet<Digest>>,
+    /// What is left of the bytes that are read.
+    shares: Shares,
     /// How many referrers were not looked into.
     left_out: usize,
+    /// Why a place was not heard that may have more.
+    unheard: Option<SourceError>,
 }
 
 /// The manifests with a Sigstore bundle whose subject is `digest`.
@@ -158,23 +170,30 @@ async fn signing_referrers(
     digest: &Digest,
     most: Most,
 ) -> Result<Signers, SourceError> {
-    let mut listed = source.referrers(digest).await?;
+    let Referrers {
+        mut places,
+        unheard,
+    } = source.referrers(digest).await?;
+    places.retain(|listed| !listed.is_empty());
     // Registries describe referrers in different ways, so each is looked into;
     // those that call themselves signatures come first, the shortest of them
     // before all, so that no crowd of other referrers hides them.
-    listed.sort_by_key(|d| (!d.artifact_type.as_deref().is_some_and(is_sigstore), d.size));
+    for listed in &mut places {
+        listed.sort_by_key(|d| (!d.artifact_type.as_deref().is_some_and(is_sigstore), d.size));
+    }
+    let mut shares = Shares::new(most.all, places.len());
+    let digests = |listed: &Vec<Descriptor>| listed.iter().map(|d| d.digest).collect();
+    let listed = places.iter().map(digests).collect();
+    let looked_at = shares.take(places, MAX_SIGNATURES, key);
     let mut signers = Signers {
         all: Vec::new(),
-        left: most.all,
-        left_out: 0,
+        places: listed,
+        shares,
+        left_out: looked_at.left_out(key),
+        unheard,
     };
-    for (at, entry) in listed.into_iter().enumerate() {
-        if at >= MAX_SIGNATURES || entry.size > signers.left {
-            signers.left_out += 1;
-            continue;
-        }
-        // Counted as announced, and no more than that is read.
-        signers.left -= entry.size;
+    // Counted as announced, and no more than that is read.
+    for entry in looked_at.taken {
         match referrer(source, &entry).await {
             Ok((bytes, m)) if signs(&m, digest, most) => {
                 signers.all.push(Ok((entry.digest, bytes, m)));
@@ -304,7 +323,10 @@ pub async fn copy(
     }
     to.put_manifest(&bytes, tag).await?;
     let signers = signing_referrers(from, digest, ATTACHED).await?;
-    let (mut count, mut left) = (0, signers.left);
+    if let Some(why) = signers.unheard {
+        return Err(why);
+    }
+    let (mut count, mut left) = (0, signers.shares.left());
     if signers.left_out > 0 {
         tracing::warn!(
             count = signers.left_out,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     artifact::{digest::Digest, manifest::Descriptor},
     source::{
-        contract::{Answer, Source},
+        contract::{Answer, Referrers, Source},
         failure::SourceError,
         sink::Sink,
     },
@@ -69,11 +69,7 @@ impl Source for Within<'_> {
         self.in_time(self.source.has_blob(blob)).boxed()
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         self.in_time(self.source.referrers(digest)).boxed()
-    }
-
-    fn unheard(&self) -> Option<SourceError> {
-        self.source.unheard()
     }
 }

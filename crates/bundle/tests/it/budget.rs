@@ -11,7 +11,8 @@ use std::{
 
 use aion_bundle::{
     Answer, Built, Digest, Layout, Limits, MAX_SIGNATURE, MAX_SIGNATURE_BYTES, MAX_SIGNATURES,
-    Mirrors, Reason, Recalled, SigningKey, Sink, Source, SourceError, Store, Within,
+    Mirrors, Reason, Recalled, Referrers, SigningKey, Sink, Source, SourceError, Store, Within,
+    attach,
     manifest::{Descriptor, MANIFEST, SIGSTORE_BUNDLE},
     signatures,
 };
@@ -108,12 +109,12 @@ impl Source for Crowded {
         self.layout.has_blob(blob)
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         Box::pin(async move {
             self.answer().await;
             let mut all = self.referrers.clone();
-            all.extend(self.layout.referrers(digest).await?);
-            Ok(all)
+            all.extend(self.layout.referrers(digest).await?.all().cloned());
+            Ok(all.into())
         })
     }
 }
@@ -308,4 +309,67 @@ async fn a_mirror_that_drips_takes_no_time_from_the_one_behind_it() {
     assert_eq!(admitted.unwrap().verdict.signer.name(), "release");
     // For the manifest, and for what refers to it, which is gathered from all.
     assert!(asked.load(Ordering::SeqCst) <= 2);
+}
+
+/// Whether a bundle is let in whose only signature, of `length` bytes, is at one place, while another lists beside it
+/// what `crowd` makes.
+async fn is_let_in_beside(length: usize, crowd: impl Fn(&mut Crowded, &Digest)) {
+    let at = tempfile::tempdir().unwrap();
+    let layout = |of: &str| Layout::create(at.path().join(of)).unwrap();
+    let (honest, hostile, key) = (layout("a"), layout("b"), SigningKey::generate().unwrap());
+    let built = declarative(&honest);
+    assert_eq!(declarative(&hostile).digest, built.digest);
+    let mut signature = key.sign(&built.digest).unwrap();
+    signature.resize(length.max(signature.len()), b' ');
+    let now = Timestamp::UNIX_EPOCH;
+    let origin = attach(&honest, &built.digest, &signature, now)
+        .await
+        .unwrap();
+    // Which it lists, too, or not.
+    for is_listed in [false, true] {
+        let mut hostile = Crowded::new(hostile.clone());
+        crowd(&mut hostile, &built.digest);
+        if is_listed {
+            let honest = honest.referrers(&built.digest).await.unwrap();
+            let mut ours = honest.all().filter(|it| it.digest == origin);
+            hostile.referrers.push(ours.next().unwrap().clone());
+        }
+        let mut mirrors = Mirrors::default();
+        mirrors.add(Ok(hostile));
+        mirrors.add(Ok(honest.clone()));
+        let store = Store::open(at.path().join(format!("store-{is_listed}"))).unwrap();
+        let (wanted, trust, limits) = (reference(&built), trusting(&key), Limits::default());
+        let admitted = store.admit(&mirrors, &wanted, &trust, &limits).await;
+        assert_eq!(admitted.unwrap().verdict.signer.name(), "release");
+    }
+}
+
+#[tokio::test]
+async fn what_one_place_lists_hides_nothing_that_another_does() {
+    // By their number.
+    is_let_in_beside(0, |crowd, subject| {
+        for n in 0..2 * MAX_SIGNATURES {
+            let layer = crowd.layer(junk(n, 10));
+            crowd.refer(subject, &[layer]);
+        }
+    })
+    .await;
+    // By the bytes of the signatures.
+    let length = 200_000;
+    is_let_in_beside(length, |crowd, subject| {
+        for n in 0..MAX_SIGNATURES / 2 {
+            let layer = crowd.layer(junk(n, length as u64 - 1));
+            crowd.refer(subject, &[layer]);
+        }
+    })
+    .await;
+    // By the bytes of what they come in.
+    is_let_in_beside(length, |crowd, subject| {
+        for n in 0..MAX_SIGNATURES / 2 {
+            let mut layer = crowd.layer(junk(n, 10));
+            layer["x"] = json!(" ".repeat(length));
+            crowd.refer(subject, &[layer]);
+        }
+    })
+    .await;
 }

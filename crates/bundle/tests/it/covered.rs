@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use aion_bundle::{Answer, BundleRef, Digest, Layout, Sink, Source, Store, manifest::Descriptor};
+use aion_bundle::{
+    Answer, BundleRef, Digest, Layout, Referrers, Sink, Source, Store, manifest::Descriptor,
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -38,7 +40,7 @@ impl Source for Asked<'_> {
         self.layout.has_blob(blob)
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         self.layout.referrers(digest)
     }
 }
@@ -79,7 +81,7 @@ async fn is_covered(what: &str, place: &Place, bundle: &BundleRef, parts: usize)
     admitted(&asked, &fresh()).await.unwrap();
     let signed = led_to(layout, &bundle.digest);
     let mut asked = asked.of.into_inner();
-    for signature in layout.referrers(&bundle.digest).await.unwrap() {
+    for signature in layout.referrers(&bundle.digest).await.unwrap().all() {
         asked.retain(|it| !led_to(layout, &signature.digest).contains(it));
     }
     assert_eq!(asked, signed, "{what}");

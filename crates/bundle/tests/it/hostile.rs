@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use aion_bundle::{
-    Credentials, Digest, Payload, Reason, Reference, Registry, RegistryAccess, Source, SourceError,
-    Target, manifest::Descriptor, read_blob,
+    AdmitError, Credentials, Digest, Layout, Limits, Mirrors, Payload, Reason, Reference, Registry,
+    RegistryAccess, SigningKey, Source, SourceError, Store, Target, manifest::Descriptor,
+    read_blob,
 };
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+use crate::fixture::{declarative, reference, sign, trusting};
 
 /// What a server does with one request.
 enum Reply {
@@ -194,6 +197,39 @@ async fn a_registry_that_fails_is_not_one_without_signatures() {
 }
 
 #[tokio::test]
+async fn a_mirror_that_keeps_its_signatures_to_itself_leaves_the_verdict_open() {
+    let at = tempfile::tempdir().unwrap();
+    let unsigned = Layout::create(at.path().join("layout")).unwrap();
+    let wanted = reference(&declarative(&unsigned));
+    let server = Server::start(|head| match head.contains("/referrers/") {
+        true => whole(403, "", ""),
+        false => whole(404, "", ""),
+    })
+    .await;
+    let mut mirrors = Mirrors::default();
+    mirrors.add(Ok(unsigned.clone()));
+    mirrors.add(Ok(server.repository(None)));
+    let store = Store::open(at.path().join("store")).unwrap();
+    let (trust, limits) = (
+        trusting(&SigningKey::generate().unwrap()),
+        Limits::default(),
+    );
+    // Whether the other has nothing, or a signature that does not count.
+    for expect in [Reason::Unsigned, Reason::UntrustedKey] {
+        let refused = store.admit(&mirrors, &wanted, &trust, &limits).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.may_pass_later(), "{refused}");
+        let AdmitError::Unheard { refusal, why } = refused else {
+            unreachable!("{refused:?}");
+        };
+        assert!(matches!(why, SourceError::Denied { .. }), "{why}");
+        assert_eq!(refusal.reason(), expect);
+        let stranger = SigningKey::generate().unwrap();
+        sign(&unsigned, &stranger, &wanted.digest).await;
+    }
+}
+
+#[tokio::test]
 async fn pages_of_referrers_are_followed_to_a_bound() {
     let page = |n: usize| {
         let entry = Descriptor::of("application/x", n.to_string().as_bytes());
@@ -217,7 +253,7 @@ async fn pages_of_referrers_are_followed_to_a_bound() {
         .referrers(&Digest::of(b""))
         .await
         .unwrap();
-    assert_eq!(found.len(), 3);
+    assert_eq!(found.all().count(), 3);
 
     let server = Server::start(|_| {
         let index = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -229,7 +265,7 @@ async fn pages_of_referrers_are_followed_to_a_bound() {
         .referrers(&Digest::of(b""))
         .await
         .unwrap();
-    assert!(found.is_empty());
+    assert!(found.all().next().is_none());
     assert_eq!(server.seen().len(), 8);
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use aion_bundle::{
     AdmitError, Admitted, Answer, Content, Digest, Image as Stored, ImageUser, Layout, Limits,
-    Reason, Recalled, SigningKey, Sink, Source, Store, manifest::Descriptor,
+    Reason, Recalled, Referrers, SigningKey, Sink, Source, Store, manifest::Descriptor,
 };
 use parking_lot::Mutex;
 use serde_json::json;
@@ -383,7 +383,7 @@ impl Source for Counted<'_> {
         self.layout.has_blob(blob)
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         self.layout.referrers(digest)
     }
 }

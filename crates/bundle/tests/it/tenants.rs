@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use aion_abi::tenant::Tenant;
 use aion_bundle::{
-    Answer, Digest, Layout, Reason, Recalled, Sink, Source, Store, manifest::Descriptor,
+    Answer, Digest, Layout, Reason, Recalled, Referrers, Sink, Source, Store, manifest::Descriptor,
 };
 use tokio::{sync::Notify, time::timeout};
 
@@ -43,7 +43,7 @@ impl Source for Stuck<'_> {
         self.layout.has_blob(blob)
     }
 
-    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Vec<Descriptor>> {
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> Answer<'a, Referrers> {
         self.layout.referrers(digest)
     }
 }

@@ -21,6 +21,12 @@ use crate::{
 /// Bundles that are fetched at once from one place, and for one tenant from there, who leaves others some besides.
 const FROM_A_PLACE: usize = 16;
 pub(super) const FOR_A_TENANT: usize = 4;
+/// How long another signature is looked for of what nobody vouches for any more, once it is its turn: what runs goes on
+/// meanwhile.
+const LAPSED: Duration = Duration::from_secs(60);
+/// How long it waits for that turn, behind nothing but other looks, each of which is over in [`LAPSED`]: what nobody
+/// vouches for does not go on for as long as others keep a place busy.
+const LAPSED_TURN: Duration = Duration::from_secs(120);
 /// How long the reading of a pull secret keeps others from the place.
 const A_SECRET: Duration = Duration::from_secs(10);
 /// The key of a Secret of type `kubernetes.io/dockerconfigjson`.
@@ -32,9 +38,18 @@ pub(crate) struct Fetcher {
     /// No packet leaves the machine.
     offline: bool,
     secrets: Arc<dyn Secrets>,
-    /// One for each place that sources name.
-    places: Mutex<HashMap<String, Shares<Tenant>>>,
-    tenants: Lanes<(String, Tenant)>,
+    /// One for each place that sources name and each errand there.
+    places: Mutex<HashMap<(String, Errand), Shares<Tenant>>>,
+    tenants: Lanes<(String, Errand, Tenant)>,
+}
+
+/// What a place is asked for. Each has turns of its own, so that nobody's fetches keep a look waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Errand {
+    /// A bundle.
+    Bundle,
+    /// Another signature of a bundle that is here.
+    Signature,
 }
 
 /// Whoever's turn it is, as long as this is held.
@@ -105,7 +120,42 @@ impl Fetcher {
         instance: &AgentInstanceSpec,
     ) -> Fetched {
         let tenant = &instance.tenant;
-        let _in_turn = self.turn(&wanted.name, tenant).await;
+        let _in_turn = self.turn(&wanted.name, tenant, Errand::Bundle).await;
+        self.brought(store, wanted, keys, instance).await
+    }
+
+    /// Looks for another signature of a bundle that is in `store` and nobody vouches for any more. Others that are slow take
+    /// nothing from the time of the look, and none waits longer than its bounds.
+    pub(super) async fn look(
+        &self,
+        store: &Store,
+        wanted: &BundleRef,
+        keys: &TrustSet,
+        instance: &AgentInstanceSpec,
+    ) -> Fetched {
+        let unheard = |why: String| {
+            let at = self.sources.place(&wanted.name);
+            Err(SourceError::Unreachable { at, why }.into()).into()
+        };
+        let turn = self.turn(&wanted.name, &instance.tenant, Errand::Signature);
+        let Ok(_in_turn) = timeout(LAPSED_TURN, turn).await else {
+            let seconds = LAPSED_TURN.as_secs();
+            return unheard(format!("others asked it for all of {seconds} s"));
+        };
+        let looking = self.brought(store, wanted, keys, instance);
+        let came = timeout(LAPSED, looking).await;
+        came.unwrap_or_else(|_| unheard(format!("no answer after {} s", LAPSED.as_secs())))
+    }
+
+    /// What comes to whoever's turn it is.
+    async fn brought(
+        &self,
+        store: &Store,
+        wanted: &BundleRef,
+        keys: &TrustSet,
+        instance: &AgentInstanceSpec,
+    ) -> Fetched {
+        let tenant = &instance.tenant;
         let (own, mut unused) = match self.sources.asks_registry(&wanted.name) {
             true => self.pull_secrets(tenant, &instance.pull_secrets).await,
             // Whoever has the file has the bundle: nobody asks for a name.
@@ -125,12 +175,13 @@ impl Fetcher {
     }
 
     /// Waits for those who came before, of the tenant first: nobody keeps a place from others meanwhile.
-    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant) -> InTurn {
+    pub(super) async fn turn(&self, name: &BundleName, tenant: &Tenant, errand: Errand) -> InTurn {
         let place = self.sources.place(name);
-        let for_tenant = self.tenants.enter((place.clone(), tenant.clone())).await;
+        let of_tenant = (place.clone(), errand, tenant.clone());
+        let for_tenant = self.tenants.enter(of_tenant).await;
         let shares = {
             let mut places = self.places.lock();
-            let of_place = places.entry(place);
+            let of_place = places.entry((place, errand));
             of_place
                 .or_insert_with(|| Shares::new(FROM_A_PLACE))
                 .clone()
@@ -173,13 +224,5 @@ impl Fetcher {
             }
         }
         (configs, unused)
-    }
-
-    /// A place that does not answer in time.
-    pub(super) fn silent(&self, wanted: &BundleRef, seconds: u64) -> SourceError {
-        SourceError::Unreachable {
-            at: self.sources.place(&wanted.name),
-            why: format!("no answer after {seconds} s"),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What an instance needs before it may run: somebody who vouches for its program, and the program.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aion_api::{
     AgentInstance, OnRevoked,
@@ -10,7 +10,7 @@ use aion_api::{
 use aion_bundle::{AdmitError, BundleRef, Content, Reason, Recalled, Store, Verdict};
 use aion_policy::Trust;
 use aion_trust::{PassedOver, TrustRoots};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 
 use super::fetch::{Fetched, Fetcher, Unused};
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 
 /// Preparations that are at the disk and the processor at once. Nobody waits for a network meanwhile.
 const AT_THE_DISK: usize = 8;
-/// How long another signature is looked for of what nobody vouches for any more: what runs goes on meanwhile.
-const LAPSED: Duration = Duration::from_secs(60);
 
 /// Lets programs in.
 #[derive(Clone)]
@@ -181,23 +179,18 @@ impl Preparer {
             refused.passing |= named && error.last_reason() == Reason::AccessDenied;
             refused
         };
-        let fetching = self
-            .fetcher
-            .fetch(&self.store, &wanted, &keys, &instance.spec);
+        let (fetcher, store) = (&self.fetcher, &self.store);
         let recalled = recalled.map_err(|error| refused(&error, &Unused::default()))?;
         let Fetched { came, unused } = match recalled {
             Recalled::Admitted(admitted) => Ok(admitted).into(),
-            Recalled::Absent => fetching.await,
+            Recalled::Absent => fetcher.fetch(store, &wanted, &keys, &instance.spec).await,
             Recalled::Lapsed(_, kept) => {
                 if kept.reason() == Reason::Revoked {
                     let now = refused(&kept.clone().into(), &Unused::default());
                     meanwhile(Meanwhile::Revoked(now.judgement, now.before));
                 }
-                let fetched = timeout(LAPSED, fetching).await;
-                let Fetched { came, unused } = fetched.unwrap_or_else(|_| {
-                    let silent = self.fetcher.silent(&wanted, LAPSED.as_secs());
-                    Err(silent.into()).into()
-                });
+                let looking = fetcher.look(store, &wanted, &keys, &instance.spec);
+                let Fetched { came, unused } = looking.await;
                 let came = came.map_err(|why| why.of_lapsed(kept));
                 Fetched { came, unused }
             }

@@ -1,6 +1,7 @@
 //! What becomes of what runs where its signatures count no more, and the look for others fails, in whatever way.
 
 use super::*;
+use crate::instances::fetch::InTurn;
 
 /// Ways of failing, and what each is told by.
 fn failing(machine: &Machine) -> Vec<(Preparer, &'static str)> {
@@ -90,4 +91,72 @@ async fn what_nobody_vouches_for_any_more_ends_whatever_fails_in_the_look_for_an
         assert_eq!(refused.before, Before::Ends, "{message}");
         assert!(message.contains(told), "{told}: {message}");
     }
+}
+
+/// All turns of `home` at the place of `quick/a`, for this errand.
+async fn turns(preparer: &Preparer, errand: Errand) -> Vec<InTurn> {
+    let (name, tenant) = ("quick/a".parse().unwrap(), "home".into());
+    let mut held = Vec::new();
+    for _ in 0..FOR_A_TENANT {
+        held.push(preparer.fetcher.turn(&name, &tenant, errand).await);
+    }
+    held
+}
+
+/// A bundle that was let in by a key that is trusted no more, and that another, which is, has signed since.
+async fn signed_anew(machine: &Machine) -> (AgentInstance, Trust) {
+    let instance = let_in(machine).await;
+    let other = SigningKey::generate().unwrap();
+    let digest = instance.spec.bundle.as_ref().unwrap().digest.parse();
+    let digest = digest.unwrap();
+    let signature = other.sign(&digest).unwrap();
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    let attached = attach(&machine.layout, &digest, &signature, now).await;
+    attached.unwrap();
+    let mut trust = machine.trust(&[]);
+    trust.keys[0].public_key = other.public_pem();
+    (instance, trust)
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_that_are_slow_take_nothing_from_the_look_for_another_signature() {
+    let machine = Machine::new();
+    let (instance, trust) = signed_anew(&machine).await;
+    let preparer = machine.preparer(None);
+    // It waits for no bundle that is fetched, and of the looks before it as long as each of them takes.
+    let _fetching = turns(&preparer, Errand::Bundle).await;
+    let looking = turns(&preparer, Errand::Signature).await;
+    let others = async {
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        drop(looking);
+    };
+    let (judged, ()) = tokio::join!(prepared(&preparer, &instance, &trust), others);
+    assert_eq!(judged.unwrap().reason, reason::SIGNED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_trusted_no_more_waits_for_no_turn_for_long() {
+    let machine = Machine::new();
+    let (instance, trust) = signed_anew(&machine).await;
+    let preparer = machine.preparer(None);
+    let looking = turns(&preparer, Errand::Signature).await;
+    let begun = tokio::time::Instant::now();
+    let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(180));
+    let Judgement {
+        reason, message, ..
+    } = &refused.judgement;
+    assert_eq!(*reason, reason::UNTRUSTED_KEY, "{message}");
+    assert!(message.contains("others asked it"), "{message}");
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::Ends);
+    // What is revoked is told before it waits.
+    let mut trust = machine.trust(&[]);
+    trust.revoked.keys = vec![machine.key.fingerprint().to_string()];
+    let told = parking_lot::Mutex::new(None);
+    let meanwhile = |it| *told.lock() = Some(it);
+    let preparing = preparer.prepare(&instance, &trust, meanwhile);
+    assert!(timeout(Duration::from_secs(1), preparing).await.is_err());
+    assert!(matches!(told.into_inner(), Some(Meanwhile::Revoked(..))));
+    drop(looking);
 }

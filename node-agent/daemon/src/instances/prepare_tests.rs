@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use aion_api::{AgentInstanceSpec, InlineProgram};
 use aion_bundle::{Built, Layout, Place, Room, SigningKey, SourceRule, Sources, attach, build};
@@ -10,11 +10,11 @@ use aion_drivers::secrets::HeldSecrets;
 use aion_sandbox::protocol::{Measured, Start, WorkerId};
 use aion_testkit::{PrivateSigstore, Signing};
 use futures::{FutureExt, future::BoxFuture};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
 use crate::{
-    instances::fetch::FOR_A_TENANT,
+    instances::fetch::{Errand, FOR_A_TENANT},
     launching::{LaunchError, Launched, Launcher, WorkerFds},
 };
 
@@ -416,30 +416,6 @@ async fn on_a_disk_whose_rest_is_kept_nothing_is_fetched_and_nothing_stopped() {
     assert_eq!(refused.judgement.reason, Reason::NoSpace.as_str());
     assert!(refused.passing);
     assert_eq!(refused.before, Before::GoesOn);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_is_trusted_no_more_waits_for_no_registry_for_long() {
-    let machine = Machine::new();
-    let built = machine.bundle("slow/a").await;
-    let instance = instance("home", "slow/a", &built.digest.to_string());
-    let trust = machine.trust(&[]);
-    let kept = prepared(&machine.preparer(None), &instance, &trust).await;
-    kept.unwrap();
-    let mut trust = trust;
-    trust.keys[0].public_key = SigningKey::generate().unwrap().public_pem();
-    // Others of the tenant hold all of its places, and nobody answers them.
-    let preparer = machine.preparer(Some(1));
-    let name = "slow/a".parse().unwrap();
-    let tenant = "home".into();
-    let mut held = Vec::new();
-    for _ in 0..FOR_A_TENANT {
-        held.push(preparer.fetcher.turn(&name, &tenant).await);
-    }
-    let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
-    assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);
-    assert!(refused.passing);
-    assert_eq!(refused.before, Before::Ends);
 }
 
 #[tokio::test]

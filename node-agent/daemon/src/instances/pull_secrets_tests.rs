@@ -195,11 +195,16 @@ async fn tenants_that_fetch_all_they_may_leave_another_a_turn() {
     let mut held = Vec::new();
     for tenant in ["one", "two", "three", "four"].map(Tenant::from) {
         for _ in 0..FOR_A_TENANT {
-            held.extend(preparer.fetcher.turn(&name, &tenant).now_or_never());
+            held.extend(
+                preparer
+                    .fetcher
+                    .turn(&name, &tenant, Errand::Bundle)
+                    .now_or_never(),
+            );
         }
     }
     let another = "another".into();
-    let turn = preparer.fetcher.turn(&name, &another);
+    let turn = preparer.fetcher.turn(&name, &another, Errand::Bundle);
     assert!(turn.now_or_never().is_some());
 }
 
@@ -232,7 +237,7 @@ async fn a_pull_secret_counts_as_it_is_when_it_is_ones_turn() {
     let (name, tenant) = ("reader".parse().unwrap(), "team".into());
     let mut before = Vec::new();
     for _ in 0..FOR_A_TENANT {
-        before.push(preparer.fetcher.turn(&name, &tenant).await);
+        before.push(preparer.fetcher.turn(&name, &tenant, Errand::Bundle).await);
     }
     let mut fetching = Box::pin(prepared(&preparer, &ours, &trust));
     // Time passes once there is nothing left to do but to wait for them.
