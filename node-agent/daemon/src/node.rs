@@ -12,11 +12,12 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::signing::NodeSecret;
 use aion_kernel::Event;
+use aion_serve::ServeError;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Admin, ServeError},
+    admin::Admin,
     config::Config,
     instances::folder::FolderError,
     kernel_trace::KernelTraces,

@@ -158,6 +158,21 @@ fn the_client_of_the_admin_interface_knows_neither_kubernetes_nor_a_screen() {
 }
 
 #[test]
+fn what_serves_http_knows_no_resource_and_no_node() {
+    let unwanted = [
+        "aion-api",
+        "aion-daemon",
+        "aion-kernel",
+        "clap",
+        "kube-client",
+    ];
+    none(
+        "crates/serve is connections, refusals and headers",
+        &none_of("aion-serve", &unwanted),
+    );
+}
+
+#[test]
 fn names_of_metrics_come_without_a_server() {
     none(
         "crates/telemetry names, counts and renders",

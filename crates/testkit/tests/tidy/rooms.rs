@@ -28,6 +28,7 @@ const TABLES: &[(&str, &str)] = &[
     ("crates/kernel", include_str!("rooms/kernel.txt")),
     ("crates/policy", include_str!("rooms/policy.txt")),
     ("crates/resolve", include_str!("rooms/resolve.txt")),
+    ("crates/serve", include_str!("rooms/serve.txt")),
     ("crates/telemetry", include_str!("rooms/telemetry.txt")),
     ("node-agent/daemon", include_str!("rooms/daemon.txt")),
     ("node-agent/drivers", include_str!("rooms/drivers.txt")),

@@ -4,14 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_serve::caller;
 use axum::{
     extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::header,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
-use subtle::ConstantTimeEq as _;
 
 use super::answer::Refused;
 use crate::turns::Turns;
@@ -95,27 +94,9 @@ pub(super) async fn check(
     }
 }
 
-fn bearer(request: &Request) -> Option<&str> {
-    let value = request
-        .headers()
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    value.strip_prefix("Bearer ")
-}
-
 fn by_token(token: &str, request: &Request) -> Result<(), Problem> {
-    let denied = |why: &str| Problem::new(Code::Denied, why.to_owned());
-    for name in [header::HOST, header::ORIGIN] {
-        for value in request.headers().get_all(&name) {
-            if !value.to_str().is_ok_and(is_loopback) {
-                return Err(denied(&format!("header {name} names another machine"))
-                    .remedy("ask at http://127.0.0.1 or http://localhost"));
-            }
-        }
-    }
-    let given = bearer(request).unwrap_or_default();
-    match given.as_bytes().ct_eq(token.as_bytes()).into() {
+    caller::of_this_machine(request.headers())?;
+    match caller::bears(request.headers(), token) {
         true => Ok(()),
         false => Err(
             Problem::new(Code::BadSignature, "the token is missing or wrong")
@@ -124,24 +105,9 @@ fn by_token(token: &str, request: &Request) -> Result<(), Problem> {
     }
 }
 
-fn is_loopback(authority: &str) -> bool {
-    let authority = authority
-        .strip_prefix("http://")
-        .or_else(|| authority.strip_prefix("https://"))
-        .unwrap_or(authority);
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 /// The token of who is asking.
 fn token(request: &Request) -> Result<&str, Problem> {
-    bearer(request).ok_or_else(|| {
+    caller::bearer(request.headers()).ok_or_else(|| {
         Problem::new(Code::BadSignature, "the request has no bearer token").remedy(
             "send a token made for audience aion.dev/node-agent: aionctl --cluster does by itself",
         )
@@ -225,43 +191,3 @@ impl Guard {
 #[cfg(test)]
 #[path = "access_tests.rs"]
 mod in_a_cluster;
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use axum::body::Body;
-
-    use super::*;
-
-    fn request(headers: &[(&str, &str)]) -> Request {
-        let mut request = Request::builder().uri("/api/v1/status");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.body(Body::empty()).unwrap()
-    }
-
-    #[test]
-    fn a_token_counts_only_on_this_machine() {
-        let check = |headers: &[(&str, &str)]| by_token("secret", &request(headers)).is_ok();
-        let good = ("authorization", "Bearer secret");
-        assert!(check(&[("host", "127.0.0.1:8080"), good]));
-        assert!(check(&[("host", "[::1]:8080"), good]));
-        assert!(check(&[
-            ("host", "localhost"),
-            ("origin", "http://localhost:3000"),
-            good
-        ]));
-        assert!(!check(&[
-            ("host", "localhost"),
-            ("origin", "https://evil.example"),
-            good
-        ]));
-        assert!(!check(&[("host", "evil.example"), good]));
-        assert!(!check(&[
-            ("host", "localhost"),
-            ("authorization", "Bearer secrets")
-        ]));
-        assert!(!check(&[("host", "localhost")]));
-    }
-}

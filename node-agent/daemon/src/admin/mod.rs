@@ -12,9 +12,9 @@ mod metrics;
 mod mounts;
 mod resources;
 mod router;
-mod serve;
+#[cfg(test)]
+mod serve_tests;
 mod status;
-mod tcp;
 mod turns;
 mod unix;
 mod why;
@@ -24,6 +24,4 @@ pub(crate) use access::Access;
 pub(crate) use access::{Asked, Reviewer};
 pub(crate) use leaving::Leaving;
 pub(crate) use router::{Admin, router};
-pub(crate) use serve::ServeError;
-pub(crate) use tcp::{Tcp, serve_tcp};
 pub(crate) use unix::serve_unix;

@@ -7,11 +7,12 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
+use aion_serve::{Tcp, serve_tcp};
 use axum::{Router, middleware, routing::get};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Leaving, Tcp, leaving, serve_tcp};
+use super::{Leaving, leaving};
 
 /// Says `served` to whoever looks at it and to whoever has it do something.
 struct Node {

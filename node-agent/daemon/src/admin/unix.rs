@@ -2,14 +2,10 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
+use aion_serve::{Accepting, ServeError, accept, connection};
 use axum::Router;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
-
-use super::{
-    ServeError,
-    serve::{Accepting, accept, connection},
-};
 
 /// Serves on a socket that only this user may open, until `stop`; then lets what is under way end.
 pub(crate) async fn serve_unix(
@@ -34,7 +30,7 @@ pub(crate) async fn serve_unix(
             }
         }
     };
-    Ok(accept(listener, handle, stop))
+    Ok(accept(Listener(listener), handle, stop))
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -44,10 +40,13 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-impl Accepting for UnixListener {
+/// Connections of the socket; their number is bounded by who may open it.
+struct Listener(UnixListener);
+
+impl Accepting for Listener {
     type Connection = UnixStream;
 
     async fn next(&mut self) -> io::Result<UnixStream> {
-        Ok(self.accept().await?.0)
+        Ok(self.0.accept().await?.0)
     }
 }

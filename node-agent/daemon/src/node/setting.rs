@@ -10,13 +10,14 @@ use aion_drivers::{
     tool::StdioServers,
 };
 use aion_sandbox::LayerReading;
+use aion_serve::{Tcp, serve_tcp};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::NodeError;
 use crate::{
-    admin::{Access, Admin, Tcp, router, serve_tcp},
+    admin::{Access, Admin, router},
     config::{Config, Mode},
     instances::{Folder, InstanceSource, folder::NodeFacts},
     kernel_trace::KernelTraces,

@@ -1,6 +1,6 @@
-//! Serving the interface over TCP: with TLS, or in plain text to this machine only.
+//! Serving over TCP: with TLS, or in plain text to this machine only.
 
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "tls")]
 use std::time::Duration;
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -12,27 +12,27 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    ServeError,
-    serve::{Accepting, accept, connection},
+use crate::{
+    connection::{Accepting, accept, connection},
+    failure::ServeError,
 };
 
 /// Connections that are open at once, at most; more wait.
 const CONNECTIONS: usize = 1024;
 /// Of the files that this process may have open, connections are one in so many: whoever may connect does not
-/// keep the node from its work.
+/// keep the program from its work.
 const SHARE: u64 = 4;
 /// How long a handshake may take.
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "tls")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What is spoken on the connection.
 #[derive(Clone)]
-pub(crate) enum Tcp {
+pub enum Tcp {
     /// HTTP, on loopback.
     Plain,
     /// HTTPS.
-    #[cfg(feature = "kubernetes")]
+    #[cfg(feature = "tls")]
     Tls(tokio_rustls::TlsAcceptor),
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Tcp {
 ///
 /// # Errors
 /// [`ServeError::Tcp`], also for plain text at an address that other machines reach.
-pub(crate) async fn serve_tcp(
+pub async fn serve_tcp(
     address: SocketAddr,
     tcp: Tcp,
     router: Router,
@@ -96,7 +96,7 @@ impl Tcp {
         let _ = stream.set_nodelay(true);
         match self {
             Self::Plain => connection(stream, router, stop).await,
-            #[cfg(feature = "kubernetes")]
+            #[cfg(feature = "tls")]
             Self::Tls(acceptor) => {
                 match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => connection(stream, router, stop).await,
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_leave_the_node_the_files_it_works_with() {
+    fn connections_leave_the_program_the_files_it_works_with() {
         assert_eq!(room(Some(256)), 64);
         assert_eq!(room(Some(1 << 20)), CONNECTIONS);
         assert_eq!(room(None), CONNECTIONS);

@@ -1,9 +1,9 @@
-//! Serving the interface on connections, from the first to the last.
+//! Serving on connections, from the first to the last.
 //!
 //! Whoever reached the listener before it closed is answered. So at the stop it goes on accepting until nobody has
 //! come for a moment, and a connection whose request was not read yet is not closed before it was.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -16,32 +16,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Why the interface cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The socket.
-    #[error("cannot serve the admin interface at {path}: {source}")]
-    Unix {
-        /// Where.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The address.
-    #[error("cannot serve at {address}: {source}")]
-    Tcp {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Tokens would cross the network in plain text.
-    #[error(
-        "cannot serve at {0} without TLS, since other machines reach it: give a certificate with --api-tls-cert and --api-tls-key, or listen at 127.0.0.1"
-    )]
-    Plain(SocketAddr),
-}
-
 /// How long the head of a request may take.
 const HEADERS: Duration = Duration::from_secs(30);
 /// The pause after a connection that could not be accepted.
@@ -52,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(100);
 const LAST: Duration = Duration::from_secs(1);
 
 /// Where connections come from.
-pub(super) trait Accepting: Send {
+pub trait Accepting: Send {
     /// What comes.
     type Connection: Send + 'static;
 
@@ -62,7 +36,7 @@ pub(super) trait Accepting: Send {
 
 /// Has each connection of `listener` handled until `stop`, and then those that wait already; returns when all are
 /// over. What is accepted may be bounded by what [`Accepting::next`] waits for.
-pub(super) async fn accept<A, H, F>(mut listener: A, handle: H, stop: CancellationToken)
+pub async fn accept<A, H, F>(mut listener: A, handle: H, stop: CancellationToken)
 where
     A: Accepting,
     H: Fn(A::Connection) -> F,
@@ -94,7 +68,7 @@ where
 
 /// Answers on one connection until it closes. After `stop` a request that comes is answered still; then, and where
 /// none comes, the connection closes, but for what is under way.
-pub(super) async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
+pub async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -115,7 +89,3 @@ where
     serving.as_mut().graceful_shutdown();
     let _ = serving.await;
 }
-
-#[cfg(test)]
-#[path = "serve_tests.rs"]
-mod tests;

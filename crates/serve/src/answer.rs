@@ -1,0 +1,75 @@
+//! Answers: problems (RFC 9457), and streams of events.
+
+use std::convert::Infallible;
+
+use aion_abi::{
+    code::Code,
+    problem::{self, Problem},
+};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+
+/// What is answered where a request cannot be done.
+#[derive(Debug)]
+pub struct Refused(pub Problem);
+
+impl Refused {
+    /// There is no such thing.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self(Problem::new(Code::NotFound, what))
+    }
+
+    /// A part of this program failed.
+    pub fn internal(why: impl Into<String>) -> Self {
+        Self(Problem::new(Code::Internal, why))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self.0)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(problem::MEDIA_TYPE),
+        );
+        if let Some(after) = self.0.retry_after_ms {
+            let seconds = HeaderValue::from(after.div_ceil(1_000));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+/// A stream of JSON values as server-sent events.
+pub fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'static) -> Response {
+    let frames = values.map(|value| {
+        // The wire types always have a JSON form.
+        let json = serde_json::to_vec(&value).unwrap_or_default();
+        let mut frame = Vec::with_capacity(json.len() + 8);
+        frame.extend_from_slice(b"data: ");
+        frame.extend_from_slice(&json);
+        frame.extend_from_slice(b"\n\n");
+        Ok::<_, Infallible>(Bytes::from(frame))
+    });
+    let mut response = Body::from_stream(frames).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

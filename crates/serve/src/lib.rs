@@ -1,0 +1,15 @@
+//! What each HTTP server of AION-OS does the same way: it accepts as many connections as have room, answers whoever
+//! reached it before it stops, refuses with a problem (RFC 9457), and reads who asks from the headers.
+//!
+//! What may not enter: addresses of a server, who may do what, and what is asked for.
+
+mod answer;
+pub mod caller;
+mod connection;
+mod failure;
+mod tcp;
+
+pub use answer::{Refused, events};
+pub use connection::{Accepting, accept, connection};
+pub use failure::ServeError;
+pub use tcp::{Tcp, serve_tcp};
