@@ -1,5 +1,5 @@
 //! The events that wait to be written: who tells them leaves them here and goes on, and the one who writes takes them, warnings
-//! first. Each lane is bounded and fair to namespaces. What may not enter: what becomes of an event that is taken.
+//! first, but for every other turn. Each lane is bounded and fair to namespaces. What may not enter: what becomes of an event that is taken.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -23,6 +23,8 @@ struct Lanes {
     /// Counts of series, which at most are all that is remembered.
     counts: Waiting<Again>,
     usual: Waiting<Box<Told>>,
+    /// How many were taken.
+    taken: usize,
 }
 
 /// What is to be looked at next.
@@ -38,6 +40,7 @@ impl Queue {
             warnings: Waiting::new(WAITING),
             counts: Waiting::new(REMEMBERED),
             usual: Waiting::new(WAITING),
+            taken: 0,
         };
         Self {
             lanes: Mutex::new(lanes),
@@ -85,14 +88,23 @@ impl Queue {
 }
 
 impl Lanes {
+    /// Half of the turns are warnings' first. The others keep a crowd of them from stopping all else: one in four is first of
+    /// counts, one in four of what is usual.
     fn take(&mut self, may: impl Fn(&str) -> bool) -> Option<Next> {
-        if let Some(told) = self.warnings.take(&may) {
-            return Some(Next::Told(told));
+        let (warnings, counts, usual) = (&mut self.warnings, &mut self.counts, &mut self.usual);
+        let mut lanes: [&mut dyn FnMut() -> Option<Next>; 3] = [
+            &mut || warnings.take(&may).map(Next::Told),
+            &mut || counts.take(&may).map(Next::Count),
+            &mut || usual.take(&may).map(Next::Told),
+        ];
+        match self.taken % 4 {
+            1 => lanes.swap(0, 1),
+            3 => lanes.rotate_right(1),
+            _ => {}
         }
-        if let Some(again) = self.counts.take(&may) {
-            return Some(Next::Count(again));
-        }
-        self.usual.take(&may).map(Next::Told)
+        let next = lanes.iter_mut().find_map(|lane| lane())?;
+        self.taken = self.taken.wrapping_add(1);
+        Some(next)
     }
 }
 
@@ -153,5 +165,20 @@ mod tests {
         queue.tell(told("home", false));
         let taken = [next(&queue).await, next(&queue).await, next(&queue).await];
         assert_eq!(taken, ["home-false", "count", "home-true"]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_warnings_of_one_namespace_stops_nothing_of_another() {
+        let queue = Queue::new();
+        for _ in 0..WAITING {
+            queue.tell(told("crowd", false));
+        }
+        queue.tell(told("home", true));
+        let mut taken = Vec::new();
+        for _ in 0..4 {
+            taken.push(next(&queue).await);
+        }
+        assert!(taken.contains(&"home-true".to_owned()), "{taken:?}");
+        assert_eq!(taken.iter().filter(|it| *it == "crowd-false").count(), 3);
     }
 }

@@ -75,10 +75,12 @@ impl Sent {
                 Err(_) => None,
             };
             let passes = failed.as_ref().is_none_or(may_pass);
-            if !passes || tries.is_empty() || ended.is_cancelled() {
+            if !passes || tries.is_empty() {
                 break failed;
             }
-            ended.run_until_cancelled(sleep(AGAIN)).await;
+            if ended.run_until_cancelled(sleep(AGAIN)).await.is_none() {
+                break failed;
+            }
         };
         let event = &self.name;
         match &error {

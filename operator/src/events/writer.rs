@@ -116,7 +116,8 @@ impl Writer {
                     }
                 }
                 () = sleep(BETWEEN), if !self.may_write => {}
-                () = ended.cancelled(), if places.is_empty() => break,
+                // Not while the pace alone keeps what waits from being looked at.
+                () = ended.cancelled(), if self.may_write && places.is_empty() => break,
             }
         }
     }

@@ -14,7 +14,7 @@ use aion_e2e::node::Node;
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::operator::Operator;
 use aion_testkit::{ControlPlane, StartError};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -131,8 +131,8 @@ async fn late(crowd: &Crowd, operator: &Operator, agents: usize) -> Result<f64> 
     Ok(p99_ms(&took))
 }
 
-/// What an operator reconciles a second that takes over where every Agent is as it should be, from the first to the last: it reads
-/// and compares, and has next to nothing to write.
+/// What an operator reconciles a second that takes over where every Agent is as it should be, until it did so as often as there are
+/// Agents: it reads and compares, and has next to nothing to write.
 async fn at_rest(cluster: &ControlPlane, agents: usize) -> Result<f64> {
     let operator = Operator::start(cluster, "after")?;
     let from = Instant::now();
@@ -143,6 +143,7 @@ async fn at_rest(cluster: &ControlPlane, agents: usize) -> Result<f64> {
         match () {
             () if done == 0 => begun = None,
             () if done >= agents as u64 => {
+                ensure!(done > first, "it was done before it was looked at");
                 return Ok((done - first) as f64 / at.elapsed().as_secs_f64());
             }
             () => {}

@@ -225,6 +225,8 @@ impl Sources {
 /// takes it from none of the others; and one that did not answer is asked last.
 #[derive(Default)]
 pub struct Mirrors {
+    /// The time that all are given; a bundle's where nobody says less.
+    time: Option<Duration>,
     open: Vec<Mirror>,
     shut: Vec<SourceError>,
     passed_over: Vec<CredentialsError>,
@@ -268,6 +270,15 @@ impl Mirrors {
         }
     }
 
+    /// Gives all of them together this time.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self {
+            time: Some(time),
+            ..self
+        }
+    }
+
     /// What was held for a registry by those of whom the bundle is fetched for, and cannot be used.
     pub fn passed_over(&self) -> &[CredentialsError] {
         &self.passed_over
@@ -282,7 +293,7 @@ impl Mirrors {
 
     fn share(&self) -> Duration {
         let count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
-        Limits::default().time / count.max(1)
+        self.time.unwrap_or(Limits::default().time) / count.max(1)
     }
 
     /// Why those that are not to be had are not.

@@ -151,6 +151,8 @@ fn what_is_refused_again_and_again_pushes_no_other_refusal_out() {
             usage: Usage::default(),
         });
     };
+    // Two files of one mount.
+    refused(Kind::FsRead, "denied");
     refused(Kind::FsRead, "denied");
     for _ in 0..20 {
         refused(Kind::ToolCall, "overloaded");
@@ -166,6 +168,7 @@ fn what_is_refused_again_and_again_pushes_no_other_refusal_out() {
     assert_eq!(
         said,
         [
+            (Kind::FsRead, "denied".to_owned()),
             (Kind::FsRead, "denied".to_owned()),
             (Kind::ToolCall, "overloaded".to_owned()),
             (Kind::ToolCall, "denied".to_owned()),

@@ -121,7 +121,8 @@ impl Fetcher {
     ) -> Fetched {
         let tenant = &instance.tenant;
         let _in_turn = self.turn(&wanted.name, tenant, Errand::Bundle).await;
-        self.brought(store, wanted, keys, instance).await
+        let time = Limits::default().time;
+        self.brought(store, wanted, keys, instance, time).await
     }
 
     /// Looks for another signature of a bundle that is in `store` and nobody vouches for any more. Others that are slow take
@@ -140,20 +141,23 @@ impl Fetcher {
         let turn = self.turn(&wanted.name, &instance.tenant, Errand::Signature);
         let Ok(_in_turn) = timeout(LAPSED_TURN, turn).await else {
             let seconds = LAPSED_TURN.as_secs();
-            return unheard(format!("others asked it for all of {seconds} s"));
+            return unheard(format!(
+                "other bundles were looked for there for all of {seconds} s"
+            ));
         };
-        let looking = self.brought(store, wanted, keys, instance);
+        let looking = self.brought(store, wanted, keys, instance, LAPSED);
         let came = timeout(LAPSED, looking).await;
         came.unwrap_or_else(|_| unheard(format!("no answer after {} s", LAPSED.as_secs())))
     }
 
-    /// What comes to whoever's turn it is.
+    /// What comes to whoever's turn it is; the places have their shares of `time`.
     async fn brought(
         &self,
         store: &Store,
         wanted: &BundleRef,
         keys: &TrustSet,
         instance: &AgentInstanceSpec,
+        time: Duration,
     ) -> Fetched {
         let tenant = &instance.tenant;
         let (own, mut unused) = match self.sources.asks_registry(&wanted.name) {
@@ -162,7 +166,7 @@ impl Fetcher {
             false => (Vec::new(), Unused::default()),
         };
         let source = match self.sources.open(&wanted.name, &own, self.offline) {
-            Ok(source) => source,
+            Ok(source) => source.within(time),
             Err(error) => return Err(error.into()).into(),
         };
         unused

@@ -147,7 +147,10 @@ async fn who_is_trusted_no_more_waits_for_no_turn_for_long() {
         reason, message, ..
     } = &refused.judgement;
     assert_eq!(*reason, reason::UNTRUSTED_KEY, "{message}");
-    assert!(message.contains("others asked it"), "{message}");
+    assert!(
+        message.contains("other bundles were looked for"),
+        "{message}"
+    );
     assert!(refused.passing);
     assert_eq!(refused.before, Before::Ends);
     // What is revoked is told before it waits.
@@ -159,4 +162,52 @@ async fn who_is_trusted_no_more_waits_for_no_turn_for_long() {
     assert!(timeout(Duration::from_secs(1), preparing).await.is_err());
     assert!(matches!(told.into_inner(), Some(Meanwhile::Revoked(..))));
     drop(looking);
+}
+
+/// A registry that takes connections and says nothing, before the places that are named.
+async fn behind_a_silent_one(machine: &Machine, more: Vec<Place>) -> (Preparer, TcpListener) {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let silent_one = Place::Registry(format!("127.0.0.1:{port}/x"));
+    let rules = [vec![silent_one], more].concat().into_iter();
+    let rules = rules.map(|place| SourceRule {
+        bundles: "*".parse().unwrap(),
+        place,
+    });
+    let sources = Sources {
+        sources: rules.collect(),
+        ..Sources::default()
+    };
+    let secrets = HeldSecrets::default();
+    let fetcher = Fetcher::new(sources, false, Arc::new(secrets));
+    (machine.fetching(fetcher), silent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_silent_keeps_what_nobody_vouches_for_no_longer_than_the_look_has() {
+    let machine = Machine::new();
+    let (mut instance, trust) = signed_anew(&machine).await;
+    instance.spec.pull_secrets.clear();
+    let (preparer, _silent) = behind_a_silent_one(&machine, Vec::new()).await;
+    let begun = tokio::time::Instant::now();
+    let refused = prepared(&preparer, &instance, &trust).await.unwrap_err();
+    assert!(
+        begun.elapsed() <= Duration::from_secs(61),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(refused.judgement.reason, reason::UNTRUSTED_KEY);
+    assert!(refused.passing);
+    assert_eq!(refused.before, Before::Ends);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_silent_leaves_the_others_their_share_of_the_look() {
+    let machine = Machine::new();
+    let (mut instance, trust) = signed_anew(&machine).await;
+    instance.spec.pull_secrets.clear();
+    let origin = Place::Layout(machine.layout.root().to_owned());
+    let (preparer, _silent) = behind_a_silent_one(&machine, vec![origin]).await;
+    let judged = prepared(&preparer, &instance, &trust).await;
+    assert_eq!(judged.unwrap().reason, reason::SIGNED);
 }
