@@ -164,11 +164,7 @@ impl Component {
     /// The version that the tests are written for, as its project writes it.
     #[must_use]
     pub fn version(self) -> &'static str {
-        VERSIONS
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .find(|(name, _)| *name == self.name())
-            .map_or("", |(_, version)| version)
+        version_of(self.name())
     }
 
     /// Where it is: in `KUBEBUILDER_ASSETS`, else where `tests/components/ensure`
@@ -203,6 +199,37 @@ impl Component {
             why: why.to_owned(),
         }
     }
+}
+
+/// The folder for `PYTHONPATH` that has a package of PyPI.
+///
+/// # Errors
+/// [`StartError::Missing`] with the reason that `ensure` left, if it left one.
+pub fn python_package(name: &'static str) -> Result<PathBuf, StartError> {
+    let missing = |why: &str| StartError::Missing {
+        component: name,
+        why: why.to_owned(),
+    };
+    let cache = cache_folder();
+    let cache =
+        cache.ok_or_else(|| missing("neither AION_CACHE, XDG_CACHE_HOME nor HOME is set"))?;
+    let folder = cache.join(name).join(version_of(name));
+    let site = folder.join("site");
+    if site.join(name).is_dir() {
+        return Ok(site);
+    }
+    match fs::read_to_string(folder.join(format!("{name}.missing"))) {
+        Ok(why) => Err(missing(why.trim())),
+        Err(_) => Err(missing(&format!("{} does not exist", site.display()))),
+    }
+}
+
+fn version_of(name: &str) -> &'static str {
+    VERSIONS
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(it, _)| *it == name)
+        .map_or("", |(_, version)| version)
 }
 
 fn cache_folder() -> Option<PathBuf> {

@@ -7,10 +7,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use aion_abi::admin::{TurnEvent, TurnRequest};
+use aion_testkit::python_package;
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -42,7 +43,7 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Figure>> {
     set_up(&node)?;
     let path = node.folder().join("big.csv");
     let megabytes = write(&path)? as f64 / 1e6;
-    let pandas = pandas();
+    let pandas = python_package("pandas");
     let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS {
         ours = ours.min(runtime.block_on(analyse(&node, &path))?);
@@ -126,31 +127,6 @@ async fn analyse(node: &Machine, path: &Path) -> Result<f64> {
         }
     }
     anyhow::bail!("the stream of the analyst's turn broke off")
-}
-
-/// Where pandas is; or why it is not there.
-fn pandas() -> Result<PathBuf, String> {
-    let versions = include_str!("../../components/versions");
-    let version = versions
-        .lines()
-        .find_map(|line| line.strip_prefix("pandas "))
-        .unwrap_or_default();
-    let from = |name: &str, more: &str| {
-        let folder = std::env::var_os(name).filter(|it| !it.is_empty())?;
-        Some(PathBuf::from(folder).join(more))
-    };
-    let cache = from("AION_CACHE", "")
-        .or_else(|| from("XDG_CACHE_HOME", "aion"))
-        .or_else(|| from("HOME", ".cache/aion"))
-        .unwrap_or_default();
-    let site = cache.join("pandas").join(version).join("site");
-    match site.join("pandas").is_dir() {
-        true => Ok(site),
-        false => Err(format!(
-            "pandas {version} is not in {}: run tests/components/ensure pandas",
-            site.display()
-        )),
-    }
 }
 
 fn baseline(site: &Path, path: &Path) -> Result<f64> {
