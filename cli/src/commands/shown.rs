@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use aion_abi::admin::{TurnEvent, TurnOutcome};
+use aion_client::{Answer, New};
 
 use crate::{
     context::Context,
@@ -22,9 +23,7 @@ pub(super) struct Shown<'a> {
     quiet: bool,
     pub(super) turn: Option<u64>,
     /// The answer as it was shown, before it was wrapped.
-    pub(super) answer: String,
-    /// The answer as this stream has told it: after coming back it is told again from its start.
-    told: String,
+    answer: Answer,
     /// Notices that were told, each once.
     notices: Vec<String>,
     /// Those that wait for the end of the answer.
@@ -42,8 +41,7 @@ impl<'a> Shown<'a> {
             text: AnswerText::new(&context.screen),
             quiet,
             turn: None,
-            answer: String::new(),
-            told: String::new(),
+            answer: Answer::default(),
             notices: Vec::new(),
             waiting: Vec::new(),
             waits: false,
@@ -53,7 +51,7 @@ impl<'a> Shown<'a> {
     }
 
     pub(super) fn start_again(&mut self) {
-        self.told.clear();
+        self.answer.start_again();
         self.waits = false;
         self.clear_progress();
     }
@@ -68,7 +66,13 @@ impl<'a> Shown<'a> {
         self.waits = true;
     }
 
+    /// The answer as it was shown, before it was wrapped.
+    pub(super) fn answer(&self) -> &str {
+        self.answer.text()
+    }
+
     pub(super) fn take(&mut self, event: TurnEvent) -> Result<(), Failure> {
+        let new = self.answer.take(&event);
         match event {
             TurnEvent::Queued { turn } => {
                 self.turn = Some(turn);
@@ -76,8 +80,6 @@ impl<'a> Shown<'a> {
                 Ok(())
             }
             TurnEvent::Started { .. } => {
-                // A run that begins tells the answer from its start.
-                self.told.clear();
                 self.progress("working");
                 Ok(())
             }
@@ -89,37 +91,22 @@ impl<'a> Shown<'a> {
                 self.notice(text);
                 Ok(())
             }
-            TurnEvent::Delta { text } => {
-                self.told += &text;
-                self.show()
-            }
-            TurnEvent::Final { text } => {
-                // The same text, maybe trimmed: what was streamed stands.
-                if text.trim() == self.answer.trim() && !self.answer.is_empty() {
-                    return Ok(());
-                }
-                self.told = text;
-                self.show()
-            }
+            TurnEvent::Delta { .. } | TurnEvent::Final { .. } => self.show(new),
             TurnEvent::Ended(_) => Ok(()),
         }
     }
 
-    /// Shows what was told and not yet shown. Where it is told otherwise than before (the turn ran again), it is shown
-    /// from its start.
-    fn show(&mut self) -> Result<(), Failure> {
-        if self.answer.starts_with(&self.told) {
-            return Ok(());
-        }
-        let new = match self.told.strip_prefix(self.answer.as_str()) {
-            Some(rest) => rest.to_owned(),
-            None => {
+    /// Shows what is new. Where it is told otherwise than before (the turn ran again), it is shown from its start.
+    fn show(&mut self, new: Option<New>) -> Result<(), Failure> {
+        let new = match new {
+            None => return Ok(()),
+            Some(New::More(text)) => text,
+            Some(New::Anew(text)) => {
                 let broken_off = self.text.finish();
                 self.write(&format!("{broken_off}\n\n"))?;
-                self.told.clone()
+                text
             }
         };
-        self.answer.clone_from(&self.told);
         let text = self.text.push(&new);
         self.write(&text)
     }

@@ -45,7 +45,7 @@ pub(super) async fn follow(
     shown.notices_of(&outcome);
     let followed = Followed {
         turn: shown.turn.unwrap_or_default(),
-        answer: shown.answer,
+        answer: shown.answer().to_owned(),
         outcome,
     };
     Ok((followed, asked.node))

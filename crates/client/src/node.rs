@@ -165,9 +165,23 @@ impl Node {
         name: &str,
         content: File,
     ) -> Result<Upload, ClientError> {
+        let content = Body::wrap_stream(ReaderStream::with_capacity(content, PIECE));
+        self.upload_body(namespace, agent, name, content).await
+    }
+
+    /// As [`Node::upload`], of what comes from elsewhere.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn upload_body(
+        &self,
+        namespace: &str,
+        agent: &str,
+        name: &str,
+        content: Body,
+    ) -> Result<Upload, ClientError> {
         let mut url = self.agent(namespace, agent, "uploads")?;
         url.query_pairs_mut().append_pair("name", name);
-        let content = Body::wrap_stream(ReaderStream::with_capacity(content, PIECE));
         let response = self.send(Method::POST, url, content, BYTES).await?;
         self.decode(response).await
     }
@@ -196,6 +210,14 @@ impl Node {
     pub async fn turn_events(&self, turn: u64) -> Result<Events<TurnEvent>, ClientError> {
         self.stream(self.url(["turns", &turn.to_string(), "events"])?)
             .await
+    }
+
+    /// What is kept of a turn.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn turn(&self, turn: u64) -> Result<TurnRecord, ClientError> {
+        self.get(self.url(["turns", &turn.to_string()])?).await
     }
 
     /// Ends a turn before its time.
