@@ -267,6 +267,9 @@ pub struct TurnOutcome {
     /// Tokens charged.
     #[serde(default)]
     pub tokens: u64,
+    /// Of these, those that models wrote.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub output_tokens: u64,
     /// Bytes that its program sent over connections of its own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sent_bytes: u64,

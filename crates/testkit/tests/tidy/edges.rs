@@ -158,6 +158,23 @@ fn the_client_of_the_admin_interface_knows_neither_kubernetes_nor_a_screen() {
 }
 
 #[test]
+fn the_gateway_asks_a_node_and_holds_nothing_of_it() {
+    let unwanted = [
+        "aion-daemon",
+        "aion-drivers",
+        "aion-journal",
+        "aion-kernel",
+        "aion-policy",
+        "aion-sandbox",
+        "kube-client",
+    ];
+    none(
+        "what parses the network shares no memory with what decides",
+        &none_of("aion-gateway", &unwanted),
+    );
+}
+
+#[test]
 fn what_serves_http_knows_no_resource_and_no_node() {
     let unwanted = [
         "aion-api",

@@ -30,6 +30,7 @@ const TABLES: &[(&str, &str)] = &[
     ("crates/resolve", include_str!("rooms/resolve.txt")),
     ("crates/serve", include_str!("rooms/serve.txt")),
     ("crates/telemetry", include_str!("rooms/telemetry.txt")),
+    ("gateway", include_str!("rooms/gateway.txt")),
     ("node-agent/daemon", include_str!("rooms/daemon.txt")),
     ("node-agent/drivers", include_str!("rooms/drivers.txt")),
     ("node-agent/engine", include_str!("rooms/engine.txt")),

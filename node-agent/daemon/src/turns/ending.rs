@@ -39,6 +39,7 @@ impl Live {
             incomplete,
             files: self.folder.outputs(),
             tokens: end.usage.total(),
+            output_tokens: end.usage.output_tokens,
             sent_bytes: end.usage.sent_bytes,
             received_bytes: end.usage.received_bytes,
             syscalls: end.calls,

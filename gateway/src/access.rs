@@ -1,0 +1,38 @@
+//! Who may: whoever is on this machine, and shows the token.
+
+use std::sync::Arc;
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_serve::caller;
+use axum::{
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{gateway::Gateway, refusal::refused};
+
+/// What stands before every endpoint.
+pub(crate) async fn check(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match allowed(request.headers(), &gateway.token) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => refused(request.uri().path(), problem),
+    }
+}
+
+fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
+    caller::of_this_machine(headers)?;
+    match caller::bears(headers, token) {
+        true => Ok(()),
+        false => Err(
+            Problem::new(Code::BadSignature, "the API key is missing or wrong").remedy(
+                "send the token of this gateway (its --token-file) as Authorization: Bearer",
+            ),
+        ),
+    }
+}

@@ -1,0 +1,171 @@
+//! A question on its way to an agent, through restarts of the node agent: asked again under its key until a turn is there,
+//! then followed again until that has ended.
+
+use std::{sync::Arc, time::Duration};
+
+use aion_abi::{
+    admin::{TurnEvent, TurnRequest},
+    code::Code,
+    problem::Problem,
+};
+use aion_client::{ClientError, Events};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::gateway::{Gateway, problem};
+
+/// How long a node agent that went away is waited for. A client's own patience is some minutes.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What becomes of the turn where its client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// It goes on: the client can follow it again.
+    GoesOn,
+    /// It is cancelled: nobody would ever see its answer.
+    Cancelled,
+}
+
+/// What is heard of the turn.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Event(TurnEvent),
+    /// It was lost, and is told from its start again.
+    Again,
+}
+
+/// See the module.
+pub(crate) struct Asking {
+    gateway: Arc<Gateway>,
+    /// Namespace and name.
+    agent: (String, String),
+    request: TurnRequest,
+    key: String,
+    abandoned: Abandoned,
+    turn: Option<u64>,
+    events: Option<Events<TurnEvent>>,
+    /// A node agent answered before.
+    reached: bool,
+    ended: bool,
+}
+
+impl Asking {
+    /// Asks, and returns when the node agent took the question or refuses it.
+    pub(crate) async fn begin(
+        gateway: Arc<Gateway>,
+        (namespace, name): (&str, &str),
+        request: TurnRequest,
+        key: Option<&str>,
+        abandoned: Abandoned,
+    ) -> Result<Self, Problem> {
+        let mut asking = Self {
+            gateway,
+            agent: (namespace.to_owned(), name.to_owned()),
+            request,
+            key: key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            abandoned,
+            turn: None,
+            events: None,
+            reached: false,
+            ended: false,
+        };
+        asking.events = Some(asking.follow().await?);
+        Ok(asking)
+    }
+
+    /// The turn, once it is known.
+    pub(crate) fn turn(&self) -> Option<u64> {
+        self.turn
+    }
+
+    /// What comes next; `None` after the turn's end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Heard>, Problem> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut events = match self.events.take() {
+            Some(events) => events,
+            None => self.follow().await?,
+        };
+        match events.next().await {
+            Ok(Some(event)) => {
+                match &event {
+                    TurnEvent::Queued { turn } => self.turn = Some(*turn),
+                    TurnEvent::Ended(_) => self.ended = true,
+                    _ => {}
+                }
+                self.events = Some(events);
+                Ok(Some(Heard::Event(event)))
+            }
+            // It ends without its end where the node agent goes away.
+            Ok(None) | Err(ClientError::Broken { .. }) => {
+                sleep(PAUSE).await;
+                Ok(Some(Heard::Again))
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+
+    /// The turn's events from its start.
+    async fn follow(&mut self) -> Result<Events<TurnEvent>, Problem> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let node = &self.gateway.node;
+            let (namespace, name) = (&self.agent.0, &self.agent.1);
+            let tried = match self.turn {
+                Some(turn) => node.turn_events(turn).await,
+                None => {
+                    let key = Some(self.key.as_str());
+                    node.start_turn(namespace, name, &self.request, key).await
+                }
+            };
+            match tried {
+                Ok(events) => {
+                    self.reached = true;
+                    return Ok(events);
+                }
+                Err(error) if self.comes_back(&error) && Instant::now() < until => {
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+    }
+
+    /// Whether another try is worth it. Where nothing ever answered somebody has to start the node.
+    fn comes_back(&self, error: &ClientError) -> bool {
+        match error {
+            ClientError::Refused(problem) => problem.code == Code::Restarting,
+            ClientError::Unreachable { .. } => self.reached,
+            ClientError::Broken { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// What was taken may still be done where the node agent is not heard of again.
+    fn lost(&self, error: ClientError) -> Problem {
+        let Some(turn) = self.turn.filter(|_| self.comes_back(&error)) else {
+            return problem(error);
+        };
+        let what = format!("the node agent went away during turn {turn}: {error}");
+        Problem::new(Code::OutcomeUnknown, what)
+            .remedy("the turn goes on when the node agent is back: look with aionctl why AGENT")
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let Some(turn) = self.turn.filter(|_| !self.ended) else {
+            return;
+        };
+        if self.abandoned == Abandoned::Cancelled {
+            let gateway = Arc::clone(&self.gateway);
+            tokio::spawn(async move {
+                if let Err(error) = gateway.node.cancel_turn(turn).await {
+                    tracing::warn!(turn, %error, "a turn whose client went away is not cancelled");
+                }
+            });
+        }
+    }
+}

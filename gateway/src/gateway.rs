@@ -1,0 +1,51 @@
+//! What every handler works with: the node, and who may ask.
+
+use std::sync::Arc;
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_client::{Address, ClientError, Node};
+use anyhow::Context as _;
+
+use crate::{args::Args, token};
+
+/// See the module.
+pub(crate) struct Gateway {
+    pub(crate) node: Node,
+    /// The namespace of agents that are named without one.
+    pub(crate) namespace: String,
+    pub(crate) token: String,
+}
+
+impl Gateway {
+    /// # Errors
+    /// The token cannot be read.
+    pub(crate) fn open(args: &Args) -> anyhow::Result<Arc<Self>> {
+        let token = token::read(&args.token_file())?;
+        let socket = args.home.join("run/admin.sock");
+        let address = Address::unix(&socket)
+            .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
+        Ok(Arc::new(Self {
+            node: Node { address },
+            namespace: args.namespace.clone(),
+            token,
+        }))
+    }
+}
+
+/// What a client is told where the node gives no answer.
+pub(crate) fn problem(error: ClientError) -> Problem {
+    let said = error.to_string();
+    match error {
+        ClientError::Refused(problem) => *problem,
+        ClientError::Unreachable { .. } => Problem::new(Code::Unreachable, said)
+            .remedy("start the node: aionctl local start")
+            .retry_after_ms(1_000),
+        ClientError::Forbidden { .. } => Problem::new(Code::Unreachable, said)
+            .remedy("start aion-gateway as the user who started the node"),
+        ClientError::Broken { .. } => Problem::new(Code::OutcomeUnknown, said)
+            .remedy("ask again under the same idempotency key: what was taken is not done twice"),
+        ClientError::Unexpected { .. } => {
+            Problem::new(Code::UpstreamFailed, said).remedy("have gateway and node of one version")
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Asking, following, files in and out.
+
+use std::sync::Arc;
+
+use aion_abi::{
+    admin::{IDEMPOTENCY_KEY, TurnRecord, TurnRequest, Upload},
+    code::Code,
+    problem::Problem,
+};
+use aion_client::Events;
+use aion_serve::{Refused, events as stream_of};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, stream};
+use serde::Deserialize;
+
+use super::Within;
+use crate::{
+    asking::{Abandoned, Asking},
+    gateway::{Gateway, problem},
+    reading,
+};
+
+const EVENTS: &str = "text/event-stream";
+
+/// Asks. A client that accepts events gets them as they come; any other the record of the turn, once it has ended.
+pub(crate) async fn ask(
+    State(gateway): State<Arc<Gateway>>,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let request: TurnRequest = reading::json(&headers, body).await?;
+    let key = key(&headers)?;
+    let namespace = within.or(&gateway);
+    if accepts_events(&headers) {
+        let asked = gateway.node.start_turn(namespace, &agent, &request, key);
+        return Ok(stream_of(told(asked.await.map_err(problem)?)));
+    }
+    let (agent, goes_on) = ((namespace, agent.as_str()), Abandoned::GoesOn);
+    let mut asking = Asking::begin(Arc::clone(&gateway), agent, request, key, goes_on).await?;
+    while asking.next().await?.is_some() {}
+    let turn = asking.turn().ok_or_else(|| {
+        Problem::new(
+            Code::UpstreamFailed,
+            "the node told the end of a turn and not which",
+        )
+    })?;
+    let record = gateway.node.turn(turn).await.map_err(problem)?;
+    Ok(Json(record).into_response())
+}
+
+pub(crate) async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    Path(turn): Path<u64>,
+) -> Result<Json<TurnRecord>, Refused> {
+    Ok(Json(gateway.node.turn(turn).await.map_err(problem)?))
+}
+
+pub(crate) async fn cancel(
+    State(gateway): State<Arc<Gateway>>,
+    Path(turn): Path<u64>,
+) -> Result<Json<TurnRecord>, Refused> {
+    Ok(Json(gateway.node.cancel_turn(turn).await.map_err(problem)?))
+}
+
+/// From the turn's start, also after its end.
+pub(crate) async fn events(
+    State(gateway): State<Arc<Gateway>>,
+    Path(turn): Path<u64>,
+) -> Result<Response, Refused> {
+    let events = gateway.node.turn_events(turn).await.map_err(problem)?;
+    Ok(stream_of(told(events)))
+}
+
+pub(crate) async fn file(
+    State(gateway): State<Arc<Gateway>>,
+    Path((turn, path)): Path<(u64, String)>,
+) -> Result<Response, Refused> {
+    let download = gateway.node.turn_file(turn, &path).await.map_err(problem)?;
+    let parts = stream::try_unfold(download, |mut download| async {
+        let part = download.next().await.map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>(part.map(|part: Bytes| (part, download)))
+    });
+    let mut response = Body::from_stream(parts).into_response();
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, bytes);
+    Ok(response)
+}
+
+/// What a file that is given is called.
+#[derive(Deserialize)]
+pub(crate) struct Named {
+    name: String,
+    #[serde(flatten)]
+    within: Within,
+}
+
+/// A file for a turn to come. The node agent bounds it as it is written.
+pub(crate) async fn upload(
+    State(gateway): State<Arc<Gateway>>,
+    Path(agent): Path<String>,
+    Query(named): Query<Named>,
+    body: Body,
+) -> Result<Json<Upload>, Refused> {
+    let namespace = named.within.or(&gateway);
+    let content = aion_client::Body::wrap_stream(body.into_data_stream());
+    let kept = gateway
+        .node
+        .upload_body(namespace, &agent, &named.name, content);
+    Ok(Json(kept.await.map_err(problem)?))
+}
+
+/// Events as they come. Where the node agent goes away they end without the turn's end: it is followed again.
+fn told<T: serde::de::DeserializeOwned + Send + 'static>(
+    events: Events<T>,
+) -> impl Stream<Item = T> + Send + 'static {
+    stream::unfold(events, |mut events| async {
+        match events.next().await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(error) => {
+                tracing::warn!(%error, "a stream of events broke");
+                None
+            }
+        }
+    })
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).into_iter();
+    let mut accepted = accepted.filter_map(|it| it.to_str().ok());
+    accepted.any(|it| it.contains(EVENTS))
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
+    key.transpose().map_err(|_| {
+        Problem::new(Code::BadRequest, "header idempotency-key is not plain text")
+            .remedy("make it of letters and digits, such as a UUID")
+    })
+}

@@ -1,0 +1,276 @@
+//! Programs that ask through the gateway: OpenAI's own client, and whoever speaks HTTP.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::Command,
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
+use aion_e2e::{cluster::root, program, standalone::Standalone};
+use aion_testkit::{FakeModel, Process, Reply, free_port, or_skip, python_package, until};
+use serde_json::{Value, json};
+
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A node with the shipped helper, and a gateway to it.
+struct Door {
+    _gateway: Process,
+    node: Standalone,
+    port: u16,
+    token: String,
+}
+
+impl Door {
+    fn open(model: &FakeModel) -> anyhow::Result<Self> {
+        let url = model.base_url();
+        let port = url.rsplit(':').next().and_then(|it| it.split('/').next());
+        let elsewhere = free_port()?.to_string();
+        let environment = [
+            ("AION_OLLAMA_PORT", port.unwrap()),
+            ("AION_LLAMA_CPP_PORT", &elsewhere),
+        ];
+        let node = Standalone::start_with("door", &environment)?.with_policies()?;
+        let trust = json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
+            "spec": {"inline": "allow"},
+        });
+        let path = node.path("trust.yaml");
+        fs::write(&path, trust.to_string())?;
+        let jarvis = root().join("agents/jarvis");
+        for file in [&path, &jarvis] {
+            node.aionctl(&["apply", "--wait", "60", "-f", &file.to_string_lossy()])?;
+        }
+        let port = free_port()?;
+        let mut gateway = Command::new(program("aion-gateway")?);
+        gateway.arg("--home").arg(node.home());
+        gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
+        let gateway = Process::spawn(&gateway, &node.path("gateway.log"))?;
+        until("the gateway to listen", BOUND, || {
+            TcpStream::connect(("127.0.0.1", port))
+                .map_err(|why| format!("{why}\n{}", gateway.tail()))
+        })?;
+        let token = fs::read_to_string(node.home().join("gateway.token"))?;
+        Ok(Self {
+            _gateway: gateway,
+            node,
+            port,
+            token: token.trim().to_owned(),
+        })
+    }
+
+    /// Sends a request as it is, and gives the connection.
+    fn send(&self, head: &str, body: &str) -> anyhow::Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(BOUND))?;
+        write!(stream, "{head}\r\nconnection: close\r\n\r\n{body}")?;
+        Ok(stream)
+    }
+
+    /// The status, and head and body as text.
+    fn exchange(&self, head: &str, body: &str) -> anyhow::Result<(u16, String)> {
+        let mut answer = Vec::new();
+        self.send(head, body)?.read_to_end(&mut answer)?;
+        let answer = String::from_utf8(answer)?;
+        let status = answer.split(' ').nth(1).unwrap_or_default().parse()?;
+        Ok((status, answer))
+    }
+
+    fn head(&self, line: &str, more: &str) -> String {
+        let token = &self.token;
+        format!("{line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}{more}")
+    }
+
+    fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        self.exchange(&self.head(&format!("GET {path}"), ""), "")
+    }
+
+    fn post(&self, path: &str, more: &str, body: &Value) -> anyhow::Result<(u16, String)> {
+        let body = body.to_string();
+        let length = body.len();
+        let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}{more}");
+        self.exchange(&self.head(&format!("POST {path}"), &more), &body)
+    }
+}
+
+/// The JSON after the head.
+fn body(answer: &str) -> Value {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let json = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
+    serde_json::from_str(json).unwrap_or_else(|why| panic!("{why}: {body}"))
+}
+
+const CLIENT: &str = r#"
+import sys, openai
+client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
+ask = [{"role": "user", "content": "A name for a cat?"}]
+assert [it.id for it in client.models.list()] == ["jarvis"], client.models.list()
+assert client.models.retrieve("default/jarvis").id == "jarvis"
+whole = client.chat.completions.create(model="jarvis", messages=ask)
+assert whole.choices[0].message.content == "Felix is a good name.", whole
+assert whole.choices[0].finish_reason == "stop", whole
+assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens > 0, whole
+chunks = list(client.chat.completions.create(
+    model="jarvis", messages=ask, stream=True, stream_options={"include_usage": True}))
+text = "".join(it.choices[0].delta.content or "" for it in chunks if it.choices)
+assert text == "Felix is a good name.", chunks
+assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens > 0, chunks[-1]
+assert [it.choices[0].finish_reason for it in chunks if it.choices][-1] == "stop", chunks
+assert len({it.id for it in chunks}) == 1, chunks
+def refused(kind, code, **more):
+    try:
+        client.chat.completions.create(**({"model": "jarvis", "messages": ask} | more))
+    except kind as why:
+        assert why.code == code, (why, why.code)
+        return str(why)
+    raise AssertionError(f"{more} was taken")
+refused(openai.NotFoundError, "not-found", model="nobody")
+tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+assert "tools" in refused(openai.BadRequestError, "bad-request", tools=[tool])
+assert "messages[0].role" in refused(openai.BadRequestError, "bad-request", messages=[{"role": 1, "content": ""}])
+client.api_key = "another"
+refused(openai.AuthenticationError, "bad-signature")
+print("all of it")
+"#;
+
+#[test]
+fn openais_client_asks_an_agent_and_reads_what_is_refused() -> anyhow::Result<()> {
+    let Some(site) = or_skip(python_package("openai")) else {
+        return Ok(());
+    };
+    let model = FakeModel::answering(|_| Reply::text("Felix is a good name."))?;
+    let door = Door::open(&model)?;
+    let mut client = Command::new("python3");
+    client.args(["-c", CLIENT]).env("PYTHONPATH", site);
+    client.args([&format!("http://127.0.0.1:{}/v1", door.port), &door.token]);
+    let output = client.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all of it");
+    let asked = model.requests()[0].body.to_string();
+    assert!(asked.contains("A name for a cat?"), "{asked}");
+    Ok(())
+}
+
+#[test]
+fn rest_tells_agents_and_turns_and_one_key_is_one_turn() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let door = Door::open(&model)?;
+    let (_, agents) = door.get("/v1/agents")?;
+    let agents = body(&agents);
+    assert_eq!(agents["items"][0]["name"], "jarvis", "{agents}");
+    assert_eq!(agents["items"][0]["ready"], true, "{agents}");
+    let asked = json!({"input": "A name for a cat?"});
+    let key = "\r\nidempotency-key: cat-1";
+    let (status, first) = door.post("/v1/agents/jarvis/turns", key, &asked)?;
+    assert_eq!(status, 200, "{first}");
+    let first = body(&first);
+    assert_eq!(first["answer"], "Felix.", "{first}");
+    let (_, again) = door.post("/v1/agents/jarvis/turns", key, &asked)?;
+    assert_eq!(body(&again)["turn"], first["turn"]);
+    assert_eq!(model.requests().len(), 1, "it was asked once");
+    let turn = first["turn"].as_u64().unwrap();
+    let (_, events) = door.get(&format!("/v1/turns/{turn}/events"))?;
+    assert!(events.contains("text/event-stream"), "{events}");
+    assert!(events.contains(r#""event":"ended""#), "{events}");
+    let events = "\r\naccept: text/event-stream";
+    let (_, streamed) = door.post("/v1/agents/jarvis/turns", events, &asked)?;
+    assert!(streamed.contains(r#""text":"Felix.""#), "{streamed}");
+    Ok(())
+}
+
+#[test]
+fn who_may_not_and_what_is_not_there_is_refused_in_words() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let door = Door::open(&model)?;
+    let good = door.head("GET /v1/agents", "");
+    for (head, status, code) in [
+        (
+            "GET /v1/agents HTTP/1.1\r\nhost: localhost".to_owned(),
+            401,
+            "bad-signature",
+        ),
+        (
+            good.replace("host: localhost", "host: evil.example"),
+            403,
+            "denied",
+        ),
+        (
+            format!("{good}\r\norigin: https://evil.example"),
+            403,
+            "denied",
+        ),
+        (door.head("GET /v1/nothing", ""), 404, "not-found"),
+        (door.head("DELETE /v1/agents", ""), 404, "not-found"),
+        (door.head("GET /v1/agents/%2e%2e", ""), 400, "bad-request"),
+        (door.head("GET /v1/turns/4711", ""), 404, "not-found"),
+        (
+            door.head(
+                "POST /v1/agents/jarvis/turns",
+                "\r\ncontent-type: application/json\r\ncontent-length: 104857600",
+            ),
+            413,
+            "too-large",
+        ),
+    ] {
+        let (said, answer) = door.exchange(&head, "")?;
+        assert_eq!(said, status, "{head}\n{answer}");
+        assert!(
+            answer.contains("application/problem+json"),
+            "{head}\n{answer}"
+        );
+        assert_eq!(body(&answer)["code"], code, "{head}\n{answer}");
+        assert!(!answer.contains(&door.token));
+    }
+    let log = fs::read_to_string(door.node.path("gateway.log"))?;
+    assert!(!log.contains(&door.token), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_chat_whose_client_goes_away_is_cancelled() -> anyhow::Result<()> {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let model = FakeModel::answering(move |_| {
+        let _ = held.lock().unwrap().recv_timeout(BOUND);
+        Reply::text("Felix.")
+    })?;
+    let door = Door::open(&model)?;
+    let asked = json!({
+        "model": "jarvis", "stream": true,
+        "messages": [{"role": "user", "content": "A name for a cat?"}],
+    });
+    let asked = asked.to_string();
+    let more = format!(
+        "\r\ncontent-type: application/json\r\ncontent-length: {}",
+        asked.len()
+    );
+    let head = door.head("POST /v1/chat/completions", &more);
+    let stream = BufReader::new(door.send(&head, &asked)?);
+    let lines = stream.lines().map(Result::unwrap);
+    let first = lines
+        .filter_map(|it| Some(it.strip_prefix("data: ")?.to_owned()))
+        .next();
+    let first: Value = serde_json::from_str(&first.unwrap())?;
+    let turn = first["id"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("chatcmpl-")
+        .unwrap()
+        .to_owned();
+    until("the turn to be cancelled", BOUND, || {
+        let (_, record) = door
+            .get(&format!("/v1/turns/{turn}"))
+            .map_err(|why| why.to_string())?;
+        match body(&record)["outcome"]["problem"]["code"] == "cancelled" {
+            true => Ok(()),
+            false => Err(record),
+        }
+    })?;
+    drop(release);
+    Ok(())
+}
