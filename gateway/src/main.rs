@@ -8,6 +8,7 @@ mod access;
 mod agents;
 mod args;
 mod asking;
+mod clock;
 mod gateway;
 mod openai;
 mod reading;

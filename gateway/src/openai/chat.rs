@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::{Failed, conversation::Request, stream};
 use crate::{
     asking::{Abandoned, Asking, Heard},
+    clock,
     gateway::Gateway,
     reading,
 };
@@ -54,7 +55,7 @@ impl Head {
     fn of(model: &str) -> Self {
         Self {
             model: model.to_owned(),
-            created: jiff::Timestamp::now().as_second(),
+            created: clock::now().as_second(),
         }
     }
 

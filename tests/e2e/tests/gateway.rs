@@ -7,12 +7,13 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::Command,
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     time::Duration,
 };
 
 use aion_e2e::{cluster::root, program, standalone::Standalone};
 use aion_testkit::{FakeModel, Process, Reply, free_port, or_skip, python_package, until};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -101,7 +102,7 @@ impl Door {
 fn body(answer: &str) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let json = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
-    serde_json::from_str(json).unwrap_or_else(|why| panic!("{why}: {body}"))
+    serde_json::from_str(json).unwrap()
 }
 
 const CLIENT: &str = r#"
@@ -236,7 +237,7 @@ fn a_chat_whose_client_goes_away_is_cancelled() -> anyhow::Result<()> {
     let (release, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let model = FakeModel::answering(move |_| {
-        let _ = held.lock().unwrap().recv_timeout(BOUND);
+        let _ = held.lock().recv_timeout(BOUND);
         Reply::text("Felix.")
     })?;
     let door = Door::open(&model)?;
