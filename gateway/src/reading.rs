@@ -1,11 +1,11 @@
-//! The body of a request: JSON, whole, within its bound and in time.
+//! What a handler reads of a request: its body (JSON, whole, within its bound and in time), and its key.
 
 use std::time::Duration;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
 use axum::{
     body::{Body, HttpBody as _, to_bytes},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -67,10 +67,21 @@ pub(crate) async fn json<T: DeserializeOwned>(
     Ok(value)
 }
 
+/// The key under which a question is one turn, where it has one.
+///
+/// # Errors
+/// It is no text.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
+    key.transpose().map_err(|_| {
+        Problem::new(Code::BadRequest, "header idempotency-key is not plain text")
+            .remedy("make it of letters and digits, such as a UUID")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use axum::http::HeaderValue;
     use futures::stream;
     use serde::Deserialize;
 

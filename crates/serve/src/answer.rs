@@ -64,6 +64,11 @@ pub fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'static) -> R
         frame.extend_from_slice(b"\n\n");
         Ok::<_, Infallible>(Bytes::from(frame))
     });
+    stream(frames)
+}
+
+/// A stream of server-sent events, each with its frame.
+pub fn stream(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
     let mut response = Body::from_stream(frames).into_response();
     let headers = response.headers_mut();
     headers.insert(

@@ -9,7 +9,7 @@ mod connection;
 mod failure;
 mod tcp;
 
-pub use answer::{Refused, events};
+pub use answer::{Refused, events, stream};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use tcp::{Tcp, serve_tcp};

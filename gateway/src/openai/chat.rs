@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{IDEMPOTENCY_KEY, TurnEvent, TurnOutcome, TurnRequest},
+    admin::{TurnEvent, TurnOutcome, TurnRequest},
     code::Code,
     problem::Problem,
 };
@@ -35,7 +35,7 @@ pub(crate) async fn complete(
         input: request.question()?,
         ..TurnRequest::default()
     };
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|it| it.to_str().ok());
+    let key = reading::key(&headers)?;
     let (agent, cancelled) = (gateway.long(&request.model), Abandoned::Cancelled);
     let asking = Asking::begin(Arc::clone(&gateway), agent, question, key, cancelled).await?;
     let head = Head::of(&request.model);

@@ -4,11 +4,7 @@ use std::{collections::VecDeque, convert::Infallible};
 
 use aion_abi::{admin::TurnEvent, problem::Problem};
 use aion_client::{Answer, New};
-use axum::{
-    body::{Body, Bytes},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
-};
+use axum::{body::Bytes, response::Response};
 use futures::stream;
 use serde_json::{Value, json};
 
@@ -45,12 +41,7 @@ pub(super) fn response(asking: Asking, head: Head, usage: bool) -> Response {
         let frame = telling.next().await?;
         Some((Ok::<_, Infallible>(frame), telling))
     });
-    let mut response = Body::from_stream(frames).into_response();
-    let headers = response.headers_mut();
-    let events = HeaderValue::from_static("text/event-stream");
-    headers.insert(header::CONTENT_TYPE, events);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    aion_serve::stream(frames)
 }
 
 impl Telling {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{IDEMPOTENCY_KEY, TurnRecord, TurnRequest, Upload},
+    admin::{TurnRecord, TurnRequest, Upload},
     code::Code,
     problem::Problem,
 };
@@ -37,7 +37,7 @@ pub(crate) async fn ask(
     body: Body,
 ) -> Result<Response, Refused> {
     let request: TurnRequest = reading::json(&headers, body).await?;
-    let key = key(&headers)?;
+    let key = reading::key(&headers)?;
     let namespace = within.or(&gateway);
     if accepts_events(&headers) {
         let asked = gateway.node.start_turn(namespace, &agent, &request, key);
@@ -136,12 +136,4 @@ fn accepts_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     let mut accepted = accepted.filter_map(|it| it.to_str().ok());
     accepted.any(|it| it.contains(EVENTS))
-}
-
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
-    key.transpose().map_err(|_| {
-        Problem::new(Code::BadRequest, "header idempotency-key is not plain text")
-            .remedy("make it of letters and digits, such as a UUID")
-    })
 }
