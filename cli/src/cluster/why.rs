@@ -84,15 +84,15 @@ fn link(stage: &str, type_: &str, status: &AgentStatus) -> Link {
     let degraded = [reason::ENFORCED_IN_PART, reason::PARTLY_GRANTED];
     Link {
         stage: stage.to_owned(),
-        state: match found.map(|it| it.status.as_str()) {
-            Some("True") if found.is_some_and(|it| degraded.contains(&it.reason.as_str())) => {
+        state: match found.map(|it| &*it.status) {
+            Some("True") if found.is_some_and(|it| degraded.contains(&&*it.reason)) => {
                 LinkState::Degraded
             }
             Some("True") => LinkState::Ok,
             Some("False") => LinkState::Failed,
             _ => LinkState::Pending,
         },
-        reason: found.map_or(reason::PENDING.to_owned(), |it| it.reason.clone()),
-        message: found.map_or("not judged yet".to_owned(), |it| it.message.clone()),
+        reason: found.map_or(reason::PENDING.to_owned(), |it| it.reason.to_string()),
+        message: found.map_or("not judged yet".to_owned(), |it| it.message.to_string()),
     }
 }

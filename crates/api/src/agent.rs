@@ -1,12 +1,12 @@
 //! `Agent`: what a person writes.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse, Trigger};
+use crate::condition::Condition;
 use crate::program::{BundleRef, Lane, Runtime, WithoutModel};
 use crate::sandbox::SandboxRules;
 use crate::schema::{SUBDOMAIN, said};

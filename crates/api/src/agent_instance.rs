@@ -1,11 +1,11 @@
 //! `AgentInstance`: one instance on one node, with nothing left to choose.
 
 use aion_abi::tenant::Tenant;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::instance_parts::{
     AgentReference, Grant, InlineProgram, InstanceLimits, Quotas, ResolvedMemory, ResolvedModel,
     ResolvedMount, ResolvedTool,

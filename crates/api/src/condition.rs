@@ -3,8 +3,32 @@
 //! Every reason that any part of AION-OS writes stands here, so that a program can compare it and the
 //! handbook can list it.
 
-pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use internment::ArcIntern;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::{Deserialize, Serialize};
+
+/// A text that is in memory once, however many objects say it.
+pub type Text = ArcIntern<str>;
+
+/// One thing that is so of an object, or is not: `metav1.Condition`, with texts that ten thousand objects share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What it is about, one of the types below.
+    #[serde(rename = "type")]
+    pub type_: Text,
+    /// Whether it is so: `True`, `False` or `Unknown`.
+    pub status: Text,
+    /// The generation of the spec that it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Since when `status` is what it is.
+    pub last_transition_time: Time,
+    /// Why, in CamelCase, for programs: one of [`reason`].
+    pub reason: Text,
+    /// Why, and what to do, for people.
+    pub message: Text,
+}
 
 /// The specification makes sense and is granted what it needs.
 pub const ACCEPTED: &str = "Accepted";
@@ -312,13 +336,13 @@ pub fn write(
         .map(|judgement| {
             let status = judgement.status.as_str();
             let since = find(before, judgement.type_)
-                .filter(|old| old.status == status)
+                .filter(|old| *old.status == *status)
                 .map_or_else(|| now.clone(), |old| old.last_transition_time.clone());
             Condition {
-                type_: judgement.type_.to_owned(),
-                status: status.to_owned(),
-                reason: judgement.reason.to_owned(),
-                message: cut(&judgement.message, 8192).to_owned(),
+                type_: judgement.type_.into(),
+                status: status.into(),
+                reason: judgement.reason.into(),
+                message: cut(&judgement.message, 8192).into(),
                 last_transition_time: since,
                 observed_generation: generation,
             }
@@ -329,13 +353,15 @@ pub fn write(
 /// The condition of `type_`, if it is there.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
+    conditions
+        .iter()
+        .find(|condition| *condition.type_ == *type_)
 }
 
 /// Whether the condition of `type_` is there and `True`.
 #[must_use]
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
-    find(conditions, type_).is_some_and(|condition| condition.status == "True")
+    find(conditions, type_).is_some_and(|condition| *condition.status == *"True")
 }
 
 fn cut(text: &str, bytes: usize) -> &str {
@@ -344,9 +370,30 @@ fn cut(text: &str, bytes: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use aion_abi::reason::Reason;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1;
 
-    use super::reason;
+    use super::*;
+
+    #[test]
+    fn a_condition_is_written_as_kubernetes_writes_it_and_its_texts_are_shared() {
+        for generation in [None, Some(3)] {
+            let theirs = v1::Condition {
+                type_: READY.to_owned(),
+                status: "True".to_owned(),
+                reason: reason::OK.to_owned(),
+                message: "it can be \"asked\"".to_owned(),
+                last_transition_time: Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH),
+                observed_generation: generation,
+            };
+            let written = serde_json::to_value(&theirs).unwrap();
+            let read: Condition = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&read).unwrap(), written);
+            let again: Condition = serde_json::from_str(&written.to_string()).unwrap();
+            assert!(std::ptr::eq(&*read.message, &*again.message));
+        }
+    }
 
     #[test]
     fn every_reason_of_a_refused_bundle_is_one_that_the_resources_list() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 pub use aion_abi::kernel_event::Hook;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::program::Runtime;
 use crate::sandbox::Layer;
 

@@ -349,9 +349,7 @@ fn waiting(tally: &Tally<'_>) -> String {
         .map(|instance| {
             let status = instance.status.as_ref();
             let said = status.and_then(|status| condition::find(&status.conditions, READY));
-            let said = said.map_or("nothing heard of it yet", |condition| {
-                condition.message.as_str()
-            });
+            let said = said.map_or("nothing heard of it yet", |condition| &*condition.message);
             format!(
                 "{} on node {}: {said}",
                 instance.metadata.name.as_deref().unwrap_or_default(),

@@ -109,7 +109,7 @@ pub fn told_state(node: &KernelNode) -> NodeState {
         Some(ready) if ready.status == "True" => NodeState::Ready,
         Some(ready) if ready.reason == reason::NODE_GONE => NodeState::Gone,
         Some(ready) if ready.reason == reason::NODE_OUT_OF_SERVICE => NodeState::OutOfService,
-        Some(ready) => NodeState::NotReady(ready.message.clone()),
+        Some(ready) => NodeState::NotReady(ready.message.to_string()),
     }
 }
 

@@ -99,10 +99,10 @@ pub(super) async fn refused(
     for condition in &mut status.conditions {
         let stalled = condition.type_ == STALLED;
         if stalled || (condition.type_ == READY && condition.status != "True") {
-            condition.status = if stalled { "True" } else { "False" }.to_owned();
-            condition.reason = reason::API_REFUSED.to_owned();
+            condition.status = if stalled { "True" } else { "False" }.into();
+            condition.reason = reason::API_REFUSED.into();
             condition.message =
-                format!("the API server refused what the operator wrote: {failure}");
+                format!("the API server refused what the operator wrote: {failure}").into();
         }
     }
     keep(context, agent, &status).await

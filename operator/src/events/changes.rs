@@ -193,7 +193,7 @@ mod tests {
         let before = conditions(&[(VERIFIED, true, "Signed"), (READY, true, "InstancesReady")]);
         let mut after = before.clone();
         for condition in &mut after {
-            condition.message = "by key a; passed over: key `b`".to_owned();
+            condition.message = "by key a; passed over: key `b`".into();
         }
         let told: Vec<String> = changes(&before, &after)
             .into_iter()

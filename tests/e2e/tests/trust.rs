@@ -10,7 +10,7 @@ use aion_e2e::{
     guest::{ENDLESS, SPEAKER, bundle},
     standalone::Standalone,
 };
-use aion_testkit::{Registry, RegistryKind, or_skip, until};
+use aion_testkit::{PrivateSigstore, Registry, RegistryKind, Signing, or_skip, until};
 use serde_json::{Value, json};
 
 /// Applies them and, where it is said, waits so many seconds until they are ready.
@@ -214,6 +214,90 @@ fn what_is_not_attested_is_not_let_in_and_both_tools_say_why() -> anyhow::Result
     apply(&node, &[plain], None)?;
     until_verified(&node, "the agent to be let in", |verified| {
         verified["status"] == "True"
+    })?;
+    Ok(())
+}
+
+/// The signer of a private Sigstore, and a policy that trusts who is called `subject` there.
+fn trusting_whom(subject: &str, sigstore: &PrivateSigstore) -> anyhow::Result<Value> {
+    let root = sigstore.trusted_root()?.to_string();
+    Ok(json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "acme"},
+        "spec": {
+            "identities": [{"name": "ci", "issuer": "https://token.example", "subject": subject}],
+            "trustRoot": {"inline": root},
+            "attestations": [{"name": "parts", "sbom": {"formats": ["spdx"]}}],
+        },
+    }))
+}
+
+#[test]
+fn who_signed_without_a_key_and_what_it_is_made_of_is_shown_as_a_node_judges_it()
+-> anyhow::Result<()> {
+    let Some(registry) = or_skip(Registry::start(RegistryKind::Referrers)) else {
+        return Ok(());
+    };
+    let node = Standalone::start("keyless")?.with_policies()?;
+    let folder = bundle(&node, "speaker", &wat::parse_str(SPEAKER)?)?;
+    let digest = node.aionctl(&["bundle", "build", &folder.to_string_lossy(), "--quiet"])?;
+    let digest = digest.trim();
+    let sigstore = PrivateSigstore::new()?;
+    let signing = Signing::by("https://token.example", "https://git.example/acme/release");
+    let parts = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"digest": {"sha256": digest.trim_start_matches("sha256:")}}],
+        "predicateType": "https://spdx.dev/Document",
+        "predicate": {
+            "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "speaker",
+            "packages": [{"SPDXID": "SPDXRef-tz", "name": "tzdata", "versionInfo": "2026b"}],
+        },
+    });
+    let written = |name: &str, content: &Value| -> anyhow::Result<String> {
+        let path = node.path(name);
+        fs::write(&path, content.to_string())?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let vouched = [
+        sigstore.sign_artifact(digest, &signing)?,
+        sigstore.sign(parts.to_string().as_bytes(), &signing)?,
+    ];
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    for signature in &vouched {
+        let file = written("signature.json", signature)?;
+        node.aionctl(&["bundle", "attach", digest, "--file", &file, "--type", kind])?;
+    }
+    let there = format!("{}/acme/speaker:0.1.0", registry.address());
+    node.aionctl(&["bundle", "push", digest, &there, "--quiet"])?;
+
+    let ours = trusting_whom("https://git.example/acme/*", &sigstore)?;
+    let policy = written("ours.yaml", &ours)?;
+    let told = node.aionctl(&["bundle", "inspect", &there, "--policy", &policy])?;
+    for part in [
+        "accepted: signed by identity ci",
+        "https://git.example/acme/release",
+        "tzdata",
+        "2026b",
+    ] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+    let others = trusting_whom("https://git.example/other/*", &sigstore)?;
+    let policy = written("others.yaml", &others)?;
+    let refused = node.aionctl(&["bundle", "inspect", &there, "--policy", &policy]);
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("https://git.example/acme/release"),
+        "{refused}"
+    );
+
+    let program = json!({"runtime": "wasm", "bundle": {"name": "speaker", "digest": digest}});
+    apply(&node, &[others, agent("default", "speaker", program)], None)?;
+    until_verified(&node, "the agent to be refused", |verified| {
+        verified["reason"] == "UntrustedIdentity"
+    })?;
+    apply(&node, &[ours], None)?;
+    until_verified(&node, "the agent to be let in", |verified| {
+        let told = verified["message"].as_str().unwrap_or_default();
+        verified["status"] == "True" && told.contains("https://git.example/acme/release")
     })?;
     Ok(())
 }

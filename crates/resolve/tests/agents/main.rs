@@ -83,7 +83,7 @@ fn conditions(universe: &Universe) -> Vec<String> {
         .map(|it| AgentInstance::clone(it))
         .collect();
     let status = resolved(universe).status(&universe.agents[&key], &instances, &now());
-    let types: Vec<&str> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
+    let types: Vec<&str> = status.conditions.iter().map(|c| &*c.type_).collect();
     assert_eq!(
         types,
         usual.map(|(type_, _)| type_),
@@ -92,11 +92,8 @@ fn conditions(universe: &Universe) -> Vec<String> {
     status
         .conditions
         .iter()
-        .filter(|c| {
-            !usual.contains(&(c.type_.as_str(), c.status.as_str()))
-                || c.reason == reason::PARTLY_GRANTED
-        })
-        .filter(|c| !["Progressing", "Reconciling"].contains(&c.type_.as_str()))
+        .filter(|c| !usual.contains(&(&*c.type_, &*c.status)) || c.reason == reason::PARTLY_GRANTED)
+        .filter(|c| !["Progressing", "Reconciling"].contains(&&*c.type_))
         .map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message))
         .collect()
 }

@@ -136,7 +136,7 @@ fn what_cannot_be_read_is_not_taken_for_absent() {
     let status = held.status(&input.agent, &input.instances, &now());
     let told = |type_: &str| {
         let told = condition::find(&status.conditions, type_).unwrap();
-        (told.status.as_str(), told.reason.as_str())
+        (&*told.status, &*told.reason)
     };
     assert_eq!(told("ResolvedRefs"), ("False", "Unreadable"));
     assert_eq!(told("Accepted"), ("Unknown", "Unreadable"));

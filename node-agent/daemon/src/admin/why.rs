@@ -9,14 +9,13 @@ use aion_abi::{
 };
 use aion_api::{
     AgentInstanceStatus, AgentStatus,
-    condition::{self, reason},
+    condition::{self, Condition, reason},
 };
 use aion_kernel::Denied;
 use axum::{
     Json,
     extract::{Path, State},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Admin, agents, answer::Refused};
 use crate::{call::refusal, instances::Standing};
@@ -90,14 +89,14 @@ fn link(stage: &str, found: Option<&Condition>) -> Link {
     let degraded = [reason::ENFORCED_IN_PART, reason::PARTLY_GRANTED];
     Link {
         stage: stage.to_owned(),
-        state: match condition.status.as_str() {
-            "True" if degraded.contains(&condition.reason.as_str()) => LinkState::Degraded,
+        state: match &*condition.status {
+            "True" if degraded.contains(&&*condition.reason) => LinkState::Degraded,
             "True" => LinkState::Ok,
             "False" => LinkState::Failed,
             _ => LinkState::Pending,
         },
-        reason: condition.reason.clone(),
-        message: condition.message.clone(),
+        reason: condition.reason.to_string(),
+        message: condition.message.to_string(),
     }
 }
 

@@ -254,7 +254,7 @@ mod tests {
             &now,
         );
         let ready = condition::find(&status.conditions, condition::READY).unwrap();
-        (status.phase, ready.reason.clone())
+        (status.phase, ready.reason.to_string())
     }
 
     #[test]
