@@ -29,6 +29,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/models", get(openai::models::list))
         .route("/v1/models/{*model}", get(openai::models::get))
         .route("/v1/chat/completions", post(openai::chat::complete))
+        .route("/v1/responses", post(openai::responses::create))
         .method_not_allowed_fallback(nothing)
         .fallback(nothing)
         // Also what is not there is told only to who may ask.

@@ -5,7 +5,9 @@
 pub(crate) mod chat;
 mod conversation;
 pub(crate) mod models;
-mod stream;
+mod refused;
+pub(crate) mod responses;
+mod spoken;
 
 use aion_abi::{code::Code, problem::Problem};
 use axum::{
@@ -47,9 +49,14 @@ fn error(problem: &Problem) -> Value {
         _ => "server_error",
     };
     json!({"error": {
-        "message": format!("{}; {}", problem.detail, problem.remedy),
+        "message": message(problem),
         "type": kind,
         "param": null,
         "code": problem.code,
     }})
+}
+
+/// What is wrong, and what to do.
+fn message(problem: &Problem) -> String {
+    format!("{}; {}", problem.detail, problem.remedy)
 }
