@@ -15,6 +15,7 @@ mod reading;
 mod refusal;
 mod rest;
 mod router;
+mod routing;
 mod token;
 
 use std::time::Duration;

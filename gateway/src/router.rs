@@ -20,6 +20,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/agents/{agent}", get(rest::agents::get))
         .route("/v1/agents/{agent}/turns", post(rest::turns::ask))
         .route("/v1/agents/{agent}/uploads", post(rest::turns::upload))
+        .route("/v1/ask", post(rest::ask::ask))
         .route(
             "/v1/turns/{turn}",
             get(rest::turns::get).delete(rest::turns::cancel),

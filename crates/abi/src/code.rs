@@ -87,6 +87,8 @@ codes! {
     OutOfBounds = "out-of-bounds", 507, "ask the tool for less at a time, and look whether the effect happened before doing it again; it is started anew by the next call";
     /// The agent says itself that it cannot answer, and why.
     Unanswered = "unanswered", 422, "the message is the agent's own: change what it names, then ask again";
+    /// It is not clear which agent is asked, where none was named.
+    Undecided = "undecided", 422, "name the agent: aionctl get agents lists them";
     /// A part of the node failed in a way it should not.
     Internal = "internal", 500, "this is a fault of AION-OS: report it with what the node's log says at this time";
 }

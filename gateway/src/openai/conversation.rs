@@ -91,6 +91,14 @@ impl Conversation {
         self
     }
 
+    /// What the user said, by which an agent is chosen: all of it, since a question may go on from the one before.
+    pub(super) fn of_user(&self) -> String {
+        let before = self.before.iter().filter(|(role, _)| role == "user");
+        let texts = before.map(|(_, text)| text.as_str());
+        let texts: Vec<&str> = texts.chain([self.question.as_str()]).collect();
+        texts.join("\n")
+    }
+
     /// What the agent is asked.
     pub(super) fn asked(self) -> String {
         let of_caller = |role: &str| matches!(role, "system" | "developer");
@@ -213,6 +221,7 @@ mod tests {
         ]);
         let messages = serde_json::from_value(messages).unwrap();
         let conversation = Conversation::read("input", messages).unwrap();
+        assert_eq!(conversation.of_user(), "Who?\nWhen?");
         assert_eq!(
             conversation.under(Some("Be kind.")).asked(),
             "What the caller wants to be kept to:\nBe kind.\nBe brief.\n\n\

@@ -8,6 +8,7 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_client::{Answer, New};
+use aion_route::Match;
 use axum::{body::Bytes, http::HeaderMap, response::Response};
 use futures::stream;
 use serde::Serialize;
@@ -16,12 +17,16 @@ use serde_json::Value;
 use super::conversation::Conversation;
 use crate::{
     asking::{Abandoned, Asking, Heard},
-    gateway::Gateway,
+    gateway::{AUTO, Gateway},
     reading,
 };
 
 /// See the module.
 pub(super) struct Spoken {
+    /// The agent, by the name that asks it again.
+    pub(super) model: String,
+    /// Why it is this one, where it was chosen.
+    routed: Option<Match>,
     asking: Asking,
     answer: Answer,
     begun: bool,
@@ -38,6 +43,7 @@ enum Piece {
 
 /// How an answer ended.
 pub(super) struct End {
+    pub(super) routed: Option<Match>,
     pub(super) turn: u64,
     pub(super) outcome: Box<TurnOutcome>,
 }
@@ -52,6 +58,9 @@ pub(super) struct Beside {
     files: Vec<OutputFile>,
     syscalls: u64,
     elapsed_ms: u64,
+    /// Why this agent was asked, where none was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routed: Option<Match>,
 }
 
 /// How one of OpenAI's interfaces words an answer as it comes.
@@ -89,7 +98,7 @@ impl Frames {
 }
 
 impl Spoken {
-    /// Asks the agent that `model` names. Where the client goes away the turn is cancelled: it could not be followed again.
+    /// Asks the agent that `model` names, or that is chosen. Where the client goes away the turn is cancelled: it could not be followed again.
     ///
     /// # Errors
     /// The node refuses, or nothing answers there.
@@ -99,14 +108,24 @@ impl Spoken {
         conversation: Conversation,
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
+        let routed = match model {
+            AUTO => Some(gateway.route_auto(&conversation.of_user()).await?),
+            _ => None,
+        };
+        let model = routed
+            .as_ref()
+            .map_or(model, |chosen| &chosen.name)
+            .to_owned();
         let question = TurnRequest {
             input: conversation.asked(),
             ..TurnRequest::default()
         };
         let key = reading::key(headers)?;
-        let (agent, cancelled) = (gateway.long(model), Abandoned::Cancelled);
+        let (agent, cancelled) = (gateway.long(&model), Abandoned::Cancelled);
         let asking = Asking::begin(Arc::clone(gateway), agent, question, key, cancelled).await?;
         Ok(Self {
+            model,
+            routed,
             asking,
             answer: Answer::default(),
             begun: false,
@@ -166,7 +185,12 @@ impl Spoken {
                         return Err(problem);
                     }
                     let turn = self.asking.turn().unwrap_or_default();
-                    return Ok(Piece::Ended(End { turn, outcome }));
+                    let routed = self.routed.take();
+                    return Ok(Piece::Ended(End {
+                        routed,
+                        turn,
+                        outcome,
+                    }));
                 }
                 Heard::Event(TurnEvent::Queued { turn }) if !self.begun => {
                     self.begun = true;
@@ -214,6 +238,7 @@ impl End {
             files: outcome.files.clone(),
             syscalls: outcome.syscalls,
             elapsed_ms: outcome.elapsed_ms,
+            routed: self.routed.clone(),
         }
     }
 }
@@ -240,7 +265,12 @@ mod tests {
         });
         let outcome = serde_json::from_value(outcome).unwrap();
         assert_eq!(
-            End { turn: 1, outcome }.notes(),
+            End {
+                routed: None,
+                turn: 1,
+                outcome
+            }
+            .notes(),
             "\n\nNote: 2 rows were not read\n\nNote: 3 more notes were left out."
         );
     }

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::Path,
     process::Command,
     sync::mpsc,
     time::Duration,
@@ -36,16 +37,8 @@ impl Door {
             ("AION_LLAMA_CPP_PORT", &elsewhere),
         ];
         let node = Standalone::start_with("door", &environment)?.with_policies()?;
-        let trust = json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
-            "spec": {"inline": "allow"},
-        });
-        let path = node.path("trust.yaml");
-        fs::write(&path, trust.to_string())?;
-        let jarvis = root().join("agents/jarvis");
-        for file in [&path, &jarvis] {
-            node.aionctl(&["apply", "--wait", "60", "-f", &file.to_string_lossy()])?;
-        }
+        trust(&node, &json!({"inline": "allow"}))?;
+        apply(&node, &root().join("agents/jarvis"))?;
         let port = free_port()?;
         let mut gateway = Command::new(program("aion-gateway")?);
         gateway.arg("--home").arg(node.home());
@@ -98,6 +91,19 @@ impl Door {
     }
 }
 
+fn apply(node: &Standalone, path: &Path) -> anyhow::Result<String> {
+    node.aionctl(&["apply", "--wait", "600", "-f", &path.to_string_lossy()])
+}
+
+fn trust(node: &Standalone, spec: &Value) -> anyhow::Result<String> {
+    let trust = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"}, "spec": spec,
+    });
+    let path = node.path("trust.yaml");
+    fs::write(&path, trust.to_string())?;
+    apply(node, &path)
+}
+
 /// The JSON after the head.
 fn body(answer: &str) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -109,7 +115,8 @@ const CHAT: &str = r#"
 import sys, openai
 client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
 ask = [{"role": "user", "content": "A name for a cat?"}]
-assert [it.id for it in client.models.list()] == ["jarvis"], client.models.list()
+assert [it.id for it in client.models.list()] == ["auto", "jarvis"], client.models.list()
+assert client.models.retrieve("auto").id == "auto"
 assert client.models.retrieve("default/jarvis").id == "jarvis"
 whole = client.chat.completions.create(model="jarvis", messages=ask)
 assert whole.choices[0].message.content == "Felix is a good name.", whole
@@ -241,6 +248,104 @@ fn rest_tells_agents_and_turns_and_one_key_is_one_turn() -> anyhow::Result<()> {
     let events = "\r\naccept: text/event-stream";
     let (_, streamed) = door.post("/v1/agents/jarvis/turns", events, &asked)?;
     assert!(streamed.contains(r#""text":"Felix.""#), "{streamed}");
+    Ok(())
+}
+
+#[test]
+fn a_question_that_names_nobody_goes_to_the_agent_that_it_is_for() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("On page 3."))?;
+    let door = Door::open(&model)?;
+    let docs = door.node.path("docs");
+    fs::create_dir(&docs)?;
+    fs::write(docs.join("manual.md"), "# Warranty\n\nTwo years.\n")?;
+    let docs = docs.to_string_lossy();
+    door.node.aionctl(&["mount", "add", "docs", &docs])?;
+    let analyst = root().join("agents/analyst");
+    let (digest, key) = door.node.sign(&analyst)?;
+    let key =
+        json!({"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]});
+    trust(&door.node, &json!({"inline": "allow", "keys": [key]}))?;
+    for path in [analyst.join("agent.yaml"), root().join("agents/librarian")] {
+        apply(&door.node, &path)?;
+    }
+    for (question, name, word) in [
+        (
+            "Where in my documents is the warranty?",
+            "librarian",
+            "documents",
+        ),
+        (
+            "What do you know about earlier tables?",
+            "analyst",
+            "know",
+        ),
+    ] {
+        let (status, answer) = door.post("/v1/ask", "", &json!({"input": question}))?;
+        assert_eq!(status, 200, "{answer}");
+        let answer = body(&answer);
+        assert_eq!(answer["agent"], format!("default/{name}"), "{answer}");
+        assert_eq!(answer["routed"]["name"], name, "{answer}");
+        assert_eq!(answer["routed"]["because"][0]["word"], word, "{answer}");
+        let said = door.node.aionctl(&["route", question])?;
+        assert!(
+            said.starts_with(&format!("{name}, with confidence ")),
+            "{said}"
+        );
+        assert!(said.contains(word), "{said}");
+    }
+    let documents = json!({"input": "Where in my documents is the warranty?"});
+    let (_, events) = door.post("/v1/ask", "\r\naccept: text/event-stream", &documents)?;
+    let first = events.find(r#""event":"routed""#).unwrap();
+    assert!(
+        first < events.find(r#""event":"queued""#).unwrap(),
+        "{events}"
+    );
+    let named = |answer: &Value, field: &str| {
+        assert_eq!(answer["model"], "librarian", "{answer}");
+        assert_eq!(answer["aion"]["routed"]["name"], "librarian", "{answer}");
+        assert!(answer.to_string().contains("On page 3."), "{answer}");
+        assert_eq!(answer["object"], field, "{answer}");
+    };
+    let chat = |question: &str| {
+        let messages = json!([{"role": "user", "content": question}]);
+        let asked = json!({"model": "auto", "messages": messages});
+        door.post("/v1/chat/completions", "", &asked)
+    };
+    let question = documents["input"].as_str().unwrap();
+    named(&body(&chat(question)?.1), "chat.completion");
+    let asked = json!({"model": "auto", "input": question});
+    named(
+        &body(&door.post("/v1/responses", "", &asked)?.1),
+        "response",
+    );
+
+    let turns = model.requests().len();
+    let (status, back) = door.post("/v1/ask", "", &json!({"input": "A name for a cat?"}))?;
+    assert_eq!(status, 422, "{back}");
+    assert!(back.contains("application/problem+json"), "{back}");
+    let back = body(&back);
+    assert_eq!(back["code"], "undecided", "{back}");
+    let names = back["candidates"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["analyst", "jarvis", "librarian"]);
+    let (status, back) = chat("A name for a cat?")?;
+    assert_eq!(status, 422, "{back}");
+    let back = &body(&back)["error"];
+    assert_eq!(back["code"], "undecided", "{back}");
+    let message = back["message"].as_str().unwrap();
+    assert!(message.contains("analyst, jarvis, librarian"), "{back}");
+    assert!(door.node.aionctl(&["route", "A name for a cat?"]).is_err());
+
+    let jarvis = fs::read_to_string(root().join("agents/jarvis/agent.yaml"))?;
+    let auto = door.node.path("auto.yaml");
+    fs::write(&auto, jarvis.replace("name: jarvis", "name: auto"))?;
+    apply(&door.node, &auto)?;
+    let (status, back) = chat(question)?;
+    assert_eq!(status, 422, "{back}");
+    assert!(back.contains("name it default/auto"), "{back}");
+    assert_eq!(model.requests().len(), turns, "nobody was asked");
+    let (_, models) = door.get("/v1/models")?;
+    assert!(models.contains(r#""id":"default/auto""#), "{models}");
     Ok(())
 }
 

@@ -28,8 +28,9 @@ pub(crate) async fn complete(
 ) -> Result<Response, Failed> {
     let request: Request = reading::json(&headers, body).await?;
     let (is_stream, wants_usage) = (request.is_stream(), request.wants_usage());
-    let head = Head::of(&request.model);
-    let spoken = Spoken::begin(&gateway, &head.model, request.conversation()?, &headers).await?;
+    let model = request.model.clone();
+    let spoken = Spoken::begin(&gateway, &model, request.conversation()?, &headers).await?;
+    let head = Head::of(&spoken.model);
     if is_stream {
         return Ok(spoken.streamed(Chunks::new(head, wants_usage)));
     }
@@ -90,7 +91,11 @@ mod tests {
     fn tokens_are_told_as_those_read_and_those_written() {
         let outcome = json!({"ok": true, "tokens": 12, "outputTokens": 5});
         let outcome = serde_json::from_value(outcome).unwrap();
-        let used = usage(&End { turn: 1, outcome });
+        let used = usage(&End {
+            routed: None,
+            turn: 1,
+            outcome,
+        });
         let expected = json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12});
         assert_eq!(used, expected);
     }

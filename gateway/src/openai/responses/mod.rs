@@ -24,9 +24,10 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Failed> {
     let request: Request = reading::json(&headers, body).await?;
-    let (is_stream, head) = (request.is_stream(), Head::of(&request));
+    let (is_stream, mut head) = (request.is_stream(), Head::of(&request));
     let conversation = request.conversation()?;
     let spoken = Spoken::begin(&gateway, &head.model, conversation, &headers).await?;
+    head.model.clone_from(&spoken.model);
     if is_stream {
         return Ok(spoken.streamed(Events::new(head)));
     }

@@ -148,7 +148,11 @@ mod tests {
 
     fn end(outcome: Value) -> End {
         let outcome = serde_json::from_value(outcome).unwrap();
-        End { turn: 7, outcome }
+        End {
+            routed: None,
+            turn: 7,
+            outcome,
+        }
     }
 
     #[test]
