@@ -1,13 +1,14 @@
 //! Agents as the node shows them, by the name that a client says.
 
 use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::gateway::{AUTO, Gateway, problem};
 
 /// An agent, for whoever wants to ask one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Agent {
     pub(crate) namespace: String,

@@ -11,6 +11,7 @@ mod asking;
 mod clock;
 mod gateway;
 mod openai;
+mod openapi;
 mod reading;
 mod refusal;
 mod rest;

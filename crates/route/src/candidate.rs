@@ -24,6 +24,7 @@ pub struct Candidate {
 
 /// Where an agent says something of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Field {
     /// Its name.

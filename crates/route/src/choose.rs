@@ -25,6 +25,7 @@ pub enum Choice {
 
 /// An agent, and what speaks for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
     /// Its namespace.
@@ -42,6 +43,7 @@ pub struct Match {
 
 /// A word that speaks for an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Because {
     /// As it is in the question, folded.

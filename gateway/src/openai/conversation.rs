@@ -3,9 +3,10 @@
 //! An agent is asked one question and keeps its own memory and instructions. What a client sends before its question
 //! (its instructions, the conversation so far) is given with it as text, told apart from it.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use aion_abi::problem::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
@@ -14,7 +15,8 @@ use serde::{
 use super::refused::refused;
 
 /// One message as a client sends it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "InputMessage")]
 pub(super) struct Message {
     /// Absent where it is a message.
     #[serde(rename = "type")]
@@ -25,7 +27,8 @@ pub(super) struct Message {
 }
 
 /// A part of a message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "InputPart")]
 pub(super) struct Part {
     #[serde(rename = "type")]
     kind: String,
@@ -162,6 +165,21 @@ impl Message {
             }
         }
         Ok((self.role, texts.join("\n")))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for TextOr<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("TextOr{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let list = generator.subschema_for::<Vec<T>>();
+        json_schema!({"anyOf": [{"type": "string"}, list]})
     }
 }
 

@@ -1,11 +1,12 @@
 //! What an agent does not give, refused by the name of the field that asks for it.
 
 use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The form that an answer is to have.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Format {
     #[serde(rename = "type")]
     kind: String,

@@ -11,8 +11,8 @@ use aion_client::{Answer, New};
 use aion_route::Match;
 use axum::{body::Bytes, http::HeaderMap, response::Response};
 use futures::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::conversation::Conversation;
 use crate::{
@@ -49,7 +49,7 @@ pub(super) struct End {
 }
 
 /// What OpenAI has no word for: the turn, and where the files are that it wrote.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Beside {
     turn: u64,
@@ -76,12 +76,16 @@ pub(super) trait Tell: Send + 'static {
 pub(super) struct Frames(VecDeque<Bytes>);
 
 impl Frames {
-    pub(super) fn send(&mut self, value: &Value) {
+    pub(super) fn send(&mut self, value: &impl Serialize) {
+        // What is answered always has a JSON form.
+        let value = serde_json::to_string(value).unwrap_or_default();
         self.0.push_back(Bytes::from(format!("data: {value}\n\n")));
     }
 
-    /// With a name for the event.
-    pub(super) fn send_named(&mut self, name: &str, value: &Value) {
+    /// An event that has its name also in its `type`.
+    pub(super) fn send_named(&mut self, value: &impl Serialize) {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        let name = value["type"].as_str().unwrap_or_default();
         let frame = format!("event: {name}\ndata: {value}\n\n");
         self.0.push_back(Bytes::from(frame));
     }

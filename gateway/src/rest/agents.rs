@@ -7,13 +7,15 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Within;
 use crate::{agents::Agent, gateway::Gateway};
 
 /// All of them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AgentList")]
 pub(crate) struct List {
     items: Vec<Agent>,
 }

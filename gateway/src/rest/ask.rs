@@ -12,17 +12,19 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Within, turns};
 use crate::{gateway::Gateway, reading, routing::Unrouted};
 
 /// A refusal that asks back.
-#[derive(Serialize)]
-struct Undecided {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Undecided {
     #[serde(flatten)]
     problem: Problem,
-    /// Those that could be meant.
+    /// Those that could be meant, where the code is `undecided`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Match>,
 }
 
@@ -57,9 +59,6 @@ pub(crate) async fn ask(
 impl IntoResponse for Unrouted {
     fn into_response(self) -> Response {
         let response = Refused(self.problem.clone()).into_response();
-        if self.candidates.is_empty() {
-            return response;
-        }
         let body = Undecided {
             problem: self.problem,
             candidates: self.candidates,

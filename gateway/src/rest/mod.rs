@@ -4,12 +4,13 @@ pub(crate) mod agents;
 pub(crate) mod ask;
 pub(crate) mod turns;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::gateway::Gateway;
 
 /// In which namespace the named agent is.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Within {
     namespace: Option<String>,
 }

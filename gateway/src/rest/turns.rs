@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{Stream, StreamExt as _, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Within;
@@ -54,7 +55,7 @@ pub(super) async fn asked(
     if accepts_events(headers) {
         let asked = gateway.node.start_turn(namespace, agent, &request, key);
         let events = told(asked.await.map_err(problem)?).map(Told::Turn);
-        let first = stream::iter(routed.map(|routed| Told::Routed(Routed { routed })));
+        let first = stream::iter(routed.map(|routed| Told::Routing(Routing::Routed { routed })));
         return Ok(stream_of(first.chain(events)));
     }
     let (agent, goes_on) = ((namespace, agent), Abandoned::GoesOn);
@@ -71,8 +72,9 @@ pub(super) async fn asked(
 }
 
 /// The record of a turn whose agent may have been chosen.
-#[derive(Serialize)]
-struct Answered {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer")]
+pub(crate) struct Answered {
     #[serde(flatten)]
     record: TurnRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,18 +82,19 @@ struct Answered {
 }
 
 /// What is told of a turn.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Told {
-    Routed(Routed),
+#[schemars(rename = "TurnEventOrRouted")]
+pub(crate) enum Told {
+    Routing(Routing),
     Turn(TurnEvent),
 }
 
 /// Which agent was chosen.
-#[derive(Serialize)]
-#[serde(tag = "event", rename = "routed")]
-struct Routed {
-    routed: Match,
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub(crate) enum Routing {
+    Routed { routed: Match },
 }
 
 pub(crate) async fn get(
@@ -133,7 +136,7 @@ pub(crate) async fn file(
 }
 
 /// What a file that is given is called.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Named {
     name: String,
     #[serde(flatten)]

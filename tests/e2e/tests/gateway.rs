@@ -274,11 +274,7 @@ fn a_question_that_names_nobody_goes_to_the_agent_that_it_is_for() -> anyhow::Re
             "librarian",
             "documents",
         ),
-        (
-            "What do you know about earlier tables?",
-            "analyst",
-            "know",
-        ),
+        ("What do you know about earlier tables?", "analyst", "know"),
     ] {
         let (status, answer) = door.post("/v1/ask", "", &json!({"input": question}))?;
         assert_eq!(status, 200, "{answer}");
@@ -346,6 +342,27 @@ fn a_question_that_names_nobody_goes_to_the_agent_that_it_is_for() -> anyhow::Re
     assert_eq!(model.requests().len(), turns, "nobody was asked");
     let (_, models) = door.get("/v1/models")?;
     assert!(models.contains(r#""id":"default/auto""#), "{models}");
+    Ok(())
+}
+
+#[test]
+fn what_is_described_is_there_and_nothing_else_is() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let door = Door::open(&model)?;
+    let (status, document) = door.get("/v1/openapi.json")?;
+    assert_eq!(status, 200, "{document}");
+    let document = body(&document);
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, described) in document["paths"].as_object().unwrap() {
+        // No such turn, agent, model or file.
+        let at = path.replace("{turn}", "4711").replace(['{', '}'], "");
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let is_described = described.get(method.to_lowercase()).is_some();
+            let (_, answer) = door.exchange(&door.head(&format!("{method} {at}"), ""), "")?;
+            let is_there = !answer.contains("there is nothing at");
+            assert_eq!(is_there, is_described, "{method} {at}: {answer}");
+        }
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `/v1/chat/completions`: a question to an agent, and its answer whole or as it comes.
 
+mod object;
 mod request;
 mod stream;
 
@@ -12,14 +13,14 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 
-use self::{request::Request, stream::Chunks};
-use super::{
-    Failed,
-    spoken::{End, Spoken},
+pub(crate) use self::{object::Object, request::Request};
+use self::{
+    object::{Choice, Head, Message, Said},
+    stream::Chunks,
 };
-use crate::{clock, gateway::Gateway, reading};
+use super::{Failed, spoken::Spoken};
+use crate::{gateway::Gateway, reading};
 
 pub(crate) async fn complete(
     State(gateway): State<Arc<Gateway>>,
@@ -35,68 +36,8 @@ pub(crate) async fn complete(
         return Ok(spoken.streamed(Chunks::new(head, wants_usage)));
     }
     let (text, end) = spoken.whole().await?;
-    let choice = json!({
-        "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": null},
-        "logprobs": null,
-        "finish_reason": "stop",
-    });
-    let mut object = head.object("chat.completion", end.turn, json!([choice]));
-    object["usage"] = usage(&end);
-    object["aion"] = json!(end.beside());
+    let choice = Choice::of(Said::Message(Message::of(text)), Some("stop"));
+    let object = head.object("chat.completion", end.turn, Some(choice));
+    let object = object.with_usage(&end).with_what_is_beside(&end);
     Ok(Json(object).into_response())
-}
-
-/// What each part of an answer says first.
-struct Head {
-    model: String,
-    created: i64,
-}
-
-impl Head {
-    fn of(model: &str) -> Self {
-        Self {
-            model: model.to_owned(),
-            created: clock::now().as_second(),
-        }
-    }
-
-    /// An object of the answer of `turn`.
-    fn object(&self, kind: &str, turn: u64, choices: Value) -> Value {
-        json!({
-            "id": format!("chatcmpl-{turn}"),
-            "object": kind,
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        })
-    }
-}
-
-/// Tokens of the models that the agent asked, all of its calls together.
-fn usage(end: &End) -> Value {
-    json!({
-        "prompt_tokens": end.tokens_read(),
-        "completion_tokens": end.outcome.output_tokens,
-        "total_tokens": end.outcome.tokens,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn tokens_are_told_as_those_read_and_those_written() {
-        let outcome = json!({"ok": true, "tokens": 12, "outputTokens": 5});
-        let outcome = serde_json::from_value(outcome).unwrap();
-        let used = usage(&End {
-            routed: None,
-            turn: 1,
-            outcome,
-        });
-        let expected = json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12});
-        assert_eq!(used, expected);
-    }
 }

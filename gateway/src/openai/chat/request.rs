@@ -1,6 +1,7 @@
 //! A request of `/v1/chat/completions`.
 
 use aion_abi::problem::Problem;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,8 +11,9 @@ use crate::openai::{
 };
 
 /// What is read of a request. What a sampler would be set by (temperature and the like) is left to the agent.
-#[derive(Debug, Deserialize)]
-pub(super) struct Request {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatCompletionRequest")]
+pub(crate) struct Request {
     pub(super) model: String,
     messages: Vec<Message>,
     stream: Option<bool>,
@@ -25,7 +27,7 @@ pub(super) struct Request {
     stop: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }

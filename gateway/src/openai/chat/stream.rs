@@ -1,11 +1,10 @@
 //! An answer as it comes: chunks, and `[DONE]` at the end.
 
 use aion_abi::problem::Problem;
-use serde_json::{Value, json};
 
-use super::{Head, usage};
+use super::object::{Choice, Delta, Head, Object, Said};
 use crate::openai::{
-    error,
+    Refusal,
     spoken::{End, Frames, Tell},
 };
 
@@ -27,37 +26,42 @@ impl Chunks {
         }
     }
 
-    fn chunk(&self, delta: Value, finish: Value) -> Value {
-        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
-        self.head.object(CHUNK, self.turn, json!([choice]))
+    fn chunk(&self, delta: Delta, finish: Option<&'static str>) -> Object {
+        let choice = Choice::of(Said::Delta(delta), finish);
+        self.head.object(CHUNK, self.turn, Some(choice))
     }
 }
 
 impl Tell for Chunks {
     fn began(&mut self, turn: u64, out: &mut Frames) {
         self.turn = turn;
-        let first = json!({"role": "assistant", "content": ""});
-        out.send(&self.chunk(first, Value::Null));
+        let first = Delta {
+            role: Some("assistant"),
+            content: Some(String::new()),
+        };
+        out.send(&self.chunk(first, None));
     }
 
     fn more(&mut self, text: &str, out: &mut Frames) {
-        out.send(&self.chunk(json!({"content": text}), Value::Null));
+        let delta = Delta {
+            role: None,
+            content: Some(text.to_owned()),
+        };
+        out.send(&self.chunk(delta, None));
     }
 
     fn ended(&mut self, end: &End, out: &mut Frames) {
-        let mut last = self.chunk(json!({}), json!("stop"));
-        last["aion"] = json!(end.beside());
-        out.send(&last);
+        let last = self.chunk(Delta::default(), Some("stop"));
+        out.send(&last.with_what_is_beside(end));
         if self.usage {
-            let mut chunk = self.head.object(CHUNK, self.turn, json!([]));
-            chunk["usage"] = usage(end);
-            out.send(&chunk);
+            let chunk = self.head.object(CHUNK, self.turn, None);
+            out.send(&chunk.with_usage(end));
         }
         out.done();
     }
 
     fn failed(&mut self, problem: &Problem, out: &mut Frames) {
-        out.send(&error(problem));
+        out.send(&Refusal::of(problem));
         out.done();
     }
 }

@@ -14,7 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use self::{object::Head, request::Request, stream::Events};
+use self::{object::Head, stream::Events};
+pub(crate) use self::{object::Object, request::Request, stream::Numbered};
 use super::{Failed, spoken::Spoken};
 use crate::{gateway::Gateway, reading};
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,9 +25,10 @@ pub(super) struct Head {
     metadata: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Status {
+#[schemars(rename = "ResponseStatus")]
+pub(crate) enum Status {
     InProgress,
     Completed,
     Failed,
@@ -34,8 +36,9 @@ pub(super) enum Status {
     Incomplete,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Object {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Response")]
+pub(crate) struct Object {
     id: String,
     object: &'static str,
     created_at: i64,
@@ -63,7 +66,7 @@ pub(super) struct Object {
 }
 
 /// Not of OpenAI's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Aion {
     Ended(Beside),
@@ -73,30 +76,35 @@ enum Aion {
     },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseFailure")]
 struct Failure {
     code: &'static str,
     message: String,
 }
 
 /// OpenAI's reasons are others than ours: what is missing is told in the text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseIncomplete")]
 struct Incomplete {}
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseText")]
 struct Text {
     format: Form,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseForm")]
 struct Form {
     #[serde(rename = "type")]
     kind: &'static str,
 }
 
 /// The message that the answer is.
-#[derive(Debug, Serialize)]
-pub(super) struct Item {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseItem")]
+pub(crate) struct Item {
     id: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -106,8 +114,9 @@ pub(super) struct Item {
 }
 
 /// Its text.
-#[derive(Debug, Serialize)]
-pub(super) struct Part {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponsePart")]
+pub(crate) struct Part {
     #[serde(rename = "type")]
     kind: &'static str,
     text: String,
@@ -116,7 +125,8 @@ pub(super) struct Part {
 }
 
 /// Tokens of the models that the agent asked, all of its calls together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseUsage")]
 struct Usage {
     input_tokens: u64,
     input_tokens_details: InputDetails,
@@ -126,14 +136,16 @@ struct Usage {
 }
 
 /// What is not counted apart is none.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseInputDetails")]
 struct InputDetails {
     cached_tokens: u64,
     cache_write_tokens: u64,
 }
 
 /// As [`InputDetails`].
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ResponseOutputDetails")]
 struct OutputDetails {
     reasoning_tokens: u64,
 }

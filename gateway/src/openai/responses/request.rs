@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aion_abi::problem::Problem;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,8 +13,9 @@ use crate::openai::{
 };
 
 /// What is read of a request. What a sampler would be set by (temperature, reasoning and the like) is left to the agent.
-#[derive(Debug, Deserialize)]
-pub(super) struct Request {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponseRequest")]
+pub(crate) struct Request {
     pub(super) model: String,
     input: Option<TextOr<Message>>,
     pub(super) instructions: Option<String>,
@@ -31,7 +33,8 @@ pub(super) struct Request {
     prompt: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "TextForm")]
 struct Text {
     format: Option<Format>,
 }

@@ -1,13 +1,86 @@
 //! A response as it comes: events in OpenAI's order, each with its number.
 
-use aion_abi::problem::Problem;
-use serde_json::{Value, json};
+use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::object::{Head, Item, Object, Part, Status, item_id};
 use crate::openai::{
     message,
     spoken::{End, Frames, Tell},
 };
+
+/// One event, with its number.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ResponseEvent")]
+pub(crate) struct Numbered {
+    #[serde(flatten)]
+    event: Event,
+    sequence_number: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type")]
+#[schemars(rename = "ResponseEventKind")]
+enum Event {
+    #[serde(rename = "response.created")]
+    Created { response: Object },
+    #[serde(rename = "response.in_progress")]
+    InProgress { response: Object },
+    #[serde(rename = "response.output_item.added")]
+    ItemAdded { output_index: u32, item: Item },
+    #[serde(rename = "response.content_part.added")]
+    PartAdded {
+        #[serde(flatten)]
+        at: At,
+        part: Part,
+    },
+    #[serde(rename = "response.output_text.delta")]
+    TextDelta {
+        #[serde(flatten)]
+        at: At,
+        delta: String,
+        logprobs: Vec<Value>,
+    },
+    #[serde(rename = "response.output_text.done")]
+    TextDone {
+        #[serde(flatten)]
+        at: At,
+        text: String,
+        logprobs: Vec<Value>,
+    },
+    #[serde(rename = "response.content_part.done")]
+    PartDone {
+        #[serde(flatten)]
+        at: At,
+        part: Part,
+    },
+    #[serde(rename = "response.output_item.done")]
+    ItemDone { output_index: u32, item: Item },
+    #[serde(rename = "response.completed")]
+    Completed { response: Object },
+    #[serde(rename = "response.incomplete")]
+    Incomplete { response: Object },
+    #[serde(rename = "response.failed")]
+    Failed { response: Object },
+    /// There is no response that could have failed.
+    #[serde(rename = "error")]
+    Error {
+        code: Code,
+        message: String,
+        param: Option<String>,
+    },
+}
+
+/// Where the text is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ResponseEventAt")]
+struct At {
+    item_id: String,
+    output_index: u32,
+    content_index: u32,
+}
 
 pub(super) struct Events {
     head: Head,
@@ -31,40 +104,35 @@ impl Events {
         }
     }
 
-    fn send(&mut self, kind: &str, mut event: Value, out: &mut Frames) {
-        event["type"] = json!(kind);
-        event["sequence_number"] = json!(self.number);
+    fn send(&mut self, event: Event, out: &mut Frames) {
+        out.send_named(&Numbered {
+            event,
+            sequence_number: self.number,
+        });
         self.number += 1;
-        out.send_named(kind, &event);
     }
 
-    fn response(&mut self, kind: &str, response: &Object, out: &mut Frames) {
-        self.send(kind, json!({"response": response}), out);
+    fn turn(&self) -> u64 {
+        self.turn.unwrap_or_default()
     }
 
-    /// An event of the message's text.
-    fn part(&mut self, kind: &str, more: (&str, Value), out: &mut Frames) {
-        let id = item_id(self.turn.unwrap_or_default());
-        let mut event = json!({"item_id": id, "output_index": 0, "content_index": 0});
-        event[more.0] = more.1;
-        if kind.starts_with("response.output_text.") {
-            event["logprobs"] = json!([]);
+    fn at(&self) -> At {
+        At {
+            item_id: item_id(self.turn()),
+            output_index: 0,
+            content_index: 0,
         }
-        self.send(kind, event, out);
-    }
-
-    fn item(&mut self, kind: &str, item: &Item, out: &mut Frames) {
-        self.send(kind, json!({"output_index": 0, "item": item}), out);
     }
 
     /// Begins the message, where that was not done.
-    fn begin(&mut self, turn: u64, out: &mut Frames) {
+    fn begin(&mut self, out: &mut Frames) {
         if !self.said {
             self.said = true;
-            let item = Item::of(turn, Status::InProgress, Vec::new());
-            self.item("response.output_item.added", &item, out);
-            let part = ("part", json!(Part::of("")));
-            self.part("response.content_part.added", part, out);
+            let item = Item::of(self.turn(), Status::InProgress, Vec::new());
+            let output_index = 0;
+            self.send(Event::ItemAdded { output_index, item }, out);
+            let (at, part) = (self.at(), Part::of(""));
+            self.send(Event::PartAdded { at, part }, out);
         }
     }
 }
@@ -73,40 +141,52 @@ impl Tell for Events {
     fn began(&mut self, turn: u64, out: &mut Frames) {
         self.turn = Some(turn);
         let response = self.head.under_way(turn);
-        self.response("response.created", &response, out);
-        self.response("response.in_progress", &response, out);
+        self.send(Event::Created { response }, out);
+        let response = self.head.under_way(turn);
+        self.send(Event::InProgress { response }, out);
     }
 
     fn more(&mut self, text: &str, out: &mut Frames) {
-        self.begin(self.turn.unwrap_or_default(), out);
+        self.begin(out);
         self.text.push_str(text);
-        let delta = ("delta", json!(text));
-        self.part("response.output_text.delta", delta, out);
+        let delta = Event::TextDelta {
+            at: self.at(),
+            delta: text.to_owned(),
+            logprobs: Vec::new(),
+        };
+        self.send(delta, out);
     }
 
     fn ended(&mut self, end: &End, out: &mut Frames) {
-        self.begin(end.turn, out);
+        self.begin(out);
         let text = std::mem::take(&mut self.text);
-        let done = ("text", json!(text));
-        self.part("response.output_text.done", done, out);
-        let part = ("part", json!(Part::of(text.as_str())));
-        self.part("response.content_part.done", part, out);
-        let status = Status::of(end);
-        let item = Item::of(end.turn, status, vec![Part::of(text.as_str())]);
-        self.item("response.output_item.done", &item, out);
-        let kind = match status {
-            Status::Incomplete => "response.incomplete",
-            _ => "response.completed",
+        let done = Event::TextDone {
+            at: self.at(),
+            text: text.clone(),
+            logprobs: Vec::new(),
         };
+        self.send(done, out);
+        let (at, part) = (self.at(), Part::of(text.as_str()));
+        self.send(Event::PartDone { at, part }, out);
+        let (status, output_index) = (Status::of(end), 0);
+        let item = Item::of(end.turn, status, vec![Part::of(text.as_str())]);
+        self.send(Event::ItemDone { output_index, item }, out);
         let response = self.head.ended(text, end);
-        self.response(kind, &response, out);
+        let last = match status {
+            Status::Incomplete => Event::Incomplete { response },
+            _ => Event::Completed { response },
+        };
+        self.send(last, out);
     }
 
     fn failed(&mut self, problem: &Problem, out: &mut Frames) {
         let Some(turn) = self.turn else {
-            // There is no response that could have failed.
-            let error = json!({"code": problem.code, "message": message(problem), "param": null});
-            return self.send("error", error, out);
+            let error = Event::Error {
+                code: problem.code,
+                message: message(problem),
+                param: None,
+            };
+            return self.send(error, out);
         };
         let said = self.said.then(|| {
             let part = Part::of(self.text.as_str());
@@ -114,14 +194,14 @@ impl Tell for Events {
         });
         let output = said.into_iter().collect();
         let response = self.head.failed(turn, output, problem);
-        self.response("response.failed", &response, out);
+        self.send(Event::Failed { response }, out);
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use aion_abi::code::Code;
+    use serde_json::json;
 
     use super::*;
 
