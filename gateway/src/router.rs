@@ -64,6 +64,7 @@ fn endpoints() -> Vec<Endpoint> {
             get(rest::agents::list),
             rest("listAgents", "Which agents there are")
                 .query::<Within>()
+                .query::<rest::agents::Page>()
                 .answers::<rest::agents::List>(),
         ),
         on(

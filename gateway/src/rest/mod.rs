@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+mod tagged;
 pub(crate) mod turns;
 
 use schemars::JsonSchema;

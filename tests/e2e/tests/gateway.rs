@@ -228,10 +228,20 @@ fn openais_client_asks_an_agent_and_reads_what_is_refused() -> anyhow::Result<()
 fn rest_tells_agents_and_turns_and_one_key_is_one_turn() -> anyhow::Result<()> {
     let model = FakeModel::answering(|_| Reply::text("Felix."))?;
     let door = Door::open(&model)?;
-    let (_, agents) = door.get("/v1/agents")?;
-    let agents = body(&agents);
+    let (_, listed) = door.get("/v1/agents")?;
+    let agents = body(&listed);
     assert_eq!(agents["items"][0]["name"], "jarvis", "{agents}");
     assert_eq!(agents["items"][0]["ready"], true, "{agents}");
+    let tag = listed.to_lowercase();
+    let tag = tag
+        .lines()
+        .find_map(|it| it.strip_prefix("etag: "))
+        .unwrap();
+    let same = format!("\r\nif-none-match: {tag}");
+    let (status, _) = door.exchange(&door.head("GET /v1/agents", &same), "")?;
+    assert_eq!(status, 304, "{listed}");
+    let (_, after) = door.get("/v1/agents?limit=1&after=default/jarvis")?;
+    assert_eq!(body(&after), json!({"items": []}));
     let asked = json!({"input": "A name for a cat?"});
     let key = "\r\nidempotency-key: cat-1";
     let (status, first) = door.post("/v1/agents/jarvis/turns", key, &asked)?;
