@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Ask(commands::ask::AskArgs),
     /// Give an agent files, and fetch the files that it makes
     Run(commands::run::RunArgs),
+    /// Show which agent a question would go to, and why
+    Route(commands::route::RouteArgs),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Follow what an agent's processes do

@@ -9,7 +9,7 @@ use std::path::Path;
 use admin::{command, ran};
 use aion_abi::{code::Code, syscall::Syscall};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "local",
     "apply",
     "get",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 15] = [
     "delete",
     "ask",
     "run",
+    "route",
     "logs",
     "trace",
     "why",

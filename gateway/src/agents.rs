@@ -1,13 +1,14 @@
 //! Agents as the node shows them, by the name that a client says.
 
 use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::gateway::{Gateway, problem};
+use crate::gateway::{AUTO, Gateway, problem};
 
 /// An agent, for whoever wants to ask one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Agent {
     pub(crate) namespace: String,
@@ -105,9 +106,9 @@ impl Gateway {
         Agent::of(found.map_err(problem)?).map_err(unread)
     }
 
-    /// The name of an agent where only one text names it: without its namespace where that is the usual one.
+    /// The name of an agent where only one text names it: without its namespace where that is the usual one and the name means nothing else.
     pub(crate) fn short(&self, agent: &Agent) -> String {
-        match agent.namespace == self.namespace {
+        match agent.namespace == self.namespace && agent.name != AUTO {
             true => agent.name.clone(),
             false => format!("{}/{}", agent.namespace, agent.name),
         }
@@ -119,7 +120,7 @@ impl Gateway {
     }
 }
 
-fn unread(error: serde_json::Error) -> Problem {
+pub(crate) fn unread(error: serde_json::Error) -> Problem {
     Problem::new(
         Code::UpstreamFailed,
         format!("an Agent of the node cannot be read: {error}"),

@@ -8,6 +8,9 @@ use anyhow::Context as _;
 
 use crate::{args::Args, token};
 
+/// What stands for an agent's name where the question says who is meant.
+pub(crate) const AUTO: &str = "auto";
+
 /// See the module.
 pub(crate) struct Gateway {
     pub(crate) node: Node,

@@ -11,10 +11,12 @@ mod asking;
 mod clock;
 mod gateway;
 mod openai;
+mod openapi;
 mod reading;
 mod refusal;
 mod rest;
 mod router;
+mod routing;
 mod token;
 
 use std::time::Duration;

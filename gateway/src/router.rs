@@ -1,39 +1,180 @@
-//! The table of endpoints.
+//! The table of endpoints: where each is, what answers there, and how it is described. Router and description are made of the one table.
 
 use std::sync::Arc;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{
+    admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
+    code::Code,
+    problem::Problem,
+};
 use axum::{
-    Router,
+    Json, Router,
     extract::Request,
+    http::Method,
     middleware,
     response::Response,
-    routing::{get, post},
+    routing::{MethodRouter, delete, get, post},
+};
+use serde_json::Value;
+
+use crate::{
+    access,
+    agents::Agent,
+    gateway::Gateway,
+    openai::{chat, models, responses},
+    openapi::{self, Form, Operation},
+    refusal::refused,
+    rest::{self, Within, turns},
 };
 
-use crate::{access, gateway::Gateway, openai, refusal::refused, rest};
+struct Endpoint {
+    path: &'static str,
+    method: Method,
+    handler: MethodRouter<Arc<Gateway>>,
+    operation: Operation,
+}
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
-    Router::new()
-        .route("/v1/agents", get(rest::agents::list))
-        .route("/v1/agents/{agent}", get(rest::agents::get))
-        .route("/v1/agents/{agent}/turns", post(rest::turns::ask))
-        .route("/v1/agents/{agent}/uploads", post(rest::turns::upload))
-        .route(
-            "/v1/turns/{turn}",
-            get(rest::turns::get).delete(rest::turns::cancel),
-        )
-        .route("/v1/turns/{turn}/events", get(rest::turns::events))
-        .route("/v1/turns/{turn}/files/{*path}", get(rest::turns::file))
-        .route("/v1/models", get(openai::models::list))
-        .route("/v1/models/{*model}", get(openai::models::get))
-        .route("/v1/chat/completions", post(openai::chat::complete))
+    let mut router = Router::new();
+    for endpoint in endpoints() {
+        router = router.route(endpoint.path, endpoint.handler);
+    }
+    router
         .method_not_allowed_fallback(nothing)
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
         .with_state(gateway)
+}
+
+fn endpoints() -> Vec<Endpoint> {
+    let on = |method, path, handler, operation| Endpoint {
+        path,
+        method,
+        handler,
+        operation,
+    };
+    let rest = |id, summary| Operation::new(Form::Problem, id, summary);
+    let openai = |id, summary| Operation::new(Form::OpenAi, id, summary);
+    vec![
+        on(
+            Method::GET,
+            "/v1/agents",
+            get(rest::agents::list),
+            rest("listAgents", "Which agents there are")
+                .query::<Within>()
+                .query::<rest::agents::Page>()
+                .answers::<rest::agents::List>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}",
+            get(rest::agents::get),
+            rest("getAgent", "One agent")
+                .query::<Within>()
+                .answers::<Agent>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/turns",
+            post(turns::ask),
+            rest("askAgent", "Ask an agent; with Accept: text/event-stream the answer comes as events")
+                .query::<Within>()
+                .reads::<TurnRequest>()
+                .answers::<TurnRecord>()
+                .streams::<TurnEvent>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/uploads",
+            post(turns::upload),
+            rest("upload", "Give an agent a file for a turn to come")
+                .query::<turns::Named>()
+                .reads_bytes()
+                .answers::<Upload>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/ask",
+            post(rest::ask::ask),
+            rest("ask", "Ask the agent that the question is for; a refusal with the code undecided has candidates")
+                .query::<Within>()
+                .reads::<TurnRequest>()
+                .answers::<turns::Answered>()
+                .streams::<turns::Told>()
+                .refuses::<rest::ask::Undecided>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/turns/{turn}",
+            get(turns::get),
+            rest("getTurn", "A turn's record").answers::<TurnRecord>(),
+        ),
+        on(
+            Method::DELETE,
+            "/v1/turns/{turn}",
+            delete(turns::cancel),
+            rest("cancelTurn", "Cancel a turn that waits or runs").answers::<TurnRecord>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/turns/{turn}/events",
+            get(turns::events),
+            rest("followTurn", "A turn's events from its start").streams::<TurnEvent>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/turns/{turn}/files/{*path}",
+            get(turns::file),
+            rest("getFile", "A file that a turn wrote").answers_bytes(),
+        ),
+        on(
+            Method::GET,
+            "/v1/models",
+            get(models::list),
+            openai("listModels", "The agents, as models").answers::<models::List>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/models/{*model}",
+            get(models::get),
+            openai("retrieveModel", "One agent, as a model").answers::<models::Model>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/chat/completions",
+            post(chat::complete),
+            openai("createChatCompletion", "Ask an agent as OpenAI's chat completions do")
+                .reads::<chat::Request>()
+                .answers::<chat::Object>()
+                .streams::<chat::Object>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/responses",
+            post(responses::create),
+            openai("createResponse", "Ask an agent as OpenAI's responses do")
+                .reads::<responses::Request>()
+                .answers::<responses::Object>()
+                .streams::<responses::Numbered>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/openapi.json",
+            get(description),
+            rest("describe", "What is described here").answers::<Value>(),
+        ),
+    ]
+}
+
+async fn description() -> Json<Value> {
+    Json(described(&endpoints()))
+}
+
+fn described(endpoints: &[Endpoint]) -> Value {
+    let operations = endpoints.iter();
+    openapi::document(operations.map(|it| (it.path, &it.method, &it.operation)))
 }
 
 async fn nothing(request: Request) -> Response {
@@ -43,4 +184,62 @@ async fn nothing(request: Request) -> Response {
         path,
         Problem::new(Code::NotFound, what).remedy("see docs/gateway.md for what there is"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every value of `key`, wherever it is.
+    fn all<'a>(value: &'a Value, key: &str, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get(key).and_then(Value::as_str));
+                fields.values().for_each(|value| all(value, key, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| all(value, key, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_endpoint_is_described_and_what_is_described_is_there() {
+        let endpoints = endpoints();
+        let document = described(&endpoints);
+        let mut operations = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                operations.insert((path.clone(), method.to_uppercase()));
+                let parameters = operation["parameters"].as_array().unwrap().iter();
+                let named = parameters.filter(|it| it["in"] == "path");
+                assert_eq!(named.count(), path.matches('{').count(), "{path}");
+            }
+        }
+        let table = endpoints.iter();
+        let table = table.map(|it| (it.path.replace("{*", "{"), it.method.to_string()));
+        assert_eq!(operations, table.collect());
+        let (mut ids, mut references) = (BTreeSet::new(), BTreeSet::new());
+        all(&document, "operationId", &mut ids);
+        assert_eq!(ids.len(), endpoints.len());
+        all(&document, "$ref", &mut references);
+        assert!(!references.is_empty());
+        for reference in references {
+            let place = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(place).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_may_leave_out_what_is_answered() {
+        let document = described(&endpoints());
+        let schemas = &document["components"]["schemas"];
+        let required = |name: &str| schemas[name]["required"].clone();
+        assert_eq!(required("TurnRequest"), serde_json::json!(["input"]));
+        let answered = required("Agent");
+        let answered = answered.as_array().unwrap();
+        assert!(answered.contains(&Value::from("ready")), "{answered:?}");
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod manifests;
 pub(crate) mod mount;
 pub(crate) mod node;
 mod question;
+pub(crate) mod route;
 pub(crate) mod run;
 mod shown;
 pub(crate) mod trace;

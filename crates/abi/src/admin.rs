@@ -178,6 +178,7 @@ pub struct MountMapping {
 
 /// A file kept for a turn to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Upload {
     /// Names it in a [`TurnRequest`]; erased an hour later if no turn takes it.
@@ -190,6 +191,7 @@ pub struct Upload {
 
 /// Starts a turn.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TurnRequest {
     /// What to ask.
@@ -204,6 +206,7 @@ pub struct TurnRequest {
 
 /// What a turn's caller sees. The stream ends after `ended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum TurnEvent {
     /// The kernel took the turn.
@@ -245,6 +248,7 @@ pub enum TurnEvent {
 
 /// How a turn ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TurnOutcome {
     /// Whether the program ended well.
@@ -306,6 +310,7 @@ fn is_zero(value: &u64) -> bool {
 
 /// A file a turn wrote for its caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutputFile {
     /// Its path beneath the `output` mount.
@@ -316,6 +321,7 @@ pub struct OutputFile {
 
 /// A turn as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TurnRecord {
     /// Its id.

@@ -9,6 +9,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:literal, $remedy:literal;)*) => {
         /// Why a call was not answered. Written in kebab-case on the wire.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
         #[serde(rename_all = "kebab-case")]
         pub enum Code { $($(#[$doc])* $variant,)* }
 
@@ -87,6 +88,8 @@ codes! {
     OutOfBounds = "out-of-bounds", 507, "ask the tool for less at a time, and look whether the effect happened before doing it again; it is started anew by the next call";
     /// The agent says itself that it cannot answer, and why.
     Unanswered = "unanswered", 422, "the message is the agent's own: change what it names, then ask again";
+    /// It is not clear which agent is asked, where none was named.
+    Undecided = "undecided", 422, "name the agent: aionctl get agents lists them";
     /// A part of the node failed in a way it should not.
     Internal = "internal", 500, "this is a fault of AION-OS: report it with what the node's log says at this time";
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the workers of a turn used: times of all of them together, and the most memory of one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// CPU time, in milliseconds.
@@ -33,6 +34,7 @@ pub struct Resources {
 
 /// A limit that was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Met {
     /// A process was ended, since there was no more memory.

@@ -1,277 +1,285 @@
-//! A request of `/v1/chat/completions`, and the question that it is to an agent.
+//! What a client sends of a conversation, and the question that it is to an agent.
 //!
 //! An agent is asked one question and keeps its own memory and instructions. What a client sends before its question
 //! (its instructions, the conversation so far) is given with it as text, told apart from it.
 
-use aion_abi::{code::Code, problem::Problem};
-use serde::Deserialize;
-use serde_json::Value;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
-/// What is read of a request. What a sampler would be set by (temperature and the like) is left to the agent.
-#[derive(Debug, Deserialize)]
-pub(super) struct Request {
-    pub(super) model: String,
-    messages: Vec<Message>,
-    stream: Option<bool>,
-    stream_options: Option<StreamOptions>,
-    n: Option<u64>,
-    #[serde(default)]
-    tools: Option<Vec<Value>>,
-    #[serde(default)]
-    functions: Option<Vec<Value>>,
-    response_format: Option<Format>,
-    logprobs: Option<bool>,
-    #[serde(default)]
-    modalities: Option<Vec<String>>,
-    stop: Option<Value>,
-}
+use aion_abi::problem::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 
-#[derive(Debug, Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
-}
+use super::refused::refused;
 
-#[derive(Debug, Deserialize)]
-struct Format {
+/// One message as a client sends it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "InputMessage")]
+pub(super) struct Message {
+    /// Absent where it is a message.
     #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Message {
+    kind: Option<String>,
+    #[serde(default)]
     role: String,
-    content: Option<Content>,
+    content: Option<TextOr<Part>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Debug, Deserialize)]
-struct Part {
+/// A part of a message.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "InputPart")]
+pub(super) struct Part {
     #[serde(rename = "type")]
     kind: String,
     text: Option<String>,
 }
 
-impl Request {
-    pub(super) fn is_stream(&self) -> bool {
-        self.stream == Some(true)
-    }
+/// A text, or a list. (Not an untagged enum of serde: its errors do not say in which field they are.)
+#[derive(Debug)]
+pub(super) enum TextOr<T> {
+    Text(String),
+    List(Vec<T>),
+}
 
-    pub(super) fn wants_usage(&self) -> bool {
-        let options = self.stream_options.as_ref();
-        options.and_then(|it| it.include_usage) == Some(true)
-    }
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    /// Roles and texts.
+    before: Vec<(String, String)>,
+    question: String,
+}
 
-    /// What the agent is asked.
+impl Conversation {
+    /// Reads the messages of `field`.
     ///
     /// # Errors
-    /// It asks for what an agent does not give.
-    pub(super) fn question(&self) -> Result<String, Problem> {
-        self.unheard_of()?;
-        let mut told = Vec::with_capacity(self.messages.len());
-        for (at, message) in self.messages.iter().enumerate() {
-            told.push((message.role.as_str(), message.text(at)?));
+    /// There is no question in them, or what is not text.
+    pub(super) fn read(field: &str, messages: Vec<Message>) -> Result<Self, Problem> {
+        let mut before = Vec::with_capacity(messages.len());
+        for (at, message) in messages.into_iter().enumerate() {
+            before.push(message.read(&format!("{field}[{at}]"))?);
         }
-        let Some((role, question)) = told.pop() else {
-            return Err(refused("messages", "is empty", "ask something"));
+        let Some((role, question)) = before.pop() else {
+            return Err(refused(field, "is empty", "ask something"));
         };
         if role != "user" {
             let what = format!("ends with a message of {role:?}");
-            return Err(refused(
-                "messages",
-                &what,
-                "end it with the user's question",
-            ));
+            return Err(refused(field, &what, "end it with the user's question"));
         }
         if question.trim().is_empty() {
-            return Err(refused(
-                "messages",
-                "ends with an empty question",
-                "ask something",
-            ));
+            let what = "ends with an empty question";
+            return Err(refused(field, what, "ask something"));
         }
-        Ok(with_what_was_said(&told, question))
+        Ok(Self { before, question })
     }
 
-    fn unheard_of(&self) -> Result<(), Problem> {
-        let is_some = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|it| !it.is_empty());
-        if is_some(&self.tools) || is_some(&self.functions) {
-            let remedy = "name tools in the Agent: an agent calls them itself, within its rights";
-            return Err(refused("tools", "are the client's", remedy));
-        }
-        if self.n.is_some_and(|n| n != 1) {
-            return Err(refused(
-                "n",
-                "asks for several answers",
-                "leave it out, and ask again",
+    /// A conversation that is its question alone.
+    ///
+    /// # Errors
+    /// It asks nothing.
+    pub(super) fn of(field: &str, question: String) -> Result<Self, Problem> {
+        let question = Message {
+            kind: None,
+            role: "user".to_owned(),
+            content: Some(TextOr::Text(question)),
+        };
+        Self::read(field, vec![question])
+    }
+
+    /// The same, with what the caller wants to be kept to.
+    pub(super) fn under(mut self, instructions: Option<&str>) -> Self {
+        let system = instructions.map(|text| ("system".to_owned(), text.to_owned()));
+        self.before.splice(0..0, system);
+        self
+    }
+
+    /// What the user said, by which an agent is chosen: all of it, since a question may go on from the one before.
+    pub(super) fn of_user(&self) -> String {
+        let before = self.before.iter().filter(|(role, _)| role == "user");
+        let texts = before.map(|(_, text)| text.as_str());
+        let texts: Vec<&str> = texts.chain([self.question.as_str()]).collect();
+        texts.join("\n")
+    }
+
+    /// What the agent is asked.
+    pub(super) fn asked(self) -> String {
+        let of_caller = |role: &str| matches!(role, "system" | "developer");
+        let texts = |instructions: bool| {
+            let kept = self.before.iter().filter(move |(role, text)| {
+                of_caller(role) == instructions && !text.trim().is_empty()
+            });
+            kept.map(move |(role, text)| match instructions {
+                true => text.clone(),
+                false => format!("{role}: {text}"),
+            })
+            .collect::<Vec<_>>()
+        };
+        let (instructions, conversation) = (texts(true), texts(false));
+        let mut parts = Vec::new();
+        if !instructions.is_empty() {
+            parts.push(format!(
+                "What the caller wants to be kept to:\n{}",
+                instructions.join("\n")
             ));
         }
-        if let Some(format) = self.response_format.as_ref().filter(|it| it.kind != "text") {
-            let what = format!("asks for {:?}", format.kind);
-            let remedy = "leave it out, and say in the question what the answer is to look like";
-            return Err(refused("response_format", &what, remedy));
-        }
-        if self.logprobs == Some(true) {
-            return Err(refused(
-                "logprobs",
-                "are not known of an agent",
-                "leave it out",
+        if !conversation.is_empty() {
+            parts.push(format!(
+                "The conversation so far:\n{}",
+                conversation.join("\n")
             ));
         }
-        if self.stop.as_ref().is_some_and(|it| !it.is_null()) {
-            return Err(refused(
-                "stop",
-                "cannot be kept by an agent",
-                "leave it out",
-            ));
+        if parts.is_empty() {
+            return self.question;
         }
-        let mut modalities = self.modalities.iter().flatten();
-        match modalities.find(|it| *it != "text") {
-            Some(other) => Err(refused(
-                "modalities",
-                &format!("asks for {other:?}"),
-                "ask for text",
-            )),
-            None => Ok(()),
-        }
+        parts.push(format!("The question now:\n{}", self.question));
+        parts.join("\n\n")
     }
 }
 
 impl Message {
-    fn text(&self, at: usize) -> Result<String, Problem> {
-        let parts = match &self.content {
-            None => return Ok(String::new()),
-            Some(Content::Text(text)) => return Ok(text.clone()),
-            Some(Content::Parts(parts)) => parts,
+    /// Its role and its text.
+    fn read(self, field: &str) -> Result<(String, String), Problem> {
+        if let Some(kind) = self.kind.filter(|kind| kind != "message") {
+            let remedy = "send what was said, as messages";
+            return Err(refused(field, &format!("is {kind:?}"), remedy));
+        }
+        if self.role.is_empty() {
+            let remedy = "say user, assistant, system or developer";
+            return Err(refused(&format!("{field}.role"), "is missing", remedy));
+        }
+        let parts = match self.content {
+            None => return Ok((self.role, String::new())),
+            Some(TextOr::Text(text)) => return Ok((self.role, text)),
+            Some(TextOr::List(parts)) => parts,
         };
         let mut texts = Vec::with_capacity(parts.len());
-        for (nth, part) in parts.iter().enumerate() {
-            match (part.kind.as_str(), &part.text) {
-                ("text" | "input_text", Some(text)) => texts.push(text.as_str()),
+        for (nth, part) in parts.into_iter().enumerate() {
+            match (part.kind.as_str(), part.text) {
+                ("text" | "input_text" | "output_text", Some(text)) => texts.push(text),
                 (kind, _) => {
-                    let field = format!("messages[{at}].content[{nth}]");
+                    let field = format!("{field}.content[{nth}]");
                     let remedy = "send text, and files as uploads of a turn (docs/gateway.md)";
                     return Err(refused(&field, &format!("is {kind:?}"), remedy));
                 }
             }
         }
-        Ok(texts.join("\n"))
+        Ok((self.role, texts.join("\n")))
     }
 }
 
-fn with_what_was_said(before: &[(&str, String)], question: String) -> String {
-    let of_caller = |role: &str| matches!(role, "system" | "developer");
-    let texts = |instructions: bool| {
-        let kept = before
-            .iter()
-            .filter(move |(role, text)| of_caller(role) == instructions && !text.trim().is_empty());
-        kept.map(move |(role, text)| match instructions {
-            true => text.clone(),
-            false => format!("{role}: {text}"),
-        })
-        .collect::<Vec<_>>()
-    };
-    let (instructions, conversation) = (texts(true), texts(false));
-    let mut parts = Vec::new();
-    if !instructions.is_empty() {
-        parts.push(format!(
-            "What the caller wants to be kept to:\n{}",
-            instructions.join("\n")
-        ));
+impl<T: JsonSchema> JsonSchema for TextOr<T> {
+    fn inline_schema() -> bool {
+        true
     }
-    if !conversation.is_empty() {
-        parts.push(format!(
-            "The conversation so far:\n{}",
-            conversation.join("\n")
-        ));
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("TextOr{}", T::schema_name()).into()
     }
-    if parts.is_empty() {
-        return question;
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let list = generator.subschema_for::<Vec<T>>();
+        json_schema!({"anyOf": [{"type": "string"}, list]})
     }
-    parts.push(format!("The question now:\n{question}"));
-    parts.join("\n\n")
 }
 
-fn refused(field: &str, what: &str, remedy: &str) -> Problem {
-    Problem::new(Code::BadRequest, format!("{field} {what}")).remedy(remedy)
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = TextOr<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(TextOr::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                let list = SeqAccessDeserializer::new(list);
+                Vec::deserialize(list).map(TextOr::List)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn question(request: Value) -> Result<String, Problem> {
-        serde_json::from_value::<Request>(request)
-            .unwrap()
-            .question()
+    fn asked(messages: Value) -> Result<String, Problem> {
+        let messages = serde_json::from_value(messages).unwrap();
+        Conversation::read("messages", messages).map(Conversation::asked)
     }
 
     #[test]
     fn one_message_is_asked_as_it_is() {
-        let plain = json!({"model": "a", "messages": [{"role": "user", "content": "Where?"}]});
-        assert_eq!(question(plain).unwrap(), "Where?");
+        let plain = json!([{"role": "user", "content": "Where?"}]);
+        assert_eq!(asked(plain).unwrap(), "Where?");
         let parts = json!([{"type": "text", "text": "Where"}, {"type": "text", "text": "is it?"}]);
-        let parts = json!({"model": "a", "messages": [{"role": "user", "content": parts}]});
-        assert_eq!(question(parts).unwrap(), "Where\nis it?");
+        let parts = json!([{"role": "user", "content": parts}]);
+        assert_eq!(asked(parts).unwrap(), "Where\nis it?");
+        let text = Conversation::of("input", "Where?".to_owned()).unwrap();
+        assert_eq!(text.asked(), "Where?");
     }
 
     #[test]
     fn what_was_said_before_is_told_apart_from_the_question() {
         let messages = json!([
-            {"role": "system", "content": "Be brief."},
+            {"role": "developer", "content": "Be brief."},
             {"role": "user", "content": "Who?"},
-            {"role": "assistant", "content": "Ada."},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Ada."}]},
             {"role": "user", "content": "When?"},
         ]);
-        let asked = question(json!({"model": "a", "messages": messages})).unwrap();
+        let messages = serde_json::from_value(messages).unwrap();
+        let conversation = Conversation::read("input", messages).unwrap();
+        assert_eq!(conversation.of_user(), "Who?\nWhen?");
         assert_eq!(
-            asked,
-            "What the caller wants to be kept to:\nBe brief.\n\n\
+            conversation.under(Some("Be kind.")).asked(),
+            "What the caller wants to be kept to:\nBe kind.\nBe brief.\n\n\
              The conversation so far:\nuser: Who?\nassistant: Ada.\n\n\
              The question now:\nWhen?"
         );
     }
 
     #[test]
-    fn what_an_agent_does_not_give_is_refused_by_name() {
-        let refusal = |field: &str, value: Value| {
-            let mut request = json!({"model": "a", "messages": [{"role": "user", "content": "?"}]});
-            request[field] = value;
-            question(request).map_err(|it| it.detail)
-        };
-        for (field, value) in [
-            ("tools", json!([{"type": "function"}])),
-            ("n", json!(2)),
-            ("response_format", json!({"type": "json_object"})),
-            ("logprobs", json!(true)),
-            ("stop", json!(["."])),
-            ("modalities", json!(["text", "audio"])),
-            ("messages", json!([])),
-            ("messages", json!([{"role": "assistant", "content": "!"}])),
+    fn what_is_not_a_question_in_words_is_refused_where_it_is() {
+        let image = json!([{"type": "text", "text": "?"}, {"type": "image_url"}]);
+        for (messages, said) in [
+            (json!([]), "messages is empty"),
             (
-                "messages",
-                json!([{"role": "user", "content": [{"type": "image_url"}]}]),
+                json!([{"role": "user", "content": " "}]),
+                "messages ends with an empty question",
+            ),
+            (
+                json!([{"role": "assistant", "content": "!"}]),
+                "messages ends with a message of \"assistant\"",
+            ),
+            (json!([{"content": "?"}]), "messages[0].role is missing"),
+            (
+                json!([{"type": "function_call_output", "output": "4"}]),
+                "messages[0] is \"function_call_output\"",
+            ),
+            (
+                json!([{"role": "user", "content": image}]),
+                "messages[0].content[1] is \"image_url\"",
             ),
         ] {
-            let said = refusal(field, value).unwrap_err();
-            assert!(said.starts_with(field), "{said}");
+            assert_eq!(asked(messages).unwrap_err().detail, said);
         }
-        for (field, value) in [
-            ("tools", json!([])),
-            ("n", json!(1)),
-            ("response_format", json!({"type": "text"})),
-            ("temperature", json!(0.2)),
-            ("stop", json!(null)),
-        ] {
-            assert_eq!(refusal(field, value).unwrap(), "?");
-        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        let text = r#"[{"role": "user", "content": [{"type": "text"}, {"type": 1}]}]"#;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let wrong = serde_path_to_error::deserialize::<_, Vec<Message>>(&mut reader).unwrap_err();
+        assert_eq!(wrong.path().to_string(), "[0].content[1].type");
     }
 }

@@ -5,7 +5,9 @@
 pub(crate) mod chat;
 mod conversation;
 pub(crate) mod models;
-mod stream;
+mod refused;
+pub(crate) mod responses;
+mod spoken;
 
 use aion_abi::{code::Code, problem::Problem};
 use axum::{
@@ -13,7 +15,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A refusal, as OpenAI words it.
 pub(crate) struct Failed(pub(crate) Problem);
@@ -28,7 +31,7 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(error(&self.0))).into_response();
+        let mut response = (status, Json(Refusal::of(&self.0))).into_response();
         if let Some(after) = self.0.retry_after_ms {
             let seconds = HeaderValue::from(after.div_ceil(1_000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -38,18 +41,45 @@ impl IntoResponse for Failed {
 }
 
 /// The body of an error, also within a stream.
-fn error(problem: &Problem) -> Value {
-    let kind = match problem.code {
-        Code::BadSignature => "authentication_error",
-        Code::Denied => "permission_error",
-        Code::QuotaExceeded => "rate_limit_error",
-        _ if problem.status < 500 => "invalid_request_error",
-        _ => "server_error",
-    };
-    json!({"error": {
-        "message": format!("{}; {}", problem.detail, problem.remedy),
-        "type": kind,
-        "param": null,
-        "code": problem.code,
-    }})
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenAiError")]
+pub(crate) struct Refusal {
+    error: Reason,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenAiErrorReason")]
+struct Reason {
+    /// What is wrong, and what to do.
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<String>,
+    /// AION-OS's own, as in a problem.
+    code: Code,
+}
+
+impl Refusal {
+    fn of(problem: &Problem) -> Self {
+        let kind = match problem.code {
+            Code::BadSignature => "authentication_error",
+            Code::Denied => "permission_error",
+            Code::QuotaExceeded => "rate_limit_error",
+            _ if problem.status < 500 => "invalid_request_error",
+            _ => "server_error",
+        };
+        Self {
+            error: Reason {
+                message: message(problem),
+                kind,
+                param: None,
+                code: problem.code,
+            },
+        }
+    }
+}
+
+/// What is wrong, and what to do.
+fn message(problem: &Problem) -> String {
+    format!("{}; {}", problem.detail, problem.remedy)
 }

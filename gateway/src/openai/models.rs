@@ -6,18 +6,23 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Failed;
-use crate::{agents::Agent, gateway::Gateway};
+use crate::{
+    agents::Agent,
+    gateway::{AUTO, Gateway},
+};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModelList")]
 pub(crate) struct List {
     object: &'static str,
     data: Vec<Model>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Model {
     id: String,
     object: &'static str,
@@ -41,13 +46,27 @@ impl Model {
             description: agent.description,
         }
     }
+
+    /// The choice among all.
+    fn auto(gateway: &Gateway) -> Self {
+        Self {
+            id: AUTO.to_owned(),
+            object: "model",
+            created: 0,
+            owned_by: gateway.namespace.clone(),
+            description: Some("Whichever agent the question is for".to_owned()),
+        }
+    }
 }
 
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<List>, Failed> {
     let agents = gateway.agents().await?.into_iter();
+    let agents = agents.map(|agent| Model::of(&gateway, agent));
     Ok(Json(List {
         object: "list",
-        data: agents.map(|agent| Model::of(&gateway, agent)).collect(),
+        data: std::iter::once(Model::auto(&gateway))
+            .chain(agents)
+            .collect(),
     }))
 }
 
@@ -55,6 +74,9 @@ pub(crate) async fn get(
     State(gateway): State<Arc<Gateway>>,
     Path(model): Path<String>,
 ) -> Result<Json<Model>, Failed> {
+    if model == AUTO {
+        return Ok(Json(Model::auto(&gateway)));
+    }
     let (namespace, name) = gateway.long(&model);
     let agent = gateway.agent(namespace, name).await?;
     Ok(Json(Model::of(&gateway, agent)))

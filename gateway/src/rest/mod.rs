@@ -1,14 +1,17 @@
 //! REST: agents, and their turns. Shapes are those of `aion_abi::admin`, refusals are problems (RFC 9457).
 
 pub(crate) mod agents;
+pub(crate) mod ask;
+mod tagged;
 pub(crate) mod turns;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::gateway::Gateway;
 
 /// In which namespace the named agent is.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Within {
     namespace: Option<String>,
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{TurnRecord, TurnRequest, Upload},
+    admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     code::Code,
     problem::Problem,
 };
 use aion_client::Events;
+use aion_route::Match;
 use aion_serve::{Refused, events as stream_of};
 use axum::{
     Json,
@@ -16,8 +17,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures::{Stream, stream};
-use serde::Deserialize;
+use futures::{Stream, StreamExt as _, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Within;
 use crate::{
@@ -37,14 +39,27 @@ pub(crate) async fn ask(
     body: Body,
 ) -> Result<Response, Refused> {
     let request: TurnRequest = reading::json(&headers, body).await?;
-    let key = reading::key(&headers)?;
-    let namespace = within.or(&gateway);
-    if accepts_events(&headers) {
-        let asked = gateway.node.start_turn(namespace, &agent, &request, key);
-        return Ok(stream_of(told(asked.await.map_err(problem)?)));
+    let agent = (within.or(&gateway), agent.as_str());
+    Ok(asked(&gateway, agent, request, &headers, None).await?)
+}
+
+/// The answer to a question, in the form that its headers ask for. Where the agent was chosen, that is told first.
+pub(super) async fn asked(
+    gateway: &Arc<Gateway>,
+    (namespace, agent): (&str, &str),
+    request: TurnRequest,
+    headers: &HeaderMap,
+    routed: Option<Match>,
+) -> Result<Response, Problem> {
+    let key = reading::key(headers)?;
+    if accepts_events(headers) {
+        let asked = gateway.node.start_turn(namespace, agent, &request, key);
+        let events = told(asked.await.map_err(problem)?).map(Told::Turn);
+        let first = stream::iter(routed.map(|routed| Told::Routing(Routing::Routed { routed })));
+        return Ok(stream_of(first.chain(events)));
     }
-    let (agent, goes_on) = ((namespace, agent.as_str()), Abandoned::GoesOn);
-    let mut asking = Asking::begin(Arc::clone(&gateway), agent, request, key, goes_on).await?;
+    let (agent, goes_on) = ((namespace, agent), Abandoned::GoesOn);
+    let mut asking = Asking::begin(Arc::clone(gateway), agent, request, key, goes_on).await?;
     while asking.next().await?.is_some() {}
     let turn = asking.turn().ok_or_else(|| {
         Problem::new(
@@ -53,7 +68,33 @@ pub(crate) async fn ask(
         )
     })?;
     let record = gateway.node.turn(turn).await.map_err(problem)?;
-    Ok(Json(record).into_response())
+    Ok(Json(Answered { record, routed }).into_response())
+}
+
+/// The record of a turn whose agent may have been chosen.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer")]
+pub(crate) struct Answered {
+    #[serde(flatten)]
+    record: TurnRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routed: Option<Match>,
+}
+
+/// What is told of a turn.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "TurnEventOrRouted")]
+pub(crate) enum Told {
+    Routing(Routing),
+    Turn(TurnEvent),
+}
+
+/// Which agent was chosen.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub(crate) enum Routing {
+    Routed { routed: Match },
 }
 
 pub(crate) async fn get(
@@ -95,7 +136,7 @@ pub(crate) async fn file(
 }
 
 /// What a file that is given is called.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Named {
     name: String,
     #[serde(flatten)]

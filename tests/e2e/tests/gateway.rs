@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::Path,
     process::Command,
     sync::mpsc,
     time::Duration,
@@ -36,16 +37,8 @@ impl Door {
             ("AION_LLAMA_CPP_PORT", &elsewhere),
         ];
         let node = Standalone::start_with("door", &environment)?.with_policies()?;
-        let trust = json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"},
-            "spec": {"inline": "allow"},
-        });
-        let path = node.path("trust.yaml");
-        fs::write(&path, trust.to_string())?;
-        let jarvis = root().join("agents/jarvis");
-        for file in [&path, &jarvis] {
-            node.aionctl(&["apply", "--wait", "60", "-f", &file.to_string_lossy()])?;
-        }
+        trust(&node, &json!({"inline": "allow"}))?;
+        apply(&node, &root().join("agents/jarvis"))?;
         let port = free_port()?;
         let mut gateway = Command::new(program("aion-gateway")?);
         gateway.arg("--home").arg(node.home());
@@ -98,6 +91,19 @@ impl Door {
     }
 }
 
+fn apply(node: &Standalone, path: &Path) -> anyhow::Result<String> {
+    node.aionctl(&["apply", "--wait", "600", "-f", &path.to_string_lossy()])
+}
+
+fn trust(node: &Standalone, spec: &Value) -> anyhow::Result<String> {
+    let trust = json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "tests"}, "spec": spec,
+    });
+    let path = node.path("trust.yaml");
+    fs::write(&path, trust.to_string())?;
+    apply(node, &path)
+}
+
 /// The JSON after the head.
 fn body(answer: &str) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -105,11 +111,12 @@ fn body(answer: &str) -> Value {
     serde_json::from_str(json).unwrap()
 }
 
-const CLIENT: &str = r#"
+const CHAT: &str = r#"
 import sys, openai
 client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
 ask = [{"role": "user", "content": "A name for a cat?"}]
-assert [it.id for it in client.models.list()] == ["jarvis"], client.models.list()
+assert [it.id for it in client.models.list()] == ["auto", "jarvis"], client.models.list()
+assert client.models.retrieve("auto").id == "auto"
 assert client.models.retrieve("default/jarvis").id == "jarvis"
 whole = client.chat.completions.create(model="jarvis", messages=ask)
 assert whole.choices[0].message.content == "Felix is a good name.", whole
@@ -138,6 +145,64 @@ refused(openai.AuthenticationError, "bad-signature")
 print("all of it")
 "#;
 
+/// What is read is checked strictly: openai's own types fill in what is missing.
+const RESPONSES: &str = r#"
+import sys, openai, pydantic
+from openai.types.responses import Response
+client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
+def checked(value):
+    again = pydantic.TypeAdapter(type(value)).validate_python(value.to_dict(mode="json"))
+    assert again == value, (again, value)
+    return value
+whole = checked(client.responses.create(model="jarvis", input="A name for a cat?", metadata={"of": "test"}))
+assert isinstance(whole, Response) and whole.status == "completed" and whole.error is None, whole
+assert whole.output_text == "Felix is a good name.", whole
+assert whole.metadata == {"of": "test"} and whole.store is False, whole
+usage = whole.usage
+assert usage.total_tokens == usage.input_tokens + usage.output_tokens > 0, whole
+assert usage.input_tokens_details.cached_tokens == usage.output_tokens_details.reasoning_tokens == 0, whole
+events = [checked(it) for it in client.responses.create(model="jarvis", input="A name for a cat?", stream=True)]
+kinds = [it.type for it in events]
+deltas = kinds.count("response.output_text.delta")
+assert kinds == [
+    "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+    *["response.output_text.delta"] * deltas, "response.output_text.done", "response.content_part.done",
+    "response.output_item.done", "response.completed"], kinds
+assert [it.sequence_number for it in events] == list(range(len(events))), events
+assert "".join(it.delta for it in events if it.type == "response.output_text.delta") == "Felix is a good name."
+assert events[-1].response.output_text == "Felix is a good name.", events[-1]
+assert events[-1].response.usage.total_tokens > 0, events[-1]
+assert len({it.response.id for it in events if hasattr(it, "response")}) == 1, events
+# The conversation goes on as OpenAI's documentation has it: what came is put before what is asked next.
+items = [{"role": "user", "content": "A name for a cat?"}, *whole.output, {"role": "user", "content": "Why?"}]
+with client.responses.stream(model="jarvis", input=items, instructions="Be brief.") as stream:
+    assert stream.get_final_response().output_text == "Felix is a good name."
+def refused(kind, code, **more):
+    try:
+        client.responses.create(**({"model": "jarvis", "input": "?"} | more))
+    except kind as why:
+        assert why.code == code, (why, why.code)
+        return str(why)
+    raise AssertionError(f"{more} was taken")
+refused(openai.NotFoundError, "not-found", model="nobody")
+refused(openai.NotFoundError, "not-found", model="nobody", stream=True)
+for field, value in {
+    "tools": [{"type": "web_search"}], "previous_response_id": "resp_1", "background": True,
+    "text": {"format": {"type": "json_object"}}, "include": ["message.output_text.logprobs"],
+    "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "data:,", "detail": "auto"}]}],
+}.items():
+    said = refused(openai.BadRequestError, "bad-request", **{field: value})
+    assert said.split(" - ")[1].startswith(field), said
+assert "input[0].role" in refused(openai.BadRequestError, "bad-request", input=[{"role": 1}])
+try:
+    client.responses.retrieve(whole.id)
+except openai.NotFoundError as why:
+    assert why.code == "not-found", why
+else:
+    raise AssertionError("a response is kept")
+print("all of it")
+"#;
+
 #[test]
 fn openais_client_asks_an_agent_and_reads_what_is_refused() -> anyhow::Result<()> {
     let Some(site) = or_skip(python_package("openai")) else {
@@ -145,13 +210,15 @@ fn openais_client_asks_an_agent_and_reads_what_is_refused() -> anyhow::Result<()
     };
     let model = FakeModel::answering(|_| Reply::text("Felix is a good name."))?;
     let door = Door::open(&model)?;
-    let mut client = Command::new("python3");
-    client.args(["-c", CLIENT]).env("PYTHONPATH", site);
-    client.args([&format!("http://127.0.0.1:{}/v1", door.port), &door.token]);
-    let output = client.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all of it");
+    for script in [CHAT, RESPONSES] {
+        let mut client = Command::new("python3");
+        client.args(["-c", script]).env("PYTHONPATH", &site);
+        client.args([&format!("http://127.0.0.1:{}/v1", door.port), &door.token]);
+        let output = client.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all of it");
+    }
     let asked = model.requests()[0].body.to_string();
     assert!(asked.contains("A name for a cat?"), "{asked}");
     Ok(())
@@ -161,10 +228,20 @@ fn openais_client_asks_an_agent_and_reads_what_is_refused() -> anyhow::Result<()
 fn rest_tells_agents_and_turns_and_one_key_is_one_turn() -> anyhow::Result<()> {
     let model = FakeModel::answering(|_| Reply::text("Felix."))?;
     let door = Door::open(&model)?;
-    let (_, agents) = door.get("/v1/agents")?;
-    let agents = body(&agents);
+    let (_, listed) = door.get("/v1/agents")?;
+    let agents = body(&listed);
     assert_eq!(agents["items"][0]["name"], "jarvis", "{agents}");
     assert_eq!(agents["items"][0]["ready"], true, "{agents}");
+    let tag = listed.to_lowercase();
+    let tag = tag
+        .lines()
+        .find_map(|it| it.strip_prefix("etag: "))
+        .unwrap();
+    let same = format!("\r\nif-none-match: {tag}");
+    let (status, _) = door.exchange(&door.head("GET /v1/agents", &same), "")?;
+    assert_eq!(status, 304, "{listed}");
+    let (_, after) = door.get("/v1/agents?limit=1&after=default/jarvis")?;
+    assert_eq!(body(&after), json!({"items": []}));
     let asked = json!({"input": "A name for a cat?"});
     let key = "\r\nidempotency-key: cat-1";
     let (status, first) = door.post("/v1/agents/jarvis/turns", key, &asked)?;
@@ -181,6 +258,121 @@ fn rest_tells_agents_and_turns_and_one_key_is_one_turn() -> anyhow::Result<()> {
     let events = "\r\naccept: text/event-stream";
     let (_, streamed) = door.post("/v1/agents/jarvis/turns", events, &asked)?;
     assert!(streamed.contains(r#""text":"Felix.""#), "{streamed}");
+    Ok(())
+}
+
+#[test]
+fn a_question_that_names_nobody_goes_to_the_agent_that_it_is_for() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("On page 3."))?;
+    let door = Door::open(&model)?;
+    let docs = door.node.path("docs");
+    fs::create_dir(&docs)?;
+    fs::write(docs.join("manual.md"), "# Warranty\n\nTwo years.\n")?;
+    let docs = docs.to_string_lossy();
+    door.node.aionctl(&["mount", "add", "docs", &docs])?;
+    let analyst = root().join("agents/analyst");
+    let (digest, key) = door.node.sign(&analyst)?;
+    let key =
+        json!({"name": "machine", "purpose": "machine", "publicKey": key, "digests": [digest]});
+    trust(&door.node, &json!({"inline": "allow", "keys": [key]}))?;
+    for path in [analyst.join("agent.yaml"), root().join("agents/librarian")] {
+        apply(&door.node, &path)?;
+    }
+    for (question, name, word) in [
+        (
+            "Where in my documents is the warranty?",
+            "librarian",
+            "documents",
+        ),
+        ("What do you know about earlier tables?", "analyst", "know"),
+    ] {
+        let (status, answer) = door.post("/v1/ask", "", &json!({"input": question}))?;
+        assert_eq!(status, 200, "{answer}");
+        let answer = body(&answer);
+        assert_eq!(answer["agent"], format!("default/{name}"), "{answer}");
+        assert_eq!(answer["routed"]["name"], name, "{answer}");
+        assert_eq!(answer["routed"]["because"][0]["word"], word, "{answer}");
+        let said = door.node.aionctl(&["route", question])?;
+        assert!(
+            said.starts_with(&format!("{name}, with confidence ")),
+            "{said}"
+        );
+        assert!(said.contains(word), "{said}");
+    }
+    let documents = json!({"input": "Where in my documents is the warranty?"});
+    let (_, events) = door.post("/v1/ask", "\r\naccept: text/event-stream", &documents)?;
+    let first = events.find(r#""event":"routed""#).unwrap();
+    assert!(
+        first < events.find(r#""event":"queued""#).unwrap(),
+        "{events}"
+    );
+    let named = |answer: &Value, field: &str| {
+        assert_eq!(answer["model"], "librarian", "{answer}");
+        assert_eq!(answer["aion"]["routed"]["name"], "librarian", "{answer}");
+        assert!(answer.to_string().contains("On page 3."), "{answer}");
+        assert_eq!(answer["object"], field, "{answer}");
+    };
+    let chat = |question: &str| {
+        let messages = json!([{"role": "user", "content": question}]);
+        let asked = json!({"model": "auto", "messages": messages});
+        door.post("/v1/chat/completions", "", &asked)
+    };
+    let question = documents["input"].as_str().unwrap();
+    named(&body(&chat(question)?.1), "chat.completion");
+    let asked = json!({"model": "auto", "input": question});
+    named(
+        &body(&door.post("/v1/responses", "", &asked)?.1),
+        "response",
+    );
+
+    let turns = model.requests().len();
+    let (status, back) = door.post("/v1/ask", "", &json!({"input": "A name for a cat?"}))?;
+    assert_eq!(status, 422, "{back}");
+    assert!(back.contains("application/problem+json"), "{back}");
+    let back = body(&back);
+    assert_eq!(back["code"], "undecided", "{back}");
+    let names = back["candidates"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["analyst", "jarvis", "librarian"]);
+    let (status, back) = chat("A name for a cat?")?;
+    assert_eq!(status, 422, "{back}");
+    let back = &body(&back)["error"];
+    assert_eq!(back["code"], "undecided", "{back}");
+    let message = back["message"].as_str().unwrap();
+    assert!(message.contains("analyst, jarvis, librarian"), "{back}");
+    assert!(door.node.aionctl(&["route", "A name for a cat?"]).is_err());
+
+    let jarvis = fs::read_to_string(root().join("agents/jarvis/agent.yaml"))?;
+    let auto = door.node.path("auto.yaml");
+    fs::write(&auto, jarvis.replace("name: jarvis", "name: auto"))?;
+    apply(&door.node, &auto)?;
+    let (status, back) = chat(question)?;
+    assert_eq!(status, 422, "{back}");
+    assert!(back.contains("name it default/auto"), "{back}");
+    assert_eq!(model.requests().len(), turns, "nobody was asked");
+    let (_, models) = door.get("/v1/models")?;
+    assert!(models.contains(r#""id":"default/auto""#), "{models}");
+    Ok(())
+}
+
+#[test]
+fn what_is_described_is_there_and_nothing_else_is() -> anyhow::Result<()> {
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let door = Door::open(&model)?;
+    let (status, document) = door.get("/v1/openapi.json")?;
+    assert_eq!(status, 200, "{document}");
+    let document = body(&document);
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, described) in document["paths"].as_object().unwrap() {
+        // No such turn, agent, model or file.
+        let at = path.replace("{turn}", "4711").replace(['{', '}'], "");
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let is_described = described.get(method.to_lowercase()).is_some();
+            let (_, answer) = door.exchange(&door.head(&format!("{method} {at}"), ""), "")?;
+            let is_there = !answer.contains("there is nothing at");
+            assert_eq!(is_there, is_described, "{method} {at}: {answer}");
+        }
+    }
     Ok(())
 }
 

@@ -119,6 +119,21 @@ fn what_a_word_is_depends_on_nothing_of_ours() {
 }
 
 #[test]
+fn who_is_asked_is_decided_from_words_alone() {
+    let names = built_from("aion-route");
+    let ours = names.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours
+        .filter(|name| *name != "aion-words")
+        .map(|name| format!("aion-route is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-route", IO));
+    none(
+        "crates/route is a question and agents in, one agent out",
+        &broken,
+    );
+}
+
+#[test]
 fn policy_and_resolve_are_pure() {
     let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
     none(

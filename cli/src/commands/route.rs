@@ -1,0 +1,90 @@
+//! `aionctl route`.
+
+use aion_route::{Candidate, Choice, Match, choose};
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    render::table::{Field, table},
+};
+
+use super::ask::{AnswerForm, input};
+
+/// Show which agent a question would go to, and why
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Chosen by the words of the question, among the agents that are ready: by their names, descriptions, examples, labels and tools. The gateway chooses so too, for the model auto and at /v1/ask. Nobody is asked.
+
+Examples:
+  aionctl route \"Which outliers are in this table?\"
+  aionctl route \"Where is the warranty?\" -o json | jq -r .name")]
+pub(crate) struct RouteArgs {
+    /// What would be asked; left out, or -, it is read from standard input
+    text: Vec<String>,
+    /// How to print: text or json
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    output: AnswerForm,
+}
+
+pub(crate) async fn run(context: &Context, args: RouteArgs) -> Result<(), Failure> {
+    let question = input(&args.text)?.ok_or_else(|| {
+        Failure::usage("there is nothing to ask").remedy("aionctl route \"your question\"")
+    })?;
+    let resources = context.resources()?;
+    let resources = resources.list("agents", Some(&context.namespace)).await?;
+    let candidates = resources.iter().map(Candidate::read);
+    let candidates = candidates.collect::<Result<Vec<_>, _>>().map_err(|why| {
+        Failure::new(format!("an Agent cannot be read: {why}"))
+            .remedy("compare the versions: aionctl version")
+    })?;
+    let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
+    let chosen = choose(&question, &candidates);
+    if args.output == AnswerForm::Json {
+        context.print_json(&match &chosen {
+            Choice::One(chosen) => json!(chosen),
+            Choice::Undecided(candidates) => json!({"candidates": candidates}),
+        })?;
+    }
+    match chosen {
+        Choice::One(_) if args.output == AnswerForm::Json => Ok(()),
+        Choice::One(chosen) => context.print(&shown(context, &chosen)),
+        Choice::Undecided(candidates) => Err(undecided(&context.namespace, &candidates)),
+    }
+}
+
+fn shown(context: &Context, chosen: &Match) -> String {
+    let Match {
+        name, confidence, ..
+    } = chosen;
+    if chosen.because.is_empty() {
+        return format!("{name}, the only agent that is ready\n");
+    }
+    let rows = chosen.because.iter().map(|because| {
+        let fields: Vec<String> = because.fields.iter().map(ToString::to_string).collect();
+        let texts = [&because.word, &because.found, &fields.join(", ")];
+        texts.map(|text| Field::plain(text.as_str())).to_vec()
+    });
+    let rows: Vec<Vec<Field>> = rows.collect();
+    let headings = ["asked", "found", "in its"];
+    let table = table(&context.screen, &headings, &rows);
+    format!("{name}, with confidence {confidence:.2}\n\n{table}")
+}
+
+fn undecided(namespace: &str, candidates: &[Match]) -> Failure {
+    if candidates.is_empty() {
+        return Failure::new(format!("no agent of {namespace} is ready"))
+            .remedy("see why: aionctl get agents");
+    }
+    let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
+    let what = format!("it is not clear which agent is asked: {}", names.join(", "));
+    Failure::new(what).remedy("name one: aionctl ask AGENT \"your question\"")
+}

@@ -1,0 +1,108 @@
+//! A request of `/v1/chat/completions`.
+
+use aion_abi::problem::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::openai::{
+    conversation::{Conversation, Message},
+    refused::{self, Format, refused},
+};
+
+/// What is read of a request. What a sampler would be set by (temperature and the like) is left to the agent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatCompletionRequest")]
+pub(crate) struct Request {
+    pub(super) model: String,
+    messages: Vec<Message>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    n: Option<u64>,
+    tools: Option<Vec<Value>>,
+    functions: Option<Vec<Value>>,
+    response_format: Option<Format>,
+    logprobs: Option<bool>,
+    modalities: Option<Vec<String>>,
+    stop: Option<Value>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+impl Request {
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream == Some(true)
+    }
+
+    pub(super) fn wants_usage(&self) -> bool {
+        let options = self.stream_options.as_ref();
+        options.and_then(|it| it.include_usage) == Some(true)
+    }
+
+    /// # Errors
+    /// It asks for what an agent does not give.
+    pub(super) fn conversation(self) -> Result<Conversation, Problem> {
+        refused::tools(self.tools.as_ref())?;
+        refused::tools(self.functions.as_ref())?;
+        if self.n.is_some_and(|n| n != 1) {
+            let remedy = "leave it out, and ask again";
+            return Err(refused("n", "asks for several answers", remedy));
+        }
+        refused::format("response_format", self.response_format.as_ref())?;
+        if self.logprobs == Some(true) {
+            let what = "are not known of an agent";
+            return Err(refused("logprobs", what, "leave it out"));
+        }
+        let what = "cannot be kept by an agent";
+        refused::anything("stop", self.stop.as_ref(), what, "leave it out")?;
+        let mut modalities = self.modalities.iter().flatten();
+        if let Some(other) = modalities.find(|it| *it != "text") {
+            let what = format!("asks for {other:?}");
+            return Err(refused("modalities", &what, "ask for text"));
+        }
+        Conversation::read("messages", self.messages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_agent_does_not_give_is_refused_by_name() {
+        let asked = |field: &str, value: Value| {
+            let mut request = json!({"model": "a", "messages": [{"role": "user", "content": "?"}]});
+            request[field] = value;
+            let request: Request = serde_json::from_value(request).unwrap();
+            let conversation = request.conversation().map_err(|it| it.detail);
+            conversation.map(Conversation::asked)
+        };
+        for (field, value) in [
+            ("tools", json!([{"type": "function"}])),
+            ("n", json!(2)),
+            ("response_format", json!({"type": "json_object"})),
+            ("logprobs", json!(true)),
+            ("stop", json!(["."])),
+            ("modalities", json!(["text", "audio"])),
+            ("messages", json!([])),
+        ] {
+            let said = asked(field, value).unwrap_err();
+            assert!(said.starts_with(field), "{said}");
+        }
+        for (field, value) in [
+            ("tools", json!([])),
+            ("n", json!(1)),
+            ("response_format", json!({"type": "text"})),
+            ("temperature", json!(0.2)),
+            ("stop", json!(null)),
+        ] {
+            assert_eq!(asked(field, value).unwrap(), "?");
+        }
+    }
+}

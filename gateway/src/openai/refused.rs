@@ -1,0 +1,54 @@
+//! What an agent does not give, refused by the name of the field that asks for it.
+
+use aion_abi::{code::Code, problem::Problem};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The form that an answer is to have.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Format {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+pub(super) fn refused(field: &str, what: &str, remedy: &str) -> Problem {
+    Problem::new(Code::BadRequest, format!("{field} {what}")).remedy(remedy)
+}
+
+/// Functions that the client would carry out.
+pub(super) fn tools(tools: Option<&Vec<Value>>) -> Result<(), Problem> {
+    if tools.is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    let remedy = "name tools in the Agent: an agent calls them itself, within its rights";
+    Err(refused("tools", "are the client's", remedy))
+}
+
+/// Any form but text.
+pub(super) fn format(field: &str, format: Option<&Format>) -> Result<(), Problem> {
+    let Some(format) = format.filter(|it| it.kind != "text") else {
+        return Ok(());
+    };
+    let what = format!("asks for {:?}", format.kind);
+    let remedy = "leave it out, and say in the question what the answer is to look like";
+    Err(refused(field, &what, remedy))
+}
+
+/// What asks for something as soon as it says anything.
+pub(super) fn anything(
+    field: &str,
+    value: Option<&Value>,
+    what: &str,
+    remedy: &str,
+) -> Result<(), Problem> {
+    let says_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    match value.is_none_or(says_nothing) {
+        true => Ok(()),
+        false => Err(refused(field, what, remedy)),
+    }
+}
