@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compiler;
+mod components;
 mod edges;
 mod faults;
 mod links;
