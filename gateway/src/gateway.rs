@@ -6,7 +6,7 @@ use aion_abi::{code::Code, problem::Problem};
 use aion_client::{Address, ClientError, Node};
 use anyhow::Context as _;
 
-use crate::{args::Args, token};
+use crate::args::Args;
 
 /// See the module.
 pub(crate) struct Gateway {
@@ -20,7 +20,7 @@ impl Gateway {
     /// # Errors
     /// The token cannot be read.
     pub(crate) fn open(args: &Args) -> anyhow::Result<Arc<Self>> {
-        let token = token::read(&args.token_file())?;
+        let token = aion_serve::token(&args.token_file())?;
         let socket = args.home.join("run/admin.sock");
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;

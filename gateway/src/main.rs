@@ -15,7 +15,6 @@ mod reading;
 mod refusal;
 mod rest;
 mod router;
-mod token;
 
 use std::time::Duration;
 

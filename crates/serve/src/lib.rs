@@ -8,8 +8,10 @@ pub mod caller;
 mod connection;
 mod failure;
 mod tcp;
+mod token;
 
 pub use answer::{Refused, events, stream};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use tcp::{Tcp, serve_tcp};
+pub use token::{TokenError, token};

@@ -176,25 +176,17 @@ fn config(config: &Folder, user: &NodeUser, told: &mut Vec<String>) -> Result<()
     }
     for (name, is_text) in SECRETS {
         if config.owner_of(name)?.is_none() {
-            let bytes = random().map_err(|source| FolderError::Io {
-                action: "make a secret for",
-                path: config.path().join(name),
-                source,
+            config.secret(name, |random| match is_text {
+                true => random
+                    .map(|byte| format!("{byte:02x}"))
+                    .concat()
+                    .into_bytes(),
+                false => random.to_vec(),
             })?;
-            let text = bytes.map(|byte| format!("{byte:02x}")).concat();
-            let bytes = if is_text { text.as_bytes() } else { &bytes };
-            config.replace(name, bytes, 0o600)?;
         }
         config.give(name, user.owner.user, Some(user.owner.group))?;
     }
     Ok(())
-}
-
-fn random() -> io::Result<[u8; 32]> {
-    use std::io::Read;
-    let mut bytes = [0; 32];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 pub(super) fn unfit(home: &Home, why: &FolderError) -> Failure {

@@ -22,7 +22,6 @@ use crate::{
     instances::{Folder, InstanceSource, folder::NodeFacts},
     kernel_trace::KernelTraces,
     mounts::Mounts,
-    secret,
     workers::ToolProcesses,
 };
 
@@ -125,7 +124,7 @@ impl Setting {
                 let Some(tcp) = &config.tcp else {
                     return Ok(futures::future::ready(()).boxed());
                 };
-                let token = secret::token(&config.home.join("config/admin.token"))?;
+                let token = aion_serve::token(&config.home.join("config/admin.token"))?;
                 let router = router(Arc::clone(admin), Access::Token(token));
                 let served = serve_tcp(tcp.address, Tcp::Plain, router, stop.clone()).await?;
                 tracing::info!(address = %served.0, "serving over TCP, with the token of config/admin.token");
