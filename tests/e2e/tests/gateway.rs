@@ -55,7 +55,7 @@ impl Door {
             TcpStream::connect(("127.0.0.1", port))
                 .map_err(|why| format!("{why}\n{}", gateway.tail()))
         })?;
-        let token = fs::read_to_string(node.home().join("gateway.token"))?;
+        let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
             _gateway: gateway,
             node,
