@@ -233,6 +233,48 @@ fn who_may_not_and_what_is_not_there_is_refused_in_words() -> anyhow::Result<()>
 }
 
 #[test]
+fn a_stream_comes_to_its_end_also_where_the_node_is_killed_meanwhile() -> anyhow::Result<()> {
+    let mut first = true;
+    let model = FakeModel::answering(move |_| {
+        let reply = Reply::text("Felix.");
+        match std::mem::take(&mut first) {
+            true => Reply::After(BOUND, Box::new(reply)),
+            false => reply,
+        }
+    })?;
+    let mut door = Door::open(&model)?;
+    let asked = json!({
+        "model": "jarvis", "stream": true,
+        "messages": [{"role": "user", "content": "A name for a cat?"}],
+    });
+    let asked = asked.to_string();
+    let length = asked.len();
+    let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}");
+    let head = door.head("POST /v1/chat/completions", &more);
+    let mut stream = BufReader::new(door.send(&head, &asked)?);
+    let mut told = String::new();
+    while !told.contains("data: ") {
+        assert_ne!(stream.read_line(&mut told)?, 0, "{told}");
+    }
+    until("the model to be asked", BOUND, || {
+        match model.requests().len() {
+            0 => Err("it is not".to_owned()),
+            _ => Ok(()),
+        }
+    })?;
+    door.node.restart_daemon()?;
+    stream.read_to_string(&mut told)?;
+    for words in [
+        r#""content":"Felix.""#,
+        r#""finish_reason":"stop""#,
+        "data: [DONE]",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_chat_whose_client_goes_away_is_cancelled() -> anyhow::Result<()> {
     let (release, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
