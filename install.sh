@@ -21,6 +21,7 @@ With --local:
   --docs FOLDER            the documents that the librarian reads  [default: those of AION-OS]
   --no-start               build and install only
   --no-service             nothing starts the node again when it ends, or at boot
+  --no-gateway             without the gateway, where programs ask agents by REST or OpenAI's API
   --yes                    ask nothing
 
   ./install.sh --uninstall [--purge]  stop the node and remove the programs; --purge also removes
@@ -30,16 +31,16 @@ With --local:
                                       cluster needs them: able to speak to Kubernetes, and the operator
 
 State is in ~/.aion, root's in /var/lib/aion, or where AION_HOME says. CARGO_TARGET_DIR is honoured. As
-root every layer of the agents' sandbox can be had, and the daemon runs as a system user, aion, which is
-made; as an ordinary user those layers that need no privileges.
+root every layer of the agents' sandbox can be had, and daemon and gateway run as system users, aion and
+aion-gateway, which are made; as an ordinary user those layers that need no privileges.
 
-The node is started again when it ends, and at boot where something here does that: by two units of
-systemd, or by a supervisor of its own.
+The node is started again when it ends, and at boot where something here does that: by units of systemd,
+or by a supervisor of its own.
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-action='' docs='' package='' key='' built='' start=yes ask=yes purge=no cluster=no prefix='' work='' service=''
+action='' docs='' package='' key='' built='' start=yes ask=yes purge=no cluster=no prefix='' work='' service='' gateway=''
 
 fail() {
     printf '\nerror: %s\n' "$1" >&2
@@ -64,6 +65,7 @@ while [ $# -gt 0 ]; do
         --key) value "$1" "${2:-}"; key=$2; shift ;;
         --no-start) start=no ;;
         --no-service) service=--no-service ;;
+        --no-gateway) gateway=--no-gateway ;;
         --yes | -y) ask=no ;;
         --help | -h) usage; exit 0 ;;
         *) usage >&2; printf '\nerror: there is no option %s\n' "$1" >&2; exit 2 ;;
@@ -105,7 +107,8 @@ bin=$prefix/bin
 # What comes with a package lies outside the state, of which no agent is shown anything.
 [ "$prefix" = "$AION_HOME" ] && share=$AION_HOME-share || share=$prefix/share/aion-os
 programs='aion-node aion-launcher aion-worker aion-compiler aionctl'
-[ $cluster = no ] || programs="$programs aion-operator"
+# The gateway is one machine's, the operator a cluster's.
+[ $cluster = no ] && programs="$programs aion-gateway" || programs="$programs aion-operator"
 [ -t 1 ] && terminal=yes || terminal=no
 strong='' plain=''
 if [ "$terminal" = yes ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -141,7 +144,7 @@ running() {
 # A node that runs would write on into what is removed. Whether one runs, aionctl knows best: it asks systemd, too.
 stop_node() {
     runs=no
-    for program in aion-supervisor aion-node aion-launcher; do ! running "$program" || runs=yes; done
+    for program in aion-supervisor aion-node aion-launcher aion-gateway; do ! running "$program" || runs=yes; done
     ! has_units || runs=yes
     if [ ! -x "$bin/aionctl" ]; then
         [ "$runs" = no ] || fail "the node of $AION_HOME runs, and $bin/aionctl, which stops it, is not there" \
@@ -151,7 +154,7 @@ stop_node() {
     step 'Stopping the node'
     "$bin/aionctl" local stop --force --no-service || fail "the node of $AION_HOME cannot be stopped" \
         'stop it, then run this again'
-    for program in aion-node aion-launcher; do
+    for program in aion-node aion-launcher aion-gateway; do
         ! running "$program" || fail "$program (pid $pid) still runs" 'stop it, then run this again'
     done
 }
@@ -210,13 +213,14 @@ uninstall() {
         read -r answer
         case $answer in y | Y | yes) ;; *) say 'kept'; return ;; esac
     fi
-    for folder in bundles config launcher logs manifests run service share/docs state store; do rm -rf "${AION_HOME:?}/$folder"; done
+    for folder in asking bundles config gateway launcher logs manifests run service share/docs state store; do rm -rf "${AION_HOME:?}/$folder"; done
     rmdir "$AION_HOME/share" 2>/dev/null || true
     rmdir "$AION_HOME" 2>/dev/null || true
     say "$AION_HOME"
-    if [ "$root" = yes ] && id -u aion >/dev/null 2>&1; then
-        say 'the system user aion stays, as files elsewhere may be its own; userdel aion removes it'
-    fi
+    [ "$root" = yes ] || return 0
+    for user in aion aion-gateway; do
+        ! id -u "$user" >/dev/null 2>&1 || say "the system user $user stays, as files elsewhere may be its own; userdel $user removes it"
+    done
 }
 
 check_needs() {
@@ -239,7 +243,7 @@ check_needs() {
 }
 
 node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead'
-[ $cluster = no ] || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes"
+[ $cluster = no ] && node="$node -p aion-gateway" || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes"
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
 
@@ -526,19 +530,24 @@ move_earlier() {
     say "$earlier is not there any more; AION_HOME need not be set for $AION_HOME"
 }
 
-# Whom the daemon runs as: it reads what models, registries and tools write, and is to own nothing else.
-make_user() {
+# Whom daemon and gateway run as: they read what models, registries, tools and programs write, and are to own nothing
+# else, the gateway nothing of the daemon's either.
+make_users() {
     [ "$root" = yes ] || return 0
-    if ! id -u aion >/dev/null 2>&1; then
-        shell=/usr/sbin/nologin
-        [ -x "$shell" ] || shell=/sbin/nologin
-        if command -v useradd >/dev/null 2>&1; then
-            useradd --system --user-group --no-create-home --home-dir /var/lib/aion --shell "$shell" aion
-        elif command -v systemd-sysusers >/dev/null 2>&1; then
-            printf 'u aion - "AION-OS node" /var/lib/aion %s\n' "$shell" | systemd-sysusers -
-        elif command -v adduser >/dev/null 2>&1; then
-            addgroup -S aion && adduser -S -D -H -h /var/lib/aion -s "$shell" -G aion aion
-        fi || say 'the user aion could not be made'
+    shell=/usr/sbin/nologin
+    [ -x "$shell" ] || shell=/sbin/nologin
+    for user in aion aion-gateway; do
+        id -u "$user" >/dev/null 2>&1 || make_user || say "the user $user could not be made"
+    done
+}
+
+make_user() {
+    if command -v useradd >/dev/null 2>&1; then
+        useradd --system --user-group --no-create-home --home-dir /var/lib/aion --shell "$shell" "$user"
+    elif command -v systemd-sysusers >/dev/null 2>&1; then
+        printf 'u %s - "AION-OS" /var/lib/aion %s\n' "$user" "$shell" | systemd-sysusers -
+    elif command -v adduser >/dev/null 2>&1; then
+        addgroup -S "$user" && adduser -S -D -H -h /var/lib/aion -s "$shell" -G "$user" "$user"
     fi
 }
 
@@ -602,8 +611,8 @@ start_node() {
     step 'Starting the node'
     # A node of an older build makes way for the new one.
     "$aionctl" local stop >/dev/null
-    # shellcheck disable=SC2086 # an option, or none
-    "$aionctl" local start $service
+    # shellcheck disable=SC2086 # an option each, or none
+    "$aionctl" local start $service $gateway
 }
 
 trust_shipped() {
@@ -662,6 +671,7 @@ next_steps() {
     say "$call ask librarian \"How do I map a mount?\""
     say "$call run analyst --file $shipped/agents/analyst/examples/orders.csv"
     say "$call why librarian"
+    [ -n "$gateway" ] || say "$call local status                # also: where programs ask, by REST or OpenAI's API"
     say "$call local stop"
 }
 
@@ -686,7 +696,7 @@ main() {
     if [ -n "$package" ]; then take_package; else build; fi
     move_earlier
     install_programs
-    make_user
+    make_users
     if [ "$start" = no ]; then
         say "not started: $bin/aionctl local start"
         return

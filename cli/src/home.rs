@@ -89,6 +89,16 @@ impl Home {
         }
     }
 
+    /// Where the gateway keeps its token, and says where it serves.
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.root.join(aion_abi::gateway::FOLDER)
+    }
+
+    /// The token that programs show to the gateway.
+    pub(crate) fn gateway_token(&self) -> PathBuf {
+        self.gateway().join(aion_abi::gateway::TOKEN)
+    }
+
     /// Where the launcher remembers workers.
     pub(crate) fn launcher_state(&self) -> PathBuf {
         match self.trust {

@@ -24,7 +24,7 @@ const MAX_LOG: u64 = 8 << 20;
 /// A program of the node: where its files are.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
-    /// `aion-node` or `aion-launcher`.
+    /// `aion-node`, `aion-launcher`, `aion-gateway`.
     pub(crate) name: &'static str,
     /// Where its pid file is: the first is written to, the others are where an earlier version had it.
     pub(crate) pids: Vec<PathBuf>,
@@ -50,6 +50,14 @@ impl Program {
             let noted = folder.read(self.pid_file()).ok()??;
             let noted: Running = serde_json::from_slice(&noted).ok()?;
             noted.is_alive().then_some(noted)
+        })
+    }
+
+    /// Whether it was started and nobody stopped it: it runs, or ended by itself.
+    pub(crate) fn is_noted(&self) -> bool {
+        self.pids.iter().any(|folder| {
+            let folder = Folder::open(folder, self.trust);
+            folder.is_ok_and(|it| matches!(it.read(self.pid_file()), Ok(Some(_))))
         })
     }
 

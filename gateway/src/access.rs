@@ -31,7 +31,7 @@ fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(
             Problem::new(Code::BadSignature, "the API key is missing or wrong").remedy(
-                "send the token of this gateway (its --token-file) as Authorization: Bearer",
+                "send the token of this gateway (gateway/token in the node's state) as Authorization: Bearer",
             ),
         ),
     }

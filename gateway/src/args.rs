@@ -4,10 +4,13 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
+/// The variable that says where it listens.
+pub(crate) const LISTEN: &str = "AION_GATEWAY_LISTEN";
+
 /// The door of AION-OS for programs: REST and the OpenAI API, on this machine.
 ///
-/// It needs the node agent that `aionctl local start` starts, and asks it as the user who starts this program. Whoever
-/// connects has to show the token, as a bearer token or as an API key of OpenAI's clients.
+/// `aionctl local start` starts it beside the node agent, which it asks on a socket where agents are asked and nothing
+/// else is done. Whoever connects has to show the token, as a bearer token or as an API key of OpenAI's clients.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "aion-gateway",
@@ -16,32 +19,25 @@ use clap::Parser;
     after_help = "\
 Examples:
   aion-gateway --home ~/.aion &
-  export OPENAI_BASE_URL=http://127.0.0.1:8421/v1 OPENAI_API_KEY=$(cat ~/.aion/gateway.token)
+  export OPENAI_BASE_URL=http://127.0.0.1:8421/v1 OPENAI_API_KEY=$(cat ~/.aion/gateway/token)
   curl -H \"Authorization: Bearer $OPENAI_API_KEY\" $OPENAI_BASE_URL/agents"
 )]
 pub(crate) struct Args {
     /// Where it listens: an address of this machine alone.
-    #[arg(long, env = "AION_GATEWAY_LISTEN", default_value = "127.0.0.1:8421")]
+    #[arg(long, env = LISTEN, default_value = "127.0.0.1:8421")]
     pub(crate) listen: SocketAddr,
 
     /// Where the node keeps its state, as for aionctl.
     #[arg(long, env = "AION_HOME", value_name = "FOLDER")]
     pub(crate) home: PathBuf,
 
-    /// The token's file, for its owner alone; made where there is none [default: gateway.token in the state]
+    /// The token's file, for its owner alone; made where there is none [default: gateway/token in the state]
     #[arg(long, env = "AION_GATEWAY_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
 
     /// The namespace of agents that are named without one.
     #[arg(long, env = "AION_NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
-}
-
-impl Args {
-    pub(crate) fn token_file(&self) -> PathBuf {
-        let usual = || self.home.join("gateway.token");
-        self.token_file.clone().unwrap_or_else(usual)
-    }
 }
 
 #[cfg(test)]

@@ -169,3 +169,67 @@ impl Drop for Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_client::{Address, Node};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    /// A node that takes a question as turn 7, and is gone before it says more.
+    async fn killed_in_the_middle() -> Asking {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let dies = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            let queued = serde_json::to_string(&TurnEvent::Queued { turn: 7 }).unwrap();
+            let event = format!("data: {queued}\n\n");
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+            let answer = format!("{head}\r\n\r\n{:x}\r\n{event}\r\n", event.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            drop(folder);
+        });
+        let gateway = Arc::new(Gateway {
+            node: Node {
+                address: Address::unix(&socket).unwrap(),
+            },
+            namespace: "default".to_owned(),
+            token: String::new(),
+        });
+        let request = TurnRequest {
+            input: "A name for a cat?".to_owned(),
+            ..TurnRequest::default()
+        };
+        let agent = ("default", "jarvis");
+        let begun = Asking::begin(gateway, agent, request, None, Abandoned::GoesOn).await;
+        dies.await.unwrap();
+        begun.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_killed_and_stays_away_ends_the_stream_with_a_code() {
+        let mut asking = killed_in_the_middle().await;
+        let queued = asking.next().await.unwrap();
+        assert!(
+            matches!(queued, Some(Heard::Event(TurnEvent::Queued { turn: 7 }))),
+            "{queued:?}"
+        );
+        // From here on it waits for nothing but its own patience.
+        tokio::time::pause();
+        let began = Instant::now();
+        let again = asking.next().await.unwrap();
+        assert!(matches!(again, Some(Heard::Again)), "{again:?}");
+        let lost = asking.next().await.unwrap_err();
+        assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
+        assert!(lost.detail.contains("turn 7"), "{lost}");
+        assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
+    }
+}

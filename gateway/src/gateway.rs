@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{admin::ASKING_SOCKET, code::Code, problem::Problem};
 use aion_client::{Address, ClientError, Node};
 use anyhow::Context as _;
 
-use crate::{args::Args, token};
+use crate::{args::Args, state::State};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
@@ -22,9 +22,9 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// # Errors
     /// The token cannot be read.
-    pub(crate) fn open(args: &Args) -> anyhow::Result<Arc<Self>> {
-        let token = token::read(&args.token_file())?;
-        let socket = args.home.join("run/admin.sock");
+    pub(crate) fn open(args: &Args, state: &State) -> anyhow::Result<Arc<Self>> {
+        let token = state.token(args.token_file.as_deref())?;
+        let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
         Ok(Arc::new(Self {

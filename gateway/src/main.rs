@@ -1,8 +1,8 @@
 //! `aion-gateway`: the door for programs. It speaks the protocols that they speak already, and asks the node agent of this
-//! machine as its user would.
+//! machine, on a socket where agents are asked and nothing else is done.
 //!
 //! A process of its own: what parses what the network sends shares no memory with the kernel, and holds no privilege and
-//! no state. What may not enter: decisions about rights, which are the node agent's.
+//! no state but its token. What may not enter: decisions about rights, which are the node agent's.
 
 mod access;
 mod agents;
@@ -17,31 +17,47 @@ mod refusal;
 mod rest;
 mod router;
 mod routing;
-mod token;
+mod state;
 
-use std::time::Duration;
+use std::{io, process::ExitCode, time::Duration};
 
+use aion_serve::{ServeError, Tcp};
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{args::Args, gateway::Gateway};
+use crate::{
+    args::{Args, LISTEN},
+    gateway::Gateway,
+    state::State,
+};
 
 /// How long answers under way have to end when it is to stop.
 const LAST: Duration = Duration::from_secs(10);
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("aion-gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
     let filter = aion_telemetry::log::wanted("info")?;
     aion_telemetry::log::start(&filter, aion_telemetry::Form::Text)?;
-    let gateway = Gateway::open(&args)?;
+    let state = State::open(&args.home)?;
+    let gateway = Gateway::open(&args, &state)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let router = router::router(gateway);
-    let (address, serving) =
-        aion_serve::serve_tcp(args.listen, aion_serve::Tcp::Plain, router, stop.clone()).await?;
+    let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
+    let (address, serving) = served.map_err(|why| unserved(&args, why))?;
+    let _told = state.serves_at(address)?;
     tracing::info!("REST and OpenAI's API at http://{address}/v1");
     let late = async {
         stop.cancelled().await;
@@ -52,6 +68,21 @@ async fn main() -> anyhow::Result<()> {
         () = late => tracing::warn!("what is asked still is left to the node"),
     }
     Ok(())
+}
+
+/// A port that is taken is the usual reason, and another one the remedy.
+fn unserved(args: &Args, why: ServeError) -> anyhow::Error {
+    match &why {
+        ServeError::Tcp { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!(
+                "port {} is taken by another program; say another address: {LISTEN}=127.0.0.1:PORT aionctl local start, \
+                 after aionctl local stop",
+                args.listen.port()
+            )
+        }
+        // It names its cause itself.
+        _ => anyhow::anyhow!("{why}"),
+    }
 }
 
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {

@@ -16,3 +16,24 @@ pub(crate) fn refused(path: &str, problem: Problem) -> Response {
         false => Refused(problem).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_abi::code::Code;
+    use axum::http::header;
+
+    use super::*;
+
+    #[test]
+    fn in_whatever_form_it_says_when_to_try_again() {
+        for path in ["/v1/chat/completions", "/v1/agents"] {
+            let away = Problem::new(Code::Unreachable, "the node is away").retry_after_ms(1_500);
+            let status = away.status;
+            let response = refused(path, away);
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            let after = response.headers().get(header::RETRY_AFTER).unwrap();
+            assert_eq!(after, "2", "{path}");
+        }
+    }
+}

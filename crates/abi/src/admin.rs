@@ -1,7 +1,7 @@
-//! The admin and invoke interface of a daemon: what `aionctl` (and later the gateway) says to a node.
+//! The admin and invoke interface of a daemon: what `aionctl` and the gateway say to a node.
 //!
-//! Standalone it is HTTP/1.1 over a Unix socket of mode 0600; in a cluster the same paths over TCP behind
-//! TokenReview and SubjectAccessReview. Bodies are JSON, refusals are [`Problem`]s, and streams are
+//! Standalone it is HTTP/1.1 over a Unix socket of mode 0600; a second one ([`ASKING_SOCKET`]) has
+//! what asks agents; in a cluster the same paths over TCP behind TokenReview and SubjectAccessReview. Bodies are JSON, refusals are [`Problem`]s, and streams are
 //! `text/event-stream` whose events carry one JSON value each.
 //!
 //! | method and path | body → answer |
@@ -34,6 +34,9 @@ use crate::{
 
 /// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Where agents are asked, and nothing else is done, below the state of a node that stands alone: for the gateway.
+pub const ASKING_SOCKET: &str = "asking/node.sock";
 
 /// The mount a turn reads its uploaded files from.
 pub const INPUT_MOUNT: &str = "input";

@@ -31,10 +31,19 @@ impl Folder {
     /// # Errors
     /// [`FolderError`].
     pub fn read(&self, name: impl AsRef<OsStr>) -> Result<Option<Vec<u8>>, FolderError> {
-        let path = self.path.join(name.as_ref());
+        let found = self.read_with_mode(name.as_ref())?;
+        Ok(found.map(|(bytes, _)| bytes))
+    }
+
+    /// What a file holds, and its permissions.
+    pub(crate) fn read_with_mode(
+        &self,
+        name: &OsStr,
+    ) -> Result<Option<(Vec<u8>, u32)>, FolderError> {
+        let path = self.path.join(name);
         // Without blocking, should it be a fifo.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&self.handle, name.as_ref(), flags, Mode::empty()) {
+        let file = match openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => return Err(FolderError::Link(path)),
@@ -52,7 +61,7 @@ impl Folder {
             .map_err(|source| io_failed("read", &path, source))?;
         match bytes.len() as u64 > MOST {
             true => Err(FolderError::TooLarge { path, most: MOST }),
-            false => Ok(Some(bytes)),
+            false => Ok(Some((bytes, about.st_mode & 0o7777))),
         }
     }
 
@@ -89,18 +98,30 @@ impl Folder {
         let mut beside = name.to_owned();
         beside.push(BESIDE);
         let path = self.path.join(&beside);
+        self.write_beside(&beside, bytes, mode, sync)?;
+        renameat(&self.handle, &beside, &self.handle, name).map_err(failed("replace", &path))
+    }
+
+    /// Writes a file that is moved to its place once it is whole.
+    pub(crate) fn write_beside(
+        &self,
+        beside: &OsStr,
+        bytes: &[u8],
+        mode: u32,
+        sync: bool,
+    ) -> Result<(), FolderError> {
+        let path = self.path.join(beside);
         // One that a process left which was killed over it.
-        self.remove(&beside)?;
+        self.remove(beside)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(mode);
-        let file = openat(&self.handle, &beside, flags | OFlags::CLOEXEC, mode)
+        let file = openat(&self.handle, beside, flags | OFlags::CLOEXEC, mode)
             .map_err(failed("make", &path))?;
         fchmod(&file, mode).map_err(failed("set the permissions of", &path))?;
         let mut file = File::from(file);
         file.write_all(bytes)
             .and_then(|()| if sync { file.sync_all() } else { Ok(()) })
-            .map_err(|source| io_failed("write", &path, source))?;
-        renameat(&self.handle, &beside, &self.handle, name).map_err(failed("replace", &path))
+            .map_err(|source| io_failed("write", &path, source))
     }
 
     /// Opens a file to be written at its end, and makes it where it is missing.
@@ -222,7 +243,7 @@ impl Folder {
     }
 }
 
-fn io_failed(action: &'static str, path: &Path, source: io::Error) -> FolderError {
+pub(crate) fn io_failed(action: &'static str, path: &Path, source: io::Error) -> FolderError {
     FolderError::Io {
         action,
         path: path.to_owned(),

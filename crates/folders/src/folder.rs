@@ -50,6 +50,16 @@ pub enum FolderError {
         /// Its permissions.
         mode: u32,
     },
+    /// Others know what it holds.
+    #[error(
+        "{path} can be read or written by others (mode {mode:04o}): chmod 600 {path}, or remove it to have a new one"
+    )]
+    Shared {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// Neither file nor folder, or the one for the other.
     #[error("{0} is not a regular file")]
     NotAFile(PathBuf),

@@ -10,10 +10,12 @@
 mod files;
 mod folder;
 mod handover;
+mod secret;
 mod stamp;
 mod trust;
 
 pub use folder::{Folder, FolderError};
 pub use handover::Owner;
+pub use secret::secret;
 pub use stamp::Stamp;
 pub use trust::Trust;

@@ -32,19 +32,25 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(&self.0)).into_response();
+        let mut response = refusal(&self.0, axum::Json(&self.0));
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static(problem::MEDIA_TYPE),
         );
-        if let Some(after) = self.0.retry_after_ms {
-            let seconds = HeaderValue::from(after.div_ceil(1_000));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
         response
     }
+}
+
+/// A refusal in the form of a protocol: its body, with the problem's status, and when it may be tried again.
+pub fn refusal(problem: &Problem, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(after) = problem.retry_after_ms {
+        let seconds = HeaderValue::from(after.div_ceil(1_000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 impl From<Problem> for Refused {
@@ -77,4 +83,23 @@ pub fn stream(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'st
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_passes_says_after_how_many_seconds_and_another_does_not() {
+        let after = |problem: Problem| {
+            let response = Refused(problem).into_response();
+            let after = response.headers().get(header::RETRY_AFTER).cloned();
+            (response.status().as_u16(), after)
+        };
+        let soon = Problem::new(Code::Unreachable, "not now").retry_after_ms(1_001);
+        let status = soon.status;
+        // Never before it may be: seconds are rounded up.
+        assert_eq!(after(soon), (status, Some(HeaderValue::from(2))));
+        assert_eq!(after(Problem::new(Code::NotFound, "nothing")), (404, None));
+    }
 }

@@ -7,9 +7,12 @@ mod answer;
 pub mod caller;
 mod connection;
 mod failure;
+mod patience;
 mod tcp;
+mod token;
 
-pub use answer::{Refused, events, stream};
+pub use answer::{Refused, events, refusal, stream};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use tcp::{Tcp, serve_tcp};
+pub use token::{TokenError, token};

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     connection::{Accepting, accept, connection},
     failure::ServeError,
+    patience::Patience,
 };
 
 /// Connections that are open at once, at most; more wait.
@@ -94,6 +95,7 @@ fn room(open_files: Option<u64>) -> usize {
 impl Tcp {
     async fn serve(self, stream: TcpStream, router: Router, stop: CancellationToken) {
         let _ = stream.set_nodelay(true);
+        let stream = Patience::new(stream);
         match self {
             Self::Plain => connection(stream, router, stop).await,
             #[cfg(feature = "tls")]

@@ -12,7 +12,6 @@ mod spoken;
 use aion_abi::{code::Code, problem::Problem};
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -29,14 +28,7 @@ impl From<Problem> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(Refusal::of(&self.0))).into_response();
-        if let Some(after) = self.0.retry_after_ms {
-            let seconds = HeaderValue::from(after.div_ceil(1_000));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        aion_serve::refusal(&self.0, Json(Refusal::of(&self.0)))
     }
 }
 

@@ -93,6 +93,10 @@ struct Flags {
     /// Where aion-launcher listens [default: HOME/run/launcher.sock].
     #[arg(long, env = "AION_LAUNCHER_SOCKET", value_name = "PATH")]
     launcher_socket: Option<PathBuf>,
+    /// Another user who may ask agents on HOME/asking/node.sock: whom aion-gateway runs as. The folder is of that
+    /// user's group.
+    #[arg(long, value_name = "UID")]
+    gateway_uid: Option<u32>,
     /// Let no packet leave this machine, which stands alone then.
     #[arg(long, env = "OFFLINE_MODE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = switch::parse)]
     offline: Option<bool>,

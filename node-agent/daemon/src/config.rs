@@ -21,6 +21,8 @@ pub struct Config {
     pub offline: bool,
     /// Where the launcher listens.
     pub launcher: PathBuf,
+    /// Whom a gateway runs as, where that is not this user.
+    pub gateway: Option<u32>,
     /// Where instances come from.
     pub mode: Mode,
     /// The interface over TCP, if any.
@@ -81,6 +83,7 @@ impl Config {
             node: "local".to_owned(),
             offline: false,
             launcher: home.join("run/launcher.sock"),
+            gateway: None,
             mode: Mode::Standalone,
             tcp: None,
             sources: Sources::default(),

@@ -23,7 +23,6 @@ use crate::{
     kernel_trace::KernelTraces,
     launching::{Launcher, LauncherEvent},
     mounts::MappingError,
-    secret,
     server::Reactors,
     shell::{Handle, RecoverError, ShellError},
     telemetry::Telemetry,
@@ -80,7 +79,7 @@ pub enum NodeError {
     Serve(#[from] ServeError),
     /// The token of the interface over TCP.
     #[error(transparent)]
-    Token(#[from] secret::SecretError),
+    Token(#[from] aion_serve::TokenError),
     /// The certificate of the interface over TCP.
     #[cfg(feature = "kubernetes")]
     #[error(transparent)]

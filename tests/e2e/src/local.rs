@@ -2,6 +2,8 @@
 
 use std::{
     env, fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -19,12 +21,13 @@ use tempfile::TempDir;
 use crate::cluster::{BOUND, root};
 
 /// What a set-up installs.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "aionctl",
     "aion-node",
     "aion-launcher",
     "aion-worker",
     "aion-compiler",
+    "aion-gateway",
 ];
 
 /// A home with programs in it; what runs there is stopped when dropped.
@@ -124,6 +127,8 @@ impl Local {
             .env("AION_HOME", self.home())
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
+            // Many nodes run here at once.
+            .env("AION_GATEWAY_LISTEN", "127.0.0.1:0")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir("/");
         command
@@ -199,7 +204,12 @@ impl Local {
     pub fn logs(&self) -> String {
         let mut all = String::new();
         for folder in ["service", "logs"] {
-            for name in ["aion-supervisor", "aion-node", "aion-launcher"] {
+            for name in [
+                "aion-supervisor",
+                "aion-node",
+                "aion-launcher",
+                "aion-gateway",
+            ] {
                 let path = self.home().join(folder).join(format!("{name}.log"));
                 if let Ok(text) = fs::read_to_string(&path) {
                     let lines: Vec<_> = text.lines().collect();
@@ -224,6 +234,30 @@ pub fn said(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
     let text = text.join("\n");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the gateway at `url` takes its token and tells agents, and tells nobody without.
+///
+/// # Errors
+/// When nothing answers there, or the token cannot be read.
+pub fn answers(local: &Local, url: &str) -> anyhow::Result<bool> {
+    let token = fs::read_to_string(local.home().join("gateway/token"))?;
+    let ask = |token: &str| -> anyhow::Result<String> {
+        let address = url.trim_start_matches("http://").trim_end_matches("/v1");
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(BOUND))?;
+        write!(
+            stream,
+            "GET /v1/agents HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let (known, unknown) = (ask(token.trim())?, ask("another")?);
+    Ok(known.starts_with("HTTP/1.1 200")
+        && known.contains("items")
+        && unknown.starts_with("HTTP/1.1 401"))
 }
 
 /// Whether a process is there and has not ended.

@@ -1,12 +1,13 @@
-//! A node that root starts: the daemon is a user of its own, and what worked with a daemon of root's works.
+//! A node that root starts: daemon and gateway are users of their own, and what worked with a daemon of root's works.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 use aion_e2e::cluster::root;
-use aion_e2e::local::{Local, said, user_of};
+use aion_e2e::local::{Local, answers, said, user_of};
 use nix::unistd::geteuid;
 use serde_json::json;
 
@@ -90,6 +91,57 @@ fn the_daemon_is_nobody_else_and_its_agents_answer() -> anyhow::Result<()> {
         layers.iter().any(|layer| layer["enforced"] == true),
         "{status:#}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> anyhow::Result<()> {
+    if !of_root() {
+        return Ok(());
+    }
+    let local = started()?;
+    let (node, gateway) = (
+        user_of(local.running("aion-node")?)?,
+        user_of(local.running("aion-gateway")?)?,
+    );
+    assert!(gateway != 0 && gateway != node, "{gateway} {node}");
+    let status = local.status()?;
+    let url = status["gateway"]["url"].as_str().unwrap();
+    assert!(answers(&local, url)?, "{}", local.logs());
+    for (path, owner, mode) in [
+        ("gateway/token", gateway, 0o600),
+        ("asking/node.sock", node, 0o660),
+        ("asking", node, 0o2710),
+        ("service/aion-gateway.log", 0, 0o600),
+    ] {
+        let about = fs::symlink_metadata(local.home().join(path))?;
+        assert_eq!(
+            (about.uid(), about.mode() & 0o7777),
+            (owner, mode),
+            "{path}"
+        );
+    }
+    // As that user: the daemon's folders are closed, and its socket only asks.
+    let as_gateway = |path: &str, what: &str| {
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={gateway}"), format!("--regid={gateway}")]);
+        command.args(["--clear-groups", "curl", "--silent", "--max-time", "20"]);
+        command.arg("--unix-socket").arg(local.home().join(path));
+        command.args(["--output", "/dev/null", "--write-out", "%{http_code}"]);
+        let output = command
+            .arg(format!("http://localhost/api/v1/{what}"))
+            .output();
+        output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
+    };
+    assert_eq!(as_gateway("asking/node.sock", "resources/agents")?, "200");
+    assert_eq!(
+        as_gateway("asking/node.sock", "resources/trustpolicies")?,
+        "403"
+    );
+    assert_eq!(as_gateway("asking/node.sock", "mounts")?, "403");
+    assert_eq!(as_gateway("run/admin.sock", "resources/agents")?, "000");
+    let before = local.kill("aion-gateway")?;
+    local.back("aion-gateway", before)?;
     Ok(())
 }
 

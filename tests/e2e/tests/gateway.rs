@@ -48,7 +48,7 @@ impl Door {
             TcpStream::connect(("127.0.0.1", port))
                 .map_err(|why| format!("{why}\n{}", gateway.tail()))
         })?;
-        let token = fs::read_to_string(node.home().join("gateway.token"))?;
+        let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
             _gateway: gateway,
             node,
@@ -421,6 +421,48 @@ fn who_may_not_and_what_is_not_there_is_refused_in_words() -> anyhow::Result<()>
     }
     let log = fs::read_to_string(door.node.path("gateway.log"))?;
     assert!(!log.contains(&door.token), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_stream_comes_to_its_end_also_where_the_node_is_killed_meanwhile() -> anyhow::Result<()> {
+    let mut first = true;
+    let model = FakeModel::answering(move |_| {
+        let reply = Reply::text("Felix.");
+        match std::mem::take(&mut first) {
+            true => Reply::After(BOUND, Box::new(reply)),
+            false => reply,
+        }
+    })?;
+    let mut door = Door::open(&model)?;
+    let asked = json!({
+        "model": "jarvis", "stream": true,
+        "messages": [{"role": "user", "content": "A name for a cat?"}],
+    });
+    let asked = asked.to_string();
+    let length = asked.len();
+    let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}");
+    let head = door.head("POST /v1/chat/completions", &more);
+    let mut stream = BufReader::new(door.send(&head, &asked)?);
+    let mut told = String::new();
+    while !told.contains("data: ") {
+        assert_ne!(stream.read_line(&mut told)?, 0, "{told}");
+    }
+    until("the model to be asked", BOUND, || {
+        match model.requests().len() {
+            0 => Err("it is not".to_owned()),
+            _ => Ok(()),
+        }
+    })?;
+    door.node.restart_daemon()?;
+    stream.read_to_string(&mut told)?;
+    for words in [
+        r#""content":"Felix.""#,
+        r#""finish_reason":"stop""#,
+        "data: [DONE]",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
     Ok(())
 }
 

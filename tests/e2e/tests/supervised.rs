@@ -1,13 +1,14 @@
-//! A node that ends is started again, by whom and how often is told, and a stop is a stop. Where the tests are root's
+//! A node or its gateway that ends is started again, by whom and how often is told, and a stop is a stop. Where the tests are root's
 //! each story is told of root's node and of an ordinary user's.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::thread;
 
 use aion_e2e::cluster::BOUND;
-use aion_e2e::local::{Local, lives, said};
+use aion_e2e::local::{Local, answers, lives, said};
 use aion_testkit::until;
 use nix::unistd::geteuid;
 use serde_json::Value;
@@ -94,6 +95,76 @@ fn a_node_that_does_not_stay_is_started_more_rarely_and_that_is_told() -> anyhow
         fs::write(&settings, "workers: 3\n")?;
         local.aionctl(&START)?;
         assert_eq!(local.status()?["node"]["launcher"], "ready");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_gateway_that_is_killed_is_started_again_and_one_that_is_not_wanted_is_not_there()
+-> anyhow::Result<()> {
+    each(|local| {
+        let told = local.aionctl(&START)?;
+        let url = |status: &Value| status["gateway"]["url"].as_str().map(str::to_owned);
+        let first = url(&local.status()?).unwrap();
+        assert!(told.contains(&format!("programs ask at {first}")), "{told}");
+        assert!(answers(&local, &first)?, "{}", local.logs());
+        let told = local.aionctl(&["local", "status"])?;
+        let use_it = format!("export OPENAI_BASE_URL={first} OPENAI_API_KEY=$(cat");
+        assert!(told.contains(&use_it), "{told}");
+
+        let before = local.kill("aion-gateway")?;
+        local.back("aion-gateway", before)?;
+        let status = local.status()?;
+        let told = &status["service"]["programs"]["aion-gateway"];
+        assert_eq!(told["lastEnd"], "signal 9 ended it", "{status:#}");
+        let again = until("the gateway to serve", BOUND, || {
+            let status = local.status().map_err(|why| why.to_string())?;
+            url(&status).ok_or_else(|| format!("{status:#}\n{}", local.logs()))
+        })?;
+        assert!(answers(&local, &again)?);
+        let gateway = local.running("aion-gateway")?;
+        local.aionctl(&["local", "stop"])?;
+        assert!(!lives(gateway));
+
+        for service in [&START[..], &["local", "start", "--no-service"]] {
+            let told = local.aionctl(&[service, &["--no-gateway"]].concat())?;
+            assert!(!told.contains("programs ask at"), "{told}");
+            let status = local.status()?;
+            assert_eq!(status["gateway"]["on"], false, "{status:#}");
+            assert!(local.aionctl(&["local", "status"])?.contains("is off"));
+            local.aionctl(&["local", "stop"])?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_by_number_and_the_node_is_there_without_it() -> anyhow::Result<()> {
+    each(|mut local| {
+        let another = TcpListener::bind("127.0.0.1:0")?;
+        let address = another.local_addr()?;
+        local.set("AION_GATEWAY_LISTEN", &address.to_string());
+        for service in [&START[..], &["local", "start", "--no-service"]] {
+            let told = local.aionctl(service)?;
+            for words in [
+                "is ready",
+                "the node runs without its gateway",
+                &format!("port {} is taken", address.port()),
+                "AION_GATEWAY_LISTEN=127.0.0.1:PORT",
+            ] {
+                assert!(told.contains(words), "{words}: {told}");
+            }
+            let status = local.status()?;
+            assert_eq!(status["node"]["launcher"], "ready");
+            assert_eq!(status["gateway"]["on"], true, "{status:#}");
+            assert!(status["gateway"]["url"].is_null(), "{status:#}");
+            let told = local.aionctl(&["local", "status"])?;
+            assert!(
+                told.contains("does not run") || told.contains("does not listen"),
+                "{told}"
+            );
+            local.aionctl(&["local", "stop"])?;
+        }
         Ok(())
     })
 }

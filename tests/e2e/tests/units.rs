@@ -1,4 +1,4 @@
-//! The node as units of systemd, against a stand-in for `systemctl` that starts what a unit says: written, enabled,
+//! The node and its gateway as units of systemd, against a stand-in for `systemctl` that starts what a unit says: written, enabled,
 //! told of, taken away. What systemd itself makes of the texts is asked of `systemd-analyze` in aionctl's own tests.
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use aion_e2e::cluster::BOUND;
-use aion_e2e::local::{Local, lives, said};
+use aion_e2e::local::{Local, answers, lives, said};
 use aion_testkit::until;
 use nix::unistd::geteuid;
 
@@ -24,7 +24,10 @@ alive() { [ "$(pid "$1")" != 0 ] && ! grep -qs '^State:.[ZX]' "/proc/$(pid "$1")
 case $asked in
     --version) echo 'systemd 252 (252.1)' ;;
     enable) for unit; do [ "$unit" = --quiet ] || touch "$DOUBLE/$unit.enabled"; done ;;
-    disable) for unit; do rm -f "$DOUBLE/$unit.enabled"; done ;;
+    disable) for unit; do
+            rm -f "$DOUBLE/$unit.enabled"
+            if [ "$1" = --now ] && alive "$unit"; then kill "$(pid "$unit")"; fi
+        done ;;
     start)
         for unit; do
             alive "$unit" && continue
@@ -89,10 +92,17 @@ fn enabled(local: &Local, unit: &str) -> bool {
     })
 }
 
+const PROGRAMS: [&str; 3] = ["aion-node", "aion-launcher", "aion-gateway"];
+
+fn pids(local: &Local) -> anyhow::Result<Vec<i32>> {
+    PROGRAMS.iter().map(|it| local.running(it)).collect()
+}
+
 const START: [&str; 4] = ["local", "start", "--service", "systemd"];
 
 #[test]
-fn the_node_is_two_units_from_a_start_on_until_they_are_taken_away() -> anyhow::Result<()> {
+fn the_node_and_its_gateway_are_units_from_a_start_on_until_they_are_taken_away()
+-> anyhow::Result<()> {
     let mut local = installed()?;
     local.set("OFFLINE_MODE", "true");
     let told = local.aionctl(&START)?;
@@ -100,9 +110,12 @@ fn the_node_is_two_units_from_a_start_on_until_they_are_taken_away() -> anyhow::
         told.contains("systemd starts it again when it ends"),
         "{told}"
     );
-    assert_eq!(units(&local).len(), 2, "{:?}", units(&local));
-    assert!(enabled(&local, "aion-node") && enabled(&local, "aion-launcher"));
+    assert_eq!(units(&local).len(), 3, "{:?}", units(&local));
+    assert!(PROGRAMS.iter().all(|it| enabled(&local, it)));
     let status = local.status()?;
+    let url = status["gateway"]["url"].as_str().unwrap().to_owned();
+    assert!(told.contains(&format!("programs ask at {url}")), "{told}");
+    assert!(answers(&local, &url)?, "{}", local.logs());
     assert_eq!(status["service"]["by"], "systemd");
     assert_eq!(status["service"]["programs"]["aion-node"]["restarts"], 2);
     // It is enabled, and of a user who has to be logged in.
@@ -114,16 +127,23 @@ fn the_node_is_two_units_from_a_start_on_until_they_are_taken_away() -> anyhow::
     );
     assert_eq!(status["node"]["offline"], true);
 
-    let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+    let pids = pids(&local)?;
     assert!(local.aionctl(&START)?.contains("runs already"));
     assert_eq!(local.running("aion-node")?, pids[0]);
     let told = local.aionctl(&["local", "stop"])?;
     assert!(told.contains("starts it again at boot"), "{told}");
     assert!(!pids.into_iter().any(lives));
-    assert_eq!(units(&local).len(), 2);
+    assert_eq!(units(&local).len(), 3);
 
     local.aionctl(&START)?;
-    let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+    let told = local.aionctl(&[&START[..], &["--no-gateway"]].concat())?;
+    assert!(told.contains("removed"), "{told}");
+    assert_eq!(units(&local).len(), 2, "{:?}", units(&local));
+    assert!(!enabled(&local, "aion-gateway"));
+    assert_eq!(local.status()?["gateway"]["on"], false);
+
+    local.aionctl(&START)?;
+    let pids = self::pids(&local)?;
     local.aionctl(&["local", "stop", "--no-service"])?;
     assert!(!pids.into_iter().any(lives));
     assert_eq!(units(&local), Vec::<String>::new());
@@ -194,7 +214,7 @@ fn a_unit_that_does_not_end_though_it_was_killed_is_not_waited_for() -> anyhow::
 fn a_set_up_that_is_taken_away_takes_its_units_with_it() -> anyhow::Result<()> {
     let local = installed()?;
     local.aionctl(&START)?;
-    let pids = [local.running("aion-node")?, local.running("aion-launcher")?];
+    let pids = pids(&local)?;
     let home = local.home();
     let mark = "AION-OS was set up here by install.sh, with the programs in bin/ of:";
     let mark = format!("{mark}\n{}\n", home.display());
@@ -207,7 +227,7 @@ fn a_set_up_that_is_taken_away_takes_its_units_with_it() -> anyhow::Result<()> {
     assert!(!pids.into_iter().any(lives));
     assert_eq!(units(&local), Vec::<String>::new());
     let asked = fs::read_to_string(local.path("double/asked"))?;
-    for unit in ["aion-launcher", "aion-node"] {
+    for unit in PROGRAMS {
         assert!(!enabled(&local, unit), "{asked}");
     }
     assert!(asked.trim_end().ends_with("daemon-reload"), "{asked}");

@@ -1,5 +1,5 @@
 //! The folders of the state, made or mended before anything of the node runs: root's, which the daemon may at most
-//! read, and the daemon's, which root does not believe anything in. Also what a set-up of an earlier version is made
+//! read, and the daemon's and the gateway's, which root does not believe anything in. Also what a set-up of an earlier version is made
 //! into, aloud.
 
 use std::{
@@ -9,9 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use aion_folders::{Folder, FolderError, Trust};
+use aion_folders::{Folder, FolderError, Owner, Trust};
 
-use super::node_user::NodeUser;
+use super::node_user::{NodeUser, Users};
 use crate::{context::Context, failure::Failure, home::Home};
 
 /// Root's, with who may look into each. `launcher` has the socket in it that the daemon is let in by.
@@ -23,27 +23,30 @@ const OF_ROOT: [(&str, u32); 4] = [
 ];
 /// The daemon's.
 const OF_NODE: [&str; 5] = ["logs", "manifests", "run", "state", "store"];
+/// The gateway's, and the daemon's with the socket in it that the gateway asks on: its group may enter, not look around.
+const OF_GATEWAY: (&str, u32) = (aion_abi::gateway::FOLDER, 0o700);
+const ASKING: (&str, u32) = ("asking", 0o2710);
 /// What the daemon keeps in `config`, where it may not make a file: 32 bytes each, the second as text.
 const SECRETS: [(&str, bool); 2] = [("node.secret", false), ("admin.token", true)];
 /// Where keys for signing are, which the daemon has no business with.
 const KEYS: &str = "keys";
 
-/// Makes what is missing. Gives whom the daemon runs as, where that is not who starts it.
+/// Makes what is missing. Gives whom daemon and gateway run as, where that is not who starts them.
 pub(super) fn prepare(
     context: &Context,
     home: &Home,
     node: &Path,
-) -> Result<Option<NodeUser>, Failure> {
+) -> Result<Option<Users>, Failure> {
     match home.trust() {
         Trust::Own => of_one_user(home).map(|()| None),
         Trust::Root => {
-            let user = NodeUser::find()?;
+            let users = Users::find()?;
             none_from_before(home)?;
-            for told in of_root(home, &user)? {
+            for told in of_root(home, &users)? {
                 context.note(&told);
             }
-            reaches(home, &user, node)?;
-            Ok(Some(user))
+            reaches(home, &users.node, node)?;
+            Ok(Some(users))
         }
     }
 }
@@ -78,13 +81,14 @@ fn none_from_before(home: &Home) -> Result<(), Failure> {
 }
 
 /// What was changed of a set-up that was there is told, a sentence each.
-fn of_root(home: &Home, user: &NodeUser) -> Result<Vec<String>, Failure> {
+fn of_root(home: &Home, users: &Users) -> Result<Vec<String>, Failure> {
     let mut told = Vec::new();
-    of_root_in(home.root(), user, &mut told).map_err(|why| unfit(home, &why))?;
+    of_root_in(home.root(), users, &mut told).map_err(|why| unfit(home, &why))?;
     Ok(told)
 }
 
-fn of_root_in(root: &Path, user: &NodeUser, told: &mut Vec<String>) -> Result<(), FolderError> {
+fn of_root_in(root: &Path, users: &Users, told: &mut Vec<String>) -> Result<(), FolderError> {
+    let user = &users.node;
     let (owner, group) = (user.owner, user.owner.group);
     let home = Folder::make(root, Trust::Root, 0o711)?;
     // Programs and what is shared lie in it; what is private is so by itself.
@@ -122,8 +126,24 @@ fn of_root_in(root: &Path, user: &NodeUser, told: &mut Vec<String>) -> Result<()
             }
         }
     }
+    let asking = Owner {
+        group: users.gateway.owner.group,
+        ..owner
+    };
+    given(&home, ASKING, asking)?;
+    given(&home, OF_GATEWAY, users.gateway.owner)?;
     config(&home.within("config")?, user, told)?;
     home.share("bundles", group).map(drop)
+}
+
+/// A folder of another user's, made where it is missing.
+fn given(home: &Folder, (name, mode): (&str, u32), owner: Owner) -> Result<(), FolderError> {
+    match home.owner_of(name)? {
+        None => home.make_within(name, mode).map(drop)?,
+        Some(own) if own == owner.user => {}
+        Some(before) => home.hand_over(name, before, owner).map(drop)?,
+    }
+    home.give(name, owner.user, Some(owner.group))
 }
 
 /// What an earlier version had, when both programs were root's, where another user may write now.
@@ -176,25 +196,17 @@ fn config(config: &Folder, user: &NodeUser, told: &mut Vec<String>) -> Result<()
     }
     for (name, is_text) in SECRETS {
         if config.owner_of(name)?.is_none() {
-            let bytes = random().map_err(|source| FolderError::Io {
-                action: "make a secret for",
-                path: config.path().join(name),
-                source,
+            config.secret(name, |random| match is_text {
+                true => random
+                    .map(|byte| format!("{byte:02x}"))
+                    .concat()
+                    .into_bytes(),
+                false => random.to_vec(),
             })?;
-            let text = bytes.map(|byte| format!("{byte:02x}")).concat();
-            let bytes = if is_text { text.as_bytes() } else { &bytes };
-            config.replace(name, bytes, 0o600)?;
         }
         config.give(name, user.owner.user, Some(user.owner.group))?;
     }
     Ok(())
-}
-
-fn random() -> io::Result<[u8; 32]> {
-    use std::io::Read;
-    let mut bytes = [0; 32];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 pub(super) fn unfit(home: &Home, why: &FolderError) -> Failure {

@@ -8,15 +8,14 @@ use aion_folders::Owner;
 use super::*;
 
 const USER: u32 = 61_992;
+const GATEWAY: u32 = 61_988;
 
-fn user() -> NodeUser {
-    NodeUser {
-        owner: Owner {
-            user: USER,
-            group: USER,
-        },
+fn users() -> Users {
+    let [node, gateway] = [USER, GATEWAY].map(|user| NodeUser {
+        owner: Owner { user, group: user },
         name: None,
-    }
+    });
+    Users { node, gateway }
 }
 
 fn of_root() -> Option<tempfile::TempDir> {
@@ -34,7 +33,7 @@ fn about(path: &Path) -> (u32, u32, u32) {
 
 fn prepared(home: &Path) -> Vec<String> {
     let mut told = Vec::new();
-    of_root_in(home, &user(), &mut told).unwrap();
+    of_root_in(home, &users(), &mut told).unwrap();
     told
 }
 
@@ -57,7 +56,7 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
     let home = folder.path().join("home");
     assert_eq!(prepared(&home), Vec::<String>::new());
     assert_eq!(about(&home), (0, 0, 0o711));
-    assert_eq!(writable(&home), OF_NODE);
+    assert_eq!(writable(&home), [&["asking"][..], &OF_NODE].concat());
     for private in OF_NODE {
         assert_eq!(about(&home.join(private)), (USER, USER, 0o700), "{private}");
     }
@@ -66,6 +65,8 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
     for read in ["config", "bundles", "config/secrets"] {
         assert_eq!(about(&home.join(read)), (0, USER, 0o2750), "{read}");
     }
+    assert_eq!(about(&home.join("asking")), (USER, GATEWAY, 0o2710));
+    assert_eq!(about(&home.join("gateway")), (GATEWAY, GATEWAY, 0o700));
     // Its own, in a folder where it can put nothing else in their place.
     assert_eq!(
         writable(&home.join("config")),
@@ -128,7 +129,7 @@ fn a_set_up_of_an_earlier_version_is_divided_and_that_is_told() {
     ] {
         assert!(told.contains(what), "{what}: {told}");
     }
-    assert_eq!(writable(&home), OF_NODE);
+    assert_eq!(writable(&home), [&["asking"][..], &OF_NODE].concat());
     for private in OF_NODE {
         assert_eq!(about(&home.join(private)).2, 0o700, "{private}");
     }
@@ -185,7 +186,7 @@ fn a_users_home_is_not_made_roots() {
     fs::create_dir(&path).unwrap();
     chown(&path, Some(USER), Some(USER)).unwrap();
     let home = Home::find(Some(&path)).unwrap();
-    let refused = super::of_root(&home, &user()).unwrap_err();
+    let refused = super::of_root(&home, &users()).unwrap_err();
     assert!(
         refused.what.contains("belongs to user 61992"),
         "{refused:?}"

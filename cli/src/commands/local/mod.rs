@@ -1,6 +1,7 @@
-//! `aionctl local`: the node on this machine, its two programs, who watches them, and how they are.
+//! `aionctl local`: the node on this machine, its programs, who watches them, and how they are.
 
 mod folders;
+mod gateway;
 mod node_user;
 mod recipe;
 mod service;
@@ -20,9 +21,9 @@ use crate::{context::Context, failure::Failure, home::Home, process::Program};
 /// Start, stop or look at the node on this machine
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and aion-launcher (starts and confines the agents' workers). As root every layer of the sandbox can be had, and the daemon gets a user of its own; as an ordinary user those layers that need no privileges.
+The node is two programs that run in the background: aion-node (the daemon: kernel, memory, models, tools) and aion-launcher (starts and confines the agents' workers). Beside it runs aion-gateway, where programs ask agents by REST or OpenAI's API, on this machine alone; --no-gateway or AION_GATEWAY=false leave it out. As root every layer of the sandbox can be had, and daemon and gateway get users of their own; as an ordinary user those layers that need no privileges.
 
-Something starts them again when they end: two units of systemd where it runs this machine, else a supervisor of AION-OS's own. `aionctl local status` says which, and whether it starts them at boot.
+Something starts them again when they end: units of systemd where it runs this machine, else a supervisor of AION-OS's own. `aionctl local status` says which, and whether it starts them at boot.
 
 Examples:
   aionctl local start
@@ -33,7 +34,7 @@ pub(crate) enum LocalCommand {
     Start(StartArgs),
     /// Let turns under way end, then stop
     Stop(StopArgs),
-    /// Say what runs, who watches it, which layers of the sandbox are enforced, and how many agents are ready
+    /// Say what runs, who watches it, where programs ask, which layers of the sandbox are enforced, and how many agents are ready
     Status(StatusArgs),
     /// Run the node from here and start again what ends, until a signal ends this; for runit, containers and the like
     Supervise,
@@ -64,6 +65,9 @@ pub(crate) struct StartArgs {
     /// Nobody does; a unit that is there is taken away
     #[arg(long, conflicts_with = "service")]
     no_service: bool,
+    /// Without the gateway, where programs ask agents; AION_GATEWAY=false says so, too
+    #[arg(long)]
+    no_gateway: bool,
 }
 
 /// Of `local stop`.
@@ -124,7 +128,12 @@ fn launcher(home: &Home) -> Program {
     program(home, "aion-launcher")
 }
 
-/// Who watches both, where that is aionctl.
+/// Where programs ask, beside the node.
+fn gateway(home: &Home) -> Program {
+    program(home, "aion-gateway")
+}
+
+/// Who watches them, where that is aionctl.
 fn supervisor(home: &Home) -> Program {
     program(home, "aion-supervisor")
 }

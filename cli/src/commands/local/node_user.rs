@@ -1,5 +1,5 @@
-//! Whom the daemon runs as where root starts the node. It parses what models, registries and tools write: whatever
-//! takes it over must be a user that owns nothing else on the machine.
+//! Whom the daemon and the gateway run as where root starts the node. They parse what models, registries, tools and
+//! programs write: whatever takes one over must be a user that owns nothing else on the machine, the other's neither.
 
 use std::fs;
 
@@ -7,11 +7,34 @@ use aion_folders::Owner;
 
 use crate::failure::Failure;
 
-/// The system user that `install.sh` makes.
-const NAME: &str = "aion";
-/// Where there is no such user: numbers that nobody gives out. The first lies beside those of the launcher's workers,
+/// The system user of a program, which `install.sh` makes.
+#[derive(Debug, Clone, Copy)]
+struct Role {
+    name: &'static str,
+    what: &'static str,
+    /// Where there is no such user: numbers that nobody gives out.
+    numbers: [u32; 2],
+}
+
+/// The first of the numbers lies beside those of the launcher's workers,
 /// in a range that systemd's table of users leaves unused; the second is for a container that has 65,536 users.
-const NUMBERS: [u32; 2] = [0x7000_1000, 65_533];
+const NODE: Role = Role {
+    name: "aion",
+    what: "the daemon",
+    numbers: [0x7000_1000, 65_533],
+};
+const GATEWAY: Role = Role {
+    name: "aion-gateway",
+    what: "the gateway",
+    numbers: [0x7000_1001, 65_532],
+};
+
+/// Both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Users {
+    pub(super) node: NodeUser,
+    pub(super) gateway: NodeUser,
+}
 
 /// A user without other rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,19 +44,27 @@ pub(super) struct NodeUser {
     pub(super) name: Option<String>,
 }
 
-impl NodeUser {
-    /// The user `aion` of this machine, or a number that is nobody's.
+impl Users {
+    /// The system users of this machine, or numbers that are nobody's.
     pub(super) fn find() -> Result<Self, Failure> {
         let read = |path: &str| {
             fs::read_to_string(path)
                 .map_err(|why| Failure::io("look for a user", path.as_ref(), &why))
         };
-        choose(&read("/etc/passwd")?, &read("/proc/self/uid_map")?).ok_or_else(|| {
-            Failure::new(
-                "this machine has no user that the daemon can run as: it is not to be root's",
-            )
-            .at("/proc/self/uid_map")
-            .remedy("start the container as an ordinary user, or give it more users")
+        let (passwd, uid_map) = (read("/etc/passwd")?, read("/proc/self/uid_map")?);
+        let user = |role: Role| {
+            choose(role, &passwd, &uid_map).ok_or_else(|| {
+                Failure::new(format!(
+                    "this machine has no user that {} can run as: it is not to be root's",
+                    role.what
+                ))
+                .at("/proc/self/uid_map")
+                .remedy("start the container as an ordinary user, or give it more users")
+            })
+        };
+        Ok(Self {
+            node: user(NODE)?,
+            gateway: user(GATEWAY)?,
         })
     }
 }
@@ -47,7 +78,7 @@ impl std::fmt::Display for NodeUser {
     }
 }
 
-fn choose(passwd: &str, uid_map: &str) -> Option<NodeUser> {
+fn choose(role: Role, passwd: &str, uid_map: &str) -> Option<NodeUser> {
     let system = passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, user, group, .., shell] = fields[..] else {
@@ -56,14 +87,14 @@ fn choose(passwd: &str, uid_map: &str) -> Option<NodeUser> {
         // One who logs in is a person of that name.
         let logs_in = !["nologin", "false"].iter().any(|it| shell.ends_with(it));
         let (user, group) = (user.parse().ok()?, group.parse().ok()?);
-        (name == NAME && !logs_in && user != 0 && exists(uid_map, user)).then(|| NodeUser {
+        (name == role.name && !logs_in && user != 0 && exists(uid_map, user)).then(|| NodeUser {
             owner: Owner { user, group },
             name: Some(name.to_owned()),
         })
     });
     system.or_else(|| {
         let free = |number: &u32| exists(uid_map, *number) && !is_taken(passwd, *number);
-        let number = NUMBERS.into_iter().find(free)?;
+        let number = role.numbers.into_iter().find(free)?;
         Some(NodeUser {
             owner: Owner {
                 user: number,
@@ -98,12 +129,13 @@ fn exists(uid_map: &str, user: u32) -> bool {
 mod tests {
     use super::*;
 
+    const NUMBERS: [u32; 2] = NODE.numbers;
     const ALL: &str = "         0          0 4294967295\n";
     const CONTAINER: &str = "         0     100000      65536\n";
     const ROOT: &str = "root:x:0:0:root:/root:/bin/bash\n";
 
     fn user(passwd: &str, map: &str) -> Option<(Option<String>, u32, u32)> {
-        let chosen = choose(&format!("{ROOT}{passwd}"), map)?;
+        let chosen = choose(NODE, &format!("{ROOT}{passwd}"), map)?;
         Some((chosen.name, chosen.owner.user, chosen.owner.group))
     }
 
@@ -123,5 +155,10 @@ mod tests {
         let taken = format!("x:x:{}:1::/:/bin/false\n", NUMBERS[0]);
         assert_eq!(user(&taken, ALL), Some((None, NUMBERS[1], NUMBERS[1])));
         assert_eq!(user("", "0 1000 1\n"), None);
+        let system = "aion:x:998:997::/:/bin/false\naion-gateway:x:996:995::/:/bin/false\n";
+        let gateway = choose(GATEWAY, system, ALL);
+        assert_eq!(gateway.map(|it| it.owner.user), Some(996));
+        let another = choose(GATEWAY, "", CONTAINER).map(|it| it.owner.user);
+        assert_ne!(another, Some(NUMBERS[1]), "the daemon's");
     }
 }

@@ -10,7 +10,10 @@ use std::{
 
 use aion_folders::{Folder, Trust};
 
-use super::{node_user::NodeUser, settings};
+use super::{
+    node_user::{NodeUser, Users},
+    settings,
+};
 use crate::{failure::Failure, home::Home, process::Program};
 
 /// Variables that are handed on besides those of settings, where not all are.
@@ -42,16 +45,24 @@ pub(super) struct Recipe {
     pub(super) home: Home,
 }
 
-/// Both programs.
+/// The node's programs, and the gateway where one is wanted and can be had.
 #[derive(Debug, Clone)]
 pub(super) struct Recipes {
     pub(super) launcher: Recipe,
     pub(super) node: Recipe,
+    pub(super) gateway: Option<Recipe>,
 }
 
 impl Recipes {
-    /// Of the programs that are installed; `user` is whom the daemon runs as.
-    pub(super) fn find(home: &Home, user: Option<NodeUser>) -> Result<Self, Failure> {
+    /// Of the programs that are installed; `users` are whom daemon and gateway run as. A gateway that cannot be had is
+    /// told, and the node goes without.
+    pub(super) fn find(
+        home: &Home,
+        users: Option<Users>,
+        gateway: bool,
+        tell: impl FnOnce(&str),
+    ) -> Result<Self, Failure> {
+        let (user, door) = users.map(|it| (it.node, it.gateway)).unzip();
         let text = |text: &str| OsString::from(text);
         let mut launcher = vec![
             text("serve"),
@@ -64,11 +75,23 @@ impl Recipes {
             launcher.push(text("--daemon-uid"));
             launcher.push(user.owner.user.to_string().into());
         }
-        let node = vec![
+        let mut node = vec![
             text("--home"),
             home.root().into(),
             text("--launcher-socket"),
             home.launcher_socket().into(),
+        ];
+        if let Some(door) = &door {
+            node.push(text("--gateway-uid"));
+            node.push(door.owner.user.to_string().into());
+        }
+        let asks = vec![
+            text("--home"),
+            home.root().into(),
+            text("--token-file"),
+            home.gateway_token().into(),
+            text("--namespace"),
+            text("default"),
         ];
         let recipe = |program: Program, arguments, user| {
             Ok::<_, Failure>(Recipe {
@@ -79,9 +102,18 @@ impl Recipes {
                 home: home.clone(),
             })
         };
+        let gateway = gateway.then(|| recipe(super::gateway(home), asks, door));
+        let gateway = gateway.and_then(|found| match found {
+            Ok(recipe) => Some(recipe),
+            Err(why) => {
+                tell(&format!("there is no gateway: {}", why.what));
+                None
+            }
+        });
         Ok(Self {
             launcher: recipe(super::launcher(home), launcher, None)?,
             node: recipe(super::node(home), node, user)?,
+            gateway,
         })
     }
 }
@@ -130,9 +162,9 @@ pub(super) fn own() -> Result<PathBuf, Failure> {
 
 /// The variables that a program is given where it is not given all.
 pub(super) fn variables() -> Vec<(&'static str, String)> {
-    let names = settings::VARIABLES.iter().chain(&BESIDES);
+    let names = settings::variables_handed_on().chain(BESIDES);
     names
-        .filter_map(|name| Some((*name, env::var(name).ok()?)))
+        .filter_map(|name| Some((name, env::var(name).ok()?)))
         .collect()
 }
 

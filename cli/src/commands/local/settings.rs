@@ -1,8 +1,10 @@
 //! Whether a node that runs was started with the settings that a start would give it now. A node reads them once.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, env, fs, path::Path};
 
 use aion_abi::date::UnixMillis;
+
+use crate::failure::Failure;
 
 /// Variables that aion-node reads and a start hands on.
 pub(super) const VARIABLES: [&str; 6] = [
@@ -13,8 +15,25 @@ pub(super) const VARIABLES: [&str; 6] = [
     "AION_LOG",
     "AION_LOG_JSON",
 ];
+/// Variables of the gateway that a start hands on. The first is whether there is one.
+pub(super) const OF_GATEWAY: [&str; 2] = ["AION_GATEWAY", "AION_GATEWAY_LISTEN"];
 /// Files of settings, below the state folder.
 const FILES: [&str; 2] = ["config/node.yaml", "config/memory.yaml"];
+
+/// Whether a gateway is wanted: unless the variable says no.
+pub(super) fn gateway() -> Result<bool, Failure> {
+    let name = OF_GATEWAY[0];
+    let Some(value) = env::var_os(name) else {
+        return Ok(true);
+    };
+    aion_abi::switch::parse(&value.to_string_lossy())
+        .map_err(|why| Failure::usage(format!("{name}: {why}")))
+}
+
+/// All that a start hands on.
+pub(super) fn variables_handed_on() -> impl Iterator<Item = &'static str> {
+    VARIABLES.into_iter().chain(OF_GATEWAY)
+}
 
 type Variables = BTreeMap<String, String>;
 

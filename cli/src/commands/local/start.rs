@@ -19,16 +19,17 @@ use super::{
     recipe::{Recipe, Recipes},
     service::{AtBoot, By, Service, Standing, Systemd, told},
     settings,
-    watch::{Watch, await_node},
+    watch::{Watch, await_gateway, await_node},
 };
 
 pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let home = context.home()?;
     let path = recipe::find(super::node(&home).name, home.trust())?;
     let _held = lock(&home)?;
-    let user = folders::prepare(context, &home, &path)?;
+    let users = folders::prepare(context, &home, &path)?;
     let bound = Duration::from_secs(args.timeout);
-    let recipes = Recipes::find(&home, user)?;
+    let wanted = settings::gateway()? && !args.no_gateway;
+    let recipes = Recipes::find(&home, users, wanted, |why| context.warn(why))?;
     let before = running(&home);
     let service = Service::choose(&home, (!args.no_service).then_some(args.service))?;
     if let (Service::Aionctl | Service::Nobody, Some(units)) = (&service, installed(&home)) {
@@ -49,6 +50,7 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
         status.agents_ready,
         status.agents,
     ))?;
+    tell_gateway(context, &home, &recipes, &watch, bound).await?;
     if let Some(pid) = before.node {
         note_settings(context, pid, &home, &status);
     }
@@ -77,19 +79,25 @@ fn begin(
                 units.node
             ));
             match supervisor {
-                Some(_) => supervised(context, home, before),
+                Some(_) => supervised(context, home, recipes, before),
                 None => by_hand(context, recipes),
             }
         }
         (Service::Systemd(units), _) => {
             units.install(context, recipes)?;
             units.start()?;
+            let programs = [
+                super::launcher(home),
+                super::node(home),
+                super::gateway(home),
+            ];
+            let restarts = |name| (name, units.show(units.of_program(name)).restarts);
             Ok(Watch::Units {
-                before: [&units.launcher, &units.node].map(|unit| units.show(unit).restarts),
+                before: programs.map(|it| restarts(it.name)).into(),
                 units: units.clone(),
             })
         }
-        (Service::Aionctl, _) => supervised(context, home, before),
+        (Service::Aionctl, _) => supervised(context, home, recipes, before),
         (Service::Nobody, Some(supervisor)) => Err(Failure::new(
             "the node runs, and aionctl local supervise starts it again",
         )
@@ -99,16 +107,26 @@ fn begin(
     }
 }
 
-fn supervised(context: &Context, home: &Home, before: &Before) -> Result<Watch, Failure> {
+fn supervised(
+    context: &Context,
+    home: &Home,
+    recipes: &Recipes,
+    before: &Before,
+) -> Result<Watch, Failure> {
     let supervisor = before.supervisor.as_ref();
     let told = supervisor.and_then(|it| told(home, it)).unwrap_or_default();
-    start_supervisor(context, home)?;
+    start_supervisor(context, home, recipes.gateway.is_some())?;
     Ok(Watch::Supervisor { before: told })
 }
 
 fn by_hand(context: &Context, recipes: &Recipes) -> Result<Watch, Failure> {
     start(context, &recipes.launcher)?;
     start(context, &recipes.node)?;
+    if let Some(gateway) = &recipes.gateway
+        && let Err(why) = start(context, gateway)
+    {
+        context.warn(&why.what);
+    }
     Ok(Watch::Programs)
 }
 
@@ -154,6 +172,37 @@ async fn take_away(context: &Context, units: &Systemd, before: &Before) -> Resul
             .remedy("aionctl local stop --no-service, then start it as you want it"));
     }
     units.remove(context)
+}
+
+/// Where programs ask. A node without its gateway is a node all the same.
+async fn tell_gateway(
+    context: &Context,
+    home: &Home,
+    recipes: &Recipes,
+    watch: &Watch,
+    bound: Duration,
+) -> Result<(), Failure> {
+    if recipes.gateway.is_none() {
+        let left = super::gateway(home).running();
+        if let Some(left) = left {
+            context.warn(&format!(
+                "the gateway runs (pid {}); to have it no more: aionctl local stop, then aionctl local start --no-gateway",
+                left.pid
+            ));
+        }
+        return Ok(());
+    }
+    match await_gateway(home, watch, bound).await {
+        Ok(serving) => context.print(&format!(
+            "programs ask at {} with the token in {}\n",
+            serving.url(),
+            home.gateway_token().display(),
+        )),
+        Err(why) => {
+            context.warn(&format!("the node runs without its gateway: {why}"));
+            Ok(())
+        }
+    }
 }
 
 /// What was there before keeps what it was started with.
@@ -207,7 +256,7 @@ fn start(context: &Context, recipe: &Recipe) -> Result<(), Failure> {
     say_started(context, &recipe.program, started)
 }
 
-fn start_supervisor(context: &Context, home: &Home) -> Result<(), Failure> {
+fn start_supervisor(context: &Context, home: &Home, gateway: bool) -> Result<(), Failure> {
     let supervisor = super::supervisor(home);
     if let Some(running) = supervisor.running() {
         // What waits to be started again waits no longer.
@@ -219,6 +268,7 @@ fn start_supervisor(context: &Context, home: &Home) -> Result<(), Failure> {
     let mut command = recipe::detached(&recipe::own()?)?;
     command.args(["local", "supervise"]);
     command
+        .env(settings::OF_GATEWAY[0], gateway.to_string())
         .env("AION_HOME", home.root())
         .current_dir(home.root());
     let started = supervisor.start(command);

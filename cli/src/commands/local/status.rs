@@ -1,5 +1,7 @@
 //! `aionctl local status`.
 
+use std::path::Path;
+
 use aion_abi::{
     admin::{Layer, NodeStatus},
     date::UnixMillis,
@@ -22,24 +24,33 @@ use crate::{
 
 use super::{
     StatusArgs,
+    gateway::{Gateway, variables},
     service::{AtBoot, By, Kept, Shown, Standing},
 };
 
 pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<(), Failure> {
     let home = context.home()?;
-    let programs = [super::node(&home), super::launcher(&home)];
+    let programs = [
+        super::node(&home),
+        super::launcher(&home),
+        super::gateway(&home),
+    ];
     let standing = Standing::find(&home);
+    let gateway = Gateway::find(&home, &standing);
     let status = context.node()?.status().await;
     if args.json {
-        let running = |program: &Program| standing.seen(program).0;
+        let pid = |it: &Program| (it.name.to_owned(), json!(standing.seen(it).0));
+        let pids: serde_json::Map<_, _> = programs.iter().map(pid).collect();
         context.print_json(&json!({
             "node": status.as_ref().ok(),
-            "pids": {"aion-node": running(&programs[0]), "aion-launcher": running(&programs[1])},
+            "pids": pids,
+            "gateway": {"on": gateway != Gateway::Off, "url": gateway.url(), "tokenFile": home.gateway_token()},
             "service": standing.json(&programs),
         }))?;
     } else {
-        context.print(&processes(&context.screen, &standing, &programs))?;
+        context.print(&processes(&context.screen, &standing, &programs, &gateway))?;
         context.print(&watched(&context.screen, &standing, &programs))?;
+        context.print(&asked(&context.screen, &gateway, &home.gateway_token()))?;
         if let Ok(status) = &status {
             context.print(&told(&context.screen, status))?;
         }
@@ -54,13 +65,21 @@ pub(super) async fn run(context: &Context, args: StatusArgs) -> Result<(), Failu
     }
 }
 
-fn processes(screen: &Screen, standing: &Standing, programs: &[Program]) -> String {
+fn processes(
+    screen: &Screen,
+    standing: &Standing,
+    programs: &[Program],
+    gateway: &Gateway,
+) -> String {
     let rows: Vec<_> = programs
         .iter()
         .map(|program| {
             let (pid, log) = standing.seen(program);
             let (state, tone, pid) = match pid {
                 Some(pid) => ("runs", Tone::Good, pid.to_string()),
+                None if program.name == "aion-gateway" && *gateway == Gateway::Off => {
+                    ("is off", Tone::Faint, String::new())
+                }
                 None => ("does not run", Tone::Bad, String::new()),
             };
             vec![
@@ -92,6 +111,28 @@ fn watched(screen: &Screen, standing: &Standing, programs: &[Program]) -> String
     out + &fact(screen, "at boot", &screen.paint(&tame(&at_boot), tone))
 }
 
+/// Where programs ask, and how they get there.
+fn asked(screen: &Screen, gateway: &Gateway, token: &Path) -> String {
+    let (text, tone) = match gateway {
+        Gateway::Serves(serving) => {
+            let (url, shown) = (serving.url(), token.display());
+            let text = format!("REST and OpenAI's API at {url}, with the token in {shown}");
+            let text = fact(screen, "gateway", &screen.paint(&tame(&text), Tone::Good));
+            return text + &fact(screen, "use it", &tame(&variables(&url, token)));
+        }
+        Gateway::Off => (
+            "off: none was started; aionctl local start does, unless --no-gateway or AION_GATEWAY=false is said",
+            Tone::Faint,
+        ),
+        Gateway::Ended => (
+            "it does not run: its log says why; then aionctl local start",
+            Tone::Bad,
+        ),
+        Gateway::Starts => ("it does not listen yet; its log says why", Tone::Warn),
+    };
+    fact(screen, "gateway", &screen.paint(text, tone))
+}
+
 fn fact(screen: &Screen, label: &str, text: &str) -> String {
     let label = screen.paint(&format!("{label:<10}"), Tone::Faint);
     format!("{label} {text}\n")
@@ -120,10 +161,16 @@ impl Standing {
 
     fn unit(&self, program: &Program) -> Option<&Shown> {
         match &self.by {
-            By::Systemd { node, launcher, .. } => Some(match program.name {
-                "aion-launcher" => launcher,
-                _ => node,
-            }),
+            By::Systemd {
+                node,
+                launcher,
+                gateway,
+                ..
+            } => match program.name {
+                "aion-launcher" => Some(launcher),
+                "aion-gateway" => gateway.as_deref(),
+                _ => Some(node),
+            },
             By::Aionctl(..) | By::Nobody => None,
         }
     }

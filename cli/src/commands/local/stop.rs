@@ -12,6 +12,8 @@ use crate::{
 
 use super::{StopArgs, service::Systemd, start::installed};
 
+/// How long the gateway is given: it lets answers under way end for ten seconds.
+const GATEWAY: Duration = Duration::from_secs(20);
 /// How long the launcher is given: it has nothing to wait for once the node is gone.
 const LAUNCHER: Duration = Duration::from_secs(20);
 
@@ -27,6 +29,8 @@ pub(super) async fn run(context: &Context, args: StopArgs) -> Result<(), Failure
             return Err(Failure::new("systemd, which starts this node, does not answer")
                 .remedy("run this in a session of the node's user, where systemctl --user works, or as root for root's node"));
         }
+        // Nobody new asks while the node drains.
+        stopped |= stop_unit(units, &units.gateway, GATEWAY, args.force).await?;
         stopped |= stop_unit(units, &units.node, bound, args.force).await?;
         stopped |= stop_unit(units, &units.launcher, LAUNCHER, args.force).await?;
     }
@@ -34,6 +38,7 @@ pub(super) async fn run(context: &Context, args: StopArgs) -> Result<(), Failure
         stopped |= stop_supervised(context, &running, &node, bound, args.force).await?;
         super::supervisor(&home).forget();
     }
+    stopped |= stop(context, &super::gateway(&home), GATEWAY, args.force).await?;
     // The node first: it drains, and needs the launcher for that.
     stopped |= stop(context, &node, bound, args.force).await?;
     stopped |= stop(context, &launcher, LAUNCHER, args.force).await?;
@@ -77,7 +82,7 @@ fn still_busy(what: &str, bound: Duration) -> Failure {
     .remedy("wait and look with aionctl local status, or stop with --force")
 }
 
-/// The supervisor stops both in their order, and ends; it is asked, so that it starts nothing meanwhile.
+/// The supervisor stops them in their order, and ends; it is asked, so that it starts nothing meanwhile.
 async fn stop_supervised(
     context: &Context,
     supervisor: &Running,

@@ -1,8 +1,11 @@
 //! The wait for a node that was started: until it answers, or until it is seen that it will not.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use aion_abi::admin::NodeStatus;
+use aion_abi::{admin::NodeStatus, gateway::Serving};
 use aion_client::Node;
 
 use crate::{
@@ -11,7 +14,10 @@ use crate::{
     process::{PAUSE, Program},
 };
 
-use super::service::{Systemd, Told, told};
+use super::{
+    gateway::serving,
+    service::{Systemd, Told, told},
+};
 
 /// What of a log is shown where a program ended at once.
 const LOG_LINES: usize = 12;
@@ -20,8 +26,8 @@ const LOG_LINES: usize = 12;
 pub(super) enum Watch {
     Units {
         units: Systemd,
-        /// How often the launcher and the node had been started again.
-        before: [u64; 2],
+        /// How often each program had been started again.
+        before: BTreeMap<&'static str, u64>,
     },
     /// What the supervisor had told before it was asked.
     Supervisor {
@@ -56,7 +62,50 @@ pub(super) async fn await_node(
     }
 }
 
+/// Until the gateway says where it serves.
+///
+/// # Errors
+/// Why it does not, in words.
+pub(super) async fn await_gateway(
+    home: &Home,
+    watch: &Watch,
+    bound: Duration,
+) -> Result<Serving, String> {
+    let program = super::gateway(home);
+    let until = Instant::now() + bound;
+    loop {
+        let pid = match watch {
+            Watch::Units { units, .. } => units.show(&units.gateway).pid,
+            Watch::Supervisor { .. } | Watch::Programs => program.running().map(|it| it.pid),
+        };
+        if let Some(serving) = pid.and_then(|pid| serving(home, pid)) {
+            return Ok(serving);
+        }
+        if watch.goes_without(home, &program) {
+            return Err("the node was started without one; to have it: aionctl local stop, then aionctl local start".to_owned());
+        }
+        let late = Instant::now() >= until;
+        let failed = watch.has_failed(home, &program);
+        if let Some(what) = failed.or(late.then(|| "it does not answer yet".to_owned())) {
+            let failure = watch.failure(&program, what);
+            let place = failure.place.unwrap_or_default();
+            return Err(format!("{} ({place})", failure.what));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 impl Watch {
+    /// A supervisor that was started without the program does not start it later.
+    fn goes_without(&self, home: &Home, program: &Program) -> bool {
+        let Self::Supervisor { .. } = self else {
+            return false;
+        };
+        let supervisor = super::supervisor(home).running();
+        let told = supervisor.and_then(|it| told(home, &it));
+        told.is_some_and(|it| !it.programs.contains_key(program.name))
+    }
+
     /// A supervisor that takes over what runs is not there yet when that answers.
     fn watches(&self, home: &Home) -> bool {
         match self {
@@ -91,7 +140,7 @@ impl Watch {
             Self::Units { units, before } => {
                 let unit = units.of_program(name);
                 let shown = units.show(unit);
-                let before = before[usize::from(unit == units.node)];
+                let before = before.get(name).copied().unwrap_or_default();
                 let loops = shown.state == "failed" || shown.restarts >= before + 2;
                 loops.then(|| format!("{name} does not stay ({})", shown.result))
             }

@@ -144,6 +144,7 @@ fn what_both_workspaces_build_is_built_once() {
         "--package=aion-daemon",
         "--package=aion-launcher",
         "--package=aion-worker",
+        "--package=aion-gateway",
         "--package=aion-cli",
         "--package=compiler-ahead",
     ]);

@@ -1,5 +1,5 @@
-//! Authorisation. On the Unix socket, file permissions decide. Over TCP, the API server decides; standalone,
-//! the node's token does, and only for callers on this machine.
+//! Authorisation. On the Unix sockets, file permissions decide, and one of them is for asking alone. Over TCP, the API
+//! server decides; standalone, the node's token does, and only for callers on this machine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use aion_abi::{code::Code, problem::Problem};
 use aion_serve::caller;
 use axum::{
     extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,6 +20,8 @@ use crate::turns::Turns;
 pub(crate) enum Access {
     /// The socket's mode and the peer's user are enough.
     Socket,
+    /// They are, and agents are asked there: nothing is applied, mapped or read of the node. For a gateway.
+    Asking,
     /// A token, on loopback; a browser's page elsewhere must not get in by its user's address.
     Token(String),
     /// The cluster's word.
@@ -69,28 +72,52 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
+    let parameter = |name: &str| {
+        let mut all = parameters.as_ref().ok()?.iter();
+        all.find(|(it, _)| *it == name)
+            .map(|(_, value)| value.to_owned())
+            .filter(|value| !value.is_empty())
+    };
     let allowed = match &guard.access {
         Access::Socket => Ok(()),
+        Access::Asking => asks(
+            request.method(),
+            route.as_str(),
+            parameter("kind").as_deref(),
+        ),
         Access::Token(token) => by_token(token, &request),
-        Access::Cluster(reviewer) => {
-            let parameter = |name: &str| {
-                let mut all = parameters.as_ref().ok()?.iter();
-                all.find(|(it, _)| *it == name)
-                    .map(|(_, value)| value.to_owned())
-                    .filter(|value| !value.is_empty())
-            };
-            match token(&request).map(str::to_owned) {
-                Ok(token) => {
-                    let needed = guard.needed(route.as_str(), parameter).await;
-                    guard.reviewed(&**reviewer, &token, needed).await
-                }
-                Err(problem) => Err(problem),
+        Access::Cluster(reviewer) => match token(&request).map(str::to_owned) {
+            Ok(token) => {
+                let needed = guard.needed(route.as_str(), parameter).await;
+                guard.reviewed(&**reviewer, &token, needed).await
             }
-        }
+            Err(problem) => Err(problem),
+        },
     };
     match allowed {
         Ok(()) => next.run(request).await,
         Err(problem) => Refused(problem).into_response(),
+    }
+}
+
+/// Which agents there are, turns of theirs, and files for them. What is not named here is not done there.
+fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
+    let named = match route {
+        "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
+            method == Method::GET && kind == Some("agents")
+        }
+        "/api/v1/namespaces/{namespace}/agents/{agent}/turns"
+        | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
+        | "/api/v1/turns/{turn}" => true,
+        route => route.starts_with("/api/v1/turns/{turn}/"),
+    };
+    match named {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::Denied,
+            "agents are asked on this socket, and nothing else is done there",
+        )
+        .remedy("use aionctl, which has a socket of its own")),
     }
 }
 

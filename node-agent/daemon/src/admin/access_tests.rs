@@ -57,6 +57,15 @@ struct Node {
 
 impl Node {
     fn new(rights: &[&'static str]) -> Self {
+        let cluster = Arc::new(Cluster {
+            rights: rights.to_vec(),
+            asked: Mutex::default(),
+        });
+        let reviewer = Arc::clone(&cluster) as Arc<dyn Reviewer>;
+        Self::behind(Access::Cluster(reviewer), cluster)
+    }
+
+    fn behind(access: Access, cluster: Arc<Cluster>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("0".repeat(32));
         std::fs::create_dir(&kept).unwrap();
@@ -71,12 +80,8 @@ impl Node {
         let mut record = serde_json::to_value(&record).unwrap();
         record["endedAtMs"] = 1.into();
         std::fs::write(kept.join("record.json"), record.to_string()).unwrap();
-        let cluster = Arc::new(Cluster {
-            rights: rights.to_vec(),
-            asked: Mutex::default(),
-        });
         let guard = Arc::new(Guard {
-            access: Access::Cluster(Arc::clone(&cluster) as Arc<dyn Reviewer>),
+            access,
             node: "here".into(),
             turns: crate::turns::open_in_tests(dir.path()),
         });
@@ -95,6 +100,10 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
             "/api/v1/unheard-of",
+            "/api/v1/apply",
+            "/api/v1/mounts",
+            "/api/v1/resources/{kind}",
+            "/api/v1/resources/{kind}/{namespace}/{name}",
         ] {
             router = router.route(route, any(read));
         }
@@ -224,4 +233,42 @@ async fn the_right_to_read_the_node_opens_what_is_listed_and_nothing_else() {
         assert_eq!(node.ask("ada", path).await.0, 404, "{path}");
     }
     assert_eq!(node.ask("eve", "/api/v1/status").await.0, 401);
+}
+
+#[tokio::test]
+async fn where_agents_are_asked_nothing_else_is_done() {
+    let nobody = Arc::new(Cluster {
+        rights: Vec::new(),
+        asked: Mutex::default(),
+    });
+    let node = Node::behind(Access::Asking, nobody);
+    let status = async |method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let response = node.service.call(request.body(Body::empty()).unwrap());
+        response.await.unwrap().status().as_u16()
+    };
+    for (method, path) in [
+        (Method::GET, "/api/v1/resources/agents"),
+        (Method::GET, "/api/v1/resources/agents/home/jarvis"),
+        (
+            Method::POST,
+            "/api/v1/namespaces/home/agents/jarvis/uploads",
+        ),
+        (Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns"),
+        (Method::DELETE, "/api/v1/turns/7"),
+        (Method::GET, "/api/v1/turns/7/files/a.md"),
+    ] {
+        assert_eq!(status(method, path).await, 200, "{path}");
+    }
+    for (method, path) in [
+        (Method::DELETE, "/api/v1/resources/agents/home/jarvis"),
+        (Method::GET, "/api/v1/resources/trustpolicies"),
+        (Method::POST, "/api/v1/apply"),
+        (Method::GET, "/api/v1/mounts"),
+        (Method::GET, "/api/v1/status"),
+        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/logs"),
+        (Method::GET, "/api/v1/unheard-of"),
+    ] {
+        assert_eq!(status(method, path).await, 403, "{path}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Serving the interface on a Unix socket, to this user alone.
+//! Serving the interface on a Unix socket, to this user alone, or to one more by the group of its folder.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -7,13 +7,14 @@ use axum::Router;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-/// Serves on a socket that only this user may open, until `stop`; then lets what is under way end.
+/// Serves on a socket that only this user and `another` may open, until `stop`; then lets what is under way end.
 pub(crate) async fn serve_unix(
     path: &Path,
+    another: Option<u32>,
     router: Router,
     stop: CancellationToken,
 ) -> Result<impl Future<Output = ()> + use<>, ServeError> {
-    let listener = bind(path).map_err(|source| ServeError::Unix {
+    let listener = bind(path, another.is_some()).map_err(|source| ServeError::Unix {
         path: path.to_owned(),
         source,
     })?;
@@ -22,7 +23,7 @@ pub(crate) async fn serve_unix(
     let handle = move |stream: UnixStream| {
         // The mode keeps others out; this holds also where the folder's mode is changed.
         let peer = stream.peer_cred().map(|peer| peer.uid());
-        let may = peer.is_ok_and(|uid| uid == own || uid == 0);
+        let may = peer.is_ok_and(|uid| uid == own || uid == 0 || Some(uid) == another);
         let (router, stop) = (router.clone(), each.clone());
         async move {
             if may {
@@ -33,10 +34,11 @@ pub(crate) async fn serve_unix(
     Ok(accept(Listener(listener), handle, stop))
 }
 
-fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &Path, to_group: bool) -> io::Result<UnixListener> {
     crate::files::remove_if_there(path)?;
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let mode = if to_group { 0o660 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

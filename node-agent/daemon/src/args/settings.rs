@@ -65,6 +65,7 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
     {
         config.launcher = absolute(socket)?;
     }
+    config.gateway = flags.gateway_uid;
     config.offline = flags.offline.or(file.offline).unwrap_or(false);
     if flags.kubernetes.or(file.kubernetes).unwrap_or(false) {
         if !cfg!(feature = "kubernetes") {

@@ -85,6 +85,7 @@ pub(super) async fn serve(
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
+        None,
         router(Arc::clone(&admin), Access::Socket),
         stop.clone(),
     )

@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use aion_abi::kernel_event::Hook;
+use aion_abi::{admin::ASKING_SOCKET, kernel_event::Hook};
 use aion_drivers::{
     outbound::{NodeAddresses, Place, Rule},
     secrets::{SecretFolder, Secrets},
@@ -15,14 +15,13 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::NodeError;
+use super::{NodeError, state::io_error};
 use crate::{
-    admin::{Access, Admin, router},
+    admin::{Access, Admin, router, serve_unix},
     config::{Config, Mode},
     instances::{Folder, InstanceSource, folder::NodeFacts},
     kernel_trace::KernelTraces,
     mounts::Mounts,
-    secret,
     workers::ToolProcesses,
 };
 
@@ -122,19 +121,39 @@ impl Setting {
                 let layers =
                     layers_to_folder(admin.features.clone(), admin.kernel_traces.clone(), folder);
                 tokio::spawn(stop.clone().run_until_cancelled_owned(layers));
+                let asking = serve_asking(config, admin, stop).await?;
                 let Some(tcp) = &config.tcp else {
-                    return Ok(futures::future::ready(()).boxed());
+                    return Ok(asking);
                 };
-                let token = secret::token(&config.home.join("config/admin.token"))?;
+                let token = aion_serve::token(&config.home.join("config/admin.token"))?;
                 let router = router(Arc::clone(admin), Access::Token(token));
                 let served = serve_tcp(tcp.address, Tcp::Plain, router, stop.clone()).await?;
                 tracing::info!(address = %served.0, "serving over TCP, with the token of config/admin.token");
-                Ok(served.1.boxed())
+                let both = async move {
+                    tokio::join!(asking, served.1);
+                };
+                Ok(both.boxed())
             }
             #[cfg(feature = "kubernetes")]
             Self::Member(member) => member_serves(member, config, admin, stop).await,
         }
     }
+}
+
+/// Serves what a gateway needs, and no more, on a socket of its own.
+async fn serve_asking(
+    config: &Config,
+    admin: &Arc<Admin>,
+    stop: &CancellationToken,
+) -> Result<BoxFuture<'static, ()>, NodeError> {
+    let socket = config.home.join(ASKING_SOCKET);
+    // Another user's way to it is made by who starts both.
+    if let (None, Some(folder)) = (config.gateway, socket.parent()) {
+        crate::files::private_folder(folder).map_err(io_error("create", folder))?;
+    }
+    let router = router(Arc::clone(admin), Access::Asking);
+    let serving = serve_unix(&socket, config.gateway, router, stop.clone()).await?;
+    Ok(serving.boxed())
 }
 
 #[cfg(feature = "kubernetes")]

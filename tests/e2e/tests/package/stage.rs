@@ -14,11 +14,12 @@ use aion_e2e::{cluster::root, program};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
-pub(super) const PROGRAMS: [&str; 5] = [
+pub(super) const PROGRAMS: [&str; 6] = [
     "aion-node",
     "aion-launcher",
     "aion-worker",
     "aion-compiler",
+    "aion-gateway",
     "aionctl",
 ];
 

@@ -59,7 +59,7 @@ fn crontab() -> Option<String> {
 impl Words {
     fn of(home: &Home, aionctl: &str) -> Self {
         let mut variables = format!("AION_HOME={} ", word(&home.root().to_string_lossy()));
-        for name in settings::VARIABLES {
+        for name in settings::variables_handed_on() {
             if let Ok(value) = std::env::var(name) {
                 variables += &format!("{name}={} ", word(&value));
             }
@@ -81,7 +81,7 @@ impl Words {
 }
 
 /// One word as a shell takes it.
-fn word(text: &str) -> String {
+pub(in super::super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),

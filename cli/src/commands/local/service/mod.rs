@@ -10,7 +10,7 @@ mod unit;
 
 use clap::ValueEnum;
 
-pub(super) use boot::AtBoot;
+pub(super) use boot::{AtBoot, word};
 pub(super) use report::{Kept, Told, told};
 pub(super) use supervisor::run as supervise;
 pub(super) use systemd::{Shown, Systemd};
@@ -23,7 +23,7 @@ pub(super) enum Wanted {
     /// systemd where it runs this machine, else aionctl
     #[default]
     Auto,
-    /// Two units of systemd
+    /// Units of systemd
     Systemd,
     /// A supervisor of AION-OS's own: `aionctl local supervise` in the background
     Aionctl,
@@ -67,6 +67,8 @@ pub(super) enum By {
         units: Box<Systemd>,
         node: Shown,
         launcher: Shown,
+        /// Where one is installed.
+        gateway: Option<Box<Shown>>,
     },
     Aionctl(Running, Option<Told>),
     Nobody,
@@ -77,6 +79,8 @@ impl Standing {
     pub(super) fn find(home: &Home) -> Self {
         if let Some(units) = Systemd::of(home).filter(Systemd::is_installed) {
             let (node, launcher) = (units.show(&units.node), units.show(&units.launcher));
+            let shown = || Box::new(units.show(&units.gateway));
+            let gateway = units.has_gateway().then(shown);
             let at_boot = match (node.enabled, units.lingers()) {
                 (true, true) => AtBoot::Yes("systemd".to_owned()),
                 (true, false) => AtBoot::No(
@@ -90,6 +94,7 @@ impl Standing {
                     units: Box::new(units),
                     node,
                     launcher,
+                    gateway,
                 },
                 at_boot,
             };

@@ -48,14 +48,14 @@ pub(super) struct Report {
 
 impl Report {
     /// With nothing to tell of the `programs` yet; written.
-    pub(super) fn begin(folder: Folder, supervisor: &Running, programs: [&str; 2]) -> Self {
+    pub(super) fn begin(folder: Folder, supervisor: &Running, programs: &[&str]) -> Self {
         let nothing = |name: &str| (name.to_owned(), Kept::default());
         let report = Self {
             folder,
             told: RefCell::new(Told {
                 pid: supervisor.pid,
                 since_ms: after(Duration::ZERO),
-                programs: programs.map(nothing).into(),
+                programs: programs.iter().copied().map(nothing).collect(),
             }),
         };
         report.write();

@@ -1,5 +1,5 @@
-//! `aionctl local supervise`: the node's two programs are started, watched, and started again when they end, until
-//! this process is asked to stop. For machines without a service manager, and as one for containers and runit.
+//! `aionctl local supervise`: the node's programs are started, watched, and started again when they end, until this
+//! process is asked to stop. For machines without a service manager, and as one for containers and runit.
 //!
 //! What runs already is taken over by its pid file, so a supervisor that was killed loses nothing. What may not enter:
 //! how a program works, or why it ended: each end is answered by a start.
@@ -26,6 +26,7 @@ use tokio::{
 use super::super::{
     folders, recipe,
     recipe::{Recipe, Recipes},
+    settings,
 };
 use super::{
     pace::{Pace, STAYED},
@@ -55,14 +56,14 @@ enum Process {
     Adopted(Running, oneshot::Receiver<io::Result<()>>),
 }
 
-/// What the loops of both programs share.
+/// What the loops of the programs share.
 struct Shared {
     report: Report,
     /// Somebody wants what does not run to be started now.
     now: Notify,
 }
 
-/// Runs until it is asked to stop and both programs have ended.
+/// Runs until it is asked to stop and its programs have ended.
 pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let home = context.home()?;
     let own = super::super::supervisor(&home);
@@ -76,20 +77,30 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
             .at(home.root().display())
             .remedy("see how it is: aionctl local status"));
     };
-    let user = folders::prepare(context, &home, &node)?;
-    let recipes = Recipes::find(&home, user)?;
+    let users = folders::prepare(context, &home, &node)?;
+    let recipes = Recipes::find(&home, users, settings::gateway()?, |why| eprintln!("{why}"))?;
     let mut signals = Signals::listen().map_err(|why| unfit(why.into()))?;
     let myself = Running::of(std::process::id()).map_err(|why| unfit(why.into()))?;
     own.note(&myself).map_err(unfit)?;
 
-    let names = [recipes.node.program.name, recipes.launcher.program.name];
+    let all = [
+        Some(&recipes.node),
+        Some(&recipes.launcher),
+        recipes.gateway.as_ref(),
+    ];
+    let names: Vec<_> = all
+        .into_iter()
+        .flatten()
+        .map(|it| it.program.name)
+        .collect();
     let shared = Rc::new(Shared {
-        report: Report::begin(folder, &myself, names),
+        report: Report::begin(folder, &myself, &names),
         now: Notify::new(),
     });
     let (stop_node, node_stops) = watch::channel(Stop::No);
     let (stop_launcher, launcher_stops) = watch::channel(Stop::No);
-    let both = async {
+    let gateway_stops = node_stops.clone();
+    let all = async {
         tokio::join!(
             async {
                 let ended = keep(&recipes.node, &shared, node_stops).await;
@@ -99,10 +110,16 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
                 ended
             },
             keep(&recipes.launcher, &shared, launcher_stops),
+            async {
+                match &recipes.gateway {
+                    Some(gateway) => keep(gateway, &shared, gateway_stops).await,
+                    None => true,
+                }
+            },
         )
     };
     let left = tokio::select! {
-        (node, launcher) = both => !node || !launcher,
+        (node, launcher, gateway) = all => !(node && launcher && gateway),
         () = signals.pass_on(&shared.now, &stop_node, &stop_launcher) => false,
     };
     shared.report.end();

@@ -1,4 +1,4 @@
-//! The node as two units of systemd: root's manager where root starts it, the user's own otherwise.
+//! The node as units of systemd, and the gateway beside it: root's manager where root starts it, the user's own otherwise.
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +29,7 @@ pub(in super::super) struct Systemd {
     folder: PathBuf,
     pub(in super::super) node: String,
     pub(in super::super) launcher: String,
+    pub(in super::super) gateway: String,
 }
 
 /// What systemd says of a unit.
@@ -61,6 +62,7 @@ impl Systemd {
             folder,
             node: format!("aion-node{suffix}.service"),
             launcher: format!("aion-launcher{suffix}.service"),
+            gateway: format!("aion-gateway{suffix}.service"),
         })
     }
 
@@ -68,6 +70,7 @@ impl Systemd {
     pub(in super::super) fn of_program(&self, name: &str) -> &str {
         match name {
             "aion-launcher" => &self.launcher,
+            "aion-gateway" => &self.gateway,
             _ => &self.node,
         }
     }
@@ -89,7 +92,13 @@ impl Systemd {
         unit::home_line(&self.home).is_ok_and(|line| text.lines().any(|it| it == line))
     }
 
-    /// Writes the units where they differ, and has the manager read them.
+    /// Whether there is one of the gateway, too.
+    pub(in super::super) fn has_gateway(&self) -> bool {
+        self.folder.join(&self.gateway).exists()
+    }
+
+    /// Writes the units where they differ, and has the manager read them. One of a gateway that is not wanted is taken
+    /// away, with what runs of it.
     pub(in super::super) fn install(
         &self,
         context: &Context,
@@ -109,15 +118,28 @@ impl Systemd {
             system: self.home.trust() == Trust::Root,
             version: self.version(),
             launcher: &self.launcher,
+            node: &self.node,
         };
+        let door = recipes.gateway.as_ref().and_then(|recipe| {
+            let text = unit::gateway(&setting, recipe);
+            text.map_err(|why| context.warn(&format!("there is no gateway: {}", told(&why))))
+                .ok()
+        });
+        if door.is_none() {
+            self.without_gateway(context)?;
+        }
         let mut changed = false;
         let made = fs::create_dir_all(&self.folder).and_then(|()| fs::canonicalize(&self.folder));
         let real = made.map_err(|why| Failure::io("make the folder", &self.folder, &why))?;
         let folder = Folder::open(&real, self.home.trust()).map_err(Failure::new)?;
-        for (name, text) in [
+        let mut texts = vec![
             (&self.launcher, unit::launcher(&setting)?),
             (&self.node, unit::node(&setting)?),
-        ] {
+        ];
+        texts.extend(door.map(|text| (&self.gateway, text)));
+        let mut names = Vec::new();
+        for (name, text) in texts {
+            names.push(name.as_str());
             let path = self.folder.join(name);
             if fs::read_to_string(&path).is_ok_and(|there| there == text) {
                 continue;
@@ -130,14 +152,29 @@ impl Systemd {
         if changed {
             self.must(&["daemon-reload"])?;
         }
-        self.must(&["enable", "--quiet", &self.launcher, &self.node])
+        self.must(&[&["enable", "--quiet"], &names[..]].concat())
     }
 
     /// Starts what does not run.
     pub(in super::super) fn start(&self) -> Result<(), Failure> {
         // One that failed too often is started all the same: a person wants it.
         let _ = self.run(&["reset-failed", &self.launcher, &self.node]);
-        self.must(&["start", &self.launcher, &self.node])
+        self.must(&["start", &self.launcher, &self.node])?;
+        if self.has_gateway() {
+            // The node is there without it; that it is not is seen by who waits for it.
+            let _ = self.run(&["reset-failed", &self.gateway]);
+            let _ = self.run(&["start", &self.gateway]);
+        }
+        Ok(())
+    }
+
+    fn without_gateway(&self, context: &Context) -> Result<(), Failure> {
+        if !self.has_gateway() {
+            return Ok(());
+        }
+        self.must(&["disable", "--now", "--quiet", &self.gateway])?;
+        self.remove_unit(context, &self.gateway)?;
+        self.must(&["daemon-reload"])
     }
 
     /// Stops a unit, within `bound`; `false` where it takes longer. With `force` it is ended at once then.
@@ -170,16 +207,21 @@ impl Systemd {
 
     /// Takes the units away; they do not run any more.
     pub(in super::super) fn remove(&self, context: &Context) -> Result<(), Failure> {
-        let _ = self.run(&["disable", "--quiet", &self.launcher, &self.node]);
-        for name in [&self.launcher, &self.node] {
-            let path = self.folder.join(name);
-            match fs::remove_file(&path) {
-                Ok(()) => context.note(&format!("removed {}", path.display())),
-                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-                Err(why) => return Err(Failure::io("remove the unit", &path, &why)),
-            }
+        for name in [&self.launcher, &self.node, &self.gateway] {
+            let _ = self.run(&["disable", "--quiet", name]);
+            self.remove_unit(context, name)?;
         }
         self.must(&["daemon-reload"])
+    }
+
+    fn remove_unit(&self, context: &Context, name: &str) -> Result<(), Failure> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => context.note(&format!("removed {}", path.display())),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            Err(why) => return Err(Failure::io("remove the unit", &path, &why)),
+        }
+        Ok(())
     }
 
     /// What the manager says of a unit; nothing where it does not answer.
@@ -267,6 +309,11 @@ fn own_units() -> Option<PathBuf> {
     };
     let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
     Some(config.join("systemd/user"))
+}
+
+fn told(why: &Failure) -> String {
+    let remedy = why.remedy.as_deref().unwrap_or_default();
+    format!("{}; {remedy}", why.what)
 }
 
 /// Tells the units of a home that is not the usual one from others.

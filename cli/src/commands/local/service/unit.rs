@@ -23,6 +23,8 @@ pub(super) struct Setting<'a> {
     pub(super) version: u32,
     /// The unit of the launcher, as the daemon's names it.
     pub(super) launcher: &'a str,
+    /// The daemon's, as the gateway's names it.
+    pub(super) node: &'a str,
 }
 
 /// What making and reading back a sandbox takes, and entering the folders of the daemon's user for its sockets.
@@ -76,13 +78,8 @@ pub(super) fn node(setting: &Setting<'_>) -> Result<String, Failure> {
     unit.line("");
     unit.service(setting, recipe)?;
     if setting.system {
-        let Some(name) = recipe.user.as_ref().and_then(|user| user.name.as_deref()) else {
-            return Err(Failure::new("systemd starts the daemon as a user with a name, and this machine has no system user aion")
-                .remedy("make one: useradd --system --user-group --no-create-home --shell /usr/sbin/nologin aion (install.sh does), or start with --service aionctl"));
-        };
-        unit.line(&format!("User={name}"));
+        unit.user(recipe, "the daemon", "aion")?;
         unit.lines(&[
-            "CapabilityBoundingSet=",
             // Not strict: people map folders that agents may write to.
             "ProtectSystem=full",
             "PrivateDevices=yes",
@@ -103,6 +100,49 @@ pub(super) fn node(setting: &Setting<'_>) -> Result<String, Failure> {
         "MemoryDenyWriteExecute=yes",
         "RestrictNamespaces=yes",
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+        "RestrictRealtime=yes",
+        "SystemCallFilter=@system-service",
+        "SystemCallErrorNumber=EPERM",
+    ]);
+    Ok(unit.end(setting))
+}
+
+/// The gateway's: it reads what programs send, and reaches them and the node.
+pub(super) fn gateway(setting: &Setting<'_>, recipe: &Recipe) -> Result<String, Failure> {
+    let mut unit = Unit::new("AION-OS gateway: where programs of this machine ask agents");
+    unit.line(&format!("After=network.target {}", setting.node));
+    unit.line("");
+    unit.service(setting, recipe)?;
+    if setting.system {
+        unit.user(recipe, "the gateway", "aion-gateway")?;
+        unit.line(&format!(
+            "ReadWritePaths={}",
+            quoted(setting.home.gateway().as_path())?
+        ));
+        unit.lines(&[
+            "ProtectSystem=strict",
+            "ProtectHome=read-only",
+            "PrivateDevices=yes",
+            "ProtectProc=invisible",
+            "ProtectControlGroups=yes",
+            "ProtectKernelModules=yes",
+            "ProtectKernelTunables=yes",
+            "ProtectKernelLogs=yes",
+            "ProtectClock=yes",
+            "ProtectHostname=yes",
+            "RemoveIPC=yes",
+            // Its callers are on this machine, and the node is behind a socket.
+            "IPAddressDeny=any",
+            "IPAddressAllow=localhost",
+        ]);
+    }
+    unit.lines(&[
+        "TimeoutStopSec=30s",
+        "LimitNOFILE=8192",
+        "TasksMax=512",
+        "MemoryDenyWriteExecute=yes",
+        "RestrictNamespaces=yes",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
         "RestrictRealtime=yes",
         "SystemCallFilter=@system-service",
         "SystemCallErrorNumber=EPERM",
@@ -159,6 +199,17 @@ impl Unit {
             "RestrictSUIDSGID=yes",
             "SystemCallArchitectures=native",
         ]);
+        Ok(())
+    }
+
+    /// A system user without a capability.
+    fn user(&mut self, recipe: &Recipe, program: &str, user: &str) -> Result<(), Failure> {
+        let Some(name) = recipe.user.as_ref().and_then(|user| user.name.as_deref()) else {
+            return Err(Failure::new(format!("systemd starts {program} as a user with a name, and this machine has no system user {user}"))
+                .remedy(format!("make one: useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user} (install.sh does), or start with --service aionctl")));
+        };
+        self.line(&format!("User={name}"));
+        self.line("CapabilityBoundingSet=");
         Ok(())
     }
 

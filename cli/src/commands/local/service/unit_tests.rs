@@ -25,7 +25,13 @@ fn recipes(home: &Home, user: Option<&str>) -> Recipes {
         home: home.clone(),
     };
     let root = home.root().to_str().unwrap();
+    let door = user.clone();
     Recipes {
+        gateway: Some(recipe(
+            crate::commands::local::gateway(home),
+            &["--home", root],
+            door,
+        )),
         launcher: recipe(
             crate::commands::local::launcher(home),
             &["serve", "--state", root],
@@ -35,7 +41,7 @@ fn recipes(home: &Home, user: Option<&str>) -> Recipes {
     }
 }
 
-fn units(home: &Path, user: Option<&str>, version: u32) -> Result<[String; 2], Failure> {
+fn units(home: &Path, user: Option<&str>, version: u32) -> Result<[String; 3], Failure> {
     let home = Home::find(Some(home)).unwrap();
     let recipes = recipes(&home, user);
     let variables = [("OFFLINE_MODE", "true".to_owned())];
@@ -46,8 +52,14 @@ fn units(home: &Path, user: Option<&str>, version: u32) -> Result<[String; 2], F
         system: user.is_some(),
         version,
         launcher: "aion-launcher.service",
+        node: "aion-node.service",
     };
-    Ok([launcher(&setting)?, node(&setting)?])
+    let door = recipes.gateway.as_ref().unwrap();
+    Ok([
+        launcher(&setting)?,
+        node(&setting)?,
+        gateway(&setting, door)?,
+    ])
 }
 
 fn has(unit: &str, line: &str) -> bool {
@@ -68,10 +80,11 @@ fn systemd_finds_no_fault_in_the_units() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join(r#"a "home" with 100% \of it"#);
         fs::create_dir(&home).unwrap();
-        let [launcher, node] = units(&home, user, version).unwrap();
-        let paths = ["aion-launcher.service", "aion-node.service"].map(|it| folder.path().join(it));
-        fs::write(&paths[0], launcher).unwrap();
-        fs::write(&paths[1], node).unwrap();
+        let names = ["aion-launcher", "aion-node", "aion-gateway"];
+        let paths = names.map(|it| folder.path().join(format!("{it}.service")));
+        for (path, unit) in paths.iter().zip(units(&home, user, version).unwrap()) {
+            fs::write(path, unit).unwrap();
+        }
         let mut verify = Command::new("systemd-analyze");
         verify.args(["verify", "--man=no"]);
         if user.is_none() {
@@ -89,16 +102,22 @@ fn systemd_finds_no_fault_in_the_units() {
 
 #[test]
 fn a_setting_that_keeps_packets_here_is_in_the_unit_and_starts_again_with_it() {
-    let [launcher, node] = units(Path::new("/srv/aion"), Some("aion"), 252).unwrap();
-    for unit in [&launcher, &node] {
+    let [launcher, node, gateway] = units(Path::new("/srv/aion"), Some("aion"), 252).unwrap();
+    for unit in [&launcher, &node, &gateway] {
         assert!(has(unit, "Environment=\"OFFLINE_MODE=true\""), "{unit}");
         assert!(has(unit, "Environment=\"AION_HOME=/srv/aion\""), "{unit}");
         assert!(has(unit, "Restart=on-failure"), "{unit}");
         assert!(has(unit, "NoNewPrivileges=yes"), "{unit}");
     }
+    for unit in [&node, &gateway] {
+        assert!(
+            has(unit, "User=aion") && has(unit, "CapabilityBoundingSet="),
+            "{unit}"
+        );
+    }
     assert!(
-        has(&node, "User=aion") && has(&node, "CapabilityBoundingSet="),
-        "{node}"
+        has(&gateway, "ProtectSystem=strict") && has(&gateway, "IPAddressDeny=any"),
+        "{gateway}"
     );
     assert!(
         has(&launcher, "Delegate=yes") && has(&launcher, "OOMPolicy=continue"),
@@ -108,7 +127,7 @@ fn a_setting_that_keeps_packets_here_is_in_the_unit_and_starts_again_with_it() {
         !node.contains("RestartSteps") && has(&node, "StartLimitIntervalSec=0"),
         "{node}"
     );
-    let [_, newer] = units(Path::new("/srv/aion"), Some("aion"), 254).unwrap();
+    let [_, newer, _] = units(Path::new("/srv/aion"), Some("aion"), 254).unwrap();
     assert!(
         has(&newer, "RestartSteps=6") && has(&newer, "StartLimitIntervalSec=0"),
         "{newer}"
@@ -117,14 +136,14 @@ fn a_setting_that_keeps_packets_here_is_in_the_unit_and_starts_again_with_it() {
 
 #[test]
 fn an_ordinary_users_unit_asks_for_nothing_that_takes_root() {
-    let [launcher, node] = units(Path::new("/srv/aion"), None, 252).unwrap();
-    for unit in [&launcher, &node] {
+    for unit in &units(Path::new("/srv/aion"), None, 252).unwrap() {
         for root in [
             "User=",
             "CapabilityBoundingSet",
             "Protect",
             "Private",
             "ReadWritePaths",
+            "IPAddress",
         ] {
             assert!(
                 !unit.lines().any(|line| line.starts_with(root)),

@@ -1,0 +1,86 @@
+//! What the gateway keeps, in a folder of its own: the token, and where it serves while it does, for `aionctl local status`.
+
+use std::{
+    fs::{self, DirBuilder},
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use aion_abi::gateway::{FOLDER, SERVING, Serving, TOKEN};
+use aion_folders::{Folder, Trust};
+use anyhow::Context as _;
+
+/// See the module.
+pub(crate) struct State {
+    folder: Folder,
+}
+
+/// Gone with the gateway that said it.
+pub(crate) struct Told<'a>(&'a Folder);
+
+impl State {
+    /// Below the node's state. Where another user starts the gateway it is there already.
+    ///
+    /// # Errors
+    /// It cannot be made or opened.
+    pub(crate) fn open(home: &Path) -> anyhow::Result<Self> {
+        let path = home.join(FOLDER);
+        let shown = path.display();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make {shown}"))?;
+        let real = fs::canonicalize(&path).with_context(|| format!("cannot look at {shown}"))?;
+        Ok(Self {
+            folder: Folder::open(&real, Trust::Own)?,
+        })
+    }
+
+    /// The token that whoever connects has to show, made where there is none.
+    ///
+    /// # Errors
+    /// It cannot be read or made, can be guessed, or others can read it.
+    pub(crate) fn token(&self, given: Option<&Path>) -> anyhow::Result<String> {
+        let usual = || self.folder.path().join(TOKEN);
+        let path = given.map_or_else(usual, PathBuf::from);
+        Ok(aion_serve::token(&path)?)
+    }
+
+    /// Says where it serves, until what is given is dropped.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn serves_at(&self, address: SocketAddr) -> anyhow::Result<Told<'_>> {
+        let pid = std::process::id();
+        let told = serde_json::to_vec(&Serving { pid, address })?;
+        self.folder.replace_unsynced(SERVING, &told, 0o600)?;
+        Ok(Told(&self.folder))
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.remove(SERVING);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn it_tells_where_it_serves_while_it_does_and_its_token_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let state = State::open(home.path()).unwrap();
+        let token = state.token(None).unwrap();
+        let file = home.path().join(FOLDER).join(SERVING);
+        let told = state.serves_at("127.0.0.1:8421".parse().unwrap()).unwrap();
+        let serving: Serving = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(serving.pid, std::process::id());
+        assert_eq!(serving.url(), "http://127.0.0.1:8421/v1");
+        drop(told);
+        assert!(!file.exists());
+        let again = State::open(home.path()).unwrap();
+        assert_eq!(again.token(None).unwrap(), token);
+    }
+}
