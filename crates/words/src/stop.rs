@@ -4,14 +4,14 @@
 //! `die` is an article and a verb, and `pour` two. English needs one, another language of Latin script two.
 //! The lists are our own and short: those of stopwords-iso hold `home`, `page` and `system`.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use crate::cut::{self, Token};
 
 /// A language a line: its name and its words, as they are written.
 const WRITTEN: &str = include_str!("stop.txt");
 /// The lists as a question is compared with them, folded when the first one is.
-static LISTS: LazyLock<Vec<(&str, Vec<String>)>> = LazyLock::new(|| {
+static LISTS: LazyLock<Vec<(&str, HashSet<String>)>> = LazyLock::new(|| {
     let lines = WRITTEN.lines().filter_map(|line| line.split_once(' '));
     lines
         .map(|(language, words)| (language, words.split(' ').map(folded).collect()))
@@ -23,12 +23,12 @@ const OWN_SCRIPT: &[&str] = &["ar", "el", "fa", "he", "hi", "ru", "uk", "ur"];
 const UNSPACED: &[&str] = &["ja", "km", "ko", "th", "zh"];
 
 /// The words that tell nothing in one question.
-pub(crate) struct Stops(&'static [String]);
+pub(crate) struct Stops(Option<&'static HashSet<String>>);
 
 impl Stops {
     /// The list of the language that most words of the question are of.
     pub(crate) fn of(question: &[Token]) -> Self {
-        let mut best: (usize, &[String]) = (0, &[]);
+        let mut best = (0, None);
         for (language, words) in LISTS.iter().filter(|(name, _)| !UNSPACED.contains(name)) {
             let is_stop = |token: &&Token| matches!(token, Token::Word { whole, .. } if words.contains(whole));
             let held = question.iter().filter(is_stop).count();
@@ -39,14 +39,14 @@ impl Stops {
             };
             // English stands first, and is taken where two are alike.
             if held >= enough && held > best.0 {
-                best = (held, words);
+                best = (held, Some(words));
             }
         }
         Self(best.1)
     }
 
     pub(crate) fn holds(&self, word: &str) -> bool {
-        self.0.iter().any(|stop| stop == word)
+        self.0.is_some_and(|stops| stops.contains(word))
     }
 }
 
@@ -67,13 +67,15 @@ pub(crate) fn telling(run: &[String]) -> Vec<bool> {
     for (_, words) in LISTS.iter().filter(|(name, _)| UNSPACED.contains(name)) {
         for word in words {
             for (start, _) in text.match_indices(word.as_str()) {
-                let inside = |at: &usize| {
-                    let from = at.checked_sub(1).map_or(0, |before| ends[before]);
-                    from >= start && ends[*at] <= start + word.len()
+                // Those that begin and end in it, found by where it is: a run may be a whole text.
+                let first = match start {
+                    0 => 0,
+                    start => ends.partition_point(|end| *end < start) + 1,
                 };
-                (0..run.len())
-                    .filter(inside)
-                    .for_each(|at| told[at] = false);
+                let inside = ends.iter().skip(first);
+                let inside = inside.take_while(|end| **end <= start + word.len());
+                let count = inside.count();
+                told[first..first + count].fill(false);
             }
         }
     }
@@ -92,6 +94,20 @@ fn folded(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_without_spaces_is_read_once_and_not_for_each_of_its_words() {
+        // With a look at all of it for each word it would be a matter of minutes.
+        let run = vec!["的".to_owned(); 1 << 18];
+        assert!(!telling(&run).contains(&true));
+        let run: Vec<String> = "这的桌子是什么".chars().map(String::from).collect();
+        let told: String = run
+            .iter()
+            .zip(telling(&run))
+            .filter_map(|(one, told)| told.then_some(one.as_str()))
+            .collect();
+        assert_eq!(told, "桌子");
+    }
 
     #[test]
     fn no_list_is_empty_and_no_word_of_one_is_more_than_a_token() {
