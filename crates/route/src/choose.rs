@@ -9,8 +9,15 @@ use crate::{
     index::{Index, Said},
 };
 
-/// The least confidence with which an agent is chosen: twice as much speaks for it as for the next.
+/// The least confidence with which an agent is chosen: twice as much speaks for it as for the next, or as against it.
 pub const CONFIDENT: f64 = 2.0 / 3.0;
+/// What a word of the question that the agent does not have speaks against it, by one that it has. So one word in three is
+/// enough where nobody else has any: an accidental one of more is not.
+const LACKING: f64 = 0.25;
+/// So many words of a question are enough to tell what it is for; a longer one says other things besides.
+const ENOUGH: usize = 6;
+/// How much of a question is compared: its end, in bytes.
+const COMPARED: usize = 16 << 10;
 /// How many candidates are named where none is chosen.
 const NAMED: usize = 8;
 
@@ -35,7 +42,7 @@ pub struct Match {
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The part that speaks for it, of all that speaks for it and for the best of the others: 0 to 1.
+    /// The part that speaks for it, of all that speaks for it, for the best of the others, and for none of them: 0 to 1.
     pub confidence: f64,
     /// The words that speak for it, in the question's order. Empty where nobody else could be asked.
     pub because: Vec<Because>,
@@ -54,29 +61,42 @@ pub struct Because {
     pub fields: BTreeSet<Field>,
 }
 
-/// Chooses among those that may be asked.
+/// What speaks for one.
+#[derive(Debug, Clone, Default)]
+struct Evidence {
+    score: f64,
+    /// How many terms it has, one that is alike as the part that is.
+    covered: f64,
+    /// The question names it.
+    is_named: bool,
+    because: Vec<Because>,
+}
+
+/// Chooses among those that may be asked. Of a question that is longer than [`COMPARED`] its end is read.
 #[must_use]
 pub fn choose(question: &str, candidates: &[Candidate]) -> Choice {
+    let from = question.len().saturating_sub(COMPARED);
+    let question = &question[question.ceil_char_boundary(from)..];
     let index = Index::of(candidates);
     let mut terms = aion_words::terms(question);
     // Words that only make it a question decide where there are no others.
     if terms.iter().any(|term| term.telling) {
         terms.retain(|term| term.telling);
     }
-    let mut scores = vec![0.0; candidates.len()];
-    let mut because: Vec<Vec<Because>> = vec![Vec::new(); candidates.len()];
+    let mut evidence = vec![Evidence::default(); candidates.len()];
     for term in &terms {
-        for (
-            at,
-            Said {
+        for (at, said) in index.say(term) {
+            let Said {
                 score,
+                alike,
                 word,
                 fields,
-            },
-        ) in index.say(term)
-        {
-            scores[at] += score;
-            because[at].push(Because {
+            } = said;
+            let its = &mut evidence[at];
+            its.score += score;
+            its.covered += alike;
+            its.is_named |= fields.contains(&Field::Name);
+            its.because.push(Because {
                 word: term.whole.clone(),
                 found: word.to_owned(),
                 fields: fields.clone(),
@@ -86,24 +106,22 @@ pub fn choose(question: &str, candidates: &[Candidate]) -> Choice {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     let name = |at: usize| (&candidates[at].namespace, &candidates[at].name);
     order.sort_by(|a, b| {
-        scores[*b]
-            .total_cmp(&scores[*a])
-            .then(name(*a).cmp(&name(*b)))
+        let (a_score, b_score) = (evidence[*a].score, evidence[*b].score);
+        b_score.total_cmp(&a_score).then(name(*a).cmp(&name(*b)))
     });
     let best_but = |at: usize| {
-        order
-            .iter()
-            .find(|other| **other != at)
-            .map(|it| scores[*it])
+        let other = order.iter().find(|other| **other != at);
+        other.map(|it| evidence[*it].score)
     };
+    let wanted = terms.len().min(ENOUGH) as f64;
     let matches = order.iter().map(|at| {
-        let candidate = &candidates[*at];
+        let (candidate, its) = (&candidates[*at], &evidence[*at]);
         Match {
             namespace: candidate.namespace.clone(),
             name: candidate.name.clone(),
             description: candidate.description.clone(),
-            confidence: confidence(scores[*at], best_but(*at)),
-            because: because[*at].clone(),
+            confidence: confidence(its, best_but(*at), wanted),
+            because: its.because.clone(),
         }
     });
     let mut matches: Vec<Match> = matches.take(NAMED).collect();
@@ -113,12 +131,17 @@ pub fn choose(question: &str, candidates: &[Candidate]) -> Choice {
     }
 }
 
-fn confidence(own: f64, other: Option<f64>) -> f64 {
-    match other {
-        None => 1.0,
-        Some(other) if own + other > 0.0 => own / (own + other),
-        Some(_) => 0.0,
+fn confidence(its: &Evidence, other: Option<f64>, wanted: f64) -> f64 {
+    let Some(other) = other else { return 1.0 };
+    let own = its.score;
+    if own <= 0.0 {
+        return 0.0;
     }
+    let lacking = match its.is_named {
+        true => 0.0,
+        false => (wanted - its.covered).max(0.0),
+    };
+    own / (own + other + LACKING * lacking * own / its.covered)
 }
 
 #[cfg(test)]

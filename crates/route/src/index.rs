@@ -39,6 +39,8 @@ struct Held {
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
     pub(crate) score: f64,
+    /// How much of the term it is: 1 for all.
+    pub(crate) alike: f64,
     pub(crate) word: &'a str,
     pub(crate) fields: &'a BTreeSet<Field>,
 }
@@ -89,7 +91,8 @@ impl Index {
             let rare = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
             for (at, held) in holders {
                 let often = held.often / (held.often + K1 * self.norms[*at]);
-                let score = rare * often * (K1 + 1.0) * alike * share;
+                let alike = alike * share;
+                let score = rare * often * (K1 + 1.0) * alike;
                 let better = said.get(at).is_none_or(|other| other.score < score);
                 if better {
                     let fields = &held.fields;
@@ -97,6 +100,7 @@ impl Index {
                         *at,
                         Said {
                             score,
+                            alike,
                             word,
                             fields,
                         },

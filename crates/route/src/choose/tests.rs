@@ -55,7 +55,7 @@ fn a_question_goes_to_the_agent_that_says_it_is_for_it() {
         ("Help me plan my day", "jarvis"),
         ("What can you help me with?", "jarvis"),
         ("Please ask the librarian about dogs", "librarian"),
-        ("Make a note: buy bread", "notebook"),
+        ("Make a note of it", "notebook"),
         ("How many lines are there?", "notebook"),
     ] {
         let chosen = chosen(question, &shipped());
@@ -72,6 +72,9 @@ fn where_nothing_or_not_enough_speaks_for_one_it_is_asked_back() {
         ("", "analyst"),
         ("Eine Frage in einer anderen Sprache", "analyst"),
         ("Is it in the table or in the documents?", "analyst"),
+        // A word that one of them has by accident.
+        ("Which tablet should I buy for my mother?", "analyst"),
+        ("Who scored on that rainy day in Manchester?", "jarvis"),
     ] {
         let Choice::Undecided(named) = choose(question, &shipped()) else {
             panic!("{question} was decided");
@@ -88,6 +91,20 @@ fn where_nothing_or_not_enough_speaks_for_one_it_is_asked_back() {
         panic!("it was decided");
     };
     assert_eq!(named.len(), NAMED);
+}
+
+#[test]
+fn of_a_long_question_its_end_is_compared() {
+    let before = "mount ".repeat(COMPARED);
+    let shipped = shipped();
+    let Choice::One(at_end) = choose(&format!("{before}{}table", " ".repeat(COMPARED)), &shipped)
+    else {
+        panic!("it was not decided");
+    };
+    assert_eq!(at_end.name, "analyst");
+    // Cut between letters.
+    let letters = "ё".repeat(COMPARED) + "x";
+    assert!(matches!(choose(&letters, &shipped), Choice::Undecided(_)));
 }
 
 #[test]
