@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{TurnEvent, TurnRequest},
+    admin::{TurnEvent, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
 };
@@ -70,8 +70,32 @@ impl Asking {
             reached: false,
             ended: false,
         };
-        asking.events = Some(asking.follow().await?);
-        Ok(asking)
+        // To its end also where the client goes away: a turn that was begun is known then, and can be cancelled.
+        let begun = tokio::spawn(async move {
+            asking.events = Some(asking.follow().await?);
+            Ok(asking)
+        });
+        match begun.await {
+            Ok(begun) => begun,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// What is kept of the turn, once it has ended. A node agent that goes away meanwhile is waited for.
+    pub(crate) async fn record(&mut self) -> Result<TurnRecord, Problem> {
+        let turn = self.turn.ok_or_else(|| {
+            let what = "the node told the end of a turn and not which";
+            Problem::new(Code::UpstreamFailed, what)
+        })?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.gateway.node.turn(turn).await {
+                Err(error) if self.comes_back(&error) && Instant::now() < until => {
+                    sleep(PAUSE).await;
+                }
+                told => return told.map_err(problem),
+            }
+        }
     }
 
     /// The turn, once it is known.
@@ -156,18 +180,36 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let Some(turn) = self.turn.filter(|_| !self.ended) else {
+        if self.ended || self.abandoned == Abandoned::GoesOn {
             return;
-        };
-        if self.abandoned == Abandoned::Cancelled {
-            let gateway = Arc::clone(&self.gateway);
-            tokio::spawn(async move {
-                if let Err(error) = gateway.node.cancel_turn(turn).await {
-                    tracing::warn!(turn, %error, "a turn whose client went away is not cancelled");
-                }
-            });
+        }
+        let (gateway, turn) = (Arc::clone(&self.gateway), self.turn);
+        let events = self.events.take();
+        tokio::spawn(async move {
+            let turn = match (turn, events) {
+                (Some(turn), _) => turn,
+                (None, Some(events)) => match number(events).await {
+                    Some(turn) => turn,
+                    None => return,
+                },
+                // Nothing took the question.
+                (None, None) => return,
+            };
+            if let Err(error) = gateway.node.cancel_turn(turn).await {
+                tracing::warn!(turn, %error, "a turn whose client went away is not cancelled");
+            }
+        });
+    }
+}
+
+/// The turn that these are the events of: what they say first.
+async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
+    while let Ok(Some(event)) = events.next().await {
+        if let TurnEvent::Queued { turn } = event {
+            return Some(turn);
         }
     }
+    None
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Gateway {
         remedy: &str,
     ) -> Result<Match, Unrouted> {
         let resources = self.resources(namespace).await?;
-        choose(namespace, question, remedy, &resources)
+        chosen(namespace, question, remedy, resources).await
     }
 
     /// As [`Gateway::route`], where [`AUTO`] stands where names of agents stand: an agent that is called so is not passed over in silence.
@@ -47,12 +47,28 @@ impl Gateway {
             let remedy = format!("name it {namespace}/{AUTO}, or another agent");
             return Err(Problem::new(Code::Undecided, what).remedy(remedy));
         }
-        choose(namespace, question, "name one as the model", &resources).map_err(|it| it.problem)
+        let chosen = chosen(namespace, question, "name one as the model", resources).await;
+        chosen.map_err(|it| it.problem)
     }
 
     async fn resources(&self, namespace: &str) -> Result<Vec<Value>, Problem> {
         let listed = self.node.list("agents", Some(namespace)).await;
         listed.map_err(problem)
+    }
+}
+
+/// As [`choose`], where it holds up nobody: there may be ten thousand agents.
+async fn chosen(
+    namespace: &str,
+    question: &str,
+    remedy: &str,
+    resources: Vec<Value>,
+) -> Result<Match, Unrouted> {
+    let [namespace, question, remedy] = [namespace, question, remedy].map(str::to_owned);
+    let chosen = move || choose(&namespace, &question, &remedy, &resources);
+    match tokio::task::spawn_blocking(chosen).await {
+        Ok(chosen) => chosen,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

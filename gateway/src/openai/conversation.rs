@@ -11,6 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
+use serde_json::Value;
 
 use super::refused::refused;
 
@@ -24,6 +25,8 @@ pub(super) struct Message {
     #[serde(default)]
     role: String,
     content: Option<TextOr<Part>>,
+    tool_calls: Option<Vec<Value>>,
+    function_call: Option<Value>,
 }
 
 /// A part of a message.
@@ -83,6 +86,8 @@ impl Conversation {
             kind: None,
             role: "user".to_owned(),
             content: Some(TextOr::Text(question)),
+            tool_calls: None,
+            function_call: None,
         };
         Self::read(field, vec![question])
     }
@@ -147,6 +152,22 @@ impl Message {
         if self.role.is_empty() {
             let remedy = "say user, assistant, system or developer";
             return Err(refused(&format!("{field}.role"), "is missing", remedy));
+        }
+        let calls = "of tools of the client, which an agent does not call";
+        let remedy = "send what was said, as messages of user and assistant";
+        let its = |name: &str| format!("{field}.{name}");
+        if matches!(self.role.as_str(), "tool" | "function") {
+            return Err(refused(&its("role"), &format!("tells {calls}"), remedy));
+        }
+        if self.tool_calls.is_some_and(|calls| !calls.is_empty()) {
+            return Err(refused(&its("tool_calls"), &format!("are {calls}"), remedy));
+        }
+        if self.function_call.is_some() {
+            return Err(refused(
+                &its("function_call"),
+                &format!("is {calls}"),
+                remedy,
+            ));
         }
         let parts = match self.content {
             None => return Ok((self.role, String::new())),
@@ -262,6 +283,14 @@ mod tests {
                 "messages ends with a message of \"assistant\"",
             ),
             (json!([{"content": "?"}]), "messages[0].role is missing"),
+            (
+                json!([{"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}]),
+                "messages[0].tool_calls are of tools of the client, which an agent does not call",
+            ),
+            (
+                json!([{"role": "tool", "content": "4"}, {"role": "user", "content": "?"}]),
+                "messages[0].role tells of tools of the client, which an agent does not call",
+            ),
             (
                 json!([{"type": "function_call_output", "output": "4"}]),
                 "messages[0] is \"function_call_output\"",

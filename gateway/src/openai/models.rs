@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::Failed;
 use crate::{
     agents::Agent,
     gateway::{AUTO, Gateway},
+    reading::path_is_wrong,
 };
 
 #[derive(Serialize, JsonSchema)]
@@ -72,8 +73,9 @@ pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Lis
 
 pub(crate) async fn get(
     State(gateway): State<Arc<Gateway>>,
-    Path(model): Path<String>,
+    model: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, Failed> {
+    let Path(model) = model.map_err(|why| path_is_wrong(&why))?;
     if model == AUTO {
         return Ok(Json(Model::auto(&gateway)));
     }

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+const OWN_TOOLS: &str = "name tools in the Agent: an agent calls them itself, within its rights";
+
 /// The form that an answer is to have.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Format {
@@ -17,12 +19,20 @@ pub(super) fn refused(field: &str, what: &str, remedy: &str) -> Problem {
 }
 
 /// Functions that the client would carry out.
-pub(super) fn tools(tools: Option<&Vec<Value>>) -> Result<(), Problem> {
+pub(super) fn tools(field: &str, tools: Option<&Vec<Value>>) -> Result<(), Problem> {
     if tools.is_none_or(Vec::is_empty) {
         return Ok(());
     }
-    let remedy = "name tools in the Agent: an agent calls them itself, within its rights";
-    Err(refused("tools", "are the client's", remedy))
+    Err(refused(field, "are the client's", OWN_TOOLS))
+}
+
+/// Which of them are to be called. Clients that have none still say `auto`.
+pub(super) fn tool_choice(field: &str, choice: Option<&Value>) -> Result<(), Problem> {
+    let says_nothing = |it: &Value| it.is_null() || it == "auto" || it == "none";
+    match choice.is_none_or(says_nothing) {
+        true => Ok(()),
+        false => Err(refused(field, "names the client's tools", OWN_TOOLS)),
+    }
 }
 
 /// Any form but text.

@@ -102,7 +102,8 @@ impl Frames {
 }
 
 impl Spoken {
-    /// Asks the agent that `model` names, or that is chosen. Where the client goes away the turn is cancelled: it could not be followed again.
+    /// Asks the agent that `model` names, or that is chosen. Where the client goes away the turn is cancelled, unless it can be
+    /// asked for again by its key.
     ///
     /// # Errors
     /// The node refuses, or nothing answers there.
@@ -125,8 +126,12 @@ impl Spoken {
             ..TurnRequest::default()
         };
         let key = reading::key(headers)?;
-        let (agent, cancelled) = (gateway.long(&model), Abandoned::Cancelled);
-        let asking = Asking::begin(Arc::clone(gateway), agent, question, key, cancelled).await?;
+        let abandoned = match key {
+            Some(_) => Abandoned::GoesOn,
+            None => Abandoned::Cancelled,
+        };
+        let agent = gateway.long(&model);
+        let asking = Asking::begin(Arc::clone(gateway), agent, question, key, abandoned).await?;
         Ok(Self {
             model,
             routed,

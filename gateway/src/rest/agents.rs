@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_serve::Refused;
-use axum::{
-    extract::{Path, Query, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Within, tagged::tagged};
-use crate::{agents::Agent, gateway::Gateway};
+use crate::{
+    agents::Agent,
+    gateway::Gateway,
+    reading::{Path, Query},
+};
 
 /// The most on one page.
 const PAGE: usize = 500;
@@ -32,6 +32,7 @@ pub(crate) struct List {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Page {
     /// So many at most.
+    #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
     /// Those that follow this one, as NAMESPACE/NAME; it need not be there any more.
     after: Option<String>,

@@ -8,7 +8,7 @@ use aion_serve::Refused;
 use axum::{
     Json,
     body::Body,
-    extract::{Query, State},
+    extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Within, turns};
-use crate::{gateway::Gateway, reading, routing::Unrouted};
+use crate::{
+    gateway::Gateway,
+    reading::{self, Query},
+    routing::Unrouted,
+};
 
 /// A refusal that asks back.
 #[derive(Serialize, JsonSchema)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
-    code::Code,
     problem::Problem,
 };
 use aion_client::Events;
@@ -13,7 +12,7 @@ use aion_serve::{Refused, events as stream_of};
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -25,7 +24,7 @@ use super::Within;
 use crate::{
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
-    reading,
+    reading::{self, Path, Query},
 };
 
 const EVENTS: &str = "text/event-stream";
@@ -61,13 +60,7 @@ pub(super) async fn asked(
     let (agent, goes_on) = ((namespace, agent), Abandoned::GoesOn);
     let mut asking = Asking::begin(Arc::clone(gateway), agent, request, key, goes_on).await?;
     while asking.next().await?.is_some() {}
-    let turn = asking.turn().ok_or_else(|| {
-        Problem::new(
-            Code::UpstreamFailed,
-            "the node told the end of a turn and not which",
-        )
-    })?;
-    let record = gateway.node.turn(turn).await.map_err(problem)?;
+    let record = asking.record().await?;
     Ok(Json(Answered { record, routed }).into_response())
 }
 

@@ -20,9 +20,14 @@ pub(crate) struct Request {
     stream_options: Option<StreamOptions>,
     n: Option<u64>,
     tools: Option<Vec<Value>>,
+    tool_choice: Option<Value>,
     functions: Option<Vec<Value>>,
+    function_call: Option<Value>,
+    web_search_options: Option<Value>,
+    audio: Option<Value>,
     response_format: Option<Format>,
     logprobs: Option<bool>,
+    top_logprobs: Option<Value>,
     modalities: Option<Vec<String>>,
     stop: Option<Value>,
 }
@@ -31,6 +36,8 @@ pub(crate) struct Request {
 struct StreamOptions {
     include_usage: Option<bool>,
 }
+
+const UNKNOWN: &str = "are not known of an agent";
 
 impl Request {
     pub(super) fn is_stream(&self) -> bool {
@@ -45,17 +52,36 @@ impl Request {
     /// # Errors
     /// It asks for what an agent does not give.
     pub(super) fn conversation(self) -> Result<Conversation, Problem> {
-        refused::tools(self.tools.as_ref())?;
-        refused::tools(self.functions.as_ref())?;
+        refused::tools("tools", self.tools.as_ref())?;
+        refused::tool_choice("tool_choice", self.tool_choice.as_ref())?;
+        refused::tools("functions", self.functions.as_ref())?;
+        refused::tool_choice("function_call", self.function_call.as_ref())?;
+        let (what, remedy) = (
+            "asks for a search",
+            "give the Agent a tool or documents to search",
+        );
+        refused::anything(
+            "web_search_options",
+            self.web_search_options.as_ref(),
+            what,
+            remedy,
+        )?;
+        refused::anything(
+            "audio",
+            self.audio.as_ref(),
+            "asks for sound",
+            "ask for text",
+        )?;
         if self.n.is_some_and(|n| n != 1) {
             let remedy = "leave it out, and ask again";
             return Err(refused("n", "asks for several answers", remedy));
         }
         refused::format("response_format", self.response_format.as_ref())?;
         if self.logprobs == Some(true) {
-            let what = "are not known of an agent";
-            return Err(refused("logprobs", what, "leave it out"));
+            return Err(refused("logprobs", UNKNOWN, "leave it out"));
         }
+        let top = self.top_logprobs.as_ref();
+        refused::anything("top_logprobs", top, UNKNOWN, "leave it out")?;
         let what = "cannot be kept by an agent";
         refused::anything("stop", self.stop.as_ref(), what, "leave it out")?;
         let mut modalities = self.modalities.iter().flatten();
@@ -85,6 +111,12 @@ mod tests {
         };
         for (field, value) in [
             ("tools", json!([{"type": "function"}])),
+            ("tool_choice", json!("required")),
+            ("functions", json!([{"name": "f"}])),
+            ("function_call", json!({"name": "f"})),
+            ("web_search_options", json!({})),
+            ("audio", json!({"voice": "alloy"})),
+            ("top_logprobs", json!(2)),
             ("n", json!(2)),
             ("response_format", json!({"type": "json_object"})),
             ("logprobs", json!(true)),
@@ -97,6 +129,7 @@ mod tests {
         }
         for (field, value) in [
             ("tools", json!([])),
+            ("tool_choice", json!("auto")),
             ("n", json!(1)),
             ("response_format", json!({"type": "text"})),
             ("temperature", json!(0.2)),

@@ -22,6 +22,7 @@ pub(crate) struct Request {
     pub(super) metadata: Option<BTreeMap<String, String>>,
     stream: Option<bool>,
     tools: Option<Vec<Value>>,
+    tool_choice: Option<Value>,
     text: Option<Text>,
     top_logprobs: Option<u64>,
     background: Option<Value>,
@@ -47,7 +48,8 @@ impl Request {
     /// # Errors
     /// It asks for what an agent does not give.
     pub(super) fn conversation(self) -> Result<Conversation, Problem> {
-        refused::tools(self.tools.as_ref())?;
+        refused::tools("tools", self.tools.as_ref())?;
+        refused::tool_choice("tool_choice", self.tool_choice.as_ref())?;
         let format = self.text.as_ref().and_then(|text| text.format.as_ref());
         refused::format("text.format", format)?;
         if self.top_logprobs.is_some_and(|it| it > 0) {

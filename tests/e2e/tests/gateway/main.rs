@@ -195,6 +195,13 @@ fn who_may_not_and_what_is_not_there_is_refused_in_words() -> anyhow::Result<()>
         (door.head("DELETE /v1/agents", ""), 404, "not-found"),
         (door.head("GET /v1/agents/%2e%2e", ""), 400, "bad-request"),
         (door.head("GET /v1/turns/4711", ""), 404, "not-found"),
+        (door.head("GET /v1/turns/abc", ""), 400, "bad-request"),
+        (door.head("GET /v1/agents?limit=-1", ""), 400, "bad-request"),
+        (
+            door.head("POST /v1/agents/jarvis/uploads", ""),
+            400,
+            "bad-request",
+        ),
         (
             door.head(
                 "POST /v1/agents/jarvis/turns",
@@ -213,6 +220,9 @@ fn who_may_not_and_what_is_not_there_is_refused_in_words() -> anyhow::Result<()>
         assert_eq!(body(&answer)["code"], code, "{head}\n{answer}");
         assert!(!answer.contains(&door.token));
     }
+    let (status, answer) = door.get("/v1/models/%ff")?;
+    assert_eq!(status, 400, "{answer}");
+    assert_eq!(body(&answer)["error"]["code"], "bad-request", "{answer}");
     let log = fs::read_to_string(door.node.path("gateway.log"))?;
     assert!(!log.contains(&door.token), "{log}");
     Ok(())
@@ -260,6 +270,46 @@ fn a_stream_comes_to_its_end_also_where_the_node_is_killed_meanwhile() -> anyhow
     Ok(())
 }
 
+/// Asks for a stream, and goes away when its first event has come. The turn of it.
+fn begun_and_left(door: &Door, asked: &Value, more: &str) -> anyhow::Result<String> {
+    let asked = asked.to_string();
+    let length = asked.len();
+    let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}{more}");
+    let head = door.head("POST /v1/chat/completions", &more);
+    let stream = BufReader::new(door.send(&head, &asked)?);
+    let mut lines = stream.lines().map(Result::unwrap);
+    let first = lines.find_map(|it| Some(it.strip_prefix("data: ")?.to_owned()));
+    let first: Value = serde_json::from_str(&first.unwrap())?;
+    let id = first["id"].as_str().unwrap();
+    Ok(id.strip_prefix("chatcmpl-").unwrap().to_owned())
+}
+
+#[test]
+fn a_chat_that_has_a_key_goes_on_and_is_asked_for_again() -> anyhow::Result<()> {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let model = FakeModel::answering(move |_| {
+        let _ = held.lock().recv_timeout(BOUND);
+        Reply::text("Felix.")
+    })?;
+    let door = Door::open(&model)?;
+    let mut asked = json!({
+        "model": "jarvis", "stream": true,
+        "messages": [{"role": "user", "content": "A name for a cat?"}],
+    });
+    let key = "\r\nidempotency-key: once";
+    let turn = begun_and_left(&door, &asked, key)?;
+    drop(release);
+    asked["stream"] = false.into();
+    let (status, answer) = door.post("/v1/chat/completions", key, &asked)?;
+    assert_eq!(status, 200, "{answer}");
+    let answer = body(&answer);
+    assert_eq!(answer["id"], format!("chatcmpl-{turn}"), "{answer}");
+    assert_eq!(answer["choices"][0]["message"]["content"], "Felix.");
+    assert_eq!(model.requests().len(), 1);
+    Ok(())
+}
+
 #[test]
 fn a_chat_whose_client_goes_away_is_cancelled() -> anyhow::Result<()> {
     let (release, held) = mpsc::channel::<()>();
@@ -273,24 +323,7 @@ fn a_chat_whose_client_goes_away_is_cancelled() -> anyhow::Result<()> {
         "model": "jarvis", "stream": true,
         "messages": [{"role": "user", "content": "A name for a cat?"}],
     });
-    let asked = asked.to_string();
-    let more = format!(
-        "\r\ncontent-type: application/json\r\ncontent-length: {}",
-        asked.len()
-    );
-    let head = door.head("POST /v1/chat/completions", &more);
-    let stream = BufReader::new(door.send(&head, &asked)?);
-    let lines = stream.lines().map(Result::unwrap);
-    let first = lines
-        .filter_map(|it| Some(it.strip_prefix("data: ")?.to_owned()))
-        .next();
-    let first: Value = serde_json::from_str(&first.unwrap())?;
-    let turn = first["id"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("chatcmpl-")
-        .unwrap()
-        .to_owned();
+    let turn = begun_and_left(&door, &asked, "")?;
     until("the turn to be cancelled", BOUND, || {
         let (_, record) = door
             .get(&format!("/v1/turns/{turn}"))
