@@ -135,7 +135,7 @@ async fn harmful_and_broken_layers_are_refused_by_name() {
             .await;
     };
     check(
-        Layer::default().file("../x", ""),
+        Layer::default().file("../aion-escaped", ""),
         Reason::BadArchive,
         "leads upwards",
     )
@@ -174,7 +174,7 @@ async fn harmful_and_broken_layers_are_refused_by_name() {
     place
         .refuses(&broken, Reason::UnsupportedLayer, "encrypted")
         .await;
-    assert!(!Path::new("/tmp/x").exists());
+    assert!(!Path::new("/tmp/aion-escaped").exists());
 }
 
 #[tokio::test]
