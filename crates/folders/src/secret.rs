@@ -25,6 +25,11 @@ pub fn secret(
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(FolderError::NotAFile(path.to_owned()));
     };
+    let folder = match folder.as_os_str().is_empty() {
+        // Of a bare name.
+        true => Path::new("."),
+        false => folder,
+    };
     let real = fs::canonicalize(folder).map_err(|why| io_failed("open", folder, why))?;
     Folder::open(&real, Trust::Own)?.secret(name, form)
 }
@@ -109,6 +114,16 @@ mod tests {
         assert!(
             matches!(refused, FolderError::Shared { mode: 0o640, .. }),
             "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_bare_name_is_of_the_folder_that_one_is_in() {
+        let found = secret(Path::new("Cargo.toml"), |_| Vec::new());
+        // Whether others may read it is the copy's business.
+        assert!(
+            matches!(found, Ok(_) | Err(FolderError::Shared { .. })),
+            "{found:?}"
         );
     }
 
