@@ -128,18 +128,23 @@ fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> an
         command.args(["--clear-groups", "curl", "--silent", "--max-time", "20"]);
         command.arg("--unix-socket").arg(local.home().join(path));
         command.args(["--output", "/dev/null", "--write-out", "%{http_code}"]);
-        let output = command
-            .arg(format!("http://localhost/api/v1/{what}"))
-            .output();
+        let output = command.arg(format!("http://localhost/{what}")).output();
         output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
     };
-    assert_eq!(as_gateway("asking/node.sock", "resources/agents")?, "200");
+    for (what, answer) in [
+        ("api/v1/resources/agents", "200"),
+        ("api/v1/resources/trustpolicies", "403"),
+        ("api/v1/mounts", "403"),
+        ("metrics", "404"),
+        ("healthz", "404"),
+        ("readyz", "404"),
+    ] {
+        assert_eq!(as_gateway("asking/node.sock", what)?, answer, "{what}");
+    }
     assert_eq!(
-        as_gateway("asking/node.sock", "resources/trustpolicies")?,
-        "403"
+        as_gateway("run/admin.sock", "api/v1/resources/agents")?,
+        "000"
     );
-    assert_eq!(as_gateway("asking/node.sock", "mounts")?, "403");
-    assert_eq!(as_gateway("run/admin.sock", "resources/agents")?, "000");
     let before = local.kill("aion-gateway")?;
     local.back("aion-gateway", before)?;
     Ok(())
