@@ -78,6 +78,13 @@ impl Folder {
     }
 }
 
+/// A line of text, for [`secret`] where people copy it.
+#[must_use]
+pub fn text(random: &[u8; 32]) -> Vec<u8> {
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}\n").into_bytes()
+}
+
 fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

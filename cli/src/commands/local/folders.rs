@@ -26,8 +26,12 @@ const OF_NODE: [&str; 5] = ["logs", "manifests", "run", "state", "store"];
 /// The gateway's, and the daemon's with the socket in it that the gateway asks on: its group may enter, not look around.
 const OF_GATEWAY: (&str, u32) = (aion_abi::gateway::FOLDER, 0o700);
 const ASKING: (&str, u32) = ("asking", 0o2710);
-/// What the daemon keeps in `config`, where it may not make a file: 32 bytes each, the second as text.
-const SECRETS: [(&str, bool); 2] = [("node.secret", false), ("admin.token", true)];
+/// What the daemon keeps in `config`, where it may not make a file, with the form of its random bytes.
+const SECRETS: [(&str, Form); 2] = [
+    ("node.secret", |random| random.to_vec()),
+    ("admin.token", aion_folders::text),
+];
+type Form = fn(&[u8; 32]) -> Vec<u8>;
 /// Where keys for signing are, which the daemon has no business with.
 const KEYS: &str = "keys";
 
@@ -194,15 +198,9 @@ fn config(config: &Folder, user: &NodeUser, told: &mut Vec<String>) -> Result<()
             config.path().display()
         ));
     }
-    for (name, is_text) in SECRETS {
+    for (name, form) in SECRETS {
         if config.owner_of(name)?.is_none() {
-            config.secret(name, |random| match is_text {
-                true => random
-                    .map(|byte| format!("{byte:02x}"))
-                    .concat()
-                    .into_bytes(),
-                false => random.to_vec(),
-            })?;
+            config.secret(name, form)?;
         }
         config.give(name, user.owner.user, Some(user.owner.group))?;
     }

@@ -78,6 +78,7 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
     assert_eq!(
         fs::read_to_string(home.join("config/admin.token"))
             .unwrap()
+            .trim()
             .len(),
         64
     );
