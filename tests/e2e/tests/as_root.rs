@@ -124,7 +124,9 @@ fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> an
     // As that user: the daemon's folders are closed, and its socket only asks.
     let as_gateway = |path: &str, what: &str| {
         let mut command = Command::new("setpriv");
-        command.args([format!("--reuid={gateway}"), format!("--regid={gateway}")]);
+    let group = fs::metadata(local.home().join("asking"))?.gid();
+    assert_ne!(group, 0);
+        command.args([format!("--reuid={gateway}"), format!("--regid={group}")]);
         command.args(["--clear-groups", "curl", "--silent", "--max-time", "20"]);
         command.arg("--unix-socket").arg(local.home().join(path));
         command.args(["--output", "/dev/null", "--write-out", "%{http_code}"]);
