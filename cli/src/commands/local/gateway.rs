@@ -55,7 +55,7 @@ impl Gateway {
 /// Where the gateway that is process `pid` says that it serves. It may be another user's word: an address of this machine,
 /// where it cannot send who asks elsewhere, and no more than that.
 pub(super) fn serving(home: &Home, pid: i32) -> Option<Serving> {
-    let folder = Folder::open(&home.gateway(), Trust::Own).ok()?;
+    let folder = Folder::open(&home.gateway_run(), Trust::Own).ok()?;
     let told: Serving = serde_json::from_slice(&folder.read(SERVING).ok()??).ok()?;
     (i32::try_from(told.pid) == Ok(pid) && told.address.ip().is_loopback()).then_some(told)
 }
@@ -77,10 +77,10 @@ mod tests {
     fn a_gateway_is_believed_an_address_of_this_machine_alone() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::find(Some(folder.path())).unwrap();
-        fs::create_dir_all(home.gateway()).unwrap();
+        fs::create_dir_all(home.gateway_run()).unwrap();
         let says = |address: &str| {
             let told = serde_json::json!({"pid": 7, "address": address});
-            fs::write(home.gateway().join(SERVING), told.to_string()).unwrap();
+            fs::write(home.gateway_run().join(SERVING), told.to_string()).unwrap();
         };
         for own in ["127.0.0.1:8421", "[::1]:8421"] {
             says(own);
