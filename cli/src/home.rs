@@ -89,14 +89,16 @@ impl Home {
         }
     }
 
-    /// Where the gateway keeps its token, and says where it serves.
-    pub(crate) fn gateway(&self) -> PathBuf {
-        self.root.join(aion_abi::gateway::FOLDER)
+    /// Where the gateway says where it serves: what is in there is its word.
+    pub(crate) fn gateway_run(&self) -> PathBuf {
+        let folder = self.root.join(aion_abi::gateway::FOLDER);
+        folder.join(aion_abi::gateway::RUN)
     }
 
-    /// The token that programs show to the gateway.
+    /// The token that programs show to the gateway. Root's gateway cannot put anything in its place.
     pub(crate) fn gateway_token(&self) -> PathBuf {
-        self.gateway().join(aion_abi::gateway::TOKEN)
+        let folder = self.root.join(aion_abi::gateway::FOLDER);
+        folder.join(aion_abi::gateway::TOKEN)
     }
 
     /// Where the launcher remembers workers.

@@ -31,7 +31,8 @@ pub(crate) struct Args {
     #[arg(long, env = "AION_HOME", value_name = "FOLDER")]
     pub(crate) home: PathBuf,
 
-    /// The token's file, for its owner alone; made where there is none [default: gateway/token in the state]
+    /// The token's file, for its owner alone, or root's for the group of this user; made where there is none [default:
+    /// gateway/token in the state]
     #[arg(long, env = "AION_GATEWAY_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 

@@ -1,4 +1,5 @@
-//! What the gateway keeps, in a folder of its own: the token, and where it serves while it does, for `aionctl local status`.
+//! What the gateway keeps: the token, and, in a folder of its own, where it serves while it does, for `aionctl local
+//! status`. Where root starts it, the token is root's, and the gateway reads it.
 
 use std::{
     fs::{self, DirBuilder},
@@ -7,13 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aion_abi::gateway::{FOLDER, SERVING, Serving, TOKEN};
+use aion_abi::gateway::{FOLDER, RUN, SERVING, Serving, TOKEN};
 use aion_folders::{Folder, Trust};
 use anyhow::Context as _;
 
 /// See the module.
 pub(crate) struct State {
-    folder: Folder,
+    token: PathBuf,
+    run: Folder,
 }
 
 /// Gone with the gateway that said it.
@@ -25,24 +27,24 @@ impl State {
     /// # Errors
     /// It cannot be made or opened.
     pub(crate) fn open(home: &Path) -> anyhow::Result<Self> {
-        let path = home.join(FOLDER);
+        let folder = home.join(FOLDER);
+        let path = folder.join(RUN);
         let shown = path.display();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.with_context(|| format!("cannot make {shown}"))?;
         let real = fs::canonicalize(&path).with_context(|| format!("cannot look at {shown}"))?;
         Ok(Self {
-            folder: Folder::open(&real, Trust::Own)?,
+            token: folder.join(TOKEN),
+            run: Folder::open(&real, Trust::Own)?,
         })
     }
 
-    /// The token that whoever connects has to show, made where there is none.
+    /// The token that whoever connects has to show, made where there is none and this user may.
     ///
     /// # Errors
     /// It cannot be read or made, can be guessed, or others can read it.
     pub(crate) fn token(&self, given: Option<&Path>) -> anyhow::Result<String> {
-        let usual = || self.folder.path().join(TOKEN);
-        let path = given.map_or_else(usual, PathBuf::from);
-        Ok(aion_serve::token(&path)?)
+        Ok(aion_serve::token(given.unwrap_or(&self.token))?)
     }
 
     /// Says where it serves, until what is given is dropped.
@@ -52,8 +54,8 @@ impl State {
     pub(crate) fn serves_at(&self, address: SocketAddr) -> anyhow::Result<Told<'_>> {
         let pid = std::process::id();
         let told = serde_json::to_vec(&Serving { pid, address })?;
-        self.folder.replace_unsynced(SERVING, &told, 0o600)?;
-        Ok(Told(&self.folder))
+        self.run.replace_unsynced(SERVING, &told, 0o600)?;
+        Ok(Told(&self.run))
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let state = State::open(home.path()).unwrap();
         let token = state.token(None).unwrap();
-        let file = home.path().join(FOLDER).join(SERVING);
+        let file = home.path().join(FOLDER).join(RUN).join(SERVING);
         let told = state.serves_at("127.0.0.1:8421".parse().unwrap()).unwrap();
         let serving: Serving = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         assert_eq!(serving.pid, std::process::id());

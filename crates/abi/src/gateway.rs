@@ -1,14 +1,17 @@
-//! The gateway beside a node, as `aionctl local` finds it: its folder below the node's state, and what is in it.
+//! The gateway beside a node, as `aionctl local` finds it: its folder below the node's state, and what is in it. Where root
+//! starts it, the folder is root's, and the gateway reads what root put there.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Its folder, its own alone.
+/// Its folder.
 pub const FOLDER: &str = "gateway";
 /// The token that whoever connects has to show, in that folder.
 pub const TOKEN: &str = "token";
-/// Where it serves, in that folder while it does: [`Serving`].
+/// What it writes itself, in that folder: its own alone.
+pub const RUN: &str = "run";
+/// Where it serves, in [`RUN`] while it does: [`Serving`].
 pub const SERVING: &str = "serving.json";
 
 /// Where a gateway serves.

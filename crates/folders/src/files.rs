@@ -11,8 +11,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, chownat, fchmod, flock,
-        fstat, fsync, openat, renameat, unlinkat,
+        AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod,
+        flock, fstat, fsync, openat, renameat, unlinkat,
     },
     io::Errno,
 };
@@ -31,15 +31,15 @@ impl Folder {
     /// # Errors
     /// [`FolderError`].
     pub fn read(&self, name: impl AsRef<OsStr>) -> Result<Option<Vec<u8>>, FolderError> {
-        let found = self.read_with_mode(name.as_ref())?;
+        let found = self.read_and_look(name.as_ref())?;
         Ok(found.map(|(bytes, _)| bytes))
     }
 
-    /// What a file holds, and its permissions.
-    pub(crate) fn read_with_mode(
+    /// What a file holds, and whose it is.
+    pub(crate) fn read_and_look(
         &self,
         name: &OsStr,
-    ) -> Result<Option<(Vec<u8>, u32)>, FolderError> {
+    ) -> Result<Option<(Vec<u8>, Stat)>, FolderError> {
         let path = self.path.join(name);
         // Without blocking, should it be a fifo.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -61,7 +61,7 @@ impl Folder {
             .map_err(|source| io_failed("read", &path, source))?;
         match bytes.len() as u64 > MOST {
             true => Err(FolderError::TooLarge { path, most: MOST }),
-            false => Ok(Some((bytes, about.st_mode & 0o7777))),
+            false => Ok(Some((bytes, about))),
         }
     }
 

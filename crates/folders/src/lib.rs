@@ -16,6 +16,6 @@ mod trust;
 
 pub use folder::{Folder, FolderError};
 pub use handover::Owner;
-pub use secret::secret;
+pub use secret::{secret, text};
 pub use stamp::Stamp;
 pub use trust::Trust;

@@ -1,4 +1,5 @@
-//! A file of random bytes for its owner alone, made where there is none: whole or not at all.
+//! A file of random bytes for its owner alone, made where there is none: whole or not at all. Or root's, for the one group
+//! that root gives it to.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -8,8 +9,9 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, fsync, linkat},
+    fs::{AtFlags, Stat, fsync, linkat},
     io::Errno,
+    process::{getegid, geteuid},
 };
 
 use crate::{Folder, FolderError, Trust, files::io_failed, folder::failed};
@@ -17,13 +19,18 @@ use crate::{Folder, FolderError, Trust, files::io_failed, folder::failed};
 /// What the file at `path` holds; where there is none, what `form` makes of 32 random bytes, which it holds then.
 ///
 /// # Errors
-/// [`FolderError`], also where others may read or write it.
+/// [`FolderError`], also where others may read or write it, but for this process' group where root gave it to that.
 pub fn secret(
     path: &Path,
     form: impl FnOnce(&[u8; 32]) -> Vec<u8>,
 ) -> Result<Vec<u8>, FolderError> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(FolderError::NotAFile(path.to_owned()));
+    };
+    let folder = match folder.as_os_str().is_empty() {
+        // Of a bare name.
+        true => Path::new("."),
+        false => folder,
     };
     let real = fs::canonicalize(folder).map_err(|why| io_failed("open", folder, why))?;
     Folder::open(&real, Trust::Own)?.secret(name, form)
@@ -63,14 +70,36 @@ impl Folder {
     }
 
     fn kept(&self, name: &OsStr) -> Result<Option<Vec<u8>>, FolderError> {
-        match self.read_with_mode(name)? {
-            Some((_, mode)) if mode & 0o077 != 0 => Err(FolderError::Shared {
+        let Some((bytes, about)) = self.read_and_look(name)? else {
+            return Ok(None);
+        };
+        let reader = (geteuid().as_raw(), getegid().as_raw());
+        match is_ones_own(&about, reader) {
+            true => Ok(Some(bytes)),
+            false => Err(FolderError::Shared {
                 path: self.path.join(name),
-                mode,
+                mode: about.st_mode & 0o7777,
             }),
-            found => Ok(found.map(|(bytes, _)| bytes)),
         }
     }
+}
+
+/// Whether nobody knows it but who reads it. What is root's, and what the reader's group reads and nobody writes but
+/// root, was given to that group by root: such a reader is a system user with a group of its own.
+fn is_ones_own(about: &Stat, (user, group): (u32, u32)) -> bool {
+    let given = about.st_uid == 0 && user != 0 && group != 0 && about.st_gid == group;
+    match about.st_mode & 0o077 {
+        0 => true,
+        0o040 => given,
+        _ => false,
+    }
+}
+
+/// A line of text, for [`secret`] where people copy it.
+#[must_use]
+pub fn text(random: &[u8; 32]) -> Vec<u8> {
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}\n").into_bytes()
 }
 
 fn random() -> io::Result<[u8; 32]> {
@@ -110,6 +139,40 @@ mod tests {
             matches!(refused, FolderError::Shared { mode: 0o640, .. }),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_bare_name_is_of_the_folder_that_one_is_in() {
+        let found = secret(Path::new("Cargo.toml"), |_| Vec::new());
+        // Whether others may read it is the copy's business.
+        assert!(
+            matches!(found, Ok(_) | Err(FolderError::Shared { .. })),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn of_what_a_group_reads_only_what_root_gave_it_is_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut about = rustix::fs::stat(folder.path()).unwrap();
+        let mut is = |owner, group, mode: u32, reader| {
+            (about.st_uid, about.st_gid, about.st_mode) = (owner, group, 0o100_000 | mode);
+            is_ones_own(&about, reader)
+        };
+        let gateway = (998, 997);
+        assert!(is(0, 997, 0o640, gateway));
+        assert!(is(998, 997, 0o600, gateway));
+        for (what, is_secret) in [
+            ("its own", is(998, 997, 0o640, gateway)),
+            ("another user's", is(996, 997, 0o640, gateway)),
+            ("of another group", is(0, 996, 0o640, gateway)),
+            ("of root's group", is(0, 0, 0o640, (998, 0))),
+            ("root's to root", is(0, 0, 0o640, (0, 0))),
+            ("written by the group", is(0, 997, 0o660, gateway)),
+            ("everybody's", is(0, 997, 0o644, gateway)),
+        ] {
+            assert!(!is_secret, "{what}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! What may not enter: addresses of a server, who may do what, and what is asked for.
 
 mod answer;
+mod bounded;
 pub mod caller;
 mod connection;
 mod failure;
@@ -12,7 +13,9 @@ mod tcp;
 mod token;
 
 pub use answer::{Refused, events, refusal, stream};
+pub use bounded::Bounded;
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
+pub use patience::Patience;
 pub use tcp::{Tcp, serve_tcp};
 pub use token::{TokenError, token};

@@ -11,23 +11,27 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
 };
 
 /// How long nothing may be read of what waits to be.
-pub(crate) const UNREAD: Duration = Duration::from_secs(60);
+const UNREAD: Duration = Duration::from_secs(60);
 
 /// See the module.
-pub(crate) struct Patience<S> {
+pub struct Patience<S> {
     stream: S,
+    /// Its place among others, held as long as it is there.
+    _room: OwnedSemaphorePermit,
     /// Until when, while something waits.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patience<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S, room: OwnedSemaphorePermit) -> Self {
         Self {
             stream,
+            _room: room,
             until: None,
         }
     }
@@ -97,9 +101,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use axum::{Router, body::Body, routing::get};
     use futures::stream;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        sync::Semaphore,
+    };
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -113,7 +122,8 @@ mod tests {
             Body::from_stream(stream::repeat_with(piece))
         };
         let router = Router::new().route("/", get(endless));
-        let serving = connection(Patience::new(there), router, CancellationToken::new());
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let serving = connection(Patience::new(there, room), router, CancellationToken::new());
         let serving = tokio::spawn(serving);
         here.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .await

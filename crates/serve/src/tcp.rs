@@ -2,27 +2,19 @@
 
 #[cfg(feature = "tls")]
 use std::time::Duration;
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr};
 
 use axum::Router;
-use rustix::process::{Resource, getrlimit};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bounded::Bounded,
     connection::{Accepting, accept, connection},
     failure::ServeError,
     patience::Patience,
 };
 
-/// Connections that are open at once, at most; more wait.
-const CONNECTIONS: usize = 1024;
-/// Of the files that this process may have open, connections are one in so many: whoever may connect does not
-/// keep the program from its work.
-const SHARE: u64 = 4;
 /// How long a handshake may take.
 #[cfg(feature = "tls")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -54,48 +46,30 @@ pub async fn serve_tcp(
     }
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let room = room(getrlimit(Resource::Nofile).current);
-    let listener = Bounded {
-        listener,
-        room: Arc::new(Semaphore::new(room)),
-    };
     let each = stop.clone();
-    let handle = move |(stream, permit)| {
+    let handle = move |stream| {
         let (tcp, router, stop) = (tcp.clone(), router.clone(), each.clone());
-        async move {
-            let _permit: Option<OwnedSemaphorePermit> = permit;
-            tcp.serve(stream, router, stop).await;
-        }
+        async move { tcp.serve(stream, router, stop).await }
     };
+    let listener = Bounded::new(Listener(listener));
     Ok((bound, accept(listener, handle, stop)))
 }
 
-/// As many connections as have room.
-struct Bounded {
-    listener: TcpListener,
-    room: Arc<Semaphore>,
-}
+/// Connections without delay.
+struct Listener(TcpListener);
 
-impl Accepting for Bounded {
-    type Connection = (TcpStream, Option<OwnedSemaphorePermit>);
+impl Accepting for Listener {
+    type Connection = TcpStream;
 
-    async fn next(&mut self) -> io::Result<Self::Connection> {
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-        Ok((self.listener.accept().await?.0, permit))
+    async fn next(&mut self) -> io::Result<TcpStream> {
+        let stream = self.0.accept().await?.0;
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 }
 
-/// How many connections fit beside everything else, where so many files may be open.
-fn room(open_files: Option<u64>) -> usize {
-    let share = open_files.map_or(u64::MAX, |files| files / SHARE);
-    usize::try_from(share).map_or(CONNECTIONS, |share| share.clamp(1, CONNECTIONS))
-}
-
 impl Tcp {
-    async fn serve(self, stream: TcpStream, router: Router, stop: CancellationToken) {
-        let _ = stream.set_nodelay(true);
-        let stream = Patience::new(stream);
+    async fn serve(self, stream: Patience<TcpStream>, router: Router, stop: CancellationToken) {
         match self {
             Self::Plain => connection(stream, router, stop).await,
             #[cfg(feature = "tls")]
@@ -107,18 +81,5 @@ impl Tcp {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_the_program_the_files_it_works_with() {
-        assert_eq!(room(Some(256)), 64);
-        assert_eq!(room(Some(1 << 20)), CONNECTIONS);
-        assert_eq!(room(None), CONNECTIONS);
-        assert_eq!(room(Some(3)), 1);
     }
 }

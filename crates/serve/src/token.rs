@@ -20,15 +20,12 @@ pub enum TokenError {
     Unfit(PathBuf),
 }
 
-/// Reads the token of `path`, and makes it where there is none: text, since people copy it.
+/// Reads the token of `path`, and makes it where there is none.
 ///
 /// # Errors
 /// [`TokenError`].
 pub fn token(path: &Path) -> Result<String, TokenError> {
-    let bytes = aion_folders::secret(path, |random| {
-        let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{text}\n").into_bytes()
-    })?;
+    let bytes = aion_folders::secret(path, aion_folders::text)?;
     let text = std::str::from_utf8(&bytes).map(str::trim);
     let fits = |text: &&str| text.len() >= LEAST && text.bytes().all(|b| b.is_ascii_graphic());
     match text.ok().filter(fits) {

@@ -109,7 +109,10 @@ fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> an
     let url = status["gateway"]["url"].as_str().unwrap();
     assert!(answers(&local, url)?, "{}", local.logs());
     for (path, owner, mode) in [
-        ("gateway/token", gateway, 0o600),
+        ("gateway", 0, 0o750),
+        ("gateway/token", 0, 0o640),
+        ("gateway/run", gateway, 0o700),
+        ("gateway/run/serving.json", gateway, 0o600),
         ("asking/node.sock", node, 0o660),
         ("asking", node, 0o2710),
         ("service/aion-gateway.log", 0, 0o600),
@@ -121,25 +124,32 @@ fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> an
             "{path}"
         );
     }
+    let group = fs::metadata(local.home().join("asking"))?.gid();
+    assert_ne!(group, 0);
     // As that user: the daemon's folders are closed, and its socket only asks.
     let as_gateway = |path: &str, what: &str| {
         let mut command = Command::new("setpriv");
-        command.args([format!("--reuid={gateway}"), format!("--regid={gateway}")]);
+        command.args([format!("--reuid={gateway}"), format!("--regid={group}")]);
         command.args(["--clear-groups", "curl", "--silent", "--max-time", "20"]);
         command.arg("--unix-socket").arg(local.home().join(path));
         command.args(["--output", "/dev/null", "--write-out", "%{http_code}"]);
-        let output = command
-            .arg(format!("http://localhost/api/v1/{what}"))
-            .output();
+        let output = command.arg(format!("http://localhost/{what}")).output();
         output.map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
     };
-    assert_eq!(as_gateway("asking/node.sock", "resources/agents")?, "200");
+    for (what, answer) in [
+        ("api/v1/resources/agents", "200"),
+        ("api/v1/resources/trustpolicies", "403"),
+        ("api/v1/mounts", "403"),
+        ("metrics", "404"),
+        ("healthz", "404"),
+        ("readyz", "404"),
+    ] {
+        assert_eq!(as_gateway("asking/node.sock", what)?, answer, "{what}");
+    }
     assert_eq!(
-        as_gateway("asking/node.sock", "resources/trustpolicies")?,
-        "403"
+        as_gateway("run/admin.sock", "api/v1/resources/agents")?,
+        "000"
     );
-    assert_eq!(as_gateway("asking/node.sock", "mounts")?, "403");
-    assert_eq!(as_gateway("run/admin.sock", "resources/agents")?, "000");
     let before = local.kill("aion-gateway")?;
     local.back("aion-gateway", before)?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The folders of the state, made or mended before anything of the node runs: root's, which the daemon may at most
-//! read, and the daemon's and the gateway's, which root does not believe anything in. Also what a set-up of an earlier version is made
-//! into, aloud.
+//! read, and the daemon's and the gateway's, which root does not believe anything in. Also what a set-up of an earlier
+//! version is made into, aloud.
 
 use std::{
     fs, io,
@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use aion_abi::gateway;
 use aion_folders::{Folder, FolderError, Owner, Trust};
 
 use super::node_user::{NodeUser, Users};
@@ -23,11 +24,18 @@ const OF_ROOT: [(&str, u32); 4] = [
 ];
 /// The daemon's.
 const OF_NODE: [&str; 5] = ["logs", "manifests", "run", "state", "store"];
-/// The gateway's, and the daemon's with the socket in it that the gateway asks on: its group may enter, not look around.
-const OF_GATEWAY: (&str, u32) = (aion_abi::gateway::FOLDER, 0o700);
+/// Root's, with the token in it, which the gateway reads and cannot replace: root hands out what lies there.
+const GATEWAY: (&str, u32) = (gateway::FOLDER, 0o750);
+/// The gateway's, in there.
+const GATEWAY_RUN: (&str, u32) = (gateway::RUN, 0o700);
+/// The daemon's, with the socket in it that the gateway asks on: its group may enter, not look around.
 const ASKING: (&str, u32) = ("asking", 0o2710);
-/// What the daemon keeps in `config`, where it may not make a file: 32 bytes each, the second as text.
-const SECRETS: [(&str, bool); 2] = [("node.secret", false), ("admin.token", true)];
+/// What the daemon keeps in `config`, where it may not make a file, with the form of its random bytes.
+const SECRETS: [(&str, Form); 2] = [
+    ("node.secret", |random| random.to_vec()),
+    ("admin.token", aion_folders::text),
+];
+type Form = fn(&[u8; 32]) -> Vec<u8>;
 /// Where keys for signing are, which the daemon has no business with.
 const KEYS: &str = "keys";
 
@@ -131,9 +139,34 @@ fn of_root_in(root: &Path, users: &Users, told: &mut Vec<String>) -> Result<(), 
         ..owner
     };
     given(&home, ASKING, asking)?;
-    given(&home, OF_GATEWAY, users.gateway.owner)?;
+    of_gateway(&home, users.gateway.owner)?;
     config(&home.within("config")?, user, told)?;
     home.share("bundles", group).map(drop)
+}
+
+/// The gateway's token, and the folder that it writes to.
+fn of_gateway(home: &Folder, owner: Owner) -> Result<(), FolderError> {
+    let (name, mode) = GATEWAY;
+    let before = home.owner_of(name)?;
+    if before.is_some() {
+        home.give(name, 0, None)?;
+    }
+    let folder = home.make_within(name, mode)?;
+    home.give(name, 0, Some(owner.group))?;
+    if before.is_some_and(|user| user != 0) {
+        // What another user could put there is not handed out.
+        folder.remove(gateway::TOKEN)?;
+        folder.remove(gateway::SERVING)?;
+    }
+    if folder.owner_of(gateway::TOKEN)?.is_none() {
+        folder.secret(gateway::TOKEN, aion_folders::text)?;
+    }
+    folder.share(gateway::TOKEN, owner.group)?;
+    let (run, mode) = GATEWAY_RUN;
+    if folder.owner_of(run)? != Some(owner.user) {
+        folder.make_within(run, mode)?;
+    }
+    folder.give(run, owner.user, Some(owner.group))
 }
 
 /// A folder of another user's, made where it is missing.
@@ -194,15 +227,9 @@ fn config(config: &Folder, user: &NodeUser, told: &mut Vec<String>) -> Result<()
             config.path().display()
         ));
     }
-    for (name, is_text) in SECRETS {
+    for (name, form) in SECRETS {
         if config.owner_of(name)?.is_none() {
-            config.secret(name, |random| match is_text {
-                true => random
-                    .map(|byte| format!("{byte:02x}"))
-                    .concat()
-                    .into_bytes(),
-                false => random.to_vec(),
-            })?;
+            config.secret(name, form)?;
         }
         config.give(name, user.owner.user, Some(user.owner.group))?;
     }

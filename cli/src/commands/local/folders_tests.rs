@@ -66,7 +66,13 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
         assert_eq!(about(&home.join(read)), (0, USER, 0o2750), "{read}");
     }
     assert_eq!(about(&home.join("asking")), (USER, GATEWAY, 0o2710));
-    assert_eq!(about(&home.join("gateway")), (GATEWAY, GATEWAY, 0o700));
+    // The gateway reads its token, and puts nothing in its place.
+    assert_eq!(about(&home.join("gateway")), (0, GATEWAY, 0o750));
+    assert_eq!(about(&home.join("gateway/token")), (0, GATEWAY, 0o640));
+    let run = about(&home.join("gateway/run"));
+    assert_eq!(run, (GATEWAY, GATEWAY, 0o700));
+    let token = fs::read(home.join("gateway/token")).unwrap();
+    assert_eq!(token.len(), 65);
     // Its own, in a folder where it can put nothing else in their place.
     assert_eq!(
         writable(&home.join("config")),
@@ -78,11 +84,13 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
     assert_eq!(
         fs::read_to_string(home.join("config/admin.token"))
             .unwrap()
+            .trim()
             .len(),
         64
     );
     assert_eq!(prepared(&home), Vec::<String>::new());
     assert_eq!(fs::read(home.join("config/node.secret")).unwrap(), secret);
+    assert_eq!(fs::read(home.join("gateway/token")).unwrap(), token);
 }
 
 #[test]
@@ -177,6 +185,24 @@ fn what_the_daemon_puts_in_the_place_of_an_earlier_version_is_not_taken_for_it()
     prepared(&home);
     assert!(!home.join("launcher/workers/a.1.json").exists());
     assert!(forged.join("a.1.json").exists());
+}
+
+#[test]
+fn what_the_gateway_puts_in_the_place_of_its_token_is_not_handed_out() {
+    let Some(folder) = of_root() else { return };
+    let home = folder.path().join("home");
+    prepared(&home);
+    // As long as the folder was the gateway's own.
+    let (door, token) = (home.join("gateway"), home.join("gateway/token"));
+    chown(&door, Some(GATEWAY), Some(GATEWAY)).unwrap();
+    fs::remove_file(&token).unwrap();
+    symlink("../config/admin.token", &token).unwrap();
+    prepared(&home);
+    assert_eq!(about(&door), (0, GATEWAY, 0o750));
+    assert_eq!(about(&token), (0, GATEWAY, 0o640));
+    let admin = home.join("config/admin.token");
+    assert_ne!(fs::read(&token).unwrap(), fs::read(&admin).unwrap());
+    assert_eq!(about(&admin), (USER, USER, 0o600));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
 use super::{StopArgs, service::Systemd, start::installed};
 
 /// How long the gateway is given: it lets answers under way end for ten seconds.
-const GATEWAY: Duration = Duration::from_secs(20);
+pub(super) const GATEWAY: Duration = Duration::from_secs(20);
 /// How long the launcher is given: it has nothing to wait for once the node is gone.
 const LAUNCHER: Duration = Duration::from_secs(20);
 
@@ -95,7 +95,7 @@ async fn stop_supervised(
             .at(format!("pid {}", supervisor.pid))
     };
     supervisor.signal(Signal::TERM).map_err(failed)?;
-    if supervisor.ended(bound + LAUNCHER).await {
+    if supervisor.ended(GATEWAY + bound + LAUNCHER).await {
         return Ok(true);
     }
     if !force {

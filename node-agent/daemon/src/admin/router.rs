@@ -73,6 +73,11 @@ pub struct Admin {
 /// The interface. `access` says who may, and what there is: in a cluster the API server has the resources.
 pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
     let mut api = of_agents();
+    // For who watches the node; who only asks has no business with it.
+    let watched = match access {
+        Access::Asking => Router::new(),
+        Access::Socket | Access::Token(_) | Access::Cluster(_) => metrics::probes(),
+    };
     if !matches!(access, Access::Cluster(_)) {
         api = api.merge(of_resources());
     }
@@ -87,7 +92,7 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route_layer(middleware::from_fn_with_state(leaving, leaving::check));
     Router::new()
         .merge(api)
-        .merge(metrics::probes())
+        .merge(watched)
         .fallback(|| async {
             Refused(Problem::new(
                 Code::NotFound,

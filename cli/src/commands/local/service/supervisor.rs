@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    pin::pin,
     process::{ExitStatus, Stdio},
     rc::Rc,
     time::{Duration, Instant},
@@ -27,6 +28,7 @@ use super::super::{
     folders, recipe,
     recipe::{Recipe, Recipes},
     settings,
+    stop::GATEWAY,
 };
 use super::{
     pace::{Pace, STAYED},
@@ -97,30 +99,32 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
         report: Report::begin(folder, &myself, &names),
         now: Notify::new(),
     });
+    let (stop_gateway, gateway_stops) = watch::channel(Stop::No);
     let (stop_node, node_stops) = watch::channel(Stop::No);
     let (stop_launcher, launcher_stops) = watch::channel(Stop::No);
-    let gateway_stops = node_stops.clone();
+    let gateway = async {
+        match &recipes.gateway {
+            Some(gateway) => keep(gateway, &shared, gateway_stops).await,
+            None => true,
+        }
+    };
     let all = async {
         tokio::join!(
-            async {
-                let ended = keep(&recipes.node, &shared, node_stops).await;
-                // The launcher last: the node needs it while it drains.
-                let asked = (*stop_node.borrow()).max(Stop::Asked);
-                stop_launcher.send_replace(asked);
-                ended
-            },
+            // Nobody new asks while the node drains.
+            before(gateway, &stop_gateway, &stop_node, Some(GATEWAY)),
+            // The launcher last: the node needs it while it drains.
+            before(
+                keep(&recipes.node, &shared, node_stops),
+                &stop_node,
+                &stop_launcher,
+                None
+            ),
             keep(&recipes.launcher, &shared, launcher_stops),
-            async {
-                match &recipes.gateway {
-                    Some(gateway) => keep(gateway, &shared, gateway_stops).await,
-                    None => true,
-                }
-            },
         )
     };
     let left = tokio::select! {
-        (node, launcher, gateway) = all => !(node && launcher && gateway),
-        () = signals.pass_on(&shared.now, &stop_node, &stop_launcher) => false,
+        (gateway, node, launcher) = all => !(node && launcher && gateway),
+        () = signals.pass_on(&shared.now, [&stop_gateway, &stop_node, &stop_launcher]) => false,
     };
     shared.report.end();
     own.forget();
@@ -129,6 +133,37 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
         true => Err(Failure::new("cannot stop the node: it does not end")
             .at(home.root().display())
             .remedy("see what is left of it: aionctl local status")),
+    }
+}
+
+/// Until `kept` has ended what comes after it is not stopped, and no longer than `most` from when it is asked to.
+async fn before(
+    kept: impl Future<Output = bool>,
+    stop: &watch::Sender<Stop>,
+    next: &watch::Sender<Stop>,
+    most: Option<Duration>,
+) -> bool {
+    let mut asked = stop.subscribe();
+    let mut kept = pin!(kept);
+    let late = async {
+        // The sender is there.
+        let _ = asked.wait_for(|it| *it != Stop::No).await;
+        match most {
+            Some(most) => tokio::time::sleep(most).await,
+            None => std::future::pending().await,
+        }
+    };
+    let pass_on = || next.send_replace((*stop.borrow()).max(Stop::Asked));
+    tokio::select! {
+        ended = &mut kept => {
+            let _ = stop.subscribe().wait_for(|it| *it != Stop::No).await;
+            pass_on();
+            ended
+        }
+        () = late => {
+            pass_on();
+            kept.await
+        }
     }
 }
 
@@ -150,15 +185,10 @@ impl Signals {
         })
     }
 
-    /// Never ends by itself.
-    async fn pass_on(
-        &mut self,
-        now: &Notify,
-        node: &watch::Sender<Stop>,
-        launcher: &watch::Sender<Stop>,
-    ) {
+    /// To the first of `stops`, and to those whose turn it is. Never ends by itself.
+    async fn pass_on(&mut self, now: &Notify, [first, later @ ..]: [&watch::Sender<Stop>; 3]) {
         loop {
-            let asked = *node.borrow();
+            let asked = *first.borrow();
             let next = tokio::select! {
                 _ = self.terminate.recv() => asked.max(Stop::Asked),
                 // Of who types it twice.
@@ -174,9 +204,11 @@ impl Signals {
             };
             if next > asked {
                 eprintln!("stopping");
-                node.send_replace(next);
-                if *launcher.borrow() != Stop::No {
-                    launcher.send_replace(next);
+                first.send_replace(next);
+                for stop in later {
+                    if *stop.borrow() != Stop::No {
+                        stop.send_replace(next);
+                    }
                 }
             }
         }
@@ -359,6 +391,49 @@ mod tests {
         let (gone, end) = oneshot::channel();
         let running = Running::of(child.id()).unwrap();
         (child, gone, Process::Adopted(running, end))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_gateway_stops_once_that_has_ended_or_had_its_time() {
+        let second = Duration::from_secs(1);
+        for ends in [true, false] {
+            let (first, next) = (watch::channel(Stop::No).0, watch::channel(Stop::No).0);
+            let (end, ended) = oneshot::channel::<bool>();
+            let kept = async { ended.await.unwrap() };
+            let all = before(kept, &first, &next, Some(GATEWAY));
+            let story = async {
+                tokio::time::sleep(100 * GATEWAY).await;
+                first.send_replace(Stop::Asked);
+                tokio::time::sleep(GATEWAY - second).await;
+                assert_eq!(*next.borrow(), Stop::No);
+                match ends {
+                    true => {
+                        end.send(true).unwrap();
+                        tokio::time::sleep(second / 2).await;
+                        assert_eq!(*next.borrow(), Stop::Asked);
+                    }
+                    false => {
+                        tokio::time::sleep(2 * second).await;
+                        assert_eq!(*next.borrow(), Stop::Asked);
+                        end.send(true).unwrap();
+                    }
+                }
+            };
+            assert!(tokio::join!(all, story).0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_is_no_gateway_the_node_runs_until_it_is_to_stop() {
+        let (first, next) = (watch::channel(Stop::No).0, watch::channel(Stop::No).0);
+        let all = before(std::future::ready(true), &first, &next, Some(GATEWAY));
+        let story = async {
+            tokio::time::sleep(100 * GATEWAY).await;
+            assert_eq!(*next.borrow(), Stop::No);
+            first.send_replace(Stop::AtOnce);
+        };
+        tokio::join!(all, story);
+        assert_eq!(*next.borrow(), Stop::AtOnce);
     }
 
     #[tokio::test(start_paused = true)]

@@ -117,7 +117,7 @@ pub(super) fn gateway(setting: &Setting<'_>, recipe: &Recipe) -> Result<String, 
         unit.user(recipe, "the gateway", "aion-gateway")?;
         unit.line(&format!(
             "ReadWritePaths={}",
-            quoted(setting.home.gateway().as_path())?
+            quoted(setting.home.gateway_run().as_path())?
         ));
         unit.lines(&[
             "ProtectSystem=strict",
