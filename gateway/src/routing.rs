@@ -1,7 +1,7 @@
 //! Who is asked where nobody is named: chosen by `aion_route` among the agents of a namespace that are ready.
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_route::{Candidate, Choice, Match};
+use aion_route::{Choice, Match};
 use serde_json::Value;
 
 use crate::{
@@ -78,10 +78,7 @@ fn choose(
     remedy: &str,
     resources: &[Value],
 ) -> Result<Match, Unrouted> {
-    let candidates = resources.iter().map(Candidate::read);
-    let candidates = candidates.collect::<Result<Vec<_>, _>>().map_err(unread)?;
-    let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
-    let named = match aion_route::choose(question, &candidates) {
+    let named = match aion_route::among(resources, question).map_err(unread)? {
         Choice::One(chosen) => return Ok(chosen),
         Choice::Undecided(named) => named,
     };

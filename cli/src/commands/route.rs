@@ -1,6 +1,6 @@
 //! `aionctl route`.
 
-use aion_route::{Candidate, Choice, Match, choose};
+use aion_route::{Choice, Match, among};
 use clap::Args;
 use serde_json::json;
 
@@ -41,13 +41,10 @@ pub(crate) async fn run(context: &Context, args: RouteArgs) -> Result<(), Failur
     })?;
     let resources = context.resources()?;
     let resources = resources.list("agents", Some(&context.namespace)).await?;
-    let candidates = resources.iter().map(Candidate::read);
-    let candidates = candidates.collect::<Result<Vec<_>, _>>().map_err(|why| {
+    let chosen = among(&resources, &question).map_err(|why| {
         Failure::new(format!("an Agent cannot be read: {why}"))
             .remedy("compare the versions: aionctl version")
     })?;
-    let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
-    let chosen = choose(&question, &candidates);
     if args.output == AnswerForm::Json {
         context.print_json(&match &chosen {
             Choice::One(chosen) => json!(chosen),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     candidate::{Candidate, Field},
@@ -70,6 +71,17 @@ struct Evidence {
     /// The question names it.
     is_named: bool,
     because: Vec<Because>,
+}
+
+/// Chooses among Agent resources, of which those that are ready may be asked.
+///
+/// # Errors
+/// One is not an Agent.
+pub fn among(resources: &[Value], question: &str) -> Result<Choice, serde_json::Error> {
+    let candidates = resources.iter().map(Candidate::read);
+    let candidates = candidates.filter_map(Result::transpose);
+    let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+    Ok(choose(question, &candidates))
 }
 
 /// Chooses among those that may be asked. Of a question that is longer than [`COMPARED`] its end is read.

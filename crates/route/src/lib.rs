@@ -8,4 +8,4 @@ mod choose;
 mod index;
 
 pub use candidate::{Candidate, Field};
-pub use choose::{Because, CONFIDENT, Choice, Match, choose};
+pub use choose::{Because, CONFIDENT, Choice, Match, among, choose};
