@@ -7,6 +7,7 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
+use aion_route::Agent;
 use axum::{
     Json, Router,
     extract::Request,
@@ -19,7 +20,6 @@ use serde_json::Value;
 
 use crate::{
     access,
-    agents::Agent,
     gateway::Gateway,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},

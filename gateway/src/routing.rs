@@ -78,21 +78,14 @@ fn choose(
     remedy: &str,
     resources: &[Value],
 ) -> Result<Match, Unrouted> {
-    let named = match aion_route::among(resources, question).map_err(unread)? {
+    let undecided = match aion_route::among(resources, question).map_err(unread)? {
         Choice::One(chosen) => return Ok(chosen),
-        Choice::Undecided(named) => named,
+        Choice::Undecided(undecided) => undecided,
     };
-    let problem = if named.is_empty() {
-        Problem::new(Code::Undecided, format!("no agent of {namespace} is ready"))
-            .remedy("see why: aionctl get agents")
-    } else {
-        let names: Vec<&str> = named.iter().map(|it| it.name.as_str()).collect();
-        let what = format!("it is not clear which agent is asked: {}", names.join(", "));
-        Problem::new(Code::Undecided, what).remedy(remedy)
-    };
+    let (what, remedy) = undecided.told(namespace, remedy);
     Err(Unrouted {
-        problem,
-        candidates: named,
+        problem: Problem::new(Code::Undecided, what).remedy(remedy),
+        candidates: undecided.candidates,
     })
 }
 

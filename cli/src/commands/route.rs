@@ -48,13 +48,17 @@ pub(crate) async fn run(context: &Context, args: RouteArgs) -> Result<(), Failur
     if args.output == AnswerForm::Json {
         context.print_json(&match &chosen {
             Choice::One(chosen) => json!(chosen),
-            Choice::Undecided(candidates) => json!({"candidates": candidates}),
+            Choice::Undecided(undecided) => json!({"candidates": undecided.candidates}),
         })?;
     }
     match chosen {
         Choice::One(_) if args.output == AnswerForm::Json => Ok(()),
         Choice::One(chosen) => context.print(&shown(context, &chosen)),
-        Choice::Undecided(candidates) => Err(undecided(&context.namespace, &candidates)),
+        Choice::Undecided(undecided) => {
+            let naming = "name one: aionctl ask AGENT \"your question\"";
+            let (what, remedy) = undecided.told(&context.namespace, naming);
+            Err(Failure::new(what).remedy(remedy))
+        }
     }
 }
 
@@ -74,14 +78,4 @@ fn shown(context: &Context, chosen: &Match) -> String {
     let headings = ["asked", "found", "in its"];
     let table = table(&context.screen, &headings, &rows);
     format!("{name}, with confidence {confidence:.2}\n\n{table}")
-}
-
-fn undecided(namespace: &str, candidates: &[Match]) -> Failure {
-    if candidates.is_empty() {
-        return Failure::new(format!("no agent of {namespace} is ready"))
-            .remedy("see why: aionctl get agents");
-    }
-    let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
-    let what = format!("it is not clear which agent is asked: {}", names.join(", "));
-    Failure::new(what).remedy("name one: aionctl ask AGENT \"your question\"")
 }

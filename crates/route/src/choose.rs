@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    candidate::{Candidate, Field},
+    agent::{Agent, Field},
     index::{Index, Said},
 };
 
@@ -27,8 +27,29 @@ const NAMED: usize = 8;
 pub enum Choice {
     /// This one is asked.
     One(Match),
-    /// Nobody is asked: the caller has to say whom it means. Those that most speaks for come first; some may not be named.
-    Undecided(Vec<Match>),
+    /// Nobody is asked: the caller has to say whom it means.
+    Undecided(Undecided),
+}
+
+/// Why nobody is asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Undecided {
+    /// Those that could be meant, the one that most speaks for first; some may not be named. None where nobody is ready.
+    pub candidates: Vec<Match>,
+}
+
+impl Undecided {
+    /// In words, of the agents of `namespace`; and what to do, where `naming` says how one is named.
+    #[must_use]
+    pub fn told<'a>(&self, namespace: &str, naming: &'a str) -> (String, &'a str) {
+        if self.candidates.is_empty() {
+            let what = format!("no agent of {namespace} is ready");
+            return (what, "see why: aionctl get agents");
+        }
+        let names: Vec<&str> = self.candidates.iter().map(|it| it.name.as_str()).collect();
+        let what = format!("it is not clear which agent is asked: {}", names.join(", "));
+        (what, naming)
+    }
 }
 
 /// An agent, and what speaks for it.
@@ -78,15 +99,15 @@ struct Evidence {
 /// # Errors
 /// One is not an Agent.
 pub fn among(resources: &[Value], question: &str) -> Result<Choice, serde_json::Error> {
-    let candidates = resources.iter().map(Candidate::read);
-    let candidates = candidates.filter_map(Result::transpose);
-    let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-    Ok(choose(question, &candidates))
+    let agents = resources.iter().map(Agent::read);
+    let mut agents = agents.collect::<Result<Vec<_>, _>>()?;
+    agents.retain(|agent| agent.ready);
+    Ok(choose(question, &agents))
 }
 
 /// Chooses among those that may be asked. Of a question that is longer than [`COMPARED`] its end is read.
 #[must_use]
-pub fn choose(question: &str, candidates: &[Candidate]) -> Choice {
+pub fn choose(question: &str, candidates: &[Agent]) -> Choice {
     let from = question.len().saturating_sub(COMPARED);
     let question = &question[question.ceil_char_boundary(from)..];
     let index = Index::of(candidates);
@@ -139,7 +160,9 @@ pub fn choose(question: &str, candidates: &[Candidate]) -> Choice {
     let mut matches: Vec<Match> = matches.take(NAMED).collect();
     match matches.first() {
         Some(first) if first.confidence >= CONFIDENT => Choice::One(matches.swap_remove(0)),
-        _ => Choice::Undecided(matches),
+        _ => Choice::Undecided(Undecided {
+            candidates: matches,
+        }),
     }
 }
 

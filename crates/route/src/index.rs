@@ -10,7 +10,7 @@ use std::{
 
 use aion_words::Term;
 
-use crate::candidate::{Candidate, Field};
+use crate::agent::{Agent, Field};
 
 /// How soon a word that comes again adds nothing: the usual value.
 const K1: f64 = 1.2;
@@ -46,7 +46,7 @@ pub(crate) struct Said<'a> {
 }
 
 impl Index {
-    pub(crate) fn of(candidates: &[Candidate]) -> Self {
+    pub(crate) fn of(candidates: &[Agent]) -> Self {
         let mut words: BTreeMap<String, BTreeMap<usize, Held>> = BTreeMap::new();
         let mut lengths = vec![0.0; candidates.len()];
         for (at, candidate) in candidates.iter().enumerate() {

@@ -3,9 +3,9 @@
 //!
 //! What may not enter: asking an agent, a model, what was asked before, anything that two callers could set differently.
 
-mod candidate;
+mod agent;
 mod choose;
 mod index;
 
-pub use candidate::{Candidate, Field};
-pub use choose::{Because, CONFIDENT, Choice, Match, among, choose};
+pub use agent::{Agent, Field};
+pub use choose::{Because, CONFIDENT, Choice, Match, Undecided, among, choose};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aion_route::Agent;
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
@@ -11,7 +12,6 @@ use serde::Serialize;
 
 use super::Failed;
 use crate::{
-    agents::Agent,
     gateway::{AUTO, Gateway},
     reading::path_is_wrong,
 };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_route::Agent;
 use aion_serve::Refused;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use schemars::JsonSchema;
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Within, tagged::tagged};
 use crate::{
-    agents::Agent,
     gateway::Gateway,
     reading::{Path, Query},
 };
@@ -97,11 +97,7 @@ mod tests {
         let agent = |name: &&str| Agent {
             namespace: "default".to_owned(),
             name: (*name).to_owned(),
-            description: None,
-            try_asking: Vec::new(),
-            ready: true,
-            message: None,
-            created_at: None,
+            ..Agent::default()
         };
         names.iter().map(agent).collect()
     }

@@ -3,18 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 
-fn agent(name: &str, description: &str, try_asking: &[&str]) -> Candidate {
-    Candidate {
+fn agent(name: &str, description: &str, try_asking: &[&str]) -> Agent {
+    Agent {
         namespace: "default".to_owned(),
         name: name.to_owned(),
         description: Some(description.to_owned()),
         try_asking: try_asking.iter().map(|&it| it.to_owned()).collect(),
-        ..Candidate::default()
+        ..Agent::default()
     }
 }
 
 /// The shipped agents, as they describe themselves.
-fn shipped() -> Vec<Candidate> {
+fn shipped() -> Vec<Agent> {
     vec![
         agent(
             "analyst",
@@ -35,7 +35,7 @@ fn shipped() -> Vec<Candidate> {
     ]
 }
 
-fn chosen(question: &str, candidates: &[Candidate]) -> Match {
+fn chosen(question: &str, candidates: &[Agent]) -> Match {
     match choose(question, candidates) {
         Choice::One(chosen) => chosen,
         Choice::Undecided(several) => panic!("{question}: {several:#?}"),
@@ -76,18 +76,20 @@ fn where_nothing_or_not_enough_speaks_for_one_it_is_asked_back() {
         ("Which tablet should I buy for my mother?", "analyst"),
         ("Who scored on that rainy day in Manchester?", "jarvis"),
     ] {
-        let Choice::Undecided(named) = choose(question, &shipped()) else {
+        let Choice::Undecided(Undecided { candidates: named }) = choose(question, &shipped())
+        else {
             panic!("{question} was decided");
         };
         assert_eq!(named.len(), 4, "{question}");
         assert_eq!(named[0].name, first, "{question}: {named:#?}");
         assert!(named[0].confidence < CONFIDENT, "{question}: {named:#?}");
     }
-    assert_eq!(choose("Who is there?", &[]), Choice::Undecided(Vec::new()));
+    let nobody = Undecided::default();
+    assert_eq!(choose("Who is there?", &[]), Choice::Undecided(nobody));
     let many: Vec<_> = (0..20)
         .map(|at| agent(&format!("a{at:02}"), "", &[]))
         .collect();
-    let Choice::Undecided(named) = choose("Who?", &many) else {
+    let Choice::Undecided(Undecided { candidates: named }) = choose("Who?", &many) else {
         panic!("it was decided");
     };
     assert_eq!(named.len(), NAMED);
@@ -149,7 +151,7 @@ fn the_only_agent_that_can_be_asked_is_asked() {
 #[test]
 fn labels_and_tools_speak_too_and_the_order_of_agents_does_not() {
     let mut agents = shipped();
-    agents[1].labels = vec!["team billing".to_owned()];
+    agents[1].labels = [("team".to_owned(), "billing".to_owned())].into();
     agents[3].tools = vec!["weather".to_owned()];
     for _ in 0..2 {
         assert_eq!(chosen("a question of billing", &agents).name, "jarvis");

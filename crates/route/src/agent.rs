@@ -5,21 +5,35 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An agent that may be asked now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Candidate {
+/// An agent, for whoever wants to ask one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Agent {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What it may be asked, to begin with.
+    #[serde(rename = "try", skip_serializing_if = "Vec::is_empty")]
     pub try_asking: Vec<String>,
     /// Labels that people gave it.
-    pub labels: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Tools that it uses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
+    /// Whether it can be asked now.
+    pub ready: bool,
+    /// Why it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it was made (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
 }
 
 /// Where an agent says something of itself.
@@ -49,12 +63,14 @@ struct Resource {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
     #[serde(default)]
     namespace: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    creation_timestamp: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +99,8 @@ struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    #[serde(default)]
+    message: String,
 }
 
 /// As it is in the resource.
@@ -92,44 +110,46 @@ impl fmt::Display for Field {
     }
 }
 
-impl Candidate {
-    /// Reads an Agent resource; nothing where the agent cannot be asked now.
+impl Agent {
+    /// Reads an Agent resource.
     ///
     /// # Errors
     /// It is not one.
-    pub fn read(resource: &Value) -> Result<Option<Self>, serde_json::Error> {
+    pub fn read(resource: &Value) -> Result<Self, serde_json::Error> {
         let Resource {
             metadata,
             spec,
             status,
         } = Resource::deserialize(resource)?;
-        let mut conditions = status.conditions.iter();
-        if !conditions.any(|it| it.kind == "Ready" && it.status == "True") {
-            return Ok(None);
-        }
+        let mut conditions = status.conditions.into_iter();
+        let ready = conditions.find(|it| it.kind == "Ready");
+        let is_ready = ready.as_ref().is_some_and(|it| it.status == "True");
         // A label with a prefix is a program's (Kubernetes: "Syntax and character set"), and says nothing to people.
         let labels = metadata.labels.into_iter();
         let labels = labels.filter(|(key, _)| !key.contains('/'));
         let tools = spec.tools.into_iter();
-        Ok(Some(Self {
+        Ok(Self {
             namespace: metadata.namespace,
             name: metadata.name,
             description: spec.description,
             try_asking: spec.try_asking,
-            labels: labels
-                .map(|(key, value)| format!("{key} {value}"))
-                .collect(),
+            labels: labels.collect(),
             tools: tools.filter_map(|it| it.name.or(it.mcp)).collect(),
-        }))
+            ready: is_ready,
+            message: ready.filter(|_| !is_ready).map(|it| it.message),
+            created_at: metadata.creation_timestamp,
+        })
     }
 
     /// Its texts.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (Field, &str)> {
         let name = std::iter::once((Field::Name, self.name.as_str()));
         let description = self.description.iter();
+        let labels = self.labels.iter();
+        let labels = labels.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
         name.chain(description.map(|text| (Field::Description, text.as_str())))
             .chain(each(Field::Try, &self.try_asking))
-            .chain(each(Field::Labels, &self.labels))
+            .chain(labels.map(|text| (Field::Labels, text)))
             .chain(each(Field::Tools, &self.tools))
     }
 }
@@ -169,14 +189,15 @@ mod tests {
                 "tools": [{"name": "ledger"}, {"mcp": "mail"}],
             },
             "status": {"conditions": [
-                {"type": "Accepted", "status": "True"}, {"type": "Ready", "status": ready},
+                {"type": "Accepted", "status": "True"},
+                {"type": "Ready", "status": ready, "message": "no model answers"},
             ]},
         })
     }
 
     #[test]
-    fn an_agent_that_is_ready_is_read_with_what_it_says_to_people() {
-        let clerk = Candidate::read(&resource("True")).unwrap().unwrap();
+    fn an_agent_is_read_with_what_it_says_to_people() {
+        let clerk = Agent::read(&resource("True")).unwrap();
         let texts: Vec<_> = clerk.texts().collect();
         assert_eq!(
             texts,
@@ -184,7 +205,8 @@ mod tests {
                 (Field::Name, "clerk"),
                 (Field::Description, "Writes invoices"),
                 (Field::Try, "Who owes us?"),
-                (Field::Labels, "team billing"),
+                (Field::Labels, "team"),
+                (Field::Labels, "billing"),
                 (Field::Tools, "ledger"),
                 (Field::Tools, "mail"),
             ]
@@ -192,9 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_is_not_ready_is_not_a_candidate() {
-        assert_eq!(Candidate::read(&resource("False")).unwrap(), None);
+    fn an_agent_that_is_not_ready_says_why() {
+        let waits = Agent::read(&resource("False")).unwrap();
+        assert!(!waits.ready);
+        assert_eq!(waits.message.as_deref(), Some("no model answers"));
+        let ready = Agent::read(&resource("True")).unwrap();
+        assert!(ready.ready && ready.message.is_none());
         let unseen = json!({"metadata": {"name": "new"}, "spec": {}});
-        assert_eq!(Candidate::read(&unseen).unwrap(), None);
+        assert!(!Agent::read(&unseen).unwrap().ready);
     }
 }
