@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     code::Code,
+    external::{Registered, Registration},
     problem::Problem,
 };
 use aion_route::Agent;
@@ -93,6 +94,36 @@ fn endpoints() -> Vec<Endpoint> {
                 .query::<turns::Named>()
                 .reads_bytes()
                 .answers::<Upload>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/register",
+            post(rest::programs::register),
+            rest("registerProgram", "Register a program that runs elsewhere, for an agent of runtime external")
+                .query::<Within>()
+                .reads::<Registration>()
+                .answers::<Registered>(),
+        ),
+        on(
+            Method::DELETE,
+            "/v1/agents/{agent}/programs/{program}",
+            delete(rest::programs::leave),
+            rest("leaveProgram", "The program goes; what it holds is lost")
+                .query::<Within>()
+                .answers::<Value>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/programs/{program}/{*what}",
+            post(rest::programs::say),
+            rest(
+                "sayOfProgram",
+                "turn waits for a turn, heartbeat says what is held, end ends a run, turns/{turn}/{incarnation}/v1/… is a signed syscall",
+            )
+            .query::<Within>()
+            .reads::<Value>()
+            .answers::<Value>()
+            .streams::<Value>(),
         ),
         on(
             Method::POST,

@@ -89,6 +89,10 @@ fn link(stage: &str, type_: &str, status: &AgentStatus) -> Link {
                 LinkState::Degraded
             }
             Some("True") => LinkState::Ok,
+            // Nothing is to be confined on a node.
+            Some("False") if found.is_some_and(|it| &*it.reason == reason::EXTERNAL) => {
+                LinkState::Degraded
+            }
             Some("False") => LinkState::Failed,
             _ => LinkState::Pending,
         },

@@ -76,6 +76,8 @@ pub enum Program {
     Wasm(Wasm),
     /// The program of an image.
     Process(Process),
+    /// A program that runs elsewhere.
+    External {},
 }
 
 /// What the declarative loop needs to know.

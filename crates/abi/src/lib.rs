@@ -16,6 +16,7 @@ pub mod boot;
 pub mod canonical;
 pub mod code;
 pub mod date;
+pub mod external;
 pub mod gateway;
 pub mod headers;
 pub mod kernel_event;

@@ -15,6 +15,8 @@ pub enum Runtime {
     Wasm,
     /// A program from a container image.
     Process,
+    /// A program that runs elsewhere and registers.
+    External,
 }
 
 impl Runtime {
@@ -25,6 +27,7 @@ impl Runtime {
             Self::Declarative => "declarative",
             Self::Wasm => "wasm",
             Self::Process => "process",
+            Self::External => "external",
         }
     }
 }

@@ -40,7 +40,10 @@ use crate::schema::{SUBDOMAIN, said};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.runtime == 'external' || has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.runtime != 'external' || !(has(self.instructions) || has(self.bundle))").message(said("runtime external is a program that runs elsewhere and registers", "remove instructions and bundle")).field_path(".runtime"),
+    validation = Rule::new("self.runtime != 'external' || !has(self.sandbox)").message(said("nothing confines an external program", "remove sandbox")).field_path(".sandbox"),
+    validation = Rule::new("self.runtime != 'external' || !has(self.limits) || !(has(self.limits.memoryMiB) || has(self.limits.cpuMillis) || has(self.limits.profile))").message(said("an external program uses nothing of the node's", "remove memoryMiB, cpuMillis and profile from limits")).field_path(".limits"),
     validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message(said("runtime wasm runs a module from a bundle", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
     validation = Rule::new("self.runtime != 'process' || has(self.bundle)").message(said("runtime process runs a container image", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
     validation = Rule::new("!has(self.pullSecrets) || has(self.bundle)").message(said("pullSecrets are for fetching a bundle", "add bundle {name, digest}, or remove them")).field_path(".pullSecrets"),
@@ -73,7 +76,8 @@ pub struct AgentSpec {
     #[schemars(length(max = 8), inner(length(min = 1, max = 253), regex(pattern = SUBDOMAIN)), extend("x-kubernetes-list-type" = "atomic"))]
     pub pull_secrets: Vec<String>,
     /// What executes the agent: declarative (a loop of model, tools and memory; the default), wasm (a
-    /// WASI core module from the bundle), or process (a program in any language, from a container image).
+    /// WASI core module from the bundle), process (a program in any language, from a container image), or external (a program
+    /// that runs elsewhere and registers; neither verified nor confined, so a TrustPolicy has to say external: allow).
     #[serde(default)]
     pub runtime: Runtime,
     /// The model it asks, and those it falls back to. Left out, the agent has no model.

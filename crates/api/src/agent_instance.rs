@@ -89,7 +89,7 @@ use crate::violation::ResolvedViolations;
 // the largest object there could be, and comparing all of that is beyond its budget. The revision, which is
 // the hash of all of it, is compared here.
 #[x_kube(
-    validation = Rule::new("has(self.inline) != has(self.bundle)").message("an instance has either an inline program or a bundle"),
+    validation = Rule::new("self.runtime == 'external' ? !has(self.inline) && !has(self.bundle) : has(self.inline) != has(self.bundle)").message("an instance has either an inline program or a bundle, and neither where its program runs elsewhere"),
     validation = Rule::new("self.agent == oldSelf.agent && self.tenant == oldSelf.tenant && self.nodeName == oldSelf.nodeName && self.replica == oldSelf.replica && self.revision == oldSelf.revision && self.runtime == oldSelf.runtime && self.lane == oldSelf.lane && self.limits == oldSelf.limits && self.quotas == oldSelf.quotas").message(said("an instance is immutable but for policyRevision", "change its Agent, which makes a new instance"))
 )]
 pub struct AgentInstanceSpec {

@@ -99,6 +99,12 @@ pub mod reason {
         INLINE = "Inline",
         /// Written in the Agent itself, and no TrustPolicy allows that.
         INLINE_NOT_ALLOWED = "InlineNotAllowed",
+        /// Its program runs elsewhere: nothing of it is verified, and nothing confined.
+        EXTERNAL = "External",
+        /// Its program runs elsewhere, and no TrustPolicy allows that.
+        EXTERNAL_NOT_ALLOWED = "ExternalNotAllowed",
+        /// No program is registered for it.
+        NOT_CONNECTED = "NotConnected",
         /// No TrustPolicy speaks for the namespace.
         NO_TRUST_POLICY = Reason::NoTrustPolicy.as_str(),
         /// The bundle carries no signature.

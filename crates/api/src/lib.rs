@@ -105,8 +105,8 @@ pub use required_attestation::{
 };
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
 pub use trust_policy::{
-    InlineAgents, KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec,
-    TrustRoot, TrustedIdentity, TrustedKey,
+    KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec, TrustRoot,
+    TrustedIdentity, TrustedKey, Unsigned,
 };
 pub use violation::{
     OnViolation, ResolvedViolation, ResolvedViolations, ViolationRules, WithoutHooks,

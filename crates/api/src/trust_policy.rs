@@ -93,7 +93,11 @@ pub struct TrustPolicySpec {
     /// What becomes of agents whose instructions stand in the Agent itself and are signed by nobody:
     /// refuse (the default) or allow. Who may write Agents in the namespace then decides what runs.
     #[serde(default)]
-    pub inline: InlineAgents,
+    pub inline: Unsigned,
+    /// What becomes of agents whose program runs elsewhere, of which nothing is verified and nothing confined:
+    /// refuse (the default) or allow. Who may register a program for an agent then decides what acts under the agent's rights.
+    #[serde(default)]
+    pub external: Unsigned,
 }
 
 /// Bundles, keys and identities that count no longer.
@@ -148,14 +152,14 @@ pub enum OnRevoked {
     Kill,
 }
 
-/// What becomes of inline agents.
+/// What becomes of agents that nobody signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum InlineAgents {
+pub enum Unsigned {
     /// They do not run.
     #[default]
     Refuse,
-    /// They run, with the reason `Inline` in the condition Verified.
+    /// They run, with the reason `Inline` or `External` in the condition Verified.
     Allow,
 }
 

@@ -14,7 +14,7 @@ use aion_abi::{
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Body, Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect::Policy,
 };
 
@@ -162,6 +162,21 @@ impl Address {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
         self.accepted(request).await
+    }
+
+    /// Makes a request with these headers as it is, and judges nothing.
+    pub(crate) async fn pass(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.client.request(method, url).headers(headers).body(body);
+        if let Some(caller) = &self.caller {
+            request = request.header(AUTHORIZATION, caller);
+        }
+        self.sent(request).await
     }
 
     async fn exchange(

@@ -5,7 +5,7 @@ use aion_abi::admin::{
     TurnRecord, TurnRequest, Upload, Why,
 };
 use bytes::Bytes;
-use reqwest::{Body, Method, Response, Url};
+use reqwest::{Body, Method, Response, StatusCode, Url, header::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::fs::File;
@@ -284,6 +284,27 @@ impl Node {
     /// [`ClientError`].
     pub async fn why(&self, namespace: &str, agent: &str) -> Result<Why, ClientError> {
         self.get(self.agent(namespace, agent, "why")?).await
+    }
+
+    /// Passes on what a program that runs elsewhere says (`aion_abi::external`), to `below` its agent's programs. A refusal is
+    /// an answer too.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn of_program(
+        &self,
+        method: Method,
+        (namespace, agent): (&str, &str),
+        below: &[&str],
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<(StatusCode, HeaderMap, Download), ClientError> {
+        let programs = ["namespaces", namespace, "agents", agent, "programs"];
+        let url = self.url(programs.into_iter().chain(below.iter().copied()))?;
+        let mut response = self.address.pass(method, url, headers, body).await?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let address = self.address.clone();
+        Ok((status, headers, Download { address, response }))
     }
 
     fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, ClientError> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aion_api::program::BundleRef;
 use aion_api::{
-    InlineAgents, KeyPurpose, OnRevoked, RequiredAttestation, Revoked, TrustPolicy, TrustRoot,
-    TrustedIdentity, TrustedKey,
+    KeyPurpose, OnRevoked, RequiredAttestation, Revoked, TrustPolicy, TrustRoot, TrustedIdentity,
+    TrustedKey, Unsigned,
 };
 
 use crate::capability::fits;
@@ -15,8 +15,10 @@ use crate::capability::fits;
 pub struct Trust {
     /// Names of those policies. None: nothing is trusted.
     pub policies: Vec<String>,
-    /// Whether agents without a bundle run.
+    /// Whether agents whose instructions stand in the Agent run.
     pub inline: bool,
+    /// Whether agents whose program runs elsewhere are served.
+    pub external: bool,
     /// Keys, in the order of the policies' names.
     pub keys: Vec<TrustedKey>,
     /// Signers without a key, in the order of the policies' names.
@@ -64,9 +66,8 @@ pub fn trust<'a>(
             .iter()
             .filter_map(|p| p.metadata.name.clone())
             .collect(),
-        inline: selected
-            .iter()
-            .any(|p| p.spec.inline == InlineAgents::Allow),
+        inline: selected.iter().any(|p| p.spec.inline == Unsigned::Allow),
+        external: selected.iter().any(|p| p.spec.external == Unsigned::Allow),
         keys: selected
             .iter()
             .flat_map(|p| p.spec.keys.iter().cloned())

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+pub(crate) mod programs;
 mod tagged;
 pub(crate) mod turns;
 

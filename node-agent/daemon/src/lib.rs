@@ -15,6 +15,7 @@ mod clock;
 mod cluster;
 pub mod config;
 mod dispatch;
+mod external;
 mod files;
 mod housekeeping;
 mod instance;

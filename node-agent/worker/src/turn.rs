@@ -100,7 +100,7 @@ pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<
             };
             (Some(problem), ended)
         }
-        Program::Process(_) => return Err(Ended::NoImage),
+        Program::Process(_) | Program::External {} => return Err(Ended::NoImage),
         Program::Wasm(program) => {
             let until = (began + told_by).into_std();
             let artifact = held.take_module();

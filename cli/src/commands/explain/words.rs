@@ -47,6 +47,9 @@ fn nature(agent: &Agent) -> String {
         (None, Runtime::Declarative) => {
             "Its instructions stand in the manifest: AION-OS runs the loop of model, tools and memory.".to_owned()
         }
+        (None, Runtime::External) => {
+            "Its program runs elsewhere and registers: nobody verifies it, and nothing confines it.".to_owned()
+        }
         (None, runtime) => format!("It is run as {}.", runtime.as_str()),
     }
 }

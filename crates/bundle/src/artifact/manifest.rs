@@ -43,6 +43,9 @@ pub(crate) fn program(runtime: Runtime) -> Result<Program, String> {
         Runtime::Process => {
             return Err("runtime process runs container images, and this is not one".to_owned());
         }
+        Runtime::External => {
+            return Err("runtime external runs elsewhere, and has no bundle".to_owned());
+        }
     };
     Ok(Program { media_type, file })
 }

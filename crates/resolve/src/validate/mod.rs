@@ -9,6 +9,7 @@ mod refs;
 mod rights;
 
 use aion_api::condition::{self, Judgement, reason};
+use aion_api::program::Runtime;
 use aion_api::{Agent, Grant, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool};
 use aion_policy::{Bounds, Decided, quotas};
 
@@ -241,6 +242,22 @@ fn trust(input: &Dereferenced, bounds: &Bounds) -> Option<Judgement> {
     }
     let names = trust.policies.join(", ");
     match &input.agent.spec.bundle {
+        None if input.agent.spec.runtime == Runtime::External => match trust.external {
+            true => judge(
+                true,
+                reason::EXTERNAL,
+                format!(
+                    "its program runs elsewhere and is not verified, which TrustPolicy {names} allows"
+                ),
+            ),
+            false => judge(
+                false,
+                reason::EXTERNAL_NOT_ALLOWED,
+                format!(
+                    "its program runs elsewhere, where nobody verifies it: say external: allow in TrustPolicy {names}, or use a signed bundle"
+                ),
+            ),
+        },
         None if trust.inline => judge(
             true,
             reason::INLINE,

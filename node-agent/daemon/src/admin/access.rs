@@ -42,7 +42,7 @@ pub(crate) trait Reviewer: Send + Sync {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
-    /// `invoke`, `get`.
+    /// `invoke`, `serve`, `get`.
     pub verb: &'static str,
     /// `agents`, `kernelnodes`.
     pub resource: &'static str,
@@ -100,7 +100,7 @@ pub(super) async fn check(
     }
 }
 
-/// Which agents there are, turns of theirs, and files for them. What is not named here is not done there.
+/// Which agents there are, turns of theirs, files for them, and programs of theirs that run elsewhere. What is not named here is not done there.
 fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
     let named = match route {
         "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
@@ -109,7 +109,10 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         "/api/v1/namespaces/{namespace}/agents/{agent}/turns"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
         | "/api/v1/turns/{turn}" => true,
-        route => route.starts_with("/api/v1/turns/{turn}/"),
+        route => {
+            route.starts_with("/api/v1/turns/{turn}/")
+                || route.starts_with("/api/v1/namespaces/{namespace}/agents/{agent}/programs")
+        }
     };
     match named {
         true => Ok(()),
@@ -153,7 +156,7 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
 
 impl Guard {
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why` and
-    /// what it does in the kernel need `get` on it; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// what it does in the kernel need `get` on it; being its program needs `serve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -170,6 +173,8 @@ impl Guard {
             let verb = match what {
                 "logs" | "why" | "kernel-events" => "get",
                 "turns" | "uploads" => "invoke",
+                // Whoever is an agent's program has all of its rights.
+                what if what == "programs" || what.starts_with("programs/") => "serve",
                 _ => return None,
             };
             return Some(of_agent(verb, parameter("namespace")?, parameter("agent")?));

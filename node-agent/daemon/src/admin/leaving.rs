@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -68,11 +68,14 @@ impl Leaving {
         }
     }
 
-    fn refuses(&self, method: &Method) -> bool {
+    fn refuses(&self, method: &Method, route: &str) -> bool {
         match *self.stage.borrow() {
             Stage::Serving => false,
-            // A turn may still be given up: that ends work.
-            Stage::Draining => !matches!(*method, Method::GET | Method::HEAD | Method::DELETE),
+            // A turn may still be given up: that ends work. And one that runs may come to its end, also elsewhere.
+            Stage::Draining => {
+                !matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
+                    && !route.contains("/programs/")
+            }
             Stage::Closing => true,
         }
     }
@@ -81,10 +84,11 @@ impl Leaving {
 /// Refuses what is not taken any more, whoever asks, and has its connection closed.
 pub(super) async fn check(
     State(leaving): State<Leaving>,
+    route: MatchedPath,
     request: Request,
     next: Next,
 ) -> Response {
-    if !leaving.refuses(request.method()) {
+    if !leaving.refuses(request.method(), route.as_str()) {
         return next.run(request).await;
     }
     let mut response = Refused(restarting()).into_response();

@@ -10,6 +10,7 @@ mod answer;
 mod leaving;
 mod metrics;
 mod mounts;
+mod programs;
 mod resources;
 mod router;
 #[cfg(test)]

@@ -9,16 +9,17 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use tokio::sync::watch;
 
 use super::{
     Access, Leaving, access, access::Guard, agents, answer::Refused, leaving, metrics, mounts,
-    resources, status, turns, why,
+    programs, resources, status, turns, why,
 };
 use crate::{
     clock::Clock,
+    external::Externals,
     instance::Instances,
     instances::{Folder, Standings},
     kernel_trace::KernelTraces,
@@ -50,6 +51,8 @@ pub struct Admin {
     pub standings: Standings,
     /// Turns.
     pub turns: Turns,
+    /// Programs that run elsewhere.
+    pub(crate) externals: Externals,
     /// Logs.
     pub logs: Logs,
     /// What agents do in the kernel of the machine.
@@ -128,6 +131,7 @@ fn of_agents() -> Router<Arc<Admin>> {
             "/api/v1/namespaces/{namespace}/agents/{agent}/kernel-events",
             get(agents::kernel_events),
         )
+        .merge(of_programs())
         .layer(DefaultBodyLimit::max(MAX_BODY));
     // An upload is bounded as it is written.
     router.merge(
@@ -138,6 +142,22 @@ fn of_agents() -> Router<Arc<Admin>> {
             )
             .layer(DefaultBodyLimit::disable()),
     )
+}
+
+/// Programs that run elsewhere, as `aion_abi::external` has it.
+fn of_programs() -> Router<Arc<Admin>> {
+    const PROGRAMS: &str = "/api/v1/namespaces/{namespace}/agents/{agent}/programs";
+    let at = |below: &str| format!("{PROGRAMS}/{{program}}{below}");
+    Router::new()
+        .route(PROGRAMS, post(programs::register))
+        .route(&at(""), delete(programs::leave))
+        .route(&at("/turn"), post(programs::next))
+        .route(&at("/heartbeat"), post(programs::hear))
+        .route(&at("/end"), post(programs::end))
+        .route(
+            &at("/turns/{turn}/{incarnation}/v1/{*syscall}"),
+            post(programs::syscall),
+        )
 }
 
 /// Resources and mounts, where this node has them.

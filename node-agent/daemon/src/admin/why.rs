@@ -10,6 +10,7 @@ use aion_abi::{
 use aion_api::{
     AgentInstanceStatus, AgentStatus,
     condition::{self, Condition, reason},
+    program::Runtime,
 };
 use aion_kernel::Denied;
 use axum::{
@@ -65,7 +66,12 @@ pub(super) async fn why(
     let name = format!("{namespace}/{agent}");
     let kept = admin.turns.of_agent(&name, NOTED).await;
     let newest = &kept[..TURNS.min(kept.len())];
-    links.push(limits(newest));
+    let runtime = standings.first().map(|it| it.instance.spec.runtime);
+    links.push(match runtime {
+        // What it uses is not the node's, and nothing of it is known here.
+        Some(Runtime::External) => of_instances("program", condition::READY, &standings),
+        _ => limits(newest),
+    });
     links.push(turns(newest, ready));
     let denials = denials(&admin, &standings, &kept).await;
     let noted = noted(kept);
@@ -92,6 +98,8 @@ fn link(stage: &str, found: Option<&Condition>) -> Link {
         state: match &*condition.status {
             "True" if degraded.contains(&&*condition.reason) => LinkState::Degraded,
             "True" => LinkState::Ok,
+            // Nothing was to be confined here.
+            "False" if &*condition.reason == reason::EXTERNAL => LinkState::Degraded,
             "False" => LinkState::Failed,
             _ => LinkState::Pending,
         },

@@ -55,6 +55,8 @@ pub enum Prepared {
         /// The image.
         image: Digest,
     },
+    /// A program that runs elsewhere.
+    External,
 }
 
 impl Instance {

@@ -12,6 +12,8 @@ pub(crate) enum SeenOf {
     Layers(Arc<[LayerReading]>),
     /// One ended: whether it stayed within its limits.
     Limits(Judgement),
+    /// A first program came from elsewhere, or the last went.
+    Connection,
     /// One broke a rule of its policies, or ended and broke none.
     Rules(Judgement),
 }

@@ -28,6 +28,7 @@ use super::{
     standings::{Standing, Standings},
     status::status,
 };
+use crate::external::Externals;
 use crate::instance::{ByAgent, Instance, Instances, Prepared, SeenOf};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
@@ -51,6 +52,8 @@ pub(crate) struct Keeper {
     pub seen: mpsc::UnboundedReceiver<(InstanceUid, SeenOf)>,
     /// Instances that the kernel has let go of.
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
+    /// Programs that run elsewhere.
+    pub externals: Externals,
     /// The kernel's limits, as the node has them without instances.
     pub limits: Limits,
 }
@@ -91,6 +94,12 @@ impl Keeper {
             }
         }
     }
+}
+
+/// `namespace/name` of its agent.
+fn agent_of(instance: &AgentInstance) -> String {
+    let namespace = instance.metadata.namespace.as_deref().unwrap_or_default();
+    format!("{namespace}/{}", instance.spec.agent.name)
 }
 
 struct Work<'a> {
@@ -362,7 +371,16 @@ impl Work<'_> {
         let now = Time(crate::clock::second());
         let kernel = &self.keeper.traces.kernel;
         let has = |hook| kernel.has(hook);
-        let judged = status(&kept.instance, &kept.status, &kept.found, has, &now);
+        let externals = &self.keeper.externals;
+        let is_connected = || externals.is_connected(&agent_of(&kept.instance));
+        let judged = status(
+            &kept.instance,
+            &kept.status,
+            &kept.found,
+            has,
+            is_connected,
+            &now,
+        );
         let judged = self.alike.one(judged);
         let standing = Standing {
             instance: Arc::clone(&kept.instance),

@@ -192,6 +192,7 @@ impl Kept {
                 self.found.layers = Some(layers);
                 vec![Move::Publish]
             }
+            Message::Seen(SeenOf::Connection) => vec![Move::Publish],
             Message::Seen(SeenOf::Limits(judged)) => published(self.found.limits.hear(judged)),
             Message::Seen(SeenOf::Rules(judged)) => published(self.found.rules.hear(judged)),
             _ => Vec::new(),

@@ -32,8 +32,13 @@ use aion_api::program::Runtime;
 
 use crate::launching::stands;
 
-/// The runtimes that this release's worker has.
-pub(crate) const RUNTIMES: [Runtime; 3] = [Runtime::Declarative, Runtime::Wasm, Runtime::Process];
+/// The runtimes that this release has.
+pub(crate) const RUNTIMES: [Runtime; 4] = [
+    Runtime::Declarative,
+    Runtime::Wasm,
+    Runtime::Process,
+    Runtime::External,
+];
 
 /// Those of them that a node runs on which these layers are enforced.
 pub(crate) fn runtimes(enforced: &[Layer]) -> Vec<Runtime> {

@@ -127,6 +127,9 @@ impl Preparer {
             });
         }
         match (&instance.spec.inline, &instance.spec.bundle) {
+            (None, None) if instance.spec.runtime == Runtime::External => {
+                Ok((Prepared::External, external_allowed(trust)?))
+            }
             (Some(inline), None) => {
                 let judgement = inline_allowed(trust)?;
                 let instructions = inline.instructions.clone();
@@ -277,6 +280,32 @@ fn of_root(content: &Content) -> &'static str {
 #[serde(deny_unknown_fields)]
 struct Definition {
     instructions: String,
+}
+
+fn external_allowed(trust: &Trust) -> Result<Judgement, PrepareError> {
+    if trust.external {
+        return Ok(Judgement::new(
+            condition::VERIFIED,
+            true,
+            reason::EXTERNAL,
+            "its program runs elsewhere and is not verified, which a TrustPolicy allows here",
+        ));
+    }
+    let (reason, message) = match trust.policies.is_empty() {
+        true => (
+            reason::NO_TRUST_POLICY,
+            "no TrustPolicy speaks for this namespace: apply one that says external: allow"
+                .to_owned(),
+        ),
+        false => (
+            reason::EXTERNAL_NOT_ALLOWED,
+            format!(
+                "its program runs elsewhere and no TrustPolicy here ({}) says external: allow",
+                trust.policies.join(", ")
+            ),
+        ),
+    };
+    Err(PrepareError::refused(reason, message))
 }
 
 fn inline_allowed(trust: &Trust) -> Result<Judgement, PrepareError> {

@@ -43,6 +43,7 @@ pub(super) fn status(
     before: &AgentInstanceStatus,
     found: &Found,
     has: impl Fn(Hook) -> bool,
+    is_connected: impl Fn() -> bool,
     now: &Time,
 ) -> AgentInstanceStatus {
     let pending = |type_| Judgement::new(type_, Status::Unknown, reason::PENDING, "not judged yet");
@@ -50,7 +51,9 @@ pub(super) fn status(
         .verified
         .clone()
         .unwrap_or_else(|| pending(condition::VERIFIED));
+    let is_outside = instance.spec.runtime == Runtime::External;
     let sandbox = match &found.layers {
+        _ if is_outside => outside(instance),
         Some(layers) => with_rules(instance, enforced(instance, layers), has),
         None => Judgement::new(
             condition::SANDBOX_ENFORCED,
@@ -59,7 +62,10 @@ pub(super) fn status(
             "the launcher does not answer: is aion-launcher running?",
         ),
     };
-    let (phase, ready) = ready(found, &verified, &sandbox);
+    let (phase, ready) = match ready(found, &verified, &sandbox) {
+        (InstancePhase::Ready, _) if is_outside && !is_connected() => not_connected(),
+        judged => judged,
+    };
     let mut judged = vec![verified, sandbox, ready];
     judged.extend(
         [&found.limits, &found.rules]
@@ -78,6 +84,7 @@ pub(super) fn status(
         layers: found
             .layers
             .iter()
+            .filter(|_| !is_outside)
             .flat_map(|it| it.iter())
             .map(report)
             .collect(),
@@ -97,7 +104,12 @@ fn ready(found: &Found, verified: &Judgement, sandbox: &Judgement) -> (InstanceP
         let message = "its module is being compiled for this machine".to_owned();
         return (InstancePhase::Preparing, not(reason::COMPILING, message));
     }
-    match (verified.status, sandbox.status) {
+    // Nothing was to be confined, which is said, and is no fault.
+    let sandboxed = match sandbox.reason {
+        reason::EXTERNAL => Status::True,
+        _ => sandbox.status,
+    };
+    match (verified.status, sandboxed) {
         (Status::True, Status::True) => (
             InstancePhase::Ready,
             Judgement::new(condition::READY, true, reason::OK, "it can be asked"),
@@ -124,6 +136,41 @@ fn ready(found: &Found, verified: &Judgement, sandbox: &Judgement) -> (InstanceP
     }
 }
 
+/// Of a program that runs elsewhere.
+fn outside(instance: &AgentInstance) -> Judgement {
+    let judge =
+        |reason, message| Judgement::new(condition::SANDBOX_ENFORCED, false, reason, message);
+    let required = required_layers(&instance.spec);
+    if !required.is_empty() {
+        let message = format!(
+            "its program runs elsewhere, and a policy requires {}: no node confines it",
+            layer::list(&required)
+        );
+        return judge(reason::LAYER_MISSING, message);
+    }
+    let rules = instance.spec.on_violation.as_ref();
+    let rules = rules.map(|rules| aion_policy::in_force(rules, |_| false));
+    match rules.filter(|rules| !rules.refused.is_empty()) {
+        Some(rules) => judge(
+            reason::RULE_NOT_ENFORCEABLE,
+            format!(
+                "its program runs elsewhere, and no node can hold it to {}",
+                rules.refused.join(", nor to ")
+            ),
+        ),
+        None => judge(
+            reason::EXTERNAL,
+            "its program runs elsewhere: nothing of AION-OS confines it".to_owned(),
+        ),
+    }
+}
+
+fn not_connected() -> (InstancePhase, Judgement) {
+    let message = "no program is registered for it: start one that registers, and see whether it reaches the node";
+    let ready = Judgement::new(condition::READY, false, reason::NOT_CONNECTED, message);
+    (InstancePhase::Pending, ready)
+}
+
 fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
     let missing: Vec<(&'static str, &str)> = layers
         .iter()
@@ -140,7 +187,7 @@ fn enforced(instance: &AgentInstance, layers: &[LayerReading]) -> Judgement {
         .join("; ");
     let too_little = match instance.spec.runtime {
         Runtime::Process => below(layers),
-        Runtime::Declarative | Runtime::Wasm => Vec::new(),
+        Runtime::Declarative | Runtime::Wasm | Runtime::External => Vec::new(),
     };
     if !too_little.is_empty() {
         return Judgement::new(
@@ -251,6 +298,7 @@ mod tests {
             &AgentInstanceStatus::default(),
             found,
             |_| false,
+            || true,
             &now,
         );
         let ready = condition::find(&status.conditions, condition::READY).unwrap();
@@ -283,7 +331,14 @@ mod tests {
             let mut instance = AgentInstance::default();
             instance.spec.on_violation = Some(serde_json::from_value(rules).unwrap());
             let before = AgentInstanceStatus::default();
-            let status = status(&instance, &before, &all, |it| hooks.contains(&it), &now);
+            let status = status(
+                &instance,
+                &before,
+                &all,
+                |it| hooks.contains(&it),
+                || true,
+                &now,
+            );
             let of = condition::find(&status.conditions, condition::SANDBOX_ENFORCED);
             (status.phase, of.unwrap().reason.clone())
         };

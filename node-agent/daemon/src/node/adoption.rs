@@ -29,6 +29,15 @@ impl Unsettled {
         }
     }
 
+    /// The run that it was in.
+    pub(super) fn run(&self) -> Option<Found> {
+        Some(Found {
+            turn: self.turn,
+            incarnation: self.incarnation?,
+            input: self.input,
+        })
+    }
+
     fn worker(&self) -> Option<WorkerId> {
         Some(WorkerId {
             instance: self.instance.to_string(),
@@ -79,13 +88,7 @@ pub(super) async fn running(
     let found = unsettled
         .iter()
         .filter(|it| it.worker().is_some_and(|id| known.contains(&id)))
-        .filter_map(|it| {
-            Some(Found {
-                turn: it.turn,
-                incarnation: it.incarnation?,
-                input: it.input,
-            })
-        })
+        .filter_map(Unsettled::run)
         .collect();
     (found, early)
 }

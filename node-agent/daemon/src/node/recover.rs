@@ -1,9 +1,10 @@
 //! The first storey: what the last daemon left. The kernel comes out of its journal, with its turns and the
 //! workers that outlived it.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use aion_drivers::reserve::Reserve;
+use aion_kernel::TurnId;
 use tokio::sync::mpsc;
 
 use super::{
@@ -14,10 +15,19 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
+    instance::Prepared,
     launching::LauncherEvent,
     shell::{self, Handle, ShellParts, WorkerOrder},
     turns::{Known, Turns},
 };
+
+/// A turn whose program runs elsewhere has no worker here, and may go on all the same.
+async fn elsewhere(turns: &Turns, it: &Unsettled) -> Option<Found> {
+    let found = it.run()?;
+    let folder = turns.folder(it.turn, it.input).await.ok()?;
+    let instance = folder.instance().ok()?;
+    (instance.program == Prepared::External).then_some(found)
+}
 
 /// What every other storey stands on.
 pub(super) struct Base {
@@ -78,7 +88,11 @@ pub(super) async fn recover(
         },
     )
     .map_err(io_error("read", home.join("state/turns")))?;
-    let (found, early) = running(&unsettled, &mut events).await;
+    let (mut found, early) = running(&unsettled, &mut events).await;
+    let known: HashSet<TurnId> = found.iter().map(|it| it.turn).collect();
+    for it in unsettled.iter().filter(|it| !known.contains(&it.turn)) {
+        found.extend(elsewhere(&turns, it).await);
+    }
     let (handle, shell, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
     let base = Base {
         config,

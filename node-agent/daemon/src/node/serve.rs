@@ -49,6 +49,7 @@ pub(super) async fn serve(
         features: workers.features.clone(),
         seen: workers.seen,
         removed: workers.removed,
+        externals: workers.externals.clone(),
         limits: config.limits.clone(),
     };
     let keeper_task = tokio::spawn(keeper.run());
@@ -67,6 +68,7 @@ pub(super) async fn serve(
         instances: workers.instances,
         standings,
         turns: base.turns.clone(),
+        externals: workers.externals,
         logs: workers.logs,
         kernel_traces: workers.kernel_traces,
         mounts: dispatch.mounts.clone(),

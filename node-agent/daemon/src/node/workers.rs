@@ -20,6 +20,7 @@ use super::{
     recover::{Base, Recovered},
 };
 use crate::{
+    external::Externals,
     instance::{Instances, SeenOf},
     kernel_trace::KernelTraces,
     launching::Launcher,
@@ -45,6 +46,8 @@ pub(super) struct Workers {
     pub(super) seen: mpsc::UnboundedReceiver<(InstanceUid, SeenOf)>,
     /// Instances that the kernel let go of.
     pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
+    /// Programs that run elsewhere.
+    pub(super) externals: Externals,
     pub(super) reactors: Arc<Reactors>,
     pub(super) shell_task: JoinHandle<Result<(), ShellError>>,
     pub(super) crew_task: JoinHandle<()>,
@@ -71,7 +74,9 @@ pub(super) async fn workers(
     let store = Arc::new(Store::open_in(base.at("store"), room, time)?);
     let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
     let reactors = Arc::new(Reactors::start().map_err(NodeError::Reactors)?);
+    let (externals, from_externals) = Externals::new();
     let mut crew = Crew::new(CrewParts {
+        externals: externals.clone(),
         launcher,
         shell: base.shell.clone(),
         instances: instances.clone(),
@@ -107,8 +112,9 @@ pub(super) async fn workers(
         seen,
         removed,
         shell_task: reactors.first().spawn(shell.run(alive)),
+        externals,
         reactors,
-        crew_task: tokio::spawn(crew.run(recovered.events, recovered.orders)),
+        crew_task: tokio::spawn(crew.run(recovered.events, recovered.orders, from_externals)),
     })
 }
 

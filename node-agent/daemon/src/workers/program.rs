@@ -83,6 +83,7 @@ impl Programs<'_> {
                 Ok(Startable::of(program, Role::Wasm, vec![module]))
             }
             Prepared::Process { image } => self.process(instance.spec(), *image).await,
+            Prepared::External => Err("its program runs elsewhere".to_owned()),
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod door;
+mod external;
 mod openai;
 
 use std::{

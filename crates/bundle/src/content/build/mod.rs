@@ -175,7 +175,7 @@ fn check_program(config: &BundleConfig, program: &[u8]) -> Result<&'static str, 
                 Err(e) => refuse(e.to_string()),
             }
         }
-        Runtime::Wasm | Runtime::Process => Ok(form.media_type),
+        Runtime::Wasm | Runtime::Process | Runtime::External => Ok(form.media_type),
     }
 }
 

@@ -151,6 +151,10 @@ impl Recipe {
                 recipe.check().map_err(wrong)?;
                 Ok(Self::Image(Box::new(recipe)))
             }
+            Runtime::External => Err(wrong(
+                "runtime external is no bundle: its program runs elsewhere and registers"
+                    .to_owned(),
+            )),
             Runtime::Wasm | Runtime::Declarative => {
                 parse(text).and_then(Self::bundle).map_err(wrong)
             }

@@ -249,7 +249,7 @@ impl Said {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
-    use aion_api::{InlineAgents, TrustPolicySpec, selector::Selector};
+    use aion_api::{TrustPolicySpec, Unsigned, selector::Selector};
 
     use super::*;
 
@@ -270,7 +270,7 @@ mod tests {
                 match_labels: [("inline".to_owned(), "yes".to_owned())].into(),
                 ..Selector::default()
             }),
-            inline: InlineAgents::Allow,
+            inline: Unsigned::Allow,
             ..TrustPolicySpec::default()
         };
         let mut policy = TrustPolicy::new("house", spec);
@@ -306,7 +306,7 @@ mod tests {
     fn a_trust_policy_that_cannot_be_read_is_not_taken_for_absent() {
         let trusted = Trusted::default();
         let allow = TrustPolicySpec {
-            inline: InlineAgents::Allow,
+            inline: Unsigned::Allow,
             ..TrustPolicySpec::default()
         };
         let good = || Readable(Ok(TrustPolicy::new("house", allow.clone())));

@@ -13,23 +13,23 @@ use aion_sandbox::{
 
 use super::launch::failure;
 
-/// What the kernel is told. `of_image`: the program of an image was to take the worker's place. From then on a code is
+/// What the kernel is told. `own_code`: the program of an image was to take the worker's place, or it is one that runs elsewhere. From then on a code is
 /// that program's own, and it has no way to send a note: where there is one, the worker itself ended.
 /// `rules`: those of its policies.
-pub(super) fn exit(exited: &Exited, of_image: bool, rules: Option<&ResolvedViolations>) -> Exit {
+pub(super) fn exit(exited: &Exited, own_code: bool, rules: Option<&ResolvedViolations>) -> Exit {
     if let Some(event) = &exited.violation {
         let why = violation(event, rules);
         return Exit::AgainstPolicy(failure(Code::ProgramFailed.as_str(), why));
     }
     if let (ExitStatus::Code(NOT_EXECUTED), true, Some(why)) =
-        (&exited.status, of_image, &exited.note)
+        (&exited.status, own_code, &exited.note)
     {
         // It never ran, and whoever asked is told why not.
         return Exit::StartFailed(failure(Code::ProgramFailed.as_str(), why.as_str()));
     }
     let own = match exited.status {
         ExitStatus::Code(0) => Exit::Code(0),
-        ExitStatus::Code(code) if of_image && exited.note.is_none() => Exit::Program(code),
+        ExitStatus::Code(code) if own_code && exited.note.is_none() => Exit::Program(code),
         ExitStatus::Code(code) => Exit::Code(code),
         ExitStatus::Signal(signal) => Exit::Signal(signal),
         ExitStatus::Unknown => Exit::Lost,

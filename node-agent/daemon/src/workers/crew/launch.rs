@@ -2,19 +2,20 @@
 
 use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
+use aion_abi::boot::{Boot, Program};
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
-use aion_sandbox::protocol::{Limits, Role, Rules, Start, WorkerId};
+use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     super::{boot, program::Programs},
-    Beside, CrewParts, Member,
+    Beside, CrewParts, Member, used,
 };
 use crate::{
     call::Caller,
-    instance::{Instance, Prepared},
+    instance::{Instance, Prepared, SeenOf},
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
     network::{Granted, Network, Told},
     server::{Listener, Session},
@@ -38,7 +39,8 @@ impl CrewParts {
             trace: None,
             rules: None,
             broke: None,
-            of_image: false,
+            own_code: false,
+            outside: false,
             starting: true,
             pressure_told: 0,
             kill: false,
@@ -74,7 +76,7 @@ impl CrewParts {
             .map_err(|error| error.to_string())
     }
 
-    fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
+    pub(super) fn socket(&self, turn: TurnId, incarnation: Incarnation) -> PathBuf {
         self.run
             .join("s")
             .join(place(turn, incarnation))
@@ -83,7 +85,7 @@ impl CrewParts {
 
     /// Reads a worker's streams into its agent's log until they end.
     pub(super) fn read_log(&self, member: &Member) {
-        let Some(agent) = &member.agent else {
+        let Some(agent) = member.agent.as_ref().filter(|_| !member.outside) else {
             return;
         };
         for (fifo, source) in member.fifos.iter().zip(["stdout", "stderr"]) {
@@ -107,6 +109,17 @@ impl CrewParts {
         }
     }
 
+    /// What a worker used of the machine, for its turn and as a word on its instance.
+    pub(super) fn judge_use(&self, member: &Member, exited: &Exited) {
+        let instance = self.instances.get(member.instance);
+        let limits = instance.as_ref().map(|it| &it.spec().limits);
+        let used = used::used(exited, member.pressure_told, limits);
+        self.telemetry.used(&used);
+        let seen = SeenOf::Limits(used::judged(&used));
+        let _ = self.seen.send((member.instance, seen));
+        self.turns.used(member.turn, &used);
+    }
+
     pub(super) async fn launch(
         &self,
         turn: TurnId,
@@ -114,17 +127,12 @@ impl CrewParts {
         instance: &Arc<Instance>,
         beside: &mpsc::UnboundedSender<Beside>,
     ) -> Result<(Launched, Option<Network>), Failure> {
+        if instance.program == Prepared::External {
+            let offered = self.offer(turn, incarnation, instance, beside).await?;
+            return Ok((offered, None));
+        }
         let id = id(instance.uid, incarnation);
         let internal = |why: String| failure("internal", why);
-        let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
-        let key = self.secret.derive(&id.instance, incarnation.0);
-        let asked = folder
-            .asked()
-            .map_err(|error| internal(error.to_string()))?;
-        let checkpoint = self
-            .checkpoints
-            .get(instance)
-            .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
         let programs = Programs {
             modules: &self.modules,
             store: &self.store,
@@ -132,15 +140,9 @@ impl CrewParts {
         };
         let opened = programs.open(instance).await;
         let startable = opened.map_err(|why| failure("not-running", why))?;
-        let boot = boot::document(
-            instance,
-            (turn, incarnation),
-            startable.program,
-            key,
-            &asked,
-            checkpoint,
-            turn_ms,
-        );
+        let (boot, trace) = self
+            .boot(turn, incarnation, instance, startable.program)
+            .await?;
         let member = self.member(turn, incarnation, instance.uid);
         let prepared = || -> std::io::Result<WorkerFds> {
             Ok(WorkerFds {
@@ -158,7 +160,7 @@ impl CrewParts {
             id: id.clone(),
             listener,
             instance: Arc::clone(instance),
-            trace: asked.trace(),
+            trace,
         };
         let _ = beside.send(ready);
         let role = startable.role;
@@ -193,6 +195,29 @@ impl CrewParts {
         Ok((launched, network))
     }
 
+    /// What the program is told of its turn, and the turn's trace.
+    pub(super) async fn boot(
+        &self,
+        turn: TurnId,
+        incarnation: Incarnation,
+        instance: &Arc<Instance>,
+        program: Program,
+    ) -> Result<(Boot, String), Failure> {
+        let internal = |why: String| failure("internal", why);
+        let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
+        let key = self.secret.derive(&instance.uid.to_string(), incarnation.0);
+        let asked = folder
+            .asked()
+            .map_err(|error| internal(error.to_string()))?;
+        let checkpoint = self
+            .checkpoints
+            .get(instance)
+            .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
+        let run = (turn, incarnation);
+        let boot = boot::document(instance, run, program, key, &asked, checkpoint, turn_ms);
+        Ok((boot, asked.trace()))
+    }
+
     /// The rules that the program is held to here.
     fn rules(&self, instance: &Instance) -> Result<Rules, String> {
         let Some(resolved) = &instance.spec().on_violation else {
@@ -212,7 +237,9 @@ impl CrewParts {
             programs: resolved.programs.clone(),
             reach: match instance.program {
                 Prepared::Process { .. } => Granted::of(instance.spec()).reach(),
-                Prepared::Declarative { .. } | Prepared::Wasm { .. } => Vec::new(),
+                Prepared::Declarative { .. } | Prepared::Wasm { .. } | Prepared::External => {
+                    Vec::new()
+                }
             },
         })
     }

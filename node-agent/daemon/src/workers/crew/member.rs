@@ -25,8 +25,10 @@ pub(super) struct Member {
     pub(super) rules: Option<ResolvedViolations>,
     /// What was done about the gravest breach of them.
     pub(super) broke: Option<OnViolation>,
-    /// The program of a container image takes its place.
-    pub(super) of_image: bool,
+    /// Its program is not of AION-OS's making: what it exits with is its own.
+    pub(super) own_code: bool,
+    /// It runs elsewhere.
+    pub(super) outside: bool,
     /// Its start is under way.
     pub(super) starting: bool,
     /// How often it was told of memory pressure.
@@ -47,7 +49,8 @@ impl Member {
     pub(super) fn is_of(&mut self, instance: &Instance) {
         self.agent = Some(instance.agent());
         self.rules.clone_from(&instance.spec().on_violation);
-        self.of_image = matches!(instance.program, Prepared::Process { .. });
+        self.outside = instance.program == Prepared::External;
+        self.own_code = self.outside || matches!(instance.program, Prepared::Process { .. });
     }
 
     pub(super) fn clear(self) {

@@ -7,27 +7,26 @@ mod broken;
 mod ended;
 mod launch;
 mod member;
+mod outside;
+mod pressure;
 mod records;
 mod used;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use aion_abi::{
-    kernel_event::OnViolation,
-    notice::{Notice, Resource},
-    signing::NodeSecret,
-};
+use aion_abi::{kernel_event::OnViolation, signing::NodeSecret};
 use aion_bundle::Store;
 use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_sandbox::{
     LayerReading,
-    protocol::{ExitStatus, Exited, Pressure, Worker, WorkerId},
+    protocol::{ExitStatus, Exited, Worker, WorkerId},
 };
 use tokio::sync::{mpsc, watch};
 
 use super::ToolProcesses;
 use crate::{
     clock::Clock,
+    external::{Externals, Told},
     instance::{Instance, Instances, Prepared, SeenOf},
     kernel_trace::KernelTraces,
     launching::{LaunchError, Launched, Launcher, LauncherEvent},
@@ -63,6 +62,8 @@ pub(crate) struct CrewParts {
     pub turns: Turns,
     /// What programs keep for their next turn.
     pub checkpoints: Checkpoints,
+    /// Programs that run elsewhere.
+    pub externals: Externals,
     /// The logs.
     pub logs: Logs,
     /// What workers do in the kernel of the machine.
@@ -163,6 +164,10 @@ impl Crew {
             .taken_over();
         let listener = self.parts.listen(session)?;
         member.listener = Some(listener);
+        if member.outside {
+            let offer = self.parts.offered(turn, incarnation, &instance);
+            self.parts.externals.adopt(offer);
+        }
         self.parts.read_log(&member);
         member.starting = false;
         tracing::info!(worker = %id, agent = %instance.agent(), "took over a running worker");
@@ -182,6 +187,7 @@ impl Crew {
         mut self,
         mut events: mpsc::UnboundedReceiver<LauncherEvent>,
         mut orders: mpsc::UnboundedReceiver<WorkerOrder>,
+        mut external: mpsc::UnboundedReceiver<Told>,
     ) {
         loop {
             tokio::select! {
@@ -190,6 +196,7 @@ impl Crew {
                     None => break,
                 },
                 Some(event) = events.recv() => self.event(event),
+                Some(told) = external.recv() => self.external(told),
                 Some(message) = self.from_beside.recv() => self.came_back(message),
             }
         }
@@ -213,6 +220,10 @@ impl Crew {
                     return;
                 };
                 self.parts.turns.started(turn, incarnation);
+                if self.workers.get(&id).is_some_and(|it| it.outside) {
+                    self.parts.externals.open_gate(&id);
+                    return;
+                }
                 let parts = Arc::clone(&self.parts);
                 tokio::spawn(async move {
                     if let Err(error) = parts.launcher.open_gate(&id).await {
@@ -265,6 +276,10 @@ impl Crew {
         };
         if member.starting {
             member.kill = true;
+        }
+        if member.outside {
+            self.parts.externals.kill(&id);
+            return;
         }
         let (parts, beside, starting) = (
             Arc::clone(&self.parts),
@@ -394,7 +409,9 @@ impl Crew {
         let gone: Vec<_> = self
             .workers
             .iter()
-            .filter(|(id, it)| !it.starting && !listed.iter().any(|worker| worker.id == **id))
+            .filter(|(id, it)| {
+                !it.starting && !it.outside && !listed.iter().any(|worker| worker.id == **id)
+            })
             .map(|(id, _)| id.clone())
             .collect();
         let beside = self.beside.clone();
@@ -402,27 +419,6 @@ impl Crew {
             tokio::time::sleep(EXIT_BEHIND).await;
             let _ = beside.send(Beside::Gone(gone));
         });
-    }
-
-    /// The memory of a worker is close to its limit: its program is told, and the log at its first time.
-    fn pressed(&mut self, pressure: &Pressure) {
-        let Some(member) = self.workers.get_mut(&pressure.id) else {
-            return;
-        };
-        member.pressure_told += 1;
-        if let Some(listener) = &member.listener {
-            listener.tell(&Notice::Pressure {
-                resource: Resource::Memory,
-                held_bytes: pressure.held_bytes,
-                high_bytes: pressure.high_bytes,
-                most_bytes: pressure.most_bytes,
-            });
-        }
-        if member.pressure_told == 1 {
-            let (held, most) = (pressure.held_bytes >> 20, pressure.most_bytes >> 20);
-            let text = format!("it was told of memory pressure: it holds {held} of {most} MiB");
-            self.parts.note(&self.workers[&pressure.id], &text);
-        }
     }
 
     fn exited(&mut self, exited: Exited) {
@@ -450,14 +446,10 @@ impl Crew {
             // Nobody is at its other end; where the turn runs again, its next worker has a socket of its own.
             member.listener = None;
         }
-        let instance = self.parts.instances.get(member.instance);
-        let limits = instance.as_ref().map(|it| &it.spec().limits);
-        let used = used::used(&exited, member.pressure_told, limits);
-        self.parts.telemetry.used(&used);
-        let seen = SeenOf::Limits(used::judged(&used));
-        let _ = self.parts.seen.send((member.instance, seen));
-        self.parts.turns.used(member.turn, &used);
-        let exit = ended::exit(&exited, member.of_image, member.rules.as_ref());
+        if !member.outside {
+            self.parts.judge_use(member, &exited);
+        }
+        let exit = ended::exit(&exited, member.own_code, member.rules.as_ref());
         let text = ended::told(&exit, &exited);
         self.parts.note(member, &text);
         self.parts.exited(member.turn, member.incarnation, exit);
@@ -473,7 +465,11 @@ impl Crew {
             .collect();
         for id in ids {
             if let Some(member) = self.workers.remove(&id) {
+                let outside = member.outside;
                 member.clear();
+                if outside {
+                    continue;
+                }
             }
             let parts = Arc::clone(&self.parts);
             tokio::spawn(async move { parts.launcher.acknowledge(&id).await });

@@ -1,0 +1,122 @@
+//! Programs that run elsewhere: what they say goes to the node as it comes, and its answers back.
+
+use std::sync::Arc;
+
+use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
+use aion_client::{ClientError, Download, Method};
+use aion_serve::Refused;
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, HeaderName, header},
+    response::Response,
+};
+use futures::stream;
+
+use super::Within;
+use crate::{
+    gateway::{Gateway, problem},
+    reading::{self, Path, Query},
+};
+
+pub(crate) async fn register(
+    State(gateway): State<Arc<Gateway>>,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let agent = (within.or(&gateway), agent.as_str());
+    passed(&gateway, Method::POST, agent, &[], headers, body).await
+}
+
+pub(crate) async fn leave(
+    State(gateway): State<Arc<Gateway>>,
+    Path((agent, program)): Path<(String, String)>,
+    Query(within): Query<Within>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let agent = (within.or(&gateway), agent.as_str());
+    let nothing = Body::empty();
+    passed(
+        &gateway,
+        Method::DELETE,
+        agent,
+        &[&program],
+        headers,
+        nothing,
+    )
+    .await
+}
+
+pub(crate) async fn say(
+    State(gateway): State<Arc<Gateway>>,
+    Path((agent, program, what)): Path<(String, String, String)>,
+    Query(within): Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let agent = (within.or(&gateway), agent.as_str());
+    let below: Vec<&str> = [program.as_str()]
+        .into_iter()
+        .chain(what.split('/'))
+        .collect();
+    passed(&gateway, Method::POST, agent, &below, headers, body).await
+}
+
+async fn passed(
+    gateway: &Gateway,
+    method: Method,
+    (namespace, agent): (&str, &str),
+    below: &[&str],
+    mut headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let body = reading::bytes(body).await?;
+    keep(&mut headers, |name| {
+        *name == header::CONTENT_TYPE || *name == IDEMPOTENCY_KEY
+    });
+    let answered = gateway
+        .node
+        .of_program(method, (namespace, agent), below, headers, body.into())
+        .await;
+    let (status, mut headers, download) = answered.map_err(away)?;
+    keep(&mut headers, |name| {
+        [
+            header::CONTENT_TYPE,
+            header::CONTENT_LENGTH,
+            header::RETRY_AFTER,
+        ]
+        .contains(name)
+    });
+    let parts = stream::try_unfold(download, |mut download: Download| async {
+        let part = download.next().await.map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>(part.map(|part: Bytes| (part, download)))
+    });
+    let mut response = Response::new(Body::from_stream(parts));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// Leaves what a syscall or its answer says in headers, and what else is to stay.
+fn keep(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in names {
+        if !name.as_str().starts_with("aion-") && !stays(&name) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// A node that went away comes back, as a worker's socket does: the program tries again, under the key of its call.
+fn away(error: ClientError) -> Problem {
+    match error {
+        ClientError::Unreachable { .. } | ClientError::Broken { .. } => {
+            Problem::new(Code::Restarting, error.to_string())
+                .remedy("send it again under its idempotency key; start the node where it does not run: aionctl local start")
+                .retry_after_ms(1_000)
+        }
+        error => problem(error),
+    }
+}

@@ -1,0 +1,291 @@
+//! Who holds what. Pure: the time is given.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    path::PathBuf,
+    time::Duration,
+};
+
+use aion_abi::external::{End, Registration, Run, UNHEARD_MS};
+use aion_sandbox::protocol::{ExitStatus, Exited, WorkerId};
+use tokio::time::Instant;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{LEASE, Offer};
+
+/// Programs of one agent at most.
+const OF_AGENT: usize = 32;
+/// Programs of a node at most.
+const OF_NODE: usize = 1_024;
+/// How long what was given may not be named before its answer counts as lost on the way.
+const UNHEARD: Duration = Duration::from_millis(UNHEARD_MS);
+
+/// There are as many as may be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full(pub(super) String);
+
+#[derive(Default)]
+pub(super) struct Table {
+    /// By `namespace/name`.
+    agents: HashMap<String, Agent>,
+    runs: BTreeMap<Run, Held>,
+}
+
+/// An agent that has a program, or a run that waits for one.
+#[derive(Default)]
+struct Agent {
+    /// When each was last heard.
+    programs: HashMap<String, Instant>,
+    /// What is offered, in order; some of it may be gone.
+    offered: VecDeque<Run>,
+}
+
+struct Held {
+    offer: Offer,
+    /// `None` where an earlier daemon gave it away.
+    boot: Option<Zeroizing<Vec<u8>>>,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// Behind its gate.
+    Shut,
+    /// For whoever asks first.
+    Offered,
+    /// A program has it since then.
+    Given { to: String, at: Instant },
+    /// A program has it, and which is not known here.
+    Sought { since: Instant },
+}
+
+impl Held {
+    fn is_of(&self, agent: &str, program: &str) -> bool {
+        self.offer.agent == agent && matches!(&self.state, State::Given { to, .. } if to == program)
+    }
+
+    fn ended(self, status: ExitStatus) -> Exited {
+        Exited::of(self.offer.id, status)
+    }
+}
+
+impl Table {
+    pub(super) fn is_connected(&self, agent: &str) -> bool {
+        self.agents
+            .get(agent)
+            .is_some_and(|it| !it.programs.is_empty())
+    }
+
+    /// The program's name from now on, and what of what it holds it is to leave.
+    pub(super) fn register(
+        &mut self,
+        agent: &str,
+        registration: &Registration,
+        now: Instant,
+    ) -> Result<(String, Vec<Run>), Full> {
+        let on_node: usize = self.agents.values().map(|it| it.programs.len()).sum();
+        if on_node >= OF_NODE {
+            return Err(Full(format!(
+                "{OF_NODE} programs are registered on this node, as many as may be"
+            )));
+        }
+        let programs = &mut self.agents.entry(agent.to_owned()).or_default().programs;
+        if programs.len() >= OF_AGENT {
+            return Err(Full(format!(
+                "{OF_AGENT} programs are registered for {agent}, as many as may be"
+            )));
+        }
+        let program = Uuid::new_v4().simple().to_string();
+        programs.insert(program.clone(), now);
+        for run in &registration.holds {
+            if let Some(held) = self.runs.get_mut(run)
+                && held.offer.agent == agent
+                && matches!(held.state, State::Sought { .. })
+            {
+                held.state = State::Given {
+                    to: program.clone(),
+                    at: now,
+                };
+            }
+        }
+        let stop = self.not_held(agent, &program, &registration.holds);
+        Ok((program, stop))
+    }
+
+    /// What of what it names it is to leave; `None` where nobody knows it.
+    pub(super) fn hear(
+        &mut self,
+        agent: &str,
+        program: &str,
+        holds: &[Run],
+        now: Instant,
+    ) -> Option<Vec<Run>> {
+        let its = self.agents.get_mut(agent)?;
+        *its.programs.get_mut(program)? = now;
+        for (run, held) in &mut self.runs {
+            let State::Given { at, .. } = held.state else {
+                continue;
+            };
+            // The answer was lost on its way: it never had it.
+            if held.is_of(agent, program)
+                && held.boot.is_some()
+                && !holds.contains(run)
+                && now - at >= UNHEARD
+            {
+                held.state = State::Offered;
+                its.offered.push_front(*run);
+            }
+        }
+        Some(self.not_held(agent, program, holds))
+    }
+
+    fn not_held(&self, agent: &str, program: &str, holds: &[Run]) -> Vec<Run> {
+        let is_held = |run: &&Run| {
+            self.runs
+                .get(run)
+                .is_some_and(|it| it.is_of(agent, program))
+        };
+        holds.iter().filter(|run| !is_held(run)).copied().collect()
+    }
+
+    /// Gives it what is offered first.
+    pub(super) fn take(
+        &mut self,
+        agent: &str,
+        program: &str,
+        now: Instant,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let its = self.agents.get_mut(agent)?;
+        *its.programs.get_mut(program)? = now;
+        while let Some(run) = its.offered.pop_front() {
+            let Some(held) = self.runs.get_mut(&run) else {
+                continue;
+            };
+            if let (State::Offered, Some(boot)) = (&held.state, &held.boot) {
+                let boot = boot.clone();
+                held.state = State::Given {
+                    to: program.to_owned(),
+                    at: now,
+                };
+                return Some(boot);
+            }
+        }
+        None
+    }
+
+    pub(super) fn end(&mut self, agent: &str, program: &str, end: &End) -> Option<Exited> {
+        self.runs
+            .get(&end.run)
+            .filter(|it| it.is_of(agent, program))?;
+        let held = self.runs.remove(&end.run)?;
+        Some(held.ended(ExitStatus::Code(end.code)))
+    }
+
+    /// What ends with it; `None` where nobody knows it.
+    pub(super) fn leave(&mut self, agent: &str, program: &str) -> Option<Vec<Exited>> {
+        self.agents.get_mut(agent)?.programs.remove(program)?;
+        let mut ended = self.lost(|held| held.is_of(agent, program));
+        ended.extend(self.abandoned(agent));
+        Some(ended)
+    }
+
+    pub(super) fn socket(&self, agent: &str, program: &str, run: Run) -> Option<PathBuf> {
+        let held = self.runs.get(&run).filter(|it| it.is_of(agent, program))?;
+        Some(held.offer.socket.clone())
+    }
+
+    /// Whether there is a program to give it to.
+    pub(super) fn offer(&mut self, offer: Offer, boot: Zeroizing<Vec<u8>>) -> bool {
+        let is_connected = self.is_connected(&offer.agent);
+        if is_connected {
+            let (boot, state) = (Some(boot), State::Shut);
+            self.runs.insert(offer.run, Held { offer, boot, state });
+        }
+        is_connected
+    }
+
+    pub(super) fn adopt(&mut self, offer: Offer, now: Instant) {
+        let (boot, state) = (None, State::Sought { since: now });
+        self.runs.insert(offer.run, Held { offer, boot, state });
+    }
+
+    pub(super) fn open(&mut self, id: &WorkerId) {
+        let mut runs = self.runs.iter_mut();
+        if let Some((run, held)) =
+            runs.find(|(_, it)| it.offer.id == *id && it.state == State::Shut)
+        {
+            held.state = State::Offered;
+            let its = self.agents.entry(held.offer.agent.clone()).or_default();
+            its.offered.push_back(*run);
+        }
+    }
+
+    pub(super) fn kill(&mut self, id: &WorkerId) -> Option<Exited> {
+        let run = self.runs.iter().find(|(_, it)| it.offer.id == *id);
+        let run = run.map(|(run, _)| *run)?;
+        let held = self.runs.remove(&run)?;
+        Some(held.ended(ExitStatus::Signal(9)))
+    }
+
+    /// When the next one that is not heard meanwhile has lost what it holds.
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
+        let programs = self.agents.values().flat_map(|it| it.programs.values());
+        let sought = self.runs.values().filter_map(|held| match &held.state {
+            State::Sought { since } => Some(since),
+            _ => None,
+        });
+        programs.chain(sought).min().map(|it| *it + LEASE)
+    }
+
+    /// What ended because nobody was heard, and the agents that have no program any more.
+    pub(super) fn lapse(&mut self, now: Instant) -> (Vec<Exited>, Vec<String>) {
+        let lapsed = |heard: &Instant| now.duration_since(*heard) >= LEASE;
+        let mut ended =
+            self.lost(|held| matches!(&held.state, State::Sought { since } if lapsed(since)));
+        let mut gone = Vec::new();
+        let mut without = Vec::new();
+        for (agent, its) in &mut self.agents {
+            its.programs.retain(|program, heard| {
+                let goes = lapsed(heard);
+                if goes {
+                    gone.push((agent.clone(), program.clone()));
+                }
+                !goes
+            });
+            if its.programs.is_empty() {
+                without.push(agent.clone());
+            }
+        }
+        for (agent, program) in &gone {
+            ended.extend(self.lost(|held| held.is_of(agent, program)));
+        }
+        for agent in &without {
+            ended.extend(self.abandoned(agent));
+        }
+        without.retain(|agent| gone.iter().any(|(of, _)| of == agent));
+        (ended, without)
+    }
+
+    /// Nobody knows what became of these.
+    fn lost(&mut self, is_lost: impl Fn(&Held) -> bool) -> Vec<Exited> {
+        let lost = self.runs.extract_if(.., |_, held| is_lost(held));
+        lost.map(|(_, held)| held.ended(ExitStatus::Unknown))
+            .collect()
+    }
+
+    /// Where an agent has no program any more: nothing of what is offered was begun, so it may run again.
+    fn abandoned(&mut self, agent: &str) -> Vec<Exited> {
+        if self.is_connected(agent) {
+            return Vec::new();
+        }
+        self.agents.remove(agent);
+        let waits = |held: &Held| {
+            held.offer.agent == agent && matches!(held.state, State::Shut | State::Offered)
+        };
+        let waiting = self.runs.extract_if(.., |_, held| waits(held));
+        waiting
+            .map(|(_, held)| held.ended(ExitStatus::Evicted))
+            .collect()
+    }
+}
