@@ -35,7 +35,7 @@ const WAIT: Duration = Duration::from_millis(WAIT_MS);
 #[derive(Debug)]
 pub(crate) enum Told {
     /// A run ended.
-    Ended(Exited),
+    Ended(Box<Exited>),
     /// There is a first program of this agent (`namespace/name`), or none any more.
     Connected(String),
 }
@@ -170,7 +170,7 @@ impl Externals {
     /// It does not hold it.
     pub(crate) fn end(&self, agent: &str, program: &str, end: &End) -> Result<(), Problem> {
         let ended = self.0.table.lock().end(agent, program, end);
-        self.tell(Told::Ended(ended.ok_or_else(not_held)?));
+        self.tell(Told::Ended(Box::new(ended.ok_or_else(not_held)?)));
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Externals {
 
     fn ended(&self, all: impl IntoIterator<Item = Exited>) {
         for exited in all {
-            self.tell(Told::Ended(exited));
+            self.tell(Told::Ended(Box::new(exited)));
         }
         self.0.changed.send_replace(());
     }

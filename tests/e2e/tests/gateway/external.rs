@@ -1,6 +1,6 @@
 //! Programs that run elsewhere: registered through the gateway, given turns, making signed syscalls.
 
-use std::{fs, thread, time::SystemTime};
+use std::{fs, thread};
 
 use aion_abi::{
     canonical::{CanonicalRequest, body_digest},
@@ -109,9 +109,8 @@ impl Program {
         let boot = given["boot"].clone();
         let run = json!({"turn": boot["turn"], "incarnation": boot["incarnation"]});
         let mut key = [0; 32];
-        let digits = boot["key"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no turn: {given}"));
+        assert!(boot["key"].is_string(), "no turn: {given}");
+        let digits = boot["key"].as_str().unwrap();
         for (at, byte) in key.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap();
         }
@@ -136,10 +135,8 @@ impl Program {
 impl Held {
     fn call(&mut self, door: &Door, path: &str, sent: &Value) -> (u16, String) {
         self.counter += 1;
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        let timestamp_ms = UnixMillis(u64::try_from(now.as_millis()).unwrap());
+        let now = jiff::Timestamp::now().as_millisecond();
+        let timestamp_ms = UnixMillis(u64::try_from(now).unwrap());
         let key = format!("t{}.{}", self.boot["turn"], self.counter);
         let request = CanonicalRequest {
             method: "POST",

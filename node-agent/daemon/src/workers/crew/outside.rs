@@ -72,7 +72,7 @@ impl CrewParts {
 impl Crew {
     pub(super) fn external(&mut self, told: Told) {
         match told {
-            Told::Ended(exited) => self.exited(exited),
+            Told::Ended(exited) => self.exited(*exited),
             Told::Connected(agent) => {
                 let Some((namespace, name)) = agent.split_once('/') else {
                     return;
