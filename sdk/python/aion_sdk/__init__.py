@@ -6,16 +6,23 @@ node.
 
 from ._core.boot import Boot, InputFile
 from ._core.chat import ChatCompletion, ChatCompletionChunk, ChatMessage
+from ._core.door import AgentInfo, Answer
 from ._core.files import Entry, Listing
 from ._core.memory import Hit, Item, Recalled
 from ._core.refused import Refused, Unanswered
 from ._core.tools import ToolAnswer, ToolList, ToolSpec
 from .agent import Agent
 from .aio import AsyncMemoryClient, AsyncModelClient, AsyncSyscallClient, AsyncTurn
+from .aio_gateway import AsyncEventStream, AsyncGateway
 from .blocking import MemoryClient, ModelClient, SyscallClient, Turn
+from .gateway import EventStream, Gateway
 
 __all__ = [
     "Agent",
+    "AgentInfo",
+    "Answer",
+    "AsyncEventStream",
+    "AsyncGateway",
     "AsyncMemoryClient",
     "AsyncModelClient",
     "AsyncSyscallClient",
@@ -25,6 +32,8 @@ __all__ = [
     "ChatCompletionChunk",
     "ChatMessage",
     "Entry",
+    "EventStream",
+    "Gateway",
     "Hit",
     "InputFile",
     "Item",

@@ -77,5 +77,6 @@ def test_a_refusal_is_read_whatever_its_form():
 
 def test_the_clients_that_await_are_those_that_block():
     package = ROOT / "aion_sdk"
-    made = make_aio.made((package / "blocking.py").read_text())
-    assert (package / "aio.py").read_text() == made, "run ./make_aio.py"
+    for blocking, awaiting in make_aio.MODULES.items():
+        made = make_aio.made((package / blocking).read_text())
+        assert (package / awaiting).read_text() == made, "run ./make_aio.py"

@@ -4,6 +4,7 @@
 
 mod door;
 mod openai;
+mod sdk;
 
 use std::{
     fs,
