@@ -1,6 +1,7 @@
 """Agents from the question to the exit status, in this process and in one of their own."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def test_a_function_answers():
     with FakeKernel() as kernel:
         asked = kernel.ask(answering(lambda turn: f"You said {turn.text}"), "Hi", files={"a.csv": b"1"})
         assert (asked.ok, asked.text) == (True, "You said Hi")
-        told = kernel.ask(answering(lambda turn: turn.files.read_text("input", turn.given[0].path)), "", files={"a": b"b"})
-        assert told.text == "b"
+        agent = answering(lambda turn: turn.files.read_text("input", turn.given[0].path))
+        assert kernel.ask(agent, "", files={"a": b"b"}).text == "b"
 
 
 def parts(turn: Turn):
@@ -121,7 +122,8 @@ def test_a_model_uses_the_tools_of_the_node():
         """Reads a day."""
         return [f"{day}: tea"]
 
-    with FakeKernel(replies=[Calls("calendar.read", {"day": "today"}), "Tea."], tools={"calendar.read": read}) as kernel:
+    replies = [Calls("calendar.read", {"day": "today"}), "Tea."]
+    with FakeKernel(replies=replies, tools={"calendar.read": read}) as kernel:
         assert kernel.ask(Agent(), "What is today?").text == "Tea."
         assert kernel.requests[1]["messages"][-1]["content"] == '["today: tea"]'
         kernel.replies.extend([Calls("calendar.write", {}), "It cannot."])
@@ -203,7 +205,8 @@ agent.run()
 
 
 def test_a_program_of_its_own_answers_and_ends_on_sigterm():
-    command, env = [sys.executable, "-c", PROGRAM], {"PYTHONPATH": str(PACKAGE)}
+    command = [sys.executable, "-c", PROGRAM]
+    env = {"PYTHONPATH": f"{PACKAGE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     with FakeKernel() as kernel:
         assert kernel.run(command, "ab", env=env).text == "abab"
         assert kernel.run(command, "stop", env=env).failed == "the program exited with code 143"

@@ -113,7 +113,8 @@ def delta(text):
 
 def test_an_answer_has_the_shape_of_openais_and_nothing_is_lost(kernel, turn):
     call = {"event": "toolCall", "id": "1", "name": "add", "arguments": "{}"}
-    kernel.replies.append(says(START, delta("I think"), {"event": "withdrawn"}, delta("Yes"), call, {"event": "new"}, END))
+    thought = delta("I think"), {"event": "withdrawn"}
+    kernel.replies.append(says(START, *thought, delta("Yes"), call, {"event": "new"}, END))
     messages = [
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "Is "}, {"type": "text", "text": "it?"}]},
@@ -135,7 +136,8 @@ def test_an_answer_streams_and_says_what_is_withdrawn(kernel, turn):
     kernel.replies.append(says(START, delta("Hm"), {"event": "withdrawn"}, delta("Yes"), END))
     with turn.model.chat.completions.create(messages=[{"role": "user", "content": "?"}], stream=True) as stream:
         seen = [(it.choices[0].delta.content, it.withdrawn, it.choices[0].finish_reason) for it in stream]
-    assert seen == [(None, False, None), ("Hm", False, None), (None, True, None), ("Yes", False, None), (None, False, "stop")]
+    said = [(None, False, None), ("Hm", False, None), (None, True, None), ("Yes", False, None), (None, False, "stop")]
+    assert seen == said
     assert stream.text == "Yes" and stream.completion().choices[0].message.content == "Yes"
 
 

@@ -1,6 +1,8 @@
 """The fake kernel answers as the real one does; tests/e2e/tests/sdk_python.rs holds that against the same cases."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,14 @@ def test_the_fake_kernel_holds(case):
         boot = Boot.of(kernel.begin("", files={"orders.csv": input_file()}))
         count, wrong = Judge(boot, kernel.socket).held([case], ["memory", "files", "tool"])
         assert (count, wrong) == (1, [])
+
+
+def test_the_cases_are_a_program_of_their_own():
+    cases = Path(__file__).parents[2] / "conformance" / "cases.json"
+    package = Path(__file__).parents[1]
+    with FakeKernel(tools={"probe.echo": echo, "probe.fail": fail}) as kernel:
+        command = [sys.executable, "-m", "aion_sdk.testing.conformance", str(cases), "memory", "files"]
+        env = {"PYTHONPATH": f"{package}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        asked = kernel.run(command, "", files={"orders.csv": input_file()}, env=env)
+        held = sum("tool" not in it.get("needs", ()) for it in CASES)
+        assert asked.text == f"all {held} cases hold", asked

@@ -62,10 +62,11 @@ class Loop:
             for call in choice.message.tool_calls:
                 result = yield from self._call(call.function)
                 messages.append({"role": "tool", "content": result, "tool_call_id": call.id})
-        raise Unanswered(f"the model asked for tools {self.max_rounds} times and did not answer; ask for less at a time")
+        said = f"the model asked for tools {self.max_rounds} times and did not answer; ask for less at a time"
+        raise Unanswered(said)
 
     def _granted(self) -> Plan[list[tools.ToolSpec]]:
-        """The node's tools; an agent without any may not even ask. A function of the program's goes before one of them."""
+        """The node's tools; an agent without any may not even ask. Functions of the program's go before them."""
         try:
             found = yield from tools.list_all(self.session)
         except Refused as refused:

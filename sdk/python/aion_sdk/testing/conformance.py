@@ -1,14 +1,19 @@
-"""Holds a kernel against sdk/conformance/cases.json, from within a turn. Which kernel it is may not enter."""
+"""Holds a kernel against sdk/conformance/cases.json, from within a turn. Which kernel it is may not enter.
+
+As a program: python3 -m aion_sdk.testing.conformance CASES [memory] [files] [tool]
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from .._core.boot import Boot
+from .._core.boot import Boot, inherited
 from .._core.effects import Plan, Response, Send
 from .._core.session import path_of
 from .._core.signing import Key, canonical
@@ -34,6 +39,11 @@ class Judge:
                 count += 1
                 wrong += self._case(case)
         return count, wrong
+
+    def say(self, kind: str, text: str) -> None:
+        """Ends the turn."""
+        body = {"kind": kind, "text": text}
+        self._step({"call": "agent.message", "body": body, "key": f"t{self._boot.turn}.said-last", "expect": {}})
 
     def _case(self, case: Mapping[str, Any]) -> list[str]:
         known = {"turn": str(self._boot.turn)}
@@ -127,3 +137,18 @@ def _unlike(wanted: Any, got: Any, place: str) -> str | None:
 def input_file() -> bytes:
     """What the cases read as `orders.csv`."""
     return base64.b64decode("YSxiCjEsMgozLDQ=")
+
+
+def main(cases: str, *has: str) -> int:
+    """Answers the turn of this process with what does not hold; 0 where all does."""
+    judge = Judge(*inherited())
+    count, wrong = judge.held(json.loads(Path(cases).read_text()), has)
+    if wrong:
+        judge.say("failed", f"{len(wrong)} of {count} cases do not hold:\n" + "\n".join(wrong))
+        return 1
+    judge.say("final", f"all {count} cases hold")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -126,7 +126,8 @@ class Files:
         if path.is_dir():
             raise bad(f"{body['path']} is a folder")
         if body["mode"] == "create-new" and path.exists():
-            raise Refused("already-exists", f"{body['path']} is there already", remedy="choose another name", status=409)
+            remedy = "choose another name"
+            raise Refused("already-exists", f"{body['path']} is there already", remedy=remedy, status=409)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -178,7 +179,8 @@ class Files:
 
 
 def _missing(body: Mapping[str, Any]) -> Refused:
-    return Refused("not-found", f"{body['path']} is not there", remedy="list the folder to see what is there", status=404)
+    remedy = "list the folder to see what is there"
+    return Refused("not-found", f"{body['path']} is not there", remedy=remedy, status=404)
 
 
 def _modified(path: Path) -> int:

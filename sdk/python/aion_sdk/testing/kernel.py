@@ -146,7 +146,7 @@ class FakeKernel:
         return self._end(run, ended.returncode)
 
     def begin(self, text: str, *, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
-        """Begins a turn, and gives its boot document: for who makes the calls with other means. The next one ends it."""
+        """Begins a turn, and gives its boot document: for tests that make calls themselves. The next turn ends it."""
         return self._begin(text, files or {}, None)[1]
 
     def refuse(self, syscall: str, code: str, *, times: int = 1, retry_after_ms: int = 1) -> None:
