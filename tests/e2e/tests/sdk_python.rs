@@ -10,7 +10,7 @@ use std::{
 };
 
 use aion_e2e::{cluster::root, program, programs::Programs, standalone::Standalone};
-use aion_testkit::{Interpreter, McpServer, or_skip, python_package};
+use aion_testkit::{FakeModel, Interpreter, McpServer, Reply, or_skip, python_package};
 use serde_json::json;
 
 /// Pytest, hatchling and httpx in a folder for `PYTHONPATH`, and their wheels beside it.
@@ -155,12 +155,67 @@ fn a_project_works_with_its_tests_and_on_a_node_and_the_node_holds_the_cases() -
         "{found}"
     );
 
+    let server = McpServer::start()?;
+    programs.apply(&[json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": "probe"},
+        "spec": {"mcp": {"http": {"url": server.url()}}},
+    })])?;
+    helper(&mut programs, &project)?;
     cases(&mut programs, &project)
+}
+
+/// Asks the agent's model, which asks for a function of the program's and for a tool of the node's.
+const HELPER: &str = r#"
+from aion_sdk import Agent, AsyncTurn
+
+async def add(a: int, b: int, turn: AsyncTurn) -> int:
+    """Adds two numbers."""
+    await turn.notice(f"{a} and {b} were added")
+    return a + b
+
+Agent("You add.", tools=[add]).run()
+"#;
+
+/// A model's loop runs in the program: its questions go by the node, and so do the tools that it does not bring itself.
+fn helper(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<()> {
+    let model = FakeModel::answering(|request| {
+        match request.body["messages"].as_array().map_or(0, Vec::len) {
+            2 => Reply::call("add", json!({"a": 1, "b": 2})),
+            4 => Reply::call("probe.echo", json!({"text": "three"})),
+            _ => Reply::text("It is three, and so says the probe."),
+        }
+    })?;
+    fs::write(project.join("helper.py"), HELPER)?;
+    fs::write(
+        project.join("bundle.yaml"),
+        "name: helper\nversion: 0.1.0\nruntime: process\nfiles: [helper.py, lib]\nenv: {PYTHONPATH: /app/lib}\n\
+         command: [python3, /app/helper.py]\n",
+    )?;
+    let digest = programs.trust(project)?;
+    programs.apply(&[
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "near"},
+            "spec": {"baseUrl": model.base_url(), "models": [{"name": "m"}]}}),
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "helper"},
+            "spec": {
+                "runtime": "process", "bundle": {"name": "helper", "digest": digest}, "model": {"use": "near"},
+                "tools": [{"name": "probe"}], "permissions": {"allow": ["probe.echo"]}, "limits": {"turnSeconds": 60},
+            },
+        }),
+    ])?;
+    let told = programs.node.aionctl(&["ask", "helper", "1 and 2?"])?;
+    assert!(
+        told.contains("It is three, and so says the probe."),
+        "{told}"
+    );
+    let told = &model.requests()[2].body["messages"];
+    assert_eq!(told[3]["content"], "3", "{told}");
+    assert_eq!(told[5]["content"], "three", "{told}");
+    Ok(())
 }
 
 /// Holds the node against sdk/conformance, from within an agent of its own.
 fn cases(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<()> {
-    let server = McpServer::start()?;
     fs::copy(
         root().join("sdk/conformance/cases.json"),
         project.join("cases.json"),
@@ -172,10 +227,6 @@ fn cases(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<
     )?;
     let digest = programs.trust(project)?;
     programs.apply(&[
-        json!({
-            "apiVersion": "aion.dev/v1alpha1", "kind": "Tool", "metadata": {"name": "probe"},
-            "spec": {"mcp": {"http": {"url": server.url()}}},
-        }),
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "judge"}, "spec": {}}),
         json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "judge"},
