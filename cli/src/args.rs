@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Give up a node of a cluster
     #[command(subcommand)]
     Node(commands::node::NodeCommand),
+    /// Begin a project
+    #[command(subcommand)]
+    New(commands::new::NewCommand),
     /// Build, move, sign and check bundles
     #[command(subcommand)]
     Bundle(commands::bundle::BundleCommand),

@@ -9,7 +9,7 @@ use std::path::Path;
 use admin::{command, ran};
 use aion_abi::{code::Code, syscall::Syscall};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "local",
     "apply",
     "get",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 16] = [
     "why",
     "explain",
     "mount",
+    "new",
     "bundle",
     "completion",
     "version",

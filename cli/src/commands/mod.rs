@@ -13,6 +13,7 @@ pub(crate) mod local;
 pub(crate) mod logs;
 pub(crate) mod manifests;
 pub(crate) mod mount;
+pub(crate) mod new;
 pub(crate) mod node;
 mod question;
 pub(crate) mod route;

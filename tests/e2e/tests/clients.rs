@@ -1,5 +1,5 @@
-//! The clients of the samples, each in its own interpreter, against a stand-in for the node: what they try again, when,
-//! and under which key. What the whole samples do is in `process.rs`.
+//! The clients of the samples and of the SDK, each in its own interpreter, against a stand-in for the node: what they
+//! try again, when, and under which key. What the whole samples do is in `process.rs`, the SDK in `sdk_python.rs`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,13 +15,30 @@ use std::{
 
 use aion_abi::{code::Code, headers, problem::Problem};
 use aion_e2e::cluster::root;
-use aion_testkit::{Interpreter, or_skip};
+use aion_testkit::{Interpreter, or_skip, python_package};
 use serde_json::json;
 
-/// Makes as many calls as it is told, one after another, and prints what each came to.
-const CALLS: [(Interpreter, &str); 2] = [
+/// Makes as many calls as it is told, one after another, and prints what each came to; with the folder of the client.
+const CALLS: [(Interpreter, &str, &str); 3] = [
     (
         Interpreter::Python,
+        "sdk/python",
+        r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+from aion_sdk import Refused, SyscallClient
+from aion_sdk._core.boot import inherited
+with SyscallClient(inherited()[0], sys.argv[2]) as node:
+    for _ in range(int(sys.argv[3])):
+        try:
+            print(node.call("memory.forget", {"by": "ids", "ids": ["a"]})["forgotten"])
+        except Refused as refused:
+            print(refused.code)
+"#,
+    ),
+    (
+        Interpreter::Python,
+        "agents/notebook/python",
         r#"
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -36,6 +53,7 @@ for _ in range(int(sys.argv[3])):
     ),
     (
         Interpreter::Node,
+        "agents/notebook/node",
         r#"
 const { Node, Refused } = require(process.argv[1] + '/aion.js');
 (async () => {
@@ -123,13 +141,20 @@ fn read(stream: &UnixStream) -> anyhow::Result<Option<Asked>> {
 /// What `calls` calls of a client came to, and what a node saw of it that answers so; `None` where its interpreter is not
 /// on this machine.
 fn call(
-    (interpreter, source): (Interpreter, &str),
+    (interpreter, client_folder, source): (Interpreter, &str, &str),
     calls: usize,
     answers: Vec<Answer>,
 ) -> anyhow::Result<Option<(Vec<String>, Vec<Asked>)>> {
     let Some(mut client) = or_skip(interpreter.command()) else {
         return Ok(None);
     };
+    // What the SDK needs; the samples need nothing.
+    if client_folder.starts_with("sdk/") {
+        let Some(site) = or_skip(python_package("pytest")) else {
+            return Ok(None);
+        };
+        client.env("PYTHONPATH", site);
+    }
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("s");
     let listener = UnixListener::bind(&socket)?;
@@ -140,9 +165,14 @@ fn call(
         Interpreter::Python => "-c",
         Interpreter::Node => "-e",
     };
-    let sample = root().join("agents/notebook").join(interpreter.name());
+    let client_folder = root().join(client_folder);
     let run = client
-        .args([Path::new(evaluate), Path::new(source), &sample, &socket])
+        .args([
+            Path::new(evaluate),
+            Path::new(source),
+            &client_folder,
+            &socket,
+        ])
         .arg(calls.to_string())
         .env("AION_BOOT_FD", "0")
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -182,7 +212,7 @@ fn each_client_tries_again_what_passes_by_itself_and_nothing_else() -> anyhow::R
                 false => (1, code.as_str()),
             };
             let tries: Vec<_> = asked.by_ref().take(tries).collect();
-            assert_eq!(told, expect, "{:?} {code}", client.0);
+            assert_eq!(told, expect, "{} {code}", client.1);
             assert!(
                 tries.iter().all(|it| it.key == tries[0].key),
                 "{code}: {tries:?}"
@@ -201,14 +231,14 @@ fn each_client_waits_as_long_as_it_is_told_and_asks_under_the_same_key() -> anyh
         let Some((told, asked)) = call(client, 1, answers)? else {
             continue;
         };
-        assert_eq!(told, ["1"], "{:?}", client.0);
-        assert!(one_call(&asked), "{:?}: {asked:?}", client.0);
+        assert_eq!(told, ["1"], "{}", client.1);
+        assert!(one_call(&asked), "{}: {asked:?}", client.1);
         for refused in [0, 2] {
             let waited = asked[refused + 1].at - asked[refused].at;
             assert!(
                 waited >= Duration::from_millis(NAMED),
-                "{:?}: {waited:?}",
-                client.0
+                "{}: {waited:?}",
+                client.1
             );
         }
     }
@@ -222,7 +252,7 @@ fn each_client_gives_at_once_what_is_refused_for_longer_than_it_waits() -> anyho
         let Some((told, _)) = call(client, 1, answers)? else {
             continue;
         };
-        assert_eq!(told, ["overloaded"], "{:?}", client.0);
+        assert_eq!(told, ["overloaded"], "{}", client.1);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod door;
 mod external;
 mod openai;
+mod sdk;
 
 use std::{
     fs,

@@ -1,0 +1,105 @@
+"""Refusals: problems of RFC 9457 with a stable code (docs/syscalls.md, "Refusals")."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# They pass by themselves and say that nothing was done: the table of docs/process-abi.md.
+PASSING = frozenset({"overloaded", "restarting", "stale"})
+
+
+class Refused(Exception):
+    """The node or the gateway refused. Match on `code`: texts may change, codes do not."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        remedy: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
+        call: int | None = None,
+        candidates: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        #: What to do.
+        self.remedy = remedy
+        #: In how many seconds another try makes sense, where the refusal says so.
+        self.retry_after = retry_after
+        self.status = status
+        #: The kernel's number of the call, where it got that far.
+        self.call = call
+        #: Of `undecided` at the gateway: the agents that could be meant.
+        self.candidates = candidates
+
+    @property
+    def passes(self) -> bool:
+        """Whether it passes by itself: nothing was done, and the same call is worth another try."""
+        return self.code in PASSING
+
+    def sentence(self) -> str:
+        """What happened and what to do, for people."""
+        return f"{self.detail}; {self.remedy}" if self.remedy else self.detail
+
+    def problem(self) -> dict[str, Any]:
+        """Its form on the wire."""
+        problem: dict[str, Any] = {
+            "type": f"urn:aion:problem:{self.code}",
+            "title": self.code.replace("-", " "),
+            "status": self.status or 500,
+            "code": self.code,
+            "detail": self.detail,
+            "remedy": self.remedy or "",
+        }
+        if self.call is not None:
+            problem["call"] = self.call
+        if self.retry_after is not None:
+            problem["retryAfterMs"] = round(self.retry_after * 1000)
+        return problem
+
+    def __repr__(self) -> str:
+        return f"Refused({self.code!r}, {self.detail!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.problem(), self.candidates)
+
+    @classmethod
+    def of(cls, problem: Mapping[str, Any], status: int | None = None) -> Refused:
+        """Reads a problem. What is missing in it is filled in, so that a refusal is never lost over its form."""
+        after = problem.get("retryAfterMs")
+        return cls(
+            str(problem.get("code") or "internal"),
+            str(problem.get("detail") or "refused without a reason"),
+            remedy=problem.get("remedy") or None,
+            retry_after=after / 1000 if isinstance(after, (int, float)) else None,
+            status=problem.get("status") or status,
+            call=problem.get("call"),
+            candidates=tuple(problem.get("candidates") or ()),
+        )
+
+    @classmethod
+    def read(cls, status: int, body: bytes) -> Refused:
+        """Reads the answer of a request that was refused, whoever made it."""
+        try:
+            problem = json.loads(body)
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict) and "code" in problem:
+            return cls.of(problem, status)
+        said = body[:200].decode(errors="replace")
+        return cls("internal", f"answered with HTTP {status}: {said}", status=status)
+
+
+def _again(problem: Mapping[str, Any], candidates: tuple[Mapping[str, Any], ...]) -> Refused:
+    refused = Refused.of(problem)
+    refused.candidates = candidates
+    return refused
+
+
+class Unanswered(Exception):
+    """An agent raises this where it cannot answer: the caller reads the sentence, and no traceback is logged."""

@@ -1,0 +1,276 @@
+"""The syscalls of a turn, for programs that block; the steps are in `_core`. `aio` is made of this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, overload
+
+from ._core import chat, files, memory, tools, turn
+from ._core.boot import Boot, inherited
+from ._core.effects import Plan
+from ._core.refused import Refused
+from ._core.session import Notices, Session
+from ._transport import Transport
+
+T = TypeVar("T")
+
+
+class SyscallClient:
+    """Any syscall, by its name. It is signed, and tried again as docs/process-abi.md says."""
+
+    def __init__(self, boot: Boot, socket: str, session: Session | None = None) -> None:
+        self.session = session or Session(boot.key, boot.turn)
+        self._transport = Transport(socket=socket)
+
+    @classmethod
+    def inherited(cls) -> SyscallClient:
+        """For the turn that this process was started for."""
+        return cls(*inherited())
+
+    def run(self, plan: Plan[T]) -> T:
+        """Carries out what takes several calls."""
+        return self._transport.run(plan)
+
+    def call(
+        self, syscall: str, body: Mapping[str, Any] | None = None, *, deadline_ms: int | None = None
+    ) -> dict[str, Any]:
+        """Makes a call such as `memory.recall`, and gives its answer. Raises `Refused`."""
+        return self.run(self.session.call(syscall, body or {}, deadline_ms))
+
+    def notices(self) -> Iterator[dict[str, Any]]:
+        """What the node tells without being asked, as it comes, until the turn ends: `{"notice": "pressure", …}`.
+
+        For a thread of its own. Pass over notices that you do not know.
+        """
+        notices: Notices = self.session.notices()
+        try:
+            while True:
+                yield self.run(notices.next())
+        finally:
+            self.run(notices.close())
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._transport.close()
+
+    def __enter__(self) -> SyscallClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"SyscallClient({self.session!r})"
+
+
+class MemoryClient:
+    """The agent's memory pool."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self._client = client
+
+    def remember(
+        self, text: str, *, id: str | None = None, collection: str = "", attributes: Mapping[str, str] | None = None
+    ) -> str:
+        """Stores one text, and gives its id. An item whose id exists is replaced."""
+        item = memory.Item(text, id, collection, attributes or {})
+        return self._client.run(memory.remember(self._client.session, item))
+
+    def remember_all(self, items: Iterable[memory.Item | str]) -> list[str]:
+        """Stores 1 to 256 items, all or none, and gives their ids."""
+        return self._client.run(memory.remember_all(self._client.session, items))
+
+    def recall(
+        self,
+        query: str = "",
+        *,
+        k: int = 5,
+        collection: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        ids: Iterable[str] = (),
+        offset: int = 0,
+    ) -> memory.Recalled:
+        """Searches; without a query it lists, newest first."""
+        plan = memory.recall(self._client.session, query, k, collection, attributes, ids, offset)
+        return self._client.run(plan)
+
+    def forget(self, *ids: str) -> int:
+        """Erases these, and says how many there were."""
+        return self._client.run(memory.forget(self._client.session, ids))
+
+    def forget_collection(self, collection: str, attributes: Mapping[str, str] | None = None) -> int:
+        """Erases a collection, or what of it has all the attributes."""
+        return self._client.run(memory.forget_collection(self._client.session, collection, attributes))
+
+
+class FilesClient:
+    """The mounts of `permissions.files`."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self._client = client
+
+    def read(self, mount: str, path: str) -> bytes:
+        """A whole file, as it was at one time."""
+        return self._client.run(files.read(self._client.session, mount, path))
+
+    def read_text(self, mount: str, path: str) -> str:
+        """A whole file of UTF-8."""
+        return (self.read(mount, path)).decode()
+
+    def write(self, mount: str, path: str, data: bytes | str, *, mode: files.Mode = "replace") -> int:
+        """Writes a file, and gives its size then. `output` is the mount that the caller is given files from.
+
+        What is longer than 512 KiB is written in parts, which readers may see.
+        """
+        return self._client.run(files.write(self._client.session, mount, path, data, mode))
+
+    def list(self, mount: str, path: str = "", *, recursive: bool = False) -> files.Listing:
+        """A folder, whole, and what of it cannot be had."""
+        return self._client.run(files.list_all(self._client.session, mount, path, recursive))
+
+
+class ToolsClient:
+    """The tools that the agent is granted."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self._client = client
+
+    def list(self) -> tools.ToolList:
+        """The operations, and what cannot be used of them now."""
+        return self._client.run(tools.list_all(self._client.session))
+
+    def call(
+        self, name: str, arguments: Mapping[str, Any] | None = None, *, link: str | None = None
+    ) -> tools.ToolAnswer:
+        """Calls `tool.operation`; with `link`, reads a resource that an earlier answer linked to instead."""
+        return self._client.run(tools.call(self._client.session, name, arguments or {}, link))
+
+
+class ChatStream:
+    """Chunks of an answer. One that breaks off raises `Refused`."""
+
+    def __init__(self, client: SyscallClient, stream: chat.Stream) -> None:
+        self._client, self._stream = client, stream
+
+    @property
+    def text(self) -> str:
+        """The answer so far, without what was withdrawn."""
+        return self._stream.answer.text
+
+    def completion(self) -> chat.ChatCompletion:
+        """The whole answer, once the stream was read to its end."""
+        return self._stream.answer.completion()
+
+    def close(self) -> None:
+        """Gives the rest up."""
+        self._client.run(self._stream.close())
+
+    def __iter__(self) -> ChatStream:
+        return self
+
+    def __next__(self) -> chat.ChatCompletionChunk:
+        chunk = self._client.run(self._stream.next())
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def __enter__(self) -> ChatStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Completions:
+    """`chat.completions` of an OpenAI client."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self._client = client
+
+    @overload
+    def create(
+        self,
+        *,
+        messages: Iterable[chat.Message],
+        tools: Iterable[chat.Tool] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stream: Literal[False] = False,
+    ) -> chat.ChatCompletion: ...
+    @overload
+    def create(
+        self,
+        *,
+        messages: Iterable[chat.Message],
+        tools: Iterable[chat.Tool] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stream: Literal[True],
+    ) -> ChatStream: ...
+    def create(
+        self,
+        *,
+        messages: Iterable[chat.Message],
+        tools: Iterable[chat.Tool] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stream: bool = False,
+    ) -> chat.ChatCompletion | ChatStream:
+        """Asks the agent's model, or its fallbacks: which these are is in the Agent, and is not said here."""
+        body = chat.request(messages, tools, max_tokens, temperature)
+        if stream:
+            return ChatStream(self._client, self._client.run(chat.stream(self._client.session, body)))
+        return self._client.run(chat.whole(self._client.session, body))
+
+
+class Chat:
+    """`chat` of an OpenAI client."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self.completions = Completions(client)
+
+
+class ModelClient:
+    """The agent's model, as an OpenAI client: `model.chat.completions.create(messages=…)`."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self.chat = Chat(client)
+
+
+class Turn(turn.Given):
+    """One turn: what was asked, and all that may be done about it."""
+
+    def __init__(self, boot: Boot, client: SyscallClient) -> None:
+        super().__init__(boot)
+        self.syscalls = client
+        self.memory = MemoryClient(client)
+        self.files = FilesClient(client)
+        self.tools = ToolsClient(client)
+        self.model = ModelClient(client)
+
+    def progress(self, text: str) -> None:
+        """What the agent does now; gone with the next."""
+        self._say("progress", text)
+
+    def notice(self, text: str) -> None:
+        """What the person must know beside the answer."""
+        self._say("notice", text)
+
+    def left_out(self, text: str) -> None:
+        """A notice that a part of what the caller gave is not in the answer."""
+        self._say("leftOut", text)
+
+    def delta(self, text: str) -> None:
+        """The next part of the answer."""
+        self._say("delta", text)
+
+    def checkpoint(self, state: str) -> None:
+        """Keeps up to 256 KiB for the next turn, which finds it in `state`."""
+        self.syscalls.run(turn.checkpoint(self.syscalls.session, state))
+
+    def notices(self) -> Iterator[dict[str, Any]]:
+        """As `SyscallClient.notices`."""
+        return self.syscalls.notices()
+
+    def _say(self, kind: turn.Kind, text: str, refused: Refused | None = None) -> None:
+        self.syscalls.run(turn.message(self.syscalls.session, kind, text, refused))
