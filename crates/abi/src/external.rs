@@ -42,6 +42,10 @@ pub struct Registration {
     /// What it is called, for people: a host, a version. At most 128 bytes.
     #[serde(default)]
     pub name: String,
+    /// What it is to be called: 32 hex digits of its own choice, which nobody can guess. One that comes again is the same
+    /// program. Left out, the node makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// What it held when it lost its node and works on still.
     #[serde(default)]
     pub holds: Vec<Run>,

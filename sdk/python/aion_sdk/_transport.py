@@ -6,17 +6,32 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 import httpx
 
+from ._core.elsewhere import Remote
 from ._core.effects import Close, Effect, Invoke, Lost, Open, Plan, Read, Response, Send, Sleep
 
 T = TypeVar("T")
+#: Where syscalls are taken: a Unix socket, or a part of the gateway.
+Way = Union[str, Remote]
 
 # An answer takes as long as what it is about: a model, a tool, a turn. Connecting does not.
 TIMEOUT = httpx.Timeout(None, connect=10.0)
 HEADERS = {"accept-encoding": "identity", "user-agent": "aion-sdk"}
+
+
+def _settings(base_url: str, remote: Remote | None) -> dict[str, Any]:
+    settings: dict[str, Any] = {"timeout": TIMEOUT, "trust_env": False, "follow_redirects": False}
+    if remote is None:
+        return settings | {"base_url": base_url, "headers": HEADERS}
+    named = {"namespace": remote.namespace} if remote.namespace else {}
+    return settings | {
+        "base_url": remote.url,
+        "headers": HEADERS | {"authorization": remote.token.header()},
+        "params": named,
+    }
 
 
 def _lost(error: Exception) -> Lost:
@@ -26,12 +41,17 @@ def _lost(error: Exception) -> Lost:
 class Transport:
     """Carries plans out in this thread. Several threads may share it."""
 
-    def __init__(self, base_url: str = "http://aion", socket: str | None = None) -> None:
+    def __init__(
+        self, base_url: str = "http://aion", socket: str | None = None, remote: Remote | None = None
+    ) -> None:
         # Over the Unix socket nothing is encrypted, so no certificates are loaded; they take a part of each start.
         over = httpx.HTTPTransport(uds=socket, verify=False) if socket else None
-        self._client = httpx.Client(
-            base_url=base_url, transport=over, timeout=TIMEOUT, headers=HEADERS, trust_env=False, follow_redirects=False
-        )
+        self._client = httpx.Client(transport=over, **_settings(base_url, remote))
+
+    @classmethod
+    def to(cls, way: Way) -> Transport:
+        """For syscalls."""
+        return cls(remote=way) if isinstance(way, Remote) else cls(socket=way)
 
     def run(self, plan: Plan[T]) -> T:
         """Carries a plan out to its end."""
@@ -83,11 +103,16 @@ class Transport:
 class AsyncTransport:
     """Carries plans out in the running event loop."""
 
-    def __init__(self, base_url: str = "http://aion", socket: str | None = None) -> None:
+    def __init__(
+        self, base_url: str = "http://aion", socket: str | None = None, remote: Remote | None = None
+    ) -> None:
         over = httpx.AsyncHTTPTransport(uds=socket, verify=False) if socket else None
-        self._client = httpx.AsyncClient(
-            base_url=base_url, transport=over, timeout=TIMEOUT, headers=HEADERS, trust_env=False, follow_redirects=False
-        )
+        self._client = httpx.AsyncClient(transport=over, **_settings(base_url, remote))
+
+    @classmethod
+    def to(cls, way: Way) -> AsyncTransport:
+        """For syscalls."""
+        return cls(remote=way) if isinstance(way, Remote) else cls(socket=way)
 
     async def run(self, plan: Plan[T]) -> T:
         """Carries a plan out to its end."""

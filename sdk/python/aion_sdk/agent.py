@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import signal
 import sys
 import threading
@@ -11,17 +12,24 @@ import traceback
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from ._core.boot import Boot, inherited
+from ._core import door
+from ._core.boot import DESCRIPTOR_VARIABLE, Boot, inherited
 from ._core.effects import Invoke, Plan
+from ._core.elsewhere import Place
 from ._core.loop import Loop
 from ._core.refused import Refused, Unanswered
 from ._core.schema import FunctionTool
 from ._core.session import Session
 from ._core.turn import Given, message
+from ._transport import Way
 from .aio import AsyncSyscallClient, AsyncTurn
 from .blocking import SyscallClient, Turn
+from .elsewhere import Elsewhere
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: The agent that a program serves that no node started.
+AGENT_VARIABLE = "AION_AGENT"
 
 _CRASHED = "the agent's program failed: {}; its log says where"
 _END = object()
@@ -73,14 +81,43 @@ class Agent:
         return function
 
     def run(self) -> None:
-        """Answers the turn that this process was started for, and exits."""
+        """Answers the turn that this process was started for, and exits.
+
+        Where `AION_AGENT` names an agent of runtime `external`, and no node started this process, it serves that one.
+        """
+        name = os.environ.get(AGENT_VARIABLE)
+        if name and DESCRIPTOR_VARIABLE not in os.environ:
+            return self.serve(name)
         boot, socket = inherited()
         if threading.current_thread() is threading.main_thread():
             # Process 1 has no handler by itself: a turn that is cancelled would not even close what it holds.
             signal.signal(signal.SIGTERM, _terminated)
         sys.exit(self.answer(boot, socket))
 
-    def answer(self, boot: Boot, socket: str) -> int:
+    def serve(
+        self,
+        agent: str,
+        base_url: str | None = None,
+        token: str | None = None,
+        *,
+        token_file: str | os.PathLike[str] | None = None,
+        namespace: str | None = None,
+        at_once: int = 8,
+    ) -> None:
+        """Takes the turns of an agent of runtime `external` until SIGTERM or Ctrl-C, `at_once` at a time (docs/external.md).
+
+        The gateway is found as by `Gateway`.
+        """
+        url = door.url_of(base_url)
+        place = Place(door.Door(door.token_of(token, token_file), namespace), agent)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminated)
+        try:
+            Elsewhere(self.answer, place, url, at_once).serve()
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def answer(self, boot: Boot, socket: Way) -> int:
         """Answers a turn; 0 where it went well."""
         if self._is_async():
             return asyncio.run(self._answer_async(boot, socket))
@@ -92,7 +129,7 @@ class Agent:
             plan = self._loop(own, session, contexts.__getitem__) if looped else self._handled(session, own)
             return client.run(self._ended(session, plan))
 
-    async def _answer_async(self, boot: Boot, socket: str) -> int:
+    async def _answer_async(self, boot: Boot, socket: Way) -> int:
         session = Session(boot.key, boot.turn)
         async with AsyncSyscallClient(boot, socket, session) as client:
             own = AsyncTurn(boot, client)

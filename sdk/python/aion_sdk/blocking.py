@@ -10,7 +10,7 @@ from ._core.boot import Boot, inherited
 from ._core.effects import Plan
 from ._core.refused import Refused
 from ._core.session import Notices, Session
-from ._transport import Transport
+from ._transport import Transport, Way
 
 T = TypeVar("T")
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 class SyscallClient:
     """Any syscall, by its name. It is signed, and tried again as docs/process-abi.md says."""
 
-    def __init__(self, boot: Boot, socket: str, session: Session | None = None) -> None:
+    def __init__(self, boot: Boot, way: Way, session: Session | None = None) -> None:
         self.session = session or Session(boot.key, boot.turn)
-        self._transport = Transport(socket=socket)
+        self._transport = Transport.to(way)
 
     @classmethod
     def inherited(cls) -> SyscallClient:

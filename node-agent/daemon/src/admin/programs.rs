@@ -56,6 +56,16 @@ pub(super) async fn register(
         let what = format!("a program's name is one line of at most {MAX_NAME} bytes");
         return Err(Problem::new(Code::BadRequest, what).into());
     }
+    let is_name = |it: &str| it.len() == 32 && it.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if registration
+        .program
+        .as_deref()
+        .is_some_and(|it| !is_name(it))
+    {
+        let what = "program is not 32 hex digits";
+        let remedy = "make it of 16 random bytes, or leave it out";
+        return Err(Problem::new(Code::BadRequest, what).remedy(remedy).into());
+    }
     let agent = format!("{namespace}/{agent}");
     let registered = admin.externals.register(&agent, &registration)?;
     let name = match name.as_str() {

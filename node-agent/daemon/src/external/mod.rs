@@ -190,10 +190,14 @@ impl Externals {
     /// Where the syscalls of a run that it holds are taken.
     ///
     /// # Errors
-    /// It does not hold it.
+    /// It does not hold it; or nobody knows it, which passes where it registers again.
     pub(crate) fn socket(&self, agent: &str, program: &str, run: Run) -> Result<PathBuf, Problem> {
-        let socket = self.0.table.lock().socket(agent, program, run);
-        socket.ok_or_else(not_held)
+        let table = self.0.table.lock();
+        if !table.knows(agent, program) {
+            let unknown = unknown();
+            return Err(Problem::new(Code::Restarting, unknown.detail).remedy(unknown.remedy));
+        }
+        table.socket(agent, program, run).ok_or_else(not_held)
     }
 
     /// Keeps a run for a program, which is given it when the gate opens.

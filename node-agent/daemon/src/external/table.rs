@@ -77,6 +77,12 @@ impl Table {
             .is_some_and(|it| !it.programs.is_empty())
     }
 
+    pub(super) fn knows(&self, agent: &str, program: &str) -> bool {
+        self.agents
+            .get(agent)
+            .is_some_and(|it| it.programs.contains_key(program))
+    }
+
     /// The program's name from now on, and what of what it holds it is to leave.
     pub(super) fn register(
         &mut self,
@@ -84,6 +90,12 @@ impl Table {
         registration: &Registration,
         now: Instant,
     ) -> Result<(String, Vec<Run>), Full> {
+        let again = registration.program.as_deref();
+        let again = again.filter(|program| self.knows(agent, program));
+        if let Some(program) = again.map(str::to_owned) {
+            let stop = self.hear(agent, &program, &registration.holds, now);
+            return Ok((program, stop.unwrap_or_default()));
+        }
         let on_node: usize = self.agents.values().map(|it| it.programs.len()).sum();
         if on_node >= OF_NODE {
             return Err(Full(format!(
@@ -96,7 +108,8 @@ impl Table {
                 "{OF_AGENT} programs are registered for {agent}, as many as may be"
             )));
         }
-        let program = Uuid::new_v4().simple().to_string();
+        let made = || Uuid::new_v4().simple().to_string();
+        let program = registration.program.clone().unwrap_or_else(made);
         programs.insert(program.clone(), now);
         for run in &registration.holds {
             if let Some(held) = self.runs.get_mut(run)

@@ -56,6 +56,7 @@ fn offered(externals: &Externals, turn: u64) {
 fn register(externals: &Externals, holds: &[Run]) -> Registered {
     let registration = Registration {
         name: "a test".to_owned(),
+        program: None,
         holds: holds.to_vec(),
     };
     externals.register(AGENT, &registration).unwrap()
@@ -218,6 +219,36 @@ async fn a_program_that_goes_loses_what_it_holds_at_once() {
     externals.leave(AGENT, &first.program).unwrap();
     assert_eq!(ended(&mut told), [(id(1), ExitStatus::Unknown)]);
     assert_eq!(given(&externals, &second.program, &[]).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_names_itself_is_the_same_when_it_comes_again() {
+    let (externals, _told) = Externals::new();
+    let registration = Registration {
+        program: Some("5f".repeat(16)),
+        ..Registration::default()
+    };
+    let first = externals.register(AGENT, &registration).unwrap();
+    offered(&externals, 1);
+    assert_eq!(given(&externals, &first.program, &[]).await, Some(1));
+    let again = externals.register(AGENT, &registration).unwrap();
+    assert_eq!(again.program, first.program);
+    assert!(externals.socket(AGENT, &first.program, run(1)).is_ok());
+    // After a restart its calls pass once it has registered.
+    let (anew, _told) = Externals::new();
+    anew.adopt(offer(1));
+    let early = anew.socket(AGENT, &first.program, run(1)).unwrap_err();
+    assert_eq!(early.code, Code::Restarting);
+    let holds = vec![run(1)];
+    anew.register(
+        AGENT,
+        &Registration {
+            holds,
+            ..registration
+        },
+    )
+    .unwrap();
+    assert!(anew.socket(AGENT, &first.program, run(1)).is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,7 +60,8 @@ def inherited() -> tuple[Boot, str]:
     number = os.environ.pop(DESCRIPTOR_VARIABLE, None)
     if number is None:
         raise RuntimeError(
-            f"{DESCRIPTOR_VARIABLE} is not set: this program is started by a node, or by aion_sdk.testing.FakeKernel"
+            f"{DESCRIPTOR_VARIABLE} is not set: this program is started by a node, or by aion_sdk.testing.FakeKernel, "
+            "or says as AION_AGENT which agent of runtime external it serves"
         )
     with os.fdopen(int(number), "rb") as document:
         return Boot.of(json.load(document)), os.environ.get(SOCKET_VARIABLE, SOCKET)

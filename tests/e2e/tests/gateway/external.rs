@@ -32,7 +32,7 @@ fn agent(door: &Door) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open() -> anyhow::Result<Door> {
+pub(crate) fn open() -> anyhow::Result<Door> {
     let model = FakeModel::answering(|_| Reply::text("Nobody asks me."))?;
     let door = Door::open(&model)?;
     trust(&door.node, &json!({"inline": "allow", "external": "allow"}))?;
@@ -57,7 +57,7 @@ fn condition(door: &Door, type_: &str) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-fn becomes_ready(door: &Door, status: &str) {
+pub(crate) fn becomes_ready(door: &Door, status: &str) {
     until(
         "the agent to know its programs",
         BOUND,
@@ -164,7 +164,7 @@ impl Held {
 }
 
 /// Asks, and gives the record at the turn's end.
-fn ask(door: &Door, input: &str) -> Value {
+pub(crate) fn ask(door: &Door, input: &str) -> Value {
     let (status, answer) = door
         .post("/v1/agents/helper/turns", "", &json!({"input": input}))
         .unwrap();
