@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ._core.boot import Boot, inherited
 from ._core.effects import Invoke, Plan
 from ._core.loop import Loop
-from ._core.refused import Refused, Unanswered
+from ._core.refused import STATUS, Refused, Unanswered
 from ._core.schema import FunctionTool
 from ._core.session import Session
 from ._core.turn import Given, message
@@ -157,7 +157,8 @@ class Agent:
             yield from message(session, "failed", str(why))
             return 1
         except Refused as refused:
-            yield from message(session, "failed", refused.sentence(), refused)
+            # A code of the program's own is none of the node's: then the sentence alone is the reason.
+            yield from message(session, "failed", refused.sentence(), refused if refused.code in STATUS else None)
             return 1
         except Exception as error:
             traceback.print_exc(file=sys.stderr)

@@ -81,6 +81,10 @@ def refused(turn):
     raise Refused("denied", "fs.read notes: no rule allows it", remedy="ask for it")
 
 
+def refused_in_own_words(turn):
+    raise Refused("shop-closed", "the shop is closed", remedy="come back at nine")
+
+
 async def broken(turn):
     raise KeyError("secret place")
 
@@ -90,6 +94,7 @@ async def broken(turn):
     [
         (unanswered, "I only speak of cats"),
         (refused, "fs.read notes: no rule allows it; ask for it"),
+        (refused_in_own_words, "the shop is closed; come back at nine"),
         (broken, "the agent's program failed: 'secret place'; its log says where"),
         (lambda turn: None, "the agent has no answer to this"),
         (lambda turn: 42, "the agent's program failed: int object"),
