@@ -60,6 +60,7 @@ class Agent:
         if tool.spec.name in self._tools:
             raise ValueError(f"there are two tools called {tool.spec.name}")
         self._tools[tool.spec.name] = tool
+        self._must_be_one_way()
         return function
 
     def turn(self, function: F) -> F:
@@ -70,7 +71,12 @@ class Agent:
         if self._handler is not None:
             raise ValueError("the agent has a function that answers already")
         self._handler = function
+        self._must_be_one_way()
         return function
+
+    def _must_be_one_way(self) -> None:
+        if self._handler is not None and (self._tools or self.instructions):
+            raise ValueError("a function answers, so instructions and tools would have no effect: leave them out")
 
     def run(self) -> None:
         """Answers the turn that this process was started for, and exits."""

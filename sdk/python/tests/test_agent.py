@@ -217,6 +217,13 @@ def test_a_program_of_its_own_answers_and_ends_on_sigterm():
         assert kernel.run(command, "stop", env=env).failed == "the program exited with code 143"
 
 
+def test_a_function_that_answers_leaves_no_tool_without_effect():
+    with pytest.raises(ValueError, match="no effect"):
+        Agent("You add.").turn(unanswered)
+    with pytest.raises(ValueError, match="no effect"):
+        answering(unanswered).tool(add)
+
+
 def test_a_program_that_no_node_started_says_so(monkeypatch):
     monkeypatch.delenv("AION_BOOT_FD", raising=False)
     with pytest.raises(RuntimeError, match="is started by a node"):
