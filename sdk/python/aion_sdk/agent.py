@@ -17,7 +17,7 @@ from ._core.boot import DESCRIPTOR_VARIABLE, Boot, inherited
 from ._core.effects import Invoke, Plan
 from ._core.elsewhere import Place
 from ._core.loop import Loop
-from ._core.refused import Refused, Unanswered
+from ._core.refused import STATUS, Refused, Unanswered
 from ._core.schema import FunctionTool
 from ._core.session import Session
 from ._core.turn import Given, message
@@ -68,6 +68,7 @@ class Agent:
         if tool.spec.name in self._tools:
             raise ValueError(f"there are two tools called {tool.spec.name}")
         self._tools[tool.spec.name] = tool
+        self._must_be_one_way()
         return function
 
     def turn(self, function: F) -> F:
@@ -78,7 +79,12 @@ class Agent:
         if self._handler is not None:
             raise ValueError("the agent has a function that answers already")
         self._handler = function
+        self._must_be_one_way()
         return function
+
+    def _must_be_one_way(self) -> None:
+        if self._handler is not None and (self._tools or self.instructions):
+            raise ValueError("a function answers, so instructions and tools would have no effect: leave them out")
 
     def run(self) -> None:
         """Answers the turn that this process was started for, and exits.
@@ -194,7 +200,8 @@ class Agent:
             yield from message(session, "failed", str(why))
             return 1
         except Refused as refused:
-            yield from message(session, "failed", refused.sentence(), refused)
+            # A code of the program's own is none of the node's: then the sentence alone is the reason.
+            yield from message(session, "failed", refused.sentence(), refused if refused.code in STATUS else None)
             return 1
         except Exception as error:
             traceback.print_exc(file=sys.stderr)

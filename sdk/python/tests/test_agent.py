@@ -81,6 +81,10 @@ def refused(turn):
     raise Refused("denied", "fs.read notes: no rule allows it", remedy="ask for it")
 
 
+def refused_in_own_words(turn):
+    raise Refused("shop-closed", "the shop is closed", remedy="come back at nine")
+
+
 async def broken(turn):
     raise KeyError("secret place")
 
@@ -90,6 +94,7 @@ async def broken(turn):
     [
         (unanswered, "I only speak of cats"),
         (refused, "fs.read notes: no rule allows it; ask for it"),
+        (refused_in_own_words, "the shop is closed; come back at nine"),
         (broken, "the agent's program failed: 'secret place'; its log says where"),
         (lambda turn: None, "the agent has no answer to this"),
         (lambda turn: 42, "the agent's program failed: int object"),
@@ -210,6 +215,13 @@ def test_a_program_of_its_own_answers_and_ends_on_sigterm():
     with FakeKernel() as kernel:
         assert kernel.run(command, "ab", env=env).text == "abab"
         assert kernel.run(command, "stop", env=env).failed == "the program exited with code 143"
+
+
+def test_a_function_that_answers_leaves_no_tool_without_effect():
+    with pytest.raises(ValueError, match="no effect"):
+        Agent("You add.").turn(unanswered)
+    with pytest.raises(ValueError, match="no effect"):
+        answering(unanswered).tool(add)
 
 
 def test_a_program_that_no_node_started_says_so(monkeypatch):

@@ -2,12 +2,14 @@
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 
 import make_aio
 from aion_sdk import Boot, Refused
+from aion_sdk._core.refused import STATUS
 from aion_sdk._core.session import Session, encoded
 from aion_sdk._core.signing import Key, canonical
 from aion_sdk._core.sse import Decoder
@@ -63,6 +65,11 @@ def test_events_are_read_however_they_are_cut():
         decoder = Decoder()
         found = [it for at in range(0, len(text), size) for it in decoder.feed(text[at : at + size])]
         assert found == [b'{"a": 1}', b"one\ntwo"]
+
+
+def test_every_code_has_its_status():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", (ROOT.parents[1] / "docs" / "syscalls.md").read_text(), re.M)
+    assert {code: int(status) for code, status in rows} == STATUS
 
 
 def test_a_refusal_is_read_whatever_its_form():

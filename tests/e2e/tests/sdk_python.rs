@@ -6,12 +6,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use aion_e2e::{cluster::root, program, programs::Programs, standalone::Standalone};
-use aion_testkit::{FakeModel, Interpreter, McpServer, Reply, or_skip, python_package};
+use aion_testkit::{FakeModel, Interpreter, McpServer, Reply, or_skip, python_package, until};
 use serde_json::json;
+
+const BOUND: Duration = Duration::from_secs(60);
 
 /// Pytest, hatchling and httpx in a folder for `PYTHONPATH`, and their wheels beside it.
 struct Tools {
@@ -161,6 +164,7 @@ fn a_project_works_with_its_tests_and_on_a_node_and_the_node_holds_the_cases() -
         "spec": {"mcp": {"http": {"url": server.url()}}},
     })])?;
     helper(&mut programs, &project)?;
+    keeper(&mut programs, &project)?;
     cases(&mut programs, &project)
 }
 
@@ -186,11 +190,7 @@ fn helper(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result
         }
     })?;
     fs::write(project.join("helper.py"), HELPER)?;
-    fs::write(
-        project.join("bundle.yaml"),
-        "name: helper\nversion: 0.1.0\nruntime: process\nfiles: [helper.py, lib]\nenv: {PYTHONPATH: /app/lib}\n\
-         command: [python3, /app/helper.py]\n",
-    )?;
+    bundle(project, "helper", "helper.py, lib", "/app/helper.py")?;
     let digest = programs.trust(project)?;
     programs.apply(&[
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "near"},
@@ -214,17 +214,92 @@ fn helper(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result
     Ok(())
 }
 
+/// Keeps forty notes from four threads, which come to them in another order each time. What was under way when the daemon
+/// was killed may or may not have happened: it looks.
+const KEEPER: &str = r#"
+import random, time
+from concurrent.futures import ThreadPoolExecutor
+from aion_sdk import Agent, Refused, Turn
+
+agent = Agent()
+
+@agent.turn
+def answer(turn: Turn) -> str:
+    def keep(at: int) -> None:
+        time.sleep(random.uniform(0.1, 0.4))
+        note = {"at": str(at)}
+        try:
+            turn.memory.remember(f"note {at}", attributes=note)
+        except Refused as refused:
+            if refused.code != "outcome-unknown":
+                raise
+            if not turn.memory.recall(attributes=note):
+                turn.memory.remember(f"note {at}", attributes=note)
+        print(f"kept {at}", flush=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(keep, range(40)))
+    return f"There are {len(turn.memory.recall(k=100))} notes"
+
+agent.run()
+"#;
+
+/// A turn goes on where its daemon is killed, and runs again where its launcher is, too: nothing is done twice.
+fn keeper(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<()> {
+    fs::write(project.join("keeper.py"), KEEPER)?;
+    bundle(project, "keeper", "keeper.py, lib", "/app/keeper.py")?;
+    let digest = programs.trust(project)?;
+    programs.apply(&[
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "kept"}, "spec": {}}),
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "keeper"},
+            "spec": {
+                "runtime": "process", "bundle": {"name": "keeper", "digest": digest}, "memory": {"pool": "kept"},
+                "limits": {"turnSeconds": 120, "callsPerMinute": 600},
+            },
+        }),
+    ])?;
+    let mut asking = programs.node.command(&["ask", "keeper", "Keep"]);
+    let asking = asking.stdout(Stdio::piped()).spawn()?;
+    let kept = |programs: &Programs<Standalone>, many: usize| {
+        until("notes to be kept", BOUND, || {
+            let log = programs.node.aionctl(&["logs", "keeper"]);
+            let log = log.map_err(|why| why.to_string())?;
+            match log.matches("kept ").count() >= many {
+                true => Ok(()),
+                false => Err(log),
+            }
+        })
+    };
+    kept(programs, 5)?;
+    programs.node.restart_daemon()?;
+    kept(programs, 10)?;
+    programs.node.replace()?;
+    let asked = asking.wait_with_output()?;
+    let told = String::from_utf8_lossy(&asked.stdout);
+    assert!(told.contains("There are 40 notes"), "{told}");
+    let log = programs.node.aionctl(&["logs", "keeper"])?;
+    assert!(log.matches("kept ").count() > 40, "it ran twice: {log}");
+    Ok(())
+}
+
+/// A recipe of an image with these files and this program.
+fn bundle(project: &Path, name: &str, files: &str, program: &str) -> std::io::Result<()> {
+    let recipe = format!(
+        "name: {name}\nversion: 0.1.0\nruntime: process\nfiles: [{files}]\nenv: {{PYTHONPATH: /app/lib}}\n\
+         command: [python3, {program}]\n"
+    );
+    fs::write(project.join("bundle.yaml"), recipe)
+}
+
 /// Holds the node against sdk/conformance, from within an agent of its own.
 fn cases(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<()> {
     fs::copy(
         root().join("sdk/conformance/cases.json"),
         project.join("cases.json"),
     )?;
-    fs::write(
-        project.join("bundle.yaml"),
-        "name: judge\nversion: 0.1.0\nruntime: process\nfiles: [cases.json, lib]\nenv: {PYTHONPATH: /app/lib}\n\
-         command: [python3, -m, aion_sdk.testing.conformance, /app/cases.json, memory, files, tool]\n",
-    )?;
+    let judge = "-m, aion_sdk.testing.conformance, /app/cases.json, memory, files, tool";
+    bundle(project, "judge", "cases.json, lib", judge)?;
     let digest = programs.trust(project)?;
     programs.apply(&[
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "judge"}, "spec": {}}),

@@ -6,6 +6,37 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+# Every code and the HTTP status that it has: the table of docs/syscalls.md.
+STATUS = {
+    "bad-signature": 401,
+    "replayed": 401,
+    "stale": 401,
+    "unknown-syscall": 404,
+    "bad-request": 400,
+    "too-large": 413,
+    "denied": 403,
+    "approval-required": 403,
+    "quota-exceeded": 429,
+    "overloaded": 503,
+    "restarting": 503,
+    "idempotency-mismatch": 422,
+    "deadline-exceeded": 504,
+    "cancelled": 499,
+    "outcome-unknown": 500,
+    "not-found": 404,
+    "already-exists": 409,
+    "changed": 412,
+    "not-running": 409,
+    "offline": 403,
+    "unreachable": 502,
+    "upstream-failed": 502,
+    "storage-full": 507,
+    "program-failed": 500,
+    "out-of-bounds": 507,
+    "unanswered": 422,
+    "undecided": 422,
+    "internal": 500,
+}
 # They pass by themselves and say that nothing was done: the table of docs/process-abi.md.
 PASSING = frozenset({"overloaded", "restarting", "stale"})
 
@@ -31,7 +62,8 @@ class Refused(Exception):
         self.remedy = remedy
         #: In how many seconds another try makes sense, where the refusal says so.
         self.retry_after = retry_after
-        self.status = status
+        #: HTTP's.
+        self.status = status or STATUS.get(code, 500)
         #: The kernel's number of the call, where it got that far.
         self.call = call
         #: Of `undecided` at the gateway: the agents that could be meant.
@@ -51,7 +83,7 @@ class Refused(Exception):
         problem: dict[str, Any] = {
             "type": f"urn:aion:problem:{self.code}",
             "title": self.code.replace("-", " "),
-            "status": self.status or 500,
+            "status": self.status,
             "code": self.code,
             "detail": self.detail,
             "remedy": self.remedy or "",

@@ -110,7 +110,7 @@ class Files:
         data = path.read_bytes()
         version = _version(path, data)
         if body.get("version", version) != version:
-            raise Refused("changed", f"{body['path']} changed", remedy="read the file again from its start", status=412)
+            raise Refused("changed", f"{body['path']} changed", remedy="read the file again from its start")
         offset = body.get("offset", 0)
         part = base64.b64encode(data[offset : offset + body["length"]]).decode()
         return {"data": part, "size": len(data), "modifiedMs": _modified(path), "version": version}
@@ -127,7 +127,7 @@ class Files:
             raise bad(f"{body['path']} is a folder")
         if body["mode"] == "create-new" and path.exists():
             remedy = "choose another name"
-            raise Refused("already-exists", f"{body['path']} is there already", remedy=remedy, status=409)
+            raise Refused("already-exists", f"{body['path']} is there already", remedy=remedy)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -160,14 +160,14 @@ class Files:
         mount = self.mounts.get(body["mount"])
         if mount is None:
             remedy = "ask for it under spec.permissions"
-            raise Refused("denied", f"no rule allows {body['mount']}", remedy=remedy, status=403)
+            raise Refused("denied", f"no rule allows {body['mount']}", remedy=remedy)
         return mount
 
     def _at(self, body: Mapping[str, Any], write: bool = False, empty: bool = False) -> Path:
         mount = self._mount(body)
         if write and not mount.writable:
             remedy = "ask for readWrite under spec.permissions.files"
-            raise Refused("denied", f"{body['mount']} is read-only", remedy=remedy, status=403)
+            raise Refused("denied", f"{body['mount']} is read-only", remedy=remedy)
         text = body.get("path", "")
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts or "\0" in text or (not path.parts and not empty):
@@ -180,7 +180,7 @@ class Files:
 
 def _missing(body: Mapping[str, Any]) -> Refused:
     remedy = "list the folder to see what is there"
-    return Refused("not-found", f"{body['path']} is not there", remedy=remedy, status=404)
+    return Refused("not-found", f"{body['path']} is not there", remedy=remedy)
 
 
 def _modified(path: Path) -> int:

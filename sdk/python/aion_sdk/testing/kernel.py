@@ -151,7 +151,7 @@ class FakeKernel:
 
     def refuse(self, syscall: str, code: str, *, times: int = 1, retry_after_ms: int = 1) -> None:
         """Refuses the next calls, before anything is done."""
-        refused = Refused(code, "the test refuses it", retry_after=retry_after_ms / 1000, status=503)
+        refused = Refused(code, "the test refuses it", retry_after=retry_after_ms / 1000)
         self._faults.setdefault(syscall, deque()).extend([refused] * times)
 
     def hang_up(self, syscall: str, *, times: int = 1) -> None:
@@ -200,15 +200,15 @@ class FakeKernel:
                 return self._answer(path, headers, body)
             except Refused as refused:
                 problem = json.dumps(refused.problem()).encode()
-                return Answered(refused.status or 500, "application/problem+json", problem)
+                return Answered(refused.status, "application/problem+json", problem)
 
     def _answer(self, path: str, headers: Mapping[str, list[str]], body: bytes) -> Answered | None:
         syscall = path.removeprefix("/v1/").replace("/", ".")
         if not path.startswith("/v1/") or (syscall not in SHAPES and syscall != "agent.notices"):
-            raise Refused("unknown-syscall", f"{path} is not a syscall", status=404)
+            raise Refused("unknown-syscall", f"{path} is not a syscall")
         key, run = self._verified(path, headers, body)
         if len(body) > MAX_BODY:
-            raise Refused("too-large", f"a body has at most {MAX_BODY} bytes", status=413)
+            raise Refused("too-large", f"a body has at most {MAX_BODY} bytes")
         faults = self._faults.get(syscall)
         fault = faults.popleft() if faults else None
         if isinstance(fault, Refused):
@@ -226,7 +226,7 @@ class FakeKernel:
         if key is not None and key in self._recorded:
             before, answer, by = self._recorded[key]
             if before != digest:
-                raise Refused("idempotency-mismatch", f"the key {key} was used with another body", status=422)
+                raise Refused("idempotency-mismatch", f"the key {key} was used with another body")
             # To a turn that runs again what was said is said again; what was done is not done again.
             if syscall == "agent.message" and by is not run:
                 self._recorded[key] = before, answer, run
@@ -237,7 +237,7 @@ class FakeKernel:
         except ValueError as error:
             raise bad(f"the body is not JSON: {error}") from None
         if syscall == "agent.checkpoint" and len(str(asked.get("state", ""))) > 256 * 1024:
-            raise Refused("too-large", "a checkpoint has at most 262144 bytes", status=413)
+            raise Refused("too-large", "a checkpoint has at most 262144 bytes")
         SHAPES[syscall](asked, "")
         answer = self._done(syscall, asked, run)
         run.asked.calls.append(syscall)
@@ -255,7 +255,7 @@ class FakeKernel:
                 raise bad(f"header {name} is there more than once")
         for name in signed[:3]:
             if name not in headers:
-                raise Refused("bad-signature", f"header {name} is missing", status=401)
+                raise Refused("bad-signature", f"header {name} is missing")
         given = {name: headers[name][0] for name in signed if name in headers}
         stamp, counter = _number("aion-timestamp", given), _number("aion-counter", given)
         deadline = _number("aion-deadline-ms", given) if "aion-deadline-ms" in given else None
@@ -264,14 +264,14 @@ class FakeKernel:
             raise bad("header idempotency-key takes 1 to 64 visible ASCII characters")
         run = self._run
         if run is None:
-            raise Refused("not-running", "no turn runs", remedy="start a new turn", status=409)
+            raise Refused("not-running", "no turn runs", remedy="start a new turn")
         if not run.key.verifies(canonical(path, stamp, counter, key, deadline, body), given["aion-signature"]):
-            raise Refused("bad-signature", "the signature is not of this key and request", status=401)
+            raise Refused("bad-signature", "the signature is not of this key and request")
         age = time.time_ns() // 1_000_000 - stamp
         if not -MAX_AHEAD_MS <= age <= MAX_AGE_MS:
-            raise Refused("stale", "timestamp is too old or ahead", status=401)
+            raise Refused("stale", "timestamp is too old or ahead")
         if counter == 0 or counter in run.used:
-            raise Refused("replayed", "counter was used before", status=401)
+            raise Refused("replayed", "counter was used before")
         run.used.add(counter)
         return key, run
 
@@ -298,13 +298,13 @@ class FakeKernel:
     def _reply(self) -> Reply:
         if not self.replies:
             remedy = "give FakeKernel more replies"
-            raise Refused("unreachable", "the scripted model has nothing more to say", remedy=remedy, status=502)
+            raise Refused("unreachable", "the scripted model has nothing more to say", remedy=remedy)
         return self.replies.popleft()
 
     def _called(self, body: Mapping[str, Any]) -> dict[str, Any]:
         tool = self._tools.get(body["name"])
         if tool is None:
-            raise Refused("denied", f"tool.call {body['name']}: no rule allows it", status=403)
+            raise Refused("denied", f"tool.call {body['name']}: no rule allows it")
         try:
             result = tool.function(**tool.arguments(json.dumps(body.get("arguments") or {})))
         except BadArguments as why:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._core.refused import Refused
+from .._core.refused import STATUS, Refused
 
 Check = Callable[[Any, str], None]
 
 
 def bad(detail: str) -> Refused:
     remedy = "compare the request with the shape in docs/syscalls.md"
-    return Refused("bad-request", detail, remedy=remedy, status=400)
+    return Refused("bad-request", detail, remedy=remedy)
 
 
 def _kind(*kinds: type) -> Check:
@@ -95,6 +95,12 @@ def _forget(value: Any, place: str) -> None:
     _object({"by": by, "collection": _COLLECTION}, {"attributes": _texts})(value, place)
 
 
+def _problem(value: Any, place: str) -> None:
+    words = {name: _kind(str) for name in ("type", "title", "detail", "remedy")}
+    numbers = {"call": _number(0), "retryAfterMs": _number(0)}
+    _object({**words, "status": _number(0, 2**16 - 1), "code": _one_of(*STATUS)}, numbers)(value, place)
+
+
 _ID, _COLLECTION = _text(1, 1024), _text(0, 256)
 _ITEM = _object({"text": _text(1, 64 * 1024)}, {"id": _ID, "collection": _COLLECTION, "attributes": _texts})
 _USE = _object({"id": _kind(str), "name": _kind(str), "arguments": _kind(str)}, {})
@@ -132,7 +138,7 @@ SHAPES: dict[str, Check] = {
     ),
     "agent.message": _object(
         {"text": _kind(str), "kind": _one_of("progress", "notice", "leftOut", "delta", "final", "failed")},
-        {"problem": _kind(dict)},
+        {"problem": _problem},
     ),
     "agent.checkpoint": _object({"state": _text(0, 256 * 1024)}, {}),
 }
