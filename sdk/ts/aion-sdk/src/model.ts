@@ -1,0 +1,75 @@
+// The agent's model, in the shape of OpenAI's client: `model.chat.completions.create`.
+import { type ChatCompletion, type ChatCompletionChunk, type ChatRequest, GrowingAnswer, chatBody } from './core/chat.js';
+import { Lost, Refused } from './core/refused.js';
+import { objects } from './core/sse.js';
+import type { Opened } from './transport.js';
+
+/** An answer in chunks, to be read once. One that breaks off, or that the node ends with an error, throws `Refused`. */
+export class ChatStream implements AsyncIterable<ChatCompletionChunk> {
+  readonly #opened: Opened;
+  readonly #answer = new GrowingAnswer();
+
+  constructor(opened: Opened) {
+    this.#opened = opened;
+  }
+
+  /** The text so far, without what was withdrawn. */
+  get text(): string {
+    return this.#answer.text;
+  }
+
+  /** The whole answer, once its chunks were read to the end. */
+  completion(): ChatCompletion {
+    return this.#answer.completion();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ChatCompletionChunk, void, void> {
+    try {
+      for await (const event of objects(this.#opened.bytes)) {
+        const chunk = this.#answer.take(event);
+        if (chunk) yield chunk;
+        if (this.#answer.hasEnded) return;
+      }
+    } catch (error) {
+      throw error instanceof Lost ? brokenOff(error.message) : error;
+    } finally {
+      this.#opened.close();
+    }
+    throw brokenOff('the node closed the connection');
+  }
+}
+
+function brokenOff(why: string): Refused {
+  return new Refused({
+    code: 'outcome-unknown',
+    detail: `the model's answer broke off: ${why}`,
+    remedy: 'ask again: the tokens of the broken answer are charged',
+  });
+}
+
+/** `model.chat.completions`, as in OpenAI's client. */
+export class Model {
+  readonly chat: { readonly completions: Completions };
+
+  constructor(open: (body: object) => Promise<Opened>) {
+    this.chat = { completions: new Completions(open) };
+  }
+}
+
+export class Completions {
+  readonly #open: (body: object) => Promise<Opened>;
+
+  constructor(open: (body: object) => Promise<Opened>) {
+    this.#open = open;
+  }
+
+  /** Asks the agent's model. There is no `model` to name: it is the agent's own, then its fallbacks. */
+  create(request: ChatRequest & { stream: true }): Promise<ChatStream>;
+  create(request: ChatRequest & { stream?: false }): Promise<ChatCompletion>;
+  async create(request: ChatRequest): Promise<ChatStream | ChatCompletion> {
+    const stream = new ChatStream(await this.#open(chatBody(request)));
+    if (request.stream) return stream;
+    for await (const _ of stream);
+    return stream.completion();
+  }
+}
