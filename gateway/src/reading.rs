@@ -6,7 +6,7 @@ use std::time::Duration;
 use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
 use aion_serve::Refused;
 use axum::{
-    body::{Body, HttpBody as _, to_bytes},
+    body::{Body, Bytes, HttpBody as _, to_bytes},
     extract::{FromRequestParts, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// The largest body, in bytes: a question with its conversation.
-const MAX_BODY: usize = 4 << 20;
+pub(crate) const MAX_BODY: usize = 4 << 20;
 /// How long it may take.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -67,6 +67,26 @@ pub(crate) async fn json<T: DeserializeOwned>(
         return Err(Problem::new(Code::BadRequest, what)
             .remedy("send it with Content-Type: application/json"));
     }
+    let bytes = whole(body).await?;
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let what = match error.path().to_string() {
+            path if path == "." => error.inner().to_string(),
+            path => format!("{path}: {}", error.inner()),
+        };
+        Problem::new(Code::BadRequest, what).remedy("see docs/gateway.md for the shape of it")
+    })?;
+    reader.end().map_err(|error| {
+        Problem::new(Code::BadRequest, error.to_string()).remedy("send one JSON value")
+    })?;
+    Ok(value)
+}
+
+/// Reads a body, whatever it is.
+///
+/// # Errors
+/// It is too large, late, or broke off.
+pub(crate) async fn whole(body: Body) -> Result<Bytes, Problem> {
     let too_large = || {
         let what = format!("the body is larger than {} MiB", MAX_BODY >> 20);
         Problem::new(Code::TooLarge, what).remedy("send a file as an upload instead")
@@ -80,7 +100,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
         let what = format!("the body did not come within {} s", BODY.as_secs());
         Problem::new(Code::DeadlineExceeded, what).remedy("send it without a pause")
     };
-    let bytes = read.map_err(late)?.map_err(|error| {
+    read.map_err(late)?.map_err(|error| {
         use std::error::Error as _;
         let source = error.source();
         match source.is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) {
@@ -88,19 +108,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
             false => Problem::new(Code::BadRequest, format!("the body broke off: {error}"))
                 .remedy("send it again"),
         }
-    })?;
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let what = match error.path().to_string() {
-            path if path == "." => error.inner().to_string(),
-            path => format!("{path}: {}", error.inner()),
-        };
-        Problem::new(Code::BadRequest, what).remedy("see docs/gateway.md for the shape of it")
-    })?;
-    reader.end().map_err(|error| {
-        Problem::new(Code::BadRequest, error.to_string()).remedy("send one JSON value")
-    })?;
-    Ok(value)
+    })
 }
 
 /// The key under which a question is one turn, where it has one.

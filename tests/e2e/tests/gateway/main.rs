@@ -1,8 +1,9 @@
-//! Programs that ask through the gateway: OpenAI's own client, and whoever speaks HTTP.
+//! Programs that ask through the gateway: OpenAI's own client, MCP's, and whoever speaks HTTP.
 
 #![allow(clippy::unwrap_used)]
 
 mod door;
+mod mcp;
 mod openai;
 
 use std::{
