@@ -6,7 +6,7 @@ use aion_abi::{code::Code, problem::Problem};
 use aion_serve::caller;
 use axum::{
     extract::{Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -21,7 +21,16 @@ pub(crate) async fn check(
 ) -> Response {
     match allowed(request.headers(), &gateway.token) {
         Ok(()) => next.run(request).await,
-        Err(problem) => refused(request.uri().path(), problem),
+        Err(problem) => {
+            let is_unknown = problem.code == Code::BadSignature;
+            let mut response = refused(request.uri().path(), problem);
+            if is_unknown {
+                let bearer = HeaderValue::from_static("Bearer");
+                let headers = response.headers_mut();
+                headers.insert(header::WWW_AUTHENTICATE, bearer);
+            }
+            response
+        }
     }
 }
 

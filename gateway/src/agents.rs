@@ -6,11 +6,17 @@ use aion_route::Agent;
 use crate::gateway::{AUTO, Gateway, problem};
 
 impl Gateway {
-    /// Every agent, by namespace and name.
+    /// Every agent, by namespace and name. One that cannot be read hides no other.
     pub(crate) async fn agents(&self) -> Result<Vec<Agent>, Problem> {
         let resources = self.node.list("agents", None).await.map_err(problem)?;
-        let agents = resources.iter().map(Agent::read);
-        let mut agents = agents.collect::<Result<Vec<_>, _>>().map_err(unread)?;
+        let agents = resources.iter().filter_map(|resource| {
+            let read = Agent::read(resource);
+            let warned = |error: &serde_json::Error| {
+                tracing::warn!(%error, "an Agent of the node cannot be read, and is not listed");
+            };
+            read.inspect_err(warned).ok()
+        });
+        let mut agents: Vec<Agent> = agents.collect();
         agents.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         Ok(agents)
     }

@@ -10,6 +10,8 @@ mod args;
 mod asking;
 mod clock;
 mod gateway;
+mod mcp;
+mod notes;
 mod openai;
 mod openapi;
 mod reading;
@@ -58,7 +60,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;
     let _told = state.serves_at(address)?;
-    tracing::info!("REST and OpenAI's API at http://{address}/v1");
+    tracing::info!("REST and OpenAI's API at http://{address}/v1, MCP at http://{address}/mcp");
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(LAST).await;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// The largest body, in bytes: a question with its conversation.
-const MAX_BODY: usize = 4 << 20;
+pub(crate) const MAX_BODY: usize = 4 << 20;
 /// How long it may take.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -67,7 +67,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
         return Err(Problem::new(Code::BadRequest, what)
             .remedy("send it with Content-Type: application/json"));
     }
-    let bytes = bytes(body).await?;
+    let bytes = whole(body).await?;
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let what = match error.path().to_string() {
@@ -82,11 +82,11 @@ pub(crate) async fn json<T: DeserializeOwned>(
     Ok(value)
 }
 
-/// A body, whole.
+/// Reads a body, whatever it is.
 ///
 /// # Errors
-/// It is too large, or does not come.
-pub(crate) async fn bytes(body: Body) -> Result<Bytes, Problem> {
+/// It is too large, late, or broke off.
+pub(crate) async fn whole(body: Body) -> Result<Bytes, Problem> {
     let too_large = || {
         let what = format!("the body is larger than {} MiB", MAX_BODY >> 20);
         Problem::new(Code::TooLarge, what).remedy("send a file as an upload instead")

@@ -15,13 +15,14 @@ use axum::{
     http::Method,
     middleware,
     response::Response,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, any, delete, get, post},
 };
 use serde_json::Value;
 
 use crate::{
     access,
     gateway::Gateway,
+    mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
     refusal::refused,
@@ -37,7 +38,10 @@ struct Endpoint {
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
-    let mut router = Router::new();
+    let mcp = Arc::new(Mcp::of(Arc::clone(&gateway)));
+    let mcp = move |request: Request| async move { mcp.answer(request).await };
+    // Beside the table: what is at MCP's one path is described by MCP itself.
+    let mut router = Router::new().route("/mcp", any(mcp));
     for endpoint in endpoints() {
         router = router.route(endpoint.path, endpoint.handler);
     }

@@ -206,6 +206,18 @@ impl Component {
 /// # Errors
 /// [`StartError::Missing`] with the reason that `ensure` left, if it left one.
 pub fn python_package(name: &'static str) -> Result<PathBuf, StartError> {
+    package(name, "site")
+}
+
+/// The `node_modules` that have a package of npm.
+///
+/// # Errors
+/// As [`python_package`].
+pub fn node_package(name: &'static str) -> Result<PathBuf, StartError> {
+    package(name, "node_modules")
+}
+
+fn package(name: &'static str, beside: &str) -> Result<PathBuf, StartError> {
     let missing = |why: &str| StartError::Missing {
         component: name,
         why: why.to_owned(),
@@ -214,13 +226,13 @@ pub fn python_package(name: &'static str) -> Result<PathBuf, StartError> {
     let cache =
         cache.ok_or_else(|| missing("neither AION_CACHE, XDG_CACHE_HOME nor HOME is set"))?;
     let folder = cache.join(name).join(version_of(name));
-    let site = folder.join("site");
-    if site.join(name).is_dir() {
-        return Ok(site);
+    let packages = folder.join(beside);
+    if packages.join(name).is_dir() {
+        return Ok(packages);
     }
     match fs::read_to_string(folder.join(format!("{name}.missing"))) {
         Ok(why) => Err(missing(why.trim())),
-        Err(_) => Err(missing(&format!("{} does not exist", site.display()))),
+        Err(_) => Err(missing(&format!("{} does not exist", packages.display()))),
     }
 }
 

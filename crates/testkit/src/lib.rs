@@ -29,7 +29,7 @@ mod wait;
 
 pub use buildah::Buildah;
 pub use cluster::{Cluster, Image, Leftovers, Node};
-pub use component::{Component, StartError, architecture, python_package};
+pub use component::{Component, StartError, architecture, node_package, python_package};
 pub use control_plane::{ApiProxy, ControlPlane, ControlPlaneOptions, Moment};
 pub use cosign::{Cosign, KeyPair};
 pub use crane::Crane;

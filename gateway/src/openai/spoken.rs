@@ -18,7 +18,7 @@ use super::conversation::Conversation;
 use crate::{
     asking::{Abandoned, Asking, Heard},
     gateway::{AUTO, Gateway},
-    reading,
+    notes, reading,
 };
 
 /// See the module.
@@ -148,7 +148,8 @@ impl Spoken {
     pub(super) async fn whole(mut self) -> Result<(String, End), Problem> {
         loop {
             if let Piece::Ended(end) = self.next().await? {
-                let text = format!("{}{}", self.answer.text(), end.notes());
+                let notes = notes::after(&end.outcome);
+                let text = format!("{}{notes}", self.answer.text());
                 return Ok((text, end));
             }
         }
@@ -168,7 +169,7 @@ impl Spoken {
                     Ok(Piece::Began(turn)) => tell.began(turn, &mut out),
                     Ok(Piece::More(text)) => tell.more(&text, &mut out),
                     Ok(Piece::Ended(end)) => {
-                        let notes = end.notes();
+                        let notes = notes::after(&end.outcome);
                         if !notes.is_empty() {
                             tell.more(&notes, &mut out);
                         }
@@ -217,22 +218,6 @@ impl Spoken {
 }
 
 impl End {
-    /// What is told after the answer: a reader of the text alone is to know what is not in it.
-    fn notes(&self) -> String {
-        let outcome = &self.outcome;
-        let mut told = String::new();
-        for notice in &outcome.notices {
-            told += &format!("\n\nNote: {notice}");
-        }
-        if outcome.notices_beyond > 0 {
-            told += &format!(
-                "\n\nNote: {} more notes were left out.",
-                outcome.notices_beyond
-            );
-        }
-        told
-    }
-
     /// Tokens that the models of the agent read, all of its calls together.
     pub(super) fn tokens_read(&self) -> u64 {
         let outcome = &self.outcome;
@@ -258,29 +243,4 @@ fn unended() -> Problem {
         "the node did not say how the turn ended",
     )
     .remedy("look with aionctl why AGENT")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_is_not_in_the_answer_is_told_after_it() {
-        let outcome = json!({
-            "ok": true, "incomplete": true, "notices": ["2 rows were not read"], "noticesBeyond": 3,
-        });
-        let outcome = serde_json::from_value(outcome).unwrap();
-        assert_eq!(
-            End {
-                routed: None,
-                turn: 1,
-                outcome
-            }
-            .notes(),
-            "\n\nNote: 2 rows were not read\n\nNote: 3 more notes were left out."
-        );
-    }
 }

@@ -72,7 +72,7 @@ async fn passed(
     mut headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let body = reading::bytes(body).await?;
+    let body = reading::whole(body).await?;
     keep(&mut headers, |name| {
         *name == header::CONTENT_TYPE || *name == IDEMPOTENCY_KEY
     });

@@ -1,9 +1,10 @@
-//! Programs that ask through the gateway: OpenAI's own client, and whoever speaks HTTP.
+//! Programs that ask through the gateway: OpenAI's own client, MCP's, and whoever speaks HTTP.
 
 #![allow(clippy::unwrap_used)]
 
 mod door;
 mod external;
+mod mcp;
 mod openai;
 mod sdk;
 
