@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     code::Code,
-    external::{Registered, Registration},
+    external::{End, Given, Holding, Registered, Registration, Told},
     problem::Problem,
 };
 use aion_route::Agent;
@@ -118,16 +118,40 @@ fn endpoints() -> Vec<Endpoint> {
         ),
         on(
             Method::POST,
-            "/v1/agents/{agent}/programs/{program}/{*what}",
-            post(rest::programs::say),
-            rest(
-                "sayOfProgram",
-                "turn waits for a turn, heartbeat says what is held, end ends a run, turns/{turn}/{incarnation}/v1/… is a signed syscall",
-            )
-            .query::<Within>()
-            .reads::<Value>()
-            .answers::<Value>()
-            .streams::<Value>(),
+            "/v1/agents/{agent}/programs/{program}/turn",
+            post(rest::programs::turn),
+            rest("takeTurn", "Wait for a turn for the program, and say what it holds")
+                .query::<Within>()
+                .reads::<Holding>()
+                .answers::<Given>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/programs/{program}/heartbeat",
+            post(rest::programs::heartbeat),
+            rest("keepProgram", "Say that the program is there still, and what it holds")
+                .query::<Within>()
+                .reads::<Holding>()
+                .answers::<Told>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/programs/{program}/end",
+            post(rest::programs::end),
+            rest("endRun", "Say that the program is done with a run of a turn")
+                .query::<Within>()
+                .reads::<End>()
+                .answers::<Value>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/agents/{agent}/programs/{program}/turns/{turn}/{incarnation}/v1/{*syscall}",
+            post(rest::programs::syscall),
+            rest("makeSyscall", "A signed syscall of a run that the program holds, as docs/syscalls.md has it")
+                .query::<Within>()
+                .reads::<Value>()
+                .answers::<Value>()
+                .streams::<Value>(),
         ),
         on(
             Method::POST,

@@ -26,6 +26,7 @@ pub const SOCKET_NAME: &str = "aion.sock";
 
 /// The document.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Boot {
     /// The instance's uid.
@@ -40,6 +41,7 @@ pub struct Boot {
     pub agent: String,
     /// Hex of the 32-byte key.
     #[serde(with = "key_as_hex")]
+    #[cfg_attr(feature = "schemars", schemars(with = "String"))]
     pub key: Key,
     /// What to run.
     pub program: Program,
@@ -68,6 +70,7 @@ pub struct Order {
 
 /// The program of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(tag = "runtime", rename_all = "camelCase")]
 pub enum Program {
     /// The declarative loop.
@@ -82,6 +85,7 @@ pub enum Program {
 
 /// What the declarative loop needs to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Declarative {
     /// The system prompt.
@@ -110,6 +114,7 @@ pub struct Declarative {
 
 /// A mount as the program sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Its name.
@@ -120,6 +125,7 @@ pub struct Mount {
 
 /// A WASM program's bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Wasm {
     /// Linear memory at most, in MiB.
@@ -128,6 +134,7 @@ pub struct Wasm {
 
 /// How the program of an image is executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// The program and its arguments, not empty. A program without a slash is looked up in the `PATH` of `env`.
@@ -141,6 +148,7 @@ pub struct Process {
 
 /// What a turn is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     /// What was asked.
@@ -152,6 +160,7 @@ pub struct Input {
 
 /// A file of the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InputFile {
     /// The mount to read it from.

@@ -87,6 +87,7 @@ pub struct Told {
 
 /// A turn for it, if there is one.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Given {
     /// Everything about it, with its key.

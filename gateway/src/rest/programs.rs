@@ -49,18 +49,60 @@ pub(crate) async fn leave(
     .await
 }
 
-pub(crate) async fn say(
+pub(crate) async fn turn(
+    gateway: State<Arc<Gateway>>,
+    program: Path<(String, String)>,
+    within: Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    said(gateway, program, within, "turn", headers, body).await
+}
+
+pub(crate) async fn heartbeat(
+    gateway: State<Arc<Gateway>>,
+    program: Path<(String, String)>,
+    within: Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    said(gateway, program, within, "heartbeat", headers, body).await
+}
+
+pub(crate) async fn end(
+    gateway: State<Arc<Gateway>>,
+    program: Path<(String, String)>,
+    within: Query<Within>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    said(gateway, program, within, "end", headers, body).await
+}
+
+async fn said(
     State(gateway): State<Arc<Gateway>>,
-    Path((agent, program, what)): Path<(String, String, String)>,
+    Path((agent, program)): Path<(String, String)>,
+    Query(within): Query<Within>,
+    what: &str,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let agent = (within.or(&gateway), agent.as_str());
+    let below = [program.as_str(), what];
+    passed(&gateway, Method::POST, agent, &below, headers, body).await
+}
+
+pub(crate) async fn syscall(
+    State(gateway): State<Arc<Gateway>>,
+    Path((agent, program, turn, incarnation, syscall)): Path<(String, String, u64, u32, String)>,
     Query(within): Query<Within>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
     let agent = (within.or(&gateway), agent.as_str());
-    let below: Vec<&str> = [program.as_str()]
-        .into_iter()
-        .chain(what.split('/'))
-        .collect();
+    let run = [turn.to_string(), incarnation.to_string()];
+    let mut below = vec![program.as_str(), "turns", &run[0], &run[1], "v1"];
+    below.extend(syscall.split('/'));
     passed(&gateway, Method::POST, agent, &below, headers, body).await
 }
 

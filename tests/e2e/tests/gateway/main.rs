@@ -162,7 +162,8 @@ fn what_is_described_is_there_and_nothing_else_is() -> anyhow::Result<()> {
     assert_eq!(document["openapi"], "3.1.0");
     for (path, described) in document["paths"].as_object().unwrap() {
         // No such turn, agent, model or file.
-        let at = path.replace("{turn}", "4711").replace(['{', '}'], "");
+        let at = path.replace("{turn}", "4711").replace("{incarnation}", "1");
+        let at = at.replace(['{', '}'], "");
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
             let is_described = described.get(method.to_lowercase()).is_some();
             let (_, answer) = door.exchange(&door.head(&format!("{method} {at}"), ""), "")?;
