@@ -20,6 +20,9 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// Every runtime.
+    pub const ALL: [Self; 4] = [Self::Declarative, Self::Wasm, Self::Process, Self::External];
+
     /// As it is written in YAML.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

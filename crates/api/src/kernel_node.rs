@@ -110,7 +110,7 @@ pub struct KernelNodeStatus {
     pub hooks: Vec<NodeHook>,
     /// Runtimes it can start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = Runtime::ALL.len()), extend("x-kubernetes-list-type" = "set"))]
     pub runtimes: Vec<Runtime>,
     /// Volumes that its configuration maps to folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

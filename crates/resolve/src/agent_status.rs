@@ -218,7 +218,9 @@ fn stalled(facts: Facts<'_>, tally: &Tally<'_>) -> Option<(&'static str, String)
     let told = [VERIFIED, SANDBOX_ENFORCED, RESOLVED_REFS, READY]
         .into_iter()
         .find_map(|type_| {
-            condition::find(conditions, type_).filter(|condition| condition.status == "False")
+            let found = condition::find(conditions, type_);
+            // That nothing confines a program elsewhere is no fault.
+            found.filter(|it| it.status == "False" && &*it.reason != reason::EXTERNAL)
         });
     let message = match told {
         Some(condition) => format!(

@@ -19,6 +19,11 @@ use crate::validate::Validated;
 /// As [`revision`].
 pub fn needs(validated: &Validated) -> Result<Needs, serde_json::Error> {
     let spec = &validated.agent.spec;
+    // What runs elsewhere uses nothing of it.
+    let of_node = |most| match spec.runtime {
+        Runtime::External => 0,
+        _ => most,
+    };
     Ok(Needs {
         replicas: validated.bounds.replicas,
         runtime: spec.runtime,
@@ -30,8 +35,8 @@ pub fn needs(validated: &Validated) -> Result<Needs, serde_json::Error> {
             .iter()
             .map(|mount| mount.volume.clone())
             .collect(),
-        memory_mib: validated.bounds.limits.memory_mib,
-        cpu_millis: validated.bounds.limits.cpu_millis,
+        memory_mib: of_node(validated.bounds.limits.memory_mib),
+        cpu_millis: of_node(validated.bounds.limits.cpu_millis),
         together: validated.memory.is_some(),
         pinned: validated.pool_node.clone(),
         revision: revision(validated)?,

@@ -79,7 +79,8 @@ fn changes(
             None => match type_ {
                 READY => now.reason == condition::reason::INSTANCES_NOT_READY,
                 ERASED => false,
-                _ => now.status == "True",
+                // Nothing was to be confined, which is no change.
+                _ => now.status == "True" || *now.reason == *condition::reason::EXTERNAL,
             },
         };
         if !same {
@@ -123,6 +124,19 @@ mod tests {
             .map(|(t, s, r)| Judgement::new(t, *s, r, "because"))
             .collect();
         write(&[], &judged, Some(1), &Time(Timestamp::UNIX_EPOCH))
+    }
+
+    #[test]
+    fn that_nothing_confines_a_program_elsewhere_is_no_warning() {
+        let external = one(SANDBOX_ENFORCED, Status::False, condition::reason::EXTERNAL);
+        assert_eq!(changes(&[], &external), []);
+        let lacking = one(
+            SANDBOX_ENFORCED,
+            Status::False,
+            condition::reason::LAYER_MISSING,
+        );
+        assert_eq!(changes(&[], &lacking).len(), 1);
+        assert_eq!(changes(&external, &lacking).len(), 1);
     }
 
     #[test]

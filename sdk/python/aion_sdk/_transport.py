@@ -17,13 +17,14 @@ T = TypeVar("T")
 #: Where syscalls are taken: a Unix socket, or a part of the gateway.
 Way = Union[str, Remote]
 
-# An answer takes as long as what it is about: a model, a tool, a turn. Connecting does not.
-TIMEOUT = httpx.Timeout(None, connect=10.0)
 HEADERS = {"accept-encoding": "identity", "user-agent": "aion-sdk"}
 
 
-def _settings(base_url: str, remote: Remote | None) -> dict[str, Any]:
-    settings: dict[str, Any] = {"timeout": TIMEOUT, "trust_env": False, "follow_redirects": False}
+# An answer takes as long as what it is about: a model, a tool, a turn. Connecting does not, and who knows how long an answer
+# takes at most says how long a silence is one of a connection that is gone.
+def _settings(base_url: str, remote: Remote | None, silence: float | None = None) -> dict[str, Any]:
+    timeout = httpx.Timeout(None, connect=10.0, read=silence)
+    settings: dict[str, Any] = {"timeout": timeout, "trust_env": False, "follow_redirects": False}
     if remote is None:
         return settings | {"base_url": base_url, "headers": HEADERS}
     named = {"namespace": remote.namespace} if remote.namespace else {}
@@ -42,11 +43,15 @@ class Transport:
     """Carries plans out in this thread. Several threads may share it."""
 
     def __init__(
-        self, base_url: str = "http://aion", socket: str | None = None, remote: Remote | None = None
+        self,
+        base_url: str = "http://aion",
+        socket: str | None = None,
+        remote: Remote | None = None,
+        silence: float | None = None,
     ) -> None:
         # Over the Unix socket nothing is encrypted, so no certificates are loaded; they take a part of each start.
         over = httpx.HTTPTransport(uds=socket, verify=False) if socket else None
-        self._client = httpx.Client(transport=over, **_settings(base_url, remote))
+        self._client = httpx.Client(transport=over, **_settings(base_url, remote, silence))
 
     @classmethod
     def to(cls, way: Way) -> Transport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,12 @@ from ._core.elsewhere import Place, Remote, Run
 from ._core.refused import Refused
 from ._transport import Transport
 
-# How long turns have to end when the program is told to.
+# How long turns have to end when the program is told to, all together.
 GRACE_S = 10.0
 # Between two looks whether it is to end.
 LOOK_S = 0.5
+# A node answers a question for a turn within 15 s: a longer silence is of a connection that is gone, as after a sleep.
+SILENCE_S = 25.0
 # Refusals that pass once the node is as it was.
 PASSING = ("unreachable", "restarting", "not-running", "overloaded")
 
@@ -27,52 +30,69 @@ class Elsewhere:
 
     def __init__(self, answer: Callable[[Boot, Remote], int], place: Place, url: str, at_once: int) -> None:
         self._answer, self._place, self._url = answer, place, url
-        self._transport = Transport(url)
+        self._transport = Transport(url, silence=SILENCE_S)
         self._room = threading.Semaphore(at_once)
         self._held: dict[Run, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        # It takes no further turn; and it waits for none any more.
+        self._stopped, self._over = threading.Event(), threading.Event()
+        self._failed: Exception | None = None
         self._said = ""
 
     def serve(self) -> None:
-        """Registers, and takes turns until `stop`, or until an exception such as KeyboardInterrupt ends it."""
+        """Registers, and takes turns until `stop`, or until an exception such as KeyboardInterrupt ends it.
+
+        Raises `Refused` where the node does not take this program.
+        """
         self._transport.run(self._place.register(()))
         self._tell(f"{self._place.agent}: registered, and waits for turns (Ctrl-C ends it)")
-        beating = threading.Thread(target=self._beat, daemon=True)
-        beating.start()
+        threading.Thread(target=self._beat, daemon=True).start()
         try:
             while not self._stopped.is_set():
-                if not self._room.acquire(timeout=LOOK_S):
-                    continue
-                boot = self._heard(lambda: self._place.next(self._holds()))
-                if boot is None:
-                    self._room.release()
-                else:
-                    self._begin(boot)
+                if self._room.acquire(timeout=LOOK_S):
+                    self._take()
         finally:
-            self.stop()
-            for turn in list(self._held.values()):
-                turn.join(GRACE_S)
-            try:
-                self._transport.run(self._place.leave())
-            except Lost:
-                pass
-            self._transport.close()
+            self._end()
+        if self._failed is not None:
+            raise self._failed
 
     def stop(self) -> None:
         """Takes no further turn."""
         self._stopped.set()
 
-    def _holds(self) -> list[Run]:
-        with self._lock:
-            return list(self._held)
-
-    def _begin(self, boot: Boot) -> None:
+    def _take(self) -> None:
+        try:
+            boot = self._heard(lambda: self._place.next(self._holds()))
+        except BaseException:
+            self._room.release()
+            raise
+        if boot is None:
+            self._room.release()
+            return
         run = (boot.turn, boot.incarnation)
         turn = threading.Thread(target=self._turn, args=(boot, run), daemon=True)
         with self._lock:
             self._held[run] = turn
         turn.start()
+
+    def _end(self) -> None:
+        """Turns that work are heard of until they end, or the grace is over."""
+        self.stop()
+        until = time.monotonic() + GRACE_S
+        with self._lock:
+            turns = list(self._held.values())
+        for turn in turns:
+            turn.join(max(0.0, until - time.monotonic()))
+        self._over.set()
+        try:
+            self._transport.run(self._place.leave())
+        except Lost:
+            pass
+        self._transport.close()
+
+    def _holds(self) -> list[Run]:
+        with self._lock:
+            return list(self._held)
 
     def _turn(self, boot: Boot, run: Run) -> None:
         try:
@@ -82,19 +102,28 @@ class Elsewhere:
                 # Its own failures are told to the caller before; this is one of telling.
                 traceback.print_exc(file=sys.stderr)
                 code = 1
-            with self._lock:
-                is_held = run in self._held
-            if is_held:
-                self._heard(lambda: self._place.end(run, code))
+            # It is held until its end is heard: who holds nothing loses nothing, and who lost it is told to leave it.
+            while run in self._holds() and not self._over.is_set():
+                if self._heard(lambda: self._place.end(run, code)):
+                    break
+        except Refused as refused:
+            self._fail(refused)
         finally:
-            with self._lock:
-                self._held.pop(run, None)
+            self._leave([run])
             self._room.release()
 
     def _beat(self) -> None:
-        while not self._stopped.wait(self._place.lease / 3):
-            stop = self._heard(lambda: self._place.heartbeat(self._holds()))
+        while not self._over.wait(self._place.lease / 3):
+            try:
+                stop = self._heard(lambda: self._place.heartbeat(self._holds()))
+            except Refused as refused:
+                return self._fail(refused)
             self._leave(stop or [])
+
+    def _fail(self, refused: Refused) -> None:
+        """What does not pass ends all of it: `serve` raises it."""
+        self._failed = self._failed or refused
+        self.stop()
 
     def _leave(self, runs: list[Run]) -> None:
         """A thread cannot be ended: its calls are refused from now on."""
@@ -103,7 +132,7 @@ class Elsewhere:
                 self._held.pop(run, None)
 
     def _heard(self, plan: Callable[[], Plan[Any]]) -> Any:
-        """Says something to the node until it hears it; nothing where this is to end, or it has to be asked anew."""
+        """Says something to the node; nothing where it did not hear it, or did not know this program."""
         try:
             told = self._transport.run(plan())
             self._said = ""
@@ -138,7 +167,7 @@ class Elsewhere:
         if why != self._said:
             self._said = why
             self._tell(f"{self._place.agent}: {why}; it is tried again")
-        self._stopped.wait(LOOK_S)
+        self._over.wait(LOOK_S)
 
     def _tell(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 //! Agents from manifests to instances and conditions: one boundary, many cases.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod external;
 mod profile;
 mod rollout;
 

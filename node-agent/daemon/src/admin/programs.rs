@@ -21,9 +21,12 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use super::{Admin, agents, answer::Refused};
+use crate::call::restarting;
 
 /// The longest name of a program, in bytes.
 const MAX_NAME: usize = 128;
+/// Runs that a program holds at most.
+const MAX_HOLDS: usize = 256;
 
 type OfProgram = Path<(String, String, String)>;
 
@@ -32,25 +35,7 @@ pub(super) async fn register(
     Path((namespace, agent)): Path<(String, String)>,
     Json(registration): Json<Registration>,
 ) -> Result<Json<Registered>, Refused> {
-    agents::known(&admin, &namespace, &agent)?;
-    let instances = admin.instances.of_agent(&namespace, &agent);
-    let runtime = instances.first().map(|it| it.spec().runtime);
-    match runtime {
-        Some(Runtime::External) => {}
-        Some(other) => {
-            let what = format!(
-                "agent {agent} is of runtime {}: its program is the node's",
-                other.as_str()
-            );
-            let remedy = "say runtime: external in its Agent";
-            return Err(Problem::new(Code::BadRequest, what).remedy(remedy).into());
-        }
-        None => {
-            let what = format!("agent {agent} is not let in here");
-            let remedy = format!("aionctl why {agent} says what is missing");
-            return Err(Problem::new(Code::NotRunning, what).remedy(remedy).into());
-        }
-    }
+    let agent = served(&admin, &namespace, &agent, &registration.holds)?;
     let name = &registration.name;
     if name.len() > MAX_NAME || name.chars().any(char::is_control) {
         let what = format!("a program's name is one line of at most {MAX_NAME} bytes");
@@ -66,7 +51,6 @@ pub(super) async fn register(
         let remedy = "make it of 16 random bytes, or leave it out";
         return Err(Problem::new(Code::BadRequest, what).remedy(remedy).into());
     }
-    let agent = format!("{namespace}/{agent}");
     let registered = admin.externals.register(&agent, &registration)?;
     let name = match name.as_str() {
         "" => "it gives no name",
@@ -79,15 +63,46 @@ pub(super) async fn register(
     Ok(Json(registered))
 }
 
+/// `namespace/name` of an agent that programs elsewhere are taken for now, and what one says to hold is within its bound.
+fn served(admin: &Admin, namespace: &str, agent: &str, holds: &[Run]) -> Result<String, Refused> {
+    agents::known(admin, namespace, agent)?;
+    let instances = admin.instances.of_agent(namespace, agent);
+    let runtime = instances.first().map(|it| it.spec().runtime);
+    let refused =
+        |code, what: String, remedy: &str| Err(Problem::new(code, what).remedy(remedy).into());
+    match runtime {
+        Some(Runtime::External) if holds.len() > MAX_HOLDS => refused(
+            Code::BadRequest,
+            format!("a program holds at most {MAX_HOLDS} runs"),
+            "name each once, and take no more turns at once",
+        ),
+        Some(Runtime::External) => Ok(format!("{namespace}/{agent}")),
+        Some(other) => refused(
+            Code::BadRequest,
+            format!(
+                "agent {agent} is of runtime {}: its program is the node's",
+                other.as_str()
+            ),
+            "say runtime: external in its Agent",
+        ),
+        None => refused(
+            Code::NotRunning,
+            format!("agent {agent} is not let in here"),
+            &format!("aionctl why {agent} says what is missing"),
+        ),
+    }
+}
+
 pub(super) async fn next(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, program)): OfProgram,
     Json(holding): Json<Holding>,
 ) -> Result<Json<Given>, Refused> {
-    let agent = format!("{namespace}/{agent}");
-    Ok(Json(
-        admin.externals.next(&agent, &program, &holding).await?,
-    ))
+    let agent = served(&admin, &namespace, &agent, &holding.holds)?;
+    tokio::select! {
+        given = admin.externals.next(&agent, &program, &holding) => Ok(Json(given?)),
+        () = admin.leaving.closing() => Err(restarting().into()),
+    }
 }
 
 pub(super) async fn hear(
@@ -95,7 +110,7 @@ pub(super) async fn hear(
     Path((namespace, agent, program)): OfProgram,
     Json(holding): Json<Holding>,
 ) -> Result<Json<Told>, Refused> {
-    let agent = format!("{namespace}/{agent}");
+    let agent = served(&admin, &namespace, &agent, &holding.holds)?;
     Ok(Json(admin.externals.hear(&agent, &program, &holding)?))
 }
 

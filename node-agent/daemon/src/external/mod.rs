@@ -17,7 +17,7 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_sandbox::protocol::{Exited, WorkerId};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -30,6 +30,9 @@ use table::{Full, Table};
 const LEASE: Duration = Duration::from_millis(LEASE_MS);
 /// How long a question for a turn waits: less than the lease, which it renews.
 const WAIT: Duration = Duration::from_millis(WAIT_MS);
+
+/// How long a run waits for a first program.
+const COMING: Duration = Duration::from_secs(20);
 
 /// What becomes of programs and of what they hold.
 #[derive(Debug)]
@@ -93,7 +96,7 @@ impl Externals {
     ) -> Result<Registered, Problem> {
         let now = Instant::now();
         let first = !self.is_connected(agent);
-        let (program, stop) = self
+        let (program, stop, ended) = self
             .0
             .table
             .lock()
@@ -106,7 +109,7 @@ impl Externals {
         if first {
             self.tell(Told::Connected(agent.to_owned()));
         }
-        self.0.changed.send_replace(());
+        self.ended(ended);
         Ok(Registered {
             program,
             lease_ms: LEASE_MS,
@@ -129,8 +132,12 @@ impl Externals {
             .table
             .lock()
             .hear(agent, program, &holding.holds, Instant::now());
-        self.0.changed.send_replace(());
-        heard.map(|stop| Leave { stop }).ok_or_else(unknown)
+        let (stop, again) = heard.ok_or_else(unknown)?;
+        // A lease that is longer is found when the shorter one would have ended: those who wait are not woken for it.
+        if again {
+            self.0.changed.send_replace(());
+        }
+        Ok(Leave { stop })
     }
 
     /// The next run for it, once there is one; none where none comes in time.
@@ -167,9 +174,9 @@ impl Externals {
     /// It is done with a run.
     ///
     /// # Errors
-    /// It does not hold it.
+    /// As [`Externals::socket`].
     pub(crate) fn end(&self, agent: &str, program: &str, end: &End) -> Result<(), Problem> {
-        let ended = self.0.table.lock().end(agent, program, end);
+        let ended = self.known(agent, program)?.end(agent, program, end);
         self.tell(Told::Ended(Box::new(ended.ok_or_else(not_held)?)));
         Ok(())
     }
@@ -192,12 +199,33 @@ impl Externals {
     /// # Errors
     /// It does not hold it; or nobody knows it, which passes where it registers again.
     pub(crate) fn socket(&self, agent: &str, program: &str, run: Run) -> Result<PathBuf, Problem> {
+        let socket = self.known(agent, program)?.socket(agent, program, run);
+        socket.ok_or_else(not_held)
+    }
+
+    /// The table, where the program is known. One that is not comes again soon, after a restart of the daemon.
+    fn known(&self, agent: &str, program: &str) -> Result<MutexGuard<'_, Table>, Problem> {
         let table = self.0.table.lock();
-        if !table.knows(agent, program) {
-            let unknown = unknown();
-            return Err(Problem::new(Code::Restarting, unknown.detail).remedy(unknown.remedy));
+        if table.knows(agent, program) {
+            return Ok(table);
         }
-        table.socket(agent, program, run).ok_or_else(not_held)
+        let unknown = unknown();
+        Err(Problem::new(Code::Restarting, unknown.detail).remedy(unknown.remedy))
+    }
+
+    /// Waits until a program of `agent` is there: after a start of the daemon they come again.
+    ///
+    /// # Errors
+    /// None came in time.
+    pub(crate) async fn wait(&self, agent: &str) -> Result<(), String> {
+        let until = Instant::now() + COMING;
+        let mut changed = self.0.changed.subscribe();
+        while !self.is_connected(agent) {
+            if !matches!(timeout_at(until, changed.changed()).await, Ok(Ok(()))) {
+                return Err(absent(agent));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a run for a program, which is given it when the gate opens.
@@ -208,9 +236,7 @@ impl Externals {
         let agent = offer.agent.clone();
         match self.0.table.lock().offer(offer, boot) {
             true => Ok(()),
-            false => Err(format!(
-                "no program is registered for {agent}: start it, or see whether it reaches the node"
-            )),
+            false => Err(absent(&agent)),
         }
     }
 
@@ -243,6 +269,10 @@ impl Externals {
         // Nobody hears it where the daemon ends.
         let _ = self.0.told.send(told);
     }
+}
+
+fn absent(agent: &str) -> String {
+    format!("no program is registered for {agent}: start it, or see whether it reaches the node")
 }
 
 fn unknown() -> Problem {

@@ -54,8 +54,12 @@ enum State {
     Shut,
     /// For whoever asks first.
     Offered,
-    /// A program has it since then.
-    Given { to: String, at: Instant },
+    /// A program has it since then, and has named it or not.
+    Given {
+        to: String,
+        at: Instant,
+        named: bool,
+    },
     /// A program has it, and which is not known here.
     Sought { since: Instant },
 }
@@ -83,18 +87,26 @@ impl Table {
             .is_some_and(|it| it.programs.contains_key(program))
     }
 
-    /// The program's name from now on, and what of what it holds it is to leave.
+    /// The program's name from now on, what of what it holds it is to leave, and what ended with it.
     pub(super) fn register(
         &mut self,
         agent: &str,
         registration: &Registration,
         now: Instant,
-    ) -> Result<(String, Vec<Run>), Full> {
+    ) -> Result<(String, Vec<Run>, Vec<Exited>), Full> {
         let again = registration.program.as_deref();
         let again = again.filter(|program| self.knows(agent, program));
         if let Some(program) = again.map(str::to_owned) {
-            let stop = self.hear(agent, &program, &registration.holds, now);
-            return Ok((program, stop.unwrap_or_default()));
+            // It was started anew: what it named before, and does not hold, nobody works on.
+            let left = |held: &Held| {
+                held.is_of(agent, &program)
+                    && matches!(held.state, State::Given { named: true, .. })
+                    && !registration.holds.contains(&held.offer.run)
+            };
+            let lost = self.lost(left);
+            let heard = self.hear(agent, &program, &registration.holds, now);
+            let stop = heard.map(|(stop, _)| stop).unwrap_or_default();
+            return Ok((program, stop, lost));
         }
         let on_node: usize = self.agents.values().map(|it| it.programs.len()).sum();
         if on_node >= OF_NODE {
@@ -111,46 +123,56 @@ impl Table {
         let made = || Uuid::new_v4().simple().to_string();
         let program = registration.program.clone().unwrap_or_else(made);
         programs.insert(program.clone(), now);
-        for run in &registration.holds {
+        self.claim(agent, &program, &registration.holds, now);
+        let stop = self.not_held(agent, &program, &registration.holds);
+        Ok((program, stop, Vec::new()))
+    }
+
+    /// Gives it what it holds and an earlier daemon gave it.
+    fn claim(&mut self, agent: &str, program: &str, holds: &[Run], now: Instant) {
+        for run in holds {
             if let Some(held) = self.runs.get_mut(run)
                 && held.offer.agent == agent
                 && matches!(held.state, State::Sought { .. })
             {
                 held.state = State::Given {
-                    to: program.clone(),
+                    to: program.to_owned(),
                     at: now,
+                    named: true,
                 };
             }
         }
-        let stop = self.not_held(agent, &program, &registration.holds);
-        Ok((program, stop))
     }
 
-    /// What of what it names it is to leave; `None` where nobody knows it.
+    /// What of what it names it is to leave, and whether something is offered again; `None` where nobody knows it.
     pub(super) fn hear(
         &mut self,
         agent: &str,
         program: &str,
         holds: &[Run],
         now: Instant,
-    ) -> Option<Vec<Run>> {
+    ) -> Option<(Vec<Run>, bool)> {
+        *self.agents.get_mut(agent)?.programs.get_mut(program)? = now;
+        self.claim(agent, program, holds, now);
         let its = self.agents.get_mut(agent)?;
-        *its.programs.get_mut(program)? = now;
+        let mut again = false;
         for (run, held) in &mut self.runs {
-            let State::Given { at, .. } = held.state else {
+            if !held.is_of(agent, program) {
+                continue;
+            }
+            let State::Given { at, named, .. } = &mut held.state else {
                 continue;
             };
-            // The answer was lost on its way: it never had it.
-            if held.is_of(agent, program)
-                && held.boot.is_some()
-                && !holds.contains(run)
-                && now - at >= UNHEARD
-            {
+            *named |= holds.contains(run);
+            // The answer was lost on its way: it never had it. What it once named is not given again, whatever a later or
+            // an older message lacks.
+            if !*named && held.boot.is_some() && now - *at >= UNHEARD {
                 held.state = State::Offered;
                 its.offered.push_front(*run);
+                again = true;
             }
         }
-        Some(self.not_held(agent, program, holds))
+        Some((self.not_held(agent, program, holds), again))
     }
 
     fn not_held(&self, agent: &str, program: &str, holds: &[Run]) -> Vec<Run> {
@@ -170,7 +192,7 @@ impl Table {
         now: Instant,
     ) -> Option<Zeroizing<Vec<u8>>> {
         let its = self.agents.get_mut(agent)?;
-        *its.programs.get_mut(program)? = now;
+        its.programs.get(program)?;
         while let Some(run) = its.offered.pop_front() {
             let Some(held) = self.runs.get_mut(&run) else {
                 continue;
@@ -180,6 +202,7 @@ impl Table {
                 held.state = State::Given {
                     to: program.to_owned(),
                     at: now,
+                    named: false,
                 };
                 return Some(boot);
             }
@@ -203,8 +226,15 @@ impl Table {
         Some(ended)
     }
 
-    pub(super) fn socket(&self, agent: &str, program: &str, run: Run) -> Option<PathBuf> {
-        let held = self.runs.get(&run).filter(|it| it.is_of(agent, program))?;
+    /// Whoever asks has the run's key, so its answer came.
+    pub(super) fn socket(&mut self, agent: &str, program: &str, run: Run) -> Option<PathBuf> {
+        let held = self
+            .runs
+            .get_mut(&run)
+            .filter(|it| it.is_of(agent, program))?;
+        if let State::Given { named, .. } = &mut held.state {
+            *named = true;
+        }
         Some(held.offer.socket.clone())
     }
 

@@ -263,3 +263,64 @@ async fn programs_are_bounded() {
     assert_eq!(refused.code, Code::Overloaded);
     assert!(refused.detail.contains("32 programs"), "{refused}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_for_a_program_that_comes_again_after_a_restart() {
+    let (externals, _told) = Externals::new();
+    let waiting = externals.clone();
+    let waits = tokio::spawn(async move { waiting.wait(AGENT).await });
+    advance(Duration::from_secs(5)).await;
+    register(&externals, &[]);
+    waits.await.unwrap().unwrap();
+    let refused = externals.wait("default/nobody").await.unwrap_err();
+    assert!(refused.starts_with("no program is registered"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_comes_before_the_program_is_known_again_is_tried_again() {
+    let (externals, mut told) = Externals::new();
+    externals.adopt(offer(1));
+    let end = End {
+        run: run(1),
+        code: 0,
+    };
+    let program = "5f".repeat(16);
+    let early = externals.end(AGENT, &program, &end).unwrap_err();
+    assert_eq!(early.code, Code::Restarting);
+    let registration = Registration {
+        program: Some(program.clone()),
+        holds: vec![run(1)],
+        ..Registration::default()
+    };
+    externals.register(AGENT, &registration).unwrap();
+    externals.end(AGENT, &program, &end).unwrap();
+    assert_eq!(ended(&mut told), [(id(1), ExitStatus::Code(0))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_program_named_once_is_not_given_again_and_is_lost_where_it_was_started_anew() {
+    let (externals, mut told) = Externals::new();
+    let registration = Registration {
+        program: Some("5f".repeat(16)),
+        ..Registration::default()
+    };
+    let program = externals.register(AGENT, &registration).unwrap().program;
+    offered(&externals, 1);
+    assert_eq!(given(&externals, &program, &[]).await, Some(1));
+    externals
+        .hear(AGENT, &program, &holding(&[run(1)]))
+        .unwrap();
+    // Messages that lack it: an old one, or one of a program that could not tell its end.
+    pass(&externals, Duration::from_secs(20), Some((&program, &[]))).await;
+    assert_eq!(given(&externals, &program, &[]).await, None);
+    // A syscall says as much as a name.
+    offered(&externals, 2);
+    assert_eq!(given(&externals, &program, &[]).await, Some(2));
+    externals.socket(AGENT, &program, run(2)).unwrap();
+    pass(&externals, Duration::from_secs(20), Some((&program, &[]))).await;
+    assert_eq!(given(&externals, &program, &[]).await, None);
+    assert_eq!(ended(&mut told), []);
+    externals.register(AGENT, &registration).unwrap();
+    let lost = [(id(1), ExitStatus::Unknown), (id(2), ExitStatus::Unknown)];
+    assert_eq!(ended(&mut told), lost);
+}

@@ -32,17 +32,9 @@ use aion_api::program::Runtime;
 
 use crate::launching::stands;
 
-/// The runtimes that this release has.
-pub(crate) const RUNTIMES: [Runtime; 4] = [
-    Runtime::Declarative,
-    Runtime::Wasm,
-    Runtime::Process,
-    Runtime::External,
-];
-
-/// Those of them that a node runs on which these layers are enforced.
+/// The runtimes that a node has on which these layers are enforced.
 pub(crate) fn runtimes(enforced: &[Layer]) -> Vec<Runtime> {
-    let mut runtimes = RUNTIMES.to_vec();
+    let mut runtimes = Runtime::ALL.to_vec();
     runtimes.retain(|it| *it != Runtime::Process || stands(enforced));
     runtimes
 }

@@ -62,13 +62,14 @@ class Place:
         """Is there still; what it is to leave."""
         return _read((yield from self._post(f"{self._path}/heartbeat", {"holds": _runs(holds)})))
 
-    def end(self, run: Run, code: int) -> Plan[None]:
-        """Is done with a run. One that is not its own any more has ended already."""
+    def end(self, run: Run, code: int) -> Plan[bool]:
+        """Is done with a run; true once that is heard. One that is not its own any more has ended already."""
         try:
             yield from self._post(f"{self._path}/end", {"run": _runs([run])[0], "code": code})
         except Refused as refused:
             if refused.code != "not-found":
                 raise
+        return True
 
     def leave(self) -> Plan[None]:
         """Goes. Nobody is waited for: where that is not heard, its lease ends."""

@@ -6,6 +6,7 @@ use std::{
 
 use aion_abi::admin::Change as Made;
 use aion_abi::kernel_event::Hook;
+use aion_api::program::Runtime;
 use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity, sandbox::Layer};
 use aion_policy::Trust;
 use aion_resolve::{NodeState, NodeView, Object, identity};
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     files::private_folder,
-    instances::{Change, InstanceSource, RUNTIMES, SourceError},
+    instances::{Change, InstanceSource, SourceError},
 };
 
 /// How long after a failed watch the folder is looked at again.
@@ -135,7 +136,7 @@ impl State {
             capacity: self.node.capacity,
             layers: self.node.layers.clone(),
             hooks: self.node.hooks.clone(),
-            runtimes: RUNTIMES.to_vec(),
+            runtimes: Runtime::ALL.to_vec(),
             volumes: self.node.volumes.clone(),
             ..NodeView::default()
         }

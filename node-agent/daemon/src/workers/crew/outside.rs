@@ -26,6 +26,8 @@ impl CrewParts {
         instance: &Arc<Instance>,
         beside: &mpsc::UnboundedSender<Beside>,
     ) -> Result<Launched, Failure> {
+        let here = self.externals.wait(&instance.agent()).await;
+        here.map_err(|why| failure("not-running", why))?;
         let program = Program::External {};
         let (boot, trace) = self.boot(turn, incarnation, instance, program).await?;
         let internal = |why: String| failure("internal", why);
@@ -72,8 +74,19 @@ impl CrewParts {
 impl Crew {
     pub(super) fn external(&mut self, told: Told) {
         match told {
-            Told::Ended(exited) => self.exited(*exited),
+            Told::Ended(exited) => {
+                if let Some(member) = self.workers.get_mut(&exited.id) {
+                    // It may be told before the member knows.
+                    (member.outside, member.own_code) = (true, true);
+                }
+                self.exited(*exited);
+            }
             Told::Connected(agent) => {
+                let said = match self.parts.externals.is_connected(&agent) {
+                    true => "a first program is registered",
+                    false => "no program is registered any more",
+                };
+                self.parts.logs.add(&agent, Incarnation(0), "node", said);
                 let Some((namespace, name)) = agent.split_once('/') else {
                     return;
                 };
