@@ -119,7 +119,7 @@ fn endpoints() -> Vec<Endpoint> {
         on(
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/turn",
-            post(rest::programs::turn),
+            rest::programs::said("turn"),
             rest("takeTurn", "Wait for a turn for the program, and say what it holds")
                 .query::<Within>()
                 .reads::<Holding>()
@@ -128,7 +128,7 @@ fn endpoints() -> Vec<Endpoint> {
         on(
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/heartbeat",
-            post(rest::programs::heartbeat),
+            rest::programs::said("heartbeat"),
             rest("keepProgram", "Say that the program is there still, and what it holds")
                 .query::<Within>()
                 .reads::<Holding>()
@@ -137,7 +137,7 @@ fn endpoints() -> Vec<Endpoint> {
         on(
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/end",
-            post(rest::programs::end),
+            rest::programs::said("end"),
             rest("endRun", "Say that the program is done with a run of a turn")
                 .query::<Within>()
                 .reads::<End>()

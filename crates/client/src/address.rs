@@ -172,11 +172,8 @@ impl Address {
         headers: HeaderMap,
         body: Body,
     ) -> Result<Response, ClientError> {
-        let mut request = self.client.request(method, url).headers(headers).body(body);
-        if let Some(caller) = &self.caller {
-            request = request.header(AUTHORIZATION, caller);
-        }
-        self.sent(request).await
+        let request = self.client.request(method, url).headers(headers).body(body);
+        self.sent(self.of_caller(request)).await
     }
 
     async fn exchange(
@@ -197,12 +194,15 @@ impl Address {
         content_type: &'static str,
         body: Body,
     ) -> RequestBuilder {
-        let mut request = self.client.request(method, url).body(body);
-        request = request.header(CONTENT_TYPE, content_type);
-        if let Some(caller) = &self.caller {
-            request = request.header(AUTHORIZATION, caller);
+        let request = self.client.request(method, url).body(body);
+        self.of_caller(request.header(CONTENT_TYPE, content_type))
+    }
+
+    fn of_caller(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.caller {
+            Some(caller) => request.header(AUTHORIZATION, caller),
+            None => request,
         }
-        request
     }
 
     async fn sent(&self, request: RequestBuilder) -> Result<Response, ClientError> {

@@ -6,6 +6,9 @@ pub(crate) mod programs;
 mod tagged;
 pub(crate) mod turns;
 
+use aion_client::Download;
+use axum::body::{Body, Bytes};
+use futures::stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,6 +18,14 @@ use crate::gateway::Gateway;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Within {
     namespace: Option<String>,
+}
+
+/// What comes from the node, part by part.
+fn parts_of(download: Download) -> Body {
+    Body::from_stream(stream::try_unfold(download, |mut download| async {
+        let part = download.next().await.map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>(part.map(|part: Bytes| (part, download)))
+    }))
 }
 
 impl Within {

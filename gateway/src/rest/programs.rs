@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
-use aion_client::{ClientError, Download, Method};
+use aion_client::{ClientError, Method};
 use aion_serve::Refused;
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, header},
     response::Response,
+    routing::{MethodRouter, post},
 };
-use futures::stream;
 
-use super::Within;
+use super::{Within, parts_of};
 use crate::{
     gateway::{Gateway, problem},
     reading::{self, Path, Query},
@@ -49,47 +49,18 @@ pub(crate) async fn leave(
     .await
 }
 
-pub(crate) async fn turn(
-    gateway: State<Arc<Gateway>>,
-    program: Path<(String, String)>,
-    within: Query<Within>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    said(gateway, program, within, "turn", headers, body).await
-}
-
-pub(crate) async fn heartbeat(
-    gateway: State<Arc<Gateway>>,
-    program: Path<(String, String)>,
-    within: Query<Within>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    said(gateway, program, within, "heartbeat", headers, body).await
-}
-
-pub(crate) async fn end(
-    gateway: State<Arc<Gateway>>,
-    program: Path<(String, String)>,
-    within: Query<Within>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    said(gateway, program, within, "end", headers, body).await
-}
-
-async fn said(
-    State(gateway): State<Arc<Gateway>>,
-    Path((agent, program)): Path<(String, String)>,
-    Query(within): Query<Within>,
-    what: &str,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    let agent = (within.or(&gateway), agent.as_str());
-    let below = [program.as_str(), what];
-    passed(&gateway, Method::POST, agent, &below, headers, body).await
+/// Takes what a program says below its name as `what`.
+pub(crate) fn said(what: &'static str) -> MethodRouter<Arc<Gateway>> {
+    let handler = move |State(gateway): State<Arc<Gateway>>,
+                        Path((agent, program)): Path<(String, String)>,
+                        Query(within): Query<Within>,
+                        headers: HeaderMap,
+                        body: Body| async move {
+        let agent = (within.or(&gateway), agent.as_str());
+        let below = [program.as_str(), what];
+        passed(&gateway, Method::POST, agent, &below, headers, body).await
+    };
+    post(handler)
 }
 
 pub(crate) async fn syscall(
@@ -131,11 +102,7 @@ async fn passed(
         ]
         .contains(name)
     });
-    let parts = stream::try_unfold(download, |mut download: Download| async {
-        let part = download.next().await.map_err(std::io::Error::other)?;
-        Ok::<_, std::io::Error>(part.map(|part: Bytes| (part, download)))
-    });
-    let mut response = Response::new(Body::from_stream(parts));
+    let mut response = Response::new(parts_of(download));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)

@@ -11,7 +11,7 @@ use aion_route::Match;
 use aion_serve::{Refused, events as stream_of};
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
@@ -20,7 +20,7 @@ use futures::{Stream, StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Within;
+use super::{Within, parts_of};
 use crate::{
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
@@ -118,11 +118,7 @@ pub(crate) async fn file(
     Path((turn, path)): Path<(u64, String)>,
 ) -> Result<Response, Refused> {
     let download = gateway.node.turn_file(turn, &path).await.map_err(problem)?;
-    let parts = stream::try_unfold(download, |mut download| async {
-        let part = download.next().await.map_err(std::io::Error::other)?;
-        Ok::<_, std::io::Error>(part.map(|part: Bytes| (part, download)))
-    });
-    let mut response = Body::from_stream(parts).into_response();
+    let mut response = parts_of(download).into_response();
     let bytes = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, bytes);
     Ok(response)
