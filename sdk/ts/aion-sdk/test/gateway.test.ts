@@ -38,7 +38,8 @@ test('a stream that breaks is followed again, and each event comes once', async 
   const routed = { event: 'routed', routed: { name: 'cat' } };
   const all = [QUEUED, STARTED, delta('Fe'), delta('lix.'), ENDED];
   const restarting = { code: 'restarting', detail: 'back soon', retryAfterMs: 1 };
-  door.answers.push([200, [routed, ...all.slice(0, 3), null]], [503, restarting], [200, all.slice(0, 2)], [200, all], [200, RECORD]);
+  const killed = { code: 'unreachable', detail: 'nothing answers at node.sock', retryAfterMs: 1 };
+  door.answers.push([200, [routed, ...all.slice(0, 3), null]], [503, restarting], [502, killed], [200, all.slice(0, 2)], [200, all], [200, RECORD]);
   const stream = await gateway.stream('A name?');
   const events: TurnEvent[] = [];
   for await (const event of stream) events.push(event);
@@ -46,7 +47,7 @@ test('a stream that breaks is followed again, and each event comes once', async 
   assert.deepEqual([stream.turn, stream.text], [7, 'Felix.']);
   assert.equal((await stream.answer()).routed?.name, 'cat');
   const lines = door.asked.map((it) => it.line);
-  assert.deepEqual(lines, ['POST /v1/ask', ...Array(3).fill('GET /v1/turns/7/events'), 'GET /v1/turns/7']);
+  assert.deepEqual(lines, ['POST /v1/ask', ...Array(4).fill('GET /v1/turns/7/events'), 'GET /v1/turns/7']);
 });
 
 test('a question whose stream broke before its turn was told is asked again under its key', async (t) => {

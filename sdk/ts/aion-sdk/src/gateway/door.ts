@@ -80,7 +80,9 @@ export class Door {
         throw Lost.of(error);
       }
     };
-    return Tries.until(this.clock, PATIENCE_MS, once, unreachable);
+    // The gateway is there and its node is not: so it is while that is started anew.
+    const isPassing = (refused: Refused): boolean => refused.passes || refused.code === 'unreachable';
+    return Tries.until(this.clock, PATIENCE_MS, once, unreachable, isPassing);
   }
 
   async #send(method: string, path: string, { json, body, headers, signal, silenceMs }: Asking): Promise<Response> {
