@@ -10,6 +10,7 @@ use std::{
 
 use aion_e2e::npm::{NodeSdk, done};
 use aion_testkit::{FakeModel, Process, Reply, until};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::{
@@ -155,7 +156,7 @@ fn told(asking: Child) -> anyhow::Result<Value> {
 }
 
 #[test]
-fn an_agent_of_the_sdk_for_typescript_runs_elsewhere_and_each_part_of_it_comes_once_through_a_kill_of_the_node()
+fn an_agent_of_the_sdk_for_typescript_runs_elsewhere_and_each_part_comes_once_through_kills()
 -> anyhow::Result<()> {
     let Some(sdk) = NodeSdk::find()? else {
         return Ok(());
@@ -171,6 +172,7 @@ fn an_agent_of_the_sdk_for_typescript_runs_elsewhere_and_each_part_of_it_comes_o
     assert_eq!(second["answer"], said, "{second}\n{}", program.tail());
 
     let asking = helper.waits(&door, &program)?;
+    door.restart_gateway()?;
     door.node.restart_daemon()?;
     fs::write(&helper.go, "")?;
     let third = told(asking)?;
@@ -199,7 +201,7 @@ fn a_turn_whose_program_is_killed_is_of_unknown_outcome_and_the_next_program_ans
     let mut killed = helper.start(&door, &door.node.path("killed.log"))?;
     external::becomes_ready(&door, "True");
     let asking = helper.waits(&door, &killed)?;
-    killed.signal(nix::sys::signal::Signal::SIGKILL);
+    killed.signal(Signal::SIGKILL);
     killed.wait(BOUND)?;
     let program = helper.start(&door, &door.node.path("program.log"))?;
     let lost = told(asking)?;

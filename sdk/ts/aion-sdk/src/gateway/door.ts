@@ -67,7 +67,8 @@ export class Door {
 
   /** A request that is made once: nobody waits for it. */
   async once(method: string, path: string, silenceMs: number): Promise<void> {
-    await this.#send(method, path, { silenceMs });
+    const { body } = await this.#send(method, path, { silenceMs });
+    await body?.cancel();
   }
 
   #tried<T>(method: string, path: string, asking: Asking, read: (response: Response) => Promise<T>): Promise<T> {
