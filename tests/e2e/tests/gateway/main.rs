@@ -7,6 +7,7 @@ mod external;
 mod mcp;
 mod openai;
 mod sdk;
+mod sdk_ts;
 
 use std::{
     fs,
