@@ -1,6 +1,6 @@
 //! The table of endpoints: where each is, what answers there, and how it is described. Router and description are made of the one table.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
@@ -70,7 +70,8 @@ fn endpoints() -> Vec<Endpoint> {
             rest("listAgents", "Which agents there are")
                 .query::<Within>()
                 .query::<rest::agents::Page>()
-                .answers::<rest::agents::List>(),
+                .answers::<rest::agents::List>()
+                .tagged(),
         ),
         on(
             Method::GET,
@@ -78,7 +79,8 @@ fn endpoints() -> Vec<Endpoint> {
             get(rest::agents::get),
             rest("getAgent", "One agent")
                 .query::<Within>()
-                .answers::<Agent>(),
+                .answers::<Agent>()
+                .tagged(),
         ),
         on(
             Method::POST,
@@ -157,7 +159,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/ask",
             post(rest::ask::ask),
-            rest("ask", "Ask the agent that the question is for; a refusal with the code undecided has candidates")
+            rest("ask", "Ask the agent that the question is for, without uploads, which belong to one agent; a refusal with the code undecided has candidates")
                 .query::<Within>()
                 .reads::<TurnRequest>()
                 .answers::<turns::Answered>()
@@ -227,8 +229,10 @@ fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn description() -> Json<Value> {
-    Json(described(&endpoints()))
+/// The document, which is the same for as long as the program runs.
+async fn description() -> Json<&'static Value> {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| described(&endpoints()));
+    Json(&DOCUMENT)
 }
 
 fn described(endpoints: &[Endpoint]) -> Value {

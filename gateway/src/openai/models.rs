@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aion_route::Agent;
+use aion_serve::path_is_wrong;
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
@@ -11,10 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Failed;
-use crate::{
-    gateway::{AUTO, Gateway},
-    reading::path_is_wrong,
-};
+use crate::gateway::{AUTO, Gateway};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ModelList")]

@@ -8,10 +8,10 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_api::program::Runtime;
+use aion_serve::{Json, Path};
 use axum::{
-    Json,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, Uri, header},
     response::Response,
 };

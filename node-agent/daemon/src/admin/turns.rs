@@ -8,10 +8,10 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_kernel::{Event, TurnId};
+use aion_serve::{Json, Path};
 use axum::{
-    Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };

@@ -48,8 +48,8 @@ export class AgentRuntime {
   private constructor() {}
 
   /**
-   * Answers the turn that this process was started for, and ends it. Where `AION_AGENT` names an agent of runtime `external`,
-   * and no node started this process, it serves that one.
+   * Answers the turn that this process was started for, and ends it. Where `AION_AGENT` names an agent of runtime `external`
+   * (of the namespace `AION_NAMESPACE`, where that is set), and no node started this process, it serves that one.
    */
   static async run(agent: Agent): Promise<never> {
     const name = process.env['AION_AGENT'];
@@ -112,7 +112,8 @@ export class AgentRuntime {
 
 async function served(agent: Agent, name: string): Promise<never> {
   try {
-    const signal = await AgentRuntime.serve(agent, name);
+    const namespace = process.env['AION_NAMESPACE'];
+    const signal = await AgentRuntime.serve(agent, name, namespace ? { namespace } : {});
     process.exit(signal === 'SIGINT' ? 130 : 143);
   } catch (error) {
     console.error(error instanceof Refused ? `${name}: ${error.sentence()}` : error);

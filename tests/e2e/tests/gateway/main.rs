@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod described;
 mod door;
 mod external;
 mod mcp;
