@@ -9,10 +9,11 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Within, tagged::tagged};
+use super::Within;
 use crate::{
     gateway::Gateway,
     reading::{Path, Query},
+    tagged::tagged,
 };
 
 /// The most on one page.

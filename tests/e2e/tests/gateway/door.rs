@@ -35,15 +35,7 @@ impl Door {
         let node = Standalone::start_with("door", &environment)?.with_policies()?;
         trust(&node, &json!({"inline": "allow"}))?;
         apply(&node, &root().join("agents/jarvis"))?;
-        let port = free_port()?;
-        let mut gateway = Command::new(program("aion-gateway")?);
-        gateway.arg("--home").arg(node.home());
-        gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
-        let gateway = Process::spawn(&gateway, &node.path("gateway.log"))?;
-        until("the gateway to listen", BOUND, || {
-            TcpStream::connect(("127.0.0.1", port))
-                .map_err(|why| format!("{why}\n{}", gateway.tail()))
-        })?;
+        let (gateway, port) = gateway(&node, "gateway.log")?;
         let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
             _gateway: gateway,
@@ -51,6 +43,13 @@ impl Door {
             port,
             token: token.trim().to_owned(),
         })
+    }
+
+    /// Another gateway to the same node: it is asked from now on while what is given is held.
+    pub(crate) fn another(&mut self) -> anyhow::Result<Process> {
+        let (gateway, port) = gateway(&self.node, "another.log")?;
+        self.port = port;
+        Ok(gateway)
     }
 
     /// Sends a request as it is, and gives the connection.
@@ -90,6 +89,19 @@ impl Door {
         let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}{more}");
         self.exchange(&self.head(&format!("POST {path}"), &more), &body)
     }
+}
+
+/// A gateway that listens, and its port.
+fn gateway(node: &Standalone, log: &str) -> anyhow::Result<(Process, u16)> {
+    let port = free_port()?;
+    let mut gateway = Command::new(program("aion-gateway")?);
+    gateway.arg("--home").arg(node.home());
+    gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
+    let gateway = Process::spawn(&gateway, &node.path(log))?;
+    until("the gateway to listen", BOUND, || {
+        TcpStream::connect(("127.0.0.1", port)).map_err(|why| format!("{why}\n{}", gateway.tail()))
+    })?;
+    Ok((gateway, port))
 }
 
 pub(crate) fn apply(node: &Standalone, path: &Path) -> anyhow::Result<String> {

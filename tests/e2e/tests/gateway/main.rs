@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod a2a;
 mod door;
 mod external;
 mod mcp;
