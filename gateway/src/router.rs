@@ -20,7 +20,7 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    access,
+    a2a, access,
     gateway::Gateway,
     mcp::Mcp,
     openai::{chat, models, responses},
@@ -40,8 +40,12 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
     let mcp = Arc::new(Mcp::of(Arc::clone(&gateway)));
     let mcp = move |request: Request| async move { mcp.answer(request).await };
-    // Beside the table: what is at MCP's one path is described by MCP itself.
-    let mut router = Router::new().route("/mcp", any(mcp));
+    // Beside the table: MCP and A2A describe themselves.
+    let mut router = Router::new()
+        .route("/mcp", any(mcp))
+        .route("/v1/a2a/jwks.json", get(a2a::keys))
+        .route("/v1/a2a/{namespace}/{agent}", any(a2a::rpc))
+        .route("/v1/a2a/{namespace}/{agent}/{*below}", any(a2a::rest));
     for endpoint in endpoints() {
         router = router.route(endpoint.path, endpoint.handler);
     }

@@ -9,8 +9,8 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Within, tagged::tagged};
-use crate::gateway::Gateway;
+use super::Within;
+use crate::{gateway::Gateway, tagged::tagged};
 
 /// The most on one page.
 const PAGE: usize = 500;

@@ -3,7 +3,6 @@
 pub(crate) mod agents;
 pub(crate) mod ask;
 pub(crate) mod programs;
-mod tagged;
 pub(crate) mod turns;
 
 use aion_client::Download;

@@ -75,6 +75,7 @@ impl Node {
             agent: "home/jarvis".into(),
             input: "a secret".into(),
             answer: None,
+            running: false,
             outcome: None,
         };
         let mut record = serde_json::to_value(&record).unwrap();

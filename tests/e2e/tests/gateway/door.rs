@@ -37,7 +37,7 @@ impl Door {
         trust(&node, &json!({"inline": "allow"}))?;
         apply(&node, &root().join("agents/jarvis"))?;
         let port = free_port()?;
-        let gateway = gateway(&node, port)?;
+        let gateway = gateway(&node, port, "gateway.log")?;
         let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
             gateway,
@@ -51,8 +51,16 @@ impl Door {
     pub(crate) fn restart_gateway(&mut self) -> anyhow::Result<()> {
         self.gateway.signal(Signal::SIGKILL);
         self.gateway.wait(BOUND)?;
-        self.gateway = gateway(&self.node, self.port)?;
+        self.gateway = gateway(&self.node, self.port, "gateway.log")?;
         Ok(())
+    }
+
+    /// Another gateway to the same node: it is asked from now on while what is given is held.
+    pub(crate) fn another(&mut self) -> anyhow::Result<Process> {
+        let port = free_port()?;
+        let gateway = gateway(&self.node, port, "another.log")?;
+        self.port = port;
+        Ok(gateway)
     }
 
     /// Sends a request as it is, and gives the connection.
@@ -94,13 +102,20 @@ impl Door {
     }
 }
 
-fn gateway(node: &Standalone, port: u16) -> anyhow::Result<Process> {
+/// A gateway that listens at `port`.
+fn gateway(node: &Standalone, port: u16, log: &str) -> anyhow::Result<Process> {
     let mut gateway = Command::new(program("aion-gateway")?);
     gateway.arg("--home").arg(node.home());
     gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
-    let gateway = Process::spawn(&gateway, &node.path("gateway.log"))?;
+    let gateway = Process::spawn(&gateway, &node.path(log))?;
     until("the gateway to listen", BOUND, || {
-        TcpStream::connect(("127.0.0.1", port)).map_err(|why| format!("{why}\n{}", gateway.tail()))
+        TcpStream::connect(("127.0.0.1", port)).map_err(|why| {
+            format!(
+                "{why}
+{}",
+                gateway.tail()
+            )
+        })
     })?;
     Ok(gateway)
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod a2a;
 mod described;
 mod door;
 mod external;
