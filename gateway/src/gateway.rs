@@ -6,7 +6,7 @@ use aion_abi::{admin::ASKING_SOCKET, code::Code, problem::Problem};
 use aion_client::{Address, ClientError, Node};
 use anyhow::Context as _;
 
-use crate::{args::Args, state::State};
+use crate::{args::Args, lending::Lending, state::State};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
@@ -17,6 +17,8 @@ pub(crate) struct Gateway {
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
     pub(crate) token: String,
+    /// Models of agents, for programs that know only models.
+    pub(crate) lending: Lending,
 }
 
 impl Gateway {
@@ -27,8 +29,10 @@ impl Gateway {
         let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
+        let node = Node { address };
         Ok(Arc::new(Self {
-            node: Node { address },
+            lending: Lending::of(node.clone()),
+            node,
             namespace: args.namespace.clone(),
             token,
         }))

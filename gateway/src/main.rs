@@ -10,6 +10,7 @@ mod args;
 mod asking;
 mod clock;
 mod gateway;
+mod lending;
 mod mcp;
 mod notes;
 mod openai;
@@ -21,7 +22,7 @@ mod router;
 mod routing;
 mod state;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use aion_serve::{ServeError, Tcp};
 use anyhow::Context as _;
@@ -56,7 +57,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = Gateway::open(&args, &state)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let router = router::router(gateway);
+    let router = router::router(Arc::clone(&gateway));
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;
     let _told = state.serves_at(address)?;
@@ -69,6 +70,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         () = serving => {}
         () = late => tracing::warn!("what is asked still is left to the node"),
     }
+    // A node that is not there ends them by itself.
+    let _ = tokio::time::timeout(LAST, gateway.lending.end()).await;
     Ok(())
 }
 

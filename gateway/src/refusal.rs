@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::openai;
 
 /// What speaks as OpenAI does, errors too.
-const OPENAI: [&str; 3] = ["/v1/models", "/v1/chat/", "/v1/responses"];
+const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/responses", "/v1/embeddings"];
 
 /// A refusal in the form of whom the path belongs to.
 pub(crate) fn refused(path: &str, problem: Problem) -> Response {

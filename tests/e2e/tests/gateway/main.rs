@@ -5,7 +5,9 @@
 mod door;
 mod external;
 mod mcp;
+mod models;
 mod openai;
+mod quirks;
 mod sdk;
 
 use std::{
