@@ -28,7 +28,7 @@ const CHUNK: &str = "chat.completion.chunk";
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "BesideModel")]
 pub(super) struct Beside {
-    /// The turn whose syscall it is: `aionctl trace TURN`.
+    /// The turn whose syscall it is.
     turn: u64,
     /// Fields of the request that the model does not take, and was not given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
