@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use aion_abi::{admin::ASKING_SOCKET, code::Code, problem::Problem};
-use aion_client::{Address, ClientError, Node};
+use aion_abi::admin::ASKING_SOCKET;
+use aion_client::{Address, Node};
 use anyhow::Context as _;
 
+pub(crate) use crate::unanswered::problem;
 use crate::{args::Args, lending::Lending, state::State};
 
 /// What stands for an agent's name where the question says who is meant.
@@ -36,23 +37,5 @@ impl Gateway {
             namespace: args.namespace.clone(),
             token,
         }))
-    }
-}
-
-/// What a client is told where the node gives no answer.
-pub(crate) fn problem(error: ClientError) -> Problem {
-    let said = error.to_string();
-    match error {
-        ClientError::Refused(problem) => *problem,
-        ClientError::Unreachable { .. } => Problem::new(Code::Unreachable, said)
-            .remedy("start the node: aionctl local start")
-            .retry_after_ms(1_000),
-        ClientError::Forbidden { .. } => Problem::new(Code::Unreachable, said)
-            .remedy("start aion-gateway as the user who started the node"),
-        ClientError::Broken { .. } => Problem::new(Code::OutcomeUnknown, said)
-            .remedy("ask again under the same idempotency key: what was taken is not done twice"),
-        ClientError::Unexpected { .. } => {
-            Problem::new(Code::UpstreamFailed, said).remedy("have gateway and node of one version")
-        }
     }
 }

@@ -21,6 +21,7 @@ mod rest;
 mod router;
 mod routing;
 mod state;
+mod unanswered;
 
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
 

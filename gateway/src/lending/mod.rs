@@ -146,7 +146,7 @@ impl Lent<Events<ChatEvent>> {
             Ok(Some(event)) => Ok(event),
             Ok(None) => Err(lost(String::new())),
             Err(ClientError::Broken { why, .. }) => Err(lost(format!(": {why}"))),
-            Err(error) => Err(crate::gateway::problem(error)),
+            Err(error) => Err(crate::unanswered::problem(error)),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::gateway::problem;
+use crate::unanswered::problem;
 
 /// See the module. It is given the turns that it begins itself alone.
 pub(super) struct Program {
