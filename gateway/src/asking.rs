@@ -232,6 +232,7 @@ async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::lending::Lending;
     use aion_client::{Address, Node};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -256,10 +257,12 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             drop(folder);
         });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
         let gateway = Arc::new(Gateway {
-            node: Node {
-                address: Address::unix(&socket).unwrap(),
-            },
+            lending: Lending::of(node.clone()),
+            node,
             namespace: "default".to_owned(),
             token: String::new(),
             signer: crate::signing::Signer::of(&[7; 32]).unwrap(),

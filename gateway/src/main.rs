@@ -11,6 +11,7 @@ mod args;
 mod asking;
 mod clock;
 mod gateway;
+mod lending;
 mod mcp;
 mod notes;
 mod openai;
@@ -23,6 +24,7 @@ mod routing;
 mod signing;
 mod state;
 mod tagged;
+mod unanswered;
 
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
@@ -76,6 +78,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         () = serving => {}
         () = late => tracing::warn!("what is asked still is left to the node"),
     }
+    // A node that is not there ends them by itself.
+    let _ = tokio::time::timeout(LAST, gateway.lending.end()).await;
     Ok(())
 }
 

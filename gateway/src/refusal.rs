@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::{a2a, openai};
 
 /// What speaks as OpenAI does, errors too.
-const OPENAI: [&str; 3] = ["/v1/models", "/v1/chat/", "/v1/responses"];
+const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/responses", "/v1/embeddings"];
 /// What speaks as A2A does.
 const A2A: &str = "/v1/a2a/";
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     code::Code,
-    external::{End, Given, Holding, Registered, Registration, Told},
+    external::{Begin, Begun, End, Given, Holding, Registered, Registration, Told},
     problem::Problem,
 };
 use aion_route::Agent;
@@ -142,6 +142,15 @@ fn endpoints() -> Vec<Endpoint> {
         ),
         on(
             Method::POST,
+            "/v1/agents/{agent}/programs/{program}/begin",
+            rest::programs::said("begin"),
+            rest("beginTurn", "Begin a turn that only the program is given")
+                .query::<Within>()
+                .reads::<Begin>()
+                .answers::<Begun>(),
+        ),
+        on(
+            Method::POST,
             "/v1/agents/{agent}/programs/{program}/end",
             rest::programs::said("end"),
             rest("endRun", "Say that the program is done with a run of a turn")
@@ -198,19 +207,19 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/models",
             get(models::list),
-            openai("listModels", "The agents, as models").answers::<models::List>(),
+            openai("listModels", "The agents as models, and the models that agents lend").answers::<models::List>(),
         ),
         on(
             Method::GET,
             "/v1/models/{*model}",
             get(models::get),
-            openai("retrieveModel", "One agent, as a model").answers::<models::Model>(),
+            openai("retrieveModel", "One of them").answers::<models::Model>(),
         ),
         on(
             Method::POST,
             "/v1/chat/completions",
             post(chat::complete),
-            openai("createChatCompletion", "Ask an agent as OpenAI's chat completions do")
+            openai("createChatCompletion", "Ask an agent, or a model of one, as OpenAI's chat completions do")
                 .reads::<chat::Request>()
                 .answers::<chat::Object>()
                 .streams::<chat::Object>(),

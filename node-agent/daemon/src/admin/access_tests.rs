@@ -99,6 +99,8 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
             "/api/v1/namespaces/{namespace}/agents/{agent}/logs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
             "/api/v1/unheard-of",
             "/api/v1/apply",
@@ -134,6 +136,7 @@ impl Node {
 const INVOKE: &str = "invoke agents home/jarvis";
 const GET: &str = "get agents home/jarvis";
 const NODE: &str = "get kernelnodes /here";
+const SERVE: &str = "serve agents home/jarvis";
 
 #[tokio::test]
 async fn a_turn_needs_the_right_to_invoke_its_agent_however_its_number_is_spelled() {
@@ -220,6 +223,17 @@ async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
         .await;
     let other = "get agents home/agents/jarvis/x".to_owned();
     assert_eq!((status, asked), (403, vec![other]));
+}
+
+#[tokio::test]
+async fn who_may_ask_an_agent_may_not_be_its_program_nor_use_its_models() {
+    let (friend, program) = (Node::new(&[GET, INVOKE]), Node::new(&[SERVE]));
+    for path in ["programs", "programs/5f/begin"] {
+        let path = format!("/api/v1/namespaces/home/agents/jarvis/{path}");
+        let (status, asked) = friend.ask("ada", &path).await;
+        assert_eq!((status, asked), (403, vec![SERVE.to_owned()]), "{path}");
+        assert_eq!(program.ask("ada", &path).await.0, 200, "{path}");
+    }
 }
 
 #[tokio::test]

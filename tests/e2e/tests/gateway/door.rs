@@ -26,13 +26,19 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn open(model: &FakeModel) -> anyhow::Result<Self> {
+        Self::open_with(model, &[])
+    }
+
+    /// The same, of a node with these settings.
+    pub(crate) fn open_with(model: &FakeModel, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let url = model.base_url();
         let port = url.rsplit(':').next().and_then(|it| it.split('/').next());
         let elsewhere = free_port()?.to_string();
-        let environment = [
+        let mut environment = vec![
             ("AION_OLLAMA_PORT", port.unwrap()),
-            ("AION_LLAMA_CPP_PORT", &elsewhere),
+            ("AION_LLAMA_CPP_PORT", elsewhere.as_str()),
         ];
+        environment.extend(more);
         let node = Standalone::start_with("door", &environment)?.with_policies()?;
         trust(&node, &json!({"inline": "allow"}))?;
         apply(&node, &root().join("agents/jarvis"))?;

@@ -7,7 +7,9 @@ mod described;
 mod door;
 mod external;
 mod mcp;
+mod models;
 mod openai;
+mod quirks;
 mod sdk;
 mod sdk_ts;
 
