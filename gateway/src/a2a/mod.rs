@@ -15,10 +15,10 @@ mod wire;
 use std::{collections::VecDeque, sync::Arc};
 
 use aion_abi::{admin::TurnRecord, code::Code, problem::Problem};
-use aion_serve::{Path, refusal};
+use aion_serve::{path_is_wrong, refusal};
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
@@ -49,9 +49,13 @@ type Told = BoxStream<'static, Result<Update, Fault>>;
 /// JSON-RPC.
 pub(crate) async fn rpc(
     State(gateway): State<Arc<Gateway>>,
-    Path((namespace, agent)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let (namespace, agent) = match path {
+        Ok(Path(named)) => named,
+        Err(why) => return refused(path_is_wrong(&why)),
+    };
     let target = Target {
         gateway,
         namespace,
@@ -63,9 +67,13 @@ pub(crate) async fn rpc(
 /// HTTP+JSON, and the card.
 pub(crate) async fn rest(
     State(gateway): State<Arc<Gateway>>,
-    Path((namespace, agent, below)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let (namespace, agent, below) = match path {
+        Ok(Path(named)) => named,
+        Err(why) => return refused(path_is_wrong(&why)),
+    };
     let target = Target {
         gateway,
         namespace,
@@ -148,6 +156,14 @@ fn no_extended_card() -> Fault {
     unsupported("there is no extended card", remedy)
 }
 
+/// The state of a turn that is followed: its end is told at the end.
+fn at_work(record: &TurnRecord) -> TaskState {
+    match record.running || record.outcome.is_some() {
+        true => TaskState::Working,
+        false => TaskState::Submitted,
+    }
+}
+
 /// The agent that is asked.
 struct Target {
     gateway: Arc<Gateway>,
@@ -181,7 +197,9 @@ impl Target {
 
     async fn stream(&self, asked: SendMessage) -> Result<Told, Fault> {
         let (id, asking) = self.begin(Question::of(asked)?).await?;
-        Ok(self.told(id, asking, TaskState::Submitted))
+        // A message that is sent again finds its task at work.
+        let record = self.gateway.node.turn(id.turn).await.map_err(problem)?;
+        Ok(self.told(id, asking, at_work(&record)))
     }
 
     async fn get(&self, named: &Named) -> Result<Task, Fault> {
@@ -221,10 +239,7 @@ impl Target {
             let what = format!("task {id} has ended: nothing more is told of it");
             return Err(unsupported(&what, "ask for it with GetTask"));
         }
-        let state = match record.running {
-            true => TaskState::Working,
-            false => TaskState::Submitted,
-        };
+        let state = at_work(&record);
         let asking = Asking::resumed(Arc::clone(&self.gateway), id.turn);
         Ok(self.told(id, asking, state))
     }

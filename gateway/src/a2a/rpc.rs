@@ -35,7 +35,7 @@ pub(super) async fn answer(target: &Target, request: Request) -> Response {
     }
     let body = match reading::whole(body).await {
         Ok(body) => body,
-        Err(problem) => return super::refused(problem),
+        Err(problem) => return Json(failure(&Value::Null, &problem.into())).into_response(),
     };
     let (id, called) = match called(&body) {
         Ok((id, method, params)) => (id, Ok((method, params))),

@@ -47,7 +47,7 @@ impl Id {
             None => (text, None),
         };
         let id = Self::new(turn.parse().ok()?, named);
-        // One task has one id: +7 and 07 are none.
+        // A turn is written in one way: +7 and 07 are none. The context is the caller's word, and names nothing here.
         (id.to_string() == text).then_some(id)
     }
 

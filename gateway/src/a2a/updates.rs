@@ -1,4 +1,4 @@
-//! A turn's events as updates of its task, in their order. What was told of the answer is told once, through restarts of the node too.
+//! A turn's events as updates of its task, in their order, each told once, through restarts of the node too.
 
 use aion_abi::admin::{TurnEvent, TurnOutcome};
 use aion_client::{Answer, New};
@@ -14,7 +14,9 @@ use crate::{asking::Heard, notes};
 pub(super) struct Updates {
     pub(super) id: Id,
     answer: Answer,
-    /// What the agent said beside its answer, so far.
+    is_started: bool,
+    /// What the agent said beside its answer: how much was told, and how much the node has said since it began again.
+    told: u32,
     said: u32,
     /// The gateway's address.
     base: String,
@@ -25,6 +27,8 @@ impl Updates {
         Self {
             id,
             answer: Answer::default(),
+            is_started: false,
+            told: 0,
             said: 0,
             base: base.to_owned(),
         }
@@ -35,15 +39,23 @@ impl Updates {
         let event = match heard {
             Heard::Again => {
                 self.answer.start_again();
+                self.said = 0;
                 return Vec::new();
             }
             Heard::Event(event) => event,
         };
         let new = self.answer.take(&event);
         match event {
-            TurnEvent::Started { .. } => vec![self.status(working(None), None)],
+            TurnEvent::Started { .. } => match std::mem::replace(&mut self.is_started, true) {
+                true => Vec::new(),
+                false => vec![self.status(working(None), None)],
+            },
             TurnEvent::Progress { text } => {
                 self.said += 1;
+                if self.said <= self.told {
+                    return Vec::new();
+                }
+                self.told = self.said;
                 let which = format!("progress-{}", self.said);
                 let said = said(&self.id, &which, &text, Map::new());
                 vec![self.status(working(Some(said)), None)]
@@ -66,8 +78,9 @@ impl Updates {
     fn end(&self, outcome: &TurnOutcome) -> Vec<Update> {
         let mut updates = Vec::new();
         let notes = notes::after(outcome);
-        if !notes.is_empty() {
-            let append = !self.answer.text().is_empty();
+        let append = !self.answer.text().is_empty();
+        // Some clients take an artifact for whole once its last chunk is there, empty or not.
+        if append || !notes.is_empty() {
             updates.push(self.artifact(answer(&notes), append, true));
         }
         let files = outcome.files.iter();
@@ -139,18 +152,22 @@ mod tests {
         let mut updates = Updates::new(Id::new(7, None), "http://localhost");
         let events = [
             json!({"event": "started", "incarnation": 1}),
+            json!({"event": "progress", "text": "reading"}),
             json!({"event": "delta", "text": "Fel"}),
         ];
         let mut all = Vec::new();
-        for heard in [
-            event(&events[0]),
-            event(&events[1]),
-            Heard::Again,
-            event(&events[0]),
-            event(&events[1]),
-        ] {
+        let said = || events.iter().map(event);
+        for heard in said().chain([Heard::Again]).chain(said()) {
             all.extend(told(&mut updates, heard));
         }
+        let progress = all
+            .iter()
+            .filter_map(|it| it.pointer("/statusUpdate/status"))
+            .map(|it| it["message"]["messageId"].clone());
+        assert_eq!(
+            progress.collect::<Vec<_>>(),
+            [Value::Null, json!("7-progress-1")]
+        );
         all.extend(told(
             &mut updates,
             event(&json!({"event": "delta", "text": "ix"})),
@@ -197,6 +214,22 @@ mod tests {
         );
         assert_eq!(status["metadata"]["leftOut"], true, "{status}");
         assert_eq!(end.len(), 3);
+    }
+
+    #[test]
+    fn the_answer_has_a_last_chunk_where_it_ends() {
+        let mut updates = Updates::new(Id::new(7, None), "http://localhost");
+        told(
+            &mut updates,
+            event(&json!({"event": "final", "text": "Felix"})),
+        );
+        let end = told(&mut updates, event(&json!({"event": "ended", "ok": true})));
+        let last = &end[0]["artifactUpdate"];
+        assert_eq!(
+            (&last["append"], &last["lastChunk"]),
+            (&json!(true), &json!(true))
+        );
+        assert_eq!(last["artifact"]["parts"][0]["text"], "", "{last}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, Sender},
+    time::Duration,
 };
 
 use aion_e2e::cluster::root;
@@ -94,7 +95,13 @@ fn each(client: impl Fn() -> Command) -> anyhow::Result<()> {
     }
     let (model, held) = holding()?;
     let door = Door::open(&model)?;
-    run(client(), (&door, "held"), Some(&held))
+    run(client(), (&door, "held"), Some(&held))?;
+    let model = FakeModel::answering(|_| Reply::Paced {
+        text: ["Felix"; 40].join(" "),
+        pause: Duration::from_millis(100),
+    })?;
+    let door = Door::open(&model)?;
+    run(client(), (&door, "broken"), None)
 }
 
 #[test]

@@ -99,15 +99,18 @@ async function held(Transport) {
   assert.equal(cancelled.status.state, TaskState.TASK_STATE_CANCELED);
   await say("answer");
   assert.equal(end(await all(followed)), TaskState.TASK_STATE_CANCELED);
+}
+
+// The model says a word at a time. A stream that breaks off between two is taken up again: every word is told once.
+async function broken(Transport) {
+  const client = await factory(Transport, token).createFromUrl(`${base}/`);
   const begun = client.sendMessageStream(question());
-  task = (await begun.next()).value.payload.value;
-  await begun.return();
-  await say("asked");
+  const task = (await begun.next()).value.payload.value;
+  for await (const event of begun) if (event.payload.$case === "artifactUpdate") break;
   const again = client.resubscribeTask({ id: task.id });
   assert.equal((await again.next()).value.payload.value.id, task.id);
-  await say("answer");
   const events = await all(again);
-  assert.equal(told(events), SAYS);
+  assert.equal(told(events), Array(40).fill("Felix").join(" "));
   assert.equal(end(events), TaskState.TASK_STATE_COMPLETED);
 }
 
@@ -127,7 +130,7 @@ async function strange(Transport) {
 // It says each signature that does not hold.
 console.debug = () => {};
 for (const Transport of [JsonRpcTransportFactory, RestTransportFactory]) {
-  await { ask, held, strange }[what](Transport);
+  await { ask, held, broken, strange }[what](Transport);
 }
 console.log("all of it");
 process.exit(0);
