@@ -8,6 +8,8 @@ use aion_abi::{
 };
 use aion_drivers::reserve::Reserve;
 use aion_kernel::{Date, Millis, Now, TurnId};
+use axum::body::Bytes;
+use futures::stream;
 
 use super::QuestionKey;
 use crate::turns::{Asked, Known, TurnFolder, Turns, crash_tests, live::Live};
@@ -53,6 +55,7 @@ async fn while_its_turn_is_kept_a_question_under_its_key_is_that_turn() {
     };
     let turns = crash_tests::open(dir.path(), known);
     same(&turns).await;
+    files_of_a_question_that_is_asked_again_wait_for_nobody(&turns).await;
     let answer = MessageRequest {
         kind: MessageKind::Final,
         text: "42".to_owned(),
@@ -62,6 +65,22 @@ async fn while_its_turn_is_kept_a_question_under_its_key_is_that_turn() {
     turns.done(input.digest, crash_tests::end(7)).await;
     same(&turns).await;
     same(&crash_tests::open(dir.path(), Known::default())).await;
+}
+
+async fn files_of_a_question_that_is_asked_again_wait_for_nobody(turns: &Turns) {
+    let given = async |agent: &str| {
+        let pieces = stream::iter([Ok::<_, String>(Bytes::from_static(b"1,2"))]);
+        let uploads = turns.uploads();
+        uploads.take(agent, "x.csv", pieces).await.unwrap().upload
+    };
+    let (own, others) = (given(AGENT).await, given("home/b").await);
+    let again = TurnRequest {
+        uploads: vec![own.clone(), others.clone()],
+        ..request("q")
+    };
+    turns.asked_before(AGENT, key("k"), &again).await.unwrap();
+    turns.uploads().find(AGENT, &[own]).unwrap_err();
+    assert_eq!(turns.uploads().find("home/b", &[others]).unwrap().len(), 1);
 }
 
 #[test]

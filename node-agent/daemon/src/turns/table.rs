@@ -125,7 +125,12 @@ impl Turns {
                 Code::IdempotencyMismatch,
                 format!("turn {turn} was asked something else under this key"),
             )),
-            found => Ok(found.map(|_| turn)),
+            None => Ok(None),
+            Some(_) => {
+                // What was given with the question is in the turn; what is given again is needed by nobody.
+                self.shared.uploads.leave(agent, &request.uploads);
+                Ok(Some(turn))
+            }
         }
     }
 

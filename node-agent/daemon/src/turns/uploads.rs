@@ -173,6 +173,17 @@ impl Uploads {
         Ok(found)
     }
 
+    /// Erases those of them that wait for a turn of `agent`.
+    pub(super) fn leave(&self, agent: &str, ids: &[String]) {
+        for id in ids {
+            // Its lock is not held while it is removed.
+            let waits = self.held.lock().waits(id, &key(agent));
+            if waits {
+                self.remove(id);
+            }
+        }
+    }
+
     /// A turn took these: they are its input now, and count until it has ended.
     pub fn taken(&self, turn: TurnId, ids: &[String]) {
         for id in ids {
