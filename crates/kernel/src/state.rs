@@ -9,9 +9,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{ApprovalRow, StandingWord},
     body::{Body, BodyDigest},
     idempotency::KeyTable,
-    ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId, TurnId},
+    ids::{
+        AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
+        TurnId,
+    },
     ledger::{Account, Denial},
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
@@ -46,6 +50,13 @@ pub struct State {
     pub(crate) turns: BTreeMap<TurnId, TurnRow>,
     pub(crate) calls: BTreeMap<CallId, CallRow>,
     pub(crate) keys: BTreeMap<InstanceUid, KeyTable>,
+    #[serde(default)]
+    pub(crate) last_approval: ApprovalId,
+    #[serde(default)]
+    pub(crate) approvals: BTreeMap<ApprovalId, ApprovalRow>,
+    /// What people said for longer than a turn.
+    #[serde(default)]
+    pub(crate) words: BTreeMap<ApprovalId, StandingWord>,
     /// Bytes of the answers that all keys keep.
     #[serde(skip)]
     pub(crate) kept_bytes: u64,
@@ -87,6 +98,9 @@ pub struct TurnRow {
     pub phase: Phase,
     /// Its worker is being killed; so it will end.
     pub stopping: Option<TurnOutcome>,
+    /// Its worker is being ended: the turn waits for a person's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pausing: bool,
     /// Tokens charged so far.
     pub usage: Usage,
     /// Calls admitted so far.
@@ -102,6 +116,8 @@ pub struct TurnRow {
 pub enum Phase {
     /// Waits.
     Queued,
+    /// Waits for a person's word, and asks for no worker.
+    Parked,
     /// Its worker is being started; the gate is closed.
     Starting {
         /// Which start.
@@ -127,7 +143,7 @@ impl Phase {
     #[must_use]
     pub fn incarnation(&self) -> Option<Incarnation> {
         match self {
-            Self::Queued => None,
+            Self::Queued | Self::Parked => None,
             Self::Starting { incarnation, .. } | Self::Running { incarnation, .. } => {
                 Some(*incarnation)
             }
@@ -192,6 +208,9 @@ impl Default for State {
             turns: BTreeMap::new(),
             calls: BTreeMap::new(),
             keys: BTreeMap::new(),
+            last_approval: ApprovalId::default(),
+            approvals: BTreeMap::new(),
+            words: BTreeMap::new(),
             kept_bytes: 0,
         }
     }
@@ -247,9 +266,12 @@ impl State {
         self.calls.iter().map(|(call, row)| (*call, row))
     }
 
-    /// Bodies that a retry with an idempotency key may still ask for: the shell keeps their bytes.
+    /// Bodies that somebody may still ask for, a retry with an idempotency key or a person who is to say a word: the
+    /// shell keeps their bytes.
     pub fn recorded_bodies(&self) -> impl Iterator<Item = BodyDigest> {
-        self.keys.values().flat_map(KeyTable::bodies)
+        let asked = self.approvals.values().filter(|row| row.is_pending());
+        let asked = asked.map(|row| row.body.digest);
+        self.keys.values().flat_map(KeyTable::bodies).chain(asked)
     }
 
     /// The accounts that an instance charges to: cluster, tenant, agent.
@@ -289,19 +311,19 @@ impl State {
 }
 
 /// A shared value, stored as its content.
-mod shared {
+pub(crate) mod shared {
     use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
         value: &Arc<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
         value.as_ref().serialize(to)
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Arc<T>, D::Error> {
         T::deserialize(from).map(Arc::new)

@@ -1,6 +1,7 @@
 //! What the kernel does, told as it is seen from the shell.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod calls;
 mod clocks;
 mod endings;
