@@ -38,6 +38,8 @@ pub struct Load {
     pub waiting_turns: usize,
     /// Turns that wait for a person's word.
     pub parked_turns: usize,
+    /// Calls that wait for a person's word.
+    pub pending_approvals: usize,
     /// Calls whose driver works.
     pub running_calls: usize,
     /// Calls that wait.
@@ -194,6 +196,11 @@ impl Kernel {
             running_turns: self.state.turns.len() - waiting_turns - parked_turns,
             waiting_turns,
             parked_turns,
+            pending_approvals: self
+                .state
+                .approvals()
+                .filter(|(_, row)| row.is_pending())
+                .count(),
             running_calls: queues().map(|queue| queue.busy() as usize).sum(),
             waiting_calls: queues().map(crate::scheduler::FairQueue::waiting).sum(),
         }

@@ -134,7 +134,7 @@ impl Kernel {
                 self.resume_if_answered(turn, step);
             }
             (Phase::Running { incarnation, .. }, None) if pausing && !lives(incarnation) => {
-                self.paused(turn, crate::Exit::Lost, step);
+                self.paused(turn, step);
             }
             // The gate opens after the fact that it does: nothing of the agent has run.
             (Phase::Starting { .. }, None) => {

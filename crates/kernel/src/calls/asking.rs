@@ -146,19 +146,15 @@ impl Kernel {
     }
 
     /// The worker of a turn that waits for a word has ended.
-    pub(crate) fn paused(&mut self, turn: TurnId, exit: Exit, step: &mut Step) {
+    pub(crate) fn paused(&mut self, turn: TurnId, step: &mut Step) {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        let outcome = match (row.replayable, exit) {
-            // It was done before it was ended.
-            (_, Exit::Code(0)) => TurnOutcome::Completed,
-            (false, _) => TurnOutcome::WorkerFailed {
-                exit: Exit::Evicted,
-            },
-            (true, _) => return self.park_turn(turn, step),
-        };
-        self.end_turn(turn, outcome, step);
+        if row.replayable {
+            return self.park_turn(turn, step);
+        }
+        let exit = Exit::Evicted;
+        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
     }
 
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
