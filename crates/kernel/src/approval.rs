@@ -1,6 +1,6 @@
 //! Approvals: what a person is asked before a call is done, and what the person's word covers.
 //!
-//! Rows and how to read them. When somebody is asked is in `calls::asking`, how facts change the rows in
+//! When somebody is asked is in `calls::asking`, how facts change the rows in
 //! `apply::approvals`. The arguments stay outside: a row names their digest, so the word is for these and no others.
 
 use std::sync::Arc;
@@ -9,11 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{Body, BodyDigest},
-    event::Call,
-    ids::{AccountId, ApprovalId, Date, InstanceUid, TurnId},
+    ids::{AccountId, Date, InstanceUid, TurnId},
     name::{IdempotencyKey, Name},
     spec::GrantRule,
-    state::State,
     syscall::Kind,
 };
 
@@ -135,7 +133,6 @@ pub struct StandingWord {
     /// When.
     pub given_at: Date,
     /// The grants under which it was given: under others it does not count.
-    #[serde(with = "crate::state::shared")]
     pub(crate) grants: Arc<Vec<GrantRule>>,
 }
 
@@ -157,18 +154,6 @@ pub(crate) enum Said {
     TooLate,
 }
 
-impl<'a> From<&'a Call> for Request<'a> {
-    fn from(call: &'a Call) -> Self {
-        Self {
-            turn: call.turn,
-            kind: call.kind,
-            target: call.target.as_ref(),
-            key: call.key.as_ref(),
-            digest: call.body.digest,
-        }
-    }
-}
-
 impl ApprovalRow {
     /// Whether nobody has answered yet.
     #[must_use]
@@ -185,7 +170,7 @@ impl ApprovalRow {
             && self.body.digest == it.digest
     }
 
-    fn says(&self, it: Request<'_>) -> Option<Said> {
+    pub(crate) fn says(&self, it: Request<'_>) -> Option<Said> {
         let answered = self.answered.as_ref()?;
         let same_right = self.kind == it.kind && self.target.as_ref() == it.target;
         match answered.word {
@@ -197,52 +182,5 @@ impl ApprovalRow {
             Word::Expired if self.is_of(it) && it.key.is_some() => Some(Said::TooLate),
             _ => None,
         }
-    }
-}
-
-impl State {
-    /// All calls that somebody is asked about, or was, by number.
-    pub fn approvals(&self) -> impl Iterator<Item = (ApprovalId, &ApprovalRow)> {
-        self.approvals.iter().map(|(id, row)| (*id, row))
-    }
-
-    /// One of them.
-    #[must_use]
-    pub fn approval(&self, approval: ApprovalId) -> Option<&ApprovalRow> {
-        self.approvals.get(&approval)
-    }
-
-    /// Words that count beyond their turn, by the approval that they were given for. One that has ended may be among
-    /// them.
-    pub fn standing_words(&self) -> impl Iterator<Item = (ApprovalId, &StandingWord)> {
-        self.words.iter().map(|(id, word)| (*id, word))
-    }
-
-    /// What people said of a call, the newest word first; `None`: nothing yet.
-    pub(crate) fn said_of(
-        &self,
-        it: Request<'_>,
-        account: AccountId,
-        grants: &Arc<Vec<GrantRule>>,
-        today: Date,
-    ) -> Option<Said> {
-        let of_turn = self.approvals.values().rev();
-        let of_turn = of_turn.filter(|row| row.turn == it.turn);
-        of_turn.filter_map(|row| row.says(it)).next().or_else(|| {
-            let stands = |word: &&StandingWord| {
-                word.account == account
-                    && word.kind == it.kind
-                    && word.target.as_ref() == it.target
-                    && word.until > today
-                    && word.grants == *grants
-            };
-            self.words.values().find(stands).map(|_| Said::Yes)
-        })
-    }
-
-    /// Whether somebody is asked about a call of this turn.
-    pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
-        let mut rows = self.approvals.values();
-        rows.any(|row| row.turn == turn && row.is_pending())
     }
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    approval::{ApprovalRow, StandingWord},
+    approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
     idempotency::KeyTable,
     ids::{
@@ -20,7 +20,7 @@ use crate::{
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
     refusal::Level,
-    spec::Profile,
+    spec::{GrantRule, Profile},
     syscall::Kind,
 };
 
@@ -310,20 +310,68 @@ impl State {
     }
 }
 
+/// What people were asked, and what they said.
+impl State {
+    /// All calls that somebody is asked about, or was, by number.
+    pub fn approvals(&self) -> impl Iterator<Item = (ApprovalId, &ApprovalRow)> {
+        self.approvals.iter().map(|(id, row)| (*id, row))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn approval(&self, approval: ApprovalId) -> Option<&ApprovalRow> {
+        self.approvals.get(&approval)
+    }
+
+    /// Words that count beyond their turn, by the approval that they were given for. One that has ended may be among
+    /// them.
+    pub fn standing_words(&self) -> impl Iterator<Item = (ApprovalId, &StandingWord)> {
+        self.words.iter().map(|(id, word)| (*id, word))
+    }
+
+    /// What people said of a call, the newest word first; `None`: nothing yet.
+    pub(crate) fn said_of(
+        &self,
+        it: Request<'_>,
+        account: AccountId,
+        grants: &Arc<Vec<GrantRule>>,
+        today: Date,
+    ) -> Option<Said> {
+        let of_turn = self.approvals.values().rev();
+        let of_turn = of_turn.filter(|row| row.turn == it.turn);
+        of_turn.filter_map(|row| row.says(it)).next().or_else(|| {
+            let stands = |word: &&StandingWord| {
+                word.account == account
+                    && word.kind == it.kind
+                    && word.target.as_ref() == it.target
+                    && word.until > today
+                    && word.grants == *grants
+            };
+            self.words.values().find(stands).map(|_| Said::Yes)
+        })
+    }
+
+    /// Whether somebody is asked about a call of this turn.
+    pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
+        let mut rows = self.approvals.values();
+        rows.any(|row| row.turn == turn && row.is_pending())
+    }
+}
+
 /// A shared value, stored as its content.
-pub(crate) mod shared {
+mod shared {
     use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
         value: &Arc<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
         value.as_ref().serialize(to)
     }
 
-    pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Arc<T>, D::Error> {
         T::deserialize(from).map(Arc::new)

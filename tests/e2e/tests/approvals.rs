@@ -197,7 +197,7 @@ fn a_turn_waits_for_a_word_through_a_daemon_that_is_killed_and_acts_once() -> an
 }
 
 #[test]
-fn a_no_and_a_turn_that_is_cancelled_do_nothing() -> anyhow::Result<()> {
+fn after_a_no_nothing_is_done_and_the_model_is_told() -> anyhow::Result<()> {
     let office = Office::open(&[])?;
     let asked = office.ask();
     let id = office.waits()?;

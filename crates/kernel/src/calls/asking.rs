@@ -10,7 +10,7 @@
 //! key and digest: a word is for what was shown.
 
 use crate::{
-    approval::{STANDING, Scope, Unheard, Word},
+    approval::{Request, STANDING, Scope, Unheard, Word},
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
@@ -23,6 +23,18 @@ use crate::{
     state::Phase,
     timers::Timer,
 };
+
+impl<'a> From<&'a Call> for Request<'a> {
+    fn from(call: &'a Call) -> Self {
+        Self {
+            turn: call.turn,
+            kind: call.kind,
+            target: call.target.as_ref(),
+            key: call.key.as_ref(),
+            digest: call.body.digest,
+        }
+    }
+}
 
 impl Kernel {
     /// Asks a person about a call, which is held meanwhile.

@@ -8,6 +8,7 @@ mod endings;
 mod facts;
 mod fairness;
 mod harness;
+mod parked;
 mod quotas;
 mod recovery;
 mod refusals;
