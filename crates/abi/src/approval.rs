@@ -131,6 +131,7 @@ pub enum Scope {
 /// What a person says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "ApprovalAnswer"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answer {
     /// Yes or no.
