@@ -70,6 +70,8 @@ pub(crate) enum Command {
     /// Begin a project
     #[command(subcommand)]
     New(commands::new::NewCommand),
+    /// Run a project on this machine, and start it again when a file changes
+    Dev(commands::dev::DevArgs),
     /// Build, move, sign and check bundles
     #[command(subcommand)]
     Bundle(commands::bundle::BundleCommand),

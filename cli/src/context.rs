@@ -157,6 +157,11 @@ impl Context {
         eprint!("{}", message::warning(&self.screen, text));
     }
 
+    /// A failure after which the command goes on, on standard error.
+    pub(crate) fn complain(&self, failure: &Failure) {
+        eprint!("{}", message::failure(&self.screen, failure));
+    }
+
     /// Prints a value whole.
     pub(crate) fn print_json(&self, value: &Value) -> Result<(), Failure> {
         self.print(&format!("{value:#}\n"))

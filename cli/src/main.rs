@@ -85,6 +85,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Explain(args) => commands::explain::run(context, args).await,
         Command::Mount(command) => commands::mount::run(context, command).await,
         Command::Node(command) => commands::node::run(context, command).await,
+        Command::Dev(args) => commands::dev::run(context, args).await,
         Command::New(command) => commands::new::run(context, command),
         Command::Bundle(command) => commands::bundle::run(context, command).await,
         Command::Completion(args) => commands::completion::run(context, args, Cli::command()),

@@ -2,29 +2,48 @@
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_route::Agent;
+use serde_json::Value;
 
 use crate::gateway::{AUTO, Gateway, problem};
 
 impl Gateway {
     /// Every agent, by namespace and name. One that cannot be read hides no other.
     pub(crate) async fn agents(&self) -> Result<Vec<Agent>, Problem> {
+        let agents = self.agents_as_applied().await?;
+        Ok(agents.into_iter().map(|(agent, _)| agent).collect())
+    }
+
+    /// The same, each with its resource.
+    pub(crate) async fn agents_as_applied(&self) -> Result<Vec<(Agent, Value)>, Problem> {
         let resources = self.node.list("agents", None).await.map_err(problem)?;
-        let agents = resources.iter().filter_map(|resource| {
-            let read = Agent::read(resource);
+        let agents = resources.into_iter().filter_map(|resource| {
+            let read = Agent::read(&resource);
             let warned = |error: &serde_json::Error| {
                 tracing::warn!(%error, "an Agent of the node cannot be read, and is not listed");
             };
-            read.inspect_err(warned).ok()
+            Some((read.inspect_err(warned).ok()?, resource))
         });
-        let mut agents: Vec<Agent> = agents.collect();
-        agents.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let mut agents: Vec<(Agent, Value)> = agents.collect();
+        agents.sort_by(|(a, _), (b, _)| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         Ok(agents)
     }
 
     /// One agent.
     pub(crate) async fn agent(&self, namespace: &str, name: &str) -> Result<Agent, Problem> {
+        self.agent_as_applied(namespace, name)
+            .await
+            .map(|(agent, _)| agent)
+    }
+
+    /// One, with its resource.
+    pub(crate) async fn agent_as_applied(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(Agent, Value), Problem> {
         let found = self.node.resource("agents", Some(namespace), name).await;
-        Agent::read(&found.map_err(problem)?).map_err(unread)
+        let found = found.map_err(problem)?;
+        Ok((Agent::read(&found).map_err(unread)?, found))
     }
 
     /// The name of an agent where only one text names it: without its namespace where that is the usual one and the name means nothing else.

@@ -36,6 +36,11 @@ pub(crate) struct Args {
     #[arg(long, env = "AION_GATEWAY_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
+    /// The key that agent cards of A2A are signed with: a file of 32 bytes, for its owner alone. Gateways that are to sign alike share it;
+    /// made where there is none [default: gateway/run/card.key in the state]
+    #[arg(long, env = "AION_GATEWAY_CARD_KEY_FILE", value_name = "FILE")]
+    pub(crate) card_key_file: Option<PathBuf>,
+
     /// The namespace of agents that are named without one.
     #[arg(long, env = "AION_NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,

@@ -81,6 +81,23 @@ impl Asking {
         }
     }
 
+    /// A turn that is there, followed from its start.
+    pub(crate) fn resumed(gateway: Arc<Gateway>, turn: u64) -> Self {
+        Self {
+            gateway,
+            // Nothing is asked.
+            agent: <(String, String)>::default(),
+            request: TurnRequest::default(),
+            key: String::new(),
+            abandoned: Abandoned::GoesOn,
+            turn: Some(turn),
+            events: None,
+            // It was found there.
+            reached: true,
+            ended: false,
+        }
+    }
+
     /// What is kept of the turn, once it has ended. A node agent that goes away meanwhile is waited for.
     pub(crate) async fn record(&mut self) -> Result<TurnRecord, Problem> {
         let turn = self.turn.ok_or_else(|| {
@@ -215,6 +232,7 @@ async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::lending::Lending;
     use aion_client::{Address, Node};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -239,12 +257,16 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             drop(folder);
         });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
         let gateway = Arc::new(Gateway {
-            node: Node {
-                address: Address::unix(&socket).unwrap(),
-            },
+            lending: Lending::of(node.clone()),
+            node,
             namespace: "default".to_owned(),
             token: String::new(),
+            signer: crate::signing::Signer::of(&[7; 32]).unwrap(),
+            base: std::sync::OnceLock::new(),
         });
         let request = TurnRequest {
             input: "A name for a cat?".to_owned(),

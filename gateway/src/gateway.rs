@@ -1,12 +1,16 @@
 //! What every handler works with: the node, and who may ask.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
-use aion_abi::{admin::ASKING_SOCKET, code::Code, problem::Problem};
-use aion_client::{Address, ClientError, Node};
+use aion_abi::admin::ASKING_SOCKET;
+use aion_client::{Address, Node};
 use anyhow::Context as _;
 
-use crate::{args::Args, state::State};
+pub(crate) use crate::unanswered::problem;
+use crate::{args::Args, lending::Lending, signing::Signer, state::State};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
@@ -17,6 +21,12 @@ pub(crate) struct Gateway {
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
     pub(crate) token: String,
+    /// Says that a card is this gateway's.
+    pub(crate) signer: Signer,
+    /// Where it is found, once it listens.
+    pub(crate) base: OnceLock<String>,
+    /// Models of agents, for programs that know only models.
+    pub(crate) lending: Lending,
 }
 
 impl Gateway {
@@ -24,31 +34,29 @@ impl Gateway {
     /// The token cannot be read.
     pub(crate) fn open(args: &Args, state: &State) -> anyhow::Result<Arc<Self>> {
         let token = state.token(args.token_file.as_deref())?;
+        let signer = state.signer(args.card_key_file.as_deref())?;
         let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
+        let node = Node { address };
         Ok(Arc::new(Self {
-            node: Node { address },
+            lending: Lending::of(node.clone()),
+            node,
             namespace: args.namespace.clone(),
             token,
+            signer,
+            base: OnceLock::new(),
         }))
     }
-}
 
-/// What a client is told where the node gives no answer.
-pub(crate) fn problem(error: ClientError) -> Problem {
-    let said = error.to_string();
-    match error {
-        ClientError::Refused(problem) => *problem,
-        ClientError::Unreachable { .. } => Problem::new(Code::Unreachable, said)
-            .remedy("start the node: aionctl local start")
-            .retry_after_ms(1_000),
-        ClientError::Forbidden { .. } => Problem::new(Code::Unreachable, said)
-            .remedy("start aion-gateway as the user who started the node"),
-        ClientError::Broken { .. } => Problem::new(Code::OutcomeUnknown, said)
-            .remedy("ask again under the same idempotency key: what was taken is not done twice"),
-        ClientError::Unexpected { .. } => {
-            Problem::new(Code::UpstreamFailed, said).remedy("have gateway and node of one version")
-        }
+    /// Takes note of where it listens, which cards say: what a request calls this machine is its client's word.
+    pub(crate) fn serves_at(&self, address: SocketAddr) {
+        // It listens once.
+        let _ = self.base.set(format!("http://{address}"));
+    }
+
+    /// The address that what is here is found below.
+    pub(crate) fn base(&self) -> &str {
+        self.base.get().map_or("", String::as_str)
     }
 }

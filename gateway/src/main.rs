@@ -2,14 +2,16 @@
 //! machine, on a socket where agents are asked and nothing else is done.
 //!
 //! A process of its own: what parses what the network sends shares no memory with the kernel, and holds no privilege and
-//! no state but its token. What may not enter: decisions about rights, which are the node agent's.
+//! no state but its token and the key of agent cards. What may not enter: decisions about rights, which are the node agent's.
 
+mod a2a;
 mod access;
 mod agents;
 mod args;
 mod asking;
 mod clock;
 mod gateway;
+mod lending;
 mod mcp;
 mod notes;
 mod openai;
@@ -19,9 +21,12 @@ mod refusal;
 mod rest;
 mod router;
 mod routing;
+mod signing;
 mod state;
+mod tagged;
+mod unanswered;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use aion_serve::{ServeError, Tcp};
 use anyhow::Context as _;
@@ -56,11 +61,15 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = Gateway::open(&args, &state)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let router = router::router(gateway);
+    let router = router::router(Arc::clone(&gateway));
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;
+    // Before anything is served.
+    gateway.serves_at(address);
     let _told = state.serves_at(address)?;
-    tracing::info!("REST and OpenAI's API at http://{address}/v1, MCP at http://{address}/mcp");
+    tracing::info!(
+        "REST and OpenAI's API at http://{address}/v1, MCP at http://{address}/mcp, A2A at http://{address}/v1/a2a"
+    );
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(LAST).await;
@@ -69,6 +78,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         () = serving => {}
         () = late => tracing::warn!("what is asked still is left to the node"),
     }
+    // A node that is not there ends them by itself.
+    let _ = tokio::time::timeout(LAST, gateway.lending.end()).await;
     Ok(())
 }
 

@@ -1,14 +1,12 @@
-//! What a handler reads of a request: what its path and its query say, its body (JSON, whole, within its bound and in
-//! time), and its key. What cannot be read is a problem, and not axum's words.
+//! What a handler reads of a request: its body (JSON, whole, within its bound and in time), and its key. What cannot be read
+//! is a problem.
 
 use std::time::Duration;
 
 use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
-use aion_serve::Refused;
 use axum::{
     body::{Body, Bytes, HttpBody as _, to_bytes},
-    extract::{FromRequestParts, rejection::PathRejection},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -17,39 +15,6 @@ use tokio::time::timeout;
 pub(crate) const MAX_BODY: usize = 4 << 20;
 /// How long it may take.
 const BODY: Duration = Duration::from_secs(30);
-
-/// What stands in the path, as [`axum::extract::Path`].
-pub(crate) struct Path<T>(pub(crate) T);
-
-/// What stands behind the path, as [`axum::extract::Query`].
-pub(crate) struct Query<T>(pub(crate) T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let read = axum::extract::Path::from_request_parts(parts, state).await;
-        read.map(|it| Self(it.0))
-            .map_err(|why| Refused(path_is_wrong(&why)))
-    }
-}
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let read = axum::extract::Query::from_request_parts(parts, state).await;
-        read.map(|it| Self(it.0)).map_err(|why| {
-            let wrong = Problem::new(Code::BadRequest, why.body_text());
-            Refused(wrong.remedy("see /v1/openapi.json for what may stand behind the ?"))
-        })
-    }
-}
-
-/// What is wrong with a path.
-pub(crate) fn path_is_wrong(why: &PathRejection) -> Problem {
-    Problem::new(Code::BadRequest, why.body_text()).remedy("see /v1/openapi.json for the paths")
-}
 
 /// Reads a body.
 ///

@@ -4,13 +4,18 @@ use aion_abi::problem::Problem;
 use aion_serve::Refused;
 use axum::response::{IntoResponse, Response};
 
-use crate::openai;
+use crate::{a2a, openai};
 
 /// What speaks as OpenAI does, errors too.
-const OPENAI: [&str; 3] = ["/v1/models", "/v1/chat/", "/v1/responses"];
+const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/responses", "/v1/embeddings"];
+/// What speaks as A2A does.
+const A2A: &str = "/v1/a2a/";
 
 /// A refusal in the form of whom the path belongs to.
 pub(crate) fn refused(path: &str, problem: Problem) -> Response {
+    if path.starts_with(A2A) {
+        return a2a::refused(problem);
+    }
     match OPENAI.iter().any(|its| path.starts_with(its)) {
         true => openai::Failed(problem).into_response(),
         false => Refused(problem).into_response(),
@@ -27,7 +32,11 @@ mod tests {
 
     #[test]
     fn in_whatever_form_it_says_when_to_try_again() {
-        for path in ["/v1/chat/completions", "/v1/agents"] {
+        for path in [
+            "/v1/chat/completions",
+            "/v1/agents",
+            "/v1/a2a/default/jarvis",
+        ] {
             let away = Problem::new(Code::Unreachable, "the node is away").retry_after_ms(1_500);
             let status = away.status;
             let response = refused(path, away);

@@ -1,12 +1,12 @@
 //! The table of endpoints: where each is, what answers there, and how it is described. Router and description are made of the one table.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     approval::{Answer, Approval, Approvals},
     code::Code,
-    external::{End, Given, Holding, Registered, Registration, Told},
+    external::{Begin, Begun, End, Given, Holding, Registered, Registration, Told},
     problem::Problem,
 };
 use aion_route::Agent;
@@ -21,7 +21,7 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    access,
+    a2a, access,
     gateway::Gateway,
     mcp::Mcp,
     openai::{chat, models, responses},
@@ -41,8 +41,12 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
     let mcp = Arc::new(Mcp::of(Arc::clone(&gateway)));
     let mcp = move |request: Request| async move { mcp.answer(request).await };
-    // Beside the table: what is at MCP's one path is described by MCP itself.
-    let mut router = Router::new().route("/mcp", any(mcp));
+    // Beside the table: MCP and A2A describe themselves.
+    let mut router = Router::new()
+        .route("/mcp", any(mcp))
+        .route("/v1/a2a/jwks.json", get(a2a::keys))
+        .route("/v1/a2a/{namespace}/{agent}", any(a2a::rpc))
+        .route("/v1/a2a/{namespace}/{agent}/{*below}", any(a2a::rest));
     for endpoint in endpoints() {
         router = router.route(endpoint.path, endpoint.handler);
     }
@@ -71,7 +75,8 @@ fn endpoints() -> Vec<Endpoint> {
             rest("listAgents", "Which agents there are")
                 .query::<Within>()
                 .query::<rest::agents::Page>()
-                .answers::<rest::agents::List>(),
+                .answers::<rest::agents::List>()
+                .tagged(),
         ),
         on(
             Method::GET,
@@ -79,7 +84,8 @@ fn endpoints() -> Vec<Endpoint> {
             get(rest::agents::get),
             rest("getAgent", "One agent")
                 .query::<Within>()
-                .answers::<Agent>(),
+                .answers::<Agent>()
+                .tagged(),
         ),
         on(
             Method::POST,
@@ -137,6 +143,15 @@ fn endpoints() -> Vec<Endpoint> {
         ),
         on(
             Method::POST,
+            "/v1/agents/{agent}/programs/{program}/begin",
+            rest::programs::said("begin"),
+            rest("beginTurn", "Begin a turn that only the program is given")
+                .query::<Within>()
+                .reads::<Begin>()
+                .answers::<Begun>(),
+        ),
+        on(
+            Method::POST,
             "/v1/agents/{agent}/programs/{program}/end",
             rest::programs::said("end"),
             rest("endRun", "Say that the program is done with a run of a turn")
@@ -180,7 +195,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/ask",
             post(rest::ask::ask),
-            rest("ask", "Ask the agent that the question is for; a refusal with the code undecided has candidates")
+            rest("ask", "Ask the agent that the question is for, without uploads, which belong to one agent; a refusal with the code undecided has candidates")
                 .query::<Within>()
                 .reads::<TurnRequest>()
                 .answers::<turns::Answered>()
@@ -215,19 +230,19 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/models",
             get(models::list),
-            openai("listModels", "The agents, as models").answers::<models::List>(),
+            openai("listModels", "The agents as models, and the models that agents lend").answers::<models::List>(),
         ),
         on(
             Method::GET,
             "/v1/models/{*model}",
             get(models::get),
-            openai("retrieveModel", "One agent, as a model").answers::<models::Model>(),
+            openai("retrieveModel", "One of them").answers::<models::Model>(),
         ),
         on(
             Method::POST,
             "/v1/chat/completions",
             post(chat::complete),
-            openai("createChatCompletion", "Ask an agent as OpenAI's chat completions do")
+            openai("createChatCompletion", "Ask an agent, or a model of one, as OpenAI's chat completions do")
                 .reads::<chat::Request>()
                 .answers::<chat::Object>()
                 .streams::<chat::Object>(),
@@ -250,8 +265,10 @@ fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn description() -> Json<Value> {
-    Json(described(&endpoints()))
+/// The document, which is the same for as long as the program runs.
+async fn description() -> Json<&'static Value> {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| described(&endpoints()));
+    Json(&DOCUMENT)
 }
 
 fn described(endpoints: &[Endpoint]) -> Value {

@@ -1,4 +1,4 @@
-//! What the gateway keeps: the token, and, in a folder of its own, where it serves while it does, for `aionctl local
+//! What the gateway keeps: the token, and, in a folder of its own, the key of agent cards and where it serves while it does, for `aionctl local
 //! status`. Where root starts it, the token is root's, and the gateway reads it.
 
 use std::{
@@ -11,6 +11,11 @@ use std::{
 use aion_abi::gateway::{FOLDER, RUN, SERVING, Serving, TOKEN};
 use aion_folders::{Folder, Trust};
 use anyhow::Context as _;
+
+use crate::signing::Signer;
+
+/// The key that cards are signed with, in the gateway's own folder.
+const CARD_KEY: &str = "card.key";
 
 /// See the module.
 pub(crate) struct State {
@@ -47,6 +52,19 @@ impl State {
         Ok(aion_serve::token(given.unwrap_or(&self.token))?)
     }
 
+    /// What cards are signed with, made where there is none.
+    ///
+    /// # Errors
+    /// As for the token; or it is no key.
+    pub(crate) fn signer(&self, given: Option<&Path>) -> anyhow::Result<Signer> {
+        let form = |random: &[u8; 32]| random.to_vec();
+        let (key, shown) = match given {
+            Some(path) => (aion_folders::secret(path, form)?, path),
+            None => (self.run.secret(CARD_KEY, form)?, Path::new(CARD_KEY)),
+        };
+        Signer::of(&key).with_context(|| format!("cannot sign cards with {}", shown.display()))
+    }
+
     /// Says where it serves, until what is given is dropped.
     ///
     /// # Errors
@@ -68,6 +86,8 @@ impl Drop for Told<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
 
     #[test]
@@ -84,5 +104,23 @@ mod tests {
         assert!(!file.exists());
         let again = State::open(home.path()).unwrap();
         assert_eq!(again.token(None).unwrap(), token);
+    }
+
+    #[test]
+    fn the_key_of_cards_stays_is_its_owners_alone_and_is_shared_by_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let state = State::open(home.path()).unwrap();
+        let keys = state.signer(None).unwrap().keys();
+        assert_eq!(state.signer(None).unwrap().keys(), keys);
+        let file = home.path().join(FOLDER).join(RUN).join(CARD_KEY);
+        assert_eq!(state.signer(Some(&file)).unwrap().keys(), keys);
+        let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        mode(0o644);
+        assert!(state.signer(None).is_err());
+        mode(0o600);
+        fs::write(&file, "short").unwrap();
+        let refused = state.signer(None).err().unwrap();
+        assert!(format!("{refused:#}").contains("32 bytes"), "{refused:#}");
     }
 }

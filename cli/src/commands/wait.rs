@@ -56,21 +56,29 @@ pub(super) async fn until_ready(
     Ok(())
 }
 
-/// What an agent waits for, or `None` where it is ready.
-fn waits_for(agent: &Value) -> Option<String> {
-    let conditions = agent["status"]["conditions"].as_array();
-    let find = |kind: &str| {
-        let mut all = conditions.into_iter().flatten();
-        all.find(|condition| condition["type"] == kind)
-    };
+/// A condition of the agent as it is now; `None` where that was not judged yet.
+pub(super) fn judged<'a>(agent: &'a Value, kind: &str) -> Option<&'a Value> {
     let generation = agent["metadata"]["generation"].as_i64();
-    let of_now = |condition: &Value| {
-        let observed = condition["observedGeneration"].as_i64();
-        observed.is_none() || generation.is_none() || observed >= generation
-    };
-    if find("Ready").is_some_and(|ready| ready["status"] == "True" && of_now(ready)) {
+    let condition = condition(agent, kind)?;
+    let observed = condition["observedGeneration"].as_i64();
+    let is_of_now = observed.is_none() || generation.is_none() || observed >= generation;
+    (is_of_now && condition["status"] != "Unknown").then_some(condition)
+}
+
+fn condition<'a>(agent: &'a Value, kind: &str) -> Option<&'a Value> {
+    let mut all = agent["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    all.find(|condition| condition["type"] == kind)
+}
+
+/// What an agent waits for, or `None` where it is ready.
+pub(super) fn waits_for(agent: &Value) -> Option<String> {
+    if judged(agent, "Ready").is_some_and(|ready| ready["status"] == "True") {
         return None;
     }
+    let find = |kind| condition(agent, kind);
     let text =
         |condition: &Value, key: &str| condition[key].as_str().unwrap_or_default().to_owned();
     let blamed = CHAIN

@@ -364,6 +364,9 @@ pub struct TurnRecord {
     /// The whole answer, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// Its program was started, and the turn has not ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub running: bool,
     /// How it ended; absent while it waits or runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<TurnOutcome>,

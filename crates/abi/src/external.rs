@@ -8,6 +8,7 @@
 //! | `POST` | [`Registration`] → [`Registered`] |
 //! | `POST /{program}/turn` | [`Holding`] → [`Given`]: a turn, once there is one, or none within [`WAIT_MS`] |
 //! | `POST /{program}/heartbeat` | [`Holding`] → [`Told`] |
+//! | `POST /{program}/begin` | [`Begin`] → [`Begun`]: a turn that the program asks itself, and nobody else is given |
 //! | `POST /{program}/end` | [`End`] → `{}` |
 //! | `DELETE /{program}` | it goes: nothing is given to it any more, and what it holds is lost |
 //! | `POST /{program}/turns/{turn}/{incarnation}/v1/…` | a signed syscall, as over the socket of a worker: what is signed is the path from `/v1` on |
@@ -49,6 +50,10 @@ pub struct Registration {
     /// What it held when it lost its node and works on still.
     #[serde(default)]
     pub holds: Vec<Run>,
+    /// It is given only the turns that it begins itself, and whoever asks the agent is not answered by it: the agent is not
+    /// ready because of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// It is known.
@@ -96,6 +101,24 @@ pub struct Given {
     /// As in [`Told`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<Run>,
+}
+
+/// It begins a turn of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Begin {
+    /// What it is about, as the turn's question.
+    pub input: String,
+}
+
+/// It waits for the program, as a [`Given`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    /// The turn.
+    pub turn: u64,
 }
 
 /// It is done with a turn.

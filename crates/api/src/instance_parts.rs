@@ -72,6 +72,17 @@ pub struct ResolvedEndpoint {
     pub timeout_seconds: i32,
 }
 
+impl ResolvedEndpoint {
+    /// Whether `name` is one that agents write for it: `endpoint/model`, or the endpoint alone.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        match name.split_once('/') {
+            Some(both) => both == (&self.endpoint, &self.model),
+            None => name == self.endpoint,
+        }
+    }
+}
+
 /// A tool an instance is offered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -32,7 +32,7 @@ pub use content::archive::UnpackError;
 pub use content::build::{
     BuildError, Built, build,
     image::{base, bring},
-    recipe::{Base, BasePlace, RECIPE},
+    recipe::{Base, BasePlace, Program, RECIPE, program},
 };
 pub use content::compiled::Compiled;
 pub use content::image::{error::ImageError, kept::Image, user::ImageUser};

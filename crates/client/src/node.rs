@@ -49,6 +49,20 @@ impl Download {
         let part = self.response.chunk().await;
         part.map_err(|why| self.address.broken(&why))
     }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// The connection broke, or it is larger than an answer may be.
+    pub async fn whole(self) -> Result<Bytes, ClientError> {
+        self.address.collect(self.response).await
+    }
+
+    /// The values in it, where it is a stream of events.
+    #[must_use]
+    pub fn events<T: DeserializeOwned>(self) -> Events<T> {
+        Events::new(self.address, self.response)
+    }
 }
 
 impl Node {

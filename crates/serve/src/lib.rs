@@ -9,6 +9,7 @@ pub mod caller;
 mod connection;
 mod failure;
 mod patience;
+mod reading;
 mod tcp;
 mod token;
 
@@ -17,5 +18,6 @@ pub use bounded::Bounded;
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use patience::Patience;
+pub use reading::{Json, Path, Query, path_is_wrong};
 pub use tcp::{Tcp, serve_tcp};
 pub use token::{TokenError, token};

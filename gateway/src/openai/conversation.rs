@@ -11,7 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::refused::refused;
 
@@ -21,12 +21,16 @@ use super::refused::refused;
 pub(super) struct Message {
     /// Absent where it is a message.
     #[serde(rename = "type")]
-    kind: Option<String>,
+    pub(super) kind: Option<String>,
     #[serde(default)]
-    role: String,
-    content: Option<TextOr<Part>>,
-    tool_calls: Option<Vec<Value>>,
-    function_call: Option<Value>,
+    pub(super) role: String,
+    pub(super) content: Option<TextOr<Part>>,
+    pub(super) tool_calls: Option<Vec<Value>>,
+    pub(super) tool_call_id: Option<String>,
+    pub(super) function_call: Option<Value>,
+    /// What else there is: a model is given none of it.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 /// A part of a message.
@@ -34,8 +38,8 @@ pub(super) struct Message {
 #[schemars(rename = "InputPart")]
 pub(super) struct Part {
     #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
+    pub(super) kind: String,
+    pub(super) text: Option<String>,
 }
 
 /// A text, or a list. (Not an untagged enum of serde: its errors do not say in which field they are.)
@@ -87,7 +91,9 @@ impl Conversation {
             role: "user".to_owned(),
             content: Some(TextOr::Text(question)),
             tool_calls: None,
+            tool_call_id: None,
             function_call: None,
+            other: Map::new(),
         };
         Self::read(field, vec![question])
     }

@@ -1,10 +1,12 @@
-//! The OpenAI API (<https://platform.openai.com/docs/api-reference>), for programs that speak it: each agent is a model.
+//! The OpenAI API (<https://platform.openai.com/docs/api-reference>), for programs that speak it: each agent is a model,
+//! and so is each model of an agent whose program the gateway may be.
 //!
 //! What a request asks for and an agent cannot give is refused by name, never left out in silence.
 
 pub(crate) mod chat;
 mod conversation;
 pub(crate) mod models;
+mod named;
 mod refused;
 pub(crate) mod responses;
 mod spoken;

@@ -1,8 +1,10 @@
-//! `/v1/models`: the agents, by the names they are asked by.
+//! `/v1/models`: the agents, by the names they are asked by, and the models that they lend to programs.
 
 use std::sync::Arc;
 
+use aion_abi::{code::Code, problem::Problem};
 use aion_route::Agent;
+use aion_serve::path_is_wrong;
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
@@ -10,11 +12,8 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Failed;
-use crate::{
-    gateway::{AUTO, Gateway},
-    reading::path_is_wrong,
-};
+use super::{Failed, named::Named};
+use crate::gateway::{AUTO, Gateway};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ModelList")]
@@ -37,14 +36,23 @@ pub(crate) struct Model {
 
 impl Model {
     fn of(gateway: &Gateway, agent: Agent) -> Self {
-        let created = agent.created_at.as_deref();
-        let created = created.and_then(|at| at.parse::<jiff::Timestamp>().ok());
         Self {
             id: gateway.short(&agent),
             object: "model",
-            created: created.map_or(0, jiff::Timestamp::as_second),
+            created: created(&agent),
             owned_by: agent.namespace,
             description: agent.description,
+        }
+    }
+
+    /// A model of an agent.
+    fn lent(id: String, agent: &Agent) -> Self {
+        Self {
+            id,
+            object: "model",
+            created: created(agent),
+            owned_by: format!("{}/{}", agent.namespace, agent.name),
+            description: None,
         }
     }
 
@@ -60,9 +68,19 @@ impl Model {
     }
 }
 
+fn created(agent: &Agent) -> i64 {
+    let created = agent.created_at.as_deref();
+    let created = created.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    created.map_or(0, jiff::Timestamp::as_second)
+}
+
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<List>, Failed> {
-    let agents = gateway.agents().await?.into_iter();
-    let agents = agents.map(|agent| Model::of(&gateway, agent));
+    let agents = gateway.agents_as_applied().await?.into_iter();
+    let agents = agents.flat_map(|(agent, resource)| {
+        let lent = gateway.lent(&agent, &resource).into_iter();
+        let lent: Vec<_> = lent.map(|id| Model::lent(id, &agent)).collect();
+        std::iter::once(Model::of(&gateway, agent)).chain(lent)
+    });
     Ok(Json(List {
         object: "list",
         data: std::iter::once(Model::auto(&gateway))
@@ -78,6 +96,18 @@ pub(crate) async fn get(
     let Path(model) = model.map_err(|why| path_is_wrong(&why))?;
     if model == AUTO {
         return Ok(Json(Model::auto(&gateway)));
+    }
+    if let Some(Named { agent, .. }) = gateway.named(&model) {
+        let (agent, resource) = gateway.agent_as_applied(agent.0, agent.1).await?;
+        let mut lent = gateway.lent(&agent, &resource).into_iter();
+        return match lent.find(|it| *it == model) {
+            Some(id) => Ok(Json(Model::lent(id, &agent))),
+            None => {
+                let what = format!("agent {} lends no model {model}", agent.name);
+                let remedy = "GET /v1/models lists what there is";
+                Err(Problem::new(Code::NotFound, what).remedy(remedy).into())
+            }
+        };
     }
     let (namespace, name) = gateway.long(&model);
     let agent = gateway.agent(namespace, name).await?;

@@ -11,7 +11,18 @@ const OWN_TOOLS: &str = "name tools in the Agent: an agent calls them itself, wi
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Format {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
+    pub(super) json_schema: Option<JsonSchemaOf>,
+}
+
+/// The schema that an answer is to have.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct JsonSchemaOf {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    pub(super) schema: Value,
+    pub(super) strict: Option<bool>,
 }
 
 pub(super) fn refused(field: &str, what: &str, remedy: &str) -> Problem {

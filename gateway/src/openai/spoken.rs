@@ -90,6 +90,10 @@ impl Frames {
         self.0.push_back(Bytes::from(frame));
     }
 
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        self.0.pop_front()
+    }
+
     #[cfg(test)]
     pub(super) fn into_iter(self) -> impl Iterator<Item = Bytes> {
         self.0.into_iter()
@@ -162,7 +166,7 @@ impl Spoken {
         let state = (Some(self), tell, frames);
         let frames = stream::unfold(state, |(mut open, mut tell, mut out)| async {
             loop {
-                if let Some(frame) = out.0.pop_front() {
+                if let Some(frame) = out.next() {
                     return Some((Ok::<_, Infallible>(frame), (open, tell, out)));
                 }
                 match open.as_mut()?.next().await {

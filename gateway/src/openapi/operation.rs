@@ -25,6 +25,7 @@ pub(crate) struct Operation {
     body: Option<(&'static str, Of)>,
     answers: Vec<(&'static str, Of)>,
     refusal: Of,
+    is_tagged: bool,
 }
 
 const JSON: &str = "application/json";
@@ -54,6 +55,7 @@ impl Operation {
             query: Vec::new(),
             body: None,
             answers: Vec::new(),
+            is_tagged: false,
         }
     }
 
@@ -94,6 +96,12 @@ impl Operation {
         self
     }
 
+    /// Its answer has a tag of its content, and is not sent to whom has it.
+    pub(crate) fn tagged(mut self) -> Self {
+        self.is_tagged = true;
+        self
+    }
+
     pub(super) fn describe(&self, path: &str, schemas: &mut Schemas) -> Value {
         let mut parameters: Vec<Value> = names(path).map(in_path).collect();
         for query in &self.query {
@@ -106,9 +114,20 @@ impl Operation {
                 "schema": {"type": "string"},
             }));
         }
+        if self.is_tagged {
+            parameters.push(json!({
+                "name": "If-None-Match", "in": "header", "required": false,
+                "description": "Tags of what is there already.",
+                "schema": {"type": "string"},
+            }));
+        }
         let answers = self.answers.iter();
         let answers = answers.map(|(media, schema)| {
             let schema = schema(&mut schemas.answered);
+            let schema = match *media {
+                EVENTS => event(&schema),
+                _ => schema.to_value(),
+            };
             (media.to_string(), json!({"schema": schema}))
         });
         let answers: serde_json::Map<String, Value> = answers.collect();
@@ -125,10 +144,24 @@ impl Operation {
                 "200": {"description": self.summary, "content": answers},
                 "default": {
                     "description": "Why it is refused, and what to do.",
+                    "headers": {"Retry-After": {
+                        "description": "Where it passes: in how many seconds to try again.",
+                        "schema": {"type": "integer", "minimum": 0},
+                    }},
                     "content": {media: {"schema": refusal}},
                 },
             },
         });
+        if self.is_tagged {
+            let tag = json!({"ETag": {
+                "description": "A tag of the content, for If-None-Match.",
+                "required": true,
+                "schema": {"type": "string"},
+            }});
+            described["responses"]["200"]["headers"] = tag.clone();
+            described["responses"]["304"] =
+                json!({"description": "It is there already.", "headers": tag});
+        }
         if let Some((media, schema)) = self.body {
             let schema = schema(&mut schemas.read);
             let content = json!({media: {"schema": schema}});
@@ -138,6 +171,17 @@ impl Operation {
     }
 }
 
+/// An event of a stream, whose data is JSON, as OpenAPI 3.2 describes one.
+fn event(data: &Schema) -> Value {
+    json!({
+        "type": "object",
+        "required": ["data"],
+        "properties": {"data": {
+            "type": "string", "contentMediaType": "application/json", "contentSchema": data,
+        }},
+    })
+}
+
 /// The names in a path.
 fn names(path: &str) -> impl Iterator<Item = &str> {
     let segments = path.split('/');
@@ -145,11 +189,12 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn in_path(name: &str) -> Value {
-    let kind = match name {
-        "turn" => "integer",
-        _ => "string",
+    let schema = match name {
+        "turn" => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+        "incarnation" => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+        _ => json!({"type": "string", "minLength": 1}),
     };
-    json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
+    json!({"name": name, "in": "path", "required": true, "schema": schema})
 }
 
 /// The fields of a type are parameters.

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_route::Agent;
-use aion_serve::Refused;
+use aion_serve::{Path, Query, Refused};
 use axum::{extract::State, http::HeaderMap, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Within, tagged::tagged};
-use crate::{
-    gateway::Gateway,
-    reading::{Path, Query},
-};
+use super::Within;
+use crate::{gateway::Gateway, tagged::tagged};
 
 /// The most on one page.
 const PAGE: usize = 500;
@@ -35,6 +32,7 @@ pub(crate) struct Page {
     #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
     /// Those that follow this one, as NAMESPACE/NAME; it need not be there any more.
+    #[schemars(regex(pattern = "/"))]
     after: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_client::Node;
-use aion_serve::Refused;
+use aion_serve::{Path, Refused};
 use axum::{
     Json,
     body::Body,
@@ -19,7 +19,7 @@ use axum::{
 
 use crate::{
     gateway::{Gateway, problem},
-    reading::{self, Path},
+    reading,
 };
 
 /// Bears the token of `config/approver.token` of the node.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aion_abi::{admin::TurnRequest, code::Code, problem::Problem};
 use aion_route::Match;
-use aion_serve::Refused;
+use aion_serve::{Query, Refused};
 use axum::{
     Json,
     body::Body,
@@ -16,11 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Within, turns};
-use crate::{
-    gateway::Gateway,
-    reading::{self, Query},
-    routing::Unrouted,
-};
+use crate::{gateway::Gateway, reading, routing::Unrouted};
 
 /// A refusal that asks back.
 #[derive(Serialize, JsonSchema)]

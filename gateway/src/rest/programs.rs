@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
 use aion_client::{ClientError, Method};
-use aion_serve::Refused;
+use aion_serve::{Path, Query, Refused};
 use axum::{
     body::Body,
     extract::State,
@@ -16,7 +16,7 @@ use axum::{
 use super::{Within, parts_of};
 use crate::{
     gateway::{Gateway, problem},
-    reading::{self, Path, Query},
+    reading,
 };
 
 pub(crate) async fn register(

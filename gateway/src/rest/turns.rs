@@ -8,7 +8,7 @@ use aion_abi::{
 };
 use aion_client::Events;
 use aion_route::Match;
-use aion_serve::{Refused, events as stream_of};
+use aion_serve::{Path, Query, Refused, events as stream_of};
 use axum::{
     Json,
     body::Body,
@@ -24,7 +24,7 @@ use super::{Within, parts_of};
 use crate::{
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
-    reading::{self, Path, Query},
+    reading,
 };
 
 const EVENTS: &str = "text/event-stream";

@@ -30,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: The agent that a program serves that no node started.
 AGENT_VARIABLE = "AION_AGENT"
+NAMESPACE_VARIABLE = "AION_NAMESPACE"
 
 _CRASHED = "the agent's program failed: {}; its log says where"
 _END = object()
@@ -89,11 +90,12 @@ class Agent:
     def run(self) -> None:
         """Answers the turn that this process was started for, and exits.
 
-        Where `AION_AGENT` names an agent of runtime `external`, and no node started this process, it serves that one.
+        Where `AION_AGENT` names an agent of runtime `external` (of the namespace `AION_NAMESPACE`, where that is set), and
+        no node started this process, it serves that one.
         """
         name = os.environ.get(AGENT_VARIABLE)
         if name and DESCRIPTOR_VARIABLE not in os.environ:
-            return self.serve(name)
+            return self.serve(name, namespace=os.environ.get(NAMESPACE_VARIABLE))
         boot, socket = inherited()
         if threading.current_thread() is threading.main_thread():
             # Process 1 has no handler by itself: a turn that is cancelled would not even close what it holds.

@@ -89,12 +89,13 @@ def test_a_stream_that_breaks_is_followed_again_and_each_event_comes_once(door, 
     routed = {"event": "routed", "routed": {"name": "cat"}}
     first, second = [QUEUED, STARTED, delta("Fe")], [QUEUED, STARTED, delta("Fe"), delta("lix."), ENDED]
     restarting = {"code": "restarting", "detail": "back soon", "retryAfterMs": 1}
-    door.answers += [(200, [routed, *first]), (503, restarting), (200, second), (200, RECORD)]
+    killed = {"code": "unreachable", "detail": "nothing answers at node.sock", "retryAfterMs": 1}
+    door.answers += [(200, [routed, *first]), (503, restarting), (502, killed), (200, second), (200, RECORD)]
     with gateway.stream("A name?") as stream:
         assert list(stream) == [routed, *second]
         assert (stream.turn, stream.text) == (7, "Felix.")
         assert stream.answer().routed == {"name": "cat"}
-    assert [it[1] for it in door.asked] == ["/v1/ask", *["/v1/turns/7/events"] * 2, "/v1/turns/7"]
+    assert [it[1] for it in door.asked] == ["/v1/ask", *["/v1/turns/7/events"] * 3, "/v1/turns/7"]
 
 
 def test_a_run_that_begins_anew_tells_its_answer_from_the_start(door, gateway):

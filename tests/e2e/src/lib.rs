@@ -11,6 +11,7 @@ pub mod local;
 pub mod node;
 pub mod node_agent;
 pub mod node_double;
+pub mod npm;
 pub mod operator;
 pub mod outcome;
 pub mod programs;

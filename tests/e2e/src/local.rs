@@ -91,8 +91,16 @@ impl Local {
     /// # Errors
     /// When it cannot be run.
     pub fn try_aionctl(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = self.aionctl_with(arguments);
+        command.output().context("starting aionctl")
+    }
+
+    /// An aionctl that is not started yet.
+    #[must_use]
+    pub fn aionctl_with(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&self.bin("aionctl"));
-        command.args(arguments).output().context("starting aionctl")
+        command.args(arguments);
+        command
     }
 
     /// Runs `install.sh`, as from a pipe, however it ends.

@@ -113,6 +113,7 @@ fn the_gateway_is_a_third_user_that_asks_agents_and_reaches_nothing_else() -> an
         ("gateway/token", 0, 0o640),
         ("gateway/run", gateway, 0o700),
         ("gateway/run/serving.json", gateway, 0o600),
+        ("gateway/run/card.key", gateway, 0o600),
         ("asking/node.sock", node, 0o660),
         ("asking", node, 0o2710),
         ("service/aion-gateway.log", 0, 0o600),

@@ -1,5 +1,6 @@
-//! The clients of the samples and of the SDK, each in its own interpreter, against a stand-in for the node: what they
-//! try again, when, and under which key. What the whole samples do is in `process.rs`, the SDK in `sdk_python.rs`.
+//! The clients of the samples and of the SDKs, each in its own interpreter, against a stand-in for the node: what they
+//! try again, when, and under which key. What the whole samples do is in `process.rs`, the SDKs in `sdk_python.rs` and
+//! `sdk_ts.rs`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,12 +15,18 @@ use std::{
 };
 
 use aion_abi::{code::Code, headers, problem::Problem};
-use aion_e2e::cluster::root;
+use aion_e2e::{
+    cluster::root,
+    npm::{NodeSdk, npm},
+};
 use aion_testkit::{Interpreter, or_skip, python_package};
 use serde_json::json;
 
+/// It is built before it is run.
+const SDK_TS: &str = "sdk/ts/aion-sdk";
+
 /// Makes as many calls as it is told, one after another, and prints what each came to; with the folder of the client.
-const CALLS: [(Interpreter, &str, &str); 3] = [
+const CALLS: [(Interpreter, &str, &str); 4] = [
     (
         Interpreter::Python,
         "sdk/python",
@@ -34,6 +41,25 @@ with SyscallClient(inherited()[0], sys.argv[2]) as node:
             print(node.call("memory.forget", {"by": "ids", "ids": ["a"]})["forgotten"])
         except Refused as refused:
             print(refused.code)
+"#,
+    ),
+    (
+        Interpreter::Node,
+        SDK_TS,
+        r#"
+(async () => {
+  const { Boot, KernelClient, Refused } = await import(process.argv[1] + '/dist/index.js');
+  const node = new KernelClient(Boot.inherited(), { socketPath: process.argv[2] });
+  for (let left = Number(process.argv[3]); left > 0; left -= 1) {
+    try {
+      console.log(await node.memory.forget('a'));
+    } catch (refused) {
+      if (!(refused instanceof Refused)) throw refused;
+      console.log(refused.code);
+    }
+  }
+  node.close();
+})();
 "#,
     ),
     (
@@ -148,8 +174,16 @@ fn call(
     let Some(mut client) = or_skip(interpreter.command()) else {
         return Ok(None);
     };
-    // What the SDK needs; the samples need nothing.
-    if client_folder.starts_with("sdk/") {
+    let mut built = None;
+    if client_folder == SDK_TS {
+        built = NodeSdk::find()?;
+        match &built {
+            None => return Ok(None),
+            Some(sdk) => npm(&sdk.package(), &["run", "build"])?,
+        };
+    }
+    // What the SDK for Python needs; the samples need nothing.
+    if client_folder == "sdk/python" {
         let Some(site) = or_skip(python_package("pytest")) else {
             return Ok(None);
         };
@@ -165,7 +199,9 @@ fn call(
         Interpreter::Python => "-c",
         Interpreter::Node => "-e",
     };
-    let client_folder = root().join(client_folder);
+    let client_folder = built
+        .as_ref()
+        .map_or_else(|| root().join(client_folder), NodeSdk::package);
     let run = client
         .args([
             Path::new(evaluate),

@@ -16,7 +16,12 @@ use std::{ffi::OsString, path::PathBuf};
 use aion_folders::{Folder, Trust};
 use clap::{Args, Subcommand};
 
-use crate::{context::Context, failure::Failure, home::Home, process::Program};
+use crate::{
+    context::Context,
+    failure::{Failure, Status},
+    home::Home,
+    process::Program,
+};
 
 /// Start, stop or look at the node on this machine
 #[derive(Debug, Subcommand)]
@@ -106,6 +111,21 @@ pub(crate) async fn run(context: &Context, command: LocalCommand) -> Result<(), 
             Err(Failure::io("start the program", &program, &why))
         }
     }
+}
+
+/// Where the gateway of this machine's node serves.
+///
+/// # Errors
+/// Where it does not, with what to do.
+pub(super) fn gateway_url(context: &Context) -> Result<String, Failure> {
+    let home = context.home()?;
+    is_ones_own(&home)?;
+    let found = gateway::Gateway::find(&home, &service::Standing::find(&home));
+    found.url().ok_or_else(|| {
+        Failure::new("the gateway of this machine's node does not serve")
+            .status(Status::Unreachable)
+            .remedy("start it: aionctl local start; or see why not: aionctl local status")
+    })
 }
 
 /// Root believes no pid file of another user's: it would end what that user names.

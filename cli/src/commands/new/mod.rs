@@ -15,6 +15,7 @@ use template::{LANGUAGES, PLACEHOLDER};
 #[command(after_help = "\
 Examples:
   aionctl new agent --python notekeeper
+  aionctl new agent --typescript notekeeper
   aionctl new agent --python notekeeper --dir agents/notekeeper")]
 pub(crate) enum NewCommand {
     /// An agent that is a program in an image: its program, its test, bundle.yaml and agent.yaml
@@ -40,12 +41,18 @@ struct LanguageArgs {
     /// In Python, 3.10 or later
     #[arg(long)]
     python: bool,
+    /// In TypeScript, for Node 20 or later
+    #[arg(long)]
+    typescript: bool,
 }
 
 impl LanguageArgs {
     fn named(&self) -> &'static str {
         match self {
-            Self { python: _ } => "python",
+            Self {
+                typescript: true, ..
+            } => "typescript",
+            Self { python: _, .. } => "python",
         }
     }
 }

@@ -18,18 +18,33 @@ macro_rules! text {
     };
 }
 
-pub(super) const LANGUAGES: &[Template] = &[Template {
-    language: "python",
-    files: &[
-        (".gitignore", text!("python/template/gitignore")),
-        ("README.md", text!("python/template/README.md")),
-        ("agent.yaml", text!("python/template/agent.yaml")),
-        ("bundle.yaml", text!("python/template/bundle.yaml")),
-        ("main.py", text!("python/template/main.py")),
-        (
-            "requirements.txt",
-            text!("python/template/requirements.txt"),
-        ),
-        ("test_main.py", text!("python/template/test_main.py")),
-    ],
-}];
+pub(super) const LANGUAGES: &[Template] = &[
+    Template {
+        language: "python",
+        files: &[
+            (".gitignore", text!("python/template/gitignore")),
+            ("README.md", text!("python/template/README.md")),
+            ("agent.yaml", text!("python/template/agent.yaml")),
+            ("bundle.yaml", text!("python/template/bundle.yaml")),
+            ("main.py", text!("python/template/main.py")),
+            (
+                "requirements.txt",
+                text!("python/template/requirements.txt"),
+            ),
+            ("test_main.py", text!("python/template/test_main.py")),
+        ],
+    },
+    Template {
+        language: "typescript",
+        files: &[
+            (".gitignore", text!("ts/template/gitignore")),
+            ("README.md", text!("ts/template/README.md")),
+            ("agent.yaml", text!("ts/template/agent.yaml")),
+            ("bundle.yaml", text!("ts/template/bundle.yaml")),
+            ("main.test.ts", text!("ts/template/main.test.ts")),
+            ("main.ts", text!("ts/template/main.ts")),
+            ("package.json", text!("ts/template/package.json")),
+            ("tsconfig.json", text!("ts/template/tsconfig.json")),
+        ],
+    },
+];

@@ -8,10 +8,13 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-/// The request. Which model answers is the agent's resolved model and its fallbacks, in order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The request. Which model answers is the agent's resolved model and its fallbacks, in order, unless it names one of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChatRequest {
+    /// One of the agent's models, as `endpoint/model` or by its endpoint alone: it answers, or none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// The conversation so far, at least one message.
     pub messages: Vec<Message>,
     /// Tools the model may ask for.
@@ -23,6 +26,53 @@ pub struct ChatRequest {
     /// Sampling temperature in thousandths (no floats on the wire), e.g. 700.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_milli: Option<u32>,
+    /// Nucleus sampling in thousandths, 1 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p_milli: Option<u32>,
+    /// Texts before which the answer ends, at most four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Which of the tools the model may or must call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// What the answer is to be, where that is not just text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+}
+
+/// Which of the tools a model may or must call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ToolChoice {
+    /// Any or none, as it likes: what is so where nothing is said.
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Tool(String),
+}
+
+/// What an answer is to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
+pub enum ResponseFormat {
+    /// One JSON object.
+    JsonObject,
+    /// JSON of this schema.
+    JsonSchema {
+        /// What the schema is called.
+        name: String,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether the server is to hold the model to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
 }
 
 /// Who speaks.
@@ -66,6 +116,9 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON Schema of its arguments.
     pub parameters: Value,
+    /// Whether the server is to hold the model to the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
 }
 
 /// A tool call that the model asks for.
@@ -88,7 +141,7 @@ pub enum ChatEvent {
     Start {
         /// `endpoint/model` that answers.
         model: String,
-        /// What of the request it does not take, and was left out: `tools`, `maxTokens`,
+        /// What of the request it does not take, and was left out: `tools`, `toolChoice` with them, `maxTokens`,
         /// `temperatureMilli`.
         #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "leftOut")]
         left_out: Vec<String>,

@@ -1,6 +1,8 @@
-//! `/v1/chat/completions`: a question to an agent, and its answer whole or as it comes.
+//! `/v1/chat/completions`: a question to an agent, or to a model of one, and its answer whole or as it comes.
 
+mod lent;
 mod object;
+mod passed;
 mod request;
 mod stream;
 
@@ -14,12 +16,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub(crate) use self::{object::Object, request::Request};
 use self::{
+    lent::Answering,
     object::{Choice, Head, Message, Said},
     stream::Chunks,
 };
-use super::{Failed, spoken::Spoken};
+pub(crate) use self::{object::Object, request::Request};
+use super::{Failed, named::Named, spoken::Spoken};
 use crate::{gateway::Gateway, reading};
 
 pub(crate) async fn complete(
@@ -30,6 +33,19 @@ pub(crate) async fn complete(
     let request: Request = reading::json(&headers, body).await?;
     let (is_stream, wants_usage) = (request.is_stream(), request.wants_usage());
     let model = request.model.clone();
+    if let Some(Named {
+        agent,
+        model: named,
+    }) = gateway.named(&model)
+    {
+        let request = request.passed(named)?;
+        let lent = gateway.lending.chat(agent, &request).await?;
+        let answering = Answering::of(lent, &model);
+        return match is_stream {
+            true => Ok(answering.streamed(wants_usage)),
+            false => answering.whole().await,
+        };
+    }
     let spoken = Spoken::begin(&gateway, &model, request.conversation()?, &headers).await?;
     let head = Head::of(&spoken.model);
     if is_stream {

@@ -1,9 +1,11 @@
 //! A chat completion, whole or a chunk of one, as OpenAI words it.
 
+use aion_abi::syscall::model;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::lent;
 use crate::{
     clock,
     openai::spoken::{Beside, End},
@@ -11,6 +13,8 @@ use crate::{
 
 /// What each part of an answer says first.
 pub(super) struct Head {
+    /// Where it is not the turn's.
+    id: Option<String>,
     model: String,
     created: i64,
 }
@@ -28,7 +32,15 @@ pub(crate) struct Object {
     usage: Option<Usage>,
     /// Not of OpenAI's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    aion: Option<Beside>,
+    aion: Option<Aion>,
+}
+
+/// Of whom it tells.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Aion {
+    Agent(Beside),
+    Model(lent::Beside),
 }
 
 /// The one answer that there is.
@@ -57,9 +69,29 @@ pub(super) enum Said {
 #[schemars(rename = "ChatCompletionMessage")]
 pub(super) struct Message {
     role: &'static str,
-    content: String,
-    /// An agent that refuses says so in words.
+    content: Option<String>,
+    /// Who refuses says so in words.
     refusal: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCall>,
+}
+
+/// A call of a tool of the client's, whole.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatCompletionToolCall")]
+pub(super) struct ToolCall {
+    pub(super) index: u32,
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) function: Function,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChatCompletionFunction")]
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) arguments: String,
 }
 
 /// What is not said is left out.
@@ -70,6 +102,8 @@ pub(super) struct Delta {
     pub(super) role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tool_calls: Vec<ToolCall>,
 }
 
 /// Tokens of the models that the agent asked, all of its calls together.
@@ -84,15 +118,31 @@ struct Usage {
 impl Head {
     pub(super) fn of(model: &str) -> Self {
         Self {
+            id: None,
             model: model.to_owned(),
             created: clock::now().as_second(),
         }
     }
 
+    pub(super) fn named(self, id: String) -> Self {
+        Self {
+            id: Some(id),
+            ..self
+        }
+    }
+
+    /// Which model it is from.
+    pub(super) fn answers(&mut self, model: String) {
+        self.model = model;
+    }
+
     /// An object of the answer of `turn`.
     pub(super) fn object(&self, kind: &'static str, turn: u64, choice: Option<Choice>) -> Object {
         Object {
-            id: format!("chatcmpl-{turn}"),
+            id: match &self.id {
+                Some(id) => id.clone(),
+                None => format!("chatcmpl-{turn}"),
+            },
             object: kind,
             created: self.created,
             model: self.model.clone(),
@@ -110,7 +160,27 @@ impl Object {
     }
 
     pub(super) fn with_what_is_beside(self, end: &End) -> Self {
-        let aion = Some(end.beside());
+        let aion = Some(Aion::Agent(end.beside()));
+        Self { aion, ..self }
+    }
+
+    /// With what the answer of a model cost.
+    pub(super) fn passed(self, used: model::Usage, beside: Option<lent::Beside>) -> Self {
+        let usage = Some(Usage {
+            prompt_tokens: used.input_tokens,
+            completion_tokens: used.output_tokens,
+            total_tokens: used.input_tokens + used.output_tokens,
+        });
+        let aion = beside.map(Aion::Model);
+        Self {
+            usage,
+            aion,
+            ..self
+        }
+    }
+
+    pub(super) fn beside_a_model(self, beside: lent::Beside) -> Self {
+        let aion = Some(Aion::Model(beside));
         Self { aion, ..self }
     }
 }
@@ -130,8 +200,19 @@ impl Message {
     pub(super) fn of(content: String) -> Self {
         Self {
             role: "assistant",
-            content,
+            content: Some(content),
             refusal: None,
+            tool_calls: Vec::new(),
+        }
+    }
+
+    /// A model's: what only calls tools has no text.
+    pub(super) fn with(text: String, tool_calls: Vec<ToolCall>) -> Self {
+        Self {
+            role: "assistant",
+            content: Some(text).filter(|it| tool_calls.is_empty() || !it.is_empty()),
+            refusal: None,
+            tool_calls,
         }
     }
 }

@@ -3,33 +3,40 @@
 use aion_abi::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::openai::{
     conversation::{Conversation, Message},
     refused::{self, Format, refused},
 };
 
-/// What is read of a request. What a sampler would be set by (temperature and the like) is left to the agent.
+/// What is read of a request. What a sampler would be set by (temperature and the like) is left to an agent, and passed on to a model.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "ChatCompletionRequest")]
 pub(crate) struct Request {
     pub(super) model: String,
-    messages: Vec<Message>,
+    pub(super) messages: Vec<Message>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
-    n: Option<u64>,
-    tools: Option<Vec<Value>>,
-    tool_choice: Option<Value>,
-    functions: Option<Vec<Value>>,
-    function_call: Option<Value>,
-    web_search_options: Option<Value>,
-    audio: Option<Value>,
-    response_format: Option<Format>,
-    logprobs: Option<bool>,
-    top_logprobs: Option<Value>,
-    modalities: Option<Vec<String>>,
-    stop: Option<Value>,
+    pub(super) n: Option<u64>,
+    pub(super) tools: Option<Vec<Value>>,
+    pub(super) tool_choice: Option<Value>,
+    pub(super) functions: Option<Vec<Value>>,
+    pub(super) function_call: Option<Value>,
+    pub(super) web_search_options: Option<Value>,
+    pub(super) audio: Option<Value>,
+    pub(super) response_format: Option<Format>,
+    pub(super) logprobs: Option<bool>,
+    pub(super) top_logprobs: Option<Value>,
+    pub(super) modalities: Option<Vec<String>>,
+    pub(super) stop: Option<Value>,
+    pub(super) max_tokens: Option<u32>,
+    pub(super) max_completion_tokens: Option<u32>,
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    /// What else there is: an agent has no use for it, and a model is not asked where it says anything.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -38,14 +38,15 @@ impl Tell for Chunks {
         let first = Delta {
             role: Some("assistant"),
             content: Some(String::new()),
+            ..Delta::default()
         };
         out.send(&self.chunk(first, None));
     }
 
     fn more(&mut self, text: &str, out: &mut Frames) {
         let delta = Delta {
-            role: None,
             content: Some(text.to_owned()),
+            ..Delta::default()
         };
         out.send(&self.chunk(delta, None));
     }

@@ -16,7 +16,7 @@ use axum::{
 
 use self::{object::Head, stream::Events};
 pub(crate) use self::{object::Object, request::Request, stream::Numbered};
-use super::{Failed, spoken::Spoken};
+use super::{Failed, refused::refused, spoken::Spoken};
 use crate::{gateway::Gateway, reading};
 
 pub(crate) async fn create(
@@ -26,6 +26,10 @@ pub(crate) async fn create(
 ) -> Result<Response, Failed> {
     let request: Request = reading::json(&headers, body).await?;
     let (is_stream, mut head) = (request.is_stream(), Head::of(&request));
+    if gateway.named(&head.model).is_some() {
+        let remedy = "ask it by /v1/chat/completions, or name an agent";
+        return Err(refused("model", "is a model and not an agent", remedy).into());
+    }
     let conversation = request.conversation()?;
     let spoken = Spoken::begin(&gateway, &head.model, conversation, &headers).await?;
     head.model.clone_from(&spoken.model);

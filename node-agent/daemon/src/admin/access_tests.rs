@@ -75,6 +75,7 @@ impl Node {
             agent: "home/jarvis".into(),
             input: "a secret".into(),
             answer: None,
+            running: false,
             outcome: None,
         };
         let mut record = serde_json::to_value(&record).unwrap();
@@ -101,6 +102,8 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
             "/api/v1/approvals",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
             "/api/v1/unheard-of",
             "/api/v1/apply",
@@ -137,6 +140,7 @@ const INVOKE: &str = "invoke agents home/jarvis";
 const GET: &str = "get agents home/jarvis";
 const APPROVE: &str = "approve agents home/jarvis";
 const NODE: &str = "get kernelnodes /here";
+const SERVE: &str = "serve agents home/jarvis";
 
 #[tokio::test]
 async fn a_turn_needs_the_right_to_invoke_its_agent_however_its_number_is_spelled() {
@@ -260,6 +264,17 @@ async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     }
     let log = "/api/v1/namespaces/home/agents/jarvis/logs";
     assert_eq!(node.ask("word", log).await.0, 403, "it is for nothing else");
+}
+
+#[tokio::test]
+async fn who_may_ask_an_agent_may_not_be_its_program_nor_use_its_models() {
+    let (friend, program) = (Node::new(&[GET, INVOKE]), Node::new(&[SERVE]));
+    for path in ["programs", "programs/5f/begin"] {
+        let path = format!("/api/v1/namespaces/home/agents/jarvis/{path}");
+        let (status, asked) = friend.ask("ada", &path).await;
+        assert_eq!((status, asked), (403, vec![SERVE.to_owned()]), "{path}");
+        assert_eq!(program.ask("ada", &path).await.0, 200, "{path}");
+    }
 }
 
 #[tokio::test]

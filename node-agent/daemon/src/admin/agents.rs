@@ -3,12 +3,8 @@
 use std::sync::Arc;
 
 use aion_abi::{admin::Upload, problem::Problem};
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, Query, State},
-    response::Response,
-};
+use aion_serve::{Json, Path, Query};
+use axum::{body::Body, extract::State, response::Response};
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};

@@ -9,12 +9,8 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_kernel::{ApprovalId, Date, Event, Kernel, Unheard};
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
-
+use aion_serve::{Json, Path};
+use axum::{Extension, extract::State, http::StatusCode};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Admin, access::Who, agents, answer::Refused};

@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::{admin::MountMapping, code::Code, problem::Problem};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use aion_serve::{Json, Path};
+use axum::extract::State;
 
 use super::{Admin, answer::Refused};
 use crate::mounts::{MappingError, Mounts};

@@ -3,15 +3,16 @@
 use std::{path::Path as FsPath, sync::Arc};
 
 use aion_abi::{
+    admin::TurnRequest,
     code::Code,
-    external::{End, Given, Holding, Registered, Registration, Run, Told},
+    external::{Begin, Begun, End, Given, Holding, Registered, Registration, Run, Told},
     problem::Problem,
 };
 use aion_api::program::Runtime;
+use aion_serve::{Json, Path};
 use axum::{
-    Json,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, Uri, header},
     response::Response,
 };
@@ -20,8 +21,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::{Admin, agents, answer::Refused};
-use crate::call::restarting;
+use super::{Admin, agents, answer::Refused, turns};
+use crate::{call::restarting, turns::Cause};
 
 /// The longest name of a program, in bytes.
 const MAX_NAME: usize = 128;
@@ -112,6 +113,26 @@ pub(super) async fn hear(
 ) -> Result<Json<Told>, Refused> {
     let agent = served(&admin, &namespace, &agent, &holding.holds)?;
     Ok(Json(admin.externals.hear(&agent, &program, &holding)?))
+}
+
+pub(super) async fn begin(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent, program)): OfProgram,
+    Json(begin): Json<Begin>,
+) -> Result<Json<Begun>, Refused> {
+    let whole = served(&admin, &namespace, &agent, &[])?;
+    admin.externals.begins(&whole, &program)?;
+    let instance = turns::idlest(&admin, &namespace, &agent).await?;
+    let request = TurnRequest {
+        input: begin.input,
+        ..TurnRequest::default()
+    };
+    let (turns, cause) = (&admin.turns, Cause::Program(program));
+    let turn = turns
+        .ask(&admin.shell, &instance, request, None, cause)
+        .await?;
+    admin.telemetry.turns_asked.inc();
+    Ok(Json(Begun { turn: turn.0 }))
 }
 
 pub(super) async fn end(

@@ -12,10 +12,8 @@ use aion_api::{
     crd::{KINDS, kind_of_plural},
 };
 use aion_drivers::memory::PoolId;
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use aion_serve::{Json, Path, Query};
+use axum::extract::State;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 

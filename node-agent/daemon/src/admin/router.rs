@@ -166,6 +166,7 @@ fn of_programs() -> Router<Arc<Admin>> {
         .route(&at(""), delete(programs::leave))
         .route(&at("/turn"), post(programs::next))
         .route(&at("/heartbeat"), post(programs::hear))
+        .route(&at("/begin"), post(programs::begin))
         .route(&at("/end"), post(programs::end))
         .route(
             &at("/turns/{turn}/{incarnation}/v1/{*syscall}"),

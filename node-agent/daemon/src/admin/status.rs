@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aion_abi::admin::{Layer, NodeStatus};
 use aion_api::condition::{self, READY};
-use axum::{Json, extract::State};
+use aion_serve::Json;
+use axum::extract::State;
 
 use super::{Admin, answer::Refused};
 

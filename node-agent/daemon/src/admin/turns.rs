@@ -8,10 +8,10 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_kernel::{Event, TurnId};
+use aion_serve::{Json, Path};
 use axum::{
-    Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     instance::Instance,
-    turns::{Follow, QuestionKey},
+    turns::{Cause, Follow, QuestionKey},
 };
 
 pub(super) async fn ask(
@@ -48,14 +48,18 @@ pub(super) async fn ask(
     let instance = idlest(&admin, &namespace, &agent).await?;
     let turn = admin
         .turns
-        .ask(&admin.shell, &instance, request, key, "ask")
+        .ask(&admin.shell, &instance, request, key, Cause::Ask)
         .await?;
     admin.telemetry.turns_asked.inc();
     follow(&admin, turn).await
 }
 
 /// The agent's instance with the fewest turns.
-async fn idlest(admin: &Admin, namespace: &str, agent: &str) -> Result<Arc<Instance>, Refused> {
+pub(super) async fn idlest(
+    admin: &Admin,
+    namespace: &str,
+    agent: &str,
+) -> Result<Arc<Instance>, Refused> {
     let instances = admin.instances.of_agent(namespace, agent);
     let uids: Vec<_> = instances.iter().map(|it| it.uid).collect();
     let counted = admin

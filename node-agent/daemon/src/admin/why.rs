@@ -13,10 +13,8 @@ use aion_api::{
     program::Runtime,
 };
 use aion_kernel::Denied;
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use aion_serve::{Json, Path};
+use axum::extract::State;
 
 use super::{Admin, agents, answer::Refused};
 use crate::{

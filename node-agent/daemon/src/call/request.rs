@@ -11,7 +11,7 @@ use aion_abi::{
         tool,
     },
 };
-use aion_api::Retry;
+use aion_api::{ResolvedEndpoint, Retry};
 use aion_kernel::{Kind, Name, Resource};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
@@ -134,10 +134,19 @@ impl Lowered {
             Request::Null | Request::Message(_) | Request::Checkpoint(_) | Request::Connect(_) => {}
             Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {
-                let model = instance.spec().model.as_ref();
-                let first = model
-                    .and_then(|model| model.endpoints.first())
-                    .ok_or_else(|| lacks("model", "spec.model"))?;
+                let all = instance.spec().model.iter().flat_map(|it| &it.endpoints);
+                let (first, timeout) = match &request.model {
+                    Some(named) => {
+                        let it = all.clone().find(|it| it.is_called(named));
+                        let it = it.ok_or_else(|| unnamed(named, all))?;
+                        (it, millis(it.timeout_seconds))
+                    }
+                    None => {
+                        let first = all.clone().next();
+                        let first = first.ok_or_else(|| lacks("model", "spec.model"))?;
+                        (first, all.map(|it| millis(it.timeout_seconds)).sum())
+                    }
+                };
                 // The kernel reserves before anybody has counted: a token is at least a byte or so, and
                 // four bytes in ordinary text.
                 let prompt = body_bytes as u64 / 4;
@@ -145,8 +154,7 @@ impl Lowered {
                 let bound = instance.spec().limits.max_tokens;
                 let bound = bound.map(|n| u64::from(count(n)));
                 self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
-                let each = model.into_iter().flat_map(|model| &model.endpoints);
-                self.deadline_ms = Some(each.map(|it| millis(it.timeout_seconds)).sum());
+                self.deadline_ms = Some(timeout);
                 self.target = Some(first.endpoint.as_str().into());
                 self.resource = Resource::Model(named(instance, &first.endpoint));
             }
@@ -209,6 +217,19 @@ fn millis(seconds: i32) -> u64 {
     u64::from(count(seconds)) * 1000
 }
 
+/// A model that is none of the agent's.
+fn unnamed<'a>(named: &str, all: impl Iterator<Item = &'a ResolvedEndpoint>) -> Problem {
+    let shown: String = named.chars().take(100).collect();
+    let has: Vec<String> = all
+        .map(|it| format!("{}/{}", it.endpoint, it.model))
+        .collect();
+    let problem = Problem::new(Code::NotFound, format!("the agent has no model {shown}"));
+    match has.is_empty() {
+        true => problem.remedy("declare one in spec.model of the Agent"),
+        false => problem.remedy(format!("it has: {}", has.join(", "))),
+    }
+}
+
 fn lacks(what: &str, field: &str) -> Problem {
     Problem::new(Code::NotFound, format!("the agent has no {what}"))
         .remedy(format!("declare one in {field} of the Agent"))
@@ -261,6 +282,42 @@ mod tests {
         for (syscall, body) in all(&format!("{mount}m"), &format!("{tool}o")) {
             let refused = read(syscall, &body).map(|it| it.kind);
             assert_eq!(refused.unwrap_err().code, Code::BadRequest, "{syscall}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_named_is_one_of_the_agents_and_is_what_is_granted_and_waited_for() {
+        let model = json!({"endpoints": [
+            {"endpoint": "near", "model": "reed", "maxConcurrent": 1, "timeoutSeconds": 5},
+            {"endpoint": "far", "model": "org/oak", "maxConcurrent": 1, "timeoutSeconds": 7},
+        ]});
+        let spec = AgentInstanceSpec {
+            model: Some(serde_json::from_value(model).unwrap()),
+            ..AgentInstanceSpec::default()
+        };
+        let instance = Instance::of("a-0", spec);
+        let read = |model: Option<&str>| {
+            let messages = json!([{"role": "user", "content": "?"}]);
+            let mut body = json!({"messages": messages});
+            if let Some(model) = model {
+                body["model"] = model.into();
+            }
+            Lowered::read(Syscall::ModelChat, body.to_string().as_bytes(), &instance)
+        };
+        for (named, endpoint, millis) in [
+            (None, "near", 12_000),
+            (Some("near/reed"), "near", 5_000),
+            (Some("far/org/oak"), "far", 7_000),
+            (Some("far"), "far", 7_000),
+        ] {
+            let lowered = read(named).unwrap();
+            assert_eq!(lowered.target, Some(endpoint.into()), "{named:?}");
+            assert_eq!(lowered.deadline_ms, Some(millis), "{named:?}");
+        }
+        for named in ["far/reed", "oak", ""] {
+            let refused = read(Some(named)).map(|it| it.kind).unwrap_err();
+            assert_eq!(refused.code, Code::NotFound, "{named}");
+            assert!(refused.remedy.contains("far/org/oak"), "{refused}");
         }
     }
 }

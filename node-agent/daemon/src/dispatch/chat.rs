@@ -45,7 +45,7 @@ impl Dispatch {
             );
             return ending::of(Err(problem), false);
         };
-        let candidates = candidates(instance, model);
+        let candidates = candidates(instance, model, request.model.as_deref());
         let begun = self.models.chat(&candidates, request, deadline);
         let stream = tokio::select! {
             biased;
@@ -150,11 +150,13 @@ fn used(stream: &ChatStream) -> Usage {
     }
 }
 
-/// The models that may answer, in order.
-fn candidates(instance: &Instance, model: &ResolvedModel) -> Vec<Candidate> {
+/// The models that may answer, in order: all that the agent has, or the one that it names.
+fn candidates(instance: &Instance, model: &ResolvedModel, named: Option<&str>) -> Vec<Candidate> {
     model
         .endpoints
         .iter()
+        .filter(|it| named.is_none_or(|named| it.is_called(named)))
+        .take(named.map_or(usize::MAX, |_| 1))
         .map(|it| Candidate {
             endpoint: lower::endpoint(instance, it),
             local: it.provider == Provider::Local,

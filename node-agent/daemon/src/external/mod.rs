@@ -49,6 +49,8 @@ pub(crate) struct Offer {
     pub(crate) run: Run,
     /// `namespace/name`.
     pub(crate) agent: String,
+    /// The program that begins it itself; any where none does.
+    pub(crate) to: Option<String>,
     /// Where its syscalls are taken.
     pub(crate) socket: PathBuf,
 }
@@ -95,7 +97,7 @@ impl Externals {
         registration: &Registration,
     ) -> Result<Registered, Problem> {
         let now = Instant::now();
-        let first = !self.is_connected(agent);
+        let first = !registration.own && !self.is_connected(agent);
         let (program, stop, ended) = self
             .0
             .table
@@ -181,14 +183,23 @@ impl Externals {
         Ok(())
     }
 
+    /// That it is known, before it begins a turn of its own.
+    ///
+    /// # Errors
+    /// Nobody knows it, which passes where it registers again.
+    pub(crate) fn begins(&self, agent: &str, program: &str) -> Result<(), Problem> {
+        self.known(agent, program).map(|_| ())
+    }
+
     /// It goes.
     ///
     /// # Errors
     /// Nobody knows it.
     pub(crate) fn leave(&self, agent: &str, program: &str) -> Result<(), Problem> {
+        let was_connected = self.is_connected(agent);
         let ended = self.0.table.lock().leave(agent, program);
         self.ended(ended.ok_or_else(unknown)?);
-        if !self.is_connected(agent) {
+        if was_connected && !self.is_connected(agent) {
             self.tell(Told::Connected(agent.to_owned()));
         }
         Ok(())
@@ -213,14 +224,14 @@ impl Externals {
         Err(Problem::new(Code::Restarting, unknown.detail).remedy(unknown.remedy))
     }
 
-    /// Waits until a program of `agent` is there: after a start of the daemon they come again.
+    /// Waits until a program of `agent` is there, or this one: after a start of the daemon they come again.
     ///
     /// # Errors
     /// None came in time.
-    pub(crate) async fn wait(&self, agent: &str) -> Result<(), String> {
+    pub(crate) async fn wait(&self, agent: &str, to: Option<&str>) -> Result<(), String> {
         let until = Instant::now() + COMING;
         let mut changed = self.0.changed.subscribe();
-        while !self.is_connected(agent) {
+        while !self.0.table.lock().reaches(agent, to) {
             if !matches!(timeout_at(until, changed.changed()).await, Ok(Ok(()))) {
                 return Err(absent(agent));
             }

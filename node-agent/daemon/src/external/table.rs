@@ -35,10 +35,16 @@ pub(super) struct Table {
 /// An agent that has a program, or a run that waits for one.
 #[derive(Default)]
 struct Agent {
-    /// When each was last heard.
-    programs: HashMap<String, Instant>,
+    programs: HashMap<String, Program>,
     /// What is offered, in order; some of it may be gone.
     offered: VecDeque<Run>,
+}
+
+struct Program {
+    /// Last.
+    heard: Instant,
+    /// It is given what it begins itself alone.
+    own: bool,
 }
 
 struct Held {
@@ -69,6 +75,13 @@ impl Held {
         self.offer.agent == agent && matches!(&self.state, State::Given { to, .. } if to == program)
     }
 
+    fn is_for(&self, program: &str, own: bool) -> bool {
+        match &self.offer.to {
+            Some(to) => to == program,
+            None => !own,
+        }
+    }
+
     fn ended(self, status: ExitStatus) -> Exited {
         Exited::of(self.offer.id, status)
     }
@@ -78,7 +91,15 @@ impl Table {
     pub(super) fn is_connected(&self, agent: &str) -> bool {
         self.agents
             .get(agent)
-            .is_some_and(|it| !it.programs.is_empty())
+            .is_some_and(|it| it.programs.values().any(|it| !it.own))
+    }
+
+    /// Whether there is one that a run can be given to: this one, or any.
+    pub(super) fn reaches(&self, agent: &str, to: Option<&str>) -> bool {
+        match to {
+            Some(program) => self.knows(agent, program),
+            None => self.is_connected(agent),
+        }
     }
 
     pub(super) fn knows(&self, agent: &str, program: &str) -> bool {
@@ -122,7 +143,8 @@ impl Table {
         }
         let made = || Uuid::new_v4().simple().to_string();
         let program = registration.program.clone().unwrap_or_else(made);
-        programs.insert(program.clone(), now);
+        let (heard, own) = (now, registration.own);
+        programs.insert(program.clone(), Program { heard, own });
         self.claim(agent, &program, &registration.holds, now);
         let stop = self.not_held(agent, &program, &registration.holds);
         Ok((program, stop, Vec::new()))
@@ -152,7 +174,8 @@ impl Table {
         holds: &[Run],
         now: Instant,
     ) -> Option<(Vec<Run>, bool)> {
-        *self.agents.get_mut(agent)?.programs.get_mut(program)? = now;
+        let its = self.agents.get_mut(agent)?.programs.get_mut(program)?;
+        its.heard = now;
         self.claim(agent, program, holds, now);
         let its = self.agents.get_mut(agent)?;
         let mut again = false;
@@ -191,23 +214,20 @@ impl Table {
         program: &str,
         now: Instant,
     ) -> Option<Zeroizing<Vec<u8>>> {
-        let its = self.agents.get_mut(agent)?;
-        its.programs.get(program)?;
-        while let Some(run) = its.offered.pop_front() {
-            let Some(held) = self.runs.get_mut(&run) else {
-                continue;
-            };
-            if let (State::Offered, Some(boot)) = (&held.state, &held.boot) {
-                let boot = boot.clone();
-                held.state = State::Given {
-                    to: program.to_owned(),
-                    at: now,
-                    named: false,
-                };
-                return Some(boot);
-            }
-        }
-        None
+        let (its, runs) = (self.agents.get_mut(agent)?, &mut self.runs);
+        let own = its.programs.get(program)?.own;
+        let held = |run: &Run| runs.get(run).filter(|it| it.state == State::Offered);
+        its.offered.retain(|run| held(run).is_some());
+        let is_its = |run: &Run| held(run).is_some_and(|it| it.is_for(program, own));
+        let at = its.offered.iter().position(is_its)?;
+        let held = runs.get_mut(&its.offered.remove(at)?)?;
+        let boot = held.boot.clone()?;
+        held.state = State::Given {
+            to: program.to_owned(),
+            at: now,
+            named: false,
+        };
+        Some(boot)
     }
 
     pub(super) fn end(&mut self, agent: &str, program: &str, end: &End) -> Option<Exited> {
@@ -240,12 +260,12 @@ impl Table {
 
     /// Whether there is a program to give it to.
     pub(super) fn offer(&mut self, offer: Offer, boot: Zeroizing<Vec<u8>>) -> bool {
-        let is_connected = self.is_connected(&offer.agent);
-        if is_connected {
+        let reaches = self.reaches(&offer.agent, offer.to.as_deref());
+        if reaches {
             let (boot, state) = (Some(boot), State::Shut);
             self.runs.insert(offer.run, Held { offer, boot, state });
         }
-        is_connected
+        reaches
     }
 
     pub(super) fn adopt(&mut self, offer: Offer, now: Instant) {
@@ -274,6 +294,7 @@ impl Table {
     /// When the next one that is not heard meanwhile has lost what it holds.
     pub(super) fn next_lapse(&self) -> Option<Instant> {
         let programs = self.agents.values().flat_map(|it| it.programs.values());
+        let programs = programs.map(|it| &it.heard);
         let sought = self.runs.values().filter_map(|held| match &held.state {
             State::Sought { since } => Some(since),
             _ => None,
@@ -286,27 +307,26 @@ impl Table {
         let lapsed = |heard: &Instant| now.duration_since(*heard) >= LEASE;
         let mut ended =
             self.lost(|held| matches!(&held.state, State::Sought { since } if lapsed(since)));
+        let all: Vec<String> = self.agents.keys().cloned().collect();
+        let mut without = all.clone();
+        without.retain(|agent| self.is_connected(agent));
         let mut gone = Vec::new();
-        let mut without = Vec::new();
         for (agent, its) in &mut self.agents {
-            its.programs.retain(|program, heard| {
-                let goes = lapsed(heard);
+            its.programs.retain(|program, it| {
+                let goes = lapsed(&it.heard);
                 if goes {
                     gone.push((agent.clone(), program.clone()));
                 }
                 !goes
             });
-            if its.programs.is_empty() {
-                without.push(agent.clone());
-            }
         }
         for (agent, program) in &gone {
             ended.extend(self.lost(|held| held.is_of(agent, program)));
         }
-        for agent in &without {
+        for agent in &all {
             ended.extend(self.abandoned(agent));
         }
-        without.retain(|agent| gone.iter().any(|(of, _)| of == agent));
+        without.retain(|agent| !self.is_connected(agent));
         (ended, without)
     }
 
@@ -317,14 +337,22 @@ impl Table {
             .collect()
     }
 
-    /// Where an agent has no program any more: nothing of what is offered was begun, so it may run again.
+    /// What of an agent has no program any more that it could be given to: nothing of it was begun, so it may run again.
     fn abandoned(&mut self, agent: &str) -> Vec<Exited> {
-        if self.is_connected(agent) {
-            return Vec::new();
+        let its = self.agents.get(agent);
+        if its.is_some_and(|it| it.programs.is_empty()) {
+            self.agents.remove(agent);
         }
-        self.agents.remove(agent);
+        let is_connected = self.is_connected(agent);
+        let its = self.agents.get(agent);
+        let reaches = |to: &Option<String>| match to {
+            Some(to) => its.is_some_and(|it| it.programs.contains_key(to)),
+            None => is_connected,
+        };
         let waits = |held: &Held| {
-            held.offer.agent == agent && matches!(held.state, State::Shut | State::Offered)
+            held.offer.agent == agent
+                && matches!(held.state, State::Shut | State::Offered)
+                && !reaches(&held.offer.to)
         };
         let waiting = self.runs.extract_if(.., |_, held| waits(held));
         waiting

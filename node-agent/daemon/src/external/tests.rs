@@ -29,6 +29,7 @@ fn offer(turn: u64) -> Offer {
         id: id(turn),
         run: run(turn),
         agent: AGENT.to_owned(),
+        to: None,
         socket: format!("/run/{turn}").into(),
     }
 }
@@ -58,6 +59,7 @@ fn register(externals: &Externals, holds: &[Run]) -> Registered {
         name: "a test".to_owned(),
         program: None,
         holds: holds.to_vec(),
+        own: false,
     };
     externals.register(AGENT, &registration).unwrap()
 }
@@ -268,11 +270,11 @@ async fn programs_are_bounded() {
 async fn a_run_waits_for_a_program_that_comes_again_after_a_restart() {
     let (externals, _told) = Externals::new();
     let waiting = externals.clone();
-    let waits = tokio::spawn(async move { waiting.wait(AGENT).await });
+    let waits = tokio::spawn(async move { waiting.wait(AGENT, None).await });
     advance(Duration::from_secs(5)).await;
     register(&externals, &[]);
     waits.await.unwrap().unwrap();
-    let refused = externals.wait("default/nobody").await.unwrap_err();
+    let refused = externals.wait("default/nobody", None).await.unwrap_err();
     assert!(refused.starts_with("no program is registered"), "{refused}");
 }
 
@@ -323,4 +325,44 @@ async fn what_a_program_named_once_is_not_given_again_and_is_lost_where_it_was_s
     externals.register(AGENT, &registration).unwrap();
     let lost = [(id(1), ExitStatus::Unknown), (id(2), ExitStatus::Unknown)];
     assert_eq!(ended(&mut told), lost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_begins_its_turns_itself_is_given_those_alone_and_nobody_else_is() {
+    let (externals, mut told) = Externals::new();
+    let registration = Registration {
+        own: true,
+        ..Registration::default()
+    };
+    let own = externals.register(AGENT, &registration).unwrap().program;
+    assert!(!externals.is_connected(AGENT), "nobody answers who asks");
+    assert!(told.try_recv().is_err(), "and nothing is told of it");
+    assert!(externals.offer(offer(1), boot(1)).is_err());
+    let begun = |turn| Offer {
+        to: Some(own.clone()),
+        ..offer(turn)
+    };
+    externals.wait(AGENT, Some(&own)).await.unwrap();
+    externals.offer(begun(2), boot(2)).unwrap();
+    externals.open_gate(&id(2));
+
+    let other = register(&externals, &[]).program;
+    offered(&externals, 3);
+    assert_eq!(given(&externals, &other, &[]).await, Some(3));
+    assert_eq!(given(&externals, &other, &[run(3)]).await, None);
+    assert_eq!(given(&externals, &own, &[]).await, Some(2));
+    offered(&externals, 4);
+    assert_eq!(given(&externals, &own, &[run(2)]).await, None);
+
+    // With it goes what it holds and what waits for it, and nothing else.
+    externals.offer(begun(5), boot(5)).unwrap();
+    ended(&mut told);
+    externals.leave(AGENT, &own).unwrap();
+    let mut gone = ended(&mut told);
+    gone.sort_by_key(|(id, _)| id.instance.clone());
+    let expected = [(id(2), ExitStatus::Unknown), (id(5), ExitStatus::Evicted)];
+    assert_eq!(gone, expected);
+    assert_eq!(given(&externals, &other, &[run(3)]).await, Some(4));
+    assert!(externals.is_connected(AGENT));
+    assert!(externals.wait(AGENT, Some(&own)).await.is_err());
 }

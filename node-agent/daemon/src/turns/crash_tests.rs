@@ -12,7 +12,7 @@ use aion_abi::{
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::reserve::Reserve;
-use aion_kernel::{BodyDigest, Date, Millis, Now, TurnId, TurnOutcome, Usage};
+use aion_kernel::{BodyDigest, Date, Incarnation, Millis, Now, TurnId, TurnOutcome, Usage};
 use tempfile::TempDir;
 
 use super::{folder::Name, live::Live, *};
@@ -338,4 +338,18 @@ async fn a_turn_that_ends_before_anybody_mentions_it_is_kept() {
     let (_, input) = TurnFolder::make(root.path(), &question, |_| Ok(())).unwrap();
     turns.done(input.digest, end(4)).await;
     assert!(matches!(last_event(&turns, 4).await, TurnEvent::Ended(_)));
+}
+
+#[test]
+fn a_turn_runs_from_the_start_of_its_program_to_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, _) = asked(root.path(), 1, "home/a");
+    let is_running = |live: &Live| live.record(TurnId(1)).unwrap().running;
+    assert!(!is_running(&live));
+    live.start(Incarnation(1)).unwrap();
+    assert!(is_running(&live));
+    // A later daemon knows it, too.
+    assert!(is_running(&Live::open(live.folder.clone()).unwrap()));
+    live.end(&end(1)).unwrap();
+    assert!(!is_running(&live));
 }

@@ -82,6 +82,7 @@ impl Live {
     /// The record as far as it goes.
     pub(super) fn record(&self, turn: TurnId) -> io::Result<TurnRecord> {
         let asked = self.folder.asked()?;
+        let outcome = self.over().map(|over| over.outcome);
         Ok(TurnRecord {
             turn: turn.0,
             trace: Some(asked.trace()),
@@ -91,7 +92,8 @@ impl Live {
                 Some(Last::Final(text)) => Some(text),
                 _ => None,
             },
-            outcome: self.over().map(|over| over.outcome),
+            running: outcome.is_none() && self.has_started(),
+            outcome,
         })
     }
 

@@ -43,6 +43,25 @@ pub(super) const ERASING: &str = ".erasing-";
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;
 
+/// Why a turn begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asks.
+    Ask,
+    /// A program elsewhere begins it itself.
+    Program(String),
+}
+
+impl Cause {
+    /// As the journal has it.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Program(_) => "program",
+        }
+    }
+}
+
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +80,9 @@ pub struct Asked {
     /// kernel's time was a date.
     #[serde(default)]
     at: Option<Millis>,
+    /// The program elsewhere that asks itself, and nobody else is given it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 impl Asked {
@@ -73,7 +95,18 @@ impl Asked {
             files,
             at_ms: UnixMillis(now.date.0),
             at: Some(now.at),
+            program: None,
         }
+    }
+
+    /// The same, asked for this reason.
+    #[must_use]
+    pub(super) fn by(self, cause: Cause) -> Self {
+        let program = match cause {
+            Cause::Ask => None,
+            Cause::Program(program) => Some(program),
+        };
+        Self { program, ..self }
     }
 
     /// The same, asked under a key.

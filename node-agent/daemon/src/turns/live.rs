@@ -278,6 +278,12 @@ impl Live {
         self.said.lock().events.clone()
     }
 
+    /// Whether its program was ever started.
+    pub(super) fn has_started(&self) -> bool {
+        let started = |event: &TurnEvent| matches!(event, TurnEvent::Started { .. });
+        self.said.lock().events.iter().any(started)
+    }
+
     /// How the turn ended, if it has.
     pub(super) fn over(&self) -> Option<Over> {
         self.said.lock().over.clone()

@@ -27,7 +27,7 @@ mod crash_tests;
 
 pub(crate) use asking::QuestionKey;
 pub(crate) use checkpoints::Checkpoints;
-pub(crate) use folder::{Asked, TurnFolder};
+pub(crate) use folder::{Asked, Cause, TurnFolder};
 pub(crate) use live::Follow;
 pub(crate) use rights::turn_rights;
 pub(crate) use start::Known;

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    Asked, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
+    Asked, Cause, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
     asking::Asking,
     folder::Name,
     kept::Kept,
@@ -140,7 +140,7 @@ impl Turns {
         instance: &Instance,
         request: TurnRequest,
         key: Option<QuestionKey>,
-        cause: &str,
+        cause: Cause,
     ) -> Result<TurnId, AskError> {
         if request.input.len() > MAX_INPUT {
             return Err(Problem::new(
@@ -150,18 +150,18 @@ impl Turns {
             .remedy("hand long texts in as a file")
             .into());
         }
-        let (this, shell, cause) = (self.clone(), shell.clone(), cause.to_owned());
+        let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
         let asking = async move {
             let Some(key) = key else {
-                return this.begin(&shell, uid, agent, request, None, &cause).await;
+                return this.begin(&shell, uid, agent, request, None, cause).await;
             };
             let _alone = this.shared.asking.alone(&agent, key).await;
             match this.asked_before(&agent, key, &request).await? {
                 Some(turn) => Ok(turn),
                 None => {
                     let key = Some(key);
-                    this.begin(&shell, uid, agent, request, key, &cause).await
+                    this.begin(&shell, uid, agent, request, key, cause).await
                 }
             }
         };
@@ -176,13 +176,15 @@ impl Turns {
         agent: String,
         request: TurnRequest,
         key: Option<QuestionKey>,
-        cause: &str,
+        cause: Cause,
     ) -> Result<TurnId, AskError> {
         let room = self.shared.reserve.check(request.input.len() as u64);
         room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
-        let asked = Asked::new(agent, request.input, names, self.shared.clock.read()).under(key);
+        let (why, now) = (cause.as_str(), self.shared.clock.read());
+        let asked = Asked::new(agent, request.input, names, now);
+        let asked = asked.under(key).by(cause);
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {
@@ -197,7 +199,7 @@ impl Turns {
         let invoke = Invoke {
             ticket: None,
             instance,
-            cause: cause.into(),
+            cause: why.into(),
             input,
             deadline_ms: request.deadline_ms,
         };

@@ -10,15 +10,14 @@ use super::*;
 
 fn answer() -> Answer {
     let tool = ToolSpec {
+        strict: None,
         name: "calendar.read".into(),
         description: String::new(),
         parameters: json!({}),
     };
     let request = ChatRequest {
-        messages: vec![],
         tools: vec![tool],
-        max_tokens: None,
-        temperature_milli: None,
+        ..ChatRequest::default()
     };
     Answer::new(Names::of(&request), 10, false)
 }

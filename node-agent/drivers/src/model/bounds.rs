@@ -3,7 +3,7 @@
 use aion_abi::{
     code::Code,
     problem::Problem,
-    syscall::model::{ChatRequest, Role},
+    syscall::model::{ChatRequest, ResponseFormat, Role, ToolChoice},
 };
 
 /// The most messages of a conversation.
@@ -12,6 +12,8 @@ const MAX_MESSAGES: usize = 1024;
 const MAX_TOOLS: usize = 128;
 /// The highest temperature, in thousandths.
 const MAX_TEMPERATURE: u32 = 2000;
+/// The most texts that end an answer, which is what common endpoints take.
+const MAX_STOPS: usize = 4;
 
 pub(super) fn check(request: &ChatRequest) -> Result<(), Problem> {
     let bad = |text: String| Err(Problem::new(Code::BadRequest, text));
@@ -56,6 +58,34 @@ pub(super) fn check(request: &ChatRequest) -> Result<(), Problem> {
         return bad(format!(
             "temperatureMilli: it may be at most {MAX_TEMPERATURE}"
         ));
+    }
+    if request
+        .top_p_milli
+        .is_some_and(|it| !(1..=1000).contains(&it))
+    {
+        return bad("topPMilli: it must be 1 to 1000".to_owned());
+    }
+    if request.stop.len() > MAX_STOPS || request.stop.iter().any(String::is_empty) {
+        return bad(format!(
+            "stop: there may be {MAX_STOPS} texts, none of them empty"
+        ));
+    }
+    let offered = |name: &String| request.tools.iter().any(|tool| tool.name == *name);
+    match &request.tool_choice {
+        Some(ToolChoice::Tool(name)) if !offered(name) => {
+            return bad(format!("toolChoice: {name:?} is none of the tools"));
+        }
+        Some(ToolChoice::Required) if request.tools.is_empty() => {
+            return bad("toolChoice: there are no tools to call".to_owned());
+        }
+        _ => {}
+    }
+    if let Some(ResponseFormat::JsonSchema { name, schema, .. }) = &request.response_format
+        && (name.is_empty() || !schema.is_object())
+    {
+        return bad(
+            "responseFormat: it needs a name, and a schema that is a JSON Schema object".to_owned(),
+        );
     }
     Ok(())
 }

@@ -45,9 +45,7 @@ pub fn question(text: &str) -> ChatRequest {
     };
     ChatRequest {
         messages: vec![message],
-        tools: vec![],
-        max_tokens: None,
-        temperature_milli: None,
+        ..ChatRequest::default()
     }
 }
 
@@ -114,6 +112,7 @@ pub async fn conforms(driver: &dyn ModelDriver, url: &str, gone: &str) {
     assert_eq!(last, usage);
 
     let offered = ToolSpec {
+        strict: None,
         name: "calendar.read".into(),
         description: String::new(),
         parameters: json!({"type": "object"}),

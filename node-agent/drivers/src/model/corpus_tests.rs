@@ -79,6 +79,7 @@ fn case(name: &str) -> Case {
 
 fn asked() -> ChatRequest {
     let tool = |name: &str| ToolSpec {
+        strict: None,
         name: name.into(),
         description: String::new(),
         parameters: json!({}),

@@ -63,9 +63,8 @@ mod tests {
     fn kept(messages: Vec<Message>, context: Option<u32>) -> String {
         let request = ChatRequest {
             messages,
-            tools: vec![],
             max_tokens: Some(10),
-            temperature_milli: None,
+            ..ChatRequest::default()
         };
         fitting(&request, context)
             .iter()

@@ -91,15 +91,14 @@ mod tests {
             &format!("{long}y"),
         ];
         let tool = |name: &&str| ToolSpec {
+            strict: None,
             name: (*name).into(),
             description: String::new(),
             parameters: serde_json::json!({}),
         };
         let request = ChatRequest {
-            messages: vec![],
             tools: offered.iter().map(tool).collect(),
-            max_tokens: None,
-            temperature_milli: None,
+            ..ChatRequest::default()
         };
         let names = Names::of(&request);
         for name in offered {

@@ -1,6 +1,6 @@
 //! The body of `POST /chat/completions`. Pure.
 
-use aion_abi::syscall::model::{ChatRequest, Message, Role};
+use aion_abi::syscall::model::{ChatRequest, Message, ResponseFormat, Role, ToolChoice};
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
@@ -30,8 +30,10 @@ impl Quirks {
         let tools = self.no_tools && !request.tools.is_empty();
         let most = self.no_max_tokens && request.max_tokens.is_some();
         let temperature = self.no_temperature && request.temperature_milli.is_some();
+        let choice = tools && request.tool_choice.is_some();
         [
             (tools, "tools"),
+            (choice, "toolChoice"),
             (most, "maxTokens"),
             (temperature, "temperatureMilli"),
         ]
@@ -58,13 +60,20 @@ pub(super) fn body(
     }
     if !request.tools.is_empty() && !quirks.no_tools {
         let tools = request.tools.iter().map(|tool| {
-            json!({"type": "function", "function": {
+            let mut function = json!({
                 "name": names.sent(&tool.name),
                 "description": tool.description,
                 "parameters": schema(&tool.parameters),
-            }})
+            });
+            if let Some(strict) = tool.strict {
+                function["strict"] = strict.into();
+            }
+            json!({"type": "function", "function": function})
         });
         body.insert("tools".into(), tools.collect());
+        if let Some(choice) = &request.tool_choice {
+            body.insert("tool_choice".into(), chosen(choice, names));
+        }
     }
     if let Some(most) = request.max_tokens.filter(|_| !quirks.no_max_tokens) {
         let name = if quirks.completion_tokens {
@@ -77,7 +86,49 @@ pub(super) fn body(
     if let Some(milli) = request.temperature_milli.filter(|_| !quirks.no_temperature) {
         body.insert("temperature".into(), (f64::from(milli) / 1000.0).into());
     }
+    // A server that does not take one of these refuses, and its words are the answer: nothing is left out.
+    if let Some(milli) = request.top_p_milli {
+        body.insert("top_p".into(), (f64::from(milli) / 1000.0).into());
+    }
+    if !request.stop.is_empty() {
+        body.insert("stop".into(), json!(request.stop));
+    }
+    if let Some(format) = &request.response_format {
+        body.insert("response_format".into(), form(format));
+    }
     Value::Object(body)
+}
+
+fn chosen(choice: &ToolChoice, names: &Names) -> Value {
+    match choice {
+        ToolChoice::Auto => "auto".into(),
+        ToolChoice::None => "none".into(),
+        ToolChoice::Required => "required".into(),
+        ToolChoice::Tool(name) => {
+            json!({"type": "function", "function": {"name": names.sent(name)}})
+        }
+    }
+}
+
+fn form(format: &ResponseFormat) -> Value {
+    match format {
+        ResponseFormat::JsonObject => json!({"type": "json_object"}),
+        ResponseFormat::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let mut told = json!({"name": name, "schema": schema});
+            if let Some(description) = description {
+                told["description"] = description.as_str().into();
+            }
+            if let Some(strict) = strict {
+                told["strict"] = (*strict).into();
+            }
+            json!({"type": "json_schema", "json_schema": told})
+        }
+    }
 }
 
 /// Some endpoints refuse an object without properties, which is what a tool without arguments has.
@@ -198,12 +249,23 @@ mod tests {
         let request = ChatRequest {
             messages: asked("What is on?", "calendar.read", "nothing").into(),
             tools: vec![ToolSpec {
+                strict: Some(false),
                 name: "calendar.read".into(),
                 description: "Reads".into(),
                 parameters: json!({"type": "object"}),
             }],
             max_tokens: Some(100),
             temperature_milli: Some(700),
+            top_p_milli: Some(900),
+            stop: vec!["END".into()],
+            tool_choice: Some(ToolChoice::Tool("calendar.read".into())),
+            response_format: Some(ResponseFormat::JsonSchema {
+                name: "day".into(),
+                description: None,
+                schema: json!({"type": "object"}),
+                strict: Some(true),
+            }),
+            ..ChatRequest::default()
         };
         let messages: Vec<_> = request.messages.iter().collect();
         let body = body(
@@ -221,8 +283,13 @@ mod tests {
                 "stream_options": {"include_usage": true},
                 "max_tokens": 100,
                 "temperature": 0.7,
+                "top_p": 0.9,
+                "stop": ["END"],
+                "tool_choice": {"type": "function", "function": {"name": "calendar_read"}},
+                "response_format": {"type": "json_schema", "json_schema": {
+                    "name": "day", "schema": {"type": "object"}, "strict": true}},
                 "tools": [{"type": "function", "function": {
-                    "name": "calendar_read", "description": "Reads",
+                    "name": "calendar_read", "description": "Reads", "strict": false,
                     "parameters": {"type": "object", "properties": {}}}}],
                 "messages": [
                     {"role": "user", "content": "What is on?"},
@@ -241,12 +308,15 @@ mod tests {
         let request = ChatRequest {
             messages,
             tools: vec![ToolSpec {
+                strict: None,
                 name: "weir.level".into(),
                 description: String::new(),
                 parameters: json!({}),
             }],
             max_tokens: Some(7),
             temperature_milli: Some(700),
+            tool_choice: Some(ToolChoice::Required),
+            ..ChatRequest::default()
         };
         let quirks = Quirks {
             no_tools: true,
@@ -268,7 +338,7 @@ mod tests {
         );
         assert_eq!(
             quirks.left_out(&request),
-            ["tools", "maxTokens", "temperatureMilli"]
+            ["tools", "toolChoice", "maxTokens", "temperatureMilli"]
         );
     }
 }

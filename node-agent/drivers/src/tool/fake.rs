@@ -61,6 +61,7 @@ impl FakeTools {
                 .map(|name| format!("{}.{name}", server.name))
                 .filter(|name| granted(name));
             response.tools.extend(names.map(|name| ToolSpec {
+                strict: None,
                 description: format!("does {name}"),
                 parameters: serde_json::json!({"type": "object"}),
                 name,

@@ -194,6 +194,7 @@ fn spec(server: &ToolServer, operation: &Operation) -> ToolSpec {
     let said = operation.description.as_deref();
     let said = said.or(server.description.as_deref()).unwrap_or_default();
     ToolSpec {
+        strict: None,
         name: format!("{}.{}", server.name, operation.name),
         description: said.to_owned(),
         parameters: operation.schema.offered.clone(),

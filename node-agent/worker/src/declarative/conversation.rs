@@ -87,7 +87,7 @@ impl Conversation {
                 self.tools.clone()
             },
             max_tokens: self.max_tokens,
-            temperature_milli: None,
+            ..ChatRequest::default()
         })
     }
 
@@ -155,6 +155,7 @@ mod tests {
             ..Declarative::default()
         };
         let tool = ToolSpec {
+            strict: None,
             name: "t".to_owned(),
             description: String::new(),
             parameters: serde_json::json!({}),

@@ -210,6 +210,7 @@ impl Toolbox {
         self.add(
             tool,
             ToolSpec {
+                strict: None,
                 name: name.to_owned(),
                 description: description.to_owned(),
                 parameters,
@@ -406,6 +407,7 @@ mod tests {
     #[test]
     fn names_are_what_endpoints_take_and_stay_apart() {
         let spec = |name: &str| ToolSpec {
+            strict: None,
             name: name.to_owned(),
             description: String::new(),
             parameters: json!({}),

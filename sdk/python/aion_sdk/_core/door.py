@@ -154,7 +154,8 @@ class Door:
                 if response.status == 200:
                     return response
                 refused = Refused.read(response.status, response.body)
-                passes = refused.passes
+                # The gateway is there and its node is not: so it is while that is started anew.
+                passes = refused.passes or refused.code == "unreachable"
             pause = (PAUSE_S if refused.retry_after is None else refused.retry_after) * random.uniform(1, 1.5)
             if not passes or time.monotonic() + pause > until:
                 raise refused

@@ -87,6 +87,22 @@ def _anything(value: Any, place: str) -> None:
     pass
 
 
+def _tool_choice(value: Any, place: str) -> None:
+    if isinstance(value, dict):
+        return _object({"tool": _kind(str)}, {})(value, place)
+    _one_of("auto", "none", "required")(value, place)
+
+
+def _response_format(value: Any, place: str) -> None:
+    _kind(dict)(value, place)
+    kind = {"type": _one_of("jsonObject", "jsonSchema")}
+    if value.get("type") != "jsonSchema":
+        return _object(kind, {})(value, place)
+    _object(kind | {"name": _kind(str), "schema": _anything}, {"description": _kind(str), "strict": _kind(bool)})(
+        value, place
+    )
+
+
 def _forget(value: Any, place: str) -> None:
     _kind(dict)(value, place)
     by = _one_of("ids", "collection")
@@ -108,14 +124,23 @@ _MESSAGE = _object(
     {"role": _one_of("system", "user", "assistant", "tool")},
     {"content": _kind(str), "toolCalls": _list(_USE), "toolCallId": _kind(str)},
 )
-_TOOL = _object({"name": _kind(str), "description": _kind(str), "parameters": _anything}, {})
+_TOOL = _object({"name": _kind(str), "description": _kind(str), "parameters": _anything}, {"strict": _kind(bool)})
 _MOUNT, _PATH = _text(1, 63), _kind(str)
 
 SHAPES: dict[str, Check] = {
     "sys.null": _anything,
     "model.chat": _object(
         {"messages": _list(_MESSAGE, 1)},
-        {"tools": _list(_TOOL), "maxTokens": _number(0, 2**32 - 1), "temperatureMilli": _number(0, 2**32 - 1)},
+        {
+            "model": _kind(str),
+            "tools": _list(_TOOL),
+            "maxTokens": _number(0, 2**32 - 1),
+            "temperatureMilli": _number(0, 2**32 - 1),
+            "topPMilli": _number(0, 2**32 - 1),
+            "stop": _list(_kind(str)),
+            "toolChoice": _tool_choice,
+            "responseFormat": _response_format,
+        },
     ),
     "tool.list": _object({}, {}),
     "tool.call": _object({"name": _text(1, 192)}, {"arguments": _anything, "link": _kind(str)}),

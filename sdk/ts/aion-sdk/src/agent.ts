@@ -2,7 +2,11 @@
 import { Boot } from './boot.js';
 import type { ClientOptions } from './client.js';
 import { CODES, Refused, Unanswered } from './core/refused.js';
+import { Elsewhere } from './elsewhere.js';
+import { Door } from './gateway/door.js';
+import { type LocalOptions, localOptions } from './local.js';
 import { answerByModel, type LoopOptions } from './loop.js';
+import { Place } from './place.js';
 import { type FunctionTool, toolsOf } from './tool.js';
 import { Turn } from './turn.js';
 
@@ -34,12 +38,22 @@ export function agent(definition: AgentDefinition): AgentDefinition {
   return definition;
 }
 
+/** Where the gateway is, and how many turns are taken at once: 8 where it is not said. */
+export interface ServeOptions extends LocalOptions {
+  atOnce?: number;
+}
+
 /** Runs agents. */
 export class AgentRuntime {
   private constructor() {}
 
-  /** Answers the turn that this process was started for, and ends it. */
+  /**
+   * Answers the turn that this process was started for, and ends it. Where `AION_AGENT` names an agent of runtime `external`
+   * (of the namespace `AION_NAMESPACE`, where that is set), and no node started this process, it serves that one.
+   */
   static async run(agent: Agent): Promise<never> {
+    const name = process.env['AION_AGENT'];
+    if (name && process.env['AION_BOOT_FD'] === undefined) return served(agent, name);
     const boot = Boot.inherited();
     // Process 1 has no handler by itself: a turn that is cancelled would wait for SIGKILL.
     process.once('SIGTERM', () => process.exit(143));
@@ -52,6 +66,31 @@ export class AgentRuntime {
       await new Promise<void>((resolve) => stream.write('', () => resolve()));
     }
     process.exit(status);
+  }
+
+  /**
+   * Takes the turns of an agent of runtime `external` until SIGTERM or Ctrl-C, and gives the signal's name (docs/external.md).
+   * The gateway is found as by `localGateway`.
+   */
+  static async serve(agent: Agent, name: string, options: ServeOptions = {}): Promise<NodeJS.Signals> {
+    const { atOnce = 8, ...where } = options;
+    if (!Number.isInteger(atOnce) || atOnce < 1) throw new TypeError('atOnce is less than 1: no turn would be taken');
+    const place = new Place(new Door(localOptions(where)), name);
+    const elsewhere = new Elsewhere((boot, remote) => AgentRuntime.answer(agent, boot, { remote }), place, atOnce);
+    let ended: NodeJS.Signals = 'SIGTERM';
+    // A second one ends the process at once.
+    const stop = (signal: NodeJS.Signals): void => {
+      ended = signal;
+      elsewhere.stop();
+    };
+    const signals: NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+    for (const signal of signals) process.once(signal, stop);
+    try {
+      await elsewhere.serve();
+    } finally {
+      for (const signal of signals) process.off(signal, stop);
+    }
+    return ended;
   }
 
   /** Answers a turn; 0 where it went well. */
@@ -68,6 +107,17 @@ export class AgentRuntime {
     } finally {
       turn.close();
     }
+  }
+}
+
+async function served(agent: Agent, name: string): Promise<never> {
+  try {
+    const namespace = process.env['AION_NAMESPACE'];
+    const signal = await AgentRuntime.serve(agent, name, namespace ? { namespace } : {});
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  } catch (error) {
+    console.error(error instanceof Refused ? `${name}: ${error.sentence()}` : error);
+    process.exit(1);
   }
 }
 

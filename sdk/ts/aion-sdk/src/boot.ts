@@ -22,14 +22,9 @@ export class Boot {
   readonly checkpoint: string | undefined;
   readonly turnMs: number | undefined;
 
-  constructor(text: string) {
-    let read: Record<string, any>;
-    try {
-      read = JSON.parse(text);
-    } catch {
-      // What the parser says would quote the document.
-      throw new Error('the boot document is not JSON');
-    }
+  /** Of its text, or of what was read of that. */
+  constructor(document: string | Record<string, any>) {
+    const read = typeof document === 'string' ? parsed(document) : document;
     this.#key = new Key(read['key']);
     this.instance = read['instance'] ?? '';
     this.incarnation = read['incarnation'] ?? 0;
@@ -51,10 +46,22 @@ export class Boot {
     const named = process.env['AION_BOOT_FD'];
     delete process.env['AION_BOOT_FD'];
     if (!named || !/^\d+$/.test(named)) {
-      throw new Error('AION_BOOT_FD is not set: a node starts this program; to try it without one use aion-sdk/testing');
+      throw new Error(
+        'AION_BOOT_FD is not set: this program is started by a node, or by FakeKernel of aion-sdk/testing, or says as ' +
+          'AION_AGENT which agent of runtime external it serves',
+      );
     }
     const text = readFileSync(Number(named), 'utf8');
     closeSync(Number(named));
     return new Boot(text);
+  }
+}
+
+function parsed(text: string): Record<string, any> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What the parser says would quote the document.
+    throw new Error('the boot document is not JSON');
   }
 }

@@ -1,14 +1,15 @@
 // `KernelClient`: the syscalls of one turn.
 import { Boot } from './boot.js';
+import { objectIn } from './core/json.js';
 import { Lost, Refused } from './core/refused.js';
+import { type Call, Session } from './core/session.js';
 import { objects } from './core/sse.js';
-import { type Call, objectIn, Session } from './core/session.js';
 import { type Clock, PAUSE_MS, realClock, Tries } from './core/tries.js';
 import { Files } from './files.js';
 import { Memory } from './memory.js';
 import { Model } from './model.js';
 import { Tools } from './tools.js';
-import { type Opened, Transport } from './transport.js';
+import { type Opened, type Remote, Transport } from './transport.js';
 
 const SOCKET = '/run/aion.sock';
 // How long a call is tried again while the node is away, restarted or busy.
@@ -17,6 +18,8 @@ const PATIENCE_MS = 30_000;
 export interface ClientOptions {
   /** Where the node is; `AION_SOCKET`, else `/run/aion.sock`. */
   socketPath?: string;
+  /** In place of a socket: where the syscalls of a program elsewhere are taken. */
+  remote?: Remote;
   /** For tests of what is tried again. */
   clock?: Clock;
 }
@@ -43,7 +46,7 @@ export class KernelClient {
 
   constructor(boot: Boot, options: ClientOptions = {}) {
     this.#session = new Session(Boot.key(boot), boot.turn);
-    this.#transport = new Transport(options.socketPath ?? process.env['AION_SOCKET'] ?? SOCKET);
+    this.#transport = new Transport(options.remote ?? options.socketPath ?? process.env['AION_SOCKET'] ?? SOCKET);
     this.#clock = options.clock ?? realClock;
     const call = (syscall: string, body: object) => this.call(syscall, body);
     this.memory = new Memory(call);

@@ -6,7 +6,7 @@ import type { Caller } from './memory.js';
 const MAX_CHUNK = 512 * 1024;
 // Of one page.
 const MAX_ENTRIES = 1000;
-// How often a file that changes while it is read is read from its start.
+// How often a file that changes, or may have changed, while it is read is read from its start.
 const READINGS = 3;
 
 export type WriteMode = 'replace' | 'append' | 'create-new';
@@ -31,6 +31,8 @@ interface Part {
   data: string;
   size: number;
   version: string;
+  /** It changed so lately that its next change might leave it this version. */
+  fresh?: boolean;
 }
 
 export class Files {
@@ -40,13 +42,21 @@ export class Files {
     this.#call = call;
   }
 
-  /** A whole file as it was at one time; one that changes meanwhile is read from its start, a few times. */
+  /**
+   * A whole file as it was at one time. One that changes meanwhile is read from its start, a few times. Of one that has several
+   * parts and has just changed the version proves nothing: two readings that are the same do.
+   */
   async read(mount: string, path: string): Promise<Uint8Array> {
+    let before: Buffer | undefined;
     for (let left = READINGS - 1; ; left -= 1) {
       try {
-        return await this.#readOnce(mount, path);
+        const { data, isProven } = await this.#readOnce(mount, path);
+        if (isProven || before?.equals(data)) return data;
+        if (left === 0) throw changing(path);
+        before = data;
       } catch (error) {
         if (!(error instanceof Refused) || error.code !== 'changed' || left === 0) throw error;
+        before = undefined;
       }
     }
   }
@@ -56,16 +66,20 @@ export class Files {
     return new TextDecoder('utf-8', { fatal: true }).decode(await this.read(mount, path));
   }
 
-  async #readOnce(mount: string, path: string): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
+  async #readOnce(mount: string, path: string): Promise<{ data: Buffer; isProven: boolean }> {
+    const parts: Buffer[] = [];
     let offset = 0;
     let version: string | undefined;
+    let isFresh = false;
     for (;;) {
       const part = (await this.#call('fs.read', { mount, path, offset, length: MAX_CHUNK, version })) as Part;
       const data = Buffer.from(part.data, 'base64');
       parts.push(data);
       offset += data.length;
-      if (data.length === 0 || offset >= part.size) return Buffer.concat(parts);
+      isFresh ||= part.fresh ?? false;
+      if (data.length === 0 || offset >= part.size) {
+        return { data: Buffer.concat(parts), isProven: !isFresh || parts.length === 1 };
+      }
       version = part.version;
     }
   }
@@ -109,4 +123,13 @@ export class Files {
       if (!page.more || after === undefined) return;
     }
   }
+}
+
+function changing(path: string): Refused {
+  return new Refused({
+    code: 'changed',
+    status: 412,
+    detail: `${path} changes again and again while it is read`,
+    remedy: 'read it once nobody writes to it',
+  });
 }

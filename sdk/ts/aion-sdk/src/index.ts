@@ -1,13 +1,14 @@
 export { Boot, type GivenFile } from './boot.js';
 export { type ClientOptions, KernelClient, type MessageKind, type Notice } from './client.js';
 export type * from './core/chat.js';
-export { type Candidate, type Problem, Refused, Unanswered } from './core/refused.js';
-export type { Clock } from './core/tries.js';
+export { Unanswered } from './core/refused.js';
 export type { Entry, Files, Listing, WriteMode } from './files.js';
 export type { Hit, Item, Memory, Recalled, RecallOptions } from './memory.js';
 export { ChatStream, type Completions, type Model } from './model.js';
 export type { Called, Granted, Tools } from './tools.js';
 export { Turn } from './turn.js';
-export { Agent, type AgentDefinition, AgentRuntime, agent, type Answering } from './agent.js';
+export { Agent, type AgentDefinition, AgentRuntime, agent, type Answering, type ServeOptions } from './agent.js';
+export * from './gateway/index.js';
+export { type LocalOptions, localGateway } from './local.js';
 export type { LoopOptions } from './loop.js';
 export { type FunctionTool, Tool, tool, type ToolOptions } from './tool.js';

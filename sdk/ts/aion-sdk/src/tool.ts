@@ -1,4 +1,6 @@
 // Functions of a program that its model may call. How they come to be called may not enter.
+import { Refused } from './core/refused.js';
+import { compiled } from './core/schema.js';
 import type { Turn } from './turn.js';
 
 export interface ToolOptions {
@@ -6,11 +8,11 @@ export interface ToolOptions {
   name?: string;
   /** What it is for, for the model. */
   description: string;
-  /** JSON Schema of its arguments. */
+  /** JSON Schema of its arguments, which they are held to. A keyword that cannot be checked is refused by name. */
   parameters?: Record<string, unknown>;
 }
 
-/** A tool. Its function is given the arguments as the model wrote them, and the turn. */
+/** A tool, made by `tool` or `@Tool`. Its function is given the model's arguments once they fit, and the turn. */
 export interface FunctionTool {
   name: string;
   description: string;
@@ -23,7 +25,18 @@ const ofInstance = new WeakMap<object, FunctionTool[]>();
 /** A function as a tool, where there are no decorators: `tool({name, description, parameters}, run)`. */
 export function tool(options: ToolOptions & { name: string }, run: (given: any, turn: Turn) => unknown): FunctionTool {
   const { name, description, parameters = { type: 'object', properties: {} } } = options;
-  return { name, description, parameters, run };
+  let check: ReturnType<typeof compiled>;
+  try {
+    check = compiled(parameters);
+  } catch (error) {
+    throw error instanceof TypeError ? new TypeError(`the tool ${name}: ${error.message}`) : error;
+  }
+  const checked = (given: unknown, turn: Turn): unknown => {
+    const why = check(given, 'arguments');
+    if (why !== undefined) throw new Refused({ code: 'bad-request', status: 400, detail: why });
+    return run(given, turn);
+  };
+  return { name, description, parameters, run: checked };
 }
 
 /** Has the model use a method. It returns a text, or what is told as JSON. */

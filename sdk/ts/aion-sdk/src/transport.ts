@@ -1,8 +1,10 @@
-// HTTP over a Unix socket, by Node's own client. What a request means may not enter.
+// HTTP over a Unix socket or to a gateway, by Node's own client. What a request means may not enter.
 import http from 'node:http';
+import https from 'node:https';
 
 import { Lost } from './core/refused.js';
 import type { Request } from './core/session.js';
+import { Token } from './gateway/token.js';
 
 export interface Answer {
   status: number;
@@ -16,12 +18,35 @@ export interface Opened {
   close(): void;
 }
 
-export class Transport {
-  readonly #socketPath: string;
-  readonly #agent = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
+/** A part of a gateway that takes the syscalls of one run. */
+export interface Remote {
+  /** Without a slash at its end: the path of a syscall follows. */
+  url: string;
+  token: Token;
+  namespace?: string;
+}
 
-  constructor(socketPath: string) {
-    this.#socketPath = socketPath;
+export class Transport {
+  readonly #target: (path: string) => http.RequestOptions;
+  readonly #headers: http.OutgoingHttpHeaders;
+  readonly #agent: http.Agent;
+  readonly #request: typeof http.request;
+
+  constructor(way: string | Remote) {
+    const isEncrypted = typeof way !== 'string' && way.url.startsWith('https:');
+    this.#agent = new (isEncrypted ? https.Agent : http.Agent)({ keepAlive: true, maxFreeSockets: 4 });
+    this.#request = isEncrypted ? https.request : http.request;
+    if (typeof way === 'string') {
+      this.#target = (path) => ({ socketPath: way, path });
+      this.#headers = {};
+      return;
+    }
+    const { hostname, port, pathname } = new URL(way.url);
+    const query = way.namespace === undefined ? '' : `?namespace=${encodeURIComponent(way.namespace)}`;
+    // An address of IPv6 stands in brackets in a URL alone.
+    const host = hostname.replace(/^\[(.*)\]$/, '$1');
+    this.#target = (path) => ({ host, port, path: `${pathname}${path}${query}` });
+    this.#headers = { authorization: Token.header(way.token) };
   }
 
   /** Sends a request and reads the whole answer. */
@@ -43,8 +68,8 @@ export class Transport {
 
   #begin({ method, path, headers, body }: Request): Promise<http.IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const options = { socketPath: this.#socketPath, agent: this.#agent, method, path, headers };
-      const request = http.request(options, resolve);
+      const options = { ...this.#target(path), agent: this.#agent, method, headers: { ...headers, ...this.#headers } };
+      const request = this.#request(options, resolve);
       request.on('error', (error) => reject(Lost.of(error)));
       request.end(body);
     });

@@ -1,11 +1,13 @@
 // A client against the fake kernel: what is tried again, and what each part of it makes of answers.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
 
 import { Boot, Refused, Turn, type Clock } from 'aion-sdk';
 import { FakeKernel, type FakeOptions } from 'aion-sdk/testing';
+import { Files } from '../dist/files.js';
 
 /** A turn, and a clock that goes on where one sleeps. */
 async function begun(t: TestContext, options: FakeOptions = {}) {
@@ -122,6 +124,37 @@ test('a file that changes under its reader is read from its start', async (t) =>
   assert.deepEqual(await turn.files.read('output', 'large'), large);
   kernel.refuse('fs.read', 'changed', { status: 412, times: 3 });
   await assert.rejects(turn.files.read('output', 'large'), refusedAs('changed'));
+});
+
+test('a file of several parts that has just changed is read until two readings are the same', async () => {
+  const CHUNK = 512 * 1024;
+  /** Answers with one content a reading, all of one version; the last one stays. */
+  const reading = async (contents: string[], size: number) => {
+    let readings = 0;
+    const call = async (_: string, asked: any) => {
+      readings += asked.offset === 0 ? 1 : 0;
+      const whole = Buffer.alloc(size, contents[Math.min(readings, contents.length) - 1]);
+      const data = whole.subarray(asked.offset, asked.offset + asked.length).toString('base64');
+      return { data, size, version: 'v', fresh: true };
+    };
+    const read = await new Files(call).read('input', 'large').then((it) => Buffer.from(it).toString('utf8', 0, 1), (error) => error.code);
+    return [read, readings];
+  };
+  assert.deepEqual(await reading(['a', 'b'], CHUNK + 1), ['b', 3]);
+  assert.deepEqual(await reading(['a'], CHUNK + 1), ['a', 2]);
+  assert.deepEqual(await reading(['a', 'b', 'c'], CHUNK + 1), ['changed', 3]);
+  assert.deepEqual(await reading(['a', 'b'], CHUNK), ['a', 1], 'one part is of one time');
+});
+
+test('a folder that is as it was is not listed again', async (t) => {
+  const { turn } = await begun(t);
+  const list = (unless?: string) => turn.call('fs.list', { mount: 'input', limit: 10, unless });
+  const { entries } = (await list()) as { entries: { path: string; version: string }[] };
+  assert.equal(entries.length, 1);
+  const half = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 32);
+  const digest = half(entries.map((it) => `${it.path}\0file\0${it.version}\0`).join('')) + half('');
+  assert.deepEqual(await list(digest), { entries: [], more: false, unchanged: true });
+  assert.deepEqual(await list('0'.repeat(64)), { entries, more: false });
 });
 
 test('tools are listed and called', async (t) => {

@@ -18,7 +18,9 @@ const tools = {
 test('the fake kernel holds every case', async () => {
   await using kernel = await FakeKernel.start({ tools });
   const boot = new Boot(kernel.begin('hello', { files: { 'orders.csv': 'a,b\n1,2\n3,4' } }));
-  const { count, wrong } = await new Judge(boot, kernel.socketPath).held(cases, ['memory', 'files', 'tool']);
+  const judge = new Judge(boot, kernel.socketPath);
+  const { count, wrong } = await judge.held(cases, ['memory', 'files', 'tool']);
+  await judge.say('final', 'held');
   assert.deepEqual(wrong, []);
   assert.equal(count, cases.length);
 });

@@ -10,6 +10,7 @@ import { chatBody, GrowingAnswer } from '../dist/core/chat.js';
 import { Session } from '../dist/core/session.js';
 import { canonical, Key } from '../dist/core/signing.js';
 import { Decoder } from '../dist/core/sse.js';
+import { Token } from '../dist/gateway/token.js';
 
 interface Vector {
   name: string;
@@ -82,7 +83,8 @@ test('no key is in what is logged, inspected or thrown', () => {
   const key = 'abcdef0123456789'.repeat(4);
   const document = JSON.stringify({ key, turn: 1, agent: 'default/a', input: {} });
   const boot = new Boot(document);
-  for (const held of [boot, new Turn(boot), new KernelClient(boot), Boot.key(boot)]) {
+  const remote = { url: 'http://gateway/v1/agents/a', token: new Token('abcdef01-token') };
+  for (const held of [boot, new Turn(boot), new KernelClient(boot, { remote }), Boot.key(boot), remote]) {
     const shown = [inspect(held, { depth: 99, showHidden: true }), JSON.stringify(held, hidden()), String(held)];
     assert.ok(!shown.join().includes('abcdef01'), shown.join());
   }

@@ -11,13 +11,14 @@ use std::{
 
 use aion_e2e::{cluster::root, program, standalone::Standalone};
 use aion_testkit::{FakeModel, Process, free_port, until};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// A node with the shipped helper, and a gateway to it.
 pub(crate) struct Door {
-    _gateway: Process,
+    gateway: Process,
     pub(crate) node: Standalone,
     pub(crate) port: u16,
     pub(crate) token: String,
@@ -25,32 +26,47 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn open(model: &FakeModel) -> anyhow::Result<Self> {
+        Self::open_with(model, &[])
+    }
+
+    /// The same, of a node with these settings.
+    pub(crate) fn open_with(model: &FakeModel, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let url = model.base_url();
         let port = url.rsplit(':').next().and_then(|it| it.split('/').next());
         let elsewhere = free_port()?.to_string();
-        let environment = [
+        let mut environment = vec![
             ("AION_OLLAMA_PORT", port.unwrap()),
-            ("AION_LLAMA_CPP_PORT", &elsewhere),
+            ("AION_LLAMA_CPP_PORT", elsewhere.as_str()),
         ];
+        environment.extend(more);
         let node = Standalone::start_with("door", &environment)?.with_policies()?;
         trust(&node, &json!({"inline": "allow"}))?;
         apply(&node, &root().join("agents/jarvis"))?;
         let port = free_port()?;
-        let mut gateway = Command::new(program("aion-gateway")?);
-        gateway.arg("--home").arg(node.home());
-        gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
-        let gateway = Process::spawn(&gateway, &node.path("gateway.log"))?;
-        until("the gateway to listen", BOUND, || {
-            TcpStream::connect(("127.0.0.1", port))
-                .map_err(|why| format!("{why}\n{}", gateway.tail()))
-        })?;
+        let gateway = gateway(&node, port, "gateway.log")?;
         let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
-            _gateway: gateway,
+            gateway,
             node,
             port,
             token: token.trim().to_owned(),
         })
+    }
+
+    /// Ends the gateway by `kill -9`, and starts it again.
+    pub(crate) fn restart_gateway(&mut self) -> anyhow::Result<()> {
+        self.gateway.signal(Signal::SIGKILL);
+        self.gateway.wait(BOUND)?;
+        self.gateway = gateway(&self.node, self.port, "gateway.log")?;
+        Ok(())
+    }
+
+    /// Another gateway to the same node: it is asked from now on while what is given is held.
+    pub(crate) fn another(&mut self) -> anyhow::Result<Process> {
+        let port = free_port()?;
+        let gateway = gateway(&self.node, port, "another.log")?;
+        self.port = port;
+        Ok(gateway)
     }
 
     /// Sends a request as it is, and gives the connection.
@@ -90,6 +106,24 @@ impl Door {
         let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}{more}");
         self.exchange(&self.head(&format!("POST {path}"), &more), &body)
     }
+}
+
+/// A gateway that listens at `port`.
+fn gateway(node: &Standalone, port: u16, log: &str) -> anyhow::Result<Process> {
+    let mut gateway = Command::new(program("aion-gateway")?);
+    gateway.arg("--home").arg(node.home());
+    gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
+    let gateway = Process::spawn(&gateway, &node.path(log))?;
+    until("the gateway to listen", BOUND, || {
+        TcpStream::connect(("127.0.0.1", port)).map_err(|why| {
+            format!(
+                "{why}
+{}",
+                gateway.tail()
+            )
+        })
+    })?;
+    Ok(gateway)
 }
 
 pub(crate) fn apply(node: &Standalone, path: &Path) -> anyhow::Result<String> {

@@ -14,10 +14,14 @@ use crate::door::{BOUND, Door, apply, body, trust};
 
 /// An agent with memory whose program is elsewhere.
 fn agent(door: &Door) -> anyhow::Result<()> {
+    described(door, "Helps from elsewhere")
+}
+
+fn described(door: &Door, description: &str) -> anyhow::Result<()> {
     let objects = [
         json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "helper"},
-            "spec": {"description": "Helps from elsewhere", "runtime": "external", "memory": {"pool": "helper"},
+            "spec": {"description": description, "runtime": "external", "memory": {"pool": "helper"},
                 "limits": {"turnSeconds": 120}},
         }),
         json!({
@@ -306,6 +310,45 @@ fn a_turn_elsewhere_lives_through_kill_9_of_the_node_and_is_left_when_it_is_canc
         cancelled["outcome"]["problem"]["code"], "cancelled",
         "{cancelled}"
     );
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_is_applied_anew_or_deleted_under_a_program_loses_no_turn_without_a_word()
+-> anyhow::Result<()> {
+    let door = open()?;
+    let (program, _) = Program::register(&door, &[]);
+    let answered = thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&door, "Wait"));
+        let mut held = program.take(&door);
+        described(&door, "Helps from elsewhere, and is another one now").unwrap();
+        let (_, told) = program.say(&door, "heartbeat", &json!({"holds": [held.run]}));
+        assert_eq!(told["stop"], Value::Null, "{told}");
+        let said = json!({"kind": "final", "text": "All the same"});
+        held.done(&door, "/v1/agent/message", &said);
+        program.end(&door, &held, 0);
+        asked.join().unwrap()
+    });
+    assert_eq!(answered["answer"], "All the same", "{answered}");
+
+    let (program, _) = Program::register(&door, &[]);
+    becomes_ready(&door, "True");
+    let ended = thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&door, "Wait for ever"));
+        let held = program.take(&door);
+        door.node.aionctl(&["delete", "agent", "helper"]).unwrap();
+        until("the program to be told", BOUND, || {
+            let (status, told) = program.say(&door, "heartbeat", &json!({"holds": [held.run]}));
+            match status == 404 || told["stop"] == json!([held.run]) {
+                true => Ok(()),
+                false => Err(told.to_string()),
+            }
+        })
+        .unwrap();
+        asked.join().unwrap()
+    });
+    assert_eq!(ended["outcome"]["ok"], false, "{ended}");
+    assert!(ended["outcome"]["problem"]["code"].is_string(), "{ended}");
     Ok(())
 }
 

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod a2a;
+mod described;
 mod door;
 mod external;
 mod mcp;
+mod models;
 mod openai;
+mod quirks;
 mod sdk;
+mod sdk_ts;
 
 use std::{
     fs,

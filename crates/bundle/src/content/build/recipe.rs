@@ -1,6 +1,10 @@
 //! What a `bundle.yaml` says. What may not enter: the files that it names.
 
-use std::{collections::BTreeMap, path::Path, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use aion_abi::runtime::Runtime;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -180,6 +184,29 @@ impl Recipe {
     }
 }
 
+/// How the program of a folder is started: what the recipe's command, variables and files are where the folder itself is
+/// `/app`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Its variables.
+    pub env: BTreeMap<String, String>,
+    /// The files and folders that it is made of.
+    pub files: Vec<PathBuf>,
+}
+
+/// The program of the recipe in `folder`, where that is one of runtime `process`.
+///
+/// # Errors
+/// Where there is no recipe, or it is wrong.
+pub fn program(folder: &Path) -> Result<Option<Program>, BuildError> {
+    Ok(match Recipe::read(&folder.join(RECIPE))? {
+        Recipe::Image(recipe) => Some(recipe.program(folder)),
+        Recipe::Bundle { .. } => None,
+    })
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }
@@ -190,6 +217,21 @@ impl ImageRecipe {
         match &self.architecture {
             Some(architecture) => Platform::linux(architecture),
             None => Platform::here(),
+        }
+    }
+
+    fn program(&self, folder: &Path) -> Program {
+        let here = |word: &String| at(folder, word);
+        let env = self.env.iter();
+        Program {
+            command: self.command.iter().map(here).collect(),
+            env: env
+                .map(|(name, value)| {
+                    let parts: Vec<_> = value.split(':').map(|part| at(folder, part)).collect();
+                    (name.clone(), parts.join(":"))
+                })
+                .collect(),
+            files: self.files.iter().map(|it| folder.join(it)).collect(),
         }
     }
 
@@ -220,5 +262,36 @@ impl ImageRecipe {
             return Err("architecture: use a word such as amd64 or arm64".to_owned());
         }
         Ok(())
+    }
+}
+
+/// A path in the image as one of `folder`; any other word as it is.
+fn at(folder: &Path, word: &str) -> String {
+    match word.strip_prefix(APP) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{}{rest}", folder.display())
+        }
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_program_is_started_from_its_folder_as_in_its_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = "name: a\nversion: 1.0.0\nruntime: process\nfiles: [main.py, lib]\n\
+            command: [python3, /app/main.py, /application]\nenv: {PYTHONPATH: \"/app/lib:/usr/lib:/app\"}\n";
+        std::fs::write(folder.path().join(RECIPE), recipe).unwrap();
+        let program = program(folder.path()).unwrap().unwrap();
+        let at = folder.path().display();
+        let main = format!("{at}/main.py");
+        assert_eq!(program.command, ["python3", &main, "/application"]);
+        let path = format!("{at}/lib:/usr/lib:{at}");
+        assert_eq!(program.env["PYTHONPATH"], path);
+        assert_eq!(program.files[1], folder.path().join("lib"));
     }
 }

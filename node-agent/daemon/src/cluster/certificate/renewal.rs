@@ -18,6 +18,9 @@ use crate::config::TlsFiles;
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a pair of another authority waits until the KernelNode names that authority, too.
 const ANNOUNCE: Duration = Duration::from_secs(60);
+/// How long both authorities are named before the new pair is in force: who read the KernelNode before it named both has
+/// this long to make the connection.
+const OVERLAP: Duration = Duration::from_secs(15);
 
 /// See the module.
 pub(crate) struct Renewal {
@@ -110,7 +113,9 @@ impl Renewal {
             tracing::warn!(
                 "the certificate's authority changes, and the KernelNode could not be told before: who asks at this moment may be refused"
             );
+            return;
         }
+        sleep(OVERLAP).await;
     }
 
     fn refuse(&self, why: Option<String>) {

@@ -1,11 +1,12 @@
 //! A certificate whose files are changed while it is in force, as a kubelet changes those of a Secret.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, os::unix::fs::symlink, process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, process::Command, sync::Arc, time::Duration};
 
 use aion_api::condition::reason;
 use k8s_openapi::jiff::SignedDuration;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::{renewal::Found, *};
 
@@ -71,28 +72,33 @@ async fn look(renewal: &mut Renewal, times: usize) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_pair_is_taken_over_when_two_looks_find_it_and_callers_were_told_of_both_authorities() {
     let mounted = Mounted::new();
     let (_, announced, mut renewal) = opened(&mounted).unwrap();
     let (first, old) = (served(&renewal), mounted.file("tls.crt"));
+    let before = first.clone();
     mounted.renew("1");
     let new = mounted.file("tls.crt");
     look(&mut renewal, 1).await;
     assert_eq!(served(&renewal), first, "it may be half of what is written");
 
     let mut state = announced.state.clone();
+    let in_force = Arc::clone(&renewal.in_force);
     let told = tokio::spawn(async move {
         let both = state.wait_for(|it| it.authority.contains(&new)).await;
         let both = both.unwrap().authority.clone();
         assert!(both.contains(old.trim()), "{both}");
         // As the KernelNode is written.
         announced.written.send_replace(both);
+        // Who read it just before makes the connection now.
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(in_force.0.read().cert[0].to_vec(), first);
         new
     });
     look(&mut renewal, 2).await;
     let new = told.await.unwrap();
-    assert_ne!(served(&renewal), first);
+    assert_ne!(served(&renewal), before);
     assert_eq!(renewal.state.borrow().authority, new);
     let until = renewal.state.borrow().validity.until;
     assert_eq!(renewal.ends.get(), until.as_second());

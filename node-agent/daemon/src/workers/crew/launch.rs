@@ -19,7 +19,7 @@ use crate::{
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
     network::{Granted, Network, Told},
     server::{Listener, Session},
-    turns::TurnFolder,
+    turns::{Asked, TurnFolder},
 };
 
 impl CrewParts {
@@ -140,7 +140,7 @@ impl CrewParts {
         };
         let opened = programs.open(instance).await;
         let startable = opened.map_err(|why| failure("not-running", why))?;
-        let (boot, trace) = self
+        let (boot, asked) = self
             .boot(turn, incarnation, instance, startable.program)
             .await?;
         let member = self.member(turn, incarnation, instance.uid);
@@ -160,7 +160,7 @@ impl CrewParts {
             id: id.clone(),
             listener,
             instance: Arc::clone(instance),
-            trace,
+            trace: asked.trace(),
         };
         let _ = beside.send(ready);
         let role = startable.role;
@@ -195,14 +195,14 @@ impl CrewParts {
         Ok((launched, network))
     }
 
-    /// What the program is told of its turn, and the turn's trace.
+    /// What the program is told of its turn, and what was asked.
     pub(super) async fn boot(
         &self,
         turn: TurnId,
         incarnation: Incarnation,
         instance: &Arc<Instance>,
         program: Program,
-    ) -> Result<(Boot, String), Failure> {
+    ) -> Result<(Boot, Asked), Failure> {
         let internal = |why: String| failure("internal", why);
         let (folder, turn_ms) = self.begin(turn, instance).await.map_err(internal)?;
         let key = self.secret.derive(&instance.uid.to_string(), incarnation.0);
@@ -215,7 +215,7 @@ impl CrewParts {
             .map_err(|error| internal(format!("the checkpoint cannot be read: {error}")))?;
         let run = (turn, incarnation);
         let boot = boot::document(instance, run, program, key, &asked, checkpoint, turn_ms);
-        Ok((boot, asked.trace()))
+        Ok((boot, asked))
     }
 
     /// The rules that the program is held to here.

@@ -26,10 +26,11 @@ impl CrewParts {
         instance: &Arc<Instance>,
         beside: &mpsc::UnboundedSender<Beside>,
     ) -> Result<Launched, Failure> {
-        let here = self.externals.wait(&instance.agent()).await;
-        here.map_err(|why| failure("not-running", why))?;
         let program = Program::External {};
-        let (boot, trace) = self.boot(turn, incarnation, instance, program).await?;
+        let (boot, asked) = self.boot(turn, incarnation, instance, program).await?;
+        let to = asked.program.as_deref();
+        let here = self.externals.wait(&instance.agent(), to).await;
+        here.map_err(|why| failure("not-running", why))?;
         let internal = |why: String| failure("internal", why);
         let boot = serde_json::to_vec(&boot).map_err(|why| internal(why.to_string()))?;
         let boot = Zeroizing::new(boot);
@@ -40,10 +41,14 @@ impl CrewParts {
             id: id(instance.uid, incarnation),
             listener,
             instance: Arc::clone(instance),
-            trace,
+            trace: asked.trace(),
         });
+        let offer = Offer {
+            to: asked.program,
+            ..self.offered(turn, incarnation, instance)
+        };
         self.externals
-            .offer(self.offered(turn, incarnation, instance), boot)
+            .offer(offer, boot)
             .map_err(|why| failure("not-running", why))?;
         Ok(Launched {
             pid: 0,
@@ -66,6 +71,7 @@ impl CrewParts {
                 incarnation: incarnation.0,
             },
             agent: instance.agent(),
+            to: None,
             socket: self.socket(turn, incarnation),
         }
     }

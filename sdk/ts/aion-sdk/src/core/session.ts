@@ -1,5 +1,4 @@
 // The state of one turn's calls: its key, its counter, how often each effect was asked for. Sending may not enter.
-import { Refused } from './refused.js';
 import { type Key, sha256 } from './signing.js';
 
 /** A request to be sent as it is. */
@@ -16,20 +15,6 @@ const OBSERVING: ReadonlySet<string> = new Set(['sys.null', 'tool.list', 'memory
 /** Where a syscall is posted to. */
 export function pathOf(syscall: string): string {
   return `/v1/${syscall.replaceAll('.', '/')}`;
-}
-
-/** The object in an answer that was not refused. */
-export function objectIn(body: string): Record<string, unknown> {
-  let found: unknown;
-  try {
-    found = JSON.parse(body);
-  } catch {
-    found = undefined;
-  }
-  if (typeof found !== 'object' || found === null || Array.isArray(found)) {
-    throw new Refused({ code: 'internal', detail: 'the answer is not a JSON object' });
-  }
-  return found as Record<string, unknown>;
 }
 
 /** One call: the same for all its tries. */

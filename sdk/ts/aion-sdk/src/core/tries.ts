@@ -36,12 +36,16 @@ export class Tries {
     return passes && this.#clock.measured() + pause <= this.#until ? pause : undefined;
   }
 
-  /** Makes tries until one has an answer or is refused for good. `lost` says what a lost connection is to the caller. */
+  /**
+   * Makes tries until one has an answer or is refused for good. `lost` says what a lost connection is to the caller, `isPassing`
+   * which refusals pass by themselves.
+   */
   static async until<T>(
     clock: Clock,
     patienceMs: number,
     once: () => Promise<T | Refused>,
     lost: (why: Lost) => Refused,
+    isPassing: (refused: Refused) => boolean = (refused) => refused.passes,
   ): Promise<T> {
     const tries = new Tries(clock, patienceMs);
     for (;;) {
@@ -51,7 +55,7 @@ export class Tries {
         const answer = await once();
         if (!(answer instanceof Refused)) return answer;
         refused = answer;
-        passes = answer.passes;
+        passes = isPassing(answer);
       } catch (error) {
         if (!(error instanceof Lost)) throw error;
         refused = lost(error);

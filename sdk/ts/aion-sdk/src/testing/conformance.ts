@@ -44,8 +44,13 @@ export class Judge {
       const why = await this.#case(one);
       if (why !== undefined) wrong.push(why);
     }
-    this.#transport.close();
     return { count: offered.length, wrong };
+  }
+
+  /** Ends the turn. */
+  async say(kind: 'final' | 'failed', text: string): Promise<void> {
+    await this.#step({ call: 'agent.message', body: { kind, text }, key: `t${this.#boot.turn}.said-last`, expect: {} });
+    this.#transport.close();
   }
 
   async #case({ name, steps }: Case): Promise<string | undefined> {

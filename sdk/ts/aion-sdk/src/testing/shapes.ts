@@ -83,9 +83,22 @@ const message = object(
   { role: oneOf('system', 'user', 'assistant', 'tool') },
   { content: typed('string'), toolCalls: list(use), toolCallId: typed('string') },
 );
-const tool = object({ name: typed('string'), description: typed('string'), parameters: anything });
+const tool = object({ name: typed('string'), description: typed('string'), parameters: anything }, { strict: typed('boolean') });
 const mount = text(1, 63);
 const path = typed('string');
+
+const toolChoice: Check = (value, place) => {
+  if (isObject(value)) object({ tool: typed('string') })(value, place);
+  else oneOf('auto', 'none', 'required')(value, place);
+};
+
+const responseFormat: Check = (value, place) => {
+  const type = oneOf('jsonObject', 'jsonSchema');
+  const schema = isObject(value) && value['type'] === 'jsonSchema';
+  const of: Fields = { name: typed('string'), schema: anything };
+  const may: Fields = { description: typed('string'), strict: typed('boolean') };
+  (schema ? object({ type, ...of }, may) : object({ type }))(value, place);
+};
 
 const forget: Check = (value, place) => {
   if (!isObject(value)) throw bad('the body is not an object');
@@ -98,7 +111,16 @@ const shapes: Fields = {
   'sys.null': anything,
   'model.chat': object(
     { messages: list(message, 1) },
-    { tools: list(tool), maxTokens: number(0, 2 ** 32 - 1), temperatureMilli: number(0, 2 ** 32 - 1) },
+    {
+      model: typed('string'),
+      tools: list(tool),
+      maxTokens: number(0, 2 ** 32 - 1),
+      temperatureMilli: number(0, 2 ** 32 - 1),
+      topPMilli: number(0, 2 ** 32 - 1),
+      stop: list(typed('string')),
+      toolChoice,
+      responseFormat,
+    },
   ),
   'tool.list': object({}),
   'tool.call': object({ name: text(1, 192) }, { arguments: anything, link: typed('string') }),

@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub(super) fn tagged(asked: &HeaderMap, value: &impl Serialize) -> Response {
+pub(crate) fn tagged(asked: &HeaderMap, value: &impl Serialize) -> Response {
     // What is answered always has a JSON form.
     let content = serde_json::to_vec(value).unwrap_or_default();
     let tag = tag(&content);

@@ -1,0 +1,300 @@
+//! A2A 1.0 (<https://a2a-protocol.org>): each agent has a card, and is asked by JSON-RPC or HTTP+JSON at one address. A task is a turn;
+//! its id says which, and nothing is kept here (docs/adr/0041).
+//!
+//! What may not enter: what an agent may, and who may ask.
+
+mod card;
+mod fault;
+mod question;
+mod rest;
+mod rpc;
+mod task;
+mod updates;
+mod wire;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use aion_abi::{admin::TurnRecord, code::Code, problem::Problem};
+use aion_serve::{Path, refusal};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use serde_json::Value;
+
+use self::{
+    fault::{Fault, Kind},
+    question::Question,
+    task::Id,
+    updates::{Updates, begun},
+    wire::{Named, SendMessage, State as TaskState, Task, Update},
+};
+use crate::{
+    asking::{Abandoned, Asking},
+    gateway::{Gateway, problem},
+    tagged::tagged,
+};
+
+/// The one that is spoken.
+const VERSION: &str = "1.0";
+const SAYS_VERSION: &str = "a2a-version";
+const JSON: &str = "application/a2a+json";
+
+/// What a stream gives: updates, and at most one fault at its end.
+type Told = BoxStream<'static, Result<Update, Fault>>;
+
+/// JSON-RPC.
+pub(crate) async fn rpc(
+    State(gateway): State<Arc<Gateway>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let target = Target {
+        gateway,
+        namespace,
+        agent,
+    };
+    rpc::answer(&target, request).await
+}
+
+/// HTTP+JSON, and the card.
+pub(crate) async fn rest(
+    State(gateway): State<Arc<Gateway>>,
+    Path((namespace, agent, below)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    let target = Target {
+        gateway,
+        namespace,
+        agent,
+    };
+    rest::answer(&target, &below, request).await
+}
+
+/// The key that cards are signed with, to check them.
+pub(crate) async fn keys(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    tagged(&headers, &gateway.signer.keys())
+}
+
+/// A refusal before any agent is named.
+pub(crate) fn refused(problem: Problem) -> Response {
+    failed(&Fault::from(problem))
+}
+
+fn failed(fault: &Fault) -> Response {
+    let mut response = refusal(&fault.problem(), Json(fault.status()));
+    let kind = HeaderValue::from_static(JSON);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Whether the client speaks as is spoken here; a client of before 1.0 says nothing.
+fn version(headers: &HeaderMap, query: Option<&str>) -> Result<(), Fault> {
+    let header = headers.get(SAYS_VERSION).map(HeaderValue::to_str);
+    let mut query = query.unwrap_or_default().split('&');
+    let said = match header {
+        Some(header) => header.unwrap_or_default(),
+        None => {
+            let pairs = query.find_map(|it| it.split_once('=').filter(|it| is_version(it.0)));
+            pairs.map_or("", |it| it.1)
+        }
+    };
+    // The third number makes no difference.
+    let mut numbers = said.trim().splitn(3, '.');
+    if [numbers.next(), numbers.next()] == [Some("1"), Some("0")] {
+        return Ok(());
+    }
+    let said = if said.is_empty() { "none" } else { said };
+    Err(Fault::new(
+        Kind::VersionNotSupported,
+        format!("the request is of A2A's version {said}, and this agent speaks {VERSION}"),
+        format!("send the header A2A-Version: {VERSION}"),
+    ))
+}
+
+fn is_version(name: &str) -> bool {
+    name.eq_ignore_ascii_case(SAYS_VERSION)
+}
+
+/// JSON as a type, with the field that is wrong.
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Fault> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let what = match error.path().to_string() {
+            path if path == "." => error.inner().to_string(),
+            path => format!("{path}: {}", error.inner()),
+        };
+        Fault::params(what, "see a2a.proto of A2A 1.0 for the shape of it")
+    })
+}
+
+/// What is not there for any agent.
+fn unsupported(what: &str, remedy: &str) -> Fault {
+    Fault::new(Kind::UnsupportedOperation, what, remedy)
+}
+
+fn no_list() -> Fault {
+    let remedy = "ask for each task by its id, which the answer to its message has";
+    unsupported(
+        "tasks are not listed: the node tells nobody which there are",
+        remedy,
+    )
+}
+
+fn no_extended_card() -> Fault {
+    let remedy = "the card says all there is";
+    unsupported("there is no extended card", remedy)
+}
+
+/// The agent that is asked.
+struct Target {
+    gateway: Arc<Gateway>,
+    namespace: String,
+    agent: String,
+}
+
+impl Target {
+    fn agent(&self) -> (&str, &str) {
+        (&self.namespace, &self.agent)
+    }
+
+    async fn card(&self) -> Result<Value, Fault> {
+        let agent = self.gateway.agent(&self.namespace, &self.agent).await?;
+        Ok(card::of(&agent, self.gateway.base(), &self.gateway.signer))
+    }
+
+    async fn send(&self, asked: SendMessage) -> Result<Task, Fault> {
+        let question = Question::of(asked)?;
+        let returns = question.returns;
+        let (id, mut asking) = self.begin(question).await?;
+        let record = match returns {
+            true => self.gateway.node.turn(id.turn).await.map_err(problem)?,
+            false => {
+                while asking.next().await?.is_some() {}
+                asking.record().await?
+            }
+        };
+        Ok(task::of(&id, &record, self.gateway.base()))
+    }
+
+    async fn stream(&self, asked: SendMessage) -> Result<Told, Fault> {
+        let (id, asking) = self.begin(Question::of(asked)?).await?;
+        Ok(self.told(id, asking, TaskState::Submitted))
+    }
+
+    async fn get(&self, named: &Named) -> Result<Task, Fault> {
+        question::history(named.history_length)?;
+        let (id, record) = self.turn(&named.id).await?;
+        Ok(task::of(&id, &record, self.gateway.base()))
+    }
+
+    async fn cancel(&self, named: &Named) -> Result<Task, Fault> {
+        let (id, record) = self.turn(&named.id).await?;
+        let ended = |record: &TurnRecord| {
+            let task = task::of(&id, record, self.gateway.base());
+            let what = format!("task {id} has ended as {:?}", task.status.state);
+            let remedy = "ask for it with GetTask";
+            Fault::new(Kind::TaskNotCancelable, what, remedy)
+        };
+        if record.outcome.is_some() {
+            return Err(ended(&record));
+        }
+        let record = self
+            .gateway
+            .node
+            .cancel_turn(id.turn)
+            .await
+            .map_err(problem)?;
+        let task = task::of(&id, &record, self.gateway.base());
+        match task.status.state {
+            // It came to its end before.
+            TaskState::Completed | TaskState::Failed | TaskState::Rejected => Err(ended(&record)),
+            _ => Ok(task),
+        }
+    }
+
+    async fn subscribe(&self, named: &Named) -> Result<Told, Fault> {
+        let (id, record) = self.turn(&named.id).await?;
+        if record.outcome.is_some() {
+            let what = format!("task {id} has ended: nothing more is told of it");
+            return Err(unsupported(&what, "ask for it with GetTask"));
+        }
+        let state = match record.running {
+            true => TaskState::Working,
+            false => TaskState::Submitted,
+        };
+        let asking = Asking::resumed(Arc::clone(&self.gateway), id.turn);
+        Ok(self.told(id, asking, state))
+    }
+
+    /// Asks, and returns when the turn is known.
+    async fn begin(&self, question: Question) -> Result<(Id, Asking), Fault> {
+        if let Some(task) = &question.task {
+            return Err(self.taken(task, question.context.as_deref()).await);
+        }
+        let (key, context) = (question.key.clone(), question.context.clone());
+        let request = question.given(self).await?;
+        let gateway = Arc::clone(&self.gateway);
+        let goes_on = Abandoned::GoesOn;
+        let asking = Asking::begin(gateway, self.agent(), request, Some(&key), goes_on);
+        let mut asking = asking.await?;
+        while asking.turn().is_none() {
+            if asking.next().await?.is_none() {
+                let what = "the node did not say which turn it took";
+                return Err(Problem::new(Code::UpstreamFailed, what).into());
+            }
+        }
+        let turn = asking.turn().unwrap_or_default();
+        Ok((Id::new(turn, context), asking))
+    }
+
+    /// Why a message to a task that is there is not taken: a turn is one question. What waits for its caller will take one here.
+    async fn taken(&self, task: &str, context: Option<&str>) -> Fault {
+        let id = match self.turn(task).await {
+            Ok((id, _)) => id,
+            Err(fault) => return fault,
+        };
+        if context.is_some_and(|it| it != id.context()) {
+            let what = format!("message.contextId is not that of task {id}");
+            return Fault::params(what, "leave it out, or send that of the task");
+        }
+        let what = format!("task {id} takes no more messages");
+        unsupported(&what, "send a message without taskId: it is a new task")
+    }
+
+    /// A turn of this agent, as it is kept.
+    async fn turn(&self, id: &str) -> Result<(Id, TurnRecord), Fault> {
+        let none = || Fault::no_task(id);
+        let parsed = Id::parse(id).ok_or_else(none)?;
+        let record = match self.gateway.node.turn(parsed.turn).await.map_err(problem) {
+            Err(problem) if problem.code == Code::NotFound => return Err(none()),
+            record => record?,
+        };
+        match record.agent == format!("{}/{}", self.namespace, self.agent) {
+            true => Ok((parsed, record)),
+            false => Err(none()),
+        }
+    }
+
+    /// A task, and then what is heard of it. Asked for as the client reads: who reads slowly holds up nobody but itself.
+    fn told(&self, id: Id, asking: Asking, state: TaskState) -> Told {
+        let first = VecDeque::from([begun(&id, state)]);
+        let updates = Updates::new(id, self.gateway.base());
+        let state = (Some(asking), updates, first);
+        let told = stream::unfold(state, |(mut open, mut updates, mut ready)| async {
+            loop {
+                if let Some(update) = ready.pop_front() {
+                    return Some((Ok(update), (open, updates, ready)));
+                }
+                match open.as_mut()?.next().await {
+                    Ok(Some(heard)) => ready.extend(updates.of(heard)),
+                    Ok(None) => open = None,
+                    Err(problem) => return Some((Err(problem.into()), (None, updates, ready))),
+                }
+            }
+        });
+        told.boxed()
+    }
+}

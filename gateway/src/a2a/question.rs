@@ -1,0 +1,297 @@
+//! What a client says, as the question to an agent: its texts are the question, its files are uploads. What an agent is not asked
+//! is refused by name.
+
+use aion_abi::admin::TurnRequest;
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Target,
+    fault::{Fault, Kind},
+    task::context,
+    wire::{Message, Part, SendMessage},
+};
+use crate::gateway::problem;
+
+const BYTES: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A file's name and content.
+type File = (String, Vec<u8>);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Question {
+    input: String,
+    files: Vec<File>,
+    /// The same for each try of one message.
+    pub(super) key: String,
+    /// The context that the client named.
+    pub(super) context: Option<String>,
+    /// The task that it speaks of.
+    pub(super) task: Option<String>,
+    /// It does not wait for the answer.
+    pub(super) returns: bool,
+}
+
+impl Question {
+    pub(super) fn of(asked: SendMessage) -> Result<Self, Fault> {
+        if asked.tenant.is_some_and(|it| !it.is_empty()) {
+            let remedy = "leave it out: the path says which agent is meant";
+            return Err(Fault::params("tenant is none of this agent's", remedy));
+        }
+        let configuration = asked.configuration.as_ref();
+        let notified = configuration.and_then(|it| it.task_push_notification_config.as_ref());
+        if notified.is_some() {
+            return Err(no_push());
+        }
+        history(configuration.and_then(|it| it.history_length))?;
+        let returns = configuration.and_then(|it| it.return_immediately);
+        let returns = returns.unwrap_or_default();
+        let message = asked.message;
+        checked(&message)?;
+        let named = message.context_id.filter(|it| !it.is_empty());
+        let context = named.as_deref().map(context).transpose()?;
+        let (input, files) = content(message.parts)?;
+        Ok(Self {
+            key: key(named.as_deref(), &message.message_id, &input, &files),
+            input,
+            files,
+            context,
+            task: message.task_id.filter(|it| !it.is_empty()),
+            returns,
+        })
+    }
+
+    /// Gives the files to the agent, and the rest to be asked.
+    pub(super) async fn given(self, target: &Target) -> Result<TurnRequest, Fault> {
+        let mut request = TurnRequest {
+            input: self.input,
+            ..TurnRequest::default()
+        };
+        for (name, content) in self.files {
+            let node = &target.gateway.node;
+            let (namespace, agent) = target.agent();
+            let kept = node.upload_body(namespace, agent, &name, content.into());
+            request.uploads.push(kept.await.map_err(problem)?.upload);
+        }
+        Ok(request)
+    }
+}
+
+pub(super) fn no_push() -> Fault {
+    let remedy = "ask for the task with GetTask, or follow it with SubscribeToTask";
+    Fault::new(
+        Kind::PushNotificationNotSupported,
+        "nobody is notified by this agent",
+        remedy,
+    )
+}
+
+/// No history is kept, so that every length is as good as another, if it is one.
+pub(super) fn history(length: Option<i32>) -> Result<(), Fault> {
+    match length.is_some_and(|it| it < 0) {
+        true => Err(Fault::params(
+            "historyLength is negative",
+            "say 0 or more, or leave it out",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn checked(message: &Message) -> Result<(), Fault> {
+    if message.message_id.is_empty() {
+        let remedy = "give a UUID, the same for each try of one message";
+        return Err(Fault::params("message.messageId is empty", remedy));
+    }
+    if message.role != "ROLE_USER" {
+        return Err(Fault::params(
+            "message.role is not ROLE_USER",
+            "say ROLE_USER",
+        ));
+    }
+    if message.parts.is_empty() {
+        let remedy = "give the question as a part with text";
+        return Err(Fault::params("message.parts is empty", remedy));
+    }
+    let references = message.reference_task_ids.as_ref();
+    if references.is_some_and(|it| !it.is_empty()) {
+        return Err(Fault::new(
+            Kind::UnsupportedOperation,
+            "message.referenceTaskIds: an agent is not told of other tasks",
+            "send with the question what it is about",
+        ));
+    }
+    Ok(())
+}
+
+/// The texts as one, and the files with their names.
+fn content(parts: Vec<Part>) -> Result<(String, Vec<File>), Fault> {
+    let (mut texts, mut files) = (Vec::new(), Vec::new());
+    for (at, part) in parts.into_iter().enumerate() {
+        let wrong = |what: &str| format!("message.parts[{at}]{what}");
+        let remedy = "give each part as text, or a file as raw with its filename";
+        let refused = |what: &str| Fault::new(Kind::ContentTypeNotSupported, wrong(what), remedy);
+        match (part.text, part.raw, part.url, part.data) {
+            (Some(text), None, None, None) => texts.push(text),
+            (None, Some(raw), None, None) => {
+                let content = bytes(&raw).ok_or_else(|| {
+                    Fault::params(wrong(".raw is not base64"), "send bytes as base64")
+                })?;
+                let name = part.filename.filter(|it| !it.is_empty());
+                let name = name.unwrap_or_else(|| format!("file-{}", at + 1));
+                files.push((name, content));
+            }
+            (None, None, Some(_), None) => {
+                return Err(refused(".url: nothing is fetched for a question"));
+            }
+            (None, None, None, Some(_)) => {
+                return Err(refused(".data: an agent is asked in words"));
+            }
+            _ => return Err(Fault::params(wrong(" is not one of text and raw"), remedy)),
+        }
+    }
+    Ok((texts.join("\n\n"), files))
+}
+
+/// Of either alphabet, with padding or without, as ProtoJSON has it.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let text = text.replace('-', "+").replace('_', "/");
+    BYTES.decode(text).ok()
+}
+
+/// Under which the node knows the message again, with what is in it: clients that count their messages from one call many of them so.
+fn key(context: Option<&str>, message: &str, input: &str, files: &[File]) -> String {
+    let mut digest = Sha256::new();
+    let context = context.unwrap_or_default();
+    let named = [context, message, input].map(str::as_bytes).into_iter();
+    let files = files.iter();
+    let files = files.flat_map(|(name, content)| [name.as_bytes(), content]);
+    for part in named.chain(files) {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    let digits = digest.finalize();
+    let digits: String = digits.iter().map(|it| format!("{it:02x}")).collect();
+    format!("a2a-{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn question(parts: &Value, more: &Value) -> Result<Question, Fault> {
+        let mut message = json!({"messageId": "m1", "role": "ROLE_USER", "parts": parts});
+        let fields = more.as_object().unwrap().clone();
+        message.as_object_mut().unwrap().extend(fields);
+        Question::of(serde_json::from_value(json!({"message": message})).unwrap())
+    }
+
+    fn refused(parts: &Value, more: &Value) -> String {
+        question(parts, more).unwrap_err().rpc().to_string()
+    }
+
+    #[test]
+    fn texts_are_the_question_and_files_are_given_with_it() {
+        let parts = json!([
+            {"text": "What is in it?", "mediaType": "text/plain"}, {"raw": "aGk_", "filename": "a.txt"}, {"raw": "aGk="}, {"text": "Briefly."},
+        ]);
+        let asked = question(&parts, &json!({"contextId": "", "taskId": "", "later": 1})).unwrap();
+        assert_eq!(asked.input, "What is in it?\n\nBriefly.");
+        let files = [
+            ("a.txt".to_owned(), b"hi?".to_vec()),
+            ("file-3".to_owned(), b"hi".to_vec()),
+        ];
+        assert_eq!(asked.files, files);
+        assert!(asked.context.is_none() && asked.task.is_none() && !asked.returns);
+    }
+
+    #[test]
+    fn what_an_agent_is_not_asked_is_refused_by_name() {
+        let text = json!([{"text": "?"}]);
+        for (parts, more, code, words) in [
+            (
+                json!([{"text": "?"}, {"url": "http://169.254.169.254/"}]),
+                json!({}),
+                -32005,
+                "message.parts[1].url",
+            ),
+            (
+                json!([{"data": {"a": 1}}]),
+                json!({}),
+                -32005,
+                "message.parts[0].data",
+            ),
+            (json!([{}]), json!({}), -32602, "message.parts[0]"),
+            (
+                json!([{"text": "?", "raw": ""}]),
+                json!({}),
+                -32602,
+                "message.parts[0]",
+            ),
+            (
+                json!([{"raw": "%"}]),
+                json!({}),
+                -32602,
+                "message.parts[0].raw",
+            ),
+            (json!([]), json!({}), -32602, "message.parts"),
+            (
+                text.clone(),
+                json!({"role": "ROLE_AGENT"}),
+                -32602,
+                "message.role",
+            ),
+            (
+                text.clone(),
+                json!({"messageId": ""}),
+                -32602,
+                "message.messageId",
+            ),
+            (
+                text.clone(),
+                json!({"contextId": "a/b"}),
+                -32602,
+                "message.contextId",
+            ),
+            (
+                text,
+                json!({"referenceTaskIds": ["7"]}),
+                -32004,
+                "message.referenceTaskIds",
+            ),
+        ] {
+            let said = refused(&parts, &more);
+            assert!(
+                said.contains(&code.to_string()) && said.contains(words),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_has_one_key_and_another_message_another_one() {
+        let text = json!([{"text": "?"}]);
+        let key = |more: &Value| question(&text, more).unwrap().key;
+        let once = key(&json!({}));
+        assert_eq!(once, key(&json!({})));
+        assert!(once.len() <= 128, "{once}");
+        assert_ne!(once, key(&json!({"messageId": "m2"})));
+        assert_ne!(once, key(&json!({"contextId": "m"})));
+        for parts in [
+            json!([{"text": "!"}]),
+            json!([{"text": "?"}, {"raw": "aGk="}]),
+        ] {
+            assert_ne!(once, question(&parts, &json!({})).unwrap().key, "{parts}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The models of agents for programs that know only models: the gateway is the program of an agent of runtime `external`, and
+//! each request is a signed syscall of that agent. So rights, budgets, fallbacks, the offline switch and the journal are the
+//! node's, as for every agent, and there is no second way to a model.
+//!
+//! What may not enter: how OpenAI words a request, keys of models, a decision about rights.
+
+mod lender;
+mod program;
+mod sitting;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::{
+        Syscall,
+        model::{ChatEvent, ChatRequest},
+    },
+};
+use aion_client::{ClientError, Download, Events, Node};
+use axum::body::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use self::{
+    lender::{Called, Lender},
+    sitting::Visit,
+};
+
+/// How long a node agent that went away is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// See the module.
+pub(crate) struct Lending {
+    node: Node,
+    /// By namespace and name. One that nobody uses is an empty entry.
+    lenders: Mutex<HashMap<(String, String), Arc<Lender>>>,
+}
+
+/// A request under way. Dropping it ends it, up to the connection to the model.
+pub(crate) struct Lent<T> {
+    pub(crate) answer: T,
+    /// The turn that it is a syscall of.
+    pub(crate) turn: u64,
+    /// Which request of the turn.
+    pub(crate) request: u64,
+    _visit: Visit,
+}
+
+impl Lending {
+    pub(crate) fn of(node: Node) -> Self {
+        Self {
+            node,
+            lenders: Mutex::default(),
+        }
+    }
+
+    /// Asks a model of an agent.
+    ///
+    /// # Errors
+    /// What the node refuses with, or the model; nothing was answered then.
+    pub(crate) async fn chat(
+        &self,
+        agent: (&str, &str),
+        request: &ChatRequest,
+    ) -> Result<Lent<Events<ChatEvent>>, Problem> {
+        let called = self.call(agent, Syscall::ModelChat, request).await?;
+        Ok(called.map(Download::events))
+    }
+
+    async fn call(
+        &self,
+        (namespace, name): (&str, &str),
+        syscall: Syscall,
+        request: &impl Serialize,
+    ) -> Result<Lent<Download>, Problem> {
+        let body = serde_json::to_vec(request)
+            .map_err(|why| Problem::new(Code::Internal, why.to_string()))?;
+        let body = Bytes::from(body);
+        let lender = self.lender(namespace, name);
+        let mut again = true;
+        loop {
+            let visit = lender.visit().await?;
+            match lender.call(&visit, syscall, &body).await {
+                Ok((request, answer)) => {
+                    return Ok(Lent {
+                        answer,
+                        turn: visit.turn(),
+                        request,
+                        _visit: visit,
+                    });
+                }
+                // Nothing was done of it: the next turn has it.
+                Err(Called::Over(_)) if again => again = false,
+                Err(Called::Over(problem) | Called::Refused(problem)) => return Err(problem),
+            }
+        }
+    }
+
+    fn lender(&self, namespace: &str, name: &str) -> Arc<Lender> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut lenders = self.lenders.lock();
+        // Names that nobody has are not kept.
+        lenders.retain(|_, it| Arc::strong_count(it) > 1 || it.is_held());
+        let made = || Arc::new(Lender::of(self.node.clone(), key.clone()));
+        Arc::clone(lenders.entry(key.clone()).or_insert_with(made))
+    }
+
+    /// Ends the turns that are held, where the gateway ends.
+    pub(crate) async fn end(&self) {
+        let lenders: Vec<_> = self.lenders.lock().drain().collect();
+        for (_, lender) in lenders {
+            lender.end().await;
+        }
+    }
+}
+
+impl<T> Lent<T> {
+    fn map<U>(self, with: impl FnOnce(T) -> U) -> Lent<U> {
+        Lent {
+            answer: with(self.answer),
+            turn: self.turn,
+            request: self.request,
+            _visit: self._visit,
+        }
+    }
+}
+
+impl Lent<Events<ChatEvent>> {
+    /// What comes next, to the one `end` or `error`.
+    ///
+    /// # Errors
+    /// The node went away before either.
+    pub(crate) async fn next(&mut self) -> Result<ChatEvent, Problem> {
+        let lost = |why: String| {
+            let what = format!(
+                "the node agent went away in the middle of the answer, in turn {}{why}",
+                self.turn
+            );
+            Problem::new(Code::OutcomeUnknown, what)
+                .remedy("ask again: what the model said so far was charged")
+        };
+        match self.answer.next().await {
+            Ok(Some(event)) => Ok(event),
+            Ok(None) => Err(lost(String::new())),
+            Err(ClientError::Broken { why, .. }) => Err(lost(format!(": {why}"))),
+            Err(error) => Err(crate::unanswered::problem(error)),
+        }
+    }
+}

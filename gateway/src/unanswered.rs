@@ -1,0 +1,22 @@
+//! Why the node gives no answer, in the words for a client.
+
+use aion_abi::{code::Code, problem::Problem};
+use aion_client::ClientError;
+
+/// What a client is told where the node gives no answer.
+pub(crate) fn problem(error: ClientError) -> Problem {
+    let said = error.to_string();
+    match error {
+        ClientError::Refused(problem) => *problem,
+        ClientError::Unreachable { .. } => Problem::new(Code::Unreachable, said)
+            .remedy("start the node: aionctl local start")
+            .retry_after_ms(1_000),
+        ClientError::Forbidden { .. } => Problem::new(Code::Unreachable, said)
+            .remedy("start aion-gateway as the user who started the node"),
+        ClientError::Broken { .. } => Problem::new(Code::OutcomeUnknown, said)
+            .remedy("ask again under the same idempotency key: what was taken is not done twice"),
+        ClientError::Unexpected { .. } => {
+            Problem::new(Code::UpstreamFailed, said).remedy("have gateway and node of one version")
+        }
+    }
+}

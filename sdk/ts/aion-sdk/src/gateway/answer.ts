@@ -1,0 +1,100 @@
+// A turn as the gateway tells it: its events, its outcome, its record.
+import { type Problem, Refused } from '../core/refused.js';
+
+/** Where nobody was named: who was chosen, by which words, and how surely. */
+export interface Routed {
+  namespace: string;
+  name: string;
+  because: unknown[];
+  confidence: number;
+  [field: string]: unknown;
+}
+
+export interface Outcome {
+  /** Whether the program ended well. */
+  ok: boolean;
+  problem?: Problem;
+  /** What is to be known beside the answer. */
+  notices?: string[];
+  noticesBeyond?: number;
+  /** A part of what was given is not in the answer; a notice says which. */
+  incomplete?: boolean;
+  files?: { path: string; size: number }[];
+  tokens?: number;
+  outputTokens?: number;
+  syscalls?: number;
+  elapsedMs?: number;
+  [field: string]: unknown;
+}
+
+/** What is told of a turn. Pass over events that you do not know. */
+export type TurnEvent =
+  | { event: 'routed'; routed: Routed }
+  | { event: 'queued'; turn: number }
+  | { event: 'started'; incarnation: number }
+  | { event: 'progress'; text: string }
+  | { event: 'notice'; text: string; leftOut?: boolean }
+  | { event: 'delta'; text: string }
+  | { event: 'final'; text: string }
+  | ({ event: 'ended' } & Outcome);
+
+/** An agent that may be asked. */
+export interface AgentInfo {
+  namespace: string;
+  name: string;
+  ready: boolean;
+  description?: string;
+  /** Why it is not ready. */
+  message?: string;
+  /** Examples of questions. */
+  try?: string[];
+  [field: string]: unknown;
+}
+
+/** A turn as it is kept. `answer` and `outcome` are there once it has ended. */
+export class Answer {
+  readonly turn: number;
+  /** `namespace/agent`. */
+  readonly agent: string;
+  readonly input: string;
+  readonly answer: string | undefined;
+  readonly outcome: Outcome | undefined;
+  readonly trace: string | undefined;
+  readonly routed: Routed | undefined;
+
+  constructor(record: Record<string, any>, routed?: Routed) {
+    this.turn = record['turn'];
+    this.agent = record['agent'];
+    this.input = record['input'];
+    this.answer = record['answer'];
+    this.outcome = record['outcome'];
+    this.trace = record['trace'];
+    this.routed = routed;
+  }
+
+  /** Whether the program ended well. */
+  get ok(): boolean {
+    return this.outcome?.ok ?? false;
+  }
+
+  /** The answer. Throws `Refused` where the turn did not come to one. */
+  get text(): string {
+    if (!this.outcome) throw new Refused({ code: 'not-running', status: 409, detail: `turn ${this.turn} has not ended` });
+    if (this.ok && this.answer !== undefined) return this.answer;
+    throw new Refused(this.outcome.problem ?? { code: 'internal', detail: `turn ${this.turn} has no answer` });
+  }
+
+  get notices(): readonly string[] {
+    return this.outcome?.notices ?? [];
+  }
+
+  /** A part of what was given is not in the answer; a notice says which. */
+  get incomplete(): boolean {
+    return this.outcome?.incomplete ?? false;
+  }
+
+  /** Paths of the files that the turn wrote: `gateway.file(answer.turn, path)`. */
+  get files(): readonly string[] {
+    return (this.outcome?.files ?? []).map((it) => it.path);
+  }
+}
