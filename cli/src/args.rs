@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Run(commands::run::RunArgs),
     /// Show which agent a question would go to, and why
     Route(commands::route::RouteArgs),
+    /// Show what agents ask people, and answer
+    Approvals(commands::approvals::ApprovalsArgs),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Follow what an agent's processes do

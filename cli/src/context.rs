@@ -230,9 +230,12 @@ impl From<ClientError> for Failure {
             ClientError::Refused(problem) => {
                 let status = match problem.code {
                     Code::NotFound => Status::NotFound,
-                    Code::Denied | Code::ApprovalRequired | Code::Offline | Code::BadSignature => {
-                        Status::Refused
-                    }
+                    Code::Denied
+                    | Code::ApprovalRequired
+                    | Code::ApprovalDenied
+                    | Code::ApprovalExpired
+                    | Code::Offline
+                    | Code::BadSignature => Status::Refused,
                     Code::BadRequest => Status::Usage,
                     _ => Status::Failed,
                 };

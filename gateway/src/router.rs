@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
+    approval::{Answer, Approval, Approvals},
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Told},
     problem::Problem,
@@ -167,6 +168,28 @@ fn endpoints() -> Vec<Endpoint> {
                 .reads::<Value>()
                 .answers::<Value>()
                 .streams::<Value>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/approvals",
+            get(rest::approvals::list),
+            rest("listApprovals", "What agents ask people; needs the header Aion-Approver")
+                .answers::<Approvals>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/approvals/{approval}",
+            post(rest::approvals::answer),
+            rest("answerApproval", "Say yes or no; needs the header Aion-Approver")
+                .reads::<Answer>()
+                .answers::<Approval>(),
+        ),
+        on(
+            Method::DELETE,
+            "/v1/approvals/{approval}",
+            delete(rest::approvals::revoke),
+            rest("revokeApproval", "Take a word back that stands; needs the header Aion-Approver")
+                .answers::<Value>(),
         ),
         on(
             Method::POST,

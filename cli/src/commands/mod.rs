@@ -1,6 +1,7 @@
 //! One file a command: its arguments, what it asks of the node, what it prints.
 
 pub(crate) mod apply;
+pub(crate) mod approvals;
 pub(crate) mod ask;
 pub(crate) mod bundle;
 pub(crate) mod completion;

@@ -91,6 +91,23 @@ impl<'a> Shown<'a> {
                 self.notice(text);
                 Ok(())
             }
+            TurnEvent::Asked {
+                approval,
+                capability,
+                ..
+            } => {
+                self.notice(format!(
+                    "it waits for a word about {capability}: aionctl approvals approve {approval}, or deny {approval}"
+                ));
+                Ok(())
+            }
+            TurnEvent::Answered {
+                approval, word, by, ..
+            } => {
+                let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+                self.notice(format!("approval {approval} is {}{by}", word.as_str()));
+                Ok(())
+            }
             TurnEvent::Delta { .. } | TurnEvent::Final { .. } => self.show(new),
             TurnEvent::Ended(_) => Ok(()),
         }

@@ -67,7 +67,11 @@ pub(crate) fn verdict(followed: &Followed) -> Result<(), Failure> {
         return Err(Failure::new(format!("turn {} failed", followed.turn)));
     };
     let status = match problem.code {
-        Code::Denied | Code::ApprovalRequired | Code::Offline => Status::Refused,
+        Code::Denied
+        | Code::ApprovalRequired
+        | Code::ApprovalDenied
+        | Code::ApprovalExpired
+        | Code::Offline => Status::Refused,
         _ => Status::Failed,
     };
     Err(Failure::new(&problem.detail)

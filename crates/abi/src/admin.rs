@@ -18,6 +18,7 @@
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+//! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` | [`crate::approval`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
 //! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream
@@ -145,6 +146,9 @@ pub struct NodeStatus {
     pub turns_waiting: u32,
     /// Turns running now.
     pub turns_running: u32,
+    /// Calls that wait for a person's word.
+    #[serde(default)]
+    pub approvals_pending: u32,
     /// What the launcher can enforce here.
     pub layers: Vec<Layer>,
     /// Whether the launcher answers.
@@ -234,6 +238,26 @@ pub enum TurnEvent {
         /// A part of what the caller gave is not in the answer.
         #[serde(default, rename = "leftOut", skip_serializing_if = "is_false")]
         left_out: bool,
+    },
+    /// The turn waits for a person's word about a call.
+    Asked {
+        /// The approval's number.
+        approval: u64,
+        /// `family.verb` and its target.
+        capability: String,
+        /// By when somebody has to answer.
+        #[serde(rename = "untilMs")]
+        until_ms: UnixMillis,
+    },
+    /// It has the word.
+    Answered {
+        /// The approval's number.
+        approval: u64,
+        /// What was said.
+        word: crate::approval::Word,
+        /// Who said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// More of the answer.
     Delta {

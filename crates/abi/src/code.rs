@@ -50,8 +50,14 @@ codes! {
     TooLarge = "too-large", 413, "send less at a time: read and write files in parts";
     /// No grant covers the call.
     Denied = "denied", 403, "ask for it under spec.permissions, and have a policy that grants it: aionctl explain shows both";
-    /// The grant says that a person must agree first, and nobody can be asked yet.
-    ApprovalRequired = "approval-required", 403, "move the capability from permissions.ask to permissions.allow if it needs no approval";
+    /// The grant says that a person must agree first, and too many calls wait for a person already.
+    ApprovalRequired = "approval-required", 403, "answer what waits: aionctl approvals; or move the capability from permissions.ask to permissions.allow if it needs no approval";
+    /// A person was asked and said no.
+    ApprovalDenied = "approval-denied", 403, "go on without it: the same call is refused for as long as the turn lasts";
+    /// A person was asked, and nobody answered in time.
+    ApprovalExpired = "approval-expired", 403, "ask again when somebody is there to answer: aionctl approvals";
+    /// Somebody answered before, or the time was over.
+    AlreadyAnswered = "already-answered", 409, "see what was said: aionctl approvals";
     /// A quota is used up.
     QuotaExceeded = "quota-exceeded", 429, "wait for retryAfterMs, or raise the limit in the agent or its policy";
     /// The node has as much waiting work as it takes.

@@ -67,6 +67,13 @@ pub enum AddressError {
     Token,
 }
 
+fn bearer(token: &str) -> Result<HeaderValue, AddressError> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| AddressError::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 impl Address {
     /// The socket of a machine standing alone: whoever may open it may ask.
     ///
@@ -100,17 +107,22 @@ impl Address {
             _ if is_loopback(host) => Vec::new(),
             _ => return Err(AddressError::Plain),
         };
-        let caller = token.map(|token| {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|_| AddressError::Token)?;
-            value.set_sensitive(true);
-            Ok(value)
-        });
         Ok(Self {
             shown: format!("{host}:{port}"),
-            caller: caller.transpose()?,
+            caller: token.map(bearer).transpose()?,
             client: client(authorities, None)?,
             base,
+        })
+    }
+
+    /// The same address, asked as whoever has `token`.
+    ///
+    /// # Errors
+    /// [`AddressError::Token`].
+    pub fn asked_as(&self, token: &str) -> Result<Self, AddressError> {
+        Ok(Self {
+            caller: Some(bearer(token)?),
+            ..self.clone()
         })
     }
 

@@ -4,6 +4,7 @@ use aion_abi::admin::{
     ApplyRequest, ApplyResponse, KernelTrace, LogLine, MountMapping, NodeStatus, TurnEvent,
     TurnRecord, TurnRequest, Upload, Why,
 };
+use aion_abi::approval::{Answer, Approval, Approvals};
 use bytes::Bytes;
 use reqwest::{Body, Method, Response, StatusCode, Url, header::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
@@ -298,6 +299,72 @@ impl Node {
     /// [`ClientError`].
     pub async fn why(&self, namespace: &str, agent: &str) -> Result<Why, ClientError> {
         self.get(self.agent(namespace, agent, "why")?).await
+    }
+
+    /// What all agents of the node ask people.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approvals(&self) -> Result<Approvals, ClientError> {
+        self.get(self.url(["approvals"])?).await
+    }
+
+    /// What an agent asks people.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approvals_of(
+        &self,
+        namespace: &str,
+        agent: &str,
+    ) -> Result<Approvals, ClientError> {
+        self.get(self.agent(namespace, agent, "approvals")?).await
+    }
+
+    /// Says yes or no.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn answer_approval(
+        &self,
+        namespace: &str,
+        agent: &str,
+        approval: u64,
+        answer: &Answer,
+    ) -> Result<Approval, ClientError> {
+        let url = self.approval(namespace, agent, approval)?;
+        let body = self.encode(answer)?;
+        let response = self.send(Method::POST, url, body, JSON).await?;
+        self.decode(response).await
+    }
+
+    /// Takes a word back that stands.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_word(
+        &self,
+        namespace: &str,
+        agent: &str,
+        approval: u64,
+    ) -> Result<(), ClientError> {
+        let url = self.approval(namespace, agent, approval)?;
+        let response = self
+            .send(Method::DELETE, url, Body::default(), JSON)
+            .await?;
+        self.address.collect(response).await.map(|_| ())
+    }
+
+    fn approval(&self, namespace: &str, agent: &str, approval: u64) -> Result<Url, ClientError> {
+        let approval = approval.to_string();
+        self.url([
+            "namespaces",
+            namespace,
+            "agents",
+            agent,
+            "approvals",
+            &approval,
+        ])
     }
 
     /// Passes on what a program that runs elsewhere says (`aion_abi::external`), to `below` its agent's programs. A refusal is

@@ -1,9 +1,10 @@
 //! What the kernel wants done. The shell does these; they are never stored.
 
 use crate::{
+    approval::{Unheard, Word},
     body::Body,
     fact::Fact,
-    ids::{CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
+    ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::Name,
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     refusal::Refusal,
@@ -138,6 +139,33 @@ pub enum Effect {
         usage: Usage,
         /// Syscalls it made that were admitted.
         calls: u64,
+    },
+    /// A person is asked about a call of a turn.
+    ApprovalAsked {
+        /// Which.
+        approval: ApprovalId,
+        /// Whose turn.
+        turn: TurnId,
+        /// Whose instance.
+        instance: InstanceUid,
+    },
+    /// Nobody is asked about it any more.
+    ApprovalClosed {
+        /// Which.
+        approval: ApprovalId,
+        /// Whose turn.
+        turn: TurnId,
+        /// What was said.
+        word: Word,
+        /// Who said it.
+        by: Option<Name>,
+    },
+    /// An [`crate::Event::Answer`] or [`crate::Event::Revoke`] counts, or does not and why.
+    AnswerTaken {
+        /// Who waits.
+        ticket: Ticket,
+        /// Why not.
+        refused: Option<Unheard>,
     },
     /// An instance is gone; what it left may be erased.
     InstanceRemoved {

@@ -1,8 +1,9 @@
 //! What happens to the kernel. The shell makes these; they are never stored.
 
 use crate::{
+    approval::Scope,
     body::Body,
-    ids::{CallId, Incarnation, InstanceUid, Ticket, TurnId},
+    ids::{ApprovalId, CallId, Incarnation, InstanceUid, Ticket, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
     spec::{InstanceSpec, Limits},
@@ -34,6 +35,26 @@ pub enum Event {
     CancelTurn {
         /// Which.
         turn: TurnId,
+    },
+    /// A person says yes or no to a call.
+    Answer {
+        /// Who waits.
+        ticket: Ticket,
+        /// To which.
+        approval: ApprovalId,
+        /// To how much, for a yes; `None` is a no.
+        yes: Option<Scope>,
+        /// Who says so. For people.
+        by: Name,
+    },
+    /// A person takes a word back that counts beyond its turn.
+    Revoke {
+        /// Who waits.
+        ticket: Ticket,
+        /// The approval that it was given for.
+        approval: ApprovalId,
+        /// Who says so.
+        by: Name,
     },
     /// A worker is confined and waits at its gate.
     WorkerReady {

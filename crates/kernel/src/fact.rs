@@ -7,8 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::Word,
     body::{Body, BodyDigest},
-    ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
+    ids::{
+        AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId,
+    },
     name::{IdempotencyKey, Name},
     outcome::{Outcome, TurnOutcome, Usage},
     refusal::{Level, Refusal},
@@ -128,6 +131,72 @@ pub enum Fact {
     TurnEvicted {
         /// Which.
         turn: TurnId,
+        /// When.
+        at: Millis,
+    },
+    /// The worker of a turn that waits for a person's word is being ended.
+    TurnPausing {
+        /// Which.
+        turn: TurnId,
+        /// When.
+        at: Millis,
+    },
+    /// Its worker is gone; the turn waits for the word, and runs from its start then.
+    TurnParked {
+        /// Which.
+        turn: TurnId,
+        /// When.
+        at: Millis,
+    },
+    /// It waits for no word any more, but for a worker.
+    TurnResumed {
+        /// Which.
+        turn: TurnId,
+        /// When.
+        at: Millis,
+    },
+    /// A person is asked about a call.
+    ApprovalAsked {
+        /// Its number.
+        approval: ApprovalId,
+        /// Whose turn.
+        turn: TurnId,
+        /// Which syscall.
+        kind: Kind,
+        /// As called.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        target: Option<Name>,
+        /// Its key.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+        /// The request: what is shown, and what is done.
+        body: Body,
+        /// Origin of the rule that asks.
+        rule: Name,
+        /// By when somebody has to answer.
+        until: Date,
+        /// When.
+        at: Millis,
+    },
+    /// What became of it.
+    ApprovalAnswered {
+        /// Which.
+        approval: ApprovalId,
+        /// What.
+        #[serde(rename = "as")]
+        word: Word,
+        /// Who said so.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<Name>,
+        /// When.
+        at: Millis,
+    },
+    /// A word that counted beyond its turn counts no longer.
+    WordRevoked {
+        /// The approval that it was given for.
+        approval: ApprovalId,
+        /// Who said so.
+        by: Name,
         /// When.
         at: Millis,
     },
@@ -280,6 +349,12 @@ impl Fact {
             | Self::TurnStarted { at, .. }
             | Self::TurnRequeued { at, .. }
             | Self::TurnEvicted { at, .. }
+            | Self::TurnPausing { at, .. }
+            | Self::TurnParked { at, .. }
+            | Self::TurnResumed { at, .. }
+            | Self::ApprovalAsked { at, .. }
+            | Self::ApprovalAnswered { at, .. }
+            | Self::WordRevoked { at, .. }
             | Self::WorkerRunning { at, .. }
             | Self::TurnStopping { at, .. }
             | Self::TurnEnded { at, .. }
@@ -305,6 +380,12 @@ names! {
     TurnStarted = "turn-started",
     TurnRequeued = "turn-requeued",
     TurnEvicted = "turn-evicted",
+    TurnPausing = "turn-pausing",
+    TurnParked = "turn-parked",
+    TurnResumed = "turn-resumed",
+    ApprovalAsked = "approval-asked",
+    ApprovalAnswered = "approval-answered",
+    WordRevoked = "word-revoked",
     WorkerRunning = "worker-running",
     TurnStopping = "turn-stopping",
     TurnEnded = "turn-ended",

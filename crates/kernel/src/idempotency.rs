@@ -40,6 +40,9 @@ pub(crate) struct KeyTable {
     /// The same of messages.
     #[serde(default)]
     said: VecDeque<IdempotencyKey>,
+    /// Keys of turns that wait for a person's word: they do not age, and no other turn pushes them out.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    parked: VecDeque<IdempotencyKey>,
     /// Of the answers of those that ended.
     #[serde(skip)]
     bytes: u64,
@@ -120,6 +123,7 @@ impl KeyTable {
         {
             self.bytes -= old.bytes();
             self.queue(old.kind).retain(|other| *other != key);
+            self.parked.retain(|other| *other != key);
         }
     }
 
@@ -169,10 +173,12 @@ impl KeyTable {
         gone
     }
 
-    /// Forgets the key that ended longest ago, a message's where there is no other; gives it.
+    /// Forgets the key that ended longest ago, a message's where there is no other, and last those of turns that wait
+    /// for a word; gives it.
     pub(crate) fn let_go(&mut self) -> Option<IdempotencyKey> {
         let oldest = self.ended.pop_front();
-        let oldest = oldest.or_else(|| self.said.pop_front())?;
+        let oldest = oldest.or_else(|| self.said.pop_front());
+        let oldest = oldest.or_else(|| self.parked.pop_front())?;
         self.forget(&oldest);
         Some(oldest)
     }
@@ -191,6 +197,31 @@ impl KeyTable {
             self.forget(&key);
             self.ended.retain(|other| *other != key);
             self.said.retain(|other| *other != key);
+            self.parked.retain(|other| *other != key);
+        }
+    }
+
+    /// A turn waits for a person's word: what it did is kept until it has run again.
+    pub(crate) fn park(&mut self, turn: TurnId) {
+        let (own, others) = std::mem::take(&mut self.ended)
+            .into_iter()
+            .partition(|key| key.is_step_of(turn));
+        self.ended = others;
+        let mut own: VecDeque<_> = own;
+        self.parked.append(&mut own);
+    }
+
+    /// It waits no longer: its keys are as if they had ended now.
+    pub(crate) fn unpark(&mut self, turn: TurnId, at: Millis) {
+        let (own, others): (VecDeque<_>, _) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|key| key.is_step_of(turn));
+        self.parked = others;
+        for key in own {
+            if let Some(ended) = self.entries.get_mut(&key).and_then(|it| it.ended.as_mut()) {
+                ended.at = at;
+                self.ended.push_back(key);
+            }
         }
     }
 

@@ -99,6 +99,10 @@ number_id! {
     Ticket(u64)
 }
 number_id! {
+    /// A call that a person is asked about. Assigned by the kernel, durable.
+    ApprovalId(u64)
+}
+number_id! {
     /// A [`crate::spec::Profile`] that one or more instances share.
     ProfileId(u32)
 }

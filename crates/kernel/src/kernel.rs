@@ -10,7 +10,7 @@ use crate::{
     outcome::CancelCause,
     snapshot::{NewerFormat, Snapshot},
     spec::Limits,
-    state::State,
+    state::{Phase, State, TurnRow},
     timers::Timer,
 };
 
@@ -36,6 +36,10 @@ pub struct Load {
     pub running_turns: usize,
     /// Turns that wait.
     pub waiting_turns: usize,
+    /// Turns that wait for a person's word.
+    pub parked_turns: usize,
+    /// Calls that wait for a person's word.
+    pub pending_approvals: usize,
     /// Calls whose driver works.
     pub running_calls: usize,
     /// Calls that wait.
@@ -122,6 +126,17 @@ impl Kernel {
                 }
             }
             Event::Invoke(invoke) => self.invoke(invoke, &mut step),
+            Event::Answer {
+                ticket,
+                approval,
+                yes,
+                by,
+            } => self.answer(ticket, approval, yes, by, &mut step),
+            Event::Revoke {
+                ticket,
+                approval,
+                by,
+            } => self.revoke(ticket, approval, by, &mut step),
             Event::CancelTurn { turn } => self.cancel_turn(turn, &mut step),
             Event::WorkerReady {
                 turn,
@@ -175,9 +190,17 @@ impl Kernel {
             .map(std::collections::VecDeque::len)
             .sum();
         let queues = || self.live.scheduler.resources().map(|(_, queue)| queue);
+        let parked = |row: &&TurnRow| row.phase == Phase::Parked;
+        let parked_turns = self.state.turns.values().filter(parked).count();
         Load {
-            running_turns: self.state.turns.len() - waiting_turns,
+            running_turns: self.state.turns.len() - waiting_turns - parked_turns,
             waiting_turns,
+            parked_turns,
+            pending_approvals: self
+                .state
+                .approvals()
+                .filter(|(_, row)| row.is_pending())
+                .count(),
             running_calls: queues().map(|queue| queue.busy() as usize).sum(),
             waiting_calls: queues().map(crate::scheduler::FairQueue::waiting).sum(),
         }
@@ -187,6 +210,7 @@ impl Kernel {
     fn note_date(&mut self, date: Date, step: &mut Step) {
         if self.state.date_of(self.now).0.abs_diff(date.0) > CLOCK_STEP_MS {
             self.record(Fact::ClockRead { at: self.now, date }, step);
+            self.arm_approvals();
         }
     }
 
@@ -223,6 +247,7 @@ impl Kernel {
             match timer {
                 Timer::Call(call) => self.call_due(call, step),
                 Timer::Turn(turn) => self.turn_due(turn, step),
+                Timer::Approval(approval) => self.approval_due(approval, step),
                 Timer::Account(account) => self.account_due(account, step),
             }
         }

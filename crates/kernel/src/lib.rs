@@ -14,6 +14,7 @@
 //! | `ledger` | at whose expense? |
 //! | `scheduler` | who is next? |
 //! | `idempotency` | was it done already? |
+//! | `approval` | did a person agree? |
 //! | `state`, `apply`, `snapshot` | what is durable, and how facts change it |
 //! | `live`, `timers` | what is not durable |
 //! | `recovery` | what a restart settles |
@@ -52,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod approval;
 mod body;
 mod calls;
 mod effect;
@@ -78,13 +80,14 @@ mod syscall;
 mod timers;
 
 pub use apply::ApplyError;
+pub use approval::{Answered, ApprovalRow, Scope, StandingWord, Unheard, Word};
 pub use body::{Body, BodyDigest};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
 pub use ids::{
-    AccountId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now, ProfileId, Ticket,
-    TurnId,
+    AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,
+    ProfileId, Ticket, TurnId,
 };
 pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial, Denied};

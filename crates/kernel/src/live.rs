@@ -11,7 +11,7 @@ use std::{
 use crate::{
     body::Body,
     grant::GrantTables,
-    ids::{AccountId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
+    ids::{AccountId, ApprovalId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
     name::{IdempotencyKey, Name},
     outcome::{CancelCause, Usage},
@@ -84,6 +84,8 @@ pub(crate) struct LiveCall {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallPhase {
+    /// For a person's word; it will reserve so many tokens.
+    Held(ApprovalId, u64),
     Waiting(Place),
     Running(Slot),
     /// Told to stop; `None` because of its deadline.

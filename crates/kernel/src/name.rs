@@ -110,9 +110,14 @@ impl IdempotencyKey {
     /// again.
     #[must_use]
     pub fn is_step_of(&self, turn: TurnId) -> bool {
-        let step = self.as_str().strip_prefix('t');
-        let step = step.and_then(|rest| rest.split_once('.'));
-        step.is_some_and(|(number, _)| number == turn.0.to_string())
+        self.turn() == Some(turn)
+    }
+
+    /// The turn that it names a step of.
+    pub(crate) fn turn(&self) -> Option<TurnId> {
+        let (number, _) = self.as_str().strip_prefix('t')?.split_once('.')?;
+        let turn = number.parse().ok().map(TurnId)?;
+        (turn.0.to_string() == number).then_some(turn)
     }
 }
 

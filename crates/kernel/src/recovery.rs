@@ -28,6 +28,7 @@ impl Kernel {
         self.record(Fact::Recovered { at: self.now }, step);
         self.settle_calls(step);
         self.settle_turns(workers, step);
+        self.arm_approvals();
         // A journal may end between the facts of one step.
         let unused = self
             .state
@@ -121,12 +122,20 @@ impl Kernel {
             return;
         };
         let (instance, phase, stopping) = (row.instance, row.phase, row.stopping.clone());
+        let pausing = row.pausing;
         let Some([_, tenant, _]) = self.accounts_of(instance) else {
             return;
         };
         let lives = |incarnation| workers.contains(&LiveWorker { turn, incarnation });
         match (phase, stopping) {
             (Phase::Queued, _) => self.enqueue_turn(turn, instance, tenant),
+            (Phase::Parked, _) => {
+                self.arm_turn(turn);
+                self.resume_if_answered(turn, step);
+            }
+            (Phase::Running { incarnation, .. }, None) if pausing && !lives(incarnation) => {
+                self.paused(turn, step);
+            }
             // The gate opens after the fact that it does: nothing of the agent has run.
             (Phase::Starting { .. }, None) => {
                 self.record(Fact::TurnRequeued { turn, at: self.now }, step);
@@ -140,6 +149,12 @@ impl Kernel {
             ) if lives(incarnation) => {
                 self.adopt(turn, since);
                 self.arm_turn(turn);
+                if pausing {
+                    // The order may not have gone out.
+                    step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+                    let grace = self.now.plus(self.limits.kill_grace_ms);
+                    self.live.timers.set(Timer::Turn(turn), grace);
+                }
             }
             (Phase::Running { .. }, None) => self.end_turn(turn, TurnOutcome::WorkerLost, step),
             (

@@ -7,7 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::CallId, name::Name, outcome::CancelCause};
+use crate::{
+    ids::{ApprovalId, CallId},
+    name::Name,
+    outcome::CancelCause,
+};
 
 /// A request that was not admitted, or left its queue without being started. It had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -19,11 +23,31 @@ pub enum Refusal {
         /// Origin of the rule that denies; `None`: no rule allows it.
         rule: Option<Name>,
     },
-    /// A person would have to approve.
-    #[error("{rule} asks for a person's approval")]
+    /// A person would have to approve, and as many calls wait for that as may.
+    #[error("{rule} asks for a person's approval, and too many calls wait for one already")]
     ApprovalRequired {
         /// Origin of the rule.
         rule: Name,
+    },
+    /// A person said no.
+    #[error("{rule} asks for a person's approval, and {} said no", somebody(by.as_ref()))]
+    ApprovalDenied {
+        /// Origin of the rule.
+        rule: Name,
+        /// Who.
+        by: Option<Name>,
+    },
+    /// Nobody said yes or no in time.
+    #[error("{rule} asks for a person's approval, and nobody answered in time")]
+    ApprovalExpired {
+        /// Origin of the rule.
+        rule: Name,
+    },
+    /// Its turn is set aside until a person has answered: then it runs again, and makes the call anew.
+    #[error("its turn waits for the answer to approval {approval}")]
+    ApprovalPending {
+        /// Which.
+        approval: ApprovalId,
     },
     /// A quota is used up.
     #[error("the {level}'s quota of {limit} {quota} is used up")]
@@ -108,6 +132,10 @@ pub enum Queue {
     TenantCalls,
     /// Calls on one resource.
     ResourceCalls,
+}
+
+fn somebody(by: Option<&Name>) -> &str {
+    by.map_or("somebody", Name::as_str)
 }
 
 fn denied(rule: Option<&Name>) -> String {

@@ -67,7 +67,7 @@ pub enum Lane {
 pub enum Verdict {
     /// May.
     Allow,
-    /// May when a person approves; until approvals exist: refused as `approval-required`.
+    /// May when a person approves: the call waits for a word.
     Ask,
     /// May not.
     Deny,
@@ -162,6 +162,12 @@ pub struct Limits {
     pub kill_grace_ms: u64,
     /// Waiting longer than this, in milliseconds, goes before its tenant's younger work.
     pub aging_ms: u64,
+    /// How long a person's word is waited for, in milliseconds of the wall clock.
+    pub approval_ms: u64,
+    /// Calls of one agent that wait for a word.
+    pub approvals_per_agent: u32,
+    /// Calls of all agents that wait for a word.
+    pub approvals: u32,
 }
 
 impl Default for Limits {
@@ -181,6 +187,9 @@ impl Default for Limits {
             cancel_grace_ms: 5_000,
             kill_grace_ms: 10_000,
             aging_ms: 10_000,
+            approval_ms: 24 * 3_600_000,
+            approvals_per_agent: 8,
+            approvals: 64,
         }
     }
 }

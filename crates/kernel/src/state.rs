@@ -9,14 +9,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
     idempotency::KeyTable,
-    ids::{AccountId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId, TurnId},
+    ids::{
+        AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
+        TurnId,
+    },
     ledger::{Account, Denial},
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
     refusal::Level,
-    spec::Profile,
+    spec::{GrantRule, Profile},
     syscall::Kind,
 };
 
@@ -46,6 +50,13 @@ pub struct State {
     pub(crate) turns: BTreeMap<TurnId, TurnRow>,
     pub(crate) calls: BTreeMap<CallId, CallRow>,
     pub(crate) keys: BTreeMap<InstanceUid, KeyTable>,
+    #[serde(default)]
+    pub(crate) last_approval: ApprovalId,
+    #[serde(default)]
+    pub(crate) approvals: BTreeMap<ApprovalId, ApprovalRow>,
+    /// What people said for longer than a turn.
+    #[serde(default)]
+    pub(crate) words: BTreeMap<ApprovalId, StandingWord>,
     /// Bytes of the answers that all keys keep.
     #[serde(skip)]
     pub(crate) kept_bytes: u64,
@@ -87,6 +98,9 @@ pub struct TurnRow {
     pub phase: Phase,
     /// Its worker is being killed; so it will end.
     pub stopping: Option<TurnOutcome>,
+    /// Its worker is being ended: the turn waits for a person's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pausing: bool,
     /// Tokens charged so far.
     pub usage: Usage,
     /// Calls admitted so far.
@@ -102,6 +116,8 @@ pub struct TurnRow {
 pub enum Phase {
     /// Waits.
     Queued,
+    /// Waits for a person's word, and asks for no worker.
+    Parked,
     /// Its worker is being started; the gate is closed.
     Starting {
         /// Which start.
@@ -127,7 +143,7 @@ impl Phase {
     #[must_use]
     pub fn incarnation(&self) -> Option<Incarnation> {
         match self {
-            Self::Queued => None,
+            Self::Queued | Self::Parked => None,
             Self::Starting { incarnation, .. } | Self::Running { incarnation, .. } => {
                 Some(*incarnation)
             }
@@ -192,6 +208,9 @@ impl Default for State {
             turns: BTreeMap::new(),
             calls: BTreeMap::new(),
             keys: BTreeMap::new(),
+            last_approval: ApprovalId::default(),
+            approvals: BTreeMap::new(),
+            words: BTreeMap::new(),
             kept_bytes: 0,
         }
     }
@@ -247,9 +266,12 @@ impl State {
         self.calls.iter().map(|(call, row)| (*call, row))
     }
 
-    /// Bodies that a retry with an idempotency key may still ask for: the shell keeps their bytes.
+    /// Bodies that somebody may still ask for, a retry with an idempotency key or a person who is to say a word: the
+    /// shell keeps their bytes.
     pub fn recorded_bodies(&self) -> impl Iterator<Item = BodyDigest> {
-        self.keys.values().flat_map(KeyTable::bodies)
+        let asked = self.approvals.values().filter(|row| row.is_pending());
+        let asked = asked.map(|row| row.body.digest);
+        self.keys.values().flat_map(KeyTable::bodies).chain(asked)
     }
 
     /// The accounts that an instance charges to: cluster, tenant, agent.
@@ -285,6 +307,54 @@ impl State {
             turn: row.turn,
             retiring: row.retiring,
         })
+    }
+}
+
+/// What people were asked, and what they said.
+impl State {
+    /// All calls that somebody is asked about, or was, by number.
+    pub fn approvals(&self) -> impl Iterator<Item = (ApprovalId, &ApprovalRow)> {
+        self.approvals.iter().map(|(id, row)| (*id, row))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn approval(&self, approval: ApprovalId) -> Option<&ApprovalRow> {
+        self.approvals.get(&approval)
+    }
+
+    /// Words that count beyond their turn, by the approval that they were given for. One that has ended may be among
+    /// them.
+    pub fn standing_words(&self) -> impl Iterator<Item = (ApprovalId, &StandingWord)> {
+        self.words.iter().map(|(id, word)| (*id, word))
+    }
+
+    /// What people said of a call, the newest word first; `None`: nothing yet.
+    pub(crate) fn said_of(
+        &self,
+        it: Request<'_>,
+        account: AccountId,
+        grants: &Arc<Vec<GrantRule>>,
+        today: Date,
+    ) -> Option<Said> {
+        let of_turn = self.approvals.values().rev();
+        let of_turn = of_turn.filter(|row| row.turn == it.turn);
+        of_turn.filter_map(|row| row.says(it)).next().or_else(|| {
+            let stands = |word: &&StandingWord| {
+                word.account == account
+                    && word.kind == it.kind
+                    && word.target.as_ref() == it.target
+                    && word.until > today
+                    && word.grants == *grants
+            };
+            self.words.values().find(stands).map(|_| Said::Yes)
+        })
+    }
+
+    /// Whether somebody is asked about a call of this turn.
+    pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
+        let mut rows = self.approvals.values();
+        rows.any(|row| row.turn == turn && row.is_pending())
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{AccountId, CallId, Millis, TurnId};
+use crate::ids::{AccountId, ApprovalId, CallId, Millis, TurnId};
 
 /// What a timer is about. What is due is read from the thing's own state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     Call(CallId),
     Turn(TurnId),
+    /// A person's word is waited for no longer.
+    Approval(ApprovalId),
     /// An account that nobody uses any more may be forgotten.
     Account(AccountId),
 }

@@ -30,10 +30,11 @@ fn line(decided: &Decided) -> Line {
         Verdict::Granted(GrantEffect::Allow) | Verdict::Mounted { .. } => {
             (true, format!("may {deed}"))
         }
-        Verdict::Granted(GrantEffect::Ask | GrantEffect::Deny) => (
-            false,
-            format!("must ask before it may {deed}; nobody can be asked yet, so it is refused"),
+        Verdict::Granted(GrantEffect::Ask) => (
+            true,
+            format!("may {deed} when a person has agreed: aionctl approvals"),
         ),
+        Verdict::Granted(GrantEffect::Deny) => (false, format!("may not {deed}")),
         Verdict::Denied | Verdict::NotGranted => (false, format!("may not {deed}")),
     };
     let but: Vec<String> = decided

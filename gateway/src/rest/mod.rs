@@ -1,6 +1,7 @@
 //! REST: agents, and their turns. Shapes are those of `aion_abi::admin`, refusals are problems (RFC 9457).
 
 pub(crate) mod agents;
+pub(crate) mod approvals;
 pub(crate) mod ask;
 pub(crate) mod programs;
 pub(crate) mod turns;

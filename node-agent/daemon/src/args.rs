@@ -133,6 +133,9 @@ struct Flags {
     /// Agents that run at the same time [default: 16].
     #[arg(long, env = "AION_WORKERS", value_name = "N")]
     workers: Option<u32>,
+    /// How long a person's word is waited for, in seconds, before the call is refused [default: 86400, a day].
+    #[arg(long, env = "AION_APPROVAL_SECONDS", value_name = "N")]
+    approval_seconds: Option<u64>,
     /// Log JSON instead of lines for eyes.
     #[arg(long, env = "AION_LOG_JSON")]
     log_json: bool,

@@ -21,6 +21,8 @@ pub struct Telemetry {
     pub turns_asked: IntCounter,
     turns_running: IntGauge,
     turns_waiting: IntGauge,
+    turns_parked: IntGauge,
+    approvals_pending: IntGauge,
     calls_running: IntGauge,
     calls_waiting: IntGauge,
     journal_full: IntGauge,
@@ -58,6 +60,8 @@ impl Telemetry {
             turns_asked: metrics.counter(name::TURNS_ASKED)?,
             turns_running: metrics.gauge(name::TURNS_RUNNING)?,
             turns_waiting: metrics.gauge(name::TURNS_WAITING)?,
+            turns_parked: metrics.gauge(name::TURNS_PARKED)?,
+            approvals_pending: metrics.gauge(name::APPROVALS_PENDING)?,
             calls_running: metrics.gauge(name::CALLS_RUNNING)?,
             calls_waiting: metrics.gauge(name::CALLS_WAITING)?,
             journal_full: metrics.gauge(name::JOURNAL_FULL)?,
@@ -108,6 +112,8 @@ impl Telemetry {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.turns_running.set(number(load.running_turns));
         self.turns_waiting.set(number(load.waiting_turns));
+        self.turns_parked.set(number(load.parked_turns));
+        self.approvals_pending.set(number(load.pending_approvals));
         self.calls_running.set(number(load.running_calls));
         self.calls_waiting.set(number(load.waiting_calls));
     }

@@ -71,7 +71,11 @@ pub(crate) async fn ask(socket: &Path, agent: &str) -> Result<Seen> {
                 TurnEvent::Ended(outcome) if answered.is_none() => {
                     bail!("agent {agent} did not answer: {outcome:?}");
                 }
-                TurnEvent::Progress { .. } | TurnEvent::Notice { .. } | TurnEvent::Ended(_) => {}
+                TurnEvent::Progress { .. }
+                | TurnEvent::Notice { .. }
+                | TurnEvent::Asked { .. }
+                | TurnEvent::Answered { .. }
+                | TurnEvent::Ended(_) => {}
             }
         }
         let broken = "the stream broke off";

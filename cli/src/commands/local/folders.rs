@@ -31,9 +31,10 @@ const GATEWAY_RUN: (&str, u32) = (gateway::RUN, 0o700);
 /// The daemon's, with the socket in it that the gateway asks on: its group may enter, not look around.
 const ASKING: (&str, u32) = ("asking", 0o2710);
 /// What the daemon keeps in `config`, where it may not make a file, with the form of its random bytes.
-const SECRETS: [(&str, Form); 2] = [
+const SECRETS: [(&str, Form); 3] = [
     ("node.secret", |random| random.to_vec()),
     ("admin.token", aion_folders::text),
+    ("approver.token", aion_folders::text),
 ];
 type Form = fn(&[u8; 32]) -> Vec<u8>;
 /// Where keys for signing are, which the daemon has no business with.

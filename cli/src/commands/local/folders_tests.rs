@@ -76,7 +76,7 @@ fn what_root_believes_lies_where_the_daemon_cannot_write() {
     // Its own, in a folder where it can put nothing else in their place.
     assert_eq!(
         writable(&home.join("config")),
-        ["admin.token", "node.secret"]
+        ["admin.token", "approver.token", "node.secret"]
     );
     assert_eq!(about(&home.join("config/node.secret")), (USER, USER, 0o600));
     let secret = fs::read(home.join("config/node.secret")).unwrap();

@@ -306,6 +306,13 @@ fn told(screen: &Screen, status: &NodeStatus) -> String {
             status.turns_running, status.turns_waiting
         ),
     );
+    if status.approvals_pending > 0 {
+        let waits = format!(
+            "{} wait for a word: aionctl approvals",
+            status.approvals_pending
+        );
+        fact("approvals", waits);
+    }
     if status.offline {
         fact(
             "network",

@@ -137,12 +137,12 @@ impl State {
 
     /// Outcomes that are kept no longer: a turn that needs one of them cannot run again.
     fn let_go_of(&mut self, uid: InstanceUid, gone: &[IdempotencyKey]) {
-        let turn = self.instances.get(&uid).and_then(|row| row.turn);
-        if let Some(turn) = turn
-            && gone.iter().any(|key| key.is_step_of(turn))
-            && let Some(row) = self.turns.get_mut(&turn)
-        {
-            row.replayable = false;
+        for turn in gone.iter().filter_map(IdempotencyKey::turn) {
+            if let Some(row) = self.turns.get_mut(&turn)
+                && row.instance == uid
+            {
+                row.replayable = false;
+            }
         }
     }
 

@@ -3,12 +3,16 @@
 //! Folding decides nothing and reads no limits: a fact that follows from those
 //! before it has one meaning, and one that does not is an error that stops recovery.
 
+mod approvals;
 mod charges;
 mod table;
 
 use std::sync::Arc;
 
+use approvals::Asked;
+
 use crate::{
+    approval::Request,
     fact::Fact,
     ids::Now,
     ledger::{Account, Denial, Denied},
@@ -108,6 +112,7 @@ impl State {
                     deadline: *deadline,
                     phase: Phase::Queued,
                     stopping: None,
+                    pausing: false,
                     usage: Usage::default(),
                     calls: 0,
                     replayable: true,
@@ -132,7 +137,44 @@ impl State {
                 row.stopping = Some(outcome.clone());
                 Ok(())
             }
-            Fact::TurnEnded { turn, .. } => self.end_turn(*turn),
+            Fact::TurnPausing { turn, .. } => self.pause_turn(*turn),
+            Fact::TurnParked { turn, .. } => self.park_turn(*turn),
+            Fact::TurnResumed { turn, at } => self.resume_turn(*turn, *at),
+            Fact::ApprovalAsked {
+                approval,
+                turn,
+                kind,
+                target,
+                key,
+                body,
+                rule,
+                until,
+                at,
+            } => {
+                let call = Request {
+                    turn: *turn,
+                    kind: *kind,
+                    target: target.as_ref(),
+                    key: key.as_ref(),
+                    digest: body.digest,
+                };
+                let asked = Asked {
+                    call,
+                    body: *body,
+                    rule,
+                    until: *until,
+                    at: *at,
+                };
+                self.ask(*approval, &asked)
+            }
+            Fact::ApprovalAnswered {
+                approval,
+                word,
+                by,
+                at,
+            } => self.answer(*approval, *word, by.as_ref(), *at),
+            Fact::WordRevoked { approval, .. } => self.revoke_word(*approval),
+            Fact::TurnEnded { turn, at, .. } => self.end_turn(*turn, *at),
             Fact::CallStarted {
                 call,
                 turn,
@@ -145,6 +187,13 @@ impl State {
                 at,
             } => {
                 let (instance, account) = self.charge_call(*call, *turn, *at)?;
+                self.spend_word(Request {
+                    turn: *turn,
+                    kind: *kind,
+                    target: target.as_ref(),
+                    key: key.as_ref(),
+                    digest: *digest,
+                });
                 let is_step = key.as_ref().is_some_and(|key| key.is_step_of(*turn));
                 if kind.class() == Class::Effect
                     && *kind != Kind::AgentMessage
@@ -222,6 +271,18 @@ impl State {
 fn is_denial(refusal: &Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::Denied { .. } | Refusal::ApprovalRequired { .. } | Refusal::QuotaExceeded { .. }
+        Refusal::Denied { .. }
+            | Refusal::ApprovalRequired { .. }
+            | Refusal::ApprovalDenied { .. }
+            | Refusal::ApprovalExpired { .. }
+            | Refusal::QuotaExceeded { .. }
     )
+}
+
+fn insert_new(is_new: bool) -> Applied {
+    if is_new {
+        Ok(())
+    } else {
+        Err("it is there already")
+    }
 }

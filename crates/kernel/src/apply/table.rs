@@ -1,6 +1,6 @@
 //! Folding of the process table: accounts, profiles, instances, turns.
 
-use super::Applied;
+use super::{Applied, insert_new};
 use crate::{
     ids::{AccountId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     ledger::Account,
@@ -35,6 +35,7 @@ impl State {
             .ok_or("no such account")?
             .users += 1;
         self.next_profile = self.next_profile.max(id.0 + 1);
+        self.end_words_of(row.account, Some(&row.spec.grants));
         insert_new(self.profiles.insert(id, row).is_none())
     }
 
@@ -89,13 +90,10 @@ impl State {
         }
         self.remove_keys(uid);
         self.spent = self.spent.max(row.incarnation);
-        release(
-            &mut self
-                .profiles
-                .get_mut(&row.profile)
-                .ok_or("no such profile")?
-                .instances,
-        )
+        let profile = self.profiles.get_mut(&row.profile);
+        release(&mut profile.ok_or("no such profile")?.instances)?;
+        self.forget_questions(uid, row.profile);
+        Ok(())
     }
 
     pub(super) fn queue_turn(&mut self, turn: TurnId, row: TurnRow) -> Applied {
@@ -144,7 +142,7 @@ impl State {
 
     pub(super) fn evict_turn(&mut self, turn: TurnId) -> Applied {
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
-        if row.phase == Phase::Queued {
+        if row.phase.incarnation().is_none() {
             return Err("the turn has no worker");
         }
         row.phase = Phase::Queued;
@@ -168,8 +166,12 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn end_turn(&mut self, turn: TurnId) -> Applied {
+    pub(super) fn end_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
         let row = self.turns.remove(&turn).ok_or("no such turn")?;
+        if row.phase == Phase::Parked {
+            self.keep_keys_as_of(row.instance, turn, at);
+        }
+        self.withdraw_questions(turn, at);
         let instance = self
             .instances
             .get_mut(&row.instance)
@@ -178,14 +180,6 @@ impl State {
             instance.turn = None;
         }
         Ok(())
-    }
-}
-
-fn insert_new(is_new: bool) -> Applied {
-    if is_new {
-        Ok(())
-    } else {
-        Err("it is there already")
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the request to the driver.
 
 use crate::{
+    approval::{Request, Said},
     effect::{Answer, Barrier, Effect, Step},
     event::Call,
     fact::Fact,
@@ -50,6 +51,7 @@ impl Kernel {
         }
         let caller = match self.authorise(&call, instance) {
             Ok(caller) => caller,
+            Err(Refusal::ApprovalRequired { rule }) => return self.ask(call, instance, rule, step),
             Err(refusal) => return self.refuse(&call, refusal, step),
         };
         if call.kind == Kind::Null {
@@ -63,7 +65,8 @@ impl Kernel {
 
     fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
         let row = self.state.turns.get(&call.turn)?;
-        let runs = matches!(row.phase, Phase::Running { .. }) && row.stopping.is_none();
+        let runs = matches!(row.phase, Phase::Running { .. });
+        let runs = runs && row.stopping.is_none() && !row.pausing;
         runs.then_some(row.instance)
     }
 
@@ -127,7 +130,7 @@ impl Kernel {
             .profiles
             .get(&row.profile)
             .ok_or(Refusal::TurnNotRunning)?;
-        self.granted(instance, call.kind, call.target.as_ref())?;
+        self.granted(instance, call.into())?;
         let accounts = self
             .state
             .levels(profile.account)
@@ -145,23 +148,33 @@ impl Kernel {
         })
     }
 
-    pub(super) fn granted(
-        &self,
-        instance: InstanceUid,
-        kind: Kind,
-        target: Option<&crate::Name>,
-    ) -> Result<(), Refusal> {
-        if target.is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+    pub(super) fn granted(&self, instance: InstanceUid, call: Request<'_>) -> Result<(), Refusal> {
+        if call
+            .target
+            .is_some_and(|target| target.as_str().len() > MAX_TARGET)
+        {
             return Err(Refusal::Denied { rule: None });
         }
         let profile = self.state.instances.get(&instance).map(|row| row.profile);
         let Some(table) = profile.and_then(|profile| self.live.tables.get(profile)) else {
             return Err(Refusal::Denied { rule: None });
         };
-        match table.decide(kind, target) {
-            Decision::Allow => Ok(()),
-            Decision::Ask { rule } => Err(Refusal::ApprovalRequired { rule }),
-            Decision::Deny { rule } => Err(Refusal::Denied { rule }),
+        let rule = match table.decide(call.kind, call.target) {
+            Decision::Allow => return Ok(()),
+            Decision::Deny { rule } => return Err(Refusal::Denied { rule }),
+            Decision::Ask { rule } => rule,
+        };
+        let said = profile.and_then(|profile| {
+            let row = self.state.profiles.get(&profile)?;
+            let today = self.state.date_of(self.now);
+            self.state
+                .said_of(call, row.account, &row.spec.grants, today)
+        });
+        match said {
+            Some(Said::Yes) => Ok(()),
+            Some(Said::No { by }) => Err(Refusal::ApprovalDenied { rule, by }),
+            Some(Said::TooLate) => Err(Refusal::ApprovalExpired { rule }),
+            None => Err(Refusal::ApprovalRequired { rule }),
         }
     }
 

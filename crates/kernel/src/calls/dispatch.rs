@@ -1,6 +1,7 @@
 //! From the queue to the driver.
 
 use crate::{
+    approval::Request,
     effect::{Barrier, Effect, Step},
     fact::Fact,
     ids::CallId,
@@ -36,6 +37,7 @@ impl Kernel {
         };
         live.phase = CallPhase::Running(slot);
         let (instance, kind, accounts) = (live.instance, live.kind, live.accounts);
+        let turn = live.turn;
         if let Some(key) = &live.key {
             self.live.waiting_keys.remove(&(instance, key.clone()));
         }
@@ -43,7 +45,14 @@ impl Kernel {
             return;
         };
         // The grant may have been taken back while the call waited.
-        if let Err(refusal) = self.granted(instance, kind, live.target.as_ref()) {
+        let request = Request {
+            turn,
+            kind,
+            target: live.target.as_ref(),
+            key: live.key.as_ref(),
+            digest: live.body.digest,
+        };
+        if let Err(refusal) = self.granted(instance, request) {
             self.end_waiting(id, refusal, step);
             return;
         }

@@ -3,13 +3,14 @@
 //! ```text
 //! request ─▶ key known? ─▶ granted? ─▶ within quota? ─▶ waits ─▶ driver ─▶ outcome
 //!             joins or      refused      refused         refused   (stopping)
-//!             is replayed                                at its deadline, or cancelled
+//!             is replayed   or asked                     at its deadline, or cancelled
 //! ```
 //! A call counts as admitted when its driver starts: that is the durable intent, and
 //! from there it has exactly one outcome. What waits is volatile and has had no effect.
 //! Turns and workers are not decided on here.
 
 mod admission;
+mod asking;
 mod dispatch;
 mod refusing;
 mod running;

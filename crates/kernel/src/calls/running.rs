@@ -21,7 +21,7 @@ impl Kernel {
             return;
         };
         let told = match live.phase {
-            CallPhase::Waiting(_) => return,
+            CallPhase::Held(..) | CallPhase::Waiting(_) => return,
             CallPhase::Running(_) => None,
             CallPhase::Stopping(_, cause) => Some(cause),
         };
@@ -65,8 +65,13 @@ impl Kernel {
                     return;
                 };
                 live.tickets.retain(|other| *other != ticket);
-                if live.tickets.is_empty() {
-                    self.stop_call(call, CancelCause::Disconnect, step);
+                let (alone, turn) = (live.tickets.is_empty(), live.turn);
+                let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
+                match (alone, pausing) {
+                    (false, _) => {}
+                    // Its worker is being ended for it.
+                    (true, true) => self.stop_held(call, None, step),
+                    (true, false) => self.stop_call(call, CancelCause::Disconnect, step),
                 }
             }
             Some(Holder::Turn(turn)) => {
@@ -89,6 +94,7 @@ impl Kernel {
     fn stop_call(&mut self, id: CallId, by: CancelCause, step: &mut Step) {
         match self.live.calls.get(&id).map(|live| live.phase) {
             Some(CallPhase::Waiting(_)) => self.end_waiting(id, Refusal::Cancelled { by }, step),
+            Some(CallPhase::Held(..)) => self.stop_held(id, Some(by), step),
             Some(CallPhase::Running(_)) => self.tell_to_stop(id, Some(by), step),
             Some(CallPhase::Stopping(..)) | None => {}
         }
@@ -118,6 +124,7 @@ impl Kernel {
         let kind = live.kind;
         match live.phase {
             CallPhase::Waiting(_) => self.end_waiting(id, Refusal::DeadlineExceeded, step),
+            CallPhase::Held(..) => self.held_too_long(id, step),
             CallPhase::Running(_) => self.tell_to_stop(id, None, step),
             CallPhase::Stopping(_, by) => {
                 let (outcome, usage) = match kind.class() {
@@ -137,6 +144,7 @@ impl Kernel {
         };
         if let Some(queue) = self.live.scheduler.calls(&live.resource) {
             match live.phase {
+                CallPhase::Held(..) => {}
                 CallPhase::Waiting(place) => queue.remove(place),
                 CallPhase::Running(slot) | CallPhase::Stopping(slot, _) => {
                     queue.release(slot, 0, self.now)
@@ -146,9 +154,11 @@ impl Kernel {
         if let Some(key) = &live.key {
             self.live.waiting_keys.remove(&(live.instance, key.clone()));
         }
-        self.live
-            .reservations
-            .give_back(live.accounts, live.held, true);
+        if !matches!(live.phase, CallPhase::Held(..)) {
+            self.live
+                .reservations
+                .give_back(live.accounts, live.held, true);
+        }
         let fact = Fact::CallRefused {
             call: id,
             turn: live.turn,
@@ -158,8 +168,18 @@ impl Kernel {
             at: self.now,
         };
         self.record(fact, step);
-        self.answer_all(id, &live, &Answer::Refused(refusal), Barrier::Written, step);
+        self.answer_all(
+            id,
+            &live,
+            &Answer::Refused(refusal.clone()),
+            Barrier::Written,
+            step,
+        );
         self.live.scheduler.tidy(&live.resource);
+        let by_turn = CancelCause::TurnEnded;
+        if refusal != (Refusal::Cancelled { by: by_turn }) {
+            self.pause_if_quiet(live.turn, step);
+        }
     }
 
     fn end_call(&mut self, id: CallId, outcome: Outcome, usage: Usage, step: &mut Step) {
@@ -192,6 +212,7 @@ impl Kernel {
         };
         self.answer_all(id, &live, &answer, reply_barrier(live.kind), step);
         self.dispatch_calls(&live.resource, step);
+        self.pause_if_quiet(live.turn, step);
     }
 
     fn answer_all(

@@ -1,6 +1,6 @@
 //! Instances, the profiles they share, and the accounts they charge to.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     effect::{Barrier, Effect, Step},
@@ -12,7 +12,7 @@ use crate::{
     outcome::{CancelCause, TurnOutcome},
     refusal::Level,
     spec::{InstanceSpec, Profile},
-    state::CLUSTER,
+    state::{CLUSTER, Phase},
     timers::Timer,
 };
 
@@ -70,7 +70,12 @@ impl Kernel {
         step: &mut Step,
     ) {
         let waiting = self.live.waiting_turns.get(&instance);
-        let waiting: Vec<_> = waiting.into_iter().flatten().copied().collect();
+        let asking = self.state.approvals.values().filter(|row| {
+            let turn = self.state.turns.get(&row.turn);
+            row.instance == instance && turn.is_some_and(|turn| turn.phase == Phase::Parked)
+        });
+        let waiting = waiting.into_iter().flatten().copied();
+        let waiting: BTreeSet<_> = waiting.chain(asking.map(|row| row.turn)).collect();
         for turn in waiting {
             self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
         }

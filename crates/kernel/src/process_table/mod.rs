@@ -3,6 +3,7 @@
 //! ```text
 //! instance   idle ──▶ starting ──▶ running(incarnation) ──▶ idle … ──▶ removed
 //! turn       queued ──▶ starting ──▶ running ──▶ ended
+//!                          │            ├── pausing ──▶ parked ──▶ queued …
 //!                          └────────────┴── stopping ──▶ ended
 //! ```
 //! An idle instance is a row. One worker process serves one turn; its gate opens

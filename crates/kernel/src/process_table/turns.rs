@@ -137,6 +137,7 @@ impl Kernel {
             ..
         } = *row;
         self.stop_calls_of(turn, step);
+        self.withdraw_all_of(turn, step);
         self.leave_waiting(turn, instance);
         self.record(
             Fact::TurnEnded {
@@ -185,7 +186,7 @@ impl Kernel {
     }
 
     /// The worker's slot is free, and what it was held for counts for its agent.
-    fn leave_slot(&mut self, turn: TurnId, instance: InstanceUid) {
+    pub(crate) fn leave_slot(&mut self, turn: TurnId, instance: InstanceUid) {
         let live = self.live.turns.get_mut(&turn);
         let Some(slot) = live.and_then(|live| live.slot.take()) else {
             return;
@@ -200,7 +201,8 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        if let Some(outcome) = row.stopping.clone() {
+        let lost = || row.pausing.then_some(TurnOutcome::WorkerLost);
+        if let Some(outcome) = row.stopping.clone().or_else(lost) {
             // The launcher did not tell of its end in time. Its key is never used again,
             // so a process that is left can do nothing; it is to be killed all the same.
             if let Some(incarnation) = row.phase.incarnation() {
@@ -223,7 +225,7 @@ impl Kernel {
             return;
         };
         let bound = match row.phase {
-            Phase::Queued => None,
+            Phase::Queued | Phase::Parked => None,
             Phase::Starting { since, .. } => Some(since.plus(self.limits.start_timeout_ms)),
             Phase::Running { since, .. } => Some(since.plus(self.max_turn_ms(row.instance))),
         };

@@ -12,14 +12,24 @@ impl Kernel {
     /// Puts a turn behind those of its instance that were asked before: one that had a worker is the first of them.
     pub(crate) fn enqueue_turn(&mut self, turn: TurnId, instance: InstanceUid, tenant: AccountId) {
         let queue = self.live.waiting_turns.entry(instance).or_default();
-        queue.insert(queue.partition_point(|other| *other < turn), turn);
+        let (at, first) = (
+            queue.partition_point(|other| *other < turn),
+            queue.front().copied(),
+        );
+        queue.insert(at, turn);
+        // It asks for the worker that another was asking for.
+        let behind = first.filter(|_| at == 0);
+        let behind = behind.and_then(|first| self.live.turns.get_mut(&first));
+        if let Some(place) = behind.and_then(|first| first.place.take()) {
+            self.live.scheduler.workers.remove(place);
+        }
         *self.live.waiting_by_tenant.entry(tenant).or_default() += 1;
         self.arm_turn(turn);
         self.offer_next_turn(instance);
     }
 
     /// The first waiting turn of an instance without a worker asks for a slot.
-    pub(super) fn offer_next_turn(&mut self, instance: InstanceUid) {
+    pub(crate) fn offer_next_turn(&mut self, instance: InstanceUid) {
         let Some(row) = self
             .state
             .instances

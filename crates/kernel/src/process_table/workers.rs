@@ -73,6 +73,9 @@ impl Kernel {
             .filter(|row| row.phase.incarnation() == Some(incarnation));
         let Some(row) = row else { return };
         let ran = matches!(row.phase, Phase::Running { .. });
+        if row.pausing && row.stopping.is_none() {
+            return self.paused(turn, step);
+        }
         if exit == Exit::Evicted && row.stopping.is_none() && row.replayable {
             return self.evict_turn(turn, step);
         }

@@ -99,7 +99,16 @@ impl Model {
                 );
                 Ok(())
             }
-            Effect::KillWorker { .. }
+            Effect::AnswerTaken { ticket, .. } => {
+                ensure!(
+                    *barrier == Barrier::Durable,
+                    "what a person said may be forgotten"
+                );
+                told.answer(*ticket)
+            }
+            Effect::ApprovalAsked { .. }
+            | Effect::ApprovalClosed { .. }
+            | Effect::KillWorker { .. }
             | Effect::CancelDriver { .. }
             | Effect::AbortDriver { .. } => Ok(()),
         }

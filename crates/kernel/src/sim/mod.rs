@@ -4,6 +4,7 @@
 //! [`model`] says what must not happen, [`standing`] what holds between events,
 //! [`quotas`] what the ledger owes, [`tamper`] shows that each check can fail.
 
+mod asking;
 mod chance;
 mod effects;
 mod fairness;
@@ -35,6 +36,9 @@ fn limits() -> Limits {
         queue_per_tenant: 2,
         queue_per_resource: 3,
         resource_default: 1,
+        approval_ms: 600_000,
+        approvals_per_agent: 3,
+        approvals: 5,
         cluster: Quota {
             calls_per_minute: Some(60),
             concurrency: Some(12),
@@ -197,7 +201,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         for fact in &world.journal {
             met.insert(fact.name().to_owned());
             let json = serde_json::to_value(fact).unwrap_or_default();
-            for field in ["outcome", "refusal", "quota", "queue"] {
+            for field in ["outcome", "refusal", "quota", "queue", "word"] {
                 met.extend(
                     json["as"][field]
                         .as_str()
@@ -217,6 +221,9 @@ fn histories_reach_every_fact_outcome_and_refusal() {
     let refusals = [
         "denied",
         "approval-required",
+        "approval-denied",
+        "approval-expired",
+        "approval-pending",
         "quota-exceeded",
         "rate",
         "concurrency",
@@ -238,6 +245,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         "cancelled",
         "worker-lost",
     ];
+    let words = ["approved", "denied", "expired", "withdrawn"];
     let named = Fact::NAMES.iter().map(|name| (*name).to_owned());
     let ended = outcomes.iter().map(|name| format!("call-ended {name}"));
     let refused = refusals.iter().map(|name| format!("call-refused {name}"));
@@ -246,6 +254,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         .chain(ended)
         .chain(refused)
         .chain(turned)
+        .chain(words.map(|name| format!("approval-answered {name}")))
         .filter(|name| !met.contains(name))
         .collect();
     assert!(missing.is_empty(), "never reached: {missing:?}");

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asking::{Questions, What};
 use crate::{
     CallId, Class, Fact, GrantRule, Incarnation, InstanceUid, Kind, Millis, Name, Outcome, Profile,
     ProfileId, Refusal, TargetPattern, Ticket, TurnId, TurnOutcome, Usage, Verdict,
@@ -36,6 +37,8 @@ pub(super) struct ModelTurn {
     pub(super) incarnation: Option<Incarnation>,
     pub(super) running: bool,
     pub(super) stopping: bool,
+    pub(super) pausing: bool,
+    pub(super) parked: bool,
     pub(super) ended: Option<TurnOutcome>,
 }
 
@@ -50,6 +53,7 @@ pub(super) struct Model {
     incarnations: BTreeMap<InstanceUid, Incarnation>,
     /// Turns with an effect that has no key of a step.
     without_step: BTreeSet<TurnId>,
+    pub(super) questions: Questions,
 }
 
 /// What a connection has been told, in one run of the daemon.
@@ -89,6 +93,7 @@ impl Model {
     }
 
     pub(super) fn fact(&mut self, fact: &Fact) -> Check {
+        self.approval_fact(fact)?;
         match fact.clone() {
             Fact::ProfileAdded { profile, spec, .. } => {
                 self.profiles.insert(profile, spec);
@@ -112,6 +117,8 @@ impl Model {
                     incarnation: None,
                     running: false,
                     stopping: false,
+                    pausing: false,
+                    parked: false,
                     ended: None,
                 };
                 ensure!(
@@ -123,6 +130,7 @@ impl Model {
                 turn, incarnation, ..
             } => {
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn started")?;
+                ensure!(!row.parked, "turn {turn} starts without its answer");
                 row.incarnation = Some(incarnation);
                 let last = self.incarnations.insert(row.instance, incarnation);
                 ensure!(
@@ -155,7 +163,7 @@ impl Model {
                     row.incarnation.is_some() && !row.stopping && row.ended.is_none(),
                     "turn {turn} was evicted without a worker"
                 );
-                (row.incarnation, row.running) = (None, false);
+                (row.incarnation, row.running, row.pausing) = (None, false, false);
             }
             Fact::WorkerRunning { turn, layers, .. } => {
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn runs")?;
@@ -186,25 +194,39 @@ impl Model {
                 target,
                 reserve,
                 key,
+                digest,
                 at,
                 ..
             } => {
+                let what = What {
+                    kind,
+                    target: target.clone(),
+                    key: key.clone(),
+                    digest,
+                };
                 let prefix = format!("t{turn}.");
                 let is_step = key.is_some_and(|key| key.as_str().starts_with(&prefix));
                 if kind.class() == Class::Effect && kind != Kind::AgentMessage && !is_step {
                     self.without_step.insert(turn);
                 }
-                self.admit(call, turn, kind, target, reserve, at, None)?;
+                self.admit(call, turn, &what, reserve, at, None)?;
             }
             Fact::CallServed {
                 call,
                 turn,
                 kind,
+                key,
+                digest,
                 at,
-                ..
             } => {
+                let what = What {
+                    kind,
+                    target: None,
+                    key,
+                    digest,
+                };
                 let ended = Some((Outcome::Ok { body: None }, Usage::default(), at));
-                self.admit(call, turn, kind, None, 0, at, ended)?;
+                self.admit(call, turn, &what, 0, at, ended)?;
             }
             Fact::CallEnded {
                 call,
@@ -231,6 +253,12 @@ impl Model {
             }
             Fact::Recovered { .. }
             | Fact::ClockRead { .. }
+            | Fact::TurnPausing { .. }
+            | Fact::TurnParked { .. }
+            | Fact::TurnResumed { .. }
+            | Fact::ApprovalAsked { .. }
+            | Fact::ApprovalAnswered { .. }
+            | Fact::WordRevoked { .. }
             | Fact::AccountOpened { .. }
             | Fact::AccountClosed { .. }
             | Fact::ProfileDropped { .. }
@@ -244,35 +272,38 @@ impl Model {
         !self.without_step.contains(&turn)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one fact")]
     fn admit(
         &mut self,
         call: CallId,
         turn: TurnId,
-        kind: Kind,
-        target: Option<Name>,
+        what: &What,
         reserve: u64,
         at: Millis,
         ended: Option<(Outcome, Usage, Millis)>,
     ) -> Check {
         let row = self.turns.get(&turn).ok_or("a call of an unknown turn")?;
         ensure!(
-            row.running && !row.stopping && row.ended.is_none(),
+            row.running && !row.stopping && !row.pausing && row.ended.is_none(),
             "call {call} of a turn that does not run"
         );
         let profile = self
             .profile(row.instance)
             .ok_or("a call without a profile")?;
-        ensure!(
-            granted(&profile.grants, kind, target.as_ref()),
-            "call {call} ran without a grant"
-        );
         let agent = (profile.tenant.clone(), profile.agent.clone());
+        let grants = profile.grants.clone();
+        match verdict(&grants, what.kind, what.target.as_ref()) {
+            Some(Verdict::Allow) => {}
+            Some(Verdict::Ask) => ensure!(
+                self.questions.allow(turn, what, &agent, &grants, at),
+                "call {call} ran without a person's word"
+            ),
+            _ => return Err(format!("call {call} ran without a grant")),
+        }
         let new = Admitted {
             turn,
             agent,
-            kind,
-            target,
+            kind: what.kind,
+            target: what.target.clone(),
             reserve,
             at,
             ended,
@@ -289,8 +320,8 @@ impl Model {
     }
 }
 
-/// Whether rules allow a call: default deny, deny before ask before allow.
-pub(super) fn granted(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> bool {
+/// What rules say of a call: default deny, deny before ask before allow.
+fn verdict(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> Option<Verdict> {
     let matches = |rule: &&GrantRule| {
         rule.kind == kind
             && match (&rule.target, target) {
@@ -306,5 +337,5 @@ pub(super) fn granted(rules: &[GrantRule], kind: Kind, target: Option<&Name>) ->
             }
     };
     let strictest = rules.iter().filter(matches).map(|rule| rule.verdict).max();
-    strictest == Some(Verdict::Allow) || (strictest.is_none() && kind == Kind::Null)
+    strictest.or((kind == Kind::Null).then_some(Verdict::Allow))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::model::{Check, ensure};
 use crate::{
     Kernel, Level, Millis, Phase,
-    live::{CallPhase, Holder},
+    live::{CallPhase, Holder, LiveCall},
     timers::Timer,
 };
 
@@ -51,21 +51,26 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             busy != first.place.is_some(),
             "{instance} is idle and its turn asks for no worker"
         );
-        // One more: a turn that a restart has put back.
+        // One more, a turn that a restart has put back, and those that waited for a person's word.
+        let asked = limits.approvals_per_agent as usize;
         ensure!(
-            queue.len() <= limits.turns_per_instance as usize + 1,
+            queue.len() <= limits.turns_per_instance as usize + 1 + asked,
             "too many turns wait for {instance}"
         );
     }
     for (id, row) in &state.turns {
         let timed = live.timers.is_set(Timer::Turn(*id));
         ensure!(
-            timed || (row.phase == Phase::Queued && row.deadline.is_none()),
+            timed || (row.phase.incarnation().is_none() && row.deadline.is_none()),
             "turn {id} has no end"
+        );
+        ensure!(
+            row.phase != Phase::Parked || state.is_asking(*id),
+            "turn {id} waits for a word that nobody is asked for"
         );
         let has_slot = live.turns.get(id).is_some_and(|turn| turn.slot.is_some());
         ensure!(
-            has_slot == (row.phase != Phase::Queued),
+            has_slot == row.phase.incarnation().is_some(),
             "turn {id} runs without a slot, or has one for nothing"
         );
     }
@@ -76,8 +81,19 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             .is_some_and(|turn| turn.stopping.is_some());
         ensure!(stops, "{instance} is being removed and its worker runs on");
     }
+    for (id, row) in state.approvals().filter(|(_, row)| row.is_pending()) {
+        let timed = live.timers.is_set(Timer::Approval(id));
+        ensure!(timed, "approval {id} is waited for without end");
+        let of_turn = state.turns.contains_key(&row.turn);
+        ensure!(of_turn, "approval {id} is asked for nobody");
+    }
     for (id, call) in &live.calls {
-        ensure!(live.timers.is_set(Timer::Call(*id)), "call {id} has no end");
+        let pausing = |it| state.turns.get(it).is_some_and(|row| row.pausing);
+        let held = matches!(call.phase, CallPhase::Held(..));
+        ensure!(
+            live.timers.is_set(Timer::Call(*id)) || (held && pausing(&call.turn)),
+            "call {id} has no end"
+        );
         let stops = matches!(call.phase, CallPhase::Stopping(..));
         ensure!(
             stops || !call.tickets.is_empty(),
@@ -85,7 +101,7 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
         );
         let started = state.calls.contains_key(id);
         ensure!(
-            started != matches!(call.phase, CallPhase::Waiting(_)),
+            started != matches!(call.phase, CallPhase::Waiting(_) | CallPhase::Held(..)),
             "call {id} runs without a fact, or waits with one"
         );
     }
@@ -119,7 +135,8 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
         ..
     } = kernel;
     let mut at_once = BTreeMap::new();
-    for call in live.calls.values() {
+    let holds = |call: &&LiveCall| !matches!(call.phase, CallPhase::Held(..));
+    for call in live.calls.values().filter(holds) {
         for account in call.accounts {
             *at_once.entry(account).or_insert(0) += 1;
         }

@@ -31,10 +31,14 @@ pub(super) enum Tamper {
     ReuseIncarnation,
     /// Changes state without a fact.
     ForgetFact,
+    /// Takes a yes for another call than it was for.
+    WordForAnother,
+    /// Goes on with a turn before somebody has answered.
+    GoOnUnheard,
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -48,6 +52,8 @@ impl Tamper {
         Self::OpenAnyway,
         Self::ReuseIncarnation,
         Self::ForgetFact,
+        Self::WordForAnother,
+        Self::GoOnUnheard,
     ];
 
     pub(super) fn step(self, step: &mut Step, state: &State) {
@@ -129,6 +135,20 @@ impl Tamper {
                 for fact in &mut step.facts {
                     if let Fact::TurnStarted { incarnation, .. } = fact {
                         incarnation.0 = 1;
+                    }
+                }
+            }
+            Self::WordForAnother => {
+                for fact in &mut step.facts {
+                    if let Fact::ApprovalAsked { body, .. } = fact {
+                        body.digest.0[0] ^= 0xff;
+                    }
+                }
+            }
+            Self::GoOnUnheard => {
+                for fact in &mut step.facts {
+                    if let Fact::TurnParked { turn, at } = *fact {
+                        *fact = Fact::TurnResumed { turn, at };
                     }
                 }
             }

@@ -132,12 +132,12 @@ impl World {
             {
                 self.key_runs.entry(key.clone()).or_default().1 += 1;
             }
-            if let Fact::TurnEvicted { turn, .. } = fact {
+            if let Fact::TurnEvicted { turn, .. } | Fact::TurnParked { turn, .. } = fact {
                 let last = self.model.calls.last_key_value();
                 self.evicted
                     .insert(*turn, last.map_or(CallId(0), |it| *it.0));
             }
-            if let Fact::TurnEvicted { turn, .. } = fact
+            if let Fact::TurnEvicted { turn, .. } | Fact::TurnParked { turn, .. } = fact
                 && let Some(row) = self.model.turns.get(turn)
             {
                 ensure!(
@@ -316,6 +316,9 @@ impl World {
                 self.key_runs.retain(|(owner, _), _| *owner != instance);
             }
             Effect::TurnAccepted { .. }
+            | Effect::ApprovalAsked { .. }
+            | Effect::ApprovalClosed { .. }
+            | Effect::AnswerTaken { .. }
             | Effect::InvokeRefused { .. }
             | Effect::TurnDone { .. } => {}
         }

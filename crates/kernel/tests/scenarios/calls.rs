@@ -49,7 +49,10 @@ fn an_effect_waits_for_its_intent_and_its_answer_for_the_outcome() {
 
 #[test]
 fn a_denied_syscall_is_answered_once_with_its_rule_and_remembered() {
-    let mut node = Node::new(Limits::default());
+    let mut node = Node::new(Limits {
+        approvals: 0,
+        ..Limits::default()
+    });
     let mut profile = profile("home", "jarvis");
     let grants = Arc::make_mut(&mut profile.grants);
     grants.push(rule(Verdict::Deny, Kind::ToolCall, "calendar.*"));

@@ -1,12 +1,14 @@
 //! What the kernel does, told as it is seen from the shell.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod calls;
 mod clocks;
 mod endings;
 mod facts;
 mod fairness;
 mod harness;
+mod parked;
 mod quotas;
 mod recovery;
 mod refusals;

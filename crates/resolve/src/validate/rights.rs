@@ -211,7 +211,7 @@ impl Weighed {
         }
         if effect == GrantEffect::Ask {
             findings.notes.push(problem(format!(
-                "{right} needs a person's word each time, and nobody can be asked yet: it is refused ({})",
+                "{right} waits for a person's word: aionctl approvals ({})",
                 decided.rules.join("; ")
             )));
         }

@@ -20,8 +20,9 @@ use crate::turns::Turns;
 pub(crate) enum Access {
     /// The socket's mode and the peer's user are enough.
     Socket,
-    /// They are, and agents are asked there: nothing is applied, mapped or read of the node. For a gateway.
-    Asking,
+    /// They are, and agents are asked there: nothing is applied, mapped or read of the node. For a gateway. Who has this
+    /// token besides may answer approvals: asking an agent is no right to that.
+    Asking(String),
     /// A token, on loopback; a browser's page elsewhere must not get in by its user's address.
     Token(String),
     /// The cluster's word.
@@ -42,7 +43,7 @@ pub(crate) trait Reviewer: Send + Sync {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
-    /// `invoke`, `serve`, `get`.
+    /// `invoke`, `serve`, `approve`, `get`.
     pub verb: &'static str,
     /// `agents`, `kernelnodes`.
     pub resource: &'static str,
@@ -51,6 +52,14 @@ pub(crate) struct Asked {
     /// The resource's name; empty for any.
     pub name: String,
 }
+
+/// Whose process is at the other end of a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) u32);
+
+/// Who asks, as it is recorded of what a person decides.
+#[derive(Debug, Clone)]
+pub(super) struct Who(pub(super) String);
 
 /// How long a request may wait for the cluster's word.
 const REVIEW: Duration = Duration::from_secs(10);
@@ -69,7 +78,7 @@ pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     route: MatchedPath,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let parameter = |name: &str| {
@@ -79,13 +88,22 @@ pub(super) async fn check(
             .filter(|value| !value.is_empty())
     };
     let allowed = match &guard.access {
-        Access::Socket => Ok(()),
-        Access::Asking => asks(
+        Access::Socket => Ok(Who(match request.extensions().get::<Peer>() {
+            Some(Peer(uid)) => format!("user {uid} of the node's machine"),
+            None => "a user of the node's machine".to_owned(),
+        })),
+        Access::Asking(token) if is_about_approvals(route.as_str()) => {
+            approves(token, &request).map(|()| Who("who has config/approver.token".to_owned()))
+        }
+        Access::Asking(_) => asks(
             request.method(),
             route.as_str(),
             parameter("kind").as_deref(),
-        ),
-        Access::Token(token) => by_token(token, &request),
+        )
+        .map(|()| Who("a gateway".to_owned())),
+        Access::Token(token) => {
+            by_token(token, &request).map(|()| Who("who has config/admin.token".to_owned()))
+        }
         Access::Cluster(reviewer) => match token(&request).map(str::to_owned) {
             Ok(token) => {
                 let needed = guard.needed(route.as_str(), parameter).await;
@@ -95,8 +113,28 @@ pub(super) async fn check(
         },
     };
     match allowed {
-        Ok(()) => next.run(request).await,
+        Ok(who) => {
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
         Err(problem) => Refused(problem).into_response(),
+    }
+}
+
+fn is_about_approvals(route: &str) -> bool {
+    let of_agent = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
+    route == "/api/v1/approvals" || route.starts_with(of_agent)
+}
+
+/// Who may ask an agent may not say yes for it: that takes a token which no gateway has.
+fn approves(token: &str, request: &Request) -> Result<(), Problem> {
+    match caller::bears(request.headers(), token) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::Denied,
+            "the right to ask agents is none to answer approvals",
+        )
+        .remedy("send the token of config/approver.token of the node, or use aionctl approvals")),
     }
 }
 
@@ -144,9 +182,10 @@ fn token(request: &Request) -> Result<&str, Problem> {
     })
 }
 
-async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Result<(), Problem> {
+/// The user's name.
+async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Result<String, Problem> {
     match tokio::time::timeout(REVIEW, reviewer.review(token, asked)).await {
-        Ok(reviewed) => reviewed.map(|_| ()),
+        Ok(reviewed) => reviewed,
         Err(_) => Err(Problem::new(
             Code::Unreachable,
             "the Kubernetes API did not say in time who is asking",
@@ -156,7 +195,7 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
 
 impl Guard {
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why` and
-    /// what it does in the kernel need `get` on it; being its program needs `serve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -173,6 +212,8 @@ impl Guard {
             let verb = match what {
                 "logs" | "why" | "kernel-events" => "get",
                 "turns" | "uploads" => "invoke",
+                // Whoever asks an agent does not decide for it.
+                what if what == "approvals" || what.starts_with("approvals/") => "approve",
                 // Whoever is an agent's program has all of its rights.
                 what if what == "programs" || what.starts_with("programs/") => "serve",
                 _ => return None,
@@ -183,6 +224,9 @@ impl Guard {
             let agent = self.agent_of(&parameter("turn")?).await?;
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
+        }
+        if route == "/api/v1/approvals" {
+            return Some(of_agent("approve", String::new(), String::new()));
         }
         (route == "/api/v1/status").then(|| self.of_node())
     }
@@ -207,9 +251,9 @@ impl Guard {
         reviewer: &dyn Reviewer,
         token: &str,
         needed: Option<Asked>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Who, Problem> {
         match needed {
-            Some(asked) => by_review(reviewer, token, &asked).await,
+            Some(asked) => by_review(reviewer, token, &asked).await.map(Who),
             // Also what is not there is told only to who belongs to the cluster.
             None => {
                 by_review(reviewer, token, &self.of_node()).await?;

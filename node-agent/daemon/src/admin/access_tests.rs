@@ -99,6 +99,9 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/uploads",
             "/api/v1/namespaces/{namespace}/agents/{agent}/logs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
+            "/api/v1/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
@@ -135,6 +138,7 @@ impl Node {
 
 const INVOKE: &str = "invoke agents home/jarvis";
 const GET: &str = "get agents home/jarvis";
+const APPROVE: &str = "approve agents home/jarvis";
 const NODE: &str = "get kernelnodes /here";
 const SERVE: &str = "serve agents home/jarvis";
 
@@ -226,6 +230,43 @@ async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
 }
 
 #[tokio::test]
+async fn who_may_ask_an_agent_may_not_answer_for_it() {
+    let (caller, operator) = (Node::new(&[INVOKE, GET]), Node::new(&[APPROVE]));
+    let of_agent = "/api/v1/namespaces/home/agents/jarvis/approvals";
+    for path in [of_agent.to_owned(), format!("{of_agent}/3")] {
+        let (status, asked) = caller.ask("ada", &path).await;
+        assert_eq!((status, asked), (403, vec![APPROVE.to_owned()]), "{path}");
+        assert_eq!(operator.ask("ada", &path).await.0, 200, "{path}");
+    }
+    let (status, asked) = operator.ask("ada", "/api/v1/approvals").await;
+    let everywhere = "approve agents /".to_owned();
+    assert_eq!(
+        (status, asked),
+        (403, vec![everywhere]),
+        "one agent is not all"
+    );
+}
+
+#[tokio::test]
+async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
+    let nobody = Arc::new(Cluster {
+        rights: Vec::new(),
+        asked: Mutex::default(),
+    });
+    let node = Node::behind(Access::Asking("word".into()), nobody);
+    let paths = [
+        "/api/v1/approvals",
+        "/api/v1/namespaces/home/agents/jarvis/approvals/3",
+    ];
+    for path in paths {
+        assert_eq!(node.ask("guess", path).await.0, 403, "{path}");
+        assert_eq!(node.ask("word", path).await.0, 200, "{path}");
+    }
+    let log = "/api/v1/namespaces/home/agents/jarvis/logs";
+    assert_eq!(node.ask("word", log).await.0, 403, "it is for nothing else");
+}
+
+#[tokio::test]
 async fn who_may_ask_an_agent_may_not_be_its_program_nor_use_its_models() {
     let (friend, program) = (Node::new(&[GET, INVOKE]), Node::new(&[SERVE]));
     for path in ["programs", "programs/5f/begin"] {
@@ -256,7 +297,7 @@ async fn where_agents_are_asked_nothing_else_is_done() {
         rights: Vec::new(),
         asked: Mutex::default(),
     });
-    let node = Node::behind(Access::Asking, nobody);
+    let node = Node::behind(Access::Asking("word".into()), nobody);
     let status = async |method: Method, path: &str| {
         let request = Request::builder().method(method).uri(path);
         let response = node.service.call(request.body(Body::empty()).unwrap());

@@ -7,6 +7,7 @@
 mod access;
 mod agents;
 mod answer;
+mod approvals;
 mod leaving;
 mod metrics;
 mod mounts;
@@ -20,7 +21,7 @@ mod turns;
 mod unix;
 mod why;
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, Peer};
 #[cfg(feature = "kubernetes")]
 pub(crate) use access::{Asked, Reviewer};
 pub(crate) use leaving::Leaving;

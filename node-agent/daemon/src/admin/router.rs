@@ -14,8 +14,8 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, leaving, metrics, mounts,
-    programs, resources, status, turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, leaving, metrics,
+    mounts, programs, resources, status, turns, why,
 };
 use crate::{
     clock::Clock,
@@ -78,7 +78,7 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
     let mut api = of_agents();
     // For who watches the node; who only asks has no business with it.
     let watched = match access {
-        Access::Asking => Router::new(),
+        Access::Asking(_) => Router::new(),
         Access::Socket | Access::Token(_) | Access::Cluster(_) => metrics::probes(),
     };
     if !matches!(access, Access::Cluster(_)) {
@@ -131,6 +131,7 @@ fn of_agents() -> Router<Arc<Admin>> {
             "/api/v1/namespaces/{namespace}/agents/{agent}/kernel-events",
             get(agents::kernel_events),
         )
+        .merge(of_approvals())
         .merge(of_programs())
         .layer(DefaultBodyLimit::max(MAX_BODY));
     // An upload is bounded as it is written.
@@ -142,6 +143,18 @@ fn of_agents() -> Router<Arc<Admin>> {
             )
             .layer(DefaultBodyLimit::disable()),
     )
+}
+
+/// What people are asked, as `aion_abi::approval` has it.
+fn of_approvals() -> Router<Arc<Admin>> {
+    const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
+    Router::new()
+        .route("/api/v1/approvals", get(approvals::list))
+        .route(OF_AGENT, get(approvals::of_agent))
+        .route(
+            &format!("{OF_AGENT}/{{approval}}"),
+            post(approvals::answer).delete(approvals::revoke),
+        )
 }
 
 /// Programs that run elsewhere, as `aion_abi::external` has it.

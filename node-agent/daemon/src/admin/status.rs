@@ -28,6 +28,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<NodeS
         agents_ready: ready,
         turns_waiting: u32::try_from(load.waiting_turns).unwrap_or(u32::MAX),
         turns_running: u32::try_from(load.running_turns).unwrap_or(u32::MAX),
+        approvals_pending: u32::try_from(load.pending_approvals).unwrap_or(u32::MAX),
         launcher: match &features {
             Some(_) => "ready",
             None => "unreachable",

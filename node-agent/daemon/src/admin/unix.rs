@@ -3,12 +3,14 @@
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use aion_serve::{Accepting, Bounded, ServeError, accept, connection};
-use axum::Router;
+use axum::{Extension, Router};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{UnixListener, UnixStream},
 };
 use tokio_util::sync::CancellationToken;
+
+use super::Peer;
 
 /// Serves on a socket that only this user and `another` may open, until `stop`; then lets what is under way end. Where
 /// there is another, connections are [`Bounded`].
@@ -30,7 +32,18 @@ pub(crate) async fn serve_unix(
     Ok(async move {
         match another {
             // How many there are is up to this user.
-            None => serve(listener, router, stop).await,
+            None => {
+                let each = stop.clone();
+                let handle = move |stream: UnixStream| {
+                    let peer = stream.peer_cred().map(|peer| Peer(peer.uid()));
+                    let router = peer.map_or_else(
+                        |_| router.clone(),
+                        |peer| router.clone().layer(Extension(peer)),
+                    );
+                    connection(stream, router, each.clone())
+                };
+                accept(listener, handle, stop).await;
+            }
             Some(_) => serve(Bounded::new(listener), router, stop).await,
         }
     })

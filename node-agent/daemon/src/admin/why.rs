@@ -17,7 +17,10 @@ use aion_serve::{Json, Path};
 use axum::extract::State;
 
 use super::{Admin, agents, answer::Refused};
-use crate::{call::refusal, instances::Standing};
+use crate::{
+    call::{capability, refusal},
+    instances::Standing,
+};
 
 /// Turns of the agent that are looked at.
 const TURNS: usize = 3;
@@ -70,7 +73,10 @@ pub(super) async fn why(
         Some(Runtime::External) => of_instances("program", condition::READY, &standings),
         _ => limits(newest),
     });
-    links.push(turns(newest, ready));
+    links.push(match asking(&admin, &name).await {
+        Some(asking) => asking,
+        None => turns(newest, ready),
+    });
     let denials = denials(&admin, &standings, &kept).await;
     let noted = noted(kept);
     let mut kernel_events = admin.kernel_traces.last(&name);
@@ -164,6 +170,28 @@ fn placement(admin: &Admin, standings: &[Standing], status: Option<&AgentStatus>
             message: format!("{n} on node {}", admin.node),
         },
     }
+}
+
+/// The oldest turn of an agent that waits for a person's word, if one does.
+async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
+    let agent = agent.to_owned();
+    let waits = admin.shell.look(move |kernel| {
+        let mut rows = kernel.state().approvals().filter(|(_, row)| row.is_pending());
+        rows.find(|(_, row)| format!("{}/{}", row.tenant, row.agent) == agent)
+            .map(|(id, row)| {
+                let what = capability(row.kind, row.target.as_ref());
+                format!(
+                    "turn {} waits for a word about {what}: aionctl approvals approve {id}, or deny {id}",
+                    row.turn
+                )
+            })
+    });
+    Some(Link {
+        stage: "turns".to_owned(),
+        state: LinkState::Pending,
+        reason: "WaitsForApproval".to_owned(),
+        message: waits.await??,
+    })
 }
 
 /// What came of the newest turn that has ended.
@@ -283,10 +311,7 @@ async fn denials(admin: &Admin, standings: &[Standing], kept: &[TurnRecord]) -> 
                 at_ms: UnixMillis(it.at.0),
                 turn: it.turn.0,
                 trace: trace(it.turn.0),
-                capability: match &it.target {
-                    Some(target) => format!("{}:{target}", it.kind.as_str()),
-                    None => it.kind.as_str().to_owned(),
-                },
+                capability: capability(it.kind, it.target.as_ref()),
                 code: problem.code,
                 rule: problem.detail,
             }

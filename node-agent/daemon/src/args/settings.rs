@@ -29,6 +29,7 @@ pub(super) struct File {
     listen: Option<SocketAddr>,
     kubernetes: Option<bool>,
     workers: Option<u32>,
+    approval_seconds: Option<u64>,
     sources: Vec<SourceRule>,
     insecure_hosts: Vec<String>,
     docker_config: Option<PathBuf>,
@@ -81,6 +82,11 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
         config.limits.worker_slots = within("workers", u64::from(workers), 1, 1024, "1 to 1024")?
             .try_into()
             .unwrap_or(u32::MAX);
+    }
+    if let Some(seconds) = flags.approval_seconds.or(file.approval_seconds) {
+        let week = 7 * 24 * 3_600;
+        let seconds = within("approvalSeconds", seconds, 1, week, "1 to 604800, a week")?;
+        config.limits.approval_ms = seconds * 1_000;
     }
     if let Some(mib) = file.journal.segment_mib {
         config.segment_bytes = within("journal.segmentMiB", mib, 1, 1024, "1 to 1024")? << 20;

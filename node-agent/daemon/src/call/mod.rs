@@ -4,12 +4,14 @@
 //! Server, shell and dispatch hand it on, so it is none of theirs. What may not enter: sockets and HTTP (the
 //! server's), order and outcomes (the shell's), drivers.
 
+mod asked;
 mod caller;
 mod connection;
 mod frame;
 pub(crate) mod refusal;
 mod request;
 
+pub(crate) use asked::{answered, approval, capability, standing, word_of};
 pub(crate) use caller::{Caller, Verified};
 pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};

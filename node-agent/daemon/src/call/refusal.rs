@@ -12,6 +12,9 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
     let code = match refusal {
         Refusal::Denied { .. } => Code::Denied,
         Refusal::ApprovalRequired { .. } => Code::ApprovalRequired,
+        Refusal::ApprovalDenied { .. } => Code::ApprovalDenied,
+        Refusal::ApprovalExpired { .. } => Code::ApprovalExpired,
+        Refusal::ApprovalPending { .. } => Code::Cancelled,
         Refusal::QuotaExceeded { .. } => Code::QuotaExceeded,
         Refusal::Overloaded { .. } => Code::Overloaded,
         Refusal::IdempotencyMismatch { .. } => Code::IdempotencyMismatch,

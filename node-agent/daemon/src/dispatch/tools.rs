@@ -23,7 +23,7 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
     }
 }
 
-/// Whether an operation is offered: what would be refused, or need a person's word, is not.
+/// Whether an operation is offered: what would be refused is not, what needs a person's word is.
 pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
     let mut effects = spec.grants.iter().filter_map(|grant| {
         let right = Capability::parse(&grant.capability)?;
@@ -34,7 +34,7 @@ pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
         holds.then_some(grant.effect)
     });
     let allowed = effects.clone().next().is_some();
-    allowed && effects.all(|it| it == GrantEffect::Allow)
+    allowed && effects.all(|it| it != GrantEffect::Deny)
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_allowed_outright_is_offered() {
+    fn what_is_allowed_or_asked_about_is_offered_and_nothing_else() {
         let right = |capability: &str, effect| Grant {
             capability: capability.into(),
             effect,
@@ -76,7 +76,7 @@ mod tests {
             ..AgentInstanceSpec::default()
         };
         assert!(granted(&spec, "calendar.read"));
-        assert!(!granted(&spec, "calendar.write"));
+        assert!(granted(&spec, "calendar.write"));
         assert!(!granted(&spec, "calendar.rea"));
         spec.grants
             .push(right("tool.call:depot.*", GrantEffect::Allow));

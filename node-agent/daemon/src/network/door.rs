@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use aion_abi::{canonical::body_digest, code::Code};
 use aion_kernel::{Body, BodyDigest, Call, Kind, Name, Resource};
 use aion_policy::Destination;
+use bytes::Bytes;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
@@ -94,6 +95,7 @@ impl Run {
         let input = CallInput {
             call,
             verified,
+            body: Bytes::copy_from_slice(target.as_bytes()),
             reply,
         };
         let taken = self.shell.call(input);

@@ -151,7 +151,8 @@ async fn serve_asking(
     if let (None, Some(folder)) = (config.gateway, socket.parent()) {
         crate::files::private_folder(folder).map_err(io_error("create", folder))?;
     }
-    let router = router(Arc::clone(admin), Access::Asking);
+    let token = aion_serve::token(&config.home.join("config/approver.token"))?;
+    let router = router(Arc::clone(admin), Access::Asking(token));
     let serving = serve_unix(&socket, config.gateway, router, stop.clone()).await?;
     Ok(serving.boxed())
 }

@@ -125,6 +125,7 @@ async fn serve(
     session.shell.call(CallInput {
         call,
         verified,
+        body: taken.bytes.clone(),
         reply,
     })?;
     let answered = match chunks_out {
@@ -137,10 +138,14 @@ async fn serve(
 /// Has a refusal by the rules name what they refuse: the kernel's own words say which rule.
 fn naming(what: &str, problem: Problem) -> Problem {
     match problem.code {
-        Code::Denied | Code::ApprovalRequired if problem.call.is_some() => Problem {
-            detail: format!("{what}: {}", problem.detail),
-            ..problem
-        },
+        Code::Denied | Code::ApprovalRequired | Code::ApprovalDenied | Code::ApprovalExpired
+            if problem.call.is_some() =>
+        {
+            Problem {
+                detail: format!("{what}: {}", problem.detail),
+                ..problem
+            }
+        }
         _ => problem,
     }
 }

@@ -21,10 +21,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{admin::TurnEvent, code::Code, problem::Problem};
+use aion_journal::Journal;
 use aion_kernel::{
     BodyDigest, Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis,
-    Ticket, TurnId, TurnOutcome, Usage,
+    Ticket, TurnId, TurnOutcome, Unheard, Usage,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +48,8 @@ pub struct CallInput {
     pub call: Call,
     /// What its driver gets of it.
     pub verified: Verified,
+    /// The request, byte for byte: where a person is asked about it, this is shown and kept.
+    pub body: Bytes,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Reply>,
 }
@@ -102,6 +105,13 @@ pub(crate) enum WorkerOrder {
         /// How.
         end: TurnEnd,
     },
+    /// The turn has something to tell whoever follows it.
+    Tell {
+        /// Which.
+        turn: TurnId,
+        /// What.
+        event: TurnEvent,
+    },
     /// An instance is gone.
     Removed {
         /// Which.
@@ -124,13 +134,14 @@ pub struct TurnEnd {
     pub at: Millis,
 }
 
-/// Reads something out of the kernel, between two batches.
-type Look = Box<dyn FnOnce(&Kernel) + Send>;
+/// Reads something out of kernel and journal, between two batches.
+type Look = Box<dyn FnOnce(&Kernel, &Journal) + Send>;
 
 /// What goes to the owner.
 enum Input {
     Call(Box<CallInput>),
     Invoke(Invoke, oneshot::Sender<Result<TurnId, Problem>>),
+    Word(Event, Ticket, oneshot::Sender<Result<(), Unheard>>),
     Event(Event),
     Finished {
         call: CallId,
@@ -214,6 +225,16 @@ impl Handle {
         accepted.await.unwrap_or_else(|_| Err(restarting()))
     }
 
+    /// A person answers an approval, or takes a standing word back: an event that bears `ticket`.
+    ///
+    /// # Errors
+    /// The problem to answer with; inside, why the word does not count.
+    pub async fn word(&self, ticket: Ticket, event: Event) -> Result<Result<(), Unheard>, Problem> {
+        let (answer, taken) = oneshot::channel();
+        self.admit(Input::Word(event, ticket, answer))?;
+        taken.await.map_err(|_| restarting())
+    }
+
     fn admit(&self, input: Input) -> Result<(), Problem> {
         if self.shared.full.load(Ordering::Relaxed) {
             return Err(storage_full());
@@ -248,9 +269,18 @@ impl Handle {
         &self,
         read: impl FnOnce(&Kernel) -> T + Send + 'static,
     ) -> Option<T> {
+        self.look_with_bodies(move |kernel, _| read(kernel)).await
+    }
+
+    /// As [`Handle::look`], with the bodies that the journal keeps. They are read from the disk meanwhile: few of them.
+    pub async fn look_with_bodies<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Kernel, &dyn Fn(BodyDigest) -> Option<Vec<u8>>) -> T + Send + 'static,
+    ) -> Option<T> {
         let (answer, seen) = oneshot::channel();
-        let look: Look = Box::new(move |kernel| {
-            let _ = answer.send(read(kernel));
+        let look: Look = Box::new(move |kernel, journal| {
+            let body = |digest| journal.body(digest).ok();
+            let _ = answer.send(read(kernel, &body));
         });
         self.control.send(Control::Look(look)).ok()?;
         seen.await.ok()

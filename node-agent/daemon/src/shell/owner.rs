@@ -8,7 +8,10 @@ use std::{
 
 use aion_abi::problem::Problem;
 use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
-use aion_kernel::{Barrier, CallId, Effect, Event, Kernel, LiveWorker, Step, Ticket, TurnId};
+use aion_kernel::{
+    Barrier, BodyDigest, CallId, Effect, Event, Fact, Kernel, LiveWorker, Step, Ticket, TurnId,
+    Unheard,
+};
 use bytes::Bytes;
 use tokio::{
     runtime,
@@ -57,6 +60,7 @@ pub(crate) struct Shell {
     pub(super) durable: Lsn,
     pub(super) waiting: HashMap<Ticket, Waiting>,
     pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
+    pub(super) words: HashMap<Ticket, oneshot::Sender<Result<(), Unheard>>>,
     pub(super) running: HashMap<CallId, Running>,
     pub(super) snapshot: super::room::Snapshots,
     /// Where drivers run: not on the thread of the shell.
@@ -126,7 +130,7 @@ impl Shell {
                     self.durable = changed.map_err(ShellError::Sync)?;
                 }
                 control = self.lanes.control.recv() => match control {
-                    Some(Control::Look(look)) => look(&self.kernel),
+                    Some(Control::Look(look)) => look(&self.kernel, &self.journal),
                     Some(Control::Stop(stopped)) => return self.finish(stopped, &mut durable).await,
                     None => {}
                 },
@@ -173,12 +177,24 @@ impl Shell {
         match input {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
+                let body = input.body;
                 let waiting = Waiting {
                     verified: Some(input.verified),
                     reply: input.reply,
                 };
                 self.waiting.insert(input.call.ticket, waiting);
-                self.take(Event::Call(input.call))?;
+                let digest = input.call.body.digest;
+                let step = self
+                    .kernel
+                    .handle(Event::Call(input.call), self.clock.read());
+                if step.facts.iter().any(|fact| is_about(fact, digest)) {
+                    self.batch.body(digest, &body);
+                }
+                self.stage(step, None)?;
+            }
+            Input::Word(event, ticket, answer) => {
+                self.words.insert(ticket, answer);
+                self.take(event)?;
             }
             Input::Invoke(mut invoke, answer) => {
                 let ticket = self.handle.ticket();
@@ -334,6 +350,11 @@ impl Shell {
     }
 }
 
+/// Whether a person is asked about the request with this digest: its bytes are kept until somebody has answered.
+fn is_about(fact: &Fact, digest: BodyDigest) -> bool {
+    matches!(fact, Fact::ApprovalAsked { body, .. } if body.digest == digest)
+}
+
 /// A shell that has no drivers yet.
 pub(crate) struct ShellParts {
     kernel: Kernel,
@@ -380,6 +401,7 @@ impl ShellParts {
             durable: Lsn(0),
             waiting: HashMap::new(),
             invokes: HashMap::new(),
+            words: HashMap::new(),
             running: HashMap::new(),
             snapshot: super::room::Snapshots::default(),
             drivers,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{admin::TurnEvent, code::Code, date::UnixMillis, problem::Problem};
 use aion_journal::Lsn;
 use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, Usage};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use super::{
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
-use crate::call::refusal;
+use crate::call::{capability, refusal, word_of};
 
 /// What an answer without content looks like.
 pub(crate) const EMPTY: &[u8] = b"{}";
@@ -115,6 +115,34 @@ impl Shell {
                     at: self.clock.now(),
                 },
             }),
+            Effect::ApprovalAsked { approval, turn, .. } => {
+                if let Some(row) = self.kernel.state().approval(approval) {
+                    let event = TurnEvent::Asked {
+                        approval: approval.0,
+                        capability: capability(row.kind, row.target.as_ref()),
+                        until_ms: UnixMillis(row.until.0),
+                    };
+                    self.order(WorkerOrder::Tell { turn, event });
+                }
+            }
+            Effect::ApprovalClosed {
+                approval,
+                turn,
+                word,
+                by,
+            } => {
+                let event = TurnEvent::Answered {
+                    approval: approval.0,
+                    word: word_of(word),
+                    by: by.map(|by| by.as_str().to_owned()),
+                };
+                self.order(WorkerOrder::Tell { turn, event });
+            }
+            Effect::AnswerTaken { ticket, refused } => {
+                if let Some(answer) = self.words.remove(&ticket) {
+                    let _ = answer.send(refused.map_or(Ok(()), Err));
+                }
+            }
             Effect::InstanceRemoved { instance } => {
                 self.order(WorkerOrder::Removed { instance });
             }

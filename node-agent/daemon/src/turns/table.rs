@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -271,6 +271,16 @@ impl Turns {
         let live = self.shared.table.lock().live.get(&turn).cloned();
         if let Some(live) = live
             && let Err(error) = live.start(incarnation)
+        {
+            tracing::warn!(%turn, %error, "an event of a turn was lost");
+        }
+    }
+
+    /// Tells whoever follows it, now or later.
+    pub fn tell(&self, turn: TurnId, event: TurnEvent) {
+        let live = self.shared.table.lock().live.get(&turn).cloned();
+        if let Some(live) = live.filter(|live| !live.ended())
+            && let Err(error) = live.add(event, false)
         {
             tracing::warn!(%turn, %error, "an event of a turn was lost");
         }

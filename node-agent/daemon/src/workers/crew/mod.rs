@@ -242,6 +242,7 @@ impl Crew {
                 self.dismiss(end.turn);
                 self.records.ended(input, end);
             }
+            WorkerOrder::Tell { turn, event } => self.parts.turns.tell(turn, event),
             WorkerOrder::Removed { instance } => self.records.removed(instance),
         }
     }

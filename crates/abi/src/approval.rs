@@ -1,0 +1,176 @@
+//! Approvals as the admin interface tells them: what a person is asked, what was said, and for how long it counts.
+//!
+//! | method and path | body → answer |
+//! |---|---|
+//! | `GET /api/v1/approvals` · `/api/v1/namespaces/{ns}/agents/{agent}/approvals` | → [`Approvals`] |
+//! | `POST …/agents/{agent}/approvals/{approval}` | [`Answer`] → [`Approval`]; the second answer is `already-answered` |
+//! | `DELETE …/agents/{agent}/approvals/{approval}` | takes a word back that counts beyond its turn |
+
+use serde::{Deserialize, Serialize};
+
+use crate::date::UnixMillis;
+
+/// The most of a request that is shown, in bytes.
+pub const MAX_SHOWN: usize = 16 * 1024;
+
+/// What is asked, and what was said for longer than a turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Approvals {
+    /// Those that wait, oldest first, then the last that were answered.
+    pub items: Vec<Approval>,
+    /// Words that count until a date.
+    pub standing: Vec<Standing>,
+}
+
+/// A call that a person is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Its number.
+    pub approval: u64,
+    /// The turn that waits for it.
+    pub turn: u64,
+    /// `namespace/agent`.
+    pub agent: String,
+    /// `family.verb` and its target, e.g. `tool.call:mail.send`.
+    pub capability: String,
+    /// The rule that asks.
+    pub rule: String,
+    /// Since when.
+    pub asked_at_ms: UnixMillis,
+    /// By when somebody has to answer.
+    pub until_ms: UnixMillis,
+    /// The request, while nobody has answered. What is done is this, byte for byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+    /// SHA-256 of the request, in hexadecimal.
+    pub digest: String,
+    /// What was said; none while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
+}
+
+/// A request as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// Its text, up to [`MAX_SHOWN`].
+    pub text: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// There is more of it than is shown, or something in it is no text.
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// A word, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    /// What became of it.
+    pub word: Word,
+    /// For how much, where it is a yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Until when, for [`Scope::Until`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<UnixMillis>,
+    /// Who said it, as the node knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When.
+    pub at_ms: UnixMillis,
+}
+
+/// What became of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// A person said yes.
+    Approved,
+    /// A person said no.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+    /// Nobody waits for it any more.
+    Withdrawn,
+}
+
+impl Word {
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// For how much a yes counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// For this call.
+    #[default]
+    Once,
+    /// For this syscall on this target, whatever the arguments, until the turn ends.
+    Turn,
+    /// The same in every turn of the agent, until a date.
+    Until,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "ApprovalAnswer"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// For how much, of a yes.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Until when, for [`Scope::Until`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<UnixMillis>,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Yes.
+    Approve,
+    /// No.
+    Deny,
+}
+
+/// A word that counts until a date, or until the agent's grants are others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// The approval that it was given for.
+    pub approval: u64,
+    /// `namespace/agent`.
+    pub agent: String,
+    /// `family.verb` and its target.
+    pub capability: String,
+    /// Until when.
+    pub until_ms: UnixMillis,
+    /// Who gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When.
+    pub given_at_ms: UnixMillis,
+}

@@ -1,0 +1,186 @@
+//! Folding of approvals: what was asked, what was said, and for how long it counts.
+
+use std::sync::Arc;
+
+use super::Applied;
+use crate::{
+    approval::{Answered, ApprovalRow, CLOSED, Request, Scope, StandingWord, Word},
+    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, ProfileId, TurnId},
+    name::Name,
+    spec::GrantRule,
+    state::{Phase, State},
+};
+
+/// What a fact says of a call that a person is asked about.
+pub(super) struct Asked<'a> {
+    pub(super) call: Request<'a>,
+    pub(super) body: crate::Body,
+    pub(super) rule: &'a Name,
+    pub(super) until: Date,
+    pub(super) at: Millis,
+}
+
+impl State {
+    pub(super) fn ask(&mut self, approval: ApprovalId, asked: &Asked<'_>) -> Applied {
+        let call = asked.call;
+        let instance = self.turns.get(&call.turn).ok_or("no such turn")?.instance;
+        let profile = self.instances.get(&instance).ok_or("no such instance")?;
+        let profile = self.profiles.get(&profile.profile);
+        let profile = profile.ok_or("no such profile")?;
+        let row = ApprovalRow {
+            turn: call.turn,
+            instance,
+            tenant: profile.spec.tenant.clone(),
+            agent: profile.spec.agent.clone(),
+            account: profile.account,
+            kind: call.kind,
+            target: call.target.cloned(),
+            key: call.key.cloned(),
+            body: asked.body,
+            rule: asked.rule.clone(),
+            asked_at: self.date_of(asked.at),
+            until: asked.until,
+            answered: None,
+            used: false,
+        };
+        self.last_approval = self.last_approval.max(approval);
+        super::insert_new(self.approvals.insert(approval, row).is_none())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        approval: ApprovalId,
+        word: Word,
+        by: Option<&Name>,
+        at: Millis,
+    ) -> Applied {
+        let at = self.date_of(at);
+        let row = self.approvals.get_mut(&approval);
+        let row = row.ok_or("no such approval")?;
+        if !row.is_pending() {
+            return Err("it was answered before");
+        }
+        row.answered = Some(Answered {
+            word,
+            by: by.cloned(),
+            at,
+        });
+        let Word::Approved {
+            scope: Scope::Until { date },
+        } = word
+        else {
+            return Ok(());
+        };
+        let profile = self.instances.get(&row.instance).map(|it| it.profile);
+        let profile = profile.and_then(|it| self.profiles.get(&it));
+        let profile = profile.ok_or("no such profile")?;
+        let standing = StandingWord {
+            tenant: row.tenant.clone(),
+            agent: row.agent.clone(),
+            account: profile.account,
+            kind: row.kind,
+            target: row.target.clone(),
+            until: date,
+            by: by.cloned(),
+            given_at: at,
+            grants: Arc::clone(&profile.spec.grants),
+        };
+        self.words.retain(|_, word| word.until > at);
+        self.words.insert(approval, standing);
+        Ok(())
+    }
+
+    pub(super) fn revoke_word(&mut self, approval: ApprovalId) -> Applied {
+        self.words.remove(&approval).ok_or("no such word")?;
+        Ok(())
+    }
+
+    /// A call began: a word that was for it alone is spent.
+    pub(super) fn spend_word(&mut self, call: Request<'_>) {
+        let mut rows = self.approvals.values_mut().rev();
+        if let Some(row) = rows.find(|row| {
+            let said = row.answered.as_ref().map(|it| it.word);
+            matches!(said, Some(Word::Approved { .. })) && !row.used && row.is_of(call)
+        }) {
+            row.used = true;
+        }
+    }
+
+    /// A turn ended, and nobody waits for a word about it.
+    pub(super) fn withdraw_questions(&mut self, turn: TurnId, at: Millis) {
+        let at = self.date_of(at);
+        let rows = self.approvals.values_mut();
+        for row in rows.filter(|row| row.turn == turn && row.is_pending()) {
+            row.answered = Some(Answered {
+                word: Word::Withdrawn,
+                by: None,
+                at,
+            });
+        }
+        let over = |(id, row): (&ApprovalId, &ApprovalRow)| {
+            (!self.turns.contains_key(&row.turn)).then_some(*id)
+        };
+        let closed: Vec<_> = self.approvals.iter().filter_map(over).collect();
+        for id in closed.iter().take(closed.len().saturating_sub(CLOSED)) {
+            self.approvals.remove(id);
+        }
+    }
+
+    /// The agent's grants are others now: what was said under those before counts no longer.
+    pub(super) fn end_words_of(&mut self, account: AccountId, grants: Option<&Vec<GrantRule>>) {
+        let counts = |word: &StandingWord| grants.is_some_and(|grants| **grants == *word.grants);
+        self.words
+            .retain(|_, word| word.account != account || counts(word));
+    }
+
+    /// An instance is gone: with it what it asked, and with the last of its agent the words for that.
+    pub(super) fn forget_questions(&mut self, instance: InstanceUid, profile: ProfileId) {
+        self.approvals.retain(|_, row| row.instance != instance);
+        let Some(account) = self.profiles.get(&profile).map(|row| row.account) else {
+            return;
+        };
+        let mut here = self.profiles.values();
+        if !here.any(|row| row.account == account && row.instances > 0) {
+            self.end_words_of(account, None);
+        }
+    }
+
+    pub(super) fn pause_turn(&mut self, turn: TurnId) -> Applied {
+        let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
+        let Phase::Running { .. } = row.phase else {
+            return Err("the turn is not running");
+        };
+        row.pausing = true;
+        Ok(())
+    }
+
+    /// The worker of a turn that waits for a word is gone: the turn is a row, and keeps what it did.
+    pub(super) fn park_turn(&mut self, turn: TurnId) -> Applied {
+        self.evict_turn(turn)?;
+        let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
+        (row.phase, row.pausing) = (Phase::Parked, false);
+        let instance = row.instance;
+        if let Some(table) = self.keys.get_mut(&instance) {
+            table.park(turn);
+        }
+        Ok(())
+    }
+
+    pub(super) fn resume_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
+        let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
+        if row.phase != Phase::Parked {
+            return Err("the turn does not wait for a word");
+        }
+        row.phase = Phase::Queued;
+        let instance = row.instance;
+        self.keep_keys_as_of(instance, turn, at);
+        Ok(())
+    }
+
+    /// The keys of a turn that was parked age again.
+    pub(super) fn keep_keys_as_of(&mut self, instance: InstanceUid, turn: TurnId, at: Millis) {
+        if let Some(table) = self.keys.get_mut(&instance) {
+            table.unpark(turn, at);
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Calls that a person is asked about.
+//!
+//! ```text
+//! rule asks ─▶ held ─▶ answered ─▶ as any other call, or refused
+//!                └──▶ nothing else of its turn is under way, and the turn can run again:
+//!                     its worker is ended, the turn is parked ─▶ answered ─▶ it runs again and makes the call anew
+//! ```
+//! A call that is held has had no effect and holds no quota; its turn can run again where all its effects have keys of
+//! its steps, and so has the call. Any other call is held within its deadline. What was said is found again by turn,
+//! key and digest: a word is for what was shown.
+
+use crate::{
+    approval::{Request, STANDING, Scope, Unheard, Word},
+    effect::{Barrier, Effect, Step},
+    event::Call,
+    fact::Fact,
+    ids::{ApprovalId, CallId, InstanceUid, Ticket, TurnId},
+    kernel::Kernel,
+    live::{CallPhase, Holder, LiveCall},
+    name::Name,
+    outcome::{Exit, TurnOutcome, Usage},
+    refusal::Refusal,
+    state::Phase,
+    timers::Timer,
+};
+
+impl<'a> From<&'a Call> for Request<'a> {
+    fn from(call: &'a Call) -> Self {
+        Self {
+            turn: call.turn,
+            kind: call.kind,
+            target: call.target.as_ref(),
+            key: call.key.as_ref(),
+            digest: call.body.digest,
+        }
+    }
+}
+
+impl Kernel {
+    /// Asks a person about a call, which is held meanwhile.
+    pub(super) fn ask(&mut self, call: Call, instance: InstanceUid, rule: Name, step: &mut Step) {
+        let Some(accounts) = self.accounts_of(instance) else {
+            return self.refuse(&call, Refusal::TurnNotRunning, step);
+        };
+        let asked = self.state.approvals.iter();
+        let mut asked = asked.filter(|(_, row)| row.is_pending());
+        // A worker that lived through a restart of the daemon asks again for what it was asking.
+        let again =
+            asked.find(|(id, row)| row.is_of((&call).into()) && self.held_for(**id).is_none());
+        let approval = match again.map(|(id, _)| *id) {
+            Some(approval) => approval,
+            None if !self.may_ask(accounts[2]) => {
+                return self.refuse(&call, Refusal::ApprovalRequired { rule }, step);
+            }
+            None => {
+                let approval = ApprovalId(self.state.last_approval.0 + 1);
+                let mut until = self.state.date_of(self.now);
+                until.0 = until.0.saturating_add(self.limits.approval_ms);
+                let fact = Fact::ApprovalAsked {
+                    approval,
+                    turn: call.turn,
+                    kind: call.kind,
+                    target: call.target.clone(),
+                    key: call.key.clone(),
+                    body: call.body,
+                    rule,
+                    until,
+                    at: self.now,
+                };
+                self.record(fact, step);
+                let asked = Effect::ApprovalAsked {
+                    approval,
+                    turn: call.turn,
+                    instance,
+                };
+                step.release(Barrier::Durable, asked);
+                self.arm_approval(approval);
+                approval
+            }
+        };
+        let turn = call.turn;
+        self.hold(call, instance, accounts, approval);
+        self.pause_if_quiet(turn, step);
+    }
+
+    fn may_ask(&self, agent: crate::AccountId) -> bool {
+        let pending = || self.state.approvals.values().filter(|row| row.is_pending());
+        let of_agent = pending().filter(|row| row.account == agent).count();
+        pending().count() < self.limits.approvals as usize
+            && of_agent < self.limits.approvals_per_agent as usize
+    }
+
+    fn hold(
+        &mut self,
+        call: Call,
+        instance: InstanceUid,
+        accounts: [crate::AccountId; 3],
+        approval: ApprovalId,
+    ) {
+        let id = self.next_call();
+        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
+        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        if let Some(turn) = self.live.turns.get_mut(&call.turn) {
+            turn.calls.insert(id);
+        }
+        self.live.timers.set(Timer::Call(id), deadline);
+        self.live.tickets.insert(call.ticket, Holder::Call(id));
+        if let Some(key) = &call.key {
+            self.live.waiting_keys.insert((instance, key.clone()), id);
+        }
+        let live = LiveCall {
+            turn: call.turn,
+            instance,
+            kind: call.kind,
+            target: call.target,
+            resource: call.resource,
+            body: call.body,
+            key: call.key,
+            repeatable: call.repeatable,
+            tickets: vec![call.ticket],
+            opened_by: call.ticket,
+            accounts,
+            held: 0,
+            seen: Usage::default(),
+            deadline,
+            phase: CallPhase::Held(approval, call.reserve_tokens),
+        };
+        self.live.calls.insert(id, live);
+    }
+
+    /// Ends the worker of a turn that can run again and has nothing under way but questions to people.
+    pub(super) fn pause_if_quiet(&mut self, turn: TurnId, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        let Phase::Running { incarnation, .. } = row.phase else {
+            return;
+        };
+        let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
+        let calls = calls.unwrap_or_default();
+        let waits = |id: &CallId| {
+            self.live.calls.get(id).is_some_and(|live| {
+                matches!(live.phase, CallPhase::Held(..))
+                    && live.key.as_ref().is_some_and(|key| key.is_step_of(turn))
+            })
+        };
+        let quiet = !calls.is_empty() && calls.iter().all(waits);
+        if !quiet || !row.replayable || row.pausing || row.stopping.is_some() {
+            return;
+        }
+        self.record(Fact::TurnPausing { turn, at: self.now }, step);
+        for call in calls {
+            self.live.timers.clear(Timer::Call(call));
+        }
+        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+        let grace = self.now.plus(self.limits.kill_grace_ms);
+        self.live.timers.set(Timer::Turn(turn), grace);
+    }
+
+    /// The worker of a turn that waits for a word has ended.
+    pub(crate) fn paused(&mut self, turn: TurnId, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        if row.replayable {
+            return self.park_turn(turn, step);
+        }
+        let exit = Exit::Evicted;
+        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
+    }
+
+    /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
+    pub(crate) fn park_turn(&mut self, turn: TurnId, step: &mut Step) {
+        let held = self.live.turns.get(&turn).map(|live| live.calls.clone());
+        for call in held.into_iter().flatten() {
+            self.stop_held(call, None, step);
+        }
+        let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
+            return;
+        };
+        self.record(Fact::TurnParked { turn, at: self.now }, step);
+        self.leave_slot(turn, instance);
+        self.arm_turn(turn);
+        self.resume_if_answered(turn, step);
+        self.offer_next_turn(instance);
+        self.dispatch_turns(step);
+    }
+
+    /// A turn that waits for no word any more asks for a worker.
+    pub(crate) fn resume_if_answered(&mut self, turn: TurnId, step: &mut Step) {
+        let Some(row) = self.state.turns.get(&turn) else {
+            return;
+        };
+        if row.phase != Phase::Parked || self.state.is_asking(turn) {
+            return;
+        }
+        let instance = row.instance;
+        if !row.replayable {
+            // What it did is not known any more.
+            let outcome = TurnOutcome::WorkerFailed {
+                exit: Exit::Evicted,
+            };
+            return self.end_turn(turn, outcome, step);
+        }
+        self.record(Fact::TurnResumed { turn, at: self.now }, step);
+        if let Some([_, tenant, _]) = self.accounts_of(instance) {
+            self.enqueue_turn(turn, instance, tenant);
+        }
+        self.dispatch_turns(step);
+    }
+
+    /// A person says yes or no.
+    pub(crate) fn answer(
+        &mut self,
+        ticket: Ticket,
+        approval: ApprovalId,
+        yes: Option<Scope>,
+        by: Name,
+        step: &mut Step,
+    ) {
+        let refused = self.unheard(approval, yes);
+        if refused.is_none() {
+            let word = yes.map_or(Word::Denied, |scope| Word::Approved { scope });
+            self.close(approval, word, Some(by), step);
+        }
+        step.release(Barrier::Durable, Effect::AnswerTaken { ticket, refused });
+    }
+
+    fn unheard(&self, approval: ApprovalId, yes: Option<Scope>) -> Option<Unheard> {
+        let Some(row) = self.state.approvals.get(&approval) else {
+            return Some(Unheard::Unknown);
+        };
+        if let Some(answered) = &row.answered {
+            return Some(Unheard::Answered(answered.clone()));
+        }
+        let Some(Scope::Until { date }) = yes else {
+            return None;
+        };
+        let today = self.state.date_of(self.now);
+        let stands = self.state.words.values();
+        let stands = stands.filter(|word| word.account == row.account && word.until > today);
+        match (date > today, stands.count() < STANDING) {
+            (false, _) => Some(Unheard::Past),
+            (true, false) => Some(Unheard::TooMany),
+            (true, true) => None,
+        }
+    }
+
+    /// A person takes a word back. What was begun under it goes on.
+    pub(crate) fn revoke(
+        &mut self,
+        ticket: Ticket,
+        approval: ApprovalId,
+        by: Name,
+        step: &mut Step,
+    ) {
+        let refused = match self.state.words.contains_key(&approval) {
+            false => Some(Unheard::Unknown),
+            true => {
+                let at = self.now;
+                self.record(Fact::WordRevoked { approval, by, at }, step);
+                None
+            }
+        };
+        step.release(Barrier::Durable, Effect::AnswerTaken { ticket, refused });
+    }
+
+    pub(crate) fn approval_due(&mut self, approval: ApprovalId, step: &mut Step) {
+        let Some(row) = self.state.approvals.get(&approval) else {
+            return;
+        };
+        if row.is_pending() {
+            match row.until <= self.state.date_of(self.now) {
+                true => self.close(approval, Word::Expired, None, step),
+                false => self.arm_approval(approval),
+            }
+        }
+    }
+
+    /// Sets the timers of all questions anew: the wall clock, or the kernel's time, is another.
+    pub(crate) fn arm_approvals(&mut self) {
+        let pending = self.state.approvals.iter();
+        let pending = pending.filter(|(_, row)| row.is_pending());
+        for approval in pending.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.arm_approval(approval);
+        }
+    }
+
+    fn arm_approval(&mut self, approval: ApprovalId) {
+        if let Some(row) = self.state.approvals.get(&approval) {
+            let left = row.until.0.saturating_sub(self.state.date_of(self.now).0);
+            let at = self.now.plus(left);
+            self.live.timers.set(Timer::Approval(approval), at);
+        }
+    }
+
+    /// A question has its answer: what waits for it goes on.
+    fn close(&mut self, approval: ApprovalId, word: Word, by: Option<Name>, step: &mut Step) {
+        let Some(row) = self.state.approvals.get(&approval) else {
+            return;
+        };
+        let (turn, rule) = (row.turn, row.rule.clone());
+        let fact = Fact::ApprovalAnswered {
+            approval,
+            word,
+            by: by.clone(),
+            at: self.now,
+        };
+        self.record(fact, step);
+        self.live.timers.clear(Timer::Approval(approval));
+        let closed = Effect::ApprovalClosed {
+            approval,
+            turn,
+            word,
+            by: by.clone(),
+        };
+        step.release(Barrier::Durable, closed);
+        let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
+        let held = self.held_for(approval);
+        match (held.filter(|_| !pausing), word) {
+            (None, _) => {}
+            (Some(call), Word::Approved { .. }) => self.admit_held(call, step),
+            (Some(call), Word::Denied) => {
+                self.end_waiting(call, Refusal::ApprovalDenied { rule, by }, step);
+            }
+            (Some(call), Word::Expired) => {
+                self.end_waiting(call, Refusal::ApprovalExpired { rule }, step);
+            }
+            (Some(_), Word::Withdrawn) => {}
+        }
+        self.resume_if_answered(turn, step);
+    }
+
+    /// The call that waits for the answer.
+    fn held_for(&self, approval: ApprovalId) -> Option<CallId> {
+        let turn = self.state.approvals.get(&approval)?.turn;
+        let calls = &self.live.turns.get(&turn)?.calls;
+        let waits = |id: &&CallId| {
+            let phase = self.live.calls.get(id).map(|live| live.phase);
+            matches!(phase, Some(CallPhase::Held(of, _)) if of == approval)
+        };
+        calls.iter().find(waits).copied()
+    }
+
+    /// A call that was held is made as if it came now, with the time that it has left.
+    fn admit_held(&mut self, id: CallId, step: &mut Step) {
+        let Some(live) = self.take_held(id) else {
+            return;
+        };
+        let CallPhase::Held(_, reserve_tokens) = live.phase else {
+            return;
+        };
+        for ticket in live.tickets {
+            self.live.tickets.remove(&ticket);
+            let call = Call {
+                ticket,
+                turn: live.turn,
+                kind: live.kind,
+                target: live.target.clone(),
+                resource: live.resource.clone(),
+                body: live.body,
+                key: live.key.clone(),
+                deadline_ms: Some(live.deadline.since(self.now)),
+                reserve_tokens,
+                repeatable: live.repeatable,
+            };
+            self.call(call, step);
+        }
+    }
+
+    fn take_held(&mut self, id: CallId) -> Option<LiveCall> {
+        let live = self.live.calls.remove(&id)?;
+        if let Some(key) = &live.key {
+            self.live.waiting_keys.remove(&(live.instance, key.clone()));
+        }
+        if let Some(turn) = self.live.turns.get_mut(&live.turn) {
+            turn.calls.remove(&id);
+        }
+        self.live.timers.clear(Timer::Call(id));
+        Some(live)
+    }
+
+    /// A call that is held is given up: by whom it says, or `None`, since its turn is set aside.
+    pub(super) fn stop_held(
+        &mut self,
+        id: CallId,
+        by: Option<crate::CancelCause>,
+        step: &mut Step,
+    ) {
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        let CallPhase::Held(approval, _) = live.phase else {
+            return;
+        };
+        let refusal = match by {
+            None => Refusal::ApprovalPending { approval },
+            Some(by) => {
+                self.withdraw(approval, step);
+                Refusal::Cancelled { by }
+            }
+        };
+        self.end_waiting(id, refusal, step);
+    }
+
+    /// The call has no more time, and its turn cannot be set aside.
+    pub(super) fn held_too_long(&mut self, id: CallId, step: &mut Step) {
+        let held = self.live.calls.get(&id).map(|live| live.phase);
+        if let Some(CallPhase::Held(approval, _)) = held {
+            self.close(approval, Word::Expired, None, step);
+        }
+    }
+
+    /// Nobody waits for a word any more.
+    pub(crate) fn withdraw(&mut self, approval: ApprovalId, step: &mut Step) {
+        let row = self.state.approvals.get(&approval);
+        if row.is_some_and(crate::ApprovalRow::is_pending) {
+            self.close(approval, Word::Withdrawn, None, step);
+        }
+    }
+
+    /// Nobody waits for the words that a turn was waiting for.
+    pub(crate) fn withdraw_all_of(&mut self, turn: TurnId, step: &mut Step) {
+        let rows = self.state.approvals.iter();
+        let rows = rows.filter(|(_, row)| row.turn == turn && row.is_pending());
+        for approval in rows.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.live.timers.clear(Timer::Approval(approval));
+            let closed = Effect::ApprovalClosed {
+                approval,
+                turn,
+                word: Word::Withdrawn,
+                by: None,
+            };
+            step.release(Barrier::Durable, closed);
+        }
+    }
+}

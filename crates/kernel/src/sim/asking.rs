@@ -1,0 +1,244 @@
+//! Approvals in simulated histories: who answers, and what a word covers, told without the kernel's code.
+
+use std::collections::BTreeMap;
+
+use super::{
+    model::{Check, Model, ModelTurn, ensure},
+    world::World,
+};
+use crate::{
+    ApprovalId, BodyDigest, Date, Event, Fact, GrantRule, IdempotencyKey, Kind, Millis, Name, Now,
+    Scope, TurnId, Word,
+};
+
+/// A call that was asked about, as the facts say.
+pub(super) struct Question {
+    turn: TurnId,
+    what: What,
+    until: Date,
+    agent: (Name, Name),
+    word: Option<Word>,
+    used: bool,
+}
+
+/// What a person sees: for this the word is.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct What {
+    pub(super) kind: Kind,
+    pub(super) target: Option<Name>,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) digest: BodyDigest,
+}
+
+/// All that was asked and said.
+#[derive(Default)]
+pub(super) struct Questions {
+    all: BTreeMap<ApprovalId, Question>,
+    /// Words beyond their turn, with the grants that they are for.
+    standing: BTreeMap<ApprovalId, (Date, Vec<GrantRule>)>,
+    dated: Option<Now>,
+}
+
+impl Questions {
+    fn date(&self, at: Millis) -> Date {
+        self.dated.map_or(Date(at.0), |dated| dated.date_of(at))
+    }
+
+    pub(super) fn is_asking(&self, turn: TurnId) -> bool {
+        let mut all = self.all.values();
+        all.any(|it| it.turn == turn && it.word.is_none())
+    }
+
+    /// Whether somebody said yes to a call that begins now; a word for it alone is spent.
+    pub(super) fn allow(
+        &mut self,
+        turn: TurnId,
+        what: &What,
+        agent: &(Name, Name),
+        grants: &[GrantRule],
+        at: Millis,
+    ) -> bool {
+        let today = self.date(at);
+        let same_right = |it: &What| (it.kind, &it.target) == (what.kind, &what.target);
+        for it in self.all.values_mut().filter(|it| it.turn == turn) {
+            if matches!(it.word, Some(Word::Approved { .. })) && it.what == *what && !it.used {
+                it.used = true;
+                return true;
+            }
+        }
+        self.all.iter().any(|(id, it)| {
+            let whole_turn = Some(Word::Approved { scope: Scope::Turn });
+            let stands = self.standing.get(id);
+            let stands = stands.is_some_and(|(until, of)| *until > today && of == grants);
+            same_right(&it.what)
+                && ((it.turn == turn && it.word == whole_turn) || (stands && it.agent == *agent))
+        })
+    }
+}
+
+impl Model {
+    pub(super) fn approval_fact(&mut self, fact: &Fact) -> Check {
+        match fact.clone() {
+            Fact::ClockRead { at, date } => self.questions.dated = Some(Now { at, date }),
+            Fact::ApprovalAsked {
+                approval,
+                turn,
+                kind,
+                target,
+                key,
+                body,
+                until,
+                ..
+            } => {
+                let row = self
+                    .turns
+                    .get(&turn)
+                    .ok_or("a question of an unknown turn")?;
+                ensure!(
+                    row.running && !row.stopping && !row.pausing && row.ended.is_none(),
+                    "a question of a turn that does not run"
+                );
+                let profile = self.profile(row.instance).ok_or("no profile asks")?;
+                let agent = (profile.tenant.clone(), profile.agent.clone());
+                let digest = body.digest;
+                let question = Question {
+                    turn,
+                    what: What {
+                        kind,
+                        target,
+                        key,
+                        digest,
+                    },
+                    until,
+                    agent,
+                    word: None,
+                    used: false,
+                };
+                let new = self.questions.all.insert(approval, question).is_none();
+                ensure!(new, "approval {approval} was asked for twice");
+            }
+            Fact::ApprovalAnswered {
+                approval, word, at, ..
+            } => {
+                let today = self.questions.date(at);
+                let question = self.questions.all.get_mut(&approval);
+                let question = question.ok_or("an answer to nothing")?;
+                ensure!(question.word.is_none(), "{approval} has two answers");
+                let late = question.until <= today;
+                ensure!(
+                    !late || !matches!(word, Word::Approved { .. } | Word::Denied),
+                    "{approval} was answered after its time"
+                );
+                question.word = Some(word);
+                let turn = question.turn;
+                if let Word::Approved {
+                    scope: Scope::Until { date },
+                } = word
+                {
+                    ensure!(date > today, "{approval} counts until a date that is over");
+                    let instance = self.turns.get(&turn).map(|row| row.instance);
+                    let profile = instance.and_then(|it| self.profile(it));
+                    let grants = profile.ok_or("no profile is answered")?.grants.to_vec();
+                    self.questions.standing.insert(approval, (date, grants));
+                }
+            }
+            Fact::WordRevoked { approval, .. } => {
+                let there = self.questions.standing.remove(&approval);
+                ensure!(there.is_some(), "{approval} was no standing word");
+            }
+            Fact::TurnEnded { turn, .. } => {
+                for question in self.questions.all.values_mut() {
+                    if question.turn == turn && question.word.is_none() {
+                        question.word = Some(Word::Withdrawn);
+                    }
+                }
+            }
+            Fact::TurnPausing { turn, .. } => {
+                let can = self.is_replayable(turn) && self.questions.is_asking(turn);
+                let row = self.turns.get_mut(&turn).ok_or("an unknown turn pauses")?;
+                ensure!(
+                    can && row.running && !row.stopping && row.ended.is_none(),
+                    "turn {turn} pauses without a question, or cannot run again"
+                );
+                row.pausing = true;
+            }
+            Fact::TurnParked { turn, .. } => {
+                let row = self
+                    .turns
+                    .get_mut(&turn)
+                    .ok_or("an unknown turn is parked")?;
+                ensure!(
+                    row.pausing && !row.stopping && row.ended.is_none(),
+                    "turn {turn} is parked with its worker"
+                );
+                row.be_parked();
+            }
+            Fact::TurnResumed { turn, .. } => {
+                let asking = self.questions.is_asking(turn);
+                let row = self.turns.get_mut(&turn).ok_or("an unknown turn goes on")?;
+                ensure!(
+                    row.parked && !asking && row.ended.is_none(),
+                    "turn {turn} goes on without its answer"
+                );
+                row.parked = false;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl ModelTurn {
+    fn be_parked(&mut self) {
+        (self.incarnation, self.running) = (None, false);
+        (self.pausing, self.parked) = (false, true);
+    }
+}
+
+impl World {
+    /// A person answers something, late or twice or not asked for at times, or takes a word back.
+    pub(super) fn somebody_answers(&mut self) -> Check {
+        let asked: Vec<_> = self.kernel.state().approvals().map(|(id, _)| id).collect();
+        let pending = |id: &ApprovalId| {
+            let row = self.kernel.state().approval(*id);
+            row.is_some_and(crate::ApprovalRow::is_pending)
+        };
+        let pending: Vec<_> = asked.iter().copied().filter(pending).collect();
+        let from = if self.random.chance(80) {
+            &pending
+        } else {
+            &asked
+        };
+        let approval = self.random.pick(from).unwrap_or(ApprovalId(9_999));
+        let today = self.now.0 + self.ahead;
+        let ticket = self.ticket();
+        if self.random.chance(15) {
+            let words: Vec<_> = self
+                .kernel
+                .state()
+                .standing_words()
+                .map(|it| it.0)
+                .collect();
+            let approval = self.random.pick(&words).unwrap_or(approval);
+            return self.feed(Event::Revoke {
+                ticket,
+                approval,
+                by: "ann".into(),
+            });
+        }
+        let yes = match self.random.below(6) {
+            0 | 1 => None,
+            2 => Some(Scope::Turn),
+            3 => Some(Scope::Until {
+                date: Date((today + self.random.below(9_000_000)).saturating_sub(1_000)),
+            }),
+            _ => Some(Scope::Once),
+        };
+        self.feed(Event::Answer {
+            ticket,
+            approval,
+            yes,
+            by: "ann".into(),
+        })
+    }
+}

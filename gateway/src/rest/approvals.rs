@@ -1,0 +1,84 @@
+//! What agents ask people, and the answers. Whose word counts the node decides, by a token that its gateway does not
+//! have: asking an agent is no right to answer for it.
+
+use std::sync::Arc;
+
+use aion_abi::{
+    approval::{Answer, Approval, Approvals},
+    code::Code,
+    problem::Problem,
+};
+use aion_client::Node;
+use aion_serve::{Path, Refused};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+
+use crate::{
+    gateway::{Gateway, problem},
+    reading,
+};
+
+/// Bears the token of `config/approver.token` of the node.
+pub(crate) const APPROVER: &str = "aion-approver";
+
+pub(crate) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+) -> Result<Json<Approvals>, Refused> {
+    let node = approver(&gateway, &headers)?;
+    Ok(Json(node.approvals().await.map_err(problem)?))
+}
+
+pub(crate) async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    Path(approval): Path<u64>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Approval>, Refused> {
+    let node = approver(&gateway, &headers)?;
+    let answer: Answer = reading::json(&headers, body).await?;
+    let all = node.approvals().await.map_err(problem)?;
+    let asked = all.items.iter().find(|it| it.approval == approval);
+    let (namespace, agent) = asked
+        .and_then(|it| it.agent.split_once('/'))
+        .ok_or_else(|| unknown(approval))?;
+    let told = node.answer_approval(namespace, agent, approval, &answer);
+    Ok(Json(told.await.map_err(problem)?))
+}
+
+pub(crate) async fn revoke(
+    State(gateway): State<Arc<Gateway>>,
+    Path(approval): Path<u64>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refused> {
+    let node = approver(&gateway, &headers)?;
+    let all = node.approvals().await.map_err(problem)?;
+    let word = all.standing.iter().find(|it| it.approval == approval);
+    let (namespace, agent) = word
+        .and_then(|it| it.agent.split_once('/'))
+        .ok_or_else(|| unknown(approval))?;
+    let revoked = node.revoke_word(namespace, agent, approval);
+    revoked.await.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The node, asked as whoever bears the approver's token.
+fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
+    let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
+    let address = token.and_then(|token| gateway.node.address.asked_as(token).ok());
+    let address = address.ok_or_else(|| {
+        Problem::new(Code::Denied, "the right to ask agents is none to answer approvals").remedy(
+            "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
+        )
+    })?;
+    Ok(Node { address })
+}
+
+fn unknown(approval: u64) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no approval {approval}"))
+        .remedy("GET /v1/approvals lists those that wait")
+}
