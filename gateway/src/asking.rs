@@ -12,10 +12,11 @@ use aion_client::{ClientError, Events};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::gateway::{Gateway, problem};
+use crate::{
+    gateway::{Gateway, problem},
+    unanswered::PATIENCE,
+};
 
-/// How long a node agent that went away is waited for. A client's own patience is some minutes.
-const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What becomes of the turn where its client goes away.

@@ -17,7 +17,7 @@ pub(crate) fn refused(path: &str, problem: Problem) -> Response {
         return a2a::refused(problem);
     }
     match OPENAI.iter().any(|its| path.starts_with(its)) {
-        true => openai::Failed(problem).into_response(),
+        true => openai::Failed::from(problem).into_response(),
         false => Refused(problem).into_response(),
     }
 }

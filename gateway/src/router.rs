@@ -30,6 +30,9 @@ use crate::{
     rest::{self, Within, turns},
 };
 
+/// Of a question.
+const ONE_TURN: &str = "The same question under the same key is one turn.";
+
 struct Endpoint {
     path: &'static str,
     method: Method,
@@ -93,6 +96,7 @@ fn endpoints() -> Vec<Endpoint> {
             post(turns::ask),
             rest("askAgent", "Ask an agent; with Accept: text/event-stream the answer comes as events")
                 .query::<Within>()
+                .keyed(ONE_TURN)
                 .reads::<TurnRequest>()
                 .answers::<TurnRecord>()
                 .streams::<TurnEvent>(),
@@ -165,6 +169,7 @@ fn endpoints() -> Vec<Endpoint> {
             post(rest::programs::syscall),
             rest("makeSyscall", "A signed syscall of a run that the program holds, as docs/syscalls.md has it")
                 .query::<Within>()
+                .keyed("The same syscall under the same key is made once.")
                 .reads::<Value>()
                 .answers::<Value>()
                 .streams::<Value>(),
@@ -197,6 +202,7 @@ fn endpoints() -> Vec<Endpoint> {
             post(rest::ask::ask),
             rest("ask", "Ask the agent that the question is for, without uploads, which belong to one agent; a refusal with the code undecided has candidates")
                 .query::<Within>()
+                .keyed(ONE_TURN)
                 .reads::<TurnRequest>()
                 .answers::<turns::Answered>()
                 .streams::<turns::Told>()
@@ -243,6 +249,7 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/chat/completions",
             post(chat::complete),
             openai("createChatCompletion", "Ask an agent, or a model of one, as OpenAI's chat completions do")
+                .keyed("The same question to an agent under the same key is one turn. For a model it is refused.")
                 .reads::<chat::Request>()
                 .answers::<chat::Object>()
                 .streams::<chat::Object>(),
@@ -252,6 +259,7 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/responses",
             post(responses::create),
             openai("createResponse", "Ask an agent as OpenAI's responses do")
+                .keyed(ONE_TURN)
                 .reads::<responses::Request>()
                 .answers::<responses::Object>()
                 .streams::<responses::Numbered>(),

@@ -1,5 +1,7 @@
 //! Why the node gives no answer, in the words for a client.
 
+use std::time::Duration;
+
 use aion_abi::{code::Code, problem::Problem};
 use aion_client::ClientError;
 
@@ -18,5 +20,20 @@ pub(crate) fn problem(error: ClientError) -> Problem {
         ClientError::Unexpected { .. } => {
             Problem::new(Code::UpstreamFailed, said).remedy("have gateway and node of one version")
         }
+    }
+}
+
+/// How long a node agent that went away is waited for. A client's own patience is some minutes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A node that went away comes back, for what may be said to it again.
+pub(crate) fn away(error: ClientError, remedy: &str) -> Problem {
+    match error {
+        ClientError::Unreachable { .. } | ClientError::Broken { .. } => {
+            Problem::new(Code::Restarting, error.to_string())
+                .remedy(remedy)
+                .retry_after_ms(1_000)
+        }
+        error => problem(error),
     }
 }

@@ -21,23 +21,31 @@ use aion_abi::{
 };
 use aion_client::{Download, Node};
 use axum::body::Bytes;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use parking_lot::Mutex;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
-    PATIENCE, PAUSE,
+    PAUSE,
     program::Program,
     sitting::{Sitting, Visit},
 };
-use crate::clock;
+use crate::{clock, unanswered::PATIENCE};
 
 /// How often the program is heard: several times in a lease.
 const HEARD: Duration = Duration::from_secs(8);
 /// How long a turn that was begun is waited for.
 const GIVEN: Duration = Duration::from_secs(60);
+/// How often it is looked whether a turn that was begun is over.
+const LOOKED: Duration = Duration::from_secs(1);
+/// Requests of an agent that wait for a turn at once; more are refused.
+const WAITING: usize = 256;
 /// What the turn is about, for whoever looks.
 const ABOUT: &str = "Requests of programs for a model, through the gateway";
 
@@ -48,15 +56,21 @@ pub(super) struct Lender {
     agent: String,
     /// Those that the node gave, the newest last.
     held: Mutex<Vec<Arc<Sitting>>>,
-    /// One is begun at a time.
-    beginning: tokio::sync::Mutex<()>,
+    /// The one that is begun now: whoever waits for a turn has what becomes of it.
+    beginning: Mutex<Option<Beginning>>,
+    /// Places of those who wait.
+    waiting: Semaphore,
+    /// The program does not leave while a turn of its own is begun.
+    staying: tokio::sync::Mutex<()>,
     /// The node knows the program, as far as the gateway does, and it is kept known.
     kept: AtomicBool,
     /// The node answered before: where it does not any more it is waited for.
     reached: AtomicBool,
     /// It is to be heard now.
-    hear: Notify,
+    hear: Arc<Notify>,
 }
+
+type Beginning = Shared<BoxFuture<'static, Result<Arc<Sitting>, Problem>>>;
 
 /// Why there is no answer.
 pub(super) enum Called {
@@ -71,10 +85,12 @@ impl Lender {
             agent: format!("{}/{}", agent.0, agent.1),
             program: Program::of(node, agent),
             held: Mutex::default(),
-            beginning: tokio::sync::Mutex::default(),
+            beginning: Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+            staying: tokio::sync::Mutex::default(),
             kept: AtomicBool::new(false),
             reached: AtomicBool::new(false),
-            hear: Notify::new(),
+            hear: Arc::default(),
         }
     }
 
@@ -85,31 +101,58 @@ impl Lender {
     /// A turn for one request.
     ///
     /// # Errors
-    /// The node refuses one.
+    /// The node refuses one, or many wait for one already.
     pub(super) async fn visit(self: &Arc<Self>) -> Result<Visit, Problem> {
         if let Some(visit) = self.open() {
             return Ok(visit);
         }
-        // To its end also where the client goes away: what was begun is known then, and is kept or ended.
+        let Ok(_place) = self.waiting.try_acquire() else {
+            let what = format!("{WAITING} requests wait for a turn of agent {}", self.agent);
+            return Err(Problem::new(Code::Overloaded, what).retry_after_ms(5_000));
+        };
+        let beginning = {
+            let mut beginning = self.beginning.lock();
+            if let Some(visit) = self.open() {
+                return Ok(visit);
+            }
+            let under_way = beginning.take().filter(|it| it.peek().is_none());
+            beginning
+                .insert(under_way.unwrap_or_else(|| self.beginning()))
+                .clone()
+        };
+        let sitting = beginning.await?;
+        sitting.visit().ok_or_else(|| {
+            let what = format!("a turn of agent {} has no time at all", self.agent);
+            Problem::new(Code::DeadlineExceeded, what)
+                .remedy("raise limits.turnSeconds of the Agent")
+        })
+    }
+
+    /// Begins one, to its end also where its clients go away: what was begun is known then, and is kept or ended.
+    fn beginning(self: &Arc<Self>) -> Beginning {
         let this = Arc::clone(self);
         let begun = tokio::spawn(async move {
-            let _alone = this.beginning.lock().await;
-            match this.open() {
-                Some(visit) => Ok(visit),
-                None => this.begin().await,
-            }
+            let _stays = this.staying.lock().await;
+            let begun = this.begin().await;
+            let mut beginning = this.beginning.lock();
+            *beginning = None;
+            let sitting = begun?;
+            this.held.lock().push(Arc::clone(&sitting));
+            drop(beginning);
+            Ok(sitting)
         });
-        match begun.await {
+        let begun = begun.map(|it| match it {
             Ok(begun) => begun,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+            Err(why) => Err(Problem::new(Code::Internal, why.to_string())),
+        });
+        begun.boxed().shared()
     }
 
     fn open(&self) -> Option<Visit> {
         self.held.lock().iter().rev().find_map(Sitting::visit)
     }
 
-    async fn begin(self: &Arc<Self>) -> Result<Visit, Problem> {
+    async fn begin(self: &Arc<Self>) -> Result<Arc<Sitting>, Problem> {
         let until = Instant::now() + PATIENCE;
         let turn = loop {
             match self.begun().await {
@@ -123,23 +166,40 @@ impl Lender {
                 begun => break begun?,
             }
         };
-        let Ok(given) = timeout(GIVEN, self.given(turn)).await else {
-            self.program.cancel(turn).await;
+        // The instance may have one of its turns that nobody uses.
+        self.hear.notify_one();
+        let given = tokio::select! {
+            given = timeout(GIVEN, self.given(turn)) => given,
+            why = self.over(turn) => return Err(why),
+        };
+        let given = given.unwrap_or_else(|_| {
             let what = format!("no instance of agent {} took a turn in time", self.agent);
-            return Err(Problem::new(Code::Overloaded, what)
+            Err(Problem::new(Code::Overloaded, what)
                 .remedy(
                     "raise replicas of the Agent, or see aionctl why AGENT for what it works on",
                 )
-                .retry_after_ms(10_000));
-        };
-        let sitting = given?;
-        let visit = sitting.visit();
-        self.held.lock().push(sitting);
-        visit.ok_or_else(|| {
-            let what = format!("a turn of agent {} has no time at all", self.agent);
-            Problem::new(Code::DeadlineExceeded, what)
-                .remedy("raise limits.turnSeconds of the Agent")
-        })
+                .retry_after_ms(10_000))
+        });
+        if given.is_err() {
+            self.program.cancel(turn).await;
+        }
+        given
+    }
+
+    /// Why a turn that was not given is over, once it is.
+    async fn over(&self, turn: u64) -> Problem {
+        loop {
+            sleep(LOOKED).await;
+            // A node that does not answer is the other's to find.
+            let Some(outcome) = self.program.outcome(turn).await else {
+                continue;
+            };
+            let why = outcome.problem.unwrap_or_else(|| {
+                Problem::new(Code::NotRunning, "it ended before anybody was given it")
+            });
+            let detail = format!("turn {turn} of agent {}: {}", self.agent, why.detail);
+            return Problem { detail, ..why };
+        }
     }
 
     /// Begins a turn, as a program that the node knows.
@@ -174,18 +234,22 @@ impl Lender {
             let given = match self.program.next(self.runs()).await {
                 Err(problem) if matches!(problem.code, Code::Restarting | Code::NotFound) => {
                     sleep(PAUSE).await;
-                    // Where that fails the next try says so.
-                    let _ = self.register().await;
-                    continue;
+                    match self.register().await {
+                        Err(problem) if problem.code != Code::Restarting => return Err(problem),
+                        // A node that is away comes back.
+                        _ => continue,
+                    }
                 }
                 given => given?,
             };
             self.stop(&given.stop);
             match given.boot {
-                Some(boot) if boot.turn == turn => return Ok(Arc::new(Sitting::of(&boot))),
+                Some(boot) if boot.turn == turn => {
+                    return Ok(Arc::new(Sitting::of(&boot, Arc::clone(&self.hear))));
+                }
                 Some(boot) => {
-                    let run = Sitting::of(&boot).run;
-                    let _ = self.program.end(run).await;
+                    let (turn, incarnation) = (boot.turn, boot.incarnation);
+                    let _ = self.program.end(Run { turn, incarnation }).await;
                 }
                 None => {}
             }
@@ -248,20 +312,26 @@ impl Lender {
     /// Has the program be known while it holds anything, and ends what nobody uses.
     async fn keep(self: Arc<Self>) {
         loop {
-            let _ = timeout(HEARD, self.hear.notified()).await;
+            let _ = timeout(self.rests(), self.hear.notified()).await;
             let done = self.held.lock().extract_if(.., |it| it.is_done()).collect();
             self.finish(done).await;
-            if self.held.lock().is_empty() {
-                let _alone = self.beginning.lock().await;
-                if self.held.lock().is_empty() {
-                    // A node that is not there forgets it by itself.
-                    let _ = self.program.leave().await;
-                    self.kept.store(false, Ordering::Relaxed);
-                    return;
-                }
+            if let Ok(_stays) = self.staying.try_lock()
+                && self.held.lock().is_empty()
+            {
+                // A node that is not there forgets it by itself.
+                let _ = self.program.leave().await;
+                self.kept.store(false, Ordering::Relaxed);
+                return;
             }
             self.heard().await;
         }
+    }
+
+    /// How long it is not heard again: no longer than until one that nobody uses is to end.
+    fn rests(&self) -> Duration {
+        let held = self.held.lock();
+        let ends = held.iter().filter_map(|it| it.ends_in()).min();
+        ends.map_or(HEARD, |it| it.min(HEARD))
     }
 
     async fn heard(&self) {

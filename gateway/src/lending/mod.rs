@@ -5,6 +5,8 @@
 //! What may not enter: how OpenAI words a request, keys of models, a decision about rights.
 
 mod lender;
+#[cfg(test)]
+mod lender_tests;
 mod program;
 mod sitting;
 
@@ -28,8 +30,6 @@ use self::{
     sitting::Visit,
 };
 
-/// How long a node agent that went away is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the module.

@@ -1,6 +1,7 @@
 //! What the gateway says as the program of an agent (`aion_abi::external`).
 
 use aion_abi::{
+    admin::TurnOutcome,
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Run, Told},
     problem::Problem,
@@ -11,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::unanswered::problem;
+use crate::unanswered::{self, problem};
 
 /// See the module. It is given the turns that it begins itself alone.
 pub(super) struct Program {
@@ -66,9 +67,14 @@ impl Program {
         sent.await.map(|_| ()).map_err(away)
     }
 
+    /// How a turn ended, where it has.
+    pub(super) async fn outcome(&self, turn: u64) -> Option<TurnOutcome> {
+        self.node.turn(turn).await.ok()?.outcome
+    }
+
     pub(super) async fn cancel(&self, turn: u64) {
         if let Err(error) = self.node.cancel_turn(turn).await {
-            tracing::warn!(turn, %error, "a turn that was not given in time is not cancelled");
+            tracing::warn!(turn, %error, "a turn that was not given is not cancelled");
         }
     }
 
@@ -146,14 +152,10 @@ async fn refused((status, answer): (u16, Download)) -> Result<Download, Problem>
     }))
 }
 
-/// A node that went away comes back, and what is said here may be said again.
+/// What is said here may be said again.
 fn away(error: ClientError) -> Problem {
-    match error {
-        ClientError::Unreachable { .. } | ClientError::Broken { .. } => {
-            Problem::new(Code::Restarting, error.to_string())
-                .remedy("start the node where it does not run: aionctl local start")
-                .retry_after_ms(1_000)
-        }
-        error => problem(error),
-    }
+    unanswered::away(
+        error,
+        "start the node where it does not run: aionctl local start",
+    )
 }

@@ -18,7 +18,7 @@ use aion_abi::{
     syscall::Syscall,
 };
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// How long nobody uses it before it ends.
 const IDLE: Duration = Duration::from_secs(30);
@@ -32,6 +32,8 @@ pub(super) struct Sitting {
     /// How long its turn may take.
     lasts: Duration,
     uses: Mutex<Uses>,
+    /// Told when the last that uses it goes, and nobody will.
+    done: Arc<Notify>,
 }
 
 struct Uses {
@@ -47,7 +49,7 @@ struct Uses {
 pub(super) struct Visit(pub(super) Arc<Sitting>);
 
 impl Sitting {
-    pub(super) fn of(boot: &Boot) -> Self {
+    pub(super) fn of(boot: &Boot, done: Arc<Notify>) -> Self {
         let now = Instant::now();
         Self {
             run: Run {
@@ -64,6 +66,7 @@ impl Sitting {
                 last: now,
                 over: false,
             }),
+            done,
         }
     }
 
@@ -77,6 +80,14 @@ impl Sitting {
         uses.all += 1;
         drop(uses);
         Some(Visit(Arc::clone(self)))
+    }
+
+    /// In how long it is to end, where nobody uses it until then.
+    pub(super) fn ends_in(&self) -> Option<Duration> {
+        let uses = self.uses.lock();
+        let old = (self.lasts / 2).saturating_sub(self.began.elapsed());
+        let idle = IDLE.saturating_sub(uses.last.elapsed());
+        (uses.now == 0).then(|| old.min(idle))
     }
 
     fn is_old(&self) -> bool {
@@ -132,6 +143,9 @@ impl Drop for Visit {
         let mut uses = self.0.uses.lock();
         uses.now -= 1;
         uses.last = Instant::now();
+        if uses.now == 0 && (uses.over || self.0.is_old()) {
+            self.0.done.notify_one();
+        }
     }
 }
 
@@ -139,12 +153,13 @@ impl Drop for Visit {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::boot::{Input, Program};
+    use futures::FutureExt;
     use tokio::time::advance;
 
     use super::*;
 
     fn sitting(seconds: u64) -> Arc<Sitting> {
-        Arc::new(Sitting::of(&Boot {
+        let boot = Boot {
             instance: "i".to_owned(),
             incarnation: 1,
             turn: 7,
@@ -154,7 +169,8 @@ mod tests {
             input: Input::default(),
             checkpoint: None,
             turn_ms: seconds * 1_000,
-        }))
+        };
+        Arc::new(Sitting::of(&boot, Arc::default()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,11 +195,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn in_the_second_half_of_its_time_it_takes_no_more_and_ends_after_its_last() {
         let sitting = sitting(60);
-        let long = sitting.visit().unwrap();
-        advance(Duration::from_secs(30)).await;
+        let (long, told) = (sitting.visit().unwrap(), Arc::clone(&sitting.done));
+        advance(Duration::from_secs(10)).await;
+        drop(sitting.visit().unwrap());
+        assert_eq!(sitting.ends_in(), None, "one is there still");
+        advance(Duration::from_secs(20)).await;
         assert!(sitting.visit().is_none());
         assert!(!sitting.is_done());
+        assert!(told.notified().now_or_never().is_none());
         drop(long);
+        assert!(
+            told.notified().now_or_never().is_some(),
+            "it is told at once"
+        );
+        assert_eq!(sitting.ends_in(), Some(Duration::ZERO));
         assert!(sitting.is_done());
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct Part {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) text: Option<String>,
+    /// What else there is, as of the message.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 /// A text, or a list. (Not an untagged enum of serde: its errors do not say in which field they are.)

@@ -3,7 +3,7 @@
 use aion_abi::{code::Code, problem::Problem};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const OWN_TOOLS: &str = "name tools in the Agent: an agent calls them itself, within its rights";
 
@@ -13,6 +13,9 @@ pub(super) struct Format {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) json_schema: Option<JsonSchemaOf>,
+    /// What else there is, as of the request.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 /// The schema that an answer is to have.
@@ -23,6 +26,9 @@ pub(super) struct JsonSchemaOf {
     #[serde(default)]
     pub(super) schema: Value,
     pub(super) strict: Option<bool>,
+    /// What else there is, as of the request.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 pub(super) fn refused(field: &str, what: &str, remedy: &str) -> Problem {

@@ -25,6 +25,8 @@ pub(crate) struct Operation {
     body: Option<(&'static str, Of)>,
     answers: Vec<(&'static str, Of)>,
     refusal: Of,
+    /// What a request under the same idempotency key is; nothing where none is read.
+    key: Option<&'static str>,
     is_tagged: bool,
 }
 
@@ -55,6 +57,7 @@ impl Operation {
             query: Vec::new(),
             body: None,
             answers: Vec::new(),
+            key: None,
             is_tagged: false,
         }
     }
@@ -96,6 +99,12 @@ impl Operation {
         self
     }
 
+    /// It is read under which idempotency key it comes.
+    pub(crate) fn keyed(mut self, what: &'static str) -> Self {
+        self.key = Some(what);
+        self
+    }
+
     /// Its answer has a tag of its content, and is not sent to whom has it.
     pub(crate) fn tagged(mut self) -> Self {
         self.is_tagged = true;
@@ -107,10 +116,10 @@ impl Operation {
         for query in &self.query {
             parameters.extend(in_query(&query(&mut schemas.read)));
         }
-        if self.body.is_some_and(|(media, _)| media == JSON) {
+        if let Some(what) = self.key {
             parameters.push(json!({
                 "name": aion_abi::admin::IDEMPOTENCY_KEY, "in": "header", "required": false,
-                "description": "The same question under the same key is one turn.",
+                "description": what,
                 "schema": {"type": "string"},
             }));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
+use aion_abi::{admin::IDEMPOTENCY_KEY, problem::Problem};
 use aion_client::{ClientError, Method};
 use aion_serve::{Path, Query, Refused};
 use axum::{
@@ -14,10 +14,7 @@ use axum::{
 };
 
 use super::{Within, parts_of};
-use crate::{
-    gateway::{Gateway, problem},
-    reading,
-};
+use crate::{gateway::Gateway, reading, unanswered};
 
 pub(crate) async fn register(
     State(gateway): State<Arc<Gateway>>,
@@ -118,14 +115,8 @@ fn keep(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
     }
 }
 
-/// A node that went away comes back, as a worker's socket does: the program tries again, under the key of its call.
+/// As a worker's socket does, the node comes back: the program tries again, under the key of its call.
 fn away(error: ClientError) -> Problem {
-    match error {
-        ClientError::Unreachable { .. } | ClientError::Broken { .. } => {
-            Problem::new(Code::Restarting, error.to_string())
-                .remedy("send it again under its idempotency key; start the node where it does not run: aionctl local start")
-                .retry_after_ms(1_000)
-        }
-        error => problem(error),
-    }
+    let remedy = "send it again under its idempotency key; start the node where it does not run: aionctl local start";
+    unanswered::away(error, remedy)
 }

@@ -172,12 +172,15 @@ def test_a_model_that_never_answers_is_stopped():
 
 
 def test_an_answer_that_was_cut_says_so_and_what_a_model_does_not_take_is_told():
-    start = {"event": "start", "model": "m", "leftOut": ["tools"]}
+    start = {"event": "start", "model": "m", "leftOut": ["tools", "messages"]}
     end = {"event": "end", "finish": "length", "usage": {"inputTokens": 1, "outputTokens": 1}}
     with FakeKernel(replies=[says(start, {"event": "delta", "text": "Half"}, end)]) as kernel:
         asked = kernel.ask(Agent("", [add]), "Hi")
         assert asked.text == "Half\n\n[cut: the answer reached its limit of tokens]"
-        assert asked.notices == ["m does not take tools: it is asked without"]
+        assert asked.notices == [
+            "m does not take tools: it is asked without",
+            "the oldest messages do not fit into the context of m: it is asked without",
+        ]
 
 
 def test_a_turn_that_runs_again_does_nothing_twice():

@@ -17,6 +17,10 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// The conversation so far, at least one message.
     pub messages: Vec<Message>,
+    /// The model is given all messages, or the request is `too-large`. Otherwise the oldest that do not fit into its context
+    /// are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// Tools the model may ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
@@ -26,7 +30,7 @@ pub struct ChatRequest {
     /// Sampling temperature in thousandths (no floats on the wire), e.g. 700.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_milli: Option<u32>,
-    /// Nucleus sampling in thousandths, 1 to 1000.
+    /// Nucleus sampling in thousandths, 0 to 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p_milli: Option<u32>,
     /// Texts before which the answer ends, at most four.
@@ -142,7 +146,7 @@ pub enum ChatEvent {
         /// `endpoint/model` that answers.
         model: String,
         /// What of the request it does not take, and was left out: `tools`, `toolChoice` with them, `maxTokens`,
-        /// `temperatureMilli`.
+        /// `temperatureMilli`, and the oldest of the `messages`.
         #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "leftOut")]
         left_out: Vec<String>,
     },

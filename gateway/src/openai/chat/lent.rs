@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::object::{Choice, Delta, Function, Head, Message, Object, Said, ToolCall};
 use crate::{
     lending::Lent,
-    openai::{Failed, Refusal, spoken::Frames},
+    openai::{Failed, Refusal, spoken::Frames, wrong::field},
 };
 
 const CHUNK: &str = "chat.completion.chunk";
@@ -32,7 +32,7 @@ pub(super) struct Beside {
     turn: u64,
     /// Fields of the request that the model does not take, and was not given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    left_out: Vec<&'static str>,
+    left_out: Vec<String>,
     /// The model's server did not say that the answer is whole.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unfinished: bool,
@@ -68,13 +68,19 @@ impl Answering {
         let (mut text, mut calls) = (String::new(), Vec::new());
         let told = &mut self.told;
         let (finish, usage) = loop {
-            match self.lent.next().await? {
+            match self.lent.next().await.map_err(Failed::of_model)? {
                 ChatEvent::Start { model, left_out } => told.started(model, &left_out),
                 ChatEvent::Delta { text: more } => text += &more,
                 ChatEvent::Withdrawn => text.clear(),
-                ChatEvent::ToolCall(call) => calls.push(told.call(call)),
+                ChatEvent::ToolCall(call) => {
+                    let index = None;
+                    calls.push(ToolCall {
+                        index,
+                        ..told.call(call)
+                    });
+                }
                 ChatEvent::End { finish, usage } => break (told.finish(finish, usage), usage),
-                ChatEvent::Error(problem) => return Err(problem.into()),
+                ChatEvent::Error(problem) => return Err(Failed::of_model(problem)),
             }
         };
         let said = Said::Message(Message::with(text, calls));
@@ -158,7 +164,7 @@ impl Told {
                 return true;
             }
             Ok(ChatEvent::Error(problem)) | Err(problem) => {
-                out.send(&Refusal::of(&problem));
+                out.send(&Refusal::of_model(problem));
                 out.done();
                 return true;
             }
@@ -168,7 +174,7 @@ impl Told {
 
     fn started(&mut self, model: String, left_out: &[String]) {
         self.head.answers(model);
-        self.beside.left_out = left_out.iter().map(|it| field(it)).collect();
+        self.beside.left_out = left_out.iter().map(|it| field(it).to_owned()).collect();
     }
 
     fn chunk(&self, delta: Delta, finish: Option<&'static str>) -> Object {
@@ -180,7 +186,7 @@ impl Told {
         let index = self.calls;
         self.calls += 1;
         ToolCall {
-            index,
+            index: Some(index),
             id: call.id,
             kind: "function",
             function: Function {
@@ -201,17 +207,6 @@ impl Told {
             Finish::Other if self.calls > 0 => "tool_calls",
             Finish::Other => "stop",
         }
-    }
-}
-
-/// A field of the syscall as OpenAI calls it.
-fn field(name: &str) -> &'static str {
-    match name {
-        "tools" => "tools",
-        "toolChoice" => "tool_choice",
-        "maxTokens" => "max_tokens",
-        "temperatureMilli" => "temperature",
-        _ => "a field that this gateway does not know",
     }
 }
 

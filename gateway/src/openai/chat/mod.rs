@@ -8,6 +8,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
 use axum::{
     Json,
     body::Body,
@@ -38,8 +39,12 @@ pub(crate) async fn complete(
         model: named,
     }) = gateway.named(&model)
     {
-        let request = request.passed(named)?;
-        let lent = gateway.lending.chat(agent, &request).await?;
+        if headers.contains_key(IDEMPOTENCY_KEY) {
+            return Err(Failed::of_field(no_key()));
+        }
+        let request = request.passed(named).map_err(Failed::of_field)?;
+        let lent = gateway.lending.chat(agent, &request).await;
+        let lent = lent.map_err(Failed::of_model)?;
         let answering = Answering::of(lent, &model);
         return match is_stream {
             true => Ok(answering.streamed(wants_usage)),
@@ -56,4 +61,10 @@ pub(crate) async fn complete(
     let object = head.object("chat.completion", end.turn, Some(choice));
     let object = object.with_usage(&end).with_what_is_beside(&end);
     Ok(Json(object).into_response())
+}
+
+/// A model's answer is not kept: what is asked again is asked twice.
+fn no_key() -> Problem {
+    let what = format!("{IDEMPOTENCY_KEY} is not taken for models: each request asks anew");
+    Problem::new(Code::BadRequest, what).remedy("leave it out, or ask an agent")
 }

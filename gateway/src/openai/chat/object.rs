@@ -76,11 +76,13 @@ pub(super) struct Message {
     tool_calls: Vec<ToolCall>,
 }
 
-/// A call of a tool of the client's, whole.
+/// A call of a tool of the client's.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ChatCompletionToolCall")]
 pub(super) struct ToolCall {
-    pub(super) index: u32,
+    /// Its place, where it is a part of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) index: Option<u32>,
     pub(super) id: String,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,

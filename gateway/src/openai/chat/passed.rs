@@ -6,27 +6,31 @@ use aion_abi::{
     syscall::model::{self, ChatRequest, ResponseFormat, Role, ToolChoice, ToolSpec, ToolUse},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::request::Request;
 use crate::openai::{
-    conversation::{Message, TextOr},
+    conversation::{Message, Part, TextOr},
     refused::{Format, refused},
 };
 
 /// Fields that name who asks or how the provider is to keep its books, and change no answer.
-const OF_NO_BEARING: [&str; 7] = [
+const OF_NO_BEARING: [&str; 6] = [
     "user",
     "metadata",
     "store",
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
-    "service_tier",
 ];
+/// Fields that `false` switches off, and that are off.
+const OFF: [&str; 2] = ["logprobs", "include_obfuscation"];
+/// Fields that say nothing where they are empty.
+const EMPTY: [&str; 3] = ["logit_bias", "functions", "annotations"];
 
 /// A tool as OpenAI has it.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tool {
     #[serde(rename = "type")]
     kind: String,
@@ -45,14 +49,19 @@ struct Function {
 
 /// A call of a tool, in a message of the assistant's.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Call {
     id: String,
+    /// Its place in a stream, which the list says too.
+    #[serde(rename = "index")]
+    _index: Option<u32>,
     #[serde(rename = "type")]
     kind: String,
     function: Option<Called>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Called {
     name: String,
     arguments: String,
@@ -71,11 +80,12 @@ impl Request {
         let messages = messages.map(|(nth, it)| message(&format!("messages[{nth}]"), it));
         Ok(ChatRequest {
             model: named.map(str::to_owned),
+            whole: true,
             messages: messages.collect::<Result<_, _>>()?,
             tools: tools.collect::<Result<_, _>>()?,
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
-            temperature_milli: thousandths("temperature", self.temperature)?,
-            top_p_milli: thousandths("top_p", self.top_p)?,
+            temperature_milli: thousandths("temperature", self.temperature, 2)?,
+            top_p_milli: thousandths("top_p", self.top_p, 1)?,
             stop: stops(self.stop)?,
             tool_choice: choice(self.tool_choice)?,
             response_format: format(self.response_format)?,
@@ -90,6 +100,12 @@ impl Request {
                 "asks for several answers",
                 "ask once for each",
             ));
+        }
+        if let (Some(most), Some(also)) = (self.max_completion_tokens, self.max_tokens)
+            && most != also
+        {
+            let what = format!("is {also}, and max_completion_tokens {most}");
+            return Err(refused("max_tokens", &what, "say one of them"));
         }
         let mut modalities = self.modalities.iter().flatten();
         if let Some(other) = modalities.find(|it| *it != "text") {
@@ -112,31 +128,55 @@ impl Request {
             if OF_NO_BEARING.contains(&name) || is_usual(name, value) {
                 continue;
             }
-            let remedy = "leave it out: docs/gateway.md says what is passed on to a model";
-            return Err(refused(name, "is not passed on to models", remedy));
+            return Err(not_passed_on(name));
         }
-        Ok(())
+        let options = self.stream_options.iter().flat_map(|it| &it.other);
+        says_nothing("stream_options", options)?;
+        let format = self.response_format.as_ref();
+        let schema = format.and_then(|it| it.json_schema.as_ref());
+        says_nothing("response_format", format.iter().flat_map(|it| &it.other))?;
+        let schema = schema.iter().flat_map(|it| &it.other);
+        says_nothing("response_format.json_schema", schema)
     }
 }
 
-/// Whether `value` is what is so without it.
+fn not_passed_on(field: &str) -> Problem {
+    let remedy = "leave it out: docs/gateway.md says what is passed on to a model";
+    refused(field, "is not passed on to models", remedy)
+}
+
+/// Refuses what is in `field` besides that which is read, where it says something.
+fn says_nothing<'a>(
+    field: &str,
+    other: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Result<(), Problem> {
+    let mut other = other.into_iter();
+    match other.find(|(name, value)| !is_usual(name, value)) {
+        Some((name, _)) => Err(not_passed_on(&format!("{field}.{name}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether `value` is what is so without it. Of a field that is not known, nobody knows.
 fn is_usual(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Bool(is) => *is == (name == "parallel_tool_calls"),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) => name == "parallel_tool_calls",
+        Value::Bool(false) => OFF.contains(&name),
+        Value::Array(list) => list.is_empty() && EMPTY.contains(&name),
+        Value::Object(fields) => fields.is_empty() && EMPTY.contains(&name),
         Value::Number(number) => {
             matches!(name, "frequency_penalty" | "presence_penalty") && number.as_f64() == Some(0.0)
         }
-        Value::String(_) => false,
+        Value::String(tier) => name == "service_tier" && matches!(&**tier, "auto" | "default"),
     }
 }
 
-fn thousandths(field: &str, value: Option<f64>) -> Result<Option<u32>, Problem> {
+fn thousandths(field: &str, value: Option<f64>, most: u8) -> Result<Option<u32>, Problem> {
     let Some(value) = value else { return Ok(None) };
-    if !(0.0..=2.0).contains(&value) {
-        return Err(refused(field, "is out of bounds", "say 0 to 2"));
+    if !(0.0..=f64::from(most)).contains(&value) {
+        let remedy = format!("say 0 to {most}");
+        return Err(refused(field, "is out of bounds", &remedy));
     }
     // Within the bounds that were just looked at.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -229,19 +269,17 @@ fn message(field: &str, message: Message) -> Result<model::Message, Problem> {
             return Err(refused(&its("role"), &what, remedy));
         }
     };
-    let says = |value: &Value| !is_usual("", value);
     let kind = message.kind.map(Value::String);
     let kind = kind.filter(|it| it != "message");
     let named = [("type", kind), ("function_call", message.function_call)];
-    let named = named.into_iter().filter_map(|(name, it)| Some((name, it?)));
+    let named = named
+        .into_iter()
+        .filter_map(|(name, it)| Some((name.to_owned(), it?)));
     // A name of a tool's result says what its id says.
     let other = message.other.into_iter();
     let other = other.filter(|(name, _)| !(name == "name" && role == Role::Tool));
-    let other = other.map(|(name, it)| (its(&name), it));
-    let mut all = named.map(|(name, it)| (its(name), it)).chain(other);
-    if let Some((name, _)) = all.find(|(_, it)| says(it)) {
-        return Err(refused(&name, "is not passed on to models", "leave it out"));
-    }
+    let other: Map<String, Value> = named.chain(other).collect();
+    says_nothing(field, &other)?;
     let calls = message.tool_calls.into_iter().flatten().enumerate();
     let calls = calls.map(|(nth, it)| call(&its(&format!("tool_calls[{nth}]")), it));
     Ok(model::Message {
@@ -256,14 +294,18 @@ fn message(field: &str, message: Message) -> Result<model::Message, Problem> {
     })
 }
 
-fn texts(field: &str, parts: Vec<crate::openai::conversation::Part>) -> Result<String, Problem> {
+fn texts(field: &str, parts: Vec<Part>) -> Result<String, Problem> {
     let mut texts = Vec::with_capacity(parts.len());
     for (nth, part) in parts.into_iter().enumerate() {
+        let its = format!("{field}[{nth}]");
         match (part.kind.as_str(), part.text) {
-            ("text", Some(text)) => texts.push(text),
+            ("text", Some(text)) => {
+                says_nothing(&its, &part.other)?;
+                texts.push(text);
+            }
             (kind, _) => {
                 let what = format!("is {kind:?}, and models are passed text alone");
-                return Err(refused(&format!("{field}[{nth}]"), &what, "send text"));
+                return Err(refused(&its, &what, "send text"));
             }
         }
     }
@@ -315,11 +357,12 @@ mod tests {
             "tools": [{"type": "function", "function": function}],
             "tool_choice": {"type": "function", "function": {"name": "level"}},
             "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {}, "strict": true}},
-            "max_tokens": 5, "max_completion_tokens": 9, "temperature": 0.7, "top_p": 0.95, "stop": "END",
+            "max_tokens": 9, "max_completion_tokens": 9, "temperature": 0.7, "top_p": 0.95, "stop": "END",
             "user": "u", "parallel_tool_calls": true, "presence_penalty": 0, "seed": null, "logit_bias": {},
+            "service_tier": "auto", "logprobs": false, "stream_options": {"include_usage": true, "include_obfuscation": false},
         }));
         let expected = json!({
-            "model": "near/reed",
+            "model": "near/reed", "whole": true,
             "messages": [
                 {"role": "system", "content": "Be\nbrief."},
                 {"role": "user", "content": "How high?"},
@@ -350,6 +393,27 @@ mod tests {
             ("presence_penalty", json!(0.5)),
             ("reasoning_effort", json!("low")),
             ("logit_bias", json!({"1": 2})),
+            ("enable_thinking", json!(false)),
+            ("chat_template_kwargs", json!({})),
+            ("web_search_options", json!({})),
+            ("service_tier", json!("flex")),
+            ("max_tokens", json!(5)),
+            ("stream_options.every", json!({"every": 5})),
+            (
+                "response_format.json_schema.of",
+                json!({"type": "json_schema",
+                "json_schema": {"name": "s", "schema": {}, "of": 1}}),
+            ),
+            (
+                "tools[0]",
+                json!({"type": "function", "function": {"name": "f"}, "cache_control": {}}),
+            ),
+            (
+                "messages[0].content[0].cache_control",
+                json!([{"role": "user", "content": [
+                {"type": "text", "text": "?", "cache_control": {"type": "ephemeral"}}]}]),
+            ),
+            ("top_p", json!(1.5)),
             ("modalities", json!(["audio"])),
             ("audio", json!({"voice": "a"})),
             ("tools[0]", json!({"type": "web_search"})),
@@ -382,7 +446,7 @@ mod tests {
                 "tools[0]" => json!([value]),
                 _ => value,
             };
-            let said = passed(&json!({name: value})).unwrap_err();
+            let said = passed(&json!({name: value, "max_completion_tokens": 9})).unwrap_err();
             assert!(said.starts_with(field), "{field}: {said}");
         }
     }

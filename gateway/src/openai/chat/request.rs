@@ -17,7 +17,7 @@ pub(crate) struct Request {
     pub(super) model: String,
     pub(super) messages: Vec<Message>,
     stream: Option<bool>,
-    stream_options: Option<StreamOptions>,
+    pub(super) stream_options: Option<StreamOptions>,
     pub(super) n: Option<u64>,
     pub(super) tools: Option<Vec<Value>>,
     pub(super) tool_choice: Option<Value>,
@@ -40,8 +40,11 @@ pub(crate) struct Request {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct StreamOptions {
+pub(super) struct StreamOptions {
     include_usage: Option<bool>,
+    /// What else there is, as of the request.
+    #[serde(flatten)]
+    pub(super) other: Map<String, Value>,
 }
 
 const UNKNOWN: &str = "are not known of an agent";

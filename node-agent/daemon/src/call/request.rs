@@ -11,7 +11,7 @@ use aion_abi::{
         tool,
     },
 };
-use aion_api::{ResolvedEndpoint, Retry};
+use aion_api::{ResolvedEndpoint, Retry, program::Runtime};
 use aion_kernel::{Kind, Name, Resource};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use super::Connection;
 use crate::instance::{Instance, named};
 
-/// Tokens reserved for an answer whose length the caller does not bound.
-const DEFAULT_ANSWER_TOKENS: u64 = 4096;
+/// Tokens reserved for an answer whose length nobody bounds.
+const DEFAULT_ANSWER_TOKENS: u32 = 4096;
 
 /// Milliseconds that `tool.list` may take where the caller names no deadline: a tool that is a program is started for
 /// it, and some take their time.
@@ -130,30 +130,31 @@ impl Lowered {
 
     /// Names target, resource and reserve.
     fn aimed(mut self, body_bytes: usize, instance: &Instance) -> Result<Self, Problem> {
-        match &self.request {
+        match &mut self.request {
             Request::Null | Request::Message(_) | Request::Checkpoint(_) | Request::Connect(_) => {}
             Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {
                 let all = instance.spec().model.iter().flat_map(|it| &it.endpoints);
-                let (first, timeout) = match &request.model {
+                let (first, timeout, context) = match &request.model {
                     Some(named) => {
                         let it = all.clone().find(|it| it.is_called(named));
                         let it = it.ok_or_else(|| unnamed(named, all))?;
-                        (it, millis(it.timeout_seconds))
+                        (it, millis(it.timeout_seconds), it.context_tokens)
                     }
                     None => {
                         let first = all.clone().next();
                         let first = first.ok_or_else(|| lacks("model", "spec.model"))?;
-                        (first, all.map(|it| millis(it.timeout_seconds)).sum())
+                        let least = all.clone().filter_map(|it| it.context_tokens).min();
+                        let timeout = all.map(|it| millis(it.timeout_seconds)).sum();
+                        (first, timeout, least)
                     }
                 };
                 // The kernel reserves before anybody has counted: a token is at least a byte or so, and
                 // four bytes in ordinary text.
                 let prompt = body_bytes as u64 / 4;
-                let answer = request.max_tokens.map(u64::from);
-                let bound = instance.spec().limits.max_tokens;
-                let bound = bound.map(|n| u64::from(count(n)));
-                self.reserve_tokens = prompt + answer.or(bound).unwrap_or(DEFAULT_ANSWER_TOKENS);
+                request.max_tokens = request.max_tokens.or_else(|| bound(instance, context));
+                let answer = request.max_tokens.unwrap_or(DEFAULT_ANSWER_TOKENS);
+                self.reserve_tokens = prompt + u64::from(answer);
                 self.deadline_ms = Some(timeout);
                 self.target = Some(first.endpoint.as_str().into());
                 self.resource = Resource::Model(named(instance, &first.endpoint));
@@ -211,6 +212,16 @@ fn bounded(what: &str, name: &str, most: usize) -> Result<(), Problem> {
         )),
         false => Ok(()),
     }
+}
+
+/// Tokens of an answer that its caller does not bound: what the server is told is what was reserved. The program of an
+/// agent elsewhere asks as often at once as it likes, so an answer of its models always has a bound, which leaves the
+/// conversation most of the model's `context`.
+fn bound(instance: &Instance, context: Option<i32>) -> Option<u32> {
+    let spec = instance.spec();
+    let most = context.map_or(DEFAULT_ANSWER_TOKENS, |it| (count(it) / 4).max(1));
+    let elsewhere = (spec.runtime == Runtime::External).then_some(most.min(DEFAULT_ANSWER_TOKENS));
+    spec.limits.max_tokens.map(count).or(elsewhere)
 }
 
 fn millis(seconds: i32) -> u64 {
@@ -319,5 +330,46 @@ mod tests {
             assert_eq!(refused.code, Code::NotFound, "{named}");
             assert!(refused.remedy.contains("far/org/oak"), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_is_reserved_for_an_answer_is_what_the_server_is_told() {
+        let sent = |runtime: &str, context: Option<i32>, limit: Option<i32>, said: Option<u32>| {
+            let model = json!({"endpoints": [
+                {"endpoint": "near", "model": "reed", "maxConcurrent": 1, "timeoutSeconds": 5, "contextTokens": context},
+                {"endpoint": "far", "model": "oak", "maxConcurrent": 1, "timeoutSeconds": 5},
+            ]});
+            let mut spec = AgentInstanceSpec {
+                model: Some(serde_json::from_value(model).unwrap()),
+                runtime: serde_json::from_value(json!(runtime)).unwrap(),
+                ..AgentInstanceSpec::default()
+            };
+            spec.limits.max_tokens = limit;
+            let instance = Instance::of("a-0", spec);
+            let messages = json!([{"role": "user", "content": "?"}]);
+            let body = json!({"messages": messages, "maxTokens": said}).to_string();
+            let lowered = Lowered::read(Syscall::ModelChat, body.as_bytes(), &instance).unwrap();
+            let Request::Chat(request) = lowered.request else {
+                unreachable!("a chat")
+            };
+            let reserved = lowered.reserve_tokens - body.len() as u64 / 4;
+            assert!(
+                request
+                    .max_tokens
+                    .is_none_or(|it| u64::from(it) == reserved)
+            );
+            request.max_tokens
+        };
+        assert_eq!(sent("external", None, None, Some(9)), Some(9));
+        assert_eq!(sent("external", None, Some(70), None), Some(70));
+        assert_eq!(sent("external", None, None, None), Some(4_096));
+        assert_eq!(sent("external", Some(4_096), None, None), Some(1_024));
+        assert_eq!(sent("external", Some(100_000), None, None), Some(4_096));
+        assert_eq!(sent("declarative", None, Some(70), None), Some(70));
+        assert_eq!(
+            sent("declarative", None, None, None),
+            None,
+            "the model decides"
+        );
     }
 }

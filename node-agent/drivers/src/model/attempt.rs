@@ -126,21 +126,33 @@ impl Asked<'_> {
     /// The endpoint said `text` of the request.
     fn refused_with(&self, problem: Problem, text: String, later: bool) -> Failure {
         if is_too_long(&text) {
-            let detail = format!(
-                "{}: the conversation is longer than the model's context",
-                problem.detail
-            );
-            return Failure::never(Problem { detail, ..problem }.remedy(format!(
-                "ask for less at a time, give the model a larger context where it runs (Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), \
-                 and write its size as contextTokens into ModelEndpoint {}",
-                self.candidate.endpoint.name
-            )));
+            return Failure::never(self.too_long(&problem.detail));
         }
         Failure {
             said: Some(text),
             later,
             ..Failure::never(problem)
         }
+    }
+
+    /// The conversation does not fit, as `said`.
+    pub(super) fn too_long(&self, said: &str) -> Problem {
+        let detail = format!("{said}: the conversation is longer than the model's context");
+        Problem::new(Code::TooLarge, detail).remedy(format!(
+            "ask for less at a time, give the model a larger context where it runs (Ollama: OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), \
+             and write its size as contextTokens into ModelEndpoint {}",
+            self.candidate.endpoint.name
+        ))
+    }
+
+    /// A tool is to be called, and the server takes none: it `said` so, now or before.
+    pub(super) fn takes_no_tools(&self, said: &[String]) -> Problem {
+        let mut why = "it takes no tools, and the request wants one called".to_owned();
+        for said in said {
+            why = format!("{why}: {said}");
+        }
+        let remedy = "ask a model that takes tools, or leave it to the model whether it calls one (toolChoice: auto)";
+        self.problem(Code::UpstreamFailed, &why).remedy(remedy)
     }
 
     fn see_the_address(&self) -> String {

@@ -59,11 +59,8 @@ pub(super) fn check(request: &ChatRequest) -> Result<(), Problem> {
             "temperatureMilli: it may be at most {MAX_TEMPERATURE}"
         ));
     }
-    if request
-        .top_p_milli
-        .is_some_and(|it| !(1..=1000).contains(&it))
-    {
-        return bad("topPMilli: it must be 1 to 1000".to_owned());
+    if request.top_p_milli.is_some_and(|it| it > 1000) {
+        return bad("topPMilli: it must be 0 to 1000".to_owned());
     }
     if request.stop.len() > MAX_STOPS || request.stop.iter().any(String::is_empty) {
         return bad(format!(

@@ -4,6 +4,24 @@ use aion_abi::syscall::model::{ChatRequest, Message, Role};
 
 use super::estimate::{of_message, of_tool};
 
+/// Tokens of what a model is given.
+pub(super) fn of_all<'a>(
+    request: &ChatRequest,
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> u64 {
+    let messages: u64 = messages.into_iter().map(of_message).sum();
+    messages + request.tools.iter().map(of_tool).sum::<u64>()
+}
+
+/// Whether all of it leaves no room for an answer. What was asked for of that may be more than there ever was.
+pub(super) fn is_too_much(request: &ChatRequest, context_tokens: Option<u32>) -> bool {
+    context_tokens.map(u64::from).is_some_and(|context| {
+        let quarter = context / 4;
+        let answer = request.max_tokens.map_or(quarter, u64::from).min(quarter);
+        of_all(request, &request.messages) > context - answer
+    })
+}
+
 /// The messages that fit, in their order. System messages stay, and so does everything from the last
 /// thing the user said on; what goes, goes from one user's message to the next, so that no answer of a
 /// tool stays without the call it answers. Where even that is too much the endpoint is left to say so.
@@ -17,9 +35,8 @@ pub(super) fn fitting(request: &ChatRequest, context_tokens: Option<u32>) -> Vec
         .max_tokens
         .map_or(context / 4, u64::from)
         .min(context / 2);
-    let tools: u64 = request.tools.iter().map(of_tool).sum();
-    let room = context.saturating_sub(answer).saturating_sub(tools);
-    let mut used: u64 = kept.iter().map(|message| of_message(message)).sum();
+    let room = context.saturating_sub(answer);
+    let mut used = of_all(request, kept.iter().copied());
     while used > room {
         let Some(first) = kept.iter().position(|message| message.role != Role::System) else {
             break;
@@ -85,6 +102,24 @@ mod tests {
             say(User, "g", 100),
             say(Tool, "h", 10),
         ]
+    }
+
+    #[test]
+    fn what_leaves_no_room_for_an_answer_is_too_much() {
+        let is_too_much = |context, max_tokens| {
+            let request = ChatRequest {
+                messages: vec![say(Role::User, "a", 700)],
+                max_tokens,
+                ..ChatRequest::default()
+            };
+            super::is_too_much(&request, context)
+        };
+        assert!(!is_too_much(None, None));
+        assert!(!is_too_much(Some(1_000), None));
+        assert!(is_too_much(Some(900), None));
+        assert!(!is_too_much(Some(900), Some(100)));
+        assert!(!is_too_much(Some(1_000), Some(30_000)));
+        assert!(is_too_much(Some(1), Some(1)));
     }
 
     #[test]

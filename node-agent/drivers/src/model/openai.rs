@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aion_abi::{code::Code, problem::Problem, syscall::model::ChatRequest};
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::model::{ChatRequest, ToolChoice},
+};
 use aion_backoff::Backoff;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -11,8 +15,8 @@ use super::{
     Candidate, ChatStream, ModelDriver, Patience,
     answer::Answer,
     attempt::{Asked, Begun},
-    bounds, estimate,
-    fit::fitting,
+    bounds,
+    fit::{fitting, is_too_much, of_all},
     known::{Known, Which},
     local::LocalPorts,
     names::Names,
@@ -98,19 +102,25 @@ impl OpenAiModels {
             patience: self.patience,
             deadline: deadline.min(Instant::now() + candidate.timeout),
         };
+        if request.whole && is_too_much(request, candidate.context_tokens) {
+            return Err(asked.too_long(&candidate.name()));
+        }
         let names = Names::of(request);
-        let messages = fitting(request, candidate.context_tokens);
-        let input = messages
-            .iter()
-            .map(|message| estimate::of_message(message))
-            .sum::<u64>()
-            + request.tools.iter().map(estimate::of_tool).sum::<u64>();
+        let messages = match request.whole {
+            true => request.messages.iter().collect(),
+            false => fitting(request, candidate.context_tokens),
+        };
+        let input = of_all(request, messages.iter().copied());
         let which = (asked.base.to_string(), candidate.model.clone());
         let (begun, quirks) = self
-            .try_often(&asked, &which, |quirks| {
+            .try_often(&asked, &which, must_call(request), |quirks| {
                 body(request, &messages, &candidate.model, &names, quirks)
             })
             .await?;
+        let mut left_out = quirks.left_out(request);
+        if messages.len() < request.messages.len() {
+            left_out.push("messages".to_owned());
+        }
         Ok(relay::start(
             begun,
             Answer::new(
@@ -120,7 +130,7 @@ impl OpenAiModels {
             ),
             Teller {
                 model: candidate.name(),
-                left_out: quirks.left_out(request),
+                left_out,
                 secret: asked.secret,
                 known: self.known.clone(),
                 which,
@@ -135,6 +145,7 @@ impl OpenAiModels {
         &self,
         asked: &Asked<'_>,
         which: &Which,
+        must_call: bool,
         body: impl Fn(Quirks) -> serde_json::Value,
     ) -> Result<(Begun, Quirks), Problem> {
         let known = self.known.of(which);
@@ -143,6 +154,10 @@ impl OpenAiModels {
         let mut pauses = Backoff::new(self.patience.backoff, self.patience.backoff_most);
         let mut tries = 1;
         loop {
+            // An answer without a call is not what was asked for.
+            if must_call && quirks.no_tools {
+                return Err(asked.takes_no_tools(&refusals));
+            }
             let failure = match asked.attempt(&body(quirks)).await {
                 Ok(begun) => {
                     if quirks != known {
@@ -189,6 +204,12 @@ impl ModelDriver for OpenAiModels {
     ) -> BoxFuture<'a, Result<ChatStream, Problem>> {
         Box::pin(async move { self.ask(candidates, &request, deadline).await })
     }
+}
+
+/// Whether only a call of a tool is an answer.
+fn must_call(request: &ChatRequest) -> bool {
+    let choice = request.tool_choice.as_ref();
+    choice.is_some_and(|it| matches!(it, ToolChoice::Required | ToolChoice::Tool(_)))
 }
 
 /// How long to wait before the next try; `None` where a model names more than `most`.

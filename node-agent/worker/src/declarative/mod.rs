@@ -261,6 +261,9 @@ async fn chat(
                         "tools" => format!(
                             "{model} takes no tools: they are off, and so are files and memory as tools"
                         ),
+                        "messages" => format!(
+                            "the oldest messages do not fit into the context of {model}: it is asked without"
+                        ),
                         _ => format!("{model} does not take {part}: it is asked without"),
                     };
                     say(syscalls, MessageKind::Notice, text).await?;

@@ -435,7 +435,7 @@ async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_sa
     let events = vec![
         ChatEvent::Start {
             model: "local/reed".to_owned(),
-            left_out: vec!["tools".to_owned(), "maxTokens".to_owned()],
+            left_out: ["tools", "maxTokens", "messages"].map(str::to_owned).into(),
         },
         say("how high is it? Two feet, it says in the book of the mill, so two feet."),
         ChatEvent::Withdrawn,
@@ -455,10 +455,13 @@ async fn what_a_model_thinks_is_no_answer_and_tools_that_it_does_not_take_are_sa
     run(&program, &ask("how high?"), &kernel).await.unwrap();
     assert_eq!(kernel.final_text(), "Two feet.");
     let said = kernel.said.borrow();
-    for what in ["takes no tools", "does not take maxTokens"] {
-        let told = |said: &MessageRequest| {
-            said.kind == MessageKind::Notice && said.text.contains(&format!("local/reed {what}"))
-        };
+    for what in [
+        "local/reed takes no tools",
+        "local/reed does not take maxTokens",
+        "oldest messages do not fit into the context of local/reed",
+    ] {
+        let told =
+            |said: &MessageRequest| said.kind == MessageKind::Notice && said.text.contains(what);
         assert!(said.iter().any(told), "{what}: {said:?}");
     }
     let items = kernel.items.borrow();

@@ -84,6 +84,8 @@ class Loop:
         while (chunk := (yield from stream.next())) is not None:
             for part in chunk.left_out:
                 text = f"{chunk.model} does not take {part}: it is asked without"
+                if part == "messages":
+                    text = f"the oldest messages do not fit into the context of {chunk.model}: it is asked without"
                 yield from turn.message(self.session, "notice", text)
             if chunk.withdrawn:
                 told = 0

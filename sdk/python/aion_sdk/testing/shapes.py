@@ -133,6 +133,7 @@ SHAPES: dict[str, Check] = {
         {"messages": _list(_MESSAGE, 1)},
         {
             "model": _kind(str),
+            "whole": _kind(bool),
             "tools": _list(_TOOL),
             "maxTokens": _number(0, 2**32 - 1),
             "temperatureMilli": _number(0, 2**32 - 1),

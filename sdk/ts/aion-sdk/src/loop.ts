@@ -72,7 +72,11 @@ async function ask(turn: Turn, options: LoopOptions, messages: ChatMessage[], to
   const stream = await turn.model.chat.completions.create(request);
   let told = 0;
   for await (const { model, leftOut, withdrawn, choices } of stream) {
-    for (const part of leftOut) await turn.notice(`${model} does not take ${part}: it is asked without`);
+    for (const part of leftOut) {
+      const what =
+        part === 'messages' ? `the oldest messages do not fit into the context of ${model}` : `${model} does not take ${part}`;
+      await turn.notice(`${what}: it is asked without`);
+    }
     if (withdrawn) told = 0;
     const { text } = stream;
     const isLast = choices[0].finish_reason !== null;

@@ -110,8 +110,12 @@ def refused(kind, code, **more):
         client.chat.completions.create(**({"model": "editor:auto", "messages": ask} | more))
     except kind as why:
         assert why.code == code, (why, why.code)
+        assert kind is not openai.BadRequestError or why.param or "runtime" in str(why), why.body
         return str(why)
     raise AssertionError(f"{more} was taken")
+assert "top_p" in refused(openai.BadRequestError, "bad-request", top_p=1.5)
+assert "max_tokens" in refused(openai.BadRequestError, "bad-request", max_tokens=0)
+assert "Idempotency-Key".lower() in refused(openai.BadRequestError, "bad-request", extra_headers={"Idempotency-Key": "k"})
 assert "seed" in refused(openai.BadRequestError, "bad-request", seed=7)
 assert "n " in refused(openai.BadRequestError, "bad-request", n=2)
 image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]
@@ -158,6 +162,8 @@ fn openais_client_asks_models_of_an_agent_with_tools_of_its_own() -> anyhow::Res
     let requests = model.requests();
     let shaped = requests.iter().find(|it| it.body.get("stop").is_some());
     let shaped = &shaped.unwrap().body;
+    // What was reserved where nobody said how much.
+    assert_eq!(shaped["max_tokens"], 4_096, "{shaped}");
     assert_eq!(shaped["top_p"], 0.9, "{shaped}");
     assert_eq!(shaped["response_format"]["json_schema"]["strict"], true);
     let called = requests

@@ -53,6 +53,10 @@ fn answer(request: &Value) -> (u16, String) {
             r#"{"choices": [{"delta": {"content": "Felix"}, "finish_reason": "stop"}]}"#,
             "[DONE]",
         ]),
+        "long" => {
+            let why = json!({"error": {"message": "maximum context length is 4096 tokens"}});
+            (400, why.to_string())
+        }
         "format" => {
             let why = json!({"error": {"message": "response_format is not supported here"}});
             (400, why.to_string())
@@ -145,7 +149,7 @@ fn servers_with_habits_of_their_own_are_understood_through_the_gateway() -> anyh
     let said = body(&said);
     assert_eq!(said["choices"][0]["message"]["content"], "Felix", "{said}");
 
-    let chosen = json!({"tools": [tool], "tool_choice": "required"});
+    let chosen = json!({"tools": [tool], "tool_choice": "auto"});
     let (_, said) = ask("tools", &chosen);
     let said = body(&said);
     assert_eq!(said["choices"][0]["message"]["content"], "Felix", "{said}");
@@ -154,6 +158,20 @@ fn servers_with_habits_of_their_own_are_understood_through_the_gateway() -> anyh
         json!(["tools", "tool_choice"]),
         "{said}"
     );
+    let chosen = json!({"tools": [tool], "tool_choice": "required"});
+    let (status, said) = ask("tools", &chosen);
+    assert_eq!(status, 502, "a text is no call: {said}");
+    let said = said.to_lowercase();
+    assert!(said.contains("\r\nx-should-retry: false\r\n"), "{said}");
+    assert!(said.contains("takes no tools"), "{said}");
+    let (status, said) = ask("long", &json!({}));
+    let error = &body(&said)["error"];
+    assert_eq!(
+        (status, &error["param"]),
+        (400, &json!("messages")),
+        "{said}"
+    );
+    assert_eq!(error["code"], "context_length_exceeded", "{said}");
 
     // What a client builds upon is not left out, and no answer is none.
     let format = json!({"response_format": {"type": "json_object"}});

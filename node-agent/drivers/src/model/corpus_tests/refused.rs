@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use aion_abi::syscall::model::{ChatEvent, ChatRequest};
+use aion_abi::{
+    code::Code,
+    syscall::model::{ChatEvent, ChatRequest, ToolChoice},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -111,6 +114,8 @@ async fn refusals_say_what_to_do() {
             .await
             .unwrap_err();
         assert!(problem.detail.contains(detail), "{problem}");
+        let too_long = detail.starts_with("longer");
+        assert_eq!(problem.code == Code::TooLarge, too_long, "{problem}");
         assert!(!problem.detail.contains('<'), "{problem}");
         assert!(problem.remedy.contains(remedy), "{}", problem.remedy);
         assert_eq!(server.asked().len() - before, asked_often, "{detail}");
@@ -163,4 +168,58 @@ async fn figures_count_where_they_are_of_the_whole_answer() {
         let told = (usage.input_tokens, usage.output_tokens, usage.estimated);
         assert_eq!(told, wanted, "{bytes}");
     }
+}
+
+#[tokio::test]
+async fn a_tool_that_must_be_called_is_not_answered_with_text_by_a_server_that_takes_none() {
+    let server = Server::start().await;
+    let driver = openai(impatient());
+    let refusal = Reply::Status(
+        400,
+        vec![],
+        json!({"error": {"message": "oak does not support tools"}}),
+    );
+    let answers = || Reply::Raw(case(NORM).bytes);
+    let models = [candidate(&server.url, "m")];
+    let must = || ChatRequest {
+        tool_choice: Some(ToolChoice::Required),
+        ..asked()
+    };
+    let soon = crate::model::conformance::soon;
+    let refused = async || {
+        let chat = crate::model::ModelDriver::chat(&driver, &models, must(), soon());
+        let problem = chat.await.unwrap_err();
+        assert_eq!(problem.code, Code::UpstreamFailed, "{problem}");
+        assert!(problem.detail.contains("takes no tools"), "{problem}");
+    };
+    // The server says so now, or was found to before.
+    server.replies("m", [refusal.clone(), answers()]);
+    refused().await;
+    server.replies("m", [refusal, answers()]);
+    heard(&driver, &models, asked()).await;
+    refused().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_named_or_refused_where_all_of_it_is_wanted() {
+    let server = Server::start().await;
+    let driver = openai(impatient());
+    server.replies("m", [Reply::Raw(case(NORM).bytes)]);
+    let mut models = [candidate(&server.url, "m")];
+    models[0].context_tokens = Some(400);
+    let mut request = question("And now?");
+    let mut long = question(&"word ".repeat(400)).messages;
+    long.append(&mut request.messages);
+    request.messages = long;
+    let (events, _) = heard(&driver, &models, request.clone()).await;
+    let ChatEvent::Start { left_out, .. } = &events[0] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(left_out, &["messages"]);
+    request.whole = true;
+    let soon = crate::model::conformance::soon();
+    let chat = crate::model::ModelDriver::chat(&driver, &models, request, soon);
+    let problem = chat.await.unwrap_err();
+    assert_eq!(problem.code, Code::TooLarge, "{problem}");
+    assert_eq!(server.asked().len(), 1, "nobody was asked");
 }

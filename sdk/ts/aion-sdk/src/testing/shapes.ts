@@ -113,6 +113,7 @@ const shapes: Fields = {
     { messages: list(message, 1) },
     {
       model: typed('string'),
+      whole: typed('boolean'),
       tools: list(tool),
       maxTokens: number(0, 2 ** 32 - 1),
       temperatureMilli: number(0, 2 ** 32 - 1),
