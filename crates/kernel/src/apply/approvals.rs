@@ -159,25 +159,19 @@ impl State {
         self.evict_turn(turn)?;
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         (row.phase, row.pausing) = (Phase::Parked, false);
-        let instance = row.instance;
-        if let Some(table) = self.keys.get_mut(&instance) {
-            table.park(turn);
-        }
         Ok(())
     }
 
-    pub(super) fn resume_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
+    pub(super) fn resume_turn(&mut self, turn: TurnId) -> Applied {
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         if row.phase != Phase::Parked {
             return Err("the turn does not wait for a word");
         }
         row.phase = Phase::Queued;
-        let instance = row.instance;
-        self.keep_keys_as_of(instance, turn, at);
         Ok(())
     }
 
-    /// The keys of a turn that was parked age again.
+    /// The keys of a turn that was set aside age again.
     pub(super) fn keep_keys_as_of(&mut self, instance: InstanceUid, turn: TurnId, at: Millis) {
         if let Some(table) = self.keys.get_mut(&instance) {
             table.unpark(turn, at);

@@ -139,7 +139,7 @@ impl State {
             }
             Fact::TurnPausing { turn, .. } => self.pause_turn(*turn),
             Fact::TurnParked { turn, .. } => self.park_turn(*turn),
-            Fact::TurnResumed { turn, at } => self.resume_turn(*turn, *at),
+            Fact::TurnResumed { turn, .. } => self.resume_turn(*turn),
             Fact::ApprovalAsked {
                 approval,
                 turn,

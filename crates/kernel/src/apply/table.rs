@@ -124,6 +124,9 @@ impl State {
         instance.turn = Some(turn);
         instance.incarnation = incarnation;
         row.phase = Phase::Starting { incarnation, since };
+        let uid = row.instance;
+        // Until now it waited, maybe behind another: what it did was kept for it.
+        self.keep_keys_as_of(uid, turn, since);
         Ok(())
     }
 
@@ -149,6 +152,9 @@ impl State {
         let uid = row.instance;
         self.instances.get_mut(&uid).ok_or("no such instance")?.turn = None;
         self.free_keys(uid, turn);
+        if let Some(table) = self.keys.get_mut(&uid) {
+            table.park(turn);
+        }
         Ok(())
     }
 
@@ -168,9 +174,7 @@ impl State {
 
     pub(super) fn end_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
         let row = self.turns.remove(&turn).ok_or("no such turn")?;
-        if row.phase == Phase::Parked {
-            self.keep_keys_as_of(row.instance, turn, at);
-        }
+        self.keep_keys_as_of(row.instance, turn, at);
         self.withdraw_questions(turn, at);
         let instance = self
             .instances

@@ -18,7 +18,7 @@ use crate::{
     kernel::Kernel,
     live::{CallPhase, Holder, LiveCall},
     name::Name,
-    outcome::{Exit, TurnOutcome, Usage},
+    outcome::Usage,
     refusal::Refusal,
     state::Phase,
     timers::Timer,
@@ -162,11 +162,10 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        if row.replayable {
-            return self.park_turn(turn, step);
+        match row.replayable {
+            true => self.park_turn(turn, step),
+            false => self.end_unknown(turn, step),
         }
-        let exit = Exit::Evicted;
-        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
     }
 
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
@@ -196,11 +195,7 @@ impl Kernel {
         }
         let instance = row.instance;
         if !row.replayable {
-            // What it did is not known any more.
-            let outcome = TurnOutcome::WorkerFailed {
-                exit: Exit::Evicted,
-            };
-            return self.end_turn(turn, outcome, step);
+            return self.end_unknown(turn, step);
         }
         self.record(Fact::TurnResumed { turn, at: self.now }, step);
         if let Some([_, tenant, _]) = self.accounts_of(instance) {

@@ -7,7 +7,7 @@ use crate::{
     ids::{AccountId, InstanceUid, Millis, TurnId},
     kernel::Kernel,
     live::{Holder, LiveTurn},
-    outcome::{CancelCause, TurnOutcome},
+    outcome::{CancelCause, Exit, TurnOutcome},
     refusal::{Queue, Refusal},
     state::{Phase, TurnRow},
     timers::Timer,
@@ -169,6 +169,12 @@ impl Kernel {
         self.offer_next_turn(instance);
         self.finish_removal(instance, step);
         self.dispatch_turns(step);
+    }
+
+    /// It would run again, and what it did before is not known any more: it could do it twice.
+    pub(crate) fn end_unknown(&mut self, turn: TurnId, step: &mut Step) {
+        let exit = Exit::Evicted;
+        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
     }
 
     /// Its worker was ended with its launcher: it runs again, and finds what it did by the keys of its steps.

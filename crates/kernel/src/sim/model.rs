@@ -131,6 +131,10 @@ impl Model {
             } => {
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn started")?;
                 ensure!(!row.parked, "turn {turn} starts without its answer");
+                ensure!(
+                    !self.without_step.contains(&turn),
+                    "turn {turn} runs again and cannot tell what it did"
+                );
                 row.incarnation = Some(incarnation);
                 let last = self.incarnations.insert(row.instance, incarnation);
                 ensure!(

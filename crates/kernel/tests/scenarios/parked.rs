@@ -3,11 +3,11 @@ use crate::{
     approvals::{
         LAYERS, answer, asking, ended, killed, node, parked, restarted, step_call, unheard, word_of,
     },
-    harness::{Node, driven, effects, facts, outcome, refusal, started, uid},
+    harness::{Node, body, driven, effects, facts, outcome, profile, refusal, started, uid},
 };
 use aion_kernel::{
-    Effect, Event, Incarnation, Kind, Limits, LiveWorker, Phase, Refusal, Scope, Step, TurnId,
-    TurnOutcome, Word,
+    Body, Effect, Event, Exit, Finish, Incarnation, Kind, Limits, LiveWorker, Phase, Refusal,
+    Scope, Step, TurnId, TurnOutcome, Usage, Word,
 };
 
 #[test]
@@ -147,6 +147,63 @@ fn other_turns_push_nothing_of_a_parked_turn_out_and_time_does_not() {
     node.ready(turn, 3, &LAYERS);
     let before = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.before"));
     assert!(outcome(&node.call(before).1).1, "it is not done again");
+}
+
+#[test]
+fn a_turn_with_its_word_keeps_what_it_did_while_another_still_runs() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let before = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.before"));
+    let begun = node.call(before).1;
+    node.finish(driven(&begun)[0]);
+    let call = step_call(&mut node, turn, 9);
+    node.call(call);
+    killed(&mut node, turn, 1);
+    let (other, _) = started(&node.invoke(1).1)[0];
+    node.ready(other, 2, &LAYERS);
+    let step = answer(&mut node, 1, Some(Scope::Once));
+    assert_eq!(facts(&step), ["approval-answered", "turn-resumed"]);
+    for n in 0..300 {
+        let call = node.keyed(other, Kind::FsWrite, &format!("t{other}.{n}"));
+        let begun = node.call(call).1;
+        node.finish(driven(&begun)[0]);
+    }
+    assert_eq!(started(&node.exited(other, 2)), [(turn, Incarnation(3))]);
+    node.ready(turn, 3, &LAYERS);
+    let before = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.before"));
+    assert!(outcome(&node.call(before).1).1, "it is not done again");
+}
+
+#[test]
+fn a_turn_that_lost_what_it_did_while_it_waited_for_a_worker_does_not_run_again() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let large = |node: &mut Node, turn: TurnId, name: String, size: u64| {
+        let call = node.keyed(turn, Kind::FsWrite, &name);
+        let begun = node.call(call).1;
+        node.feed(Event::Finished {
+            call: driven(&begun)[0],
+            finish: Finish::Ok {
+                body: Some(Body { size, ..body(3) }),
+            },
+            usage: Usage::default(),
+        });
+    };
+    large(&mut node, turn, format!("t{turn}.before"), 50 << 20);
+    let call = step_call(&mut node, turn, 9);
+    node.call(call);
+    killed(&mut node, turn, 1);
+    let (other, _) = started(&node.invoke(1).1)[0];
+    node.ready(other, 2, &LAYERS);
+    answer(&mut node, 1, Some(Scope::Once));
+    // Beyond what all instances may keep: those of a turn that waits go last.
+    let more = node.running(2, profile("home", "other"));
+    large(&mut node, more, String::from("large"), 20 << 20);
+    assert!(!node.kernel.state().turn(turn).unwrap().replayable);
+    let step = node.exited(other, 2);
+    assert_eq!(started(&step), []);
+    let exit = Exit::Evicted;
+    assert!(ended(&step).contains(&TurnOutcome::WorkerFailed { exit }));
 }
 
 #[test]
