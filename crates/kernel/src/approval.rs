@@ -15,10 +15,13 @@ use crate::{
     syscall::Kind,
 };
 
-/// Approvals that are kept after they were answered and their turn ended: for whoever answers late.
+/// Approvals that are kept after they count for no call any more: for whoever answers late.
 pub(crate) const CLOSED: usize = 128;
 /// Words that stand for one agent.
 pub(crate) const STANDING: usize = 64;
+
+/// Questions of one turn, those that were answered included.
+pub(crate) const PER_TURN: u32 = 128;
 
 /// For how much a person's yes counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +162,22 @@ impl ApprovalRow {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.answered.is_none()
+    }
+
+    /// Whether it says nothing of any call that may still come.
+    pub(crate) fn is_spent(&self) -> bool {
+        match self.answered.as_ref().map(|it| it.word) {
+            None
+            | Some(
+                Word::Denied
+                | Word::Approved {
+                    scope: Scope::Turn, ..
+                },
+            ) => false,
+            Some(Word::Approved { .. }) => self.used,
+            Some(Word::Expired) => self.key.is_none(),
+            Some(Word::Withdrawn) => true,
+        }
     }
 
     /// Whether it was asked for this very call: the same step of the turn, with the same body.

@@ -105,6 +105,9 @@ pub struct TurnRow {
     pub usage: Usage,
     /// Calls admitted so far.
     pub calls: u64,
+    /// How often a person was asked for it so far.
+    #[serde(default)]
+    pub(crate) asked: u32,
     /// All its effects have keys of its steps, and the outcomes are kept: when it runs again, none is done twice.
     #[serde(default)]
     pub replayable: bool,

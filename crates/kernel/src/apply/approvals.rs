@@ -23,7 +23,10 @@ pub(super) struct Asked<'a> {
 impl State {
     pub(super) fn ask(&mut self, approval: ApprovalId, asked: &Asked<'_>) -> Applied {
         let call = asked.call;
-        let instance = self.turns.get(&call.turn).ok_or("no such turn")?.instance;
+        self.trim_approvals();
+        let turn = self.turns.get_mut(&call.turn).ok_or("no such turn")?;
+        turn.asked = turn.asked.saturating_add(1);
+        let instance = turn.instance;
         let profile = self.instances.get(&instance).ok_or("no such instance")?;
         let profile = self.profiles.get(&profile.profile);
         let profile = profile.ok_or("no such profile")?;
@@ -117,8 +120,13 @@ impl State {
                 at,
             });
         }
+        self.trim_approvals();
+    }
+
+    /// Of what says nothing of any call that may still come, the last are kept: for whoever answers late.
+    fn trim_approvals(&mut self) {
         let over = |(id, row): (&ApprovalId, &ApprovalRow)| {
-            (!self.turns.contains_key(&row.turn)).then_some(*id)
+            (row.is_spent() || !self.turns.contains_key(&row.turn)).then_some(*id)
         };
         let closed: Vec<_> = self.approvals.iter().filter_map(over).collect();
         for id in closed.iter().take(closed.len().saturating_sub(CLOSED)) {

@@ -115,6 +115,7 @@ impl State {
                     pausing: false,
                     usage: Usage::default(),
                     calls: 0,
+                    asked: 0,
                     replayable: true,
                 };
                 self.queue_turn(*turn, row)

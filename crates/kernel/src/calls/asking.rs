@@ -10,16 +10,16 @@
 //! key and digest: a word is for what was shown.
 
 use crate::{
-    approval::{Request, STANDING, Scope, Unheard, Word},
+    approval::{PER_TURN, Request, STANDING, Scope, Unheard, Word},
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
-    ids::{ApprovalId, CallId, InstanceUid, Ticket, TurnId},
+    ids::{AccountId, ApprovalId, CallId, InstanceUid, Ticket, TurnId},
     kernel::Kernel,
     live::{CallPhase, Holder, LiveCall},
     name::Name,
     outcome::Usage,
-    refusal::Refusal,
+    refusal::{Refusal, Unasked},
     state::Phase,
     timers::Timer,
 };
@@ -49,10 +49,12 @@ impl Kernel {
             asked.find(|(id, row)| row.is_of((&call).into()) && self.held_for(**id).is_none());
         let approval = match again.map(|(id, _)| *id) {
             Some(approval) => approval,
-            None if !self.may_ask(accounts[2]) => {
-                return self.refuse(&call, Refusal::ApprovalRequired { rule }, step);
-            }
             None => {
+                let may = self.within_quota(instance, call.reserve_tokens);
+                let may = may.and_then(|_| self.may_ask(call.turn, accounts[2], rule.clone()));
+                if let Err(refusal) = may {
+                    return self.refuse(&call, refusal, step);
+                }
                 let approval = ApprovalId(self.state.last_approval.0 + 1);
                 let mut until = self.state.date_of(self.now);
                 until.0 = until.0.saturating_add(self.limits.approval_ms);
@@ -83,18 +85,28 @@ impl Kernel {
         self.pause_if_quiet(turn, step);
     }
 
-    fn may_ask(&self, agent: crate::AccountId) -> bool {
+    /// Whether a question more is not too many: of all that wait, and of all that the turn asked so far.
+    fn may_ask(&self, turn: TurnId, agent: AccountId, rule: Name) -> Result<(), Refusal> {
         let pending = || self.state.approvals.values().filter(|row| row.is_pending());
         let of_agent = pending().filter(|row| row.account == agent).count();
-        pending().count() < self.limits.approvals as usize
-            && of_agent < self.limits.approvals_per_agent as usize
+        let asked = self.state.turns.get(&turn).map_or(0, |row| row.asked);
+        let why = if asked >= PER_TURN {
+            Unasked::TurnAskedEnough
+        } else if pending().count() >= self.limits.approvals as usize
+            || of_agent >= self.limits.approvals_per_agent as usize
+        {
+            Unasked::TooManyWait
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::ApprovalRequired { rule, why })
     }
 
     fn hold(
         &mut self,
         call: Call,
         instance: InstanceUid,
-        accounts: [crate::AccountId; 3],
+        accounts: [AccountId; 3],
         approval: ApprovalId,
     ) {
         let id = self.next_call();

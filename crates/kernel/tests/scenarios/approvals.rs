@@ -4,8 +4,8 @@ use crate::harness::{
 };
 use aion_kernel::{
     ApprovalId, Call, Date, Effect, Event, Exit, Fact, Incarnation, Kernel, Kind, Limits,
-    LiveWorker, Name, Phase, Profile, Refusal, Scope, Step, TurnId, TurnOutcome, Unheard, Verdict,
-    Word,
+    LiveWorker, Name, Phase, Profile, Refusal, Scope, Step, TurnId, TurnOutcome, Unasked, Unheard,
+    Verdict, Word,
 };
 
 pub(crate) const LAYERS: [&str; 2] = ["seccomp", "landlock"];
@@ -327,7 +327,8 @@ fn as_many_are_asked_about_as_may_be_and_further_calls_are_refused() {
     let call = step_call(&mut node, turn, 9);
     let refused = refusal(&node.call(call).1);
     let rule = Name::from("test calendar.*");
-    assert_eq!(refused, Refusal::ApprovalRequired { rule });
+    let why = Unasked::TooManyWait;
+    assert_eq!(refused, Refusal::ApprovalRequired { rule, why });
 }
 
 #[test]

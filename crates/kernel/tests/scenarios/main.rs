@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod askers;
 mod calls;
 mod clocks;
 mod endings;
