@@ -182,10 +182,7 @@ impl Kernel {
 
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
     pub(crate) fn park_turn(&mut self, turn: TurnId, step: &mut Step) {
-        let held = self.live.turns.get(&turn).map(|live| live.calls.clone());
-        for call in held.into_iter().flatten() {
-            self.stop_held(call, None, step);
-        }
+        self.give_up_held(turn, step);
         let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
             return;
         };
@@ -195,6 +192,14 @@ impl Kernel {
         self.resume_if_answered(turn, step);
         self.offer_next_turn(instance);
         self.dispatch_turns(step);
+    }
+
+    /// The calls of a turn that wait for a word are given up, and people are asked about them still.
+    pub(crate) fn give_up_held(&mut self, turn: TurnId, step: &mut Step) {
+        let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
+        for call in calls.into_iter().flatten() {
+            self.stop_held(call, None, step);
+        }
     }
 
     /// A turn that waits for no word any more asks for a worker.

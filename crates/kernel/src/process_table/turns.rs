@@ -179,6 +179,8 @@ impl Kernel {
 
     /// Its worker was ended with its launcher: it runs again, and finds what it did by the keys of its steps.
     pub(super) fn evict_turn(&mut self, turn: TurnId, step: &mut Step) {
+        // It makes them anew, and finds the words that it waited for.
+        self.give_up_held(turn, step);
         self.stop_calls_of(turn, step);
         let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
             return;

@@ -207,6 +207,28 @@ fn a_turn_that_lost_what_it_did_while_it_waited_for_a_worker_does_not_run_again(
 }
 
 #[test]
+fn a_launcher_that_is_replaced_takes_no_question_back() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let write = node.keyed(turn, Kind::FsWrite, &format!("t{turn}.write"));
+    node.call(write);
+    let call = step_call(&mut node, turn, 9);
+    assert_eq!(facts(&node.call(call).1), ["approval-asked"]);
+    let step = node.feed(Event::WorkerExited {
+        turn,
+        incarnation: Incarnation(1),
+        exit: Exit::Evicted,
+    });
+    assert!(!facts(&step).contains(&"approval-answered"), "{step:?}");
+    assert_eq!(word_of(&node, 1), None);
+    assert_eq!(started(&step), [(turn, Incarnation(2))]);
+    answer(&mut node, 1, Some(Scope::Once));
+    node.ready(turn, 2, &LAYERS);
+    let call = step_call(&mut node, turn, 9);
+    assert_eq!(driven(&node.call(call).1).len(), 1);
+}
+
+#[test]
 fn the_wall_clock_says_when_the_time_is_over_also_across_a_restart() {
     let mut node = node();
     parked(&mut node);
