@@ -209,8 +209,15 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        let lost = || row.pausing.then_some(TurnOutcome::WorkerLost);
-        if let Some(outcome) = row.stopping.clone().or_else(lost) {
+        let late = row.deadline.is_some_and(|deadline| deadline <= self.now);
+        if row.pausing && row.stopping.is_none() && !late {
+            // Its end was not told in time. What is left of it can do nothing, as below, and the turn waits for its word.
+            if let Some(incarnation) = row.phase.incarnation() {
+                step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+            }
+            return self.paused(turn, step);
+        }
+        if let Some(outcome) = row.stopping.clone() {
             // The launcher did not tell of its end in time. Its key is never used again,
             // so a process that is left can do nothing; it is to be killed all the same.
             if let Some(incarnation) = row.phase.incarnation() {
@@ -219,7 +226,6 @@ impl Kernel {
             self.end_turn(turn, outcome, step);
             return;
         }
-        let late = row.deadline.is_some_and(|deadline| deadline <= self.now);
         let outcome = match row.phase {
             Phase::Starting { .. } if !late => TurnOutcome::StartTimeout,
             _ => TurnOutcome::DeadlineExceeded,

@@ -229,6 +229,24 @@ fn a_launcher_that_is_replaced_takes_no_question_back() {
 }
 
 #[test]
+fn a_launcher_that_tells_of_no_end_loses_no_turn_that_waits_for_a_word() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let call = step_call(&mut node, turn, 9);
+    node.call(call);
+    let step = node.wait(Limits::default().kill_grace_ms);
+    assert_eq!(facts(&step), ["call-refused", "turn-parked"]);
+    let kill = Effect::KillWorker {
+        turn,
+        incarnation: Incarnation(1),
+    };
+    assert!(effects(&step).contains(&kill));
+    let step = answer(&mut node, 1, Some(Scope::Once));
+    assert_eq!(started(&step), [(turn, Incarnation(2))]);
+    assert!(facts(&killed(&mut node, turn, 1)).is_empty(), "told late");
+}
+
+#[test]
 fn the_wall_clock_says_when_the_time_is_over_also_across_a_restart() {
     let mut node = node();
     parked(&mut node);
