@@ -1,11 +1,9 @@
 //! How much is asked: what one turn, one agent, one tenant and the node may have people read.
 use crate::{
-    approvals::{LAYERS, answer, asking, killed, node, parked, step_call, unheard},
-    harness::{Node, body, driven, facts, profile, refusal, rule, started},
+    approvals::{LAYERS, answer, asking, node, parked},
+    harness::{Node, body, driven, facts, refusal, started},
 };
-use aion_kernel::{
-    Date, Kind, Limits, Name, Quota, Refusal, Scope, TurnId, Unasked, Unheard, Verdict,
-};
+use aion_kernel::{Date, Fact, Kind, Limits, Name, Quota, Refusal, Scope, TurnId, Unasked};
 
 /// Asks about something new, and nobody answers in time.
 fn ask_and_let_go(node: &mut Node, turn: TurnId, n: u8) -> Option<Refusal> {
@@ -57,4 +55,28 @@ fn a_question_is_within_the_rate_as_a_call_is() {
         matches!(refused, Some(Refusal::QuotaExceeded { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_call_whose_word_ended_in_the_queue_is_told_so() {
+    let mut node = Node::new(Limits {
+        resource_default: 1,
+        ..Limits::default()
+    });
+    let turn = parked(&mut node);
+    let date = Date(node.now.0 + 5_000);
+    answer(&mut node, 1, Some(Scope::Until { date }));
+    node.ready(turn, 2, &LAYERS);
+    let first = node.plain(turn, Kind::ToolCall);
+    let begun = node.call(first).1;
+    let second = node.plain(turn, Kind::ToolCall);
+    assert!(driven(&node.call(second).1).is_empty());
+    node.now = node.now.plus(6_000);
+    let step = node.finish(driven(&begun)[0]);
+    let refused = step.facts.iter().find_map(|fact| match fact {
+        Fact::CallRefused { refusal, .. } => Some(refusal.clone()),
+        _ => None,
+    });
+    let (rule, why) = (Name::from("test calendar.*"), Unasked::WordEnded);
+    assert_eq!(refused, Some(Refusal::ApprovalRequired { rule, why }));
 }
