@@ -37,6 +37,12 @@ pub(super) fn reply_barrier(kind: Kind) -> Barrier {
     }
 }
 
+/// How long a call may take, in milliseconds.
+pub(super) fn time_of(call: &Call) -> u64 {
+    let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
+    wanted.min(call.kind.max_deadline_ms())
+}
+
 impl Kernel {
     pub(crate) fn call(&mut self, call: Call, step: &mut Step) {
         if self.live.tickets.contains_key(&call.ticket) {
@@ -246,8 +252,7 @@ impl Kernel {
 
     fn wait(&mut self, call: Call, caller: &Caller, step: &mut Step) {
         let id = self.next_call();
-        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
-        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        let deadline = self.now.plus(time_of(&call));
         let attained = self.live.turns.get_mut(&call.turn).map_or(0, |turn| {
             turn.calls.insert(id);
             turn.attained

@@ -16,13 +16,15 @@ use crate::{
     fact::Fact,
     ids::{AccountId, ApprovalId, CallId, InstanceUid, Ticket, TurnId},
     kernel::Kernel,
-    live::{CallPhase, Holder, LiveCall},
-    name::Name,
+    live::{CallPhase, Held, Holder, LiveCall},
+    name::{IdempotencyKey, Name},
     outcome::Usage,
     refusal::{Refusal, Unasked},
     state::Phase,
     timers::Timer,
 };
+
+use super::admission::time_of;
 
 impl<'a> From<&'a Call> for Request<'a> {
     fn from(call: &'a Call) -> Self {
@@ -57,7 +59,11 @@ impl Kernel {
                 }
                 let approval = ApprovalId(self.state.last_approval.0 + 1);
                 let mut until = self.state.date_of(self.now);
-                until.0 = until.0.saturating_add(self.limits.approval_ms);
+                let time = match self.may_wait(call.turn, call.key.as_ref()) {
+                    true => self.limits.approval_ms,
+                    false => self.limits.approval_ms.min(time_of(&call)),
+                };
+                until.0 = until.0.saturating_add(time);
                 let fact = Fact::ApprovalAsked {
                     approval,
                     turn: call.turn,
@@ -110,8 +116,12 @@ impl Kernel {
         approval: ApprovalId,
     ) {
         let id = self.next_call();
-        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
-        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        let held = Held {
+            approval,
+            reserve_tokens: call.reserve_tokens,
+            deadline_ms: call.deadline_ms,
+        };
+        let deadline = self.now.plus(time_of(&call));
         if let Some(turn) = self.live.turns.get_mut(&call.turn) {
             turn.calls.insert(id);
         }
@@ -135,7 +145,7 @@ impl Kernel {
             held: 0,
             seen: Usage::default(),
             deadline,
-            phase: CallPhase::Held(approval, call.reserve_tokens),
+            phase: CallPhase::Held(held),
         };
         self.live.calls.insert(id, live);
     }
@@ -349,18 +359,28 @@ impl Kernel {
         let calls = &self.live.turns.get(&turn)?.calls;
         let waits = |id: &&CallId| {
             let phase = self.live.calls.get(id).map(|live| live.phase);
-            matches!(phase, Some(CallPhase::Held(of, _)) if of == approval)
+            matches!(phase, Some(CallPhase::Held(held)) if held.approval == approval)
         };
         calls.iter().find(waits).copied()
     }
 
-    /// A call that was held is made as if it came now, with the time that it has left.
+    /// Whether the call may wait for longer than its own deadline: its turn can be set aside for it.
+    fn may_wait(&self, turn: TurnId, key: Option<&IdempotencyKey>) -> bool {
+        let row = self.state.turns.get(&turn);
+        row.is_some_and(|row| row.replayable) && key.is_some_and(|key| key.is_step_of(turn))
+    }
+
+    /// A call that was held is made as if it came now. One that could wait has all its time, another what is left of it.
     fn admit_held(&mut self, id: CallId, step: &mut Step) {
         let Some(live) = self.take_held(id) else {
             return;
         };
-        let CallPhase::Held(_, reserve_tokens) = live.phase else {
+        let CallPhase::Held(held) = live.phase else {
             return;
+        };
+        let deadline_ms = match self.may_wait(live.turn, live.key.as_ref()) {
+            true => held.deadline_ms,
+            false => Some(live.deadline.since(self.now)),
         };
         for ticket in live.tickets {
             self.live.tickets.remove(&ticket);
@@ -372,8 +392,8 @@ impl Kernel {
                 resource: live.resource.clone(),
                 body: live.body,
                 key: live.key.clone(),
-                deadline_ms: Some(live.deadline.since(self.now)),
-                reserve_tokens,
+                deadline_ms,
+                reserve_tokens: held.reserve_tokens,
                 repeatable: live.repeatable,
             };
             self.call(call, step);
@@ -402,7 +422,7 @@ impl Kernel {
         let Some(live) = self.live.calls.get(&id) else {
             return;
         };
-        let CallPhase::Held(approval, _) = live.phase else {
+        let CallPhase::Held(Held { approval, .. }) = live.phase else {
             return;
         };
         let refusal = match by {
@@ -415,12 +435,23 @@ impl Kernel {
         self.end_waiting(id, refusal, step);
     }
 
-    /// The call has no more time, and its turn cannot be set aside.
+    /// The call has no more time, if its turn cannot be set aside. One that can waits on, and is looked at again: its
+    /// turn may do something meanwhile after which it cannot.
     pub(super) fn held_too_long(&mut self, id: CallId, step: &mut Step) {
-        let held = self.live.calls.get(&id).map(|live| live.phase);
-        if let Some(CallPhase::Held(approval, _)) = held {
-            self.close(approval, Word::Expired, None, step);
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        let CallPhase::Held(Held { approval, .. }) = live.phase else {
+            return;
+        };
+        if !self.may_wait(live.turn, live.key.as_ref()) {
+            return self.close(approval, Word::Expired, None, step);
         }
+        let again = self.now.plus(live.kind.default_deadline_ms());
+        if let Some(live) = self.live.calls.get_mut(&id) {
+            live.deadline = again;
+        }
+        self.live.timers.set(Timer::Call(id), again);
     }
 
     /// Nobody waits for a word any more.

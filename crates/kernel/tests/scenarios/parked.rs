@@ -3,11 +3,13 @@ use crate::{
     approvals::{
         LAYERS, answer, asking, ended, killed, node, parked, restarted, step_call, unheard, word_of,
     },
-    harness::{Node, body, driven, effects, facts, outcome, profile, refusal, started, uid},
+    harness::{
+        Node, answers, body, driven, effects, facts, outcome, profile, refusal, started, uid,
+    },
 };
 use aion_kernel::{
-    Body, Effect, Event, Exit, Finish, Incarnation, Kind, Limits, LiveWorker, Phase, Refusal,
-    Scope, Step, TurnId, TurnOutcome, Usage, Word,
+    ApprovalId, Body, CallId, Effect, Event, Exit, Finish, Incarnation, Kind, Limits, LiveWorker,
+    Phase, Refusal, Scope, Step, TurnId, TurnOutcome, Usage, Word,
 };
 
 #[test]
@@ -78,6 +80,73 @@ fn a_call_under_way_is_not_broken_off_by_a_question() {
     assert_eq!(facts(&node.call(call).1), ["approval-asked"]);
     let step = node.finish(driven(&begun)[0]);
     assert_eq!(facts(&step), ["call-ended", "turn-pausing"]);
+}
+
+/// A step of the turn that takes long.
+fn long(node: &mut Node, turn: TurnId) -> CallId {
+    let mut call = node.keyed(turn, Kind::ModelChat, &format!("t{turn}.long"));
+    call.deadline_ms = Some(3_600_000);
+    driven(&node.call(call).1)[0]
+}
+
+#[test]
+fn a_question_beside_a_long_call_waits_for_it_beyond_its_own_deadline() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let under_way = long(&mut node, turn);
+    let mut call = step_call(&mut node, turn, 9);
+    call.deadline_ms = Some(5_000);
+    node.call(call);
+    let day = node.kernel.state().approval(ApprovalId(1)).unwrap().until;
+    assert_eq!(day.0, node.now.0 + Limits::default().approval_ms);
+    for _ in 0..4 {
+        let step = node.wait(60_000);
+        assert!(answers(&step).is_empty(), "{step:?}");
+    }
+    assert_eq!(word_of(&node, 1), None);
+    let step = node.finish(under_way);
+    assert_eq!(facts(&step), ["call-ended", "turn-pausing"]);
+}
+
+#[test]
+fn a_call_that_waited_beside_another_has_all_its_time_after_the_word() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    long(&mut node, turn);
+    let mut call = step_call(&mut node, turn, 9);
+    call.deadline_ms = Some(5_000);
+    node.call(call);
+    node.wait(200_000);
+    let step = answer(&mut node, 1, Some(Scope::Once));
+    let deadline = effects(&step).into_iter().find_map(|effect| match effect {
+        Effect::Drive { deadline, .. } => Some(deadline),
+        _ => None,
+    });
+    assert_eq!(deadline, Some(node.now.plus(5_000)));
+}
+
+#[test]
+fn a_call_whose_turn_cannot_run_again_any_more_waits_no_longer_than_calls_do() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    long(&mut node, turn);
+    let call = step_call(&mut node, turn, 9);
+    node.call(call);
+    let nameless = node.plain(turn, Kind::FsWrite);
+    node.call(nameless);
+    node.wait(Kind::ToolCall.default_deadline_ms());
+    assert_eq!(word_of(&node, 1), Some(Word::Expired));
+}
+
+#[test]
+fn who_is_asked_about_a_call_that_is_held_is_shown_its_deadline() {
+    let mut node = node();
+    let turn = node.running(1, asking());
+    let mut call = node.plain(turn, Kind::ToolCall);
+    call.deadline_ms = Some(7_000);
+    node.call(call);
+    let until = node.kernel.state().approval(ApprovalId(1)).unwrap().until;
+    assert_eq!(until.0, node.now.0 + 7_000);
 }
 
 #[test]
