@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{Body, BodyDigest},
-    ids::{AccountId, Date, InstanceUid, TurnId},
+    ids::{AccountId, ApprovalId, Date, InstanceUid, TurnId},
     name::{IdempotencyKey, Name},
     spec::GrantRule,
     syscall::Kind,
@@ -113,6 +113,9 @@ pub struct ApprovalRow {
     pub until: Date,
     /// The word, once there is one.
     pub answered: Option<Answered>,
+    /// The approval whose wider yes covers this one too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered_by: Option<ApprovalId>,
     /// The call that the word was for was begun.
     pub(crate) used: bool,
 }
@@ -162,6 +165,17 @@ impl ApprovalRow {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.answered.is_none()
+    }
+
+    /// The call.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            turn: self.turn,
+            kind: self.kind,
+            target: self.target.as_ref(),
+            key: self.key.as_ref(),
+            digest: self.body.digest,
+        }
     }
 
     /// Whether it says nothing of any call that may still come.

@@ -332,7 +332,8 @@ impl State {
         self.words.iter().map(|(id, word)| (*id, word))
     }
 
-    /// What people said of a call, the newest word first; `None`: nothing yet.
+    /// What people said of a call, the newest word first; that nobody said anything in time counts only where no yes
+    /// does. `None`: nothing yet.
     pub(crate) fn said_of(
         &self,
         it: Request<'_>,
@@ -342,7 +343,14 @@ impl State {
     ) -> Option<Said> {
         let of_turn = self.approvals.values().rev();
         let of_turn = of_turn.filter(|row| row.turn == it.turn);
-        of_turn.filter_map(|row| row.says(it)).next().or_else(|| {
+        let mut too_late = None;
+        for said in of_turn.filter_map(|row| row.says(it)) {
+            match said {
+                Said::TooLate => too_late = Some(said),
+                Said::Yes | Said::No { .. } => return Some(said),
+            }
+        }
+        let standing = || {
             let stands = |word: &&StandingWord| {
                 word.account == account
                     && word.kind == it.kind
@@ -351,7 +359,8 @@ impl State {
                     && word.grants == *grants
             };
             self.words.values().find(stands).map(|_| Said::Yes)
-        })
+        };
+        standing().or(too_late)
     }
 
     /// Whether somebody is asked about a call of this turn.

@@ -44,6 +44,7 @@ impl State {
             asked_at: self.date_of(asked.at),
             until: asked.until,
             answered: None,
+            covered_by: None,
             used: false,
         };
         self.last_approval = self.last_approval.max(approval);
@@ -55,6 +56,7 @@ impl State {
         approval: ApprovalId,
         word: Word,
         by: Option<&Name>,
+        covered_by: Option<ApprovalId>,
         at: Millis,
     ) -> Applied {
         let at = self.date_of(at);
@@ -68,6 +70,7 @@ impl State {
             by: by.cloned(),
             at,
         });
+        row.covered_by = covered_by;
         let Word::Approved {
             scope: Scope::Until { date },
         } = word

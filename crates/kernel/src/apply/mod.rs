@@ -172,8 +172,9 @@ impl State {
                 approval,
                 word,
                 by,
+                covered_by,
                 at,
-            } => self.answer(*approval, *word, by.as_ref(), *at),
+            } => self.answer(*approval, *word, by.as_ref(), *covered_by, *at),
             Fact::WordRevoked { approval, .. } => self.revoke_word(*approval),
             Fact::TurnEnded { turn, at, .. } => self.end_turn(*turn, *at),
             Fact::CallStarted {

@@ -10,7 +10,7 @@
 //! key and digest: a word is for what was shown.
 
 use crate::{
-    approval::{PER_TURN, Request, STANDING, Scope, Unheard, Word},
+    approval::{PER_TURN, Request, STANDING, Said, Scope, Unheard, Word},
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
@@ -243,7 +243,10 @@ impl Kernel {
         let refused = self.unheard(approval, yes);
         if refused.is_none() {
             let word = yes.map_or(Word::Denied, |scope| Word::Approved { scope });
-            self.close(approval, word, Some(by), step);
+            self.close(approval, word, Some(by.clone()), None, step);
+            if matches!(yes, Some(Scope::Turn | Scope::Until { .. })) {
+                self.close_covered(approval, &by, step);
+            }
         }
         step.release(Barrier::Durable, Effect::AnswerTaken { ticket, refused });
     }
@@ -293,7 +296,7 @@ impl Kernel {
         };
         if row.is_pending() {
             match row.until <= self.state.date_of(self.now) {
-                true => self.close(approval, Word::Expired, None, step),
+                true => self.close(approval, Word::Expired, None, None, step),
                 false => self.arm_approval(approval),
             }
         }
@@ -316,8 +319,44 @@ impl Kernel {
         }
     }
 
+    /// A yes for more than its own call: what waits already and is covered by it has its answer too.
+    fn close_covered(&mut self, of: ApprovalId, by: &Name, step: &mut Step) {
+        let pending = self.state.approvals.iter();
+        let pending = pending.filter(|(_, row)| row.is_pending());
+        for approval in pending.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if self.is_covered(approval) {
+                let once = Word::Approved { scope: Scope::Once };
+                self.close(approval, once, Some(by.clone()), Some(of), step);
+            }
+        }
+    }
+
+    fn is_covered(&self, approval: ApprovalId) -> bool {
+        let row = self.state.approvals.get(&approval);
+        let Some(row) = row.filter(|row| row.is_pending()) else {
+            return false;
+        };
+        let instance = self.state.instances.get(&row.instance);
+        let profile = instance.and_then(|it| self.state.profiles.get(&it.profile));
+        let today = self.state.date_of(self.now);
+        profile.is_some_and(|profile| {
+            let grants = &profile.spec.grants;
+            let said = self
+                .state
+                .said_of(row.request(), row.account, grants, today);
+            said == Some(Said::Yes)
+        })
+    }
+
     /// A question has its answer: what waits for it goes on.
-    fn close(&mut self, approval: ApprovalId, word: Word, by: Option<Name>, step: &mut Step) {
+    fn close(
+        &mut self,
+        approval: ApprovalId,
+        word: Word,
+        by: Option<Name>,
+        covered_by: Option<ApprovalId>,
+        step: &mut Step,
+    ) {
         let Some(row) = self.state.approvals.get(&approval) else {
             return;
         };
@@ -326,6 +365,7 @@ impl Kernel {
             approval,
             word,
             by: by.clone(),
+            covered_by,
             at: self.now,
         };
         self.record(fact, step);
@@ -445,7 +485,7 @@ impl Kernel {
             return;
         };
         if !self.may_wait(live.turn, live.key.as_ref()) {
-            return self.close(approval, Word::Expired, None, step);
+            return self.close(approval, Word::Expired, None, None, step);
         }
         let again = self.now.plus(live.kind.default_deadline_ms());
         if let Some(live) = self.live.calls.get_mut(&id) {
@@ -458,7 +498,7 @@ impl Kernel {
     pub(crate) fn withdraw(&mut self, approval: ApprovalId, step: &mut Step) {
         let row = self.state.approvals.get(&approval);
         if row.is_some_and(crate::ApprovalRow::is_pending) {
-            self.close(approval, Word::Withdrawn, None, step);
+            self.close(approval, Word::Withdrawn, None, None, step);
         }
     }
 

@@ -1,4 +1,4 @@
-//! How much is asked: what one turn, one agent, one tenant and the node may have people read.
+//! How much is asked, and how much an answer covers: what one turn, one agent, one tenant and the node may have people read.
 use crate::{
     approvals::{LAYERS, answer, asking, node, parked},
     harness::{Node, body, driven, facts, refusal, started},

@@ -5,6 +5,7 @@ mod approvals;
 mod askers;
 mod calls;
 mod clocks;
+mod covered;
 mod endings;
 mod facts;
 mod fairness;
