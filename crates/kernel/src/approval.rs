@@ -11,7 +11,7 @@ use crate::{
     body::{Body, BodyDigest},
     ids::{AccountId, ApprovalId, Date, InstanceUid, TurnId},
     name::{IdempotencyKey, Name},
-    spec::GrantRule,
+    spec::{GrantRule, Profile},
     syscall::Kind,
 };
 
@@ -31,7 +31,7 @@ pub enum Scope {
     Once,
     /// Calls of this syscall on this target, until the turn ends.
     Turn,
-    /// The same of every turn of the agent, until a date or until its grants change.
+    /// The same of every turn of the agent, until a date or until its revision or its grants change.
     Until {
         /// Until when.
         date: Date,
@@ -138,8 +138,18 @@ pub struct StandingWord {
     pub by: Option<Name>,
     /// When.
     pub given_at: Date,
+    /// The revision that it was given to, which is what runs: it does not count for another.
+    #[serde(default)]
+    pub(crate) revision: Name,
     /// The grants under which it was given: under others it does not count.
     pub(crate) grants: Arc<Vec<GrantRule>>,
+}
+
+impl StandingWord {
+    /// Whether it was given to what this profile lets run, and under its grants.
+    pub(crate) fn is_of(&self, profile: &Profile) -> bool {
+        self.revision == profile.revision && self.grants == profile.grants
+    }
 }
 
 /// What a call is compared by with the words that there are.

@@ -20,7 +20,7 @@ use crate::{
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
     refusal::Level,
-    spec::{GrantRule, Profile},
+    spec::Profile,
     syscall::Kind,
 };
 
@@ -338,7 +338,7 @@ impl State {
         &self,
         it: Request<'_>,
         account: AccountId,
-        grants: &Arc<Vec<GrantRule>>,
+        profile: &Profile,
         today: Date,
     ) -> Option<Said> {
         let of_turn = self.approvals.values().rev();
@@ -356,7 +356,7 @@ impl State {
                     && word.kind == it.kind
                     && word.target.as_ref() == it.target
                     && word.until > today
-                    && word.grants == *grants
+                    && word.is_of(profile)
             };
             self.words.values().find(stands).map(|_| Said::Yes)
         };

@@ -7,7 +7,7 @@ use crate::{
     approval::{Answered, ApprovalRow, CLOSED, Request, Scope, StandingWord, Word},
     ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, ProfileId, TurnId},
     name::Name,
-    spec::GrantRule,
+    spec::Profile,
     state::{Phase, State},
 };
 
@@ -89,6 +89,7 @@ impl State {
             until: date,
             by: by.cloned(),
             given_at: at,
+            revision: profile.spec.revision.clone(),
             grants: Arc::clone(&profile.spec.grants),
         };
         self.words.retain(|_, word| word.until > at);
@@ -137,21 +138,41 @@ impl State {
         }
     }
 
-    /// The agent's grants are others now: what was said under those before counts no longer.
-    pub(super) fn end_words_of(&mut self, account: AccountId, grants: Option<&Vec<GrantRule>>) {
-        let counts = |word: &StandingWord| grants.is_some_and(|grants| **grants == *word.grants);
+    /// The agent is another now, or its grants are: what was said of that before counts no longer.
+    pub(super) fn end_words_of(&mut self, account: AccountId, now: Option<&Profile>) {
+        let counts = |word: &StandingWord| now.is_some_and(|now| word.is_of(now));
         self.words
             .retain(|_, word| word.account != account || counts(word));
     }
 
-    /// An instance is gone: with it what it asked, and with the last of its agent the words for that.
-    pub(super) fn forget_questions(&mut self, instance: InstanceUid, profile: ProfileId) {
+    /// An instance is gone: with it what it asked.
+    pub(super) fn forget_questions(&mut self, instance: InstanceUid) {
         self.approvals.retain(|_, row| row.instance != instance);
+    }
+
+    pub(super) fn retire_instance(&mut self, instance: InstanceUid) -> Applied {
+        let row = self.instances.get_mut(&instance);
+        let row = row.ok_or("no such instance")?;
+        row.retiring = true;
+        let profile = row.profile;
+        self.end_words_without_agent(profile);
+        Ok(())
+    }
+
+    /// With the last instance of an agent that is to stay its words are gone: one of the same name that comes while
+    /// others go away is another agent.
+    pub(super) fn end_words_without_agent(&mut self, profile: ProfileId) {
         let Some(account) = self.profiles.get(&profile).map(|row| row.account) else {
             return;
         };
-        let mut here = self.profiles.values();
-        if !here.any(|row| row.account == account && row.instances > 0) {
+        if !self.words.values().any(|word| word.account == account) {
+            return;
+        }
+        let stays = self.instances.values().any(|row| {
+            let profile = self.profiles.get(&row.profile);
+            !row.retiring && profile.is_some_and(|it| it.account == account)
+        });
+        if !stays {
             self.end_words_of(account, None);
         }
     }

@@ -88,13 +88,7 @@ impl State {
                 behind,
                 ..
             } => self.apply_instance(*instance, *profile, behind.unwrap_or_default()),
-            Fact::InstanceRetiring { instance, .. } => {
-                self.instances
-                    .get_mut(instance)
-                    .ok_or("no such instance")?
-                    .retiring = true;
-                Ok(())
-            }
+            Fact::InstanceRetiring { instance, .. } => self.retire_instance(*instance),
             Fact::InstanceRemoved { instance, .. } => self.remove_instance(*instance),
             Fact::TurnQueued {
                 turn,

@@ -35,7 +35,7 @@ impl State {
             .ok_or("no such account")?
             .users += 1;
         self.next_profile = self.next_profile.max(id.0 + 1);
-        self.end_words_of(row.account, Some(&row.spec.grants));
+        self.end_words_of(row.account, Some(&row.spec));
         insert_new(self.profiles.insert(id, row).is_none())
     }
 
@@ -74,6 +74,7 @@ impl State {
             return Ok(());
         };
         let old = std::mem::replace(&mut row.profile, profile);
+        self.end_words_without_agent(old);
         release(
             &mut self
                 .profiles
@@ -92,7 +93,7 @@ impl State {
         self.spent = self.spent.max(row.incarnation);
         let profile = self.profiles.get_mut(&row.profile);
         release(&mut profile.ok_or("no such profile")?.instances)?;
-        self.forget_questions(uid, row.profile);
+        self.forget_questions(uid);
         Ok(())
     }
 

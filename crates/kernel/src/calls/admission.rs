@@ -172,8 +172,7 @@ impl Kernel {
         let said = profile.and_then(|profile| {
             let row = self.state.profiles.get(&profile)?;
             let today = self.state.date_of(self.now);
-            self.state
-                .said_of(call, row.account, &row.spec.grants, today)
+            self.state.said_of(call, row.account, &row.spec, today)
         });
         match said {
             Some(Said::Yes) => Ok(()),

@@ -258,6 +258,11 @@ impl Kernel {
         if let Some(answered) = &row.answered {
             return Some(Unheard::Answered(answered.clone()));
         }
+        let instance = self.state.instances.get(&row.instance);
+        if instance.is_none_or(|row| row.retiring) {
+            // A word for it would be one for whoever comes under its name.
+            return Some(Unheard::Unknown);
+        }
         let Some(Scope::Until { date }) = yes else {
             return None;
         };
@@ -340,10 +345,10 @@ impl Kernel {
         let profile = instance.and_then(|it| self.state.profiles.get(&it.profile));
         let today = self.state.date_of(self.now);
         profile.is_some_and(|profile| {
-            let grants = &profile.spec.grants;
+            let profile = &profile.spec;
             let said = self
                 .state
-                .said_of(row.request(), row.account, grants, today);
+                .said_of(row.request(), row.account, profile, today);
             said == Some(Said::Yes)
         })
     }

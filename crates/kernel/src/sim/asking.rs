@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 use crate::{
-    ApprovalId, BodyDigest, Date, Event, Fact, GrantRule, IdempotencyKey, Kind, Millis, Name, Now,
+    ApprovalId, BodyDigest, Date, Event, Fact, IdempotencyKey, Kind, Millis, Name, Now, Profile,
     Scope, TurnId, Word,
 };
 
@@ -16,7 +16,6 @@ pub(super) struct Question {
     turn: TurnId,
     what: What,
     until: Date,
-    agent: (Name, Name),
     word: Option<Word>,
     used: bool,
 }
@@ -34,8 +33,8 @@ pub(super) struct What {
 #[derive(Default)]
 pub(super) struct Questions {
     all: BTreeMap<ApprovalId, Question>,
-    /// Words beyond their turn, with the grants that they are for.
-    standing: BTreeMap<ApprovalId, (Date, Vec<GrantRule>)>,
+    /// Words beyond their turn, with the agent as it was when they were given.
+    standing: BTreeMap<ApprovalId, (Date, Profile)>,
     dated: Option<Now>,
 }
 
@@ -54,8 +53,7 @@ impl Questions {
         &mut self,
         turn: TurnId,
         what: &What,
-        agent: &(Name, Name),
-        grants: &[GrantRule],
+        profile: &Profile,
         at: Millis,
     ) -> bool {
         let today = self.date(at);
@@ -69,9 +67,13 @@ impl Questions {
         self.all.iter().any(|(id, it)| {
             let whole_turn = Some(Word::Approved { scope: Scope::Turn });
             let stands = self.standing.get(id);
-            let stands = stands.is_some_and(|(until, of)| *until > today && of == grants);
-            same_right(&it.what)
-                && ((it.turn == turn && it.word == whole_turn) || (stands && it.agent == *agent))
+            let stands = stands.is_some_and(|(until, of)| {
+                let same = (&of.revision, &of.grants) == (&profile.revision, &profile.grants);
+                *until > today
+                    && same
+                    && (&of.tenant, &of.agent) == (&profile.tenant, &profile.agent)
+            });
+            same_right(&it.what) && ((it.turn == turn && it.word == whole_turn) || stands)
         })
     }
 }
@@ -98,8 +100,6 @@ impl Model {
                     row.running && !row.stopping && !row.pausing && row.ended.is_none(),
                     "a question of a turn that does not run"
                 );
-                let profile = self.profile(row.instance).ok_or("no profile asks")?;
-                let agent = (profile.tenant.clone(), profile.agent.clone());
                 let digest = body.digest;
                 let question = Question {
                     turn,
@@ -110,7 +110,6 @@ impl Model {
                         digest,
                     },
                     until,
-                    agent,
                     word: None,
                     used: false,
                 };
@@ -138,13 +137,26 @@ impl Model {
                     ensure!(date > today, "{approval} counts until a date that is over");
                     let instance = self.turns.get(&turn).map(|row| row.instance);
                     let profile = instance.and_then(|it| self.profile(it));
-                    let grants = profile.ok_or("no profile is answered")?.grants.to_vec();
-                    self.questions.standing.insert(approval, (date, grants));
+                    let profile = profile.ok_or("no profile is answered")?.clone();
+                    self.questions.standing.insert(approval, (date, profile));
                 }
             }
             Fact::WordRevoked { approval, .. } => {
                 let there = self.questions.standing.remove(&approval);
                 ensure!(there.is_some(), "{approval} was no standing word");
+            }
+            Fact::InstanceRetiring { instance, .. } => {
+                self.retiring.insert(instance);
+                let agent = |it: &Profile| (it.tenant.clone(), it.agent.clone());
+                let gone = self.profile(instance).map(agent);
+                let mut stay = self.instances.keys();
+                let stays = stay
+                    .any(|it| !self.retiring.contains(it) && self.profile(*it).map(agent) == gone);
+                let standing = &mut self.questions.standing;
+                standing.retain(|_, (_, of)| stays || Some(agent(of)) != gone);
+            }
+            Fact::InstanceRemoved { instance, .. } => {
+                self.retiring.remove(&instance);
             }
             Fact::TurnEnded { turn, .. } => {
                 for question in self.questions.all.values_mut() {

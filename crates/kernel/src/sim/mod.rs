@@ -142,7 +142,7 @@ impl World {
         let state = self.kernel.state();
         ensure!(state.accounts.len() == 1, "accounts are left");
         ensure!(
-            state.profiles.is_empty() && state.keys.is_empty(),
+            state.profiles.is_empty() && state.keys.is_empty() && state.words.is_empty(),
             "rows are left"
         );
         self.live_equals_folded()

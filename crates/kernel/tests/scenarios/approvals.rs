@@ -241,6 +241,30 @@ fn a_standing_word_ends_where_it_is_taken_back_or_the_grants_change() {
         node.apply(1, other);
         assert_eq!(node.kernel.state().standing_words().count(), 0);
     }));
+    assert!(!stands(&|node| {
+        let mut other = asking();
+        other.revision = "another image".into();
+        node.apply(1, other);
+    }));
+}
+
+#[test]
+fn a_word_does_not_outlive_its_agent_though_another_of_its_name_comes_before_it_has_gone() {
+    let mut node = node();
+    let turn = parked(&mut node);
+    let date = Date(node.now.0 + 3_600_000);
+    answer(&mut node, 1, Some(Scope::Until { date }));
+    node.ready(turn, 2, &LAYERS);
+    node.feed(Event::Remove { instance: uid(1) });
+    let turn = node.running(2, asking());
+    let asks = |node: &mut Node| {
+        let call = node.plain(turn, Kind::ToolCall);
+        driven(&node.call(call).1).is_empty()
+    };
+    assert!(asks(&mut node));
+    killed(&mut node, TurnId(1), 2);
+    assert!(node.kernel.state().instance(uid(1)).is_none());
+    assert!(asks(&mut node));
 }
 
 #[test]
