@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Applied;
 use crate::{
     approval::{Answered, ApprovalRow, CLOSED, Request, Scope, StandingWord, Word},
-    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, ProfileId, TurnId},
+    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, Now, ProfileId, TurnId},
     name::Name,
     spec::Profile,
     state::{Phase, State},
@@ -100,6 +100,13 @@ impl State {
     pub(super) fn revoke_word(&mut self, approval: ApprovalId) -> Applied {
         self.words.remove(&approval).ok_or("no such word")?;
         Ok(())
+    }
+
+    /// The wall clock says something else: a word that had ended by what it said before has ended.
+    pub(super) fn read_clock(&mut self, now: Now) {
+        let before = self.date_of(now.at);
+        self.words.retain(|_, word| word.until > before);
+        self.dated = Some(now);
     }
 
     /// A call began: a word that was for it alone is spent.

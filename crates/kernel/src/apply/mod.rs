@@ -56,7 +56,7 @@ impl State {
                 Ok(())
             }
             Fact::ClockRead { at, date } => {
-                self.dated = Some(Now {
+                self.read_clock(Now {
                     at: *at,
                     date: *date,
                 });

@@ -81,7 +81,12 @@ impl Questions {
 impl Model {
     pub(super) fn approval_fact(&mut self, fact: &Fact) -> Check {
         match fact.clone() {
-            Fact::ClockRead { at, date } => self.questions.dated = Some(Now { at, date }),
+            Fact::ClockRead { at, date } => {
+                let before = self.questions.date(at);
+                let standing = &mut self.questions.standing;
+                standing.retain(|_, (until, _)| *until > before);
+                self.questions.dated = Some(Now { at, date });
+            }
             Fact::ApprovalAsked {
                 approval,
                 turn,
