@@ -341,10 +341,9 @@ impl State {
         profile: &Profile,
         today: Date,
     ) -> Option<Said> {
-        let of_turn = self.approvals.values().rev();
-        let of_turn = of_turn.filter(|row| row.turn == it.turn);
+        let of_turn = self.approvals_of(it.turn).rev();
         let mut too_late = None;
-        for said in of_turn.filter_map(|row| row.says(it)) {
+        for said in of_turn.filter_map(|(_, row)| row.says(it)) {
             match said {
                 Said::TooLate => too_late = Some(said),
                 Said::Yes | Said::No { .. } => return Some(said),
@@ -365,8 +364,19 @@ impl State {
 
     /// Whether somebody is asked about a call of this turn.
     pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
-        let mut rows = self.approvals.values();
-        rows.any(|row| row.turn == turn && row.is_pending())
+        let mut rows = self.approvals_of(turn);
+        rows.any(|(_, row)| row.is_pending())
+    }
+
+    /// What people were asked about a turn that has not ended. Most ask nothing, and cost nothing.
+    pub(crate) fn approvals_of(
+        &self,
+        turn: TurnId,
+    ) -> impl DoubleEndedIterator<Item = (ApprovalId, &ApprovalRow)> {
+        let asked = self.turns.get(&turn).is_some_and(|row| row.asked > 0);
+        let rows = asked.then_some(&self.approvals).into_iter().flatten();
+        let rows = rows.filter(move |(_, row)| row.turn == turn);
+        rows.map(|(id, row)| (*id, row))
     }
 }
 

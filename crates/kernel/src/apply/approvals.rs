@@ -111,11 +111,13 @@ impl State {
 
     /// A call began: a word that was for it alone is spent.
     pub(super) fn spend_word(&mut self, call: Request<'_>) {
-        let mut rows = self.approvals.values_mut().rev();
-        if let Some(row) = rows.find(|row| {
+        let spent = |row: &ApprovalRow| {
             let said = row.answered.as_ref().map(|it| it.word);
             matches!(said, Some(Word::Approved { .. })) && !row.used && row.is_of(call)
-        }) {
+        };
+        let rows = self.approvals_of(call.turn).rev();
+        let spent = rows.filter(|(_, row)| spent(row)).map(|(id, _)| id).next();
+        if let Some(row) = spent.and_then(|id| self.approvals.get_mut(&id)) {
             row.used = true;
         }
     }

@@ -176,7 +176,9 @@ impl State {
     pub(super) fn end_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
         let row = self.turns.remove(&turn).ok_or("no such turn")?;
         self.keep_keys_as_of(row.instance, turn, at);
-        self.withdraw_questions(turn, at);
+        if row.asked > 0 {
+            self.withdraw_questions(turn, at);
+        }
         let instance = self
             .instances
             .get_mut(&row.instance)

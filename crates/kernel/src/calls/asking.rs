@@ -509,9 +509,9 @@ impl Kernel {
 
     /// Nobody waits for the words that a turn was waiting for.
     pub(crate) fn withdraw_all_of(&mut self, turn: TurnId, step: &mut Step) {
-        let rows = self.state.approvals.iter();
-        let rows = rows.filter(|(_, row)| row.turn == turn && row.is_pending());
-        for approval in rows.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let rows = self.state.approvals_of(turn);
+        let rows = rows.filter(|(_, row)| row.is_pending());
+        for approval in rows.map(|(id, _)| id).collect::<Vec<_>>() {
             self.live.timers.clear(Timer::Approval(approval));
             let closed = Effect::ApprovalClosed {
                 approval,
