@@ -19,6 +19,8 @@ use crate::{
 pub(crate) const CLOSED: usize = 128;
 /// Words that stand for one agent.
 pub(crate) const STANDING: usize = 64;
+/// Words that stand for all of them.
+pub(crate) const ALL_STANDING: usize = 1_024;
 
 /// Questions of one turn, those that were answered included.
 pub(crate) const PER_TURN: u32 = 128;
@@ -67,8 +69,8 @@ pub enum Unheard {
     /// A date that has passed.
     #[error("the date until which it is to count has passed")]
     Past,
-    /// As many words stand for this agent as may.
-    #[error("as many words stand for this agent as may")]
+    /// As many words stand for this agent, or on the node, as may.
+    #[error("as many words stand as may, for this agent or on this node")]
     TooMany,
 }
 

@@ -10,7 +10,7 @@
 //! key and digest: a word is for what was shown.
 
 use crate::{
-    approval::{PER_TURN, Request, STANDING, Said, Scope, Unheard, Word},
+    approval::{ALL_STANDING, PER_TURN, Request, STANDING, Said, Scope, Unheard, Word},
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
@@ -53,7 +53,7 @@ impl Kernel {
             Some(approval) => approval,
             None => {
                 let may = self.within_quota(instance, call.reserve_tokens);
-                let may = may.and_then(|_| self.may_ask(call.turn, accounts[2], rule.clone()));
+                let may = may.and_then(|_| self.may_ask(call.turn, accounts, rule.clone()));
                 if let Err(refusal) = may {
                     return self.refuse(&call, refusal, step);
                 }
@@ -92,13 +92,21 @@ impl Kernel {
     }
 
     /// Whether a question more is not too many: of all that wait, and of all that the turn asked so far.
-    fn may_ask(&self, turn: TurnId, agent: AccountId, rule: Name) -> Result<(), Refusal> {
+    fn may_ask(
+        &self,
+        turn: TurnId,
+        [_, tenant, agent]: [AccountId; 3],
+        rule: Name,
+    ) -> Result<(), Refusal> {
         let pending = || self.state.approvals.values().filter(|row| row.is_pending());
         let of_agent = pending().filter(|row| row.account == agent).count();
+        let tenant = self.state.accounts.get(&tenant).map(|it| &it.name);
+        let of_tenant = pending().filter(|row| Some(&row.tenant) == tenant).count();
         let asked = self.state.turns.get(&turn).map_or(0, |row| row.asked);
         let why = if asked >= PER_TURN {
             Unasked::TurnAskedEnough
         } else if pending().count() >= self.limits.approvals as usize
+            || of_tenant >= self.limits.approvals_per_tenant as usize
             || of_agent >= self.limits.approvals_per_agent as usize
         {
             Unasked::TooManyWait
@@ -267,9 +275,10 @@ impl Kernel {
             return None;
         };
         let today = self.state.date_of(self.now);
-        let stands = self.state.words.values();
-        let stands = stands.filter(|word| word.account == row.account && word.until > today);
-        match (date > today, stands.count() < STANDING) {
+        let stands = || self.state.words.values().filter(|word| word.until > today);
+        let of_agent = stands().filter(|word| word.account == row.account);
+        let room = of_agent.count() < STANDING && stands().count() < ALL_STANDING;
+        match (date > today, room) {
             (false, _) => Some(Unheard::Past),
             (true, false) => Some(Unheard::TooMany),
             (true, true) => None,

@@ -38,6 +38,7 @@ fn limits() -> Limits {
         resource_default: 1,
         approval_ms: 600_000,
         approvals_per_agent: 3,
+        approvals_per_tenant: 4,
         approvals: 5,
         cluster: Quota {
             calls_per_minute: Some(60),

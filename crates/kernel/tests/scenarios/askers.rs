@@ -1,9 +1,11 @@
 //! How much is asked, and how much an answer covers: what one turn, one agent, one tenant and the node may have people read.
 use crate::{
-    approvals::{LAYERS, answer, asking, node, parked},
+    approvals::{LAYERS, answer, asking, node, parked, unheard},
     harness::{Node, body, driven, facts, refusal, started},
 };
-use aion_kernel::{Date, Fact, Kind, Limits, Name, Quota, Refusal, Scope, TurnId, Unasked};
+use aion_kernel::{
+    Date, Fact, Kind, Limits, Name, Quota, Refusal, Scope, TurnId, Unasked, Unheard,
+};
 
 /// Asks about something new, and nobody answers in time.
 fn ask_and_let_go(node: &mut Node, turn: TurnId, n: u8) -> Option<Refusal> {
@@ -79,4 +81,46 @@ fn a_call_whose_word_ended_in_the_queue_is_told_so() {
     });
     let (rule, why) = (Name::from("test calendar.*"), Unasked::WordEnded);
     assert_eq!(refused, Some(Refusal::ApprovalRequired { rule, why }));
+}
+
+#[test]
+fn one_tenant_leaves_room_for_the_questions_of_others() {
+    let mut node = Node::new(Limits {
+        approvals_per_agent: 1,
+        approvals_per_tenant: 2,
+        ..Limits::default()
+    });
+    let agents = [("red", "a"), ("red", "b"), ("red", "c"), ("blue", "a")];
+    let asks = agents.into_iter().zip(1..).map(|((tenant, agent), n)| {
+        let mut profile = asking();
+        (profile.tenant, profile.agent) = (tenant.into(), agent.into());
+        let turn = node.running(n, profile);
+        let call = node.plain(turn, Kind::ToolCall);
+        facts(&node.call(call).1) == ["approval-asked"]
+    });
+    assert_eq!(asks.collect::<Vec<_>>(), [true, true, false, true]);
+}
+
+#[test]
+fn so_many_words_stand_on_a_node() {
+    let mut node = node();
+    let mut last = None;
+    for n in 0..17 {
+        let mut profile = asking();
+        profile.agent = format!("agent-{n}").as_str().into();
+        let turn = node.running(n, profile);
+        for _ in 0..64 {
+            // The newest of all waits, and is answered.
+            let mut call = node.plain(turn, Kind::ToolCall);
+            let target = format!("calendar.{}", node.kernel.state().approvals().count());
+            call.target = Some(target.as_str().into());
+            node.call(call);
+            let approval = node.kernel.state().approvals().last().unwrap().0;
+            let date = Date(node.now.0 + 3_600_000);
+            last = unheard(&answer(&mut node, approval.0, Some(Scope::Until { date })));
+        }
+        node.exited(turn, 1);
+    }
+    assert_eq!(last, Some(Unheard::TooMany));
+    assert_eq!(node.kernel.state().standing_words().count(), 1_024);
 }
