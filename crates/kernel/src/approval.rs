@@ -1,6 +1,6 @@
 //! Approvals: what a person is asked before a call is done, and what the person's word covers.
 //!
-//! When somebody is asked is in `calls::asking`, how facts change the rows in
+//! When somebody is asked is in `calls::asking`, what an answer does in `calls::answering`, how facts change the rows in
 //! `apply::approvals`. The arguments stay outside: a row names their digest, so the word is for these and no others.
 
 use std::sync::Arc;
