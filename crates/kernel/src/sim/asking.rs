@@ -43,6 +43,20 @@ impl Questions {
         self.dated.map_or(Date(at.0), |dated| dated.date_of(at))
     }
 
+    /// Whether the yes to `wide` is one to more than its own call, and to that of `other`.
+    fn covers(&self, wide: ApprovalId, other: ApprovalId) -> bool {
+        let (Some(wide), Some(other)) = (self.all.get(&wide), self.all.get(&other)) else {
+            return false;
+        };
+        let right = |it: &Question| (it.what.kind, it.what.target.clone());
+        let reaches = match wide.word {
+            Some(Word::Approved { scope: Scope::Turn }) => wide.turn == other.turn,
+            Some(Word::Approved { scope }) => scope != Scope::Once,
+            _ => false,
+        };
+        reaches && right(wide) == right(other)
+    }
+
     pub(super) fn is_asking(&self, turn: TurnId) -> bool {
         let mut all = self.all.values();
         all.any(|it| it.turn == turn && it.word.is_none())
@@ -122,9 +136,15 @@ impl Model {
                 ensure!(new, "approval {approval} was asked for twice");
             }
             Fact::ApprovalAnswered {
-                approval, word, at, ..
+                approval,
+                word,
+                covered_by,
+                at,
+                ..
             } => {
                 let today = self.questions.date(at);
+                let covers = covered_by.is_none_or(|of| self.questions.covers(of, approval));
+                ensure!(covers, "{approval} is covered by a word for something else");
                 let question = self.questions.all.get_mut(&approval);
                 let question = question.ok_or("an answer to nothing")?;
                 ensure!(question.word.is_none(), "{approval} has two answers");
