@@ -1,6 +1,6 @@
 //! Approvals: what a person is asked before a call is done, and what the person's word covers.
 //!
-//! When somebody is asked is in `calls::asking`, how facts change the rows in
+//! When somebody is asked is in `calls::asking`, what an answer does in `calls::answering`, how facts change the rows in
 //! `apply::approvals`. The arguments stay outside: a row names their digest, so the word is for these and no others.
 
 use std::sync::Arc;
@@ -9,16 +9,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{Body, BodyDigest},
-    ids::{AccountId, Date, InstanceUid, TurnId},
+    ids::{AccountId, ApprovalId, Date, InstanceUid, TurnId},
     name::{IdempotencyKey, Name},
-    spec::GrantRule,
+    spec::{GrantRule, Profile},
     syscall::Kind,
 };
 
-/// Approvals that are kept after they were answered and their turn ended: for whoever answers late.
+/// Approvals that are kept after they count for no call any more: for whoever answers late.
 pub(crate) const CLOSED: usize = 128;
 /// Words that stand for one agent.
 pub(crate) const STANDING: usize = 64;
+/// Words that stand for all of them.
+pub(crate) const ALL_STANDING: usize = 1_024;
+
+/// Questions of one turn, those that were answered included.
+pub(crate) const PER_TURN: u32 = 128;
 
 /// For how much a person's yes counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +33,7 @@ pub enum Scope {
     Once,
     /// Calls of this syscall on this target, until the turn ends.
     Turn,
-    /// The same of every turn of the agent, until a date or until its grants change.
+    /// The same of every turn of the agent, until a date or until its revision or its grants change.
     Until {
         /// Until when.
         date: Date,
@@ -64,8 +69,8 @@ pub enum Unheard {
     /// A date that has passed.
     #[error("the date until which it is to count has passed")]
     Past,
-    /// As many words stand for this agent as may.
-    #[error("as many words stand for this agent as may")]
+    /// As many words stand for this agent, or on the node, as may.
+    #[error("as many words stand as may, for this agent or on this node")]
     TooMany,
 }
 
@@ -110,6 +115,9 @@ pub struct ApprovalRow {
     pub until: Date,
     /// The word, once there is one.
     pub answered: Option<Answered>,
+    /// The approval whose wider yes covers this one too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered_by: Option<ApprovalId>,
     /// The call that the word was for was begun.
     pub(crate) used: bool,
 }
@@ -132,8 +140,18 @@ pub struct StandingWord {
     pub by: Option<Name>,
     /// When.
     pub given_at: Date,
+    /// The revision that it was given to, which is what runs: it does not count for another.
+    #[serde(default)]
+    pub(crate) revision: Name,
     /// The grants under which it was given: under others it does not count.
     pub(crate) grants: Arc<Vec<GrantRule>>,
+}
+
+impl StandingWord {
+    /// Whether it was given to what this profile lets run, and under its grants.
+    pub(crate) fn is_of(&self, profile: &Profile) -> bool {
+        self.revision == profile.revision && self.grants == profile.grants
+    }
 }
 
 /// What a call is compared by with the words that there are.
@@ -159,6 +177,33 @@ impl ApprovalRow {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.answered.is_none()
+    }
+
+    /// The call.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            turn: self.turn,
+            kind: self.kind,
+            target: self.target.as_ref(),
+            key: self.key.as_ref(),
+            digest: self.body.digest,
+        }
+    }
+
+    /// Whether it says nothing of any call that may still come.
+    pub(crate) fn is_spent(&self) -> bool {
+        match self.answered.as_ref().map(|it| it.word) {
+            None
+            | Some(
+                Word::Denied
+                | Word::Approved {
+                    scope: Scope::Turn, ..
+                },
+            ) => false,
+            Some(Word::Approved { .. }) => self.used,
+            Some(Word::Expired) => self.key.is_none(),
+            Some(Word::Withdrawn) => true,
+        }
     }
 
     /// Whether it was asked for this very call: the same step of the turn, with the same body.

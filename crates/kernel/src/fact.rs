@@ -188,6 +188,9 @@ pub enum Fact {
         /// Who said so.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         by: Option<Name>,
+        /// The approval whose wider yes this one is covered by.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        covered_by: Option<ApprovalId>,
         /// When.
         at: Millis,
     },

@@ -40,7 +40,7 @@ pub(crate) struct KeyTable {
     /// The same of messages.
     #[serde(default)]
     said: VecDeque<IdempotencyKey>,
-    /// Keys of turns that wait for a person's word: they do not age, and no other turn pushes them out.
+    /// Keys of turns that are to run again, until they do: they do not age, and no other turn pushes them out.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     parked: VecDeque<IdempotencyKey>,
     /// Of the answers of those that ended.
@@ -174,7 +174,7 @@ impl KeyTable {
     }
 
     /// Forgets the key that ended longest ago, a message's where there is no other, and last those of turns that wait
-    /// for a word; gives it.
+    /// to run again; gives it.
     pub(crate) fn let_go(&mut self) -> Option<IdempotencyKey> {
         let oldest = self.ended.pop_front();
         let oldest = oldest.or_else(|| self.said.pop_front());
@@ -201,7 +201,7 @@ impl KeyTable {
         }
     }
 
-    /// A turn waits for a person's word: what it did is kept until it has run again.
+    /// A turn waits to run again: what it did is kept until it does.
     pub(crate) fn park(&mut self, turn: TurnId) {
         let (own, others) = std::mem::take(&mut self.ended)
             .into_iter()
@@ -213,6 +213,9 @@ impl KeyTable {
 
     /// It waits no longer: its keys are as if they had ended now.
     pub(crate) fn unpark(&mut self, turn: TurnId, at: Millis) {
+        if self.parked.is_empty() {
+            return;
+        }
         let (own, others): (VecDeque<_>, _) = std::mem::take(&mut self.parked)
             .into_iter()
             .partition(|key| key.is_step_of(turn));

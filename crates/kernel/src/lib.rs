@@ -93,7 +93,7 @@ pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial, Denied};
 pub use name::{IdempotencyKey, Name};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
-pub use refusal::{Level, Queue, QuotaKind, Refusal};
+pub use refusal::{Level, Queue, QuotaKind, Refusal, Unasked};
 pub use snapshot::{NewerFormat, Snapshot};
 pub use spec::{GrantRule, InstanceSpec, Lane, Limits, Profile, Quota, TargetPattern, Verdict};
 pub use state::{CallRow, InstanceView, Phase, State, TurnRow};

@@ -84,12 +84,20 @@ pub(crate) struct LiveCall {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallPhase {
-    /// For a person's word; it will reserve so many tokens.
-    Held(ApprovalId, u64),
+    /// For a person's word.
+    Held(Held),
     Waiting(Place),
     Running(Slot),
     /// Told to stop; `None` because of its deadline.
     Stopping(Slot, Option<CancelCause>),
+}
+
+/// What a call waits for that a person is asked about, and what it asked for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) approval: ApprovalId,
+    pub(crate) reserve_tokens: u64,
+    pub(crate) deadline_ms: Option<u64>,
 }
 
 /// A turn that has not ended.

@@ -23,11 +23,14 @@ pub enum Refusal {
         /// Origin of the rule that denies; `None`: no rule allows it.
         rule: Option<Name>,
     },
-    /// A person would have to approve, and as many calls wait for that as may.
-    #[error("{rule} asks for a person's approval, and too many calls wait for one already")]
+    /// A person would have to approve, and nobody is asked.
+    #[error("{rule} asks for a person's approval, and {why}")]
     ApprovalRequired {
         /// Origin of the rule.
         rule: Name,
+        /// Why nobody is.
+        #[serde(default, skip_serializing_if = "Unasked::is_too_many")]
+        why: Unasked,
     },
     /// A person said no.
     #[error("{rule} asks for a person's approval, and {} said no", somebody(by.as_ref()))]
@@ -96,6 +99,25 @@ pub enum Refusal {
     },
 }
 
+/// Why nobody is asked about a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unasked {
+    /// As many calls wait for a word as may.
+    #[default]
+    TooManyWait,
+    /// Its turn has asked as often as it may.
+    TurnAskedEnough,
+    /// The word for it ended while the call waited for its start.
+    WordEnded,
+}
+
+impl Unasked {
+    fn is_too_many(&self) -> bool {
+        *self == Self::TooManyWait
+    }
+}
+
 /// A level of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -143,6 +165,16 @@ fn denied(rule: Option<&Name>) -> String {
         || String::from("no rule allows it"),
         |rule| format!("{rule} denies it"),
     )
+}
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooManyWait => "too many calls wait for one already",
+            Self::TurnAskedEnough => "its turn has asked as often as it may",
+            Self::WordEnded => "the one that it had ended while the call waited",
+        })
+    }
 }
 
 impl fmt::Display for Level {

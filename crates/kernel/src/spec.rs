@@ -166,6 +166,8 @@ pub struct Limits {
     pub approval_ms: u64,
     /// Calls of one agent that wait for a word.
     pub approvals_per_agent: u32,
+    /// Calls of one tenant's agents that wait for a word.
+    pub approvals_per_tenant: u32,
     /// Calls of all agents that wait for a word.
     pub approvals: u32,
 }
@@ -189,6 +191,7 @@ impl Default for Limits {
             aging_ms: 10_000,
             approval_ms: 24 * 3_600_000,
             approvals_per_agent: 8,
+            approvals_per_tenant: 32,
             approvals: 64,
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
     refusal::Level,
-    spec::{GrantRule, Profile},
+    spec::Profile,
     syscall::Kind,
 };
 
@@ -105,6 +105,9 @@ pub struct TurnRow {
     pub usage: Usage,
     /// Calls admitted so far.
     pub calls: u64,
+    /// How often a person was asked for it so far.
+    #[serde(default)]
+    pub(crate) asked: u32,
     /// All its effects have keys of its steps, and the outcomes are kept: when it runs again, none is done twice.
     #[serde(default)]
     pub replayable: bool,
@@ -329,32 +332,51 @@ impl State {
         self.words.iter().map(|(id, word)| (*id, word))
     }
 
-    /// What people said of a call, the newest word first; `None`: nothing yet.
+    /// What people said of a call, the newest word first; that nobody said anything in time counts only where no yes
+    /// does. `None`: nothing yet.
     pub(crate) fn said_of(
         &self,
         it: Request<'_>,
         account: AccountId,
-        grants: &Arc<Vec<GrantRule>>,
+        profile: &Profile,
         today: Date,
     ) -> Option<Said> {
-        let of_turn = self.approvals.values().rev();
-        let of_turn = of_turn.filter(|row| row.turn == it.turn);
-        of_turn.filter_map(|row| row.says(it)).next().or_else(|| {
+        let of_turn = self.approvals_of(it.turn).rev();
+        let mut too_late = None;
+        for said in of_turn.filter_map(|(_, row)| row.says(it)) {
+            match said {
+                Said::TooLate => too_late = Some(said),
+                Said::Yes | Said::No { .. } => return Some(said),
+            }
+        }
+        let standing = || {
             let stands = |word: &&StandingWord| {
                 word.account == account
                     && word.kind == it.kind
                     && word.target.as_ref() == it.target
                     && word.until > today
-                    && word.grants == *grants
+                    && word.is_of(profile)
             };
             self.words.values().find(stands).map(|_| Said::Yes)
-        })
+        };
+        standing().or(too_late)
     }
 
     /// Whether somebody is asked about a call of this turn.
     pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
-        let mut rows = self.approvals.values();
-        rows.any(|row| row.turn == turn && row.is_pending())
+        let mut rows = self.approvals_of(turn);
+        rows.any(|(_, row)| row.is_pending())
+    }
+
+    /// What people were asked about a turn that has not ended. Most ask nothing, and cost nothing.
+    pub(crate) fn approvals_of(
+        &self,
+        turn: TurnId,
+    ) -> impl DoubleEndedIterator<Item = (ApprovalId, &ApprovalRow)> {
+        let asked = self.turns.get(&turn).is_some_and(|row| row.asked > 0);
+        let rows = asked.then_some(&self.approvals).into_iter().flatten();
+        let rows = rows.filter(move |(_, row)| row.turn == turn);
+        rows.map(|(id, row)| (*id, row))
     }
 }
 

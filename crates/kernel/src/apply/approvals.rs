@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Applied;
 use crate::{
     approval::{Answered, ApprovalRow, CLOSED, Request, Scope, StandingWord, Word},
-    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, ProfileId, TurnId},
+    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, Now, ProfileId, TurnId},
     name::Name,
-    spec::GrantRule,
+    spec::Profile,
     state::{Phase, State},
 };
 
@@ -23,7 +23,10 @@ pub(super) struct Asked<'a> {
 impl State {
     pub(super) fn ask(&mut self, approval: ApprovalId, asked: &Asked<'_>) -> Applied {
         let call = asked.call;
-        let instance = self.turns.get(&call.turn).ok_or("no such turn")?.instance;
+        self.trim_approvals();
+        let turn = self.turns.get_mut(&call.turn).ok_or("no such turn")?;
+        turn.asked = turn.asked.saturating_add(1);
+        let instance = turn.instance;
         let profile = self.instances.get(&instance).ok_or("no such instance")?;
         let profile = self.profiles.get(&profile.profile);
         let profile = profile.ok_or("no such profile")?;
@@ -41,6 +44,7 @@ impl State {
             asked_at: self.date_of(asked.at),
             until: asked.until,
             answered: None,
+            covered_by: None,
             used: false,
         };
         self.last_approval = self.last_approval.max(approval);
@@ -52,6 +56,7 @@ impl State {
         approval: ApprovalId,
         word: Word,
         by: Option<&Name>,
+        covered_by: Option<ApprovalId>,
         at: Millis,
     ) -> Applied {
         let at = self.date_of(at);
@@ -65,6 +70,7 @@ impl State {
             by: by.cloned(),
             at,
         });
+        row.covered_by = covered_by;
         let Word::Approved {
             scope: Scope::Until { date },
         } = word
@@ -83,6 +89,7 @@ impl State {
             until: date,
             by: by.cloned(),
             given_at: at,
+            revision: profile.spec.revision.clone(),
             grants: Arc::clone(&profile.spec.grants),
         };
         self.words.retain(|_, word| word.until > at);
@@ -95,13 +102,22 @@ impl State {
         Ok(())
     }
 
+    /// The wall clock says something else: a word that had ended by what it said before has ended.
+    pub(super) fn read_clock(&mut self, now: Now) {
+        let before = self.date_of(now.at);
+        self.words.retain(|_, word| word.until > before);
+        self.dated = Some(now);
+    }
+
     /// A call began: a word that was for it alone is spent.
     pub(super) fn spend_word(&mut self, call: Request<'_>) {
-        let mut rows = self.approvals.values_mut().rev();
-        if let Some(row) = rows.find(|row| {
+        let spent = |row: &ApprovalRow| {
             let said = row.answered.as_ref().map(|it| it.word);
             matches!(said, Some(Word::Approved { .. })) && !row.used && row.is_of(call)
-        }) {
+        };
+        let rows = self.approvals_of(call.turn).rev();
+        let spent = rows.filter(|(_, row)| spent(row)).map(|(id, _)| id).next();
+        if let Some(row) = spent.and_then(|id| self.approvals.get_mut(&id)) {
             row.used = true;
         }
     }
@@ -117,8 +133,13 @@ impl State {
                 at,
             });
         }
+        self.trim_approvals();
+    }
+
+    /// Of what says nothing of any call that may still come, the last are kept: for whoever answers late.
+    fn trim_approvals(&mut self) {
         let over = |(id, row): (&ApprovalId, &ApprovalRow)| {
-            (!self.turns.contains_key(&row.turn)).then_some(*id)
+            (row.is_spent() || !self.turns.contains_key(&row.turn)).then_some(*id)
         };
         let closed: Vec<_> = self.approvals.iter().filter_map(over).collect();
         for id in closed.iter().take(closed.len().saturating_sub(CLOSED)) {
@@ -126,21 +147,41 @@ impl State {
         }
     }
 
-    /// The agent's grants are others now: what was said under those before counts no longer.
-    pub(super) fn end_words_of(&mut self, account: AccountId, grants: Option<&Vec<GrantRule>>) {
-        let counts = |word: &StandingWord| grants.is_some_and(|grants| **grants == *word.grants);
+    /// The agent is another now, or its grants are: what was said of that before counts no longer.
+    pub(super) fn end_words_of(&mut self, account: AccountId, now: Option<&Profile>) {
+        let counts = |word: &StandingWord| now.is_some_and(|now| word.is_of(now));
         self.words
             .retain(|_, word| word.account != account || counts(word));
     }
 
-    /// An instance is gone: with it what it asked, and with the last of its agent the words for that.
-    pub(super) fn forget_questions(&mut self, instance: InstanceUid, profile: ProfileId) {
+    /// An instance is gone: with it what it asked.
+    pub(super) fn forget_questions(&mut self, instance: InstanceUid) {
         self.approvals.retain(|_, row| row.instance != instance);
+    }
+
+    pub(super) fn retire_instance(&mut self, instance: InstanceUid) -> Applied {
+        let row = self.instances.get_mut(&instance);
+        let row = row.ok_or("no such instance")?;
+        row.retiring = true;
+        let profile = row.profile;
+        self.end_words_without_agent(profile);
+        Ok(())
+    }
+
+    /// With the last instance of an agent that is to stay its words are gone: one of the same name that comes while
+    /// others go away is another agent.
+    pub(super) fn end_words_without_agent(&mut self, profile: ProfileId) {
         let Some(account) = self.profiles.get(&profile).map(|row| row.account) else {
             return;
         };
-        let mut here = self.profiles.values();
-        if !here.any(|row| row.account == account && row.instances > 0) {
+        if !self.words.values().any(|word| word.account == account) {
+            return;
+        }
+        let stays = self.instances.values().any(|row| {
+            let profile = self.profiles.get(&row.profile);
+            !row.retiring && profile.is_some_and(|it| it.account == account)
+        });
+        if !stays {
             self.end_words_of(account, None);
         }
     }
@@ -159,25 +200,19 @@ impl State {
         self.evict_turn(turn)?;
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         (row.phase, row.pausing) = (Phase::Parked, false);
-        let instance = row.instance;
-        if let Some(table) = self.keys.get_mut(&instance) {
-            table.park(turn);
-        }
         Ok(())
     }
 
-    pub(super) fn resume_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
+    pub(super) fn resume_turn(&mut self, turn: TurnId) -> Applied {
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         if row.phase != Phase::Parked {
             return Err("the turn does not wait for a word");
         }
         row.phase = Phase::Queued;
-        let instance = row.instance;
-        self.keep_keys_as_of(instance, turn, at);
         Ok(())
     }
 
-    /// The keys of a turn that was parked age again.
+    /// The keys of a turn that was set aside age again.
     pub(super) fn keep_keys_as_of(&mut self, instance: InstanceUid, turn: TurnId, at: Millis) {
         if let Some(table) = self.keys.get_mut(&instance) {
             table.unpark(turn, at);

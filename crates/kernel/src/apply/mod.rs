@@ -56,7 +56,7 @@ impl State {
                 Ok(())
             }
             Fact::ClockRead { at, date } => {
-                self.dated = Some(Now {
+                self.read_clock(Now {
                     at: *at,
                     date: *date,
                 });
@@ -88,13 +88,7 @@ impl State {
                 behind,
                 ..
             } => self.apply_instance(*instance, *profile, behind.unwrap_or_default()),
-            Fact::InstanceRetiring { instance, .. } => {
-                self.instances
-                    .get_mut(instance)
-                    .ok_or("no such instance")?
-                    .retiring = true;
-                Ok(())
-            }
+            Fact::InstanceRetiring { instance, .. } => self.retire_instance(*instance),
             Fact::InstanceRemoved { instance, .. } => self.remove_instance(*instance),
             Fact::TurnQueued {
                 turn,
@@ -115,6 +109,7 @@ impl State {
                     pausing: false,
                     usage: Usage::default(),
                     calls: 0,
+                    asked: 0,
                     replayable: true,
                 };
                 self.queue_turn(*turn, row)
@@ -139,7 +134,7 @@ impl State {
             }
             Fact::TurnPausing { turn, .. } => self.pause_turn(*turn),
             Fact::TurnParked { turn, .. } => self.park_turn(*turn),
-            Fact::TurnResumed { turn, at } => self.resume_turn(*turn, *at),
+            Fact::TurnResumed { turn, .. } => self.resume_turn(*turn),
             Fact::ApprovalAsked {
                 approval,
                 turn,
@@ -171,8 +166,9 @@ impl State {
                 approval,
                 word,
                 by,
+                covered_by,
                 at,
-            } => self.answer(*approval, *word, by.as_ref(), *at),
+            } => self.answer(*approval, *word, by.as_ref(), *covered_by, *at),
             Fact::WordRevoked { approval, .. } => self.revoke_word(*approval),
             Fact::TurnEnded { turn, at, .. } => self.end_turn(*turn, *at),
             Fact::CallStarted {

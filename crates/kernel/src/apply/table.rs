@@ -35,7 +35,7 @@ impl State {
             .ok_or("no such account")?
             .users += 1;
         self.next_profile = self.next_profile.max(id.0 + 1);
-        self.end_words_of(row.account, Some(&row.spec.grants));
+        self.end_words_of(row.account, Some(&row.spec));
         insert_new(self.profiles.insert(id, row).is_none())
     }
 
@@ -74,6 +74,7 @@ impl State {
             return Ok(());
         };
         let old = std::mem::replace(&mut row.profile, profile);
+        self.end_words_without_agent(old);
         release(
             &mut self
                 .profiles
@@ -92,7 +93,7 @@ impl State {
         self.spent = self.spent.max(row.incarnation);
         let profile = self.profiles.get_mut(&row.profile);
         release(&mut profile.ok_or("no such profile")?.instances)?;
-        self.forget_questions(uid, row.profile);
+        self.forget_questions(uid);
         Ok(())
     }
 
@@ -124,6 +125,9 @@ impl State {
         instance.turn = Some(turn);
         instance.incarnation = incarnation;
         row.phase = Phase::Starting { incarnation, since };
+        let uid = row.instance;
+        // Until now it waited, maybe behind another: what it did was kept for it.
+        self.keep_keys_as_of(uid, turn, since);
         Ok(())
     }
 
@@ -149,6 +153,9 @@ impl State {
         let uid = row.instance;
         self.instances.get_mut(&uid).ok_or("no such instance")?.turn = None;
         self.free_keys(uid, turn);
+        if let Some(table) = self.keys.get_mut(&uid) {
+            table.park(turn);
+        }
         Ok(())
     }
 
@@ -168,10 +175,10 @@ impl State {
 
     pub(super) fn end_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
         let row = self.turns.remove(&turn).ok_or("no such turn")?;
-        if row.phase == Phase::Parked {
-            self.keep_keys_as_of(row.instance, turn, at);
+        self.keep_keys_as_of(row.instance, turn, at);
+        if row.asked > 0 {
+            self.withdraw_questions(turn, at);
         }
-        self.withdraw_questions(turn, at);
         let instance = self
             .instances
             .get_mut(&row.instance)

@@ -12,7 +12,7 @@ use crate::{
     ledger::Quotas,
     live::{CallPhase, Holder, LiveCall},
     outcome::{Outcome, Usage},
-    refusal::{Queue, Refusal},
+    refusal::{Queue, Refusal, Unasked},
     scheduler::Claim,
     spec::{Lane, Profile},
     state::Phase,
@@ -23,7 +23,7 @@ use crate::{
 use super::refusing::MAX_TARGET;
 
 /// What a call is judged by.
-struct Caller {
+pub(super) struct Caller {
     instance: InstanceUid,
     accounts: [AccountId; 3],
     lane: Lane,
@@ -35,6 +35,12 @@ pub(super) fn reply_barrier(kind: Kind) -> Barrier {
         Class::Observe => Barrier::Written,
         Class::Effect => Barrier::Durable,
     }
+}
+
+/// How long a call may take, in milliseconds.
+pub(super) fn time_of(call: &Call) -> u64 {
+    let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
+    wanted.min(call.kind.max_deadline_ms())
 }
 
 impl Kernel {
@@ -51,7 +57,9 @@ impl Kernel {
         }
         let caller = match self.authorise(&call, instance) {
             Ok(caller) => caller,
-            Err(Refusal::ApprovalRequired { rule }) => return self.ask(call, instance, rule, step),
+            Err(Refusal::ApprovalRequired { rule, .. }) => {
+                return self.ask(call, instance, rule, step);
+            }
             Err(refusal) => return self.refuse(&call, refusal, step),
         };
         if call.kind == Kind::Null {
@@ -120,27 +128,24 @@ impl Kernel {
 
     /// Grants, then quotas.
     fn authorise(&self, call: &Call, instance: InstanceUid) -> Result<Caller, Refusal> {
-        let row = self
-            .state
-            .instances
-            .get(&instance)
-            .ok_or(Refusal::TurnNotRunning)?;
-        let profile = self
-            .state
-            .profiles
-            .get(&row.profile)
-            .ok_or(Refusal::TurnNotRunning)?;
         self.granted(instance, call.into())?;
-        let accounts = self
-            .state
-            .levels(profile.account)
-            .ok_or(Refusal::TurnNotRunning)?;
-        let levels = self
-            .quotas(accounts, &profile.spec)
-            .ok_or(Refusal::TurnNotRunning)?;
-        self.live
-            .reservations
-            .check(&levels, call.reserve_tokens, self.now)?;
+        self.within_quota(instance, call.reserve_tokens)
+    }
+
+    /// Whether one more call fits, one that a person is asked about too.
+    pub(super) fn within_quota(
+        &self,
+        instance: InstanceUid,
+        tokens: u64,
+    ) -> Result<Caller, Refusal> {
+        let row = self.state.instances.get(&instance);
+        let profile = row.and_then(|row| self.state.profiles.get(&row.profile));
+        let profile = profile.ok_or(Refusal::TurnNotRunning)?;
+        let accounts = self.state.levels(profile.account);
+        let accounts = accounts.ok_or(Refusal::TurnNotRunning)?;
+        let levels = self.quotas(accounts, &profile.spec);
+        let levels = levels.ok_or(Refusal::TurnNotRunning)?;
+        self.live.reservations.check(&levels, tokens, self.now)?;
         Ok(Caller {
             instance,
             accounts,
@@ -167,14 +172,16 @@ impl Kernel {
         let said = profile.and_then(|profile| {
             let row = self.state.profiles.get(&profile)?;
             let today = self.state.date_of(self.now);
-            self.state
-                .said_of(call, row.account, &row.spec.grants, today)
+            self.state.said_of(call, row.account, &row.spec, today)
         });
         match said {
             Some(Said::Yes) => Ok(()),
             Some(Said::No { by }) => Err(Refusal::ApprovalDenied { rule, by }),
             Some(Said::TooLate) => Err(Refusal::ApprovalExpired { rule }),
-            None => Err(Refusal::ApprovalRequired { rule }),
+            None => Err(Refusal::ApprovalRequired {
+                rule,
+                why: Unasked::default(),
+            }),
         }
     }
 
@@ -244,8 +251,7 @@ impl Kernel {
 
     fn wait(&mut self, call: Call, caller: &Caller, step: &mut Step) {
         let id = self.next_call();
-        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
-        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        let deadline = self.now.plus(time_of(&call));
         let attained = self.live.turns.get_mut(&call.turn).map_or(0, |turn| {
             turn.calls.insert(id);
             turn.attained

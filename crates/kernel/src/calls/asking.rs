@@ -10,19 +10,21 @@
 //! key and digest: a word is for what was shown.
 
 use crate::{
-    approval::{Request, STANDING, Scope, Unheard, Word},
+    approval::{PER_TURN, Request, Word},
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
-    ids::{ApprovalId, CallId, InstanceUid, Ticket, TurnId},
+    ids::{AccountId, ApprovalId, CallId, InstanceUid, TurnId},
     kernel::Kernel,
-    live::{CallPhase, Holder, LiveCall},
-    name::Name,
-    outcome::{Exit, TurnOutcome, Usage},
-    refusal::Refusal,
+    live::{CallPhase, Held, Holder, LiveCall},
+    name::{IdempotencyKey, Name},
+    outcome::Usage,
+    refusal::{Refusal, Unasked},
     state::Phase,
     timers::Timer,
 };
+
+use super::admission::time_of;
 
 impl<'a> From<&'a Call> for Request<'a> {
     fn from(call: &'a Call) -> Self {
@@ -49,13 +51,19 @@ impl Kernel {
             asked.find(|(id, row)| row.is_of((&call).into()) && self.held_for(**id).is_none());
         let approval = match again.map(|(id, _)| *id) {
             Some(approval) => approval,
-            None if !self.may_ask(accounts[2]) => {
-                return self.refuse(&call, Refusal::ApprovalRequired { rule }, step);
-            }
             None => {
+                let may = self.within_quota(instance, call.reserve_tokens);
+                let may = may.and_then(|_| self.may_ask(call.turn, accounts, rule.clone()));
+                if let Err(refusal) = may {
+                    return self.refuse(&call, refusal, step);
+                }
                 let approval = ApprovalId(self.state.last_approval.0 + 1);
                 let mut until = self.state.date_of(self.now);
-                until.0 = until.0.saturating_add(self.limits.approval_ms);
+                let time = match self.may_wait(call.turn, call.key.as_ref()) {
+                    true => self.limits.approval_ms,
+                    false => self.limits.approval_ms.min(time_of(&call)),
+                };
+                until.0 = until.0.saturating_add(time);
                 let fact = Fact::ApprovalAsked {
                     approval,
                     turn: call.turn,
@@ -83,23 +91,45 @@ impl Kernel {
         self.pause_if_quiet(turn, step);
     }
 
-    fn may_ask(&self, agent: crate::AccountId) -> bool {
+    /// Whether a question more is not too many: of all that wait, and of all that the turn asked so far.
+    fn may_ask(
+        &self,
+        turn: TurnId,
+        [_, tenant, agent]: [AccountId; 3],
+        rule: Name,
+    ) -> Result<(), Refusal> {
         let pending = || self.state.approvals.values().filter(|row| row.is_pending());
         let of_agent = pending().filter(|row| row.account == agent).count();
-        pending().count() < self.limits.approvals as usize
-            && of_agent < self.limits.approvals_per_agent as usize
+        let tenant = self.state.accounts.get(&tenant).map(|it| &it.name);
+        let of_tenant = pending().filter(|row| Some(&row.tenant) == tenant).count();
+        let asked = self.state.turns.get(&turn).map_or(0, |row| row.asked);
+        let why = if asked >= PER_TURN {
+            Unasked::TurnAskedEnough
+        } else if pending().count() >= self.limits.approvals as usize
+            || of_tenant >= self.limits.approvals_per_tenant as usize
+            || of_agent >= self.limits.approvals_per_agent as usize
+        {
+            Unasked::TooManyWait
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::ApprovalRequired { rule, why })
     }
 
     fn hold(
         &mut self,
         call: Call,
         instance: InstanceUid,
-        accounts: [crate::AccountId; 3],
+        accounts: [AccountId; 3],
         approval: ApprovalId,
     ) {
         let id = self.next_call();
-        let wanted = call.deadline_ms.unwrap_or(call.kind.default_deadline_ms());
-        let deadline = self.now.plus(wanted.min(call.kind.max_deadline_ms()));
+        let held = Held {
+            approval,
+            reserve_tokens: call.reserve_tokens,
+            deadline_ms: call.deadline_ms,
+        };
+        let deadline = self.now.plus(time_of(&call));
         if let Some(turn) = self.live.turns.get_mut(&call.turn) {
             turn.calls.insert(id);
         }
@@ -123,7 +153,7 @@ impl Kernel {
             held: 0,
             seen: Usage::default(),
             deadline,
-            phase: CallPhase::Held(approval, call.reserve_tokens),
+            phase: CallPhase::Held(held),
         };
         self.live.calls.insert(id, live);
     }
@@ -162,19 +192,15 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        if row.replayable {
-            return self.park_turn(turn, step);
+        match row.replayable {
+            true => self.park_turn(turn, step),
+            false => self.end_unknown(turn, step),
         }
-        let exit = Exit::Evicted;
-        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
     }
 
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
     pub(crate) fn park_turn(&mut self, turn: TurnId, step: &mut Step) {
-        let held = self.live.turns.get(&turn).map(|live| live.calls.clone());
-        for call in held.into_iter().flatten() {
-            self.stop_held(call, None, step);
-        }
+        self.give_up_held(turn, step);
         let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
             return;
         };
@@ -184,6 +210,14 @@ impl Kernel {
         self.resume_if_answered(turn, step);
         self.offer_next_turn(instance);
         self.dispatch_turns(step);
+    }
+
+    /// The calls of a turn that wait for a word are given up, and people are asked about them still.
+    pub(crate) fn give_up_held(&mut self, turn: TurnId, step: &mut Step) {
+        let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
+        for call in calls.into_iter().flatten() {
+            self.stop_held(call, None, step);
+        }
     }
 
     /// A turn that waits for no word any more asks for a worker.
@@ -196,11 +230,7 @@ impl Kernel {
         }
         let instance = row.instance;
         if !row.replayable {
-            // What it did is not known any more.
-            let outcome = TurnOutcome::WorkerFailed {
-                exit: Exit::Evicted,
-            };
-            return self.end_turn(turn, outcome, step);
+            return self.end_unknown(turn, step);
         }
         self.record(Fact::TurnResumed { turn, at: self.now }, step);
         if let Some([_, tenant, _]) = self.accounts_of(instance) {
@@ -209,146 +239,34 @@ impl Kernel {
         self.dispatch_turns(step);
     }
 
-    /// A person says yes or no.
-    pub(crate) fn answer(
-        &mut self,
-        ticket: Ticket,
-        approval: ApprovalId,
-        yes: Option<Scope>,
-        by: Name,
-        step: &mut Step,
-    ) {
-        let refused = self.unheard(approval, yes);
-        if refused.is_none() {
-            let word = yes.map_or(Word::Denied, |scope| Word::Approved { scope });
-            self.close(approval, word, Some(by), step);
-        }
-        step.release(Barrier::Durable, Effect::AnswerTaken { ticket, refused });
-    }
-
-    fn unheard(&self, approval: ApprovalId, yes: Option<Scope>) -> Option<Unheard> {
-        let Some(row) = self.state.approvals.get(&approval) else {
-            return Some(Unheard::Unknown);
-        };
-        if let Some(answered) = &row.answered {
-            return Some(Unheard::Answered(answered.clone()));
-        }
-        let Some(Scope::Until { date }) = yes else {
-            return None;
-        };
-        let today = self.state.date_of(self.now);
-        let stands = self.state.words.values();
-        let stands = stands.filter(|word| word.account == row.account && word.until > today);
-        match (date > today, stands.count() < STANDING) {
-            (false, _) => Some(Unheard::Past),
-            (true, false) => Some(Unheard::TooMany),
-            (true, true) => None,
-        }
-    }
-
-    /// A person takes a word back. What was begun under it goes on.
-    pub(crate) fn revoke(
-        &mut self,
-        ticket: Ticket,
-        approval: ApprovalId,
-        by: Name,
-        step: &mut Step,
-    ) {
-        let refused = match self.state.words.contains_key(&approval) {
-            false => Some(Unheard::Unknown),
-            true => {
-                let at = self.now;
-                self.record(Fact::WordRevoked { approval, by, at }, step);
-                None
-            }
-        };
-        step.release(Barrier::Durable, Effect::AnswerTaken { ticket, refused });
-    }
-
-    pub(crate) fn approval_due(&mut self, approval: ApprovalId, step: &mut Step) {
-        let Some(row) = self.state.approvals.get(&approval) else {
-            return;
-        };
-        if row.is_pending() {
-            match row.until <= self.state.date_of(self.now) {
-                true => self.close(approval, Word::Expired, None, step),
-                false => self.arm_approval(approval),
-            }
-        }
-    }
-
-    /// Sets the timers of all questions anew: the wall clock, or the kernel's time, is another.
-    pub(crate) fn arm_approvals(&mut self) {
-        let pending = self.state.approvals.iter();
-        let pending = pending.filter(|(_, row)| row.is_pending());
-        for approval in pending.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.arm_approval(approval);
-        }
-    }
-
-    fn arm_approval(&mut self, approval: ApprovalId) {
-        if let Some(row) = self.state.approvals.get(&approval) {
-            let left = row.until.0.saturating_sub(self.state.date_of(self.now).0);
-            let at = self.now.plus(left);
-            self.live.timers.set(Timer::Approval(approval), at);
-        }
-    }
-
-    /// A question has its answer: what waits for it goes on.
-    fn close(&mut self, approval: ApprovalId, word: Word, by: Option<Name>, step: &mut Step) {
-        let Some(row) = self.state.approvals.get(&approval) else {
-            return;
-        };
-        let (turn, rule) = (row.turn, row.rule.clone());
-        let fact = Fact::ApprovalAnswered {
-            approval,
-            word,
-            by: by.clone(),
-            at: self.now,
-        };
-        self.record(fact, step);
-        self.live.timers.clear(Timer::Approval(approval));
-        let closed = Effect::ApprovalClosed {
-            approval,
-            turn,
-            word,
-            by: by.clone(),
-        };
-        step.release(Barrier::Durable, closed);
-        let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
-        let held = self.held_for(approval);
-        match (held.filter(|_| !pausing), word) {
-            (None, _) => {}
-            (Some(call), Word::Approved { .. }) => self.admit_held(call, step),
-            (Some(call), Word::Denied) => {
-                self.end_waiting(call, Refusal::ApprovalDenied { rule, by }, step);
-            }
-            (Some(call), Word::Expired) => {
-                self.end_waiting(call, Refusal::ApprovalExpired { rule }, step);
-            }
-            (Some(_), Word::Withdrawn) => {}
-        }
-        self.resume_if_answered(turn, step);
-    }
-
     /// The call that waits for the answer.
-    fn held_for(&self, approval: ApprovalId) -> Option<CallId> {
+    pub(super) fn held_for(&self, approval: ApprovalId) -> Option<CallId> {
         let turn = self.state.approvals.get(&approval)?.turn;
         let calls = &self.live.turns.get(&turn)?.calls;
         let waits = |id: &&CallId| {
             let phase = self.live.calls.get(id).map(|live| live.phase);
-            matches!(phase, Some(CallPhase::Held(of, _)) if of == approval)
+            matches!(phase, Some(CallPhase::Held(held)) if held.approval == approval)
         };
         calls.iter().find(waits).copied()
     }
 
-    /// A call that was held is made as if it came now, with the time that it has left.
-    fn admit_held(&mut self, id: CallId, step: &mut Step) {
+    /// Whether the call may wait for longer than its own deadline: its turn can be set aside for it.
+    fn may_wait(&self, turn: TurnId, key: Option<&IdempotencyKey>) -> bool {
+        let row = self.state.turns.get(&turn);
+        row.is_some_and(|row| row.replayable) && key.is_some_and(|key| key.is_step_of(turn))
+    }
+
+    /// A call that was held is made as if it came now. One that could wait has all its time, another what is left of it.
+    pub(super) fn admit_held(&mut self, id: CallId, step: &mut Step) {
         let Some(live) = self.take_held(id) else {
             return;
         };
-        let CallPhase::Held(_, reserve_tokens) = live.phase else {
+        let CallPhase::Held(held) = live.phase else {
             return;
+        };
+        let deadline_ms = match self.may_wait(live.turn, live.key.as_ref()) {
+            true => held.deadline_ms,
+            false => Some(live.deadline.since(self.now)),
         };
         for ticket in live.tickets {
             self.live.tickets.remove(&ticket);
@@ -360,8 +278,8 @@ impl Kernel {
                 resource: live.resource.clone(),
                 body: live.body,
                 key: live.key.clone(),
-                deadline_ms: Some(live.deadline.since(self.now)),
-                reserve_tokens,
+                deadline_ms,
+                reserve_tokens: held.reserve_tokens,
                 repeatable: live.repeatable,
             };
             self.call(call, step);
@@ -390,7 +308,7 @@ impl Kernel {
         let Some(live) = self.live.calls.get(&id) else {
             return;
         };
-        let CallPhase::Held(approval, _) = live.phase else {
+        let CallPhase::Held(Held { approval, .. }) = live.phase else {
             return;
         };
         let refusal = match by {
@@ -403,35 +321,22 @@ impl Kernel {
         self.end_waiting(id, refusal, step);
     }
 
-    /// The call has no more time, and its turn cannot be set aside.
+    /// The call has no more time, if its turn cannot be set aside. One that can waits on, and is looked at again: its
+    /// turn may do something meanwhile after which it cannot.
     pub(super) fn held_too_long(&mut self, id: CallId, step: &mut Step) {
-        let held = self.live.calls.get(&id).map(|live| live.phase);
-        if let Some(CallPhase::Held(approval, _)) = held {
-            self.close(approval, Word::Expired, None, step);
+        let Some(live) = self.live.calls.get(&id) else {
+            return;
+        };
+        let CallPhase::Held(Held { approval, .. }) = live.phase else {
+            return;
+        };
+        if !self.may_wait(live.turn, live.key.as_ref()) {
+            return self.close(approval, Word::Expired, None, None, step);
         }
-    }
-
-    /// Nobody waits for a word any more.
-    pub(crate) fn withdraw(&mut self, approval: ApprovalId, step: &mut Step) {
-        let row = self.state.approvals.get(&approval);
-        if row.is_some_and(crate::ApprovalRow::is_pending) {
-            self.close(approval, Word::Withdrawn, None, step);
+        let again = self.now.plus(live.kind.default_deadline_ms());
+        if let Some(live) = self.live.calls.get_mut(&id) {
+            live.deadline = again;
         }
-    }
-
-    /// Nobody waits for the words that a turn was waiting for.
-    pub(crate) fn withdraw_all_of(&mut self, turn: TurnId, step: &mut Step) {
-        let rows = self.state.approvals.iter();
-        let rows = rows.filter(|(_, row)| row.turn == turn && row.is_pending());
-        for approval in rows.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.live.timers.clear(Timer::Approval(approval));
-            let closed = Effect::ApprovalClosed {
-                approval,
-                turn,
-                word: Word::Withdrawn,
-                by: None,
-            };
-            step.release(Barrier::Durable, closed);
-        }
+        self.live.timers.set(Timer::Call(id), again);
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     ids::CallId,
     kernel::Kernel,
     live::CallPhase,
+    refusal::{Refusal, Unasked},
     scheduler::Slot,
     syscall::{Class, Kind, Resource},
 };
@@ -52,7 +53,10 @@ impl Kernel {
             key: live.key.as_ref(),
             digest: live.body.digest,
         };
-        if let Err(refusal) = self.granted(instance, request) {
+        if let Err(mut refusal) = self.granted(instance, request) {
+            if let Refusal::ApprovalRequired { why, .. } = &mut refusal {
+                *why = Unasked::WordEnded;
+            }
             self.end_waiting(id, refusal, step);
             return;
         }

@@ -10,6 +10,7 @@
 //! Turns and workers are not decided on here.
 
 mod admission;
+mod answering;
 mod asking;
 mod dispatch;
 mod refusing;

@@ -177,7 +177,9 @@ impl Kernel {
         );
         self.live.scheduler.tidy(&live.resource);
         let by_turn = CancelCause::TurnEnded;
-        if refusal != (Refusal::Cancelled { by: by_turn }) {
+        let leaves = refusal == (Refusal::Cancelled { by: by_turn })
+            || matches!(refusal, Refusal::ApprovalPending { .. });
+        if !leaves {
             self.pause_if_quiet(live.turn, step);
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     ids::{AccountId, InstanceUid, Millis, TurnId},
     kernel::Kernel,
     live::{Holder, LiveTurn},
-    outcome::{CancelCause, TurnOutcome},
+    outcome::{CancelCause, Exit, TurnOutcome},
     refusal::{Queue, Refusal},
     state::{Phase, TurnRow},
     timers::Timer,
@@ -171,8 +171,16 @@ impl Kernel {
         self.dispatch_turns(step);
     }
 
+    /// It would run again, and what it did before is not known any more: it could do it twice.
+    pub(crate) fn end_unknown(&mut self, turn: TurnId, step: &mut Step) {
+        let exit = Exit::Evicted;
+        self.end_turn(turn, TurnOutcome::WorkerFailed { exit }, step);
+    }
+
     /// Its worker was ended with its launcher: it runs again, and finds what it did by the keys of its steps.
     pub(super) fn evict_turn(&mut self, turn: TurnId, step: &mut Step) {
+        // It makes them anew, and finds the words that it waited for.
+        self.give_up_held(turn, step);
         self.stop_calls_of(turn, step);
         let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
             return;
@@ -201,8 +209,15 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        let lost = || row.pausing.then_some(TurnOutcome::WorkerLost);
-        if let Some(outcome) = row.stopping.clone().or_else(lost) {
+        let late = row.deadline.is_some_and(|deadline| deadline <= self.now);
+        if row.pausing && row.stopping.is_none() && !late {
+            // Its end was not told in time. What is left of it can do nothing, as below, and the turn waits for its word.
+            if let Some(incarnation) = row.phase.incarnation() {
+                step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+            }
+            return self.paused(turn, step);
+        }
+        if let Some(outcome) = row.stopping.clone() {
             // The launcher did not tell of its end in time. Its key is never used again,
             // so a process that is left can do nothing; it is to be killed all the same.
             if let Some(incarnation) = row.phase.incarnation() {
@@ -211,7 +226,6 @@ impl Kernel {
             self.end_turn(turn, outcome, step);
             return;
         }
-        let late = row.deadline.is_some_and(|deadline| deadline <= self.now);
         let outcome = match row.phase {
             Phase::Starting { .. } if !late => TurnOutcome::StartTimeout,
             _ => TurnOutcome::DeadlineExceeded,

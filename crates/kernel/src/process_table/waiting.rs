@@ -84,9 +84,10 @@ impl Kernel {
     }
 
     fn start_turn(&mut self, turn: TurnId, slot: Slot, step: &mut Step) {
-        let Some((instance, last)) = self.state.turns.get(&turn).and_then(|row| {
+        let Some((instance, last, lost)) = self.state.turns.get(&turn).and_then(|row| {
             let instance = self.state.instances.get(&row.instance)?;
-            Some((row.instance, instance.incarnation))
+            let lost = row.calls > 0 && !row.replayable;
+            Some((row.instance, instance.incarnation, lost))
         }) else {
             return;
         };
@@ -94,6 +95,9 @@ impl Kernel {
         if let Some(live) = self.live.turns.get_mut(&turn) {
             live.place = None;
             live.slot = Some(slot);
+        }
+        if lost {
+            return self.end_unknown(turn, step);
         }
         let incarnation = Incarnation(last.0 + 1);
         self.record(

@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 use crate::{
-    ApprovalId, BodyDigest, Date, Event, Fact, GrantRule, IdempotencyKey, Kind, Millis, Name, Now,
+    ApprovalId, BodyDigest, Date, Event, Fact, IdempotencyKey, Kind, Millis, Name, Now, Profile,
     Scope, TurnId, Word,
 };
 
@@ -16,7 +16,6 @@ pub(super) struct Question {
     turn: TurnId,
     what: What,
     until: Date,
-    agent: (Name, Name),
     word: Option<Word>,
     used: bool,
 }
@@ -34,14 +33,28 @@ pub(super) struct What {
 #[derive(Default)]
 pub(super) struct Questions {
     all: BTreeMap<ApprovalId, Question>,
-    /// Words beyond their turn, with the grants that they are for.
-    standing: BTreeMap<ApprovalId, (Date, Vec<GrantRule>)>,
+    /// Words beyond their turn, with the agent as it was when they were given.
+    standing: BTreeMap<ApprovalId, (Date, Profile)>,
     dated: Option<Now>,
 }
 
 impl Questions {
     fn date(&self, at: Millis) -> Date {
         self.dated.map_or(Date(at.0), |dated| dated.date_of(at))
+    }
+
+    /// Whether the yes to `wide` is one to more than its own call, and to that of `other`.
+    fn covers(&self, wide: ApprovalId, other: ApprovalId) -> bool {
+        let (Some(wide), Some(other)) = (self.all.get(&wide), self.all.get(&other)) else {
+            return false;
+        };
+        let right = |it: &Question| (it.what.kind, it.what.target.clone());
+        let reaches = match wide.word {
+            Some(Word::Approved { scope: Scope::Turn }) => wide.turn == other.turn,
+            Some(Word::Approved { scope }) => scope != Scope::Once,
+            _ => false,
+        };
+        reaches && right(wide) == right(other)
     }
 
     pub(super) fn is_asking(&self, turn: TurnId) -> bool {
@@ -54,8 +67,7 @@ impl Questions {
         &mut self,
         turn: TurnId,
         what: &What,
-        agent: &(Name, Name),
-        grants: &[GrantRule],
+        profile: &Profile,
         at: Millis,
     ) -> bool {
         let today = self.date(at);
@@ -69,9 +81,13 @@ impl Questions {
         self.all.iter().any(|(id, it)| {
             let whole_turn = Some(Word::Approved { scope: Scope::Turn });
             let stands = self.standing.get(id);
-            let stands = stands.is_some_and(|(until, of)| *until > today && of == grants);
-            same_right(&it.what)
-                && ((it.turn == turn && it.word == whole_turn) || (stands && it.agent == *agent))
+            let stands = stands.is_some_and(|(until, of)| {
+                let same = (&of.revision, &of.grants) == (&profile.revision, &profile.grants);
+                *until > today
+                    && same
+                    && (&of.tenant, &of.agent) == (&profile.tenant, &profile.agent)
+            });
+            same_right(&it.what) && ((it.turn == turn && it.word == whole_turn) || stands)
         })
     }
 }
@@ -79,7 +95,12 @@ impl Questions {
 impl Model {
     pub(super) fn approval_fact(&mut self, fact: &Fact) -> Check {
         match fact.clone() {
-            Fact::ClockRead { at, date } => self.questions.dated = Some(Now { at, date }),
+            Fact::ClockRead { at, date } => {
+                let before = self.questions.date(at);
+                let standing = &mut self.questions.standing;
+                standing.retain(|_, (until, _)| *until > before);
+                self.questions.dated = Some(Now { at, date });
+            }
             Fact::ApprovalAsked {
                 approval,
                 turn,
@@ -98,8 +119,6 @@ impl Model {
                     row.running && !row.stopping && !row.pausing && row.ended.is_none(),
                     "a question of a turn that does not run"
                 );
-                let profile = self.profile(row.instance).ok_or("no profile asks")?;
-                let agent = (profile.tenant.clone(), profile.agent.clone());
                 let digest = body.digest;
                 let question = Question {
                     turn,
@@ -110,7 +129,6 @@ impl Model {
                         digest,
                     },
                     until,
-                    agent,
                     word: None,
                     used: false,
                 };
@@ -118,9 +136,15 @@ impl Model {
                 ensure!(new, "approval {approval} was asked for twice");
             }
             Fact::ApprovalAnswered {
-                approval, word, at, ..
+                approval,
+                word,
+                covered_by,
+                at,
+                ..
             } => {
                 let today = self.questions.date(at);
+                let covers = covered_by.is_none_or(|of| self.questions.covers(of, approval));
+                ensure!(covers, "{approval} is covered by a word for something else");
                 let question = self.questions.all.get_mut(&approval);
                 let question = question.ok_or("an answer to nothing")?;
                 ensure!(question.word.is_none(), "{approval} has two answers");
@@ -138,13 +162,26 @@ impl Model {
                     ensure!(date > today, "{approval} counts until a date that is over");
                     let instance = self.turns.get(&turn).map(|row| row.instance);
                     let profile = instance.and_then(|it| self.profile(it));
-                    let grants = profile.ok_or("no profile is answered")?.grants.to_vec();
-                    self.questions.standing.insert(approval, (date, grants));
+                    let profile = profile.ok_or("no profile is answered")?.clone();
+                    self.questions.standing.insert(approval, (date, profile));
                 }
             }
             Fact::WordRevoked { approval, .. } => {
                 let there = self.questions.standing.remove(&approval);
                 ensure!(there.is_some(), "{approval} was no standing word");
+            }
+            Fact::InstanceRetiring { instance, .. } => {
+                self.retiring.insert(instance);
+                let agent = |it: &Profile| (it.tenant.clone(), it.agent.clone());
+                let gone = self.profile(instance).map(agent);
+                let mut stay = self.instances.keys();
+                let stays = stay
+                    .any(|it| !self.retiring.contains(it) && self.profile(*it).map(agent) == gone);
+                let standing = &mut self.questions.standing;
+                standing.retain(|_, (_, of)| stays || Some(agent(of)) != gone);
+            }
+            Fact::InstanceRemoved { instance, .. } => {
+                self.retiring.remove(&instance);
             }
             Fact::TurnEnded { turn, .. } => {
                 for question in self.questions.all.values_mut() {

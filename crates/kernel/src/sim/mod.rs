@@ -38,6 +38,7 @@ fn limits() -> Limits {
         resource_default: 1,
         approval_ms: 600_000,
         approvals_per_agent: 3,
+        approvals_per_tenant: 4,
         approvals: 5,
         cluster: Quota {
             calls_per_minute: Some(60),
@@ -142,7 +143,7 @@ impl World {
         let state = self.kernel.state();
         ensure!(state.accounts.len() == 1, "accounts are left");
         ensure!(
-            state.profiles.is_empty() && state.keys.is_empty(),
+            state.profiles.is_empty() && state.keys.is_empty() && state.words.is_empty(),
             "rows are left"
         );
         self.live_equals_folded()

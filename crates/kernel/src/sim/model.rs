@@ -47,6 +47,7 @@ pub(super) struct ModelTurn {
 pub(super) struct Model {
     profiles: BTreeMap<ProfileId, Profile>,
     pub(super) instances: BTreeMap<InstanceUid, ProfileId>,
+    pub(super) retiring: BTreeSet<InstanceUid>,
     pub(super) calls: BTreeMap<CallId, Admitted>,
     pub(super) refused: BTreeMap<CallId, Refusal>,
     pub(super) turns: BTreeMap<TurnId, ModelTurn>,
@@ -131,6 +132,10 @@ impl Model {
             } => {
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn started")?;
                 ensure!(!row.parked, "turn {turn} starts without its answer");
+                ensure!(
+                    !self.without_step.contains(&turn),
+                    "turn {turn} runs again and cannot tell what it did"
+                );
                 row.incarnation = Some(incarnation);
                 let last = self.incarnations.insert(row.instance, incarnation);
                 ensure!(
@@ -290,11 +295,11 @@ impl Model {
             .profile(row.instance)
             .ok_or("a call without a profile")?;
         let agent = (profile.tenant.clone(), profile.agent.clone());
-        let grants = profile.grants.clone();
-        match verdict(&grants, what.kind, what.target.as_ref()) {
+        let profile = profile.clone();
+        match verdict(&profile.grants, what.kind, what.target.as_ref()) {
             Some(Verdict::Allow) => {}
             Some(Verdict::Ask) => ensure!(
-                self.questions.allow(turn, what, &agent, &grants, at),
+                self.questions.allow(turn, what, &profile, at),
                 "call {call} ran without a person's word"
             ),
             _ => return Err(format!("call {call} ran without a grant")),

@@ -116,11 +116,15 @@ impl World {
         };
         match self.random.below(7) {
             0..=2 => {
-                let grants = self.grants();
+                let same = self.random.chance(25);
+                let (grants, revision) = (self.grants(), self.random.below(3).to_string());
                 let Some(profile) = self.desired.get_mut(&uid) else {
                     return Ok(());
                 };
-                profile.grants = grants.into();
+                match same {
+                    true => profile.revision = revision.as_str().into(),
+                    false => profile.grants = grants.into(),
+                }
                 let profile = profile.clone();
                 self.feed(Event::Apply(InstanceSpec { uid, profile }))
             }

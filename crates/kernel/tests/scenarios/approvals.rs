@@ -4,8 +4,8 @@ use crate::harness::{
 };
 use aion_kernel::{
     ApprovalId, Call, Date, Effect, Event, Exit, Fact, Incarnation, Kernel, Kind, Limits,
-    LiveWorker, Name, Phase, Profile, Refusal, Scope, Step, TurnId, TurnOutcome, Unheard, Verdict,
-    Word,
+    LiveWorker, Name, Phase, Profile, Refusal, Scope, Step, TurnId, TurnOutcome, Unasked, Unheard,
+    Verdict, Word,
 };
 
 pub(crate) const LAYERS: [&str; 2] = ["seccomp", "landlock"];
@@ -241,6 +241,30 @@ fn a_standing_word_ends_where_it_is_taken_back_or_the_grants_change() {
         node.apply(1, other);
         assert_eq!(node.kernel.state().standing_words().count(), 0);
     }));
+    assert!(!stands(&|node| {
+        let mut other = asking();
+        other.revision = "another image".into();
+        node.apply(1, other);
+    }));
+}
+
+#[test]
+fn a_word_does_not_outlive_its_agent_though_another_of_its_name_comes_before_it_has_gone() {
+    let mut node = node();
+    let turn = parked(&mut node);
+    let date = Date(node.now.0 + 3_600_000);
+    answer(&mut node, 1, Some(Scope::Until { date }));
+    node.ready(turn, 2, &LAYERS);
+    node.feed(Event::Remove { instance: uid(1) });
+    let turn = node.running(2, asking());
+    let asks = |node: &mut Node| {
+        let call = node.plain(turn, Kind::ToolCall);
+        driven(&node.call(call).1).is_empty()
+    };
+    assert!(asks(&mut node));
+    killed(&mut node, TurnId(1), 2);
+    assert!(node.kernel.state().instance(uid(1)).is_none());
+    assert!(asks(&mut node));
 }
 
 #[test]
@@ -327,7 +351,8 @@ fn as_many_are_asked_about_as_may_be_and_further_calls_are_refused() {
     let call = step_call(&mut node, turn, 9);
     let refused = refusal(&node.call(call).1);
     let rule = Name::from("test calendar.*");
-    assert_eq!(refused, Refusal::ApprovalRequired { rule });
+    let why = Unasked::TooManyWait;
+    assert_eq!(refused, Refusal::ApprovalRequired { rule, why });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::harness::{
 };
 use aion_kernel::{
     Barrier, Call, CallId, Denied, Effect, Kind, Limits, Outcome, Queue, Refusal, Resource, Step,
-    Verdict,
+    Unasked, Verdict,
 };
 
 #[test]
@@ -68,6 +68,7 @@ fn a_denied_syscall_is_answered_once_with_its_rule_and_remembered() {
             Kind::FsWrite,
             Refusal::ApprovalRequired {
                 rule: "test notes".into(),
+                why: Unasked::TooManyWait,
             },
         ),
         (Kind::MemoryForget, denied(None)),

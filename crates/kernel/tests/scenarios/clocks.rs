@@ -1,8 +1,11 @@
 //! The kernel's time and the wall clock: what steps is recorded, and moves nothing.
 use std::sync::Arc;
 
-use crate::harness::{Node, facts, profile};
-use aion_kernel::{Date, Fact, Kernel, Kind, Limits, Millis};
+use crate::{
+    approvals::{LAYERS, answer, parked},
+    harness::{Node, driven, facts, profile},
+};
+use aion_kernel::{Date, Event, Fact, Kernel, Kind, Limits, Millis, Scope, TurnId};
 
 const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 
@@ -46,6 +49,25 @@ fn a_refusal_keeps_the_date_that_the_wall_clock_said() {
         .collect();
     let dates: Vec<_> = denials.iter().map(|it| it.at).collect();
     assert_eq!(dates, refused_at);
+}
+
+#[test]
+fn a_word_that_has_ended_does_not_count_again_when_the_clock_goes_back() {
+    let mut node = Node::new(Limits::default());
+    parked(&mut node);
+    let date = Date(node.now.0 + 60_000);
+    answer(&mut node, 1, Some(Scope::Until { date }));
+    node.ready(TurnId(1), 2, &LAYERS);
+    let asks = |node: &mut Node| {
+        let call = node.plain(TurnId(1), Kind::ToolCall);
+        driven(&node.call(call).1).is_empty()
+    };
+    assert!(!asks(&mut node));
+    node.ahead = YEAR_MS;
+    node.feed(Event::Alarm);
+    node.ahead = 0;
+    assert!(asks(&mut node));
+    assert_eq!(node.kernel.state().standing_words().count(), 0);
 }
 
 #[test]

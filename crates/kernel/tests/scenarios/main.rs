@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod askers;
 mod calls;
 mod clocks;
+mod covered;
 mod endings;
 mod facts;
 mod fairness;
