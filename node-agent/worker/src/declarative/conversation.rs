@@ -11,7 +11,7 @@ use super::select::Found;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Next {
     /// Ask the model.
-    Chat(ChatRequest),
+    Chat(Box<ChatRequest>),
     /// Call these tools, and tell the results with [`Conversation::tools_answered`].
     Tools(Vec<ToolUse>),
     /// This is the answer.
@@ -78,7 +78,7 @@ impl Conversation {
             return Next::OutOfSteps(self.max_steps);
         }
         self.steps_left -= 1;
-        Next::Chat(ChatRequest {
+        Next::Chat(Box::new(ChatRequest {
             messages: self.messages.clone(),
             // In its last step the model can only answer: there would be no step to hear a result in.
             tools: if self.steps_left == 0 {
@@ -88,7 +88,7 @@ impl Conversation {
             },
             max_tokens: self.max_tokens,
             ..ChatRequest::default()
-        })
+        }))
     }
 
     /// The model said `text` and asked for `tool_calls`.
