@@ -1,26 +1,21 @@
 //! `aionctl approvals`.
 
+mod places;
+mod told;
+
 use aion_abi::{
-    approval::{Answer, Approval, Approvals, Scope, Standing, Verdict, Word},
+    approval::{Answer, Scope, Verdict},
     date::UnixMillis,
 };
-use aion_client::Node;
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::{Timestamp, tz::TimeZone};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use self::places::{Id, Listed};
 use crate::{
     context::Context,
-    failure::Failure,
-    render::{
-        age,
-        screen::{Tone, tame},
-        table::{Field, table},
-    },
+    failure::{Failure, Status},
+    render::screen::{Tone, exact},
 };
-
-/// How much of a request stands in a row.
-const IN_A_ROW: usize = 100;
 
 /// What agents ask people, and the answers
 #[derive(Debug, Args)]
@@ -37,7 +32,9 @@ Examples:
   aionctl approvals approve 3 --always 8h        and in every turn of the agent, for 8 hours
   aionctl approvals deny 3
   aionctl approvals revoke 3                     a word that stands counts no longer
-  aionctl --cluster approvals --agent clerk      in a cluster the agent is named"
+  aionctl --cluster approvals --agent clerk      in a cluster the agent is named
+  aionctl --cluster approvals approve node-a/3 --agent clerk
+                                                 and the node, which counts its approvals itself"
 )]
 pub(crate) struct ApprovalsArgs {
     #[command(subcommand)]
@@ -83,15 +80,15 @@ enum Form {
 enum ApprovalsCommand {
     /// Show what an agent asks, whole
     Show {
-        /// The approval's number
-        id: u64,
+        /// The approval's number; in a cluster NODE/NUMBER
+        id: Id,
         #[command(flatten)]
         of: Of,
     },
     /// Say yes
     Approve {
-        /// The approval's number
-        id: u64,
+        /// The approval's number; in a cluster NODE/NUMBER
+        id: Id,
         /// To calls of its kind, whatever they are given, until the turn ends
         #[arg(long, conflicts_with = "always")]
         turn: bool,
@@ -103,15 +100,15 @@ enum ApprovalsCommand {
     },
     /// Say no
     Deny {
-        /// The approval's number
-        id: u64,
+        /// The approval's number; in a cluster NODE/NUMBER
+        id: Id,
         #[command(flatten)]
         of: Of,
     },
     /// Take a word back that stands
     Revoke {
-        /// The number of the approval that it was given for
-        id: u64,
+        /// The number of the approval that it was given for; in a cluster NODE/NUMBER
+        id: Id,
         #[command(flatten)]
         of: Of,
     },
@@ -121,8 +118,10 @@ pub(crate) async fn run(context: &Context, args: ApprovalsArgs) -> Result<(), Fa
     match args.command {
         None => list(context, &args.list).await,
         Some(ApprovalsCommand::Show { id, of }) => {
-            let (_, all) = all_of(context, &of).await?;
-            context.print(&whole(&one(&all, id)?))
+            let agent = of.agent.as_deref();
+            let place = places::of(context, agent, &id).await?;
+            let it = place.one(context, agent, id.number).await?;
+            context.print(&told::whole(&id, &it))
         }
         Some(ApprovalsCommand::Approve {
             id,
@@ -135,207 +134,114 @@ pub(crate) async fn run(context: &Context, args: ApprovalsArgs) -> Result<(), Fa
                 (false, None) => (Scope::Once, None),
                 (false, Some(ms)) => (Scope::Until, Some(today().plus(ms))),
             };
-            let answer = Answer {
-                verdict: Verdict::Approve,
-                scope,
-                until_ms,
-            };
-            say(context, id, &of, &answer).await
+            say(context, &id, &of, (Verdict::Approve, scope, until_ms)).await
         }
         Some(ApprovalsCommand::Deny { id, of }) => {
-            let answer = Answer {
-                verdict: Verdict::Deny,
-                scope: Scope::Once,
-                until_ms: None,
-            };
-            say(context, id, &of, &answer).await
+            say(context, &id, &of, (Verdict::Deny, Scope::Once, None)).await
         }
-        Some(ApprovalsCommand::Revoke { id, of }) => {
-            let (node, all) = all_of(context, &of).await?;
-            let word = all.standing.iter().find(|it| it.approval == id);
-            let word = word.ok_or_else(|| {
-                Failure::new(format!("no word stands that was given for approval {id}"))
-                    .remedy("aionctl approvals lists those that stand")
-                    .status(crate::failure::Status::NotFound)
-            })?;
-            let (namespace, agent) = named(&word.agent);
-            node.revoke_word(namespace, agent, id).await?;
-            context.print(&format!(
-                "the word for approval {id} counts no longer: {} {}\n",
-                tame(&word.agent),
-                tame(&word.capability)
-            ))
-        }
+        Some(ApprovalsCommand::Revoke { id, of }) => revoke(context, &id, &of).await,
     }
 }
 
 async fn list(context: &Context, args: &List) -> Result<(), Failure> {
-    let (_, mut all) = all_of(context, &args.of).await?;
+    let mut listed = places::list(context, args.of.agent.as_deref()).await?;
     if !args.all {
-        all.items.retain(|it| it.answered.is_none());
+        for place in &mut listed {
+            place.all.items.retain(|it| it.answered.is_none());
+        }
     }
     if args.output == Form::Json {
-        let whole = serde_json::to_value(&all)
-            .map_err(|why| Failure::new(format!("cannot write the approvals: {why}")))?;
-        return context.print_json(&whole);
+        return context.print_json(&whole(&listed)?);
     }
-    if all.items.is_empty() {
+    if listed.iter().all(|place| place.all.items.is_empty()) {
         context.note("nobody waits for a word");
     } else {
-        context.print(&asked(context, &all.items))?;
+        context.print(&told::asked(context, &listed))?;
     }
-    if !all.standing.is_empty() {
+    if listed.iter().any(|place| !place.all.standing.is_empty()) {
         let title = context.screen.paint("words that stand", Tone::Strong);
-        context.print(&format!("\n{title}\n{}", standing(context, &all.standing)))?;
+        let words = told::standing(context, &listed);
+        context.print(&format!("\n{title}\n{words}"))?;
     }
     Ok(())
 }
 
-/// The node that is asked, and what it says.
-async fn all_of(context: &Context, of: &Of) -> Result<(Node, Approvals), Failure> {
-    if let Some(agent) = &of.agent {
-        let node = context.node_of(agent).await?.node;
-        let all = node.approvals_of(&context.namespace, agent).await?;
-        return Ok((node, all));
+/// What all nodes tell, as one; in a cluster each has its node beside it.
+fn whole(listed: &[Listed]) -> Result<Value, Failure> {
+    let (mut items, mut standing) = (Vec::new(), Vec::new());
+    for place in listed {
+        let all = serde_json::to_value(&place.all)
+            .map_err(|why| Failure::new(format!("cannot write the approvals: {why}")))?;
+        for (from, to) in [("items", &mut items), ("standing", &mut standing)] {
+            for it in all[from].as_array().into_iter().flatten() {
+                let mut it = it.clone();
+                if let Some(node) = &place.node {
+                    it["node"] = json!(node);
+                }
+                to.push(it);
+            }
+        }
     }
-    #[cfg(feature = "kubernetes")]
-    if context.cluster().is_some() {
-        return Err(Failure::usage("in a cluster an agent is named")
-            .remedy("aionctl --cluster approvals --agent AGENT"));
-    }
-    let node = context.node()?;
-    let all = node.approvals().await?;
-    Ok((node, all))
+    Ok(json!({"items": items, "standing": standing}))
 }
 
-fn one(all: &Approvals, id: u64) -> Result<Approval, Failure> {
-    let found = all.items.iter().find(|it| it.approval == id);
-    found.cloned().ok_or_else(|| {
-        Failure::new(format!("there is no approval {id}"))
-            .remedy("aionctl approvals lists those that wait")
-            .status(crate::failure::Status::NotFound)
-    })
-}
-
-async fn say(context: &Context, id: u64, of: &Of, answer: &Answer) -> Result<(), Failure> {
-    let (node, all) = all_of(context, of).await?;
-    let asked = one(&all, id)?;
+/// Answers what the node has under this number; should that be something else by then, the node says so.
+async fn say(
+    context: &Context,
+    id: &Id,
+    of: &Of,
+    (verdict, scope, until_ms): (Verdict, Scope, Option<UnixMillis>),
+) -> Result<(), Failure> {
+    let agent = of.agent.as_deref();
+    let place = places::of(context, agent, id).await?;
+    let asked = place.one(context, agent, id.number).await?;
+    let answer = Answer {
+        turn: asked.turn,
+        digest: asked.digest,
+        verdict,
+        scope,
+        until_ms,
+    };
     let (namespace, agent) = named(&asked.agent);
-    let told = node.answer_approval(namespace, agent, id, answer).await?;
-    let word = match answer.verdict {
+    let answered = place
+        .node
+        .answer_approval(namespace, agent, id.number, &answer);
+    let answered = answered.await?;
+    let word = match verdict {
         Verdict::Approve => "approved",
         Verdict::Deny => "denied",
     };
     context.print(&format!(
-        "approval {id} {word}: {} {}, turn {}\n",
-        tame(&told.agent),
-        tame(&told.capability),
-        told.turn
+        "approval {id} {word}: {} {}, turn {}\n{}\n",
+        exact(&answered.agent),
+        exact(&answered.capability),
+        answered.turn,
+        told::in_a_row(id, &answered),
+    ))
+}
+
+async fn revoke(context: &Context, id: &Id, of: &Of) -> Result<(), Failure> {
+    let place = places::of(context, of.agent.as_deref(), id).await?;
+    let node = place.node.clone();
+    let listed = place.list(context, of.agent.as_deref()).await?;
+    let mut words = listed.all.standing.iter();
+    let word = words.find(|it| it.approval == id.number).ok_or_else(|| {
+        Failure::new(format!("no word stands that was given for approval {id}"))
+            .remedy("aionctl approvals lists those that stand")
+            .status(Status::NotFound)
+    })?;
+    let (namespace, agent) = named(&word.agent);
+    node.revoke_word(namespace, agent, id.number).await?;
+    context.print(&format!(
+        "the word for approval {id} counts no longer: {} {}\n",
+        exact(&word.agent),
+        exact(&word.capability)
     ))
 }
 
 /// `namespace/agent`, in two.
 fn named(agent: &str) -> (&str, &str) {
     agent.split_once('/').unwrap_or(("", agent))
-}
-
-fn asked(context: &Context, items: &[Approval]) -> String {
-    let headings = ["id", "agent", "turn", "wants", "asked", "state", "request"];
-    let now = crate::clock::now();
-    let rows: Vec<_> = items
-        .iter()
-        .map(|it| {
-            vec![
-                Field::plain(it.approval.to_string()),
-                Field::plain(tame(&it.agent)),
-                Field::plain(it.turn.to_string()),
-                Field::plain(tame(&it.capability)),
-                Field::plain(ago(it.asked_at_ms, now)),
-                state(it),
-                Field::plain(in_a_row(it)),
-            ]
-        })
-        .collect();
-    table(&context.screen, &headings, &rows)
-}
-
-fn state(it: &Approval) -> Field {
-    match it.answered.as_ref().map(|answered| answered.word) {
-        None => Field::toned("waits", Tone::Warn),
-        Some(word @ Word::Approved) => Field::toned(word.as_str(), Tone::Good),
-        Some(word) => Field::plain(word.as_str()),
-    }
-}
-
-fn standing(context: &Context, words: &[Standing]) -> String {
-    let headings = ["id", "agent", "may", "until", "by"];
-    let zone = TimeZone::system();
-    let rows: Vec<_> = words
-        .iter()
-        .map(|it| {
-            vec![
-                Field::plain(it.approval.to_string()),
-                Field::plain(tame(&it.agent)),
-                Field::plain(tame(&it.capability)),
-                Field::plain(age::clock(it.until_ms, &zone)),
-                Field::plain(tame(it.by.as_deref().unwrap_or_default())),
-            ]
-        })
-        .collect();
-    table(&context.screen, &headings, &rows)
-}
-
-/// The request in a few words: what a tool is given, or the beginning of whatever it is. What is left out is marked.
-fn in_a_row(it: &Approval) -> String {
-    let Some(shown) = &it.shown else {
-        return String::new();
-    };
-    let parsed = serde_json::from_str::<Value>(&shown.text).ok();
-    let arguments = parsed.and_then(|value| value.get("arguments").map(Value::to_string));
-    let text = arguments.unwrap_or_else(|| shown.text.clone());
-    let line = tame(&text).replace('\n', " ");
-    let cut = shown.cut || line.chars().count() > IN_A_ROW;
-    let line: String = line.chars().take(IN_A_ROW).collect();
-    match cut {
-        true => format!("{line}… (cut: aionctl approvals show {})", it.approval),
-        false => line,
-    }
-}
-
-fn whole(it: &Approval) -> String {
-    let zone = TimeZone::system();
-    let mut lines = vec![
-        format!("approval  {}", it.approval),
-        format!("agent     {}", tame(&it.agent)),
-        format!("turn      {}", it.turn),
-        format!("wants     {}", tame(&it.capability)),
-        format!("rule      {}", tame(&it.rule)),
-        format!("asked     {}", age::clock(it.asked_at_ms, &zone)),
-        format!("until     {}", age::clock(it.until_ms, &zone)),
-    ];
-    if let Some(answered) = &it.answered {
-        let by = answered.by.as_deref().unwrap_or("nobody");
-        lines.push(format!(
-            "word      {} by {}",
-            answered.word.as_str(),
-            tame(by)
-        ));
-    }
-    lines.push(format!("sha256    {}", it.digest));
-    if let Some(shown) = &it.shown {
-        lines.push(format!("\n{}", tame(&shown.text)));
-        if shown.cut {
-            let all = age::size(shown.size);
-            lines.push(format!("… (cut, or not all text: the request has {all})"));
-        }
-    }
-    format!("{}\n", lines.join("\n"))
-}
-
-fn ago(then: UnixMillis, now: Timestamp) -> String {
-    let then = i64::try_from(then.0).ok();
-    let then = then.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    then.map_or_else(String::new, |then| age::since(then, now))
 }
 
 fn today() -> UnixMillis {
@@ -361,8 +267,6 @@ fn milliseconds(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use aion_abi::approval::Shown;
-
     use super::*;
 
     #[test]
@@ -381,32 +285,5 @@ mod tests {
         ] {
             assert!(milliseconds(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn what_does_not_fit_in_a_row_is_marked() {
-        let approval = |text: &str, cut| Approval {
-            approval: 3,
-            turn: 7,
-            agent: "home/clerk".into(),
-            capability: "tool.call:mail.send".into(),
-            rule: "r".into(),
-            asked_at_ms: UnixMillis(0),
-            until_ms: UnixMillis(0),
-            shown: Some(Shown {
-                text: text.into(),
-                size: text.len() as u64,
-                cut,
-            }),
-            digest: String::new(),
-            answered: None,
-        };
-        let short = r#"{"name":"mail.send","arguments":{"to":"ann"}}"#;
-        assert_eq!(in_a_row(&approval(short, false)), r#"{"to":"ann"}"#);
-        let long = in_a_row(&approval(&"x".repeat(300), false));
-        assert!(long.contains("cut: aionctl approvals show 3"), "{long}");
-        assert!(in_a_row(&approval(short, true)).contains("(cut"));
-        let hidden = in_a_row(&approval("{\"arguments\":\"a\u{1b}[2Jb\"}", false));
-        assert!(!hidden.contains('\u{1b}'), "{hidden}");
     }
 }
