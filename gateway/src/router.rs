@@ -182,10 +182,17 @@ fn endpoints() -> Vec<Endpoint> {
                 .answers::<Approvals>(),
         ),
         on(
+            Method::GET,
+            "/v1/approvals/{approval}",
+            get(rest::approvals::get),
+            rest("getApproval", "What an agent asks people, or asked; needs the header Aion-Approver")
+                .answers::<Approval>(),
+        ),
+        on(
             Method::POST,
             "/v1/approvals/{approval}",
             post(rest::approvals::answer),
-            rest("answerApproval", "Say yes or no; needs the header Aion-Approver")
+            rest("answerApproval", "Say yes or no to what was shown: its turn and digest say which it is; needs the header Aion-Approver")
                 .reads::<Answer>()
                 .answers::<Approval>(),
         ),

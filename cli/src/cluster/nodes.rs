@@ -28,6 +28,20 @@ impl Cluster {
         self.node_named(namespace, &instance.spec.node_name).await
     }
 
+    /// The nodes that have an instance of an agent: each may have asked something in it.
+    pub(crate) async fn nodes_of(
+        &self,
+        namespace: &str,
+        agent: &str,
+    ) -> Result<Vec<String>, Failure> {
+        let nodes = nodes(&self.instances_of(namespace, agent).await?);
+        if nodes.is_empty() {
+            // Says so itself where there is no such agent.
+            self.get("agents", Some(namespace), agent).await?;
+        }
+        Ok(nodes)
+    }
+
     /// The node agent of a node, asked about agents of a namespace.
     pub(crate) async fn node_named(&self, namespace: &str, name: &str) -> Result<Asked, Failure> {
         let node = self.get("kernelnodes", None, name).await?;
@@ -62,6 +76,15 @@ impl Cluster {
         };
         found.into_iter().map(read).collect()
     }
+}
+
+/// Where instances are, ready or not.
+fn nodes(instances: &[AgentInstance]) -> Vec<String> {
+    let names = instances.iter().map(|it| it.spec.node_name.clone());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// One that is ready, another each time; else any.

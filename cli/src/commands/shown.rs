@@ -96,9 +96,8 @@ impl<'a> Shown<'a> {
                 capability,
                 ..
             } => {
-                self.notice(format!(
-                    "it waits for a word about {capability}: aionctl approvals approve {approval}, or deny {approval}"
-                ));
+                let how = self.how(approval);
+                self.notice(format!("it waits for a word about {capability}: {how}"));
                 Ok(())
             }
             TurnEvent::Answered {
@@ -111,6 +110,15 @@ impl<'a> Shown<'a> {
             TurnEvent::Delta { .. } | TurnEvent::Final { .. } => self.show(new),
             TurnEvent::Ended(_) => Ok(()),
         }
+    }
+
+    /// How an approval is answered: its number alone names it on one machine only.
+    fn how(&self, approval: u64) -> String {
+        #[cfg(feature = "kubernetes")]
+        if self.context.cluster().is_some() {
+            return "aionctl --cluster approvals --agent AGENT lists it".to_owned();
+        }
+        format!("aionctl approvals approve {approval}, or deny {approval}")
     }
 
     /// Shows what is new. Where it is told otherwise than before (the turn ran again), it is shown from its start.

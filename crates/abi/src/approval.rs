@@ -3,7 +3,8 @@
 //! | method and path | body → answer |
 //! |---|---|
 //! | `GET /api/v1/approvals` · `/api/v1/namespaces/{ns}/agents/{agent}/approvals` | → [`Approvals`] |
-//! | `POST …/agents/{agent}/approvals/{approval}` | [`Answer`] → [`Approval`]; the second answer is `already-answered` |
+//! | `GET /api/v1/approvals/{approval}` · `…/agents/{agent}/approvals/{approval}` | → [`Approval`] |
+//! | `POST …/agents/{agent}/approvals/{approval}` | [`Answer`] → [`Approval`]; the second answer is `already-answered`, one to something else than was shown `changed` |
 //! | `DELETE …/agents/{agent}/approvals/{approval}` | takes a word back that counts beyond its turn |
 
 use serde::{Deserialize, Serialize};
@@ -128,12 +129,16 @@ pub enum Scope {
     Until,
 }
 
-/// What a person says.
+/// What a person says, and to what: numbers are a node's own, so another node has another approval of the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(rename = "ApprovalAnswer"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answer {
+    /// [`Approval::turn`] of what was shown.
+    pub turn: u64,
+    /// [`Approval::digest`] of what was shown: the word is for nothing else.
+    pub digest: String,
     /// Yes or no.
     pub verdict: Verdict,
     /// For how much, of a yes.

@@ -321,6 +321,29 @@ impl Node {
         self.get(self.agent(namespace, agent, "approvals")?).await
     }
 
+    /// A call that a person is asked about, or was.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approval(&self, approval: u64) -> Result<Approval, ClientError> {
+        self.get(self.url(["approvals", &approval.to_string()])?)
+            .await
+    }
+
+    /// The same, of an agent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn approval_of(
+        &self,
+        namespace: &str,
+        agent: &str,
+        approval: u64,
+    ) -> Result<Approval, ClientError> {
+        self.get(self.approval_url(namespace, agent, approval)?)
+            .await
+    }
+
     /// Says yes or no.
     ///
     /// # Errors
@@ -332,7 +355,7 @@ impl Node {
         approval: u64,
         answer: &Answer,
     ) -> Result<Approval, ClientError> {
-        let url = self.approval(namespace, agent, approval)?;
+        let url = self.approval_url(namespace, agent, approval)?;
         let body = self.encode(answer)?;
         let response = self.send(Method::POST, url, body, JSON).await?;
         self.decode(response).await
@@ -348,14 +371,19 @@ impl Node {
         agent: &str,
         approval: u64,
     ) -> Result<(), ClientError> {
-        let url = self.approval(namespace, agent, approval)?;
+        let url = self.approval_url(namespace, agent, approval)?;
         let response = self
             .send(Method::DELETE, url, Body::default(), JSON)
             .await?;
         self.address.collect(response).await.map(|_| ())
     }
 
-    fn approval(&self, namespace: &str, agent: &str, approval: u64) -> Result<Url, ClientError> {
+    fn approval_url(
+        &self,
+        namespace: &str,
+        agent: &str,
+        approval: u64,
+    ) -> Result<Url, ClientError> {
         let approval = approval.to_string();
         self.url([
             "namespaces",

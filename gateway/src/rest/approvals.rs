@@ -33,6 +33,15 @@ pub(crate) async fn list(
     Ok(Json(node.approvals().await.map_err(problem)?))
 }
 
+pub(crate) async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    Path(approval): Path<u64>,
+    headers: HeaderMap,
+) -> Result<Json<Approval>, Refused> {
+    let node = approver(&gateway, &headers)?;
+    Ok(Json(node.approval(approval).await.map_err(problem)?))
+}
+
 pub(crate) async fn answer(
     State(gateway): State<Arc<Gateway>>,
     Path(approval): Path<u64>,
@@ -41,10 +50,10 @@ pub(crate) async fn answer(
 ) -> Result<Json<Approval>, Refused> {
     let node = approver(&gateway, &headers)?;
     let answer: Answer = reading::json(&headers, body).await?;
-    let all = node.approvals().await.map_err(problem)?;
-    let asked = all.items.iter().find(|it| it.approval == approval);
+    let asked = node.approval(approval).await.map_err(problem)?;
     let (namespace, agent) = asked
-        .and_then(|it| it.agent.split_once('/'))
+        .agent
+        .split_once('/')
         .ok_or_else(|| unknown(approval))?;
     let told = node.answer_approval(namespace, agent, approval, &answer);
     Ok(Json(told.await.map_err(problem)?))

@@ -15,6 +15,7 @@ mod commit;
 mod disk;
 mod dump;
 mod error;
+mod found;
 mod frame;
 mod lsn;
 mod mark;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use dump::{Entry, dump};
 pub use error::{AppendError, JournalError, is_full};
+pub use found::FoundBody;
 pub use lsn::Lsn;
 pub use open::{Options, Recovered, Report, open};
 pub use writer::{Batch, Durable, Journal, SnapshotWriter};

@@ -255,6 +255,10 @@ fn pruning_bounds_the_disk_and_carries_live_bodies_over() {
     }
     assert_eq!(journal.body(kept).unwrap(), b"kept");
     assert!(journal.body(dropped).is_err());
+    let found = journal.find(kept).unwrap();
+    assert_eq!((found.size(), found.begin(2).unwrap()), (4, b"ke".to_vec()));
+    assert_eq!(found.begin(9).unwrap(), b"kept");
+    assert!(journal.find(dropped).is_none());
     drop(journal);
     let there = segment::list(dir.path()).unwrap();
     let bytes = there.iter().map(|it| fs::metadata(&it.path).unwrap().len());

@@ -115,6 +115,16 @@ impl Office {
         assert_eq!(self.server.calls(), [], "nothing is done before the word");
         Ok(asked["approval"].to_string())
     }
+
+    /// A yes over REST to what the approval shows now.
+    fn yes_to(&self, id: &str) -> anyhow::Result<String> {
+        let all = self.approvals(&["--all"])?;
+        let items = all["items"].as_array().unwrap();
+        let asked = items.iter().find(|it| it["approval"].to_string() == id);
+        let asked = asked.unwrap();
+        let yes = json!({"verdict": "approve", "turn": asked["turn"], "digest": asked["digest"]});
+        Ok(yes.to_string())
+    }
 }
 
 /// The facts of the node's journal.
@@ -153,6 +163,7 @@ fn a_turn_waits_for_a_word_through_a_daemon_that_is_killed_and_acts_once() -> an
     assert_eq!(office.waits()?, id, "it waits still");
     let told = office.node.aionctl(&["approvals", "approve", &id])?;
     assert!(told.contains("approved"), "{told}");
+    assert!(told.contains("the letter"), "what was agreed to: {told}");
     let answer = asked.join().unwrap()?;
     assert!(answer.contains("The tool said:"), "{answer}");
     assert!(answer.contains("the letter"), "{answer}");
@@ -165,6 +176,20 @@ fn a_turn_waits_for_a_word_through_a_daemon_that_is_killed_and_acts_once() -> an
     let second = second.unwrap_err().to_string();
     assert!(second.contains("is approved by user"), "{second}");
     let all = office.approvals(&["--all"])?;
+    let shown = all["items"][0]["shown"]["text"].as_str().unwrap();
+    assert!(
+        shown.contains("the letter"),
+        "what was shown is kept: {all}"
+    );
+    let show = office.node.aionctl(&["approvals", "show", &id])?;
+    for part in ["| ", "the letter", "approved by user"] {
+        assert!(show.contains(part), "{part} is not in: {show}");
+    }
+    let other = office.node.aionctl(&["approvals", "show", "node-b/1"]);
+    assert!(
+        other.is_err(),
+        "another node's is not this one's: {other:?}"
+    );
     let answered = &all["items"][0]["answered"];
     assert_eq!(
         (&answered["word"], &answered["scope"]),
@@ -271,7 +296,7 @@ fn over_rest_whoever_has_the_approvers_token_answers_and_nobody_else() -> anyhow
     let asked = office.ask();
     let id = office.waits()?;
     let answer = format!("POST /v1/approvals/{id}");
-    let yes = r#"{"verdict":"approve"}"#;
+    let yes = &*office.yes_to(&id)?;
     let (status, told) = rest.ask(&answer, &rest.token, yes)?;
     assert_eq!(status, 403, "who may ask may not answer: {told}");
     let (status, told) = rest.ask("GET /v1/approvals", "", "")?;
@@ -282,8 +307,23 @@ fn over_rest_whoever_has_the_approvers_token_answers_and_nobody_else() -> anyhow
     let (status, told) = rest.ask("GET /v1/approvals", approver, "")?;
     assert_eq!(status, 200, "{told}");
     assert!(told.contains("the letter"), "{told}");
-    let (status, told) = rest.ask(&answer, approver, r#"{"verdict":"perhaps"}"#)?;
-    assert_eq!(status, 400, "{told}");
+    let one = format!("GET /v1/approvals/{id}");
+    let (status, told) = rest.ask(&one, &rest.token, "")?;
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = rest.ask(&one, approver, "")?;
+    assert_eq!(status, 200, "{told}");
+    assert!(told.contains("the letter"), "{told}");
+    for unread in [
+        r#"{"verdict":"approve"}"#,
+        &yes.replace("approve", "perhaps"),
+    ] {
+        let (status, told) = rest.ask(&answer, approver, unread)?;
+        assert_eq!(status, 400, "{unread}: {told}");
+    }
+    let unseen = json!({"verdict": "approve", "turn": 1, "digest": "0".repeat(64)});
+    let (status, told) = rest.ask(&answer, approver, &unseen.to_string())?;
+    assert_eq!(status, 412, "a word is for what was shown: {told}");
+    assert!(told.contains(r#""changed""#), "{told}");
     let (status, told) = rest.ask(&answer, approver, yes)?;
     assert_eq!(status, 200, "{told}");
     let said = asked.join().unwrap()?;

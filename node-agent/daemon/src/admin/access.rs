@@ -123,7 +123,12 @@ pub(super) async fn check(
 
 fn is_about_approvals(route: &str) -> bool {
     let of_agent = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
-    route == "/api/v1/approvals" || route.starts_with(of_agent)
+    is_of_the_node(route) || route.starts_with(of_agent)
+}
+
+/// Whether it tells of approvals of every agent.
+fn is_of_the_node(route: &str) -> bool {
+    route == "/api/v1/approvals" || route == "/api/v1/approvals/{approval}"
 }
 
 /// Who may ask an agent may not say yes for it: that takes a token which no gateway has.
@@ -225,7 +230,7 @@ impl Guard {
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
         }
-        if route == "/api/v1/approvals" {
+        if is_of_the_node(route) {
             return Some(of_agent("approve", String::new(), String::new()));
         }
         (route == "/api/v1/status").then(|| self.of_node())

@@ -102,6 +102,7 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
             "/api/v1/approvals",
+            "/api/v1/approvals/{approval}",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
@@ -238,13 +239,15 @@ async fn who_may_ask_an_agent_may_not_answer_for_it() {
         assert_eq!((status, asked), (403, vec![APPROVE.to_owned()]), "{path}");
         assert_eq!(operator.ask("ada", &path).await.0, 200, "{path}");
     }
-    let (status, asked) = operator.ask("ada", "/api/v1/approvals").await;
-    let everywhere = "approve agents /".to_owned();
-    assert_eq!(
-        (status, asked),
-        (403, vec![everywhere]),
-        "one agent is not all"
-    );
+    for path in ["/api/v1/approvals", "/api/v1/approvals/3"] {
+        let (status, asked) = operator.ask("ada", path).await;
+        let everywhere = "approve agents /".to_owned();
+        assert_eq!(
+            (status, asked),
+            (403, vec![everywhere]),
+            "one agent is not all: {path}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -256,6 +259,7 @@ async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     let node = Node::behind(Access::Asking("word".into()), nobody);
     let paths = [
         "/api/v1/approvals",
+        "/api/v1/approvals/3",
         "/api/v1/namespaces/home/agents/jarvis/approvals/3",
     ];
     for path in paths {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    approval::{Answer, Approval, Approvals, Scope, Verdict},
+    approval::{Answer, Approval, Approvals, MAX_SHOWN, Scope, Verdict},
     code::Code,
     date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{ApprovalId, Date, Event, Kernel, Unheard};
+use aion_journal::FoundBody;
+use aion_kernel::{ApprovalId, Date, Event, Unheard, Word};
 use aion_serve::{Json, Path};
 use axum::{Extension, extract::State, http::StatusCode};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Admin, access::Who, agents, answer::Refused};
-use crate::call::{answered, approval as told, standing};
+use crate::call::{answered, approval as told, shown, standing};
 
 /// A word counts until a date at most so far ahead, in milliseconds: a year.
 const MAX_AHEAD_MS: u64 = 366 * 24 * 3_600_000;
@@ -33,34 +34,72 @@ pub(super) async fn of_agent(
     read(&admin, Some((namespace, agent))).await
 }
 
+pub(super) async fn get(
+    State(admin): State<Arc<Admin>>,
+    Path(approval): Path<u64>,
+) -> Result<Json<Approval>, Refused> {
+    shown_one(one(&admin, ApprovalId(approval), None).await?).await
+}
+
+pub(super) async fn get_of_agent(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent, approval)): OfApproval,
+) -> Result<Json<Approval>, Refused> {
+    let whose = format!("{namespace}/{agent}");
+    shown_one(one(&admin, ApprovalId(approval), Some(&whose)).await?).await
+}
+
+/// An approval, and where the journal has its request.
+type Found = (Approval, Option<FoundBody>);
+
 async fn read(admin: &Admin, of: Option<(String, String)>) -> Result<Json<Approvals>, Refused> {
     let today = Date(admin.clock.read().date.0);
-    let read = admin.shell.look_with_bodies(move |kernel, body| {
+    let read = admin.shell.look_with_bodies(move |kernel, find| {
         let wanted = |tenant: &aion_kernel::Name, agent: &aion_kernel::Name| {
             of.as_ref()
                 .is_none_or(|(ns, name)| (tenant.as_str(), agent.as_str()) == (ns, name))
         };
         let state = kernel.state();
-        let rows = || {
-            let rows = state.approvals();
-            rows.filter(|(_, row)| wanted(&row.tenant, &row.agent))
-        };
-        let pending = rows().filter(|(_, row)| row.is_pending());
-        let pending = pending.map(|(id, row)| told(id, row, body(row.body.digest).as_deref()));
-        let closed: Vec<_> = rows().filter(|(_, row)| !row.is_pending()).collect();
-        let closed = closed
-            .into_iter()
-            .rev()
-            .map(|(id, row)| told(id, row, None));
+        let rows = state.approvals();
+        let rows = rows.filter(|(_, row)| wanted(&row.tenant, &row.agent));
+        let (pending, closed): (Vec<_>, Vec<_>) = rows.partition(|(_, row)| row.is_pending());
+        let rows = pending.into_iter().chain(closed.into_iter().rev());
+        let items: Vec<Found> = rows
+            .map(|(id, row)| (told(id, row), find(row.body.digest)))
+            .collect();
         let words = state.standing_words();
         let words =
             words.filter(|(_, word)| word.until > today && wanted(&word.tenant, &word.agent));
-        Approvals {
-            items: pending.chain(closed).collect(),
-            standing: words.map(|(id, word)| standing(id, word)).collect(),
-        }
+        let standing: Vec<_> = words.map(|(id, word)| standing(id, word)).collect();
+        (items, standing)
     });
-    read.await.map(Json).ok_or_else(stopped)
+    let (items, standing) = read.await.ok_or_else(stopped)?;
+    Ok(Json(Approvals {
+        items: with_requests(items).await?,
+        standing,
+    }))
+}
+
+async fn shown_one(found: Found) -> Result<Json<Approval>, Refused> {
+    let mut read = with_requests(vec![found]).await?;
+    let one = read.pop();
+    one.map(Json)
+        .ok_or_else(|| Refused::internal("an approval was lost while its request was read"))
+}
+
+/// Reads as much of each request as is shown: from the disk, and so not where the kernel works.
+async fn with_requests(found: Vec<Found>) -> Result<Vec<Approval>, Refused> {
+    let read = tokio::task::spawn_blocking(move || {
+        let with_request = |(approval, body): Found| {
+            let shown = body.and_then(|body| {
+                let part = body.begin(MAX_SHOWN).ok()?;
+                Some(shown(&part, body.size()))
+            });
+            Approval { shown, ..approval }
+        };
+        found.into_iter().map(with_request).collect()
+    });
+    read.await.map_err(|why| Refused::internal(why.to_string()))
 }
 
 pub(super) async fn answer(
@@ -71,21 +110,55 @@ pub(super) async fn answer(
 ) -> Result<Json<Approval>, Refused> {
     let approval = ApprovalId(approval);
     let whose = format!("{namespace}/{agent}");
-    let Json(_) = one(&admin, approval, &whose).await?;
-    let yes = scope(&answer, Date(admin.clock.read().date.0))?;
+    let found = one(&admin, approval, Some(&whose)).await?;
+    is_of(&answer, &found.0)?;
+    let today = Date(admin.clock.read().date.0);
+    let yes = scope(&answer, today)?;
     let ticket = admin.shell.ticket();
+    let by = aion_kernel::Name::from(who.0);
     let event = Event::Answer {
         ticket,
         approval,
         yes,
-        by: who.0.into(),
+        by: by.clone(),
     };
-    admin
-        .shell
-        .word(ticket, event)
-        .await?
-        .map_err(|why| unheard(approval, &why))?;
-    one(&admin, approval, &whose).await
+    let taken = admin.shell.word(ticket, event).await?;
+    taken.map_err(|why| unheard(approval, &why))?;
+    let said = aion_kernel::Answered {
+        word: yes.map_or(Word::Denied, |scope| Word::Approved { scope }),
+        by: Some(by),
+        at: today,
+    };
+    shown_one(with_word(found, &said)).await
+}
+
+/// The approval as it is now that the word was taken. Its row may be gone by then: its turn ended, or its instance.
+fn with_word((approval, body): Found, said: &aion_kernel::Answered) -> Found {
+    let answered = Some(answered(said));
+    (
+        Approval {
+            answered,
+            ..approval
+        },
+        body,
+    )
+}
+
+/// Numbers are each node's own: whoever was shown an approval of another node, or of a node before it was made anew,
+/// says nothing about this one.
+fn is_of(answer: &Answer, asked: &Approval) -> Result<(), Problem> {
+    let same = (answer.turn, answer.digest.as_str()) == (asked.turn, asked.digest.as_str());
+    match same {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::Changed,
+            format!(
+                "approval {} of this node is about something else than was shown",
+                asked.approval
+            ),
+        )
+        .remedy("look at it, and answer with its turn and digest: aionctl approvals show ID")),
+    }
 }
 
 pub(super) async fn revoke(
@@ -117,17 +190,15 @@ fn not_standing(approval: ApprovalId) -> Problem {
     Problem::new(Code::NotFound, what).remedy("aionctl approvals lists those that stand")
 }
 
-/// An approval of this agent: another's is not told of.
-async fn one(admin: &Admin, approval: ApprovalId, whose: &str) -> Result<Json<Approval>, Refused> {
-    let read = move |kernel: &Kernel| {
+/// An approval, where an agent is named of that: another's is not told of.
+async fn one(admin: &Admin, approval: ApprovalId, whose: Option<&str>) -> Result<Found, Refused> {
+    let read = admin.shell.look_with_bodies(move |kernel, find| {
         let row = kernel.state().approval(approval)?;
-        Some(told(approval, row, None))
-    };
-    let found = admin.shell.look(read).await.ok_or_else(stopped)?;
-    let found = found.filter(|it| it.agent == whose);
-    found
-        .map(Json)
-        .ok_or_else(|| unheard(approval, &Unheard::Unknown).into())
+        Some((told(approval, row), find(row.body.digest)))
+    });
+    let found = read.await.ok_or_else(stopped)?;
+    let found = found.filter(|(it, _)| whose.is_none_or(|whose| it.agent == whose));
+    found.ok_or_else(|| unheard(approval, &Unheard::Unknown).into())
 }
 
 /// What a yes is to; `None` is a no.

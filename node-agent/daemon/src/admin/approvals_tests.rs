@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use aion_kernel::{Answered, Word};
+use aion_kernel::Answered;
 
 use super::*;
 
 const TODAY: Date = Date(1_700_000_000_000);
 
 fn read(json: &str) -> Result<Option<aion_kernel::Scope>, Code> {
-    let answer: Answer = serde_json::from_str(json).unwrap();
+    let json = json.replacen('{', r#"{"turn":7,"digest":"00","#, 1);
+    let answer: Answer = serde_json::from_str(&json).unwrap();
     scope(&answer, TODAY).map_err(|problem| problem.code)
 }
 
@@ -36,7 +37,7 @@ fn a_yes_says_for_how_much_and_a_no_is_a_no() {
     ] {
         assert_eq!(read(json), Err(Code::BadRequest), "{json}");
     }
-    let unknown = r#"{"verdict":"approve","forever":true}"#;
+    let unknown = r#"{"turn":7,"digest":"00","verdict":"approve","forever":true}"#;
     assert!(serde_json::from_str::<Answer>(unknown).is_err());
 }
 
@@ -52,4 +53,53 @@ fn who_comes_too_late_is_told_what_was_said_by_whom_and_when() {
     let expected =
         "approval 3 is denied by user 1000 of the node's machine since 2023-11-14T22:13:20Z";
     assert_eq!(told.detail, expected);
+}
+
+fn asked() -> Approval {
+    Approval {
+        approval: 3,
+        turn: 7,
+        agent: "home/clerk".into(),
+        capability: "tool.call:mail.send".into(),
+        rule: "r".into(),
+        asked_at_ms: UnixMillis(0),
+        until_ms: UnixMillis(0),
+        shown: None,
+        digest: "00".into(),
+        answered: None,
+    }
+}
+
+#[test]
+fn a_word_is_for_the_turn_and_the_bytes_that_were_shown() {
+    let yes = |turn, digest: &str| Answer {
+        turn,
+        digest: digest.to_owned(),
+        verdict: Verdict::Approve,
+        scope: Scope::Once,
+        until_ms: None,
+    };
+    is_of(&yes(7, "00"), &asked()).unwrap();
+    for other in [yes(8, "00"), yes(7, "01"), yes(7, "")] {
+        let refused = is_of(&other, &asked()).unwrap_err();
+        assert_eq!(refused.code, Code::Changed, "{other:?}");
+    }
+    let blind = r#"{"verdict":"approve"}"#;
+    assert!(serde_json::from_str::<Answer>(blind).is_err());
+}
+
+#[test]
+fn what_was_taken_is_told_though_its_row_is_gone() {
+    let said = Answered {
+        word: Word::Approved {
+            scope: aion_kernel::Scope::Turn,
+        },
+        by: Some("ada".into()),
+        at: TODAY,
+    };
+    let (told, _) = with_word((asked(), None), &said);
+    let answered = told.answered.unwrap();
+    assert_eq!(answered.scope, Some(Scope::Turn));
+    assert_eq!(answered.by.as_deref(), Some("ada"));
+    assert_eq!((told.turn, told.digest.as_str()), (7, "00"));
 }

@@ -150,10 +150,13 @@ fn of_approvals() -> Router<Arc<Admin>> {
     const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
     Router::new()
         .route("/api/v1/approvals", get(approvals::list))
+        .route("/api/v1/approvals/{approval}", get(approvals::get))
         .route(OF_AGENT, get(approvals::of_agent))
         .route(
             &format!("{OF_AGENT}/{{approval}}"),
-            post(approvals::answer).delete(approvals::revoke),
+            get(approvals::get_of_agent)
+                .post(approvals::answer)
+                .delete(approvals::revoke),
         )
 }
 

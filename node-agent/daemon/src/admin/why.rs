@@ -175,15 +175,24 @@ fn placement(admin: &Admin, standings: &[Standing], status: Option<&AgentStatus>
 /// The oldest turn of an agent that waits for a person's word, if one does.
 async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
     let agent = agent.to_owned();
+    let in_a_cluster = admin.folder.is_none().then(|| admin.node.clone());
     let waits = admin.shell.look(move |kernel| {
-        let mut rows = kernel.state().approvals().filter(|(_, row)| row.is_pending());
+        let mut rows = kernel
+            .state()
+            .approvals()
+            .filter(|(_, row)| row.is_pending());
         rows.find(|(_, row)| format!("{}/{}", row.tenant, row.agent) == agent)
             .map(|(id, row)| {
                 let what = capability(row.kind, row.target.as_ref());
-                format!(
-                    "turn {} waits for a word about {what}: aionctl approvals approve {id}, or deny {id}",
-                    row.turn
-                )
+                let how = match in_a_cluster {
+                    // Each node counts its approvals itself.
+                    Some(node) => format!(
+                        "aionctl --cluster approvals approve {node}/{id} --agent {}, or deny",
+                        row.agent
+                    ),
+                    None => format!("aionctl approvals approve {id}, or deny {id}"),
+                };
+                format!("turn {} waits for a word about {what}: {how}", row.turn)
             })
     });
     Some(Link {

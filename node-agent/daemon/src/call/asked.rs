@@ -24,8 +24,8 @@ pub(crate) fn word_of(word: aion_kernel::Word) -> Word {
     }
 }
 
-/// An approval, with the request's bytes where somebody still has to see them.
-pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow, body: Option<&[u8]>) -> Approval {
+/// An approval; what it shows is read apart.
+pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow) -> Approval {
     Approval {
         approval: id.0,
         turn: row.turn.0,
@@ -34,7 +34,7 @@ pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow, body: Option<&[u8]>) -
         rule: row.rule.as_str().to_owned(),
         asked_at_ms: UnixMillis(row.asked_at.0),
         until_ms: UnixMillis(row.until.0),
-        shown: body.map(shown),
+        shown: None,
         digest: row.body.digest.to_string(),
         answered: row.answered.as_ref().map(answered),
     }
@@ -70,14 +70,14 @@ pub(crate) fn answered(answered: &aion_kernel::Answered) -> Answered {
     }
 }
 
-/// As much of the request as is shown; that it is not all of it is said.
-fn shown(body: &[u8]) -> Shown {
-    let part = &body[..body.len().min(MAX_SHOWN)];
+/// As much of the request as is shown, of its first bytes; that it is not all of it is said.
+pub(crate) fn shown(part: &[u8], size: u64) -> Shown {
+    let part = &part[..part.len().min(MAX_SHOWN)];
     let text = String::from_utf8_lossy(part);
-    let whole = part.len() == body.len() && matches!(text, std::borrow::Cow::Borrowed(_));
+    let whole = part.len() as u64 == size && matches!(text, std::borrow::Cow::Borrowed(_));
     Shown {
         text: text.into_owned(),
-        size: body.len() as u64,
+        size,
         cut: !whole,
     }
 }
@@ -88,16 +88,17 @@ mod tests {
 
     #[test]
     fn what_is_not_shown_whole_is_said_to_be_cut() {
-        let short = shown(br#"{"name":"mail.send"}"#);
+        let short = br#"{"name":"mail.send"}"#;
+        let short = shown(short, short.len() as u64);
         assert_eq!(
             (short.text.as_str(), short.cut),
             (r#"{"name":"mail.send"}"#, false)
         );
-        let long = shown(&vec![b'a'; MAX_SHOWN + 1]);
+        let long = shown(&vec![b'a'; MAX_SHOWN], MAX_SHOWN as u64 + 1);
         assert_eq!(
             (long.text.len(), long.size),
             (MAX_SHOWN, MAX_SHOWN as u64 + 1)
         );
-        assert!(long.cut && shown(&[0xff]).cut);
+        assert!(long.cut && shown(&[0xff], 1).cut);
     }
 }

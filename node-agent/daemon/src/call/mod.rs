@@ -11,7 +11,7 @@ mod frame;
 pub(crate) mod refusal;
 mod request;
 
-pub(crate) use asked::{answered, approval, capability, standing, word_of};
+pub(crate) use asked::{answered, approval, capability, shown, standing, word_of};
 pub(crate) use caller::{Caller, Verified};
 pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};

@@ -22,7 +22,7 @@ use std::sync::{
 };
 
 use aion_abi::{admin::TurnEvent, code::Code, problem::Problem};
-use aion_journal::Journal;
+use aion_journal::{FoundBody, Journal};
 use aion_kernel::{
     BodyDigest, Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis,
     Ticket, TurnId, TurnOutcome, Unheard, Usage,
@@ -272,15 +272,15 @@ impl Handle {
         self.look_with_bodies(move |kernel, _| read(kernel)).await
     }
 
-    /// As [`Handle::look`], with the bodies that the journal keeps. They are read from the disk meanwhile: few of them.
+    /// As [`Handle::look`], with where the journal keeps bodies. They are read elsewhere: the kernel waits for no disk.
     pub async fn look_with_bodies<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Kernel, &dyn Fn(BodyDigest) -> Option<Vec<u8>>) -> T + Send + 'static,
+        read: impl FnOnce(&Kernel, &dyn Fn(BodyDigest) -> Option<FoundBody>) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, seen) = oneshot::channel();
         let look: Look = Box::new(move |kernel, journal| {
-            let body = |digest| journal.body(digest).ok();
-            let _ = answer.send(read(kernel, &body));
+            let find = |digest| journal.find(digest);
+            let _ = answer.send(read(kernel, &find));
         });
         self.control.send(Control::Look(look)).ok()?;
         seen.await.ok()

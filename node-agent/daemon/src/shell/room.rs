@@ -3,9 +3,12 @@
 use std::{collections::HashSet, sync::atomic::Ordering};
 
 use aion_journal::{AppendError, Lsn, SnapshotWriter};
-use aion_kernel::Snapshot;
+use aion_kernel::{Body, BodyDigest, Snapshot, State};
 
 use super::{Input, ShellError, owner::Shell};
+
+/// Bytes of requests that are kept after their answer: what is shown of as many as are listed.
+const SHOWN: u64 = 128 * aion_abi::approval::MAX_SHOWN as u64;
 
 /// When the last snapshot was taken.
 #[derive(Debug, Default)]
@@ -60,7 +63,7 @@ impl Shell {
 
     pub(super) fn snapshot_written(&mut self) -> Result<(), ShellError> {
         self.snapshot.underway = false;
-        let live: HashSet<_> = self.kernel.state().recorded_bodies().collect();
+        let live = live(self.kernel.state());
         match self.journal.prune(&live) {
             Ok(()) => {}
             Err(error @ AppendError::Full { .. }) => {
@@ -79,6 +82,23 @@ impl Shell {
     }
 }
 
+/// Bodies that must not be forgotten with their segment.
+fn live(state: &State) -> HashSet<BodyDigest> {
+    let closed = state.approvals().filter(|(_, row)| !row.is_pending());
+    let mut closed: Vec<_> = closed.map(|(_, row)| row.body).collect();
+    closed.reverse();
+    state.recorded_bodies().chain(newest(&closed)).collect()
+}
+
+/// What people were shown, newest first, as far as there is room: it is looked up for as long as its approval is listed.
+fn newest(closed: &[Body]) -> impl Iterator<Item = BodyDigest> {
+    let mut room = SHOWN;
+    closed.iter().map_while(move |body| {
+        room = room.checked_sub(body.size)?;
+        Some(body.digest)
+    })
+}
+
 async fn store(state: Snapshot, at: Lsn, writer: SnapshotWriter) {
     let written = tokio::task::spawn_blocking(move || {
         let bytes = serde_json::to_vec(&state).map_err(|error| error.to_string())?;
@@ -87,5 +107,21 @@ async fn store(state: Snapshot, at: Lsn, writer: SnapshotWriter) {
     .await;
     if let Ok(Err(why)) = written {
         tracing::error!(%why, "no snapshot was written; older segments of the journal stay");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_is_kept_newest_first_and_within_a_bound() {
+        let body = |n: u8, size| Body {
+            digest: BodyDigest([n; 32]),
+            size,
+        };
+        let closed = [body(3, 1), body(2, SHOWN - 1), body(1, 1)];
+        let kept: Vec<_> = newest(&closed).map(|digest| digest.0[0]).collect();
+        assert_eq!(kept, [3, 2]);
     }
 }

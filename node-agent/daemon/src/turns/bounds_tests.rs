@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aion_abi::{
     admin::TurnEvent,
     code::Code,
+    date::UnixMillis,
     problem::Problem,
     syscall::{
         agent::{MessageKind, MessageRequest},
@@ -47,6 +48,28 @@ fn messages_without_text_come_to_an_end() {
     // A later daemon counts what was said.
     let again = Live::open(live.folder.clone()).unwrap();
     says(&again, MessageKind::Delta, "", &room).unwrap_err();
+}
+
+#[test]
+fn questions_to_people_count_as_what_the_turn_says() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, _) = asked(root.path(), 1, "home/a");
+    let asks = || TurnEvent::Asked {
+        approval: 3,
+        capability: "tool.call:mail.send".to_owned(),
+        until_ms: UnixMillis(0),
+    };
+    let (room, full) = (
+        Reserve::new(root.path(), 0),
+        Reserve::new(root.path(), u64::MAX),
+    );
+    let refused = live.tell(asks(), &full).unwrap_err();
+    assert_eq!(refused.code, Code::StorageFull);
+    let text = "a".repeat(1 << 20);
+    while says(&live, MessageKind::Delta, &text, &room).is_ok() {}
+    while says(&live, MessageKind::Delta, "", &room).is_ok() {}
+    let refused = live.tell(asks(), &room).unwrap_err();
+    assert_eq!(refused.code, Code::TooLarge);
 }
 
 #[test]

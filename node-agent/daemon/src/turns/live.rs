@@ -140,6 +140,14 @@ impl Live {
         self.add_to(self.said.lock(), event, durable)
     }
 
+    /// Tells of what the turn waits for, where it may still say so much: questions to people are the program's doing.
+    pub(super) fn tell(&self, event: TurnEvent, reserve: &Reserve) -> Result<(), Problem> {
+        let said = self.said.lock();
+        fits(&said, &event, Some(reserve))?;
+        self.add_to(said, event, false)
+            .map_err(|error| not_kept(&error))
+    }
+
     fn add_to(
         &self,
         mut said: MutexGuard<'_, Said>,

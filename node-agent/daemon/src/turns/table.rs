@@ -280,7 +280,7 @@ impl Turns {
     pub fn tell(&self, turn: TurnId, event: TurnEvent) {
         let live = self.shared.table.lock().live.get(&turn).cloned();
         if let Some(live) = live.filter(|live| !live.ended())
-            && let Err(error) = live.add(event, false)
+            && let Err(error) = live.tell(event, &self.shared.reserve)
         {
             tracing::warn!(%turn, %error, "an event of a turn was lost");
         }
