@@ -142,7 +142,7 @@ fn every_shipped_agent_is_granted_what_it_asks_for_on_one_machine() {
         .collect();
     let trust = home.path().join("trust.yaml");
     let text = format!(
-        "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: t}}\nspec:\n  inline: allow\n  keys:\n    \
+        "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {{name: t}}\nspec:\n  inline: allow\n  external: allow\n  keys:\n    \
          - name: k\n      publicKey: |\n{pem}"
     );
     fs::write(&trust, text).unwrap();
