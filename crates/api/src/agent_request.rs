@@ -207,7 +207,8 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
     pub max_steps: Option<i32>,
-    /// Tokens of one answer of the model at most; left out, the model decides.
+    /// Tokens of one answer of the model at most; left out, the model decides, and for a program that runs elsewhere it
+    /// is 4096.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_tokens: Option<i32>,

@@ -98,6 +98,10 @@ class Elsewhere:
         try:
             try:
                 code = self._answer(boot, self._place.remote(self._url, boot))
+            except Refused as refused:
+                # Set aside for a person's word, cancelled, or given to another: nobody hears its failure.
+                self._tell(f"{self._place.agent}: turn {boot.turn} was taken back: {refused.sentence()}")
+                code = 1
             except Exception:
                 # Its own failures are told to the caller before; this is one of telling.
                 traceback.print_exc(file=sys.stderr)

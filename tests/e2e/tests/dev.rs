@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
 };
 
 use aion_e2e::cluster::{BOUND, root};
@@ -171,5 +172,29 @@ fn a_deployed_agent_is_not_replaced_and_what_a_killed_dev_left_is_taken_over() -
         "Where is the key?",
         "You said: The key is under the mat",
     )?;
+    Ok(())
+}
+
+#[test]
+fn a_project_waits_for_a_persons_word_and_goes_on_with_it() -> anyhow::Result<()> {
+    let Some(site) = or_skip(python_package("pytest")) else {
+        return Ok(());
+    };
+    let tried = Tried::new(&site)?;
+    tried.apply(TRUSTED)?;
+    let pool = "memory: {pool: notekeeper}";
+    let asks = format!("{pool}\n  permissions: {{ask: [memory.remember]}}");
+    tried.edit("agent.yaml", pool, &asks)?;
+    let dev = tried.dev("dev.log")?;
+    tried.tells(&dev, "aionctl ask notekeeper")?;
+    let answered = thread::scope(|scope| {
+        let question = ["ask", "notekeeper", "The key is under the mat"];
+        let asked = scope.spawn(|| tried.local.try_aionctl(&question));
+        tried.tells(&dev, "turn 1 was taken back").unwrap();
+        tried.local.aionctl(&["approvals", "approve", "1"]).unwrap();
+        asked.join().unwrap()
+    })?;
+    assert!(said(&answered).contains("Noted."), "{}", dev.log());
+    assert!(!dev.log().contains("Traceback"), "{}", dev.log());
     Ok(())
 }

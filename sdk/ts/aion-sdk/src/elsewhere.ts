@@ -100,8 +100,10 @@ export class Elsewhere {
     try {
       code = await this.#answer(boot, this.#place.remote(run));
     } catch (error) {
+      // Set aside for a person's word, cancelled, or given to another: nobody hears its failure.
+      if (error instanceof Refused) this.#tell(`turn ${boot.turn} was taken back: ${error.sentence()}`);
       // Its own failures are told to the caller before; this is one of telling.
-      console.error(error);
+      else console.error(error);
     }
     try {
       // It is held until its end is heard: who holds nothing loses nothing, and who lost it is told to leave it.
