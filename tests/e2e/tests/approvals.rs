@@ -120,7 +120,9 @@ impl Office {
     fn yes_to(&self, id: &str) -> anyhow::Result<String> {
         let all = self.approvals(&["--all"])?;
         let items = all["items"].as_array().unwrap();
-        let asked = items.iter().find(|it| it["approval"].to_string() == id);
+        let asked = items
+            .iter()
+            .find(|it| it["approval"].as_u64() == id.parse().ok());
         let asked = asked.unwrap();
         let yes = json!({"verdict": "approve", "turn": asked["turn"], "digest": asked["digest"]});
         Ok(yes.to_string())

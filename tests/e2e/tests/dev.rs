@@ -187,8 +187,8 @@ fn a_project_waits_for_a_persons_word_and_goes_on_with_it() -> anyhow::Result<()
     tried.edit("agent.yaml", pool, &asks)?;
     let dev = tried.dev("dev.log")?;
     tried.tells(&dev, "aionctl ask notekeeper")?;
+    let question = ["ask", "notekeeper", "The key is under the mat"];
     let answered = thread::scope(|scope| {
-        let question = ["ask", "notekeeper", "The key is under the mat"];
         let asked = scope.spawn(|| tried.local.try_aionctl(&question));
         tried.tells(&dev, "turn 1 was taken back").unwrap();
         tried.local.aionctl(&["approvals", "approve", "1"]).unwrap();
