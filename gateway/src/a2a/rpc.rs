@@ -1,10 +1,7 @@
 //! JSON-RPC 2.0: one request a body, answered with status 200 whatever becomes of it, or by a stream of answers.
 
-use std::convert::Infallible;
-
 use axum::{
     Json,
-    body::Bytes,
     extract::Request,
     http::Method,
     response::{IntoResponse, Response},
@@ -124,14 +121,10 @@ fn whole(value: &impl Serialize) -> Answer {
 }
 
 fn streamed(told: Told, id: Value) -> Response {
-    let frames = told.map(move |told| {
-        let answer = match told {
-            Ok(update) => json!({"jsonrpc": "2.0", "id": id, "result": update}),
-            Err(fault) => failure(&id, &fault),
-        };
-        Ok::<_, Infallible>(Bytes::from(format!("data: {answer}\n\n")))
-    });
-    aion_serve::stream(frames)
+    aion_serve::events(told.map(move |told| match told {
+        Ok(update) => json!({"jsonrpc": "2.0", "id": id, "result": update}),
+        Err(fault) => failure(&id, &fault),
+    }))
 }
 
 #[cfg(test)]
