@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{TurnEvent, TurnRecord, TurnRequest},
+    admin::{TurnEvent, TurnOutcome, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
 };
@@ -48,7 +48,26 @@ pub(crate) struct Asking {
     events: Option<Events<TurnEvent>>,
     /// A node agent answered before.
     reached: bool,
-    ended: bool,
+    told: Told,
+}
+
+/// What was heard of the turn's end.
+#[derive(Debug, Default)]
+struct Told {
+    answer: Option<String>,
+    outcome: Option<TurnOutcome>,
+}
+
+impl Told {
+    fn hears(&mut self, event: &TurnEvent) {
+        match event {
+            // What an earlier run said at its end is said again, or otherwise.
+            TurnEvent::Started { .. } => self.answer = None,
+            TurnEvent::Final { text } => self.answer = Some(text.clone()),
+            TurnEvent::Ended(outcome) => self.outcome = Some(TurnOutcome::clone(outcome)),
+            _ => {}
+        }
+    }
 }
 
 impl Asking {
@@ -69,7 +88,7 @@ impl Asking {
             turn: None,
             events: None,
             reached: false,
-            ended: false,
+            told: Told::default(),
         };
         // To its end also where the client goes away: a turn that was begun is known then, and can be cancelled.
         let begun = tokio::spawn(async move {
@@ -95,11 +114,12 @@ impl Asking {
             events: None,
             // It was found there.
             reached: true,
-            ended: false,
+            told: Told::default(),
         }
     }
 
-    /// What is kept of the turn, once it has ended. A node agent that goes away meanwhile is waited for.
+    /// What is kept of the turn, once it has ended; of one whose agent was deleted under it, what was heard. A node agent
+    /// that goes away meanwhile is waited for.
     pub(crate) async fn record(&mut self) -> Result<TurnRecord, Problem> {
         let turn = self.turn.ok_or_else(|| {
             let what = "the node told the end of a turn and not which";
@@ -111,9 +131,30 @@ impl Asking {
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
                     sleep(PAUSE).await;
                 }
+                Err(ClientError::Refused(problem)) if problem.code == Code::NotFound => {
+                    return self.heard(turn).ok_or(*problem);
+                }
                 told => return told.map_err(problem),
             }
         }
+    }
+
+    /// The record by what was heard; `None` where the end was not.
+    fn heard(&mut self, turn: u64) -> Option<TurnRecord> {
+        let outcome = self.told.outcome.clone()?;
+        Some(TurnRecord {
+            turn,
+            trace: None,
+            agent: format!("{}/{}", self.agent.0, self.agent.1),
+            input: self.request.input.clone(),
+            answer: self.told.answer.take(),
+            running: false,
+            outcome: Some(outcome),
+        })
+    }
+
+    fn ended(&self) -> bool {
+        self.told.outcome.is_some()
     }
 
     /// The turn, once it is known.
@@ -123,7 +164,7 @@ impl Asking {
 
     /// What comes next; `None` after the turn's end.
     pub(crate) async fn next(&mut self) -> Result<Option<Heard>, Problem> {
-        if self.ended {
+        if self.ended() {
             return Ok(None);
         }
         let mut events = match self.events.take() {
@@ -132,11 +173,10 @@ impl Asking {
         };
         match events.next().await {
             Ok(Some(event)) => {
-                match &event {
-                    TurnEvent::Queued { turn } => self.turn = Some(*turn),
-                    TurnEvent::Ended(_) => self.ended = true,
-                    _ => {}
+                if let TurnEvent::Queued { turn } = &event {
+                    self.turn = Some(*turn);
                 }
+                self.told.hears(&event);
                 self.events = Some(events);
                 Ok(Some(Heard::Event(event)))
             }
@@ -198,7 +238,7 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        if self.ended || self.abandoned == Abandoned::GoesOn {
+        if self.ended() || self.abandoned == Abandoned::GoesOn {
             return;
         }
         let (gateway, turn) = (Arc::clone(&self.gateway), self.turn);
@@ -242,20 +282,20 @@ mod tests {
 
     use super::*;
 
-    /// A node that takes a question as turn 7, and is gone before it says more.
-    async fn killed_in_the_middle() -> Asking {
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+
+    /// A question to a node that gives one answer a connection, each of them of bytes, and is gone then.
+    async fn asked_of(answers: Vec<String>) -> Asking {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("node.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let dies = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.read(&mut [0; 4096]).await.unwrap();
-            let queued = serde_json::to_string(&TurnEvent::Queued { turn: 7 }).unwrap();
-            let event = format!("data: {queued}\n\n");
-            let head =
-                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
-            let answer = format!("{head}\r\n\r\n{:x}\r\n{event}\r\n", event.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
             drop(folder);
         });
         let node = Node {
@@ -275,8 +315,50 @@ mod tests {
         };
         let agent = ("default", "jarvis");
         let begun = Asking::begin(gateway, agent, request, None, Abandoned::GoesOn).await;
-        dies.await.unwrap();
         begun.unwrap()
+    }
+
+    fn chunk(event: &TurnEvent) -> String {
+        let event = format!("data: {}\n\n", serde_json::to_string(event).unwrap());
+        format!("{:x}\r\n{event}\r\n", event.len())
+    }
+
+    /// A node that takes a question as turn 7, and is gone before it says more.
+    async fn killed_in_the_middle() -> Asking {
+        let queued = chunk(&TurnEvent::Queued { turn: 7 });
+        asked_of(vec![format!("{HEAD}\r\n\r\n{queued}")]).await
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_turn_that_is_erased_at_once_is_what_was_heard_of_it() {
+        let problem = Problem::new(Code::NotRunning, "agent jarvis was deleted");
+        let outcome = serde_json::from_value(serde_json::json!({"ok": false, "problem": problem}));
+        let outcome: TurnOutcome = outcome.unwrap();
+        let text = |text: &str| text.to_owned();
+        let told: String = [
+            TurnEvent::Queued { turn: 7 },
+            TurnEvent::Started { incarnation: 1 },
+            TurnEvent::Final { text: text("Mio") },
+            TurnEvent::Started { incarnation: 2 },
+            TurnEvent::Final { text: text("Tom") },
+            TurnEvent::Ended(Box::new(outcome.clone())),
+        ]
+        .iter()
+        .map(chunk)
+        .collect();
+        let gone = serde_json::to_string(&Problem::new(Code::NotFound, "no turn 7")).unwrap();
+        let gone = format!(
+            "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{gone}",
+            gone.len()
+        );
+        let mut asking = asked_of(vec![format!("{HEAD}\r\n\r\n{told}0\r\n\r\n"), gone]).await;
+        while asking.next().await.unwrap().is_some() {}
+        let record = asking.record().await.unwrap();
+        assert_eq!(
+            (record.turn, record.agent.as_str(), record.answer.as_deref()),
+            (7, "default/jarvis", Some("Tom"))
+        );
+        assert_eq!(record.outcome, Some(outcome));
     }
 
     #[tokio::test]

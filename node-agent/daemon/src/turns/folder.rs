@@ -217,6 +217,11 @@ impl TurnFolder {
         self.path.join(name)
     }
 
+    /// Whether it was not taken away.
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        fs::exists(&self.path)
+    }
+
     pub(super) fn name(&self) -> Name {
         self.name
     }

@@ -413,15 +413,15 @@ impl Turns {
         match (live, self.known(turn)) {
             (Some(live), _) => Ok(Some(Follow::new(live))),
             (None, Some(folder)) => {
-                let live = blocking(move || {
+                let live = read_of(folder, |folder| {
                     let recorded = folder.record()?.outcome;
-                    let live = Live::open(folder)?;
+                    let live = Live::open(folder.clone())?;
                     if let Some(outcome) = recorded {
                         live.end_as_recorded(outcome);
                     }
                     Ok(live)
                 });
-                Ok(Some(Follow::new(Arc::new(live.await?))))
+                Ok(live.await?.map(|live| Follow::new(Arc::new(live))))
             }
             (None, None) => Ok(None),
         }
@@ -434,8 +434,8 @@ impl Turns {
     pub async fn record(&self, turn: TurnId) -> io::Result<Option<TurnRecord>> {
         let live = self.shared.table.lock().live.get(&turn).cloned();
         match (live, self.known(turn)) {
-            (Some(live), _) => blocking(move || live.record(turn).map(Some)).await,
-            (None, Some(folder)) => blocking(move || folder.record().map(Some)).await,
+            (Some(live), _) => read_of(live.folder.clone(), move |_| live.record(turn)).await,
+            (None, Some(folder)) => read_of(folder, TurnFolder::record).await,
             (None, None) => Ok(None),
         }
     }
@@ -458,6 +458,19 @@ impl Turns {
         }
         found
     }
+}
+
+/// What `read` reads of a turn's folder; `None` where that is taken away meanwhile, which is no fault: who asks a moment
+/// later is told the same.
+async fn read_of<T: Send + 'static>(
+    folder: TurnFolder,
+    read: impl FnOnce(&TurnFolder) -> io::Result<T> + Send + 'static,
+) -> io::Result<Option<T>> {
+    blocking(move || match read(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_there()? => Ok(None),
+        read => read.map(Some),
+    })
+    .await
 }
 
 pub(super) async fn blocking<T: Send + 'static>(
