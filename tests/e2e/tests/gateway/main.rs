@@ -6,6 +6,7 @@ mod a2a;
 mod described;
 mod door;
 mod external;
+mod keys;
 mod mcp;
 mod models;
 mod openai;
