@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Route(commands::route::RouteArgs),
     /// Show what agents ask people, and answer
     Approvals(commands::approvals::ApprovalsArgs),
+    /// Make, show and revoke keys for programs that ask through the gateway
+    #[command(subcommand)]
+    Key(commands::key::KeyCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Follow what an agent's processes do

@@ -79,6 +79,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(context, args).await,
         Command::Route(args) => commands::route::run(context, args).await,
         Command::Approvals(args) => commands::approvals::run(context, args).await,
+        Command::Key(command) => commands::key::run(context, command).await,
         Command::Logs(args) => commands::logs::run(context, args).await,
         Command::Trace(args) => commands::trace::run(context, args).await,
         Command::Why(args) => commands::why::run(context, args).await,

@@ -273,7 +273,6 @@ async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::lending::Lending;
     use aion_client::{Address, Node};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -302,12 +301,12 @@ mod tests {
             address: Address::unix(&socket).unwrap(),
         };
         let gateway = Arc::new(Gateway {
-            lending: Lending::of(node.clone()),
             node,
+            key: None,
             namespace: "default".to_owned(),
-            token: String::new(),
-            signer: crate::signing::Signer::of(&[7; 32]).unwrap(),
-            base: std::sync::OnceLock::new(),
+            signer: Arc::new(crate::signing::Signer::of(&[7; 32]).unwrap()),
+            base: Arc::default(),
+            lending: Arc::default(),
         });
         let request = TurnRequest {
             input: "A name for a cat?".to_owned(),

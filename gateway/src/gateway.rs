@@ -1,4 +1,4 @@
-//! What every handler works with: the node, and who may ask.
+//! What every handler works with: the node, asked in the name of whoever asks here.
 
 use std::{
     net::SocketAddr,
@@ -8,45 +8,62 @@ use std::{
 use aion_abi::admin::ASKING_SOCKET;
 use aion_client::{Address, Node};
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use crate::unanswered::problem;
-use crate::{args::Args, lending::Lending, signing::Signer, state::State};
+use crate::{
+    args::Args,
+    lending::{Lending, Tag},
+    signing::Signer,
+    state::State,
+};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
 
 /// See the module.
+#[derive(Clone)]
 pub(crate) struct Gateway {
+    /// Asked in the name of whoever has a key; else by the gateway itself.
     pub(crate) node: Node,
+    /// Tells keys apart; none where the gateway asks itself.
+    pub(crate) key: Option<Tag>,
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
-    pub(crate) token: String,
     /// Says that a card is this gateway's.
-    pub(crate) signer: Signer,
+    pub(crate) signer: Arc<Signer>,
     /// Where it is found, once it listens.
-    pub(crate) base: OnceLock<String>,
+    pub(crate) base: Arc<OnceLock<String>>,
     /// Models of agents, for programs that know only models.
-    pub(crate) lending: Lending,
+    pub(crate) lending: Arc<Lending>,
 }
 
 impl Gateway {
     /// # Errors
-    /// The token cannot be read.
+    /// The key of cards cannot be read.
     pub(crate) fn open(args: &Args, state: &State) -> anyhow::Result<Arc<Self>> {
-        let token = state.token(args.token_file.as_deref())?;
         let signer = state.signer(args.card_key_file.as_deref())?;
         let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
-        let node = Node { address };
         Ok(Arc::new(Self {
-            lending: Lending::of(node.clone()),
-            node,
+            node: Node { address },
+            key: None,
             namespace: args.namespace.clone(),
-            token,
-            signer,
-            base: OnceLock::new(),
+            signer: Arc::new(signer),
+            base: Arc::default(),
+            lending: Arc::default(),
         }))
+    }
+
+    /// The same for whoever has the key; none where no header can hold it.
+    pub(crate) fn in_the_name_of(&self, key: &str) -> Option<Self> {
+        let address = self.node.address.in_the_name_of(key).ok()?;
+        Some(Self {
+            node: Node { address },
+            key: Some(Sha256::digest(key).into()),
+            ..self.clone()
+        })
     }
 
     /// Takes note of where it listens, which cards say: what a request calls this machine is its client's word.

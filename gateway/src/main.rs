@@ -8,7 +8,9 @@ mod a2a;
 mod access;
 mod agents;
 mod args;
+mod asked;
 mod asking;
+mod attempts;
 mod clock;
 mod gateway;
 mod lending;
@@ -35,7 +37,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::Guard,
     args::{Args, LISTEN},
+    attempts::Attempts,
     gateway::Gateway,
     state::State,
 };
@@ -61,7 +65,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = Gateway::open(&args, &state)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let router = router::router(Arc::clone(&gateway));
+    let router = router::router(Guard {
+        gateway: Arc::clone(&gateway),
+        token: state.token(args.token_file.as_deref())?,
+        attempts: Attempts::default(),
+    });
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;
     // Before anything is served.

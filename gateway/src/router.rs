@@ -21,8 +21,8 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    a2a, access,
-    gateway::Gateway,
+    a2a,
+    access::{self, Guard},
     mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
@@ -36,13 +36,13 @@ const ONE_TURN: &str = "The same question under the same key is one turn.";
 struct Endpoint {
     path: &'static str,
     method: Method,
-    handler: MethodRouter<Arc<Gateway>>,
+    handler: MethodRouter,
     operation: Operation,
 }
 
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
-    let mcp = Arc::new(Mcp::of(Arc::clone(&gateway)));
+pub(crate) fn router(guard: Guard) -> Router {
+    let guard = middleware::from_fn_with_state(Arc::new(guard), access::check);
+    let mcp = Arc::new(Mcp::default());
     let mcp = move |request: Request| async move { mcp.answer(request).await };
     // Beside the table: MCP and A2A describe themselves.
     let mut router = Router::new()
@@ -58,7 +58,6 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
-        .with_state(gateway)
 }
 
 fn endpoints() -> Vec<Endpoint> {

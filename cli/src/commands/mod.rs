@@ -10,6 +10,7 @@ pub(crate) mod describe;
 pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod key;
 pub(crate) mod kind;
 pub(crate) mod local;
 pub(crate) mod logs;

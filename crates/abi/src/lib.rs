@@ -21,6 +21,7 @@ pub mod external;
 pub mod gateway;
 pub mod headers;
 pub mod kernel_event;
+pub mod key;
 pub mod layer;
 pub mod notice;
 pub mod problem;

@@ -9,6 +9,7 @@ mod address;
 mod answer;
 mod events;
 mod failure;
+mod keys;
 mod node;
 
 pub use address::{Address, AddressError};

@@ -416,7 +416,10 @@ impl Node {
         Ok((status, headers, Download { address, response }))
     }
 
-    fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, ClientError> {
+    pub(crate) fn url<'a>(
+        &self,
+        segments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Url, ClientError> {
         self.address.url(["api", "v1"].into_iter().chain(segments))
     }
 
@@ -424,7 +427,7 @@ impl Node {
         self.url(["namespaces", namespace, "agents", agent, what])
     }
 
-    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
         let response = self.send(Method::GET, url, Body::default(), JSON).await?;
         self.decode(response).await
     }
@@ -434,7 +437,7 @@ impl Node {
         Ok(Events::new(self.address.clone(), response))
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: Url,
@@ -444,12 +447,15 @@ impl Node {
         self.address.send(method, url, content_type, body).await
     }
 
-    fn encode(&self, value: &impl Serialize) -> Result<Body, ClientError> {
+    pub(crate) fn encode(&self, value: &impl Serialize) -> Result<Body, ClientError> {
         let bytes = serde_json::to_vec(value).map_err(|why| self.address.unexpected(why))?;
         Ok(bytes.into())
     }
 
-    async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+    pub(crate) async fn decode<T: DeserializeOwned>(
+        &self,
+        response: Response,
+    ) -> Result<T, ClientError> {
         let body = self.address.collect(response).await?;
         serde_json::from_slice(&body).map_err(|why| self.address.unexpected(why))
     }

@@ -30,14 +30,20 @@ use self::{
     sitting::Visit,
 };
 
+/// Tells the keys of clients apart.
+pub(crate) type Tag = [u8; 32];
+
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Lending {
-    node: Node,
-    /// By namespace and name. One that nobody uses is an empty entry.
-    lenders: Mutex<HashMap<(String, String), Arc<Lender>>>,
+    /// One that nobody uses is an empty entry.
+    lenders: Mutex<HashMap<Whose, Arc<Lender>>>,
 }
+
+/// Namespace and name of an agent, and by which key it is asked: each has turns of its own, begun in its name.
+type Whose = (String, String, Option<Tag>);
 
 /// A request under way. Dropping it ends it, up to the connection to the model.
 pub(crate) struct Lent<T> {
@@ -50,36 +56,31 @@ pub(crate) struct Lent<T> {
 }
 
 impl Lending {
-    pub(crate) fn of(node: Node) -> Self {
-        Self {
-            node,
-            lenders: Mutex::default(),
-        }
-    }
-
-    /// Asks a model of an agent.
+    /// Asks a model of an agent, at this node and by this key.
     ///
     /// # Errors
     /// What the node refuses with, or the model; nothing was answered then.
     pub(crate) async fn chat(
         &self,
+        by: (&Node, Option<Tag>),
         agent: (&str, &str),
         request: &ChatRequest,
     ) -> Result<Lent<Events<ChatEvent>>, Problem> {
-        let called = self.call(agent, Syscall::ModelChat, request).await?;
+        let called = self.call(by, agent, Syscall::ModelChat, request).await?;
         Ok(called.map(Download::events))
     }
 
     async fn call(
         &self,
-        (namespace, name): (&str, &str),
+        by: (&Node, Option<Tag>),
+        agent: (&str, &str),
         syscall: Syscall,
         request: &impl Serialize,
     ) -> Result<Lent<Download>, Problem> {
         let body = serde_json::to_vec(request)
             .map_err(|why| Problem::new(Code::Internal, why.to_string()))?;
         let body = Bytes::from(body);
-        let lender = self.lender(namespace, name);
+        let lender = self.lender(by, agent);
         let mut again = true;
         loop {
             let visit = lender.visit().await?;
@@ -99,13 +100,14 @@ impl Lending {
         }
     }
 
-    fn lender(&self, namespace: &str, name: &str) -> Arc<Lender> {
-        let key = (namespace.to_owned(), name.to_owned());
+    fn lender(&self, (node, tag): (&Node, Option<Tag>), agent: (&str, &str)) -> Arc<Lender> {
+        let agent = (agent.0.to_owned(), agent.1.to_owned());
+        let whose = (agent.0.clone(), agent.1.clone(), tag);
         let mut lenders = self.lenders.lock();
         // Names that nobody has are not kept.
         lenders.retain(|_, it| Arc::strong_count(it) > 1 || it.is_held());
-        let made = || Arc::new(Lender::of(self.node.clone(), key.clone()));
-        Arc::clone(lenders.entry(key.clone()).or_insert_with(made))
+        let made = || Arc::new(Lender::of(node.clone(), agent));
+        Arc::clone(lenders.entry(whose).or_insert_with(made))
     }
 
     /// Ends the turns that are held, where the gateway ends.

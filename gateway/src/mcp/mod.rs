@@ -33,10 +33,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::{calls::Calls, server::Server};
-use crate::{
-    gateway::Gateway,
-    reading::{self, MAX_BODY},
-};
+use crate::reading::{self, MAX_BODY};
 
 const SESSION: &str = "mcp-session-id";
 
@@ -46,8 +43,8 @@ pub(crate) struct Mcp {
     calls: Calls,
 }
 
-impl Mcp {
-    pub(crate) fn of(gateway: Arc<Gateway>) -> Self {
+impl Default for Mcp {
+    fn default() -> Self {
         let calls = Calls::default();
         // Hosts and origins are judged before.
         let config = StreamableHttpServerConfig::default()
@@ -55,14 +52,15 @@ impl Mcp {
             .with_max_request_body_bytes(MAX_BODY)
             .disable_allowed_hosts();
         let server = Server {
-            gateway,
             calls: calls.clone(),
         };
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
         Self { service, calls }
     }
+}
 
+impl Mcp {
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {

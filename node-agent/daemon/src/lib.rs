@@ -21,6 +21,7 @@ mod housekeeping;
 mod instance;
 mod instances;
 mod kernel_trace;
+mod keys;
 mod lanes;
 pub mod launching;
 mod logs;

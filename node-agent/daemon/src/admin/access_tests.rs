@@ -52,6 +52,7 @@ impl Reviewer for Cluster {
 struct Node {
     cluster: Arc<Cluster>,
     service: TowerToHyperService<Router>,
+    keys: Keys,
     _dir: tempfile::TempDir,
 }
 
@@ -81,10 +82,15 @@ impl Node {
         let mut record = serde_json::to_value(&record).unwrap();
         record["endedAtMs"] = 1.into();
         std::fs::write(kept.join("record.json"), record.to_string()).unwrap();
+        let keys = dir.path().join("keys.json");
+        let clock = crate::clock::Clock::behind(None);
+        let keys = Keys::open(keys, clock, crate::keys::Issuers::default()).unwrap();
         let guard = Arc::new(Guard {
             access,
             node: "here".into(),
             turns: crate::turns::open_in_tests(dir.path()),
+            keys: keys.clone(),
+            folder: None,
         });
         let read = |parameters: RawPathParams| async move {
             let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();
@@ -120,6 +126,7 @@ impl Node {
         Self {
             cluster,
             service: TowerToHyperService::new(router),
+            keys,
             _dir: dir,
         }
     }
@@ -268,6 +275,45 @@ async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     }
     let log = "/api/v1/namespaces/home/agents/jarvis/logs";
     assert_eq!(node.ask("word", log).await.0, 403, "it is for nothing else");
+}
+
+#[tokio::test]
+async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all() {
+    let nobody = Arc::new(Cluster {
+        rights: Vec::new(),
+        asked: Mutex::default(),
+    });
+    let node = Node::behind(Access::Asking("word".into()), nobody);
+    let status = async |names: &[&str], path: &str| {
+        let mut request = Request::builder().uri(path);
+        for name in names {
+            request = request.header(aion_abi::key::HEADER, *name);
+        }
+        let response = node.service.call(request.body(Body::empty()).unwrap());
+        response.await.unwrap().status().as_u16()
+    };
+    let key = node.keys.make(aion_abi::key::NewKey {
+        name: "editor".into(),
+        scope: aion_abi::key::Scope {
+            namespace: "home".into(),
+            agents: vec!["*".into()],
+            ..Default::default()
+        },
+        doors: Vec::new(),
+        may: Vec::new(),
+        expires_ms: crate::clock::date().plus(60_000),
+        requests_per_minute: None,
+    });
+    let key = key.unwrap().secret;
+    let unknown = aion_abi::key::key(&[7; 22]);
+    let turn = "/api/v1/turns/7";
+    assert_eq!(status(&[], turn).await, 200);
+    for names in [&["x"][..], &[&unknown], &[&key, &key], &[&key, "x"], &[""]] {
+        assert_eq!(status(names, turn).await, 401, "{names:?}");
+    }
+    assert_eq!(status(&[&key], turn).await, 404, "it began none");
+    assert_eq!(status(&[&key], "/api/v1/approvals").await, 403);
+    assert_eq!(status(&[&key], "/api/v1/apply").await, 403);
 }
 
 #[tokio::test]

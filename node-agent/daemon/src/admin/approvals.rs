@@ -14,7 +14,7 @@ use aion_serve::{Json, Path};
 use axum::{Extension, extract::State, http::StatusCode};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Admin, access::Who, agents, answer::Refused};
+use super::{Admin, access::Who, agents, answer::Refused, held::ByKey};
 use crate::call::{answered, approval as told, shown, standing};
 
 /// A word counts until a date at most so far ahead, in milliseconds: a year.
@@ -22,8 +22,14 @@ const MAX_AHEAD_MS: u64 = 366 * 24 * 3_600_000;
 
 type OfApproval = Path<(String, String, u64)>;
 
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Approvals>, Refused> {
-    read(&admin, None).await
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    by: ByKey,
+) -> Result<Json<Approvals>, Refused> {
+    let Json(mut all) = read(&admin, None).await?;
+    all.items.retain(|it| admin.is_for(&by, &it.agent));
+    all.standing.retain(|it| admin.is_for(&by, &it.agent));
+    Ok(Json(all))
 }
 
 pub(super) async fn of_agent(
@@ -37,8 +43,13 @@ pub(super) async fn of_agent(
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
     Path(approval): Path<u64>,
+    by: ByKey,
 ) -> Result<Json<Approval>, Refused> {
-    shown_one(one(&admin, ApprovalId(approval), None).await?).await
+    let found = one(&admin, ApprovalId(approval), None).await?;
+    match admin.is_for(&by, &found.0.agent) {
+        true => shown_one(found).await,
+        false => Err(unheard(ApprovalId(approval), &Unheard::Unknown).into()),
+    }
 }
 
 pub(super) async fn get_of_agent(

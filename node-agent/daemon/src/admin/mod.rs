@@ -8,6 +8,8 @@ mod access;
 mod agents;
 mod answer;
 mod approvals;
+mod held;
+mod keys;
 mod leaving;
 mod metrics;
 mod mounts;

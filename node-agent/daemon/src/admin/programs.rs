@@ -21,7 +21,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::{Admin, agents, answer::Refused, turns};
+use super::{
+    Admin, agents,
+    answer::Refused,
+    held::{self, ByKey},
+    turns,
+};
 use crate::{call::restarting, turns::Cause};
 
 /// The longest name of a program, in bytes.
@@ -118,6 +123,7 @@ pub(super) async fn hear(
 pub(super) async fn begin(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, program)): OfProgram,
+    by: ByKey,
     Json(begin): Json<Begin>,
 ) -> Result<Json<Begun>, Refused> {
     let whole = served(&admin, &namespace, &agent, &[])?;
@@ -127,7 +133,7 @@ pub(super) async fn begin(
         input: begin.input,
         ..TurnRequest::default()
     };
-    let (turns, cause) = (&admin.turns, Cause::Program(program));
+    let (turns, cause) = (&admin.turns, Cause::Program(program, held::id(&by)));
     let turn = turns
         .ask(&admin.shell, &instance, request, None, cause)
         .await?;

@@ -14,8 +14,8 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, leaving, metrics,
-    mounts, programs, resources, status, turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, keys, leaving,
+    metrics, mounts, programs, resources, status, turns, why,
 };
 use crate::{
     clock::Clock,
@@ -23,6 +23,7 @@ use crate::{
     instance::Instances,
     instances::{Folder, Standings},
     kernel_trace::KernelTraces,
+    keys::Keys,
     logs::Logs,
     mounts::Mounts,
     shell::Handle,
@@ -63,6 +64,8 @@ pub struct Admin {
     pub files: Arc<FolderFiles>,
     /// The folder of manifests; `None` in a cluster, where the API server has them.
     pub folder: Option<Folder>,
+    /// API keys, where a gateway asks this node.
+    pub(crate) keys: Keys,
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
     /// What the launcher can enforce.
@@ -88,6 +91,8 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
         access,
         node: admin.node.clone(),
         turns: admin.turns.clone(),
+        keys: admin.keys.clone(),
+        folder: admin.folder.clone(),
     });
     let leaving = admin.leaving.clone();
     let api = api
@@ -177,7 +182,7 @@ fn of_programs() -> Router<Arc<Admin>> {
         )
 }
 
-/// Resources and mounts, where this node has them.
+/// Resources, keys and mounts, where this node has them.
 fn of_resources() -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/v1/apply", post(resources::apply))
@@ -186,6 +191,9 @@ fn of_resources() -> Router<Arc<Admin>> {
             "/api/v1/resources/{kind}/{namespace}/{name}",
             get(resources::get).delete(resources::delete),
         )
+        .route("/api/v1/keys", get(keys::list).post(keys::make))
+        .route("/api/v1/keys/{name}", get(keys::get).delete(keys::revoke))
+        .route("/api/v1/key", post(keys::admit))
         .route("/api/v1/mounts", get(mounts::list))
         .route(
             "/api/v1/mounts/{name}",

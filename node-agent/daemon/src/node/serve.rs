@@ -10,6 +10,7 @@ use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
     instances::{Fetcher, Keeper, Preparer, Standings},
+    keys::{Issuers, Keys},
     telemetry::Telemetry,
     traces::Traces,
 };
@@ -59,6 +60,8 @@ pub(super) async fn serve(
         memory: Arc::clone(&dispatch.memory),
         store: workers.store,
     };
+    let issuers = Issuers::read(&config.settings.join("issuers.yaml"), config.offline)?;
+    let keys = Keys::open(base.at("state/keys.json"), base.clock, issuers)?;
     let admin = Arc::new(Admin {
         node: config.node.clone(),
         offline: config.offline,
@@ -74,6 +77,7 @@ pub(super) async fn serve(
         mounts: dispatch.mounts.clone(),
         files: drivers.files,
         folder: setting.folder(),
+        keys: keys.clone(),
         memory: Arc::clone(&dispatch.memory),
         features: workers.features,
         leaving: Leaving::default(),
@@ -85,6 +89,7 @@ pub(super) async fn serve(
             .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
     );
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(keys.keep()));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

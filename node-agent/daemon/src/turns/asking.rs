@@ -19,11 +19,11 @@ use super::table::Table;
 pub struct QuestionKey(pub(super) Uuid);
 
 impl QuestionKey {
-    /// Of what a caller wrote.
+    /// Of what a caller wrote. Who asks by an API key, which is `by` its id, has questions of its own.
     ///
     /// # Errors
     /// `bad-request` for what is no key.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &[u8], by: Option<&str>) -> Result<Self, Problem> {
         let key = str::from_utf8(text).ok().and_then(IdempotencyKey::new);
         let key = key.ok_or_else(|| {
             let most = IdempotencyKey::MAX_BYTES;
@@ -33,7 +33,12 @@ impl QuestionKey {
             )
             .remedy("send a UUID, the same for each try of one question")
         })?;
-        let digest: [u8; 32] = Sha256::digest(key.as_str()).into();
+        let mut hash = Sha256::new_with_prefix(key.as_str());
+        if let Some(by) = by {
+            hash.update([0]);
+            hash.update(by);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
         let half = std::array::from_fn(|at| digest[at]);
         Ok(Self(uuid::Builder::from_custom_bytes(half).into_uuid()))
     }

@@ -48,16 +48,18 @@ const MAX_OUTPUTS: usize = 256;
 pub enum Cause {
     /// Somebody asks.
     Ask,
-    /// A program elsewhere begins it itself.
-    Program(String),
+    /// Somebody asks by a key: its id.
+    Key(String),
+    /// A program elsewhere begins it itself; by a key, where that has an id.
+    Program(String, Option<String>),
 }
 
 impl Cause {
     /// As the journal has it.
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
-            Self::Ask => "ask",
-            Self::Program(_) => "program",
+            Self::Ask | Self::Key(_) => "ask",
+            Self::Program(..) => "program",
         }
     }
 }
@@ -83,6 +85,9 @@ pub struct Asked {
     /// The program elsewhere that asks itself, and nobody else is given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// The key by which it was asked, by its id: who has it sees the turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 impl Asked {
@@ -96,17 +101,23 @@ impl Asked {
             at_ms: UnixMillis(now.date.0),
             at: Some(now.at),
             program: None,
+            key: None,
         }
     }
 
     /// The same, asked for this reason.
     #[must_use]
     pub(super) fn by(self, cause: Cause) -> Self {
-        let program = match cause {
-            Cause::Ask => None,
-            Cause::Program(program) => Some(program),
+        let (program, key) = match cause {
+            Cause::Ask => (None, None),
+            Cause::Key(key) => (None, Some(key)),
+            Cause::Program(program, key) => (Some(program), key),
         };
-        Self { program, ..self }
+        Self {
+            program,
+            key,
+            ..self
+        }
     }
 
     /// The same, asked under a key.

@@ -7,6 +7,7 @@ mod described;
 mod door;
 mod external;
 mod frameworks;
+mod keys;
 mod mcp;
 mod models;
 mod openai;

@@ -1,0 +1,129 @@
+//! What a gateway asks in the name of who has a key: agents that the key is for, and turns that it began. What is not for it is not
+//! there.
+
+use std::collections::BTreeMap;
+
+use aion_abi::{
+    code::Code,
+    key::{HEADER, Right},
+    problem::Problem,
+};
+use aion_kernel::TurnId;
+use axum::{Extension, http::HeaderMap};
+
+use super::{Admin, access::Guard, answer::Refused};
+use crate::{
+    instances::{Folder, folder::ObjectKey},
+    keys::Held,
+};
+
+/// In whose name it is asked, where it is in one.
+pub(super) type ByKey = Option<Extension<Held>>;
+
+/// What a gateway shows of its client; `None` where it asks for itself.
+pub(super) fn shown(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut all = headers.get_all(HEADER).iter();
+    let wrong = || Problem::new(Code::BadSignature, "header aion-key is not one key");
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => one.to_str().map(Some).map_err(|_| wrong()),
+        (Some(_), Some(_)) => Err(wrong()),
+    }
+}
+
+impl Guard {
+    /// Whether who has the key may, of what may be asked here at all.
+    pub(super) async fn holds(
+        &self,
+        holder: &Held,
+        route: &str,
+        parameter: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), Problem> {
+        let namespace = parameter("namespace");
+        let agent = parameter("agent").or_else(|| parameter("name"));
+        if let (Some(namespace), Some(agent)) = (namespace, agent)
+            && !self.sees(holder, &namespace, &agent)
+        {
+            return Err(no_agent(&namespace, &agent));
+        }
+        if route.contains("/agents/{agent}/programs") && !holder.may(Right::Serve) {
+            let what = format!("{} is not one to be an agent's program", holder.name);
+            return Err(Problem::new(Code::Denied, what)
+                .remedy("make one that is: aionctl key create --may serve"));
+        }
+        if let Some(turn) = parameter("turn").filter(|_| route.starts_with("/api/v1/turns/"))
+            && let Ok(turn) = turn.parse()
+        {
+            return self.began(holder, TurnId(turn)).await;
+        }
+        Ok(())
+    }
+
+    /// An agent that is there, and that the key is for.
+    fn sees(&self, holder: &Held, namespace: &str, name: &str) -> bool {
+        let Some(folder) = &self.folder else {
+            return false;
+        };
+        folder.agent(namespace, name).is_some()
+            && holder.covers(namespace, name, || labels(folder, namespace, name))
+    }
+
+    /// A turn that was begun by this key.
+    async fn began(&self, holder: &Held, turn: TurnId) -> Result<(), Problem> {
+        let unknown = || {
+            Problem::new(Code::NotFound, format!("there is no turn {turn}"))
+                .remedy("a key sees the turns that it began, while they are kept")
+        };
+        let folder = self.turns.known(turn).ok_or_else(unknown)?;
+        let asked = tokio::task::spawn_blocking(move || folder.asked()).await;
+        let asked = asked.ok().and_then(Result::ok).ok_or_else(unknown)?;
+        let (namespace, name) = asked.agent.split_once('/').ok_or_else(unknown)?;
+        let is_its = asked.key.as_deref() == Some(holder.id.as_str());
+        match is_its && self.sees(holder, namespace, name) {
+            true => Ok(()),
+            false => Err(unknown()),
+        }
+    }
+}
+
+impl Admin {
+    /// Whether the agent `namespace/name` is for who asks.
+    pub(super) fn is_for(&self, by: &ByKey, agent: &str) -> bool {
+        let Some(Extension(holder)) = by else {
+            return true;
+        };
+        let (Some((namespace, name)), Some(folder)) = (agent.split_once('/'), &self.folder) else {
+            return false;
+        };
+        holder.covers(namespace, name, || labels(folder, namespace, name))
+    }
+}
+
+/// The id of the key that is asked by.
+pub(super) fn id(by: &ByKey) -> Option<String> {
+    by.as_ref().map(|Extension(holder)| holder.id.clone())
+}
+
+/// Where nobody has a key there is none to ask about.
+pub(super) fn held(by: ByKey) -> Result<Held, Refused> {
+    let none = || Refused::not_found("nobody is named by a key");
+    by.map(|Extension(holder)| holder).ok_or_else(none)
+}
+
+fn labels(folder: &Folder, namespace: &str, name: &str) -> BTreeMap<String, String> {
+    let found = folder.get(&ObjectKey {
+        kind: "Agent",
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    });
+    let labels = found.map(|it| it["metadata"]["labels"].clone());
+    labels
+        .and_then(|it| serde_json::from_value(it).ok())
+        .unwrap_or_default()
+}
+
+fn no_agent(namespace: &str, name: &str) -> Problem {
+    let shown: String = name.chars().take(100).collect();
+    let what = format!("there is no agent {shown} in namespace {namespace}");
+    Problem::new(Code::NotFound, what).remedy("list them: GET /v1/agents")
+}
