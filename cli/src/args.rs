@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Approvals(commands::approvals::ApprovalsArgs),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
+    /// Follow what happens on a node
+    Events(commands::events::EventsArgs),
     /// Follow what an agent's processes do
     Trace(commands::trace::TraceArgs),
     /// Show why an agent is ready, or is not

@@ -11,14 +11,16 @@ use axum::{
     response::Response,
 };
 
-use crate::{gateway::Gateway, refusal::refused};
+use crate::{events, gateway::Gateway, refusal::refused};
 
 /// What stands before every endpoint.
 pub(crate) async fn check(
     State(gateway): State<Arc<Gateway>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let uri = request.uri().clone();
+    events::take_token(&uri, request.headers_mut());
     match allowed(request.headers(), &gateway.token) {
         Ok(()) => next.run(request).await,
         Err(problem) => {

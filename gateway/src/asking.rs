@@ -263,6 +263,7 @@ mod tests {
         };
         let gateway = Arc::new(Gateway {
             lending: Lending::of(node.clone()),
+            events: Arc::new(crate::events::Events::of(node.clone(), "default")),
             node,
             namespace: "default".to_owned(),
             token: String::new(),

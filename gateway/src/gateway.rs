@@ -10,7 +10,7 @@ use aion_client::{Address, Node};
 use anyhow::Context as _;
 
 pub(crate) use crate::unanswered::problem;
-use crate::{args::Args, lending::Lending, signing::Signer, state::State};
+use crate::{args::Args, events::Events, lending::Lending, signing::Signer, state::State};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
@@ -27,6 +27,8 @@ pub(crate) struct Gateway {
     pub(crate) base: OnceLock<String>,
     /// Models of agents, for programs that know only models.
     pub(crate) lending: Lending,
+    /// What happens on the node.
+    pub(crate) events: Arc<Events>,
 }
 
 impl Gateway {
@@ -41,6 +43,7 @@ impl Gateway {
         let node = Node { address };
         Ok(Arc::new(Self {
             lending: Lending::of(node.clone()),
+            events: Arc::new(Events::of(node.clone(), &args.namespace)),
             node,
             namespace: args.namespace.clone(),
             token,

@@ -10,6 +10,7 @@ mod agents;
 mod args;
 mod asking;
 mod clock;
+mod events;
 mod gateway;
 mod lending;
 mod mcp;
@@ -72,6 +73,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     );
     let late = async {
         stop.cancelled().await;
+        gateway.events.end().await;
         tokio::time::sleep(LAST).await;
     };
     tokio::select! {

@@ -21,7 +21,7 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    a2a, access,
+    a2a, access, events,
     gateway::Gateway,
     mcp::Mcp,
     openai::{chat, models, responses},
@@ -238,6 +238,14 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/turns/{turn}/files/{*path}",
             get(turns::file),
             rest("getFile", "A file that a turn wrote").answers_bytes(),
+        ),
+        on(
+            Method::GET,
+            events::PATH,
+            get(rest::events::listen),
+            rest("listen", "What happens, as it happens: with Accept: text/event-stream as events, else over a WebSocket, as docs/gateway.md has it")
+                .query::<events::Wanted>()
+                .streams::<events::Frame>(),
         ),
         on(
             Method::GET,

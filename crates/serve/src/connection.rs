@@ -75,7 +75,9 @@ where
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        // What becomes a WebSocket is let go of here, with its place among connections.
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let stopped = async {
         stop.cancelled().await;

@@ -143,7 +143,7 @@ fn approves(token: &str, request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Which agents there are, turns of theirs, files for them, and programs of theirs that run elsewhere. What is not named here is not done there.
+/// Which agents there are, turns of theirs, files for them, programs of theirs that run elsewhere, and what happens. What is not named here is not done there.
 fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
     let named = match route {
         "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
@@ -151,7 +151,8 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         }
         "/api/v1/namespaces/{namespace}/agents/{agent}/turns"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
-        | "/api/v1/turns/{turn}" => true,
+        | "/api/v1/turns/{turn}"
+        | "/api/v1/events" => true,
         route => {
             route.starts_with("/api/v1/turns/{turn}/")
                 || route.starts_with("/api/v1/namespaces/{namespace}/agents/{agent}/programs")
@@ -229,6 +230,10 @@ impl Guard {
             let agent = self.agent_of(&parameter("turn")?).await?;
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
+        }
+        // It tells of every agent, and of what its workers write.
+        if route == "/api/v1/events" {
+            return Some(of_agent("get", String::new(), String::new()));
         }
         if is_of_the_node(route) {
             return Some(of_agent("approve", String::new(), String::new()));

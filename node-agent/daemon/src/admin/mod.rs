@@ -8,6 +8,7 @@ mod access;
 mod agents;
 mod answer;
 mod approvals;
+mod events;
 mod leaving;
 mod metrics;
 mod mounts;

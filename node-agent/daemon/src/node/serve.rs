@@ -10,6 +10,7 @@ use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
     instances::{Fetcher, Keeper, Preparer, Standings},
+    shell::tell_depths,
     telemetry::Telemetry,
     traces::Traces,
 };
@@ -50,6 +51,7 @@ pub(super) async fn serve(
         seen: workers.seen,
         removed: workers.removed,
         externals: workers.externals.clone(),
+        feed: base.feed.clone(),
         limits: config.limits.clone(),
     };
     let keeper_task = tokio::spawn(keeper.run());
@@ -69,6 +71,7 @@ pub(super) async fn serve(
         standings,
         turns: base.turns.clone(),
         externals: workers.externals,
+        feed: base.feed.clone(),
         logs: workers.logs,
         kernel_traces: workers.kernel_traces,
         mounts: dispatch.mounts.clone(),
@@ -85,6 +88,8 @@ pub(super) async fn serve(
             .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
     );
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
+    let depths = tell_depths(base.shell.clone(), base.feed.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,
