@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Key(commands::key::KeyCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
+    /// Follow what happens on a node
+    Events(commands::events::EventsArgs),
     /// Follow what an agent's processes do
     Trace(commands::trace::TraceArgs),
     /// Show why an agent is ready, or is not

@@ -81,6 +81,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Approvals(args) => commands::approvals::run(context, args).await,
         Command::Key(command) => commands::key::run(context, command).await,
         Command::Logs(args) => commands::logs::run(context, args).await,
+        Command::Events(args) => commands::events::run(context, args).await,
         Command::Trace(args) => commands::trace::run(context, args).await,
         Command::Why(args) => commands::why::run(context, args).await,
         Command::Explain(args) => commands::explain::run(context, args).await,

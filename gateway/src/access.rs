@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 use crate::{
     asked::Asked,
     attempts::Attempts,
+    events,
     gateway::{Gateway, problem},
     refusal::{door, refused},
 };
@@ -39,7 +40,9 @@ pub(crate) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path();
+    let uri = request.uri().clone();
+    events::take_token(&uri, request.headers_mut());
+    let path = uri.path();
     let mut response = match guard.asked(request.headers(), path).await {
         Ok(asked) => {
             request.extensions_mut().insert(asked);

@@ -301,12 +301,13 @@ mod tests {
             address: Address::unix(&socket).unwrap(),
         };
         let gateway = Arc::new(Gateway {
-            node,
+            node: node.clone(),
             key: None,
             namespace: "default".to_owned(),
             signer: Arc::new(crate::signing::Signer::of(&[7; 32]).unwrap()),
             base: Arc::default(),
             lending: Arc::default(),
+            events: Arc::new(crate::events::Events::of(node.clone(), "default")),
         });
         let request = TurnRequest {
             input: "A name for a cat?".to_owned(),

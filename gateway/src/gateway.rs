@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use crate::unanswered::problem;
 use crate::{
     args::Args,
+    events::Events,
     lending::{Lending, Tag},
     signing::Signer,
     state::State,
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     pub(crate) base: Arc<OnceLock<String>>,
     /// Models of agents, for programs that know only models.
     pub(crate) lending: Arc<Lending>,
+    /// What happens on the node, as far as who asks may see it.
+    pub(crate) events: Arc<Events>,
 }
 
 impl Gateway {
@@ -46,8 +49,10 @@ impl Gateway {
         let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
+        let node = Node { address };
         Ok(Arc::new(Self {
-            node: Node { address },
+            events: Arc::new(Events::of(node.clone(), &args.namespace)),
+            node,
             key: None,
             namespace: args.namespace.clone(),
             signer: Arc::new(signer),
@@ -59,8 +64,10 @@ impl Gateway {
     /// The same for whoever has the key; none where no header can hold it.
     pub(crate) fn in_the_name_of(&self, key: &str) -> Option<Self> {
         let address = self.node.address.in_the_name_of(key).ok()?;
+        let node = Node { address };
         Some(Self {
-            node: Node { address },
+            events: Arc::new(self.events.asked_of(node.clone())),
+            node,
             key: Some(Sha256::digest(key).into()),
             ..self.clone()
         })

@@ -12,6 +12,7 @@ mod asked;
 mod asking;
 mod attempts;
 mod clock;
+mod events;
 mod gateway;
 mod lending;
 mod mcp;
@@ -80,6 +81,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     );
     let late = async {
         stop.cancelled().await;
+        gateway.events.end().await;
         tokio::time::sleep(LAST).await;
     };
     tokio::select! {

@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::{
     a2a,
     access::{self, Guard},
+    events,
     mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
@@ -237,6 +238,14 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/turns/{turn}/files/{*path}",
             get(turns::file),
             rest("getFile", "A file that a turn wrote").answers_bytes(),
+        ),
+        on(
+            Method::GET,
+            events::PATH,
+            get(rest::events::listen),
+            rest("listen", "What happens, as it happens: with Accept: text/event-stream as events, else over a WebSocket, as docs/gateway.md has it")
+                .query::<events::Wanted>()
+                .streams::<events::Frame>(),
         ),
         on(
             Method::GET,

@@ -8,6 +8,7 @@ pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod dev;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod key;

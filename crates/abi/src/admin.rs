@@ -20,6 +20,7 @@
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
 //! | `/api/v1/keys` · `/api/v1/key` | [`crate::key`] (standalone only) |
 //! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` | [`crate::approval`] |
+//! | `GET /api/v1/events` | [`crate::event`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
 //! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream

@@ -17,6 +17,7 @@ pub mod boot;
 pub mod canonical;
 pub mod code;
 pub mod date;
+pub mod event;
 pub mod external;
 pub mod gateway;
 pub mod headers;

@@ -5,6 +5,7 @@ use aion_abi::admin::{
     TurnRecord, TurnRequest, Upload, Why,
 };
 use aion_abi::approval::{Answer, Approval, Approvals};
+use aion_abi::event::{Cursor, Told};
 use bytes::Bytes;
 use reqwest::{Body, Method, Response, StatusCode, Url, header::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
@@ -291,6 +292,22 @@ impl Node {
     ) -> Result<Events<KernelTrace>, ClientError> {
         self.stream(self.agent(namespace, agent, "kernel-events")?)
             .await
+    }
+
+    /// What happens on the node: from now on or behind `after`, without `follow` up to now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(
+        &self,
+        after: Option<Cursor>,
+        follow: bool,
+    ) -> Result<Events<Told>, ClientError> {
+        let mut url = self.url(["events"])?;
+        url.query_pairs_mut()
+            .append_pair("follow", &follow.to_string())
+            .extend_pairs(after.map(|after| ("after", after.to_string())));
+        self.stream(url).await
     }
 
     /// The chain of reasons for how an agent is.

@@ -80,7 +80,9 @@ where
         .header_read_timeout(HEADERS)
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        // What becomes a WebSocket is let go of here, with its place among connections.
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let stopped = async {
         stop.cancelled().await;

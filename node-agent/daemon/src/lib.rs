@@ -16,6 +16,7 @@ mod cluster;
 pub mod config;
 mod dispatch;
 mod external;
+mod feed;
 mod files;
 mod housekeeping;
 mod instance;

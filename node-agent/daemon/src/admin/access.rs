@@ -154,7 +154,7 @@ fn approves(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Which agents there are, turns of theirs, files for them, and programs of theirs that run elsewhere. What is not named here is not done there.
+/// Which agents there are, turns of theirs, files for them, programs of theirs that run elsewhere, and what happens. What is not named here is not done there.
 fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
     let named = match route {
         "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
@@ -162,6 +162,7 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         }
         "/api/v1/namespaces/{namespace}/agents/{agent}/turns"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
+        | "/api/v1/events"
         | "/api/v1/key"
         | "/api/v1/turns/{turn}" => true,
         route => {
@@ -271,6 +272,10 @@ impl Guard {
             let agent = self.agent_of(&parameter("turn")?).await?;
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
+        }
+        // It tells of every agent, and of what its workers write.
+        if route == "/api/v1/events" {
+            return Some(of_agent("get", String::new(), String::new()));
         }
         if is_of_the_node(route) {
             return Some(of_agent("approve", String::new(), String::new()));

@@ -107,6 +107,7 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
+            "/api/v1/events",
             "/api/v1/approvals",
             "/api/v1/approvals/{approval}",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
@@ -258,6 +259,15 @@ async fn who_may_ask_an_agent_may_not_answer_for_it() {
 }
 
 #[tokio::test]
+async fn what_happens_is_told_to_who_may_read_every_agent() {
+    const ALL: &str = "get agents /";
+    let (of_one, of_all) = (Node::new(&[GET, INVOKE]), Node::new(&[ALL]));
+    let (status, asked) = of_one.ask("ada", "/api/v1/events").await;
+    assert_eq!((status, asked), (403, vec![ALL.to_owned()]));
+    assert_eq!(of_all.ask("ada", "/api/v1/events").await.0, 200);
+}
+
+#[tokio::test]
 async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     let nobody = Arc::new(Cluster {
         rights: Vec::new(),
@@ -363,6 +373,7 @@ async fn where_agents_are_asked_nothing_else_is_done() {
         (Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns"),
         (Method::DELETE, "/api/v1/turns/7"),
         (Method::GET, "/api/v1/turns/7/files/a.md"),
+        (Method::GET, "/api/v1/events"),
     ] {
         assert_eq!(status(method, path).await, 200, "{path}");
     }

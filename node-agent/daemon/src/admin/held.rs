@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use aion_abi::{
     code::Code,
+    event::{Happened, Item, Told},
     key::{HEADER, Right},
     problem::Problem,
 };
@@ -14,7 +15,8 @@ use axum::{Extension, http::HeaderMap};
 use super::{Admin, access::Guard, answer::Refused};
 use crate::{
     instances::{Folder, folder::ObjectKey},
-    keys::Held,
+    keys::{Held, Holder},
+    turns::Turns,
 };
 
 /// In whose name it is asked, where it is in one.
@@ -74,12 +76,11 @@ impl Guard {
             Problem::new(Code::NotFound, format!("there is no turn {turn}"))
                 .remedy("a key sees the turns that it began, while they are kept")
         };
-        let folder = self.turns.known(turn).ok_or_else(unknown)?;
-        let asked = tokio::task::spawn_blocking(move || folder.asked()).await;
-        let asked = asked.ok().and_then(Result::ok).ok_or_else(unknown)?;
-        let (namespace, name) = asked.agent.split_once('/').ok_or_else(unknown)?;
-        let is_its = asked.key.as_deref() == Some(holder.id.as_str());
-        match is_its && self.sees(holder, namespace, name) {
+        let agent = begun_by(&self.turns, holder, turn)
+            .await
+            .ok_or_else(unknown)?;
+        let (namespace, name) = agent.split_once('/').ok_or_else(unknown)?;
+        match self.sees(holder, namespace, name) {
             true => Ok(()),
             false => Err(unknown()),
         }
@@ -97,6 +98,32 @@ impl Admin {
         };
         holder.covers(namespace, name, || labels(folder, namespace, name))
     }
+
+    /// Whether this of the feed is for who asks. A key hears how its agents stand, and of the turns that it began; what workers write and what
+    /// waits on the node may be others'.
+    pub(super) async fn tells(&self, by: &ByKey, told: &Told) -> bool {
+        let (Some(Extension(holder)), Item::Event(event)) = (by, &told.what) else {
+            return true;
+        };
+        if !event.agent.as_deref().is_some_and(|it| self.is_for(by, it)) {
+            return false;
+        }
+        let turn = match &event.what {
+            Happened::Agent { .. } => return true,
+            Happened::Turn(it) => it.turn,
+            Happened::Syscall(it) => it.turn,
+            Happened::Queue(_) | Happened::Log { .. } => return false,
+        };
+        begun_by(&self.turns, holder, TurnId(turn)).await.is_some()
+    }
+}
+
+/// The agent of a turn that the key began.
+async fn begun_by(turns: &Turns, holder: &Holder, turn: TurnId) -> Option<String> {
+    let folder = turns.known(turn)?;
+    let asked = tokio::task::spawn_blocking(move || folder.asked()).await;
+    let asked = asked.ok()?.ok()?;
+    (asked.key.as_deref() == Some(holder.id.as_str())).then_some(asked.agent)
 }
 
 /// The id of the key that is asked by.

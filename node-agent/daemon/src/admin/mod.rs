@@ -8,6 +8,7 @@ mod access;
 mod agents;
 mod answer;
 mod approvals;
+mod events;
 mod held;
 mod keys;
 mod leaving;

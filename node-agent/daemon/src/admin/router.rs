@@ -14,12 +14,13 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, keys, leaving,
-    metrics, mounts, programs, resources, status, turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, events, keys,
+    leaving, metrics, mounts, programs, resources, status, turns, why,
 };
 use crate::{
     clock::Clock,
     external::Externals,
+    feed::Feed,
     instance::Instances,
     instances::{Folder, Standings},
     kernel_trace::KernelTraces,
@@ -54,6 +55,8 @@ pub struct Admin {
     pub turns: Turns,
     /// Programs that run elsewhere.
     pub(crate) externals: Externals,
+    /// What happens.
+    pub(crate) feed: Feed,
     /// Logs.
     pub logs: Logs,
     /// What agents do in the kernel of the machine.
@@ -114,6 +117,7 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
 fn of_agents() -> Router<Arc<Admin>> {
     let router = Router::new()
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/events", get(events::events))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
             post(turns::ask),

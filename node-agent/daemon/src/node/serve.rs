@@ -11,6 +11,7 @@ use crate::{
     housekeeping::Housekeeping,
     instances::{Fetcher, Keeper, Preparer, Standings},
     keys::{Issuers, Keys},
+    shell::tell_depths,
     telemetry::Telemetry,
     traces::Traces,
 };
@@ -51,6 +52,7 @@ pub(super) async fn serve(
         seen: workers.seen,
         removed: workers.removed,
         externals: workers.externals.clone(),
+        feed: base.feed.clone(),
         limits: config.limits.clone(),
     };
     let keeper_task = tokio::spawn(keeper.run());
@@ -72,6 +74,7 @@ pub(super) async fn serve(
         standings,
         turns: base.turns.clone(),
         externals: workers.externals,
+        feed: base.feed.clone(),
         logs: workers.logs,
         kernel_traces: workers.kernel_traces,
         mounts: dispatch.mounts.clone(),
@@ -90,6 +93,8 @@ pub(super) async fn serve(
     );
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(keys.keep()));
+    let depths = tell_depths(base.shell.clone(), base.feed.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

@@ -21,8 +21,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
-use crate::{call::Verified, clock::Clock};
+use super::{
+    Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full,
+    telling::Telling,
+};
+use crate::{call::Verified, clock::Clock, feed::Feed};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;
@@ -67,6 +70,7 @@ pub(crate) struct Shell {
     pub(super) drivers: runtime::Handle,
     /// The batch at hand found no room.
     stalled: bool,
+    telling: Telling,
 }
 
 /// An effect and what the caller will be told.
@@ -138,6 +142,7 @@ impl Shell {
                 input = self.lanes.work.recv() => inputs.extend(input),
                 () = &mut alarm, if armed.is_some() => armed = None,
             }
+            self.telling.look(&self.kernel);
             if self.stalled {
                 for input in inputs.drain(..) {
                     self.refuse(input);
@@ -264,6 +269,7 @@ impl Shell {
         for fact in &step.facts {
             self.batch.fact(fact)?;
         }
+        self.telling.facts(&step.facts, &self.kernel);
         for release in step.effects {
             let said = match (&release.effect, &said) {
                 (Effect::Reply { call, .. }, Some((ended, said))) if call == ended => {
@@ -290,6 +296,7 @@ impl Shell {
                 Ok(end) => {
                     self.stalled = false;
                     self.durable = durable.now().map_err(ShellError::Sync)?;
+                    self.telling.written();
                     self.release(end);
                 }
                 Err(AppendError::Full { dir, why }) => {
@@ -363,6 +370,7 @@ pub(crate) struct ShellParts {
     handle: Handle,
     lanes: Lanes,
     orders: mpsc::UnboundedSender<WorkerOrder>,
+    feed: Feed,
 }
 
 impl ShellParts {
@@ -371,6 +379,7 @@ impl ShellParts {
         kernel: Kernel,
         journal: Journal,
         clock: Clock,
+        feed: Feed,
     ) -> (Handle, Self, mpsc::UnboundedReceiver<WorkerOrder>) {
         let (handle, lanes) = lanes();
         let (orders, orders_out) = mpsc::unbounded_channel();
@@ -381,6 +390,7 @@ impl ShellParts {
             handle: handle.clone(),
             lanes,
             orders,
+            feed,
         };
         (handle, parts, orders_out)
     }
@@ -406,6 +416,7 @@ impl ShellParts {
             snapshot: super::room::Snapshots::default(),
             drivers,
             stalled: false,
+            telling: Telling::to(self.feed),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod a2a;
 mod described;
 mod door;
+mod events;
 mod external;
 mod frameworks;
 mod keys;

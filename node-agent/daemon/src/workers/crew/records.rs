@@ -3,13 +3,14 @@
 //! Records are written at the same time, and an instance is told to be gone when those of its turns are there:
 //! what it left is erased then, and nothing may come after that.
 
-use aion_kernel::{BodyDigest, InstanceUid};
+use aion_abi::event::{Happened, Turn, TurnState};
+use aion_kernel::{BodyDigest, InstanceUid, TurnId};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{shell::TurnEnd, turns::Turns};
+use crate::{feed::Feed, shell::TurnEnd, turns::Turns};
 
 /// Records that are written at the same time.
 const AT_ONCE: usize = 16;
@@ -26,11 +27,15 @@ enum Order {
 }
 
 impl Records {
-    pub(super) fn start(turns: Turns, removed: mpsc::UnboundedSender<InstanceUid>) -> Self {
+    pub(super) fn start(
+        turns: Turns,
+        feed: Feed,
+        removed: mpsc::UnboundedSender<InstanceUid>,
+    ) -> Self {
         let (orders, from_crew) = mpsc::unbounded_channel();
         Self {
             orders,
-            work: tokio::spawn(work(from_crew, turns, removed)),
+            work: tokio::spawn(work(from_crew, turns, feed, removed)),
         }
     }
 
@@ -56,6 +61,7 @@ impl Records {
 async fn work(
     mut orders: mpsc::UnboundedReceiver<Order>,
     turns: Turns,
+    feed: Feed,
     removed: mpsc::UnboundedSender<InstanceUid>,
 ) {
     let mut writing = JoinSet::new();
@@ -67,8 +73,14 @@ async fn work(
                 if writing.len() >= AT_ONCE {
                     writing.join_next().await;
                 }
-                let turns = turns.clone();
-                writing.spawn(async move { turns.done(input, end).await });
+                let (turns, feed) = (turns.clone(), feed.clone());
+                writing.spawn(async move {
+                    let turn = end.turn;
+                    turns.done(input, end).await;
+                    if feed.is_heard() {
+                        tell(&turns, &feed, turn).await;
+                    }
+                });
             }
             Order::Removed(instance) => {
                 while writing.join_next().await.is_some() {}
@@ -79,11 +91,30 @@ async fn work(
     while writing.join_next().await.is_some() {}
 }
 
+/// Tells how a turn ended whose record is there.
+async fn tell(turns: &Turns, feed: &Feed, turn: TurnId) {
+    let Ok(Some(record)) = turns.record(turn).await else {
+        return;
+    };
+    if let Some(outcome) = record.outcome {
+        let state = TurnState::Ended {
+            ok: outcome.ok,
+            code: outcome.problem.map(|it| it.code),
+            tokens: outcome.tokens,
+            syscalls: outcome.syscalls,
+            elapsed_ms: outcome.elapsed_ms,
+        };
+        let ended = Turn {
+            turn: turn.0,
+            state,
+        };
+        feed.tell(Some(record.agent), Happened::Turn(ended));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use aion_kernel::TurnId;
-
     use super::*;
     use crate::turns::ended_in_tests;
 
@@ -92,7 +123,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let turns = crate::turns::open_in_tests(root.path());
         let (removed, mut gone) = mpsc::unbounded_channel();
-        let records = Records::start(turns.clone(), removed);
+        let records = Records::start(turns.clone(), Feed::new(), removed);
         for turn in 0..40 {
             let (input, end) = ended_in_tests(root.path(), turn);
             records.ended(input, end);
