@@ -18,6 +18,7 @@
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+//! | `GET /api/v1/triggers` · `…/agents/{agent}/triggers` · `…/hooks/{trigger}` | [`crate::trigger`] |
 //! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` | [`crate::approval`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
@@ -361,6 +362,9 @@ pub struct TurnRecord {
     pub agent: String,
     /// What was asked.
     pub input: String,
+    /// The trigger of the agent that asked, where none of its callers did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// The whole answer, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,

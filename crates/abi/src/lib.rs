@@ -32,3 +32,4 @@ pub mod signing;
 pub mod switch;
 pub mod syscall;
 pub mod tenant;
+pub mod trigger;

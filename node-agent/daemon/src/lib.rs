@@ -36,6 +36,7 @@ mod shares;
 mod shell;
 mod telemetry;
 mod traces;
+mod triggers;
 mod turns;
 mod workers;
 

@@ -33,9 +33,18 @@ impl QuestionKey {
             )
             .remedy("send a UUID, the same for each try of one question")
         })?;
-        let digest: [u8; 32] = Sha256::digest(key.as_str()).into();
+        Ok(Self::of(key.as_str()))
+    }
+
+    /// Of an occasion of a trigger. No caller can write it.
+    pub(crate) fn of_trigger(trigger: &str, occasion: &str) -> Self {
+        Self::of(&format!("\0{trigger}\0{occasion}"))
+    }
+
+    fn of(text: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(text).into();
         let half = std::array::from_fn(|at| digest[at]);
-        Ok(Self(uuid::Builder::from_custom_bytes(half).into_uuid()))
+        Self(uuid::Builder::from_custom_bytes(half).into_uuid())
     }
 }
 

@@ -50,14 +50,32 @@ pub enum Cause {
     Ask,
     /// A program elsewhere begins it itself.
     Program(String),
+    /// A trigger of the agent.
+    Trigger {
+        /// Its name.
+        name: String,
+        /// How many turns led to it, each by the end of the one before.
+        depth: u32,
+    },
+}
+
+/// The trigger that a turn was started by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByTrigger {
+    /// Its name.
+    pub name: String,
+    /// As in [`Cause::Trigger`].
+    #[serde(default)]
+    pub depth: u32,
 }
 
 impl Cause {
     /// As the journal has it.
-    pub(super) const fn as_str(&self) -> &'static str {
+    pub(super) fn name(&self) -> aion_kernel::Name {
         match self {
-            Self::Ask => "ask",
-            Self::Program(_) => "program",
+            Self::Ask => "ask".into(),
+            Self::Program(_) => "program".into(),
+            Self::Trigger { name, .. } => format!("trigger:{name}").into(),
         }
     }
 }
@@ -83,6 +101,9 @@ pub struct Asked {
     /// The program elsewhere that asks itself, and nobody else is given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// The trigger that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<ByTrigger>,
 }
 
 impl Asked {
@@ -96,17 +117,19 @@ impl Asked {
             at_ms: UnixMillis(now.date.0),
             at: Some(now.at),
             program: None,
+            trigger: None,
         }
     }
 
     /// The same, asked for this reason.
     #[must_use]
-    pub(super) fn by(self, cause: Cause) -> Self {
-        let program = match cause {
-            Cause::Ask => None,
-            Cause::Program(program) => Some(program),
-        };
-        Self { program, ..self }
+    pub(super) fn by(mut self, cause: Cause) -> Self {
+        match cause {
+            Cause::Ask => {}
+            Cause::Program(program) => self.program = Some(program),
+            Cause::Trigger { name, depth } => self.trigger = Some(ByTrigger { name, depth }),
+        }
+        self
     }
 
     /// The same, asked under a key.
