@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Route(commands::route::RouteArgs),
     /// Show what agents ask people, and answer
     Approvals(commands::approvals::ApprovalsArgs),
+    /// Show what starts turns of agents, and start one by hand
+    #[command(subcommand)]
+    Trigger(commands::trigger::TriggerCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Follow what an agent's processes do

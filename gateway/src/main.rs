@@ -11,6 +11,7 @@ mod args;
 mod asking;
 mod clock;
 mod gateway;
+mod hooks;
 mod lending;
 mod mcp;
 mod notes;

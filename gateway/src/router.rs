@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::{
     a2a, access,
     gateway::Gateway,
+    hooks,
     mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
@@ -58,6 +59,11 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
+        // Behind the guard's layer, and so not behind the guard: who sends a delivery signs it.
+        .route(
+            "/v1/hooks/{namespace}/{agent}/{trigger}",
+            post(hooks::deliver),
+        )
         .with_state(gateway)
 }
 

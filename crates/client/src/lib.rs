@@ -10,6 +10,7 @@ mod answer;
 mod events;
 mod failure;
 mod node;
+mod triggers;
 
 pub use address::{Address, AddressError};
 pub use answer::{Answer, New};
