@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Make, show and revoke keys for programs that ask through the gateway
     #[command(subcommand)]
     Key(commands::key::KeyCommand),
+    /// Show what starts turns of agents, and start one by hand
+    #[command(subcommand)]
+    Trigger(commands::trigger::TriggerCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Follow what happens on a node

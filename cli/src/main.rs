@@ -78,6 +78,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Ask(args) => commands::ask::run(context, args).await,
         Command::Run(args) => commands::run::run(context, args).await,
         Command::Route(args) => commands::route::run(context, args).await,
+        Command::Trigger(command) => commands::trigger::run(context, command).await,
         Command::Approvals(args) => commands::approvals::run(context, args).await,
         Command::Key(command) => commands::key::run(context, command).await,
         Command::Logs(args) => commands::logs::run(context, args).await,

@@ -147,6 +147,7 @@ impl Asking {
             trace: None,
             agent: format!("{}/{}", self.agent.0, self.agent.1),
             input: self.request.input.clone(),
+            trigger: None,
             answer: self.told.answer.take(),
             running: false,
             outcome: Some(outcome),

@@ -14,6 +14,7 @@ mod attempts;
 mod clock;
 mod events;
 mod gateway;
+mod hooks;
 mod lending;
 mod mcp;
 mod notes;

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::{
     a2a,
     access::{self, Guard},
-    events,
+    events, hooks,
     mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
@@ -42,6 +42,7 @@ struct Endpoint {
 }
 
 pub(crate) fn router(guard: Guard) -> Router {
+    let gateway = Arc::clone(&guard.gateway);
     let guard = middleware::from_fn_with_state(Arc::new(guard), access::check);
     let mcp = Arc::new(Mcp::default());
     let mcp = move |request: Request| async move { mcp.answer(request).await };
@@ -59,6 +60,11 @@ pub(crate) fn router(guard: Guard) -> Router {
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
+        // Behind the guard's layer, and so not behind the guard: who sends a delivery signs it.
+        .route(
+            "/v1/hooks/{namespace}/{agent}/{trigger}",
+            post(hooks::deliver).with_state(gateway),
+        )
 }
 
 fn endpoints() -> Vec<Endpoint> {

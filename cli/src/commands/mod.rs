@@ -24,6 +24,7 @@ pub(crate) mod route;
 pub(crate) mod run;
 mod shown;
 pub(crate) mod trace;
+pub(crate) mod trigger;
 pub(crate) mod turn;
 pub(crate) mod version;
 mod wait;

@@ -34,3 +34,4 @@ pub mod signing;
 pub mod switch;
 pub mod syscall;
 pub mod tenant;
+pub mod trigger;

@@ -11,6 +11,7 @@ mod events;
 mod failure;
 mod keys;
 mod node;
+mod triggers;
 
 pub use address::{Address, AddressError};
 pub use answer::{Answer, New};

@@ -427,6 +427,16 @@ impl Node {
     ) -> Result<(StatusCode, HeaderMap, Download), ClientError> {
         let programs = ["namespaces", namespace, "agents", agent, "programs"];
         let url = self.url(programs.into_iter().chain(below.iter().copied()))?;
+        self.pass(method, url, headers, body).await
+    }
+
+    pub(crate) async fn pass(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<(StatusCode, HeaderMap, Download), ClientError> {
         let mut response = self.address.pass(method, url, headers, body).await?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let address = self.address.clone();
@@ -440,7 +450,12 @@ impl Node {
         self.address.url(["api", "v1"].into_iter().chain(segments))
     }
 
-    fn agent(&self, namespace: &str, agent: &str, what: &str) -> Result<Url, ClientError> {
+    pub(crate) fn agent(
+        &self,
+        namespace: &str,
+        agent: &str,
+        what: &str,
+    ) -> Result<Url, ClientError> {
         self.url(["namespaces", namespace, "agents", agent, what])
     }
 

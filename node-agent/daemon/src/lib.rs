@@ -38,6 +38,7 @@ mod shares;
 mod shell;
 mod telemetry;
 mod traces;
+mod triggers;
 mod turns;
 mod workers;
 

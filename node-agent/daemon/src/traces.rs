@@ -9,12 +9,15 @@ use aion_drivers::memory::{MemoryDriver, PoolId};
 use crate::{
     kernel_trace::KernelTraces,
     logs::Logs,
+    triggers::Triggers,
     turns::{Checkpoints, Turns},
 };
 
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Traces {
+    /// What starts its turns.
+    pub triggers: Triggers,
     /// Turns and uploads.
     pub turns: Turns,
     /// What programs keep for their next turn.
@@ -48,6 +51,8 @@ impl Traces {
             erased.map_err(|problem| format!("its memory: {problem}"))?;
         }
         self.kernel.erase(&agent);
+        let erased = self.triggers.erase(&agent).await;
+        erased.map_err(|error| format!("its triggers: {error}"))?;
         let erased = self.turns.erase(agent.clone()).await;
         erased.map_err(|error| format!("its turns: {error}"))?;
         let (this, reference) = (self.clone(), spec.agent.clone());

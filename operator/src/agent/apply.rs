@@ -176,6 +176,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
         knowledge: _,
         mounts: _,
         grants: _,
+        triggers: _,
         quotas: _,
         limits: _,
         sandbox: _,

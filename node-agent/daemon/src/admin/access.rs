@@ -167,6 +167,8 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         | "/api/v1/turns/{turn}" => true,
         route => {
             route.starts_with("/api/v1/turns/{turn}/")
+                // Who sent a delivery, its signature says.
+                || route == "/api/v1/namespaces/{namespace}/agents/{agent}/hooks/{trigger}"
                 || route.starts_with("/api/v1/namespaces/{namespace}/agents/{agent}/programs")
         }
     };
@@ -258,8 +260,8 @@ impl Guard {
         };
         if let Some(what) = route.strip_prefix("/api/v1/namespaces/{namespace}/agents/{agent}/") {
             let verb = match what {
-                "logs" | "why" | "kernel-events" => "get",
-                "turns" | "uploads" => "invoke",
+                "logs" | "why" | "kernel-events" | "triggers" => "get",
+                "turns" | "uploads" | "triggers/{trigger}/fire" | "hooks/{trigger}" => "invoke",
                 // Whoever asks an agent does not decide for it.
                 what if what == "approvals" || what.starts_with("approvals/") => "approve",
                 // Whoever is an agent's program has all of its rights.

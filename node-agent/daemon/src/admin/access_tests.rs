@@ -74,6 +74,7 @@ impl Node {
             trace: None,
             turn: 7,
             agent: "home/jarvis".into(),
+            trigger: None,
             input: "a secret".into(),
             answer: None,
             running: false,
@@ -112,6 +113,10 @@ impl Node {
             "/api/v1/approvals/{approval}",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/triggers",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/triggers/{trigger}/fire",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/hooks/{trigger}",
+            "/api/v1/triggers",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
             "/api/v1/unheard-of",
             "/api/v1/apply",
@@ -215,6 +220,12 @@ async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
     for (path, needed) in [
         ("/api/v1/namespaces/home/agents/jarvis/logs", GET),
         ("/api/v1/namespaces/home/agents/jarvis/why", GET),
+        ("/api/v1/namespaces/home/agents/jarvis/triggers", GET),
+        (
+            "/api/v1/namespaces/home/agents/jarvis/triggers/t/fire",
+            INVOKE,
+        ),
+        ("/api/v1/namespaces/home/agents/jarvis/hooks/t", INVOKE),
         ("/api/v1/namespaces/home/agents/jarvis/turns", INVOKE),
         ("/api/v1/namespaces/home/agents/jarvis/uploads", INVOKE),
         ("/api/v1/namespaces/h%6fme/agents/%6aarvis/logs", GET),
@@ -371,6 +382,10 @@ async fn where_agents_are_asked_nothing_else_is_done() {
             "/api/v1/namespaces/home/agents/jarvis/uploads",
         ),
         (Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns"),
+        (
+            Method::POST,
+            "/api/v1/namespaces/home/agents/jarvis/hooks/push",
+        ),
         (Method::DELETE, "/api/v1/turns/7"),
         (Method::GET, "/api/v1/turns/7/files/a.md"),
         (Method::GET, "/api/v1/events"),
@@ -384,6 +399,15 @@ async fn where_agents_are_asked_nothing_else_is_done() {
         (Method::GET, "/api/v1/mounts"),
         (Method::GET, "/api/v1/status"),
         (Method::GET, "/api/v1/namespaces/home/agents/jarvis/logs"),
+        (Method::GET, "/api/v1/triggers"),
+        (
+            Method::GET,
+            "/api/v1/namespaces/home/agents/jarvis/triggers",
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/home/agents/jarvis/triggers/t/fire",
+        ),
         (Method::GET, "/api/v1/unheard-of"),
     ] {
         assert_eq!(status(method, path).await, 403, "{path}");

@@ -20,6 +20,7 @@ mod router;
 #[cfg(test)]
 mod serve_tests;
 mod status;
+mod triggers;
 mod turns;
 mod unix;
 mod why;

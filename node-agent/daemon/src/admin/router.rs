@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, events, keys,
-    leaving, metrics, mounts, programs, resources, status, turns, why,
+    leaving, metrics, mounts, programs, resources, status, triggers, turns, why,
 };
 use crate::{
     clock::Clock,
@@ -29,6 +29,7 @@ use crate::{
     mounts::Mounts,
     shell::Handle,
     telemetry::Telemetry,
+    triggers::Triggers,
     turns::Turns,
 };
 
@@ -53,6 +54,8 @@ pub struct Admin {
     pub standings: Standings,
     /// Turns.
     pub turns: Turns,
+    /// What starts turns.
+    pub(crate) triggers: Triggers,
     /// Programs that run elsewhere.
     pub(crate) externals: Externals,
     /// What happens.
@@ -142,6 +145,7 @@ fn of_agents() -> Router<Arc<Admin>> {
         )
         .merge(of_approvals())
         .merge(of_programs())
+        .merge(of_triggers())
         .layer(DefaultBodyLimit::max(MAX_BODY));
     // An upload is bounded as it is written.
     router.merge(
@@ -166,6 +170,22 @@ fn of_approvals() -> Router<Arc<Admin>> {
             get(approvals::get_of_agent)
                 .post(approvals::answer)
                 .delete(approvals::revoke),
+        )
+}
+
+/// What starts turns, as `aion_abi::trigger` has it.
+fn of_triggers() -> Router<Arc<Admin>> {
+    const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}";
+    Router::new()
+        .route("/api/v1/triggers", get(triggers::list))
+        .route(&format!("{OF_AGENT}/triggers"), get(triggers::of_agent))
+        .route(
+            &format!("{OF_AGENT}/triggers/{{trigger}}/fire"),
+            post(triggers::fire),
+        )
+        .route(
+            &format!("{OF_AGENT}/hooks/{{trigger}}"),
+            post(triggers::deliver),
         )
 }
 

@@ -224,14 +224,22 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 LinkState::Ok,
                 reason::OK,
                 format!(
-                    "turn {} was answered in {} ms",
-                    turn.turn, outcome.elapsed_ms
+                    "turn {}{} was answered in {} ms",
+                    turn.turn,
+                    by_trigger(turn),
+                    outcome.elapsed_ms
                 ),
             ),
             Some(problem) => (
                 LinkState::Failed,
                 "TurnFailed",
-                format!("turn {}: {}; {}", turn.turn, problem.detail, problem.remedy),
+                format!(
+                    "turn {}{}: {}; {}",
+                    turn.turn,
+                    by_trigger(turn),
+                    problem.detail,
+                    problem.remedy
+                ),
             ),
         },
     };
@@ -241,6 +249,12 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
         reason: reason.to_owned(),
         message,
     }
+}
+
+/// What asked, where nobody did.
+fn by_trigger(turn: &TurnRecord) -> String {
+    let trigger = turn.trigger.as_ref();
+    trigger.map_or_else(String::new, |it| format!(" of trigger {it}"))
 }
 
 /// Whether the newest turns that were heard of stayed within their limits.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use aion_trust::TrustRoots;
 use tokio_util::sync::CancellationToken;
 
-use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
+use super::{
+    Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, state::io_error,
+    workers::Workers,
+};
 use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
@@ -14,6 +17,7 @@ use crate::{
     shell::tell_depths,
     telemetry::Telemetry,
     traces::Traces,
+    triggers::{self, Triggers},
 };
 
 pub(super) async fn serve(
@@ -26,6 +30,16 @@ pub(super) async fn serve(
     let config = &base.config;
     let dispatch = &drivers.dispatch;
     let standings = Standings::default();
+    let place = base.at("state/triggers.jsonl");
+    let parts = triggers::Parts {
+        clock: base.clock,
+        turns: base.turns.clone(),
+        shell: base.shell.clone(),
+        instances: workers.instances.clone(),
+        secrets: setting.secrets(&config.home),
+        telemetry: Arc::clone(&telemetry),
+    };
+    let triggers = Triggers::open(place.clone(), parts).map_err(io_error("read", place))?;
     let keeper = Keeper {
         source: setting.source(),
         preparer: Preparer::new(
@@ -41,6 +55,7 @@ pub(super) async fn serve(
         instances: workers.instances.clone(),
         standings: standings.clone(),
         traces: Traces {
+            triggers: triggers.clone(),
             turns: base.turns.clone(),
             checkpoints: dispatch.checkpoints.clone(),
             logs: workers.logs.clone(),
@@ -73,6 +88,7 @@ pub(super) async fn serve(
         instances: workers.instances,
         standings,
         turns: base.turns.clone(),
+        triggers: triggers.clone(),
         externals: workers.externals,
         feed: base.feed.clone(),
         logs: workers.logs,
@@ -95,6 +111,7 @@ pub(super) async fn serve(
     tokio::spawn(stop.clone().run_until_cancelled_owned(keys.keep()));
     let depths = tell_depths(base.shell.clone(), base.feed.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(triggers.run()));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

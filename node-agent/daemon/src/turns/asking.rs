@@ -33,14 +33,21 @@ impl QuestionKey {
             )
             .remedy("send a UUID, the same for each try of one question")
         })?;
-        let mut hash = Sha256::new_with_prefix(key.as_str());
-        if let Some(by) = by {
-            hash.update([0]);
-            hash.update(by);
-        }
-        let digest: [u8; 32] = hash.finalize().into();
+        Ok(match by {
+            None => Self::of(key.as_str()),
+            Some(by) => Self::of(&format!("{}\0{by}", key.as_str())),
+        })
+    }
+
+    /// Of an occasion of a trigger. No caller can write it.
+    pub(crate) fn of_trigger(trigger: &str, occasion: &str) -> Self {
+        Self::of(&format!("\0{trigger}\0{occasion}"))
+    }
+
+    fn of(text: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(text).into();
         let half = std::array::from_fn(|at| digest[at]);
-        Ok(Self(uuid::Builder::from_custom_bytes(half).into_uuid()))
+        Self(uuid::Builder::from_custom_bytes(half).into_uuid())
     }
 }
 

@@ -88,6 +88,7 @@ impl Live {
             trace: Some(asked.trace()),
             agent: asked.agent,
             input: asked.input,
+            trigger: asked.trigger.map(|it| it.name),
             answer: match self.last() {
                 Some(Last::Final(text)) => Some(text),
                 _ => None,

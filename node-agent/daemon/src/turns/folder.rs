@@ -52,14 +52,32 @@ pub enum Cause {
     Key(String),
     /// A program elsewhere begins it itself; by a key, where that has an id.
     Program(String, Option<String>),
+    /// A trigger of the agent.
+    Trigger {
+        /// Its name.
+        name: String,
+        /// How many turns led to it, each by the end of the one before.
+        depth: u32,
+    },
+}
+
+/// The trigger that a turn was started by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByTrigger {
+    /// Its name.
+    pub name: String,
+    /// As in [`Cause::Trigger`].
+    #[serde(default)]
+    pub depth: u32,
 }
 
 impl Cause {
     /// As the journal has it.
-    pub(super) const fn as_str(&self) -> &'static str {
+    pub(super) fn name(&self) -> aion_kernel::Name {
         match self {
-            Self::Ask | Self::Key(_) => "ask",
-            Self::Program(..) => "program",
+            Self::Ask | Self::Key(_) => "ask".into(),
+            Self::Program(..) => "program".into(),
+            Self::Trigger { name, .. } => format!("trigger:{name}").into(),
         }
     }
 }
@@ -88,6 +106,9 @@ pub struct Asked {
     /// The key by which it was asked, by its id: who has it sees the turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The trigger that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<ByTrigger>,
 }
 
 impl Asked {
@@ -102,22 +123,20 @@ impl Asked {
             at: Some(now.at),
             program: None,
             key: None,
+            trigger: None,
         }
     }
 
     /// The same, asked for this reason.
     #[must_use]
-    pub(super) fn by(self, cause: Cause) -> Self {
-        let (program, key) = match cause {
-            Cause::Ask => (None, None),
-            Cause::Key(key) => (None, Some(key)),
-            Cause::Program(program, key) => (Some(program), key),
-        };
-        Self {
-            program,
-            key,
-            ..self
+    pub(super) fn by(mut self, cause: Cause) -> Self {
+        match cause {
+            Cause::Ask => {}
+            Cause::Key(key) => self.key = Some(key),
+            Cause::Program(program, key) => (self.program, self.key) = (Some(program), key),
+            Cause::Trigger { name, depth } => self.trigger = Some(ByTrigger { name, depth }),
         }
+        self
     }
 
     /// The same, asked under a key.

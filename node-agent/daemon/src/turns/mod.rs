@@ -7,6 +7,7 @@
 mod asking;
 mod checkpoints;
 mod ending;
+mod ends;
 mod folder;
 mod held;
 mod kept;
@@ -27,6 +28,7 @@ mod crash_tests;
 
 pub(crate) use asking::QuestionKey;
 pub(crate) use checkpoints::Checkpoints;
+pub(crate) use ends::Ended;
 pub(crate) use folder::{Asked, Cause, TurnFolder};
 pub(crate) use live::Follow;
 pub(crate) use rights::turn_rights;

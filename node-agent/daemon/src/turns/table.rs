@@ -1,6 +1,12 @@
 //! All turns: those that wait or run, and those that are kept.
 
-use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
@@ -15,11 +21,12 @@ use aion_drivers::{
 };
 use aion_kernel::{BodyDigest, Event, Incarnation, InstanceUid, Invoke, TurnId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc::UnboundedSender};
 
 use super::{
     Asked, Cause, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
     asking::Asking,
+    ends::Ended,
     folder::Name,
     kept::Kept,
     live::{Live, Noted, not_kept},
@@ -50,18 +57,20 @@ pub enum AskError {
 /// See the module. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Turns {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     root: PathBuf,
     uploads: Uploads,
     clock: Clock,
     reserve: Reserve,
-    table: Mutex<Table>,
+    pub(super) table: Mutex<Table>,
     asking: Asking,
     untidy: Notify,
+    /// Who is told of turns that end.
+    pub(super) ends: OnceLock<UnboundedSender<Ended>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +106,7 @@ impl Turns {
                 table: Mutex::new(table),
                 asking: Asking::default(),
                 untidy: Notify::new(),
+                ends: OnceLock::new(),
             }),
         })
     }
@@ -187,7 +197,7 @@ impl Turns {
         room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
-        let (why, now) = (cause.as_str(), self.shared.clock.read());
+        let (why, now) = (cause.name(), self.shared.clock.read());
         let asked = Asked::new(agent, request.input, names, now);
         let asked = asked.under(key).by(cause);
         let root = self.shared.root.clone();
@@ -204,7 +214,7 @@ impl Turns {
         let invoke = Invoke {
             ticket: None,
             instance,
-            cause: why.into(),
+            cause: why,
             input,
             deadline_ms: request.deadline_ms,
         };
@@ -319,11 +329,21 @@ impl Turns {
         self.shared.uploads.ended(turn);
         let ended = blocking(move || {
             let live = this.live(end.turn, input)?;
-            let kept = live.end(&end)?;
+            let kept = live.end(&end);
             let mut table = this.shared.table.lock();
-            table.live.remove(&end.turn);
-            table.kept.insert(end.turn, kept);
-            Ok(())
+            let kept = kept.map(|kept| {
+                table.live.remove(&end.turn);
+                table.kept.insert(end.turn, kept);
+            });
+            drop(table);
+            if let Some(ends) = this.shared.ends.get() {
+                let agent = Arc::clone(&live.agent);
+                let _ = ends.send(Ended {
+                    turn: end.turn,
+                    agent,
+                });
+            }
+            kept
         });
         if let Err(error) = ended.await {
             tracing::error!(%turn, %error, "the record of a turn was not kept; it is tried again");
