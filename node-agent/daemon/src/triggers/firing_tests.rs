@@ -10,7 +10,7 @@ use std::{
 
 use aion_abi::tenant::Tenant;
 use aion_api::AgentInstanceSpec;
-use aion_drivers::{reserve::Reserve, secrets::HeldSecrets};
+use aion_drivers::secrets::HeldSecrets;
 use aion_journal::Options;
 use aion_kernel::{Event, InstanceSpec, InstanceUid, Lane, Limits, Profile, Quota};
 use futures::future::{BoxFuture, pending};
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::Clock,
+    feed::Feed,
     instance::Instances,
     shell::{self, Driven, Driving, Handle, Job, ShellParts},
     telemetry::Telemetry,
@@ -56,8 +57,12 @@ impl World {
             keep_bytes: 1 << 24,
         };
         let opened = shell::open(&options, Limits::default()).unwrap();
-        let (shell, parts, mut orders) =
-            ShellParts::open(opened.kernel, opened.journal, Clock::behind(None));
+        let (shell, parts, mut orders) = ShellParts::open(
+            opened.kernel,
+            opened.journal,
+            Clock::behind(None),
+            Feed::new(),
+        );
         let runtime = tokio::runtime::Handle::current();
         tokio::spawn(parts.with(Arc::new(Nobody), runtime).run(Vec::new()));
         tokio::spawn(async move { while orders.recv().await.is_some() {} });
