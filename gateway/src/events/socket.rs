@@ -61,7 +61,14 @@ pub(super) async fn serve(socket: WebSocket, events: Arc<Events>, sight: Sight) 
         let close = Message::Close(Some(CloseFrame { code, reason }));
         let said = async {
             let _ = socket.socket.send(close).await;
-            while let Some(Ok(_)) = socket.socket.recv().await {}
+            loop {
+                match socket.socket.recv().await {
+                    None => return,
+                    Some(Ok(_)) => {}
+                    // What cannot be read is still on its way: a connection that is dropped now is reset, and the reason lost.
+                    Some(Err(_)) => std::future::pending().await,
+                }
+            }
         };
         let _ = timeout(LAST, said).await;
     }

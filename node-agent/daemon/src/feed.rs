@@ -258,5 +258,4 @@ impl Drop for Listener {
 }
 
 #[cfg(test)]
-#[path = "feed_tests.rs"]
 mod tests;

@@ -1,3 +1,4 @@
+//! Listeners of the feed, with time of their own.
 #![allow(clippy::unwrap_used)]
 use aion_abi::event::Queue;
 use futures::FutureExt as _;
