@@ -329,12 +329,19 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
     let unknown = aion_abi::key::key(&[7; 22]);
     let turn = "/api/v1/turns/7";
     assert_eq!(status(&[], turn).await, 200);
-    for names in [&["x"][..], &[&unknown], &[&key, &key], &[&key, "x"], &[""]] {
-        assert_eq!(status(names, turn).await, 401, "{names:?}");
+    let (key, unknown) = (key.as_str(), unknown.as_str());
+    for names in [
+        vec!["x"],
+        vec![unknown],
+        vec![key, key],
+        vec![key, "x"],
+        vec![""],
+    ] {
+        assert_eq!(status(&names, turn).await, 401, "{names:?}");
     }
-    assert_eq!(status(&[&key], turn).await, 404, "it began none");
-    assert_eq!(status(&[&key], "/api/v1/approvals").await, 403);
-    assert_eq!(status(&[&key], "/api/v1/apply").await, 403);
+    assert_eq!(status(&[key], turn).await, 404, "it began none");
+    assert_eq!(status(&[key], "/api/v1/approvals").await, 403);
+    assert_eq!(status(&[key], "/api/v1/apply").await, 403);
 }
 
 #[tokio::test]
