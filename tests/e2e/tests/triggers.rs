@@ -170,7 +170,8 @@ impl Works {
             (asked >= times)
                 .then_some(())
                 .ok_or(format!("{asked} times"))
-        })
+        })?;
+        Ok(())
     }
 
     /// What the model was told at last.
