@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
     let mut text = describe(&context.screen, &known, &resource, crate::clock::now())?;
     if known.kind.plural == "agents" {
         if resource["spec"]["triggers"].is_array() {
-            let told = match trigger::of_agent(context, &name).await {
+            let told: Vec<String> = match trigger::of_agent(context, &name).await {
                 Ok(triggers) => triggers.items.iter().map(trigger::line).collect(),
                 Err(failure) => vec![format!("its node does not tell them: {}", failure.what)],
             };

@@ -219,10 +219,7 @@ mod tests {
     use super::*;
 
     fn row(files: u64) -> Row {
-        Row {
-            files,
-            ..Row::default()
-        }
+        serde_json::from_value(serde_json::json!({"files": files})).unwrap()
     }
 
     fn id(name: &str) -> Id {
