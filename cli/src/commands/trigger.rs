@@ -59,7 +59,7 @@ pub(crate) async fn run(context: &Context, command: TriggerCommand) -> Result<()
     match command {
         TriggerCommand::List { agent, output } => list(context, agent.as_deref(), output).await,
         TriggerCommand::Fire { agent, trigger } => {
-            let asked = context.node_of(&agent).await?;
+            let asked = context.first_node_of(&agent).await?;
             let fired = asked
                 .node
                 .fire(&context.namespace, &agent, &trigger)
@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context, command: TriggerCommand) -> Result<()
 
 /// The triggers of an agent.
 pub(super) async fn of_agent(context: &Context, agent: &str) -> Result<Triggers, Failure> {
-    let asked = context.node_of(agent).await?;
+    let asked = context.first_node_of(agent).await?;
     Ok(asked.node.triggers_of(&context.namespace, agent).await?)
 }
 

@@ -31,6 +31,17 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
+    /// Notes that the agent of `instance`, its last one here, goes on elsewhere or rests.
+    ///
+    /// # Errors
+    /// What is not noted, and why.
+    pub(crate) async fn left(&self, instance: &AgentInstance) -> Result<(), String> {
+        let namespace = instance.metadata.namespace.clone().unwrap_or_default();
+        let agent = format!("{namespace}/{}", instance.spec.agent.name);
+        let left = self.triggers.left(&agent).await;
+        left.map_err(|error| format!("its triggers: {error}"))
+    }
+
     /// Erases what the agent of `instance` left, after its last turn. What is erased already is not an error.
     ///
     /// # Errors

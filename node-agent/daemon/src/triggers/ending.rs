@@ -1,5 +1,7 @@
 //! Ends of turns: of those that a trigger started, and of those that one waits for.
 
+use std::slice::from_ref;
+
 use aion_abi::admin::TurnRecord;
 use aion_api::TurnEnds;
 use aion_kernel::TurnId;
@@ -33,14 +35,14 @@ impl Triggers {
             let (this, turn) = (self.clone(), ended.turn);
             tokio::spawn(async move {
                 if let Err(error) = this.heard(&id, turn).await {
-                    tracing::warn!(trigger = %id, %turn, %error, "the end of a turn is heard again later");
+                    tracing::warn!(trigger = %id, %turn, %error, "the end of a turn is not kept yet");
                 }
             });
         }
     }
 
     /// Takes the end of a turn, if it is one that the trigger is for and that was not taken before.
-    async fn heard(&self, id: &Id, turn: TurnId) -> std::io::Result<()> {
+    pub(super) async fn heard(&self, id: &Id, turn: TurnId) -> std::io::Result<()> {
         let Some((instance, trigger)) = self.look(id) else {
             return Ok(());
         };
@@ -70,65 +72,69 @@ impl Triggers {
         };
         let depth = turns.depth(turn).await? + 1;
         let now = self.now();
-        let mut occasion = Occasion {
-            key: key.clone(),
-            at: now.date,
-            since: now.at,
-            scheduled: None,
-            file: None,
-            source: Some(Source {
-                agent: record.agent.clone(),
-                turn: turn.0,
-            }),
-            depth,
-        };
-        let admitted = {
+        let name = {
             let mut table = self.shared.table.lock();
             let Some(entry) = table.get_mut(id).filter(|it| !it.has_seen(&key)) else {
                 return Ok(());
             };
-            entry.see(key.clone());
             if !wanted {
-                return self.told(id);
+                entry.see(key);
+                drop(table);
+                self.keep_later(id);
+                return Ok(());
             }
             let admitted = match depth > CHAIN {
                 true => Err(Why::Chain),
                 false => entry.row.admits(&trigger, now.at),
             };
             if let Err(why) = admitted {
+                entry.see(key);
                 let told = format!("turn {turn} of {}", event.agent);
                 entry.row.skip(now.date, why, told);
-            }
-            entry.row.files += u64::from(admitted.is_ok());
-            admitted.map(|()| format!("{}-{}.json", id.name, entry.row.files))
-        };
-        match admitted {
-            Ok(name) => {
-                let taken = self.upload(&instance.agent(), &name, &record).await;
-                occasion.file = taken;
-                let mut table = self.shared.table.lock();
-                if let Some(entry) = table.get_mut(id) {
-                    let _ = entry.row.take(occasion, &trigger, now);
-                }
-            }
-            Err(_) => {
-                let left_out = self
-                    .shared
-                    .table
-                    .lock()
-                    .get(id)
-                    .and_then(|it| it.row.skipped.clone());
+                let left_out = entry.row.skipped.clone();
+                drop(table);
                 self.count(&trigger, left_out.as_ref());
+                self.keep_later(id);
+                return Ok(());
             }
+            entry.row.files += 1;
+            format!("{}-{}.json", id.name, entry.row.files)
+        };
+        let file = self.upload(&instance.agent(), &name, &record).await;
+        let given: Vec<String> = file.iter().map(|it| it.upload.clone()).collect();
+        let occasion = Occasion {
+            key: key.clone(),
+            at: now.date,
+            since: now.at,
+            scheduled: None,
+            file,
+            source: Some(Source {
+                agent: record.agent.clone(),
+                turn: turn.0,
+            }),
+            depth,
+        };
+        // Seen and taken at once: a daemon that is killed has kept both or neither.
+        let (taken, left_out) = {
+            let mut table = self.shared.table.lock();
+            match table.get_mut(id).filter(|it| !it.has_seen(&key)) {
+                Some(entry) => {
+                    entry.see(key);
+                    let taken = entry.row.take(occasion, &trigger, now).is_ok();
+                    let left_out = entry.row.skipped.clone().filter(|_| !taken);
+                    (taken, left_out)
+                }
+                None => (false, None),
+            }
+        };
+        if !taken {
+            self.leave(id, &given);
         }
-        self.keep(id).await?;
+        self.count(&trigger, left_out.as_ref());
+        // What is not kept yet is so before it is asked.
+        let kept = self.keep(id).await;
         let _ = self.advance(id).await;
-        Ok(())
-    }
-
-    fn told(&self, id: &Id) -> std::io::Result<()> {
-        self.keep_later(id);
-        Ok(())
+        kept
     }
 
     /// What is told of a turn, as a file. Where there is no room for it the turn is asked without.
@@ -146,10 +152,13 @@ impl Triggers {
         let content = stream::iter([Ok::<_, String>(content)]);
         let uploads = self.shared.parts.turns.uploads();
         match uploads.take(agent, name, content).await {
-            Ok(upload) => Some(File {
-                upload: upload.upload,
-                name: upload.name,
-            }),
+            Ok(upload) => {
+                uploads.keep(agent, from_ref(&upload.upload));
+                Some(File {
+                    upload: upload.upload,
+                    name: upload.name,
+                })
+            }
             Err(error) => {
                 tracing::warn!(%error, "an agent is not given what it is told of a turn");
                 None

@@ -1,8 +1,8 @@
-//! The task that waits for what is next of all triggers, and the way of an occasion to its turn.
+//! The task that waits for what is next of all triggers, and rows as the instances have their triggers.
 
 use std::{sync::Arc, time::Duration};
 
-use aion_abi::{admin::TurnRequest, code::Code, problem::Problem};
+use aion_abi::date::UnixMillis;
 use aion_api::Trigger;
 use aion_kernel::TurnId;
 use aion_trigger::Schedule;
@@ -10,13 +10,10 @@ use tokio::sync::mpsc;
 
 use super::{
     Triggers,
-    row::{Moment, Question, Row, Skipped, Start, Why},
+    row::{Moment, Row, Skipped},
     table::{Entry, Id},
 };
-use crate::{
-    instance::Instance,
-    turns::{AskError, Cause, Ended, QuestionKey},
-};
+use crate::{instance::Instance, turns::Ended};
 
 /// The longest that is waited for a date: a wall clock may be set meanwhile, and a machine sleeps.
 const LOOK: Duration = Duration::from_secs(60);
@@ -156,24 +153,52 @@ impl Triggers {
     /// The trigger has a row, of this agent.
     pub(super) fn ensure(&self, id: &Id, instance: &Instance, trigger: &Trigger) {
         let (now, uid) = (self.now(), instance.spec().agent.uid.as_str());
-        let heard = trigger.event.as_ref().map(|event| {
-            let source = format!("{}/{}", instance.namespace(), event.agent);
-            self.shared.parts.turns.ended_of(&source)
-        });
-        let mut table = self.shared.table.lock();
-        let changed = match table.get_mut(id) {
-            Some(entry) if entry.row.uid == uid => entry.row.follow(trigger, now.date),
-            _ => {
-                let from = heard.and_then(|turns| turns.into_iter().max());
-                let row = Row::new(uid, trigger, from.map_or(0, |turn| turn.0), now.date);
-                table.put(id.clone(), Entry::of(row, Default::default()));
-                true
-            }
+        let same = |entry: &Entry| {
+            let row = &entry.row;
+            row.uid == uid && row.is_of(trigger) && row.left.is_none()
         };
-        drop(table);
-        if changed {
-            self.keep_later(id);
+        if self.shared.table.lock().get(id).is_some_and(same) {
+            return;
         }
+        let (from, ended) = match &trigger.event {
+            Some(event) => {
+                let source = format!("{}/{}", instance.namespace(), event.agent);
+                self.shared.parts.turns.before_now(&source)
+            }
+            None => Default::default(),
+        };
+        let mut table = self.shared.table.lock();
+        let (mut left, mut heard) = (Vec::new(), Vec::new());
+        match table.get_mut(id) {
+            Some(entry) if same(entry) => return,
+            Some(entry) if entry.row.uid == uid => {
+                left = entry.row.uploads();
+                entry.row.come_back(made(instance), now.date);
+                if !entry.row.is_of(trigger) {
+                    entry.row.follow(trigger, from.0, now.date);
+                    heard.extend(ended);
+                }
+                let asked = entry.row.uploads();
+                left.retain(|it| !asked.contains(it));
+            }
+            before => {
+                left.extend(before.into_iter().flat_map(|it| it.row.uploads()));
+                let row = Row::new(uid, trigger, from.0, now.date);
+                table.put(id.clone(), Entry::of(row, Default::default()));
+                heard.extend(ended);
+            }
+        }
+        if let Some(entry) = table.get_mut(id) {
+            heard.iter().for_each(|turn| entry.see(turn.to_string()));
+        }
+        drop(table);
+        self.leave(id, &left);
+        self.keep_later(id);
+    }
+
+    /// Nobody waits any more for a turn that is given these.
+    pub(super) fn leave(&self, id: &Id, uploads: &[String]) {
+        self.shared.parts.turns.uploads().leave(&id.agent, uploads);
     }
 
     /// Its agent takes no turns here now, or has no such trigger: that goes with the agent's next revision.
@@ -188,7 +213,9 @@ impl Triggers {
         };
         let gone = !of_agent.is_empty() && !of_agent.iter().any(named);
         let mut table = self.shared.table.lock();
+        let mut left = Vec::new();
         if gone {
+            left.extend(table.get(id).into_iter().flat_map(|it| it.row.uploads()));
             table.remove(id);
         } else if let Some(entry) = table.get_mut(id) {
             entry.of = None;
@@ -196,6 +223,7 @@ impl Triggers {
             table.set_time(id, None);
         }
         drop(table);
+        self.leave(id, &left);
         if gone {
             self.keep_later(id);
         }
@@ -229,6 +257,10 @@ impl Triggers {
     /// Deals with the times of a schedule that have come.
     fn come(&self, id: &Id) {
         let Some((_, trigger)) = self.look(id) else {
+            // Its date is set where it is followed again.
+            if let Some(entry) = self.shared.table.lock().get_mut(id) {
+                entry.of = None;
+            }
             return;
         };
         let (Some(schedule), now) = (schedule(&trigger), self.now()) else {
@@ -238,6 +270,7 @@ impl Triggers {
         let Some(entry) = table.get_mut(id) else {
             return;
         };
+        self.settle(entry);
         let offset = offset(id, &entry.row.uid, &trigger);
         let before = entry.row.skipped.clone();
         if let Some(occasion) = entry.row.come(&trigger, &schedule, offset, now) {
@@ -270,145 +303,13 @@ impl Triggers {
             }
         });
     }
-
-    /// Starts turns for what waits, as far as that may be. Gives the last that was started.
-    ///
-    /// # Errors
-    /// Why a turn was not started now.
-    pub(super) async fn advance(&self, id: &Id) -> Result<Option<TurnId>, Problem> {
-        let mut started = None;
-        loop {
-            let Some((instance, trigger)) = self.look(id) else {
-                return Ok(started);
-            };
-            let question = {
-                let mut table = self.shared.table.lock();
-                let Some(entry) = table.get_mut(id) else {
-                    return Ok(started);
-                };
-                if entry.in_flight {
-                    return Ok(started);
-                }
-                match entry
-                    .row
-                    .start(&instance.spec().agent.name, &trigger, self.now())
-                {
-                    Start::Nothing => return Ok(started),
-                    Start::Later(at) => {
-                        table.set_time(id, Some(at));
-                        self.shared.wake.notify_one();
-                        return Ok(started);
-                    }
-                    Start::Ask(question) => {
-                        entry.in_flight = true;
-                        question
-                    }
-                }
-            };
-            let asked = self.ask(id, &instance, &trigger, &question).await;
-            let came = self.asked(id, &trigger, asked);
-            if let Err(error) = self.keep(id).await {
-                tracing::warn!(trigger = %id, %error, "the turn of a trigger is not noted yet");
-            }
-            started = Some(came?);
-        }
-    }
-
-    async fn ask(
-        &self,
-        id: &Id,
-        instance: &Instance,
-        trigger: &Trigger,
-        question: &Question,
-    ) -> Result<TurnId, AskError> {
-        let parts = &self.shared.parts;
-        // First what is asked: a daemon that is killed after this asks the same.
-        self.keep(id).await.map_err(|error| not_kept(&error))?;
-        let _permit = self.shared.asking.acquire().await;
-        let request = TurnRequest {
-            input: question.input.clone(),
-            uploads: question.uploads.clone(),
-            deadline_ms: None,
-        };
-        let key = QuestionKey::of_trigger(&id.name, &question.key);
-        let cause = Cause::Trigger {
-            name: id.name.to_string(),
-            depth: question.depth,
-        };
-        let turn = parts
-            .turns
-            .ask(&parts.shell, instance, request, Some(key), cause)
-            .await?;
-        parts.telemetry.turns_asked.inc();
-        parts.telemetry.trigger_started(trigger.kind());
-        tracing::info!(trigger = %id, %turn, "a trigger started a turn");
-        Ok(turn)
-    }
-
-    /// Notes what came of a question.
-    fn asked(
-        &self,
-        id: &Id,
-        trigger: &Trigger,
-        asked: Result<TurnId, AskError>,
-    ) -> Result<TurnId, Problem> {
-        let now = self.now();
-        let mut table = self.shared.table.lock();
-        let Some(entry) = table.get_mut(id) else {
-            return asked.map_err(problem);
-        };
-        entry.in_flight = false;
-        match asked {
-            Ok(turn) => {
-                entry.row.asked(turn.0, now.date);
-                table.runs(id, turn.0);
-                // It may have ended before anybody was told whose it is.
-                if !self.shared.parts.turns.is_under_way(turn) {
-                    table.ended(turn.0);
-                }
-                Ok(turn)
-            }
-            Err(error) => {
-                let problem = problem(error);
-                let over = entry
-                    .row
-                    .refused(problem.detail.clone(), passes(problem.code), now);
-                let left_out = entry.row.skipped.clone().filter(|_| over);
-                // What waits behind it is not held up.
-                let again = entry.row.retry.unwrap_or(now.at);
-                table.set_time(id, Some(again));
-                drop(table);
-                self.shared.wake.notify_one();
-                self.count(trigger, left_out.as_ref());
-                tracing::warn!(trigger = %id, %problem, over, "a trigger could not start a turn");
-                Err(problem)
-            }
-        }
-    }
 }
 
-/// What passes without anybody's doing.
-fn passes(code: Code) -> bool {
-    code.passes()
-        || matches!(
-            code,
-            Code::StorageFull | Code::QuotaExceeded | Code::NotRunning | Code::Internal
-        )
-}
-
-fn problem(error: AskError) -> Problem {
-    match error {
-        AskError::Problem(problem) => problem,
-        AskError::Upload(error) => Problem::new(Code::NotFound, error.to_string()),
-    }
-}
-
-pub(super) fn not_kept(error: &std::io::Error) -> Problem {
-    let code = match aion_journal::is_full(error) {
-        true => Code::StorageFull,
-        false => Code::Internal,
-    };
-    Problem::new(code, format!("what a trigger does cannot be kept: {error}"))
+/// When an instance was made.
+fn made(instance: &Instance) -> Option<UnixMillis> {
+    let made = instance.resource.metadata.creation_timestamp.as_ref()?;
+    let made = u64::try_from(made.0.as_millisecond()).ok()?;
+    Some(UnixMillis(made))
 }
 
 fn schedule(trigger: &Trigger) -> Option<Schedule> {
@@ -436,21 +337,6 @@ fn offset(id: &Id, uid: &str, trigger: &Trigger) -> u64 {
 fn stepped(before: Moment, now: Moment) -> bool {
     let measured = before.date.plus(now.at.since(before.at));
     measured.since(now.date).max(now.date.since(measured)) > STEP_MS
-}
-
-/// Why an occasion is not taken, for whoever brought it.
-pub(super) fn refusal(why: Why) -> Problem {
-    match why {
-        Why::Busy => Problem::new(Code::Overloaded, "a turn of this trigger is under way")
-            .retry_after_ms(10_000),
-        Why::Full => Problem::new(Code::Overloaded, "as much waits for this trigger as may")
-            .retry_after_ms(10_000),
-        Why::Budget => Problem::new(Code::QuotaExceeded, "the budget of this trigger is used up")
-            .retry_after_ms(60_000),
-        Why::Missed | Why::Chain | Why::Refused => {
-            Problem::new(Code::Denied, "this trigger starts no turn for that")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::tenant::Tenant;
+use aion_abi::{code::Code, tenant::Tenant};
 use aion_api::AgentInstanceSpec;
-use aion_drivers::secrets::HeldSecrets;
+use aion_drivers::secrets::{HeldSecrets, Secret, SecretError, SecretRef, Secrets};
 use aion_journal::Options;
 use aion_kernel::{Event, InstanceSpec, InstanceUid, Lane, Limits, Profile, Quota};
 use futures::future::{BoxFuture, pending};
@@ -116,12 +116,16 @@ impl World {
     /// The triggers, as a daemon that starts has them.
     fn triggers(&self) -> Triggers {
         let secrets = HashMap::from([("home/hook/secret".to_owned(), SECRET.to_owned())]);
+        self.triggers_with(Arc::new(HeldSecrets(secrets)))
+    }
+
+    fn triggers_with(&self, secrets: Arc<dyn Secrets>) -> Triggers {
         let parts = Parts {
             clock: Clock::behind(None),
             turns: self.turns.clone(),
             shell: self.shell.clone(),
             instances: self.instances.clone(),
-            secrets: Arc::new(HeldSecrets(secrets)),
+            secrets,
             telemetry: Arc::new(Telemetry::new().unwrap()),
         };
         Triggers::open(self.file(), parts).unwrap()
@@ -308,6 +312,129 @@ async fn the_end_of_a_turn_is_heard_once_also_after_a_restart_and_a_chain_ends()
     let state = world.until(&again, |it| it.last.is_some()).await;
     assert_eq!((state.last.unwrap().turn, state.waiting), (turn, 0));
     assert_eq!(world.number_of_turns().await, 1);
+}
+
+#[tokio::test]
+async fn who_starts_a_trigger_by_hand_and_goes_away_stops_nothing() {
+    let world = World::open(json!([{"name": "t", "cron": "0 0 1 1 *"}])).await;
+    let triggers = world.triggers();
+    let most = u32::try_from(crate::triggers::ASKING).unwrap();
+    let places = triggers.shared.asking.acquire_many(most).await.unwrap();
+    let by_hand = triggers.clone();
+    let by_hand = tokio::spawn(async move { by_hand.fire("home/b", "t").await });
+    let id = Id::new("home/b", "t");
+    let asks = || {
+        let table = triggers.shared.table.lock();
+        table.get(&id).is_some_and(Entry::is_in_flight)
+    };
+    while !asks() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    by_hand.abort();
+    assert!(by_hand.await.unwrap_err().is_cancelled());
+    drop(places);
+    world.until(&triggers, |it| it.last.is_some()).await;
+}
+
+#[tokio::test]
+async fn an_end_of_a_turn_is_never_kept_as_heard_without_being_kept_as_waiting() {
+    let world =
+        World::open(json!([{"name": "after", "event": {"agent": "a", "turn": "answered"}}])).await;
+    let triggers = world.triggers();
+    triggers.refresh();
+    let root = world.dir.path().join("turns");
+    let (input, end) = turns::ended_in_tests(&root, 900);
+    world.turns.done(input, end).await;
+    let id = Id::new("home/b", "after");
+    let heard = triggers.heard(&id, TurnId(900));
+    // Something else of the trigger is kept all the while.
+    let kept = async {
+        loop {
+            triggers.keep(&id).await.unwrap();
+        }
+    };
+    tokio::select! {
+        heard = heard => heard.unwrap(),
+        () = kept => {}
+    }
+    let written = lines(&world.file());
+    let heard = written.iter().find(|line| !line["seen"].is_null()).unwrap();
+    assert_eq!(heard["row"]["waiting"][0]["key"], "900", "{heard}");
+}
+
+#[tokio::test]
+async fn what_waits_for_hours_keeps_its_files_and_starts_without_one_that_is_gone() {
+    let hook = json!({"signed": "github", "secrets": [{"secret": "hook", "key": "secret"}]});
+    let world = World::open(
+        json!([{"name": "push", "webhook": hook, "debounceSeconds": 60, "batch": 3, "input": "see {{files}}"}]),
+    )
+    .await;
+    let triggers = world.triggers();
+    for body in [&b"1"[..], b"2"] {
+        let taken = triggers.deliver(delivery("push", body, SECRET)).await;
+        assert_eq!(taken.unwrap().turn, None);
+    }
+    let uploads = world.turns.uploads();
+    uploads.expire_older(Duration::ZERO);
+    // Also by a daemon that was started meanwhile.
+    let again = world.triggers();
+    uploads.expire_older(Duration::ZERO);
+    let row = |triggers: &Triggers| {
+        let table = triggers.shared.table.lock();
+        table.get(&Id::new("home/b", "push")).unwrap().row.clone()
+    };
+    let files = row(&again).uploads();
+    assert_eq!(uploads.find("home/b", &files).unwrap().len(), 2);
+    uploads.leave("home/b", &files[..1]);
+    let last = again.deliver(delivery("push", b"3", SECRET)).await.unwrap();
+    let folder = world.turns.known(TurnId(last.turn.unwrap())).unwrap();
+    assert_eq!(fs::read_dir(folder.mount("input")).unwrap().count(), 2);
+}
+
+struct Away;
+
+impl Secrets for Away {
+    fn text<'a>(
+        &'a self,
+        _: &'a Tenant,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, SecretError>> {
+        let (reference, why) = (reference.clone(), "away".to_owned());
+        Box::pin(async move { Err(SecretError::Unreadable { reference, why }) })
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_secret_cannot_be_read_is_sent_again() {
+    let hook = json!({"signed": "github", "secrets": [{"secret": "hook", "key": "secret"}]});
+    let world = World::open(json!([{"name": "push", "webhook": hook}])).await;
+    let triggers = world.triggers_with(Arc::new(Away));
+    for name in ["push", "pull"] {
+        let refused = triggers.deliver(delivery(name, b"{}", SECRET)).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code, Code::Overloaded, "{name}");
+        assert!(refused.retry_after_ms.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_hears_another_agent_begins_anew() {
+    let hears = |agent| json!([{"name": "after", "event": {"agent": agent, "turn": "answered"}}]);
+    let world = World::open(hears("c")).await;
+    let triggers = world.triggers();
+    triggers.refresh();
+    let root = world.dir.path().join("turns");
+    let (input, end) = turns::ended_in_tests(&root, 900);
+    world.turns.done(input, end).await;
+    world.instances.remove(InstanceUid(1));
+    world.put("b", 2, hears("a")).await;
+    triggers.refresh();
+    let id = Id::new("home/b", "after");
+    triggers.heard(&id, TurnId(900)).await.unwrap();
+    let table = triggers.shared.table.lock();
+    let row = &table.get(&id).unwrap().row;
+    assert!(row.waiting.is_empty() && row.asking.is_none() && row.last.is_none());
+    assert_eq!(row.from, 900);
 }
 
 #[tokio::test]

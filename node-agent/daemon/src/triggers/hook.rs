@@ -3,6 +3,8 @@
 //! Whoever signs nothing learns nothing: an address without a hook, and a signature that is none, are refused in the same
 //! words, after as much work. Nothing of a secret or of a body is logged.
 
+use std::slice::from_ref;
+
 use aion_abi::{
     code::Code,
     date::UnixMillis,
@@ -11,19 +13,22 @@ use aion_abi::{
     trigger::{Fired, MAX_DELIVERY},
 };
 use aion_api::{Signed, Webhook};
-use aion_drivers::secrets::{Secret, SecretRef};
+use aion_drivers::secrets::{Secret, SecretError, SecretRef};
 use aion_trigger::signature::{Form, Unverified, verify};
 use bytes::Bytes;
-use futures::stream;
+use futures::{future::join_all, stream};
 use http::HeaderMap;
 
 use super::{
     Triggers,
-    firing::{not_kept, refusal},
+    asking::{not_kept, refusal},
     row::{File, Occasion},
     table::Id,
 };
 use crate::turns::{QuestionKey, UploadError};
+
+/// Secrets of a hook: one, and one that takes its place.
+const SECRETS: usize = 2;
 
 /// What came for a hook.
 pub(crate) struct Delivery {
@@ -98,6 +103,7 @@ impl Triggers {
             format!("{}-{}.{}", id.name, entry.row.files, ending(&delivery.body))
         };
         let file = self.file(&agent, &name, delivery.body).await?;
+        let given: Vec<String> = file.iter().map(|it| it.upload.clone()).collect();
         let now = self.now();
         let occasion = Occasion {
             key: key.clone(),
@@ -110,15 +116,22 @@ impl Triggers {
         };
         {
             let mut table = self.shared.table.lock();
-            let Some(entry) = table.get_mut(&id) else {
-                return Err(unsigned());
+            let taken = match table.get_mut(&id) {
+                None => Err(unsigned()),
+                Some(entry) if entry.has_seen(&key) => Ok(false),
+                Some(entry) => {
+                    let taken = entry.row.take(occasion, &trigger, now);
+                    taken.map_err(refusal).map(|()| {
+                        entry.see(key.clone());
+                        true
+                    })
+                }
             };
-            if entry.has_seen(&key) {
-                drop(table);
-                return Ok(repeated(self));
+            drop(table);
+            if !matches!(taken, Ok(true)) {
+                self.leave(&id, &given);
+                return taken.map(|_| repeated(self));
             }
-            entry.row.take(occasion, &trigger, now).map_err(refusal)?;
-            entry.see(key.clone());
         }
         if let Err(error) = self.keep(&id).await {
             // Its sender is told, and sends it again.
@@ -127,11 +140,36 @@ impl Triggers {
                 entry.unsee(&key);
                 entry.row.waiting.retain(|it| it.key != key);
             }
+            drop(table);
+            self.leave(&id, &given);
             return Err(not_kept(&error));
         }
-        // What is refused for now is kept, and tried again.
-        let turn = self.advance(&id).await.ok().flatten();
-        Ok(self.fired(&id, &key, turn))
+        match self.advance(&id).await {
+            Ok(turn) => Ok(self.fired(&id, &key, turn)),
+            Err(problem) => self.refused(&id, &agent, &key, problem),
+        }
+    }
+
+    /// What came of a delivery where a turn was refused: one that is refused for now is kept, and tried again. One that was given
+    /// up its sender may send again.
+    fn refused(&self, id: &Id, agent: &str, key: &str, problem: Problem) -> Result<Fired, Problem> {
+        let mut table = self.shared.table.lock();
+        let Some(entry) = table.get_mut(id) else {
+            return Err(problem);
+        };
+        let row = &entry.row;
+        let kept = row.asking.is_some() || row.waiting.iter().any(|it| it.key == key);
+        let question = QuestionKey::of_trigger(&id.name, key);
+        let turn = self.shared.parts.turns.asked_under(agent, question);
+        if kept || turn.is_some() {
+            let turn = turn.map(|turn| turn.0);
+            return Ok(Fired {
+                turn,
+                repeated: false,
+            });
+        }
+        entry.unsee(key);
+        Err(problem)
     }
 
     /// Who sent it, by a secret of the hook; gives what the delivery is known by.
@@ -141,16 +179,29 @@ impl Triggers {
             Some((instance, trigger)) => (instance.spec().tenant.clone(), trigger.webhook.clone()),
             None => (Tenant::from("default"), None),
         };
-        let secrets = self.secrets(&tenant, webhook.as_ref()).await;
-        let exposed: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        let (secrets, unread) = self.secrets(id, &tenant, webhook.as_ref()).await;
         let form = match webhook.map(|it| it.signed).unwrap_or_default() {
             Signed::Standard => Form::Standard,
             Signed::Github => Form::Github,
             Signed::Stripe => Form::Stripe,
         };
-        let header = |name: &str| delivery.headers.get(name).and_then(|it| it.to_str().ok());
+        let (headers, body) = (delivery.headers.clone(), delivery.body.clone());
         let now: UnixMillis = self.now().date;
-        verify(form, header, &delivery.body, &exposed, now).map_err(|why| match why {
+        // A large body is work: not on a thread that others wait for.
+        let verified = tokio::task::spawn_blocking(move || {
+            let exposed: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+            let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+            verify(form, header, &body, &exposed, now)
+        });
+        let verified = verified
+            .await
+            .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+        verified.map_err(|why| match why {
+            Unverified::Unsigned if unread => Problem::new(
+                Code::Overloaded,
+                "whether the delivery is signed cannot be found out now",
+            )
+            .retry_after_ms(60_000),
             Unverified::Unsigned => unsigned(),
             Unverified::Stale => Problem::new(Code::Stale, why.to_string()).remedy(
                 "sign it when it is sent, by a clock that is right; this node's may be wrong",
@@ -158,27 +209,46 @@ impl Triggers {
         })
     }
 
-    /// The secrets of a hook; of one that there is not, none, after a look at the same place.
-    async fn secrets(&self, tenant: &Tenant, webhook: Option<&Webhook>) -> Vec<Secret> {
-        let nobodys = || SecretRef {
+    /// The secrets of a hook, and whether one that there may be cannot be read now. Of a hook that there is not, none, after as many
+    /// looks.
+    async fn secrets(
+        &self,
+        id: &Id,
+        tenant: &Tenant,
+        webhook: Option<&Webhook>,
+    ) -> (Vec<Secret>, bool) {
+        let mut references: Vec<SecretRef> = match webhook {
+            Some(webhook) => webhook.secrets.iter().map(of).collect(),
+            None => Vec::new(),
+        };
+        let own = references.len();
+        references.resize_with(own.max(SECRETS), || SecretRef {
             secret: "no-such-hook".to_owned(),
             key: "secret".to_owned(),
-        };
-        let references: Vec<SecretRef> = match webhook {
-            Some(webhook) => webhook.secrets.iter().map(of).collect(),
-            None => vec![nobodys()],
-        };
-        let mut found = Vec::new();
-        for reference in &references {
-            match self.shared.parts.secrets.text(tenant, reference).await {
-                Ok(secret) => found.push(secret),
-                Err(error) if webhook.is_some() => {
-                    tracing::warn!(%tenant, %error, "a webhook has no secret");
+        });
+        let secrets = &self.shared.parts.secrets;
+        let read = join_all(references.iter().map(|it| secrets.text(tenant, it))).await;
+        let (mut found, mut unread, mut lacks) = (Vec::new(), false, None);
+        for (place, read) in read.into_iter().enumerate() {
+            match read {
+                Ok(secret) if place < own => found.push(secret),
+                Ok(_) => {}
+                Err(error) => {
+                    let none = matches!(error, SecretError::Missing(_) | SecretError::Unfit { .. });
+                    unread |= !none && (place < own || own == 0);
+                    lacks = lacks.or((place < own).then_some(error));
                 }
-                Err(_) => {}
             }
         }
-        found
+        // Anybody can ask this often: it is told once.
+        let mut table = self.shared.table.lock();
+        if let Some(entry) = table.get_mut(id)
+            && std::mem::replace(&mut entry.lacks_secret, lacks.is_some()) != lacks.is_some()
+            && let Some(error) = lacks
+        {
+            tracing::warn!(trigger = %id, %error, "a webhook has no secret");
+        }
+        (found, unread)
     }
 
     async fn file(&self, agent: &str, name: &str, body: Bytes) -> Result<Option<File>, Problem> {
@@ -192,6 +262,7 @@ impl Triggers {
             UploadError::Io(error) => not_kept(&error),
             error => Problem::new(Code::Overloaded, error.to_string()).retry_after_ms(60_000),
         })?;
+        uploads.keep(agent, from_ref(&upload.upload));
         Ok(Some(File {
             upload: upload.upload,
             name: upload.name,

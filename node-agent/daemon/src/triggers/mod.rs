@@ -6,6 +6,7 @@
 //! key made of trigger and occasion, so that a daemon that is killed in between asks the same question again and gets the turn
 //! that there is. What may not enter: how a turn runs, who may ask, and what a driver does.
 
+mod asking;
 mod ending;
 mod firing;
 mod hook;
@@ -70,6 +71,11 @@ impl Triggers {
     /// It cannot be read or written.
     pub(crate) fn open(path: PathBuf, parts: Parts) -> io::Result<Self> {
         let (store, table) = Store::open(path)?;
+        for id in table.ids() {
+            let waits = table.get(&id).map(|it| it.row.uploads());
+            let uploads = parts.turns.uploads();
+            uploads.keep(&id.agent, &waits.unwrap_or_default());
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 parts,
@@ -93,8 +99,28 @@ impl Triggers {
         Ok(())
     }
 
+    /// The last instance of an agent left this node, and the agent is elsewhere or rests.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn left(&self, agent: &str) -> io::Result<()> {
+        let date = self.now().date;
+        let ids = self.shared.table.lock().of_agent(agent);
+        for id in ids {
+            if let Some(entry) = self.shared.table.lock().get_mut(&id) {
+                entry.row.left = Some(date);
+                entry.of = None;
+            }
+            self.keep(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever goes away meanwhile leaves no write half done.
     async fn keep(&self, id: &Id) -> io::Result<()> {
-        self.shared.store.keep(id, &self.shared.table).await
+        let (this, id) = (self.clone(), id.clone());
+        let kept = async move { this.shared.store.keep(&id, &this.shared.table).await };
+        tokio::spawn(kept).await.map_err(io::Error::other)?
     }
 
     fn now(&self) -> Moment {

@@ -25,6 +25,8 @@ const WAITING: usize = 64;
 const PER_HOUR: i32 = 60;
 /// What a turn is for at most where it gathers, unless said otherwise.
 const GATHERED: i32 = 16;
+/// So many times as long as it is to be quiet is waited for that.
+const LONGEST: u64 = 10;
 /// How often a turn that is refused for now is asked for, and the pause between.
 const TRIES: u32 = 20;
 const RETRY_MS: u64 = 15_000;
@@ -137,10 +139,14 @@ pub(super) struct Run {
 pub(super) struct Row {
     /// The uid of its agent: another agent of the name begins anew.
     pub(super) uid: String,
-    /// What it is due by: another schedule begins anew.
-    schedule: String,
+    /// What it is due by, or waits for: what waits for something else begins anew.
+    occasions: String,
     /// Times up to here are dealt with.
     until: UnixMillis,
+    /// How often its clock was found to have been wrong: times that it dealt with before were others.
+    epoch: u64,
+    /// When its agent left this node: what comes meanwhile comes elsewhere.
+    pub(super) left: Option<UnixMillis>,
     /// Turns of its source up to this one are none of its business.
     pub(super) from: u64,
     /// Files that came, which names them.
@@ -179,28 +185,48 @@ impl Row {
     pub(super) fn new(uid: &str, trigger: &Trigger, from: u64, date: UnixMillis) -> Self {
         Self {
             uid: uid.to_owned(),
-            schedule: schedule(trigger),
+            occasions: occasions(trigger),
             until: date,
             from,
             ..Self::default()
         }
     }
 
-    /// Begins its times anew where its schedule is another one. Whether it is.
-    pub(super) fn follow(&mut self, trigger: &Trigger, date: UnixMillis) -> bool {
-        let now = schedule(trigger);
-        let other = now != self.schedule;
-        if other {
-            self.schedule = now;
-            self.until = date;
+    /// Whether it is of a trigger with these occasions.
+    pub(super) fn is_of(&self, trigger: &Trigger) -> bool {
+        self.occasions == occasions(trigger)
+    }
+
+    /// Begins anew for other occasions. Budget, and what is asked and runs, stay.
+    pub(super) fn follow(&mut self, trigger: &Trigger, from: u64, date: UnixMillis) {
+        self.occasions = occasions(trigger);
+        (self.from, self.until) = (from, date);
+        self.waiting.clear();
+    }
+
+    /// Its agent is on this node again, in an instance made at `made`: what it waited for before, it had elsewhere.
+    pub(super) fn come_back(&mut self, made: Option<UnixMillis>, date: UnixMillis) {
+        let left = self.left.take();
+        let made = made.unwrap_or(date).min(date);
+        if left.is_some_and(|left| left < made) {
+            self.until = self.until.max(made);
+            self.waiting.clear();
+            self.asking = None;
         }
-        other
+    }
+
+    /// The files of all that waits or is asked.
+    pub(super) fn uploads(&self) -> Vec<String> {
+        let waiting = self.waiting.iter().filter_map(|it| it.file.as_ref());
+        let asking = self.asking.iter().flat_map(|it| it.uploads.iter().cloned());
+        waiting.map(|it| it.upload.clone()).chain(asking).collect()
     }
 
     /// Goes by a clock that was wrong before: what it dealt with then was of no time.
     pub(super) fn set_back(&mut self, date: UnixMillis) {
         if self.until.since(date) > BACK_MS {
             self.until = date;
+            self.epoch += 1;
         }
     }
 
@@ -235,7 +261,10 @@ impl Row {
             return None;
         }
         Some(Occasion {
-            key: newest.to_string(),
+            key: match self.epoch {
+                0 => newest.to_string(),
+                epoch => format!("{newest}.{epoch}"),
+            },
             at: now.date,
             since: now.at,
             scheduled: Some(newest),
@@ -262,9 +291,10 @@ impl Row {
                 Why::Full
             });
         }
+        // The end of a turn has no sender who brings it again: it waits for the budget.
         match self.budgeted(trigger, now) {
-            Some(_) => Err(Why::Budget),
-            None => Ok(()),
+            Some(_) if trigger.event.is_none() => Err(Why::Budget),
+            _ => Ok(()),
         }
     }
 
@@ -298,12 +328,15 @@ impl Row {
         if let Some(asking) = &self.asking {
             return Start::Ask(asking.clone());
         }
-        let (Some(last), None) = (self.waiting.back(), self.running) else {
+        let (Some(first), Some(last), None) =
+            (self.waiting.front(), self.waiting.back(), self.running)
+        else {
             return Start::Nothing;
         };
         if let Some(quiet) = trigger.debounce_seconds {
             let quiet = u64::try_from(quiet).unwrap_or_default() * 1000;
-            let due = last.since.plus(quiet);
+            let longest = first.since.plus(quiet.saturating_mul(LONGEST));
+            let due = last.since.plus(quiet).min(longest);
             // What fills a turn does not wait for quiet.
             if due > now.at && self.waiting.len() < batch(trigger) {
                 return Start::Later(due);
@@ -387,9 +420,17 @@ fn batch(trigger: &Trigger) -> usize {
     usize::try_from(most).unwrap_or(1).max(1)
 }
 
-fn schedule(trigger: &Trigger) -> String {
+/// What a trigger waits for.
+fn occasions(trigger: &Trigger) -> String {
     let zone = trigger.time_zone.as_deref().unwrap_or_default();
-    format!("{} {zone}", trigger.cron.as_deref().unwrap_or_default())
+    let cron = trigger.cron.as_deref().unwrap_or_default();
+    let event = trigger.event.as_ref();
+    let event = event.map(|it| format!("{} {:?}", it.agent, it.turn));
+    format!(
+        "{} {cron} {zone} {}",
+        trigger.kind(),
+        event.unwrap_or_default()
+    )
 }
 
 /// What is asked for these occasions, of which there is one at least.

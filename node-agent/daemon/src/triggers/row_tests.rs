@@ -101,9 +101,10 @@ fn another_schedule_begins_anew_and_an_offset_moves_each_run_alike() {
     assert_eq!(row.come(&trigger, &schedule, 90_000, at(61)), None);
     let come = row.come(&trigger, &schedule, 90_000, at(62)).unwrap();
     assert_eq!(come.scheduled, Some(at(60).date));
-    assert!(!row.follow(&trigger, at(500).date));
+    assert!(row.is_of(&trigger));
     trigger.cron = Some("30 * * * *".to_owned());
-    assert!(row.follow(&trigger, at(500).date));
+    assert!(!row.is_of(&trigger));
+    row.follow(&trigger, 0, at(500).date);
     let half = Schedule::parse("30 * * * *", None).unwrap();
     assert_eq!(
         row.come(&trigger, &half, 0, at(501)),
@@ -217,4 +218,78 @@ fn a_turn_that_is_refused_for_now_is_asked_again_as_it_was_and_given_up_in_the_e
     }
     assert_eq!(row.skipped.clone().unwrap().why, Why::Refused);
     assert_eq!(row.start("a", &trigger, at(100)), Start::Nothing);
+}
+
+#[test]
+fn what_comes_again_and_again_is_not_waited_for_for_ever() {
+    let trigger = trigger(serde_json::json!({
+        "name": "t", "event": {"agent": "a", "turn": "ended"}, "debounceSeconds": 60, "batch": 50
+    }));
+    let mut row = Row::new("u", &trigger, 0, at(0).date);
+    let started = (0..60).find(|minute| {
+        // One every half a minute, so that it is never quiet for one.
+        for half in [0, 30_000] {
+            let mut now = at(*minute);
+            now.at = now.at.plus(half);
+            let _ = row.take(occasion(&format!("{minute}.{half}"), now), &trigger, now);
+        }
+        matches!(row.start("b", &trigger, at(*minute)), Start::Ask(_))
+    });
+    assert_eq!(started, Some(10));
+}
+
+#[test]
+fn an_end_of_a_turn_waits_for_the_budget_and_a_delivery_is_sent_again() {
+    let budget = serde_json::json!({"perHour": 1});
+    let event = trigger(serde_json::json!({
+        "name": "t", "event": {"agent": "a", "turn": "ended"}, "budget": budget
+    }));
+    let hook = trigger(serde_json::json!({
+        "name": "t", "webhook": {"secrets": [{"secret": "s", "key": "k"}]}, "budget": budget
+    }));
+    for (trigger, admitted) in [(event, Ok(())), (hook, Err(Why::Budget))] {
+        let mut row = Row::new("u", &trigger, 0, at(0).date);
+        row.take(occasion("1", at(0)), &trigger, at(0)).unwrap();
+        assert!(matches!(row.start("b", &trigger, at(0)), Start::Ask(_)));
+        row.asked(1, at(0).date);
+        row.running = None;
+        assert_eq!(row.take(occasion("2", at(1)), &trigger, at(1)), admitted);
+        let next = row.start("b", &trigger, at(1));
+        match admitted {
+            Ok(()) => assert_eq!(next, Start::Later(Millis(HOUR_MS))),
+            Err(_) => assert_eq!(next, Start::Nothing),
+        }
+        assert_eq!(
+            matches!(row.start("b", &trigger, at(60)), Start::Ask(_)),
+            admitted.is_ok()
+        );
+    }
+}
+
+#[test]
+fn a_time_that_ran_by_a_wrong_clock_is_another_when_it_comes() {
+    let (trigger, schedule, mut row) = hourly(serde_json::json!({}));
+    let tomorrow = row.come(&trigger, &schedule, 0, at(60 * 24)).unwrap();
+    row.set_back(at(30).date);
+    let again = row.come(&trigger, &schedule, 0, at(60 * 24)).unwrap();
+    assert_eq!(again.scheduled, tomorrow.scheduled);
+    assert_ne!(again.key, tomorrow.key);
+}
+
+#[test]
+fn what_an_agent_did_elsewhere_is_not_done_again_where_it_comes_back() {
+    let (trigger, schedule, mut row) = hourly(serde_json::json!({}));
+    assert!(row.come(&trigger, &schedule, 0, at(60)).is_some());
+    row.take(occasion("x", at(61)), &trigger, at(61)).unwrap();
+    row.left = Some(at(90).date);
+    // Another revision of it, made before the one before was let go of.
+    let mut stayed = row.clone();
+    stayed.come_back(Some(at(89).date), at(91).date);
+    assert_eq!((stayed.waiting.len(), stayed.left), (1, None));
+    assert!(stayed.come(&trigger, &schedule, 0, at(120)).is_some());
+    // It was elsewhere for hours.
+    row.come_back(Some(at(600).date), at(601).date);
+    assert_eq!((row.waiting.len(), row.left), (0, None));
+    assert_eq!(row.come(&trigger, &schedule, 0, at(601)), None);
+    assert!(row.come(&trigger, &schedule, 0, at(660)).is_some());
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use aion_abi::date::UnixMillis;
@@ -11,9 +11,11 @@ use aion_kernel::{InstanceUid, Millis};
 
 use super::row::{Moment, Row};
 
-/// Deliveries of a hook, and ends of turns, that are known again. More than a hook takes in the ten minutes in which a signature
+/// Deliveries of a hook that are known again. More than a hook takes in the ten minutes in which a signature
 /// counts.
 const SEEN: usize = 2048;
+/// Ends of turns that are: more than there are kept turns of an agent, of which one is heard again.
+const ENDS: usize = 256;
 /// Deliveries that a hook takes at once, and the time after which it takes one more.
 const BURST: u32 = 60;
 const PACE_MS: u64 = 500;
@@ -51,8 +53,10 @@ pub(super) struct Entry {
     pub(super) unsaved: Vec<String>,
     /// The instance that it was last looked at for.
     pub(super) of: Option<InstanceUid>,
-    /// Its turn is being asked for.
-    pub(super) in_flight: bool,
+    /// Held by whoever asks for its turn now: one who breaks off holds nothing.
+    asked_by: Weak<()>,
+    /// A secret of it was missing when one was last looked for.
+    pub(super) lacks_secret: bool,
     date: Option<UnixMillis>,
     time: Option<Millis>,
     source: Option<Arc<str>>,
@@ -80,9 +84,9 @@ impl Entry {
 
     pub(super) fn remember(&mut self, id: String) {
         self.seen.push_back(id);
-        if self.seen.len() > SEEN {
-            self.seen.pop_front();
-        }
+        let most = if self.source.is_some() { ENDS } else { SEEN };
+        let over = self.seen.len().saturating_sub(most);
+        self.seen.drain(..over);
     }
 
     /// It was not taken after all.
@@ -93,6 +97,23 @@ impl Entry {
 
     pub(super) fn seen(&self) -> impl Iterator<Item = &String> {
         self.seen.iter()
+    }
+
+    /// Whether its turn is being asked for.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.asked_by.strong_count() > 0
+    }
+
+    /// Its turn is being asked for, as long as what is given lives.
+    pub(super) fn fly(&mut self) -> Arc<()> {
+        let by = Arc::new(());
+        self.asked_by = Arc::downgrade(&by);
+        by
+    }
+
+    /// Whether the question that `by` asks is this row's, and not one of a row before it.
+    pub(super) fn is_asked_by(&self, by: &Arc<()>) -> bool {
+        self.asked_by.as_ptr() == Arc::as_ptr(by)
     }
 
     /// When it is due, by its schedule.
@@ -333,5 +354,8 @@ mod tests {
         assert!(entry.has_seen("1"));
         entry.unsee("1");
         assert!(!entry.has_seen("1"));
+        entry.source = Some("home/a".into());
+        entry.see("end".to_owned());
+        assert_eq!(entry.seen().count(), ENDS);
     }
 }

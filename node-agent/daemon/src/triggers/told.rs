@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Triggers,
-    firing::{not_kept, refusal},
+    asking::{not_kept, refusal},
     row::{Occasion, Skipped, Why},
     table::{Entry, Id},
     text,
@@ -56,14 +56,22 @@ impl Triggers {
         }
     }
 
-    /// Starts a turn of a trigger by hand, within its budget.
+    /// Starts a turn of a trigger by hand, within its budget. Who asks and goes away leaves nothing half done.
     ///
     /// # Errors
     /// There is no such trigger here, or it starts no turn now.
     pub(crate) async fn fire(&self, agent: &str, trigger: &str) -> Result<Fired, Problem> {
-        let id = Id::new(agent, trigger);
+        let (this, id) = (self.clone(), Id::new(agent, trigger));
+        let fired = tokio::spawn(async move { this.by_hand(id).await });
+        fired.await.unwrap_or_else(|error| {
+            let what = format!("it broke off: {error}");
+            Err(Problem::new(Code::Internal, what))
+        })
+    }
+
+    async fn by_hand(&self, id: Id) -> Result<Fired, Problem> {
         let (instance, trigger) = self.look(&id).ok_or_else(|| {
-            let what = format!("no trigger {trigger} of {agent} runs on this node");
+            let what = format!("no trigger {} of {} runs on this node", id.name, id.agent);
             Problem::new(Code::NotFound, what).remedy("aionctl trigger list shows them")
         })?;
         self.ensure(&id, &instance, &trigger);

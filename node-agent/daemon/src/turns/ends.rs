@@ -38,6 +38,22 @@ impl Turns {
         over.chain(table.kept.of_agent(agent)).collect()
     }
 
+    /// The turns of an agent that ended before now: all up to one, and of the later ones, beside which others are under way, these.
+    pub(crate) fn before_now(&self, agent: &str) -> (TurnId, Vec<TurnId>) {
+        let first = {
+            let table = self.shared.table.lock();
+            let live = table.live.iter();
+            live.filter(|(_, it)| *it.agent == *agent && it.over().is_none())
+                .map(|(turn, _)| *turn)
+                .min()
+        };
+        let mut ended = self.ended_of(agent);
+        let before = |turn: &TurnId| first.is_none_or(|first| *turn < first);
+        let up_to = ended.iter().copied().filter(before).max();
+        ended.retain(|turn| !before(turn));
+        (up_to.unwrap_or(TurnId(0)), ended)
+    }
+
     /// The turn of an agent that was asked under a key, where it is kept.
     pub(crate) fn asked_under(&self, agent: &str, key: QuestionKey) -> Option<TurnId> {
         self.shared.table.lock().asked_as(agent, key)
