@@ -8,6 +8,7 @@ use aion_abi::{
     key::{Admit, Form, form},
     problem::Problem,
 };
+use aion_client::Node;
 use aion_serve::caller;
 use axum::{
     extract::{Request, State},
@@ -19,7 +20,6 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     asked::Asked,
-    attempts::Attempts,
     events,
     gateway::{Gateway, problem},
     refusal::{door, refused},
@@ -32,7 +32,6 @@ const API_KEY: &str = "x-api-key";
 pub(crate) struct Guard {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) token: String,
-    pub(crate) attempts: Attempts,
 }
 
 pub(crate) async fn check(
@@ -73,16 +72,11 @@ impl Guard {
         if shown.as_bytes().ct_eq(self.token.as_bytes()).into() {
             return Ok(Asked(Arc::clone(&self.gateway)));
         }
-        let attempt = self.attempts.attempt(shown)?;
-        let admitted = self.admitted(shown, path).await;
-        match &admitted {
-            Ok(_) => attempt.succeeds(),
-            Err(problem) if problem.code == Code::BadSignature => attempt.fails(),
-            Err(_) => {}
-        }
-        admitted
+        self.admitted(shown, path).await
     }
 
+    /// Wrong keys are not counted: nobody finds one of 176 random bits by trying, what has not the form of one is refused here, and who is
+    /// held up by a count is somebody else. What is asked at once is bounded by connections.
     async fn admitted(&self, shown: &str, path: &str) -> Result<Asked, Problem> {
         match form(shown) {
             Form::Key => {}
@@ -95,13 +89,13 @@ impl Guard {
             Form::Other if is_token(shown) => {}
             Form::Other => return Err(wrong()),
         }
-        let gateway = self.gateway.in_the_name_of(shown).ok_or_else(wrong)?;
+        let address = self.gateway.own.address.in_the_name_of(shown);
+        let node = Node {
+            address: address.map_err(|_| wrong())?,
+        };
         let admit = Admit { door: door(path) };
-        let admitted = gateway.node.admit(admit).await.map_err(problem)?;
-        Ok(Asked(Arc::new(Gateway {
-            namespace: admitted.namespace,
-            ..gateway
-        })))
+        let admitted = node.admit(admit).await.map_err(problem)?;
+        Ok(Asked(Arc::new(self.gateway.asked_by(node, admitted))))
     }
 }
 
@@ -120,4 +114,60 @@ fn wrong() -> Problem {
     Problem::new(Code::BadSignature, "the API key is missing or wrong").remedy(
         "send the token of this gateway (gateway/token in the node's state), or a key of aionctl key create, as Authorization: Bearer",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_abi::key::{self, HEADER};
+    use aion_client::Address;
+    use axum::{Json, Router, routing::post};
+    use serde_json::json;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn wrong_keys_hold_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let good = key::key(&[7; 22]);
+        let known = good.clone();
+        let admit = move |headers: HeaderMap| async move {
+            match headers[HEADER] == known {
+                true => Ok(Json(json!({"id": "k1", "namespace": "home", "may": []}))),
+                false => Err(aion_serve::Refused(wrong())),
+            }
+        };
+        let router = Router::new().route("/api/v1/key", post(admit));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
+        let guard = Guard {
+            gateway: Arc::new(Gateway::at(node)),
+            token: "word".to_owned(),
+        };
+        let asked = async |name: &'static str, shown: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static("127.0.0.1"));
+            headers.insert(name, HeaderValue::try_from(shown).unwrap());
+            guard.asked(&headers, "/v1/models").await
+        };
+        let another = key::key(&[8; 22]);
+        for wrong in ["x", "aion_x", "eyJ.a.b", &another]
+            .iter()
+            .cycle()
+            .take(200)
+        {
+            let refused = asked(API_KEY, wrong).await.err().unwrap();
+            assert_eq!(refused.code, Code::BadSignature, "{wrong}");
+        }
+        let Asked(gateway) = asked(API_KEY, &good).await.unwrap();
+        assert_eq!(gateway.key.as_deref(), Some("k1"));
+        assert_eq!(gateway.namespace, "home");
+        let Asked(own) = asked("authorization", "Bearer word").await.unwrap();
+        assert_eq!(own.key, None);
+    }
 }

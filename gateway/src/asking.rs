@@ -1,5 +1,8 @@
 //! A question on its way to an agent, through restarts of the node agent: asked again under its key until a turn is there,
 //! then followed again until that has ended.
+//!
+//! It is asked in the name of who asks. What was begun so is followed, told and cancelled by the gateway itself: a key may end meanwhile,
+//! and what it began does not.
 
 use std::{sync::Arc, time::Duration};
 
@@ -127,7 +130,7 @@ impl Asking {
         })?;
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.gateway.node.turn(turn).await {
+            match self.gateway.own.turn(turn).await {
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
                     sleep(PAUSE).await;
                 }
@@ -194,10 +197,10 @@ impl Asking {
     async fn follow(&mut self) -> Result<Events<TurnEvent>, Problem> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let node = &self.gateway.node;
+            let Gateway { node, own, .. } = &*self.gateway;
             let (namespace, name) = (&self.agent.0, &self.agent.1);
             let tried = match self.turn {
-                Some(turn) => node.turn_events(turn).await,
+                Some(turn) => own.turn_events(turn).await,
                 None => {
                     let key = Some(self.key.as_str());
                     node.start_turn(namespace, name, &self.request, key).await
@@ -254,7 +257,7 @@ impl Drop for Asking {
                 // Nothing took the question.
                 (None, None) => return,
             };
-            if let Err(error) = gateway.node.cancel_turn(turn).await {
+            if let Err(error) = gateway.own.cancel_turn(turn).await {
                 tracing::warn!(turn, %error, "a turn whose client went away is not cancelled");
             }
         });
@@ -301,15 +304,7 @@ mod tests {
         let node = Node {
             address: Address::unix(&socket).unwrap(),
         };
-        let gateway = Arc::new(Gateway {
-            node: node.clone(),
-            key: None,
-            namespace: "default".to_owned(),
-            signer: Arc::new(crate::signing::Signer::of(&[7; 32]).unwrap()),
-            base: Arc::default(),
-            lending: Arc::default(),
-            events: Arc::new(crate::events::Events::of(node.clone(), "default")),
-        });
+        let gateway = Arc::new(Gateway::at(node));
         let request = TurnRequest {
             input: "A name for a cat?".to_owned(),
             ..TurnRequest::default()
@@ -379,5 +374,35 @@ mod tests {
         assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
         assert!(lost.detail.contains("turn 7"), "{lost}");
         assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_was_begun_is_told_after_its_key_has_ended() {
+        let record =
+            serde_json::json!({"turn": 7, "agent": "default/jarvis", "input": "", "answer": "Mio"});
+        let told = move |headers: axum::http::HeaderMap| async move {
+            match headers.contains_key("aion-key") {
+                true => Err(axum::http::StatusCode::UNAUTHORIZED),
+                false => Ok(axum::Json(record)),
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let router = axum::Router::new().route("/api/v1/turns/7", axum::routing::get(told));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
+        let address = node.address.in_the_name_of("a key").unwrap();
+        let admitted = serde_json::json!({"id": "a", "namespace": "default"});
+        let admitted = serde_json::from_value(admitted).unwrap();
+        let gateway = Gateway::at(node).asked_by(Node { address }, admitted);
+        assert!(gateway.node.turn(7).await.is_err());
+        let mut asking = Asking::resumed(Arc::new(gateway), 7);
+        assert_eq!(
+            asking.record().await.unwrap().answer.as_deref(),
+            Some("Mio")
+        );
     }
 }

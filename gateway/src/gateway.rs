@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use aion_abi::admin::ASKING_SOCKET;
+use aion_abi::{
+    admin::ASKING_SOCKET,
+    key::{Admitted, Right},
+};
 use aion_client::{Address, Node};
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 
 pub(crate) use crate::unanswered::problem;
 use crate::{
     args::Args,
     events::Events,
-    lending::{Lending, Tag},
+    lending::{By, Lending},
     signing::Signer,
     state::State,
 };
@@ -27,8 +29,12 @@ pub(crate) const AUTO: &str = "auto";
 pub(crate) struct Gateway {
     /// Asked in the name of whoever has a key; else by the gateway itself.
     pub(crate) node: Node,
-    /// Tells keys apart; none where the gateway asks itself.
-    pub(crate) key: Option<Tag>,
+    /// Asked by the gateway itself, whoever asks here: about what was begun for somebody, and to nobody else.
+    pub(crate) own: Node,
+    /// The id of the key that is asked by; none where the gateway asks itself.
+    pub(crate) key: Option<Arc<str>>,
+    /// Whether models of agents are for who asks.
+    pub(crate) lends: bool,
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
     /// Says that a card is this gateway's.
@@ -52,8 +58,10 @@ impl Gateway {
         let node = Node { address };
         Ok(Arc::new(Self {
             events: Arc::new(Events::of(node.clone(), &args.namespace)),
+            own: node.clone(),
             node,
             key: None,
+            lends: true,
             namespace: args.namespace.clone(),
             signer: Arc::new(signer),
             base: Arc::default(),
@@ -61,16 +69,42 @@ impl Gateway {
         }))
     }
 
-    /// The same for whoever has the key; none where no header can hold it.
-    pub(crate) fn in_the_name_of(&self, key: &str) -> Option<Self> {
-        let address = self.node.address.in_the_name_of(key).ok()?;
-        let node = Node { address };
-        Some(Self {
+    /// The same for whoever has a key, and the node asked in that name.
+    pub(crate) fn asked_by(&self, node: Node, admitted: Admitted) -> Self {
+        Self {
             events: Arc::new(self.events.asked_of(node.clone())),
             node,
-            key: Some(Sha256::digest(key).into()),
+            key: Some(admitted.id.into()),
+            lends: admitted.may.contains(&Right::Serve),
+            namespace: admitted.namespace,
             ..self.clone()
-        })
+        }
+    }
+
+    /// Who asks, for what is lent.
+    pub(crate) fn by(&self) -> By<'_> {
+        By {
+            node: &self.node,
+            own: &self.own,
+            key: self.key.as_ref(),
+        }
+    }
+
+    /// The gateway of a node, for tests.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) fn at(node: Node) -> Self {
+        Self {
+            events: Arc::new(Events::of(node.clone(), "default")),
+            own: node.clone(),
+            node,
+            key: None,
+            lends: true,
+            namespace: "default".to_owned(),
+            signer: Arc::new(Signer::of(&[7; 32]).unwrap()),
+            base: Arc::default(),
+            lending: Arc::default(),
+        }
     }
 
     /// Takes note of where it listens, which cards say: what a request calls this machine is its client's word.

@@ -10,7 +10,6 @@ mod agents;
 mod args;
 mod asked;
 mod asking;
-mod attempts;
 mod clock;
 mod events;
 mod gateway;
@@ -41,7 +40,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::Guard,
     args::{Args, LISTEN},
-    attempts::Attempts,
     gateway::Gateway,
     state::State,
 };
@@ -70,7 +68,6 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let router = router::router(Guard {
         gateway: Arc::clone(&gateway),
         token: state.token(args.token_file.as_deref())?,
-        attempts: Attempts::default(),
     });
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;

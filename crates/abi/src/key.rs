@@ -197,6 +197,9 @@ pub struct Admitted {
     pub id: String,
     /// The namespace of its agents.
     pub namespace: String,
+    /// What it may besides asking them.
+    #[serde(default)]
+    pub may: Vec<Right>,
 }
 
 /// What a text is that is shown as a key.

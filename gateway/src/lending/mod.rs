@@ -8,9 +8,10 @@ mod lender;
 #[cfg(test)]
 mod lender_tests;
 mod program;
+mod queue;
 mod sitting;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use aion_abi::{
     code::Code,
@@ -30,20 +31,28 @@ use self::{
     sitting::Visit,
 };
 
-/// Tells the keys of clients apart.
-pub(crate) type Tag = [u8; 32];
-
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Lending {
     /// One that nobody uses is an empty entry.
-    lenders: Mutex<HashMap<Whose, Arc<Lender>>>,
+    lenders: Mutex<BTreeMap<Whose, Arc<Lender>>>,
 }
 
-/// Namespace and name of an agent, and by which key it is asked: each has turns of its own, begun in its name.
-type Whose = (String, String, Option<Tag>);
+/// Namespace and name of an agent, and the id of the key that it is asked by: each has turns of its own, begun in its name.
+type Whose = (String, String, Option<Arc<str>>);
+
+/// Who asks for a model.
+#[derive(Clone, Copy)]
+pub(crate) struct By<'a> {
+    /// The node, asked in that name.
+    pub(crate) node: &'a Node,
+    /// The same, asked by the gateway itself.
+    pub(crate) own: &'a Node,
+    /// The id of the key, where it is by one.
+    pub(crate) key: Option<&'a Arc<str>>,
+}
 
 /// A request under way. Dropping it ends it, up to the connection to the model.
 pub(crate) struct Lent<T> {
@@ -56,13 +65,13 @@ pub(crate) struct Lent<T> {
 }
 
 impl Lending {
-    /// Asks a model of an agent, at this node and by this key.
+    /// Asks a model of an agent, in the name of who asks the gateway.
     ///
     /// # Errors
     /// What the node refuses with, or the model; nothing was answered then.
     pub(crate) async fn chat(
         &self,
-        by: (&Node, Option<Tag>),
+        by: By<'_>,
         agent: (&str, &str),
         request: &ChatRequest,
     ) -> Result<Lent<Events<ChatEvent>>, Problem> {
@@ -72,7 +81,7 @@ impl Lending {
 
     async fn call(
         &self,
-        by: (&Node, Option<Tag>),
+        by: By<'_>,
         agent: (&str, &str),
         syscall: Syscall,
         request: &impl Serialize,
@@ -83,8 +92,8 @@ impl Lending {
         let lender = self.lender(by, agent);
         let mut again = true;
         loop {
-            let visit = lender.visit().await?;
-            match lender.call(&visit, syscall, &body).await {
+            let visit = lender.visit(by.node).await?;
+            match lender.call(by.node, &visit, syscall, &body).await {
                 Ok((request, answer)) => {
                     return Ok(Lent {
                         answer,
@@ -100,20 +109,25 @@ impl Lending {
         }
     }
 
-    fn lender(&self, (node, tag): (&Node, Option<Tag>), agent: (&str, &str)) -> Arc<Lender> {
+    fn lender(&self, by: By<'_>, agent: (&str, &str)) -> Arc<Lender> {
         let agent = (agent.0.to_owned(), agent.1.to_owned());
-        let whose = (agent.0.clone(), agent.1.clone(), tag);
+        let whose = (agent.0.clone(), agent.1.clone(), by.key.cloned());
         let mut lenders = self.lenders.lock();
         // Names that nobody has are not kept.
         lenders.retain(|_, it| Arc::strong_count(it) > 1 || it.is_held());
-        let made = || Arc::new(Lender::of(node.clone(), agent));
-        Arc::clone(lenders.entry(whose).or_insert_with(made))
+        let of_agent = (agent.0.clone(), agent.1.clone(), None)..;
+        let mut of_agent = lenders
+            .range(of_agent)
+            .take_while(|((namespace, name, _), _)| (namespace, name) == (&agent.0, &agent.1));
+        let queue = of_agent.next().map(|(_, it)| Arc::clone(it.queue()));
+        let made = || Lender::of(by.own.clone(), agent, queue.unwrap_or_default());
+        Arc::clone(lenders.entry(whose).or_insert_with(|| Arc::new(made())))
     }
 
     /// Ends the turns that are held, where the gateway ends.
     pub(crate) async fn end(&self) {
-        let lenders: Vec<_> = self.lenders.lock().drain().collect();
-        for (_, lender) in lenders {
+        let lenders = mem::take(&mut *self.lenders.lock());
+        for lender in lenders.into_values() {
             lender.end().await;
         }
     }

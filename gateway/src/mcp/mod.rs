@@ -33,7 +33,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::{calls::Calls, server::Server};
-use crate::reading::{self, MAX_BODY};
+use crate::{
+    asked::Asked,
+    reading::{self, MAX_BODY},
+};
 
 const SESSION: &str = "mcp-session-id";
 
@@ -76,8 +79,11 @@ impl Mcp {
         };
         if message["method"] == "notifications/cancelled" {
             let id = serde_json::from_value::<RequestId>(message["params"]["requestId"].clone());
-            if let (Some(session), Ok(id)) = (session(&parts.headers), id) {
-                self.calls.cancel(session, &id);
+            let asked = Asked::of(&parts.extensions).ok();
+            if let (Some(session), Some(Asked(gateway)), Ok(id)) =
+                (session(&parts.headers), asked, id)
+            {
+                self.calls.cancel((gateway.key.as_ref(), session), &id);
             }
         }
         let mut response = self.served(parts, bytes).await;

@@ -86,7 +86,7 @@ impl ServerHandler for Server {
         let gateway = gateway(&context)?;
         let parts = context.extensions.get::<Parts>();
         let session = parts.and_then(|it| session(&it.headers));
-        let running = session.map(|it| self.calls.begin(it, &context.id));
+        let running = session.map(|it| self.calls.begin((gateway.key.as_ref(), it), &context.id));
         let told_off = async {
             match &running {
                 Some(running) => running.cancelled().await,

@@ -118,3 +118,23 @@ fn away(error: ClientError) -> Problem {
     let remedy = "send it again under its idempotency key; start the node where it does not run: aionctl local start";
     unanswered::away(error, remedy)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn in_whose_name_it_is_asked_is_not_its_clients_to_say() {
+        let mut headers = HeaderMap::new();
+        for name in [HEADER, "aion-signature", "cookie", "content-type"] {
+            headers.append(name, HeaderValue::from_static("x"));
+            headers.append(name, HeaderValue::from_static("y"));
+        }
+        keep(&mut headers, |name| name == header::CONTENT_TYPE);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["aion-signature", "content-type"]);
+    }
+}

@@ -313,19 +313,23 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
         let response = node.service.call(request.body(Body::empty()).unwrap());
         response.await.unwrap().status().as_u16()
     };
-    let key = node.keys.make(aion_abi::key::NewKey {
-        name: "editor".into(),
-        scope: aion_abi::key::Scope {
-            namespace: "home".into(),
-            agents: vec!["*".into()],
-            ..Default::default()
-        },
-        doors: Vec::new(),
-        may: Vec::new(),
-        expires_ms: crate::clock::date().plus(60_000),
-        requests_per_minute: None,
-    });
-    let key = key.unwrap().secret;
+    let made = |name: &str, may: &[aion_abi::key::Right]| {
+        node.keys.make(aion_abi::key::NewKey {
+            name: name.into(),
+            scope: aion_abi::key::Scope {
+                namespace: "home".into(),
+                agents: vec!["*".into()],
+                ..Default::default()
+            },
+            doors: Vec::new(),
+            may: may.to_vec(),
+            expires_ms: crate::clock::date().plus(60_000),
+            requests_per_minute: None,
+        })
+    };
+    let key = made("editor", &[]).unwrap().secret;
+    let approves = made("person", &[aion_abi::key::Right::Approve]);
+    let approves = approves.unwrap().secret;
     let unknown = aion_abi::key::key(&[7; 22]);
     let turn = "/api/v1/turns/7";
     assert_eq!(status(&[], turn).await, 200);
@@ -342,6 +346,10 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
     assert_eq!(status(&[key], turn).await, 404, "it began none");
     assert_eq!(status(&[key], "/api/v1/approvals").await, 403);
     assert_eq!(status(&[key], "/api/v1/apply").await, 403);
+    assert_eq!(status(&[&approves], "/api/v1/approvals").await, 200);
+    assert_eq!(status(&[&approves], "/api/v1/approvals/3").await, 200);
+    assert_eq!(status(&[&approves], turn).await, 404, "it began none");
+    assert_eq!(status(&[&approves], "/api/v1/apply").await, 403);
 }
 
 #[tokio::test]

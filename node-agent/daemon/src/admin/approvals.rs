@@ -117,6 +117,7 @@ pub(super) async fn answer(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, approval)): OfApproval,
     Extension(who): Extension<Who>,
+    by: ByKey,
     Json(answer): Json<Answer>,
 ) -> Result<Json<Approval>, Refused> {
     let approval = ApprovalId(approval);
@@ -125,6 +126,7 @@ pub(super) async fn answer(
     is_of(&answer, &found.0)?;
     let today = Date(admin.clock.read().date.0);
     let yes = scope(&answer, today)?;
+    lasts(yes, by.as_ref().map(|Extension(holder)| holder.expires))?;
     let ticket = admin.shell.ticket();
     let by = aion_kernel::Name::from(who.0);
     let event = Event::Answer {
@@ -229,6 +231,21 @@ fn scope(answer: &Answer, today: Date) -> Result<Option<aion_kernel::Scope>, Pro
         }
         (Verdict::Approve, Scope::Until, None) => bad("untilMs is missing: until when it counts"),
         (Verdict::Approve, _, Some(_)) => bad("untilMs is for the scope until"),
+    }
+}
+
+/// What is said by a key counts no longer than the key does.
+fn lasts(yes: Option<aion_kernel::Scope>, key: Option<UnixMillis>) -> Result<(), Problem> {
+    let Some(ends) = key else {
+        return Ok(());
+    };
+    match yes {
+        Some(aion_kernel::Scope::Until { date: until }) if until.0 > ends.0 => {
+            let ends = date(ends);
+            let what = format!("the key counts until {ends}, and what it approves no longer");
+            Err(Problem::new(Code::BadRequest, what).remedy("say an earlier untilMs"))
+        }
+        _ => Ok(()),
     }
 }
 

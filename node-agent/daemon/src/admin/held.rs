@@ -11,10 +11,12 @@ use aion_abi::{
 };
 use aion_kernel::TurnId;
 use axum::{Extension, http::HeaderMap};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Admin, access::Guard, answer::Refused};
 use crate::{
-    instances::{Folder, folder::ObjectKey},
+    instances::Folder,
     keys::{Held, Holder},
     turns::Turns,
 };
@@ -88,6 +90,15 @@ impl Guard {
 }
 
 impl Admin {
+    /// Whether an object of an agent is for who asks, by the labels that it has itself.
+    pub(super) fn is_shown(&self, by: &ByKey, agent: &Value) -> bool {
+        let Some(Extension(holder)) = by else {
+            return true;
+        };
+        let text = |field: &str| agent["metadata"][field].as_str().unwrap_or_default();
+        holder.covers(text("namespace"), text("name"), || of_object(agent))
+    }
+
     /// Whether the agent `namespace/name` is for who asks.
     pub(super) fn is_for(&self, by: &ByKey, agent: &str) -> bool {
         let Some(Extension(holder)) = by else {
@@ -138,15 +149,11 @@ pub(super) fn held(by: ByKey) -> Result<Held, Refused> {
 }
 
 fn labels(folder: &Folder, namespace: &str, name: &str) -> BTreeMap<String, String> {
-    let found = folder.get(&ObjectKey {
-        kind: "Agent",
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    });
-    let labels = found.map(|it| it["metadata"]["labels"].clone());
-    labels
-        .and_then(|it| serde_json::from_value(it).ok())
-        .unwrap_or_default()
+    folder.labels(namespace, name).unwrap_or_default()
+}
+
+fn of_object(agent: &Value) -> BTreeMap<String, String> {
+    BTreeMap::deserialize(&agent["metadata"]["labels"]).unwrap_or_default()
 }
 
 fn no_agent(namespace: &str, name: &str) -> Problem {

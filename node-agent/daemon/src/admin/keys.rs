@@ -70,5 +70,6 @@ pub(super) async fn admit(
     Ok(Json(Admitted {
         id: holder.id.clone(),
         namespace: holder.scope.namespace.clone(),
+        may: holder.may.clone(),
     }))
 }

@@ -48,10 +48,7 @@ pub(super) async fn list(
         "KernelNode" => vec![this_node(&admin, &folder)],
         kind => folder.list(kind, query.get("namespace").map(String::as_str)),
     };
-    items.retain(|it| {
-        let text = |field: &str| it["metadata"][field].as_str().unwrap_or_default();
-        admin.is_for(&by, &format!("{}/{}", text("namespace"), text("name")))
-    });
+    items.retain(|it| admin.is_shown(&by, it));
     Ok(Json(json!({ "items": items })))
 }
 

@@ -4,13 +4,17 @@
 //! Of a key its SHA-256 is kept: it has more than 176 random bits, so nobody finds it by its digest. What may not enter: what
 //! agents may, and which calls there are.
 
+mod bounds;
 mod issuers;
 mod pace;
 mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aion_abi::key::{Door, Right, Scope};
+use aion_abi::{
+    date::UnixMillis,
+    key::{Door, Right, Scope},
+};
 
 pub(crate) use issuers::{Issuers, SettingsError};
 pub(crate) use table::{KeyError, Keys};
@@ -26,6 +30,8 @@ pub(crate) struct Holder {
     pub(crate) doors: Vec<Door>,
     pub(crate) may: Vec<Right>,
     pub(crate) requests_per_minute: Option<u32>,
+    /// What is said by it counts no longer than it does.
+    pub(crate) expires: UnixMillis,
 }
 
 /// What somebody may whom a gateway names.

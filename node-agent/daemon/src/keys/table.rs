@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs, io, mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,7 +19,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Held, Holder, issuers::Issuers, pace::Pace};
+use super::{
+    Held, Holder,
+    bounds::{Bounds, is_name, refused},
+    issuers::Issuers,
+    pace::Pace,
+};
 use crate::{
     clock::{self, Clock},
     files::write_whole,
@@ -27,8 +32,6 @@ use crate::{
 
 /// Keys at most.
 const MOST: usize = 1_000;
-/// Names, labels and doors of one key at most.
-const MOST_OF_ONE: usize = 100;
 /// What the time of the last use is rounded to, and how often it is written.
 const MINUTE_MS: u64 = 60_000;
 
@@ -80,6 +83,8 @@ struct Shared {
     file: PathBuf,
     clock: Clock,
     table: Mutex<Table>,
+    /// Who writes the file, one at a time. Requests take `table` alone, and wait for no disk.
+    writing: Mutex<()>,
     pace: Pace,
     issuers: Issuers,
 }
@@ -110,6 +115,7 @@ impl Keys {
             file,
             clock,
             table: Mutex::new(table),
+            writing: Mutex::default(),
             pace: Pace::default(),
             issuers,
         })))
@@ -186,14 +192,18 @@ impl Keys {
         &self,
         what: impl FnOnce(&mut BTreeMap<String, Kept>) -> Result<(), Problem>,
     ) -> Result<(), KeyError> {
-        let mut table = self.0.table.lock();
-        let mut next = table.keys.clone();
+        let _alone = self.0.writing.lock();
+        let mut next = self.0.table.lock().keys.clone();
         what(&mut next)?;
         self.write(&next)?;
-        *table = Table {
-            keys: next,
-            is_used: false,
-        };
+        let mut table = self.0.table.lock();
+        // When others were used meanwhile is not lost.
+        for (name, kept) in &mut next {
+            if let Some(now) = table.keys.get(name).filter(|it| it.digest == kept.digest) {
+                kept.key.used_ms = kept.key.used_ms.max(now.key.used_ms);
+            }
+        }
+        table.keys = next;
         Ok(())
     }
 
@@ -242,6 +252,7 @@ impl Keys {
             doors: made.doors.clone(),
             may: made.may.clone(),
             requests_per_minute: made.requests_per_minute,
+            expires: made.expires_ms,
         };
         let minute = Some(UnixMillis(now.0 - now.0 % MINUTE_MS));
         if kept.key.used_ms < minute {
@@ -276,12 +287,16 @@ impl Keys {
     }
 
     fn keep_used(&self) -> Result<(), KeyError> {
-        let mut table = self.0.table.lock();
-        if table.is_used {
-            self.write(&table.keys)?;
-            table.is_used = false;
+        let _alone = self.0.writing.lock();
+        let used = {
+            let mut table = self.0.table.lock();
+            mem::take(&mut table.is_used).then(|| table.keys.clone())
+        };
+        let written = used.map_or(Ok(()), |keys| self.write(&keys));
+        if written.is_err() {
+            self.0.table.lock().is_used = true;
         }
-        Ok(())
+        written
     }
 }
 
@@ -323,45 +338,21 @@ fn unknown(name: &str) -> Problem {
 
 /// Whether such a key can be.
 fn judge(wanted: &NewKey, now: UnixMillis) -> Result<(), Problem> {
-    let refused = |what: &str, remedy: &str| {
-        Err(Problem::new(Code::BadRequest, what.to_owned()).remedy(remedy))
-    };
-    let is_name = |it: &str| {
-        let of = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&it.len()) && it.bytes().all(of)
-    };
-    let scope = &wanted.scope;
-    let of_agents = |it: &String| it == "*" || (it.len() <= 253 && !it.is_empty());
     if !is_name(&wanted.name) {
         return refused(
             "the name of a key is 1 to 63 of a-z, 0-9 and -",
             "choose one like editor-laptop",
         );
     }
-    if !is_name(&scope.namespace) {
-        return refused(
-            "a namespace is 1 to 63 of a-z, 0-9 and -",
-            "say one that is",
-        );
-    }
-    if scope.agents.is_empty() && scope.labels.is_empty() {
-        return refused(
-            "the key is for no agent",
-            "name agents, labels, or * for all of the namespace",
-        );
-    }
-    if scope.agents.len() + scope.labels.len() > MOST_OF_ONE || !scope.agents.iter().all(of_agents)
-    {
-        return refused(
-            "the key names too many agents, or one that is no name",
-            "give agents a label, and the key that",
-        );
-    }
+    let bounds = Bounds {
+        scope: &wanted.scope,
+        doors: &wanted.doors,
+        may: &wanted.may,
+        requests_per_minute: wanted.requests_per_minute,
+    };
+    bounds.judge()?;
     if wanted.expires_ms <= now {
         return refused("the key would have expired already", "give it a later date");
-    }
-    if wanted.requests_per_minute == Some(0) {
-        return refused("the key could make no request", "say 1 or more a minute");
     }
     Ok(())
 }

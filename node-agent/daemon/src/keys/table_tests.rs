@@ -148,3 +148,56 @@ fn what_can_be_no_key_is_refused() {
     }
     assert!(keys.list().items.is_empty());
 }
+
+#[test]
+fn what_a_key_says_of_itself_is_bounded() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = open(&home);
+    let refused = |change: fn(&mut NewKey)| {
+        let mut wanted = wanted("editor");
+        change(&mut wanted);
+        keys.make(wanted).unwrap_err().to_string()
+    };
+    let doors = refused(|it| it.doors = vec![key::Door::Rest; 2]);
+    assert!(doors.contains("twice"), "{doors}");
+    let may = refused(|it| it.may = vec![key::Right::Serve; 2]);
+    assert!(may.contains("twice"), "{may}");
+    for (name, value) in [
+        ("", "x"),
+        ("x", &*"x".repeat(254)),
+        (&*"x".repeat(318), "x"),
+    ] {
+        let mut wanted = wanted("editor");
+        wanted.scope.labels = [(name.to_owned(), value.to_owned())].into();
+        let label = keys.make(wanted).unwrap_err().to_string();
+        assert!(label.contains("label"), "{label}");
+    }
+}
+
+#[test]
+fn a_key_is_known_while_another_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = open(&home);
+    let made = keys.make(wanted("editor")).unwrap();
+    let other = wanted("other");
+    // Inside of a change a lock that is held would be waited for without end.
+    keys.change(|all| {
+        assert!(keys.of_key(&made.secret).is_ok());
+        let kept = all["editor"].clone();
+        assert!(kept.key.used_ms.is_none());
+        all.insert(
+            other.name.clone(),
+            Kept {
+                digest: String::new(),
+                ..kept
+            },
+        );
+        Ok(())
+    })
+    .unwrap();
+    assert!(keys.get("other").is_some());
+    assert!(
+        keys.get("editor").unwrap().used_ms.is_some(),
+        "that is not lost"
+    );
+}

@@ -1,6 +1,6 @@
 //! An issuer that signs real tokens, at an address of this machine.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify, time::Instant};
 
 use super::*;
 
@@ -23,6 +23,10 @@ struct Issuing {
     keys: Arc<Mutex<Vec<Value>>>,
     is_down: Arc<Mutex<bool>>,
     fetched: Arc<Mutex<u32>>,
+    /// While somebody has it no fetch comes to its end.
+    hangs: Arc<tokio::sync::Mutex<()>>,
+    /// Told of each that begins.
+    asked: Arc<Notify>,
     key: EncodingKey,
     issuers: Issuers,
     _folder: tempfile::TempDir,
@@ -42,6 +46,11 @@ fn served(key: &EncodingKey, kid: &str) -> Value {
 
 impl Issuing {
     async fn new(offline_seconds: u64) -> Self {
+        Self::with_issuer(offline_seconds, false, |_| {}).await
+    }
+
+    /// One that describes itself otherwise, or that no packet is sent to.
+    async fn with_issuer(offline_seconds: u64, offline: bool, says: fn(&mut Value)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let key = made();
@@ -50,15 +59,23 @@ impl Issuing {
         let keys = vec![json!({"kty": 7}), secret, served(&key, "first")];
         let (keys, is_down) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(false)));
         let fetched = Arc::new(Mutex::new(0));
+        let (hangs, asked) = (
+            Arc::<tokio::sync::Mutex<()>>::default(),
+            Arc::<Notify>::default(),
+        );
         let (set, down, count) = (keys.clone(), is_down.clone(), fetched.clone());
+        let (hang, told) = (hangs.clone(), asked.clone());
         let jwks = move || async move {
             *count.lock() += 1;
+            told.notify_one();
+            drop(hang.lock().await);
             match *down.lock() {
                 true => Err(StatusCode::BAD_GATEWAY),
                 false => Ok(Json(json!({"keys": *set.lock()}))),
             }
         };
-        let discovered = json!({"issuer": url, "jwks_uri": format!("{url}/jwks")});
+        let mut discovered = json!({"issuer": url, "jwks_uri": format!("{url}/jwks")});
+        says(&mut discovered);
         let router = Router::new()
             .route(
                 "/.well-known/openid-configuration",
@@ -78,11 +95,13 @@ impl Issuing {
         }]});
         fs::write(&file, settings.to_string()).unwrap();
         Self {
-            issuers: Issuers::read(&file, false).unwrap(),
+            issuers: Issuers::read(&file, offline).unwrap(),
             url,
             keys,
             is_down,
             fetched,
+            hangs,
+            asked,
             key,
             _folder: folder,
         }
@@ -232,4 +251,82 @@ async fn keys_are_changed_and_missed_for_a_stated_time() {
     *issuing.is_down.lock() = false;
     later(31).await;
     assert!(issuing.issuers.holder(&rotated).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_goes_away_has_nothing_fetched_again() {
+    let issuing = Issuing::new(60).await;
+    let made_up = issuing.signed(&issuing.key, Some("made up"), &issuing.claims());
+    let hangs = issuing.hangs.lock().await;
+    tokio::select! {
+        _ = issuing.issuers.holder(&made_up) => panic!("nobody answered"),
+        () = issuing.asked.notified() => {}
+    }
+    for _ in 0..20 {
+        let asks = issuing.issuers.holder(&made_up);
+        assert!(futures::FutureExt::now_or_never(asks).is_none());
+    }
+    drop(hangs);
+    assert_eq!(issuing.refusal(&made_up).await.0, Code::BadSignature);
+    assert_eq!(*issuing.fetched.lock(), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_that_hangs_holds_up_nobody_whose_key_is_kept() {
+    let issuing = Issuing::new(3_600).await;
+    let token = issuing.with(|_| {});
+    assert!(issuing.issuers.holder(&token).await.is_ok());
+    issuing.asked.notified().await;
+    // Before it is too old it is fetched again, and nobody waits for that.
+    let hangs = issuing.hangs.lock().await;
+    later(301).await;
+    assert!(issuing.issuers.holder(&token).await.is_ok());
+    tokio::time::timeout(Duration::from_secs(4), issuing.asked.notified())
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        later(31).await;
+        let began = Instant::now();
+        tokio::time::pause();
+        assert!(issuing.issuers.holder(&token).await.is_ok());
+        assert!(began.elapsed() < Duration::from_secs(1), "it waited");
+        tokio::time::resume();
+    }
+    drop(hangs);
+}
+
+#[tokio::test]
+async fn an_issuer_is_believed_where_it_describes_itself_within_bounds() {
+    let says: [fn(&mut Value); 3] = [
+        |it| it["issuer"] = "http://127.0.0.1:9".into(),
+        |it| it["jwks_uri"] = "http://a.example/jwks".into(),
+        |it| it["more"] = "x".repeat(300 << 10).into(),
+    ];
+    for says in says {
+        let issuing = Issuing::with_issuer(60, false, says).await;
+        let (code, said) = issuing.refusal(&issuing.with(|_| {})).await;
+        assert_eq!(code, Code::Unreachable, "{said}");
+        assert_eq!(*issuing.fetched.lock(), 0);
+    }
+    let issuing = Issuing::with_issuer(60, true, |_| {}).await;
+    assert_eq!(
+        issuing.refusal(&issuing.with(|_| {})).await.0,
+        Code::Offline
+    );
+}
+
+#[tokio::test]
+async fn a_key_counts_for_signatures_of_its_own_algorithm() {
+    let issuing = Issuing::new(60).await;
+    for (field, value) in [("use", "enc"), ("alg", "RS256")] {
+        let mut other = served(&issuing.key, value);
+        other[field] = value.into();
+        issuing.keys.lock().push(other);
+    }
+    for kid in ["enc", "RS256"] {
+        let token = issuing.signed(&issuing.key, Some(kid), &issuing.claims());
+        let (code, said) = issuing.refusal(&token).await;
+        assert_eq!(code, Code::BadSignature);
+        assert!(said.contains("not one for its algorithm"), "{said}");
+    }
 }

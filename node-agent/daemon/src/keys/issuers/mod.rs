@@ -8,7 +8,7 @@ mod settings;
 
 use std::{path::Path, sync::Arc};
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, date::UnixMillis, problem::Problem};
 use jsonwebtoken::{
     Algorithm, DecodingKey, TokenData, Validation,
     dangerous::insecure_decode_claims,
@@ -123,6 +123,7 @@ impl Trusted {
             doors: rule.doors.clone(),
             may: rule.may.clone(),
             requests_per_minute: rule.requests_per_minute,
+            expires: expires(&claims),
         })
     }
 
@@ -155,6 +156,13 @@ impl Trusted {
             decode(token, &key, &validation).map_err(|why| refused(&why))?;
         Ok(decoded.claims)
     }
+}
+
+/// When the token counts no more. It was verified that it says so.
+fn expires(claims: &Map<String, Value>) -> UnixMillis {
+    // Nothing lasts by what is not a whole number.
+    let seconds = claims.get("exp").and_then(Value::as_u64);
+    UnixMillis(seconds.unwrap_or_default().saturating_mul(1_000))
 }
 
 /// A claim that is a text, some texts, or, as `scope` is, words of one.

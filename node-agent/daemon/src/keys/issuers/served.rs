@@ -9,36 +9,44 @@ use parking_lot::Mutex;
 use reqwest::{Certificate, Client, Url, redirect::Policy};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::settings::{Issuer, SettingsError, is_safe};
+use super::settings::{Issuer, SettingsError, is_safe_of};
 
 /// For how long keys are believed without another look.
 const FRESH: Duration = Duration::from_secs(600);
+/// From which age on they are fetched again while they are believed, so that nobody waits for it.
+const AGING: Duration = Duration::from_secs(300);
 /// Between two tries to fetch them, whatever tokens say.
 const PAUSE: Duration = Duration::from_secs(30);
-/// How long one may take.
+/// How long one may take, with both of its requests.
 const FETCH: Duration = Duration::from_secs(5);
 /// The largest answer, in bytes.
 const LARGEST: usize = 256 << 10;
 
-/// See the module.
+/// See the module. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Served(Arc<Shared>);
+
 #[derive(Debug)]
-pub(super) struct Served {
+struct Shared {
     issuer: String,
     /// None: no packet leaves this machine.
     client: Option<Client>,
     offline: Duration,
     kept: Mutex<Kept>,
-    /// One fetches at a time.
-    fetching: tokio::sync::Mutex<()>,
+    /// Held while they are fetched: whoever needs them waits for it.
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     keys: Arc<Vec<Jwk>>,
     fetched: Option<Instant>,
+    /// When the last try began, and where it is over when it ended.
     tried: Option<Instant>,
+    /// The last try that is over came to nothing.
+    failed: bool,
 }
 
 #[derive(Deserialize)]
@@ -58,39 +66,79 @@ impl Served {
             true => None,
             false => Some(client(issuer)?),
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             issuer: issuer.issuer.clone(),
             client,
             offline: Duration::from_secs(issuer.offline_seconds),
             kept: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
-        })
+            fetching: Arc::default(),
+        })))
     }
 
-    /// The key that is called so.
+    /// The key that is called so. Only who has none that counts waits for the issuer.
     ///
     /// # Errors
     /// There is none, or whether there is cannot be known.
     pub(super) async fn key(&self, kid: &str) -> Result<Jwk, Problem> {
-        if let Some(key) = self.find(kid, FRESH) {
+        let shared = &self.0;
+        let found = shared.find(kid, shared.believed());
+        if found.is_none() || shared.is_aging() {
+            self.refresh();
+        }
+        if let Some(key) = found {
             return Ok(key);
         }
-        let _alone = self.fetching.lock().await;
-        // Somebody else may have fetched it.
-        if let Some(key) = self.find(kid, FRESH) {
-            return Ok(key);
+        drop(shared.fetching.lock().await);
+        let found = shared.find(kid, FRESH + shared.offline);
+        found.ok_or_else(|| shared.missing())
+    }
+
+    /// Has the keys fetched, where nobody does and it was not tried a moment ago. It goes on to its end whoever goes away: what leaves no
+    /// trace could be had again and again.
+    fn refresh(&self) {
+        let Ok(alone) = Arc::clone(&self.0.fetching).try_lock_owned() else {
+            return;
+        };
+        if !self.0.is_due() {
+            return;
         }
-        let tried = self.kept.lock().tried;
-        if tried.is_none_or(|it| it.elapsed() >= PAUSE) {
-            self.fetch().await;
+        let shared = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            shared.fetch().await;
+            drop(alone);
+        });
+    }
+}
+
+impl Shared {
+    /// How old a key may be that is used without a look.
+    fn believed(&self) -> Duration {
+        match self.kept.lock().failed {
+            true => FRESH + self.offline,
+            false => FRESH,
         }
-        if let Some(key) = self.find(kid, FRESH + self.offline) {
-            return Ok(key);
+    }
+
+    fn is_aging(&self) -> bool {
+        let fetched = self.kept.lock().fetched;
+        fetched.is_none_or(|it| it.elapsed() >= AGING)
+    }
+
+    /// Whether to try now; whoever hears so does.
+    fn is_due(&self) -> bool {
+        let mut kept = self.kept.lock();
+        let due = kept.tried.is_none_or(|it| it.elapsed() >= PAUSE);
+        if due {
+            kept.tried = Some(Instant::now());
         }
+        due
+    }
+
+    fn missing(&self) -> Problem {
         let kept = self.kept.lock();
-        let is_current = kept.fetched.is_some() && kept.fetched == kept.tried;
+        let is_current = kept.fetched.is_some() && !kept.failed;
         drop(kept);
-        Err(match is_current {
+        match is_current {
             true => {
                 let what = "the token is signed by a key that its issuer does not serve";
                 Problem::new(Code::BadSignature, what).remedy("log in again")
@@ -105,7 +153,7 @@ impl Served {
                     .remedy("see the node's log, and whether the issuer answers")
                     .retry_after_ms(u64::try_from(PAUSE.as_millis()).unwrap_or_default())
             }
-        })
+        }
     }
 
     /// Among keys that are no older.
@@ -118,14 +166,15 @@ impl Served {
     }
 
     async fn fetch(&self) {
-        let now = Instant::now();
-        let fetched = self.fetched().await;
+        let began = Instant::now();
+        let fetched = timeout(FETCH, self.fetched()).await;
         let mut kept = self.kept.lock();
-        kept.tried = Some(now);
-        match fetched {
+        kept.tried = Some(Instant::now());
+        kept.failed = !matches!(fetched, Ok(Ok(_)));
+        match fetched.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {FETCH:?}"))) {
             Ok(keys) => {
                 kept.keys = Arc::new(keys);
-                kept.fetched = Some(now);
+                kept.fetched = Some(began);
             }
             Err(error) => {
                 let issuer = &self.issuer;
@@ -140,7 +189,7 @@ impl Served {
         let issuer = self.issuer.trim_end_matches('/');
         let discovery = format!("{issuer}/.well-known/openid-configuration");
         let found: Discovered = json(client, &discovery).await?;
-        if found.issuer != self.issuer || !is_safe(&found.jwks_uri) {
+        if found.issuer != self.issuer || !is_safe_of(&self.issuer, &found.jwks_uri) {
             anyhow::bail!("it describes another issuer, or keys without TLS");
         }
         let KeySet { keys } = json(client, &found.jwks_uri).await?;
@@ -161,7 +210,6 @@ fn client(issuer: &Issuer) -> Result<Client, SettingsError> {
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(Policy::none())
-        .timeout(FETCH)
         .pool_max_idle_per_host(0);
     let is_plain = Url::parse(&issuer.issuer).is_ok_and(|it| it.scheme() == "http");
     let authorities = match &issuer.ca {

@@ -11,8 +11,12 @@ use jsonwebtoken::Algorithm;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::keys::bounds::Bounds;
+
 /// The longest time without its issuer for which keys count, in seconds.
 const LONGEST: u64 = 7 * 24 * 3600;
+/// Issuers at most, and rules of one.
+const MOST: usize = 100;
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +112,7 @@ impl Issuer {
         self.algorithms.contains(&allowed)
     }
 
-    fn wrong(&self) -> Option<String> {
+    fn wrong(&self, others: &[Self]) -> Option<String> {
         let of = |what: &str| Some(format!("{}: {what}", self.issuer));
         if !is_safe(&self.issuer) {
             return of("issuer is not an https address");
@@ -119,15 +123,32 @@ impl Issuer {
         if self.offline_seconds > LONGEST {
             return of("offlineSeconds is a week at most");
         }
-        let nobody = |it: &Rule| it.agents.is_empty() && it.labels.is_empty();
-        if self.rules.iter().any(nobody) {
-            return of("a rule names no agents and no labels");
+        // The first would have all of its tokens.
+        if others.iter().filter(|it| it.issuer == self.issuer).count() > 1 {
+            return of("it is named twice: it has one audience, and all of its rules there");
         }
-        None
+        if self.rules.len() > MOST {
+            return of("it has too many rules");
+        }
+        self.rules.iter().find_map(|it| of(&it.wrong()?))
     }
 }
 
 impl Rule {
+    fn wrong(&self) -> Option<String> {
+        if self.claim.is_empty() || self.has.is_empty() {
+            return Some("a rule needs a claim, and what it has".to_owned());
+        }
+        let bounds = Bounds {
+            scope: &self.scope(),
+            doors: &self.doors,
+            may: &self.may,
+            requests_per_minute: self.requests_per_minute,
+        };
+        let problem = bounds.judge().err()?;
+        Some(format!("a rule of {}: {}", self.claim, problem.detail))
+    }
+
     pub(super) fn scope(&self) -> Scope {
         Scope {
             namespace: self.namespace.clone(),
@@ -137,8 +158,14 @@ impl Rule {
     }
 }
 
+/// An issuer names its keys there: one that is reached by TLS sends nobody to what is reached without.
+pub(super) fn is_safe_of(issuer: &str, keys: &str) -> bool {
+    let is_plain = |url: &str| Url::parse(url).is_ok_and(|it| it.scheme() == "http");
+    is_safe(keys) && (is_plain(issuer) || !is_plain(keys))
+}
+
 /// Keys come from there: by TLS, or from this machine.
-pub(super) fn is_safe(url: &str) -> bool {
+fn is_safe(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
@@ -157,7 +184,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Issuer>, SettingsError> {
         Err(error) => return Err(failed(error.to_string())),
     };
     let file: File = serde_saphyr::from_str(&text).map_err(|why| failed(why.to_string()))?;
-    match file.issuers.iter().find_map(Issuer::wrong) {
+    if file.issuers.len() > MOST {
+        return Err(failed(format!("there are more than {MOST} issuers")));
+    }
+    let wrong = |it: &Issuer| it.wrong(&file.issuers);
+    match file.issuers.iter().find_map(wrong) {
         Some(why) => Err(failed(why)),
         None => Ok(file.issuers),
     }
@@ -189,10 +220,37 @@ mod tests {
             ("audience: aion", "audience: aion, algorithms: [none]"),
             ("audience: aion", "audience: aion, secret: x"),
             ("agents: ['*']", "agents: []"),
+            ("agents: ['*']", "agents: ['*'], requestsPerMinute: 0"),
+            ("agents: ['*']", "agents: ['']"),
+            ("agents: ['*']", "labels: {'': x}"),
+            ("agents: ['*']", "agents: ['*'], may: [serve, serve]"),
+            ("namespace: default", "namespace: Default!"),
+            ("claim: groups", "claim: ''"),
+            ("has: users", "has: ''"),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD);
             assert!(read_text(&text).is_err(), "{text}");
         }
+        let (head, one) = GOOD.split_once('[').unwrap();
+        let one = one.strip_suffix(']').unwrap();
+        let of = |other: &str| format!("{head}[{one}, {other}]");
+        let twice = read_text(&of(&one.replace("aion", "other"))).unwrap_err();
+        assert!(twice.to_string().contains("twice"), "{twice}");
+        let two = read_text(&of(&one.replace("a.example", "b.example")));
+        assert_eq!(two.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_issuer_by_tls_has_no_keys_without() {
+        let (plain, tls) = ("http://127.0.0.1:9/keys", "https://a.example/keys");
+        assert!(is_safe_of("https://a.example", tls));
+        assert!(is_safe_of("http://localhost:8080", plain));
+        assert!(is_safe_of("http://localhost:8080", tls));
+        assert!(!is_safe_of("https://a.example", plain));
+        assert!(!is_safe_of(
+            "http://localhost:8080",
+            "http://a.example/keys"
+        ));
     }
 }
