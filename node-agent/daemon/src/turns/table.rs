@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnOutcome, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -314,21 +314,29 @@ impl Turns {
     }
 
     /// It ended, and the kernel has let go of it: its record is written.
-    pub async fn done(&self, input: BodyDigest, end: TurnEnd) {
+    /// Gives whose it is, and how it ended, also where the record is to be written again.
+    pub async fn done(&self, input: BodyDigest, end: TurnEnd) -> Option<(String, TurnOutcome)> {
         let (this, turn) = (self.clone(), end.turn);
         self.shared.uploads.ended(turn);
         let ended = blocking(move || {
             let live = this.live(end.turn, input)?;
-            let kept = live.end(&end)?;
-            let mut table = this.shared.table.lock();
-            table.live.remove(&end.turn);
-            table.kept.insert(end.turn, kept);
-            Ok(())
+            let kept = live.end(&end).map(|kept| {
+                let mut table = this.shared.table.lock();
+                table.live.remove(&end.turn);
+                table.kept.insert(end.turn, kept);
+            });
+            let over = live.over();
+            Ok((over.map(|it| (live.agent.to_string(), it.outcome)), kept))
         });
-        if let Err(error) = ended.await {
+        let (over, kept) = match ended.await {
+            Ok((over, kept)) => (over, kept),
+            Err(error) => (None, Err(error)),
+        };
+        if let Err(error) = kept {
             tracing::error!(%turn, %error, "the record of a turn was not kept; it is tried again");
         }
         self.shared.untidy.notify_one();
+        over
     }
 
     /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.
