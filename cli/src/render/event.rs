@@ -28,6 +28,7 @@ fn lost(missed: Missed) -> String {
         Because::Restarted => "the node was started again",
         Because::Unheard => "nobody listened",
         Because::Late => "they were not read in time",
+        Because::Unknown => "they are of a newer version",
     };
     format!("{what} are missing: {why}")
 }

@@ -81,7 +81,7 @@ where
         .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        // What becomes a WebSocket is let go of here, with its place among connections.
+        // What becomes a WebSocket is let go of here; it keeps its place among connections to its end.
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let stopped = async {

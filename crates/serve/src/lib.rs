@@ -15,7 +15,7 @@ mod tcp;
 mod token;
 
 pub use answer::{Refused, events, refusal, stream};
-pub use bounded::Bounded;
+pub use bounded::{Bounded, connections};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use patience::Patience;

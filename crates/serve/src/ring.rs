@@ -96,6 +96,20 @@ impl<T: Clone> Ring<T> {
         self.kept.lock().end()
     }
 
+    /// The newest, with its number.
+    pub fn newest(&self) -> Option<(u64, T)> {
+        let kept = self.kept.lock();
+        let (item, _) = kept.items.back()?;
+        Some((kept.end(), item.clone()))
+    }
+
+    /// The number of the newest that is so; none where none that is kept is.
+    pub fn last_that(&self, is_so: impl Fn(&T) -> bool) -> Option<u64> {
+        let kept = self.kept.lock();
+        let at = kept.items.iter().rposition(|(item, _)| is_so(item))?;
+        Some(kept.first + at as u64)
+    }
+
     /// Changes whenever readers are woken.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -194,6 +208,18 @@ mod tests {
         ring.push(3, 1);
         assert_eq!(read(&ring, 1), (1, vec![3]));
         assert_eq!(read(&ring, 2), (0, vec![3]));
+    }
+
+    #[test]
+    fn the_newest_has_its_number_and_one_is_found_among_those_that_are_kept() {
+        let ring = ring(3, 100);
+        assert_eq!(ring.newest(), None);
+        for number in 1..=5 {
+            ring.push(number, 1);
+        }
+        assert_eq!(ring.newest(), Some((5, 5)));
+        assert_eq!(ring.last_that(|it| *it < 5), Some(4));
+        assert_eq!(ring.last_that(|it| *it < 3), None);
     }
 
     #[tokio::test]

@@ -10,6 +10,8 @@ use super::{subscriptions::refused, wire::Command};
 /// Messages in [`WINDOW`], at most: more is a flood.
 const MOST: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(1);
+/// The longest text of what is wrong, in characters.
+const QUOTED: usize = 256;
 
 /// Reads a message.
 ///
@@ -23,7 +25,8 @@ pub(super) fn read(text: &str) -> Result<Command, Problem> {
             path if path == "." => error.inner().to_string(),
             path => format!("{path}: {}", error.inner()),
         };
-        refused(&what, remedy)
+        // It may quote what was sent.
+        refused(&what.chars().take(QUOTED).collect::<String>(), remedy)
     })?;
     let end = reader.end();
     end.map_err(|error| refused(&error.to_string(), remedy))?;
@@ -72,6 +75,8 @@ mod tests {
         );
         assert!(wrong(r#"{"subscribe": {"id": "a", "agent": "b"}}"#).contains("agent"));
         assert!(wrong(r#"{"subscribe": {"id": "a", "after": "1"}}"#).contains("cursor"));
+        let long = format!(r#"{{"subscribe": {{"{}": 1}}}}"#, "x".repeat(1_000));
+        assert_eq!(wrong(&long).len(), QUOTED);
         assert!(wrong(r#"{"unsubscribe": {"id": "a"}} {}"#).contains("trailing"));
         assert!(read(r#"{"subscribe": {"id": "a"}}"#).is_ok());
     }

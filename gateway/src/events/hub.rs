@@ -7,7 +7,7 @@ use std::{
 
 use aion_abi::{
     code::Code,
-    event::{Cursor, Item, Told},
+    event::{Cursor, Event, Happened, Item, Told},
     problem::Problem,
 };
 use aion_backoff::Backoff;
@@ -15,12 +15,11 @@ use aion_client::{ClientError, Events, Node};
 use aion_serve::{Bounds, Ring};
 use parking_lot::Mutex;
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::AbortHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::wire;
 use crate::unanswered;
 
 /// What is kept for readers that are behind.
@@ -32,7 +31,14 @@ const KEPT: Bounds = Bounds {
 const LINE: usize = 512;
 /// Readers are woken so often at most: what comes closer together is read and written together.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// How long the first word of the node is waited for.
+/// Those who are behind what is kept here ask the node, so many at a time.
+const ASKING: usize = 8;
+/// What one of them takes at a time.
+const PART: Bounds = Bounds {
+    count: 512,
+    bytes: 512 << 10,
+};
+/// How long the node is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Before the node is tried again.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
@@ -41,6 +47,8 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_
 pub(super) struct Hub {
     node: Node,
     upstream: Mutex<Weak<Upstream>>,
+    /// Who asks the node for what it has behind a cursor.
+    asking: Semaphore,
 }
 
 /// The connection, for as long as somebody has it.
@@ -63,8 +71,8 @@ pub(super) struct Line {
 enum State {
     /// Nobody knows yet.
     Begins,
-    /// It does, and told first where the feed was then.
-    Here(Cursor),
+    /// It does, and where the feed is then is in the ring.
+    Here,
     Away(Problem),
 }
 
@@ -73,6 +81,7 @@ impl Hub {
         Self {
             node,
             upstream: Mutex::default(),
+            asking: Semaphore::new(ASKING),
         }
     }
 
@@ -94,29 +103,49 @@ impl Hub {
         made
     }
 
-    /// What the node has behind `after`, up to now.
+    /// Some of what the node has behind `after`: what one who catches up takes at a time. Not all are answered at once.
     ///
     /// # Errors
     /// It does not answer.
-    pub(super) async fn behind(&self, after: Cursor) -> Result<Events<Told>, Problem> {
-        let behind = self.node.events(Some(after), false).await;
-        behind.map_err(away)
+    pub(super) async fn behind(&self, after: Cursor) -> Result<Vec<Told>, Problem> {
+        let _turn = self.asking.acquire().await.map_err(|_| ended())?;
+        let mut part = Vec::new();
+        let read = async {
+            let mut behind = self.node.events(Some(after), false).await?;
+            let mut bytes = 0;
+            while part.len() < PART.count
+                && bytes < PART.bytes
+                && let Some(told) = behind.next().await?
+            {
+                bytes += LINE + text_of(&told);
+                part.push(told);
+            }
+            Ok(())
+        };
+        let read = timeout(PATIENCE, read).await;
+        match read {
+            // What came before it broke is had all the same.
+            _ if !part.is_empty() => Ok(part),
+            Ok(Ok(())) => Ok(part),
+            Ok(Err(error)) => Err(away(error)),
+            Err(_) => Err(silent()),
+        }
     }
 }
 
 impl Upstream {
-    /// Returns where the feed was when the node answered first, once it has.
+    /// Returns once the node has answered: the ring is not empty then.
     ///
     /// # Errors
     /// It does not.
-    pub(super) async fn ready(&self) -> Result<Cursor, Problem> {
+    pub(super) async fn ready(&self) -> Result<(), Problem> {
         let mut state = self.state.clone();
         let known = state.wait_for(|state| !matches!(state, State::Begins));
         let Ok(known) = timeout(PATIENCE, known).await else {
             return Err(silent());
         };
         match known.as_deref() {
-            Ok(State::Here(cursor)) => Ok(*cursor),
+            Ok(State::Here) => Ok(()),
             Ok(State::Away(problem)) => Err(problem.clone()),
             Ok(State::Begins) | Err(_) => Err(ended()),
         }
@@ -160,7 +189,7 @@ async fn follow(node: Node, ring: Arc<Ring<Arc<Line>>>, state: watch::Sender<Sta
             }
             Err(error) => away(error),
         };
-        let was_here = matches!(&*state.borrow(), State::Here(_));
+        let was_here = matches!(&*state.borrow(), State::Here);
         if was_here && let Some(cursor) = last {
             push(
                 &ring,
@@ -205,17 +234,13 @@ async fn read(
                 return away(error);
             }
         };
-        let cursor = told.cursor;
-        let is_first = last.replace(cursor).is_none();
-        // That it is followed is news only to who was told that it is not.
-        if !(is_first && told.what == Item::Listening {}) {
-            push(ring, told);
-            is_unread = true;
+        *last = Some(told.cursor);
+        push(ring, told);
+        is_unread = true;
+        if !matches!(&*state.borrow(), State::Here) {
+            state.send_replace(State::Here);
         }
-        if !matches!(&*state.borrow(), State::Here(_)) {
-            state.send_replace(State::Here(cursor));
-        }
-        if is_unread && woken.elapsed() >= TOGETHER {
+        if woken.elapsed() >= TOGETHER {
             (woken, is_unread) = (Instant::now(), false);
             ring.wake();
         }
@@ -223,9 +248,41 @@ async fn read(
 }
 
 fn push(ring: &Ring<Arc<Line>>, told: Told) {
-    let members = wire::members(&told);
-    let bytes = LINE + 2 * members.len();
-    ring.push(Arc::new(Line { told, members }), bytes);
+    let line = Line::of(told);
+    let bytes = LINE + 2 * line.members.len();
+    ring.push(Arc::new(line), bytes);
+}
+
+/// About how many bytes of text are in it: a line of a log is all that can be long.
+fn text_of(told: &Told) -> usize {
+    match &told.what {
+        Item::Event(Event {
+            what: Happened::Log { text, .. },
+            ..
+        }) => text.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+impl Upstream {
+    /// One that nobody fills but a test.
+    pub(super) fn of_lines(kept: Bounds, told: impl IntoIterator<Item = Told>) -> Arc<Self> {
+        let made = Self {
+            ring: Arc::new(Ring::new(kept)),
+            state: watch::channel(State::Here).1,
+            task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
+        };
+        for told in told {
+            made.push(told);
+        }
+        Arc::new(made)
+    }
+
+    pub(super) fn push(&self, told: Told) {
+        push(&self.ring, told);
+        self.ring.wake();
+    }
 }
 
 fn ended_there() -> Problem {

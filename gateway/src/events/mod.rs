@@ -4,6 +4,7 @@
 //! Each reader goes at its own pace over the ring of the hub, so what is kept is bounded however many read, and nobody is held up by
 //! another. Which events a caller may see is asked in [`Sight`] and nowhere else.
 
+mod catching_up;
 mod commands;
 mod hub;
 mod reader;
@@ -27,6 +28,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{hub::Hub, sight::Sight};
@@ -42,12 +44,16 @@ const BEARER: &str = "base64url.bearer.authorization.aion.dev.";
 const MAX_MESSAGE: usize = 64 << 10;
 /// What is read or written at once, in bytes: what each socket takes at rest.
 const BUFFER: usize = 8 << 10;
+/// Of the connections of the gateway, those that listen are one in so many.
+const SHARE: usize = 2;
 /// How long sockets have to be told that the gateway stops.
 const LAST: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Events {
-    hub: Hub,
+    hub: Arc<Hub>,
+    /// For so many more.
+    room: Arc<Semaphore>,
     /// Of agents that are named without one.
     namespace: String,
     sockets: TaskTracker,
@@ -57,7 +63,8 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn of(node: Node, namespace: &str) -> Self {
         Self {
-            hub: Hub::of(node),
+            hub: Arc::new(Hub::of(node)),
+            room: Arc::new(Semaphore::new(aion_serve::connections().div_ceil(SHARE))),
             namespace: namespace.to_owned(),
             sockets: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -67,7 +74,8 @@ impl Events {
     /// The same of the node as somebody else sees it, who has a connection of his own there.
     pub(crate) fn asked_of(&self, node: Node) -> Self {
         Self {
-            hub: Hub::of(node),
+            hub: Arc::new(Hub::of(node)),
+            room: Arc::clone(&self.room),
             namespace: self.namespace.clone(),
             sockets: self.sockets.clone(),
             stop: self.stop.clone(),
@@ -88,7 +96,7 @@ impl Events {
     pub(crate) async fn listen(self: &Arc<Self>, request: Request) -> Result<Response, Problem> {
         let (mut parts, _) = request.into_parts();
         let sight = Sight::of(&parts.extensions);
-        if !parts.headers.contains_key(header::UPGRADE) {
+        if !asks_for_socket(&parts.headers) {
             if !accepts_events(&parts.headers) {
                 let what = "events come over a WebSocket or as a stream, and this asks for neither";
                 return Err(Problem::new(Code::BadRequest, what)
@@ -96,7 +104,8 @@ impl Events {
             }
             let wanted = Query::<Wanted>::from_request_parts(&mut parts, &()).await;
             let Query(wanted) = wanted.map_err(|refused| refused.0)?;
-            return stream::follow(self, wanted, &parts.headers, sight).await;
+            let place = self.place()?;
+            return stream::follow(self, wanted, &parts.headers, sight, place).await;
         }
         let socket = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let socket = socket.map_err(|why: WebSocketUpgradeRejection| {
@@ -108,10 +117,26 @@ impl Events {
             .max_frame_size(MAX_MESSAGE)
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER);
-        let (events, sockets) = (Arc::clone(self), self.sockets.clone());
-        Ok(socket
-            .on_upgrade(move |socket| sockets.track_future(socket::serve(socket, events, sight)))
-            .into_response())
+        let (events, sockets, place) = (Arc::clone(self), self.sockets.clone(), self.place()?);
+        let serve = move |socket| {
+            let serving = socket::serve(socket, events, sight);
+            sockets.track_future(async move {
+                let _place = place;
+                serving.await;
+            })
+        };
+        Ok(socket.on_upgrade(serve).into_response())
+    }
+
+    /// A place among those who listen, who leave connections for everything else.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        place.map_err(|_| {
+            let what = "as many listen to what happens as the gateway has room for";
+            Problem::new(Code::Overloaded, what)
+                .remedy("have one connection with more subscriptions, or close others")
+                .retry_after_ms(5_000)
+        })
     }
 
     /// Agents of a filter by their whole names.
@@ -143,6 +168,14 @@ pub(crate) fn take_token(uri: &Uri, headers: &mut HeaderMap) {
     }
 }
 
+/// Another protocol that is offered, such as `h2c`, is not taken up.
+fn asks_for_socket(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::UPGRADE).into_iter();
+    let offered = offered.filter_map(|it| it.to_str().ok());
+    let mut offered = offered.flat_map(|it| it.split(','));
+    offered.any(|it| it.trim().eq_ignore_ascii_case("websocket"))
+}
+
 fn accepts_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).into_iter();
     let mut accepted = accepted.filter_map(|it| it.to_str().ok());
@@ -153,6 +186,32 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn only_a_socket_is_an_upgrade() {
+        let asks = |upgrade: &'static str| {
+            let upgrade = HeaderValue::from_static(upgrade);
+            asks_for_socket(&HeaderMap::from_iter([(header::UPGRADE, upgrade)]))
+        };
+        assert!(asks("WebSocket") && asks("h2c, websocket") && !asks("h2c"));
+    }
+
+    #[tokio::test]
+    async fn who_listens_leaves_room_for_the_others() {
+        let node = Node {
+            address: aion_client::Address::unix(std::path::Path::new("/nowhere")).unwrap(),
+        };
+        let events = Events::of(node, "default");
+        let room = aion_serve::connections().div_ceil(SHARE);
+        let mut places: Vec<_> = (0..room).map(|_| events.place().unwrap()).collect();
+        let refused = events.place().unwrap_err();
+        assert_eq!(
+            (refused.code, refused.retry_after_ms),
+            (Code::Overloaded, Some(5_000))
+        );
+        places.pop();
+        assert!(events.place().is_ok());
+    }
 
     #[test]
     fn a_page_has_its_token_among_the_protocols_and_only_here() {

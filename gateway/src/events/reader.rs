@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::hub::{Line, Upstream};
 
 /// Lines that are read at a time.
-const PART: Bounds = Bounds {
+pub(super) const PART: Bounds = Bounds {
     count: 64,
     bytes: 128 << 10,
 };
@@ -21,30 +21,44 @@ pub(super) struct Reader {
     at: u64,
     /// Where it is in the feed, once that is known.
     cursor: Option<Cursor>,
+    is_away: bool,
     news: watch::Receiver<u64>,
 }
 
 impl Reader {
     /// From now on.
     pub(super) async fn begin(upstream: Arc<Upstream>) -> Self {
-        let first = upstream.ready().await.ok();
+        let is_away = upstream.ready().await.is_err();
         let news = upstream.ring.news();
-        let at = upstream.ring.end();
-        let newest = upstream.ring.read(at.saturating_sub(1), PART).items;
-        let cursor = newest.last().map(|line| line.told.cursor).or(first);
-        Self {
-            upstream,
-            at,
-            cursor,
+        let mut reader = Self {
+            upstream: Arc::clone(&upstream),
+            at: 0,
+            cursor: None,
+            is_away,
             news,
+        };
+        if let Some((at, newest)) = upstream.ring.newest() {
+            reader.at = at;
+            reader.is_at(&newest);
         }
+        reader
     }
 
     pub(super) fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }
 
-    pub(super) fn upstream(&self) -> &Upstream {
+    /// The number of the line where it is.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The node did not answer, as far as this has read.
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away
+    }
+
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
     }
 
@@ -56,38 +70,48 @@ impl Reader {
         }
     }
 
-    /// The next lines. What was let go of before they were read is a line, too.
-    pub(super) fn read(&mut self) -> Vec<Arc<Line>> {
+    /// The next lines, with their numbers. What was let go of before it was read is a line, too.
+    pub(super) fn read(&mut self) -> Vec<(u64, Arc<Line>)> {
         self.news.borrow_and_update();
         let read = self.upstream.ring.read(self.at, PART);
-        self.at += read.missed + read.items.len() as u64;
-        let mut lines = read.items;
+        let mut lines = Vec::with_capacity(read.items.len() + 1);
         if read.missed > 0
-            && let Some(next) = lines.first()
+            && let Some(next) = read.items.first()
         {
-            let told = missed(self.cursor, read.missed, &next.told);
-            lines.insert(0, Arc::new(Line::of(told)));
+            let told = missed(self.cursor, &next.told);
+            lines.push((read.first - 1, Arc::new(Line::of(told))));
         }
-        if let Some(last) = lines.last() {
-            self.cursor = Some(last.told.cursor);
+        lines.extend((read.first..).zip(read.items));
+        if let Some((at, last)) = lines.last() {
+            self.at = *at;
+            self.is_at(&Arc::clone(last));
         }
         lines
     }
+
+    fn is_at(&mut self, line: &Line) {
+        self.cursor = Some(line.told.cursor);
+        self.is_away = line.told.what == Item::Away {};
+    }
 }
 
-/// What is said of so many lines behind `last` and before `next`.
-fn missed(last: Option<Cursor>, lines: u64, next: &Told) -> Told {
+/// What is said of lines behind `last` and before `next`.
+fn missed(last: Option<Cursor>, next: &Told) -> Told {
     let mut cursor = next.cursor;
-    if matches!(next.what, Item::Event(_)) {
-        cursor.seq -= 1;
-    }
-    let events = match last {
-        Some(last) if last.epoch == cursor.epoch => Some(cursor.seq.saturating_sub(last.seq)),
-        Some(_) => None,
-        None => Some(lines),
+    cursor.seq = match &next.what {
+        Item::Event(_) => cursor.seq.saturating_sub(1),
+        // It counts these by itself.
+        Item::Missed(missed) => cursor.seq.saturating_sub(missed.events.unwrap_or(0)),
+        Item::Listening {} | Item::Away {} => cursor.seq,
     };
+    late(last, cursor)
+}
+
+/// That what is behind `last` up to `cursor` is not told.
+pub(super) fn late(last: Option<Cursor>, cursor: Cursor) -> Told {
+    let last = last.filter(|last| last.epoch == cursor.epoch);
     let missed = Missed {
-        events,
+        events: last.map(|last| cursor.seq.saturating_sub(last.seq)),
         because: Because::Late,
     };
     Told {
@@ -98,24 +122,57 @@ fn missed(last: Option<Cursor>, lines: u64, next: &Told) -> Told {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::events::subscriptions::tests::told;
+
+    fn at(epoch: u64, seq: u64) -> Cursor {
+        Cursor { epoch, seq }
+    }
 
     #[test]
     fn what_was_missed_is_counted_in_events_and_says_where_it_goes_on() {
-        let at = |epoch, seq| Cursor { epoch, seq };
-        let event = |cursor| Told {
-            cursor,
-            what: Item::Event(super::super::subscriptions::tests::event("a/b")),
-        };
         let said = |last, next: &Told| {
-            let told = missed(last, 9, next);
+            let told = missed(last, next);
             let Item::Missed(missed) = told.what else {
                 return (told.cursor, None);
             };
             (told.cursor, missed.events)
         };
-        assert_eq!(said(Some(at(1, 5)), &event(at(1, 8))), (at(1, 7), Some(2)));
-        assert_eq!(said(Some(at(1, 5)), &event(at(2, 3))), (at(2, 2), None));
-        assert_eq!(said(None, &event(at(1, 8))), (at(1, 7), Some(9)));
+        assert_eq!(said(Some(at(1, 5)), &told(1, 8)), (at(1, 7), Some(2)));
+        assert_eq!(said(Some(at(1, 5)), &told(2, 3)), (at(2, 2), None));
+        assert_eq!(said(None, &told(1, 8)), (at(1, 7), None));
+        assert_eq!(said(None, &told(1, 0)), (at(1, 0), None));
+        // What the node says of itself that it missed is not counted twice.
+        let theirs = late(Some(at(1, 10)), at(1, 210));
+        assert_eq!(said(Some(at(1, 5)), &theirs), (at(1, 10), Some(5)));
+    }
+
+    #[tokio::test]
+    async fn who_begins_is_where_the_newest_line_is_however_many_there_are() {
+        let upstream = Upstream::of_lines(PART, (1..=9).map(|seq| told(1, seq)));
+        let mut reader = Reader::begin(Arc::clone(&upstream)).await;
+        assert_eq!((reader.cursor(), reader.at()), (Some(at(1, 9)), 9));
+        upstream.push(told(1, 10));
+        upstream.push(Told {
+            cursor: at(1, 10),
+            what: Item::Away {},
+        });
+        let lines = reader.read();
+        assert_eq!(lines.iter().map(|it| it.0).collect::<Vec<_>>(), [10, 11]);
+        assert!(reader.is_away() && Reader::begin(upstream).await.is_away());
+    }
+
+    #[tokio::test]
+    async fn who_is_behind_what_is_kept_is_told_once() {
+        let few = Bounds { count: 2, ..PART };
+        let upstream = Upstream::of_lines(few, [told(1, 1)]);
+        let mut reader = Reader::begin(Arc::clone(&upstream)).await;
+        (2..=6).for_each(|seq| upstream.push(told(1, seq)));
+        let lines = reader.read();
+        let cursors: Vec<_> = lines.iter().map(|(_, it)| it.told.cursor.seq).collect();
+        assert_eq!(cursors, [4, 5, 6]);
+        assert_eq!(lines[0].1.told, late(Some(at(1, 1)), at(1, 4)));
+        assert_eq!(reader.read().len(), 0);
     }
 }

@@ -3,24 +3,27 @@
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use aion_abi::{
-    event::{Cursor, Filter, Item, Kind, Told},
+    event::{Cursor, Filter, Kind},
     problem::Problem,
 };
-use aion_client::Events;
 use axum::{body::Bytes, http::HeaderMap, response::Response};
 use futures::stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     Events as Feed,
+    catching_up::{CatchingUp, Step},
     hub::Line,
     reader::Reader,
     sight::Sight,
     subscriptions::{check, is_within, refused},
+    wire::Frame,
 };
 
+/// The longest text that is quoted, in characters.
+const QUOTED: usize = 64;
 const LAST_EVENT_ID: &str = "last-event-id";
 /// A stream on which nothing happens says so, so often.
 const AWAKE: Duration = Duration::from_secs(15);
@@ -45,11 +48,15 @@ struct Following {
     reader: Reader,
     filter: Filter,
     sight: Sight,
-    /// What there was behind the cursor.
-    behind: Option<Events<Told>>,
-    /// It was told everything up to here.
+    /// It has everything up to the line of this number, and up to this cursor.
+    from: u64,
     has: Option<Cursor>,
+    /// While it lacks something behind its cursor.
+    catching_up: Option<CatchingUp>,
+    /// Where it was last told that it is.
+    told: Option<Cursor>,
     next: VecDeque<Bytes>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Follows it.
@@ -61,24 +68,29 @@ pub(super) async fn follow(
     wanted: Wanted,
     headers: &HeaderMap,
     sight: Sight,
+    place: OwnedSemaphorePermit,
 ) -> Result<Response, Problem> {
     let (filter, after) = wanted.read(feed, headers)?;
     let reader = Reader::begin(feed.hub.join()).await;
-    let behind = match after {
-        Some(after) => {
-            reader.upstream().ready().await?;
-            Some(feed.hub.behind(after).await?)
-        }
-        None => None,
-    };
-    let following = Following {
-        reader,
+    let mut following = Following {
         filter,
         sight,
-        behind,
-        has: after,
+        from: reader.at(),
+        has: None,
+        catching_up: None,
+        told: None,
         next: VecDeque::new(),
+        reader,
+        _place: place,
     };
+    match after {
+        Some(after) => {
+            let upstream = Arc::clone(following.reader.upstream());
+            let behind = CatchingUp::behind(after, Arc::clone(&feed.hub), upstream).await?;
+            following.catch_up(behind).await?;
+        }
+        None => following.stand(following.reader.cursor()),
+    }
     let frames = stream::unfold(following, |mut following| async {
         let frame = following.next().await;
         Some((Ok::<_, Infallible>(frame), following))
@@ -95,39 +107,61 @@ impl Following {
             if let Some(frame) = self.next.pop_front() {
                 return frame;
             }
-            if let Some(behind) = &mut self.behind {
-                match behind.next().await {
-                    Ok(Some(told)) => {
-                        self.has = Some(told.cursor);
-                        let line = Arc::new(Line::of(told));
-                        self.take(&line, true);
-                    }
-                    // It breaks with the connection that follows, which says so.
-                    Ok(None) | Err(_) => self.behind = None,
-                }
+            if let Some(behind) = self.catching_up.take() {
+                // Only the first step can fail, and that was made.
+                let _ = self.catch_up(behind).await;
                 continue;
             }
             if timeout(AWAKE, self.reader.changed()).await.is_err() {
-                return Bytes::from_static(b":\n\n");
+                let cursor = self.reader.cursor();
+                if self.reader.is_away() || cursor == self.told {
+                    return Bytes::from_static(b":\n\n");
+                }
+                self.stand(cursor);
             }
-            for line in self.reader.read() {
-                self.take(&line, false);
+            for (number, line) in self.reader.read() {
+                let is_known = self.has.is_some_and(|has| is_within(line.told.cursor, has));
+                if number > self.from && !(is_known && line.event().is_some()) {
+                    self.take(&line);
+                }
             }
         }
     }
 
-    fn take(&mut self, line: &Arc<Line>, is_behind: bool) {
-        let cursor = line.told.cursor;
-        let is_known = !is_behind && self.has.is_some_and(|has| is_within(cursor, has));
-        let is_wanted = match &line.told.what {
-            Item::Event(event) => !is_known && self.sight.sees(event) && self.filter.wants(event),
-            Item::Listening {} => !is_behind,
-            Item::Missed(_) | Item::Away {} => true,
-        };
-        if is_wanted {
-            let frame = format!("id: {cursor}\ndata: {}\n\n", line.text());
-            self.next.push_back(frame.into());
+    async fn catch_up(&mut self, mut behind: CatchingUp) -> Result<(), Problem> {
+        match behind.next(self.reader.at()).await? {
+            Step::Lines(lines) => {
+                for line in lines {
+                    self.take(&line);
+                }
+                self.catching_up = Some(behind);
+            }
+            Step::There(number) => {
+                let has = behind.has();
+                (self.from, self.has) = (number, Some(has));
+                self.stand(Some(has));
+            }
         }
+        Ok(())
+    }
+
+    fn take(&mut self, line: &Line) {
+        let is_wanted = |event| self.sight.sees(event) && self.filter.wants(event);
+        if line.event().is_none_or(is_wanted) {
+            self.tell(Some(line.told.cursor), &line.text());
+        }
+    }
+
+    /// Tells where the feed is, so that who wants little of it can go on from there.
+    fn stand(&mut self, cursor: Option<Cursor>) {
+        let standing = Frame::standing(Vec::new(), cursor, self.reader.is_away());
+        self.tell(cursor, &standing.text());
+    }
+
+    fn tell(&mut self, cursor: Option<Cursor>, text: &str) {
+        let id = cursor.map_or_else(String::new, |cursor| format!("id: {cursor}\n"));
+        self.next.push_back(format!("{id}data: {text}\n\n").into());
+        self.told = cursor;
     }
 }
 
@@ -137,7 +171,10 @@ impl Wanted {
             let found = Kind::ALL.into_iter().find(|it| it.as_str() == named);
             found.ok_or_else(|| {
                 refused(
-                    &format!("kinds: there are no events {named:?}"),
+                    &format!(
+                        "kinds: there are no events {:?}",
+                        named.chars().take(QUOTED).collect::<String>()
+                    ),
                     "name some of agent, turn, syscall, queue and log",
                 )
             })
@@ -158,5 +195,50 @@ impl Wanted {
             refused(&error.to_string(), "take it from an event, or leave it out")
         })?;
         Ok((filter, after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_serve::Bounds;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::events::{hub::Upstream, subscriptions::tests::told};
+
+    const KEPT: Bounds = Bounds {
+        count: 9,
+        bytes: 1 << 20,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_little_is_told_where_the_feed_is_all_the_same() {
+        let upstream = Upstream::of_lines(KEPT, [told(1, 1)]);
+        let reader = Reader::begin(Arc::clone(&upstream)).await;
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let mut following = Following {
+            filter: Filter {
+                kinds: vec![Kind::Turn],
+                ..Filter::default()
+            },
+            sight: Sight,
+            from: reader.at(),
+            has: None,
+            catching_up: None,
+            told: None,
+            next: VecDeque::new(),
+            reader,
+            _place: place,
+        };
+        following.stand(following.reader.cursor());
+        let listening =
+            |seq| format!("id: 1-{seq}\ndata: {{\"cursor\":\"1-{seq}\",\"listening\":{{}}}}\n\n");
+        assert_eq!(following.next().await, listening(1));
+        assert_eq!(following.next().await, ":\n\n");
+        // A log, which it does not want.
+        upstream.push(told(1, 2));
+        assert_eq!(following.next().await, listening(2));
+        assert_eq!(following.next().await, ":\n\n");
     }
 }

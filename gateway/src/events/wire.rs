@@ -32,7 +32,7 @@ pub(super) struct Subscribe {
 }
 
 /// The name of a subscription.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) id: String,
@@ -43,7 +43,7 @@ pub(super) struct Named {
 #[schemars(rename = "EventFrame")]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Frame {
-    /// The subscriptions that it is for; absent where it is for all.
+    /// The subscriptions that it is for; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     id: Vec<String>,
     /// Where the feed goes on behind it.
@@ -58,15 +58,15 @@ pub(crate) struct Frame {
     /// The node does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     away: Option<Nothing>,
-    /// It answers again.
+    /// What was before this cursor is told; what comes, comes.
     #[serde(skip_serializing_if = "Option::is_none")]
     listening: Option<Nothing>,
     /// A subscription is there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    subscribed: Option<Named>,
+    subscribed: Option<Nothing>,
     /// It is not there any more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unsubscribed: Option<Named>,
+    unsubscribed: Option<Nothing>,
     /// A command is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
@@ -92,15 +92,28 @@ impl Frame {
 
     pub(super) fn subscribed(id: String, cursor: Option<Cursor>) -> Self {
         Self {
+            id: vec![id],
             cursor,
-            subscribed: Some(Named { id }),
+            subscribed: Some(Nothing {}),
             ..Self::nothing()
         }
     }
 
     pub(super) fn unsubscribed(id: String) -> Self {
         Self {
-            unsubscribed: Some(Named { id }),
+            id: vec![id],
+            unsubscribed: Some(Nothing {}),
+            ..Self::nothing()
+        }
+    }
+
+    /// How the feed stands for who has been told everything up to `cursor`.
+    pub(super) fn standing(id: Vec<String>, cursor: Option<Cursor>, is_away: bool) -> Self {
+        Self {
+            id,
+            cursor,
+            away: is_away.then_some(Nothing {}),
+            listening: (!is_away).then_some(Nothing {}),
             ..Self::nothing()
         }
     }
@@ -129,19 +142,14 @@ impl Subscribe {
     }
 }
 
-/// The members of the object that an item is, without its braces: what comes before them differs from reader to reader.
-pub(super) fn members(told: &Told) -> String {
-    let mut text = serde_json::to_string(told).unwrap_or_default();
-    text.pop();
-    if !text.is_empty() {
-        text.remove(0);
-    }
-    text
-}
-
 impl super::hub::Line {
     pub(super) fn of(told: Told) -> Self {
-        let members = members(&told);
+        // What comes before the members differs from reader to reader.
+        let mut members = serde_json::to_string(&told).unwrap_or_default();
+        members.pop();
+        if !members.is_empty() {
+            members.remove(0);
+        }
         Self { told, members }
     }
 

@@ -17,7 +17,7 @@ use aion_serve::{Bounds, Ring};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 
 use crate::clock;
@@ -57,8 +57,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Listeners {
     here: usize,
-    /// Counts those that came.
-    came: u64,
+    /// When the last one left.
+    left: Option<Instant>,
+    /// Somebody sees to it that nothing is kept for ever.
+    is_resting: bool,
 }
 
 /// Somebody who listens.
@@ -92,8 +94,14 @@ impl Feed {
 
     /// Returns when somebody does.
     pub(crate) async fn heard(&self) {
-        while !self.is_heard() {
-            self.0.woken.notified().await;
+        loop {
+            // Whoever comes from here on wakes it.
+            let mut woken = std::pin::pin!(self.0.woken.notified());
+            woken.as_mut().enable();
+            if self.is_heard() {
+                return;
+            }
+            woken.await;
         }
     }
 
@@ -118,8 +126,12 @@ impl Feed {
         {
             let mut listeners = shared.listeners.lock();
             listeners.here += 1;
-            listeners.came += 1;
-            shared.heard.store(true, Ordering::Relaxed);
+            if !self.is_heard() {
+                // Who was about to tell when the rest began has told into it.
+                let unheard = shared.ring.clear();
+                shared.unheard.store(unheard, Ordering::Relaxed);
+                shared.heard.store(true, Ordering::Relaxed);
+            }
         }
         shared.woken.notify_waiters();
         let news = shared.ring.news();
@@ -175,14 +187,27 @@ impl Feed {
         }
     }
 
-    /// Keeps nothing more, if nobody has come since.
-    fn rest(&self, came: u64) {
-        let listeners = self.0.listeners.lock();
-        if listeners.here == 0 && listeners.came == came {
-            self.0.heard.store(false, Ordering::Relaxed);
-            let unheard = self.0.ring.clear();
-            self.0.unheard.store(unheard, Ordering::Relaxed);
+    /// Keeps nothing more, once nobody has been there for a while.
+    async fn rest(self) {
+        while let Some(until) = self.rests() {
+            sleep_until(until).await;
         }
+    }
+
+    /// When to look again whether nobody is there any more; `None` where somebody is, or nothing is kept now.
+    fn rests(&self) -> Option<Instant> {
+        let mut listeners = self.0.listeners.lock();
+        let until = listeners.left.unwrap_or_else(Instant::now) + LINGERS;
+        let is_empty = listeners.here == 0;
+        if is_empty && until > Instant::now() {
+            return Some(until);
+        }
+        listeners.is_resting = false;
+        if is_empty {
+            self.0.heard.store(false, Ordering::Relaxed);
+            self.0.ring.clear();
+        }
+        None
     }
 }
 
@@ -243,16 +268,13 @@ impl Drop for Listener {
         if listeners.here > 0 {
             return;
         }
-        let (feed, came) = (self.feed.clone(), listeners.came);
-        drop(listeners);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    sleep(LINGERS).await;
-                    feed.rest(came);
-                });
-            }
-            Err(_) => feed.rest(came),
+        listeners.left = Some(Instant::now());
+        // One waits for all that leave. Without a runtime the node is at its end.
+        if !listeners.is_resting
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            listeners.is_resting = true;
+            runtime.spawn(self.feed.clone().rest());
         }
     }
 }

@@ -3,6 +3,8 @@
 use aion_abi::event::Queue;
 use futures::FutureExt as _;
 
+use tokio::time::sleep;
+
 use super::*;
 
 fn depth(turns_waiting: u64) -> Happened {
@@ -69,6 +71,52 @@ async fn nothing_is_kept_where_nobody_listens_and_that_is_said() {
     // From what it was told then it goes on.
     let mut on = feed.listen(Some(late[0].cursor), true);
     assert_eq!(told(&mut on)[0].what, Item::Listening {});
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_while_the_rest_begins_is_told_to_nobody_and_adjoins_nothing() {
+    let feed = Feed::new();
+    let mut listener = feed.listen(None, true);
+    tell(&feed, 1..=1);
+    let cursor = told(&mut listener)[1].cursor;
+    drop(listener);
+    sleep(LINGERS * 2).await;
+    // A teller that had looked before.
+    let late = Event {
+        at_ms: clock::date(),
+        agent: None,
+        what: depth(2),
+    };
+    feed.0.ring.push(Arc::new(late), EVENT);
+    let mut again = feed.listen(Some(cursor), true);
+    tell(&feed, 4..=4);
+    let all = told(&mut again);
+    assert!(
+        matches!(&all[0].what, Item::Missed(it) if it.because == Because::Unheard),
+        "{all:?}"
+    );
+    assert_eq!(all[1..].iter().map(number).collect::<Vec<_>>(), [4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_leaves_one_task_behind() {
+    let feed = Feed::new();
+    let before = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    for _ in 0..10 {
+        drop(feed.listen(None, true));
+    }
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert_eq!(tasks - before, 1);
+    sleep(LINGERS / 2).await;
+    drop(feed.listen(None, true));
+    sleep(LINGERS * 3 / 4).await;
+    assert!(feed.is_heard(), "the last one left a while ago");
+    sleep(LINGERS / 2).await;
+    assert!(!feed.is_heard());
 }
 
 #[tokio::test(start_paused = true)]

@@ -349,8 +349,10 @@ impl Work<'_> {
             self.limit(limits);
         }
         self.keeper.standings.remove(uid);
-        let told = telling::gone(&instance);
-        self.keeper.feed.tell(Some(agent_of(&instance)), told);
+        if self.keeper.feed.is_heard() {
+            let told = telling::gone(&instance);
+            self.keeper.feed.tell(Some(agent_of(&instance)), told);
+        }
         let uid = uid.to_owned();
         let agent = &instance.spec.agent.uid;
         self.of_agents.remove("", agent, &uid);
@@ -396,7 +398,9 @@ impl Work<'_> {
         if judged == kept.status {
             return;
         }
-        if let Some(told) = telling::changed(&kept.instance, &kept.status, &judged) {
+        if self.keeper.feed.is_heard()
+            && let Some(told) = telling::changed(&kept.instance, &kept.status, &judged)
+        {
             self.keeper.feed.tell(Some(agent_of(&kept.instance)), told);
         }
         kept.status = judged;

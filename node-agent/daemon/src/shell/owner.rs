@@ -269,7 +269,7 @@ impl Shell {
         for fact in &step.facts {
             self.batch.fact(fact)?;
         }
-        self.telling.facts(&step.facts, &self.kernel);
+        self.telling.step(&step, &self.kernel);
         for release in step.effects {
             let said = match (&release.effect, &said) {
                 (Effect::Reply { call, .. }, Some((ended, said))) if call == ended => {

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use aion_abi::event::{Happened, Queue, Syscall, Turn, TurnState};
-use aion_kernel::{CallId, Fact, InstanceUid, Kernel, Millis, Outcome, TurnId};
+use aion_kernel::{
+    CallId, Effect, Fact, InstanceUid, Kernel, Millis, Outcome, Release, Step, TurnId,
+};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Handle;
@@ -22,6 +24,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub(super) struct Telling {
     feed: Feed,
     is_heard: bool,
+    /// Whose turns are, also in the step that ends them: the kernel's state has let go of them by then.
+    agents: HashMap<TurnId, String>,
     /// Calls whose driver works.
     running: HashMap<CallId, Begun>,
     /// Of facts that are not written yet.
@@ -40,6 +44,7 @@ impl Telling {
         Self {
             feed,
             is_heard: false,
+            agents: HashMap::new(),
             running: HashMap::new(),
             told: Vec::new(),
         }
@@ -52,7 +57,11 @@ impl Telling {
         }
         self.is_heard = !self.is_heard;
         self.running.clear();
+        self.agents.clear();
         if self.is_heard {
+            let turns = kernel.state().turns();
+            let named = turns.filter_map(|(turn, row)| Some((turn, agent(kernel, row.instance)?)));
+            self.agents = named.collect();
             let calls = kernel.state().calls();
             self.running = calls
                 .map(|(call, row)| {
@@ -68,12 +77,48 @@ impl Telling {
         }
     }
 
-    /// Takes note of facts of which `kernel` has already made its state.
-    pub(super) fn facts(&mut self, facts: &[Fact], kernel: &Kernel) {
+    /// Takes note of a step of which `kernel` has already made its state.
+    pub(super) fn step(&mut self, step: &Step, kernel: &Kernel) {
         if self.is_heard {
-            for fact in facts {
+            self.closed(&step.effects);
+            for fact in &step.facts {
                 self.fact(fact, kernel);
             }
+        }
+    }
+
+    /// Nobody is asked any more: by a word, by time, or since the turn ended, of which there is no fact of its own.
+    fn closed(&mut self, effects: &[Release]) {
+        for release in effects {
+            if let Effect::ApprovalClosed {
+                approval,
+                turn,
+                word,
+                ..
+            } = release.effect
+            {
+                let state = TurnState::Answered {
+                    approval: approval.0,
+                    word: word_of(word),
+                };
+                self.turn(turn, self.agents.get(&turn).cloned(), state);
+            }
+        }
+    }
+
+    fn turn(&mut self, turn: TurnId, agent: Option<String>, state: TurnState) {
+        let went_on = Turn {
+            turn: turn.0,
+            state,
+        };
+        self.note(turn, agent, Happened::Turn(went_on));
+    }
+
+    /// What is of an agent is told with its name, since who may see it is asked by that.
+    fn note(&mut self, turn: TurnId, agent: Option<String>, what: Happened) {
+        match agent {
+            Some(agent) => self.told.push((Some(agent), what)),
+            None => tracing::warn!(%turn, "whose turn it is is not known: an event is not told"),
         }
     }
 
@@ -85,20 +130,7 @@ impl Telling {
     }
 
     fn fact(&mut self, fact: &Fact, kernel: &Kernel) {
-        let of_turn = |turn: TurnId| {
-            let row = kernel.state().turn(turn)?;
-            agent(kernel, row.instance)
-        };
-        let mut turn = |turn: TurnId, agent: Option<String>, state| {
-            // What nobody is known to have is told to nobody.
-            if agent.is_some() {
-                let went_on = Turn {
-                    turn: turn.0,
-                    state,
-                };
-                self.told.push((agent, Happened::Turn(went_on)));
-            }
-        };
+        let of_turn = |this: &Self, turn: &TurnId| this.agents.get(turn).cloned();
         match fact {
             Fact::TurnQueued {
                 turn: id,
@@ -107,7 +139,11 @@ impl Telling {
                 ..
             } => {
                 let cause = Some(cause.as_str().to_owned());
-                turn(*id, agent(kernel, *instance), TurnState::Queued { cause });
+                let agent = agent(kernel, *instance);
+                if let Some(agent) = &agent {
+                    self.agents.insert(*id, agent.clone());
+                }
+                self.turn(*id, agent, TurnState::Queued { cause });
             }
             Fact::TurnStarted {
                 turn: id,
@@ -115,13 +151,20 @@ impl Telling {
                 ..
             } => {
                 let incarnation = incarnation.0;
-                turn(*id, of_turn(*id), TurnState::Started { incarnation });
+                self.turn(*id, of_turn(self, id), TurnState::Started { incarnation });
             }
             Fact::TurnRequeued { turn: id, .. } | Fact::TurnEvicted { turn: id, .. } => {
-                turn(*id, of_turn(*id), TurnState::Queued { cause: None });
+                self.turn(*id, of_turn(self, id), TurnState::Queued { cause: None });
             }
-            Fact::TurnParked { turn: id, .. } => turn(*id, of_turn(*id), TurnState::Paused),
-            Fact::TurnResumed { turn: id, .. } => turn(*id, of_turn(*id), TurnState::Resumed),
+            Fact::TurnEnded { turn: id, .. } => {
+                self.agents.remove(id);
+            }
+            Fact::TurnParked { turn: id, .. } => {
+                self.turn(*id, of_turn(self, id), TurnState::Paused);
+            }
+            Fact::TurnResumed { turn: id, .. } => {
+                self.turn(*id, of_turn(self, id), TurnState::Resumed);
+            }
             Fact::ApprovalAsked {
                 approval,
                 turn: id,
@@ -133,17 +176,7 @@ impl Telling {
                     approval: approval.0,
                     capability: capability(*kind, target.as_ref()),
                 };
-                turn(*id, of_turn(*id), state);
-            }
-            Fact::ApprovalAnswered { approval, word, .. } => {
-                if let Some(row) = kernel.state().approval(*approval) {
-                    let state = TurnState::Answered {
-                        approval: approval.0,
-                        word: word_of(*word),
-                    };
-                    let agent = format!("{}/{}", row.tenant, row.agent);
-                    turn(row.turn, Some(agent), state);
-                }
+                self.turn(*id, of_turn(self, id), state);
             }
             Fact::CallStarted {
                 call,
@@ -155,7 +188,7 @@ impl Telling {
             } => {
                 let begun = Begun {
                     turn: *turn,
-                    agent: of_turn(*turn),
+                    agent: of_turn(self, turn),
                     capability: capability(*kind, target.as_ref()),
                     at: *at,
                 };
@@ -175,14 +208,14 @@ impl Telling {
                         tokens: usage.total(),
                         ..ended(*call, begun.turn, begun.capability)
                     };
-                    self.syscall(begun.agent, ended);
+                    self.syscall(begun.turn, begun.agent, ended);
                 }
             }
             Fact::CallServed {
                 call, turn, kind, ..
             } => {
                 let ended = ended(*call, *turn, capability(*kind, None));
-                self.syscall(of_turn(*turn), ended);
+                self.syscall(*turn, of_turn(self, turn), ended);
             }
             Fact::CallRefused {
                 call,
@@ -197,16 +230,14 @@ impl Telling {
                     code: Some(refusal::problem(refusal).code),
                     ..ended(*call, *turn, capability(*kind, target.as_ref()))
                 };
-                self.syscall(of_turn(*turn), refused);
+                self.syscall(*turn, of_turn(self, turn), refused);
             }
             _ => {}
         }
     }
 
-    fn syscall(&mut self, agent: Option<String>, syscall: Syscall) {
-        if agent.is_some() {
-            self.told.push((agent, Happened::Syscall(syscall)));
-        }
+    fn syscall(&mut self, turn: TurnId, agent: Option<String>, syscall: Syscall) {
+        self.note(turn, agent, Happened::Syscall(syscall));
     }
 }
 
@@ -259,5 +290,63 @@ pub(crate) async fn tell_depths(shell: Handle, feed: Feed) {
             last = Some((depths, Instant::now()));
         }
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_kernel::{ApprovalId, Barrier, Kind, Limits, Refusal, TurnOutcome, Word};
+    use futures::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_with_its_turn_is_told_though_the_kernel_has_let_go_of_it() {
+        let (feed, kernel) = (Feed::new(), Kernel::new(Limits::default()));
+        let mut listener = feed.listen(None, true);
+        let mut telling = Telling::to(feed);
+        telling.look(&kernel);
+        telling.agents.insert(TurnId(3), "default/a".to_owned());
+        let closed = Effect::ApprovalClosed {
+            approval: ApprovalId(5),
+            turn: TurnId(3),
+            word: Word::Withdrawn,
+            by: None,
+        };
+        let refused = Fact::CallRefused {
+            call: CallId(4),
+            turn: TurnId(3),
+            kind: Kind::ModelChat,
+            target: None,
+            refusal: Refusal::Denied { rule: None },
+            at: Millis(1),
+        };
+        let ended = Fact::TurnEnded {
+            turn: TurnId(3),
+            outcome: TurnOutcome::Completed,
+            at: Millis(1),
+        };
+        let step = Step {
+            facts: vec![refused, ended],
+            effects: vec![Release {
+                barrier: Barrier::Durable,
+                effect: closed,
+            }],
+        };
+        telling.step(&step, &kernel);
+        assert!(telling.agents.is_empty());
+        telling.written();
+        let told = std::iter::from_fn(|| listener.next().now_or_never().flatten());
+        let told: Vec<_> = told.map(|it| serde_json::to_value(it).unwrap()).collect();
+        assert_eq!(told[1]["event"]["state"], "answered", "{told:?}");
+        assert_eq!(told[1]["event"]["word"], json!("withdrawn"), "{told:?}");
+        assert_eq!(told[2]["event"]["kind"], "syscall", "{told:?}");
+        assert!(
+            told[1..]
+                .iter()
+                .all(|it| it["event"]["agent"] == "default/a")
+        );
     }
 }

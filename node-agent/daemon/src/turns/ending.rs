@@ -19,7 +19,7 @@ use crate::shell::TurnEnd;
 #[derive(Debug, Clone)]
 pub(super) struct Over {
     turn: TurnId,
-    outcome: TurnOutcome,
+    pub(super) outcome: TurnOutcome,
     at_ms: u64,
 }
 

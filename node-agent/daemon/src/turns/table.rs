@@ -9,7 +9,7 @@ use std::{
 };
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnOutcome, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -324,7 +324,8 @@ impl Turns {
     }
 
     /// It ended, and the kernel has let go of it: its record is written.
-    pub async fn done(&self, input: BodyDigest, end: TurnEnd) {
+    /// Gives whose it is, and how it ended, also where the record is to be written again.
+    pub async fn done(&self, input: BodyDigest, end: TurnEnd) -> Option<(String, TurnOutcome)> {
         let (this, turn) = (self.clone(), end.turn);
         self.shared.uploads.ended(turn);
         let ended = blocking(move || {
@@ -343,12 +344,18 @@ impl Turns {
                     agent,
                 });
             }
-            kept
+            let over = live.over();
+            Ok((over.map(|it| (live.agent.to_string(), it.outcome)), kept))
         });
-        if let Err(error) = ended.await {
+        let (over, kept) = match ended.await {
+            Ok((over, kept)) => (over, kept),
+            Err(error) => (None, Err(error)),
+        };
+        if let Err(error) = kept {
             tracing::error!(%turn, %error, "the record of a turn was not kept; it is tried again");
         }
         self.shared.untidy.notify_one();
+        over
     }
 
     /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.

@@ -114,7 +114,7 @@ fn turns_and_calls_are_told_and_a_broken_connection_goes_on_where_it_was() -> an
         let calls = json!({"id": "a", "kinds": ["turn", "syscall"], "agents": ["jarvis"]});
         say(&mut socket, &json!({"subscribe": calls})).await;
         let subscribed = told(&mut socket).await;
-        assert_eq!(subscribed["subscribed"]["id"], "a", "{subscribed}");
+        assert_eq!(subscribed["id"], json!(["a"]), "{subscribed}");
         let others = json!({"id": "b", "kinds": ["turn"], "agents": ["somebody"]});
         say(&mut socket, &json!({"subscribe": others})).await;
         told(&mut socket).await["cursor"].clone()
@@ -123,10 +123,9 @@ fn turns_and_calls_are_told_and_a_broken_connection_goes_on_where_it_was() -> an
     let first = runtime.block_on(until(&mut socket, is_end));
     let said = words(&first);
     assert_eq!(said.first().unwrap(), "queued", "{first:?}");
-    for word in ["started", "model.chat:default", "ended"] {
+    for word in ["started", "model.chat", "ended"] {
         assert!(
-            said.iter()
-                .any(|it| it.starts_with(word.split(':').next().unwrap())),
+            said.iter().any(|it| it.starts_with(word)),
             "{word}: {said:?}"
         );
     }
@@ -149,7 +148,8 @@ fn turns_and_calls_are_told_and_a_broken_connection_goes_on_where_it_was() -> an
         all.extend(until(&mut socket, is_end).await);
         all
     });
-    assert_eq!(again[0]["subscribed"]["id"], "c", "{again:?}");
+    assert!(again[0].get("subscribed").is_some(), "{again:?}");
+    assert!(again.iter().all(|it| it["id"] == json!(["c"])), "{again:?}");
     let cursors = |frames: &[Value]| -> Vec<String> {
         let events = frames.iter().filter(|it| it.get("event").is_some());
         events
@@ -254,6 +254,10 @@ fn what_no_client_should_send_is_answered_by_name() -> anyhow::Result<()> {
         // It is there all the same.
         socket.send(Message::Ping(vec![7].into())).await.unwrap();
         while next(&mut socket).await != Message::Pong(vec![7].into()) {}
+        // Who goes is answered.
+        let mut leaves = connected().await;
+        leaves.close(None).await.unwrap();
+        assert!(matches!(next(&mut leaves).await, Message::Close(_)));
         let closed_by = async |sent: Message| {
             let mut socket = connected().await;
             socket.send(sent).await.unwrap();
@@ -317,12 +321,18 @@ fn a_slow_reader_is_told_what_it_missed_and_a_fast_one_misses_nothing() -> anyho
             // The node is ahead of the fast one by less than the gateway keeps.
             serving.send_replace(EVENTS.min(heard + 500));
             let frame = told(&mut fast).await;
+            if frame.get("listening").is_some() {
+                continue;
+            }
             heard += 1;
             assert_eq!(frame["cursor"], format!("1-{heard}"), "{frame}");
         }
         let (mut at, mut missed) = (0, 0);
         while at < EVENTS {
             let frame = told(&mut slow).await;
+            if frame.get("listening").is_some() {
+                continue;
+            }
             match frame["missed"]["events"].as_u64() {
                 Some(more) => {
                     assert_eq!(frame["missed"]["because"], "late", "{frame}");

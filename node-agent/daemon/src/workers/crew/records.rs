@@ -3,7 +3,10 @@
 //! Records are written at the same time, and an instance is told to be gone when those of its turns are there:
 //! what it left is erased then, and nothing may come after that.
 
-use aion_abi::event::{Happened, Turn, TurnState};
+use aion_abi::{
+    admin::TurnOutcome,
+    event::{Happened, Turn, TurnState},
+};
 use aion_kernel::{BodyDigest, InstanceUid, TurnId};
 use tokio::{
     sync::mpsc,
@@ -76,9 +79,8 @@ async fn work(
                 let (turns, feed) = (turns.clone(), feed.clone());
                 writing.spawn(async move {
                     let turn = end.turn;
-                    turns.done(input, end).await;
-                    if feed.is_heard() {
-                        tell(&turns, &feed, turn).await;
+                    if let Some((agent, outcome)) = turns.done(input, end).await {
+                        feed.tell(Some(agent), ended(turn, outcome));
                     }
                 });
             }
@@ -91,25 +93,19 @@ async fn work(
     while writing.join_next().await.is_some() {}
 }
 
-/// Tells how a turn ended whose record is there.
-async fn tell(turns: &Turns, feed: &Feed, turn: TurnId) {
-    let Ok(Some(record)) = turns.record(turn).await else {
-        return;
+/// How a turn ended, as the feed tells it.
+fn ended(turn: TurnId, outcome: TurnOutcome) -> Happened {
+    let state = TurnState::Ended {
+        ok: outcome.ok,
+        code: outcome.problem.map(|it| it.code),
+        tokens: outcome.tokens,
+        syscalls: outcome.syscalls,
+        elapsed_ms: outcome.elapsed_ms,
     };
-    if let Some(outcome) = record.outcome {
-        let state = TurnState::Ended {
-            ok: outcome.ok,
-            code: outcome.problem.map(|it| it.code),
-            tokens: outcome.tokens,
-            syscalls: outcome.syscalls,
-            elapsed_ms: outcome.elapsed_ms,
-        };
-        let ended = Turn {
-            turn: turn.0,
-            state,
-        };
-        feed.tell(Some(record.agent), Happened::Turn(ended));
-    }
+    Happened::Turn(Turn {
+        turn: turn.0,
+        state,
+    })
 }
 
 #[cfg(test)]
@@ -117,6 +113,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::turns::ended_in_tests;
+
+    #[tokio::test]
+    async fn a_turn_that_ended_is_told_with_what_it_used() {
+        let root = tempfile::tempdir().unwrap();
+        let turns = crate::turns::open_in_tests(root.path());
+        let (removed, _gone) = mpsc::unbounded_channel();
+        let feed = Feed::new();
+        let mut listener = feed.listen(None, true);
+        let records = Records::start(turns, feed, removed);
+        let (input, end) = ended_in_tests(root.path(), 7);
+        records.ended(input, end);
+        records.finish().await;
+        listener.next().await.unwrap();
+        let told = serde_json::to_value(listener.next().await.unwrap()).unwrap();
+        assert_eq!(told["event"]["state"], "ended", "{told}");
+        assert_eq!(told["event"]["turn"], 7, "{told}");
+    }
 
     #[tokio::test]
     async fn an_instance_is_gone_when_the_records_of_its_turns_are_there() {
