@@ -199,7 +199,10 @@ async fn times_that_passed_while_the_daemon_was_away_start_one_turn_or_none() {
         let triggers = world.triggers();
         triggers.refresh();
         world.until(&triggers, |it| it.next_at_ms.is_some()).await;
-        triggers.keep(&Id::new("home/b", "t")).await.unwrap();
+        // Behind what was on its way to the disk before, which would be the newest line otherwise.
+        for _ in 0..2 {
+            triggers.keep(&Id::new("home/b", "t")).await.unwrap();
+        }
         let mut written = lines(&world.file());
         let ago = Timestamp::from_second(1_700_000_000).unwrap();
         for line in &mut written {
