@@ -97,7 +97,7 @@ mod tests {
 
     fn headers(names: &[&'static str]) -> HeaderMap {
         let value = HeaderValue::from_static("x");
-        let named = names.iter().map(|it| HeaderName::from_static(*it));
+        let named = names.iter().map(|it| HeaderName::from_static(it));
         named.map(|it| (it, value.clone())).collect()
     }
 

@@ -1,3 +1,4 @@
+//! Cursors and filters, as they are written.
 #![allow(clippy::unwrap_used)]
 use serde_json::json;
 

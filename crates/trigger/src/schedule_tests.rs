@@ -1,3 +1,4 @@
+//! When a schedule is due, through changes of clocks.
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 

@@ -1,3 +1,4 @@
+//! Signatures, by the examples of those who sign.
 #![allow(clippy::unwrap_used)]
 use super::*;
 

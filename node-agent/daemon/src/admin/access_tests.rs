@@ -327,7 +327,7 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
             requests_per_minute: None,
         })
     };
-    let key = made("editor", &[]).unwrap().secret;
+    let key = made("notes", &[]).unwrap().secret;
     let approves = made("person", &[aion_abi::key::Right::Approve]);
     let approves = approves.unwrap().secret;
     let unknown = aion_abi::key::key(&[7; 22]);

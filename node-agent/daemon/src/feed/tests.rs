@@ -1,5 +1,5 @@
 //! Listeners of the feed, with time of their own.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 use aion_abi::event::Queue;
 use futures::FutureExt as _;
 

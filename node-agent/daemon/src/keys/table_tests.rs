@@ -1,3 +1,4 @@
+//! Keys from the making to the end, and what is on the disk of them.
 #![allow(clippy::unwrap_used)]
 
 use aion_abi::key::Scope;
@@ -9,7 +10,7 @@ fn wanted(name: &str) -> NewKey {
         name: name.to_owned(),
         scope: Scope {
             namespace: "home".to_owned(),
-            agents: vec!["jarvis".to_owned()],
+            agents: vec!["helper".to_owned()],
             labels: BTreeMap::new(),
         },
         doors: Vec::new(),
@@ -31,15 +32,15 @@ fn code(refused: Result<Held, Problem>) -> String {
 #[test]
 fn a_key_is_known_after_a_restart_and_is_in_no_file() {
     let home = tempfile::tempdir().unwrap();
-    let made = open(&home).make(wanted("editor")).unwrap();
+    let made = open(&home).make(wanted("notes")).unwrap();
     let keys = open(&home);
     let holder = keys.of_key(&made.secret).unwrap();
     assert_eq!(
         (holder.name.as_str(), &holder.id),
         ("the key editor", &made.key.id)
     );
-    assert!(holder.covers("home", "jarvis", BTreeMap::new));
-    assert!(!holder.covers("office", "jarvis", BTreeMap::new));
+    assert!(holder.covers("home", "helper", BTreeMap::new));
+    assert!(!holder.covers("office", "helper", BTreeMap::new));
     let file = fs::read_to_string(home.path().join("keys.json")).unwrap();
     assert!(!file.contains(&made.secret[5..20]), "{file}");
     assert!(!format!("{made:?} {keys:?}").contains(&made.secret[5..20]));
@@ -49,7 +50,7 @@ fn a_key_is_known_after_a_restart_and_is_in_no_file() {
 fn who_has_none_is_told_why() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
-    let made = keys.make(wanted("editor")).unwrap();
+    let made = keys.make(wanted("notes")).unwrap();
     let cut = &made.secret[..40];
     assert!(code(keys.of_key(cut)).contains("mistyped"));
     assert!(code(keys.of_key(&key::key(&[7; 22]))).contains("nobody"));
@@ -58,27 +59,27 @@ fn who_has_none_is_told_why() {
         .table
         .lock()
         .keys
-        .get_mut("editor")
+        .get_mut("notes")
         .unwrap()
         .key
         .made
         .expires_ms = UnixMillis(1);
     assert!(code(keys.of_key(&made.secret)).contains("expired"));
-    keys.revoke("editor").unwrap();
+    keys.revoke("notes").unwrap();
     assert!(code(keys.of_key(&made.secret)).contains("nobody"));
     assert!(code(open(&home).of_key(&made.secret)).contains("nobody"));
-    assert!(matches!(keys.revoke("editor"), Err(KeyError::Refused(_))));
+    assert!(matches!(keys.revoke("notes"), Err(KeyError::Refused(_))));
 }
 
 #[test]
 fn one_of_a_name_that_was_there_before_is_another() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
-    let first = keys.make(wanted("editor")).unwrap();
-    let twice = keys.make(wanted("editor"));
+    let first = keys.make(wanted("notes")).unwrap();
+    let twice = keys.make(wanted("notes"));
     assert!(matches!(twice, Err(KeyError::Refused(it)) if it.code == Code::AlreadyExists));
-    keys.revoke("editor").unwrap();
-    let second = keys.make(wanted("editor")).unwrap();
+    keys.revoke("notes").unwrap();
+    let second = keys.make(wanted("notes")).unwrap();
     assert_ne!(first.key.id, second.key.id);
     assert!(keys.of_key(&first.secret).is_err());
 }
@@ -87,14 +88,14 @@ fn one_of_a_name_that_was_there_before_is_another() {
 fn the_last_use_is_known_to_the_minute_and_written_apart() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
-    let made = keys.make(wanted("editor")).unwrap();
-    assert_eq!(keys.get("editor").unwrap().used_ms, None);
+    let made = keys.make(wanted("notes")).unwrap();
+    assert_eq!(keys.get("notes").unwrap().used_ms, None);
     keys.of_key(&made.secret).unwrap();
-    let used = keys.get("editor").unwrap().used_ms.unwrap();
+    let used = keys.get("notes").unwrap().used_ms.unwrap();
     assert_eq!(used.0 % MINUTE_MS, 0);
-    assert_eq!(open(&home).get("editor").unwrap().used_ms, None);
+    assert_eq!(open(&home).get("notes").unwrap().used_ms, None);
     keys.keep_used().unwrap();
-    assert_eq!(open(&home).get("editor").unwrap().used_ms, Some(used));
+    assert_eq!(open(&home).get("notes").unwrap().used_ms, Some(used));
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn what_can_be_no_key_is_refused() {
         |it| it.requests_per_minute = Some(0),
     ];
     for change in changes {
-        let mut key = wanted("editor");
+        let mut key = wanted("notes");
         change(&mut key);
         let refused = keys.make(key.clone());
         assert!(matches!(refused, Err(KeyError::Refused(_))), "{key:?}");
@@ -154,7 +155,7 @@ fn what_a_key_says_of_itself_is_bounded() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
     let refused = |change: fn(&mut NewKey)| {
-        let mut wanted = wanted("editor");
+        let mut wanted = wanted("notes");
         change(&mut wanted);
         keys.make(wanted).unwrap_err().to_string()
     };
@@ -167,7 +168,7 @@ fn what_a_key_says_of_itself_is_bounded() {
         ("x", &*"x".repeat(254)),
         (&*"x".repeat(318), "x"),
     ] {
-        let mut wanted = wanted("editor");
+        let mut wanted = wanted("notes");
         wanted.scope.labels = [(name.to_owned(), value.to_owned())].into();
         let label = keys.make(wanted).unwrap_err().to_string();
         assert!(label.contains("label"), "{label}");
@@ -178,12 +179,12 @@ fn what_a_key_says_of_itself_is_bounded() {
 fn a_key_is_known_while_another_is_written() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
-    let made = keys.make(wanted("editor")).unwrap();
+    let made = keys.make(wanted("notes")).unwrap();
     let other = wanted("other");
     // Inside of a change a lock that is held would be waited for without end.
     keys.change(|all| {
         assert!(keys.of_key(&made.secret).is_ok());
-        let kept = all["editor"].clone();
+        let kept = all["notes"].clone();
         assert!(kept.key.used_ms.is_none());
         all.insert(
             other.name.clone(),
@@ -197,7 +198,7 @@ fn a_key_is_known_while_another_is_written() {
     .unwrap();
     assert!(keys.get("other").is_some());
     assert!(
-        keys.get("editor").unwrap().used_ms.is_some(),
+        keys.get("notes").unwrap().used_ms.is_some(),
         "that is not lost"
     );
 }

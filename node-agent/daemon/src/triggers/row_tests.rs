@@ -1,3 +1,4 @@
+//! What a trigger does about what comes, with time of its own.
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 

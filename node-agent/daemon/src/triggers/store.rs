@@ -267,11 +267,12 @@ mod tests {
             .put(id("a"), Entry::of(row(0), VecDeque::new()));
         let long = "x".repeat(64 << 10);
         for n in 0..64 {
-            let mut locked = table.lock();
-            let entry = locked.get_mut(&id("a")).unwrap();
-            entry.row.uid.clone_from(&long);
-            entry.row.files = n;
-            drop(locked);
+            {
+                let mut locked = table.lock();
+                let entry = locked.get_mut(&id("a")).unwrap();
+                entry.row.uid.clone_from(&long);
+                entry.row.files = n;
+            }
             store.keep(&id("a"), &table).await.unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() < 3 * GROWN);

@@ -17,6 +17,7 @@ mod outcome;
 mod rights;
 mod start;
 mod table;
+mod told;
 mod uploads;
 
 #[cfg(test)]

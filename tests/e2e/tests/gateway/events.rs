@@ -51,7 +51,7 @@ async fn say(socket: &mut Socket, said: &Value) {
 }
 
 async fn next(socket: &mut Socket) -> Message {
-    let next = timeout(BOUND, socket.next()).await.expect("to be told");
+    let next = timeout(BOUND, socket.next()).await.unwrap();
     next.unwrap().unwrap()
 }
 

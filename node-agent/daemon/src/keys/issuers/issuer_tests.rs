@@ -86,7 +86,7 @@ impl Issuing {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("issuers.yaml");
         let rules = json!([
-            {"claim": "groups", "has": "people", "namespace": "home", "agents": ["jarvis"], "may": ["approve"]},
+            {"claim": "groups", "has": "people", "namespace": "home", "agents": ["helper"], "may": ["approve"]},
             {"claim": "scope", "has": "ask", "namespace": "office", "agents": ["*"]},
         ]);
         let settings = json!({"issuers": [{
@@ -140,7 +140,7 @@ async fn a_token_is_for_what_the_first_rule_says_that_fits() {
     let token = issuing.with(|_| {});
     assert!(issuing.issuers.know(&token));
     let holder = issuing.issuers.holder(&token).await.unwrap();
-    assert!(holder.covers("home", "jarvis", BTreeMap::new));
+    assert!(holder.covers("home", "helper", BTreeMap::new));
     assert!(!holder.covers("home", "other", BTreeMap::new));
     assert!(holder.may(Right::Approve) && !holder.may(Right::Serve));
     assert_eq!(holder.name, format!("zoe of {}", issuing.url));
