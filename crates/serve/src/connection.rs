@@ -112,10 +112,11 @@ mod tests {
         let serving = tokio::spawn(connection(there, router, CancellationToken::new()));
         let head = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{headers}");
         here.write_all(head.as_bytes()).await.unwrap();
-        here.shutdown().await.unwrap();
-        let mut answer = String::new();
-        here.read_to_string(&mut answer).await.unwrap();
+        let mut answer = vec![0; 64];
+        let length = here.read(&mut answer).await.unwrap();
+        drop(here);
         serving.await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
         answer.split(' ').nth(1)?.parse().ok()
     }
 
@@ -126,7 +127,8 @@ mod tests {
         // With the host.
         assert_eq!(status(&many(MOST_HEADERS - 1)).await, Some(200));
         assert_eq!(status(&many(MOST_HEADERS)).await, Some(431));
-        let large = format!("a: {}\r\n\r\n", "b".repeat(LARGEST_HEAD));
+        // What comes with one read more is read.
+        let large = format!("a: {}\r\n\r\n", "b".repeat(2 * LARGEST_HEAD));
         assert_eq!(status(&large).await, Some(431));
     }
 
