@@ -27,9 +27,10 @@ test: ## Runs every test, bringing the real components that they need
 
 CLUSTER = etcd kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet pod kube-router helm
 
+# PROGRAMS is a folder of programs that are built already, for its images; else they are built as they are released.
 e2e: ## Runs the tests on a whole cluster on this machine, as root, and the long ones
 	tests/components/ensure $(CLUSTER)
-	packaging/images
+	packaging/images $(if $(PROGRAMS),--programs $(PROGRAMS))
 	AION_KILLS=all tests/run -p aion-operator -p aion-e2e --test killed
 	tests/run -p aion-cluster-tests --features cluster --test cluster -- --test-threads=1
 

@@ -170,7 +170,7 @@ fn looks(operator: &Operator) -> Result<u64, String> {
 
 #[test]
 fn at_rest_nothing_is_written_however_often_everything_is_looked_at() {
-    const AGENTS: u64 = 1000;
+    const AGENTS: u64 = 400;
     let Some(story) = Story::with_policies("rest") else {
         return;
     };
