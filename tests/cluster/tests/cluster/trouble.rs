@@ -73,7 +73,12 @@ fn without_the_api_server_an_agent_is_asked_on_its_node_and_its_status_arrives_l
     it.apply_shipped("librarian");
     it.until_ready("librarian");
     let node = place(&it).unwrap();
-    let before = starts(&it, node);
+    // The operator that leads ends where it cannot renew its lease in time, and stands for it anew.
+    let of_node = |mut all: Vec<String>| {
+        all.retain(|it| !it.starts_with("\"operator\""));
+        all
+    };
+    let before = of_node(starts(&it, node));
     it.cluster.control_plane_mut().stop_api_server().unwrap();
     it.until("an answer on the node itself", || {
         match it.ask_on_node(node, "librarian", QUESTION)? {
@@ -85,7 +90,11 @@ fn without_the_api_server_an_agent_is_asked_on_its_node_and_its_status_arrives_l
     it.cluster.until_ready(node).unwrap();
     it.until_answered("librarian", QUESTION, "every Thursday");
     it.until_rolled_out();
-    assert_eq!(starts(&it, node), before, "the node agent was started anew");
+    assert_eq!(
+        of_node(starts(&it, node)),
+        before,
+        "the node agent was started anew"
+    );
     it.delete_shipped("librarian");
 }
 
@@ -195,6 +204,10 @@ fn a_certificate_is_renewed_in_its_secret_and_agents_are_asked_from_outside_all_
         }
     });
     it.until_answered("librarian", QUESTION, "every Thursday");
-    assert_eq!(starts(&it, node), before, "the node agent was started anew");
+    assert_eq!(
+        of_node(starts(&it, node)),
+        before,
+        "the node agent was started anew"
+    );
     it.delete_shipped("librarian");
 }
