@@ -25,7 +25,7 @@ use crate::{
     access::{self, Guard},
     events, hooks,
     mcp::Mcp,
-    openai::{chat, models, responses},
+    openai::{chat, embeddings, models, responses},
     openapi::{self, Form, Operation},
     refusal::refused,
     rest::{self, Within, turns},
@@ -274,6 +274,14 @@ fn endpoints() -> Vec<Endpoint> {
                 .reads::<chat::Request>()
                 .answers::<chat::Object>()
                 .streams::<chat::Object>(),
+        ),
+        on(
+            Method::POST,
+            "/v1/embeddings",
+            post(embeddings::create),
+            openai("createEmbedding", "Have the embedding model of an agent make vectors of texts")
+                .reads::<embeddings::Request>()
+                .answers::<embeddings::Object>(),
         ),
         on(
             Method::POST,

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ModelPurpose;
 use crate::schema::{CAPABILITY, HOST_PORT, MODEL, NAME, said};
 
 /// The models an agent uses.
@@ -23,6 +24,26 @@ pub struct ModelUse {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub fallback: Vec<String>,
+    /// The model that makes vectors of its texts, named like the others; its purpose must be embedding. It has no fallback:
+    /// vectors of two models do not go together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = MODEL))]
+    pub embedding: Option<String>,
+}
+
+impl ModelUse {
+    /// All that it names: the field within `spec.model`, the name, and what it is for.
+    pub fn named(&self) -> impl Iterator<Item = (String, &str, ModelPurpose)> {
+        let fallback = self.fallback.iter().enumerate();
+        let fallback = fallback.map(|(at, name)| (format!("fallback[{at}]"), name));
+        let chat = std::iter::once(("use".to_owned(), &self.use_model)).chain(fallback);
+        let embedding = self
+            .embedding
+            .iter()
+            .map(|name| ("embedding".to_owned(), name));
+        chat.map(|(field, name)| (field, name.as_str(), ModelPurpose::Chat))
+            .chain(embedding.map(|(field, name)| (field, name.as_str(), ModelPurpose::Embedding)))
+    }
 }
 
 /// A tool an agent is offered: exactly one of `name` and `mcp`.

@@ -31,13 +31,16 @@ pub struct InlineProgram {
     pub instructions: String,
 }
 
-/// The models an instance may ask.
+/// The models an instance may ask, for answers and for vectors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedModel {
-    /// Endpoints with one model each, in the order they are asked.
+    /// Endpoints with one chat model each, in the order they are asked.
     #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub endpoints: Vec<ResolvedEndpoint>,
+    /// The one that makes vectors of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<ResolvedEndpoint>,
 }
 
 /// One model of one endpoint.

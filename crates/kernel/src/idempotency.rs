@@ -277,7 +277,7 @@ impl Entry {
     fn may_run_again(&self) -> bool {
         match self.ended.as_ref().map(|ended| &ended.outcome) {
             Some(Outcome::Cancelled { .. } | Outcome::DeadlineExceeded) => true,
-            Some(Outcome::Unknown) => matches!(self.kind, Kind::ModelChat | Kind::AgentMessage),
+            Some(Outcome::Unknown) => self.kind.is_of_a_model() || self.kind == Kind::AgentMessage,
             Some(_) => self.kind == Kind::AgentMessage,
             None => false,
         }

@@ -13,7 +13,7 @@ use crate::{
     live::{Live, LiveTurn},
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
     state::{CLUSTER, Phase},
-    syscall::{Class, Kind},
+    syscall::Class,
     timers::Timer,
 };
 
@@ -89,7 +89,7 @@ impl Kernel {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
                 Class::Effect if repeatable => (Outcome::Interrupted, Usage::default()),
                 // It changed nothing but what it cost.
-                Class::Effect if kind == Kind::ModelChat => (
+                Class::Effect if kind.is_of_a_model() => (
                     Outcome::Interrupted,
                     presumed_usage(reserve, Usage::default()),
                 ),

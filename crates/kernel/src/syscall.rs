@@ -61,6 +61,8 @@ kinds! {
     Null = "sys.null", Observe, 15_000, 60_000;
     /// A chat completion, streamed.
     ModelChat = "model.chat", Effect, 120_000, 3_600_000;
+    /// Vectors of texts.
+    ModelEmbed = "model.embed", Effect, 120_000, 3_600_000;
     /// The operations of a tool.
     ToolList = "tool.list", Observe, 15_000, 60_000;
     /// One operation of a tool.
@@ -84,6 +86,14 @@ kinds! {
     /// A connection to a host and port, for as long as it is open. Not a request of its own: a program with a network
     /// makes it by connecting.
     NetConnect = "net.connect", Effect, 86_400_000, 86_400_000;
+}
+
+impl Kind {
+    /// Whether a model does it: it changes nothing but what it costs, and may be asked again.
+    #[must_use]
+    pub const fn is_of_a_model(self) -> bool {
+        matches!(self, Self::ModelChat | Self::ModelEmbed)
+    }
 }
 
 /// What a call waits for: concurrency is limited, and shared fairly, for each of these apart.

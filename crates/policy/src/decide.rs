@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use aion_abi::syscall::Syscall;
 use aion_api::program::Lane;
 use aion_api::selector::Selector;
-use aion_api::{AgentPolicy, ClusterAgentPolicy, FileMode, GrantEffect};
+use aion_api::{AgentPolicy, ClusterAgentPolicy, FileMode, GrantEffect, ModelPurpose};
 
 use crate::capability::{Capability, Pattern, fits};
 use crate::destination::Destination;
-use crate::request::{Request, Wanted};
+use crate::request::{Request, Wanted, asks};
 
 /// The policies that select one agent.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -109,7 +109,7 @@ pub fn decide(requests: &[Request], policies: &Applied) -> Vec<Decided> {
             let (verdict, rules) = match &request.wanted {
                 Wanted::Always(right) => always(right, policies),
                 Wanted::Capability(right) => capability(right, request.effect, policies),
-                Wanted::Model(model) => asked(model, policies),
+                Wanted::Model { model, purpose } => asked(model, *purpose, policies),
                 Wanted::Mount { mount, mode } => mounted(mount, *mode, policies),
                 Wanted::Host(host) => connected(host, policies),
                 Wanted::Lane(lane) => waiting_in(*lane, policies),
@@ -277,12 +277,9 @@ fn connected(host: &Destination, policies: &Applied) -> Outcome {
 }
 
 /// A model.
-fn asked(text: &str, policies: &Applied) -> Outcome {
+fn asked(text: &str, purpose: ModelPurpose, policies: &Applied) -> Outcome {
     let endpoint = text.split_once('/').map_or(text, |(endpoint, _)| endpoint);
-    if let Some(outcome) = denied(
-        &Capability::new(Syscall::ModelChat, Some(endpoint)),
-        policies,
-    ) {
+    if let Some(outcome) = denied(&Capability::new(asks(purpose), Some(endpoint)), policies) {
         return outcome;
     }
     let rules: Vec<String> = policies

@@ -5,7 +5,7 @@ use aion_api::{FileMode, GrantEffect};
 
 use crate::decide::{Decided, Verdict};
 use crate::operations::Which;
-use crate::request::Wanted;
+use crate::request::{Wanted, asks};
 
 /// A line of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn deed(wanted: &Wanted, verdict: &Verdict) -> String {
                 (None, _) => format!("call {} on {target}", right.syscall),
             }
         }
-        Wanted::Model(model) => Syscall::ModelChat.deed(model),
+        Wanted::Model { model, purpose } => asks(*purpose).deed(model),
         Wanted::Mount { mount, mode } => {
             let granted = match verdict {
                 Verdict::Mounted { mode, .. } => *mode,

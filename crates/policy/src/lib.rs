@@ -40,6 +40,6 @@ pub use lower::{LowerError, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};
 pub use operations::{Operations, Which};
 pub use quota::{Bounds, quotas};
-pub use request::{Comes, Request, Wanted, comes, of_mount, requests};
+pub use request::{Comes, NamedModel, Request, Wanted, asks, comes, of_mount, requests};
 pub use trust::{Keyless, Trust, trust};
 pub use violation::{InForce, about, in_force, violations};

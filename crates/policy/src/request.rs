@@ -3,7 +3,7 @@
 
 use aion_abi::syscall::{Class, Syscall};
 use aion_api::program::{Lane, Runtime};
-use aion_api::{AgentSpec, FileMode, GrantEffect};
+use aion_api::{AgentSpec, FileMode, GrantEffect, ModelPurpose};
 
 use crate::capability::Capability;
 use crate::destination::Destination;
@@ -26,8 +26,13 @@ pub enum Wanted {
     Always(Capability),
     /// A right.
     Capability(Capability),
-    /// A model, as `endpoint/model`.
-    Model(String),
+    /// A model.
+    Model {
+        /// As `endpoint/model`.
+        model: String,
+        /// What it is asked for.
+        purpose: ModelPurpose,
+    },
     /// A mount.
     Mount {
         /// Its name.
@@ -39,6 +44,26 @@ pub enum Wanted {
     Host(Destination),
     /// A queue for its turns.
     Lane(Lane),
+}
+
+/// A model that an agent names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedModel {
+    /// The field of the Agent that names it.
+    pub field: String,
+    /// As `endpoint/model`.
+    pub model: String,
+    /// What it is asked for.
+    pub purpose: ModelPurpose,
+}
+
+/// The syscall that asks a model.
+#[must_use]
+pub const fn asks(purpose: ModelPurpose) -> Syscall {
+    match purpose {
+        ModelPurpose::Chat => Syscall::ModelChat,
+        ModelPurpose::Embedding => Syscall::ModelEmbed,
+    }
 }
 
 /// How an agent comes by the right to a syscall.
@@ -62,6 +87,7 @@ pub const fn comes(syscall: Syscall) -> Comes {
         | Syscall::MemoryForget
         | Syscall::ToolCall => Comes::ByName,
         Syscall::ModelChat
+        | Syscall::ModelEmbed
         | Syscall::ToolList
         | Syscall::FsRead
         | Syscall::FsWrite
@@ -79,22 +105,22 @@ pub fn of_mount(mode: FileMode) -> impl Iterator<Item = Syscall> {
 
 /// Everything `agent` asks for, in the order of its fields.
 ///
-/// `models` are the agent's models as `endpoint/model`, resolved from `model.use` and `model.fallback`.
+/// `models` are those that `spec.model` names, resolved.
 /// Permissions that are not rights, and hosts that are none, are passed over: validation names them.
 #[must_use]
-pub fn requests(agent: &AgentSpec, models: &[String]) -> Vec<Request> {
+pub fn requests(agent: &AgentSpec, models: &[NamedModel]) -> Vec<Request> {
     let mut asked = Asked::default();
     for &syscall in Syscall::ALL {
         if comes(syscall) == Comes::Always {
             asked.always(syscall, "spec");
         }
     }
-    for (at, model) in models.iter().enumerate() {
-        let field = match at {
-            0 => "spec.model.use".to_owned(),
-            _ => format!("spec.model.fallback[{}]", at - 1),
+    for named in models {
+        let wanted = Wanted::Model {
+            model: named.model.clone(),
+            purpose: named.purpose,
         };
-        asked.push(Wanted::Model(model.clone()), GrantEffect::Allow, field);
+        asked.push(wanted, GrantEffect::Allow, named.field.clone());
     }
     asked.push(
         Wanted::Lane(agent.lane),

@@ -3,19 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::{AgentPolicy, AgentSpec, ClusterAgentPolicy, FileMode, GrantEffect};
-use aion_policy::{Applied, Bounds, Verdict, Wanted, decide, requests};
+use aion_api::{
+    AgentPolicy, AgentSpec, ClusterAgentPolicy, FileMode, GrantEffect, ModelPurpose, ModelUse,
+};
+use aion_policy::{Applied, Bounds, NamedModel, Verdict, Wanted, decide, requests};
 use serde_json::{Value, json};
 
 /// `agent` under `cluster` and `namespaced` gets exactly `expect`: one line a right beyond those that
 /// every agent has.
 fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str]) {
     let agent = spec(agent);
-    let models: Vec<String> = agent
-        .model
-        .iter()
-        .flat_map(|m| std::iter::once(&m.use_model).chain(&m.fallback))
-        .cloned()
+    let models = agent.model.iter().flat_map(ModelUse::named);
+    let models: Vec<NamedModel> = models
+        .map(|(field, model, purpose)| NamedModel {
+            field: format!("spec.model.{field}"),
+            model: model.to_owned(),
+            purpose,
+        })
         .collect();
     let lines: Vec<String> = decide(&requests(&agent, &models), &applied(cluster, namespaced))
         .into_iter()
@@ -23,7 +27,10 @@ fn check(agent: Value, cluster: &[Value], namespaced: &[Value], expect: &[&str])
         .map(|decided| {
             let wanted = match &decided.request.wanted {
                 Wanted::Always(right) | Wanted::Capability(right) => right.to_string(),
-                Wanted::Model(model) => format!("model {model}"),
+                Wanted::Model { model, purpose } => match purpose {
+                    ModelPurpose::Chat => format!("model {model}"),
+                    ModelPurpose::Embedding => format!("vectors of {model}"),
+                },
                 Wanted::Mount { mount, .. } => format!("mount {mount}"),
                 Wanted::Host(host) => format!("host {host}"),
                 Wanted::Lane(lane) => format!("lane {}", lane.as_str()),
@@ -303,6 +310,16 @@ fn models_are_granted_by_name_endpoint_or_all() {
         &[
             "model local/qwen3: allow (ClusterAgentPolicy/c models *)",
             "model far/gpt: denied (ClusterAgentPolicy/c deny model.chat:far)",
+        ],
+    );
+    let agent = json!({"model": {"use": "near/qwen3", "embedding": "near/nomic"}});
+    check(
+        agent,
+        &[json!({"models": ["near"], "deny": ["model.embed"]})],
+        &[],
+        &[
+            "model near/qwen3: allow (ClusterAgentPolicy/c models near)",
+            "vectors of near/nomic: denied (ClusterAgentPolicy/c deny model.embed)",
         ],
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, Tool};
+use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, ModelUse, Tool};
 use aion_policy::{Applied, Trust, trust};
 use aion_profiles::Profiles;
 
@@ -24,13 +24,11 @@ pub struct References {
 /// What `agent` refers to.
 #[must_use]
 pub fn references(agent: &Agent) -> References {
-    let models = agent
-        .spec
-        .model
-        .iter()
-        .flat_map(|model| std::iter::once(&model.use_model).chain(&model.fallback));
+    let models = agent.spec.model.iter().flat_map(ModelUse::named);
     References {
-        endpoints: models.map(|model| endpoint_of(model).to_owned()).collect(),
+        endpoints: models
+            .map(|(_, model, _)| endpoint_of(model).to_owned())
+            .collect(),
         tools: agent
             .spec
             .tools

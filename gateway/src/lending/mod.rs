@@ -18,6 +18,7 @@ use aion_abi::{
     problem::Problem,
     syscall::{
         Syscall,
+        embed::{EmbedRequest, EmbedResponse},
         model::{ChatEvent, ChatRequest},
     },
 };
@@ -77,6 +78,36 @@ impl Lending {
     ) -> Result<Lent<Events<ChatEvent>>, Problem> {
         let called = self.call(by, agent, Syscall::ModelChat, request).await?;
         Ok(called.map(Download::events))
+    }
+
+    /// Has the embedding model of an agent make vectors, in the name of who asks the gateway.
+    ///
+    /// # Errors
+    /// What the node refuses with, or the model.
+    pub(crate) async fn embed(
+        &self,
+        by: By<'_>,
+        agent: (&str, &str),
+        request: &EmbedRequest,
+    ) -> Result<Lent<EmbedResponse>, Problem> {
+        let called = self.call(by, agent, Syscall::ModelEmbed, request).await?;
+        let Lent {
+            answer,
+            turn,
+            request,
+            _visit,
+        } = called;
+        let answer = answer.whole().await.map_err(crate::unanswered::problem)?;
+        let answer = serde_json::from_slice(&answer).map_err(|why| {
+            let what = format!("the node's answer is not one of vectors: {why}");
+            Problem::new(Code::Internal, what)
+        })?;
+        Ok(Lent {
+            answer,
+            turn,
+            request,
+            _visit,
+        })
     }
 
     async fn call(

@@ -5,6 +5,7 @@
 
 pub(crate) mod chat;
 mod conversation;
+pub(crate) mod embeddings;
 pub(crate) mod models;
 mod named;
 mod refused;

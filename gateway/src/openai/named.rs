@@ -35,6 +35,7 @@ struct Use {
     first: String,
     #[serde(default)]
     fallback: Vec<String>,
+    embedding: Option<String>,
 }
 
 impl Gateway {
@@ -61,7 +62,7 @@ impl Gateway {
             false => format!("{}/{}", agent.namespace, agent.name),
         };
         let all = [AUTO.to_owned(), model.first].into_iter();
-        let all = all.chain(model.fallback);
+        let all = all.chain(model.fallback).chain(model.embedding);
         all.map(|model| format!("{whose}:{model}")).collect()
     }
 }

@@ -37,6 +37,23 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// Of a model that was to make vectors.
+    pub(super) fn of_texts(mut problem: Problem) -> Self {
+        let of_texts = problem.detail.strip_prefix("texts");
+        let named = match of_texts.map(|rest| format!("input{rest}")) {
+            Some(detail) => {
+                problem.detail = detail;
+                true
+            }
+            None => problem.code == Code::TooLarge,
+        };
+        let mut failed = Self::from(problem);
+        failed.refusal.error.param = named.then(|| "input".to_owned());
+        failed
+    }
+}
+
 impl Refusal {
     /// As [`Failed::of_model`], in a stream.
     pub(super) fn of_model(problem: Problem) -> Self {

@@ -7,6 +7,7 @@ node.
 from ._core.boot import Boot, InputFile
 from ._core.chat import ChatCompletion, ChatCompletionChunk, ChatMessage
 from ._core.door import AgentInfo, Answer
+from ._core.embed import Embedding, Embeddings
 from ._core.files import Entry, Listing
 from ._core.memory import Hit, Item, Recalled
 from ._core.refused import Refused, Unanswered
@@ -31,6 +32,8 @@ __all__ = [
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatMessage",
+    "Embedding",
+    "Embeddings",
     "Entry",
     "EventStream",
     "Gateway",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, overload
 
-from ._core import chat, files, memory, tools, turn
+from ._core import chat, embed, files, memory, tools, turn
 from ._core.boot import Boot, inherited
 from ._core.effects import Plan
 from ._core.refused import Refused
@@ -230,11 +230,24 @@ class Chat:
         self.completions = Completions(client)
 
 
+class EmbeddingsClient:
+    """`embeddings` of an OpenAI client."""
+
+    def __init__(self, client: SyscallClient) -> None:
+        self._client = client
+
+    def create(self, *, input: str | Iterable[str], dimensions: int | None = None) -> embed.Embeddings:
+        """Vectors of texts, by the model that `spec.model.embedding` of the Agent names; up to 2,048 texts."""
+        return self._client.run(embed.made(self._client.session, input, dimensions))
+
+
 class ModelClient:
-    """The agent's model, as an OpenAI client: `model.chat.completions.create(messages=…)`."""
+    """The agent's models, as an OpenAI client: `model.chat.completions.create(messages=…)`,
+    `model.embeddings.create(input=…)`."""
 
     def __init__(self, client: SyscallClient) -> None:
         self.chat = Chat(client)
+        self.embeddings = EmbeddingsClient(client)
 
 
 class Turn(turn.Given):

@@ -132,6 +132,18 @@ def test_an_answer_has_the_shape_of_openais_and_nothing_is_lost(kernel, turn):
     assert kernel.requests[1]["messages"][1] == {"role": "tool", "content": "2", "toolCallId": "1"}
 
 
+def test_vectors_have_the_shape_of_openais(kernel, turn):
+    made = turn.model.embeddings.create(input=["a dog barks", "a dog barks", "cats"], dimensions=8)
+    assert [it.index for it in made.data] == [0, 1, 2] and made.model == "fake/scripted"
+    assert made.data[0].embedding == made.data[1].embedding != made.data[2].embedding
+    assert len(made.data[2].embedding) == 8 and sum(made.data[0].embedding) == 3.0
+    assert made.usage.prompt_tokens == made.usage.total_tokens > 0
+    assert len(turn.model.embeddings.create(input="one").data) == 1
+    with pytest.raises(Refused) as refused:
+        turn.model.embeddings.create(input=["a", ""])
+    assert refused.value.code == "bad-request" and len(kernel.requests) == 2
+
+
 def test_an_answer_streams_and_says_what_is_withdrawn(kernel, turn):
     kernel.replies.append(says(START, delta("Hm"), {"event": "withdrawn"}, delta("Yes"), END))
     with turn.model.chat.completions.create(messages=[{"role": "user", "content": "?"}], stream=True) as stream:

@@ -26,7 +26,7 @@ def fail() -> str:
 def test_the_fake_kernel_holds(case):
     with FakeKernel(tools={"probe.echo": echo, "probe.fail": fail}) as kernel:
         boot = Boot.of(kernel.begin("", files={"orders.csv": input_file()}))
-        count, wrong = Judge(boot, kernel.socket).held([case], ["memory", "files", "tool"])
+        count, wrong = Judge(boot, kernel.socket).held([case], ["memory", "files", "tool", "embedding"])
         assert (count, wrong) == (1, [])
 
 

@@ -298,15 +298,24 @@ fn cases(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<
         root().join("sdk/conformance/cases.json"),
         project.join("cases.json"),
     )?;
-    let judge = "-m, aion_sdk.testing.conformance, /app/cases.json, memory, files, tool";
+    let judge = "-m, aion_sdk.testing.conformance, /app/cases.json, memory, files, tool, embedding";
     bundle(project, "judge", "cases.json, lib", judge)?;
     let digest = programs.trust(project)?;
+    let model = FakeModel::scripted([])?;
     programs.apply(&[
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "judge"}, "spec": {}}),
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "judge"},
+            "spec": {
+                "baseUrl": model.base_url(),
+                "models": [{"name": "fake"}, {"name": "e", "purpose": "embedding"}],
+            },
+        }),
         json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "judge"},
             "spec": {
                 "runtime": "process", "bundle": {"name": "judge", "digest": digest},
+                "model": {"use": "judge", "embedding": "judge"},
                 "memory": {"pool": "judge"}, "tools": [{"name": "probe"}],
                 "permissions": {
                     "allow": ["probe.*", "memory.forget"],

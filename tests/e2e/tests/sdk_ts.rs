@@ -257,7 +257,7 @@ import { type Case, Judge } from 'aion-sdk/testing';
 
 const cases: Case[] = JSON.parse(fs.readFileSync('cases.json', 'utf8'));
 const judge = new Judge(Boot.inherited(), '/run/aion.sock');
-const { count, wrong } = await judge.held(cases, ['memory', 'files', 'tool']);
+const { count, wrong } = await judge.held(cases, ['memory', 'files', 'tool', 'embedding']);
 if (wrong.length > 0) await judge.say('failed', `${wrong.length} of ${count} cases do not hold:\n${wrong.join('\n')}`);
 else await judge.say('final', `all ${count} cases hold`);
 process.exit(wrong.length > 0 ? 1 : 0);
@@ -269,12 +269,21 @@ fn cases(programs: &mut Programs<Standalone>, project: &Path) -> anyhow::Result<
     fs::copy(&cases, project.join("cases.json"))?;
     bundle(project, "judge", ", cases.json")?;
     let digest = programs.trust(project)?;
+    let model = FakeModel::scripted([])?;
     programs.apply(&[
         json!({"apiVersion": "aion.dev/v1alpha1", "kind": "MemoryPool", "metadata": {"name": "judge"}, "spec": {}}),
+        json!({
+            "apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "judge"},
+            "spec": {
+                "baseUrl": model.base_url(),
+                "models": [{"name": "fake"}, {"name": "e", "purpose": "embedding"}],
+            },
+        }),
         json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "judge"},
             "spec": {
                 "runtime": "process", "bundle": {"name": "judge", "digest": digest},
+                "model": {"use": "judge", "embedding": "judge"},
                 "memory": {"pool": "judge"}, "tools": [{"name": "probe"}],
                 "permissions": {
                     "allow": ["probe.*", "memory.forget"],

@@ -4,6 +4,7 @@
 //! ignored. Sizes: a request body is at most [`MAX_BODY`] bytes.
 
 pub mod agent;
+pub mod embed;
 pub mod fs;
 pub mod memory;
 pub mod model;
@@ -74,6 +75,8 @@ table! {
     MemoryForget = "memory.forget", "/v1/memory/forget", Effect, "erase what it remembered in the memory pool {}";
     /// A chat completion, answered as a stream: [`model`].
     ModelChat = "model.chat", "/v1/model/chat", Effect, "ask the model {}";
+    /// Vectors of texts: [`embed`].
+    ModelEmbed = "model.embed", "/v1/model/embed", Effect, "have the model {} make vectors of texts";
     /// The tools the instance may call: [`tool`].
     ToolList = "tool.list", "/v1/tool/list", Observe, "see the tools it is granted";
     /// Calls a tool: [`tool`].

@@ -63,7 +63,7 @@ impl World {
     fn call(&mut self, turn: TurnId, kind: Kind) -> Call {
         let target = self.random.pick(&TARGETS).map(Name::from);
         let resource = match kind {
-            Kind::ModelChat => Resource::Model(Name::from("qwen")),
+            Kind::ModelChat | Kind::ModelEmbed => Resource::Model(Name::from("qwen")),
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
             Kind::NetConnect => Resource::Network(Name::from("default/clerk")),
@@ -93,7 +93,7 @@ impl World {
             },
             key: key.and_then(|key| IdempotencyKey::new(&key)),
             deadline_ms: self.random.chance(50).then(|| self.random.below(90_000)),
-            reserve_tokens: if kind == Kind::ModelChat {
+            reserve_tokens: if kind.is_of_a_model() {
                 self.random.below(400)
             } else {
                 0
@@ -124,7 +124,7 @@ impl World {
             },
             _ => self.usage(reserve),
         };
-        if kind == Kind::ModelChat && self.random.chance(40) {
+        if kind.is_of_a_model() && self.random.chance(40) {
             return self.feed(Event::Progress {
                 call,
                 usage: Usage {

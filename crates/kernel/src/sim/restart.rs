@@ -55,7 +55,7 @@ impl World {
                 .calls
                 .get(&call)
                 .and_then(|row| Some((row.kind, &row.ended.as_ref()?.0)));
-            let changes = |kind: Kind| kind.class() == Class::Effect && kind != Kind::ModelChat;
+            let changes = |kind: Kind| kind.class() == Class::Effect && !kind.is_of_a_model();
             let expected = settled.is_some_and(|(kind, outcome)| match changes(kind) {
                 true => *outcome == Outcome::Unknown,
                 false => *outcome == Outcome::Interrupted,

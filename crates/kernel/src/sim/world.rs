@@ -176,7 +176,10 @@ impl World {
             let again = matches!(
                 (&row.ended, row.kind),
                 (Some(_), Kind::AgentMessage)
-                    | (Some((Outcome::Unknown, ..)), Kind::ModelChat)
+                    | (
+                        Some((Outcome::Unknown, ..)),
+                        Kind::ModelChat | Kind::ModelEmbed
+                    )
                     | (
                         Some((Outcome::Cancelled { .. } | Outcome::DeadlineExceeded, ..)),
                         _

@@ -87,10 +87,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     rights::check_names(&input.agent, &mut findings);
     network::check(&input.agent, &mut findings);
     let models = models::resolve(input, &mut findings);
-    let wanted: Vec<String> = models
-        .iter()
-        .map(|(_, e)| format!("{}/{}", e.endpoint, e.model))
-        .collect();
+    let wanted: Vec<_> = models.iter().map(|it| it.named.clone()).collect();
     let decided = aion_policy::decide(
         &aion_policy::requests(&input.agent.spec, &wanted),
         &input.policies,

@@ -3,9 +3,10 @@
 use aion_api::condition::reason;
 use aion_api::program::WithoutModel;
 use aion_api::{
-    GrantEffect, ModelEndpoint, ModelPurpose, Provider, ResolvedEndpoint, ResolvedModel, defaults,
+    GrantEffect, ModelEndpoint, ModelPurpose, ModelUse, Provider, ResolvedEndpoint, ResolvedModel,
+    defaults,
 };
-use aion_policy::{Decided, Verdict, Wanted};
+use aion_policy::{Decided, NamedModel, Verdict, Wanted};
 
 use crate::dereference::{Dereferenced, endpoint_of};
 use crate::problem::{Problem, Told};
@@ -15,26 +16,29 @@ use super::Findings;
 /// The name of the first model of a machine's own server.
 const ANY: &str = "any";
 
-/// The models that `model.use` and `model.fallback` name, with the field that names each. What is not
-/// there is found, unless the agent says that it can do without a model.
-pub(super) fn resolve(
-    input: &Dereferenced,
-    findings: &mut Findings,
-) -> Vec<(String, ResolvedEndpoint)> {
-    let Some(model) = &input.agent.spec.model else {
-        return Vec::new();
-    };
-    let fallback = model
-        .fallback
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (format!("spec.model.fallback[{at}]"), name));
-    let named = std::iter::once(("spec.model.use".to_owned(), &model.use_model)).chain(fallback);
+/// A model that the agent names, and what it is.
+pub(super) struct Found {
+    pub(super) named: NamedModel,
+    endpoint: ResolvedEndpoint,
+}
+
+/// The models that `spec.model` names. What is not there is told, unless the agent says that it can do without a model.
+pub(super) fn resolve(input: &Dereferenced, findings: &mut Findings) -> Vec<Found> {
+    let named = input.agent.spec.model.iter().flat_map(ModelUse::named);
     let mut resolved = Vec::new();
-    for (field, name) in named {
-        match endpoint(input, name, ModelPurpose::Chat) {
-            Ok(endpoint) => resolved.push((field, endpoint)),
-            Err((_, mut told)) if can_do_without(input) => {
+    for (field, name, purpose) in named {
+        let field = format!("spec.model.{field}");
+        match endpoint(input, name, purpose) {
+            Ok(endpoint) => {
+                let model = format!("{}/{}", endpoint.endpoint, endpoint.model);
+                let named = NamedModel {
+                    field,
+                    model,
+                    purpose,
+                };
+                resolved.push(Found { named, endpoint });
+            }
+            Err((_, mut told)) if purpose == ModelPurpose::Chat && can_do_without(input) => {
                 let said = told.remedy.as_mut().unwrap_or(&mut told.what);
                 *said += "; until then it quotes passages, as withoutModel: quote says";
                 findings.notes.push(Problem::new(field, told));
@@ -144,22 +148,23 @@ fn resolved(name: &str, endpoint: &ModelEndpoint, model: &aion_api::Model) -> Re
     }
 }
 
-/// Those of `models` that are granted; `None` where there is none.
-pub(super) fn granted(
-    models: Vec<(String, ResolvedEndpoint)>,
-    decided: &[Decided],
-) -> Option<ResolvedModel> {
-    let may = |endpoint: &ResolvedEndpoint| {
-        let name = format!("{}/{}", endpoint.endpoint, endpoint.model);
+/// Those of `models` that are granted; `None` where none of them answers.
+pub(super) fn granted(models: Vec<Found>, decided: &[Decided]) -> Option<ResolvedModel> {
+    let may = |found: &Found| {
+        let wanted = Wanted::Model {
+            model: found.named.model.clone(),
+            purpose: found.named.purpose,
+        };
         decided.iter().any(|d| {
-            d.request.wanted == Wanted::Model(name.clone())
-                && d.verdict == Verdict::Granted(GrantEffect::Allow)
+            d.request.wanted == wanted && d.verdict == Verdict::Granted(GrantEffect::Allow)
         })
     };
-    let endpoints: Vec<_> = models
-        .into_iter()
-        .map(|(_, endpoint)| endpoint)
-        .filter(may)
-        .collect();
-    (!endpoints.is_empty()).then_some(ResolvedModel { endpoints })
+    let granted = models.into_iter().filter(may);
+    let (chat, mut embedding): (Vec<_>, Vec<_>) =
+        granted.partition(|it| it.named.purpose == ModelPurpose::Chat);
+    let endpoints: Vec<_> = chat.into_iter().map(|it| it.endpoint).collect();
+    (!endpoints.is_empty()).then(|| ResolvedModel {
+        endpoints,
+        embedding: embedding.pop().map(|it| it.endpoint),
+    })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aion_abi::syscall::{RESERVED_FAMILIES, Syscall};
-use aion_api::{Agent, FileMode, Grant, GrantEffect, ResolvedMount, TURN_MOUNTS};
-use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, comes, of_mount};
+use aion_api::{Agent, FileMode, Grant, GrantEffect, ModelPurpose, ResolvedMount, TURN_MOUNTS};
+use aion_policy::{Bounds, Capability, Comes, Decided, Verdict, Wanted, asks, comes, of_mount};
 
 use crate::dereference::Dereferenced;
 use crate::problem::{Problem, Told};
@@ -162,13 +162,16 @@ impl Weighed {
             (Wanted::Always(right) | Wanted::Capability(right), _) => {
                 findings.not_granted.push(not_granted(&right.to_string()));
             }
-            (Wanted::Model(model), Verdict::Granted(_)) => {
-                let right = Capability::new(Syscall::ModelChat, model.split('/').next());
+            (Wanted::Model { model, purpose }, Verdict::Granted(_)) => {
+                let right = Capability::new(asks(*purpose), model.split('/').next());
                 self.grant(&right, GrantEffect::Allow);
             }
-            (Wanted::Model(model), _) => {
+            (Wanted::Model { model, purpose }, _) => {
                 let denied = not_granted(&format!("the model {model}"));
-                self.models_denied.push(denied);
+                match purpose {
+                    ModelPurpose::Chat => self.models_denied.push(denied),
+                    ModelPurpose::Embedding => findings.not_granted.push(denied),
+                }
             }
             (Wanted::Mount { mount, mode: asked }, Verdict::Mounted { mode, volume }) => {
                 self.mount(mount, *mode, volume);

@@ -109,7 +109,7 @@ fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
     let endpoint = "apiVersion: aion.dev/v1alpha1\nkind: ModelEndpoint\nmetadata: {name: local}\nspec: {baseUrl: 'http://127.0.0.1:1/v1', models: [{name: e, purpose: embedding}, {name: qwen3, contextTokens: 8192}]}\n";
     let tool = "apiVersion: aion.dev/v1alpha1\nkind: Tool\nmetadata: {name: calendar}\nspec: {mcp: {http: {url: 'http://127.0.0.1:2/mcp'}}}\n";
     let agent = agent(
-        "instructions: Be brief., model: {use: local}, memory: {pool: p}, tools: [{name: calendar}], knowledge: [notes],
+        "instructions: Be brief., model: {use: local, embedding: local/e}, memory: {pool: p}, tools: [{name: calendar}], knowledge: [notes],
          permissions: {allow: [calendar.read, memory.forget], files: [{mount: notes}]}, limits: {maxSteps: 3}, lane: batch",
     );
     let universe = universe(&[ALLOW, pool, endpoint, tool, &agent]);
@@ -133,6 +133,8 @@ fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
         ),
         ("local", "qwen3", Some(8192))
     );
+    let embedding = &spec.model.as_ref().unwrap().embedding;
+    assert_eq!(embedding.as_ref().unwrap().model, "e");
     let memory = spec.memory.as_ref().unwrap();
     assert_eq!(memory.retention_days, Some(30));
     let tiers = memory.tiers.as_ref().unwrap();
@@ -155,6 +157,7 @@ fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
             "memory.recall:p",
             "memory.remember:p",
             "model.chat:local",
+            "model.embed:local",
             "sys.null",
             "tool.call:calendar.read",
             "tool.list",

@@ -6,6 +6,7 @@ use aion_abi::{
     syscall::{
         Syscall,
         agent::{CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
+        embed::{EmbedRequest, MAX_TEXTS},
         fs, memory,
         model::ChatRequest,
         tool,
@@ -33,6 +34,8 @@ pub enum Request {
     Null,
     /// `model.chat`.
     Chat(ChatRequest),
+    /// `model.embed`.
+    Embed(EmbedRequest),
     /// `tool.list`.
     ToolList,
     /// `tool.call`.
@@ -90,6 +93,7 @@ impl Lowered {
         let request = match syscall {
             Syscall::SysNull => return Ok(Self::new(kind, Request::Null)),
             Syscall::ModelChat => Request::Chat(json(body)?),
+            Syscall::ModelEmbed => Request::Embed(json(body)?),
             Syscall::ToolList => {
                 let tool::ListRequest {} = json(body)?;
                 Request::ToolList
@@ -159,6 +163,20 @@ impl Lowered {
                 self.target = Some(first.endpoint.as_str().into());
                 self.resource = Resource::Model(named(instance, &first.endpoint));
             }
+            Request::Embed(request) => {
+                let has = instance.spec().model.as_ref();
+                let model = has.and_then(|it| it.embedding.as_ref());
+                let model =
+                    model.ok_or_else(|| lacks("embedding model", "spec.model.embedding"))?;
+                if let Some(named) = request.model.as_deref().filter(|it| !model.is_called(it)) {
+                    return Err(unnamed(named, std::iter::once(model)));
+                }
+                texts_are_some(&request.texts)?;
+                self.reserve_tokens = body_bytes as u64 / 4;
+                self.deadline_ms = Some(millis(model.timeout_seconds));
+                self.target = Some(model.endpoint.as_str().into());
+                self.resource = Resource::Model(named(instance, &model.endpoint));
+            }
             Request::ToolCall(request) => {
                 bounded(
                     "the name of a tool's operation",
@@ -224,6 +242,20 @@ fn bound(instance: &Instance, context: Option<i32>) -> Option<u32> {
     spec.limits.max_tokens.map(count).or(elsewhere)
 }
 
+fn texts_are_some(texts: &[String]) -> Result<(), Problem> {
+    let bad = |what: String| Err(Problem::new(Code::BadRequest, what));
+    if !(1..=MAX_TEXTS).contains(&texts.len()) {
+        let count = texts.len();
+        return bad(format!(
+            "texts: there are {count}, and must be 1 to {MAX_TEXTS}"
+        ));
+    }
+    match texts.iter().position(String::is_empty) {
+        Some(at) => bad(format!("texts[{at}]: it is empty, and has no vector")),
+        None => Ok(()),
+    }
+}
+
 fn millis(seconds: i32) -> u64 {
     u64::from(count(seconds)) * 1000
 }
@@ -264,6 +296,49 @@ mod tests {
     fn read(syscall: Syscall, body: &serde_json::Value) -> Result<Lowered, Problem> {
         let instance = Instance::of("a-0", AgentInstanceSpec::default());
         Lowered::read(syscall, body.to_string().as_bytes(), &instance)
+    }
+
+    #[test]
+    fn texts_are_for_the_one_model_that_makes_vectors() {
+        let model = json!({
+            "endpoints": [{"endpoint": "local", "model": "qwen3", "maxConcurrent": 1, "timeoutSeconds": 60}],
+            "embedding": {"endpoint": "near", "model": "nomic", "maxConcurrent": 1, "timeoutSeconds": 7},
+        });
+        let has = Instance::of(
+            "a-0",
+            AgentInstanceSpec {
+                model: Some(serde_json::from_value(model).unwrap()),
+                ..AgentInstanceSpec::default()
+            },
+        );
+        let read = |body: serde_json::Value| {
+            Lowered::read(Syscall::ModelEmbed, body.to_string().as_bytes(), &has)
+        };
+        for named in [json!(null), json!("near"), json!("near/nomic")] {
+            let lowered = read(json!({"texts": ["a", "b"], "model": named})).unwrap();
+            assert_eq!(lowered.target.unwrap().as_str(), "near");
+            assert_eq!(lowered.deadline_ms, Some(7000));
+            assert!(lowered.reserve_tokens > 0);
+        }
+        for (body, said) in [
+            (json!({"texts": []}), "texts: there are 0"),
+            (
+                json!({"texts": vec!["x"; MAX_TEXTS + 1]}),
+                "must be 1 to 2048",
+            ),
+            (json!({"texts": ["a", ""]}), "texts[1]: it is empty"),
+            (
+                json!({"texts": ["a"], "model": "local/qwen3"}),
+                "no model local/qwen3",
+            ),
+        ] {
+            let problem = read(body).unwrap_err();
+            assert!(problem.detail.contains(said), "{problem}");
+        }
+        let none = Instance::of("b-0", AgentInstanceSpec::default());
+        let problem =
+            Lowered::read(Syscall::ModelEmbed, br#"{"texts": ["a"]}"#, &none).unwrap_err();
+        assert!(problem.remedy.contains("spec.model.embedding"), "{problem}");
     }
 
     #[test]

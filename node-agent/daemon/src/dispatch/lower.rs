@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::{MemoryShare, ResolvedEndpoint, ResolvedMemory};
 use aion_drivers::{
+    embed::Embedding,
     files::{Mount, MountTable, Origin, Room},
-    memory::{Embedding, MemoryDriver, Pool, PoolId, PoolQuota, Tier},
+    memory::{MemoryDriver, Pool, PoolId, PoolQuota, Tier},
     outbound::Endpoint,
     secrets::SecretRef,
 };
@@ -71,10 +72,7 @@ pub(crate) fn pool(instance: &Instance, tier: Tier) -> Result<Pool, Problem> {
             max_bytes: memory.quota_mib.map(|mib| u64::from(count(mib)) << 20),
         },
         retention_days: memory.retention_days.map(count),
-        embedding: memory.embedding.as_ref().map(|it| Embedding {
-            endpoint: endpoint(instance, it),
-            model: it.model.clone(),
-        }),
+        embedding: memory.embedding.as_ref().map(|it| embedding(instance, it)),
     })
 }
 
@@ -103,6 +101,14 @@ fn backend(memory: &ResolvedMemory, tier: Tier) -> Option<&'static str> {
     named.as_ref().map(|it| it.backend.as_str())
 }
 
+/// An embedding model as it is asked for an instance.
+pub(super) fn embedding(instance: &Instance, resolved: &ResolvedEndpoint) -> Embedding {
+    Embedding {
+        endpoint: endpoint(instance, resolved),
+        model: resolved.model.clone(),
+    }
+}
+
 /// An endpoint as it is dialled for an instance.
 pub(super) fn endpoint(instance: &Instance, resolved: &ResolvedEndpoint) -> Endpoint {
     Endpoint {
@@ -123,7 +129,8 @@ mod tests {
 
     use aion_api::AgentInstanceSpec;
     use aion_drivers::{
-        memory::{Means, MemoryConfig, embed::HttpEmbedder},
+        embed::HttpEmbedder,
+        memory::{Means, MemoryConfig},
         outbound::{NodeAddresses, Outbound, Place, Rule},
         secrets::{SecretFolder, Secrets},
     };

@@ -5,6 +5,7 @@
 
 mod chat;
 mod connect;
+mod embed;
 mod ending;
 mod lower;
 mod relay;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_drivers::{
+    embed::Embedder,
     files::FilesDriver,
     memory::{MemoryDriver, Tier},
     model::ModelDriver,
@@ -52,6 +54,8 @@ pub(crate) struct Dispatch {
     pub memory: Arc<dyn MemoryDriver>,
     /// Models.
     pub models: Arc<dyn ModelDriver>,
+    /// Models that make vectors.
+    pub embedder: Arc<dyn Embedder>,
     /// Tools.
     pub tools: Arc<dyn ToolDriver>,
     /// What programs connect to.
@@ -111,6 +115,14 @@ impl Dispatch {
                     keyed,
                 };
                 return Ok(self.chat(instance, request, deadline, listener).await);
+            }
+            Request::Embed(request) => {
+                let listener = embed::Listener {
+                    progress: job.progress,
+                    cancel: job.cancel,
+                    keyed,
+                };
+                return Ok(self.embed(instance, request, deadline, listener).await);
             }
             Request::Connect(connection) => {
                 return Ok(self.connect(connection, &job.cancel, &job.progress).await);

@@ -7,12 +7,14 @@ use aion_abi::{
     canonical::body_digest,
     problem::Problem,
     syscall::{
+        embed::{EmbedRequest, EmbedResponse},
         model::{ChatEvent, ChatRequest},
         tool::{CallRequest, CallResponse, ListResponse},
     },
 };
 use aion_api::AgentInstanceSpec;
 use aion_drivers::{
+    embed::fake::FakeEmbedder,
     files::{FakeFiles, FolderFiles},
     memory::FakeMemory,
     model::{FakeModels, Script},
@@ -49,7 +51,7 @@ fn spec() -> AgentInstanceSpec {
         "tenant": "home",
         "model": {"endpoints": [
             {"endpoint": "local", "model": "said", "maxConcurrent": 1, "timeoutSeconds": 60},
-        ]},
+        ], "embedding": {"endpoint": "near", "model": "nomic", "maxConcurrent": 1, "timeoutSeconds": 60}},
         "memory": {"pool": "notes", "poolUid": "u"},
         "tools": [{
             "name": "calendar", "mcp": {"http": {"url": "http://127.0.0.1:9/mcp"}},
@@ -78,6 +80,7 @@ impl Stage {
             mounts: Mounts::open(at("mounts.json"), folders).unwrap(),
             memory: Arc::new(FakeMemory::default()),
             models: Arc::new(models),
+            embedder: Arc::new(FakeEmbedder::default()),
             tools: Arc::new(tools),
             outbound: Arc::new(Outbound::new(Rule {
                 offline: false,
@@ -313,4 +316,51 @@ async fn a_chat_that_is_stopped_midway_ends_at_once_with_what_it_used() {
     let driven = driven.await.unwrap();
     assert_eq!(driven.finish, Finish::Stopped);
     assert_eq!(driven.usage.output_tokens, 3);
+}
+
+fn texts(count: usize, text: &str) -> Request {
+    Request::Embed(EmbedRequest {
+        texts: vec![text.to_owned(); count],
+        ..EmbedRequest::default()
+    })
+}
+
+#[tokio::test]
+async fn many_texts_are_shown_some_at_a_time_and_each_is_charged() {
+    let stage = Stage::new(FakeModels::default(), calendar());
+    let driven = stage
+        .call(Kind::ModelEmbed, texts(600, "a dog barks"), true, None)
+        .await;
+    let said = driven.said.unwrap();
+    let answer: EmbedResponse = serde_json::from_slice(&said).unwrap();
+    assert_eq!(answer.model, "near/nomic");
+    assert_eq!(answer.vectors.len(), 600);
+    // 64 numbers of four bytes each.
+    assert_eq!(answer.vectors[0].len(), 344);
+    assert_eq!(answer.usage.input_tokens, 600);
+    assert_eq!(driven.usage.input_tokens, 600);
+}
+
+#[tokio::test]
+async fn vectors_that_were_asked_for_cost_also_where_none_come() {
+    let embedder = Arc::new(FakeEmbedder::default());
+    *embedder.refused.lock() = Some("poison".into());
+    let mut stage = Stage::new(FakeModels::default(), calendar());
+    Arc::get_mut(&mut stage.dispatch).unwrap().embedder = embedder;
+    let Request::Embed(mut request) = texts(300, "a dog barks") else {
+        return;
+    };
+    request.texts[299] = "poison".to_owned();
+    let asked = stage.call(Kind::ModelEmbed, Request::Embed(request), false, None);
+    let driven = asked.await;
+    assert!(driven.said.unwrap_err().detail.contains("is not taken"));
+    // 256 that were counted, and the estimate of the others.
+    assert!(driven.usage.input_tokens > 256, "{:?}", driven.usage);
+
+    let stage = Stage::new(FakeModels::default(), calendar());
+    stage.cancel.cancel();
+    let driven = stage
+        .call(Kind::ModelEmbed, texts(1, "a"), false, None)
+        .await;
+    assert!(matches!(driven.finish, aion_kernel::Finish::Stopped));
 }

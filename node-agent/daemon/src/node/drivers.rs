@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use aion_drivers::{
+    embed::{Embedder, HttpEmbedder},
     files::FolderFiles,
-    memory::{Means, MemoryDriver, embed::HttpEmbedder},
+    memory::{Means, MemoryDriver},
     model::{OpenAiModels, Patience},
     outbound::Outbound,
     secrets::Secrets,
@@ -51,10 +52,13 @@ pub(super) async fn drivers(
     );
     tokio::spawn(processes.clone().end_unwanted());
     let processes = Arc::new(processes);
+    let embedder = HttpEmbedder::new(Arc::clone(&outbound), Arc::clone(&secrets));
+    let embedder: Arc<dyn Embedder> = Arc::new(embedder);
     let dispatch = Dispatch {
         files: files.clone(),
         mounts,
-        memory: memory(base, &outbound, &secrets)?,
+        memory: memory(base, &outbound, &secrets, &embedder)?,
+        embedder,
         models: Arc::new(OpenAiModels::new(
             Arc::clone(&outbound),
             Arc::clone(&secrets),
@@ -87,13 +91,13 @@ fn memory(
     base: &Base,
     outbound: &Arc<Outbound>,
     secrets: &Arc<dyn Secrets>,
+    embedder: &Arc<dyn Embedder>,
 ) -> Result<Arc<dyn MemoryDriver>, NodeError> {
-    let embedder = HttpEmbedder::new(Arc::clone(outbound), Arc::clone(secrets));
     let memory = base.config.memory.open(&Means {
         folder: base.at("state/memory"),
         outbound: Arc::clone(outbound),
         secrets: Arc::clone(secrets),
-        embedder: Arc::new(embedder),
+        embedder: Arc::clone(embedder),
         now: clock::reading,
     });
     Ok(Arc::new(memory.map_err(|problem| {

@@ -7,10 +7,10 @@
 mod backend;
 mod bounds;
 mod config;
-pub mod embed;
 mod embedded;
 mod failure;
 mod fusion;
+mod paused;
 mod tiers;
 mod words;
 
@@ -29,7 +29,7 @@ use aion_abi::{
 };
 use futures::future::BoxFuture;
 
-use super::outbound::Endpoint;
+use super::embed::{self, Embedding};
 
 pub use backend::{Means, Reading};
 pub use config::{ConfigError, EmbeddingConfig, MemoryConfig};
@@ -84,15 +84,6 @@ pub struct PoolQuota {
     pub max_items: Option<u64>,
     /// Bytes.
     pub max_bytes: Option<u64>,
-}
-
-/// An embedding model at an OpenAI-compatible endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Embedding {
-    /// Where it answers: the address before `/embeddings`.
-    pub endpoint: Endpoint,
-    /// The model's name there.
-    pub model: String,
 }
 
 /// Carries out the memory syscalls.

@@ -29,7 +29,8 @@ impl Estimate {
     }
 }
 
-pub(super) fn of_text(text: &str) -> u64 {
+/// Tokens of a text, about.
+pub fn of_text(text: &str) -> u64 {
     let mut estimate = Estimate::default();
     estimate.add(text);
     estimate.tokens()

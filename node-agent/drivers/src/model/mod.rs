@@ -51,10 +51,12 @@ use tokio::{
 
 use super::outbound::Endpoint;
 
+pub use estimate::of_text as estimate;
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::{FakeModels, Script};
 pub use local::LocalPorts;
 pub use openai::OpenAiModels;
+pub(crate) use refusal::is_too_long;
 
 /// Events that wait for a slow reader; after that the endpoint is read no further.
 pub(crate) const EVENTS_AHEAD: usize = 32;

@@ -46,7 +46,7 @@ const TOO_LONG: [&str; 14] = [
 ];
 
 /// Whether the conversation is longer than the model's context.
-pub(super) fn is_too_long(said: &str) -> bool {
+pub(crate) fn is_too_long(said: &str) -> bool {
     let said = said.to_lowercase();
     TOO_LONG.iter().any(|words| said.contains(words))
         // "the number of tokens to keep from the initial prompt is greater than the context"

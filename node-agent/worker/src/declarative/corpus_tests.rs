@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use aion_abi::date::UnixMillis;
 use aion_abi::syscall::agent::MessageRequest;
+use aion_drivers::embed::HttpEmbedder;
 use aion_drivers::files::{FilesDriver, FolderFiles, Mount, MountTable, Origin};
-use aion_drivers::memory::embed::HttpEmbedder;
 use aion_drivers::memory::{
     Means, MemoryConfig, MemoryDriver, Pool, PoolId, PoolQuota, Reading, Tier, TieredMemory,
 };

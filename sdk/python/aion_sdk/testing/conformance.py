@@ -1,6 +1,6 @@
 """Holds a kernel against sdk/conformance/cases.json, from within a turn. Which kernel it is may not enter.
 
-As a program: python3 -m aion_sdk.testing.conformance CASES [memory] [files] [tool]
+As a program: python3 -m aion_sdk.testing.conformance CASES [memory] [files] [tool] [embedding]
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from .._core.schema import BadArguments, FunctionTool
 from .._core.signing import Key, canonical
 from ..agent import Agent
 from .drivers import Files, Memory, Mount
-from .model import Reply, events
+from .model import Reply, events, vectors
 from .server import Answered, Server
 from .shapes import SHAPES, bad
 
@@ -281,7 +281,10 @@ class FakeKernel:
             self.requests.append(body)
             return b"".join(b"data: " + json.dumps(it).encode() + b"\n\n" for it in said)
         answer: dict[str, Any] = {}
-        if syscall == "tool.list":
+        if syscall == "model.embed":
+            answer = vectors(body)
+            self.requests.append(body)
+        elif syscall == "tool.list":
             answer = {"tools": [{**it.spec.wire(), "name": name} for name, it in self._tools.items()]}
         elif syscall == "tool.call":
             answer = self._called(body)

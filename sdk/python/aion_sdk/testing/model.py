@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
+
+from .._core.embed import written
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,19 @@ Reply = Union[str, Calls, Events, Callable[[dict[str, Any]], Union[str, Calls, E
 def says(*events: Mapping[str, Any]) -> Events:
     """`Events`, one by one."""
     return Events(events)
+
+
+def vectors(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Vectors of texts, without a model: alike where the words are."""
+    length = request.get("dimensions") or 16
+    made = []
+    for text in request["texts"]:
+        vector = [0.0] * length
+        for word in text.lower().split():
+            vector[zlib.crc32(word.encode()) % length] += 1.0
+        made.append(written(vector))
+    tokens = sum(len(text) for text in request["texts"]) // 4
+    return {"model": "fake/scripted", "vectors": made, "usage": {"inputTokens": tokens, "outputTokens": 0}}
 
 
 def events(reply: Reply, request: dict[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -143,6 +143,10 @@ SHAPES: dict[str, Check] = {
             "responseFormat": _response_format,
         },
     ),
+    "model.embed": _object(
+        {"texts": _list(_text(1, 2**20), 1, 2048)},
+        {"model": _kind(str), "dimensions": _number(0, 2**32 - 1)},
+    ),
     "tool.list": _object({}, {}),
     "tool.call": _object({"name": _text(1, 192)}, {"arguments": _anything, "link": _kind(str)}),
     "memory.remember": _object({"items": _list(_ITEM, 1, 256)}, {}),

@@ -52,7 +52,7 @@ export class KernelClient {
     this.memory = new Memory(call);
     this.tools = new Tools(call);
     this.files = new Files(call);
-    this.model = new Model((body) => this.#open(this.#session.begin('model.chat', body)));
+    this.model = new Model((body) => this.#open(this.#session.begin('model.chat', body)), call);
   }
 
   /** Makes a syscall, such as `memory.recall`, until it is answered or refused for good. */

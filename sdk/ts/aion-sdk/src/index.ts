@@ -1,10 +1,11 @@
 export { Boot, type GivenFile } from './boot.js';
 export { type ClientOptions, KernelClient, type MessageKind, type Notice } from './client.js';
 export type * from './core/chat.js';
+export type { EmbeddingRequest, Embeddings } from './core/embed.js';
 export { Unanswered } from './core/refused.js';
 export type { Entry, Files, Listing, WriteMode } from './files.js';
 export type { Hit, Item, Memory, Recalled, RecallOptions } from './memory.js';
-export { ChatStream, type Completions, type Model } from './model.js';
+export { ChatStream, type Completions, type EmbeddingModel, type Model } from './model.js';
 export type { Called, Granted, Tools } from './tools.js';
 export { Turn } from './turn.js';
 export { Agent, type AgentDefinition, AgentRuntime, agent, type Answering, type ServeOptions } from './agent.js';

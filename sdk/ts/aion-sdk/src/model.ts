@@ -1,5 +1,6 @@
-// The agent's model, in the shape of OpenAI's client: `model.chat.completions.create`.
+// The agent's models, in the shape of OpenAI's client: `model.chat.completions.create`, `model.embeddings.create`.
 import { type ChatCompletion, type ChatCompletionChunk, type ChatRequest, GrowingAnswer, chatBody } from './core/chat.js';
+import { embedBody, type EmbeddingRequest, type Embeddings, embeddings } from './core/embed.js';
 import { Lost, Refused } from './core/refused.js';
 import { objects } from './core/sse.js';
 import type { Opened } from './transport.js';
@@ -47,12 +48,29 @@ function brokenOff(why: string): Refused {
   });
 }
 
-/** `model.chat.completions`, as in OpenAI's client. */
+type Call = (syscall: string, body: object) => Promise<Record<string, unknown>>;
+
+/** `model.chat.completions` and `model.embeddings`, as in OpenAI's client. */
 export class Model {
   readonly chat: { readonly completions: Completions };
+  readonly embeddings: EmbeddingModel;
 
-  constructor(open: (body: object) => Promise<Opened>) {
+  constructor(open: (body: object) => Promise<Opened>, call: Call) {
     this.chat = { completions: new Completions(open) };
+    this.embeddings = new EmbeddingModel(call);
+  }
+}
+
+export class EmbeddingModel {
+  readonly #call: Call;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  /** Vectors of up to 2,048 texts, by the model that `spec.model.embedding` of the Agent names. */
+  async create(request: EmbeddingRequest): Promise<Embeddings> {
+    return embeddings(await this.#call('model.embed', embedBody(request)));
   }
 }
 

@@ -182,6 +182,17 @@ test('a model answers whole or in chunks, and an answer that breaks off is refus
   await assert.rejects(turn.model.chat.completions.create({ messages }), refusedAs('outcome-unknown'));
 });
 
+test('vectors have the shape of those of OpenAI', async (t) => {
+  const { turn } = await begun(t);
+  const { data, usage, model } = await turn.model.embeddings.create({ input: ['a dog', 'a dog', 'cats'], dimensions: 8 });
+  assert.deepEqual([data.map((it) => it.index), model], [[0, 1, 2], 'fake/scripted']);
+  assert.deepEqual(data[0]?.embedding, data[1]?.embedding);
+  assert.notDeepEqual(data[0]?.embedding, data[2]?.embedding);
+  assert.deepEqual(data[2]?.embedding.reduce((sum, it) => sum + it, 0), 1);
+  assert.ok(usage.prompt_tokens > 0 && usage.prompt_tokens === usage.total_tokens);
+  await assert.rejects(turn.model.embeddings.create({ input: ['a', ''] }), refusedAs('bad-request'));
+});
+
 test('notices are heard, also after the stream broke', async (t) => {
   const { kernel, turn, slept } = await begun(t);
   const pressure = { notice: 'pressure', resource: 'memory', heldBytes: 3, highBytes: 2, mostBytes: 4 } as const;

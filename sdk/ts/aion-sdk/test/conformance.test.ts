@@ -19,7 +19,7 @@ test('the fake kernel holds every case', async () => {
   await using kernel = await FakeKernel.start({ tools });
   const boot = new Boot(kernel.begin('hello', { files: { 'orders.csv': 'a,b\n1,2\n3,4' } }));
   const judge = new Judge(boot, kernel.socketPath);
-  const { count, wrong } = await judge.held(cases, ['memory', 'files', 'tool']);
+  const { count, wrong } = await judge.held(cases, ['memory', 'files', 'tool', 'embedding']);
   await judge.say('final', 'held');
   assert.deepEqual(wrong, []);
   assert.equal(count, cases.length);

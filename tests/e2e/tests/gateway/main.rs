@@ -5,6 +5,7 @@
 mod a2a;
 mod described;
 mod door;
+mod embeddings;
 mod events;
 mod external;
 mod frameworks;

@@ -113,7 +113,11 @@ impl EmbeddedMemory {
             match self.0.embedder.embed_one(embedding, text).await {
                 Ok(vector) => made.push((n, Some(vector))),
                 Err(EmbedError::Refused(why)) => {
-                    tracing::info!(item = n, why, "an item is recalled by words only");
+                    tracing::info!(
+                        item = n,
+                        why = why.detail,
+                        "an item is recalled by words only"
+                    );
                     made.push((n, None));
                 }
                 Err(error) => return Err(error),

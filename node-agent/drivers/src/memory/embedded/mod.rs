@@ -58,8 +58,9 @@ use rusqlite::Connection;
 use super::{
     MemoryDriver, Pool, PoolId, Reading, Tier,
     bounds::{check_forget, check_recall, check_remember},
-    embed::{Embedder, Paused},
+    embed::Embedder,
     failure::MemoryError,
+    paused::Paused,
 };
 use crate::blocking::Lanes;
 pub(super) use config::Embedded;

@@ -13,7 +13,7 @@ import type { ToolSpec } from '../core/chat.js';
 import { Refused } from '../core/refused.js';
 import { Key, sha256 } from '../core/signing.js';
 import { MemoryPool } from './memory.js';
-import { eventsOf, type Reply } from './model.js';
+import { eventsOf, type Reply, vectorsOf } from './model.js';
 import { type Mount, Mounts } from './mounts.js';
 import { bad, check, isSyscall, refuse } from './shapes.js';
 import { verified } from './verified.js';
@@ -311,6 +311,9 @@ export class FakeKernel implements AsyncDisposable {
         this.requests.push(body);
         return events(eventsOf(reply, body));
       }
+      case 'model.embed':
+        this.requests.push(body);
+        return JSON.stringify(vectorsOf(body));
       case 'tool.list':
         return JSON.stringify({ tools: Object.keys(this.#tools).map(specOf) });
       case 'tool.call':

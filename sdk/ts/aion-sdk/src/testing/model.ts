@@ -27,3 +27,18 @@ export function eventsOf(reply: Reply, request: unknown): EventsReply {
   const usage = { inputTokens: Math.ceil(JSON.stringify(request).length / 4), outputTokens: events.length, estimated: true };
   return [{ event: 'start', model: 'fake/scripted' }, ...events, { event: 'end', finish, usage }];
 }
+
+/** Vectors of texts, without a model: alike where the words are. */
+export function vectorsOf({ texts, dimensions = 16 }: { texts: string[]; dimensions?: number }): object {
+  const hash = (word: string) => Array.from(word).reduce((sum, it) => (sum * 31 + it.charCodeAt(0)) >>> 0, 7);
+  const vectors = texts.map((text) => {
+    const view = new DataView(new ArrayBuffer(dimensions * 4));
+    for (const word of text.toLowerCase().split(/\s+/).filter(Boolean)) {
+      const at = (hash(word) % dimensions) * 4;
+      view.setFloat32(at, view.getFloat32(at, true) + 1, true);
+    }
+    return Buffer.from(view.buffer).toString('base64');
+  });
+  const inputTokens = Math.ceil(texts.join('').length / 4);
+  return { model: 'fake/scripted', vectors, usage: { inputTokens, outputTokens: 0 } };
+}

@@ -123,6 +123,10 @@ const shapes: Fields = {
       responseFormat,
     },
   ),
+  'model.embed': object(
+    { texts: list(text(1, 2 ** 20), 1, 2048) },
+    { model: typed('string'), dimensions: number(0, 2 ** 32 - 1) },
+  ),
   'tool.list': object({}),
   'tool.call': object({ name: text(1, 192) }, { arguments: anything, link: typed('string') }),
   'memory.remember': object({ items: list(item, 1, 256) }),

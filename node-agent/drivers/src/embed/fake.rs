@@ -5,10 +5,11 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use aion_abi::{code::Code, problem::Problem};
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 
-use super::{EmbedError, Embedder, Embedding, unit};
+use super::{EmbedError, Embedder, Embedding, Vectors, unit};
 
 const DIMENSION: usize = 64;
 
@@ -38,7 +39,7 @@ impl FakeEmbedder {
             .as_ref()
             .is_some_and(|word| text.contains(word.as_str()))
         {
-            return Err(EmbedError::Refused("the text is not taken".into()));
+            return Err(not_taken("the text is not taken"));
         }
         let meanings = self.meanings.lock();
         let mut vector = vec![0.0; DIMENSION];
@@ -53,7 +54,7 @@ impl FakeEmbedder {
             });
             vector[hash % DIMENSION] += 1.0;
         }
-        unit(vector).ok_or_else(|| EmbedError::Refused("the text has no words".into()))
+        unit(vector).ok_or_else(|| not_taken("the text has no words"))
     }
 }
 
@@ -62,13 +63,22 @@ impl Embedder for FakeEmbedder {
         &'a self,
         _: &'a Embedding,
         texts: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
+        _: Option<u32>,
+    ) -> BoxFuture<'a, Result<Vectors, EmbedError>> {
         if self.away.load(Ordering::Acquire) {
-            return Box::pin(ready(Err(EmbedError::Away(
-                "embedding endpoint fake: connection refused".into(),
-            ))));
+            let away = Problem::new(Code::Unreachable, "fake: connection refused");
+            return Box::pin(ready(Err(EmbedError::Away(away))));
         }
         self.shown.fetch_add(texts.len(), Ordering::AcqRel);
-        Box::pin(ready(texts.iter().map(|text| self.vector(text)).collect()))
+        let vectors = texts.iter().map(|text| self.vector(text));
+        let vectors = vectors.collect::<Result<_, _>>().map(|vectors| Vectors {
+            vectors,
+            input_tokens: Some(texts.len() as u64),
+        });
+        Box::pin(ready(vectors))
     }
+}
+
+fn not_taken(why: &str) -> EmbedError {
+    EmbedError::Refused(Problem::new(Code::UpstreamFailed, why))
 }

@@ -69,7 +69,7 @@ async fn embeddings(
     data.reverse();
     match body["model"].as_str().unwrap() {
         "none" => Json(json!({"data": []})).into_response(),
-        "odd" => Json(json!({"data": [{"index": 0, "embedding": [0.0, 0.0]}]})).into_response(),
+        "odd" => Json(json!({"data": [{"index": 0, "embedding": []}]})).into_response(),
         "text" => "no json".into_response(),
         _ => Json(json!({"data": data, "usage": {"prompt_tokens": 1}})).into_response(),
     }
@@ -147,14 +147,14 @@ async fn answers_that_make_no_vectors_and_endpoints_that_may_not_be_dialled_are_
             ..embedding.clone()
         };
         let error = http(false, Place::Standalone)
-            .embed(&odd, &texts)
+            .embed(&odd, &texts, None)
             .await
             .unwrap_err();
         assert!(matches!(error, EmbedError::Away(_)), "{model}: {error:?}");
     }
     shared.away.store(true, Ordering::Release);
     let error = http(false, Place::Standalone)
-        .embed(&embedding, &texts)
+        .embed(&embedding, &texts, None)
         .await
         .unwrap_err()
         .to_string();
@@ -163,7 +163,7 @@ async fn answers_that_make_no_vectors_and_endpoints_that_may_not_be_dialled_are_
         "{error}"
     );
     let error = http(false, Place::Cluster)
-        .embed(&embedding, &texts)
+        .embed(&embedding, &texts, None)
         .await
         .unwrap_err()
         .to_string();
@@ -171,9 +171,24 @@ async fn answers_that_make_no_vectors_and_endpoints_that_may_not_be_dialled_are_
     let mut far = embedding;
     far.endpoint.url = "https://api.example.org/v1".into();
     let error = http(true, Place::Standalone)
-        .embed(&far, &texts)
+        .embed(&far, &texts, None)
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains("OFFLINE_MODE"), "{error}");
+}
+
+#[tokio::test]
+async fn a_length_that_a_model_does_not_make_is_refused_and_not_passed_off_as_asked_for() {
+    let (embedding, _) = server().await;
+    let texts = ["a dog".to_owned()];
+    let http = http(false, Place::Standalone);
+    let three = http.embed(&embedding, &texts, Some(3)).await.unwrap();
+    assert_eq!(three.vectors[0].len(), 3);
+    let error = http.embed(&embedding, &texts, Some(2)).await.unwrap_err();
+    let said = "asked for vectors of 2 numbers and gave 3";
+    assert!(
+        matches!(&error, EmbedError::Refused(it) if it.detail.contains(said)),
+        "{error:?}"
+    );
 }

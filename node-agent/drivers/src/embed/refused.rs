@@ -1,0 +1,55 @@
+//! What an endpoint that made no vectors answered, as a problem.
+
+use aion_abi::{code::Code, problem::Problem};
+use reqwest::{Response, StatusCode};
+use tokio::time::Instant;
+
+use super::{EmbedError, Embedding};
+use crate::{
+    model::is_too_long,
+    outbound::{REFUSAL, error_text, millis, named_pause, not_before},
+    secrets::Secret,
+};
+
+/// A problem that says which model it is about.
+pub(super) fn problem(embedding: &Embedding, code: Code, why: &str) -> Problem {
+    Problem::new(code, format!("{}: {why}", embedding.name()))
+}
+
+/// Reads what it says, without the key.
+pub(super) async fn read(
+    embedding: &Embedding,
+    response: Response,
+    secret: Option<&Secret>,
+) -> EmbedError {
+    let status = response.status();
+    let after = named_pause(response.headers());
+    let text = error_text(response, secret, Instant::now() + REFUSAL).await;
+    let said = problem(
+        embedding,
+        Code::UpstreamFailed,
+        &format!("{status}: {text}"),
+    );
+    let name = &embedding.endpoint.name;
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            EmbedError::Away(said.remedy(match &embedding.endpoint.secret {
+                Some(secret) => {
+                    format!("correct the key in secret {secret}, or the rights it has there")
+                }
+                None => "name the key's secret under apiKey of the ModelEndpoint".to_owned(),
+            }))
+        }
+        StatusCode::NOT_FOUND => EmbedError::Away(said.remedy(format!(
+            "see that ModelEndpoint {name} has model {}, and that its address ends before /embeddings",
+            embedding.model
+        ))),
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNPROCESSABLE_ENTITY => EmbedError::Refused(match is_too_long(&text) {
+            true => Problem::new(Code::TooLarge, said.detail).remedy("cut the texts into shorter ones: each must fit into the model's context"),
+            false => said,
+        }),
+        _ => EmbedError::Away(not_before(said, after.map(millis))),
+    }
+}
