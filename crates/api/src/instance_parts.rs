@@ -43,6 +43,13 @@ pub struct ResolvedModel {
     pub embedding: Option<ResolvedEndpoint>,
 }
 
+impl ResolvedModel {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &ResolvedEndpoint> {
+        self.endpoints.iter().chain(&self.embedding)
+    }
+}
+
 /// One model of one endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

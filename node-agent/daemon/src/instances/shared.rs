@@ -7,7 +7,7 @@ use std::{
     hash::Hash,
 };
 
-use aion_api::AgentInstance;
+use aion_api::{AgentInstance, ResolvedModel};
 use aion_kernel::{InstanceUid, Limits, Name, Quota, Resource};
 use aion_policy::count;
 
@@ -38,7 +38,7 @@ impl Shared {
     /// An instance is there, or is another than before. Gives the limits where they changed.
     pub(super) fn put(&mut self, uid: InstanceUid, instance: &AgentInstance) -> Option<Limits> {
         let spec = &instance.spec;
-        let models = spec.model.iter().flat_map(|model| &model.endpoints);
+        let models = spec.model.iter().flat_map(ResolvedModel::all);
         let models = models.map(|it| {
             (
                 Resource::Model(of_tenant(&spec.tenant, &it.endpoint)),
@@ -143,7 +143,7 @@ impl<K: Clone + Eq + Hash, V> Wishes<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use aion_api::{AgentInstanceSpec, ResolvedEndpoint, ResolvedModel};
+    use aion_api::{AgentInstanceSpec, ResolvedEndpoint};
 
     use super::*;
 
@@ -156,6 +156,11 @@ mod tests {
         let mut spec = AgentInstanceSpec {
             tenant: tenant.into(),
             model: Some(ResolvedModel {
+                embedding: Some(ResolvedEndpoint {
+                    endpoint: "near".into(),
+                    max_concurrent: 1,
+                    ..ResolvedEndpoint::default()
+                }),
                 endpoints: vec![endpoint],
             }),
             ..AgentInstanceSpec::default()
@@ -170,7 +175,13 @@ mod tests {
         let model = |tenant: &str| Resource::Model(of_tenant(&tenant.into(), "local"));
         let (a, b, c) = (InstanceUid(1), InstanceUid(2), InstanceUid(3));
         let limits = shared.put(a, &instance("home", 4, Some(100)));
-        assert_eq!(limits.map(|it| it.resources[&model("home")]), Some(4));
+        let near = Resource::Model(of_tenant(&"home".into(), "near"));
+        let bounds = |it: Limits| (it.resources[&model("home")], it.resources[&near]);
+        assert_eq!(
+            limits.map(bounds),
+            Some((4, 1)),
+            "what makes vectors is bounded, too"
+        );
         let limits = shared.put(b, &instance("home", 2, None));
         assert_eq!(limits.map(|it| it.resources[&model("home")]), Some(2));
         // Another tenant's endpoint of the same name is another.

@@ -52,7 +52,9 @@ fn open(model: &FakeModel, limits: &str) -> anyhow::Result<Door> {
         "apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "near"},
         "spec": {"baseUrl": model.base_url(), "models": [{"name": "e", "purpose": "embedding"}]},
     });
-    apply(&door.node, &near)?;
+    let path = door.node.path("near.json");
+    std::fs::write(&path, near.to_string())?;
+    apply(&door.node, &path)?;
     lend(&door, |text| {
         let own = text.lines().find(|it| it.starts_with("  limits: "));
         text.replace("{use: local}", "{use: local, embedding: near}")
