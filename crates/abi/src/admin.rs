@@ -346,6 +346,17 @@ pub struct OutputFile {
     pub size: u64,
 }
 
+/// The turn that called another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TurnCaller {
+    /// Its id.
+    pub turn: u64,
+    /// `namespace/agent`.
+    pub agent: String,
+}
+
 /// A turn as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -359,6 +370,9 @@ pub struct TurnRecord {
     pub trace: Option<String>,
     /// `namespace/agent`.
     pub agent: String,
+    /// Who called it, where another agent did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<TurnCaller>,
     /// What was asked.
     pub input: String,
     /// The whole answer, once there is one.

@@ -105,11 +105,25 @@ pub struct Declarative {
     /// Whether the agent has tools: then `tool.list` is asked.
     #[serde(default)]
     pub has_tools: bool,
+    /// Agents that it may ask as tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentTool>,
     /// Model calls of one turn at most.
     pub max_steps: u32,
     /// Tokens of one answer at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
+}
+
+/// Another agent as the program sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentTool {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
 }
 
 /// A mount as the program sees it.

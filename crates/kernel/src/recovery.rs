@@ -82,7 +82,7 @@ impl Kernel {
             .state
             .calls
             .iter()
-            .map(|(id, row)| (*id, row.kind, row.reserve, row.repeatable))
+            .map(|(id, row)| (*id, row.kind, row.reserve, row.is_found_again()))
             .collect();
         for (call, kind, reserve, repeatable) in calls {
             let (outcome, usage) = match kind.class() {
@@ -115,6 +115,7 @@ impl Kernel {
         for turn in turns {
             self.settle_turn(turn, workers, step);
         }
+        self.stop_called_by_nobody(step);
     }
 
     fn settle_turn(&mut self, turn: TurnId, workers: &[LiveWorker], step: &mut Step) {
@@ -177,7 +178,7 @@ impl Kernel {
     }
 
     /// The turn keeps its worker, and the worker its slot.
-    fn adopt(&mut self, turn: TurnId, since: crate::Millis) {
+    pub(crate) fn adopt(&mut self, turn: TurnId, since: crate::Millis) {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };

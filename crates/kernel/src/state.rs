@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
+    called::{Begun, Called},
     idempotency::KeyTable,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
@@ -111,6 +112,12 @@ pub struct TurnRow {
     /// All its effects have keys of its steps, and the outcomes are kept: when it runs again, none is done twice.
     #[serde(default)]
     pub replayable: bool,
+    /// What it bears of the turn that called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Box<Called>>,
+    /// The turns that it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<Begun>,
 }
 
 /// How far a turn is.
@@ -170,12 +177,22 @@ pub struct CallRow {
     pub key: Option<IdempotencyKey>,
     /// The agent's account that it charges to.
     pub(crate) account: AccountId,
+    /// Those of the agents that called its turn: its tokens count there, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) payers: Vec<AccountId>,
     /// Tokens it may use.
     pub(crate) reserve: u64,
     /// Whether it may be run a second time.
     pub(crate) repeatable: bool,
     /// When its driver was started.
     pub started_at: Millis,
+}
+
+impl CallRow {
+    /// Whether it may run a second time: it changes nothing more, or finds the turn that it began by its key.
+    pub(crate) fn is_found_again(&self) -> bool {
+        self.repeatable || (self.kind.begins_a_turn() && self.key.is_some())
+    }
 }
 
 /// An instance, to read.
@@ -294,6 +311,34 @@ impl State {
         self.accounts_of(uid)
             .into_iter()
             .flat_map(|[_, _, agent]| &agent.denials)
+    }
+
+    /// The turns that called this one, from the nearest, for as long as they are there.
+    pub(crate) fn callers(&self, turn: TurnId) -> impl Iterator<Item = (TurnId, &TurnRow)> {
+        let above = |turn: TurnId| {
+            let by = self.turns.get(&turn)?.called.as_ref()?.by;
+            self.turns.get(&by).map(|row| (by, row))
+        };
+        std::iter::successors(above(turn), move |(turn, _)| above(*turn))
+    }
+
+    /// The instances of the agents that called a turn, with their accounts: each account once, and none its own.
+    pub(crate) fn payers(&self, turn: TurnId) -> Vec<(AccountId, InstanceUid)> {
+        let account = |row: &TurnRow| {
+            let instance = self.instances.get(&row.instance)?;
+            Some(self.profiles.get(&instance.profile)?.account)
+        };
+        let own = self.turns.get(&turn).and_then(account);
+        let mut payers: Vec<(AccountId, InstanceUid)> = Vec::new();
+        for (_, row) in self.callers(turn) {
+            if let Some(id) = account(row)
+                && Some(id) != own
+                && payers.iter().all(|(other, _)| *other != id)
+            {
+                payers.push((id, row.instance));
+            }
+        }
+        payers
     }
 
     /// An agent's account and those above it, cluster first.

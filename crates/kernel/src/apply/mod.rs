@@ -96,8 +96,10 @@ impl State {
                 cause,
                 input,
                 deadline,
+                caller,
                 at,
             } => {
+                let called = caller.as_ref().map(|it| self.call_turn(*turn, it));
                 let row = TurnRow {
                     instance: *instance,
                     cause: cause.clone(),
@@ -111,6 +113,8 @@ impl State {
                     calls: 0,
                     asked: 0,
                     replayable: true,
+                    called: called.transpose()?.map(Box::new),
+                    begun: Vec::new(),
                 };
                 self.queue_turn(*turn, row)
             }
@@ -170,7 +174,7 @@ impl State {
                 at,
             } => self.answer(*approval, *word, by.as_ref(), *covered_by, *at),
             Fact::WordRevoked { approval, .. } => self.revoke_word(*approval),
-            Fact::TurnEnded { turn, at, .. } => self.end_turn(*turn, *at),
+            Fact::TurnEnded { turn, outcome, at } => self.end_turn(*turn, outcome, *at),
             Fact::CallStarted {
                 call,
                 turn,
@@ -208,6 +212,7 @@ impl State {
                     target: target.clone(),
                     key: key.clone(),
                     account,
+                    payers: self.payers(*turn).into_iter().map(|it| it.0).collect(),
                     reserve: *reserve,
                     repeatable: *repeatable,
                     started_at: *at,

@@ -52,7 +52,7 @@ impl Kernel {
         let approval = match again.map(|(id, _)| *id) {
             Some(approval) => approval,
             None => {
-                let may = self.within_quota(instance, call.reserve_tokens);
+                let may = self.within_quota(call.turn, instance, call.reserve_tokens);
                 let may = may.and_then(|_| self.may_ask(call.turn, accounts, rule.clone()));
                 if let Err(refusal) = may {
                     return self.refuse(&call, refusal, step);
@@ -147,9 +147,12 @@ impl Kernel {
             body: call.body,
             key: call.key,
             repeatable: call.repeatable,
+            peer: call.peer,
+            waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,
             accounts,
+            payers: Vec::new(),
             held: 0,
             seen: Usage::default(),
             deadline,
@@ -281,6 +284,7 @@ impl Kernel {
                 deadline_ms,
                 reserve_tokens: held.reserve_tokens,
                 repeatable: live.repeatable,
+                peer: live.peer.clone(),
             };
             self.call(call, step);
         }

@@ -60,6 +60,12 @@ impl Kernel {
             self.end_waiting(id, refusal, step);
             return;
         }
+        let start = match self.start_of(live) {
+            Ok(start) => start,
+            Err(refusal) => return self.end_waiting(id, refusal, step),
+        };
+        let (ticket, deadline) = (live.opened_by, live.deadline);
+        let (target, resource) = (live.target.clone(), live.resource.clone());
         let fact = Fact::CallStarted {
             call: id,
             turn: live.turn,
@@ -71,18 +77,20 @@ impl Kernel {
             repeatable: live.repeatable,
             at: self.now,
         };
-        let drive = Effect::Drive {
-            call: id,
-            ticket: live.opened_by,
-            turn: live.turn,
-            instance,
-            kind,
-            target: live.target.clone(),
-            resource: live.resource.clone(),
-            deadline: live.deadline,
-        };
         self.record(fact, step);
         self.live.reservations.started(accounts);
+        let peer = self.begin_of(id, start, step);
+        let drive = Effect::Drive {
+            call: id,
+            ticket,
+            turn,
+            instance,
+            kind,
+            target,
+            resource,
+            deadline,
+            peer,
+        };
         step.release(driver_barrier(kind), drive);
     }
 }

@@ -53,6 +53,7 @@ impl Kernel {
         }
         let more = usage.total().saturating_sub(live.held);
         self.live.reservations.grow(live.accounts, more);
+        self.live.reservations.hold_tokens(&live.payers, more);
         live.held += more;
         live.seen = usage;
     }
@@ -155,9 +156,10 @@ impl Kernel {
             self.live.waiting_keys.remove(&(live.instance, key.clone()));
         }
         if !matches!(live.phase, CallPhase::Held(..)) {
-            self.live
-                .reservations
-                .give_back(live.accounts, live.held, true);
+            let concurrent = !live.kind.waits_for_a_turn();
+            let reservations = &mut self.live.reservations;
+            reservations.give_back(live.accounts, live.held, true, concurrent);
+            reservations.give_back_tokens(&live.payers, live.held);
         }
         let fact = Fact::CallRefused {
             call: id,
@@ -196,9 +198,10 @@ impl Kernel {
                 queue.release(slot, usage.total(), self.now);
             }
         }
-        self.live
-            .reservations
-            .give_back(live.accounts, live.held, false);
+        let concurrent = !live.kind.waits_for_a_turn();
+        let reservations = &mut self.live.reservations;
+        reservations.give_back(live.accounts, live.held, false, concurrent);
+        reservations.give_back_tokens(&live.payers, live.held);
         self.record(
             Fact::CallEnded {
                 call: id,
@@ -209,10 +212,11 @@ impl Kernel {
             step,
         );
         let answer = Answer::Outcome {
-            outcome,
+            outcome: outcome.clone(),
             replayed: false,
         };
         self.answer_all(id, &live, &answer, reply_barrier(live.kind), step);
+        self.end_of_call(&live, &outcome, step);
         self.dispatch_calls(&live.resource, step);
         self.pause_if_quiet(live.turn, step);
     }

@@ -1,17 +1,30 @@
 //! Turns: from the request to the end.
 
 use crate::{
+    body::Body,
+    called::CalledBy,
     effect::{Barrier, Effect, Step},
     event::Invoke,
     fact::Fact,
-    ids::{AccountId, InstanceUid, Millis, TurnId},
+    ids::{AccountId, InstanceUid, Millis, Ticket, TurnId},
     kernel::Kernel,
     live::{Holder, LiveTurn},
+    name::Name,
     outcome::{CancelCause, Exit, TurnOutcome},
     refusal::{Queue, Refusal},
     state::{Phase, TurnRow},
     timers::Timer,
 };
+
+/// A turn that is to be queued.
+pub(crate) struct NewTurn {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) instance: InstanceUid,
+    pub(crate) cause: Name,
+    pub(crate) input: Body,
+    pub(crate) deadline: Option<Millis>,
+    pub(crate) caller: Option<CalledBy>,
+}
 
 impl Kernel {
     pub(crate) fn invoke(&mut self, invoke: Invoke, step: &mut Step) {
@@ -26,13 +39,34 @@ impl Kernel {
                 return;
             }
         };
-        let turn = TurnId(self.state.next_turn);
-        let fact = Fact::TurnQueued {
-            turn,
+        let new = NewTurn {
+            ticket,
             instance: invoke.instance,
             cause: invoke.cause,
             input: invoke.input,
             deadline: invoke.deadline_ms.map(|ms| self.now.plus(ms)),
+            caller: None,
+        };
+        self.queue_turn(new, tenant, step);
+        self.dispatch_turns(step);
+    }
+
+    /// A turn waits from now on.
+    pub(crate) fn queue_turn(
+        &mut self,
+        new: NewTurn,
+        tenant: AccountId,
+        step: &mut Step,
+    ) -> TurnId {
+        let turn = TurnId(self.state.next_turn);
+        let (ticket, instance) = (new.ticket, new.instance);
+        let fact = Fact::TurnQueued {
+            turn,
+            instance,
+            cause: new.cause,
+            input: new.input,
+            deadline: new.deadline,
+            caller: new.caller,
             at: self.now,
         };
         self.record(fact, step);
@@ -45,11 +79,11 @@ impl Kernel {
         };
         self.live.turns.insert(turn, live);
         step.release(Barrier::Written, Effect::TurnAccepted { ticket, turn });
-        self.enqueue_turn(turn, invoke.instance, tenant);
-        self.dispatch_turns(step);
+        self.enqueue_turn(turn, instance, tenant);
+        turn
     }
 
-    fn admit_turn(&self, instance: InstanceUid) -> Result<AccountId, Refusal> {
+    pub(crate) fn admit_turn(&self, instance: InstanceUid) -> Result<AccountId, Refusal> {
         if self.live.draining {
             return Err(Refusal::Draining);
         }
@@ -123,6 +157,7 @@ impl Kernel {
             .timers
             .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
         self.stop_calls_of(turn, step);
+        self.stop_begun_by(turn, step);
     }
 
     pub(crate) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome, step: &mut Step) {
@@ -136,7 +171,9 @@ impl Kernel {
             calls,
             ..
         } = *row;
+        let caller = row.called.as_ref().map(|it| it.by);
         self.stop_calls_of(turn, step);
+        self.stop_begun_by(turn, step);
         self.withdraw_all_of(turn, step);
         self.leave_waiting(turn, instance);
         self.record(
@@ -149,6 +186,10 @@ impl Kernel {
         );
         self.live.timers.clear(Timer::Turn(turn));
         self.leave_slot(turn, instance);
+        if let Some(caller) = caller {
+            // Before anybody else has the slot that the turn left.
+            self.settle_slot(caller);
+        }
         let live = self.live.turns.remove(&turn).unwrap_or_default();
         if let Some(ticket) = live.ticket {
             self.live.tickets.remove(&ticket);
@@ -195,6 +236,7 @@ impl Kernel {
 
     /// The worker's slot is free, and what it was held for counts for its agent.
     pub(crate) fn leave_slot(&mut self, turn: TurnId, instance: InstanceUid) {
+        self.lend_no_more(turn);
         let live = self.live.turns.get_mut(&turn);
         let Some(slot) = live.and_then(|live| live.slot.take()) else {
             return;
@@ -250,7 +292,7 @@ impl Kernel {
         }
     }
 
-    fn max_turn_ms(&self, instance: InstanceUid) -> u64 {
+    pub(crate) fn max_turn_ms(&self, instance: InstanceUid) -> u64 {
         let seconds = self
             .state
             .instance(instance)

@@ -62,12 +62,22 @@ impl World {
 
     fn call(&mut self, turn: TurnId, kind: Kind) -> Call {
         let target = self.random.pick(&TARGETS).map(Name::from);
+        let (agent, peer) = self.peer(turn, kind);
+        let target = match kind {
+            Kind::AgentAsk | Kind::AgentSpawn | Kind::AgentWait | Kind::AgentCancel => agent,
+            _ => target,
+        };
         let resource = match kind {
             Kind::ModelChat => Resource::Model(Name::from("qwen")),
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
             Kind::NetConnect => Resource::Network(Name::from("default/clerk")),
-            Kind::AgentMessage | Kind::AgentCheckpoint | Kind::Null => Resource::Agent,
+            Kind::AgentMessage
+            | Kind::AgentCheckpoint
+            | Kind::AgentSpawn
+            | Kind::AgentCancel
+            | Kind::Null => Resource::Agent,
+            Kind::AgentAsk | Kind::AgentWait => Resource::Turns(turn),
             Kind::MemoryRemember | Kind::MemoryRecall | Kind::MemoryForget => {
                 Resource::Memory(Name::from("personal"))
             }
@@ -99,6 +109,7 @@ impl World {
                 0
             },
             repeatable: false,
+            peer,
         }
     }
 

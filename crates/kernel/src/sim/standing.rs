@@ -68,7 +68,10 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             row.phase != Phase::Parked || state.is_asking(*id),
             "turn {id} waits for a word that nobody is asked for"
         );
-        let has_slot = live.turns.get(id).is_some_and(|turn| turn.slot.is_some());
+        let has_slot = live
+            .turns
+            .get(id)
+            .is_some_and(|turn| turn.slot.is_some() != turn.lends);
         ensure!(
             has_slot == row.phase.incarnation().is_some(),
             "turn {id} runs without a slot, or has one for nothing"
@@ -119,6 +122,7 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
         ensure!(known, "ticket {ticket} waits for nothing");
     }
     at_once_within_quota(kernel)?;
+    super::calling::check(kernel)?;
     ensure!(
         state.calls.keys().all(|id| live.calls.contains_key(id)),
         "a call in flight is forgotten"
@@ -135,7 +139,9 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
         ..
     } = kernel;
     let mut at_once = BTreeMap::new();
-    let holds = |call: &&LiveCall| !matches!(call.phase, CallPhase::Held(..));
+    let holds = |call: &&LiveCall| {
+        !matches!(call.phase, CallPhase::Held(..)) && !call.kind.waits_for_a_turn()
+    };
     for call in live.calls.values().filter(holds) {
         for account in call.accounts {
             *at_once.entry(account).or_insert(0) += 1;
@@ -154,6 +160,7 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
                     .get(&account.name)
                     .unwrap_or(&limits.tenant_default),
             ),
+            Level::Caller => None,
             Level::Agent => state
                 .profiles
                 .values()

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod askers;
+mod called;
 mod calls;
 mod clocks;
 mod covered;

@@ -10,7 +10,9 @@ mod rights;
 
 use aion_api::condition::{self, Judgement, reason};
 use aion_api::program::Runtime;
-use aion_api::{Agent, Grant, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool};
+use aion_api::{
+    Agent, Grant, ResolvedAgent, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
+};
 use aion_policy::{Bounds, Decided, quotas};
 
 use crate::dereference::Dereferenced;
@@ -47,6 +49,8 @@ pub struct Validated {
     pub model: Option<ResolvedModel>,
     /// The tools it is offered.
     pub tools: Vec<ResolvedTool>,
+    /// The agents that it asks as tools.
+    pub agents: Vec<ResolvedAgent>,
     /// The memory it uses.
     pub memory: Option<ResolvedMemory>,
     /// The node that holds that memory, where one does already.
@@ -101,6 +105,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     let rights = rights::weigh(input, &decided, &bounds, &mut findings);
     let model = models::granted(models, &decided);
     let tools = refs::tools(input, &mut findings);
+    let agents = refs::agents(input, &mut findings);
     let memory = refs::memory(input, &mut findings);
     refs::mounts_are_mapped(input, &rights.mounts, &mut findings);
     let verified = trust(input, &bounds);
@@ -131,6 +136,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
         agent: input.agent.clone(),
         model,
         tools,
+        agents,
         memory,
         pool_node: input
             .pool

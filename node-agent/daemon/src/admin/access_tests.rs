@@ -73,6 +73,7 @@ impl Node {
             trace: None,
             turn: 7,
             agent: "home/jarvis".into(),
+            caller: None,
             input: "a secret".into(),
             answer: None,
             running: false,

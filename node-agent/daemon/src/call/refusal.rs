@@ -18,6 +18,9 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
         Refusal::QuotaExceeded { .. } => Code::QuotaExceeded,
         Refusal::Overloaded { .. } => Code::Overloaded,
         Refusal::IdempotencyMismatch { .. } => Code::IdempotencyMismatch,
+        Refusal::AgentCycle { .. } => Code::AgentCycle,
+        Refusal::TooManyTurns { .. } => Code::TooManyTurns,
+        Refusal::NotItsTurn { .. } => Code::NotFound,
         Refusal::NoSuchInstance | Refusal::TurnNotRunning => Code::NotRunning,
         Refusal::Draining => Code::Restarting,
         Refusal::DeadlineExceeded => Code::DeadlineExceeded,
@@ -42,6 +45,9 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
             _ => "raise the limit in the agent or its policy: this call never fits under it",
         }),
         Refusal::Draining => restarting(),
+        Refusal::NotItsTurn { .. } => {
+            problem.remedy("name a turn that agent.spawn gave to this turn")
+        }
         _ => problem,
     }
 }
@@ -80,6 +86,7 @@ fn cancelled_by(cause: CancelCause) -> &'static str {
         CancelCause::TurnEnded => "the turn ended around the call",
         CancelCause::InstanceRemoved => "the instance was removed",
         CancelCause::Withdrawn => "the program is let in no longer",
+        CancelCause::CallerEnded => "the turn that called this one ended or gave it up",
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! What may not enter: authorisation, order, deadlines (the kernel had its say, and says stop).
 
+mod callees;
 mod chat;
 mod connect;
 mod ending;
@@ -15,7 +16,7 @@ pub(crate) use lower::{memory_is_kept, pool};
 
 use std::sync::Arc;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, syscall::agent::CancelResponse};
 use aion_drivers::{
     files::FilesDriver,
     memory::{MemoryDriver, Tier},
@@ -96,12 +97,14 @@ impl Dispatch {
         let deadline = self.clock.instant(job.deadline).into();
         let Verified {
             caller,
+            kind,
             request,
             keyed,
             chunks,
             ..
         } = job.verified;
         let instance = &caller.instance;
+        let (cancel, peer) = (&job.cancel, job.peer);
         let whole = match request {
             Request::Chat(request) => {
                 let listener = chat::Listener {
@@ -115,6 +118,15 @@ impl Dispatch {
             Request::Connect(connection) => {
                 return Ok(self.connect(connection, &job.cancel, &job.progress).await);
             }
+            Request::Begin(begin) => {
+                let answer = self.begun(begin, kind, peer, cancel).await?;
+                return Ok(callees::driven(answer, keyed));
+            }
+            Request::Wait(turn) => {
+                let answer = self.end_of(turn, cancel).await?;
+                return Ok(callees::driven(answer, keyed));
+            }
+            Request::Cancel => json(CancelResponse {})?,
             Request::Null => b"{}".to_vec(),
             Request::Read(request) => {
                 let mounts = self.mount_table(&caller);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -22,7 +22,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
-use crate::{call::Verified, clock::Clock};
+use crate::{
+    call::{Begin, Prepared, Request, Verified},
+    clock::Clock,
+};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;
@@ -62,6 +65,8 @@ pub(crate) struct Shell {
     pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
     pub(super) words: HashMap<Ticket, oneshot::Sender<Result<(), Unheard>>>,
     pub(super) running: HashMap<CallId, Running>,
+    /// Questions of turns that calls may begin, by what the kernel is told of them.
+    prepared: HashMap<BodyDigest, Weak<Prepared>>,
     pub(super) snapshot: super::room::Snapshots,
     /// Where drivers run: not on the thread of the shell.
     pub(super) drivers: runtime::Handle,
@@ -178,6 +183,15 @@ impl Shell {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
                 let body = input.body;
+                if let Request::Begin(Begin {
+                    prepared: Some(prepared),
+                    ..
+                }) = &input.verified.request
+                {
+                    self.prepared.retain(|_, it| it.strong_count() > 0);
+                    let digest = prepared.input.digest;
+                    self.prepared.insert(digest, Arc::downgrade(prepared));
+                }
                 let waiting = Waiting {
                     verified: Some(input.verified),
                     reply: input.reply,
@@ -263,6 +277,16 @@ impl Shell {
     fn stage(&mut self, step: Step, said: Option<(CallId, Said)>) -> Result<(), ShellError> {
         for fact in &step.facts {
             self.batch.fact(fact)?;
+            if let Fact::TurnQueued {
+                input,
+                caller: Some(_),
+                ..
+            } = fact
+                && let Some(prepared) = self.prepared.remove(&input.digest)
+                && let Some(prepared) = prepared.upgrade()
+            {
+                prepared.keep();
+            }
         }
         for release in step.effects {
             let said = match (&release.effect, &said) {
@@ -403,6 +427,7 @@ impl ShellParts {
             invokes: HashMap::new(),
             words: HashMap::new(),
             running: HashMap::new(),
+            prepared: HashMap::new(),
             snapshot: super::room::Snapshots::default(),
             drivers,
             stalled: false,

@@ -87,6 +87,7 @@ impl Live {
             turn: turn.0,
             trace: Some(asked.trace()),
             agent: asked.agent,
+            caller: asked.caller,
             input: asked.input,
             answer: match self.last() {
                 Some(Last::Final(text)) => Some(text),

@@ -22,7 +22,7 @@ use std::{
 };
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnEvent, TurnRecord},
+    admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnCaller, TurnEvent, TurnRecord},
     canonical::body_digest,
     date::UnixMillis,
     problem::Problem,
@@ -50,6 +50,8 @@ pub enum Cause {
     Ask,
     /// A program elsewhere begins it itself.
     Program(String),
+    /// A turn of another agent calls it.
+    Agent(TurnCaller),
 }
 
 impl Cause {
@@ -58,6 +60,7 @@ impl Cause {
         match self {
             Self::Ask => "ask",
             Self::Program(_) => "program",
+            Self::Agent(_) => "agent",
         }
     }
 }
@@ -83,6 +86,12 @@ pub struct Asked {
     /// The program elsewhere that asks itself, and nobody else is given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// The turn of another agent that called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<TurnCaller>,
+    /// The trace of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    callers_trace: Option<String>,
 }
 
 impl Asked {
@@ -96,17 +105,33 @@ impl Asked {
             at_ms: UnixMillis(now.date.0),
             at: Some(now.at),
             program: None,
+            caller: None,
+            callers_trace: None,
         }
     }
 
     /// The same, asked for this reason.
     #[must_use]
     pub(super) fn by(self, cause: Cause) -> Self {
-        let program = match cause {
-            Cause::Ask => None,
-            Cause::Program(program) => Some(program),
+        let (program, caller) = match cause {
+            Cause::Ask => (None, None),
+            Cause::Program(program) => (Some(program), None),
+            Cause::Agent(caller) => (None, Some(caller)),
         };
-        Self { program, ..self }
+        Self {
+            program,
+            caller,
+            ..self
+        }
+    }
+
+    /// The same, in the trace of its caller.
+    #[must_use]
+    pub(super) fn within(self, callers_trace: Option<String>) -> Self {
+        Self {
+            callers_trace,
+            ..self
+        }
     }
 
     /// The same, asked under a key.
@@ -118,7 +143,8 @@ impl Asked {
 
     /// Its trace.
     pub(crate) fn trace(&self) -> String {
-        self.nonce.simple().to_string()
+        let own = || self.nonce.simple().to_string();
+        self.callers_trace.clone().unwrap_or_else(own)
     }
 
     /// When, by the kernel's time.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnCaller, TurnEvent, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -26,6 +26,7 @@ use super::{
     start,
 };
 use crate::{
+    call::Prepared,
     clock::Clock,
     instance::Instance,
     shell::{Handle, TurnEnd},
@@ -147,14 +148,7 @@ impl Turns {
         key: Option<QuestionKey>,
         cause: Cause,
     ) -> Result<TurnId, AskError> {
-        if request.input.len() > MAX_INPUT {
-            return Err(Problem::new(
-                Code::TooLarge,
-                format!("a question has at most {MAX_INPUT} bytes"),
-            )
-            .remedy("hand long texts in as a file")
-            .into());
-        }
+        fits(&request.input)?;
         let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
         let asking = async move {
@@ -221,6 +215,37 @@ impl Turns {
         }
         self.shared.uploads.taken(turn, &request.uploads);
         Ok(turn)
+    }
+
+    /// Makes the folder of a turn that a call of another is to begin, where the kernel lets it.
+    ///
+    /// # Errors
+    /// A question that is too long, or a disk that is full.
+    pub async fn prepare(
+        &self,
+        instance: &Instance,
+        request: TurnRequest,
+        caller: TurnCaller,
+    ) -> Result<Prepared, Problem> {
+        fits(&request.input)?;
+        let room = self.shared.reserve.check(request.input.len() as u64);
+        room.map_err(|error| not_kept(&error))?;
+        let (above, root) = (self.known(TurnId(caller.turn)), self.shared.root.clone());
+        let now = self.shared.clock.read();
+        let asked = Asked::new(instance.agent(), request.input, Vec::new(), now);
+        let asked = asked.by(Cause::Agent(caller));
+        let made = blocking(move || {
+            let trace = above.and_then(|it| it.asked().ok()).map(|it| it.trace());
+            TurnFolder::make(&root, &asked.within(trace), |_| Ok(()))
+        });
+        let (folder, input) = made.await.map_err(|error| not_kept(&error))?;
+        Ok(Prepared::new(input, move || {
+            let folder = folder.clone();
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || folder.remove())),
+                Err(_) => folder.remove(),
+            }
+        }))
     }
 
     /// The folder of a turn that the kernel has.
@@ -457,6 +482,17 @@ impl Turns {
             }
         }
         found
+    }
+}
+
+fn fits(input: &str) -> Result<(), Problem> {
+    match input.len() > MAX_INPUT {
+        true => Err(Problem::new(
+            Code::TooLarge,
+            format!("a question has at most {MAX_INPUT} bytes"),
+        )
+        .remedy("hand long texts in as a file")),
+        false => Ok(()),
     }
 }
 

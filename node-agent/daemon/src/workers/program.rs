@@ -5,7 +5,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
-    boot::{Declarative, Mount, Program, Wasm},
+    boot::{AgentTool, Declarative, Mount, Program, Wasm},
 };
 use aion_api::{AgentInstanceSpec, FileMode};
 use aion_bundle::{Digest, Store};
@@ -14,6 +14,7 @@ use aion_sandbox::protocol::{InsideUser, Role};
 
 use super::image;
 use crate::{
+    callees::may_ask,
     instance::{Instance, Prepared},
     modules::Modules,
     mounts::Mounts,
@@ -118,9 +119,20 @@ fn declarative(spec: &AgentInstanceSpec, instructions: &str) -> Declarative {
         knowledge: spec.knowledge.clone(),
         mounts: own.chain(of_turns).collect(),
         has_tools: !spec.tools.is_empty(),
+        agents: agents(spec),
         max_steps: count(spec.limits.max_steps),
         max_tokens: spec.limits.max_tokens.map(count),
     }
+}
+
+/// The agents that it asks as tools, of those that it may ask.
+fn agents(spec: &AgentInstanceSpec) -> Vec<AgentTool> {
+    let granted = spec.agents.iter().filter(|it| may_ask(spec, &it.name));
+    let tools = granted.map(|it| AgentTool {
+        name: it.name.clone(),
+        description: it.description.clone().unwrap_or_default(),
+    });
+    tools.collect()
 }
 
 /// What of an agent's memory its guest may have: the host half needs some of it, and an end by the kernel's

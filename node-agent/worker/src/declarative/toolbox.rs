@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aion_abi::boot::Declarative;
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
+use aion_abi::syscall::agent::{AskRequest, EndedResponse};
 use aion_abi::syscall::model::{ToolSpec, ToolUse};
 use aion_abi::syscall::{Syscall, fs, memory, tool};
 use base64::Engine as _;
@@ -29,6 +30,8 @@ const READ_LINK: &str = "link_read";
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Tool {
     Granted(String),
+    /// Another agent, by its name.
+    Agent(String),
     ListFiles,
     ReadFile,
     WriteFile,
@@ -114,6 +117,21 @@ impl Toolbox {
                     "text": {"type": "string"},
                 }),
                 &["text"],
+            );
+        }
+        for agent in &program.agents {
+            let description = match agent.description.is_empty() {
+                true => format!("Asks the agent {}.", agent.name),
+                false => format!("Asks the agent {}: {}", agent.name, agent.description),
+            };
+            toolbox.built_in(
+                Tool::Agent(agent.name.clone()),
+                &format!("ask_{}", agent.name),
+                &description,
+                json!({
+                    "input": {"type": "string", "description": "what to ask: all that it has to know, it sees nothing else"},
+                }),
+                &["input"],
             );
         }
         toolbox
@@ -289,6 +307,11 @@ struct LinkArguments {
 }
 
 #[derive(Deserialize)]
+struct AgentArguments {
+    input: String,
+}
+
+#[derive(Deserialize)]
 struct MemoryArguments {
     #[serde(default)]
     query: String,
@@ -305,6 +328,7 @@ impl Toolbox {
     ) -> Result<String, Problem> {
         match tool {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
+            Tool::Agent(agent) => Ok(ask_agent(syscalls, agent, arguments).await),
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {
@@ -364,6 +388,31 @@ impl Toolbox {
             }
         }
     }
+}
+
+/// What the agent answers is a result like any other. That it could not is one, too: whether this turn may go on, its
+/// next call tells.
+async fn ask_agent(syscalls: &impl Syscalls, agent: String, arguments: &str) -> String {
+    let asked = async {
+        let AgentArguments { input } = parse(arguments)?;
+        let request = AskRequest {
+            agent,
+            input,
+            ..AskRequest::default()
+        };
+        let ended: EndedResponse = syscalls.call(Syscall::AgentAsk, &request).await?;
+        let notices = ended.notices.iter().map(|it| format!("[{it}]"));
+        match (ended.answer, ended.problem) {
+            (Some(answer), _) => Ok(std::iter::once(answer)
+                .chain(notices)
+                .collect::<Vec<_>>()
+                .join("\n\n")),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(Problem::new(Code::Unanswered, "the agent gave no answer")),
+        }
+    };
+    let failed = |problem: Problem| format!("error: {problem}. {}", problem.remedy);
+    asked.await.unwrap_or_else(failed)
 }
 
 async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Result<String, Problem> {

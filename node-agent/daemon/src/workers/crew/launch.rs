@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     call::Caller,
+    callees::Callees,
     instance::{Instance, Prepared, SeenOf},
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
     network::{Granted, Network, Told},
@@ -66,7 +67,11 @@ impl CrewParts {
             caller,
             incarnation,
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
-            self.shell.clone(),
+            Callees {
+                shell: self.shell.clone(),
+                instances: self.instances.clone(),
+                turns: self.turns.clone(),
+            },
         )
     }
 
