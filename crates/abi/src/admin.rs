@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::resources::Resources;
 use crate::{
+    caller::TurnCaller,
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
     problem::Problem,
@@ -344,17 +345,6 @@ pub struct OutputFile {
     pub path: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// The turn that called another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct TurnCaller {
-    /// Its id.
-    pub turn: u64,
-    /// `namespace/agent`.
-    pub agent: String,
 }
 
 /// A turn as it is kept.

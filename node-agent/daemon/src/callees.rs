@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    admin::{TurnCaller, TurnRequest},
+    admin::TurnRequest,
+    caller::TurnCaller,
     code::Code,
     problem::Problem,
     syscall::{Syscall, agent::AskRequest},

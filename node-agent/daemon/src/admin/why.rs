@@ -208,6 +208,9 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
     let ended = newest
         .iter()
         .find_map(|turn| turn.outcome.as_ref().map(|outcome| (turn, outcome)));
+    let caller = ended.and_then(|(turn, _)| turn.caller.as_ref());
+    let called = caller.map(|it| format!(" (called by {} in turn {})", it.agent, it.turn));
+    let called = called.unwrap_or_default();
     let (state, reason, message) = match ended {
         None if !ready => (
             LinkState::Pending,
@@ -224,14 +227,17 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 LinkState::Ok,
                 reason::OK,
                 format!(
-                    "turn {} was answered in {} ms",
+                    "turn {}{called} was answered in {} ms",
                     turn.turn, outcome.elapsed_ms
                 ),
             ),
             Some(problem) => (
                 LinkState::Failed,
                 "TurnFailed",
-                format!("turn {}: {}; {}", turn.turn, problem.detail, problem.remedy),
+                format!(
+                    "turn {}{called}: {}; {}",
+                    turn.turn, problem.detail, problem.remedy
+                ),
             ),
         },
     };

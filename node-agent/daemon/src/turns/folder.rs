@@ -22,7 +22,8 @@ use std::{
 };
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnCaller, TurnEvent, TurnRecord},
+    admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnEvent, TurnRecord},
+    caller::TurnCaller,
     canonical::body_digest,
     date::UnixMillis,
     problem::Problem,

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnCaller, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    caller::TurnCaller,
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -19,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::{
     Asked, Cause, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
-    asking::Asking,
+    asking::{Asking, fits},
     folder::Name,
     kept::Kept,
     live::{Live, Noted, not_kept},
@@ -32,8 +33,6 @@ use crate::{
     shell::{Handle, TurnEnd},
 };
 
-/// The longest question, in bytes.
-const MAX_INPUT: usize = 256 * 1024;
 /// How often it is looked at what need not be kept any longer, where no turn ends.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -482,17 +481,6 @@ impl Turns {
             }
         }
         found
-    }
-}
-
-fn fits(input: &str) -> Result<(), Problem> {
-    match input.len() > MAX_INPUT {
-        true => Err(Problem::new(
-            Code::TooLarge,
-            format!("a question has at most {MAX_INPUT} bytes"),
-        )
-        .remedy("hand long texts in as a file")),
-        false => Ok(()),
     }
 }
 

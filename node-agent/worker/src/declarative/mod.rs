@@ -5,6 +5,8 @@
 //! ([`quote`]). Every effect is a syscall; the loop is bounded in steps by its own count, in tokens and time by
 //! the kernel.
 
+mod agents;
+mod arguments;
 mod conversation;
 mod document;
 mod knowledge;

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use aion_abi::boot::Declarative;
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
-use aion_abi::syscall::agent::{AskRequest, EndedResponse};
 use aion_abi::syscall::model::{ToolSpec, ToolUse};
 use aion_abi::syscall::{Syscall, fs, memory, tool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::agents;
+use super::arguments::parse;
 use super::reading::Reader;
 use super::told::{bounded, told};
 use crate::syscalls::Syscalls;
@@ -120,10 +120,7 @@ impl Toolbox {
             );
         }
         for agent in &program.agents {
-            let description = match agent.description.is_empty() {
-                true => format!("Asks the agent {}.", agent.name),
-                false => format!("Asks the agent {}: {}", agent.name, agent.description),
-            };
+            let description = agents::description(agent);
             toolbox.built_in(
                 Tool::Agent(agent.name.clone()),
                 &format!("ask_{}", agent.name),
@@ -275,21 +272,6 @@ fn ends_the_turn(code: Code) -> bool {
     )
 }
 
-fn parse<T: DeserializeOwned>(arguments: &str) -> Result<T, Problem> {
-    // A tool without arguments is called with "" by some models.
-    let text = if arguments.trim().is_empty() {
-        "{}"
-    } else {
-        arguments
-    };
-    serde_json::from_str(text).map_err(|error| {
-        Problem::new(
-            Code::BadRequest,
-            format!("the arguments are not what the tool takes: {error}"),
-        )
-    })
-}
-
 #[derive(Deserialize)]
 struct FileArguments {
     mount: String,
@@ -304,11 +286,6 @@ struct FileArguments {
 #[derive(Deserialize)]
 struct LinkArguments {
     uri: String,
-}
-
-#[derive(Deserialize)]
-struct AgentArguments {
-    input: String,
 }
 
 #[derive(Deserialize)]
@@ -328,7 +305,7 @@ impl Toolbox {
     ) -> Result<String, Problem> {
         match tool {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
-            Tool::Agent(agent) => Ok(ask_agent(syscalls, agent, arguments).await),
+            Tool::Agent(agent) => Ok(agents::ask(syscalls, agent, arguments).await),
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {
@@ -388,31 +365,6 @@ impl Toolbox {
             }
         }
     }
-}
-
-/// What the agent answers is a result like any other. That it could not is one, too: whether this turn may go on, its
-/// next call tells.
-async fn ask_agent(syscalls: &impl Syscalls, agent: String, arguments: &str) -> String {
-    let asked = async {
-        let AgentArguments { input } = parse(arguments)?;
-        let request = AskRequest {
-            agent,
-            input,
-            ..AskRequest::default()
-        };
-        let ended: EndedResponse = syscalls.call(Syscall::AgentAsk, &request).await?;
-        let notices = ended.notices.iter().map(|it| format!("[{it}]"));
-        match (ended.answer, ended.problem) {
-            (Some(answer), _) => Ok(std::iter::once(answer)
-                .chain(notices)
-                .collect::<Vec<_>>()
-                .join("\n\n")),
-            (None, Some(problem)) => Err(problem),
-            (None, None) => Err(Problem::new(Code::Unanswered, "the agent gave no answer")),
-        }
-    };
-    let failed = |problem: Problem| format!("error: {problem}. {}", problem.remedy);
-    asked.await.unwrap_or_else(failed)
 }
 
 async fn list_files(syscalls: &impl Syscalls, arguments: FileArguments) -> Result<String, Problem> {
