@@ -52,7 +52,7 @@ images: ## Makes signed images of a cluster in target/images
 	packaging/images
 
 bench: ## Measures, prints a table and writes bench.json
-	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-operator -p compiler-ahead
+	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-gateway -p aion-operator -p compiler-ahead
 	cargo build --release --locked $(COMPILER)
 	tests/components/ensure pandas etcd kubectl kube-apiserver
 	cargo run --release --locked -p aion-bench

@@ -53,8 +53,16 @@ pub(crate) enum Command {
     Route(commands::route::RouteArgs),
     /// Show what agents ask people, and answer
     Approvals(commands::approvals::ApprovalsArgs),
+    /// Make, show and revoke keys for programs that ask through the gateway
+    #[command(subcommand)]
+    Key(commands::key::KeyCommand),
+    /// Show what starts turns of agents, and start one by hand
+    #[command(subcommand)]
+    Trigger(commands::trigger::TriggerCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
+    /// Follow what happens on a node
+    Events(commands::events::EventsArgs),
     /// Follow what an agent's processes do
     Trace(commands::trace::TraceArgs),
     /// Show why an agent is ready, or is not

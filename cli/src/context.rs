@@ -127,6 +127,15 @@ impl Context {
         })
     }
 
+    /// The node of an agent's first replica.
+    pub(crate) async fn first_node_of(&self, agent: &str) -> Result<Asked, Failure> {
+        #[cfg(feature = "kubernetes")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.first_node_of(&self.namespace, agent).await;
+        }
+        self.node_of(agent).await
+    }
+
     /// The same node as it is found now: in a cluster with the certificate that it has now, and a token of now.
     pub(crate) async fn again(&self, asked: &Asked) -> Result<Asked, Failure> {
         #[cfg(feature = "kubernetes")]

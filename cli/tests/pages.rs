@@ -9,7 +9,7 @@ use std::path::Path;
 use admin::{command, ran};
 use aion_abi::{code::Code, syscall::Syscall};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "local",
     "apply",
     "get",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 17] = [
     "run",
     "route",
     "logs",
+    "events",
     "trace",
     "why",
     "explain",

@@ -1,10 +1,13 @@
 //! A question on its way to an agent, through restarts of the node agent: asked again under its key until a turn is there,
 //! then followed again until that has ended.
+//!
+//! It is asked in the name of who asks. What was begun so is followed, told and cancelled by the gateway itself: a key may end meanwhile,
+//! and what it began does not.
 
 use std::{sync::Arc, time::Duration};
 
 use aion_abi::{
-    admin::{TurnEvent, TurnRecord, TurnRequest},
+    admin::{TurnEvent, TurnOutcome, TurnRecord, TurnRequest},
     code::Code,
     problem::Problem,
 };
@@ -48,7 +51,26 @@ pub(crate) struct Asking {
     events: Option<Events<TurnEvent>>,
     /// A node agent answered before.
     reached: bool,
-    ended: bool,
+    told: Told,
+}
+
+/// What was heard of the turn's end.
+#[derive(Debug, Default)]
+struct Told {
+    answer: Option<String>,
+    outcome: Option<TurnOutcome>,
+}
+
+impl Told {
+    fn hears(&mut self, event: &TurnEvent) {
+        match event {
+            // What an earlier run said at its end is said again, or otherwise.
+            TurnEvent::Started { .. } => self.answer = None,
+            TurnEvent::Final { text } => self.answer = Some(text.clone()),
+            TurnEvent::Ended(outcome) => self.outcome = Some(TurnOutcome::clone(outcome)),
+            _ => {}
+        }
+    }
 }
 
 impl Asking {
@@ -69,7 +91,7 @@ impl Asking {
             turn: None,
             events: None,
             reached: false,
-            ended: false,
+            told: Told::default(),
         };
         // To its end also where the client goes away: a turn that was begun is known then, and can be cancelled.
         let begun = tokio::spawn(async move {
@@ -95,11 +117,12 @@ impl Asking {
             events: None,
             // It was found there.
             reached: true,
-            ended: false,
+            told: Told::default(),
         }
     }
 
-    /// What is kept of the turn, once it has ended. A node agent that goes away meanwhile is waited for.
+    /// What is kept of the turn, once it has ended; of one whose agent was deleted under it, what was heard. A node agent
+    /// that goes away meanwhile is waited for.
     pub(crate) async fn record(&mut self) -> Result<TurnRecord, Problem> {
         let turn = self.turn.ok_or_else(|| {
             let what = "the node told the end of a turn and not which";
@@ -107,13 +130,36 @@ impl Asking {
         })?;
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.gateway.node.turn(turn).await {
+            match self.gateway.own.turn(turn).await {
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
                     sleep(PAUSE).await;
+                }
+                Err(ClientError::Refused(problem)) if problem.code == Code::NotFound => {
+                    return self.heard(turn).ok_or(*problem);
                 }
                 told => return told.map_err(problem),
             }
         }
+    }
+
+    /// The record by what was heard; `None` where the end was not.
+    fn heard(&mut self, turn: u64) -> Option<TurnRecord> {
+        let outcome = self.told.outcome.clone()?;
+        Some(TurnRecord {
+            turn,
+            trace: None,
+            agent: format!("{}/{}", self.agent.0, self.agent.1),
+            input: self.request.input.clone(),
+            caller: None,
+            trigger: None,
+            answer: self.told.answer.take(),
+            running: false,
+            outcome: Some(outcome),
+        })
+    }
+
+    fn ended(&self) -> bool {
+        self.told.outcome.is_some()
     }
 
     /// The turn, once it is known.
@@ -123,7 +169,7 @@ impl Asking {
 
     /// What comes next; `None` after the turn's end.
     pub(crate) async fn next(&mut self) -> Result<Option<Heard>, Problem> {
-        if self.ended {
+        if self.ended() {
             return Ok(None);
         }
         let mut events = match self.events.take() {
@@ -132,11 +178,10 @@ impl Asking {
         };
         match events.next().await {
             Ok(Some(event)) => {
-                match &event {
-                    TurnEvent::Queued { turn } => self.turn = Some(*turn),
-                    TurnEvent::Ended(_) => self.ended = true,
-                    _ => {}
+                if let TurnEvent::Queued { turn } = &event {
+                    self.turn = Some(*turn);
                 }
+                self.told.hears(&event);
                 self.events = Some(events);
                 Ok(Some(Heard::Event(event)))
             }
@@ -153,10 +198,10 @@ impl Asking {
     async fn follow(&mut self) -> Result<Events<TurnEvent>, Problem> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let node = &self.gateway.node;
+            let Gateway { node, own, .. } = &*self.gateway;
             let (namespace, name) = (&self.agent.0, &self.agent.1);
             let tried = match self.turn {
-                Some(turn) => node.turn_events(turn).await,
+                Some(turn) => own.turn_events(turn).await,
                 None => {
                     let key = Some(self.key.as_str());
                     node.start_turn(namespace, name, &self.request, key).await
@@ -198,7 +243,7 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        if self.ended || self.abandoned == Abandoned::GoesOn {
+        if self.ended() || self.abandoned == Abandoned::GoesOn {
             return;
         }
         let (gateway, turn) = (Arc::clone(&self.gateway), self.turn);
@@ -213,7 +258,7 @@ impl Drop for Asking {
                 // Nothing took the question.
                 (None, None) => return,
             };
-            if let Err(error) = gateway.node.cancel_turn(turn).await {
+            if let Err(error) = gateway.own.cancel_turn(turn).await {
                 tracing::warn!(turn, %error, "a turn whose client went away is not cancelled");
             }
         });
@@ -233,7 +278,6 @@ async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::lending::Lending;
     use aion_client::{Address, Node};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -242,41 +286,76 @@ mod tests {
 
     use super::*;
 
-    /// A node that takes a question as turn 7, and is gone before it says more.
-    async fn killed_in_the_middle() -> Asking {
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+
+    /// A question to a node that gives one answer a connection, each of them of bytes, and is gone then.
+    async fn asked_of(answers: Vec<String>) -> Asking {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("node.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let dies = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.read(&mut [0; 4096]).await.unwrap();
-            let queued = serde_json::to_string(&TurnEvent::Queued { turn: 7 }).unwrap();
-            let event = format!("data: {queued}\n\n");
-            let head =
-                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
-            let answer = format!("{head}\r\n\r\n{:x}\r\n{event}\r\n", event.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
             drop(folder);
         });
         let node = Node {
             address: Address::unix(&socket).unwrap(),
         };
-        let gateway = Arc::new(Gateway {
-            lending: Lending::of(node.clone()),
-            node,
-            namespace: "default".to_owned(),
-            token: String::new(),
-            signer: crate::signing::Signer::of(&[7; 32]).unwrap(),
-            base: std::sync::OnceLock::new(),
-        });
+        let gateway = Arc::new(Gateway::at(node));
         let request = TurnRequest {
             input: "A name for a cat?".to_owned(),
             ..TurnRequest::default()
         };
         let agent = ("default", "jarvis");
         let begun = Asking::begin(gateway, agent, request, None, Abandoned::GoesOn).await;
-        dies.await.unwrap();
         begun.unwrap()
+    }
+
+    fn chunk(event: &TurnEvent) -> String {
+        let event = format!("data: {}\n\n", serde_json::to_string(event).unwrap());
+        format!("{:x}\r\n{event}\r\n", event.len())
+    }
+
+    /// A node that takes a question as turn 7, and is gone before it says more.
+    async fn killed_in_the_middle() -> Asking {
+        let queued = chunk(&TurnEvent::Queued { turn: 7 });
+        asked_of(vec![format!("{HEAD}\r\n\r\n{queued}")]).await
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_turn_that_is_erased_at_once_is_what_was_heard_of_it() {
+        let problem = Problem::new(Code::NotRunning, "agent jarvis was deleted");
+        let outcome = serde_json::from_value(serde_json::json!({"ok": false, "problem": problem}));
+        let outcome: TurnOutcome = outcome.unwrap();
+        let text = |text: &str| text.to_owned();
+        let told: String = [
+            TurnEvent::Queued { turn: 7 },
+            TurnEvent::Started { incarnation: 1 },
+            TurnEvent::Final { text: text("Mio") },
+            TurnEvent::Started { incarnation: 2 },
+            TurnEvent::Final { text: text("Tom") },
+            TurnEvent::Ended(Box::new(outcome.clone())),
+        ]
+        .iter()
+        .map(chunk)
+        .collect();
+        let gone = serde_json::to_string(&Problem::new(Code::NotFound, "no turn 7")).unwrap();
+        let gone = format!(
+            "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{gone}",
+            gone.len()
+        );
+        let mut asking = asked_of(vec![format!("{HEAD}\r\n\r\n{told}0\r\n\r\n"), gone]).await;
+        while asking.next().await.unwrap().is_some() {}
+        let record = asking.record().await.unwrap();
+        assert_eq!(
+            (record.turn, record.agent.as_str(), record.answer.as_deref()),
+            (7, "default/jarvis", Some("Tom"))
+        );
+        assert_eq!(record.outcome, Some(outcome));
     }
 
     #[tokio::test]
@@ -296,5 +375,35 @@ mod tests {
         assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
         assert!(lost.detail.contains("turn 7"), "{lost}");
         assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_was_begun_is_told_after_its_key_has_ended() {
+        let record =
+            serde_json::json!({"turn": 7, "agent": "default/jarvis", "input": "", "answer": "Mio"});
+        let told = move |headers: axum::http::HeaderMap| async move {
+            match headers.contains_key("aion-key") {
+                true => Err(axum::http::StatusCode::UNAUTHORIZED),
+                false => Ok(axum::Json(record)),
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let router = axum::Router::new().route("/api/v1/turns/7", axum::routing::get(told));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
+        let address = node.address.in_the_name_of("a key").unwrap();
+        let admitted = serde_json::json!({"id": "a", "namespace": "default"});
+        let admitted = serde_json::from_value(admitted).unwrap();
+        let gateway = Gateway::at(node).asked_by(Node { address }, admitted);
+        assert!(gateway.node.turn(7).await.is_err());
+        let mut asking = Asking::resumed(Arc::new(gateway), 7);
+        assert_eq!(
+            asking.record().await.unwrap().answer.as_deref(),
+            Some("Mio")
+        );
     }
 }

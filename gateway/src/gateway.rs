@@ -1,52 +1,110 @@
-//! What every handler works with: the node, and who may ask.
+//! What every handler works with: the node, asked in the name of whoever asks here.
 
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
 
-use aion_abi::admin::ASKING_SOCKET;
+use aion_abi::{
+    admin::ASKING_SOCKET,
+    key::{Admitted, Right},
+};
 use aion_client::{Address, Node};
 use anyhow::Context as _;
 
 pub(crate) use crate::unanswered::problem;
-use crate::{args::Args, lending::Lending, signing::Signer, state::State};
+use crate::{
+    args::Args,
+    events::Events,
+    lending::{By, Lending},
+    signing::Signer,
+    state::State,
+};
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
 
 /// See the module.
+#[derive(Clone)]
 pub(crate) struct Gateway {
+    /// Asked in the name of whoever has a key; else by the gateway itself.
     pub(crate) node: Node,
+    /// Asked by the gateway itself, whoever asks here: about what was begun for somebody, and to nobody else.
+    pub(crate) own: Node,
+    /// The id of the key that is asked by; none where the gateway asks itself.
+    pub(crate) key: Option<Arc<str>>,
+    /// Whether models of agents are for who asks.
+    pub(crate) lends: bool,
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
-    pub(crate) token: String,
     /// Says that a card is this gateway's.
-    pub(crate) signer: Signer,
+    pub(crate) signer: Arc<Signer>,
     /// Where it is found, once it listens.
-    pub(crate) base: OnceLock<String>,
+    pub(crate) base: Arc<OnceLock<String>>,
     /// Models of agents, for programs that know only models.
-    pub(crate) lending: Lending,
+    pub(crate) lending: Arc<Lending>,
+    /// What happens on the node, as far as who asks may see it.
+    pub(crate) events: Arc<Events>,
 }
 
 impl Gateway {
     /// # Errors
-    /// The token cannot be read.
+    /// The key of cards cannot be read.
     pub(crate) fn open(args: &Args, state: &State) -> anyhow::Result<Arc<Self>> {
-        let token = state.token(args.token_file.as_deref())?;
         let signer = state.signer(args.card_key_file.as_deref())?;
         let socket = args.home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
         let node = Node { address };
         Ok(Arc::new(Self {
-            lending: Lending::of(node.clone()),
+            events: Arc::new(Events::of(node.clone(), &args.namespace)),
+            own: node.clone(),
             node,
+            key: None,
+            lends: true,
             namespace: args.namespace.clone(),
-            token,
-            signer,
-            base: OnceLock::new(),
+            signer: Arc::new(signer),
+            base: Arc::default(),
+            lending: Arc::default(),
         }))
+    }
+
+    /// The same for whoever has a key, and the node asked in that name.
+    pub(crate) fn asked_by(&self, node: Node, admitted: Admitted) -> Self {
+        Self {
+            events: Arc::new(self.events.asked_of(node.clone())),
+            node,
+            key: Some(admitted.id.into()),
+            lends: admitted.may.contains(&Right::Serve),
+            namespace: admitted.namespace,
+            ..self.clone()
+        }
+    }
+
+    /// Who asks, for what is lent.
+    pub(crate) fn by(&self) -> By<'_> {
+        By {
+            node: &self.node,
+            own: &self.own,
+            key: self.key.as_ref(),
+        }
+    }
+
+    /// The gateway of a node, for tests.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) fn at(node: Node) -> Self {
+        Self {
+            events: Arc::new(Events::of(node.clone(), "default")),
+            own: node.clone(),
+            node,
+            key: None,
+            lends: true,
+            namespace: "default".to_owned(),
+            signer: Arc::new(Signer::of(&[7; 32]).unwrap()),
+            base: Arc::default(),
+            lending: Arc::default(),
+        }
     }
 
     /// Takes note of where it listens, which cards say: what a request calls this machine is its client's word.

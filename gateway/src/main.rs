@@ -8,9 +8,12 @@ mod a2a;
 mod access;
 mod agents;
 mod args;
+mod asked;
 mod asking;
 mod clock;
+mod events;
 mod gateway;
+mod hooks;
 mod lending;
 mod mcp;
 mod notes;
@@ -35,6 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::Guard,
     args::{Args, LISTEN},
     gateway::Gateway,
     state::State,
@@ -61,7 +65,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = Gateway::open(&args, &state)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let router = router::router(Arc::clone(&gateway));
+    let router = router::router(Guard {
+        gateway: Arc::clone(&gateway),
+        token: state.token(args.token_file.as_deref())?,
+    });
     let served = aion_serve::serve_tcp(args.listen, Tcp::Plain, router, stop.clone()).await;
     let (address, serving) = served.map_err(|why| unserved(&args, why))?;
     // Before anything is served.
@@ -72,6 +79,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     );
     let late = async {
         stop.cancelled().await;
+        gateway.events.end().await;
         tokio::time::sleep(LAST).await;
     };
     tokio::select! {

@@ -52,17 +52,25 @@ pub(crate) async fn json<T: DeserializeOwned>(
 /// # Errors
 /// It is too large, late, or broke off.
 pub(crate) async fn whole(body: Body) -> Result<Bytes, Problem> {
+    within(body, MAX_BODY, BODY).await
+}
+
+/// Reads a body of so many bytes at most, in so much time.
+///
+/// # Errors
+/// It is too large, late, or broke off.
+pub(crate) async fn within(body: Body, most: usize, time: Duration) -> Result<Bytes, Problem> {
     let too_large = || {
-        let what = format!("the body is larger than {} MiB", MAX_BODY >> 20);
+        let what = format!("the body is larger than {} MiB", most >> 20);
         Problem::new(Code::TooLarge, what).remedy("send a file as an upload instead")
     };
     // What says so itself is not waited for.
-    if body.size_hint().lower() > MAX_BODY as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
-    let read = timeout(BODY, to_bytes(body, MAX_BODY)).await;
+    let read = timeout(time, to_bytes(body, most)).await;
     let late = |_| {
-        let what = format!("the body did not come within {} s", BODY.as_secs());
+        let what = format!("the body did not come within {} s", time.as_secs());
         Problem::new(Code::DeadlineExceeded, what).remedy("send it without a pause")
     };
     read.map_err(late)?.map_err(|error| {

@@ -1,6 +1,6 @@
-//! In whose form a refusal is where no handler was reached.
+//! Which protocol a path belongs to: in its form a refusal is where no handler was reached.
 
-use aion_abi::problem::Problem;
+use aion_abi::{key::Door, problem::Problem};
 use aion_serve::Refused;
 use axum::response::{IntoResponse, Response};
 
@@ -11,14 +11,29 @@ const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/responses", "/v1/embe
 /// What speaks as A2A does.
 const A2A: &str = "/v1/a2a/";
 
+/// What speaks as MCP does.
+const MCP: &str = "/mcp";
+
+/// Whom the path belongs to.
+pub(crate) fn door(path: &str) -> Door {
+    if path.starts_with(A2A) {
+        return Door::A2a;
+    }
+    if OPENAI.iter().any(|its| path.starts_with(its)) {
+        return Door::OpenAi;
+    }
+    match path.starts_with(MCP) {
+        true => Door::Mcp,
+        false => Door::Rest,
+    }
+}
+
 /// A refusal in the form of whom the path belongs to.
 pub(crate) fn refused(path: &str, problem: Problem) -> Response {
-    if path.starts_with(A2A) {
-        return a2a::refused(problem);
-    }
-    match OPENAI.iter().any(|its| path.starts_with(its)) {
-        true => openai::Failed::from(problem).into_response(),
-        false => Refused(problem).into_response(),
+    match door(path) {
+        Door::A2a => a2a::refused(problem),
+        Door::OpenAi => openai::Failed::from(problem).into_response(),
+        Door::Mcp | Door::Rest => Refused(problem).into_response(),
     }
 }
 

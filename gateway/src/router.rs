@@ -21,8 +21,9 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    a2a, access,
-    gateway::Gateway,
+    a2a,
+    access::{self, Guard},
+    events, hooks,
     mcp::Mcp,
     openai::{chat, models, responses},
     openapi::{self, Form, Operation},
@@ -36,13 +37,14 @@ const ONE_TURN: &str = "The same question under the same key is one turn.";
 struct Endpoint {
     path: &'static str,
     method: Method,
-    handler: MethodRouter<Arc<Gateway>>,
+    handler: MethodRouter,
     operation: Operation,
 }
 
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let guard = middleware::from_fn_with_state(Arc::clone(&gateway), access::check);
-    let mcp = Arc::new(Mcp::of(Arc::clone(&gateway)));
+pub(crate) fn router(guard: Guard) -> Router {
+    let gateway = Arc::clone(&guard.gateway);
+    let guard = middleware::from_fn_with_state(Arc::new(guard), access::check);
+    let mcp = Arc::new(Mcp::default());
     let mcp = move |request: Request| async move { mcp.answer(request).await };
     // Beside the table: MCP and A2A describe themselves.
     let mut router = Router::new()
@@ -58,7 +60,11 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
-        .with_state(gateway)
+        // Behind the guard's layer, and so not behind the guard: who sends a delivery signs it.
+        .route(
+            "/v1/hooks/{namespace}/{agent}/{trigger}",
+            post(hooks::deliver).with_state(gateway),
+        )
 }
 
 fn endpoints() -> Vec<Endpoint> {
@@ -238,6 +244,14 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/turns/{turn}/files/{*path}",
             get(turns::file),
             rest("getFile", "A file that a turn wrote").answers_bytes(),
+        ),
+        on(
+            Method::GET,
+            events::PATH,
+            get(rest::events::listen),
+            rest("listen", "What happens, as it happens: with Accept: text/event-stream as events, else over a WebSocket, as docs/gateway.md has it")
+                .query::<events::Wanted>()
+                .streams::<events::Frame>(),
         ),
         on(
             Method::GET,

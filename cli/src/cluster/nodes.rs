@@ -15,7 +15,29 @@ impl Cluster {
     /// The node agent to ask about an agent.
     pub(crate) async fn node_of(&self, namespace: &str, agent: &str) -> Result<Asked, Failure> {
         let instances = self.instances_of(namespace, agent).await?;
-        let Some(instance) = choose(&instances) else {
+        self.node_that_has(namespace, agent, choose(&instances))
+            .await
+    }
+
+    /// The node agent of an agent's first replica, which starts its turns by time and takes its deliveries.
+    pub(crate) async fn first_node_of(
+        &self,
+        namespace: &str,
+        agent: &str,
+    ) -> Result<Asked, Failure> {
+        let mut instances = self.instances_of(namespace, agent).await?;
+        keep_first(&mut instances);
+        self.node_that_has(namespace, agent, choose(&instances))
+            .await
+    }
+
+    async fn node_that_has(
+        &self,
+        namespace: &str,
+        agent: &str,
+        instance: Option<&AgentInstance>,
+    ) -> Result<Asked, Failure> {
+        let Some(instance) = instance else {
             // Says so itself where there is no such agent.
             let found = self.get("agents", Some(namespace), agent).await?;
             let why = why_not(&found);
@@ -87,6 +109,12 @@ fn nodes(instances: &[AgentInstance]) -> Vec<String> {
     names
 }
 
+/// Leaves those of the lowest replica: of a new revision and the one before there may be two.
+fn keep_first(instances: &mut Vec<AgentInstance>) {
+    let first = instances.iter().map(|it| it.spec.replica).min();
+    instances.retain(|it| Some(it.spec.replica) == first);
+}
+
 /// One that is ready, another each time; else any.
 fn choose(instances: &[AgentInstance]) -> Option<&AgentInstance> {
     let is_ready = |it: &&AgentInstance| {
@@ -121,4 +149,24 @@ fn address(node: &str, api: &NodeApi, token: &str) -> Result<Address, Failure> {
         ))
         .status(Status::Unreachable)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers_are_the_first_replicas() {
+        let of = |(replica, node): (i32, &str)| {
+            let mut instance = AgentInstance::new(node, Default::default());
+            instance.spec.replica = replica;
+            instance.spec.node_name = node.to_owned();
+            instance
+        };
+        let instances = [(1, "a"), (0, "b"), (2, "c"), (0, "d")].map(of);
+        let mut first = instances.to_vec();
+        keep_first(&mut first);
+        assert_eq!(nodes(&first), ["b", "d"]);
+        assert!(choose(&first).is_some_and(|it| it.spec.replica == 0));
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     kind::{self, Known},
-    why,
+    trigger, why,
 };
 
 /// Tell everything about one resource
@@ -54,6 +54,13 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
         .await?;
     let mut text = describe(&context.screen, &known, &resource, crate::clock::now())?;
     if known.kind.plural == "agents" {
+        if resource["spec"]["triggers"].is_array() {
+            let told: Vec<String> = match trigger::of_agent(context, &name).await {
+                Ok(triggers) => triggers.items.iter().map(trigger::line).collect(),
+                Err(failure) => vec![format!("its node does not tell them: {}", failure.what)],
+            };
+            text += &notices(&context.screen, "Triggers", &told);
+        }
         text += &match why::why_of(context, &name).await {
             Ok(why) => noted(&context.screen, why.noted.as_ref()),
             Err(failure) => {

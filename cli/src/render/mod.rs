@@ -4,6 +4,7 @@
 pub(crate) mod age;
 pub(crate) mod answer;
 pub(crate) mod columns;
+pub(crate) mod event;
 pub(crate) mod excerpt;
 pub(crate) mod kernel;
 pub(crate) mod message;

@@ -18,7 +18,10 @@
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
+//! | `/api/v1/keys` · `/api/v1/key` | [`crate::key`] (standalone only) |
+//! | `GET /api/v1/triggers` · `…/agents/{agent}/triggers` · `…/hooks/{trigger}` | [`crate::trigger`] |
 //! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` | [`crate::approval`] |
+//! | `GET /api/v1/events` | [`crate::event`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
 //! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream
@@ -365,6 +368,9 @@ pub struct TurnRecord {
     pub caller: Option<TurnCaller>,
     /// What was asked.
     pub input: String,
+    /// The trigger of the agent that asked, where none of its callers did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// The whole answer, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse, Trigger};
+use crate::agent_request::{Limits, MemoryUse, ModelUse, Permissions, ToolUse};
 use crate::condition::Condition;
 use crate::program::{BundleRef, Lane, Runtime, WithoutModel};
 use crate::sandbox::SandboxRules;
 use crate::schema::{SUBDOMAIN, said};
+use crate::trigger::Trigger;
 
 /// An agent: what it is for, what it may use, and how much of it.
 #[derive(
@@ -53,7 +54,8 @@ use crate::schema::{SUBDOMAIN, said};
     validation = Rule::new("!has(self.withoutModel) || self.runtime == 'declarative'").message(said("withoutModel is for declarative agents", "remove it, a program decides itself what it does without a model")).field_path(".withoutModel"),
     validation = Rule::new("!has(self.withoutModel) || self.withoutModel != 'quote' || has(self.memory)").message(said("withoutModel: quote answers with passages from memory", "add memory {pool}, or say withoutModel: refuse")).field_path(".withoutModel"),
     validation = Rule::new("!has(self.knowledge) || has(self.memory)").message(said("knowledge is indexed into memory", "add memory {pool}")).field_path(".knowledge"),
-    validation = Rule::new("!has(self.knowledge) || (has(self.permissions) && has(self.permissions.files) && self.knowledge.all(k, self.permissions.files.exists(f, f.mount == k)))").message(said("knowledge is read from mounts", "list each of them under permissions.files with mode read")).field_path(".knowledge")
+    validation = Rule::new("!has(self.knowledge) || (has(self.permissions) && has(self.permissions.files) && self.knowledge.all(k, self.permissions.files.exists(f, f.mount == k)))").message(said("knowledge is read from mounts", "list each of them under permissions.files with mode read")).field_path(".knowledge"),
+    validation = Rule::new("!has(self.triggers) || self.triggers.all(t, !has(t.name) || self.triggers.exists_one(u, has(u.name) && u.name == t.name))").message(said("two triggers have one name", "give each trigger a name of its own")).field_path(".triggers")
 )]
 pub struct AgentSpec {
     /// What the agent is for, in a line. Shown wherever agents are listed.
@@ -101,8 +103,8 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub knowledge: Vec<String>,
-    /// What starts a turn besides being asked. Kept, but not run by this release: the condition
-    /// FieldsInEffect says so.
+    /// What starts a turn besides being asked: times, deliveries from outside, ends of other agents' turns. Its policy's
+    /// grants and quotas hold as for any other turn. `aionctl trigger list` shows what each did last and does next.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub triggers: Vec<Trigger>,

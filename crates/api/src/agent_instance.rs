@@ -13,6 +13,7 @@ use crate::instance_parts::{
 use crate::program::{BundleRef, Lane, Runtime};
 use crate::sandbox::{Layer, SandboxRules};
 use crate::schema::said;
+use crate::trigger::Trigger;
 use crate::violation::ResolvedViolations;
 
 /// One instance of an Agent on one node.
@@ -172,6 +173,13 @@ pub struct AgentInstanceSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["capability"])
     )]
     pub grants: Vec<Grant>,
+    /// What starts turns of it, each with its name. The first replica alone starts them by time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub triggers: Vec<Trigger>,
     /// What it may use.
     pub quotas: Quotas,
     /// The bounds of its process.

@@ -92,21 +92,6 @@ pub enum MemoryShare {
     Pool,
 }
 
-/// What starts a turn: exactly one of `cron` and `device`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.cron) != has(self.device)").message(said("a trigger is either cron or device", "write exactly one of them")))]
-pub struct Trigger {
-    /// A schedule of five fields, such as 0 7 * * * for every morning at seven.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 9, max = 128), regex(pattern = r"^\S+ \S+ \S+ \S+ \S+$"))]
-    pub cron: Option<String>,
-    /// The name of a Device whose events start a turn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
-    pub device: Option<String>,
-}
-
 /// What an agent asks for. A request is not a grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -73,6 +73,7 @@ mod policy_rules;
 mod readable;
 mod required_attestation;
 mod tool;
+mod trigger;
 mod trust_policy;
 mod violation;
 
@@ -83,7 +84,7 @@ pub use agent_instance::{
 pub use agent_policy::{AgentPolicy, AgentPolicySpec};
 pub use agent_request::{
     FileMode, FileRequest, Limits, MemoryShare, MemoryUse, ModelUse, Permissions, TURN_MOUNTS,
-    ToolUse, Trigger,
+    ToolUse,
 };
 pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
 pub use instance_parts::{
@@ -104,6 +105,7 @@ pub use required_attestation::{
     ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,
 };
 pub use tool::{McpHttp, McpServer, McpStdio, Retry, Tool, ToolOperation, ToolSpec};
+pub use trigger::{Busy, EventTrigger, Missed, Signed, Trigger, TriggerBudget, TurnEnds, Webhook};
 pub use trust_policy::{
     KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec, TrustRoot,
     TrustedIdentity, TrustedKey, Unsigned,

@@ -9,6 +9,7 @@ use std::{
 use aion_abi::{
     admin::IDEMPOTENCY_KEY,
     code::Code,
+    key,
     problem::{MEDIA_TYPE, Problem},
 };
 use bytes::{Bytes, BytesMut};
@@ -31,6 +32,8 @@ pub struct Address {
     base: Url,
     /// `Authorization`, where the node wants to know who asks.
     caller: Option<HeaderValue>,
+    /// In whose name a gateway asks.
+    key: Option<HeaderValue>,
     client: Client,
 }
 
@@ -86,6 +89,7 @@ impl Address {
             shown: socket.display().to_string(),
             base,
             caller: None,
+            key: None,
             client: client(Vec::new(), Some(&socket))?,
         })
     }
@@ -110,6 +114,7 @@ impl Address {
         Ok(Self {
             shown: format!("{host}:{port}"),
             caller: token.map(bearer).transpose()?,
+            key: None,
             client: client(authorities, None)?,
             base,
         })
@@ -122,6 +127,19 @@ impl Address {
     pub fn asked_as(&self, token: &str) -> Result<Self, AddressError> {
         Ok(Self {
             caller: Some(bearer(token)?),
+            ..self.clone()
+        })
+    }
+
+    /// The same address, asked by a gateway in the name of whoever showed it `key`.
+    ///
+    /// # Errors
+    /// [`AddressError::Token`].
+    pub fn in_the_name_of(&self, key: &str) -> Result<Self, AddressError> {
+        let mut key = HeaderValue::try_from(key).map_err(|_| AddressError::Token)?;
+        key.set_sensitive(true);
+        Ok(Self {
+            key: Some(key),
             ..self.clone()
         })
     }
@@ -211,8 +229,12 @@ impl Address {
     }
 
     fn of_caller(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.caller {
+        let request = match &self.caller {
             Some(caller) => request.header(AUTHORIZATION, caller),
+            None => request,
+        };
+        match &self.key {
+            Some(key) => request.header(key::HEADER, key),
             None => request,
         }
     }

@@ -9,7 +9,9 @@ mod address;
 mod answer;
 mod events;
 mod failure;
+mod keys;
 mod node;
+mod triggers;
 
 pub use address::{Address, AddressError};
 pub use answer::{Answer, New};

@@ -5,6 +5,7 @@ use aion_abi::admin::{
     TurnRecord, TurnRequest, Upload, Why,
 };
 use aion_abi::approval::{Answer, Approval, Approvals};
+use aion_abi::event::{Cursor, Told};
 use bytes::Bytes;
 use reqwest::{Body, Method, Response, StatusCode, Url, header::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
@@ -293,6 +294,22 @@ impl Node {
             .await
     }
 
+    /// What happens on the node: from now on or behind `after`, without `follow` up to now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(
+        &self,
+        after: Option<Cursor>,
+        follow: bool,
+    ) -> Result<Events<Told>, ClientError> {
+        let mut url = self.url(["events"])?;
+        url.query_pairs_mut()
+            .append_pair("follow", &follow.to_string())
+            .extend_pairs(after.map(|after| ("after", after.to_string())));
+        self.stream(url).await
+    }
+
     /// The chain of reasons for how an agent is.
     ///
     /// # Errors
@@ -410,21 +427,39 @@ impl Node {
     ) -> Result<(StatusCode, HeaderMap, Download), ClientError> {
         let programs = ["namespaces", namespace, "agents", agent, "programs"];
         let url = self.url(programs.into_iter().chain(below.iter().copied()))?;
+        self.pass(method, url, headers, body).await
+    }
+
+    pub(crate) async fn pass(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<(StatusCode, HeaderMap, Download), ClientError> {
         let mut response = self.address.pass(method, url, headers, body).await?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let address = self.address.clone();
         Ok((status, headers, Download { address, response }))
     }
 
-    fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, ClientError> {
+    pub(crate) fn url<'a>(
+        &self,
+        segments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Url, ClientError> {
         self.address.url(["api", "v1"].into_iter().chain(segments))
     }
 
-    fn agent(&self, namespace: &str, agent: &str, what: &str) -> Result<Url, ClientError> {
+    pub(crate) fn agent(
+        &self,
+        namespace: &str,
+        agent: &str,
+        what: &str,
+    ) -> Result<Url, ClientError> {
         self.url(["namespaces", namespace, "agents", agent, what])
     }
 
-    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
         let response = self.send(Method::GET, url, Body::default(), JSON).await?;
         self.decode(response).await
     }
@@ -434,7 +469,7 @@ impl Node {
         Ok(Events::new(self.address.clone(), response))
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: Url,
@@ -444,12 +479,15 @@ impl Node {
         self.address.send(method, url, content_type, body).await
     }
 
-    fn encode(&self, value: &impl Serialize) -> Result<Body, ClientError> {
+    pub(crate) fn encode(&self, value: &impl Serialize) -> Result<Body, ClientError> {
         let bytes = serde_json::to_vec(value).map_err(|why| self.address.unexpected(why))?;
         Ok(bytes.into())
     }
 
-    async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+    pub(crate) async fn decode<T: DeserializeOwned>(
+        &self,
+        response: Response,
+    ) -> Result<T, ClientError> {
         let body = self.address.collect(response).await?;
         serde_json::from_slice(&body).map_err(|why| self.address.unexpected(why))
     }

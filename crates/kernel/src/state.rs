@@ -172,7 +172,7 @@ pub struct CallRow {
     pub kind: Kind,
     /// As called.
     #[serde(default)]
-    pub(crate) target: Option<Name>,
+    pub target: Option<Name>,
     /// Its key.
     pub key: Option<IdempotencyKey>,
     /// The agent's account that it charges to.

@@ -124,6 +124,7 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
         knowledge: agent.spec.knowledge.clone(),
         mounts: validated.mounts.clone(),
         grants: validated.grants.clone(),
+        triggers: validated.triggers.clone(),
         quotas: bounds.quotas.clone(),
         limits: bounds.limits.clone(),
         sandbox: sandbox(bounds),

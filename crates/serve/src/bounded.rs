@@ -24,7 +24,7 @@ impl<A> Bounded<A> {
     pub fn new(listener: A) -> Self {
         Self {
             listener,
-            room: Arc::new(Semaphore::new(room(getrlimit(Resource::Nofile).current))),
+            room: Arc::new(Semaphore::new(connections())),
         }
     }
 }
@@ -37,6 +37,12 @@ impl<A: Accepting> Accepting for Bounded<A> {
         let room = room.map_err(io::Error::other)?;
         Ok(Patience::new(self.listener.next().await?, room))
     }
+}
+
+/// How many connections of a listener are open at once, at most.
+#[must_use]
+pub fn connections() -> usize {
+    room(getrlimit(Resource::Nofile).current)
 }
 
 /// How many connections fit beside everything else, where so many files may be open.

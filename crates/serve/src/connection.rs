@@ -18,6 +18,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long the head of a request may take.
 const HEADERS: Duration = Duration::from_secs(30);
+/// How many headers a request has at most, and how large they and its address are together, in bytes.
+const MOST_HEADERS: usize = 100;
+const LARGEST_HEAD: usize = 64 << 10;
 /// The pause after a connection that could not be accepted.
 const AGAIN: Duration = Duration::from_millis(100);
 /// At the stop: nobody has come for so long, so nobody waits to be accepted.
@@ -75,7 +78,11 @@ where
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        // What becomes a WebSocket is let go of here; it keeps its place among connections to its end.
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let stopped = async {
         stop.cancelled().await;
@@ -88,4 +95,51 @@ where
     }
     serving.as_mut().graceful_shutdown();
     let _ = serving.await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// The status that a request with these headers has; none where the connection closes without a word.
+    async fn status(headers: &str) -> Option<u16> {
+        let (mut here, there) = duplex(1 << 20);
+        let router = Router::new().route("/", get(|| async {}));
+        let serving = tokio::spawn(connection(there, router, CancellationToken::new()));
+        let head = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{headers}");
+        here.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 64];
+        let length = here.read(&mut answer).await.unwrap();
+        drop(here);
+        serving.await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_or_has_too_many_headers_is_refused() {
+        assert_eq!(status("a: b\r\n\r\n").await, Some(200));
+        let many = |count: usize| format!("{}\r\n", "a: b\r\n".repeat(count));
+        // With the host.
+        assert_eq!(status(&many(MOST_HEADERS - 1)).await, Some(200));
+        assert_eq!(status(&many(MOST_HEADERS)).await, Some(431));
+        // What comes with one read more is read.
+        let large = format!("a: {}\r\n\r\n", "b".repeat(2 * LARGEST_HEAD));
+        assert_eq!(status(&large).await, Some(431));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_drips_is_not_waited_for() {
+        let began = Instant::now();
+        let (mut here, there) = duplex(1 << 10);
+        let serving = connection(there, Router::new(), CancellationToken::new());
+        let serving = tokio::spawn(serving);
+        here.write_all(b"GET / HTTP/1.1\r\nhost").await.unwrap();
+        serving.await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), HEADERS.as_secs());
+    }
 }

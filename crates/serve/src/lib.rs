@@ -10,14 +10,16 @@ mod connection;
 mod failure;
 mod patience;
 mod reading;
+mod ring;
 mod tcp;
 mod token;
 
 pub use answer::{Refused, events, refusal, stream};
-pub use bounded::Bounded;
+pub use bounded::{Bounded, connections};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use patience::Patience;
 pub use reading::{Json, Path, Query, path_is_wrong};
+pub use ring::{Bounds, Read, Ring};
 pub use tcp::{Tcp, serve_tcp};
 pub use token::{TokenError, token};

@@ -31,6 +31,9 @@ metrics! {
     APPROVALS_PENDING = "aion_approvals_pending", "Calls that wait for a person's word.";
     CALLS_RUNNING = "aion_calls_running", "Syscalls whose driver works.";
     CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
+    TRIGGER_TURNS = "aion_trigger_turns_total", "Turns that triggers started, by kind (cron, webhook, event).";
+    TRIGGER_SKIPPED = "aion_trigger_skipped_total", "Occasions of triggers that started no turn, by kind and by why (busy, missed, budget, chain, full, refused).";
+    HOOKS_REFUSED = "aion_hook_deliveries_refused_total", "Deliveries of webhooks that were refused, by the code of the refusal.";
     JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
     CERTIFICATE_ENDS = "aion_certificate_expiration_timestamp_seconds",
         "When the certificate of the interface over TCP ends, in seconds since 1970.";

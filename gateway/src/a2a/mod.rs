@@ -18,7 +18,7 @@ use aion_abi::{admin::TurnRecord, code::Code, problem::Problem};
 use aion_serve::{path_is_wrong, refusal};
 use axum::{
     Json,
-    extract::{Path, Request, State, rejection::PathRejection},
+    extract::{Path, Request, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
@@ -33,6 +33,7 @@ use self::{
     wire::{Named, SendMessage, State as TaskState, Task, Update},
 };
 use crate::{
+    asked::Asked,
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
     tagged::tagged,
@@ -48,7 +49,7 @@ type Told = BoxStream<'static, Result<Update, Fault>>;
 
 /// JSON-RPC.
 pub(crate) async fn rpc(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
@@ -66,7 +67,7 @@ pub(crate) async fn rpc(
 
 /// HTTP+JSON, and the card.
 pub(crate) async fn rest(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     path: Result<Path<(String, String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
@@ -83,7 +84,7 @@ pub(crate) async fn rest(
 }
 
 /// The key that cards are signed with, to check them.
-pub(crate) async fn keys(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+pub(crate) async fn keys(Asked(gateway): Asked, headers: HeaderMap) -> Response {
     tagged(&headers, &gateway.signer.keys())
 }
 

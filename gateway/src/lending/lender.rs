@@ -34,6 +34,7 @@ use tokio::{
 use super::{
     PAUSE,
     program::Program,
+    queue::Queue,
     sitting::{Sitting, Visit},
 };
 use crate::{clock, unanswered::PATIENCE};
@@ -68,6 +69,8 @@ pub(super) struct Lender {
     reached: AtomicBool,
     /// It is to be heard now.
     hear: Arc<Notify>,
+    /// Who waits for a turn of the agent, of all its lenders.
+    queue: Arc<Queue>,
 }
 
 type Beginning = Shared<BoxFuture<'static, Result<Arc<Sitting>, Problem>>>;
@@ -80,10 +83,10 @@ pub(super) enum Called {
 }
 
 impl Lender {
-    pub(super) fn of(node: Node, agent: (String, String)) -> Self {
+    pub(super) fn of(own: Node, agent: (String, String), queue: Arc<Queue>) -> Self {
         Self {
             agent: format!("{}/{}", agent.0, agent.1),
-            program: Program::of(node, agent),
+            program: Program::of(own, agent),
             held: Mutex::default(),
             beginning: Mutex::default(),
             waiting: Semaphore::new(WAITING),
@@ -91,18 +94,23 @@ impl Lender {
             kept: AtomicBool::new(false),
             reached: AtomicBool::new(false),
             hear: Arc::default(),
+            queue,
         }
+    }
+
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     pub(super) fn is_held(&self) -> bool {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// A turn for one request.
+    /// A turn for one request, asked for in this name.
     ///
     /// # Errors
     /// The node refuses one, or many wait for one already.
-    pub(super) async fn visit(self: &Arc<Self>) -> Result<Visit, Problem> {
+    pub(super) async fn visit(self: &Arc<Self>, by: &Node) -> Result<Visit, Problem> {
         if let Some(visit) = self.open() {
             return Ok(visit);
         }
@@ -110,30 +118,38 @@ impl Lender {
             let what = format!("{WAITING} requests wait for a turn of agent {}", self.agent);
             return Err(Problem::new(Code::Overloaded, what).retry_after_ms(5_000));
         };
-        let beginning = {
-            let mut beginning = self.beginning.lock();
-            if let Some(visit) = self.open() {
-                return Ok(visit);
+        let mut again = true;
+        loop {
+            let beginning = {
+                let mut beginning = self.beginning.lock();
+                if let Some(visit) = self.open() {
+                    return Ok(visit);
+                }
+                let under_way = beginning.take().filter(|it| it.peek().is_none());
+                beginning
+                    .insert(under_way.unwrap_or_else(|| self.beginning(by)))
+                    .clone()
+            };
+            let sitting = beginning.await?;
+            match sitting.visit() {
+                Some(visit) => return Ok(visit),
+                // It was let go of before this one came to it.
+                None if again && sitting.is_closed() => again = false,
+                None => {
+                    let what = format!("a turn of agent {} has no time at all", self.agent);
+                    return Err(Problem::new(Code::DeadlineExceeded, what)
+                        .remedy("raise limits.turnSeconds of the Agent"));
+                }
             }
-            let under_way = beginning.take().filter(|it| it.peek().is_none());
-            beginning
-                .insert(under_way.unwrap_or_else(|| self.beginning()))
-                .clone()
-        };
-        let sitting = beginning.await?;
-        sitting.visit().ok_or_else(|| {
-            let what = format!("a turn of agent {} has no time at all", self.agent);
-            Problem::new(Code::DeadlineExceeded, what)
-                .remedy("raise limits.turnSeconds of the Agent")
-        })
+        }
     }
 
     /// Begins one, to its end also where its clients go away: what was begun is known then, and is kept or ended.
-    fn beginning(self: &Arc<Self>) -> Beginning {
-        let this = Arc::clone(self);
+    fn beginning(self: &Arc<Self>, by: &Node) -> Beginning {
+        let (this, by) = (Arc::clone(self), by.clone());
         let begun = tokio::spawn(async move {
             let _stays = this.staying.lock().await;
-            let begun = this.begin().await;
+            let begun = this.begin(&by).await;
             let mut beginning = this.beginning.lock();
             *beginning = None;
             let sitting = begun?;
@@ -152,10 +168,10 @@ impl Lender {
         self.held.lock().iter().rev().find_map(Sitting::visit)
     }
 
-    async fn begin(self: &Arc<Self>) -> Result<Arc<Sitting>, Problem> {
+    async fn begin(self: &Arc<Self>, by: &Node) -> Result<Arc<Sitting>, Problem> {
         let until = Instant::now() + PATIENCE;
         let turn = loop {
-            match self.begun().await {
+            match self.begun(by).await {
                 Err(problem)
                     if problem.code == Code::Restarting
                         && self.reached.load(Ordering::Relaxed)
@@ -171,6 +187,7 @@ impl Lender {
         let given = tokio::select! {
             given = timeout(GIVEN, self.given(turn)) => given,
             why = self.over(turn) => return Err(why),
+            never = self.queue.wait() => match never {},
         };
         let given = given.unwrap_or_else(|_| {
             let what = format!("no instance of agent {} took a turn in time", self.agent);
@@ -203,26 +220,26 @@ impl Lender {
     }
 
     /// Begins a turn, as a program that the node knows.
-    async fn begun(self: &Arc<Self>) -> Result<u64, Problem> {
+    async fn begun(self: &Arc<Self>, by: &Node) -> Result<u64, Problem> {
         if !self.kept.load(Ordering::Relaxed) {
-            self.register().await?;
+            self.register(Some(by)).await?;
             self.kept.store(true, Ordering::Relaxed);
             tokio::spawn(Arc::clone(self).keep());
         }
-        let begun = self.program.begin(ABOUT).await;
+        let begun = self.program.begin(by, ABOUT).await;
         if let Err(Problem {
             code: Code::Restarting,
             ..
         }) = &begun
         {
             // A daemon that was replaced does not know it.
-            self.register().await?;
+            self.register(Some(by)).await?;
         }
         begun
     }
 
-    async fn register(&self) -> Result<(), Problem> {
-        let registered = self.program.register(self.runs()).await?;
+    async fn register(&self, by: Option<&Node>) -> Result<(), Problem> {
+        let registered = self.program.register(by, self.runs()).await?;
         self.reached.store(true, Ordering::Relaxed);
         self.stop(&registered.stop);
         Ok(())
@@ -234,7 +251,7 @@ impl Lender {
             let given = match self.program.next(self.runs()).await {
                 Err(problem) if matches!(problem.code, Code::Restarting | Code::NotFound) => {
                     sleep(PAUSE).await;
-                    match self.register().await {
+                    match self.register(None).await {
                         Err(problem) if problem.code != Code::Restarting => return Err(problem),
                         // A node that is away comes back.
                         _ => continue,
@@ -245,7 +262,11 @@ impl Lender {
             self.stop(&given.stop);
             match given.boot {
                 Some(boot) if boot.turn == turn => {
-                    return Ok(Arc::new(Sitting::of(&boot, Arc::clone(&self.hear))));
+                    return Ok(Arc::new(Sitting::of(
+                        &boot,
+                        Arc::clone(&self.hear),
+                        Arc::clone(&self.queue),
+                    )));
                 }
                 Some(boot) => {
                     let (turn, incarnation) = (boot.turn, boot.incarnation);
@@ -256,12 +277,13 @@ impl Lender {
         }
     }
 
-    /// Makes a syscall, and says which of its turn's it is.
+    /// Makes a syscall in the name of who asks for it, and says which of its turn's it is.
     ///
     /// # Errors
     /// [`Called`].
     pub(super) async fn call(
         &self,
+        by: &Node,
         visit: &Visit,
         syscall: Syscall,
         body: &Bytes,
@@ -271,7 +293,9 @@ impl Lender {
             let (number, signed) = visit.0.sign(syscall, body, date());
             let run = visit.0.run;
             let body = body.clone().into();
-            let called = self.program.syscall(run, syscall.path(), signed, body);
+            let called = self
+                .program
+                .syscall(Some(by), run, syscall.path(), signed, body);
             let problem = match called.await {
                 Ok(answer) => return Ok((number, answer)),
                 Err(problem) => problem,
@@ -312,7 +336,11 @@ impl Lender {
     /// Has the program be known while it holds anything, and ends what nobody uses.
     async fn keep(self: Arc<Self>) {
         loop {
-            let _ = timeout(self.rests(), self.hear.notified()).await;
+            tokio::select! {
+                () = sleep(self.rests()) => {}
+                () = self.hear.notified() => {}
+                () = self.queue.grows() => {}
+            }
             let done = self.held.lock().extract_if(.., |it| it.is_done()).collect();
             self.finish(done).await;
             if let Ok(_stays) = self.staying.try_lock()
@@ -339,7 +367,7 @@ impl Lender {
             Ok(told) => self.stop(&told.stop),
             Err(problem) if problem.code == Code::NotFound => {
                 // Where that fails the next time is soon enough: a lease is longer.
-                let _ = self.register().await;
+                let _ = self.register(None).await;
             }
             Err(problem) => {
                 tracing::info!(agent = self.agent, %problem, "the node does not hear the gateway");
@@ -367,7 +395,9 @@ impl Lender {
             .map_err(|why| Problem::new(Code::Internal, why.to_string()))?;
         let (_, signed) = sitting.sign(Syscall::AgentMessage, &body, date());
         let path = Syscall::AgentMessage.path();
-        let said = self.program.syscall(sitting.run, path, signed, body.into());
+        let said = self
+            .program
+            .syscall(None, sitting.run, path, signed, body.into());
         said.await?;
         self.program.end(sitting.run).await
     }

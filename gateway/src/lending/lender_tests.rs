@@ -10,20 +10,35 @@ use aion_abi::{code::Code, problem::Problem};
 use aion_client::{Address, Node};
 use axum::{
     Json, Router,
+    extract::Request,
     http::StatusCode,
-    routing::{get, post},
+    middleware::{self, Next},
+    routing::{delete, get, post},
 };
 use futures::future::{join_all, pending};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::UnixListener, sync::Notify};
 
-use super::lender::Lender;
+use super::{By, Lending, lender::Lender};
+
+/// A lender, and the node that it is asked by.
+struct Lends {
+    lender: Arc<Lender>,
+    node: Node,
+}
+
+impl Lends {
+    async fn visit(&self) -> Result<super::Visit, Problem> {
+        self.lender.visit(&self.node).await
+    }
+}
 
 const WHOSE: &str = "/api/v1/namespaces/default/agents/editor/programs";
 
 /// The lender of an agent at a node that answers as `routes` do.
-fn lender(routes: Router) -> (Arc<Lender>, TempDir) {
+fn lender(routes: Router) -> (Lends, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("node.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -32,7 +47,8 @@ fn lender(routes: Router) -> (Arc<Lender>, TempDir) {
         address: Address::unix(&socket).unwrap(),
     };
     let agent = ("default".to_owned(), "editor".to_owned());
-    (Arc::new(Lender::of(node, agent)), folder)
+    let lender = Arc::new(Lender::of(node.clone(), agent, Arc::default()));
+    (Lends { lender, node }, folder)
 }
 
 fn below(what: &str) -> String {
@@ -121,4 +137,66 @@ async fn a_turn_that_is_over_before_it_is_given_says_why() {
     let problem = lender.visit().await.err().unwrap();
     assert_eq!(problem.code, Code::QuotaExceeded, "{problem}");
     assert!(problem.detail.contains("no turns are left"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_is_begun_is_in_the_name_of_who_asks_and_goes_on_in_the_gateways_own() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let note = move |request: Request, next: Next| {
+        let by_key = request.headers().contains_key("aion-key");
+        let what = request.uri().path().rsplit('/').next().map(str::to_owned);
+        seen.lock().push((what.unwrap(), by_key));
+        next.run(request)
+    };
+    let routes = Router::new()
+        .route(WHOSE, post(async || known()))
+        .route(&below("begin"), post(async || Json(json!({"turn": 7}))))
+        .route(
+            &below("turn"),
+            post(async || refusal(Code::Denied, "not now")),
+        )
+        .route("/api/v1/turns/7", delete(async || Json(json!({}))))
+        .layer(middleware::from_fn(note));
+    let (Lends { lender, node }, _folder) = lender(routes);
+    let address = node.address.in_the_name_of("a key").unwrap();
+    let refused = lender.visit(&Node { address }).await.err().unwrap();
+    assert_eq!(refused.code, Code::Denied);
+    let asked = asked.lock();
+    let asked: Vec<_> = asked.iter().map(|(what, by)| (&**what, *by)).collect();
+    let begun = [
+        ("programs", true),
+        ("begin", true),
+        ("turn", false),
+        ("7", false),
+    ];
+    let of_them = |it: &&(&str, bool)| begun.iter().any(|other| other.0 == it.0);
+    let asked: Vec<_> = asked.iter().filter(of_them).copied().collect();
+    assert_eq!(asked, begun);
+}
+
+#[tokio::test]
+async fn tokens_of_one_are_one_and_who_waits_at_an_agent_waits_for_all() {
+    let node = Node {
+        address: Address::unix("/nowhere/node.sock").unwrap(),
+    };
+    let lending = Lending::default();
+    let of = |token: &str, key: Option<&str>, agent: &str| {
+        let address = node.address.in_the_name_of(token).unwrap();
+        let key: Option<Arc<str>> = key.map(Arc::from);
+        let by = By {
+            node: &Node { address },
+            own: &node,
+            key: key.as_ref(),
+        };
+        lending.lender(by, ("default", agent))
+    };
+    let one = of("one", Some("a"), "editor");
+    assert!(Arc::ptr_eq(&one, &of("two", Some("a"), "editor")));
+    for other in [of("three", Some("b"), "editor"), of("four", None, "editor")] {
+        assert!(!Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(one.queue(), other.queue()));
+    }
+    let elsewhere = of("one", Some("a"), "other");
+    assert!(!Arc::ptr_eq(one.queue(), elsewhere.queue()));
 }

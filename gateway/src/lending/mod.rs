@@ -8,9 +8,10 @@ mod lender;
 #[cfg(test)]
 mod lender_tests;
 mod program;
+mod queue;
 mod sitting;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use aion_abi::{
     code::Code,
@@ -33,10 +34,24 @@ use self::{
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Lending {
-    node: Node,
-    /// By namespace and name. One that nobody uses is an empty entry.
-    lenders: Mutex<HashMap<(String, String), Arc<Lender>>>,
+    /// One that nobody uses is an empty entry.
+    lenders: Mutex<BTreeMap<Whose, Arc<Lender>>>,
+}
+
+/// Namespace and name of an agent, and the id of the key that it is asked by: each has turns of its own, begun in its name.
+type Whose = (String, String, Option<Arc<str>>);
+
+/// Who asks for a model.
+#[derive(Clone, Copy)]
+pub(crate) struct By<'a> {
+    /// The node, asked in that name.
+    pub(crate) node: &'a Node,
+    /// The same, asked by the gateway itself.
+    pub(crate) own: &'a Node,
+    /// The id of the key, where it is by one.
+    pub(crate) key: Option<&'a Arc<str>>,
 }
 
 /// A request under way. Dropping it ends it, up to the connection to the model.
@@ -50,40 +65,35 @@ pub(crate) struct Lent<T> {
 }
 
 impl Lending {
-    pub(crate) fn of(node: Node) -> Self {
-        Self {
-            node,
-            lenders: Mutex::default(),
-        }
-    }
-
-    /// Asks a model of an agent.
+    /// Asks a model of an agent, in the name of who asks the gateway.
     ///
     /// # Errors
     /// What the node refuses with, or the model; nothing was answered then.
     pub(crate) async fn chat(
         &self,
+        by: By<'_>,
         agent: (&str, &str),
         request: &ChatRequest,
     ) -> Result<Lent<Events<ChatEvent>>, Problem> {
-        let called = self.call(agent, Syscall::ModelChat, request).await?;
+        let called = self.call(by, agent, Syscall::ModelChat, request).await?;
         Ok(called.map(Download::events))
     }
 
     async fn call(
         &self,
-        (namespace, name): (&str, &str),
+        by: By<'_>,
+        agent: (&str, &str),
         syscall: Syscall,
         request: &impl Serialize,
     ) -> Result<Lent<Download>, Problem> {
         let body = serde_json::to_vec(request)
             .map_err(|why| Problem::new(Code::Internal, why.to_string()))?;
         let body = Bytes::from(body);
-        let lender = self.lender(namespace, name);
+        let lender = self.lender(by, agent);
         let mut again = true;
         loop {
-            let visit = lender.visit().await?;
-            match lender.call(&visit, syscall, &body).await {
+            let visit = lender.visit(by.node).await?;
+            match lender.call(by.node, &visit, syscall, &body).await {
                 Ok((request, answer)) => {
                     return Ok(Lent {
                         answer,
@@ -99,19 +109,25 @@ impl Lending {
         }
     }
 
-    fn lender(&self, namespace: &str, name: &str) -> Arc<Lender> {
-        let key = (namespace.to_owned(), name.to_owned());
+    fn lender(&self, by: By<'_>, agent: (&str, &str)) -> Arc<Lender> {
+        let agent = (agent.0.to_owned(), agent.1.to_owned());
+        let whose = (agent.0.clone(), agent.1.clone(), by.key.cloned());
         let mut lenders = self.lenders.lock();
         // Names that nobody has are not kept.
         lenders.retain(|_, it| Arc::strong_count(it) > 1 || it.is_held());
-        let made = || Arc::new(Lender::of(self.node.clone(), key.clone()));
-        Arc::clone(lenders.entry(key.clone()).or_insert_with(made))
+        let of_agent = (agent.0.clone(), agent.1.clone(), None)..;
+        let mut of_agent = lenders
+            .range(of_agent)
+            .take_while(|((namespace, name, _), _)| (namespace, name) == (&agent.0, &agent.1));
+        let queue = of_agent.next().map(|(_, it)| Arc::clone(it.queue()));
+        let made = || Lender::of(by.own.clone(), agent, queue.unwrap_or_default());
+        Arc::clone(lenders.entry(whose).or_insert_with(|| Arc::new(made())))
     }
 
     /// Ends the turns that are held, where the gateway ends.
     pub(crate) async fn end(&self) {
-        let lenders: Vec<_> = self.lenders.lock().drain().collect();
-        for (_, lender) in lenders {
+        let lenders = mem::take(&mut *self.lenders.lock());
+        for lender in lenders.into_values() {
             lender.end().await;
         }
     }

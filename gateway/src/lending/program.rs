@@ -1,4 +1,7 @@
 //! What the gateway says as the program of an agent (`aion_abi::external`).
+//!
+//! What is begun, and each syscall, is in the name of who asks for it. That the program is there, what it holds, and how that ends the
+//! gateway says itself: it does not hang on a key that may end meanwhile.
 
 use aion_abi::{
     admin::TurnOutcome,
@@ -16,7 +19,8 @@ use crate::unanswered::{self, problem};
 
 /// See the module. It is given the turns that it begins itself alone.
 pub(super) struct Program {
-    node: Node,
+    /// Asked by the gateway itself.
+    own: Node,
     /// Namespace and name.
     agent: (String, String),
     /// Whoever has it speaks for the program.
@@ -24,56 +28,65 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn of(node: Node, agent: (String, String)) -> Self {
+    pub(super) fn of(own: Node, agent: (String, String)) -> Self {
         let name = Uuid::new_v4().simple().to_string();
-        Self { node, agent, name }
+        Self { own, agent, name }
     }
 
-    pub(super) async fn register(&self, holds: Vec<Run>) -> Result<Registered, Problem> {
+    /// In the name of who asks, or again by the gateway itself.
+    pub(super) async fn register(
+        &self,
+        by: Option<&Node>,
+        holds: Vec<Run>,
+    ) -> Result<Registered, Problem> {
         let registration = Registration {
             name: concat!("aion-gateway ", env!("CARGO_PKG_VERSION")).to_owned(),
             program: Some(self.name.clone()),
             holds,
             own: true,
         };
-        self.say(&[], &registration).await
+        let by = by.unwrap_or(&self.own);
+        self.say(by, &[], &registration).await
     }
 
-    pub(super) async fn begin(&self, input: &str) -> Result<u64, Problem> {
+    pub(super) async fn begin(&self, by: &Node, input: &str) -> Result<u64, Problem> {
         let input = input.to_owned();
-        let begun: Begun = self.say(&[&self.name, "begin"], &Begin { input }).await?;
+        let begun: Begun = self
+            .say(by, &[&self.name, "begin"], &Begin { input })
+            .await?;
         Ok(begun.turn)
     }
 
     pub(super) async fn next(&self, holds: Vec<Run>) -> Result<Given, Problem> {
-        self.say(&[&self.name, "turn"], &Holding { holds }).await
+        self.say(&self.own, &[&self.name, "turn"], &Holding { holds })
+            .await
     }
 
     pub(super) async fn heartbeat(&self, holds: Vec<Run>) -> Result<Told, Problem> {
-        self.say(&[&self.name, "heartbeat"], &Holding { holds })
+        self.say(&self.own, &[&self.name, "heartbeat"], &Holding { holds })
             .await
     }
 
     pub(super) async fn end(&self, run: Run) -> Result<(), Problem> {
         let end = End { run, code: 0 };
-        self.say::<Value>(&[&self.name, "end"], &end)
+        self.say::<Value>(&self.own, &[&self.name, "end"], &end)
             .await
             .map(|_| ())
     }
 
     pub(super) async fn leave(&self) -> Result<(), Problem> {
         let (below, nothing) = ([self.name.as_str()], HeaderMap::new());
-        let sent = self.sent(Method::DELETE, &below, nothing, Body::default());
+        let sent = self.sent(&self.own, Method::DELETE, &below, nothing, Body::default());
         sent.await.map(|_| ()).map_err(away)
     }
 
     /// How a turn ended, where it has.
     pub(super) async fn outcome(&self, turn: u64) -> Option<TurnOutcome> {
-        self.node.turn(turn).await.ok()?.outcome
+        self.own.turn(turn).await.ok()?.outcome
     }
 
     pub(super) async fn cancel(&self, turn: u64) {
-        if let Err(error) = self.node.cancel_turn(turn).await {
+        if let Err(error) = self.own.cancel_turn(turn).await {
             tracing::warn!(turn, %error, "a turn that was not given is not cancelled");
         }
     }
@@ -84,6 +97,7 @@ impl Program {
     /// What the node refuses with. `restarting`: nothing was done of it.
     pub(super) async fn syscall(
         &self,
+        by: Option<&Node>,
         run: Run,
         path: &str,
         signed: Vec<(&'static str, String)>,
@@ -98,7 +112,8 @@ impl Program {
         let (turn, incarnation) = (run.turn.to_string(), run.incarnation.to_string());
         let mut below = vec![self.name.as_str(), "turns", &turn, &incarnation];
         below.extend(path.split('/').filter(|it| !it.is_empty()));
-        match self.sent(Method::POST, &below, headers, body).await {
+        let by = by.unwrap_or(&self.own);
+        match self.sent(by, Method::POST, &below, headers, body).await {
             // It was on its way, and has no key under which it could be asked for again.
             Err(error @ ClientError::Broken { .. }) => {
                 Err(problem(error).remedy("ask again: a model may have been asked, and charged"))
@@ -109,6 +124,7 @@ impl Program {
 
     async fn say<T: DeserializeOwned>(
         &self,
+        by: &Node,
         below: &[&str],
         sent: &impl Serialize,
     ) -> Result<T, Problem> {
@@ -118,7 +134,8 @@ impl Program {
         };
         let body = serde_json::to_vec(sent).map_err(unread)?;
         let headers = HeaderMap::new();
-        let answer = self.sent(Method::POST, below, headers, body.into()).await;
+        let answer = self.sent(by, Method::POST, below, headers, body.into());
+        let answer = answer.await;
         let answer = refused(answer.map_err(away)?).await?;
         let answer = answer.whole().await.map_err(away)?;
         serde_json::from_slice(&answer).map_err(unread)
@@ -126,6 +143,7 @@ impl Program {
 
     async fn sent(
         &self,
+        by: &Node,
         method: Method,
         below: &[&str],
         mut headers: HeaderMap,
@@ -134,7 +152,7 @@ impl Program {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
         let agent = (self.agent.0.as_str(), self.agent.1.as_str());
-        let answered = self.node.of_program(method, agent, below, headers, body);
+        let answered = by.of_program(method, agent, below, headers, body);
         let (status, _, answer) = answered.await?;
         Ok((status.as_u16(), answer))
     }

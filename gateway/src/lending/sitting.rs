@@ -20,8 +20,14 @@ use aion_abi::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-/// How long nobody uses it before it ends.
+use super::{PAUSE, queue::Queue};
+
+/// How long nobody uses it before it ends, where nobody waits for a turn.
 const IDLE: Duration = Duration::from_secs(30);
+/// And where somebody does: those who shared its beginning are here by then.
+const LET_GO: Duration = PAUSE;
+/// For how long it takes requests where somebody waits.
+const SHARE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Sitting {
@@ -34,6 +40,7 @@ pub(super) struct Sitting {
     uses: Mutex<Uses>,
     /// Told when the last that uses it goes, and nobody will.
     done: Arc<Notify>,
+    queue: Arc<Queue>,
 }
 
 struct Uses {
@@ -49,7 +56,7 @@ struct Uses {
 pub(super) struct Visit(pub(super) Arc<Sitting>);
 
 impl Sitting {
-    pub(super) fn of(boot: &Boot, done: Arc<Notify>) -> Self {
+    pub(super) fn of(boot: &Boot, done: Arc<Notify>, queue: Arc<Queue>) -> Self {
         let now = Instant::now();
         Self {
             run: Run {
@@ -67,13 +74,15 @@ impl Sitting {
                 over: false,
             }),
             done,
+            queue,
         }
     }
 
-    /// For one request more. In the second half of its time it takes none: those that it has are to come to their end.
+    /// For one request more. In the second half of its time it takes none, nor after its share where others wait: those that it has are to
+    /// come to their end.
     pub(super) fn visit(self: &Arc<Self>) -> Option<Visit> {
         let mut uses = self.uses.lock();
-        if uses.over || self.is_old() {
+        if uses.over || self.is_old() || self.is_had() {
             return None;
         }
         uses.now += 1;
@@ -86,7 +95,7 @@ impl Sitting {
     pub(super) fn ends_in(&self) -> Option<Duration> {
         let uses = self.uses.lock();
         let old = (self.lasts / 2).saturating_sub(self.began.elapsed());
-        let idle = IDLE.saturating_sub(uses.last.elapsed());
+        let idle = self.idle().saturating_sub(uses.last.elapsed());
         (uses.now == 0).then(|| old.min(idle))
     }
 
@@ -94,10 +103,24 @@ impl Sitting {
         self.began.elapsed() * 2 >= self.lasts
     }
 
+    /// Whether it is others' turn.
+    fn is_had(&self) -> bool {
+        !self.queue.is_empty() && self.began.elapsed() >= SHARE
+    }
+
+    /// How long nobody may use it.
+    fn idle(&self) -> Duration {
+        match self.queue.is_empty() {
+            true => IDLE,
+            false => LET_GO,
+        }
+    }
+
     /// Whether it is to end: nobody uses it, and nobody did for a while or will. It takes no more then.
     pub(super) fn is_done(&self) -> bool {
         let mut uses = self.uses.lock();
-        let done = uses.now == 0 && (uses.over || self.is_old() || uses.last.elapsed() >= IDLE);
+        let done =
+            uses.now == 0 && (uses.over || self.is_old() || uses.last.elapsed() >= self.idle());
         uses.over |= done;
         done
     }
@@ -143,7 +166,7 @@ impl Drop for Visit {
         let mut uses = self.0.uses.lock();
         uses.now -= 1;
         uses.last = Instant::now();
-        if uses.now == 0 && (uses.over || self.0.is_old()) {
+        if uses.now == 0 && (uses.over || self.0.is_old() || !self.0.queue.is_empty()) {
             self.0.done.notify_one();
         }
     }
@@ -159,6 +182,10 @@ mod tests {
     use super::*;
 
     fn sitting(seconds: u64) -> Arc<Sitting> {
+        sitting_of(seconds, Arc::default())
+    }
+
+    fn sitting_of(seconds: u64, queue: Arc<Queue>) -> Arc<Sitting> {
         let boot = Boot {
             instance: "i".to_owned(),
             incarnation: 1,
@@ -170,7 +197,7 @@ mod tests {
             checkpoint: None,
             turn_ms: seconds * 1_000,
         };
-        Arc::new(Sitting::of(&boot, Arc::default()))
+        Arc::new(Sitting::of(&boot, Arc::default(), queue))
     }
 
     #[tokio::test(start_paused = true)]
@@ -190,6 +217,48 @@ mod tests {
         assert!(sitting.is_done());
         assert!(sitting.visit().is_none(), "what ends takes nothing more");
         assert_eq!(sitting.summary(), "3 requests were passed on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_another_waits_it_ends_once_nobody_uses_it_and_soon_takes_no_more() {
+        let queue = Arc::<Queue>::default();
+        let (busy, idle) = (
+            sitting_of(3_600, queue.clone()),
+            sitting_of(3_600, queue.clone()),
+        );
+        let visit = busy.visit().unwrap();
+        drop(idle.visit().unwrap());
+        let waits = queue.wait();
+        tokio::pin!(waits);
+        assert!(waits.as_mut().now_or_never().is_none());
+        assert!(!idle.is_done(), "nobody waits yet");
+        advance(Duration::from_secs(1)).await;
+        assert!(waits.as_mut().now_or_never().is_none());
+        assert_eq!(idle.ends_in(), Some(Duration::ZERO));
+        assert!(idle.is_done());
+        assert!(!busy.is_done(), "what is asked comes to its end");
+        drop(busy.visit().unwrap());
+        advance(SHARE).await;
+        assert!(busy.visit().is_none());
+        drop(visit);
+        assert!(busy.done.notified().now_or_never().is_some());
+        advance(LET_GO).await;
+        assert!(busy.is_done());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_wait_any_more_is_not_waited_for() {
+        let queue = Arc::<Queue>::default();
+        let sitting = sitting_of(3_600, queue.clone());
+        {
+            let waits = queue.wait();
+            tokio::pin!(waits);
+            assert!(waits.as_mut().now_or_never().is_none());
+            advance(SHARE).await;
+            assert!(waits.as_mut().now_or_never().is_none());
+            assert!(sitting.visit().is_none());
+        }
+        assert!(sitting.visit().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use self::{calls::Calls, server::Server};
 use crate::{
-    gateway::Gateway,
+    asked::Asked,
     reading::{self, MAX_BODY},
 };
 
@@ -46,8 +46,8 @@ pub(crate) struct Mcp {
     calls: Calls,
 }
 
-impl Mcp {
-    pub(crate) fn of(gateway: Arc<Gateway>) -> Self {
+impl Default for Mcp {
+    fn default() -> Self {
         let calls = Calls::default();
         // Hosts and origins are judged before.
         let config = StreamableHttpServerConfig::default()
@@ -55,14 +55,15 @@ impl Mcp {
             .with_max_request_body_bytes(MAX_BODY)
             .disable_allowed_hosts();
         let server = Server {
-            gateway,
             calls: calls.clone(),
         };
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
         Self { service, calls }
     }
+}
 
+impl Mcp {
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
@@ -78,8 +79,11 @@ impl Mcp {
         };
         if message["method"] == "notifications/cancelled" {
             let id = serde_json::from_value::<RequestId>(message["params"]["requestId"].clone());
-            if let (Some(session), Ok(id)) = (session(&parts.headers), id) {
-                self.calls.cancel(session, &id);
+            let asked = Asked::of(&parts.extensions).ok();
+            if let (Some(session), Some(Asked(gateway)), Ok(id)) =
+                (session(&parts.headers), asked, id)
+            {
+                self.calls.cancel((gateway.key.as_ref(), session), &id);
             }
         }
         let mut response = self.served(parts, bytes).await;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use axum::http::request::Parts;
+use axum::http::{Extensions, request::Parts};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -19,7 +19,7 @@ use super::{
     calls::Calls,
     fault, files, session, tools,
 };
-use crate::gateway::Gateway;
+use crate::{asked::Asked, gateway::Gateway};
 
 /// Those whose results have what an answer is made of: structured content, and links.
 const VERSIONS: &[ProtocolVersion] = &[
@@ -30,8 +30,15 @@ const VERSIONS: &[ProtocolVersion] = &[
 
 #[derive(Clone)]
 pub(super) struct Server {
-    pub(super) gateway: Arc<Gateway>,
     pub(super) calls: Calls,
+}
+
+/// The gateway as whoever asks has it.
+fn gateway(context: &RequestContext<RoleServer>) -> Result<Arc<Gateway>, ErrorData> {
+    let parts = context.extensions.get::<Parts>();
+    let nowhere = Extensions::new();
+    let asked = Asked::of(parts.map_or(&nowhere, |it| &it.extensions));
+    asked.map(|it| it.0).map_err(|it| fault(&it))
 }
 
 impl ServerHandler for Server {
@@ -56,11 +63,12 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         page: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let agents = self.gateway.agents().await.map_err(|it| fault(&it))?;
+        let gateway = gateway(&context)?;
+        let agents = gateway.agents().await.map_err(|it| fault(&it))?;
         let cursor = page.and_then(|it| it.cursor);
-        let page = tools::page(&self.gateway, agents, cursor.as_deref());
+        let page = tools::page(&gateway, agents, cursor.as_deref());
         let (tools, next) = page.map_err(|it| fault(&it))?;
         // Agents become ready at any time, and which there are is for who may ask.
         let mut listed = ListToolsResult::with_all_items(tools)
@@ -75,9 +83,10 @@ impl ServerHandler for Server {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let gateway = gateway(&context)?;
         let parts = context.extensions.get::<Parts>();
         let session = parts.and_then(|it| session(&it.headers));
-        let running = session.map(|it| self.calls.begin(it, &context.id));
+        let running = session.map(|it| self.calls.begin((gateway.key.as_ref(), it), &context.id));
         let told_off = async {
             match &running {
                 Some(running) => running.cancelled().await,
@@ -86,7 +95,7 @@ impl ServerHandler for Server {
         };
         let progress = Progress::new(context.peer, context.meta.get_progress_token());
         let arguments = call.arguments.unwrap_or_default();
-        let answer = ask::ask(&self.gateway, &call.name, arguments, progress);
+        let answer = ask::ask(&gateway, &call.name, arguments, progress);
         // What is not waited for any more is dropped, which cancels the turn.
         let result = tokio::select! {
             answer = answer => answer?,
@@ -123,9 +132,9 @@ impl ServerHandler for Server {
     async fn read_resource(
         &self,
         read: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let content = files::read(&self.gateway, &read.uri).await;
+        let content = files::read(&*gateway(&context)?, &read.uri).await;
         let content = content.map_err(|it| fault(&it))?;
         let mut read = ReadResourceResult::new(vec![content]);
         read.ttl_ms = Some(0);

@@ -1,19 +1,20 @@
 //! `/v1/models`: the agents, by the names they are asked by, and the models that they lend to programs.
 
-use std::sync::Arc;
-
 use aion_abi::{code::Code, problem::Problem};
 use aion_route::Agent;
 use aion_serve::path_is_wrong;
 use axum::{
     Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Path, rejection::PathRejection},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Failed, named::Named};
-use crate::gateway::{AUTO, Gateway};
+use crate::{
+    asked::Asked,
+    gateway::{AUTO, Gateway},
+};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ModelList")]
@@ -74,7 +75,7 @@ fn created(agent: &Agent) -> i64 {
     created.map_or(0, jiff::Timestamp::as_second)
 }
 
-pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<List>, Failed> {
+pub(crate) async fn list(Asked(gateway): Asked) -> Result<Json<List>, Failed> {
     let agents = gateway.agents_as_applied().await?.into_iter();
     let agents = agents.flat_map(|(agent, resource)| {
         let lent = gateway.lent(&agent, &resource).into_iter();
@@ -90,7 +91,7 @@ pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Lis
 }
 
 pub(crate) async fn get(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     model: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, Failed> {
     let Path(model) = model.map_err(|why| path_is_wrong(&why))?;

@@ -47,6 +47,9 @@ impl Gateway {
 
     /// The names of an agent's models. Those of an agent whose program is the node's are its own affair.
     pub(super) fn lent(&self, agent: &Agent, resource: &Value) -> Vec<String> {
+        if !self.lends {
+            return Vec::new();
+        }
         let Ok(Resource { spec }) = Resource::deserialize(resource) else {
             return Vec::new();
         };

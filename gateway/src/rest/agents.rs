@@ -1,16 +1,14 @@
 //! Which agents there are.
 
-use std::sync::Arc;
-
 use aion_abi::{code::Code, problem::Problem};
 use aion_route::Agent;
 use aion_serve::{Path, Query, Refused};
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{http::HeaderMap, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Within;
-use crate::{gateway::Gateway, tagged::tagged};
+use crate::{asked::Asked, tagged::tagged};
 
 /// The most on one page.
 const PAGE: usize = 500;
@@ -38,7 +36,7 @@ pub(crate) struct Page {
 
 /// Those of a namespace, where one is named.
 pub(crate) async fn list(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Query(within): Query<Within>,
     Query(page): Query<Page>,
     headers: HeaderMap,
@@ -51,7 +49,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn get(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(agent): Path<String>,
     Query(within): Query<Within>,
     headers: HeaderMap,

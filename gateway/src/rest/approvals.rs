@@ -1,8 +1,6 @@
 //! What agents ask people, and the answers. Whose word counts the node decides, by a token that its gateway does not
 //! have: asking an agent is no right to answer for it.
 
-use std::sync::Arc;
-
 use aion_abi::{
     approval::{Answer, Approval, Approvals},
     code::Code,
@@ -13,11 +11,11 @@ use aion_serve::{Path, Refused};
 use axum::{
     Json,
     body::Body,
-    extract::State,
     http::{HeaderMap, StatusCode},
 };
 
 use crate::{
+    asked::Asked,
     gateway::{Gateway, problem},
     reading,
 };
@@ -26,7 +24,7 @@ use crate::{
 pub(crate) const APPROVER: &str = "aion-approver";
 
 pub(crate) async fn list(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     headers: HeaderMap,
 ) -> Result<Json<Approvals>, Refused> {
     let node = approver(&gateway, &headers)?;
@@ -34,7 +32,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn get(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(approval): Path<u64>,
     headers: HeaderMap,
 ) -> Result<Json<Approval>, Refused> {
@@ -43,7 +41,7 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn answer(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(approval): Path<u64>,
     headers: HeaderMap,
     body: Body,
@@ -60,7 +58,7 @@ pub(crate) async fn answer(
 }
 
 pub(crate) async fn revoke(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(approval): Path<u64>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refused> {
@@ -75,10 +73,14 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The node, asked as whoever bears the approver's token.
+/// The node, asked as whoever bears the approver's token, or has a key: what that may the node knows.
 fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
     let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
-    let address = token.and_then(|token| gateway.node.address.asked_as(token).ok());
+    let address = match token {
+        Some(token) => gateway.node.address.asked_as(token).ok(),
+        None if gateway.key.is_some() => Some(gateway.node.address.clone()),
+        None => None,
+    };
     let address = address.ok_or_else(|| {
         Problem::new(Code::Denied, "the right to ask agents is none to answer approvals").remedy(
             "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",

@@ -1,14 +1,11 @@
 //! Asking without naming an agent.
 
-use std::sync::Arc;
-
 use aion_abi::{admin::TurnRequest, code::Code, problem::Problem};
 use aion_route::Match;
 use aion_serve::{Query, Refused};
 use axum::{
     Json,
     body::Body,
-    extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -16,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Within, turns};
-use crate::{gateway::Gateway, reading, routing::Unrouted};
+use crate::{asked::Asked, reading, routing::Unrouted};
 
 /// A refusal that asks back.
 #[derive(Serialize, JsonSchema)]
@@ -30,7 +27,7 @@ pub(crate) struct Undecided {
 
 /// Asks the agent that the question is for.
 pub(crate) async fn ask(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Query(within): Query<Within>,
     headers: HeaderMap,
     body: Body,

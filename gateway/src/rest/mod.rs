@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod ask;
+pub(crate) mod events;
 pub(crate) mod programs;
 pub(crate) mod turns;
 

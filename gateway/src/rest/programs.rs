@@ -1,23 +1,20 @@
 //! Programs that run elsewhere: what they say goes to the node as it comes, and its answers back.
 
-use std::sync::Arc;
-
-use aion_abi::{admin::IDEMPOTENCY_KEY, problem::Problem};
+use aion_abi::{admin::IDEMPOTENCY_KEY, key::HEADER, problem::Problem};
 use aion_client::{ClientError, Method};
 use aion_serve::{Path, Query, Refused};
 use axum::{
     body::Body,
-    extract::State,
     http::{HeaderMap, HeaderName, header},
     response::Response,
     routing::{MethodRouter, post},
 };
 
 use super::{Within, parts_of};
-use crate::{gateway::Gateway, reading, unanswered};
+use crate::{asked::Asked, gateway::Gateway, reading, unanswered};
 
 pub(crate) async fn register(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(agent): Path<String>,
     Query(within): Query<Within>,
     headers: HeaderMap,
@@ -28,7 +25,7 @@ pub(crate) async fn register(
 }
 
 pub(crate) async fn leave(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path((agent, program)): Path<(String, String)>,
     Query(within): Query<Within>,
     headers: HeaderMap,
@@ -47,8 +44,8 @@ pub(crate) async fn leave(
 }
 
 /// Takes what a program says below its name as `what`.
-pub(crate) fn said(what: &'static str) -> MethodRouter<Arc<Gateway>> {
-    let handler = move |State(gateway): State<Arc<Gateway>>,
+pub(crate) fn said(what: &'static str) -> MethodRouter {
+    let handler = move |Asked(gateway): Asked,
                         Path((agent, program)): Path<(String, String)>,
                         Query(within): Query<Within>,
                         headers: HeaderMap,
@@ -61,7 +58,7 @@ pub(crate) fn said(what: &'static str) -> MethodRouter<Arc<Gateway>> {
 }
 
 pub(crate) async fn syscall(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path((agent, program, turn, incarnation, syscall)): Path<(String, String, u64, u32, String)>,
     Query(within): Query<Within>,
     headers: HeaderMap,
@@ -105,11 +102,12 @@ async fn passed(
     Ok(response)
 }
 
-/// Leaves what a syscall or its answer says in headers, and what else is to stay.
+/// Leaves what a syscall or its answer says in headers, and what else is to stay. In whose name it is asked is not its client's to say.
 fn keep(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     for name in names {
-        if !name.as_str().starts_with("aion-") && !stays(&name) {
+        let is_said = name.as_str().starts_with("aion-") && name != HEADER;
+        if !is_said && !stays(&name) {
             headers.remove(name);
         }
     }
@@ -119,4 +117,24 @@ fn keep(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
 fn away(error: ClientError) -> Problem {
     let remedy = "send it again under its idempotency key; start the node where it does not run: aionctl local start";
     unanswered::away(error, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn in_whose_name_it_is_asked_is_not_its_clients_to_say() {
+        let mut headers = HeaderMap::new();
+        for name in [HEADER, "aion-signature", "cookie", "content-type"] {
+            headers.append(name, HeaderValue::from_static("x"));
+            headers.append(name, HeaderValue::from_static("y"));
+        }
+        keep(&mut headers, |name| name == header::CONTENT_TYPE);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["aion-signature", "content-type"]);
+    }
 }

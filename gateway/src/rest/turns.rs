@@ -12,7 +12,6 @@ use aion_serve::{Path, Query, Refused, events as stream_of};
 use axum::{
     Json,
     body::Body,
-    extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Within, parts_of};
 use crate::{
+    asked::Asked,
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
     reading,
@@ -31,7 +31,7 @@ const EVENTS: &str = "text/event-stream";
 
 /// Asks. A client that accepts events gets them as they come; any other the record of the turn, once it has ended.
 pub(crate) async fn ask(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(agent): Path<String>,
     Query(within): Query<Within>,
     headers: HeaderMap,
@@ -91,14 +91,14 @@ pub(crate) enum Routing {
 }
 
 pub(crate) async fn get(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(turn): Path<u64>,
 ) -> Result<Json<TurnRecord>, Refused> {
     Ok(Json(gateway.node.turn(turn).await.map_err(problem)?))
 }
 
 pub(crate) async fn cancel(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(turn): Path<u64>,
 ) -> Result<Json<TurnRecord>, Refused> {
     Ok(Json(gateway.node.cancel_turn(turn).await.map_err(problem)?))
@@ -106,7 +106,7 @@ pub(crate) async fn cancel(
 
 /// From the turn's start, also after its end.
 pub(crate) async fn events(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(turn): Path<u64>,
 ) -> Result<Response, Refused> {
     let events = gateway.node.turn_events(turn).await.map_err(problem)?;
@@ -114,7 +114,7 @@ pub(crate) async fn events(
 }
 
 pub(crate) async fn file(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path((turn, path)): Path<(u64, String)>,
 ) -> Result<Response, Refused> {
     let download = gateway.node.turn_file(turn, &path).await.map_err(problem)?;
@@ -134,7 +134,7 @@ pub(crate) struct Named {
 
 /// A file for a turn to come. The node agent bounds it as it is written.
 pub(crate) async fn upload(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     Path(agent): Path<String>,
     Query(named): Query<Named>,
     body: Body,

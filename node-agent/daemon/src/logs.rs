@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::admin::LogLine;
+use aion_abi::{admin::LogLine, event::Happened};
 use aion_drivers::reserve::Reserve;
 use aion_kernel::Incarnation;
 use parking_lot::Mutex;
@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::clock;
+use crate::{clock, feed::Feed};
 use rate::Rate;
 
 /// Bytes of a file before it is put aside.
@@ -47,6 +47,7 @@ pub struct Logs {
 struct Shared {
     dir: PathBuf,
     reserve: Reserve,
+    feed: Feed,
     /// Those that somebody writes or follows, or wrote just now. Held while one is looked up and no longer: each has a
     /// lock of its own, for the disk.
     agents: Mutex<HashMap<String, Arc<Mutex<Log>>>>,
@@ -78,11 +79,12 @@ struct Writing<'a> {
 
 impl Logs {
     /// The logs in `dir`. On a disk whose rest is kept for others, lines are lost.
-    pub fn new(dir: PathBuf, reserve: Reserve) -> Self {
+    pub(crate) fn new(dir: PathBuf, reserve: Reserve, feed: Feed) -> Self {
         Self {
             shared: Arc::new(Shared {
                 dir,
                 reserve,
+                feed,
                 agents: Mutex::default(),
             }),
         }
@@ -130,6 +132,14 @@ impl Logs {
         let room = self.shared.reserve.check(0);
         if let Err(error) = room.and_then(|()| log.write(&self.path(agent), &line)) {
             tracing::warn!(agent, %error, "a log line was lost");
+        }
+        if self.shared.feed.is_heard() {
+            let told = Happened::Log {
+                incarnation: line.incarnation,
+                source: line.source.clone(),
+                text: line.text.clone(),
+            };
+            self.shared.feed.tell(Some(agent.to_owned()), told);
         }
         if let Some(lines) = &log.lines {
             let _ = lines.send(line);

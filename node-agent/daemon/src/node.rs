@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     instances::folder::FolderError,
     kernel_trace::KernelTraces,
+    keys::{KeyError, SettingsError},
     launching::{Launcher, LauncherEvent},
     mounts::MappingError,
     server::Reactors,
@@ -65,6 +66,12 @@ pub enum NodeError {
     /// The mounts.
     #[error(transparent)]
     Mounts(#[from] MappingError),
+    /// The API keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The issuers of tokens.
+    #[error(transparent)]
+    Issuers(#[from] SettingsError),
     /// The manifests.
     #[error(transparent)]
     Folder(#[from] FolderError),

@@ -25,6 +25,9 @@ pub struct Telemetry {
     approvals_pending: IntGauge,
     calls_running: IntGauge,
     calls_waiting: IntGauge,
+    trigger_turns: IntCounterVec,
+    trigger_skipped: IntCounterVec,
+    hooks_refused: IntCounterVec,
     journal_full: IntGauge,
     connections: IntCounterVec,
     carried: IntCounterVec,
@@ -64,6 +67,9 @@ impl Telemetry {
             approvals_pending: metrics.gauge(name::APPROVALS_PENDING)?,
             calls_running: metrics.gauge(name::CALLS_RUNNING)?,
             calls_waiting: metrics.gauge(name::CALLS_WAITING)?,
+            trigger_turns: metrics.counters(name::TRIGGER_TURNS, &["kind"])?,
+            trigger_skipped: metrics.counters(name::TRIGGER_SKIPPED, &["kind", "why"])?,
+            hooks_refused: metrics.counters(name::HOOKS_REFUSED, &["code"])?,
             journal_full: metrics.gauge(name::JOURNAL_FULL)?,
             connections: metrics.counters(name::NETWORK_CONNECTIONS, &["outcome"])?,
             carried: metrics.counters(name::NETWORK_BYTES, &["direction"])?,
@@ -133,6 +139,21 @@ impl Telemetry {
         for (direction, bytes) in [("sent", sent), ("received", received)] {
             self.carried.with_label_values(&[direction]).inc_by(bytes);
         }
+    }
+
+    /// A trigger started a turn.
+    pub fn trigger_started(&self, kind: &str) {
+        self.trigger_turns.with_label_values(&[kind]).inc();
+    }
+
+    /// A trigger started none.
+    pub fn trigger_skipped(&self, kind: &str, why: &str) {
+        self.trigger_skipped.with_label_values(&[kind, why]).inc();
+    }
+
+    /// A delivery was refused.
+    pub fn hook_refused(&self, code: &str) {
+        self.hooks_refused.with_label_values(&[code]).inc();
     }
 
     /// When the certificate ends, where there is one: zero would be a date.

@@ -9,12 +9,15 @@ use aion_drivers::memory::{MemoryDriver, PoolId};
 use crate::{
     kernel_trace::KernelTraces,
     logs::Logs,
+    triggers::Triggers,
     turns::{Checkpoints, Turns},
 };
 
 /// See the module. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Traces {
+    /// What starts its turns.
+    pub triggers: Triggers,
     /// Turns and uploads.
     pub turns: Turns,
     /// What programs keep for their next turn.
@@ -28,6 +31,17 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
+    /// Notes that the agent of `instance`, its last one here, goes on elsewhere or rests.
+    ///
+    /// # Errors
+    /// What is not noted, and why.
+    pub(crate) async fn left(&self, instance: &AgentInstance) -> Result<(), String> {
+        let namespace = instance.metadata.namespace.clone().unwrap_or_default();
+        let agent = format!("{namespace}/{}", instance.spec.agent.name);
+        let left = self.triggers.left(&agent).await;
+        left.map_err(|error| format!("its triggers: {error}"))
+    }
+
     /// Erases what the agent of `instance` left, after its last turn. What is erased already is not an error.
     ///
     /// # Errors
@@ -48,6 +62,8 @@ impl Traces {
             erased.map_err(|problem| format!("its memory: {problem}"))?;
         }
         self.kernel.erase(&agent);
+        let erased = self.triggers.erase(&agent).await;
+        erased.map_err(|error| format!("its triggers: {error}"))?;
         let erased = self.turns.erase(agent.clone()).await;
         erased.map_err(|error| format!("its turns: {error}"))?;
         let (this, reference) = (self.clone(), spec.agent.clone());

@@ -177,6 +177,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
         knowledge: _,
         mounts: _,
         grants: _,
+        triggers: _,
         quotas: _,
         limits: _,
         sandbox: _,

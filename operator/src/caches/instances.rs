@@ -235,6 +235,7 @@ pub(super) fn lighten(instance: &mut AgentInstance) {
         knowledge: _,
         mounts: _,
         grants: _,
+        triggers: _,
         quotas: _,
         limits: _,
         sandbox: _,

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from . import _shared_loop
 from ._core import door
 from ._core.boot import DESCRIPTOR_VARIABLE, Boot, inherited
 from ._core.effects import Invoke, Plan
@@ -100,7 +101,8 @@ class Agent:
         if threading.current_thread() is threading.main_thread():
             # Process 1 has no handler by itself: a turn that is cancelled would not even close what it holds.
             signal.signal(signal.SIGTERM, _terminated)
-        sys.exit(self.answer(boot, socket))
+        # One turn, in the thread that hears signals.
+        sys.exit(asyncio.run(self._answer_async(boot, socket)) if self._is_async() else self.answer(boot, socket))
 
     def serve(
         self,
@@ -113,6 +115,8 @@ class Agent:
         at_once: int = 8,
     ) -> None:
         """Takes the turns of an agent of runtime `external` until SIGTERM or Ctrl-C, `at_once` at a time (docs/external.md).
+
+        Each has a thread of its own; those of an `async` function share one event loop.
 
         The gateway is found as by `Gateway`.
         """
@@ -128,7 +132,7 @@ class Agent:
     def answer(self, boot: Boot, socket: Way) -> int:
         """Answers a turn; 0 where it went well."""
         if self._is_async():
-            return asyncio.run(self._answer_async(boot, socket))
+            return _shared_loop.run(self._answer_async(boot, socket))
         session = Session(boot.key, boot.turn)
         with SyscallClient(boot, socket, session) as client:
             own = Turn(boot, client)

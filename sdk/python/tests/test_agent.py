@@ -231,3 +231,21 @@ def test_a_program_that_no_node_started_says_so(monkeypatch):
     monkeypatch.delenv("AION_BOOT_FD", raising=False)
     with pytest.raises(RuntimeError, match="is started by a node"):
         Agent().run()
+
+
+def test_turns_that_await_share_an_event_loop_that_none_can_end():
+    agent, loops = Agent(), []
+
+    @agent.turn
+    async def answer(turn: AsyncTurn) -> str:
+        loops.append(asyncio.get_running_loop())
+        if turn.text == "end":
+            sys.exit(3)
+        return "Here."
+
+    with FakeKernel() as kernel:
+        assert kernel.ask(agent, "one").text == "Here."
+        with pytest.raises(RuntimeError, match="end"):
+            kernel.ask(agent, "end")
+        assert kernel.ask(agent, "two").text == "Here."
+    assert len(set(loops)) == 1

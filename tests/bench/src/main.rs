@@ -7,6 +7,7 @@ mod answer;
 mod density;
 mod documents;
 mod echo;
+mod events;
 mod host;
 mod kernel_tracing;
 mod load;
@@ -77,6 +78,8 @@ enum Subject {
     Verify,
     /// The operator with ten thousand Agents.
     Operator,
+    /// Telling many what happens.
+    Events,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -129,6 +132,7 @@ fn main() -> Result<()> {
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
+                Subject::Events => ("telling what happens", events::measure(&runtime)),
                 Subject::Operator => ("the operator", operator::measure(&runtime, args.agents)),
             });
             report(&args.out, measured)

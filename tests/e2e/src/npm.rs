@@ -76,6 +76,24 @@ impl NodeSdk {
         Ok(folder)
     }
 
+    /// As [`NodeSdk::installed`], with the packages in `modules` beside it.
+    ///
+    /// # Errors
+    /// When npm fails.
+    pub fn installed_beside(&self, name: &str, modules: &Path) -> anyhow::Result<PathBuf> {
+        let folder = self.installed(name)?;
+        for module in fs::read_dir(modules)? {
+            let module = module?;
+            if !module.file_name().as_encoded_bytes().starts_with(b".") {
+                symlink(
+                    module.path(),
+                    folder.join("node_modules").join(module.file_name()),
+                )?;
+            }
+        }
+        Ok(folder)
+    }
+
     /// Installs it in a project that names what the SDK is built with, too.
     ///
     /// # Errors

@@ -249,7 +249,7 @@ fn today() -> UnixMillis {
 }
 
 /// `90s`, `30m`, `8h`, `7d`.
-fn milliseconds(text: &str) -> Result<u64, String> {
+pub(super) fn milliseconds(text: &str) -> Result<u64, String> {
     let wrong = || "say it as 90s, 30m, 8h or 7d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let number = text.strip_suffix(unit).unwrap_or_default();

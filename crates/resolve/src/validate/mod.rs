@@ -7,11 +7,13 @@ mod models;
 mod network;
 mod refs;
 mod rights;
+mod triggers;
 
 use aion_api::condition::{self, Judgement, reason};
 use aion_api::program::Runtime;
 use aion_api::{
     Agent, Grant, ResolvedAgent, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
+    Trigger,
 };
 use aion_policy::{Bounds, Decided, quotas};
 
@@ -57,6 +59,8 @@ pub struct Validated {
     pub pool_node: Option<String>,
     /// The mounts it may open.
     pub mounts: Vec<ResolvedMount>,
+    /// What starts turns of it.
+    pub triggers: Vec<Trigger>,
     /// Its rights.
     pub grants: Vec<Grant>,
     /// What it may use.
@@ -107,6 +111,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     let tools = refs::tools(input, &mut findings);
     let agents = refs::agents(input, &mut findings);
     let memory = refs::memory(input, &mut findings);
+    let triggers = triggers::resolve(&input.agent, &mut findings);
     refs::mounts_are_mapped(input, &rights.mounts, &mut findings);
     let verified = trust(input, &bounds);
     let policy_revision = identity::hash(&(
@@ -143,6 +148,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
             .as_ref()
             .and_then(|pool| pool.status.as_ref()?.node_name.clone()),
         mounts: rights.mounts,
+        triggers,
         grants: rights.grants,
         bounds,
         policy_revision,
@@ -290,9 +296,7 @@ fn trust(input: &Dereferenced, bounds: &Bounds) -> Option<Judgement> {
 
 fn fields_in_effect(agent: &Agent) -> Judgement {
     let mut idle = Vec::new();
-    if !agent.spec.triggers.is_empty() {
-        idle.push("spec.triggers: nothing starts a turn yet but asking");
-    }
+    idle.extend(triggers::idle(agent));
     idle.extend(network::idle(agent));
     if idle.is_empty() {
         Judgement::new(

@@ -346,10 +346,10 @@ fn what_has_no_effect_yet_is_said() {
     check(
         &[
             ALLOW,
-            &agent("instructions: x, triggers: [{cron: '0 7 * * *'}]"),
+            &agent("instructions: x, triggers: [{cron: '0 7 * * *'}, {device: door}]"),
         ],
         &[
-            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.triggers: nothing starts a turn yet but asking",
+            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.triggers: this release has no devices, so nothing comes from one",
         ],
     );
 }

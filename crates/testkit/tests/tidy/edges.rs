@@ -134,6 +134,18 @@ fn who_is_asked_is_decided_from_words_alone() {
 }
 
 #[test]
+fn what_starts_a_turn_is_decided_from_texts_and_dates() {
+    let names = built_from("aion-trigger");
+    let ours = names.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours
+        .filter(|name| *name != "aion-abi")
+        .map(|name| format!("aion-trigger is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-trigger", IO));
+    none("crates/trigger holds no clock and does no IO", &broken);
+}
+
+#[test]
 fn policy_and_resolve_are_pure() {
     let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
     none(

@@ -6,13 +6,10 @@ mod passed;
 mod request;
 mod stream;
 
-use std::sync::Arc;
-
 use aion_abi::{admin::IDEMPOTENCY_KEY, code::Code, problem::Problem};
 use axum::{
     Json,
     body::Body,
-    extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -24,10 +21,10 @@ use self::{
 };
 pub(crate) use self::{object::Object, request::Request};
 use super::{Failed, named::Named, spoken::Spoken};
-use crate::{gateway::Gateway, reading};
+use crate::{asked::Asked, reading};
 
 pub(crate) async fn complete(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
@@ -43,7 +40,7 @@ pub(crate) async fn complete(
             return Err(Failed::of_field(no_key()));
         }
         let request = request.passed(named).map_err(Failed::of_field)?;
-        let lent = gateway.lending.chat(agent, &request).await;
+        let lent = gateway.lending.chat(gateway.by(), agent, &request).await;
         let lent = lent.map_err(Failed::of_model)?;
         let answering = Answering::of(lent, &model);
         return match is_stream {

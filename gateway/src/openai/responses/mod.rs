@@ -4,12 +4,9 @@ mod object;
 mod request;
 mod stream;
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     body::Body,
-    extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -17,10 +14,10 @@ use axum::{
 use self::{object::Head, stream::Events};
 pub(crate) use self::{object::Object, request::Request, stream::Numbered};
 use super::{Failed, refused::refused, spoken::Spoken};
-use crate::{gateway::Gateway, reading};
+use crate::{asked::Asked, reading};
 
 pub(crate) async fn create(
-    State(gateway): State<Arc<Gateway>>,
+    Asked(gateway): Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {

@@ -3,18 +3,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, key::Right, problem::Problem};
 use aion_serve::caller;
 use axum::{
     extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::Method,
+    http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::future::BoxFuture;
 
-use super::answer::Refused;
-use crate::turns::Turns;
+use super::{answer::Refused, held};
+use crate::{
+    instances::Folder,
+    keys::{Held, Keys},
+    turns::Turns,
+};
 
 /// How an interface is guarded.
 pub(crate) enum Access {
@@ -71,6 +75,10 @@ pub(super) struct Guard {
     pub(super) node: String,
     /// Whose turn a turn is.
     pub(super) turns: Turns,
+    /// In whose name a gateway may ask.
+    pub(super) keys: Keys,
+    /// Which agents there are, where this node has them.
+    pub(super) folder: Option<Folder>,
 }
 
 /// The path is judged as the router read it, never as it was sent: `%37` is a `7` to the handler too.
@@ -87,20 +95,20 @@ pub(super) async fn check(
             .map(|(_, value)| value.to_owned())
             .filter(|value| !value.is_empty())
     };
+    let mut held = None;
     let allowed = match &guard.access {
         Access::Socket => Ok(Who(match request.extensions().get::<Peer>() {
             Some(Peer(uid)) => format!("user {uid} of the node's machine"),
             None => "a user of the node's machine".to_owned(),
         })),
-        Access::Asking(token) if is_about_approvals(route.as_str()) => {
-            approves(token, &request).map(|()| Who("who has config/approver.token".to_owned()))
+        Access::Asking(token) => {
+            let head = (request.method(), request.headers());
+            let asked = guard.asked(token, head, route.as_str(), parameter);
+            asked.await.map(|(who, by)| {
+                held = by;
+                who
+            })
         }
-        Access::Asking(_) => asks(
-            request.method(),
-            route.as_str(),
-            parameter("kind").as_deref(),
-        )
-        .map(|()| Who("a gateway".to_owned())),
         Access::Token(token) => {
             by_token(token, &request).map(|()| Who("who has config/admin.token".to_owned()))
         }
@@ -115,6 +123,9 @@ pub(super) async fn check(
     match allowed {
         Ok(who) => {
             request.extensions_mut().insert(who);
+            if let Some(held) = held {
+                request.extensions_mut().insert(held);
+            }
             next.run(request).await
         }
         Err(problem) => Refused(problem).into_response(),
@@ -132,8 +143,8 @@ fn is_of_the_node(route: &str) -> bool {
 }
 
 /// Who may ask an agent may not say yes for it: that takes a token which no gateway has.
-fn approves(token: &str, request: &Request) -> Result<(), Problem> {
-    match caller::bears(request.headers(), token) {
+fn approves(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    match caller::bears(headers, token) {
         true => Ok(()),
         false => Err(Problem::new(
             Code::Denied,
@@ -143,7 +154,7 @@ fn approves(token: &str, request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Which agents there are, turns of theirs, files for them, and programs of theirs that run elsewhere. What is not named here is not done there.
+/// Which agents there are, turns of theirs, files for them, programs of theirs that run elsewhere, and what happens. What is not named here is not done there.
 fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
     let named = match route {
         "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
@@ -151,9 +162,13 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         }
         "/api/v1/namespaces/{namespace}/agents/{agent}/turns"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
+        | "/api/v1/events"
+        | "/api/v1/key"
         | "/api/v1/turns/{turn}" => true,
         route => {
             route.starts_with("/api/v1/turns/{turn}/")
+                // Who sent a delivery, its signature says.
+                || route == "/api/v1/namespaces/{namespace}/agents/{agent}/hooks/{trigger}"
                 || route.starts_with("/api/v1/namespaces/{namespace}/agents/{agent}/programs")
         }
     };
@@ -199,6 +214,36 @@ async fn by_review(reviewer: &dyn Reviewer, token: &str, asked: &Asked) -> Resul
 }
 
 impl Guard {
+    /// What a gateway asks for itself, or in the name of who has a key. Who has one may answer approvals where the key says so; else that
+    /// takes the token.
+    async fn asked(
+        &self,
+        token: &str,
+        (method, headers): (&Method, &HeaderMap),
+        route: &str,
+        parameter: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Who, Option<Held>), Problem> {
+        let key = held::shown(headers)?;
+        let by = match key {
+            Some(key) => Some(self.keys.holder(key).await?),
+            None => None,
+        };
+        if !is_about_approvals(route) {
+            asks(method, route, parameter("kind").as_deref())?;
+        } else if !by.as_ref().is_some_and(|it| it.may(Right::Approve)) {
+            approves(token, headers)?;
+        }
+        let Some(by) = by else {
+            let who = match is_about_approvals(route) {
+                true => "who has config/approver.token",
+                false => "a gateway",
+            };
+            return Ok((Who(who.to_owned()), None));
+        };
+        self.holds(&by, route, parameter).await?;
+        Ok((Who(by.name.clone()), Some(by)))
+    }
+
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why` and
     /// what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
@@ -215,8 +260,8 @@ impl Guard {
         };
         if let Some(what) = route.strip_prefix("/api/v1/namespaces/{namespace}/agents/{agent}/") {
             let verb = match what {
-                "logs" | "why" | "kernel-events" => "get",
-                "turns" | "uploads" => "invoke",
+                "logs" | "why" | "kernel-events" | "triggers" => "get",
+                "turns" | "uploads" | "triggers/{trigger}/fire" | "hooks/{trigger}" => "invoke",
                 // Whoever asks an agent does not decide for it.
                 what if what == "approvals" || what.starts_with("approvals/") => "approve",
                 // Whoever is an agent's program has all of its rights.
@@ -229,6 +274,10 @@ impl Guard {
             let agent = self.agent_of(&parameter("turn")?).await?;
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
+        }
+        // It tells of every agent, and of what its workers write.
+        if route == "/api/v1/events" {
+            return Some(of_agent("get", String::new(), String::new()));
         }
         if is_of_the_node(route) {
             return Some(of_agent("approve", String::new(), String::new()));

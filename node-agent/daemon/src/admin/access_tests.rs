@@ -52,6 +52,7 @@ impl Reviewer for Cluster {
 struct Node {
     cluster: Arc<Cluster>,
     service: TowerToHyperService<Router>,
+    keys: Keys,
     _dir: tempfile::TempDir,
 }
 
@@ -74,6 +75,7 @@ impl Node {
             turn: 7,
             agent: "home/jarvis".into(),
             caller: None,
+            trigger: None,
             input: "a secret".into(),
             answer: None,
             running: false,
@@ -82,10 +84,15 @@ impl Node {
         let mut record = serde_json::to_value(&record).unwrap();
         record["endedAtMs"] = 1.into();
         std::fs::write(kept.join("record.json"), record.to_string()).unwrap();
+        let keys = dir.path().join("keys.json");
+        let clock = crate::clock::Clock::behind(None);
+        let keys = Keys::open(keys, clock, crate::keys::Issuers::default()).unwrap();
         let guard = Arc::new(Guard {
             access,
             node: "here".into(),
             turns: crate::turns::open_in_tests(dir.path()),
+            keys: keys.clone(),
+            folder: None,
         });
         let read = |parameters: RawPathParams| async move {
             let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();
@@ -102,10 +109,15 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/why",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
+            "/api/v1/events",
             "/api/v1/approvals",
             "/api/v1/approvals/{approval}",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/triggers",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/triggers/{trigger}/fire",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/hooks/{trigger}",
+            "/api/v1/triggers",
             "/api/v1/namespaces/{namespace}/agents/{agent}/unheard-of",
             "/api/v1/unheard-of",
             "/api/v1/apply",
@@ -121,6 +133,7 @@ impl Node {
         Self {
             cluster,
             service: TowerToHyperService::new(router),
+            keys,
             _dir: dir,
         }
     }
@@ -208,6 +221,12 @@ async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
     for (path, needed) in [
         ("/api/v1/namespaces/home/agents/jarvis/logs", GET),
         ("/api/v1/namespaces/home/agents/jarvis/why", GET),
+        ("/api/v1/namespaces/home/agents/jarvis/triggers", GET),
+        (
+            "/api/v1/namespaces/home/agents/jarvis/triggers/t/fire",
+            INVOKE,
+        ),
+        ("/api/v1/namespaces/home/agents/jarvis/hooks/t", INVOKE),
         ("/api/v1/namespaces/home/agents/jarvis/turns", INVOKE),
         ("/api/v1/namespaces/home/agents/jarvis/uploads", INVOKE),
         ("/api/v1/namespaces/h%6fme/agents/%6aarvis/logs", GET),
@@ -252,6 +271,15 @@ async fn who_may_ask_an_agent_may_not_answer_for_it() {
 }
 
 #[tokio::test]
+async fn what_happens_is_told_to_who_may_read_every_agent() {
+    const ALL: &str = "get agents /";
+    let (of_one, of_all) = (Node::new(&[GET, INVOKE]), Node::new(&[ALL]));
+    let (status, asked) = of_one.ask("ada", "/api/v1/events").await;
+    assert_eq!((status, asked), (403, vec![ALL.to_owned()]));
+    assert_eq!(of_all.ask("ada", "/api/v1/events").await.0, 200);
+}
+
+#[tokio::test]
 async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     let nobody = Arc::new(Cluster {
         rights: Vec::new(),
@@ -269,6 +297,60 @@ async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     }
     let log = "/api/v1/namespaces/home/agents/jarvis/logs";
     assert_eq!(node.ask("word", log).await.0, 403, "it is for nothing else");
+}
+
+#[tokio::test]
+async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all() {
+    let nobody = Arc::new(Cluster {
+        rights: Vec::new(),
+        asked: Mutex::default(),
+    });
+    let node = Node::behind(Access::Asking("word".into()), nobody);
+    let status = async |names: &[&str], path: &str| {
+        let mut request = Request::builder().uri(path);
+        for name in names {
+            request = request.header(aion_abi::key::HEADER, *name);
+        }
+        let response = node.service.call(request.body(Body::empty()).unwrap());
+        response.await.unwrap().status().as_u16()
+    };
+    let made = |name: &str, may: &[aion_abi::key::Right]| {
+        node.keys.make(aion_abi::key::NewKey {
+            name: name.into(),
+            scope: aion_abi::key::Scope {
+                namespace: "home".into(),
+                agents: vec!["*".into()],
+                ..Default::default()
+            },
+            doors: Vec::new(),
+            may: may.to_vec(),
+            expires_ms: crate::clock::date().plus(60_000),
+            requests_per_minute: None,
+        })
+    };
+    let key = made("notes", &[]).unwrap().secret;
+    let approves = made("person", &[aion_abi::key::Right::Approve]);
+    let approves = approves.unwrap().secret;
+    let unknown = aion_abi::key::key(&[7; 22]);
+    let turn = "/api/v1/turns/7";
+    assert_eq!(status(&[], turn).await, 200);
+    let (key, unknown) = (key.as_str(), unknown.as_str());
+    for names in [
+        vec!["x"],
+        vec![unknown],
+        vec![key, key],
+        vec![key, "x"],
+        vec![""],
+    ] {
+        assert_eq!(status(&names, turn).await, 401, "{names:?}");
+    }
+    assert_eq!(status(&[key], turn).await, 404, "it began none");
+    assert_eq!(status(&[key], "/api/v1/approvals").await, 403);
+    assert_eq!(status(&[key], "/api/v1/apply").await, 403);
+    assert_eq!(status(&[&approves], "/api/v1/approvals").await, 200);
+    assert_eq!(status(&[&approves], "/api/v1/approvals/3").await, 200);
+    assert_eq!(status(&[&approves], turn).await, 404, "it began none");
+    assert_eq!(status(&[&approves], "/api/v1/apply").await, 403);
 }
 
 #[tokio::test]
@@ -316,8 +398,13 @@ async fn where_agents_are_asked_nothing_else_is_done() {
             "/api/v1/namespaces/home/agents/jarvis/uploads",
         ),
         (Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns"),
+        (
+            Method::POST,
+            "/api/v1/namespaces/home/agents/jarvis/hooks/push",
+        ),
         (Method::DELETE, "/api/v1/turns/7"),
         (Method::GET, "/api/v1/turns/7/files/a.md"),
+        (Method::GET, "/api/v1/events"),
     ] {
         assert_eq!(status(method, path).await, 200, "{path}");
     }
@@ -328,6 +415,15 @@ async fn where_agents_are_asked_nothing_else_is_done() {
         (Method::GET, "/api/v1/mounts"),
         (Method::GET, "/api/v1/status"),
         (Method::GET, "/api/v1/namespaces/home/agents/jarvis/logs"),
+        (Method::GET, "/api/v1/triggers"),
+        (
+            Method::GET,
+            "/api/v1/namespaces/home/agents/jarvis/triggers",
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/home/agents/jarvis/triggers/t/fire",
+        ),
         (Method::GET, "/api/v1/unheard-of"),
     ] {
         assert_eq!(status(method, path).await, 403, "{path}");

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Leaving;
 use crate::{
     instances::folder::FolderError,
+    keys::KeyError,
     mounts::MappingError,
     turns::{AskError, UploadError},
 };
@@ -65,6 +66,22 @@ impl From<MappingError> for Refused {
             }
         };
         Self(Problem::new(code, error.to_string()).remedy(remedy))
+    }
+}
+
+impl From<KeyError> for Refused {
+    fn from(error: KeyError) -> Self {
+        let said = error.to_string();
+        match error {
+            KeyError::Refused(problem) => Self(problem),
+            KeyError::Io { source, .. } if aion_journal::is_full(&source) => {
+                Self(Problem::new(Code::StorageFull, said))
+            }
+            KeyError::Io { .. } => Self(
+                Problem::new(Code::Internal, said)
+                    .remedy("see whether the file can be written, then try again"),
+            ),
+        }
     }
 }
 

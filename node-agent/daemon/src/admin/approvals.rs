@@ -14,7 +14,7 @@ use aion_serve::{Json, Path};
 use axum::{Extension, extract::State, http::StatusCode};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Admin, access::Who, agents, answer::Refused};
+use super::{Admin, access::Who, agents, answer::Refused, held::ByKey};
 use crate::call::{answered, approval as told, shown, standing};
 
 /// A word counts until a date at most so far ahead, in milliseconds: a year.
@@ -22,8 +22,14 @@ const MAX_AHEAD_MS: u64 = 366 * 24 * 3_600_000;
 
 type OfApproval = Path<(String, String, u64)>;
 
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Approvals>, Refused> {
-    read(&admin, None).await
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    by: ByKey,
+) -> Result<Json<Approvals>, Refused> {
+    let Json(mut all) = read(&admin, None).await?;
+    all.items.retain(|it| admin.is_for(&by, &it.agent));
+    all.standing.retain(|it| admin.is_for(&by, &it.agent));
+    Ok(Json(all))
 }
 
 pub(super) async fn of_agent(
@@ -37,8 +43,13 @@ pub(super) async fn of_agent(
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
     Path(approval): Path<u64>,
+    by: ByKey,
 ) -> Result<Json<Approval>, Refused> {
-    shown_one(one(&admin, ApprovalId(approval), None).await?).await
+    let found = one(&admin, ApprovalId(approval), None).await?;
+    match admin.is_for(&by, &found.0.agent) {
+        true => shown_one(found).await,
+        false => Err(unheard(ApprovalId(approval), &Unheard::Unknown).into()),
+    }
 }
 
 pub(super) async fn get_of_agent(
@@ -106,6 +117,7 @@ pub(super) async fn answer(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, approval)): OfApproval,
     Extension(who): Extension<Who>,
+    by: ByKey,
     Json(answer): Json<Answer>,
 ) -> Result<Json<Approval>, Refused> {
     let approval = ApprovalId(approval);
@@ -114,6 +126,7 @@ pub(super) async fn answer(
     is_of(&answer, &found.0)?;
     let today = Date(admin.clock.read().date.0);
     let yes = scope(&answer, today)?;
+    lasts(yes, by.as_ref().map(|Extension(holder)| holder.expires))?;
     let ticket = admin.shell.ticket();
     let by = aion_kernel::Name::from(who.0);
     let event = Event::Answer {
@@ -218,6 +231,21 @@ fn scope(answer: &Answer, today: Date) -> Result<Option<aion_kernel::Scope>, Pro
         }
         (Verdict::Approve, Scope::Until, None) => bad("untilMs is missing: until when it counts"),
         (Verdict::Approve, _, Some(_)) => bad("untilMs is for the scope until"),
+    }
+}
+
+/// What is said by a key counts no longer than the key does.
+fn lasts(yes: Option<aion_kernel::Scope>, key: Option<UnixMillis>) -> Result<(), Problem> {
+    let Some(ends) = key else {
+        return Ok(());
+    };
+    match yes {
+        Some(aion_kernel::Scope::Until { date: until }) if until.0 > ends.0 => {
+            let ends = date(ends);
+            let what = format!("the key counts until {ends}, and what it approves no longer");
+            Err(Problem::new(Code::BadRequest, what).remedy("say an earlier untilMs"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -42,6 +42,19 @@ fn a_yes_says_for_how_much_and_a_no_is_a_no() {
 }
 
 #[test]
+fn what_a_key_says_counts_no_longer_than_the_key() {
+    let until = |at: u64| Some(aion_kernel::Scope::Until { date: Date(at) });
+    let key = Some(UnixMillis(TODAY.0 + 60_000));
+    assert!(lasts(until(TODAY.0 + 60_000), key).is_ok());
+    let problem = lasts(until(TODAY.0 + 60_001), key).unwrap_err();
+    assert_eq!(problem.code, Code::BadRequest);
+    assert!(lasts(until(TODAY.0 + 60_001), None).is_ok());
+    for short in [None, Some(aion_kernel::Scope::Once)] {
+        assert!(lasts(short, key).is_ok());
+    }
+}
+
+#[test]
 fn who_comes_too_late_is_told_what_was_said_by_whom_and_when() {
     let first = Answered {
         word: Word::Denied,

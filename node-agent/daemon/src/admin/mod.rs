@@ -8,6 +8,9 @@ mod access;
 mod agents;
 mod answer;
 mod approvals;
+mod events;
+mod held;
+mod keys;
 mod leaving;
 mod metrics;
 mod mounts;
@@ -17,6 +20,7 @@ mod router;
 #[cfg(test)]
 mod serve_tests;
 mod status;
+mod triggers;
 mod turns;
 mod unix;
 mod why;

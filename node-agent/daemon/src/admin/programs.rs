@@ -6,6 +6,7 @@ use aion_abi::{
     admin::TurnRequest,
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Run, Told},
+    key,
     problem::Problem,
 };
 use aion_api::program::Runtime;
@@ -13,7 +14,7 @@ use aion_serve::{Json, Path};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::Response,
 };
 use hyper::client::conn::http1;
@@ -21,7 +22,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::{Admin, agents, answer::Refused, turns};
+use super::{
+    Admin, agents,
+    answer::Refused,
+    held::{self, ByKey},
+    turns,
+};
 use crate::{call::restarting, turns::Cause};
 
 /// The longest name of a program, in bytes.
@@ -34,6 +40,7 @@ type OfProgram = Path<(String, String, String)>;
 pub(super) async fn register(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent)): Path<(String, String)>,
+    by: ByKey,
     Json(registration): Json<Registration>,
 ) -> Result<Json<Registered>, Refused> {
     let agent = served(&admin, &namespace, &agent, &registration.holds)?;
@@ -52,7 +59,10 @@ pub(super) async fn register(
         let remedy = "make it of 16 random bytes, or leave it out";
         return Err(Problem::new(Code::BadRequest, what).remedy(remedy).into());
     }
-    let registered = admin.externals.register(&agent, &registration)?;
+    let key = held::id(&by);
+    let registered = admin
+        .externals
+        .register(&agent, &registration, key.as_deref())?;
     let name = match name.as_str() {
         "" => "it gives no name",
         name => name,
@@ -118,6 +128,7 @@ pub(super) async fn hear(
 pub(super) async fn begin(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, program)): OfProgram,
+    by: ByKey,
     Json(begin): Json<Begin>,
 ) -> Result<Json<Begun>, Refused> {
     let whole = served(&admin, &namespace, &agent, &[])?;
@@ -127,7 +138,7 @@ pub(super) async fn begin(
         input: begin.input,
         ..TurnRequest::default()
     };
-    let (turns, cause) = (&admin.turns, Cause::Program(program));
+    let (turns, cause) = (&admin.turns, Cause::Program(program, held::id(&by)));
     let turn = turns
         .ask(&admin.shell, &instance, request, None, cause)
         .await?;
@@ -188,6 +199,15 @@ pub(super) async fn syscall(
     })
 }
 
+/// What is between the program and this interface, its key above all, is not the run's business.
+fn for_a_run(headers: &mut HeaderMap) {
+    for name in [header::AUTHORIZATION, header::CONNECTION, header::COOKIE] {
+        headers.remove(name);
+    }
+    headers.remove(key::HEADER);
+    headers.insert(header::HOST, HeaderValue::from_static("aion"));
+}
+
 async fn forward(socket: &FsPath, to: Uri, request: Request) -> anyhow::Result<Response> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -195,12 +215,25 @@ async fn forward(socket: &FsPath, to: Uri, request: Request) -> anyhow::Result<R
     tokio::spawn(connection);
     let (mut head, body) = request.into_parts();
     head.uri = to;
-    // What is between the program and this interface is not the run's business.
-    for name in [header::AUTHORIZATION, header::CONNECTION, header::COOKIE] {
-        head.headers.remove(name);
-    }
-    let host = HeaderValue::from_static("aion");
-    head.headers.insert(header::HOST, host);
+    for_a_run(&mut head.headers);
     let answer = sender.send_request(Request::from_parts(head, body)).await?;
     Ok(answer.map(Body::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_hears_nothing_of_who_asks() {
+        let mut headers = HeaderMap::new();
+        for name in ["authorization", "cookie", key::HEADER, "aion-signature"] {
+            headers.append(name, HeaderValue::from_static("x"));
+            headers.append(name, HeaderValue::from_static("y"));
+        }
+        for_a_run(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(|it| it.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["aion-signature", "host"]);
+    }
 }

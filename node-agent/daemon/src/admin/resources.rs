@@ -17,7 +17,7 @@ use axum::extract::State;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
-use super::{Admin, answer::Refused};
+use super::{Admin, answer::Refused, held::ByKey};
 use crate::instances::{Folder, folder::ObjectKey, runtimes};
 
 /// In a path: the namespace of a cluster-wide resource.
@@ -40,13 +40,15 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     Path(plural): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    by: ByKey,
 ) -> Result<Json<Value>, Refused> {
     let folder = folder(&admin)?;
     let kind = kind(&plural)?;
-    let items = match kind {
+    let mut items = match kind {
         "KernelNode" => vec![this_node(&admin, &folder)],
         kind => folder.list(kind, query.get("namespace").map(String::as_str)),
     };
+    items.retain(|it| admin.is_shown(&by, it));
     Ok(Json(json!({ "items": items })))
 }
 

@@ -14,19 +14,22 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, leaving, metrics,
-    mounts, programs, resources, status, turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, events, keys,
+    leaving, metrics, mounts, programs, resources, status, triggers, turns, why,
 };
 use crate::{
     clock::Clock,
     external::Externals,
+    feed::Feed,
     instance::Instances,
     instances::{Folder, Standings},
     kernel_trace::KernelTraces,
+    keys::Keys,
     logs::Logs,
     mounts::Mounts,
     shell::Handle,
     telemetry::Telemetry,
+    triggers::Triggers,
     turns::Turns,
 };
 
@@ -51,8 +54,12 @@ pub struct Admin {
     pub standings: Standings,
     /// Turns.
     pub turns: Turns,
+    /// What starts turns.
+    pub(crate) triggers: Triggers,
     /// Programs that run elsewhere.
     pub(crate) externals: Externals,
+    /// What happens.
+    pub(crate) feed: Feed,
     /// Logs.
     pub logs: Logs,
     /// What agents do in the kernel of the machine.
@@ -63,6 +70,8 @@ pub struct Admin {
     pub files: Arc<FolderFiles>,
     /// The folder of manifests; `None` in a cluster, where the API server has them.
     pub folder: Option<Folder>,
+    /// API keys, where a gateway asks this node.
+    pub(crate) keys: Keys,
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
     /// What the launcher can enforce.
@@ -88,6 +97,8 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
         access,
         node: admin.node.clone(),
         turns: admin.turns.clone(),
+        keys: admin.keys.clone(),
+        folder: admin.folder.clone(),
     });
     let leaving = admin.leaving.clone();
     let api = api
@@ -109,6 +120,7 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
 fn of_agents() -> Router<Arc<Admin>> {
     let router = Router::new()
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/events", get(events::events))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
             post(turns::ask),
@@ -133,6 +145,7 @@ fn of_agents() -> Router<Arc<Admin>> {
         )
         .merge(of_approvals())
         .merge(of_programs())
+        .merge(of_triggers())
         .layer(DefaultBodyLimit::max(MAX_BODY));
     // An upload is bounded as it is written.
     router.merge(
@@ -160,6 +173,22 @@ fn of_approvals() -> Router<Arc<Admin>> {
         )
 }
 
+/// What starts turns, as `aion_abi::trigger` has it.
+fn of_triggers() -> Router<Arc<Admin>> {
+    const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}";
+    Router::new()
+        .route("/api/v1/triggers", get(triggers::list))
+        .route(&format!("{OF_AGENT}/triggers"), get(triggers::of_agent))
+        .route(
+            &format!("{OF_AGENT}/triggers/{{trigger}}/fire"),
+            post(triggers::fire),
+        )
+        .route(
+            &format!("{OF_AGENT}/hooks/{{trigger}}"),
+            post(triggers::deliver),
+        )
+}
+
 /// Programs that run elsewhere, as `aion_abi::external` has it.
 fn of_programs() -> Router<Arc<Admin>> {
     const PROGRAMS: &str = "/api/v1/namespaces/{namespace}/agents/{agent}/programs";
@@ -177,7 +206,7 @@ fn of_programs() -> Router<Arc<Admin>> {
         )
 }
 
-/// Resources and mounts, where this node has them.
+/// Resources, keys and mounts, where this node has them.
 fn of_resources() -> Router<Arc<Admin>> {
     Router::new()
         .route("/api/v1/apply", post(resources::apply))
@@ -186,6 +215,9 @@ fn of_resources() -> Router<Arc<Admin>> {
             "/api/v1/resources/{kind}/{namespace}/{name}",
             get(resources::get).delete(resources::delete),
         )
+        .route("/api/v1/keys", get(keys::list).post(keys::make))
+        .route("/api/v1/keys/{name}", get(keys::get).delete(keys::revoke))
+        .route("/api/v1/key", post(keys::admit))
         .route("/api/v1/mounts", get(mounts::list))
         .route(
             "/api/v1/mounts/{name}",

@@ -22,6 +22,7 @@ use tokio_util::io::ReaderStream;
 use super::{
     Admin, agents,
     answer::{Refused, events as stream_of},
+    held::{self, ByKey},
 };
 use crate::{
     callees::Callees,
@@ -32,12 +33,14 @@ use crate::{
 pub(super) async fn ask(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent)): Path<(String, String)>,
+    by: ByKey,
     headers: HeaderMap,
     Json(request): Json<TurnRequest>,
 ) -> Result<Response, Refused> {
     agents::known(&admin, &namespace, &agent)?;
     let key = headers.get(IDEMPOTENCY_KEY);
-    let key = key.map(|key| QuestionKey::parse(key.as_bytes()));
+    let by = held::id(&by);
+    let key = key.map(|key| QuestionKey::parse(key.as_bytes(), by.as_deref()));
     let key = key.transpose()?;
     if let Some(key) = key {
         let whose = format!("{namespace}/{agent}");
@@ -49,7 +52,13 @@ pub(super) async fn ask(
     let instance = idlest(&admin, &namespace, &agent).await?;
     let turn = admin
         .turns
-        .ask(&admin.shell, &instance, request, key, Cause::Ask)
+        .ask(
+            &admin.shell,
+            &instance,
+            request,
+            key,
+            by.map_or(Cause::Ask, Cause::Key),
+        )
         .await?;
     admin.telemetry.turns_asked.inc();
     follow(&admin, turn).await

@@ -208,9 +208,6 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
     let ended = newest
         .iter()
         .find_map(|turn| turn.outcome.as_ref().map(|outcome| (turn, outcome)));
-    let caller = ended.and_then(|(turn, _)| turn.caller.as_ref());
-    let called = caller.map(|it| format!(" (called by {} in turn {})", it.agent, it.turn));
-    let called = called.unwrap_or_default();
     let (state, reason, message) = match ended {
         None if !ready => (
             LinkState::Pending,
@@ -227,16 +224,21 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 LinkState::Ok,
                 reason::OK,
                 format!(
-                    "turn {}{called} was answered in {} ms",
-                    turn.turn, outcome.elapsed_ms
+                    "turn {}{} was answered in {} ms",
+                    turn.turn,
+                    cause(turn),
+                    outcome.elapsed_ms
                 ),
             ),
             Some(problem) => (
                 LinkState::Failed,
                 "TurnFailed",
                 format!(
-                    "turn {}{called}: {}; {}",
-                    turn.turn, problem.detail, problem.remedy
+                    "turn {}{}: {}; {}",
+                    turn.turn,
+                    cause(turn),
+                    problem.detail,
+                    problem.remedy
                 ),
             ),
         },
@@ -246,6 +248,15 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
         state,
         reason: reason.to_owned(),
         message,
+    }
+}
+
+/// What asked, where nobody did.
+fn cause(turn: &TurnRecord) -> String {
+    match (&turn.caller, &turn.trigger) {
+        (Some(it), _) => format!(" (called by {} in turn {})", it.agent, it.turn),
+        (None, Some(trigger)) => format!(" of trigger {trigger}"),
+        (None, None) => String::new(),
     }
 }
 

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     call::{Caller, frame},
+    feed::Feed,
     instance::Instance,
     logs::Logs,
     shell::Progress,
@@ -86,7 +87,7 @@ impl Stage {
             clock,
             turns: Turns::open(at("turns"), clock, reserve.clone(), Known::default()).unwrap(),
             checkpoints: Checkpoints::new(at("checkpoints")),
-            logs: Logs::new(at("logs"), reserve.clone()),
+            logs: Logs::new(at("logs"), reserve.clone(), Feed::new()),
             reserve,
             telemetry: Arc::new(Telemetry::new().unwrap()),
         };

@@ -95,6 +95,7 @@ impl Externals {
         &self,
         agent: &str,
         registration: &Registration,
+        key: Option<&str>,
     ) -> Result<Registered, Problem> {
         let now = Instant::now();
         let first = !registration.own && !self.is_connected(agent);
@@ -102,7 +103,7 @@ impl Externals {
             .0
             .table
             .lock()
-            .register(agent, registration, now)
+            .register(agent, registration, key, now)
             .map_err(|Full(what)| {
                 Problem::new(Code::Overloaded, what)
                     .remedy("end programs that are not needed")

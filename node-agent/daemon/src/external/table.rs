@@ -16,6 +16,8 @@ use super::{LEASE, Offer};
 
 /// Programs of one agent at most.
 const OF_AGENT: usize = 32;
+/// Programs of one agent at most that one key registers: it leaves room for those of others.
+const OF_KEY: usize = 8;
 /// Programs of a node at most.
 const OF_NODE: usize = 1_024;
 /// How long what was given may not be named before its answer counts as lost on the way.
@@ -45,6 +47,8 @@ struct Program {
     heard: Instant,
     /// It is given what it begins itself alone.
     own: bool,
+    /// The id of the key that registered it.
+    key: Option<String>,
 }
 
 struct Held {
@@ -113,6 +117,7 @@ impl Table {
         &mut self,
         agent: &str,
         registration: &Registration,
+        key: Option<&str>,
         now: Instant,
     ) -> Result<(String, Vec<Run>, Vec<Exited>), Full> {
         let again = registration.program.as_deref();
@@ -141,10 +146,20 @@ impl Table {
                 "{OF_AGENT} programs are registered for {agent}, as many as may be"
             )));
         }
+        let of_key = programs.values().filter(|it| it.key.as_deref() == key);
+        if key.is_some() && of_key.count() >= OF_KEY {
+            return Err(Full(format!(
+                "{OF_KEY} programs are registered for {agent} by this key, as many as may be"
+            )));
+        }
         let made = || Uuid::new_v4().simple().to_string();
         let program = registration.program.clone().unwrap_or_else(made);
-        let (heard, own) = (now, registration.own);
-        programs.insert(program.clone(), Program { heard, own });
+        let made = Program {
+            heard: now,
+            own: registration.own,
+            key: key.map(str::to_owned),
+        };
+        programs.insert(program.clone(), made);
         self.claim(agent, &program, &registration.holds, now);
         let stop = self.not_held(agent, &program, &registration.holds);
         Ok((program, stop, Vec::new()))

@@ -61,7 +61,7 @@ fn register(externals: &Externals, holds: &[Run]) -> Registered {
         holds: holds.to_vec(),
         own: false,
     };
-    externals.register(AGENT, &registration).unwrap()
+    externals.register(AGENT, &registration, None).unwrap()
 }
 
 fn holding(holds: &[Run]) -> Holding {
@@ -230,10 +230,10 @@ async fn a_program_that_names_itself_is_the_same_when_it_comes_again() {
         program: Some("5f".repeat(16)),
         ..Registration::default()
     };
-    let first = externals.register(AGENT, &registration).unwrap();
+    let first = externals.register(AGENT, &registration, None).unwrap();
     offered(&externals, 1);
     assert_eq!(given(&externals, &first.program, &[]).await, Some(1));
-    let again = externals.register(AGENT, &registration).unwrap();
+    let again = externals.register(AGENT, &registration, None).unwrap();
     assert_eq!(again.program, first.program);
     assert!(externals.socket(AGENT, &first.program, run(1)).is_ok());
     // After a restart its calls pass once it has registered.
@@ -248,6 +248,7 @@ async fn a_program_that_names_itself_is_the_same_when_it_comes_again() {
             holds,
             ..registration
         },
+        None,
     )
     .unwrap();
     assert!(anew.socket(AGENT, &first.program, run(1)).is_ok());
@@ -259,7 +260,7 @@ async fn programs_are_bounded() {
     let refused = (0..2_000)
         .find_map(|_| {
             let registration = Registration::default();
-            externals.register(AGENT, &registration).err()
+            externals.register(AGENT, &registration, None).err()
         })
         .unwrap();
     assert_eq!(refused.code, Code::Overloaded);
@@ -294,7 +295,7 @@ async fn an_end_that_comes_before_the_program_is_known_again_is_tried_again() {
         holds: vec![run(1)],
         ..Registration::default()
     };
-    externals.register(AGENT, &registration).unwrap();
+    externals.register(AGENT, &registration, None).unwrap();
     externals.end(AGENT, &program, &end).unwrap();
     assert_eq!(ended(&mut told), [(id(1), ExitStatus::Code(0))]);
 }
@@ -306,7 +307,10 @@ async fn what_a_program_named_once_is_not_given_again_and_is_lost_where_it_was_s
         program: Some("5f".repeat(16)),
         ..Registration::default()
     };
-    let program = externals.register(AGENT, &registration).unwrap().program;
+    let program = externals
+        .register(AGENT, &registration, None)
+        .unwrap()
+        .program;
     offered(&externals, 1);
     assert_eq!(given(&externals, &program, &[]).await, Some(1));
     externals
@@ -322,7 +326,7 @@ async fn what_a_program_named_once_is_not_given_again_and_is_lost_where_it_was_s
     pass(&externals, Duration::from_secs(20), Some((&program, &[]))).await;
     assert_eq!(given(&externals, &program, &[]).await, None);
     assert_eq!(ended(&mut told), []);
-    externals.register(AGENT, &registration).unwrap();
+    externals.register(AGENT, &registration, None).unwrap();
     let lost = [(id(1), ExitStatus::Unknown), (id(2), ExitStatus::Unknown)];
     assert_eq!(ended(&mut told), lost);
 }
@@ -334,7 +338,10 @@ async fn a_program_that_begins_its_turns_itself_is_given_those_alone_and_nobody_
         own: true,
         ..Registration::default()
     };
-    let own = externals.register(AGENT, &registration).unwrap().program;
+    let own = externals
+        .register(AGENT, &registration, None)
+        .unwrap()
+        .program;
     assert!(!externals.is_connected(AGENT), "nobody answers who asks");
     assert!(told.try_recv().is_err(), "and nothing is told of it");
     assert!(externals.offer(offer(1), boot(1)).is_err());
@@ -365,4 +372,21 @@ async fn a_program_that_begins_its_turns_itself_is_given_those_alone_and_nobody_
     assert_eq!(given(&externals, &other, &[run(3)]).await, Some(4));
     assert!(externals.is_connected(AGENT));
     assert!(externals.wait(AGENT, Some(&own)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_leaves_room_for_the_programs_of_others() {
+    let (externals, _told) = Externals::new();
+    let registration = Registration {
+        name: "a test".to_owned(),
+        program: None,
+        holds: Vec::new(),
+        own: true,
+    };
+    let by = |key: Option<&str>| externals.register(AGENT, &registration, key);
+    let full = std::iter::repeat_with(|| by(Some("a")).err()).take(32);
+    let problem = full.flatten().next().unwrap();
+    assert_eq!(problem.code, Code::Overloaded);
+    assert!(by(Some("b")).is_ok());
+    assert!(by(None).is_ok());
 }

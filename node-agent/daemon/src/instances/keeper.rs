@@ -27,8 +27,10 @@ use super::{
     shared::Shared,
     standings::{Standing, Standings},
     status::status,
+    telling,
 };
 use crate::external::Externals;
+use crate::feed::Feed;
 use crate::instance::{ByAgent, Instance, Instances, Prepared, SeenOf};
 use crate::{dispatch::memory_is_kept, shell::Handle, traces::Traces, turns::turn_rights};
 
@@ -54,6 +56,8 @@ pub(crate) struct Keeper {
     pub removed: mpsc::UnboundedReceiver<InstanceUid>,
     /// Programs that run elsewhere.
     pub externals: Externals,
+    /// Is told how they stand.
+    pub feed: Feed,
     /// The kernel's limits, as the node has them without instances.
     pub limits: Limits,
 }
@@ -345,6 +349,10 @@ impl Work<'_> {
             self.limit(limits);
         }
         self.keeper.standings.remove(uid);
+        if self.keeper.feed.is_heard() {
+            let told = telling::gone(&instance);
+            self.keeper.feed.tell(Some(agent_of(&instance)), told);
+        }
         let uid = uid.to_owned();
         let agent = &instance.spec.agent.uid;
         self.of_agents.remove("", agent, &uid);
@@ -389,6 +397,11 @@ impl Work<'_> {
         self.keeper.standings.put(uid, standing);
         if judged == kept.status {
             return;
+        }
+        if self.keeper.feed.is_heard()
+            && let Some(told) = telling::changed(&kept.instance, &kept.status, &judged)
+        {
+            self.keeper.feed.tell(Some(agent_of(&kept.instance)), told);
         }
         kept.status = judged;
         self.keeper.standings.write_up(uid, &self.keeper.source);

@@ -19,6 +19,7 @@ mod shared;
 mod source;
 mod standings;
 mod status;
+mod telling;
 
 pub(crate) use fetch::Fetcher;
 pub(crate) use folder::Folder;

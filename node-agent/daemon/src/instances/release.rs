@@ -13,13 +13,22 @@ pub(super) async fn release(
 ) {
     let mut pauses = PAUSES;
     let attempt = async || {
-        if let Some(traces) = &traces
-            && source.agent_is_gone(instance).await?
-        {
-            let erased = traces.erase(instance).await;
-            erased.map_err(|why| {
-                SourceError::Unavailable(format!("what the agent left is not erased yet: {why}"))
-            })?;
+        if let Some(traces) = &traces {
+            match source.agent_is_gone(instance).await? {
+                true => {
+                    let erased = traces.erase(instance).await;
+                    erased.map_err(|why| {
+                        let what = format!("what the agent left is not erased yet: {why}");
+                        SourceError::Unavailable(what)
+                    })?;
+                }
+                false => {
+                    let left = traces.left(instance).await;
+                    left.map_err(|why| {
+                        SourceError::Unavailable(format!("that it left is not noted yet: {why}"))
+                    })?;
+                }
+            }
         }
         source.released(instance).await
     };

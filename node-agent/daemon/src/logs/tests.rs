@@ -4,7 +4,7 @@ use super::*;
 use rate::{MOST, WINDOW};
 
 fn logs(dir: &Path) -> Logs {
-    Logs::new(dir.to_owned(), Reserve::new(dir, 0))
+    Logs::new(dir.to_owned(), Reserve::new(dir, 0), Feed::new())
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ pub(super) async fn drivers(
         clock: base.clock,
         turns: base.turns.clone(),
         checkpoints: Checkpoints::new(base.at("state/checkpoints")),
-        logs: Logs::new(base.at("logs"), base.reserve.clone()),
+        logs: Logs::new(base.at("logs"), base.reserve.clone(), base.feed.clone()),
         reserve: base.reserve.clone(),
         telemetry: Arc::clone(telemetry),
     };

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
+    feed::Feed,
     instance::Prepared,
     launching::LauncherEvent,
     shell::{self, Handle, ShellParts, WorkerOrder},
@@ -37,6 +38,8 @@ pub(super) struct Base {
     pub(super) reserve: Reserve,
     pub(super) shell: Handle,
     pub(super) turns: Turns,
+    /// What happens, for whoever listens.
+    pub(super) feed: Feed,
 }
 
 /// What is started with the workers.
@@ -93,13 +96,16 @@ pub(super) async fn recover(
     for it in unsettled.iter().filter(|it| !known.contains(&it.turn)) {
         found.extend(elsewhere(&turns, it).await);
     }
-    let (handle, shell, orders) = ShellParts::open(opened.kernel, opened.journal, clock);
+    let feed = Feed::new();
+    let (handle, shell, orders) =
+        ShellParts::open(opened.kernel, opened.journal, clock, feed.clone());
     let base = Base {
         config,
         clock,
         reserve,
         shell: handle,
         turns,
+        feed,
     };
     let recovered = Recovered {
         shell,

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use aion_trust::TrustRoots;
 use tokio_util::sync::CancellationToken;
 
-use super::{Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, workers::Workers};
+use super::{
+    Node, NodeError, drivers::Drivers, recover::Base, setting::Setting, state::io_error,
+    workers::Workers,
+};
 use crate::{
     admin::{Access, Admin, Leaving, router, serve_unix},
     housekeeping::Housekeeping,
     instances::{Fetcher, Keeper, Preparer, Standings},
+    keys::{Issuers, Keys},
+    shell::tell_depths,
     telemetry::Telemetry,
     traces::Traces,
+    triggers::{self, Triggers},
 };
 
 pub(super) async fn serve(
@@ -24,6 +30,16 @@ pub(super) async fn serve(
     let config = &base.config;
     let dispatch = &drivers.dispatch;
     let standings = Standings::default();
+    let place = base.at("state/triggers.jsonl");
+    let parts = triggers::Parts {
+        clock: base.clock,
+        turns: base.turns.clone(),
+        shell: base.shell.clone(),
+        instances: workers.instances.clone(),
+        secrets: setting.secrets(&config.home),
+        telemetry: Arc::clone(&telemetry),
+    };
+    let triggers = Triggers::open(place.clone(), parts).map_err(io_error("read", place))?;
     let keeper = Keeper {
         source: setting.source(),
         preparer: Preparer::new(
@@ -39,6 +55,7 @@ pub(super) async fn serve(
         instances: workers.instances.clone(),
         standings: standings.clone(),
         traces: Traces {
+            triggers: triggers.clone(),
             turns: base.turns.clone(),
             checkpoints: dispatch.checkpoints.clone(),
             logs: workers.logs.clone(),
@@ -50,6 +67,7 @@ pub(super) async fn serve(
         seen: workers.seen,
         removed: workers.removed,
         externals: workers.externals.clone(),
+        feed: base.feed.clone(),
         limits: config.limits.clone(),
     };
     let keeper_task = tokio::spawn(keeper.run());
@@ -59,6 +77,8 @@ pub(super) async fn serve(
         memory: Arc::clone(&dispatch.memory),
         store: workers.store,
     };
+    let issuers = Issuers::read(&config.settings.join("issuers.yaml"), config.offline)?;
+    let keys = Keys::open(base.at("state/keys.json"), base.clock, issuers)?;
     let admin = Arc::new(Admin {
         node: config.node.clone(),
         offline: config.offline,
@@ -68,12 +88,15 @@ pub(super) async fn serve(
         instances: workers.instances,
         standings,
         turns: base.turns.clone(),
+        triggers: triggers.clone(),
         externals: workers.externals,
+        feed: base.feed.clone(),
         logs: workers.logs,
         kernel_traces: workers.kernel_traces,
         mounts: dispatch.mounts.clone(),
         files: drivers.files,
         folder: setting.folder(),
+        keys: keys.clone(),
         memory: Arc::clone(&dispatch.memory),
         features: workers.features,
         leaving: Leaving::default(),
@@ -85,6 +108,10 @@ pub(super) async fn serve(
             .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
     );
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(keys.keep()));
+    let depths = tell_depths(base.shell.clone(), base.feed.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(triggers.run()));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

@@ -82,6 +82,7 @@ pub(super) async fn workers(
         instances: instances.clone(),
         turns: base.turns.clone(),
         checkpoints: drivers.dispatch.checkpoints.clone(),
+        feed: base.feed.clone(),
         logs: logs.clone(),
         kernel_traces: kernel_traces.clone(),
         modules: Arc::clone(&modules),

@@ -15,6 +15,7 @@ mod release;
 mod room;
 #[cfg(test)]
 mod stalled_tests;
+mod telling;
 
 use std::sync::{
     Arc,
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use driving::{Driven, Driving, Job, Progress};
 pub(crate) use owner::{ShellError, ShellParts};
 pub(crate) use recover::{RecoverError, open};
+pub(crate) use telling::tell_depths;
 
 use crate::call::{Verified, restarting};
 

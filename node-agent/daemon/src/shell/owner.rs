@@ -21,10 +21,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full};
+use super::{
+    Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full,
+    telling::Telling,
+};
 use crate::{
     call::{Begin, Prepared, Request, Verified},
     clock::Clock,
+    feed::Feed,
 };
 
 /// The most inputs of one batch.
@@ -72,6 +76,7 @@ pub(crate) struct Shell {
     pub(super) drivers: runtime::Handle,
     /// The batch at hand found no room.
     stalled: bool,
+    telling: Telling,
 }
 
 /// An effect and what the caller will be told.
@@ -143,6 +148,7 @@ impl Shell {
                 input = self.lanes.work.recv() => inputs.extend(input),
                 () = &mut alarm, if armed.is_some() => armed = None,
             }
+            self.telling.look(&self.kernel);
             if self.stalled {
                 for input in inputs.drain(..) {
                     self.refuse(input);
@@ -288,6 +294,7 @@ impl Shell {
                 prepared.keep();
             }
         }
+        self.telling.step(&step, &self.kernel);
         for release in step.effects {
             let said = match (&release.effect, &said) {
                 (Effect::Reply { call, .. }, Some((ended, said))) if call == ended => {
@@ -314,6 +321,7 @@ impl Shell {
                 Ok(end) => {
                     self.stalled = false;
                     self.durable = durable.now().map_err(ShellError::Sync)?;
+                    self.telling.written();
                     self.release(end);
                 }
                 Err(AppendError::Full { dir, why }) => {
@@ -387,6 +395,7 @@ pub(crate) struct ShellParts {
     handle: Handle,
     lanes: Lanes,
     orders: mpsc::UnboundedSender<WorkerOrder>,
+    feed: Feed,
 }
 
 impl ShellParts {
@@ -395,6 +404,7 @@ impl ShellParts {
         kernel: Kernel,
         journal: Journal,
         clock: Clock,
+        feed: Feed,
     ) -> (Handle, Self, mpsc::UnboundedReceiver<WorkerOrder>) {
         let (handle, lanes) = lanes();
         let (orders, orders_out) = mpsc::unbounded_channel();
@@ -405,6 +415,7 @@ impl ShellParts {
             handle: handle.clone(),
             lanes,
             orders,
+            feed,
         };
         (handle, parts, orders_out)
     }
@@ -431,6 +442,7 @@ impl ShellParts {
             snapshot: super::room::Snapshots::default(),
             drivers,
             stalled: false,
+            telling: Telling::to(self.feed),
         }
     }
 }

@@ -10,7 +10,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tokio::time::timeout;
 
 use super::{Driven, Driving, Job, ShellParts, open};
-use crate::clock::Clock;
+use crate::{clock::Clock, feed::Feed};
 
 /// So that a shell that never answers fails the test instead of holding it up.
 const BOUND: Duration = Duration::from_secs(60);
@@ -71,8 +71,12 @@ async fn while_a_batch_waits_for_room_the_kernel_can_be_asked_and_stopped() {
         keep_bytes: 1024 * 1024,
     };
     let opened = open(&options, Limits::default()).unwrap();
-    let (handle, parts, _orders) =
-        ShellParts::open(opened.kernel, opened.journal, Clock::behind(None));
+    let (handle, parts, _orders) = ShellParts::open(
+        opened.kernel,
+        opened.journal,
+        Clock::behind(None),
+        Feed::new(),
+    );
     let shell = tokio::spawn(
         parts
             .with(Arc::new(Nobody), tokio::runtime::Handle::current())

@@ -34,11 +34,11 @@ pub(super) fn fits(input: &str) -> Result<(), Problem> {
 pub struct QuestionKey(pub(super) Uuid);
 
 impl QuestionKey {
-    /// Of what a caller wrote.
+    /// Of what a caller wrote. Who asks by an API key, which is `by` its id, has questions of its own.
     ///
     /// # Errors
     /// `bad-request` for what is no key.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &[u8], by: Option<&str>) -> Result<Self, Problem> {
         let key = str::from_utf8(text).ok().and_then(IdempotencyKey::new);
         let key = key.ok_or_else(|| {
             let most = IdempotencyKey::MAX_BYTES;
@@ -48,9 +48,21 @@ impl QuestionKey {
             )
             .remedy("send a UUID, the same for each try of one question")
         })?;
-        let digest: [u8; 32] = Sha256::digest(key.as_str()).into();
+        Ok(match by {
+            None => Self::of(key.as_str()),
+            Some(by) => Self::of(&format!("{}\0{by}", key.as_str())),
+        })
+    }
+
+    /// Of an occasion of a trigger. No caller can write it.
+    pub(crate) fn of_trigger(trigger: &str, occasion: &str) -> Self {
+        Self::of(&format!("\0{trigger}\0{occasion}"))
+    }
+
+    fn of(text: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(text).into();
         let half = std::array::from_fn(|at| digest[at]);
-        Ok(Self(uuid::Builder::from_custom_bytes(half).into_uuid()))
+        Self(uuid::Builder::from_custom_bytes(half).into_uuid())
     }
 }
 

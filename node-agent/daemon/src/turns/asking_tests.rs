@@ -17,7 +17,7 @@ use crate::turns::{Asked, Known, TurnFolder, Turns, crash_tests, live::Live};
 const AGENT: &str = "home/a";
 
 fn key(text: &str) -> QuestionKey {
-    QuestionKey::parse(text.as_bytes()).unwrap()
+    QuestionKey::parse(text.as_bytes(), None).unwrap()
 }
 
 fn request(input: &str) -> TurnRequest {
@@ -86,7 +86,7 @@ async fn files_of_a_question_that_is_asked_again_wait_for_nobody(turns: &Turns) 
 #[test]
 fn what_is_no_key_is_a_bad_request() {
     for text in [&b""[..], &[0xff], &[b'k'; 129]] {
-        let refused = QuestionKey::parse(text).unwrap_err();
+        let refused = QuestionKey::parse(text, None).unwrap_err();
         assert_eq!(refused.code, Code::BadRequest);
     }
 }

@@ -340,6 +340,25 @@ async fn a_turn_that_ends_before_anybody_mentions_it_is_kept() {
     assert!(matches!(last_event(&turns, 4).await, TurnEvent::Ended(_)));
 }
 
+/// As while the turns of an agent that is deleted are erased: the table is the last to know.
+#[tokio::test]
+async fn a_turn_whose_folder_is_taken_away_meanwhile_is_not_there() {
+    let root = tempfile::tempdir().unwrap();
+    let turns = open(root.path(), Known::default());
+    let (live, input) = answered(root.path(), 5, "home/a");
+    turns.done(input, end(5)).await;
+    fs::remove_dir_all(path(&live)).unwrap();
+    assert!(turns.known(TurnId(5)).is_some());
+    assert!(turns.record(TurnId(5)).await.unwrap().is_none());
+    assert!(turns.follow(TurnId(5)).await.unwrap().is_none());
+
+    let (live, input) = answered(root.path(), 6, "home/a");
+    turns.done(input, end(6)).await;
+    fs::remove_file(path(&live).join("record.json")).unwrap();
+    let lost = turns.record(TurnId(6)).await.unwrap_err();
+    assert_eq!(lost.kind(), std::io::ErrorKind::NotFound, "a fault is told");
+}
+
 #[test]
 fn a_turn_runs_from_the_start_of_its_program_to_its_end() {
     let root = tempfile::tempdir().unwrap();

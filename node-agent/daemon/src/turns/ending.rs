@@ -19,7 +19,7 @@ use crate::shell::TurnEnd;
 #[derive(Debug, Clone)]
 pub(super) struct Over {
     turn: TurnId,
-    outcome: TurnOutcome,
+    pub(super) outcome: TurnOutcome,
     at_ms: u64,
 }
 
@@ -89,6 +89,7 @@ impl Live {
             agent: asked.agent,
             caller: asked.caller,
             input: asked.input,
+            trigger: asked.trigger.map(|it| it.name),
             answer: match self.last() {
                 Some(Last::Final(text)) => Some(text),
                 _ => None,

@@ -23,16 +23,15 @@ use std::{
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT, OutputFile, TurnEvent, TurnRecord},
-    caller::TurnCaller,
     canonical::body_digest,
     date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{Body, BodyDigest, Millis, Now, TurnId};
+use aion_kernel::{Body, BodyDigest, TurnId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{QuestionKey, kept::Ended};
+use super::{asked::Asked, kept::Ended};
 use crate::{
     files::{sync_folder, write_whole},
     instance::Instance,
@@ -43,116 +42,6 @@ const EVENTS: &str = "events.jsonl";
 pub(super) const ERASING: &str = ".erasing-";
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;
-
-/// Why a turn begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// Somebody asks.
-    Ask,
-    /// A program elsewhere begins it itself.
-    Program(String),
-    /// A turn of another agent calls it.
-    Agent(TurnCaller),
-}
-
-impl Cause {
-    /// As the journal has it.
-    pub(super) const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Ask => "ask",
-            Self::Program(_) => "program",
-            Self::Agent(_) => "agent",
-        }
-    }
-}
-
-/// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Asked {
-    /// Makes two equal questions two turns; the key of one that has a key.
-    pub(super) nonce: Uuid,
-    /// `namespace/agent`.
-    pub agent: String,
-    /// The question.
-    pub input: String,
-    /// Names of the files in its `input` mount.
-    pub files: Vec<String>,
-    /// When, for people.
-    pub at_ms: UnixMillis,
-    /// When, by the kernel's time: how long it is kept is reckoned by this. None: before turns noted it, when the
-    /// kernel's time was a date.
-    #[serde(default)]
-    at: Option<Millis>,
-    /// The program elsewhere that asks itself, and nobody else is given it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-    /// The turn of another agent that called it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<TurnCaller>,
-    /// The trace of that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    callers_trace: Option<String>,
-}
-
-impl Asked {
-    /// A question that nobody asked before.
-    pub fn new(agent: String, input: String, files: Vec<String>, now: Now) -> Self {
-        Self {
-            nonce: Uuid::new_v4(),
-            agent,
-            input,
-            files,
-            at_ms: UnixMillis(now.date.0),
-            at: Some(now.at),
-            program: None,
-            caller: None,
-            callers_trace: None,
-        }
-    }
-
-    /// The same, asked for this reason.
-    #[must_use]
-    pub(super) fn by(self, cause: Cause) -> Self {
-        let (program, caller) = match cause {
-            Cause::Ask => (None, None),
-            Cause::Program(program) => (Some(program), None),
-            Cause::Agent(caller) => (None, Some(caller)),
-        };
-        Self {
-            program,
-            caller,
-            ..self
-        }
-    }
-
-    /// The same, in the trace of its caller.
-    #[must_use]
-    pub(super) fn within(self, callers_trace: Option<String>) -> Self {
-        Self {
-            callers_trace,
-            ..self
-        }
-    }
-
-    /// The same, asked under a key.
-    #[must_use]
-    pub(super) fn under(mut self, key: Option<QuestionKey>) -> Self {
-        self.nonce = key.map_or(self.nonce, |key| key.0);
-        self
-    }
-
-    /// Its trace.
-    pub(crate) fn trace(&self) -> String {
-        let own = || self.nonce.simple().to_string();
-        self.callers_trace.clone().unwrap_or_else(own)
-    }
-
-    /// When, by the kernel's time.
-    pub(super) fn at(&self) -> Millis {
-        self.at.unwrap_or(Millis(self.at_ms.0))
-    }
-}
 
 /// The name of a turn's folder: half of its input's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,6 +131,11 @@ impl TurnFolder {
     /// The folder behind one of the turn's mounts.
     pub(crate) fn mount(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Whether it was not taken away.
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        fs::exists(&self.path)
     }
 
     pub(super) fn name(&self) -> Name {

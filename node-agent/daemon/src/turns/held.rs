@@ -41,6 +41,8 @@ pub(super) enum Stage {
     Coming,
     /// Since when.
     Waiting(Instant),
+    /// For a turn that a trigger starts when it may.
+    Kept,
     Taken(TurnId),
 }
 
@@ -119,6 +121,13 @@ impl Held {
         self.set(id, Stage::Waiting(now));
     }
 
+    /// What waits does so until it is wanted no more.
+    pub(super) fn keep(&mut self, id: &str, agent: &str) {
+        if self.waits(id, agent) {
+            self.set(id, Stage::Kept);
+        }
+    }
+
     /// A turn took an upload.
     pub(super) fn take(&mut self, id: &str, turn: TurnId) {
         self.set(id, Stage::Taken(turn));
@@ -133,7 +142,9 @@ impl Held {
     /// Whether an upload of `agent` waits for a turn.
     pub(super) fn waits(&self, id: &str, agent: &str) -> bool {
         let share = self.shares.get(id);
-        share.is_some_and(|it| it.agent == agent && matches!(it.stage, Stage::Waiting(_)))
+        share.is_some_and(|it| {
+            it.agent == agent && matches!(it.stage, Stage::Waiting(_) | Stage::Kept)
+        })
     }
 
     /// A turn has ended.

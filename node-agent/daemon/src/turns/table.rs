@@ -1,9 +1,15 @@
 //! All turns: those that wait or run, and those that are kept.
 
-use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aion_abi::{
-    admin::{INPUT_MOUNT, TurnEvent, TurnRecord, TurnRequest},
+    admin::{INPUT_MOUNT, TurnEvent, TurnOutcome, TurnRequest},
     caller::TurnCaller,
     code::Code,
     problem::Problem,
@@ -16,11 +22,12 @@ use aion_drivers::{
 };
 use aion_kernel::{BodyDigest, Event, Incarnation, InstanceUid, Invoke, TurnId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc::UnboundedSender};
 
 use super::{
-    Asked, Cause, Follow, QuestionKey, TurnFolder, UploadError, Uploads,
+    Asked, Cause, QuestionKey, TurnFolder, UploadError, Uploads,
     asking::{Asking, fits},
+    ends::Ended,
     folder::Name,
     kept::Kept,
     live::{Live, Noted, not_kept},
@@ -50,18 +57,20 @@ pub enum AskError {
 /// See the module. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Turns {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     root: PathBuf,
     uploads: Uploads,
     clock: Clock,
     reserve: Reserve,
-    table: Mutex<Table>,
+    pub(super) table: Mutex<Table>,
     asking: Asking,
     untidy: Notify,
+    /// Who is told of turns that end.
+    pub(super) ends: OnceLock<UnboundedSender<Ended>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +106,7 @@ impl Turns {
                 table: Mutex::new(table),
                 asking: Asking::default(),
                 untidy: Notify::new(),
+                ends: OnceLock::new(),
             }),
         })
     }
@@ -180,7 +190,7 @@ impl Turns {
         room.map_err(|error| not_kept(&error))?;
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
-        let (why, now) = (cause.as_str(), self.shared.clock.read());
+        let (why, now) = (cause.name(), self.shared.clock.read());
         let asked = Asked::new(agent, request.input, names, now);
         let asked = asked.under(key).by(cause);
         let root = self.shared.root.clone();
@@ -197,7 +207,7 @@ impl Turns {
         let invoke = Invoke {
             ticket: None,
             instance,
-            cause: why.into(),
+            cause: why,
             input,
             deadline_ms: request.deadline_ms,
         };
@@ -234,8 +244,8 @@ impl Turns {
         let asked = Asked::new(instance.agent(), request.input, Vec::new(), now);
         let asked = asked.by(Cause::Agent(caller));
         let made = blocking(move || {
-            let trace = above.and_then(|it| it.asked().ok()).map(|it| it.trace());
-            TurnFolder::make(&root, &asked.within(trace), |_| Ok(()))
+            let above = above.map(|it| it.asked()).transpose()?;
+            TurnFolder::make(&root, &asked.within(above.as_ref()), |_| Ok(()))
         });
         let (folder, input) = made.await.map_err(|error| not_kept(&error))?;
         Ok(Prepared::new(input, move || {
@@ -338,21 +348,38 @@ impl Turns {
     }
 
     /// It ended, and the kernel has let go of it: its record is written.
-    pub async fn done(&self, input: BodyDigest, end: TurnEnd) {
+    /// Gives whose it is, and how it ended, also where the record is to be written again.
+    pub async fn done(&self, input: BodyDigest, end: TurnEnd) -> Option<(String, TurnOutcome)> {
         let (this, turn) = (self.clone(), end.turn);
         self.shared.uploads.ended(turn);
         let ended = blocking(move || {
             let live = this.live(end.turn, input)?;
-            let kept = live.end(&end)?;
+            let kept = live.end(&end);
             let mut table = this.shared.table.lock();
-            table.live.remove(&end.turn);
-            table.kept.insert(end.turn, kept);
-            Ok(())
+            let kept = kept.map(|kept| {
+                table.live.remove(&end.turn);
+                table.kept.insert(end.turn, kept);
+            });
+            drop(table);
+            if let Some(ends) = this.shared.ends.get() {
+                let agent = Arc::clone(&live.agent);
+                let _ = ends.send(Ended {
+                    turn: end.turn,
+                    agent,
+                });
+            }
+            let over = live.over();
+            Ok((over.map(|it| (live.agent.to_string(), it.outcome)), kept))
         });
-        if let Err(error) = ended.await {
+        let (over, kept) = match ended.await {
+            Ok((over, kept)) => (over, kept),
+            Err(error) => (None, Err(error)),
+        };
+        if let Err(error) = kept {
             tracing::error!(%turn, %error, "the record of a turn was not kept; it is tried again");
         }
         self.shared.untidy.notify_one();
+        over
     }
 
     /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.
@@ -426,61 +453,6 @@ impl Turns {
             this.shared.uploads.erase(&agent)
         })
         .await
-    }
-
-    /// Follows a turn from its first event; one that is kept is read from its folder.
-    ///
-    /// # Errors
-    /// Where it cannot be read. `None` for one that is not known.
-    pub async fn follow(&self, turn: TurnId) -> io::Result<Option<Follow>> {
-        let live = self.shared.table.lock().live.get(&turn).cloned();
-        match (live, self.known(turn)) {
-            (Some(live), _) => Ok(Some(Follow::new(live))),
-            (None, Some(folder)) => {
-                let live = blocking(move || {
-                    let recorded = folder.record()?.outcome;
-                    let live = Live::open(folder)?;
-                    if let Some(outcome) = recorded {
-                        live.end_as_recorded(outcome);
-                    }
-                    Ok(live)
-                });
-                Ok(Some(Follow::new(Arc::new(live.await?))))
-            }
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// The record of a turn, as far as it goes.
-    ///
-    /// # Errors
-    /// Where it cannot be read. `None` for one that is not known.
-    pub async fn record(&self, turn: TurnId) -> io::Result<Option<TurnRecord>> {
-        let live = self.shared.table.lock().live.get(&turn).cloned();
-        match (live, self.known(turn)) {
-            (Some(live), _) => blocking(move || live.record(turn).map(Some)).await,
-            (None, Some(folder)) => blocking(move || folder.record().map(Some)).await,
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// The newest turns of an agent, newest first.
-    pub async fn of_agent(&self, agent: &str, most: usize) -> Vec<TurnRecord> {
-        let turns: Vec<TurnId> = {
-            let table = self.shared.table.lock();
-            let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
-            let mut live: Vec<_> = live.map(|(turn, _)| *turn).collect();
-            live.extend(table.kept.of_agent(agent).take(most));
-            live.sort_by(|a, b| b.cmp(a));
-            live
-        };
-        let mut found = Vec::new();
-        for turn in turns.into_iter().take(most) {
-            if let Ok(Some(record)) = self.record(turn).await {
-                found.push(record);
-            }
-        }
-        found
     }
 }
 

@@ -173,8 +173,14 @@ impl Uploads {
         Ok(found)
     }
 
+    /// Those of them that wait for a turn of `agent` do not expire: they are left where nobody wants them any more.
+    pub(crate) fn keep(&self, agent: &str, ids: &[String]) {
+        let (mut held, key) = (self.held.lock(), key(agent));
+        ids.iter().for_each(|id| held.keep(id, &key));
+    }
+
     /// Erases those of them that wait for a turn of `agent`.
-    pub(super) fn leave(&self, agent: &str, ids: &[String]) {
+    pub(crate) fn leave(&self, agent: &str, ids: &[String]) {
         for id in ids {
             // Its lock is not held while it is removed.
             let waits = self.held.lock().waits(id, &key(agent));
@@ -218,10 +224,10 @@ impl Uploads {
         self.expire_older(KEPT);
     }
 
-    fn expire_older(&self, age: Duration) {
+    pub(crate) fn expire_older(&self, age: Duration) {
         let waiting = |stage: &Stage, _: &str| match stage {
             Stage::Waiting(since) => since.elapsed() >= age,
-            Stage::Coming | Stage::Taken(_) => false,
+            Stage::Coming | Stage::Kept | Stage::Taken(_) => false,
         };
         let old = self.held.lock().which(waiting);
         for id in old {
@@ -397,6 +403,19 @@ mod tests {
         assert!(uploads.find("home/a", &[left.upload]).is_err());
         drop(coming);
         assert!(!dir.path().join("coming").exists(), "it broke off");
+    }
+
+    #[tokio::test]
+    async fn what_a_trigger_waits_with_does_not_expire_until_it_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = open(dir.path());
+        let upload = uploads.take("home/a", "x", pieces("x")).await.unwrap();
+        let ids = [upload.upload];
+        uploads.keep("home/a", &ids);
+        uploads.expire_older(Duration::ZERO);
+        assert_eq!(uploads.find("home/a", &ids).unwrap().len(), 1);
+        uploads.leave("home/a", &ids);
+        assert!(uploads.find("home/a", &ids).is_err());
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ impl Door {
         trust(&node, &json!({"inline": "allow"}))?;
         apply(&node, &root().join("agents/jarvis"))?;
         let port = free_port()?;
-        let gateway = gateway(&node, port, "gateway.log")?;
+        let gateway = gateway(node.home(), port, &node.path("gateway.log"))?;
         let token = fs::read_to_string(node.home().join("gateway/token"))?;
         Ok(Self {
             gateway,
@@ -57,14 +57,14 @@ impl Door {
     pub(crate) fn restart_gateway(&mut self) -> anyhow::Result<()> {
         self.gateway.signal(Signal::SIGKILL);
         self.gateway.wait(BOUND)?;
-        self.gateway = gateway(&self.node, self.port, "gateway.log")?;
+        self.gateway = gateway(self.node.home(), self.port, &self.node.path("gateway.log"))?;
         Ok(())
     }
 
     /// Another gateway to the same node: it is asked from now on while what is given is held.
     pub(crate) fn another(&mut self) -> anyhow::Result<Process> {
         let port = free_port()?;
-        let gateway = gateway(&self.node, port, "another.log")?;
+        let gateway = gateway(self.node.home(), port, &self.node.path("another.log"))?;
         self.port = port;
         Ok(gateway)
     }
@@ -108,12 +108,12 @@ impl Door {
     }
 }
 
-/// A gateway that listens at `port`.
-fn gateway(node: &Standalone, port: u16, log: &str) -> anyhow::Result<Process> {
+/// A gateway to the node whose state is at `home`, that listens at `port`.
+pub(crate) fn gateway(home: &Path, port: u16, log: &Path) -> anyhow::Result<Process> {
     let mut gateway = Command::new(program("aion-gateway")?);
-    gateway.arg("--home").arg(node.home());
+    gateway.arg("--home").arg(home);
     gateway.args(["--listen", &format!("127.0.0.1:{port}")]);
-    let gateway = Process::spawn(&gateway, &node.path(log))?;
+    let gateway = Process::spawn(&gateway, log)?;
     until("the gateway to listen", BOUND, || {
         TcpStream::connect(("127.0.0.1", port)).map_err(|why| {
             format!(

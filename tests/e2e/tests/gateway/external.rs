@@ -44,14 +44,14 @@ pub(crate) fn open() -> anyhow::Result<Door> {
     Ok(door)
 }
 
-/// What the agent's condition `type_` says: status and reason.
-fn condition(door: &Door, type_: &str) -> (String, String) {
+/// What a condition of the agent says: status and reason.
+fn condition(door: &Door, agent: &str, type_: &str) -> (String, String) {
     let agents = door.node.list("agents").unwrap();
-    let helper = agents
+    let agent = agents
         .iter()
-        .find(|it| it["metadata"]["name"] == "helper")
+        .find(|it| it["metadata"]["name"] == agent)
         .unwrap();
-    let all = helper["status"]["conditions"].as_array().unwrap();
+    let all = agent["status"]["conditions"].as_array().unwrap();
     let one = all.iter().find(|it| it["type"] == type_);
     let text = |field: &str| {
         one.and_then(|it| it[field].as_str())
@@ -61,11 +61,11 @@ fn condition(door: &Door, type_: &str) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-pub(crate) fn becomes_ready(door: &Door, status: &str) {
+pub(crate) fn becomes_ready(door: &Door, agent: &str, status: &str) {
     until(
         "the agent to know its programs",
         BOUND,
-        || match condition(door, "Ready") {
+        || match condition(door, agent, "Ready") {
             (now, _) if now == status => Ok(()),
             other => Err(format!("{other:?}")),
         },
@@ -181,14 +181,14 @@ pub(crate) fn ask(door: &Door, input: &str) -> Value {
 fn a_program_elsewhere_answers_with_memory_and_is_told_apart_from_one_that_is_confined()
 -> anyhow::Result<()> {
     let door = open()?;
-    becomes_ready(&door, "False");
-    assert_eq!(condition(&door, "Ready").1, "InstancesNotReady");
+    becomes_ready(&door, "helper", "False");
+    assert_eq!(condition(&door, "helper", "Ready").1, "InstancesNotReady");
     assert_eq!(
-        condition(&door, "Verified"),
+        condition(&door, "helper", "Verified"),
         ("True".into(), "External".into())
     );
     assert_eq!(
-        condition(&door, "SandboxEnforced"),
+        condition(&door, "helper", "SandboxEnforced"),
         ("False".into(), "External".into())
     );
     let why = door.node.aionctl(&["why", "helper"])?;
@@ -196,7 +196,7 @@ fn a_program_elsewhere_answers_with_memory_and_is_told_apart_from_one_that_is_co
 
     let (program, registered) = Program::register(&door, &[]);
     assert_eq!(registered["leaseMs"], 30_000, "{registered}");
-    becomes_ready(&door, "True");
+    becomes_ready(&door, "helper", "True");
     let answered = thread::scope(|scope| {
         let asked = scope.spawn(|| ask(&door, "Where is the key?"));
         let mut held = program.take(&door);
@@ -246,7 +246,7 @@ fn a_program_elsewhere_answers_with_memory_and_is_told_apart_from_one_that_is_co
     let gone = format!("DELETE /v1/agents/helper/programs/{}", program.name);
     let (status, answer) = door.exchange(&door.head(&gone, ""), "")?;
     assert_eq!(status, 200, "{answer}");
-    becomes_ready(&door, "False");
+    becomes_ready(&door, "helper", "False");
     let (status, unknown) = program.say(&door, "heartbeat", &json!({}));
     assert_eq!((status, &unknown["code"]), (404, &json!("not-found")));
     Ok(())
@@ -332,7 +332,7 @@ fn an_agent_that_is_applied_anew_or_deleted_under_a_program_loses_no_turn_withou
     assert_eq!(answered["answer"], "All the same", "{answered}");
 
     let (program, _) = Program::register(&door, &[]);
-    becomes_ready(&door, "True");
+    becomes_ready(&door, "helper", "True");
     let ended = thread::scope(|scope| {
         let asked = scope.spawn(|| ask(&door, "Wait for ever"));
         let held = program.take(&door);
@@ -358,7 +358,7 @@ fn without_the_word_of_a_trust_policy_no_program_is_taken() -> anyhow::Result<()
     let door = Door::open(&model)?;
     agent(&door)?;
     until("the agent to be refused", BOUND, || {
-        match condition(&door, "Verified") {
+        match condition(&door, "helper", "Verified") {
             (status, reason) if status == "False" && reason == "ExternalNotAllowed" => Ok(()),
             other => Err(format!("{other:?}")),
         }

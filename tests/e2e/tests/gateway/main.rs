@@ -5,7 +5,10 @@
 mod a2a;
 mod described;
 mod door;
+mod events;
 mod external;
+mod frameworks;
+mod keys;
 mod mcp;
 mod models;
 mod openai;

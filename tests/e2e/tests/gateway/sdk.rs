@@ -122,7 +122,7 @@ fn an_agent_of_the_sdk_runs_elsewhere_with_memory_and_through_a_kill_of_the_node
         .env("GO", &go);
     let log = door.node.path("program.log");
     let program = Process::spawn(&program, &log)?;
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let first = external::ask(&door, "The key is under the mat");
     assert_eq!(first["answer"], "Noted.", "{first}\n{}", program.tail());
     let second = external::ask(&door, "Where is the key?");
@@ -154,7 +154,7 @@ fn an_agent_of_the_sdk_runs_elsewhere_with_memory_and_through_a_kill_of_the_node
     })?;
     drop(waiting);
     assert_eq!(third["outcome"]["ok"], true, "{third}\n{}", program.tail());
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let fourth = external::ask(&door, "waited");
     let said = fourth["answer"].as_str().unwrap_or_default();
     assert!(

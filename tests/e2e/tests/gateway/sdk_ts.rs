@@ -164,7 +164,7 @@ fn an_agent_of_the_sdk_for_typescript_runs_elsewhere_and_each_part_comes_once_th
     let mut door = external::open()?;
     let helper = Helper::new(&door, sdk.installed("helper")?)?;
     let program = helper.start(&door, &door.node.path("program.log"))?;
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let first = external::ask(&door, "The key is under the mat");
     assert_eq!(first["answer"], "Noted.", "{first}\n{}", program.tail());
     let second = external::ask(&door, "Where is the key?");
@@ -179,7 +179,7 @@ fn an_agent_of_the_sdk_for_typescript_runs_elsewhere_and_each_part_comes_once_th
     let parts = json!(["Noted.", " Waited."]);
     assert_eq!(third["parts"], parts, "{third}\n{}", program.tail());
     assert_eq!(third["text"], "Noted. Waited.", "{third}");
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let fourth = external::ask(&door, "Was it waited for?");
     let said = fourth["answer"].as_str().unwrap_or_default();
     assert!(
@@ -199,7 +199,7 @@ fn a_turn_whose_program_is_killed_is_of_unknown_outcome_and_the_next_program_ans
     let door = external::open()?;
     let helper = Helper::new(&door, sdk.installed("helper")?)?;
     let mut killed = helper.start(&door, &door.node.path("killed.log"))?;
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let asking = helper.waits(&door, &killed)?;
     killed.signal(Signal::SIGKILL);
     killed.wait(BOUND)?;
@@ -213,7 +213,7 @@ fn a_turn_whose_program_is_killed_is_of_unknown_outcome_and_the_next_program_ans
     );
     let (_, record) = door.get(&format!("/v1/turns/{}", lost["turn"]))?;
     assert_eq!(body(&record)["outcome"]["ok"], false, "{record}");
-    external::becomes_ready(&door, "True");
+    external::becomes_ready(&door, "helper", "True");
     let next = external::ask(&door, "The key is under the mat");
     assert_eq!(next["outcome"]["ok"], true, "{next}\n{}", program.tail());
     Ok(())

@@ -1,6 +1,6 @@
 //! The folder as what the admin interface applies to: objects in, objects out.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change as Made};
 use aion_api::{Agent, AgentInstance, AgentStatus};
@@ -130,6 +130,13 @@ impl Folder {
     pub fn agent(&self, namespace: &str, name: &str) -> Option<AgentStatus> {
         let state = self.lock();
         state.world.agent_status(&Key::new(namespace, name))
+    }
+
+    /// The labels of an agent, if there is one.
+    pub fn labels(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, String>> {
+        let state = self.lock();
+        let agent = state.world.agents().get(&Key::new(namespace, name))?;
+        Some(agent.metadata.labels.unwrap_or_default())
     }
 
     /// How many agents there are.

@@ -27,6 +27,7 @@ use super::ToolProcesses;
 use crate::{
     clock::Clock,
     external::{Externals, Told},
+    feed::Feed,
     instance::{Instance, Instances, Prepared, SeenOf},
     kernel_trace::KernelTraces,
     launching::{LaunchError, Launched, Launcher, LauncherEvent},
@@ -64,6 +65,8 @@ pub(crate) struct CrewParts {
     pub checkpoints: Checkpoints,
     /// Programs that run elsewhere.
     pub externals: Externals,
+    /// Is told what happens.
+    pub feed: Feed,
     /// The logs.
     pub logs: Logs,
     /// What workers do in the kernel of the machine.
@@ -123,7 +126,11 @@ impl Crew {
     /// A crew without workers.
     pub(crate) fn new(parts: CrewParts) -> Self {
         let (beside, from_beside) = mpsc::unbounded_channel();
-        let records = Records::start(parts.turns.clone(), parts.removed.clone());
+        let records = Records::start(
+            parts.turns.clone(),
+            parts.feed.clone(),
+            parts.removed.clone(),
+        );
         Self {
             parts: Arc::new(parts),
             workers: HashMap::new(),

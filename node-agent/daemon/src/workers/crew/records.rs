@@ -3,13 +3,17 @@
 //! Records are written at the same time, and an instance is told to be gone when those of its turns are there:
 //! what it left is erased then, and nothing may come after that.
 
-use aion_kernel::{BodyDigest, InstanceUid};
+use aion_abi::{
+    admin::TurnOutcome,
+    event::{Happened, Turn, TurnState},
+};
+use aion_kernel::{BodyDigest, InstanceUid, TurnId};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{shell::TurnEnd, turns::Turns};
+use crate::{feed::Feed, shell::TurnEnd, turns::Turns};
 
 /// Records that are written at the same time.
 const AT_ONCE: usize = 16;
@@ -26,11 +30,15 @@ enum Order {
 }
 
 impl Records {
-    pub(super) fn start(turns: Turns, removed: mpsc::UnboundedSender<InstanceUid>) -> Self {
+    pub(super) fn start(
+        turns: Turns,
+        feed: Feed,
+        removed: mpsc::UnboundedSender<InstanceUid>,
+    ) -> Self {
         let (orders, from_crew) = mpsc::unbounded_channel();
         Self {
             orders,
-            work: tokio::spawn(work(from_crew, turns, removed)),
+            work: tokio::spawn(work(from_crew, turns, feed, removed)),
         }
     }
 
@@ -56,6 +64,7 @@ impl Records {
 async fn work(
     mut orders: mpsc::UnboundedReceiver<Order>,
     turns: Turns,
+    feed: Feed,
     removed: mpsc::UnboundedSender<InstanceUid>,
 ) {
     let mut writing = JoinSet::new();
@@ -67,8 +76,13 @@ async fn work(
                 if writing.len() >= AT_ONCE {
                     writing.join_next().await;
                 }
-                let turns = turns.clone();
-                writing.spawn(async move { turns.done(input, end).await });
+                let (turns, feed) = (turns.clone(), feed.clone());
+                writing.spawn(async move {
+                    let turn = end.turn;
+                    if let Some((agent, outcome)) = turns.done(input, end).await {
+                        feed.tell(Some(agent), ended(turn, outcome));
+                    }
+                });
             }
             Order::Removed(instance) => {
                 while writing.join_next().await.is_some() {}
@@ -79,20 +93,50 @@ async fn work(
     while writing.join_next().await.is_some() {}
 }
 
+/// How a turn ended, as the feed tells it.
+fn ended(turn: TurnId, outcome: TurnOutcome) -> Happened {
+    let state = TurnState::Ended {
+        ok: outcome.ok,
+        code: outcome.problem.map(|it| it.code),
+        tokens: outcome.tokens,
+        syscalls: outcome.syscalls,
+        elapsed_ms: outcome.elapsed_ms,
+    };
+    Happened::Turn(Turn {
+        turn: turn.0,
+        state,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use aion_kernel::TurnId;
-
     use super::*;
     use crate::turns::ended_in_tests;
+
+    #[tokio::test]
+    async fn a_turn_that_ended_is_told_with_what_it_used() {
+        let root = tempfile::tempdir().unwrap();
+        let turns = crate::turns::open_in_tests(root.path());
+        let (removed, _gone) = mpsc::unbounded_channel();
+        let feed = Feed::new();
+        let mut listener = feed.listen(None, true);
+        let records = Records::start(turns, feed, removed);
+        let (input, end) = ended_in_tests(root.path(), 7);
+        records.ended(input, end);
+        records.finish().await;
+        listener.next().await.unwrap();
+        let told = serde_json::to_value(listener.next().await.unwrap()).unwrap();
+        assert_eq!(told["event"]["state"], "ended", "{told}");
+        assert_eq!(told["event"]["turn"], 7, "{told}");
+    }
 
     #[tokio::test]
     async fn an_instance_is_gone_when_the_records_of_its_turns_are_there() {
         let root = tempfile::tempdir().unwrap();
         let turns = crate::turns::open_in_tests(root.path());
         let (removed, mut gone) = mpsc::unbounded_channel();
-        let records = Records::start(turns.clone(), removed);
+        let records = Records::start(turns.clone(), Feed::new(), removed);
         for turn in 0..40 {
             let (input, end) = ended_in_tests(root.path(), turn);
             records.ended(input, end);

@@ -1,0 +1,236 @@
+//! The feed of the node for programs: one connection there for all of them here, as a WebSocket of many subscriptions or as one
+//! stream of server-sent events.
+//!
+//! Each reader goes at its own pace over the ring of the hub, so what is kept is bounded however many read, and nobody is held up by
+//! another. Which events a caller may see is asked in [`Sight`] and nowhere else.
+
+mod catching_up;
+mod commands;
+mod hub;
+mod reader;
+mod sight;
+mod socket;
+mod stream;
+mod subscriptions;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use aion_abi::{code::Code, event::Filter, problem::Problem};
+use aion_client::Node;
+use aion_serve::Query;
+use axum::{
+    extract::{
+        FromRequestParts as _, Request,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, HeaderValue, Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{hub::Hub, sight::Sight};
+pub(crate) use self::{stream::Wanted, wire::Frame};
+
+/// Where it is.
+pub(crate) const PATH: &str = "/v1/events";
+/// What is spoken on the socket.
+const PROTOCOL: &str = "aion.events.v1";
+/// A token as a subprotocol, in base64 for addresses without padding: a page in a browser can set no header of a WebSocket.
+const BEARER: &str = "base64url.bearer.authorization.aion.dev.";
+/// The largest message of a client, in bytes.
+const MAX_MESSAGE: usize = 64 << 10;
+/// What is read or written at once, in bytes: what each socket takes at rest.
+const BUFFER: usize = 8 << 10;
+/// Of the connections of the gateway, those that listen are one in so many.
+const SHARE: usize = 2;
+/// How long sockets have to be told that the gateway stops.
+const LAST: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Events {
+    hub: Arc<Hub>,
+    /// For so many more.
+    room: Arc<Semaphore>,
+    /// Of agents that are named without one.
+    namespace: String,
+    sockets: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Events {
+    pub(crate) fn of(node: Node, namespace: &str) -> Self {
+        Self {
+            hub: Arc::new(Hub::of(node)),
+            room: Arc::new(Semaphore::new(aion_serve::connections().div_ceil(SHARE))),
+            namespace: namespace.to_owned(),
+            sockets: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// The same of the node as somebody else sees it, who has a connection of his own there.
+    pub(crate) fn asked_of(&self, node: Node) -> Self {
+        Self {
+            hub: Arc::new(Hub::of(node)),
+            room: Arc::clone(&self.room),
+            namespace: self.namespace.clone(),
+            sockets: self.sockets.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Tells whoever listens that it is over.
+    pub(crate) async fn end(&self) {
+        self.stop.cancel();
+        self.sockets.close();
+        let _ = tokio::time::timeout(LAST, self.sockets.wait()).await;
+    }
+
+    /// Follows the feed: over a WebSocket, or as events for who accepts them.
+    ///
+    /// # Errors
+    /// What is wrong with the request; or the node does not say what is behind a cursor.
+    pub(crate) async fn listen(self: &Arc<Self>, request: Request) -> Result<Response, Problem> {
+        let (mut parts, _) = request.into_parts();
+        let sight = Sight::of(&parts.extensions);
+        if !asks_for_socket(&parts.headers) {
+            if !accepts_events(&parts.headers) {
+                let what = "events come over a WebSocket or as a stream, and this asks for neither";
+                return Err(Problem::new(Code::BadRequest, what)
+                    .remedy("open a WebSocket here, or send Accept: text/event-stream"));
+            }
+            let wanted = Query::<Wanted>::from_request_parts(&mut parts, &()).await;
+            let Query(wanted) = wanted.map_err(|refused| refused.0)?;
+            let place = self.place()?;
+            return stream::follow(self, wanted, &parts.headers, sight, place).await;
+        }
+        let socket = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+        let socket = socket.map_err(|why: WebSocketUpgradeRejection| {
+            Problem::new(Code::BadRequest, why.body_text()).remedy("open a WebSocket of version 13")
+        })?;
+        let socket = socket
+            .protocols([PROTOCOL])
+            .max_message_size(MAX_MESSAGE)
+            .max_frame_size(MAX_MESSAGE)
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER);
+        let (events, sockets, place) = (Arc::clone(self), self.sockets.clone(), self.place()?);
+        let serve = move |socket| {
+            let serving = socket::serve(socket, events, sight);
+            sockets.track_future(async move {
+                let _place = place;
+                serving.await;
+            })
+        };
+        Ok(socket.on_upgrade(serve).into_response())
+    }
+
+    /// A place among those who listen, who leave connections for everything else.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        place.map_err(|_| {
+            let what = "as many listen to what happens as the gateway has room for";
+            Problem::new(Code::Overloaded, what)
+                .remedy("have one connection with more subscriptions, or close others")
+                .retry_after_ms(5_000)
+        })
+    }
+
+    /// Agents of a filter by their whole names.
+    fn named(&self, mut filter: Filter) -> Filter {
+        let namespace = filter.namespace.as_deref().unwrap_or(&self.namespace);
+        for agent in &mut filter.agents {
+            if !agent.contains('/') && !agent.is_empty() {
+                *agent = format!("{namespace}/{agent}");
+            }
+        }
+        filter
+    }
+}
+
+/// Takes the token of a WebSocket's client where its page could put it, so that whoever asks who it is finds it where it always is.
+pub(crate) fn take_token(uri: &Uri, headers: &mut HeaderMap) {
+    if uri.path() != PATH || headers.contains_key(header::AUTHORIZATION) {
+        return;
+    }
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let mut offered = offered
+        .filter_map(|it| it.to_str().ok())
+        .flat_map(|it| it.split(','));
+    let token = offered.find_map(|it| it.trim().strip_prefix(BEARER));
+    let token = token.and_then(|token| BASE64_URL_SAFE_NO_PAD.decode(token).ok());
+    let bearer = token.map(|token| [b"Bearer ", token.as_slice()].concat());
+    if let Some(bearer) = bearer.and_then(|it| HeaderValue::from_bytes(&it).ok()) {
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+}
+
+/// Another protocol that is offered, such as `h2c`, is not taken up.
+fn asks_for_socket(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::UPGRADE).into_iter();
+    let offered = offered.filter_map(|it| it.to_str().ok());
+    let mut offered = offered.flat_map(|it| it.split(','));
+    offered.any(|it| it.trim().eq_ignore_ascii_case("websocket"))
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).into_iter();
+    let mut accepted = accepted.filter_map(|it| it.to_str().ok());
+    accepted.any(|it| it.contains("text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_a_socket_is_an_upgrade() {
+        let asks = |upgrade: &'static str| {
+            let upgrade = HeaderValue::from_static(upgrade);
+            asks_for_socket(&HeaderMap::from_iter([(header::UPGRADE, upgrade)]))
+        };
+        assert!(asks("WebSocket") && asks("h2c, websocket") && !asks("h2c"));
+    }
+
+    #[tokio::test]
+    async fn who_listens_leaves_room_for_the_others() {
+        let node = Node {
+            address: aion_client::Address::unix(std::path::Path::new("/nowhere")).unwrap(),
+        };
+        let events = Events::of(node, "default");
+        let room = aion_serve::connections().div_ceil(SHARE);
+        let mut places: Vec<_> = (0..room).map(|_| events.place().unwrap()).collect();
+        let refused = events.place().unwrap_err();
+        assert_eq!(
+            (refused.code, refused.retry_after_ms),
+            (Code::Overloaded, Some(5_000))
+        );
+        places.pop();
+        assert!(events.place().is_ok());
+    }
+
+    #[test]
+    fn a_page_has_its_token_among_the_protocols_and_only_here() {
+        let taken = |path: &'static str, offered: &'static str| {
+            let offered = HeaderValue::from_static(offered);
+            let mut headers = HeaderMap::from_iter([(header::SEC_WEBSOCKET_PROTOCOL, offered)]);
+            take_token(&Uri::from_static(path), &mut headers);
+            let taken = headers.get(header::AUTHORIZATION);
+            taken.map(|it| it.to_str().unwrap().to_owned())
+        };
+        let offered = "aion.events.v1, base64url.bearer.authorization.aion.dev.c2VjcmV0";
+        assert_eq!(taken(PATH, offered).as_deref(), Some("Bearer secret"));
+        assert_eq!(taken("/v1/agents", offered), None);
+        assert_eq!(
+            taken(PATH, "base64url.bearer.authorization.aion.dev.?"),
+            None
+        );
+        // No second header comes of it.
+        let broken = "base64url.bearer.authorization.aion.dev.YQ0KYjogYw";
+        assert_eq!(taken(PATH, broken), None);
+    }
+}

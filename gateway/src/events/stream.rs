@@ -1,0 +1,244 @@
+//! The feed as server-sent events: one filter, said in the address. `Last-Event-ID` goes on behind what a client has.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+
+use aion_abi::{
+    event::{Cursor, Filter, Kind},
+    problem::Problem,
+};
+use axum::{body::Bytes, http::HeaderMap, response::Response};
+use futures::stream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+
+use super::{
+    Events as Feed,
+    catching_up::{CatchingUp, Step},
+    hub::Line,
+    reader::Reader,
+    sight::Sight,
+    subscriptions::{check, is_within, refused},
+    wire::Frame,
+};
+
+/// The longest text that is quoted, in characters.
+const QUOTED: usize = 64;
+const LAST_EVENT_ID: &str = "last-event-id";
+/// A stream on which nothing happens says so, so often.
+const AWAKE: Duration = Duration::from_secs(15);
+
+/// Which events are wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// Of these kinds: agent, turn, syscall, queue and log, with commas between; of all where none is named.
+    kinds: Option<String>,
+    /// Of these agents, as NAME or NAMESPACE/NAME, with commas between.
+    agents: Option<String>,
+    /// Of this namespace.
+    #[schemars(length(min = 1))]
+    namespace: Option<String>,
+    /// Behind this cursor; the header Last-Event-ID says the same and counts more.
+    #[schemars(with = "Option<Cursor>")]
+    after: Option<String>,
+}
+
+struct Following {
+    reader: Reader,
+    filter: Filter,
+    sight: Sight,
+    /// It has everything up to the line of this number, and up to this cursor.
+    from: u64,
+    has: Option<Cursor>,
+    /// While it lacks something behind its cursor.
+    catching_up: Option<CatchingUp>,
+    /// Where it was last told that it is.
+    told: Option<Cursor>,
+    next: VecDeque<Bytes>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Follows it.
+///
+/// # Errors
+/// What is wrong with the request; or the node does not say what is behind its cursor.
+pub(super) async fn follow(
+    feed: &Feed,
+    wanted: Wanted,
+    headers: &HeaderMap,
+    sight: Sight,
+    place: OwnedSemaphorePermit,
+) -> Result<Response, Problem> {
+    let (filter, after) = wanted.read(feed, headers)?;
+    let reader = Reader::begin(feed.hub.join()).await;
+    let mut following = Following {
+        filter,
+        sight,
+        from: reader.at(),
+        has: None,
+        catching_up: None,
+        told: None,
+        next: VecDeque::new(),
+        reader,
+        _place: place,
+    };
+    match after {
+        Some(after) => {
+            let upstream = Arc::clone(following.reader.upstream());
+            let behind = CatchingUp::behind(after, Arc::clone(&feed.hub), upstream).await?;
+            following.catch_up(behind).await?;
+        }
+        None => following.stand(following.reader.cursor()),
+    }
+    let frames = stream::unfold(following, |mut following| async {
+        let frame = following.next().await;
+        Some((Ok::<_, Infallible>(frame), following))
+    });
+    // Whoever stops waits for answers that end; this one does not.
+    let stop = feed.stop.clone();
+    let frames = futures::StreamExt::take_until(frames, stop.cancelled_owned());
+    Ok(aion_serve::stream(frames))
+}
+
+impl Following {
+    async fn next(&mut self) -> Bytes {
+        loop {
+            if let Some(frame) = self.next.pop_front() {
+                return frame;
+            }
+            if let Some(behind) = self.catching_up.take() {
+                // Only the first step can fail, and that was made.
+                let _ = self.catch_up(behind).await;
+                continue;
+            }
+            if timeout(AWAKE, self.reader.changed()).await.is_err() {
+                let cursor = self.reader.cursor();
+                if self.reader.is_away() || cursor == self.told {
+                    return Bytes::from_static(b":\n\n");
+                }
+                self.stand(cursor);
+            }
+            for (number, line) in self.reader.read() {
+                let is_known = self.has.is_some_and(|has| is_within(line.told.cursor, has));
+                if number > self.from && !(is_known && line.event().is_some()) {
+                    self.take(&line);
+                }
+            }
+        }
+    }
+
+    async fn catch_up(&mut self, mut behind: CatchingUp) -> Result<(), Problem> {
+        match behind.next(self.reader.at()).await? {
+            Step::Lines(lines) => {
+                for line in lines {
+                    self.take(&line);
+                }
+                self.catching_up = Some(behind);
+            }
+            Step::There(number) => {
+                let has = behind.has();
+                (self.from, self.has) = (number, Some(has));
+                self.stand(Some(has));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, line: &Line) {
+        let is_wanted = |event| self.sight.sees(event) && self.filter.wants(event);
+        if line.event().is_none_or(is_wanted) {
+            self.tell(Some(line.told.cursor), &line.text());
+        }
+    }
+
+    /// Tells where the feed is, so that who wants little of it can go on from there.
+    fn stand(&mut self, cursor: Option<Cursor>) {
+        let standing = Frame::standing(Vec::new(), cursor, self.reader.is_away());
+        self.tell(cursor, &standing.text());
+    }
+
+    fn tell(&mut self, cursor: Option<Cursor>, text: &str) {
+        let id = cursor.map_or_else(String::new, |cursor| format!("id: {cursor}\n"));
+        self.next.push_back(format!("{id}data: {text}\n\n").into());
+        self.told = cursor;
+    }
+}
+
+impl Wanted {
+    fn read(self, feed: &Feed, headers: &HeaderMap) -> Result<(Filter, Option<Cursor>), Problem> {
+        let kind = |named: &str| {
+            let found = Kind::ALL.into_iter().find(|it| it.as_str() == named);
+            found.ok_or_else(|| {
+                refused(
+                    &format!(
+                        "kinds: there are no events {:?}",
+                        named.chars().take(QUOTED).collect::<String>()
+                    ),
+                    "name some of agent, turn, syscall, queue and log",
+                )
+            })
+        };
+        let kinds = self.kinds.iter().flat_map(|it| it.split(','));
+        let agents = self.agents.iter().flat_map(|it| it.split(','));
+        let filter = Filter {
+            kinds: kinds.map(kind).collect::<Result<_, _>>()?,
+            agents: agents.map(str::to_owned).collect(),
+            namespace: self.namespace,
+        };
+        let filter = feed.named(filter);
+        check(&filter)?;
+        let last = headers.get(LAST_EVENT_ID);
+        let last = last.map(|it| it.to_str().unwrap_or_default().to_owned());
+        let after = last.or(self.after).map(|it| it.parse::<Cursor>());
+        let after = after.transpose().map_err(|error| {
+            refused(&error.to_string(), "take it from an event, or leave it out")
+        })?;
+        Ok((filter, after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_serve::Bounds;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::events::{hub::Upstream, subscriptions::tests::told};
+
+    const KEPT: Bounds = Bounds {
+        count: 9,
+        bytes: 1 << 20,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_little_is_told_where_the_feed_is_all_the_same() {
+        let upstream = Upstream::of_lines(KEPT, [told(1, 1)]);
+        let reader = Reader::begin(Arc::clone(&upstream)).await;
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let mut following = Following {
+            filter: Filter {
+                kinds: vec![Kind::Turn],
+                ..Filter::default()
+            },
+            sight: Sight,
+            from: reader.at(),
+            has: None,
+            catching_up: None,
+            told: None,
+            next: VecDeque::new(),
+            reader,
+            _place: place,
+        };
+        following.stand(following.reader.cursor());
+        let listening =
+            |seq| format!("id: 1-{seq}\ndata: {{\"cursor\":\"1-{seq}\",\"listening\":{{}}}}\n\n");
+        assert_eq!(following.next().await, listening(1));
+        assert_eq!(following.next().await, ":\n\n");
+        // A log, which it does not want.
+        upstream.push(told(1, 2));
+        assert_eq!(following.next().await, listening(2));
+        assert_eq!(following.next().await, ":\n\n");
+    }
+}

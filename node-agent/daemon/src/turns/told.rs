@@ -1,0 +1,82 @@
+//! What is told of turns: their events, their records, the newest of an agent.
+
+use std::{io, sync::Arc};
+
+use aion_abi::admin::TurnRecord;
+use aion_kernel::TurnId;
+
+use super::{
+    Follow, TurnFolder,
+    live::Live,
+    table::{Turns, blocking},
+};
+
+impl Turns {
+    /// Follows a turn from its first event; one that is kept is read from its folder.
+    ///
+    /// # Errors
+    /// Where it cannot be read. `None` for one that is not known.
+    pub async fn follow(&self, turn: TurnId) -> io::Result<Option<Follow>> {
+        let live = self.shared.table.lock().live.get(&turn).cloned();
+        match (live, self.known(turn)) {
+            (Some(live), _) => Ok(Some(Follow::new(live))),
+            (None, Some(folder)) => {
+                let live = read_of(folder, |folder| {
+                    let recorded = folder.record()?.outcome;
+                    let live = Live::open(folder.clone())?;
+                    if let Some(outcome) = recorded {
+                        live.end_as_recorded(outcome);
+                    }
+                    Ok(live)
+                });
+                Ok(live.await?.map(|live| Follow::new(Arc::new(live))))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The record of a turn, as far as it goes.
+    ///
+    /// # Errors
+    /// Where it cannot be read. `None` for one that is not known.
+    pub async fn record(&self, turn: TurnId) -> io::Result<Option<TurnRecord>> {
+        let live = self.shared.table.lock().live.get(&turn).cloned();
+        match (live, self.known(turn)) {
+            (Some(live), _) => read_of(live.folder.clone(), move |_| live.record(turn)).await,
+            (None, Some(folder)) => read_of(folder, TurnFolder::record).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The newest turns of an agent, newest first.
+    pub async fn of_agent(&self, agent: &str, most: usize) -> Vec<TurnRecord> {
+        let turns: Vec<TurnId> = {
+            let table = self.shared.table.lock();
+            let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
+            let mut live: Vec<_> = live.map(|(turn, _)| *turn).collect();
+            live.extend(table.kept.of_agent(agent).take(most));
+            live.sort_by(|a, b| b.cmp(a));
+            live
+        };
+        let mut found = Vec::new();
+        for turn in turns.into_iter().take(most) {
+            if let Ok(Some(record)) = self.record(turn).await {
+                found.push(record);
+            }
+        }
+        found
+    }
+}
+
+/// What `read` reads of a turn's folder; `None` where that is taken away meanwhile, which is no fault: who asks a moment
+/// later is told the same.
+async fn read_of<T: Send + 'static>(
+    folder: TurnFolder,
+    read: impl FnOnce(&TurnFolder) -> io::Result<T> + Send + 'static,
+) -> io::Result<Option<T>> {
+    blocking(move || match read(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_there()? => Ok(None),
+        read => read.map(Some),
+    })
+    .await
+}
